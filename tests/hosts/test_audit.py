@@ -157,7 +157,7 @@ def test_an_empty_host(make: Callable[..., Host], playbook: Playbook, cell: Cell
 
 
 # What a host that is thrown away cannot have: a place elsewhere for its copies, and somebody who is told.
-TOLD = "Nobody is told: set chamilo_alert_mail or chamilo_alert_webhook."
+TOLD = "There is no recipient of alerts: set chamilo_alert_mail or chamilo_alert_webhook."
 APART = {
     "backups_offsite": "There is no off-site repository: set chamilo_backups_offsite_repository.",
     **{f"monitoring_{name}": TOLD for name in ("accounts", "app_log", "auth", "delivery", "resources")},

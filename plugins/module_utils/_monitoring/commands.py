@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch as monitoring_watch
 
-# What monit takes for an alarm. 1 and 2 say that it could not be looked at.
+# monit takes this for an alarm. 1 and 2 mean that the check failed.
 ALARM = 10
 
 INTEGRITY = """\
@@ -40,7 +40,7 @@ def add(commands: Any, say: Callable[[str], None]) -> None:
     integrity.set_defaults(run=lambda options, _engine: _integrity_command(options, say))
 
     # Without help: monit asks these.
-    watch = commands.add_parser("watch", description="Look at failed logins or disks once. 10: an alarm.")
+    watch = commands.add_parser("watch", description="Check failed logins or disks once. 10: an alarm.")
     watch.add_argument("what", choices=["logins", "disks"])
     watch.add_argument("site")
     watch.set_defaults(run=_watch_command)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Signs that somebody was in here already. It looks at names, times and shapes; a person has to judge them."""
+"""Indicators of compromise, from names, times and shapes of files; a person has to judge them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _LOG_HOURS = 25  # that are covered by them; the search is a daily one
 _ENVIRONMENT_BYTES = 1 << 20
 _LATELY = 30  # days
 _UPDATE_DAYS = 2  # between the code of an update and its migration
-# Where Debian's servers write when a virtual host says nothing.
+# Where Debian's servers write when a virtual host sets no log.
 USUAL_LOGS = ("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/other_vhosts_access.log")
 _AN_HOUR = 3600
 
@@ -67,7 +67,7 @@ _ROOT_SCRIPTS = frozenset({"index.php", "check.php", "courses.php", "load_search
 
 _INPUT = re.compile(rb"\$_(?:GET|POST|REQUEST|COOKIE|SERVER|FILES)\b")
 _RUNS = rb"\b(?:eval|assert|system|exec|shell_exec|passthru|popen|proc_open|pcntl_exec|create_function)\s*\(\s*"
-# A shell runs what it is sent. Looked for around each use of a request's data, which is fast in large files.
+# A shell runs what it is sent. Searched around each use of a request's data, which is fast in large files.
 _BEFORE_INPUT = re.compile(
     _RUNS + rb"(?:\w+\s*\(\s*){0,3}@?$|`[\s{]*$|\$_(?:GET|POST|REQUEST|COOKIE)\s*\[[^\]\n]{1,64}\]\s*\(\s*@?$"
 )
@@ -87,7 +87,7 @@ _ANSWERED = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"([^"\\]*(?:\\.[^"\\]*)*)" 200 '
 _EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
     (label, word, re.compile(line, re.I))
     for label, word, line in (
-        ("a script in an upload folder of bigUpload", b"/bigupload/files/", rb"\S+ /\S*/bigupload/files/\S"),
+        ("a script in an upload directory of bigUpload", b"/bigupload/files/", rb"\S+ /\S*/bigupload/files/\S"),
         ("an upload to bigUpload", b"bigUpload.php", rb"POST /\S*bigUpload\.php"),
         ("the old web services", b"additional_webservices.php", rb"\S+ /\S*additional_webservices\.php"),
         ("the PENS plugin with a package to fetch", b"/Pens/pens.php", rb"\S+ /\S*/Pens/pens\.php"),
@@ -103,7 +103,7 @@ _EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
         ),
         ("a PHP file of a rare kind", b".ph", rb"\S+ /[^\s?]*\.(?:phtml|phar|pht|php\d)\b"),
         ("the environment file", b"/.env", rb"GET /\.env"),
-        ("the Git folder", b"/.git/", rb"GET /\.git/"),
+        ("the Git directory", b"/.git/", rb"GET /\.git/"),
         ("a database dump", b".sql", rb"GET /[^\s?]*\.sql(?:\.\w+)?[\s?]"),
         ("a template's source", b".tpl", rb"GET /main/template/[^\s?]*\.tpl"),
     )
@@ -130,7 +130,7 @@ _CLIENT = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}:[0-9a-f:]
 
 @dataclass
 class Trace:
-    """``signs`` of a break-in, ``gaps`` in what could be looked at, ``seen``: what was. ``cut``: gaps in walks."""
+    """``signs`` of a break-in, ``gaps`` in the search, ``seen``: what was searched. ``cut``: gaps in walks."""
 
     signs: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
@@ -199,7 +199,7 @@ def _var(look: Look, found: Trace, budget: Budget) -> None:
     _compiled(look, found)
     found.add("PHP where only data belongs", programs)
     found.add("a file that makes data run", steering)
-    found.add("what looks like a web shell, among the files of the web updater", shells)
+    found.add("a suspected web shell, among the files of the web updater", shells)
     of_updater = f", {updater:,} of them PHP of the web updater" if updater else ""
     found.seen.append(f"{entries:,} files in var/{of_updater}")
 
@@ -233,7 +233,7 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
         unvouched.close()
     found.add("a link that runs what the web user can change", linked)
     found.add("PHP among assets", misplaced)
-    found.add("a file that changes how a folder is run", steering)
+    found.add("a file that changes how a directory is run", steering)
     # A release or a copy of it is written in one go; what came an hour after nearly all of it came later.
     moments = sorted(status.st_mtime for _path, status in scripts)
     release = moments[int(len(moments) * 0.95)] if moments else 0.0
@@ -250,13 +250,13 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
             shells.append(path)
         elif later and os.path.dirname(path) == "public" and os.path.basename(path) not in _ROOT_SCRIPTS:
             strangers.append(path)
-    found.add("what looks like a web shell", shells)
+    found.add("a suspected web shell", shells)
     found.add("a script beside index.php that is newer than the release and no part of it", strangers)
     found.seen.append(f"{len(scripts):,} PHP files below public/ and src/")
 
 
 def _environment(look: Look, found: Trace) -> None:
-    """What Symfony compiles and runs lies below var/: an environment file that says otherwise has other code run.
+    """Symfony compiles and runs code below var/: an environment file with another path has other code run.
 
     Each of these files counts, whoever changed it and when: a console command names its environment itself.
     """
@@ -304,7 +304,7 @@ def _compiled(look: Look, found: Trace) -> None:
 
 
 def _changes_how_it_runs(path: str, below: str, web_user: str) -> bool:
-    """What Chamilo's own .htaccess may say, such as which PHP there is, it may not have PHP read a file before each."""
+    """Chamilo's own .htaccess may select the PHP version, but it may not have PHP load a file before each page."""
     text = head(path, 1 << 14, web_user)
     return bool(_PREPENDS.search(text) if below == "public/.htaccess" else _HANDLER.search(text))
 
@@ -315,10 +315,10 @@ def _unvouched(found: Trace, unvouched: Unvouched) -> None:
         unvouched.doubtful,
         _NAMED,
     )
-    found.add("files that cannot run until somebody looked at them", unvouched.held, _NAMED)
+    found.add("files that cannot run until they are reviewed", unvouched.held, _NAMED)
     found.add("a Git directory in which Git would run what the web user could have set", unvouched.git(), _NAMED)
     if unvouched.unread:
-        found.gaps.append(f"{unvouched.unread} files or folders of the program could not be opened")
+        found.gaps.append(f"{unvouched.unread} files or directories of the program could not be opened")
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
@@ -329,7 +329,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def _theirs(target: str, root: str, users: tuple[Identity, ...]) -> bool:
-    """Whether it is for the web user to say what is in a file, which need not be there yet."""
+    """Whether the web user can write a file, which need not exist yet."""
     if target.startswith(os.path.realpath(os.path.join(root, "var")) + "/"):
         return True
     try:
@@ -340,7 +340,7 @@ def _theirs(target: str, root: str, users: tuple[Identity, ...]) -> bool:
 
 
 def _behind(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:
-    """PHP of the web user's in folders to which links in the program lead, and where no other walk comes."""
+    """PHP of the web user in directories that links in the program lead to and that no other walk covers."""
     root = os.path.realpath(look.root)
     var = os.path.realpath(os.path.join(root, "var"))
     programs = []
@@ -395,7 +395,7 @@ def _accounts(look: Look, found: Trace) -> None:
     try:
         rows = look.once(administrators)
     except DatabaseError as problem:
-        found.gaps.append(f"the administrators could not be looked at: {problem}")
+        found.gaps.append(f"the administrators could not be checked: {problem}")
         return
     pupils = [row["username"] or "" for row in rows if row["status"] == "5"]
     late = [row["username"] or "" for row in rows[1:] if row["late"] == "1" and row["status"] != "5"]
@@ -405,7 +405,7 @@ def _accounts(look: Look, found: Trace) -> None:
     try:
         resets, made = look.once(taken_over)
     except DatabaseError as problem:
-        found.gaps.append(f"how administrators log in could not be looked at: {problem}")
+        found.gaps.append(f"how administrators log in could not be checked: {problem}")
         return
     found.add(f"open password resets of administrators, asked for in the last {_LATELY} days", resets)
     found.add("administrators whose account LTI or SCIM made or took over", made)
@@ -480,14 +480,14 @@ def _requests(look: Look, found: Trace) -> None:
     if read >= _LOG_BYTES and began and _moment(began[1]) > look.now - 3600 * _LOG_HOURS:
         found.cut.append(
             f"the access logs: only the newest {_LOG_BYTES >> 20} MB of {names(paths, 2)} were read, from "
-            f"{began[1].decode()} on. Whoever asks with long headers can fill them"
+            f"{began[1].decode()} on. A client with long headers can fill them"
         )
     for label, line in hits.items():
         known = re.search(r'"(\S+ [^\s?"]+)', line.decode("utf-8", "replace"))
         example = shown(known[1][:80]) if known else "a request"
         who = _client(line).decode() or "an unknown address"
         often = "once" if times[label] == 1 else f"{times[label]} times"
-        found.signs.append(f"{label} answered a stranger {often}, for example {example} for {who}")
+        found.signs.append(f"{label} answered a visitor {often}, for example {example} for {who}")
     if paths:
         found.seen.append(f"{read / 1e6:.1f} MB of {names(paths, 2)}")
     else:
@@ -509,7 +509,7 @@ def _client(line: bytes) -> bytes:
 
 
 def _after_installation(look: Look, line: bytes) -> bool:
-    """The installer writes .env as its last act, so what it answered an hour later was somebody else's work."""
+    """The installer writes .env as its last act, so requests answered an hour later were another person's."""
     found = _INSTALLER.search(line)
     if not found:
         return False

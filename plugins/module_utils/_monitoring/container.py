@@ -4,11 +4,11 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""What Symfony compiled, compared with what it compiles.
+"""Symfony's compiled code, compared with a new compilation.
 
-The web user writes that code, each request runs it, and whoever changes all of it at one moment leaves no time that
-shows it. So root remembers what came into an empty cache. Where something differs later, the cache is compiled again:
-what does not come out the same was not compiled, and is gone by then.
+The web user writes that code, each request runs it, and an attacker who changes all of it at one moment leaves no
+suspicious time. So root records what was compiled into an empty cache. After a later difference the cache is compiled
+again: a file that does not come out the same was not compiled, and is removed by that.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def check(root: str, console: Sequence[str], run: Run, forget: Callable[[], str]
         problem = compiled.renew(cache, [*console, *WARM_UP], run)
         after = picture(cache)
         found = [] if problem else changed(before, after, known.get("files") or {})
-        if found:  # what does not come out the same twice says nothing
+        if found:  # a file that is compiled differently each time proves nothing
             problem = compiled.renew(cache, [*console, *WARM_UP], run)
             again = picture(cache)
             after = {path: digest for path, digest in after.items() if again.get(path) == digest}
@@ -109,7 +109,7 @@ def picture(cache: int) -> dict[str, str]:
     seen: dict[str, str] = {}
     with contextlib.closing(_php(cache, "", 0)) as found:
         for path, handle, name in found:
-            if len(seen) >= _FILES:  # whoever makes so many wants something hidden among them: nothing is as it was
+            if len(seen) >= _FILES:  # so many hide something among them: everything counts as changed
                 seen[_MORE] = ""
                 break
             seen[path] = _digest(handle, name)

@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""The daily work of section monitoring: does anybody hear of errors, who has an account, which files were changed."""
+"""The daily work of section monitoring: whether alerts arrive, who has an account, which files were changed."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.sto
 Audit = Callable[[str, Look], "tuple[str, Callable[[], dict[str, Any]]]"]
 RECORD = "monitoring.json"
 MARK = "chamilo-hardening:log-test"
-_NOBODY = "Nobody is told: set chamilo_alert_mail or chamilo_alert_webhook."
+_NOBODY = "There is no recipient of alerts: set chamilo_alert_mail or chamilo_alert_webhook."
 _DAY = 86400
 _MONTH, _WEEK = 27 * _DAY, 7 * _DAY  # a little before the audit asks
 _PATIENCE = 30.0  # seconds until monit asks for the first time after it was started
-_SEARCH = 60.0  # seconds for each walk of the search for signs: nobody waits for it
+_SEARCH = 60.0  # seconds for each walk of the search for signs, which runs in the background
 _FRESH = 900.0  # seconds: monit asks every two minutes
 
 
 class MonitoringError(HardeningError):
-    """Part of the daily work could not be done; the text says which."""
+    """Part of the daily work could not be done; the message states which."""
 
 
 @dataclass
@@ -118,8 +118,8 @@ def step(audit: Audit) -> list[str]:
 def _attempt(day: _Day, what: str, part: Callable[[], None]) -> None:
     try:
         part()
-    except Exception as problem:  # one thing that cannot be looked at must not hide the others
-        day.problems.append(f"{what[:1].upper()}{what[1:]} could not be looked at: {problem}")
+    except Exception as problem:  # one check that fails must not hide the others
+        day.problems.append(f"{what[:1].upper()}{what[1:]} could not be checked: {problem}")
 
 
 def _configurations() -> list[str]:
@@ -136,7 +136,7 @@ def portal_of(site: str) -> Portal:
 
 
 def _delivery(day: _Day) -> bool:
-    """Send a test alert where none was sent for a month, or to somebody new. Returns whether somebody is reached."""
+    """Send a test alert monthly, and to a new recipient. Returns whether alerts arrive."""
     who = alert.addressee()
     present = str(hash_of(who))
     known = records.read(RECORD).get("delivery", {})
@@ -148,7 +148,7 @@ def _delivery(day: _Day) -> bool:
         ways = alert.tell(
             "monitoring",
             "Test alert",
-            "This is the monthly test: whoever looks after this host is reached. There is nothing to do.",
+            "This is the monthly test: alerts of this host reach you. There is nothing to do.",
             again=True,
         )
     except alert.AlertError as problem:
@@ -160,7 +160,7 @@ def _delivery(day: _Day) -> bool:
 
 
 def hash_of(who: alert.Addressee) -> str:
-    """Whom we told, without saying who that is: a webhook's address is a secret."""
+    """The recipient, as a hash: a webhook's address is a secret."""
     return integrity.digest({"mail": who.mail, "webhook": who.webhook})[:16]
 
 
@@ -204,7 +204,7 @@ def _pulse(site: str) -> Mapping[str, Any]:
 
 
 def log_test(known: Mapping[str, Any]) -> str:
-    """Have the application itself make an error, and look whether it is in the log. Returns what is wrong."""
+    """Have the application itself make an error, and check that it is in the log. Returns the fault."""
     log = str(known["log"])
     there = os.lstat(log) if os.path.lexists(log) else None
     if there and not stat.S_ISREG(there.st_mode):
@@ -258,10 +258,10 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     more = day.more.setdefault("accounts", {**before, "told": moments})
     more["administrators"][portal.site] = sorted({*(seen or ()), *review.administrators} - set(strangers))
     more["strangers"][portal.site] = strangers
-    title = f"{'An administrator nobody expects' if strangers else 'Accounts to look through'} at {portal.domain}"
+    title = f"{'An unexpected administrator' if strangers else 'Accounts to review'} at {portal.domain}"
     text = review.told() + (f"\nSwitched off just now: {', '.join(gone)}" if gone else "")
     files.replace_file(os.path.join(files.STATE, f"accounts-{portal.site}.txt"), text + "\n")
-    ways = _told(title, text, again=True)  # what was told is remembered here, by name
+    ways = _told(title, text, again=True)  # sent alerts are recorded here, by name
     more["told"][portal.site] = time.time() if ways else 0
     listed = f"The list is in {files.STATE}/accounts-{portal.site}.txt."
     day.job("accounts", bool(ways), f"It went out by {' and '.join(ways)}. {listed}" if ways else f"{_NOBODY} {listed}")
@@ -277,7 +277,7 @@ def _told_at(last: Mapping[str, Any]) -> dict[str, float]:
 def _told(title: str, text: str, again: bool = False) -> list[str]:
     try:
         return alert.tell("monitoring", title, text, again=again)
-    except alert.AlertError:  # it is in the journal, and the test alert says why
+    except alert.AlertError:  # it is in the journal, and the test alert reports the reason
         return []
 
 
@@ -301,7 +301,7 @@ def _compared(day: _Day, portal: Portal) -> None:
     if changes:
         text = (
             f"{changes.told()}\n\nAfter an update, or when you changed them: chamilo-hardening integrity accept\n"
-            "Else somebody else did: see `chamilo-hardening daily monitoring` for signs of a break-in."
+            "If you did not: see `chamilo-hardening daily monitoring` for signs of a break-in."
         )
         title = f"Files of {portal.domain} were changed"
         if not changes.differs:
@@ -359,7 +359,7 @@ def _users(look: Look) -> tuple[Identity, ...]:
 def _observed(
     manifest: integrity.Manifest, users: tuple[Identity, ...] = ()
 ) -> tuple[integrity.Changes, dict[str, str], dict[str, Any] | None]:
-    """What differs from the list, with what nobody answered for yet; what is there; and the list.
+    """What differs from the list, with unconfirmed files; the present files; and the list.
 
     ``users``: who could have written what a first list has.
     """
@@ -403,7 +403,7 @@ def lists() -> dict[str, Any]:
     for site in sites():
         try:
             known = integrity.Manifest(site, "").read()
-        except integrity.IntegrityError:  # the comparison told it
+        except integrity.IntegrityError:  # the comparison reported it
             continue
         if known:
             found[site] = {"digest": known["digest"], "copied": copies().get(site, {}).get("digest") == known["digest"]}
@@ -448,7 +448,7 @@ def based_on(site: str) -> str:
     if known is None:
         return "there is no list yet"
     return (
-        f"the first list was based on {known['basis']}" if known.get("basis") else "the list says not what it rests on"
+        f"the first list was based on {known['basis']}" if known.get("basis") else "the list does not state its basis"
     )
 
 
@@ -477,7 +477,7 @@ def _waits(root: str, path: str) -> str:
 
 
 def _edited(day: _Day) -> None:
-    """Files of ours that somebody changed by hand since, and lines of ours that are gone from files of others."""
+    """Files of ours that were edited by hand, and lines of ours that are gone from files of other owners."""
     state = Store(files.STATE).peek()
     edited = [path for paths in observed.edited(state).values() for path in paths]
     if edited:
@@ -487,7 +487,7 @@ def _edited(day: _Day) -> None:
     lost = [sentence for sentences in observed.lost(state).values() for sentence in sentences]
     if lost:
         remedy = (
-            "A panel, Certbot or a person removed them, and what they include is not active. Look at who writes the "
+            "A panel, Certbot or a person removed them, and what they include is not active. Find out what writes the "
             "file. The next run of the playbook harden adds them again."
         )
         _told("Lines of this collection are gone from a virtual host", "\n".join([*lost, "", remedy]))
@@ -521,7 +521,7 @@ def _searched(day: _Day, portal: Portal) -> None:
     day.job("compromise", not found.signs and not found.cut, ("; ".join(found.signs) or looked) + missed)
     if found.cut:
         text = (
-            f"{'; '.join(found.cut)}\nWhoever has many files made can hide others among them. Look what is in the way: "
+            f"{'; '.join(found.cut)}\nMany files can hide others among them. See where they are: "
             f"du --inodes -d 3 {portal.look.root} | sort -n | tail"
         )
         _told(f"Not all of {portal.domain} was searched for signs of a break-in", text)
@@ -533,7 +533,7 @@ def _searched(day: _Day, portal: Portal) -> None:
     new = set(found.signs) - set(last.get("signs", {}).get(portal.site, ()))
     if found.signs and (new or time.time() - known["told"][portal.site] > _WEEK):
         text = "\n".join(
-            [*found.signs, "", "Look at each. If one is real, restore from before and change every password."]
+            [*found.signs, "", "Check each. If one is real, restore from before and change every password."]
         )
         if _told(f"Signs of a break-in at {portal.domain}", text, again=True):  # remembered here, sign by sign
             known["told"][portal.site] = time.time()
@@ -544,7 +544,7 @@ def _searched(day: _Day, portal: Portal) -> None:
 
 
 def _audited(portal: Portal, audit: Audit) -> None:
-    """Run one audit where its figures or its result are wanted."""
+    """Run one audit where its figures or its result are needed."""
     folder, wanted = str(portal.known.get("figures") or ""), results.configuration(portal.site)
     if not folder and not wanted:
         return

@@ -26,7 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.sto
 _LEFT_OUT = ("var", ".git", "node_modules")
 _CHUNK = 1 << 20
 _MOST = vouch.MOST
-# Without the list nobody can say what was changed since: only a copy that no intruder could reach can.
+# Without the list only a copy that no intruder could reach shows what was changed since.
 _MEND = (
     "Compare the files with the copy off this host (chamilo-hardening integrity check --against COPY), then remove the "
     "damaged list and run the playbook harden, which makes a new one"
@@ -40,12 +40,12 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class IntegrityError(HardeningError):
-    """The list cannot be made, read or accepted; the text says why."""
+    """The list cannot be made, read or accepted; the message states why."""
 
 
 @dataclass
 class Changes:
-    """What differs from the list, as paths below the project folder."""
+    """What differs from the list, as paths below the project directory."""
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -78,12 +78,12 @@ def _printable(text: str) -> str:
 
 
 def files(root: str, unvouched: list[str] | None = None) -> dict[str, str]:
-    """Each file below the project folder with its checksum, each link with its target and what it leads to in var/.
+    """Each file below the project directory with its checksum, each link with its target and, in var/, its content.
 
     ``unvouched`` gets the files that section permissions marked: nothing vouches for them.
     """
     if not os.path.isdir(root):
-        raise IntegrityError(f"There is no folder {root}.")
+        raise IntegrityError(f"There is no directory {root}.")
     return dict(sorted(_walk(root, [] if unvouched is None else unvouched)))
 
 
@@ -114,7 +114,7 @@ def _waits(path: str, entry: os.DirEntry[str]) -> bool:
         marked = quarantine.waits(path, entry.stat(follow_symlinks=False))
     except FileNotFoundError:  # it went meanwhile
         return False
-    # A file of root's own looks like one that cannot run; what is that has a name below public/, or another one.
+    # A plain file of root has the same mode as a quarantined one, which is below public/ or has another name.
     held = path.startswith("public/") or path.endswith(quarantine.ASIDE_NAME)
     return marked == quarantine.DOUBTFUL or marked == quarantine.QUARANTINED and held
 
@@ -134,7 +134,7 @@ def _behind(link: str, root: str) -> str:
 
 
 def _checksum(path: str, most: int = sys.maxsize) -> str:
-    """The checksum of a file; what it is instead, where it is none. One that may become root's says so too."""
+    """The checksum of a file, or its type if it is none. A mark shows setuid and setgid."""
     try:
         handle = os.open(path, _OPEN)
     except OSError as problem:
@@ -142,7 +142,7 @@ def _checksum(path: str, most: int = sys.maxsize) -> str:
     try:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode):
-            return "neither file nor folder"
+            return "neither file nor directory"
         digest = hashlib.sha256()
         most = min(most, max(_MOST, info.st_blocks * vouch.PACKED))
         while most > 0 and (part := os.read(handle, _CHUNK)):
@@ -187,7 +187,7 @@ class Manifest:
             raise IntegrityError(f"{self.path} is damaged: {problem}. {_MEND}") from problem
         listed = known.get("files") if isinstance(known, dict) else None
         if not isinstance(listed, dict) or not isinstance(known.get("digest"), str):
-            raise IntegrityError(f"{self.path} is damaged: it holds no list of files with its checksum. {_MEND}")
+            raise IntegrityError(f"{self.path} is damaged: it contains no list of files with its checksum. {_MEND}")
         if digest(known["files"]) != known["digest"]:
             raise IntegrityError(f"{self.path} was changed by hand. Compare with the copy off this host.")
         return known

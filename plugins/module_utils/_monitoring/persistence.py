@@ -46,7 +46,7 @@ _OUTPUT = r"(?: ?(?:&>|[12]?>>?) ?(?:&1|/dev/null|/[\w./-]+\.log))*"
 # Of the console's, no environment but prod: the .env file of another one could have code read from anywhere.
 _OPTIONS = rf"(?: (?:(?:--env[= ]|-e[= ]?)prod(?![^ ])|(?!--env\b|-\w*e){_WORD}))*{_OUTPUT}"
 _SCRIPT = re.compile(rf"{_SCHEDULE} {_PHP}(/[\w./-]+\.php)(?: {_WORD})*{_OUTPUT}")
-# Of the commands of Chamilo and Symfony, those that nobody gains by. app:file-integrity:baseline would accept a change.
+# Of the commands of Chamilo and Symfony, the harmless ones. app:file-integrity:baseline would accept a change.
 _COMMAND = (
     r"(?:app:(?!file-integrity:(?!scan))[\w:-]+|chamilo:(?!update:(?!check)|security:)[\w:-]+|messenger:consume"
     r"|cache:(?:clear|warmup|pool:prune))"
@@ -261,7 +261,7 @@ def _home_of(found: Planted, user: Identity) -> None:
     units += [f"/run/user/{user.user}/systemd/{folder}" for folder in ("user", "transient")]
     ways = [entry.path for folder in units for entry in walk(folder, budget) if _holds(entry.path)]
     ways += filter(os.path.lexists, (os.path.join(folder, user.name) for folder in (_LINGER, *_OTHER_CRONS)))
-    found.add(f"a way back in for {user.name}", [*keys, *ways])
+    found.add(f"persistent access for {user.name}", [*keys, *ways])
     if budget.gap:
         found.gaps.append(f"{top}: {budget.gap}")
     started = [path for pattern in _STARTUP for path in glob.glob(os.path.join(glob.escape(top), pattern))]
@@ -277,7 +277,7 @@ def _home_of(found: Planted, user: Identity) -> None:
 
 
 def _key_files(user: Identity, top: str) -> Iterator[str]:
-    """Where sshd looks for the keys of a user, as patterns: in each of its files, whatever the Match block."""
+    """Where sshd reads the keys of a user, as patterns: from each of its files, whatever the Match block."""
     templates = list(_KEYS)
     for path in (path for pattern in _SSHD for path in glob.glob(pattern)):
         for line in head(path, 1 << 20).decode("utf-8", "replace").splitlines():
@@ -461,7 +461,7 @@ def _running(look: Look, found: Planted, own: Sequence[Identity]) -> None:
 def _is_a_daemon(
     look: Look, process: Process, program: str, known: Mapping[int, Process], numbers: Collection[int]
 ) -> bool:
-    """Whether a process left whoever started it, or goes on for longer than any page or cron job that is known."""
+    """Whether a process left its parent, or runs for longer than any known page or cron job."""
     parent = known.get(process.parent)
     if process.parent == 1 and parent and parent.name not in _INITS:  # in containers it starts services itself
         return process.name in _SHELLS

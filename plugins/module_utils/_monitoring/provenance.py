@@ -21,7 +21,7 @@ _NOT_COMPARED = ("var/", ".git", "node_modules/", "public/main/install/", "tests
 
 
 def open_questions(root: str, present: Mapping[str, str], changes: integrity.Changes) -> None:
-    """Add what nobody answered for since the program became root's: all of it, or what differs from the release."""
+    """Add what was not confirmed since the program became root's: all of it, or what differs from the release."""
     known = basis.read(root, files.STATE)
     changes.foreign = [
         f"{path} ({who})" for path, who in sorted(known.plugins.items()) if os.path.isdir(f"{root}/{path}")
@@ -56,7 +56,7 @@ def _could_run(root: str, path: str) -> bool:
     top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         handle = vouch.open_below(top, path)
-    except OSError:  # a link, whose target is looked at where it lies; or it went meanwhile
+    except OSError:  # a link, whose target is checked in its own place; or it was removed meanwhile
         return os.path.islink(os.path.join(root, path))
     finally:
         os.close(top)

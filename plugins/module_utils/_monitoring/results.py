@@ -6,7 +6,7 @@
 # pylint: disable=ansible-bad-function
 """Results of audits that a host runs itself, and where it delivers them: a directory, or an HTTPS endpoint by PUT.
 
-The playbook report merges them. A result tells where a host is weak, and a password may be in the address.
+The playbook report merges them. A result shows where a host is weak, and the address may contain a password.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SECONDS = 30  # for the endpoint
 
 
 class DeliveryError(HardeningError):
-    """A result did not arrive; the text says why."""
+    """A result could not be delivered; the message states why."""
 
 
 def configuration(site: str) -> dict[str, str]:
@@ -55,7 +55,7 @@ def document(host: str, site: str, answer: Mapping[str, Any], moment: float | No
 
 
 def deliver(known: Mapping[str, str], result: Mapping[str, Any]) -> None:
-    """Write the result to where the configuration says."""
+    """Write the result to the configured destination."""
     text = json.dumps(result, sort_keys=True) + "\n"
     if known["to"].startswith("https://"):
         _put(f"{known['to'].rstrip('/')}/{known['file']}", text.encode())

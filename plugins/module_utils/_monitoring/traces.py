@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What a look at files needs: who may read them, and walks that end in time."""
+"""Helpers to inspect files: who may read them, and walks that end in time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes
 
-_BEAT = 500  # entries between two looks at the clock
+_BEAT = 500  # entries between two checks of the clock
 _READ, _ENTER = 4, 1
 _PIECE = 8 << 20  # bytes
 _LONGEST = 1 << 18  # bytes of a line
@@ -28,7 +28,7 @@ _LONGEST = 1 << 18  # bytes of a line
 
 @dataclass
 class Budget:
-    """How long a scan may take. ``cut`` and ``unread`` say what it did not see."""
+    """How long a scan may take. ``cut`` and ``unread`` record what it did not see."""
 
     seconds: float
     cut: bool = False
@@ -47,12 +47,12 @@ class Budget:
     def gap(self) -> str:
         """What was not seen, as a sentence; empty when all was."""
         gaps = [f"the time for it ({self.seconds:g} s) was over"] if self.cut else []
-        gaps += [f"{self.unread} folders or files could not be opened"] if self.unread else []
-        return f"Not everything was looked at: {' and '.join(gaps)}." if gaps else ""
+        gaps += [f"{self.unread} directories or files could not be opened"] if self.unread else []
+        return f"Not everything was checked: {' and '.join(gaps)}." if gaps else ""
 
 
 def can_read(who: Identity, path: str) -> bool:
-    """Whether the account can open the file: by the mode of the file, and of every folder above it."""
+    """Whether the account can open the file: by the mode of the file, and of every directory above it."""
     wanted = _READ
     path = os.path.realpath(path)
     while True:
@@ -68,7 +68,7 @@ def can_read(who: Identity, path: str) -> bool:
 
 
 def walk(top: str, budget: Budget, skip: Collection[str] = ()) -> Iterator[os.DirEntry[str]]:
-    """Everything below a folder that is no folder, links not followed, until the time is over."""
+    """Everything below a directory except directories, links not followed, until the time is over."""
     waiting = [top]
     seen = 0
     while waiting and budget.left:
@@ -99,7 +99,7 @@ def tail(path: str, size: int, web_user: str = "") -> bytes:
 
 
 def pieces(path: str, size: int, web_user: str = "") -> Iterator[bytes]:
-    """The last bytes of a regular file, in pieces of whole lines. An ``OSError`` says why it cannot be read."""
+    """The last bytes of a regular file, in pieces of whole lines. Raises an ``OSError`` when it cannot be read."""
     descriptor = open_regular(path, web_user)
     try:
         end = os.fstat(descriptor).st_size
@@ -111,7 +111,7 @@ def pieces(path: str, size: int, web_user: str = "") -> Iterator[bytes]:
             start += len(piece)
             whole, newline, rest = (cut + piece).rpartition(b"\n")
             yield whole + newline
-            cut = rest[-_LONGEST:]  # a line is no longer than that; whoever writes one hides nothing behind it
+            cut = rest[-_LONGEST:]  # a line is no longer than that; a longer one hides nothing after it
         yield cut
     finally:
         os.close(descriptor)
@@ -178,10 +178,10 @@ def record(file: str, name: str) -> Record | None:
 def job_of_ours(
     look: Look, file: str, name: str, what: str, hours: float, starts: str, lost: Callable[[], str] = lambda: ""
 ) -> Finding | None:
-    """What our own record says about a job that must have succeeded lately; None where it says nothing.
+    """The finding from our own record of a job that must have succeeded lately; None without a record.
 
-    That it went well once is not enough: what ``starts`` it (the command of the host program) must still do so, and
-    ``lost`` says what else is gone that it needs.
+    One success is not enough: ``starts`` (the command of the host program) must still run it, and ``lost`` names what
+    else it needs and is missing.
     """
     entry = record(file, name)
     if entry is None:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""One walk over the project folder for all checks of owners and modes. It opens no file.
+"""One walk over the project directory for all checks of owners and modes. It opens no file.
 
-It follows no link but those that make folders part of the site, or give them a web address.
+It follows only links that make directories part of the site, or give them a web address.
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ class Tally:
 
 @dataclass
 class Seen:
-    """What the walk found. Paths are relative to the project folder."""
+    """What the walk found. Paths are relative to the project directory."""
 
     entries: int = 0
-    unread: Tally = field(default_factory=Tally)  # folders this user may not look into
-    everybody: Tally = field(default_factory=Tally)  # writable by everybody
+    unread: Tally = field(default_factory=Tally)  # directories this user may not read
+    everybody: Tally = field(default_factory=Tally)  # writable by all users
     code_writable: Tally = field(default_factory=Tally)  # the web user can change it
     code_owner: Tally = field(default_factory=Tally)
     code_mode: Tally = field(default_factory=Tally)  # more than 755 and 644
@@ -97,7 +97,7 @@ class Seen:
     links_out: Tally = field(default_factory=Tally)
     links_writable: Tally = field(default_factory=Tally)  # from the program to what the web user can change
     hard_links: Tally = field(default_factory=Tally)
-    public_writable: list[str] = field(default_factory=list)  # topmost folders below public/ the web user can change
+    public_writable: list[str] = field(default_factory=list)  # directories below public/ that the web user can change
     public_writable_count: int = 0  # how many of them there are
     public_unread: list[str] = field(default_factory=list)  # links below public/ behind which not all could be seen
     left: list[str] = field(default_factory=list)  # forgotten copies below public/
@@ -124,7 +124,7 @@ def php_user(look: Look) -> Identity:
 
 
 def web_users(look: Look) -> tuple[Identity, ...]:
-    """Who works for a stranger: PHP, and the web server where it runs as somebody else."""
+    """The users that serve visitors: PHP, and the web server where it runs as another user."""
     names = [look.site.php.user, look.site.web.user]
     found = tuple(identity(name) for name in dict.fromkeys(names) if name)
     if not found:
@@ -133,7 +133,7 @@ def web_users(look: Look) -> tuple[Identity, ...]:
 
 
 def owners(look: Look) -> frozenset[int]:
-    """Who may own the program: root, the declared owner, or the deploy user to whom the project folder belongs."""
+    """Who may own the program: root, the declared owner, or the deploy user to whom the project directory belongs."""
     web = {user.user for user in web_users(look)}
     found = {0, os.stat(look.root).st_uid}
     try:
@@ -158,12 +158,12 @@ def group_name(number: int) -> str:
 
 
 def tree(look: Look) -> Seen:
-    """Walk the project folder once."""
+    """Walk the project directory once."""
     return _Walk(os.path.realpath(look.root), web_users(look), php_user(look), owners(look)).go()
 
 
 def writable_folders(root: str, users: Iterable[Identity]) -> tuple[list[str], bool]:
-    """The topmost folders below a web root that a web user can change, and whether all could be seen.
+    """The topmost directories below a web root that a web user can change, and whether all could be seen.
 
     As web addresses lead there: through links too, but in no circle.
     """
@@ -229,7 +229,7 @@ class _Walk:
         self._first_name: dict[tuple[int, int], str] = {}
 
     def go(self) -> Seen:
-        # Folder, its path below the root, area, may the web user put things there.
+        # Directory, its path below the root, area, may the web user put things there.
         top = os.stat(self.root)
         self._acls(self.root, ".", CODE, top)
         pending = [(self.root, "", CODE, self._controlled(self.root, top))]
@@ -266,7 +266,7 @@ class _Walk:
         return self.seen
 
     def _listed(self, folder: str) -> list[tuple[os.DirEntry[str], os.stat_result | None]]:
-        """What is in a folder; as PHP's user where root may not look, as on NFS with root_squash."""
+        """The entries of a directory; as PHP's user where root may not read it, as on NFS with root_squash."""
         try:
             return _entries(folder)
         except PermissionError:
@@ -366,11 +366,11 @@ class _Walk:
         self._keep(self.seen.public_writable, path)
 
     def _leads_to_data(self, target: str, path: str, status: os.stat_result) -> bool:
-        """Whether the web user says what is behind a link in the program."""
+        """Whether the web user can change the target of a link in the program."""
         if f"{target}/".startswith(f"{self.root}/") and not f"{target}/".startswith(f"{self.var}/"):
             return False  # it is judged where it lies, as what links of Symfony's lead to
         if os.path.isdir(target) and status.st_uid in self.rightful and path.startswith("public/"):
-            return False  # a folder for uploads that the administrator has elsewhere
+            return False  # a directory for uploads that the administrator has elsewhere
         return changeable(target, self.users)
 
     def _folder(self, full: str, path: str, open_: bool, status: os.stat_result) -> bool:

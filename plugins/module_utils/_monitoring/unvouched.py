@@ -19,7 +19,7 @@ _MOST = 5000  # files that are read
 
 
 class Unvouched:
-    """Collects while somebody else walks. ``doubtful`` runs, ``held`` cannot until a person has looked at it."""
+    """Collects files during another walk. Doubtful ones can run, the others cannot until they are reviewed."""
 
     def __init__(self, look: Look, users: tuple[Identity, ...]) -> None:
         self.root = os.path.realpath(look.root)
@@ -39,7 +39,7 @@ class Unvouched:
         os.close(self._top)
 
     def look(self, path: str, status: os.stat_result) -> None:
-        """A file, by its path below the project folder."""
+        """A file, by its path below the project directory."""
         if not stat.S_ISREG(status.st_mode):
             return
         waits = quarantine.waits(path, status)
@@ -54,7 +54,7 @@ class Unvouched:
                 self.doubtful.append(path)
 
     def git(self) -> list[str]:
-        """What Git would run that the web user could have set, each with its folder."""
+        """What Git would run that the web user could have set, each with its directory."""
         found = []
         patterns = (".git", *(f"{place}/*/.git" for place in vouch.OWN))
         for folder in [path for pattern in patterns for path in glob.glob(os.path.join(self.root, pattern))]:

@@ -4,9 +4,9 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""What monit asks every few minutes and cannot count itself: failed logins over all addresses, and disks.
+"""The checks that monit runs every few minutes: failed logins over all addresses, and disks.
 
-monit runs this in a cage that can write to /run alone, so it only looks and answers; monit has somebody told.
+monit runs this in a sandbox that can write to /run alone, so it only checks and answers; monit has the alert sent.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 
 FOLDER = "/etc/chamilo-hardening"
 PULSE = "/run/chamilo-hardening"
-_BLOCK = 4 << 20  # bytes of a log that are looked at together
-_MOST = 256 << 20  # bytes that are looked at; with long headers a visitor makes a few thousand requests of them
+_BLOCK = 4 << 20  # bytes of a log that are read together
+_MOST = 256 << 20  # bytes that are read; with long headers a visitor fills them with a few thousand requests
 _RECENT = 1 << 16  # bytes of it that show in which form it is written now
 _HELD = 3600  # seconds; Apache writes when a request began, and a visitor can make one last
-# A user name can look like a date, but no bare quote can stand in it.
+# A user name can resemble a date, but no bare quote can stand in it.
 _START = rb"^\S+ [^\"\\\n]*(?:\\.[^\"\\\n]*)*\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \""
 _DATED = re.compile(_START, re.M)
 _UNDERSTOOD = re.compile(_START + rb"[^\"\n]*\" \d{3}\b", re.M)
-# Where they go to a login path: as the jail of section brute_force counts them, whoever is at the other end.
+# Where they go to a login path: as the jail of section brute_force counts them, from any client.
 _FAILED = re.compile(_START + rb"(?i:POST) +(\S+) +HTTP/[\d.]+\" (?:401|403|429)\b", re.M)
 _LONGEST = 1 << 16  # of a line; no server takes a longer request
 _ADDRESS = re.compile(
@@ -45,12 +45,12 @@ _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
 class WatchError(HardeningError):
-    """What is to be watched cannot be seen; the text says why."""
+    """A check could not be done; the message states why."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The answer, and whether somebody has to hear it."""
+    """The answer, and whether it is an alarm."""
 
     text: str
     alarm: bool
@@ -130,7 +130,7 @@ def _backwards(path: str) -> Iterator[bytes]:
             if size - start >= _MOST:
                 raise WatchError(
                     f"{path} grew by more than {_MOST >> 20} MB within the hour, so not all failed logins are seen. "
-                    "Look who asks that much, with requests that long."
+                    "Find out which client sends so many long requests."
                 )
             end, start = start, max(0, start - _BLOCK)
             stream.seek(start)
@@ -166,7 +166,7 @@ def _moment(text: str) -> float:
 
 
 def _pulse(site: str, said: Mapping[str, Any]) -> None:
-    """A sign of life: the daily work looks whether it is fresh, which shows that monit runs and asks."""
+    """A sign of life: the daily work checks that it is fresh, which shows that monit runs and asks."""
     files.replace_file(f"{PULSE}/watch-{site}.json", json.dumps(said) + "\n")
 
 

@@ -4,10 +4,10 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""What vouched for the program of each portal when its files became root's, as root wrote it down.
+"""The evidence for the program of each portal at the time its files became root's, as recorded by root.
 
-Owners and times are gone afterwards. A list of files that was made then is worth what this record says: where the web
-user could write the program and no package of the release was compared, an administrator has to accept it.
+Owners and times are lost afterwards. A list of files made then is worth as much as this record: where the web user
+could write the program and no package of the release was compared, an administrator has to accept it.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def read(root: str, state: str) -> Basis:
 
 
 def compared(root: str, state: str, words: str, sha256: str) -> None:
-    """The checksums of a package are known. Whether the files are as in it is seen by whoever compares them."""
+    """The checksums of a package are known. The comparison shows whether the files match it."""
     _write(root, state, {"basis": words, "sha256": sha256})
 
 
 def taken(root: str, state: str, writable: int, plugins: Mapping[str, str]) -> None:
-    """The program became root's. What an earlier run saw, and no administrator accepted, still holds."""
+    """The program became root's. Findings of an earlier run that no administrator accepted remain."""
     before = read(root, state)
     if writable > before.writable or not plugins.items() <= before.plugins.items():
         both = {**before.plugins, **plugins}

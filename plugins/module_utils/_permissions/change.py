@@ -115,7 +115,7 @@ class Changes:
         return words(problem)
 
     def acls(self, file: str | int, device: int) -> list[str]:
-        """The ACLs there are, those first that new files inherit. By name only to look."""
+        """The present ACLs, default ACLs first. By name only for reading."""
         if device in self.no_xattrs:
             return []
         try:
@@ -131,7 +131,7 @@ class Changes:
         return want.owner != self._at.tree.order.web and bool(was & ~mode & 0o070)
 
     def lift_acls(self, handle: int, path: str, want: Want, mode: int, status: os.stat_result) -> None:
-        """Remove what gives rights that the mode does not show. In data it is told: somebody wanted it."""
+        """Remove rights that the mode does not show. In data it is reported: they were set on purpose."""
         for name in self.acls(handle, status.st_dev):
             if want.owner == self._at.tree.order.web:
                 self._at.found.refuse(path, "has an ACL, which may give rights to others; setfacl -b removes it")
@@ -156,5 +156,5 @@ class Changes:
 
 
 def gain(was: int, mode: int) -> int:
-    """What a new owner and group must not hold, for a moment, because only the old ones had it."""
+    """Bits that a new owner and group must not have even for a moment, because only the old ones had them."""
     return was & ~mode & ~((was & 7) * 0o110) & 0o770

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SECONDS = 600
-_ENDS = 300  # characters of what the console said
+_ENDS = 300  # characters of the console's output
 
 Run = Callable[[Sequence[str], float], "tuple[int, str]"]
 
@@ -55,7 +55,7 @@ def _put_back(cache: int, old: int, name: str) -> None:
 
 
 def _apart(cache: int) -> tuple[str, int]:
-    """A directory of root's own, which nobody else can enter."""
+    """A directory that only root can enter."""
     name = f".chamilo-hardening-{secrets.token_hex(8)}"
     os.mkdir(name, 0o700, dir_fd=cache)
     handle = os.open(name, _DIRECTORY, dir_fd=cache)
@@ -89,7 +89,7 @@ def _delete(source: int, name: str) -> None:
 
 
 def _remove(cache: int, name: str, handle: int) -> None:
-    """With all that is in it. What the web user puts back meanwhile stays in a directory that nobody enters."""
+    """Remove with all contents. What the web user creates meanwhile stays in a directory that only root can enter."""
     try:
         for _path, folders, files, folder in os.fwalk(".", topdown=False, dir_fd=handle):
             for entry in files:

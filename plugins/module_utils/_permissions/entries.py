@@ -32,7 +32,7 @@ _NAMELESS = {
 
 
 class Entries:
-    """Judges what is not right at the first look, and what several names lead to."""
+    """Judges entries with wrong rights, and files with several names."""
 
     def __init__(self, work: Work) -> None:
         self._at = work
@@ -95,7 +95,7 @@ class Entries:
                 os.fchown(handle, owner, group)
             if was != mode:
                 os.fchmod(handle, mode)
-        except OSError:  # said by what comes after this
+        except OSError:  # reported by the next step
             return False
         if self._at.tree.journal:
             self._at.tree.journal.changed(path, status, (owner, group, mode))
@@ -160,7 +160,7 @@ class Entries:
         what = _NAMELESS.get(kind, "no file")
         want = place.want
         if want is None:
-            raise AssertionError("only what has a rule is looked at")
+            raise AssertionError("only entries with a rule are checked")
         right = (status.st_uid, status.st_gid) == (want.owner, want.group)
         if kind in (stat.S_IFBLK, stat.S_IFCHR):
             self._at.found.refuse(path, "a device has no business here; remove it")
@@ -175,7 +175,7 @@ class Entries:
         if want is None:
             return
         if not stat.S_ISREG(status.st_mode):
-            self._at.found.refuse(path, "was exchanged while it was looked at")
+            self._at.found.refuse(path, "was exchanged during the check")
             return
         if status.st_dev != device or (status.st_dev, status.st_ino) in self._at.tree.mounted:
             self._at.found.refuse(path, "another file is mounted here; left as it is")
@@ -198,11 +198,11 @@ class Entries:
         self.changes.change(handle, path, want, status)
 
     def moved(self, path: str, problem: OSError) -> None:
-        """What has gone is no fault. What was exchanged is left alone, and said."""
+        """A removed entry is no error. An exchanged one is left alone and reported."""
         if problem.errno == errno.ENOENT:
             return
         exchanged = problem.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
-        self._at.found.refuse(path, "was exchanged while it was looked at" if exchanged else words(problem))
+        self._at.found.refuse(path, "was exchanged during the check" if exchanged else words(problem))
 
     def settle_links(self) -> None:
         """Files with several names, once all names have been counted."""
@@ -214,7 +214,7 @@ class Entries:
             if kind:
                 indexes = indexes[:1]
             if len(indexes) > 1:
-                self._at.found.refuse(path, "has several names, for which different rules hold")
+                self._at.found.refuse(path, "has several names, for which different rules apply")
                 continue
             self._settle(key, there, movable, wants[indexes[0]], path, kind)
 
@@ -227,9 +227,9 @@ class Entries:
         try:
             status = os.fstat(handle)
             if (status.st_dev, status.st_ino) != key or status.st_nlink != there:
-                self._at.found.refuse(path, "was exchanged while it was looked at")
+                self._at.found.refuse(path, "was exchanged during the check")
             elif movable and status.st_uid != self._at.tree.order.web and not (kind and waits(path, status)):
-                # Whoever can move a name can have it counted twice, and hide one that is elsewhere.
+                # A user who can move a name can have it counted twice, and hide one that is elsewhere.
                 self._at.found.refuse(path, "has several names where the web user can move them")
             else:
                 if kind:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 
-LISTED = 20  # samples, and things refused, that are told one by one
+LISTED = 20  # samples and refused entries that are listed one by one
 _INTERNAL = (
     "environment",
     "held",
@@ -47,7 +47,7 @@ class Found:
     listing: str = ""  # the file with the names of both
     unnamed: int = 0  # of both, that are not in it
     unnamed_why: str = ""
-    unfinished: str = ""  # why not all was looked at
+    unfinished: str = ""  # why not all was checked
     taken: int = 0  # files of the program that got another owner
     writable: int = 0  # files of the program that the web user could write, but for environment files
     environment: int = 0  # environment files that the web user could write

@@ -2,10 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What one run over a tree changed, so that it can be rolled back. On disk, for a tree has any number of entries.
+"""What one run over a tree changed, so that it can be rolled back. On disk, since a tree has any number of entries.
 
-Of what the web user can write meanwhile nothing becomes root's again, and no bit comes back by which it would run as
-somebody else.
+Nothing that the web user can write meanwhile becomes root's again, and no setuid or setgid bit is restored.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ def rights_of(status: os.stat_result) -> Rights:
 
 
 class Journal:
-    """``folder``: root's own. Several processes write to one file; ``flush`` is for each of them at its end.
+    """A file in a directory of root. Several processes write to it; each calls ``flush`` at its end.
 
-    A disk without room keeps no file of the tree as it was: ``problem`` says that not all can be rolled back.
+    A full disk does not stop the run: ``problem`` states that not all can be rolled back.
     """
 
     def __init__(self, folder: str, web: int) -> None:
@@ -110,7 +109,7 @@ class Journal:
     def _give(self, handle: int, device: int, inode: int, before: list[int], after: list[int]) -> None:
         status = os.fstat(handle)
         if (status.st_dev, status.st_ino, [*rights_of(status)]) != (device, inode, after):
-            return  # another file, or somebody changed it since
+            return  # another file, or one that was changed meanwhile
         owner, group, mode = before
         if owner == 0 and after[0] == self._web:
             return

@@ -28,7 +28,7 @@ _KNOWN_BY = "public/index.php"
 
 
 def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str, str]:
-    """Write down what the release's package holds. Returns the checksum of each of its files, by its path."""
+    """Record the contents of the release's package. Returns the checksum of each of its files, by its path."""
     real, state = os.path.realpath(root), state or common_files.STATE
     try:
         with open(archive, "rb") as stream:
@@ -59,7 +59,7 @@ def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str,
 
 
 def _packed(archive: str, stream: BinaryIO) -> dict[str, str]:
-    """The checksum of each file of a package, by its path below the project folder."""
+    """The checksum of each file of a package, by its path below the project directory."""
     found: dict[str, str] = {}
     size = 0
     try:
@@ -75,7 +75,7 @@ def _packed(archive: str, stream: BinaryIO) -> dict[str, str]:
             found[name.removeprefix("./")] = digest.hexdigest()
             if len(found) > _ENTRIES:
                 raise vouch.ArchiveError(
-                    f"{archive} holds more than {_ENTRIES:,} files. That is no release of Chamilo."
+                    f"{archive} contains more than {_ENTRIES:,} files. That is no release of Chamilo."
                 )
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as problem:
         raise vouch.ArchiveError(f"{archive} is no whole zip or tar file: {problem}.") from problem

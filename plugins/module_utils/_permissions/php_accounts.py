@@ -26,11 +26,11 @@ _UNITS = "/etc/systemd/system/*.service"
 
 
 class PhpUserError(HardeningError):
-    """PHP of a portal cannot get another user; the text says why and what to do."""
+    """PHP of a portal cannot get another user; the message states why and what to do."""
 
 
 class Accounts:
-    """``folder``: of root's, for what a command is to read."""
+    """Creates accounts. A directory of root has the files that commands read."""
 
     def __init__(self, machine: Machine, folder: str) -> None:
         self._machine = machine

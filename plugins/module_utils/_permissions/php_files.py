@@ -101,7 +101,7 @@ class PoolFiles:
     def wanted(self, known: Memo, user: Account) -> dict[str, Any]:
         """The transaction that has our pool serve the portal, as that user."""
         address = known.address if known.way == "address" else self.socket
-        # The owner's file goes where ours takes its address: from then on, ours alone knows what it said.
+        # The owner's file is removed where ours takes its address: from then on, only ours has its lines.
         theirs, own = os.path.isfile(known.file), os.path.isfile(self.file)
         if theirs and not (known.way == "address" and own):
             said = php_pool.lines_of(_text(known.file), known.pool)
@@ -135,7 +135,7 @@ class PoolFiles:
         return self._transaction(wanted, known)
 
     def given_back(self, known: Memo) -> dict[str, Any]:
-        """The files that hold more than ours, without ours. What is ours alone goes, as nobody names it any more."""
+        """Files with other content than ours, without ours. Files of ours alone are removed: no plan names them."""
         edited: list[dict[str, Any]] = []
         if known.way == "virtual_host":
             edited += self._virtual_hosts(self.socket, known.address)
@@ -148,7 +148,7 @@ class PoolFiles:
         return self._transaction(edited, known)
 
     def _removed(self, path: str) -> dict[str, Any]:
-        """The owner's file of a pool as it was, which a transaction without it would not bring back."""
+        """The owner's file of a pool as it was: a transaction without it would not restore it."""
         record = self.engine.store.peek()["records"][transaction(self.word)]
         was = self.engine.store.load(Item.from_json(record["files"][path]["before"]))
         text = was.data.decode("utf-8", "surrogateescape")

@@ -27,7 +27,7 @@ _CRON_SETTING = re.compile(r"\s*[A-Za-z_]\w*\s*=")
 
 
 def account(site: str) -> str:
-    """The user, the group and the pool of a portal. A long name of a site is cut, and told apart by its checksum."""
+    """The user, the group and the pool of a portal. A long name of a site is cut and made unique by its checksum."""
     name = f"chamilo-{site}"
     if len(name) <= _LONGEST:
         return name
@@ -35,7 +35,7 @@ def account(site: str) -> str:
 
 
 def lines_of(text: str, pool: str) -> list[str]:
-    """What its owner says of a pool, but as whom it runs and where it listens. Its own name stays in its paths."""
+    """The owner's lines of a pool, except its user and its address. Its own name stays in its paths."""
     found: list[str] = []
     name = ""
     for line in text.splitlines():
@@ -52,7 +52,7 @@ def pools_in(text: str) -> list[str]:
 
 
 def pool(name: str, user: str, group: str, address: str, said: Collection[str], source: str) -> str:
-    """The file of a pool. ``said``: the lines of its owner's pool. ``source``: where these are to be changed."""
+    """The file of a pool, with the lines of its owner's pool. ``source``: where these are to be changed."""
     return "\n".join(
         [
             f"; {MANAGED}",
@@ -71,7 +71,7 @@ def pool(name: str, user: str, group: str, address: str, said: Collection[str], 
 
 
 def nginx_group(text: str) -> str:
-    """nginx.conf with workers in the group that may use the sockets; ``nginx_as_before`` finds its way back."""
+    """nginx.conf with workers in the group that may use the sockets; ``nginx_as_before`` reverts it."""
     if _NGINX_OURS.search(text):
         return text
     found = _NGINX_USER.search(text)
@@ -102,7 +102,7 @@ def cron_user(text: str, roots: Collection[str], old: str, new: str) -> str:
 
 
 def crontab_parts(text: str, roots: Collection[str]) -> tuple[str, str]:
-    """A user's crontab as the jobs of the portal, with the settings that hold for them, and as all that stays."""
+    """A user's crontab as the jobs of the portal, with the settings that apply to them, and as all that stays."""
     moved: list[str] = []
     stays: list[str] = []
     jobs = False

@@ -46,7 +46,7 @@ class Ways:
                 yield host
 
     def is_alone(self, pool: php_fpm.Pool) -> bool:
-        """Whether its owner gave it a user that nobody else has, nor may use."""
+        """Whether its owner gave it a user of its own that no other service or account uses."""
         users = self._other_users()
         # PHP that runs as the web server's user may connect to each pool.
         return self.site.web.user not in {pool.user, *users} and pool.user not in users

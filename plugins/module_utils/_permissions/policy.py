@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""The owner, group and mode that each entry of a tree should have, compiled: each step down a path is a look-up."""
+"""Owner, group and mode that each entry of a tree should have, compiled: a step down a path is one table access."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ COMPILED = ("code", "program")  # kinds of places
 
 
 class PermsError(HardeningError):
-    """The tree cannot be worked on at all; the text says why and what to do."""
+    """The tree cannot be processed; the message states why and what to do."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What holds for everything that the glob matches, and below it. What is None is left to the rules after it."""
+    """Applies to everything that the glob matches, and below it. None leaves a value to later rules."""
 
     path: str
     owner: int | None = None
@@ -95,7 +95,7 @@ def built_in(profile: str, owner: int, group: int, web: int) -> tuple[Rule, ...]
 
 
 class _Glob:
-    """``*`` and ``?`` stay within a name, ``**`` is any number of folders. It matches a path and all below it."""
+    """``*`` and ``?`` stay within a name, ``**`` is any number of directories. It matches a path and all below it."""
 
     def __init__(self, pattern: str) -> None:
         self.parts: list[Any] = []  # a name, a compiled pattern, or None for **
@@ -135,7 +135,7 @@ class _Glob:
 
 
 class Place:
-    """A position in the tree as the policy sees it. Positions that cannot be told apart are one object."""
+    """A position in the tree as the policy sees it. Equivalent positions are one object."""
 
     def __init__(self, policy: Policy, state: tuple[frozenset[int], ...]) -> None:
         self._policy = policy
@@ -178,7 +178,7 @@ def executable(mode: int) -> int:
 
 
 class Policy:
-    """The rules, compiled: each step down a path is a look into a table."""
+    """The rules, compiled: each step down a path is one table access."""
 
     def __init__(self, order: Order) -> None:
         self._rules = order.rules
@@ -227,7 +227,7 @@ class Policy:
         rules = [rule for rule, fits in zip(self._rules, matched[first:]) if fits]
 
         def value(name: str) -> int:
-            # The last rule holds for everything and leaves nothing open.
+            # The last rule applies to everything and has no None.
             return int(next(getattr(rule, name) for rule in rules if getattr(rule, name) is not None))
 
         keep_x = next((rule.keep_x for rule in rules if rule.keep_x or rule.file_mode is not None), False)
@@ -358,5 +358,5 @@ def octal(where: str, given: Any) -> int | None:
         raise PermsError(f"{where} is {given!r}; write it as an octal number in quotes, such as '0640'.")
     mode = int(given, 8)
     if mode & 0o002:
-        raise PermsError(f"{where} is {given!r}, which lets everybody on this host write.")
+        raise PermsError(f"{where} is {given!r}, which lets every user of this host write.")
     return mode

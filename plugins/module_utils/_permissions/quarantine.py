@@ -25,8 +25,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pol
     executable,
 )
 
-_LIST = 16 << 20  # bytes of the list of suspect PHP: whoever plants it must not fill the disk with its names
-# What waits for somebody to look at it is root's, with a mode that nothing else has, so that each run knows it again.
+_LIST = 16 << 20  # bytes of the list of suspect PHP: an attacker must not fill the disk with names
+# Files that await a review are root's, with a mode that nothing else has, so that each run recognizes them.
 QUARANTINE = stat.S_IFREG | 0o600
 _ASIDE = stat.S_IFREG | 0o200  # outside public/, where a file that cannot be read would keep the portal from starting:
 ASIDE_NAME = ".quarantined"  # it gets another name
@@ -39,15 +39,15 @@ DOUBTFUL, QUARANTINED = "doubtful", "quarantined"
 
 
 class Listing:
-    """Suspect PHP, where an attacker makes too much of it to be told: each is named before it changes its owner.
+    """Suspect PHP, where there is too much of it to be reported: each file is listed before it changes its owner.
 
-    Each process appends. An empty path is nowhere. What cannot be named is counted, and nothing else waits for it.
-    Whoever holds the list is alone with the tree: one run would take what another is about to put aside for root's own.
+    Each process appends. An empty path disables the list. Files that cannot be listed are counted, without an error.
+    A process that owns the list has the tree for itself: a second run would mistake what the first quarantines.
     """
 
     def __init__(self, path: str, patience: float) -> None:
         self.path = path
-        self.new = f"{path}.new"  # until the whole tree was looked at, what the last run named is not lost
+        self.new = f"{path}.new"  # the last run's list stays until the whole tree was checked
         self.problem = ""  # why nothing more can be named
         self._handle = -1
         if path:
@@ -76,7 +76,7 @@ class Listing:
         return not self.problem
 
     def done(self, found: Found) -> None:
-        """The whole tree was looked at: the list takes the place of the last one."""
+        """The whole tree was checked: the new list replaces the last one."""
         total = found.quarantined_total + found.doubtful_total
         if self.path and not total:
             with contextlib.suppress(OSError):
@@ -84,7 +84,7 @@ class Listing:
         if not self.path or found.unnamed == total:  # what the last run named is better than nothing
             return
         if found.unnamed:
-            with contextlib.suppress(OSError):  # it is told as well
+            with contextlib.suppress(OSError):  # it is reported as well
                 os.write(self._handle, f"\nand {found.unnamed} more: {found.unnamed_why}\n".encode())
         try:
             os.replace(self.new, self.path)
@@ -103,24 +103,24 @@ class Listing:
 
 
 class Quarantine:
-    """Says of each file whether it waits, and what owner, mode and name it has until then."""
+    """Decides which files await a review, and their owner, mode and name until then."""
 
     def __init__(self, work: Work) -> None:
         self._at = work
         self._renames: list[tuple[str, str, str]] = []  # of one directory: path, name, name to be
 
     def forget(self) -> None:
-        """Of a directory that could not be looked at to its end."""
+        """Discard the renames of a directory that could not be read completely."""
         self._renames.clear()
 
     def suspect(self, handle: int, path: str, kind: str, status: os.stat_result) -> str:
-        """What a file runs that the web user could have written, or that waits for somebody to look at it already.
+        """What a file runs that the web user could have written, or that awaits a review already.
 
-        Empty for what is data, and for what something vouches for.
+        Empty for data, and for files that a list vouches for.
         """
         if _is_aside(path, status):  # whatever glob fits it by its new name
             return vouch.PHP
-        if not kind or f"/{GIT}/" in f"/{path}":  # what Git runs is looked at by itself
+        if not kind or f"/{GIT}/" in f"/{path}":  # what Git runs is checked separately
             return ""
         doubted = _is_doubted(status)
         waits = doubted or _mark(status) == ((_ASIDE if kind == "code" else QUARANTINE), 0, 0)
@@ -134,7 +134,7 @@ class Quarantine:
                 return ""
         compared = doubted or (self._at.tree.lists.release and vouch.runs_in_browsers(path))
         what = vouch.runs(path, handle) or (vouch.STEERS if compared else "")
-        # What cannot run is given back by its path in acknowledged alone.
+        # A file that cannot run is released only by its path in acknowledged.
         return "" if what and (doubted or not waits) and self._at.tree.lists.vouch(path, handle) else what
 
     def _unvouched(self, handle: int, path: str, status: os.stat_result) -> bool:
@@ -166,7 +166,7 @@ class Quarantine:
             self._tell_held(path)
             return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
         if self._is_needed(handle, path, kind, what, status):
-            # Without one of its classes or templates the portal would be down, and no URL calls it: it is told only.
+            # Without its classes and templates the portal would be down, and no URL calls them: only report.
             self._name("doubtful", path)
             self._at.found.doubtful_total += 1
             if len(self._at.found.doubtful) < LISTED:
@@ -217,7 +217,7 @@ class Quarantine:
             self._at.found.unnamed_why = self._at.listing.problem
 
     def rename(self, handle: int) -> None:
-        """In a directory that was looked at. A name that is taken meanwhile is left to whoever took it."""
+        """Rename the files of a directory that was checked. A name that was taken meanwhile is left alone."""
         for path, old, new in self._renames if not self._at.check else ():
             try:
                 if old.endswith(ASIDE_NAME):
@@ -237,7 +237,7 @@ def _is_aside(path: str, status: os.stat_result) -> bool:
 
 
 def waits(path: str, status: os.stat_result) -> str:
-    """What a file is marked as until somebody has looked at it; empty where it is not."""
+    """The mark of a file until it is reviewed; empty without one."""
     if _is_doubted(status):
         return DOUBTFUL
     held = _is_aside(path, status) or _mark(status) == (QUARANTINE, 0, 0)
@@ -249,5 +249,5 @@ def _mark(status: os.stat_result) -> tuple[int, int, int]:
 
 
 def _is_doubted(status: os.stat_result) -> bool:
-    """The mark of PHP that runs on and waits for somebody to look at it, in whatever profile it got it."""
+    """Whether PHP that stays usable is marked for a review, in any profile."""
     return status.st_uid == 0 and status.st_mode & 0o7600 == 0o200 and _mark(status) != (_ASIDE, 0, 0)

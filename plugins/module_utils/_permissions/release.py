@@ -25,7 +25,7 @@ _ELSEWHERE = re.compile(
     r"config/(?:(?:bundles|preload|reference)\.php|secrets/.+)|\.env[^/]*|version\.php|vendor/autoload\.php|vendor/composer/.+"
 )
 MAPPED = ("src", "vendor")
-_FEW = 20  # files of a part in the maps: fewer say nothing about the others
+_FEW = 20  # files of a part in the maps: fewer prove nothing about the others
 _SAMPLE = 200
 _NEARLY_ALL = 0.95  # an attacker touches some files, not that many
 _AT_EMPTY_PATH, _STATX_BTIME, _BTIME_AT = 0x1000, 0x800, 80  # linux/stat.h
@@ -48,7 +48,7 @@ class Release:
         self._laid = {part: self._when(part, self._known) for part in MAPPED}
 
     def needs(self, path: str, status: os.stat_result) -> bool:
-        """Could the portal be down without this file? Also where nobody can say."""
+        """Could the portal be down without this file? True where that is unknown."""
         if _ELSEWHERE.fullmatch(path):
             return True
         part = path.split("/", 1)[0]
@@ -123,7 +123,7 @@ def _read(top: int, path: str) -> bytes:
     status = seen(top, path)
     if status is None or not stat.S_ISREG(status.st_mode):
         return b""
-    # Whoever exchanges a folder for a link now has only another map believed, as whoever writes into this one has.
+    # Exchanging a directory for a link here only selects another map, no more than writing into this one achieves.
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=top)
         with os.fdopen(handle, "rb") as file:

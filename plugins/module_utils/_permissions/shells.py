@@ -4,9 +4,9 @@
 # Private to this collection: it can change at any time.
 """Whether a PHP file runs what a request names: a web shell, however its functions are called.
 
-Values of a request are followed through assignments. What calls, includes or evaluates one of them obeys the visitor.
-Only code counts: comments, words in strings and what stands outside the tags of PHP say nothing. A value that the
-page compares with a list, or puts behind a directory of its own, is a choice among what is there.
+Values of a request are followed through assignments. Code that calls, includes or evaluates one of them runs what the
+visitor sends. Comments, words in strings and text outside the tags of PHP do not count. A value that the page compares
+with a list, or puts behind a directory of its own, is a choice among existing files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 
 _ROUNDS = 8  # assignments from one variable to the next that are followed
-_LARGEST = 1 << 20  # bytes; nobody writes so much by hand, and no search of more ends in time
+_LARGEST = 1 << 20  # bytes; larger than handwritten code; a search of more takes too long
 _GAP = 500  # bytes of a call that are read
 
 # ------------------------------------------------------------------------------------------------ the code of a file
@@ -136,7 +136,7 @@ def _steps(code: bytes, arrays: bool = False) -> Steps:
 
 
 def _sent(code: bytes, steps: Steps, chosen: set[bytes]) -> bytes:
-    """What a request sends, and the variables that hold something of it."""
+    """What a request sends, and the variables that contain some of it."""
     sent = re.compile(_SENT, re.I)
     known: set[bytes] = {name for names, value in steps if sent.search(value) for name in names}
     if _BY_NAME.search(code):

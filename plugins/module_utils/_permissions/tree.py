@@ -58,7 +58,7 @@ class Root:
 
 
 def open_trusted(path: str, start: int = -1) -> int:
-    """Open a directory or file. A link on the way is followed only where root owns it and the folder it lies in."""
+    """Open a directory or file. A link on the way is followed only where root owns it and its directory."""
     try:
         return open_path(path, of_root, start)[0]
     except OSError as problem:
@@ -191,7 +191,7 @@ class Tree:
             self._own.update((folder, vouch.own_history(top, folder)) for folder in folders)
 
     def _is_sound(self, top: int) -> bool:
-        """Was Git's index written by somebody else than the web user, and could that user not have exchanged it?"""
+        """Was Git's index written by another user than the web user, and could the web user not have exchanged it?"""
         way = [os.fstat(top), seen(top, GIT), seen(top, f"{GIT}/index")]
         # Behind the rights of a group may be those of an ACL.
         return not any(status is None or self.loose(status) or status.st_mode & 0o020 for status in way)
@@ -233,7 +233,7 @@ class Tree:
         own = self._own.get(folder, vouch.NOT_THERE)
         if own is vouch.NOT_THERE or own.later(status):
             return False
-        # What its package does not have came later, whatever the times say.
+        # What its package does not contain was added later, whatever its times.
         return not self.lists.release or folder not in self.lists.own_folders
 
     def came(self, path: str) -> float:
@@ -241,7 +241,7 @@ class Tree:
         return self._own[vouch.own_folder(path)].changed - vouch.LAID
 
     def is_writable(self, handle: int, path: str, kind: str, status: os.stat_result) -> bool:
-        """Could the web user write this file of the program? What environment files say is judged by itself."""
+        """Could the web user write this file of the program? Environment files are judged separately."""
         return kind != "" and not path.startswith(_ENVIRONMENT) and self.loose(status, handle)
 
     def is_environment(self, handle: int, path: str, status: os.stat_result) -> bool:

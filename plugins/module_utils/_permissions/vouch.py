@@ -6,7 +6,7 @@
 # pylint: disable=ansible-bad-function
 """What vouches for a file of the program that the web user could have written, and what such a file could run.
 
-No file is trusted for its name: what it holds counts. A list that root alone can write (of the release's package, or
+No file is trusted for its name: its content counts. A list that root alone can write (of the release's package, or
 one that an administrator accepted) vouches by checksum. Without one there is evidence: what the web user can write, and
 what is newer than nearly all of its release, is vouched for by nothing.
 """
@@ -44,7 +44,7 @@ _NOT_FOLLOWED = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O
 
 PHP_NAME = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
 _PHP_TEXT = re.compile(rb"(?i)<\?(?:php|=)|__HALT_COMPILER")
-# What only a browser or a person reads. One of these that holds PHP is PHP all the same.
+# What only a browser or a person reads. One of these that contains PHP is PHP all the same.
 _PICTURES = "avif bmp eot gif ico jpe?g mo mp[34] og[gv] otf pdf pem png pub svg tiff? ttf wav web[mp] woff2?"
 _TEXTS = (
     "bak css csv docx? gz html? less log map md odt old orig po pptx? rst save scss sql swf sw[op] tar tgz txt vtt wasm"
@@ -52,7 +52,7 @@ _TEXTS = (
 )
 _DATA = re.compile(rf"(?i)\.(?:{'|'.join([*_PICTURES.split(), *_TEXTS.split()])})$|~$")
 _DATA_ANYWHERE = re.compile(rf"(?i)\.(?:{'|'.join(_PICTURES.split())})$")
-# Elsewhere a script is run by whoever builds the program, as its webpack.config.js is.
+# Elsewhere a script is run by the program's build, like webpack.config.js.
 _DATA_IN_PUBLIC = re.compile(r"(?i)\.(?:m?js|json|lock|webmanifest|xml)$")
 _TEMPLATES = re.compile(r"(?:^|/)(?:templates?|config)/")
 # Symfony runs what stands in $( ), where it is not in single quotes.
@@ -78,7 +78,7 @@ _RULES = re.compile(rb"(?im)^\s*(?:<?Require|Deny|Order|Allow|Auth|Satisfy|Redir
 class Release:
     """When nearly all of a release was laid, by both clocks of a file, and whether it is the web user's own."""
 
-    changed: float  # nobody but root can set this one back
+    changed: float  # only root can set this one to an earlier time
     written: float  # a package sets it: the day of the release
     web: bool
 
@@ -90,7 +90,7 @@ NOT_THERE = Release(float("inf"), float("inf"), False)
 
 
 def release(top: int, web: int) -> Release:
-    """By a sample of what each release has thousands of. ``top``: the project folder, open."""
+    """By a sample of what each release has thousands of. ``top``: the project directory, open."""
     found: list[os.stat_result] = []
     pages: list[os.stat_result] = []
     _sample(top, "public", pages, _FILES, deep=False)
@@ -103,7 +103,7 @@ def release(top: int, web: int) -> Release:
     def nearly_all(times: Sequence[float]) -> float:
         return sorted(times)[int((len(times) - 1) * _NEARLY_ALL)] + LAID
 
-    # Composer may have run as somebody else than the one who laid the pages.
+    # Composer may have run as another user than the owner of the pages.
     theirs = sum(status.st_uid == web for status in pages)
     return Release(
         nearly_all([status.st_ctime for status in found]),
@@ -113,7 +113,7 @@ def release(top: int, web: int) -> Release:
 
 
 def _sample(top: int, part: str, found: list[os.stat_result], most: int, deep: bool = True) -> None:
-    """Some files of each of the folders, the upper ones first; no link is followed."""
+    """Some files of each of the directories, the upper ones first; no link is followed."""
     try:
         waiting = [open_below(top, part, os.O_DIRECTORY)]
     except OSError:  # not every tree has each of them
@@ -141,7 +141,7 @@ def _sample(top: int, part: str, found: list[os.stat_result], most: int, deep: b
 
 
 def open_below(top: int, path: str, flags: int = 0) -> int:
-    """Open what is below a folder; no link on the way is followed."""
+    """Open a path below a directory; no link on the way is followed."""
     *folders, name = path.split("/")
     handle = os.dup(top)
     try:
@@ -201,7 +201,7 @@ def _env_runs(line: str) -> bool:
 
 
 def environment_steers(text: str, root: str = "") -> list[str]:
-    """The names in an environment file that say where code is loaded from, but for directories in var/ of ``root``."""
+    """Names in an environment file that decide where code is loaded from, except directories in var/ of ``root``."""
     found = []
     values = [*filter(None, map(_ENV_LINE.match, text.splitlines())), *_ENV_PHP.finditer(text)]
     for value in values:
@@ -318,7 +318,7 @@ def _git_values(text: str) -> list[tuple[str, str, str, str]]:
 
 
 def git_runs(folder: int, theirs: Theirs) -> list[str]:
-    """What Git would run out of this .git folder, which is open, and that the web user could have written."""
+    """What Git would run out of this .git directory, which is open, and that the web user could have written."""
     found: list[str] = []
     loose = theirs(folder, os.fstat(folder))
     for name in ("config", "config.worktree"):
@@ -407,7 +407,7 @@ _TRACKED = 200_000  # files
 
 
 def tracked(top: int) -> dict[str, bytes]:
-    """What Git says each file of the project holds, read as data. Whoever may write .git may have written it, too."""
+    """The checksum of each file of the project in Git's index, read as data. A writer of .git may have forged it."""
     try:
         handle = open_below(top, ".git/index")
     except OSError:  # most have none
@@ -466,7 +466,7 @@ _MARKS = frozenset({"composer.json", "plugin.php", "package.json", "readme.md", 
 
 
 def own_folder(path: str) -> str:
-    """The plugin or theme a file belongs to, as a folder; empty where it is part of none."""
+    """The directory of the plugin or theme a file belongs to; empty where it is part of none."""
     for place in OWN:
         if path.startswith(f"{place}/"):
             name, slash, _rest = path[len(place) + 1 :].partition("/")
@@ -475,7 +475,7 @@ def own_folder(path: str) -> str:
 
 
 def own_history(top: int, folder: str) -> Release:
-    """When a plugin or theme was laid, where it came in one go and says what it is; else ``NOT_THERE``."""
+    """When a plugin or theme was installed, if at once and with its own metadata; else ``NOT_THERE``."""
     found: list[os.stat_result] = []
     try:
         handle = open_below(top, folder, os.O_DIRECTORY)
@@ -553,7 +553,7 @@ _ASKED, _OTHER = 300, 0.1  # files of a package that are compared at once, and t
 
 
 class ArchiveError(HardeningError):
-    """The package of the release cannot be used; the text says why and what to do."""
+    """The package of the release cannot be used; the message states why and what to do."""
 
 
 def unlike(root: str, files: Mapping[str, str]) -> str:

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Owner, group and mode of a whole tree as one policy, in one pass, against somebody who changes it meanwhile.
+"""Owner, group and mode of a whole tree as one policy, in one pass, safe against concurrent modification.
 
-A directory is opened relative to the one above it, tightened, and only then listed; what is not as it should be is
-opened and changed through that descriptor. No name is ever looked up twice and believed to be the same thing, no link
-below the start is followed, and a file that has a name elsewhere as well is left alone. What is right costs one look.
+A directory is opened relative to the one above it, tightened, and only then listed; entries with wrong rights are
+opened and changed through that descriptor. No name is resolved twice and believed to be the same thing, no link below
+the start is followed, and a file that has a name elsewhere as well is left alone. A correct entry costs one stat.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 _ENOUGH = 192  # directories that wait: from here on several processes share them
 _PROCESSES = 4
 _NEAR = 8  # levels
-_DEEPEST = 800  # levels; each holds a descriptor
+_DEEPEST = 800  # levels; each keeps a descriptor open
 _IN_ONE = 5_000_000  # entries of one directory
-_SECONDS = 3600.0  # against somebody who makes files faster than they are looked at
+_SECONDS = 3600.0  # against a user who creates files faster than they are checked
 _GIT_ADVICE = "It stays that user's, so that Git refuses root; remove the settings, then run again"
 _FEW_SETTINGS = 10
 _FEW = 5
@@ -64,17 +64,17 @@ def run(
     pages: Pages | None = None,
     seen_before: Callable[[Found], None] | None = None,
 ) -> Found:
-    """Make the tree what the order says, or with ``check`` say what would be done.
+    """Apply the order to the tree, or with ``check`` predict the changes.
 
-    ``listing``: a file in a folder of root's, for the names of all suspect PHP. A check writes none. ``partly``: what
-    is wrong with one of the roots is raised after the others were looked at, and not before anything changes.
-    ``lists``: files with checksums, which root alone can write, that vouch for what is in the tree. ``renew``: is given
-    var/cache, open, where code got another owner, and returns what went wrong. ``pages``: of the portal; where one does
-    not work any more, all is rolled back. ``seen_before``: is given what was found also where the run ends before its
-    time, for nobody can see it again.
+    ``listing``: a file in a directory of root, for the names of all suspect PHP. A check writes none. ``partly``: a
+    problem of one of the roots is raised after the others were checked, and not before anything changes. ``lists``:
+    files with checksums, which root alone can write, that vouch for files of the tree. ``renew``: is given var/cache,
+    open, where code got another owner, and returns what failed. ``pages``: of the portal; where one fails afterwards,
+    all is rolled back. ``seen_before``: is given the findings also where the run ends early, since no later run can
+    make them again.
     """
     if os.geteuid() != 0:
-        raise PermsError("Only root can give files to somebody else; run it as root (become: true).")
+        raise PermsError("Only root can change the owner of files; run it as root (become: true).")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < _DEEPEST + 200:
         wanted = _DEEPEST + 200 if hard == resource.RLIM_INFINITY else min(hard, _DEEPEST + 200)
@@ -132,7 +132,7 @@ def _prove(tree: Tree, found: Found, pages: Pages, journal: Journal, renewed: bo
     told = [f"The portal's health check failed: {broken}. The owners and modes of this run were rolled back."]
     told += [f"Could not be rolled back: {'; '.join(failed[:_FEW])}."] if failed else []
     told += [problem] if problem else []
-    told += [f"The check fails even so: {still}. Look for another cause as well."] if still else []
+    told += [f"The check fails even so: {still}. Search for another cause as well."] if still else []
     if found.held:
         told.append(
             f"This run had quarantined {', '.join(sorted(found.held)[:LISTED])}. Compare each with the release. "
@@ -186,7 +186,7 @@ def _walked(walk: _Walk, processes: int) -> Found:
 
 @dataclass(frozen=True)
 class Job:
-    """A directory that waits: how to come to it from its root, and what holds there."""
+    """A directory that waits: its path from its root, and the rules that apply there."""
 
     root: Root
     names: tuple[str, ...]
@@ -211,7 +211,7 @@ def _share(walk: _Walk, jobs: Sequence[Job], processes: int) -> None:
                 walk.note()
                 said = walk.at.found.to_json()
                 code = 0
-            except BaseException as problem:  # the parent tells it
+            except BaseException as problem:  # the parent reports it
                 said = str(problem) if isinstance(problem, PermsError) else f"{type(problem).__name__}: {problem}"
             finally:
                 with os.fdopen(writing, "w", encoding="utf-8", errors="backslashreplace") as answer:
@@ -232,7 +232,7 @@ def _share(walk: _Walk, jobs: Sequence[Job], processes: int) -> None:
             elif not failed:
                 walk.at.found.add(Found.from_json(said))
     if failed:
-        raise PermsError(f"{shown(walk.at.tree.order.path)}: not all of it was looked at: {failed[0]}")
+        raise PermsError(f"{shown(walk.at.tree.order.path)}: not all of it was checked: {failed[0]}")
 
 
 class _Walk:
@@ -276,7 +276,7 @@ class _Walk:
                 self.deep(job)
 
     def descend(self, waiting: deque[Job]) -> None:
-        """Look into the first directory that waits; its own go to the end."""
+        """Process the first directory that waits; its subdirectories are appended."""
         job = waiting.popleft()
         handle = self._reopen(job)
         if handle < 0:
@@ -291,7 +291,7 @@ class _Walk:
             os.close(handle)
 
     def deep(self, job: Job) -> None:
-        """A directory and all below it. The stack holds what is open, and what waits in it."""
+        """A directory and all below it. The stack has the open directories and their waiting subdirectories."""
         handle = self._reopen(job)
         if handle < 0:
             return
@@ -310,7 +310,7 @@ class _Walk:
                     continue
                 if len(stack) >= _DEEPEST:
                     os.close(below)
-                    self.at.found.refuse(f"{path}/{name}", f"more than {_DEEPEST} levels deep; not looked into")
+                    self.at.found.refuse(f"{path}/{name}", f"more than {_DEEPEST} levels deep; not checked")
                     continue
                 path = f"{path}/{name}" if path else name
                 stack.append((below, path, iter(self._list(below, job.root, path, place))))
@@ -342,7 +342,7 @@ class _Walk:
         if here in self.at.tree.claimed:
             return "claimed"
         if status.st_dev != root.device or here in self.at.tree.mounted:
-            return "another file system is mounted here; name it in roots to have it looked at"
+            return "another file system is mounted here; name it in roots to have it checked"
         return ""
 
     def _enter(self, handle: int, name: str, place: Place, root: Root, path: str) -> int | None:
@@ -405,13 +405,13 @@ class _Walk:
         return True
 
     def _list(self, handle: int, root: Root, path: str, place: Place) -> list[tuple[str, Place]]:
-        """Look at all files of a directory. Its directories come back."""
+        """Check all files of a directory. Returns its directories."""
         found, below = self.at.found, []
         names = place.same_below
         child: Place = place
         acls = False
         entries = 0
-        self.entries.quarantine.forget()  # of a directory that could not be looked at to its end
+        self.entries.quarantine.forget()  # of a directory that could not be read completely
         wrong = False  # where one file is, the next one mostly is too: it is opened at once then
         try:
             with os.scandir(handle) as listing:
@@ -424,7 +424,7 @@ class _Walk:
                         self._in_time()
                         if number > _IN_ONE:
                             here = shown(path or self.at.tree.order.path)
-                            why = f"{here} has more than {_IN_ONE:,} entries, or somebody fills it meanwhile."
+                            why = f"{here} has more than {_IN_ONE:,} entries, or is being filled meanwhile."
                             found.unfinished = found.unfinished or why
                             break
                     entries += 1
@@ -463,7 +463,7 @@ class _Walk:
     def _in_time(self) -> None:
         if time.monotonic() > self.at.until:
             raise PermsError(
-                f"{shown(self.at.tree.order.path)} was not wholly looked at in time. Does somebody fill it meanwhile?"
+                f"{shown(self.at.tree.order.path)} was not wholly checked in time. Is it being filled meanwhile?"
             )
 
 

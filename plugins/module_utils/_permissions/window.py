@@ -4,10 +4,10 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""A tree that PHP may write for a while, for an update or an installation, and that closes by itself.
+"""A maintenance window: PHP may write the tree for a while, for an update or an installation; it closes by itself.
 
-What is open is written down, and the unit that closes it is armed, before the first mode changes: whatever ends in
-between ends closed. ``windows.json`` says how to close each window, so nothing else has to be there by then.
+The window is recorded, and the unit that closes it is armed, before the first mode changes: after any interruption it
+gets closed. ``windows.json`` has all that closing a window needs.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ TREE = ("path", "owner", "group", "web_user", "policy", "exclude", "roots", "ack
 
 
 class WindowError(HardeningError):
-    """A window cannot be opened or closed; the text says why and what to do."""
+    """A window cannot be opened or closed; the message states why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Window:
     until: int
     address: str = ""
     site: str = ""
-    # Mount points above each folder of the tree: after a boot it may not be there yet.
+    # Mount points above each directory of the tree: after a boot it may not be there yet.
     mounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     pages: Mapping[str, Any] = field(default_factory=dict)  # as those of its site
 
@@ -154,7 +154,7 @@ def site(name: str = "", folder: str = "") -> Site:
     if name:
         raise WindowError(f"There is no site {name!r} here. There is: {names}.")
     if len(known) > 1:
-        raise WindowError(f"There are several sites here: {names}. Say which one with --site.")
+        raise WindowError(f"There are several sites here: {names}. Name one with --site.")
     return next(iter(known.values()))
 
 
@@ -225,8 +225,8 @@ class Windows:
                 basis.environment_taken(window.path, self.engine.store.root, 1, first=False)  # PHP will write them
                 self._write([*(one for one in known if one.path != window.path), window])
             except (HardeningError, OSError):
-                # Nothing was opened, so nothing may say so: an open tree is left alone until its deadline.
-                with contextlib.suppress(HardeningError, OSError):  # the first problem is the one to tell
+                # Nothing was opened, so remove the record: an open tree would be left alone until its deadline.
+                with contextlib.suppress(HardeningError, OSError):  # the first problem is the one to report
                     self._write(known)
                 raise
         try:
@@ -243,7 +243,7 @@ class Windows:
         if address:
             address = _address(address)
             if portal is None:
-                raise WindowError("Only the installer of a portal that the role permissions looks after can be opened.")
+                raise WindowError("Only the installer of a portal that the role permissions manages can be opened.")
         machine = self.engine.machine
         if not machine.systemd:
             raise WindowError("systemd does not run here, so nothing would close the window again.")
@@ -258,15 +258,13 @@ class Windows:
         if portal and window.address:
             done.notes += self._let_in(window, portal)
             if not os.path.exists(f"{os.path.dirname(os.path.dirname(portal.installer['file']))}/updates.conf"):
-                done.notes.append(
-                    "Nothing keeps strangers from the installer: the section updates is not in force here."
-                )
+                done.notes.append("Any client can reach the installer: the section updates is not active here.")
         elif before and not window.address:
             done.notes += self._shut(before)
         return done
 
     def close(self, window: Window) -> Done:
-        """The production profile, and nobody in the installer. What fails is tried again by the unit.
+        """Apply the production profile and block the installer. The unit retries what fails.
 
         Where a page of the portal does not work with it any more, owners and modes are rolled back, and it stays open.
         """
@@ -351,7 +349,7 @@ class Windows:
         return self._turned(record["load"]["service"], lambda outcome: self.engine.undo(name, outcome))
 
     def _turned(self, service: str, change: Callable[[Outcome], None]) -> list[str]:
-        """Make a change that is over when the web server answers with it. Returns what there is to say.
+        """Make a change and wait until the web server uses it. Returns the messages.
 
         Old workers of nginx take connections for a moment after a reload; those of Apache stop before new ones start.
         """
@@ -361,7 +359,7 @@ class Windows:
         change(outcome)
         said = [*outcome.recovered, *outcome.notes]
         if outcome.loaded and not machine.outlast(old):
-            said.append(f"{service} was reloaded and still answers as before. Its error log says why.")
+            said.append(f"{service} was reloaded and still answers as before. See its error log.")
         return said
 
     def _write(self, windows: list[Window]) -> None:
@@ -431,7 +429,7 @@ def apply(
 
 
 def _note(path: str, windows: Windows, found: Found) -> None:
-    """Write down what the web user could have changed: nobody sees it any more once the files are root's.
+    """Record what the web user could have changed: this cannot be determined once the files are root's.
 
     A list of files that is there already shows what is not in it.
     """
@@ -454,7 +452,7 @@ def _revoke(path: str) -> list[str]:
     folder = open_trusted(path)
     try:
         os.unlink(UPGRADES, dir_fd=folder)
-    except (FileNotFoundError, IsADirectoryError):  # Chamilo looks for a file
+    except (FileNotFoundError, IsADirectoryError):  # Chamilo checks for a file
         return []
     except OSError as problem:
         raise PermsError(f"{shown(os.path.join(path, UPGRADES))} cannot be removed: {problem.strerror}.") from problem

@@ -342,7 +342,7 @@ POLICY = "chamilo_permissions_policy"
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ({"file_mode": "0777"}, "file_mode is '0777', which lets everybody on this host write."),
+        ({"file_mode": "0777"}, "file_mode is '0777', which lets every user of this host write."),
         ({"directory_mode": "0778"}, "directory_mode is '0778'; write it as an octal number in quotes"),
         ({"file_mode": 416}, "file_mode is 416; write it as an octal number in quotes"),  # 0640 without quotes
         ({"path": "/etc"}, "'/etc' is no path below the tree"),

@@ -470,5 +470,5 @@ def test_a_dump_that_the_web_server_can_read(host, tmp_path):
 
 def test_a_walk_that_was_cut_is_not_assessed(host, monkeypatch):
     monkeypatch.setattr(backups, "_SECONDS", -1.0)
-    with pytest.raises(Unseen, match="Not everything was looked at"):
+    with pytest.raises(Unseen, match="Not everything was checked"):
         backups.private(host.look())

@@ -118,12 +118,12 @@ def admin(**values):
         (of_the_web_user(".git/config", "[core]\nfsmonitor = id\n"), ".git: core.fsmonitor"),
         (marked("bin/console", 0o355), "which nothing vouches for: bin/console"),
         (marked("config/packages/x.yaml", 0o240), "which nothing vouches for: config/packages/x.yaml"),
-        (marked("public/x.inc", 0o600), "cannot run until somebody looked at them: public/x.inc"),
-        (marked("src/X.php.quarantined", 0o200), "cannot run until somebody looked at them: src/X.php"),
+        (marked("public/x.inc", 0o600), "cannot run until they are reviewed: public/x.inc"),
+        (marked("src/X.php.quarantined", 0o200), "cannot run until they are reviewed: src/X.php"),
         (stored("<script src=//x.test/a.js></script>"), "mail.mailer_dsn of portal 1 (<script in the page)"),
         (admin(status="5"), "pupils with an administrator's rights: eve"),
         (admin(late="1"), "administrators made in the last 30 days: eve"),
-        (request('"GET /.env HTTP/1.1"'), "the environment file answered a stranger once"),
+        (request('"GET /.env HTTP/1.1"'), "the environment file answered a visitor once"),
         (request('"GET /dump.sql HTTP/1.1"'), "a database dump"),
         (request('"GET /main/inc/lib/javascript/bigupload/files/rce.php?c=id HTTP/1.1"'), "bigUpload"),
         (request('"POST /img/logo.php HTTP/1.1"'), "a PHP file among assets"),
@@ -366,7 +366,7 @@ def test_pipes_and_nonsense_stop_nobody(host):
     host.log.write_bytes(b"\xff\x00" * 100 + b'\n"GET /.env HTTP/1.1" 200 \n' + b'POST /main/install/ "')
     found = trace(host.look())
     (sign,) = found.signs
-    assert sign.startswith("the environment file answered a stranger once")
+    assert sign.startswith("the environment file answered a visitor once")
     assert sign.endswith("for an unknown address")
     assert found.gaps == []
 
@@ -493,7 +493,7 @@ def test_many_files_in_var_leave_the_program_its_time(host, monkeypatch):
     found = trace(host.look())
     assert any("public/main/c.php" in sign for sign in found.signs)
     (cut,) = found.cut
-    assert cut.startswith("var/: Not everything was looked at: the time for it (10 s) was over") and cut in found.gaps
+    assert cut.startswith("var/: Not everything was checked: the time for it (10 s) was over") and cut in found.gaps
 
 
 class Slow:
@@ -531,7 +531,7 @@ def test_a_shell_behind_a_link_in_the_program_is_read(host):
     (host.root / "public/main").mkdir(parents=True, exist_ok=True)
     (host.root / "public/main/linked.php").symlink_to("../../vendor/x.inc")
     (sign,) = trace(host.look()).signs
-    assert "what looks like a web shell: public/main/linked.php" in sign
+    assert "a suspected web shell: public/main/linked.php" in sign
 
 
 @pytest.mark.parametrize("where", ["campus/var/cache/x", "elsewhere"])

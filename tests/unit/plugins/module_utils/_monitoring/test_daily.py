@@ -121,7 +121,7 @@ def test_chamilo_s_own_check_goes_by_our_list_and_another_s_baseline_is_red(host
 def test_where_all_is_well_all_is_green_and_only_the_copy_is_missing(host):
     step()
     assert host.record() == {**dict.fromkeys(JOBS, True), "integrity": False}
-    assert host.titles() == ["Test alert", "Accounts to look through at campus.test"]
+    assert host.titles() == ["Test alert", "Accounts to review at campus.test"]
     daily.copied("campus", daily.lists()["campus"]["digest"], "laptop:/copy")
     assert host.record()["integrity"] and "laptop:/copy" in host.detail("integrity")
     host.told.clear()
@@ -207,7 +207,7 @@ def test_a_new_administrator_is_told_at_once_and_once(host):
     host.admins = ["admin", "intruder"]
     step()
     step()
-    assert host.titles() == ["An administrator nobody expects at campus.test"]
+    assert host.titles() == ["An unexpected administrator at campus.test"]
     host.configure(administrators=["admin", "intruder"])
     host.told.clear()
     step()
@@ -226,7 +226,7 @@ def test_a_second_stranger_and_a_second_sign_of_one_day_go_out_too(host, monkeyp
         host.signs = [*host.signs, f"PHP where only data belongs: var/x{number}.php"]
         step()
         told = dict(host.told)
-        assert f"intruder{number}" in told["An administrator nobody expects at campus.test"]
+        assert f"intruder{number}" in told["An unexpected administrator at campus.test"]
         assert f"x{number}.php" in told["Signs of a break-in at campus.test"]
     host.told.clear()
     step()
@@ -240,7 +240,7 @@ def test_a_month_later_the_list_and_the_test_come_again(host, monkeypatch):
     monkeypatch.setattr(daily.time, "time", lambda: later)
     files.replace_file(f"{watch.PULSE}/watch-campus.json", json.dumps({"at": later, "text": ""}))
     step()
-    assert host.titles() == ["Test alert", "Accounts to look through at campus.test"]
+    assert host.titles() == ["Test alert", "Accounts to review at campus.test"]
 
 
 def test_changed_files_are_told_until_they_are_accepted(host):
@@ -372,7 +372,7 @@ def test_what_was_accepted_of_one_portal_says_nothing_of_another(host, shop):
     assert not host.record()["integrity"] and "Files of shop.test differ" in host.detail("integrity")
     shop.write_text("{")
     daily.accept("campus")
-    assert "The files of shop could not be looked at" in host.detail("integrity")
+    assert "The files of shop could not be checked" in host.detail("integrity")
 
 
 def test_an_unexpected_administrator_of_one_portal_is_told_once_whatever_is_told_of_another(host, shop, monkeypatch):
@@ -384,7 +384,7 @@ def test_an_unexpected_administrator_of_one_portal_is_told_once_whatever_is_told
     for _day in range(2):
         host.told.clear()
         step()
-        assert host.titles() == ["An administrator nobody expects at shop.test"]
+        assert host.titles() == ["An unexpected administrator at shop.test"]
 
 
 @pytest.mark.parametrize("noted", ["by portal", "for the host alone, as before"])
@@ -402,15 +402,15 @@ def test_the_monthly_list_of_one_portal_comes_whatever_is_told_of_another(host, 
         monkeypatch.setattr(daily.time, "time", lambda moment=began + days * 86400: moment)
         host.told.clear()
         step()
-        lists = {title for title in host.titles() if title.startswith("Accounts to look through")}
-        assert lists == {f"Accounts to look through at {site}.test" for site in sites}, f"day {days}"
+        lists = {title for title in host.titles() if title.startswith("Accounts to review")}
+        assert lists == {f"Accounts to review at {site}.test" for site in sites}, f"day {days}"
 
 
 def test_a_list_that_did_not_go_out_is_tried_each_day_and_the_other_portal_has_its_own(host, shop):
     host.error = "No notification was sent. The webhook on hook.example answered 500."
     step()
     host.error = None
-    for titles in ({"Test alert", *(f"Accounts to look through at {site}.test" for site in ("campus", "shop"))}, set()):
+    for titles in ({"Test alert", *(f"Accounts to review at {site}.test" for site in ("campus", "shop"))}, set()):
         host.told.clear()
         step()
         assert set(host.titles()) == titles
@@ -444,21 +444,21 @@ def test_signs_are_told_when_they_are_new_and_each_week(host, monkeypatch):
     host.told.clear()
     step()
     assert host.titles() == []
-    host.signs.append("a way back in for www-data: .ssh")
+    host.signs.append("persistent access for www-data: .ssh")
     step()
     assert host.titles() == ["Signs of a break-in at campus.test"]
 
 
 def test_where_not_everything_was_looked_at_it_is_said(host, monkeypatch):
-    gaps = ["Not everything was looked at: the time for it (10 s) was over."]
+    gaps = ["Not everything was checked: the time for it (10 s) was over."]
     monkeypatch.setattr(compromise, "trace", lambda look, seconds: compromise.Trace([], gaps, ["7 files in var/"]))
     step()
     assert records.read(daily.RECORD)["compromise"]["gaps"] == {"campus": gaps}
-    assert host.detail("compromise").startswith("No sign in 7 files in var/. But Not everything was looked at")
+    assert host.detail("compromise").startswith("No sign in 7 files in var/. But Not everything was checked")
 
 
 def test_a_search_that_was_cut_is_not_done_and_is_told_and_one_that_lacks_something_else_is(host, monkeypatch):
-    cut = ["var/: Not everything was looked at: the time for it (60 s) was over."]
+    cut = ["var/: Not everything was checked: the time for it (60 s) was over."]
     monkeypatch.setattr(compromise, "trace", lambda look, seconds: compromise.Trace([], cut, ["the program"], cut))
     step()
     assert not host.record()["compromise"]
@@ -472,7 +472,7 @@ def test_a_search_that_was_cut_is_not_done_and_is_told_and_one_that_lacks_someth
 
 def test_what_cannot_be_looked_at_does_not_hide_the_rest(host):
     host.broken = True
-    with pytest.raises(MonitoringError, match=r"The accounts of campus.test could not be looked at: The accounts"):
+    with pytest.raises(MonitoringError, match=r"The accounts of campus.test could not be checked: The accounts"):
         step()
     assert host.record()["compromise"] and "accounts" not in host.record()
 

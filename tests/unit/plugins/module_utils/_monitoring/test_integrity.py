@@ -149,5 +149,5 @@ def test_names_that_could_harm_a_terminal_are_escaped_and_many_are_cut():
 
 
 def test_a_portal_that_is_gone_is_an_error(tmp_path):
-    with pytest.raises(IntegrityError, match="no folder"):
+    with pytest.raises(IntegrityError, match="no directory"):
         integrity.files(str(tmp_path / "nothing"))

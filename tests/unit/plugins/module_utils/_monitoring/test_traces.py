@@ -61,7 +61,7 @@ def test_what_cannot_be_opened_is_counted(tmp_path):
     budget = Budget(5)
     (tmp_path / "file").write_text("")
     assert list(walk(str(tmp_path / "file"), budget)) == []
-    assert "1 folders or files could not be opened" in budget.gap
+    assert "1 directories or files could not be opened" in budget.gap
     assert list(walk(str(tmp_path / "gone"), Budget(5))) == []
 
 

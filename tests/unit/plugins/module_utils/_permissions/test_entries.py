@@ -201,7 +201,7 @@ def test_names_that_are_exchanged_after_they_were_counted(site, outside, monkeyp
     monkeypatch.setattr(Entries, "settle_links", late)
     said = [*reasons(run(order(site))).values()]
     assert state(outside) == before
-    assert said == ["was exchanged while it was looked at"]
+    assert said == ["was exchanged during the check"]
 
 
 def test_a_name_that_was_counted_twice_is_not_believed(site, monkeypatch):

@@ -170,7 +170,7 @@ def test_an_outage_for_another_reason_is_told_as_such(site):
         return answer
 
     portal.fetch = dying
-    with pytest.raises(policy.PermsError, match="Look for another cause as well"):
+    with pytest.raises(policy.PermsError, match="Search for another cause as well"):
         harden(site, portal)
 
 

@@ -243,9 +243,9 @@ def crowd(tmp_path_factory):
 def test_somebody_who_fills_a_folder_with_what_is_right_cannot_hold_it_for_ever(crowd, monkeypatch):
     """Its end may never come, so it is not waited for."""
     monkeypatch.setattr(permissions_walk, "_IN_ONE", 4000)
-    with pytest.raises(PermsError, match="/crowd0 has more than 4,000 entries, or somebody fills it"):
+    with pytest.raises(PermsError, match="/crowd0 has more than 4,000 entries, or is being filled"):
         run(order(crowd))
-    with pytest.raises(PermsError, match="not wholly looked at in time"):
+    with pytest.raises(PermsError, match="not wholly checked in time"):
         run(order(crowd), patience=-1)
 
 
@@ -295,7 +295,7 @@ def test_a_process_that_dies_is_no_success(site, monkeypatch):
         work(walk, *arguments)
 
     monkeypatch.setattr(permissions_walk._Walk, "work", die)
-    with pytest.raises(PermsError, match="not all of it was looked at: MemoryError: no more"):
+    with pytest.raises(PermsError, match="not all of it was checked: MemoryError: no more"):
         run(order(site), processes=2)
 
 
@@ -314,7 +314,7 @@ def test_of_several_processes_that_die_the_first_is_told(site, monkeypatch):
 
     monkeypatch.setattr(os, "fork", count)
     monkeypatch.setattr(permissions_walk._Walk, "work", die)
-    with pytest.raises(PermsError, match="not all of it was looked at: child 1$"):
+    with pytest.raises(PermsError, match="not all of it was checked: child 1$"):
         run(order(site), processes=3)
 
 
@@ -329,7 +329,7 @@ def test_a_process_that_is_killed_is_no_success(site, monkeypatch):
         work(walk, *arguments)
 
     monkeypatch.setattr(permissions_walk._Walk, "work", die)
-    with pytest.raises(PermsError, match="not all of it was looked at: it was killed"):
+    with pytest.raises(PermsError, match="not all of it was checked: it was killed"):
         run(order(site), processes=2)
 
 

@@ -298,7 +298,7 @@ def test_a_folder_that_only_grows_is_left_in_time_and_looked_at_whole_afterwards
         filled(here, 6000)
         os.chmod(here, 0o777)
         monkeypatch.setattr(permissions_walk, "time", SimpleNamespace(monotonic=clock))
-        with pytest.raises(PermsError, match="not wholly looked at in time"):
+        with pytest.raises(PermsError, match="not wholly checked in time"):
             run(order(site), processes=2, patience=10)
         assert 0 < len(list(done())) <= 4096
         assert process.poll() is None, process.stderr.read().decode()
@@ -311,5 +311,5 @@ def test_a_folder_that_only_grows_is_left_in_time_and_looked_at_whole_afterwards
 
 def test_somebody_who_fills_the_tree_cannot_hold_it_for_ever(site):
     fill(site, 50)
-    with pytest.raises(PermsError, match="not wholly looked at in time"):
+    with pytest.raises(PermsError, match="not wholly checked in time"):
         run(order(site), patience=-1)

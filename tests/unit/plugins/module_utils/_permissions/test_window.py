@@ -222,7 +222,7 @@ def test_a_window_is_open_when_no_old_worker_of_nginx_answers(host, monkeypatch,
             leaves.append(threading.Timer(0.5, worker.kill))
             done = change()
             assert (worker.poll() is None) is bool(said)
-            assert [note.partition(" Its error")[0] for note in done.notes] == said
+            assert [note.partition(" See its")[0] for note in done.notes] == said
             leaves[-1].join()
 
 
@@ -351,7 +351,7 @@ def test_nothing_opens_where_nothing_would_close_it(host):
 
 def test_that_nobody_guards_the_installer_is_said(host):
     (host.folder / "etc/updates.conf").unlink()
-    assert "section updates is not in force" in host.open(address="203.0.113.7").notes[0]
+    assert "section updates is not active" in host.open(address="203.0.113.7").notes[0]
 
 
 @pytest.mark.parametrize("text", ["[{", '[{"tree": {}}]'])
@@ -597,7 +597,7 @@ def test_it_is_written_down_where_the_run_does_not_come_to_its_end_too(host, mon
 
     def ends(entries):
         settle(entries)
-        raise PermsError("not wholly looked at in time")
+        raise PermsError("not wholly checked in time")
 
     monkeypatch.setattr(Entries, "settle_links", ends)
     with pytest.raises(PermsError):
