@@ -337,6 +337,9 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
     tls = value("sslengine").lower() == "on"
     http2 = tls and any("h2" in item.arguments for item in (*every(level, "protocols"), *every(main, "protocols")))
     listens = tuple(parse_listens(block.arguments, tls, configuration, http2))
+    if not value("sslengine") and first(level, "sslcertificatefile"):  # it goes by the port then
+        secure = {listen.port for listen in listening(configuration) if listen.tls}
+        listens = tuple(replace(listen, tls=listen.port in secure) for listen in listens)
     named = [item for item in every(level, "servername") if item.arguments]
     if not named and any(listen.address == "*" for listen in listens):
         named = [item for item in every(main, "servername") if item.arguments]

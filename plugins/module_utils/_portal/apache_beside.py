@@ -14,11 +14,24 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     Directive,
     Server,
     Tree,
+    every,
+    is_public,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Program, Wanted
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    PROXY_PROTOCOL,
+    Program,
+    Wanted,
+    below,
+)
 
+_EVERYTHING = ("/", "^/(.*)$", "^(.*)$", "^/(.*)", "^(/.*)$")
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
+
+
+def refusal(server: Server, tree: Tree, roots: set[str], wanted: Wanted) -> tuple[str, str] | None:
+    """Why a VirtualHost is not edited for what it serves or for how it is reached, and what to do."""
+    return misplaced(server, tree, roots, wanted.domain) or unasked(server, wanted)
 
 
 def misplaced(server: Server, tree: Tree, roots: set[str], domain: str) -> tuple[str, str] | None:
@@ -30,9 +43,27 @@ def misplaced(server: Server, tree: Tree, roots: set[str], domain: str) -> tuple
             f"Set DocumentRoot to {root}/public there, or chamilo_https_vhost to managed",
         )
     if root and tree.real(root) not in roots and not _reaches(server, tree, roots):
+        for item in walk(server.block.block or ()):
+            if item.name in ("alias", "aliasmatch") and tree.real(_directory(item)) in roots:
+                return below(item.arguments[0], domain)
         return (
             f"{domain} is served from {root}, where no portal is",
             "Set DocumentRoot to the directory public of the portal, or chamilo_root to where the portal is",
+        )
+    return None
+
+
+def unasked(server: Server, wanted: Wanted) -> tuple[str, str] | None:
+    """Why visitors, or this host itself, would not get an answer by https, and what to do."""
+    for item in every(server.block.block or (), "remoteipproxyprotocol"):
+        if item.arguments[:1] and item.arguments[0].lower() == "on":
+            return PROXY_PROTOCOL
+    plain = any(one.port == 443 and not one.tls and is_public(*one.socket) for one in server.host.listens)
+    # A section for any port leaves this one to the section for https.
+    if wanted.tls and plain and any(address.endswith(":443") for address in server.block.arguments):
+        return (
+            "this virtual host answers on port 443 without TLS, where browsers speak nothing but https",
+            "Take port 443 out of its first line: https is added beside it, with a certificate",
         )
     return None
 
@@ -44,9 +75,15 @@ def _reaches(server: Server, tree: Tree, roots: set[str]) -> bool:
             return True
         if item.name == "rewriterule" and re.search(r"[\[,]\s*(?:P|proxy)\s*[\],]", item.arguments[-1]):
             return True
-        if item.name in ("alias", "aliasmatch") and tree.real(item.arguments[-1].rstrip("/")) in roots:
+        whole = item.name in ("alias", "aliasmatch") and item.arguments[0] in _EVERYTHING
+        if whole and tree.real(_directory(item)) in roots:
             return True
     return False
+
+
+def _directory(item: Directive) -> str:
+    """Where an alias leads."""
+    return re.sub(r"/?(?:\$\d)?$", "", item.arguments[-1])
 
 
 def hands_all_on(server: Server) -> str:

@@ -98,6 +98,23 @@ class InPlace:
     bound: str = ""  # what its owner had browsers go by as Strict-Transport-Security, by https
 
 
+# Why a virtual host is not edited, and what to do: the same for both web servers.
+PROXY_PROTOCOL = (
+    "it takes the PROXY protocol of a load balancer alone, so nothing on this host can see how the portal answers",
+    "Take that out of this line, have the load balancer send X-Forwarded-For instead (HAProxy: option forwardfor, and "
+    "no send-proxy), and name its address in chamilo_trusted_proxies",
+)
+
+
+def below(path: str, domain: str) -> tuple[str, str]:
+    """Of a portal in a directory of another site."""
+    return (
+        f"the portal is served below {path} of another site, where the rules of this collection do not reach it",
+        f"Give the portal a virtual host of its own, with {domain} as its name and the portal's directory public as "
+        "its root, and lead visitors of the old address there",
+    )
+
+
 def digest(text: str) -> str:
     """SHA-256 of a text as it is on disk."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -53,7 +53,7 @@ _ONCE = frozenset({"wsgidaemonprocess"})
 _OF_OURS = re.compile(r"/chamilo-[^/]+\.d/tls/")
 # What one that only leads to https has of it: its visitors are counted in the same logs.
 _KEPT_ON_80 = ("documentroot", "customlog", "errorlog", "logformat", "transferlog")
-_EVERYTHING = re.compile(r"\^?/?|\^?(?:/\??)?(?:\(\.[*+]\)|\.[*+?]?)\$?")
+_ANY_PATH = ("/", "/some/page.php", "/img/x", "/forum/")
 _REDIRECTS = re.compile(r"[\[,]\s*(?:R|redirect)(?:=(?:30[12378]|permanent|temp|seeother))?\s*[\],]", re.IGNORECASE)
 _STATUSES = frozenset({"permanent", "temp", "seeother", "301", "302", "303", "307", "308"})
 _NAME_CONDITION = re.compile(r"%\{(?:SERVER_NAME|HTTP_HOST)\}", re.IGNORECASE)
@@ -154,9 +154,9 @@ class _Planner:
             if not panels.includes(block, self.wanted.drop_ins):
                 self.obstacles.append(by_panel)
             return
-        misplaced = apache_beside.misplaced(server, self.tree, self.roots, self.wanted.domain)
-        if misplaced:
-            self.refuse(server, *misplaced)
+        refusal = apache_beside.refusal(server, self.tree, self.roots, self.wanted)
+        if refusal:
+            self.refuse(server, *refusal)
             return
         if block.start < 0:
             what = "this virtual host is made by a macro, which may make others as well"
@@ -476,14 +476,22 @@ def _is_redirect(item: Directive) -> bool:
     if len(words) != 2 or not re.match(r"https?://", words[1], re.IGNORECASE):
         return False
     if item.name == "redirectmatch":
-        return _EVERYTHING.fullmatch(words[0]) is not None or "acme-challenge" in words[0]
+        return _everything(words[0])
     return words[0] == "/"
+
+
+def _everything(pattern: str) -> bool:
+    """Whether a pattern fits every address, but for one by which an authority knows the host."""
+    if ("(?!" in pattern or pattern.startswith("!")) and "well-known" not in pattern:
+        return False
+    wanted, pattern = not pattern.startswith("!"), pattern.lstrip("!")
+    return all(_found(pattern, path, any_case=False) is wanted for path in _ANY_PATH)
 
 
 def _leads_all(rule: Directive) -> bool:
     pattern, target, flags = (*rule.arguments, "", "", "")[:3]
     return (
-        _EVERYTHING.fullmatch(pattern) is not None
+        _everything(pattern)
         and re.match(r"https?://", target, re.IGNORECASE) is not None
         and _REDIRECTS.search(flags) is not None
     )

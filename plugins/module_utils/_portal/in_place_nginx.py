@@ -70,10 +70,14 @@ _PUBLIC = re.compile(
     r"|\w*timeout|intercept_errors|next_upstream\w*|max_temp_file_size)|client_\w+|send_timeout|keepalive_\w+|resolver_timeout"
     r"|gzip\w*|brotli\w*|zstd\w*|sendfile\w*|tcp_\w+|aio\w*|directio\w*|open_file_cache\w*|limit_(?:req|conn|rate)\w*"
     r"|(?:min|max)_\w+|merge_slashes|absolute_redirect|\w+_in_redirect|disable_symlinks|if_modified_since|large_client_\w+"
+    r"|listen|server_name|http2|http3|quic_\w+|set_real_ip_from|real_ip_\w+|resolver|satisfy|auth_basic|ssl_(?!\w*key$)\w+"
 )
+# A key itself may stand where its file is usual, or the word that opens it.
+_KEYS = re.compile(r"ssl_\w*key")
+_PATH = re.compile(r"[\w./-]+")
 _PASSES = ("fastcgi_pass", "proxy_pass")
 _VALUES = ("fastcgi_param", "proxy_set_header", "set")
-_FROM_THE_REQUEST = re.compile(r"(?:\$\{?\w+\}?|[/.:-])*")
+_FROM_THE_REQUEST = re.compile(r"(?:\$\{?\w+\}?|[/.:-])*|on|off|https?|upgrade|close|keep-alive|80|443")
 _PUBLIC_TEST = re.compile(
     r"\( ?(?:!?-[fdex] |\$(?:request_method|uri|document_uri|request_uri|request_filename|host|scheme|https|server_port"
     r"|server_name|remote_addr|http_user_agent|http_referer|invalid_referer|args|is_args) ?[!=~])"
@@ -411,6 +415,8 @@ def _may_be_secret(item: Directive) -> bool:
         return not request and _FROM_THE_REQUEST.fullmatch(item.arguments[1]) is None
     if item.name == "if":
         return len(item.arguments) > 1 and _PUBLIC_TEST.match(" ".join(item.arguments)) is None
+    if _KEYS.fullmatch(item.name):
+        return not all(map(_PATH.fullmatch, item.arguments))
     if item.name in _PASSES:
         return any(mark in "".join(item.arguments) for mark in "@?")
     return item.name not in _VALUES and _PUBLIC.fullmatch(item.name) is None

@@ -22,10 +22,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     walk,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    PROXY_PROTOCOL,
     Obstacle,
     Page,
     Program,
     Wanted,
+    below,
 )
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
@@ -169,9 +171,14 @@ def obstacles(tree: Tree, found: Found) -> Iterator[Obstacle]:
     """Why the server blocks cannot be edited so that the portal is served well."""
     roots = {tree.real(root.rstrip("/")) for root in found.wanted.roots}
     for server in found.elsewhere:
-        yield _elsewhere(server, found.wanted)
+        yield _elsewhere(tree, server, found.wanted)
     yield from _behind_another_server(found)
     yield from _behind_a_proxy(found)
+    for server in (*found.portal, *found.redirect):
+        for item in every(server.block.block or (), "listen"):
+            if "proxy_protocol" in item.arguments:
+                what, remedy = PROXY_PROTOCOL
+                yield Obstacle(item.file, item.line, what, remedy)
     for server in found.portal:
         host, root = server.host, server.host.root.rstrip("/")
         if root and tree.real(f"{root}/public") in roots:
@@ -248,10 +255,16 @@ def _is_front(server: Server, found: Found) -> bool:
     )
 
 
-def _elsewhere(server: Server, wanted: Wanted) -> Obstacle:
+def _elsewhere(tree: Tree, server: Server, wanted: Wanted) -> Obstacle:
     target, host = _handed_on(server), server.host
     if target:
         return _another_server(server, target)
+    roots = {tree.real(root.rstrip("/")) for root in wanted.roots}
+    for path, location in _prefixes(server.block.block or (), ""):
+        for item in every(location.block or (), "alias"):
+            if item.arguments and tree.real(item.arguments[0].rstrip("/")) in roots:
+                what, remedy = below(path, wanted.domain)
+                return Obstacle(location.file, location.line, what, remedy)
     return Obstacle(
         host.file,
         host.line,

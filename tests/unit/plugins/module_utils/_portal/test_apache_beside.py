@@ -30,7 +30,10 @@ def served(host, lines, root="/var/www/chamilo/public"):
         ("/var/www/chamilo", "", "the project directory with its secrets"),
         ("/srv", "", "where no portal is"),
         ("/srv", "ProxyPass / http://127.0.0.1:8080/\n", ""),
-        ("/srv", "Alias /campus /var/www/chamilo/public\n", ""),
+        ("/srv", "Alias / /var/www/chamilo/public/\n", ""),
+        ("/srv", "AliasMatch ^/(.*)$ /var/www/chamilo/public/$1\n", ""),
+        ("/srv", "Alias /campus /var/www/chamilo/public\n", "is served below /campus of another site"),
+        ("/srv", "AliasMatch ^/lms/(.*)$ /var/www/chamilo/public/$1\n", "is served below ^/lms/(.*)$ of another"),
         ("/srv", "RewriteRule ^/(.*) http://127.0.0.1:8080/$1 [P]\n", ""),
     ],
 )

@@ -390,7 +390,12 @@ def test_a_line_of_the_owner_that_includes_ours_is_enough_at_the_top(host):
         ),
         ("/srv/lms", "", "campus.example.org is served from /srv/lms, where no portal is"),
         ("/srv/lms", "Alias /lms /srv/lms", "campus.example.org is served from /srv/lms, where no portal is"),
-        ("/srv/lms", "Alias /lms /var/www/chamilo/public/\n", ""),
+        ("/srv/lms", "Alias / /var/www/chamilo/public/\n", ""),
+        (
+            "/srv/lms",
+            "Alias /lms /var/www/chamilo/public/\n",
+            "the portal is served below /lms of another site, where the rules of this collection do not reach it",
+        ),
         ("/srv/lms", "ProxyPass / http://127.0.0.1:8080/", ""),
         ("/srv/lms", "RewriteRule ^/(.*)$ http://127.0.0.1:8080/$1 [P,L]", ""),
     ],
@@ -585,3 +590,50 @@ def test_behind_old_protocols_and_ciphers_of_an_owner_stand_ours(host, own, arou
     assert [line for line in (PROTOCOLS, CIPHERS) if line in texts[SITE]] == (added if tls else [])
     (server,) = [one for one in apache.servers(marked) if one.host.file == SITE and one.host.listens[0].tls]
     assert not tls or not tls_policy.closing(server.block.block, marked.directives)
+
+
+SECURE = "SSLCertificateFile /etc/ssl/x.pem\nSSLCertificateKeyFile /etc/ssl/x.key\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [
+        ("RedirectMatch permanent ^/(?!\\.well-known/)(.*)$ https://campus.example.org/$1", "redirect"),
+        ("RewriteEngine On\nRewriteRule !^/\\.well-known https://campus.example.org/ [R=301,L]", "redirect"),
+        ("RewriteEngine On\nRewriteRule ^/?(.*)$ https://campus.example.org/$1 [R,L]", "redirect"),
+        ("RedirectMatch permanent ^/(?!forum/)(.*)$ https://campus.example.org/$1", "portal"),
+        ("RewriteEngine On\nRewriteRule !^/forum https://campus.example.org/ [R=301,L]", "portal"),
+        ("RedirectMatch ^/old(.*)$ https://campus.example.org/$1", "portal"),
+    ],
+)
+def test_what_leads_every_visitor_to_https(host, lines, kind):
+    """All of it but what an authority asks for is led on: the block is left alone. What serves a part of it is not."""
+    first = f"{HEAD}{lines}\n</VirtualHost>\n"
+    lay(host, f"{first}{HEAD.replace('80', '443')}SSLEngine on\n{SECURE}</VirtualHost>\n")
+    plan, _texts, _marked = planned(host)
+    assert plan.obstacles == ()
+    assert [(block.kind, block.tls) for block in plan.blocks] == [(kind, False), ("portal", True)]
+
+
+def test_a_certificate_on_port_443_is_tls_without_a_word(host):
+    """Apache goes by the port where nobody says SSLEngine, so http is added beside it, and no second https."""
+    lay(host, f"{HEAD.replace('80', '443')}{SECURE}</VirtualHost>\n")
+    plan, texts, _marked = planned(host)
+    assert [block.tls for block in plan.blocks] == [True]
+    assert texts[SITE].count(":443>") == 1
+    assert texts[SITE].count(":80>") == 1
+
+
+@pytest.mark.parametrize(
+    ("addresses", "lines", "what"),
+    [
+        ("*:80 *:443", "", "answers on port 443 without TLS"),
+        ("*:443", f"SSLEngine off\n{SECURE}", "answers on port 443 without TLS"),
+        ("*:80", "RemoteIPProxyProtocol On\n", "takes the PROXY protocol"),
+    ],
+)
+def test_what_nobody_could_ask_by_https_is_refused(host, addresses, lines, what):
+    lay(host, f"{HEAD.replace('*:80', addresses)}{lines}</VirtualHost>\n")
+    (obstacle,) = planned(host)[0].obstacles
+    assert (obstacle.file, obstacle.line) == (SITE, 1)
+    assert what in obstacle.what

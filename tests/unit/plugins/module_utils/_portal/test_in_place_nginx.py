@@ -445,6 +445,8 @@ def test_a_snippet_that_other_sites_include_too_is_written_out(host):
         'more_set_input_headers "Authorization: Basic word";',
         "proxy_set_body word;",
         "unheard_of word;",
+        "ssl_certificate_key data:word;",
+        "ssl_certificate_key engine:pkcs11:pin-value=word;",
     ],
 )
 def test_a_snippet_of_other_sites_with_what_may_be_a_secret_is_refused(host, line):
@@ -457,6 +459,30 @@ def test_a_snippet_of_other_sites_with_what_may_be_a_secret_is_refused(host, lin
     assert refusal.startswith("/etc/nginx/snippets/php.conf:1: ")
     assert "Copy /etc/nginx/snippets/php.conf to a file of the portal's own" in refusal
     assert "word" not in str(found.plan)
+
+
+def test_the_tls_settings_of_all_sites_are_written_out(host):
+    """One file of settings for all sites, as guides for TLS have it, with headers of ours and an old protocol in it."""
+    own = (
+        "ssl_certificate /etc/ssl/certs/wild.pem; ssl_certificate_key /etc/ssl/private/wild.key;\n"
+        "ssl_protocols TLSv1 TLSv1.2;\nssl_ecdh_curve secp384r1;\nssl_session_cache shared:SSL:10m;\n"
+        "ssl_stapling on;\nresolver 192.0.2.53 valid=300s;\nresolver_timeout 5s;\n"
+        "add_header Strict-Transport-Security max-age=63072000;\nadd_header X-Robots-Tag none;\n"
+    )
+    found = site(
+        host,
+        f"server {{\n listen 443 ssl;\n server_name {DOMAIN};\n {SERVED}\n include snippets/ssl.conf;\n}}\n"
+        "server { listen 443 ssl; server_name library.example.org; root /srv/library; include snippets/ssl.conf; }\n",
+        {"/etc/nginx/snippets/ssl.conf": own},
+    )
+    assert found.plan.obstacles == ()
+    assert list(found.after) == ["/etc/nginx/sites-available/campus.conf"]
+    lines = found.lines()
+    assert "ssl_certificate_key /etc/ssl/private/wild.key;" in lines
+    assert "ssl_ecdh_curve secp384r1;" in lines
+    assert "resolver 192.0.2.53 valid=300s;" in lines
+    assert "add_header X-Robots-Tag none;" in lines
+    assert "add_header Strict-Transport-Security max-age=63072000;" not in lines
 
 
 @pytest.mark.parametrize(
@@ -554,6 +580,11 @@ def test_marks_of_another_portal_are_text(host):
             "handed on to",
         ),
         (f"server {{ listen 80; server_name {DOMAIN}; root /srv/other; }}", "/srv/other, where no portal is"),
+        (
+            f"server {{ listen 80; server_name {DOMAIN}; root /srv; location ^~ /lms/ {{ alias {ROOT}/public/; }} }}",
+            "the portal is served below /lms/ of another site",
+        ),
+        (f"server {{ listen 80 proxy_protocol; server_name {DOMAIN}; {SERVED} }}", "the PROXY protocol"),
         (f"server {{ listen 80; server_name {DOMAIN}; root {ROOT}; }}", "the project directory"),
         (
             f"server {{ listen 8080; listen 127.0.0.1:80; server_name {DOMAIN}; {SERVED} }}",
