@@ -307,7 +307,7 @@ def test_the_lock_is_attacked_and_undone_with_its_section(guarded: Host, playboo
     assert "Accounts that are locked stay locked" in said
     assert through()
     assert guarded.run("mariadb -N -e 'SELECT * FROM chamilo.user' | grep -c canary", check=False).stdout.strip() == "0"
-    assert "Nobody is locked or shut out." in guarded.run("chamilo-hardening unlock").stdout, "it is still there"
+    assert "Nothing is locked or banned." in guarded.run("chamilo-hardening unlock").stdout, "it is still there"
 
 
 def test_an_address_comes_back(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
@@ -317,7 +317,7 @@ def test_an_address_comes_back(guarded: Host, attacker: Attacker, playbook: Play
     for _ in range(ATTEMPTS):
         attacker.send(address, PATHS[0])
     assert until(lambda: not attacker.reaches(address), 6)
-    assert f"{address} is shut out by {JAIL}." in guarded.run("chamilo-unlock").stdout
+    assert f"{address} is banned by {JAIL}." in guarded.run("chamilo-unlock").stdout
     guarded.run(f"chamilo-unlock {address}")
     assert until(lambda: attacker.reaches(address), 3)
 

@@ -258,7 +258,7 @@ def test_what_a_host_cannot_have_is_refused_and_nothing_is_removed_for_it(fresh:
     fresh.run("dpkg-deb --build /root/x /root/x.deb && dpkg -i /root/x.deb")
     assert "remove is disabled" in refusal("harden", "--tags", "backups")
     before = fresh.snapshot()
-    assert "There is no key here, and the controller holds none" in refusal(
+    assert "There is no key here, and the controller has no copy" in refusal(
         "restore", chamilo_restore_confirm=fresh.domain
     )
     assert not before.changes(fresh.snapshot(), CHECKED)

@@ -50,6 +50,8 @@ CLEANED_CODE = (
     "plugins/module_utils/_transaction",
     "plugins/module_utils/_permissions",
     "plugins/module_utils/_monitoring",
+    "plugins/module_utils/_backups",
+    "plugins/module_utils/_brute_force",
 )
 PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
 CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})

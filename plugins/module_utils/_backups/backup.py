@@ -4,12 +4,11 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Backups of a portal with restic: a snapshot of the database and one of the files, always as a pair.
+"""Backups of a portal with restic: a snapshot of the database and one of the files, always as one backup run.
 
-A pair counts only when both are there, when the dump ended well, and when it carries the stamp of its run. Which one is
-the newest is said by the number of its run, a tag of both snapshots: a clock may have been wrong. What a run
-needs to know of the last one is in ``/var/lib/chamilo-hardening/backups/<site>.json``; what it did is in
-``backups.json`` beside, for the audit.
+A run counts only when both snapshots exist, the dump ended well, and it carries the stamp of its run. The newest run
+has the highest number, a tag of both snapshots: a clock may have been wrong. What a run needs of the last one is in
+``/var/lib/chamilo-hardening/backups/<site>.json``; its results are in ``backups.json`` beside, for the audit.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ _SHRUNKEN = 0.5
 
 
 class NeedsALook(BackupError):
-    """The backup was made; what else is wrong. The text says what."""
+    """The backup was made, but something else is wrong; the message states what."""
 
 
 def backup(portal: Portal, accept: bool = False) -> list[str]:
@@ -163,7 +162,7 @@ def _pair(portal: Portal, memory: dict[str, Any]) -> dict[str, Any]:
     numbered = ("--tag", f"run={run}", "--tag", f"number={memory['number']}")
     tags = ["--host", portal.site, "--tag", restic.TAG, *numbered, "--time"]
     # Both of one day: with midnight between them, `forget` would keep of a week the one of this run and the other of
-    # another, and two halves are no backup. The files are the later ones, whoever asks restic for the latest.
+    # another, and two halves are no backup. The files are the later ones, even for restic's own "latest".
     later = now.astimezone()
     earlier = max(later - datetime.timedelta(seconds=1), later.replace(hour=0, minute=0, second=0))
     dumped, database = dump.save(place, run, [*tags, f"{earlier:%Y-%m-%d %H:%M:%S}"])

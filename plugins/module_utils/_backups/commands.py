@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""The commands of the host program that save a portal, try whether it could be brought back, and bring it back."""
+"""The commands of the host program that back up a portal, test the restore, and restore."""
 
 from __future__ import annotations
 
@@ -26,31 +26,32 @@ __all__ = ["BackupError", "add"]
 BACKUP = """\
 Saves the database, in one transaction, and the files of each portal as a pair of encrypted snapshots with restic,
 first in the repository on this host, then in the one elsewhere. Once a week it also removes what is too old and has
-restic check the repositories. Whoever is configured is told what goes wrong."""
+restic check the repositories. Failures are reported to the configured recipients."""
 
 DRILL = """\
-Brings the newest backup back from the farthest repository into a scratch folder: the whole database and a sample of
-the files. It compares them with what was saved, starts the restored portal where it can reach nobody, and looks for
-its login page. The portal in use is left alone. Results: /var/lib/chamilo-hardening/backups/drills"""
+Restores the newest backup from the farthest repository into a scratch directory: the whole database and a sample of
+the files. It compares them with the saved ones, starts the restored portal without a network, and requests its login
+page. The portal in use is left alone. Results:
+`/var/lib/chamilo-hardening/backups/drills`"""
 
 RESTORE = """\
-Brings the whole portal (host), its database, its files (var, config, public/plugin, the environment files) or one file
-back from the backup of the last run, or another. It asks for the name of the portal first. All is fetched and rehearsed
-before anything changes. One that was interrupted is resumed by the same command, or rolled back with --abandon;
-`chamilo-hardening status` shows where it stands. What was there before is moved aside: folders to a folder that it
-names, tables to a database beside its own. On a machine that knows nothing yet, put the key of the backups into
-/etc/chamilo-hardening/backups-SITE.key first and say where they are: with --repository, or with --repository-file
-where their address holds a password."""
+Restores the whole portal (host), its database, its files (var, config, public/plugin, the environment files) or one
+file from the backup of the last run, or another. It asks for the name of the portal first. All is fetched and rehearsed
+before anything changes. An interrupted restore is resumed by the same command, or rolled back with --abandon;
+`chamilo-hardening status` shows its progress. The previous state is moved aside: directories to a directory that it
+names, tables to a database beside its own. On a new machine, put the key of the backups into
+/etc/chamilo-hardening/backups-SITE.key first and name the repository: with --repository, or with --repository-file
+where the address contains a password."""
 
 
 def add(commands: Any, say: Callable[..., None]) -> None:
-    """Add the commands. ``say`` speaks to the one who asked, and to the journal."""
+    """Add the commands. Their output goes to the terminal and to the journal."""
     backup = commands.add_parser("backup", help="back up the database and the files now", description=BACKUP)
     _common(backup)
     backup.add_argument("--accept", action="store_true", help="what is much less than before is right")
     backup.set_defaults(run=lambda options, _engine: _each(options, say, "backup", backups_backup.backup))
 
-    drill = commands.add_parser("drill", help="try whether the backup can be brought back", description=DRILL)
+    drill = commands.add_parser("drill", help="test whether the backup can be restored", description=DRILL)
     _common(drill)
     drill.add_argument("--accept", action="store_true", help="tables that are no longer there were removed on purpose")
     drill.set_defaults(run=lambda options, _engine: _each(options, say, "drill", backups_drill.drill))
@@ -59,7 +60,7 @@ def add(commands: Any, say: Callable[..., None]) -> None:
     parts = [*backups_restore.PARTS, "list"]
     restore.add_argument("part", nargs="?", choices=parts, help="what; list: show the backups there are")
     restore.add_argument(
-        "path", metavar="PATH", nargs="?", default="", help="with file: which, below the portal's folder"
+        "path", metavar="PATH", nargs="?", default="", help="with file: which, below the portal's directory"
     )
     restore.add_argument("--site", default="", help="which portal, where this host has several")
     restore.add_argument(
@@ -69,7 +70,7 @@ def add(commands: Any, say: Callable[..., None]) -> None:
         "--from", dest="source", choices=["local", "offsite"], default="", help="from which repository"
     )
     restore.add_argument("--repository", default="", help="where the backups are, on a machine that does not know it")
-    # The address may hold a password, and everybody may list the arguments of processes.
+    # The address may contain a password, and every user may list the arguments of processes.
     restore.add_argument("--repository-file", metavar="FILE", default="", help="a file with its address, instead")
     restore.add_argument("--abandon", action="store_true", help="roll back the one that was interrupted")
     restore.add_argument("--confirm", metavar="DOMAIN", default="", help="the portal's name, instead of being asked")
@@ -78,14 +79,14 @@ def add(commands: Any, say: Callable[..., None]) -> None:
 
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--site", default="", help="which portal, where this host has several; else all")
-    command.add_argument("--quiet", action="store_true", help="say nothing when all is well")
+    command.add_argument("--quiet", action="store_true", help="no output when all is well")
 
 
 def _restored(options: argparse.Namespace, say: Callable[..., None]) -> int:
     if bool(options.part) == options.abandon:
-        raise BackupError(f"Say what to restore ({', '.join(backups_restore.PARTS)} or list), or --abandon alone.")
+        raise BackupError(f"Name what to restore ({', '.join(backups_restore.PARTS)} or list), or --abandon alone.")
     if options.part == "file" and not options.path:
-        raise BackupError("Say which file: chamilo-hardening restore file var/upload/...")
+        raise BackupError("Name the file: chamilo-hardening restore file var/upload/...")
     repository = options.repository
     if options.repository_file:
         with open(options.repository_file, encoding="utf-8") as stream:

@@ -64,7 +64,7 @@ def drill(portal: Portal, accept: bool = False) -> list[str]:
         words = problem or " ".join(attempt.lines)
         result = {"began": began, "seconds": time.time() - began, "ok": not problem, "detail": words}
         if problem:
-            jobs.failed(portal, ["drill"], "The drill failed", problem)
+            jobs.failed(portal, ["drill"], "The restore test failed", problem)
             _write(portal, result)
             raise BackupError(problem)
         _write(portal, result)
@@ -136,7 +136,7 @@ class _RestoreTest:
             self._fetch_files(pair, scratch, sample)
             root = f"{scratch}/files{self.saved}"
             _without_tls(root)
-            if self.lay:  # before anybody else gets at it
+            if self.lay:  # before another account has access
                 self.lay(root)
             sandbox.hand_over(scratch)
             with sandbox.started(scratch) as server:
@@ -178,7 +178,7 @@ class _RestoreTest:
         self.place.unlock()
         pairs = self.place.pairs()
         if not pairs:
-            raise BackupError(f"{self.place.shown} holds no complete backup of {self.portal.domain}.")
+            raise BackupError(f"{self.place.shown} contains no complete backup of {self.portal.domain}.")
         pair = pairs[-1]
         when = datetime.datetime.fromtimestamp(pair.at, datetime.timezone.utc)
         if self.last and pair.run != self.last["run"]:
@@ -251,8 +251,8 @@ class _RestoreTest:
         free = there.f_bavail * there.f_frsize
         if free < needed:
             raise BackupError(
-                f"{folder} has {free / 1e6:.0f} MB free, a drill needs {needed / 1e6:.0f}: make room, or set "
-                "chamilo_backups_scratch to another folder."
+                f"{folder} has {free / 1e6:.0f} MB free, a restore test needs {needed / 1e6:.0f}: make room, or set "
+                "chamilo_backups_scratch to another directory."
             )
 
     def _read(self) -> None:
@@ -291,7 +291,7 @@ class _RestoreTest:
         if gone and not self.accept:
             raise BackupError(
                 f"Tables that were there before are not in the backup: {', '.join(gone[:5])}. If an update removed "
-                "them: chamilo-hardening backup --accept, then chamilo-hardening drill --accept"
+                "them: `chamilo-hardening backup --accept`, then `chamilo-hardening drill --accept`"
             )
         return dumped.tables
 

@@ -106,7 +106,7 @@ class Dumped:
 
 
 class Reading:
-    """Looks at a dump as it passes by."""
+    """Inspects a dump while it is streamed."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
@@ -171,7 +171,7 @@ def save(place: Repository, run: str, tags: Sequence[str]) -> tuple[Dumped, str]
         source = dump.stdout.fileno()
         reading = Reading()
         try:
-            with contextlib.suppress(BrokenPipeError):  # restic gave up: it says why below
+            with contextlib.suppress(BrokenPipeError):  # restic failed: its output is read below
                 for part in iter(lambda: os.read(source, _CHUNK), b""):
                     saver.stdin.write(part)
                     reading.take(part)

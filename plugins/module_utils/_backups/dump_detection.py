@@ -31,7 +31,7 @@ _BROKEN = (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, struct.err
 
 
 def holds_data(stream: IO[bytes]) -> bool:
-    """Whether this is a dump of a database, or an archive that holds one or the portal's own environment file."""
+    """Whether this is a dump of a database, or an archive that contains one or the portal's own environment file."""
     with contextlib.suppress(*_BROKEN):
         start = stream.read(_CHUNK)
         if start.startswith(b"PK"):
@@ -45,7 +45,7 @@ def holds_data(stream: IO[bytes]) -> bool:
                 start += part
             return any(_is_data(name, part) for name, part in _tarred(_unpacked(start, _LOOKED)))
         return bool(_DUMPED.search(unpacked))
-    return False  # damaged, or made to look so
+    return False  # damaged, perhaps on purpose
 
 
 def _is_data(name: bytes, start: bytes) -> bool:

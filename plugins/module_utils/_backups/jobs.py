@@ -45,7 +45,7 @@ def first_of(names: Sequence[str]) -> str:
 
 
 def failed(portal: Portal, names: Sequence[str], title: str, problem: str) -> None:
-    """Tell it and write it down. Told first: on a full disk nothing can be written."""
+    """Send an alert and record the failure. The alert first: on a full disk nothing can be recorded."""
     try:
         tell(portal, title, problem)
     finally:
@@ -80,18 +80,18 @@ def late() -> list[str]:
     lines = []
     for portal in portals():
         known = records.read(f"backups-{portal.site}.json")
-        drills = [("drill", "drill", LATE_DRILL_DAYS * 24)] if portal.drills else []
+        drills = [("drill", "restore test", LATE_DRILL_DAYS * 24)] if portal.drills else []
         for name, what, hours in (("database", "backup", LATE_HOURS), *drills):
             age = (time.time() - float(known.get(name, {}).get("at", 0))) / 3600
             if not -1 < age <= hours:
                 since = f"for {age:.0f} hours" if name in known else "ever"
                 if age < 0:  # the clock was wrong then
                     since = "that is known: the last one is dated in the future. Check the clock"
-                words = f"There was no {what} of {portal.domain} {since}. Look at: journalctl -t chamilo-hardening"
+                words = f"There was no {what} of {portal.domain} {since}. See: journalctl -t chamilo-hardening"
                 tell(portal, f"The {what} is late", words)
                 lines.append(words)
         restoring = unfinished(portal)
         if restoring and not holder(portal):
             tell(portal, "A restore is not finished", restoring)
             lines.append(restoring)
-    return lines or ["Backups and drills are in time."]
+    return lines or ["Backups and restore tests are in time."]

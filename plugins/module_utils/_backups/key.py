@@ -40,9 +40,9 @@ class Kept:
 
 
 def keep_key(site: str, given: str, salt: str, controller: str, create: bool, check: bool) -> Kept:
-    """Have a key, the given one if there is one, and write down whether the controller holds it too.
+    """Ensure a key, the given one if any, and record whether the controller has a copy.
 
-    ``controller``: which machine that is; empty when it is this one, or nobody can tell.
+    ``controller``: which machine that is; empty when it is this one, or unknown.
     """
     portal = Portal(site, site, "")
     known = [known for known in portals() if known.site == site]
@@ -54,14 +54,14 @@ def keep_key(site: str, given: str, salt: str, controller: str, create: bool, ch
         key = ""
     if key and given and not hmac.compare_digest(key.encode(), given.strip().encode()):
         raise BackupError(
-            f"The key in {portal.key_file} is not the one the controller holds. Backups were made with the one on the "
+            f"The key in {portal.key_file} is not the controller's copy. Backups were made with the one on the "
             "host, so it stays. If you want another, add it to the repositories with `restic key add` first, then "
             "replace that file."
         )
     changed = not key
     if not key:
         if not given and not create:
-            raise BackupError("There is no key here, and the controller holds none: set chamilo_backups_password.")
+            raise BackupError("There is no key here, and the controller has no copy: set chamilo_backups_password.")
         _refuse_another(portal, given)
         key = given.strip() or secrets.token_urlsafe(32)
         if not check:
@@ -70,7 +70,7 @@ def keep_key(site: str, given: str, salt: str, controller: str, create: bool, ch
     if not check and (given or not controller):
         proof = {"salt": salt, "fingerprint": fingerprint(key, salt)}
         words = (
-            "The machine that runs the playbook holds a copy of the key."
+            "The machine that runs the playbook has a copy of the key."
             if held
             else "The only copy of the key that is known is on this host: run the playbook from another machine."
         )
@@ -89,8 +89,8 @@ def _refuse_another(portal: Portal, given: str) -> None:
     known = compared(portal)
     if known and fingerprint(given, str(known.get("salt", ""))) != known["fingerprint"]:
         raise BackupError(
-            f"The key in {portal.key_file} is gone, and the controller does not hold it. Without it the backups that "
-            "were made so far cannot be read. Bring it back: run the playbook from the machine with the copy "
+            f"The key in {portal.key_file} is gone, and the controller has no copy. Without it the backups that "
+            "were made so far cannot be read. Restore it: run the playbook from the machine with the copy "
             "(chamilo_backups_key_folder), or set chamilo_backups_password. If it is lost for good, remove "
             f'"encrypted" from {files.STATE}/backups-{portal.site}.json and name new repositories.'
         )

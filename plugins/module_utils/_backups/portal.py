@@ -25,9 +25,9 @@ RECORD = "backups.json"
 
 
 class BackupError(HardeningError):
-    """A backup, restore test or restore that failed. The text says why, without a secret."""
+    """A backup, restore test or restore that failed. The message states why, without a secret."""
 
-    complaint = ""  # all that restic said
+    complaint = ""  # the whole output of restic
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def chosen(site: str) -> Portal:
     names = ", ".join(portal.site for portal in known) or "none"
     if site or not known:
         raise BackupError(f"No portal {site or 'at all'} is backed up here. Known: {names}.")
-    raise BackupError(f"Say which portal: --site {names.replace(', ', ' or --site ')}.")
+    raise BackupError(f"Name the portal: --site {names.replace(', ', ' or --site ')}.")
 
 
 def _memory_path(portal: Portal) -> str:
@@ -205,7 +205,7 @@ def unfinished(portal: Portal) -> str:
 
 def shown(url: str) -> str:
     """A repository without user and password."""
-    # To the last @: a password may hold one. Also where it holds a slash, which no address may: that is no port.
+    # To the last @: a password may contain one. Also where it contains a slash, which no address may: that is no port.
     return re.sub(r"//([^/]+@|[^/:[]+:(?!\d*/).*@)", "//", url)
 
 

@@ -36,7 +36,7 @@ TAG = "chamilo-hardening"
 DUMP = "/database.sql"  # its path in the snapshot
 AHEAD = 3600.0  # seconds a date may be ahead of the clock; beyond, one of the two is wrong
 _PATIENCE = 60.0  # seconds, for a repository to answer
-# We may be killed: none of these may go on without us, or a dump that was cut off would look whole.
+# We may be killed: these processes must end with us, or a truncated dump would appear complete.
 LEASH = ("setpriv", "--pdeathsig", "KILL", "--")
 GENTLE = (*LEASH, "nice", "-n", "19", "ionice", "-t", "-c", "2", "-n", "7")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -110,7 +110,7 @@ class Repository:
 
     def failed(self, doing: str, code: int, complaint: str) -> BackupError:
         words = " ".join(complaint.replace(self.url, self.shown).split())[-600:]
-        if "parsing repository location failed" in complaint:  # restic's words for it hold the password
+        if "parsing repository location failed" in complaint:  # restic's message contains the password
             words = "this is no address. In a password, write what is neither letter nor digit as %2F for a slash."
         problem = BackupError(f"restic {doing} on {self.shown} failed ({code}): {words or 'no words'}")
         problem.complaint = complaint
@@ -196,7 +196,7 @@ def program() -> str:
 
 @functools.cache
 def restores_sparse() -> bool:
-    """Whether this version brings files back with their holes: 0.15 and later."""
+    """Whether this version restores sparse files as sparse: 0.15 and later."""
     known = subprocess.run([program(), "restore", "--help"], stdout=subprocess.PIPE, env=environment(), check=False)
     return b"--sparse" in known.stdout
 
@@ -275,4 +275,4 @@ def summary(text: str) -> dict[str, Any]:
         if '"summary"' in line:
             found: dict[str, Any] = json.loads(line)
             return found
-    raise BackupError("restic did not say what it saved.")
+    raise BackupError("restic did not report what it saved.")

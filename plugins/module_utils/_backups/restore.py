@@ -86,7 +86,7 @@ def begin(site: str, url: str) -> Portal:
     place = Repository(Portal(site, site, "/", offsite=url), url)
     pairs = place.pairs()
     if not pairs:
-        raise BackupError(f"{place.shown} holds no complete backup of {site}.")
+        raise BackupError(f"{place.shown} contains no complete backup of {site}.")
     path = backups_portal.path_of(site)
     text, _complaint = place.run("dump", pairs[-1].files.id, path)
     portal = replace(backups_portal.parse(text, path), offsite=url)
@@ -169,7 +169,7 @@ def finish(portal: Portal) -> list[str]:
             restore_swaps.change_places(fetched, live, inode)
         os.rename(journal["staging"], journal["kept"])
     if journal["swaps"]:
-        lines.append(f"{len(journal['swaps'])} files or folders are back; what was there is in {journal['kept']}.")
+        lines.append(f"{len(journal['swaps'])} files or directories were restored; the old ones: {journal['kept']}.")
     lines += wake(portal)
     os.unlink(backups_portal.journal_path(portal))
     return lines

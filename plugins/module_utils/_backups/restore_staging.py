@@ -34,7 +34,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tre
 
 _FILES = ("var", "config", "public/plugin")  # and the environment files
 _LEFT = (".git", "node_modules")  # in no backup
-_SPARSE = 1 << 20  # bytes from which on holes in a file matter
+_SPARSE = 1 << 20  # bytes from which on sparse files matter
 
 
 class Staging:
@@ -91,7 +91,7 @@ class Staging:
         self._fetch(*patterns)
         fetched = f"{self.staging}{self.saved}"
         if not os.path.lexists(f"{fetched}/var"):  # a link may lead to what is not there yet
-            raise BackupError(f"The backup holds no {self.saved}/var.")
+            raise BackupError(f"The backup contains no {self.saved}/var.")
         if not os.path.lexists(self.root):
             self._swap(fetched, self.saved)
             if self.saved != self.root:  # it lay behind a link, and links in it lead on from where it lay
@@ -135,7 +135,7 @@ class Staging:
         return [
             f"Left as it is, because a link leads there: {path}. Snapshot {self.pair.files.id} has it too."
             if os.path.lexists(path)
-            else f"A link leads to {path}, which is not there. To bring it back as well, restore this file or folder."
+            else f"A link leads to {path}, which is not there. To restore it as well, restore this file or directory."
             for path in self._linked()
         ]
 
@@ -245,8 +245,8 @@ class Staging:
             elif self._was_sparse(f"/{os.fsdecode(name)}", int(size)):
                 lost.append(path)
         for paths, words in (
-            (kept, "Sparse files came back with their holes"),
-            (lost, "Sparse files came back without their holes, for which restic 0.15 or later is needed"),
+            (kept, "Sparse files were restored as sparse files"),
+            (lost, "Sparse files were restored in full size; restic 0.15 or later restores them as sparse files"),
         ):
             if paths:
                 more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""

@@ -81,7 +81,7 @@ def change_tables(portal: Portal, names: Mapping[str, str], staging: str, kept: 
             try:
                 load(portal, live, f"{staging}/{TRIGGERS}")
             except BackupError as another:
-                raise BackupError(f"{words} Nor could triggers be put back. {another}") from problem
+                raise BackupError(f"{words} The triggers could not be restored either. {another}") from problem
             execute(portal, f"DROP DATABASE IF EXISTS {quoted(old)}")
             same = sorted(drops(portal, live, "TRIGGER").split("; ")) == sorted(triggers.split("; "))
             raise Unchanged(
@@ -277,14 +277,14 @@ def _asked(command: Sequence[str], source: IO[bytes] | int, output: IO[bytes] | 
 
 
 def complaint(words: bytes) -> str:
-    """What a program of the server complains of, without the statement, which may hold passwords and rows."""
+    """What a program of the server complains of, without the statement, which may contain passwords and rows."""
     lines = words.decode(errors="replace").strip().splitlines()
     return " ".join([line for line in lines if line.startswith("ERROR ")] or lines[-1:])[-300:]
 
 
 @contextlib.contextmanager
 def large_rows(portal: Portal) -> Iterator[None]:
-    """Have the server take rows as large as a dump holds them, where it lets us say so."""
+    """Have the server accept rows as large as a dump contains, where this account may set it."""
     usual = int(execute(portal, "SELECT @@GLOBAL.max_allowed_packet"))
     raised = usual < _PACKET
     if raised:

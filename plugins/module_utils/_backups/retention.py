@@ -44,7 +44,7 @@ def _where_allowed(place: Repository, *arguments: str) -> bool:
 
 
 def upkeep(portal: Portal, memory: dict[str, Any], url: str) -> list[str]:
-    """Once a week: forget what is old, give its room back, and have restic look whether all is in order."""
+    """Once a week: forget old snapshots, free their space, and have restic check the repository."""
     place = Repository(portal, url)
     since = memory["upkeep"].setdefault(place.shown, time.time())
     if 0 <= time.time() - since < _UPKEEP:  # below: the clock was wrong then

@@ -50,7 +50,7 @@ def confined(network: bool = False) -> list[str]:
 def hand_over(scratch: str) -> None:
     """Hand the scratch directory over to the account of restore tests. No other account gets into it."""
     with contextlib.suppress(KeyError):
-        raise BackupError(f"The account {pwd.getpwuid(UID).pw_name} has the number {UID}, which drills use.")
+        raise BackupError(f"The account {pwd.getpwuid(UID).pw_name} has the number {UID}, which restore tests use.")
     restic.on_tree("find", scratch, "-type", "d", "-exec", "chmod", "0700", "{}", "+")
     # Where root could read what its owner may not, as a file that is doubtful, its new owner has to.
     restic.on_tree("chmod", "-R", "u+r", "--", scratch)
@@ -72,7 +72,7 @@ def end_all() -> None:
 
 
 def users(pid: int) -> set[int]:
-    """As whom a process runs. Who owns its directory in /proc says less: it can make that root."""
+    """As whom a process runs. The owner of its directory in /proc proves less: the process can make that root."""
     with open(f"/proc/{pid}/status", "rb") as stream:
         return {int(word) for line in stream if line.startswith(b"Uid:") for word in line.split()[1:]}
 
@@ -110,7 +110,7 @@ def started(scratch: str) -> Iterator[Server]:
     """Start one on an empty directory."""
     program = shutil.which("mariadbd", path=restic.environment()["PATH"])
     if program is None:
-        raise BackupError("A drill needs the program of the database server: install mariadb-server-core.")
+        raise BackupError("A restore test needs the program of the database server: install mariadb-server-core.")
     folder, log = f"{scratch}/mysql", f"{scratch}/mysql.log"
     os.mkdir(folder, 0o700)
     os.chown(folder, UID, UID)
@@ -126,7 +126,9 @@ def started(scratch: str) -> Iterator[Server]:
         check=False,
     )
     if made.returncode:
-        raise BackupError(f"The drill's own database could not be made: {made.stdout.decode(errors='replace')[-300:]}")
+        raise BackupError(
+            f"The database of the restore test could not be made: {made.stdout.decode(errors='replace')[-300:]}"
+        )
     server = Server(f"{scratch}/mysql.sock")
     # Nothing of it has to outlive a power cut.
     quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=64M"]
@@ -146,7 +148,7 @@ def started(scratch: str) -> Iterator[Server]:
         while not _listens(server.socket):
             if process.poll() is not None or time.monotonic() > end:
                 with open(log, encoding="utf-8", errors="replace") as stream:
-                    raise BackupError(f"The drill's own database server did not start: {stream.read()[-300:]}")
+                    raise BackupError(f"The database server of the restore test did not start: {stream.read()[-300:]}")
             time.sleep(0.1)
         yield server
     finally:

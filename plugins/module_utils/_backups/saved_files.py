@@ -38,14 +38,14 @@ def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:
     if len(roots) == 1:
         return roots[0]
     raise BackupError(
-        f"Which of these in snapshot {files.id} is the portal's folder cannot be told: {', '.join(known)}."
+        f"Which of these in snapshot {files.id} is the portal's directory is unknown: {', '.join(known)}."
     )
 
 
-# Below the portal's directory. No links are looked for there: it comes from elsewhere, or is not saved.
+# Below the portal's directory. Links are not searched there: the content comes from elsewhere, or is not saved.
 _MADE_ANEW = ("var/cache", "vendor", "node_modules", ".git")
 _OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/")
-# Directories of the host's own; those that hold many things are whole, what is in them may be the portal's.
+# Directories of the host's own; those with mixed content match only as a whole: some may be the portal's.
 _OF_THE_HOST = re.compile(
     r"/(?:(?:bin|boot|etc|lib\w*|root|run|sbin|usr)(?:/|$)|(?:home(?:/[^/]+)?|media|mnt|opt|srv|tmp)?$"
     r"|var(?:/(?:backups|cache|crash|lib|local|lock|log|mail|opt|run|spool|tmp|www))?$"
@@ -78,12 +78,12 @@ def strange_links(portal: Portal) -> list[str]:
 
 
 def links(portal: Portal) -> Iterator[tuple[str, str]]:
-    """Links that lead out of the portal's directory, and where to; to nowhere where it is not for the web user to say.
+    """Links that lead out of the portal's directory, and their targets; none where the web user must not choose it.
 
-    The web user could have the whole host saved, or what never ends. It may exchange its directories while we look:
-    what lies in them, and what a link leads to, is asked of what is open. Links in what is found count as well.
-    A link is followed to what the web user can change, which is data of the portal's; and where root laid it and the
-    web user cannot have moved it, to what is none of the host's own directories.
+    The web user could have the whole host saved, or endless data. It may exchange its directories during the search:
+    their entries, and the target of a link, are read through open descriptors. Links in the targets count as well. A
+    link is followed to data that the web user can change, which is the portal's; and, where root made it and the web
+    user cannot have moved it, to anything except the host's own directories.
     """
     root = portal.folder
     web, groups = -1, frozenset[int]()
@@ -154,7 +154,7 @@ def save(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
 
 
 def _missed(complaint: str) -> Iterator[str]:
-    """The files restic could not read. On a portal in use some vanish while it looks: those are no loss."""
+    """The files restic could not read. On a portal in use some are removed during the backup: those are no loss."""
     for line in complaint.splitlines():
         with contextlib.suppress(ValueError):
             known = json.loads(line)

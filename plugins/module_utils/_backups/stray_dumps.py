@@ -28,7 +28,7 @@ _LIKE_COPIES = re.compile(
 )
 _NO_COPIES = ("var", "vendor", "node_modules", ".git")
 _CHUNK = 1 << 20
-_DEEPEST = 100  # levels; each holds a descriptor
+_DEEPEST = 100  # levels; each keeps a descriptor open
 
 
 def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
@@ -58,7 +58,7 @@ def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
         os.close(top)
     if deep:
         more = f" and {len(deep) - 1} more" if len(deep) > 1 else ""
-        raise BackupError(f"{ascii(deep[0])[1:200]} ...{more}: more than {_DEEPEST} levels deep, and not looked into.")
+        raise BackupError(f"{ascii(deep[0])[1:200]} ...{more}: more than {_DEEPEST} levels deep, and not checked.")
 
 
 def _folders(handle: int, path: str, level: int, deep: list[str]) -> Iterator[tuple[str, list[str], int]]:

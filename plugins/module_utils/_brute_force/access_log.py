@@ -21,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 
 LOG_BYTES = 1 << 20
 _BUSY_LINES, _BUSY_AGENTS = 100, 5  # no single visitor has so many browsers
-# The same of lines that strangers write, in a time that grows with their length alone.
+# The same for lines that clients control, in linear time.
 _VISIT = re.compile(
     rf'(?:[^\s"\[]{{1,255}} ){{0,8}}?(?P<address>{IP}) [^"]*"(?:[^"\\]|\\.)*" \d{{3}} \S+'
     r'(?: "(?:[^"\\]|\\.)*" "(?P<agent>(?:[^"\\]|\\.)*)")?'

@@ -33,9 +33,9 @@ _ENGINE = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
 from fail2ban.server.filter import Filter
-told = json.load(sys.stdin)
+task = json.load(sys.stdin)
 answers = []
-for jail in told["jails"]:
+for jail in task["jails"]:
     engine = Filter(None, useDns="no")
     engine.checkFindTime = False
     if jail["maxlines"] > 1:
@@ -48,18 +48,18 @@ for jail in told["jails"]:
         engine.addFailRegex(expression)
     for expression in jail["ignoreregex"]:
         engine.addIgnoreRegex(expression)
-    answers.append([[str(hit[1]) for hit in engine.processLine(line)] for line in told["lines"]])
+    answers.append([[str(hit[1]) for hit in engine.processLine(line)] for line in task["lines"]])
 json.dump(answers, sys.stdout)
 """
 
 
 class Fail2banError(HardeningError):
-    """fail2ban could not be asked. The text says why."""
+    """fail2ban could not be queried; the message states why."""
 
 
 @dataclass(frozen=True)
 class Jail:
-    """A jail as it runs, which need not be what its files say now."""
+    """A jail as it runs, which may differ from its present files."""
 
     name: str
     files: tuple[str, ...]
@@ -107,7 +107,7 @@ def running() -> list[Jail] | None:
 
 
 def banned() -> dict[str, list[str]]:
-    """Who is shut out now: address -> the jails that did it. Nobody where no fail2ban runs."""
+    """The present bans: address -> its jails. Empty where fail2ban does not run."""
     found: dict[str, list[str]] = {}
     for jail in _command("banned") or []:
         for name, addresses in jail.items():
@@ -228,5 +228,5 @@ def interpreter() -> str:
     with open(path, encoding="utf-8", errors="replace") as file:
         found = re.match(r"#!\s*(/\S+)", file.readline(200))
     if found is None or not os.path.basename(found[1]).startswith("python"):
-        raise Fail2banError(f"{path} does not say which Python it runs under")
+        raise Fail2banError(f"{path} does not name the Python it runs under")
     return found[1]

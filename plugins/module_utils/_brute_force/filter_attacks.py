@@ -16,7 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import Field, fields, normal
 
-# Addresses for documentation: nobody has them. Two of each kind, should one stand in a sample.
+# Addresses for documentation, which no host has. Two of each kind, should one occur in a sample.
 VICTIMS = (("198.51.100.77", "192.0.2.77"), ("2001:db8:bad::77", "2001:db8:dead::77"))
 _LONG = 8000  # what a web server takes as one line of a request
 STRAIN, ANY = "strain", "any"
@@ -25,7 +25,7 @@ _SHORT = 40  # what an exponential pattern cannot do
 
 @dataclass(frozen=True)
 class Sample:
-    """A line of a log. ``address``: whom the filter must find in it; empty when it must find nobody."""
+    """A line of a log. ``address``: the address the filter must find in it; empty when it must find none."""
 
     line: str
     address: str = ""
@@ -49,7 +49,7 @@ _JSON = re.compile(r'\{"\w+":')  # whatever writes that escapes quotes
 
 
 def breaks_lines(definition: Definition, sample: Sample, escaped: str) -> bool:
-    """Whether a line break that a stranger sends ends the line of the log."""
+    """Whether a line break that a client sends ends the line of the log."""
     if escaped != "auto":
         return escaped == "raw"
     known = (log_fields.ACCESS, log_fields.SYSLOG, log_fields.SANITISED)
@@ -57,7 +57,7 @@ def breaks_lines(definition: Definition, sample: Sample, escaped: str) -> bool:
 
 
 def plants(sample: Sample, breaks: bool) -> Iterator[Trial]:
-    """The sample with a victim's address in every place that a stranger writes, in every form that could be taken."""
+    """The sample with a victim's address in every place that a client controls, in every form that could match."""
     there = frozenset(filter(None, map(normal, log_fields.ADDRESS.findall(sample.line))))
     allowed = frozenset([normal(sample.address)]) if sample.address else there
     for kind in VICTIMS:
@@ -139,7 +139,7 @@ def _escape(text: str, mark: str) -> str:
 
 
 def _forwarded(sample: Sample, victim: str) -> Iterator[tuple[str, str]]:
-    """X-Forwarded-For where logs have it: at the end, or before the address of whoever connected."""
+    """X-Forwarded-For where logs have it: at the end, or before the address of the connecting client."""
     what = "X-Forwarded-For"
     yield what, f'{sample.line} "{victim}"'
     yield what, f'{sample.line} "{victim}, 10.0.0.1"'

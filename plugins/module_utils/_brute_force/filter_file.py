@@ -20,7 +20,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class FilterError(HardeningError):
-    """A filter that must not be installed. The text says why, with the sample and what it yielded."""
+    """A filter that must not be installed. The message states why, with the sample and its result."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,6 @@ class File:
 
 def no_name(name: str) -> str:
     return (
-        f"name: {name!r} is no name of a filter. It becomes a file of that name with .conf, so it holds letters, "
+        f"name: {name!r} is no name of a filter. It becomes a file of that name with .conf, so it consists of letters, "
         "digits, dots, dashes and underscores only, and no slash."
     )

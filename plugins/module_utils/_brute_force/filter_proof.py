@@ -7,8 +7,8 @@
 """Proves a filter of fail2ban before it is installed.
 
 fail2ban's own reader reads the very text that would be installed, and its own engine matches the samples, the samples
-with somebody else's address in every place that a stranger writes, and the slowest lines that can be made of them. All
-that happens in a process of its own, which the kernel ends when a line takes too long.
+with another client's address in every place that a client controls, and the slowest lines that can be made of them.
+This runs in a process of its own, which the kernel ends when a line takes too long.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fil
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal
 
 # Runs under fail2ban's own Python. One line of answer for each line it was given; the timers are the kernel's, so a
-# pattern that never comes back ends the process. The second one is for a machine that is busy with something else.
+# pattern that never returns ends the process. The second one is for a machine that is busy with something else.
 ENGINE = """
 import json, os, shutil, signal, sys, tempfile, time, warnings
 warnings.simplefilter("ignore")
@@ -50,7 +50,7 @@ try:
 except ImportError:
     import sre_parse as parser
 
-def say(what):
+def report(what):
     sys.stdout.write(json.dumps(what) + "\\n")
     sys.stdout.flush()
 
@@ -66,18 +66,18 @@ def anchored(items):
             return False
     return False
 
-told = json.load(sys.stdin)
-folder = tempfile.mkdtemp()
+task = json.load(sys.stdin)
+scratch = tempfile.mkdtemp()
 try:
-    os.mkdir(os.path.join(folder, "filter.d"))
-    with open(os.path.join(folder, "filter.d", told["name"] + ".conf"), "w", encoding="utf-8") as file:
-        file.write(told["text"])
-    reader = FilterReader(told["name"], "proof", {}, basedir=folder)
+    os.mkdir(os.path.join(scratch, "filter.d"))
+    with open(os.path.join(scratch, "filter.d", task["name"] + ".conf"), "w", encoding="utf-8") as file:
+        file.write(task["text"])
+    reader = FilterReader(task["name"], "proof", {}, basedir=scratch)
     reader.read()
     reader.getOptions(None)
     commands = reader.convert()
 finally:
-    shutil.rmtree(folder)
+    shutil.rmtree(scratch)
 
 engine = Filter(None, useDns="raw")
 engine.checkFindTime = False
@@ -96,20 +96,20 @@ try:
         engine.addFailRegex(value)
     for value in read["ignoreregex"]:
         engine.addIgnoreRegex(value)
-except Exception as problem:  # fail2ban raises many kinds; each is told as the refusal it is
-    say({"refused": str(problem)})
+except Exception as problem:  # fail2ban raises many kinds; each is reported as a refusal
+    report({"refused": str(problem)})
     sys.exit(0)
 compiled = list(engine.failRegex) if hasattr(engine, "failRegex") else engine.getFailRegex()
 if engine.prefRegex:
     compiled.append(engine.prefRegex.getRegex())
-say({"read": read, "loose": [one for one in compiled if not anchored(parser.parse(one))]})
-for lines in told["groups"]:
-    signal.setitimer(signal.ITIMER_PROF, told["budget"])
-    signal.setitimer(signal.ITIMER_REAL, 1.25 * told["budget"])
+report({"read": read, "loose": [one for one in compiled if not anchored(parser.parse(one))]})
+for lines in task["groups"]:
+    signal.setitimer(signal.ITIMER_PROF, task["budget"])
+    signal.setitimer(signal.ITIMER_REAL, 1.25 * task["budget"])
     for line in lines:
         began = time.process_time()
         hits = [str(hit[1]) for hit in engine.processLine(line) if not hit[3].get("nofail")]
-        say([hits, time.process_time() - began])
+        report([hits, time.process_time() - began])
 """
 
 
@@ -167,12 +167,12 @@ def _is_file(pattern: str) -> bool:
 
 
 def prove(definition: Definition, samples: Sequence[Sample], budget: float = 1.0, escaped: str = "auto") -> Proof:
-    """Prove the filter, or say why it must not be installed."""
+    """Prove the filter; raises when it must not be installed."""
     check(definition, samples)
     if budget <= 0:
         raise FilterError(f"time_budget: {budget:g} is no time. Give the seconds that one line may take.")
     samples = list(dict.fromkeys(samples))
-    # First the samples as they are: what is plainly wrong is said first.
+    # First the samples as they are: plain mistakes are reported first.
     groups = [[Trial(each.line, "", frozenset(filter(None, [normal(each.address)])), each) for each in samples]]
     groups += [
         list(filter_attacks.plants(each, filter_attacks.breaks_lines(definition, each, escaped))) for each in samples
@@ -198,9 +198,9 @@ def _judge(trial: Trial, answer: Sequence[str]) -> None:
         strangers = sorted(set(hits) - trial.allowed)
         if strangers:
             raise FilterError(
-                f"A stranger can have somebody else banned: with a victim's address planted in {trial.what}, the line "
+                f"An attacker can ban another client: with a victim's address planted in {trial.what}, the line "
                 f"{line} yields {', '.join(strangers)}. It was made from the sample {_short(trial.sample.line)}. Leave "
-                "nothing before the address that a stranger writes."
+                "nothing before the address that a client controls."
             )
     elif not wanted and hits:
         raise FilterError(f"A line that must not match does: {line} yields {', '.join(hits)}.")
@@ -214,8 +214,8 @@ def _too_slow(trial: Trial, budget: float) -> str:
     made = "" if trial.line == trial.sample.line else f", made from the sample {_short(trial.sample.line)},"
     return (
         f"Too slow: the line {_short(trial.line)} ({len(trial.line)} characters){made} and its like take longer than "
-        f"{budget:g} s. Whoever sends them stops fail2ban. Look for a repetition within a repetition, or for two in a "
-        "row that take the same characters."
+        f"{budget:g} s. A client that sends them stops fail2ban. Search for a repetition within a repetition, or "
+        "for two in a row that take the same characters."
     )
 
 
@@ -260,7 +260,7 @@ class _Process:
     """fail2ban's engine at work, in a process of its own that ends with the block."""
 
     def __init__(self, told: str) -> None:
-        # Files: to wake somebody up for each answer takes as long as the answer.
+        # Files: waking a reader for each answer takes as long as the answer.
         self._answers, self._errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         with tempfile.TemporaryFile() as work:
             work.write(told.encode())
@@ -317,5 +317,5 @@ def _read(ours: Definition, answer: Mapping[str, Any]) -> None:
         wrong = [one for one in (*ours.failregex, ours.prefregex) if one and not one.startswith("^")]
         raise FilterError(
             f"The pattern {(wrong or answer['loose'])[0]!r} is not anchored: it can match anywhere in a line, also in "
-            "what a stranger wrote. Begin it, and every alternative of it, with ^."
+            "what a client wrote. Begin it, and every alternative of it, with ^."
         )

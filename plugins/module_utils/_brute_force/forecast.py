@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Whom the rules that are not in force yet would have met in the last seven days, by the access log. Read only.
+"""Impact preview: the clients that rules not yet active would have blocked in the last seven days, by the access log.
 
-A log can be long, and strangers write it: so many bytes, seconds and addresses are looked at, and no more; what was
-left out is said. Bans are counted as fail2ban counts them, without fail2ban, which need not be there yet.
+A log can be long, and clients control it: the bytes, seconds and addresses that are read are limited; what was left out
+is reported. Bans are counted as fail2ban counts them, without fail2ban, which need not be installed yet.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MOST_BROWSERS = 20
 _GOOD = 3
 _MONTHS = {name.encode(): number for number, name in enumerate(calendar.month_abbr)}
 
-# As the filter of the role brute_force: a user name can look like a date, but no bare quote can stand in it.
+# As the filter of the role brute_force: a user name can resemble a date, but no bare quote can stand in it.
 _LINE = re.compile(
     rb'(?:(?P<front>[^\s:"]+):\d+ )?(?P<address>[0-9A-Fa-f:.]{1,45}) \S+ (?:[^"\\]|\\.)*'
     rb'\[(?P<date>\d\d/\w\w\w/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "(?P<method>[A-Za-z]+) +(?P<target>\S+) +HTTP/[\d.]+" '
@@ -91,13 +91,13 @@ _Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 @dataclass(frozen=True)
 class Rules:
-    """What would be in force. ``missing``: the controls that are not yet."""
+    """What would be active. ``missing``: the controls that are not yet."""
 
     missing: frozenset[str]
     attempts: int = 5
     find_seconds: int = 900
     ban_seconds: int = 900
-    spared: tuple[str, ...] = ()  # networks that are never shut out
+    spared: tuple[str, ...] = ()  # networks that are never banned
     names: tuple[str, ...] = ()  # of the portal, where several share a log
 
 
@@ -153,7 +153,7 @@ def forecast(
     most_bytes: int = MOST_BYTES,
     most_seconds: float = MOST_SECONDS,
 ) -> dict[str, Any]:
-    """``said``: sentences for the report. ``shut_out`` and ``refused``: the same as numbers."""
+    """Returns sentences for the report, and the same as numbers."""
     if not rules.missing & {BANS, *REFUSED}:
         return {}
     began = time.monotonic()
@@ -183,7 +183,7 @@ def forecast(
 def _parts(logs: Sequence[Log], now: float, most: int, reading: _Reading) -> list[_Part]:
     """The newest pieces of all logs that fit, oldest first."""
     if not logs:
-        reading.notes.append("No access log of the portal is known, so nobody knows whom the rules would have met.")
+        reading.notes.append("No access log of the portal is known, so blocked clients cannot be counted.")
         return []
     found: list[tuple[float, str]] = []
     for path in dict.fromkeys(log.file for log in logs):
@@ -234,7 +234,7 @@ def _open(path: str) -> BinaryIO:
 
 
 def _unpacked(file: BinaryIO) -> int:
-    """What the last bytes of a packed file say about its size. It is read no further than that."""
+    """The unpacked size, from the last bytes of a packed file. It limits how much is read."""
     file.seek(-4, os.SEEK_END)
     return int.from_bytes(file.read(4), "little")
 
@@ -276,7 +276,7 @@ def _blocks(file: BinaryIO, size: int, torn: bool) -> Iterator[list[bytes]]:
 
 
 class _Look:
-    """Looks at lines and remembers what matters of each address."""
+    """Reads lines and collects the events of each address."""
 
     def __init__(
         self, rules: Rules, spared: Sequence[_Network], since: float, visitors: dict[bytes, Visitor], reading: _Reading
@@ -351,7 +351,7 @@ class _Look:
     def _remember(self, visitor: Visitor, moment: int) -> None:
         enough = self.rules.attempts
         if self.rules.ban_seconds and visitor.failures[-enough:].count(moment) == enough:
-            return  # shut out within this second, whatever came before
+            return  # banned within this second, whatever came before
         if self.reading.failures < MOST_FAILURES:
             visitor.failures.append(moment)
         self.reading.failures += 1
@@ -423,7 +423,7 @@ def _when(line: bytes) -> float:
 
 
 def bans(times: Sequence[int], rules: Rules) -> int:
-    """How often fail2ban would have shut out an address that failed at these times, which are in order."""
+    """How often fail2ban would have banned an address that failed at these times, which are in order."""
     count = total = 0
     first = last = 0
     at = 0
@@ -441,7 +441,7 @@ def bans(times: Sequence[int], rules: Rules) -> int:
         last = moment
         if count >= rules.attempts:
             total, count = total + 1, 0
-            # Whoever is shut out cannot fail.
+            # A banned client cannot fail.
             at = bisect.bisect_left(times, moment + rules.ban_seconds, at) if rules.ban_seconds >= 0 else len(times)
     return total
 

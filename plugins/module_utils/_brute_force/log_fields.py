@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 
 def within(address: str, networks: Iterable[str]) -> bool:
-    """Whether an address lies in one of the networks. What is no network holds nobody."""
+    """Whether an address lies in one of the networks. An invalid network contains no address."""
     inner = ipaddress.ip_address(address)
     for text in networks:
         with contextlib.suppress(ValueError):
@@ -38,10 +38,10 @@ def normal(address: str) -> str:
 
 @dataclass(frozen=True)
 class Field:
-    """A part of a line that a stranger writes. ``spaces``: whether it can hold spaces as they are.
+    """A part of a line that a client controls. ``spaces``: whether it can contain unescaped spaces.
 
-    ``sure``: False where it may as well be the program's own. ``other``: where the filter takes this text, a stranger
-    may go on with the rest of the line. Empty: he may in any case. None: he cannot.
+    ``sure``: False where it may as well be the program's own. ``other``: where the filter accepts this text, a client
+    may continue with the rest of the line. Empty: always possible. None: never.
     """
 
     what: str
@@ -81,9 +81,9 @@ _NEXT = str.maketrans(
 
 
 def fields(line: str) -> list[Field]:
-    """Where a stranger writes in a line: known for access logs, else what is quoted, named as a user, or like a path.
+    """The parts of a line that a client controls: known for access logs, else quoted parts, user names and paths.
 
-    Every other word before the last address may be his as well, and the end of the line where nothing is known.
+    Every other word before the last address may be the client's as well, and the end of the line without other parts.
     """
     found = ACCESS.match(line)
     if found:
@@ -108,20 +108,20 @@ def fields(line: str) -> list[Field]:
     syslog = SYSLOG.match(line)
     taken = [(0, syslog.end() if syslog else 0), *addresses, *quoted, *users]
     words = [match for match in _WORD.finditer(line) if all(match.end() <= a or b <= match.start() for a, b in taken)]
-    # Before an address a word names no number. A time looks like one, too.
+    # Before an address a word names no number. A time resembles one, too.
     here = {start - 1 for start, end in addresses if normal(line[start:end])}
     words = [each for each in words if each["path"] or each.end() in here or not _NUMBERED.match(line, each.end())]
     names += [Field("a path", *match.span(), other="") for match in words if match["path"]]
     if not names:
         names.append(Field("the end of the line", len(line), len(line)))
-    # The first word stands where a line begins, which no stranger writes.
+    # The first word begins the line, which no client controls.
     last = max((start for start, _end in addresses), default=0)
     names += [_word(line, match) for match in words[1:] if not match["path"] and match.end() <= last]
     return names
 
 
 def _word(line: str, match: re.Match[str]) -> Field:
-    """A value, or else a word that is a stranger's only where the filter takes several."""
+    """A value, or else a word that a client controls only where the filter accepts several."""
     start, other = match.start(), other_text(match[0])
     value = line[start - 1] == "=" or line.rfind("[", 0, start) > line.rfind("]", 0, start)
     return Field(f"the word {match[0]!r}", *match.span(), sure=False, other=other if value else f"{other} {other}")

@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""The way back for whoever was locked out: accounts that an attack has locked, CAPTCHA counters, shut out addresses."""
+"""Unlocks accounts that an attack has locked, CAPTCHA counters and banned addresses."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 PORTALS = "/etc/chamilo-hardening/brute_force-*.json"
-_ATTACK = 3  # failures that no longer look like a person's typing, where the portal locks later than that
+_ATTACK = 3  # failures that are no longer typing errors, where the portal locks later than that
 _CONSOLE_SECONDS = 120
 # All failures, not those since the last login: a right password for a locked account counts as a login, although it is
-# refused. Whoever tries that first must still be brought back.
+# refused. An account where that was tried first must still be unlocked.
 _ACCOUNTS = """
 SELECT user.id, user.username, user.email, user.roles, user.active, failed.failures, failed.last, failed.addresses
 FROM user LEFT JOIN (
@@ -46,7 +46,7 @@ FROM user LEFT JOIN (
 ) failed ON failed.username = user.username
 WHERE {accounts} ORDER BY user.username
 """
-# Whoever gives the name is helped, however long ago it was attacked.
+# A named account is unlocked, however long ago it was attacked.
 _NAMED = _ACCOUNTS.format(failures="username = %s", accounts="user.username = %s")
 _LOCKED = _ACCOUNTS.format(
     failures=f"login_date > NOW() - INTERVAL {LOCKED_DAYS} DAY", accounts="user.active = 0 AND failed.failures > 0"
@@ -54,12 +54,12 @@ _LOCKED = _ACCOUNTS.format(
 
 
 class UnlockError(HardeningError):
-    """Nobody could be brought back. The text says why."""
+    """Unlocking failed; the message states why."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account of a portal, and how often somebody failed to log in to it since it was last used."""
+    """An account of a portal, and how many logins to it failed since it was last used."""
 
     site: Site
     number: int
@@ -108,14 +108,14 @@ class Todo:
         for account in self.accounts:
             yield account.told()
         for address, jails in sorted(self.bans.items()):
-            yield f"{address} is shut out by {', '.join(jails)}."
+            yield f"{address} is banned by {', '.join(jails)}."
         if self.target and self.accounts and self.acts:
             yield "The count of wrong CAPTCHA answers will be forgotten, of all accounts; they are not kept apart."
         if not self.accounts and not self.bans:
-            yield f"{self.target} is neither locked nor shut out." if self.target else "Nobody is locked or shut out."
+            yield f"{self.target} is neither locked nor banned." if self.target else "Nothing is locked or banned."
 
     def act(self) -> Iterator[str]:
-        """Do it, and say each thing that was done."""
+        """Do it, and report each action."""
         for account in self.accounts:
             if account.attacked:
                 yield _activate(account)
@@ -206,7 +206,7 @@ def _account(site: Site, row: Row, enough: int) -> Account:
 
 
 def _shown(text: str) -> str:
-    """As text that harms no terminal: anybody may have chosen it."""
+    """As text that harms no terminal: a client may have chosen it."""
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
@@ -248,5 +248,5 @@ def _forget_captchas(site: Site) -> str:
         raise UnlockError(f"bin/console cache:pool:clear did not end in {_CONSOLE_SECONDS} s.") from problem
     if done.returncode != 0:
         words = _shown(" ".join(done.stdout.decode("utf-8", "replace").split())[-300:])
-        raise UnlockError(f"The CAPTCHA counters could not be forgotten, bin/console said: {words}")
+        raise UnlockError(f"The CAPTCHA counters could not be forgotten. Output of bin/console: {words}")
     return f"the CAPTCHA counters of {site.domain} are forgotten."

@@ -39,7 +39,7 @@ class Host:
         self.asked.append(module_args)
         given = module_args["password"]
         if self.key and given and given != self.key and not self.lies:
-            return {"failed": True, "msg": "The key is not the one the controller holds."}
+            return {"failed": True, "msg": "The key is not the controller's copy."}
         changed = not self.key
         self.key = self.key or given or "made on the host"
         shown = {"key": self.key} if module_args.get("fetch") else {}
@@ -104,7 +104,7 @@ def test_a_copy_of_another_key_is_said_and_stays(host: Host) -> None:
     host.copy.write_text("of another host\n")
     host.key = "of this host"
     result = host.run()
-    assert result["failed"] and "not the one the controller holds" in result["msg"]
+    assert result["failed"] and "not the controller's copy" in result["msg"]
     host.lies = True
     assert "did not prove that it has the key" in host.run()["msg"]
     assert host.copy.read_text() == "of another host\n"

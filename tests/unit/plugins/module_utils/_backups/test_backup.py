@@ -203,7 +203,7 @@ def test_folders_without_end_hide_no_copy_and_end_no_backup(
     deep(public)
     with pytest.raises(BackupError) as raised:
         backup.backup(portal(folders, repository="/repository"))
-    assert "levels deep, and not looked into" in str(raised.value)
+    assert "levels deep, and not checked" in str(raised.value)
     assert len(str(raised.value)) < 1000
     assert [title for title, _text in told] == ["Copies of data lay in the portal's directory", "Check the backup"]
     assert "zz/dump.sql could be downloaded" in told[0][1]
@@ -260,7 +260,7 @@ def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
     assert "is not finished" in line and told[-1] == ("A restore is not finished", line)
     with jobs.alone(there, "restore"):
         assert jobs.holder(there).startswith("restore (process")
-        assert jobs.late() == ["Backups and drills are in time."]
+        assert jobs.late() == ["Backups and restore tests are in time."]
     assert jobs.holder(there) == ""
 
 

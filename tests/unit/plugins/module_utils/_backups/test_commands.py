@@ -93,7 +93,7 @@ def test_the_portal_that_was_named_alone(host):
         ((), ["backup"], "No portal at all is backed up here. Known: none."),
         (("campus",), ["drill", "--site", "shop"], "No portal shop is backed up here. Known: campus."),
         (("campus", "shop"), ["restore", "files"], "--site campus or --site shop"),
-        (("campus",), ["restore", "file"], "Say which file"),
+        (("campus",), ["restore", "file"], "Name the file"),
         (("campus",), ["restore", "files"], "confirm with --confirm campus.test"),
         (("campus",), ["restore", "files", "--confirm", "campus"], "Nothing was changed."),
         (("campus",), ["restore", "files", "--confirm", ""], "Nothing was changed."),
@@ -137,7 +137,7 @@ def test_an_interrupted_restore_is_rolled_back(host, capsys, monkeypatch):
     for words in (["host", "--abandon"], []):
         assert main.main(["restore", *words]) == 1
         assert (
-            "Say what to restore (host, database, files, file or list), or --abandon alone" in capsys.readouterr().err
+            "Name what to restore (host, database, files, file or list), or --abandon alone" in capsys.readouterr().err
         )
     assert host.did == []
 

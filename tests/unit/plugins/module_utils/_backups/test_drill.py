@@ -66,7 +66,7 @@ def test_the_newest_backup_is_the_one_this_host_sent(portal: Portal) -> None:
 @pytest.mark.parametrize(
     ("pairs", "identity", "words"),
     [
-        ([], "known", "holds no complete backup"),
+        ([], "known", "contains no complete backup"),
         ([pair()], "other", "another repository"),
         ([pair("0")], "known", "but this host made one at"),
         ([pair(tree="old")], "known", "its content is another"),
@@ -174,7 +174,7 @@ def test_a_failure_is_told_where_the_disk_is_full(portal: Portal, monkeypatch: p
     monkeypatch.setattr(files, "replace_file", full)
     with pytest.raises(OSError, match="No space"):
         drill.drill(portal)
-    assert told == ["The drill failed"]
+    assert told == ["The restore test failed"]
 
 
 def test_whatever_breaks_a_drill_is_told(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:

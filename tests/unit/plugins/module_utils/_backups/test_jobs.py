@@ -45,10 +45,10 @@ def test_late_ones_are_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (folders / "etc" / "backups-campus.json").write_text(
         json.dumps({"site": "campus", "domain": "campus.test", "root": "/x"})
     )
-    assert len(jobs.late()) == 2 and told == ["The backup is late", "The drill is late"]
+    assert len(jobs.late()) == 2 and told == ["The backup is late", "The restore test is late"]
     for name in ("database", "drill"):
         backups_portal.note(backups_portal.portals()[0], name, True, "fine")
-    assert jobs.late() == ["Backups and drills are in time."]
+    assert jobs.late() == ["Backups and restore tests are in time."]
     # The clock was wrong, and is right now.
     before = time.time() - 7200
     monkeypatch.setattr(time, "time", lambda: before)

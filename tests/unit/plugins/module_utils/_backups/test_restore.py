@@ -470,5 +470,5 @@ def test_files_are_back_where_no_database_server_runs_here(portal: Portal) -> No
     here = replace(portal, host="127.0.0.1", socket="/nothing/here")
     (Path(portal.folder) / ".env").write_text("DATABASE_USER=chamilo\nDATABASE_PASSWORD=x\n")
     planned(here)
-    assert "are back" in restore.finish(here)[0]
+    assert "were restored" in restore.finish(here)[0]
     assert not os.path.exists(backups_portal.journal_path(here))

@@ -40,7 +40,7 @@ def test_sparse_files_are_reported_and_need_no_room_for_their_holes(
     monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _snapshot: nodes))
     made._room(True)
     made._holes()
-    assert made.left == [f"Sparse files came back with their holes: {used}."]
+    assert made.left == [f"Sparse files were restored as sparse files: {used}."]
     os.unlink(fetched)
     with open(used, "wb") as stream:
         stream.truncate(2 << 20)
@@ -48,7 +48,7 @@ def test_sparse_files_are_reported_and_need_no_room_for_their_holes(
     made.left.clear()
     made._holes()
     (line,) = made.left
-    assert line.startswith("Sparse files came back without their holes") and line.endswith(f"{used}.")
+    assert line.startswith("Sparse files were restored in full size") and line.endswith(f"{used}.")
     monkeypatch.setattr(restic, "restores_sparse", lambda: False)
     with pytest.raises(BackupError, match="MB free, the restore needs"):
         made._room(True)

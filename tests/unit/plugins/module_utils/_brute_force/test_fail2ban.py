@@ -318,7 +318,7 @@ def test_an_engine_that_breaks_without_a_word_is_no_answer(engine, end):
 
 def test_a_client_that_is_no_python_says_so(engine):
     jails = engine("", first="#!/bin/sh")
-    with pytest.raises(Fail2banError, match="does not say which Python"):
+    with pytest.raises(Fail2banError, match="does not name the Python"):
         fail2ban.matches(jails, ["x"])
 
 
@@ -340,7 +340,7 @@ def test_which_python_fail2ban_runs_under(tmp_path, monkeypatch, first, python):
     if python:
         assert fail2ban.interpreter() == python
     else:
-        with pytest.raises(Fail2banError, match="does not say which Python"):
+        with pytest.raises(Fail2banError, match="does not name the Python"):
             fail2ban.interpreter()
 
 

@@ -68,8 +68,8 @@ def test_without_a_target_it_shows_all_and_does_nothing(host):
     assert said == [
         "admin (administrator, a@x.test) of campus.test is locked: 6 failed logins, the last at 2026-11-25 10:00:00, "
         "from 203.0.113.7 203.0.113.8.",
-        "2001:db8::7 is shut out by chamilo, sshd.",
-        "203.0.113.7 is shut out by chamilo.",
+        "2001:db8::7 is banned by chamilo, sshd.",
+        "203.0.113.7 is banned by chamilo.",
     ]
     assert host.done == []
 
@@ -126,7 +126,7 @@ def test_an_address_comes_back_in_whatever_form(host, target, jails):
 @pytest.mark.parametrize("target", ["nobody", "192.0.2.1"])
 def test_somebody_who_is_not_locked(host, target):
     todo = unlock.look(target)
-    assert list(todo.told()) == [f"{target} is neither locked nor shut out."]
+    assert list(todo.told()) == [f"{target} is neither locked nor banned."]
     assert not todo.acts
 
 
@@ -199,7 +199,7 @@ class TestConsole:
     def test_what_it_says_is_shown_as_text(self, monkeypatch):
         done = SimpleNamespace(returncode=1, stdout=b"\x1b[2Jall is well")
         monkeypatch.setattr(unlock.subprocess, "run", lambda words, **options: done)
-        with pytest.raises(UnlockError, match=r"said: \\x1b\[2Jall is well"):
+        with pytest.raises(UnlockError, match=r"bin/console: \\x1b\[2Jall is well"):
             unlock._forget_captchas(SITE)
 
     def test_a_failure_is_said(self):
@@ -233,7 +233,7 @@ class TestProgram:
 
     def test_nothing_to_unlock_is_a_failure(self, capsys, host):
         assert main.main(["unlock", "nobody"]) == 1
-        assert "neither locked nor shut out" in capsys.readouterr().out
+        assert "neither locked nor banned" in capsys.readouterr().out
 
     def test_a_person_is_asked(self, monkeypatch, capsys, host):
         monkeypatch.setattr(main.sys, "stdin", SimpleNamespace(isatty=lambda: True))
