@@ -21,6 +21,7 @@ from typing import IO, Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import GIT, GIT_MODE
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
@@ -38,6 +39,7 @@ _OWN = (
     "public/upload",
     _METADATA,
 )
+_HISTORY = GIT  # goes to a portal that is a checkout of Git itself, whole
 _WHOLE = ("src", "vendor", "public/main", "public/build")  # nothing of an older release stays in them
 _NAMING = (release.OWN, release.INSTALLER, "composer.json")
 _LARGEST = 1 << 20  # bytes of a file that is read whole
@@ -48,13 +50,18 @@ class PackageError(HardeningError):
 
 
 class Package:
-    """``path``: a zip or tar file, or a directory. ``web_user``: who must not have written it."""
+    """``path``: a zip or tar file, or a directory. ``web_user``: who must not have written it.
 
-    def __init__(self, path: str, web_user: str) -> None:
+    ``checkout``: whether the portal is a checkout of Git, which takes over the history of a directory that is one, too.
+    """
+
+    def __init__(self, path: str, web_user: str, checkout: bool = False) -> None:
         self.path = os.path.realpath(path)
         self._web_user = pwd.getpwnam(web_user).pw_uid
         self.is_archive = not os.path.isdir(self.path)
-        self.size = 0
+        git = f"{self.path}/{_HISTORY}"
+        self.history = checkout and os.path.isdir(git) and not os.path.islink(git)
+        self.size = sum(status.st_size for _path, status in self._trusted(git)) if self.history else 0
         self.names: set[str] = set()
         heads: dict[str, bytes] = {}
         for name, content in self._raw():
@@ -70,15 +77,18 @@ class Package:
     @property
     def parts(self) -> list[str]:
         """The names at the top of the project directory that are laid."""
-        return sorted({name.partition("/")[0] for name in self.names if not _own(name)})
+        parts = {name.partition("/")[0] for name in self.names if not _own(name)}
+        return sorted(parts | ({_HISTORY} if self.history else set()))
 
     def whole(self, path: str) -> bool:
         """Whether nothing of what is there now stays in this directory."""
+        if path == _HISTORY:
+            return self.history
         return path in _WHOLE and any(name.startswith(f"{path}/") for name in self.names)
 
     def lay(self, target: str, owner: tuple[int, int] = (0, 0)) -> None:
         """Put the files of the release in place of those of the one before. No other account may write there yet."""
-        for path in filter(self.whole, _WHOLE):
+        for path in filter(self.whole, (*_WHOLE, _HISTORY)):
             _way(target, path)
             restic.on_tree("rm", "-rf", "--", f"{target}/{path}")
         for path in self.gone:
@@ -103,6 +113,10 @@ class Package:
                 shutil.copyfileobj(content, file)
                 os.fchown(handle, *owner)
                 os.fchmod(handle, 0o644)
+        if self.history:
+            restic.on_tree("cp", "-a", "--reflink=auto", "--", f"{self.path}/{_HISTORY}", f"{target}/{_HISTORY}")
+            restic.on_tree("chown", "-hR", "{}:{}".format(*owner), "--", f"{target}/{_HISTORY}")
+            os.chmod(f"{target}/{_HISTORY}", GIT_MODE)
 
     def _raw(self) -> Iterator[tuple[str, IO[bytes]]]:
         """Every file, by the name that it has there."""
@@ -118,21 +132,26 @@ class Package:
 
     def _directory(self) -> Iterator[tuple[str, IO[bytes]]]:
         os.close(open_trusted(self.path))
-        for folder, folders, names in os.walk(self.path):
-            below = os.path.relpath(folder, self.path)
+        for path, _status in self._trusted(self.path):
+            with open(path, "rb") as content:
+                yield os.path.relpath(path, self.path), content
+
+    def _trusted(self, top: str) -> Iterator[tuple[str, os.stat_result]]:
+        """The files below a directory. PHP's user can write none of them, nor exchange one."""
+        for folder, folders, names in os.walk(top):
+            below = os.path.relpath(folder, top)
             folders[:] = sorted(name for name in folders if not _own(name if below == "." else f"{below}/{name}"))
-            for name in sorted(names):
-                path = os.path.join(folder, name)
+            for path in (folder, *(os.path.join(folder, name) for name in sorted(names))):
                 status = os.lstat(path)
-                if not stat.S_ISREG(status.st_mode):  # links of vendor/bin are for who develops
+                if stat.S_ISLNK(status.st_mode):  # those of vendor/bin are for who develops
                     continue
                 if status.st_uid == self._web_user or status.st_mode & 0o002:
                     raise PackageError(
                         f"{path} can be written by PHP's user, or by any. Have another user build the release: "
                         f"chown -R root:root {self.path} && chmod -R o-w {self.path}"
                     )
-                with open(path, "rb") as content:
-                    yield os.path.relpath(path, self.path), content
+                if stat.S_ISREG(status.st_mode):
+                    yield path, status
 
 
 def _own(name: str) -> bool:

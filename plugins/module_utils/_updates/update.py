@@ -45,6 +45,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.version 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import compiled, vouch, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import GIT
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     Reader,
@@ -63,6 +64,7 @@ A package needs its signature (FILE.minisig beside it) or --sha256. It takes a b
 directory as a restore test does, updates this copy and looks for its login page. Only then it takes another backup and
 updates the portal: the programs change places at once, migrations run, and the pages that were answered before have to
 be answered. Where something fails, the program before and the database of that backup come back."""
+_REPOSITORY = "https://github.com/chamilo/chamilo-lms.git"
 _PAGES = ("/", "/login")
 _SECONDS = 3600.0  # of a migration
 _ENDS = 300  # characters of what a command said
@@ -95,7 +97,8 @@ def _run(options: argparse.Namespace, say: Callable[..., None]) -> int:
     else:
         proof = proved(options.package, options.signature, options.key, options.sha256)
         say(f"update of {portal.domain}: {proof}")
-        lines = update(portal, Package(options.package, portal.web_user), options.rehearse)
+        package = Package(options.package, portal.web_user, os.path.lexists(f"{portal.root}/{GIT}"))
+        lines = update(portal, package, options.rehearse)
     for line in lines:
         say(f"update of {portal.domain}: {line}")
     return 0
@@ -156,6 +159,15 @@ def _suits(portal: Portal, site: Site, package: Package) -> None:
     old = advisories.needs(package.version, site.php.version)
     if old:
         raise UpdateError(f"{old} Nothing was changed.")
+    if os.path.lexists(f"{portal.root}/{GIT}") and not package.history:
+        built = f"/srv/chamilo-{package.version}"
+        raise UpdateError(
+            f"{portal.root} is a checkout of Git, and without the history of {package.version} the next git command "
+            f"there would go by that of {site.version}. Build the release beside the portal, as another user than "
+            f"PHP's: git clone --branch v{package.version} --depth 1 {_REPOSITORY} {built} && cd {built} && composer "
+            "install --no-dev --optimize-autoloader && yarn install && yarn build. Then, as root: "
+            f"chamilo-hardening update {built}. Nothing was changed."
+        )
     if not restore_tables.may_restore(portal):
         raise UpdateError(
             f"The database is on {portal.host}, and could not be rolled back. Put the login of an account that may "

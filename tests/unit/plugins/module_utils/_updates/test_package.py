@@ -113,11 +113,47 @@ def test_a_link_in_the_portal_is_not_followed(tmp_path, portal):
         Package(str(packed(tmp_path / "chamilo.zip", FILES)), "www-data").lay(str(portal))
 
 
-def test_a_directory_that_others_write_is_refused(tmp_path):
-    source = lay(tmp_path / "checkout", FILES)
-    (source / "src/Kernel.php").chmod(0o666)
+@pytest.mark.parametrize(("path", "mode"), [("src/Kernel.php", 0o666), ("src", 0o777), (".git/hooks", 0o777)])
+def test_a_directory_that_others_write_is_refused(tmp_path, path, mode):
+    source = checkout(tmp_path / "checkout", FILES)
+    (source / path).chmod(mode)
     with pytest.raises(PackageError, match="by any"):
-        Package(str(source), "www-data")
+        Package(str(source), "www-data", checkout=True)
+
+
+def checkout(folder, files):
+    """As git clone leaves it: with directories that are empty, and a hook that runs."""
+    (folder / ".git/refs/heads").mkdir(parents=True)
+    lay(folder, {**files, ".git/HEAD": "3.0.2", ".git/hooks/post-checkout": "#!/bin/sh"})
+    (folder / ".git/hooks/post-checkout").chmod(0o755)
+    return folder
+
+
+def test_a_checkout_takes_over_the_history_of_the_release_whole(tmp_path, portal):
+    source = checkout(tmp_path / "built", FILES)
+    lay(portal, {".git/HEAD": "3.0.1", ".git/refs/heads/own": "3.0.1"})
+    release = Package(str(source), "www-data", checkout=True)
+    assert release.history and ".git" in release.parts
+    release.lay(str(portal), (os.geteuid(), os.getegid()))
+    assert (portal / ".git/HEAD").read_text() == "3.0.2" and not list((portal / ".git/refs/heads").iterdir())
+    assert (portal / ".git").stat().st_mode & 0o777 == 0o700
+    assert (portal / ".git/hooks/post-checkout").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("form", ["zip", "built", "linked"])
+def test_there_is_no_history_to_take_over(tmp_path, portal, form):
+    source = packed(tmp_path / "chamilo.zip", FILES) if form == "zip" else lay(tmp_path / "built", FILES)
+    if form == "linked":
+        (source / ".git").symlink_to(checkout(tmp_path / "elsewhere", FILES) / ".git")
+    release = Package(str(source), "www-data", checkout=True)
+    release.lay(str(portal))
+    assert not release.history and ".git" not in release.parts and not (portal / ".git").exists()
+
+
+def test_a_portal_without_a_history_is_given_none(tmp_path, portal):
+    release = Package(str(checkout(tmp_path / "built", FILES)), "www-data")
+    release.lay(str(portal))
+    assert not release.history and ".git" not in release.parts and not (portal / ".git").exists()
 
 
 def test_what_is_no_release_is_refused(tmp_path):

@@ -193,6 +193,38 @@ def test_what_does_not_suit_is_refused(suits, changes, words):
         suits(**changes)
 
 
+def test_a_checkout_of_git_is_not_left_with_the_history_of_the_release_before(suits, campus, tmp_path):
+    lay(campus.at, {".git/HEAD": "3.0.1"})
+    with pytest.raises(update.UpdateError) as refused:
+        suits()
+    said = str(refused.value)
+    assert "is a checkout of Git" in said and "git clone --branch v3.0.2 --depth 1" in said
+    assert "composer install" in said and "yarn build" in said and "chmod" not in said
+    assert said.endswith("chamilo-hardening update /srv/chamilo-3.0.2. Nothing was changed.")
+    built = lay(tmp_path / "built", {**FILES, ".git/HEAD": "3.0.2"})
+    campus.package = Package(str(built), "www-data", checkout=True)
+    suits()
+
+
+@pytest.mark.parametrize("fault", [None, "_migrate"])
+def test_the_history_changes_places_with_the_program(campus, monkeypatch, tmp_path, fault):
+    lay(campus.at, {".git/HEAD": "3.0.1", ".git/refs/heads/own": "3.0.1"})
+    before = there(campus)
+    campus.package = Package(str(lay(tmp_path / "built", {**FILES, ".git/HEAD": "3.0.2"})), "www-data", checkout=True)
+    if fault:
+
+        def fails(*_words):
+            raise update.UpdateError("the migration fails")
+
+        monkeypatch.setattr(update, fault, fails)
+        with pytest.raises(update.UpdateError, match="rolled back"):
+            list(update.update(campus.portal, campus.package))
+        assert there(campus) == before
+    else:
+        list(update.update(campus.portal, campus.package))
+        assert (campus.at / ".git/HEAD").read_text() == "3.0.2" and not (campus.at / ".git/refs/heads/own").exists()
+
+
 def test_an_empty_history_of_migrations_is_refused(suits, monkeypatch):
     monkeypatch.setattr(update, "migrations_without_history", lambda _reader: True)
     with pytest.raises(update.UpdateError, match="history of migrations is empty"):
