@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import php_user
@@ -30,6 +31,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
 
 
 class Desk:
@@ -129,6 +131,22 @@ def test_status_lists_nothing_as_active_that_is_not(desk: Desk, monkeypatch: pyt
     assert "No section is active." in active and "headers" not in active
     assert f"  headers: no virtual host includes {unused}\n" in idle
     assert "undo SECTION" in idle
+
+
+def test_status_shows_how_old_the_list_is_and_when_its_sources_were_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(common_files, "STATE", str(desk.root))
+    monkeypatch.setattr(releases, "watched", lambda: [{"domain": "campus.test"}])
+    read = {"feed": {"at": 1790000000.0, "problem": "away"}}
+    records.note("updates.json", "watch", True, "x", read={"campus.test": read})
+    said = (
+        f"list of vulnerabilities of {advisories.DATED} (",
+        "feed of releases read 2026-09-21 14:13 UTC, not reached since, OSV not read yet.",
+    )
+    out, known = desk.type("status")[1], json.loads(desk.type("status", "--json")[1])["updates"]
+    for words in said:
+        assert words in out[out.index("Updates:\n  campus.test: ") :] and words in known["campus.test"]
 
 
 def test_status_shows_sections_of_which_there_are_settings_alone(desk: Desk) -> None:
