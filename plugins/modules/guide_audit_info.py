@@ -180,6 +180,13 @@ options:
     type: list
     elements: str
     default: []
+  integrations:
+    description:
+      - Origins of other services that the portal works with, by kind, as P(chamilo.hardening.common#role) has them in
+        O(chamilo.hardening.common#role:chamilo_integrations).
+    type: dict
+    default: {}
+    version_added: 1.1.0
   controller:
     description:
       - The address from which the host is managed.
@@ -369,6 +376,7 @@ def main() -> None:
             "trusted_proxies": {"type": "list", "elements": "str", "default": DEFAULTS["trusted_proxies"]},
             "database_clients": {"type": "list", "elements": "str", "default": DEFAULTS["database_clients"]},
             "friends": {"type": "list", "elements": "str", "default": DEFAULTS["friends"]},
+            "integrations": {"type": "dict", "default": DEFAULTS["integrations"]},
             "controller": {"type": "str", "default": DEFAULTS["controller"]},
             "key_copy": {"type": "str", "default": DEFAULTS["key_copy"], "no_log": False},
             "key_holder": {"type": "str", "default": DEFAULTS["key_holder"], "no_log": False},

@@ -19,6 +19,8 @@ from typing import Any, Union
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.integrations import KINDS
+
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 MOST = 2**31 - 1  # what every program that reads it can count to
@@ -186,6 +188,15 @@ def _is_environment(value: Mapping[Any, Any]) -> bool:
     )
 
 
+def _are_integrations(value: Mapping[Any, Any]) -> bool:
+    return all(
+        kind in KINDS
+        and isinstance(origins, (list, tuple))
+        and all(isinstance(each, str) and each.startswith("https://") and _is_host_source(each) for each in origins)
+        for kind, origins in value.items()
+    )
+
+
 LINE = Form("one line of text without control characters", lambda text: not _CONTROL.search(text))
 WORDS = Form("one line of text that is not empty", lambda text: bool(text.strip()) and not _CONTROL.search(text))
 ABSOLUTE = Form(
@@ -215,6 +226,10 @@ SOURCE = Form(
     "the origin of a site, such as https://portal.example.org or https://*.example.org; the portal itself is always "
     "among them",
     _is_host_source,
+)
+INTEGRATIONS = Form(
+    f"lists of origins that begin with https://, such as [https://lms.example.org], by kind ({', '.join(KINDS)})",
+    _are_integrations,
 )
 XSS = Form("0, 1 or 1; mode=block", lambda value: _XSS.fullmatch(str(value)) is not None)
 REPOSITORY = Form(
@@ -262,6 +277,7 @@ FORMS: dict[str, Form] = {
     "chamilo_web_user": optional(ACCOUNT),
     "chamilo_trusted_proxies": NETWORK,
     "chamilo_friends": NETWORK,
+    "chamilo_integrations": INTEGRATIONS,
     "chamilo_alert_mail": optional(MAILBOX),
     "chamilo_alert_webhook": optional(HTTPS),
     "chamilo_own_variables": matching(

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.hardening import Playbook
+from tests.testbed import authority
 from tests.testbed import browser as browsers
+from tests.testbed.app.selfcheck import PASSWORDS
 from tests.testbed.browser import Browser
 from tests.testbed.hosts import Host
 
@@ -84,3 +86,74 @@ def test_the_policy_lets_the_portal_work_and_keeps_strangers_out(
     assert not ran and len(said) == 1 and "script-src" in said[0]
     assert sees(browser, f"{base}{PACKAGED}") == (True, [])
     assert framed(browser, f"{base}/login"), "a declared partner may show it"
+
+
+THERE = f"https://{browsers.ELSEWHERE}"
+# What another service serves: api.js of ONLYOFFICE Docs makes the frame of its editor, the other sizes frames of H5P.
+API = """
+window.DocsAPI = {DocEditor: function (id) {
+    window.addEventListener('message', function (event) { document.body.dataset.editor = event.data; });
+    document.getElementById(id).innerHTML = '<iframe name="frameEditor" src="THERE/office.html"></iframe>';
+}};
+""".replace("THERE", THERE)
+RESIZER = "window.addEventListener('message', function (event) { document.body.dataset.sized = event.data; });"
+CONTENT = "<!DOCTYPE html><title>x</title><script>parent.postMessage('ready', '*');</script>"
+# Pages of the portal's plugins, as Chamilo's own are made.
+OFFICE = f"""<!DOCTYPE html><title>x</title><body><div id="iframeEditor"></div><script src="{THERE}/api.js"></script>
+<script>window.addEventListener('load', function () {{ new DocsAPI.DocEditor('iframeEditor'); }});</script></body>"""
+H5P = f"""<!DOCTYPE html><title>x</title><body><script src="{THERE}/h5p-resizer.js"></script>
+<iframe src="{THERE}/content.html"></iframe></body>"""
+PACKAGE = f"""<?php ?><!DOCTYPE html><title>x</title><body><script src="{THERE}/evil.js"></script>
+<script>fetch('{THERE}/statements', {{method: 'POST', mode: 'no-cors', body: '{{"verb": "passed"}}'}});</script>"""
+SERVED = {
+    "/plugin/Onlyoffice/editor.html": OFFICE,
+    "/main/embedded.html": H5P,
+    "/plugin/XApi/package_asset.php": PACKAGE,
+}
+LOGIN = f"""return fetch('/login_json', {{method: 'POST', headers: {{'Content-Type': 'application/json'}},
+body: JSON.stringify({{username: 'student01', password: '{PASSWORDS["student01"]}'}})}}).then(said => said.status)"""
+WHO = "return fetch('/check-session').then(answer => answer.text())"
+
+
+def test_declared_services_work_under_an_enforced_policy_and_no_others(
+    fresh: Host, browser: Browser, playbook: Playbook
+) -> None:
+    playbook.sections = "https,headers,sessions"
+    base = f"https://{fresh.domain}"
+    for path, text in SERVED.items():
+        fresh.put(f"/var/www/chamilo/public{path}", text)
+    for name, text in {"api.js": API, "h5p-resizer.js": RESIZER, "evil.js": "", "frame.html": ""}.items():
+        browser.serve(name, text)
+    for name in ("office.html", "content.html"):
+        browser.serve(name, CONTENT)
+
+    def cookie(path: str) -> str:
+        secure = {"ca_file": str(authority.certificate()), "verify": True}
+        (line,) = fresh.http(f"{base}{path}", **secure).values("Set-Cookie")
+        return line.lower()
+
+    services = {"lti": [THERE], "onlyoffice": [THERE], "h5p": [THERE]}
+    given = {"chamilo_headers_csp": "enforce", "chamilo_integrations": services}
+    playbook.harden(fresh, **given)
+    assert playbook.harden(fresh, **given) == 0
+    browser.open(f"{base}/plugin/Onlyoffice/editor.html")
+    assert browser.until("document.body.dataset.editor === 'ready'") and browser.violations() == []
+    browser.open(f"{base}/main/embedded.html")
+    assert browser.until("document.body.dataset.sized === 'ready'") and browser.violations() == []
+    assert framed(browser, f"{base}/login")
+    assert browser.run(LOGIN) == 200
+    assert '"isAuthenticated":true' in browser.run(WHO), "the session goes along in the frame of another site"
+    for path in ("/login", "/main/lp/aicc_hacp.php"):
+        assert "samesite=none" in cookie(path) and "secure" in cookie(path)
+
+    playbook.harden(fresh, chamilo_headers_csp="enforce", chamilo_integrations={"onlyoffice": ["https://docs.test"]})
+    for path, unseen in (("/plugin/Onlyoffice/editor.html", "editor"), ("/main/embedded.html", "sized")):
+        browser.open(f"{base}{path}")
+        said = browser.violations()
+        assert len(said) == 1 and "script-src" in said[0], said
+        assert not browser.run(f"return document.body.dataset.{unseen}")
+    assert not framed(browser, f"{base}/login")
+    assert "samesite=lax" in cookie("/login") and "samesite=lax" in cookie("/main/lp/aicc_hacp.php")
+    # A course in xAPI is made by others, and reports to where it was told.
+    browser.open(f"{base}/plugin/XApi/package_asset.php?path=course/index.html")
+    assert browser.posted("/statements") == [{"verb": "passed"}] and browser.violations() == []

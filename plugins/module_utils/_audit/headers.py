@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import integrations
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
 NOSNIFF = "X-Content-Type-Options"
@@ -95,9 +96,13 @@ def xss_protection(look: Look) -> Finding:
     return Finding(found.status, found.evidence + practice)
 
 
+def _partners(look: Look) -> list[str]:
+    return integrations.ancestors(look.options["frame_ancestors"], look.options["integrations"])
+
+
 @check("headers_frame_options")
 def frame_options(look: Look) -> Finding:
-    partners = list(look.options["frame_ancestors"])
+    partners = _partners(look)
     if not partners:
         found = _everywhere(look, FRAMES, _same("SAMEORIGIN"), "SAMEORIGIN")
         return found if found.status == "fail" else _overruled(look) or found
@@ -198,7 +203,7 @@ def once(look: Look) -> Finding:
 def _expected(look: Look) -> Mapping[str, tuple[str, ...]]:
     """The headers that belong on every answer, each with the names that count: those that are enforced."""
     framed = look.enforced("headers_frame_options")
-    partners = framed and bool(look.options["frame_ancestors"])
+    partners = framed and bool(_partners(look))
     policy = look.enforced("headers_csp") and look.options["csp"] != "off"
     names = {
         NOSNIFF: look.enforced("headers_nosniff"),

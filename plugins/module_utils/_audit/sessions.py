@@ -15,7 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit._response
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import php_user
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, nginx
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, integrations, nginx
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, Tree, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
@@ -100,6 +100,14 @@ def http_only(look: Look) -> Finding:
 def same_site(look: Look) -> Finding:
     found = session_cookies(look)
     loose = [cookie for cookie in found if cookie.flags.get("samesite", "").lower() not in ("lax", "strict")]
+    framing = integrations.framing(look.options["integrations"])
+    if loose and framing and all(cookie.flags.get("samesite", "").lower() == "none" for cookie in loose):
+        if any("secure" not in cookie.flags for cookie in loose):
+            return failed(f"SameSite is None without Secure, and browsers drop such a cookie: {_names(loose)}.")
+        return passed(
+            f"SameSite is None on {_names(loose)}, declared for frames of {', '.join(framing)} (chamilo_integrations). "
+            "Forms of any site reach the session then; the tokens in Chamilo's own forms have to stop them."
+        )
     if loose:
         seen = loose[0].flags.get("samesite") or "not said"
         return failed(f"SameSite is {seen} instead of Lax: {_names(loose)}.")

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import integrations
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
 
@@ -36,8 +37,9 @@ PACKAGE_POLICY = (
     "base-uri 'self'",
     "form-action 'self' https:",
 )
-# SCORM, and the plugin for H5P. An address that only seems to lead there gets the policy of all others.
-PACKAGES = r"/(?:assets/scorm|plugin/H5pImport)/(?![^?\s]*(?:\.\.|%2[EeFf]))"
+# SCORM, which CStudio publishes as well, and the plugins for H5P and for xAPI and cmi5. An address that only seems to
+# lead there gets the policy of all others.
+PACKAGES = r"/(?:assets/scorm|plugin/(?:H5pImport|XApi))/(?![^?\s]*(?:\.\.|%2[EeFf]))"
 
 
 @dataclass(frozen=True)
@@ -97,20 +99,24 @@ def sent(portal: Portal, given: Mapping[str, Any]) -> list[Header]:
 def hidden(portal: Portal, given: Mapping[str, Any]) -> list[str]:
     """The headers of which none comes from the application."""
     names = [one.name for one in sent(portal, given)]
-    if given["chamilo_headers_frame_ancestors"] and "Content-Security-Policy" in names:
+    if _partners(given) and "Content-Security-Policy" in names:
         names.append("X-Frame-Options")
     if portal.enforced("headers_versions"):
         names.append("X-Powered-By")
     return list(dict.fromkeys(names))
 
 
+def _partners(given: Mapping[str, Any]) -> list[str]:
+    return integrations.ancestors(given["chamilo_headers_frame_ancestors"], given["chamilo_integrations"])
+
+
 def _ancestors(given: Mapping[str, Any]) -> str:
-    return " ".join(["frame-ancestors 'self'", *given["chamilo_headers_frame_ancestors"]])
+    return " ".join(["frame-ancestors 'self'", *_partners(given)])
 
 
 def _framing(portal: Portal, given: Mapping[str, Any]) -> list[Header]:
     """X-Frame-Options cannot name a partner: a declared one is let in by frame-ancestors instead."""
-    if not given["chamilo_headers_frame_ancestors"]:
+    if not _partners(given):
         return [Header("headers_frame_options", "X-Frame-Options", "SAMEORIGIN")]
     # A waived policy is not sent, and so holds no frames off.
     if given["chamilo_headers_csp"] == "enforce" and portal.enforced("headers_csp"):
@@ -122,7 +128,9 @@ def _policy(given: Mapping[str, Any]) -> list[Header]:
     reports = given["chamilo_headers_csp_report_uri"]
     ends = [_ancestors(given), *([f"report-uri {reports}"] if reports else [])]
     names = {"enforce": ["Content-Security-Policy"], "report": ["Content-Security-Policy-Report-Only"], "off": []}
-    value, package = ("; ".join([*policy, *ends]) for policy in (POLICY, PACKAGE_POLICY))
+    added = integrations.scripts(given["chamilo_integrations"])
+    own = [" ".join([rule, *added]) if rule.startswith("script-src ") else rule for rule in POLICY]
+    value, package = ("; ".join([*policy, *ends]) for policy in (own, PACKAGE_POLICY))
     return [Header("headers_csp", name, value, package) for name in names[given["chamilo_headers_csp"]]]
 
 

@@ -12,8 +12,15 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import integrations
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, PlanError, Transaction
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
+    File,
+    Plan,
+    PlanError,
+    Settings,
+    Transaction,
+)
 
 PREPEND = "/usr/local/share/chamilo-hardening/prepend.d"
 MARK = """\
@@ -32,10 +39,11 @@ class Flag:
 
 
 SECURE = Flag("sessions_cookie_secure", "cookie_secure", "1", "true")
-OTHER = (
-    Flag("sessions_cookie_httponly", "cookie_httponly", "1", "true"),
-    Flag("sessions_cookie_samesite", "cookie_samesite", "Lax", "lax"),
-)
+HTTP_ONLY = Flag("sessions_cookie_httponly", "cookie_httponly", "1", "true")
+SAME_SITE = Flag("sessions_cookie_samesite", "cookie_samesite", "Lax", "lax")
+# Browsers send the cookie in a frame of another site only with this. The application writes it by a setting of its own.
+FRAMED = Flag("sessions_cookie_samesite", "cookie_samesite", "None", "lax")
+SAME_SITE_SETTING = "security.security_session_cookie_samesite_none"
 
 
 @dataclass(frozen=True)
@@ -44,12 +52,13 @@ class Sessions(Plan):
     php: Transaction
     application: Transaction | None
     web: Transaction | None
-    client: bool  # no client of the database is there to delete stored logins
+    settings: Settings | None
+    client: bool  # no client of the database is there
     forget: Mapping[str, str] | None  # the portal whose stored logins of "Remember me" are deleted
 
     @property
     def more(self) -> bool:
-        return self.vhost or self.forget is not None
+        return self.vhost or self.forget is not None or self.client
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
@@ -58,7 +67,11 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
     asked = given["chamilo_level"] == "consider" or not boolean(given["chamilo_sessions_remember_me"])
     forget = asked and portal.enforced("sessions_remember_me", "consider")
     # On a portal that is reached by plain http, nobody could log in with a Secure cookie.
-    flags = [one for one in ((SECURE,) if portal.encrypted else ()) + OTHER if portal.enforced(one.control)]
+    # Nor does a browser take a cookie for frames of other sites that is not Secure.
+    framed = portal.encrypted and bool(integrations.framing(given["chamilo_integrations"]))
+    wanted = [*([SECURE] if portal.encrypted else []), HTTP_ONLY, FRAMED if framed else SAME_SITE]
+    flags = [one for one in wanted if portal.enforced(one.control)]
+    settings = _settings(portal, name, framed)
     fpm = php["sapi"] == "fpm"
     in_web = forget or php["sapi"] == "mod_php"  # only what cannot be said elsewhere is said to the web server
     application = _application(portal, idle, bool(idle or flags))
@@ -82,7 +95,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
         # Without a wish, only to take away what a run before the waivers put there.
         application=application if application.present or portal.active(application.name) else None,
         web=web if in_web or portal.active(name) else None,
-        client=forget and not site["database"]["client"],
+        settings=settings,
+        client=bool(forget or settings) and not site["database"]["client"],
         forget={"domain": portal.domain, "root": portal.root, "web_server": portal.web} if forget else None,
         values={
             "lifetime": given["chamilo_sessions_lifetime"],
@@ -94,6 +108,13 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
             "spellings": site["spellings"],
         },
     )
+
+
+def _settings(portal: Portal, name: str, framed: bool) -> Settings | None:
+    if not portal.leads or not (framed or portal.kept(name)):
+        return None
+    values = {SAME_SITE_SETTING: True} if framed else {}
+    return Settings(name, portal.root, values, portal.site["php"]["user"])
 
 
 def _php(portal: Portal) -> Mapping[str, Any]:

@@ -92,6 +92,11 @@ GOOD: dict[str, list[Any]] = {
         ["10.0.0.5", "fd00::/8", "fe80::/10", "2001:db8::5"],
         ["104.16.0.0/13", "172.64.0.0/13"],
     ],
+    "chamilo_integrations": [
+        {},
+        {"lti": ["https://lms.school.example", "https://*.school.example:8443"], "proctoring": []},
+        {"onlyoffice": ["https://docs.school.example"], "h5p": ("https://school.h5p.com",)},
+    ],
     "chamilo_friends": [["10.1.2.3/8", "11.0.0.0/8"], ["172.16.0.0/12", "::ffff:192.0.2.0/120"], ["2a00::/16"], []],
     "chamilo_database_clients": [["10.0.0.11", "10.0.0.0/24"], ["fd00::1"]],
     "chamilo_alert_mail": [
@@ -296,6 +301,15 @@ BAD: dict[str, list[Any]] = {
             "http://x.y",
         ),
         *('https://x.y/"', "https://x.y/$host", "https://x.y/50%", "https://x.y/\n", "https://x.y/é"),
+    ],
+    "chamilo_integrations": [
+        {"xapi": ["https://lrs.example"]},
+        {"lti": "https://lms.example"},
+        *(
+            {"lti": [each]}
+            for each in ("http://lms.example", "lms.example", "https://*", "*", "https:", "https://a;b", 5)
+        ),
+        *({"onlyoffice": [each]} for each in ("https://docs.example; script-src *", "https://docs.example\n", None)),
     ],
     "chamilo_headers_frame_ancestors": [
         *(

@@ -204,6 +204,13 @@ def test_partners_are_allowed_by_policy(look_at, partner):
     assert headers.frame_options(look_at(server(sent), options={"frame_ancestors": [partner]})).status == "pass"
 
 
+def test_integrations_in_whose_frames_the_portal_is_shown_are_partners(look_at):
+    options = {"integrations": {"lti": [PARTNER], "h5p": ["https://h5p.example"]}}
+    sent = {**without("X-Frame-Options"), "Content-Security-Policy": f"frame-ancestors 'self' {PARTNER}"}
+    assert headers.frame_options(look_at(server(sent), options=options)).status == "pass"
+    assert headers.frame_options(look_at(server(GOOD), options=options)).status == "fail"
+
+
 @pytest.mark.parametrize(
     ("sent", "words"),
     [

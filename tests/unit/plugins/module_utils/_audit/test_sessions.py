@@ -62,6 +62,23 @@ def test_samesite_none_is_no_protection(look_at):
     assert "None" in finding.evidence
 
 
+@pytest.mark.parametrize(
+    ("kind", "flags", "status", "words"),
+    [
+        ("lti", "; SameSite=None; Secure", "pass", "Forms of any site reach the session"),
+        ("proctoring", "; SameSite=None; Secure", "pass", "https://lms.example"),
+        ("lti", "; SameSite=None", "fail", "without Secure"),
+        ("lti", "", "fail", "not said"),
+        ("lti", "; SameSite=Lax", "pass", "SameSite is Lax"),
+        ("onlyoffice", "; SameSite=None; Secure", "fail", "instead of Lax"),
+    ],
+)
+def test_samesite_none_is_declared_by_who_frames_the_portal(look_at, kind, flags, status, words):
+    declared = {"integrations": {kind: ["https://lms.example"]}}
+    finding = sessions.same_site(look(look_at, setting(f"chamilo2={NUMBER}{flags}"), options=declared))
+    assert finding.status == status and words in finding.evidence
+
+
 def test_secure_is_asked_of_every_cookie_and_the_others_of_the_session_alone(look_at):
     it = look(look_at, setting(f"chamilo2={NUMBER}{FLAGS}", "language=en; path=/"))
     assert sessions.secure(it).status == "fail"

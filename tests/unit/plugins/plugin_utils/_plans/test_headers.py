@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.headers import PACKAGES
 from tests.tools.plans import discovered, planned, variables, waived
 
 PARTNER = {"chamilo_headers_frame_ancestors": ["https://lms.school.example"]}
@@ -68,6 +70,37 @@ def test_a_partner_leaves_no_frame_options_of_the_application(host):
     known = variables(host, "headers", **PARTNER, chamilo_headers_csp="enforce", __chamilo_common_info=site(host))
     (text,) = [text for path, text in files(planned(host, "headers", **known)).items() if "/hide/" in path]
     assert "fastcgi_hide_header X-Frame-Options;" in text
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_integrations_are_permitted_what_each_kind_needs(host, server):
+    services = {"lti": ["https://lms.school.example"], "onlyoffice": ["https://docs.school.example"]}
+    given = {**PARTNER, "chamilo_headers_csp": "enforce", "chamilo_integrations": {**services, "h5p": []}}
+    texts = files(planned(host, "headers", __chamilo_common_info=site(host, server), **given))
+    sent = "\n".join(texts.values())
+    rules = {part.strip(' "') for line in sent.splitlines() for part in line.split(";")}
+    assert any(rule.startswith("frame-ancestors 'self' https://lms.school.example") for rule in rules)
+    assert sent.count("https://lms.school.example https://lms.school.example") == 0, "the same origin once"
+    assert "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob: https://docs.school.example" in rules
+    assert len([rule for rule in rules if "https://docs.school.example" in rule]) == 1
+    hide = "fastcgi_hide_header X-Frame-Options;" if server == "nginx" else "unset X-Frame-Options"
+    assert hide in sent and "SAMEORIGIN" not in sent
+
+
+@pytest.mark.parametrize(
+    ("path", "package"),
+    [
+        ("/assets/scorm/demo/index.html", True),
+        ("/plugin/H5pImport/view.php?id=1", True),
+        ("/plugin/XApi/package_asset.php?path=course/index.html", True),
+        ("/plugin/XApi/../Bbb/start.php", False),
+        ("/plugin/XApi%2e%2e/start.php", False),
+        ("/plugin/XApiX/start.php", False),
+        ("/plugin/CStudio/editor/index.php", False),
+    ],
+)
+def test_learning_packages_have_a_policy_of_their_own(path, package):
+    assert bool(re.match(PACKAGES, path)) is package
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])

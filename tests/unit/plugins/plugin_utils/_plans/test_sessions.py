@@ -56,6 +56,35 @@ def test_a_secure_cookie_goes_to_a_portal_that_is_reached_by_https(host, vhost, 
     assert "session.cookie_samesite = Lax" in text(plan, "php", "91-chamilo-campus_test")
 
 
+FRAMED = {"chamilo_integrations": {"lti": ["https://lms.school.example"], "onlyoffice": ["https://docs.example"]}}
+SETTING = "security.security_session_cookie_samesite_none"
+
+
+@pytest.mark.parametrize(
+    ("given", "vhost", "flag"),
+    [
+        (FRAMED, "https", "None"),
+        ({"chamilo_integrations": {"proctoring": ["https://exams.example"]}}, "https", "None"),
+        ({"chamilo_integrations": {"onlyoffice": ["https://docs.example"], "lti": []}}, "https", "Lax"),
+        (FRAMED, "plain", "Lax"),  # no browser takes None without Secure
+    ],
+)
+def test_a_declared_site_has_the_cookie_in_its_frame(host, given, vhost, flag):
+    plan = planned(host, "sessions", __chamilo_common_info={"site": portal(host, vhost)}, **given)
+    assert f"session.cookie_samesite = {flag}\n" in text(plan, "php", "91-chamilo-campus_test")
+    assert "cookie_samesite: lax" in text(plan, "application", "zz_chamilo_hardening"), "its own setting overrules it"
+    settings = plan["settings"] and (plan["settings"]["settings"], plan["settings"]["state"])
+    assert settings == (({SETTING: True}, "present") if flag == "None" else None)
+
+
+def test_the_setting_is_reset_when_no_site_is_declared_any_more(host):
+    info = {"site": portal(host), "settings_kept": ["sessions:campus_test"]}
+    plan = planned(host, "sessions", __chamilo_common_info=info)
+    assert (plan["settings"]["settings"], plan["settings"]["state"]) == ({}, "absent")
+    without_client = {**info["site"], "database": {**info["site"]["database"], "client": ""}}
+    assert planned(host, "sessions", __chamilo_common_info={**info, "site": without_client})["client"] is True
+
+
 def test_with_a_waived_lifetime_the_cleaner_stays_as_it_is(host):
     info = {"site": portal(host)}
     plan = planned(host, "sessions", __chamilo_common_info=info)
