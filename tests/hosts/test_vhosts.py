@@ -37,6 +37,12 @@ ODD: dict[str, dict[str, str]] = {
         "text": f"{OPEN}RewriteEngine On\nRewriteRule ^/old/(.*)$ /new/$1 [R=301,L]\n"
         "RewriteRule ^/(?!index.php|robots|img|private|main|\\.git)(.*)$ /index.php [PT]\n</VirtualHost>\n"
     },
+    "https by its port": {
+        "text": OPEN.replace(":80", ":443") + "SSLCertificateFile /etc/ssl/testbed/fullchain.pem\n"
+        "SSLCertificateKeyFile /etc/ssl/testbed/privkey.pem\n</VirtualHost>\n"
+        f"{OPEN}RedirectMatch permanent ^/(?!\\.well-known/)(.*)$ https://campus.example.org/$1\n</VirtualHost>\n",
+        "modules": "ssl",
+    },
     "comments that go on": {"text": f"{OPEN}# a comment \\\n</VirtualHost>\n</VirtualHost>\n# the end \\"},
 }
 

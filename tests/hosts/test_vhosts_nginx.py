@@ -73,6 +73,21 @@ ODD: dict[str, dict[str, str]] = {
         " ssl_certificate /etc/ssl/testbed/fullchain.pem;\n ssl_certificate_key /etc/ssl/testbed/privkey.pem;\n"
         f" if ($scheme = http) {{ return 301 https://$host$request_uri; }}\n {BODY}\n}}\n",
     },
+    "a rewrite of everything that is no file": {
+        "sites-available/campus.conf": f"server {{\n {NAMED}\n {ROOTED}\n if (!-e $request_filename) {{\n"
+        f"  rewrite ^/(.*)$ /index.php?q=$1 last;\n }}\n location ~ \\.php$ {{ {SCRIPT} fastcgi_pass {FPM}; }}\n}}\n",
+    },
+    "settings of TLS for all sites": {
+        "snippets/ssl.conf": "ssl_certificate /etc/ssl/testbed/fullchain.pem;\nssl_protocols TLSv1.2 TLSv1.3;\n"
+        "ssl_certificate_key /etc/ssl/testbed/privkey.pem;\nssl_session_cache shared:SSL:10m;\n"
+        "add_header Strict-Transport-Security max-age=63072000 always;\nadd_header X-Frame-Options DENY;\n",
+        "sites-available/campus.conf": f"server {{\n listen 443 ssl;\n {NAMED}\n include snippets/ssl.conf;\n {BODY}\n"
+        "}\nserver { listen 443 ssl; server_name other.example.org; root /var/www/html; include snippets/ssl.conf; }\n",
+    },
+    "a program between nginx and nginx": {
+        "sites-available/campus.conf": f"server {{\n {NAMED}\n location / {{ proxy_pass http://127.0.0.1:6081; }}\n}}\n"
+        f"server {{\n listen 8082;\n server_name campus.example.org;\n {BODY}\n}}\n",
+    },
     "two portals in a file": {
         "sites-available/campus.conf": f"server {{\n {NAMED}\n {BODY}\n}}\nserver {{\n listen 80;\n"
         " server_name school.example.org;\n root /var/www/html;\n add_header X-Frame-Options DENY;\n}\n",

@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     walk,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    PLAIN_443,
     PROXY_PROTOCOL,
     Program,
     Wanted,
@@ -61,10 +62,7 @@ def unasked(server: Server, wanted: Wanted) -> tuple[str, str] | None:
     plain = any(one.port == 443 and not one.tls and is_public(*one.socket) for one in server.host.listens)
     # A section for any port leaves this one to the section for https.
     if wanted.tls and plain and any(address.endswith(":443") for address in server.block.arguments):
-        return (
-            "this virtual host answers on port 443 without TLS, where browsers speak nothing but https",
-            "Take port 443 out of its first line: https is added beside it, with a certificate",
-        )
+        return PLAIN_443
     return None
 
 

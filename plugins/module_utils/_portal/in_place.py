@@ -104,6 +104,10 @@ PROXY_PROTOCOL = (
     "Take that out of this line, have the load balancer send X-Forwarded-For instead (HAProxy: option forwardfor, and "
     "no send-proxy), and name its address in chamilo_trusted_proxies",
 )
+PLAIN_443 = (
+    "it answers on port 443 without TLS, where browsers speak nothing but https",
+    "Take port 443 out of this line: https is added, with a certificate",
+)
 
 
 def below(path: str, domain: str) -> tuple[str, str]:

@@ -76,6 +76,8 @@ _PUBLIC = re.compile(
 _KEYS = re.compile(r"ssl_\w*key")
 _PATH = re.compile(r"[\w./-]+")
 _PASSES = ("fastcgi_pass", "proxy_pass")
+# What an authority, and this collection itself, asks for.
+_OWN_ADDRESSES = 'if ($uri ~ "^/\\.well-known/(?:acme-challenge|chamilo-hardening)/") { break; }'
 _VALUES = ("fastcgi_param", "proxy_set_header", "set")
 _FROM_THE_REQUEST = re.compile(r"(?:\$\{?\w+\}?|[/.:-])*|on|off|https?|upgrade|close|keep-alive|80|443")
 _PUBLIC_TEST = re.compile(
@@ -215,6 +217,8 @@ class _Plan:
 
     def _first(self, server: Server) -> Iterator[str]:
         drop_ins = self.wanted.drop_ins
+        if any(every(server.block.block or (), "if", "rewrite")):  # nginx goes by these before it looks for a location
+            yield _OWN_ADDRESSES
         if not panels.includes(server.block, drop_ins):  # its owner may have added the line
             yield f"include {drop_ins}/*.conf;"
         if self.found.needs_tls(server):

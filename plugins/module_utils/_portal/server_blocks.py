@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     walk,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    PLAIN_443,
     PROXY_PROTOCOL,
     Obstacle,
     Page,
@@ -176,8 +177,9 @@ def obstacles(tree: Tree, found: Found) -> Iterator[Obstacle]:
     yield from _behind_a_proxy(found)
     for server in (*found.portal, *found.redirect):
         for item in every(server.block.block or (), "listen"):
-            if "proxy_protocol" in item.arguments:
-                what, remedy = PROXY_PROTOCOL
+            refusal = _unasked(item, found)
+            if refusal:
+                what, remedy = refusal
                 yield Obstacle(item.file, item.line, what, remedy)
     for server in found.portal:
         host, root = server.host, server.host.root.rstrip("/")
@@ -196,6 +198,18 @@ def obstacles(tree: Tree, found: Found) -> Iterator[Obstacle]:
                 "would be read before it",
                 'Write default_server behind "listen" in this server block',
             )
+
+
+def _unasked(item: Directive, found: Found) -> tuple[str, str] | None:
+    """Why nobody gets an answer at an address, as this host asks for it or by https, and what to do."""
+    if "proxy_protocol" in item.arguments:
+        return PROXY_PROTOCOL
+    if not found.wanted.tls or not item.arguments or "quic" in item.arguments:
+        return None
+    socket = nginx.parse_listen(item.arguments).socket
+    there = found.sockets.get(socket, [])  # one of them that speaks TLS has all of them speak it
+    plain = socket[1] == 443 and is_public(*socket) and not any(listen.tls for _server, listen in there)
+    return PLAIN_443 if plain else None
 
 
 def leads(server: Server) -> bool:
@@ -242,17 +256,17 @@ def _handed_on(server: Server) -> str:
 
 
 def _is_front(server: Server, found: Found) -> bool:
-    """Whether it hands on to a server block of this nginx that serves the portal, such as by way of a cache."""
+    """Whether it hands on to a server block of this nginx that serves the portal, perhaps by way of a cache."""
     target = re.match(r"https?://([^/:]+|\[[^]]*\]):(\d+)", _handed_on(server))
-    return (
-        target is not None
-        and target[1] in _LOCAL
-        and any(
-            listen.port == int(target[2]) and listen.address in ("*", "[::]", *_LOCAL)
-            for one in found.portal
-            for listen in one.host.listens
-        )
-    )
+    if target is None or target[1] not in _LOCAL:
+        return False
+    behind = [listen for one in found.portal for listen in one.host.listens]
+    if any(listen.port == int(target[2]) and listen.address in ("*", "[::]", *_LOCAL) for listen in behind):
+        return True
+    # Of two that have its name, one cannot be reached by visitors: a program such as Varnish is between them.
+    known = {port for _address, port in found.sockets}
+    named = any(nginx.by_name(found.portal, name) for name in _all_names(found.wanted))
+    return named and not any(is_public(*listen.socket) for listen in behind) and int(target[2]) not in known
 
 
 def _elsewhere(tree: Tree, server: Server, wanted: Wanted) -> Obstacle:

@@ -584,6 +584,7 @@ def test_marks_of_another_portal_are_text(host):
             f"server {{ listen 80; server_name {DOMAIN}; root /srv; location ^~ /lms/ {{ alias {ROOT}/public/; }} }}",
             "the portal is served below /lms/ of another site",
         ),
+        (f"server {{ listen 80; listen 443; server_name {DOMAIN}; {SERVED} }}", "port 443 without TLS"),
         (f"server {{ listen 80 proxy_protocol; server_name {DOMAIN}; {SERVED} }}", "the PROXY protocol"),
         (f"server {{ listen 80; server_name {DOMAIN}; root {ROOT}; }}", "the project directory"),
         (
@@ -609,6 +610,33 @@ def test_a_file_that_others_can_change_is_refused(host):
     (host.root / file.lstrip("/")).chmod(0o666)
     (refusal,) = refusals(planned(host))
     assert "can be written by others than root" in refusal
+
+
+@pytest.mark.parametrize(("address", "kinds"), [("8080", ["portal", "portal"]), ("192.0.2.7:80", ["portal"])])
+def test_a_program_between_two_blocks_of_the_portal(host, address, kinds):
+    """Such as Varnish, whose port is none of nginx. Where visitors reach the portal itself, it is another program's."""
+    front = f"server {{ {BOTH} server_name {DOMAIN}; location / {{ proxy_pass http://127.0.0.1:6081; }} }}\n"
+    found = site(host, front + f"server {{ listen {address}; server_name {DOMAIN}; {SERVED} }}\n")
+    assert [block.kind for block in found.plan.blocks] == kinds
+    assert bool(found.plan.obstacles) == (len(kinds) == 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "if (!-e $request_filename) { rewrite ^/(.*)$ /index.php?q=$1 last; }",
+        "rewrite ^/(?!index\\.php).*$ /index.php last;",
+        "if ($ssl_client_verify != SUCCESS) { return 403; }",
+    ],
+)
+def test_what_we_ask_for_is_found_before_rules_of_the_owner(host, line):
+    """nginx goes by them before it looks for a location: those of ours that say what is in force would be passed by."""
+    found = site(host, f"server {{ {BOTH} server_name {DOMAIN}; {line} {SERVED} }}")
+    first, second = found.lines()[:2]
+    assert first.endswith("{ break; }")
+    assert re.search(first.split('"')[1], "/.well-known/chamilo-hardening/https")
+    assert not re.search(first.split('"')[1], "/main/.well-known/chamilo-hardening/")
+    assert second == OURS
 
 
 def test_a_cache_before_the_portal_is_part_of_it(host):
