@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Holds a copy of a host's backup key on the controller, and has the module of the same name compare the two."""
+"""Keeps a copy of a host's backup key on the controller, and has the module of the same name compare the two."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ActionModule(HostAction):
         salt = secrets.token_hex(16)
         context = self._connection._play_context  # not the one of the action
         shown = context.no_log
-        # With -vvv a connection shows all that a host answers, and this answer may hold the key.
+        # With -vvv a connection shows all that a host answers, and this answer may contain the key.
         context.no_log = shown or arguments.get("fetch", False)
         try:
             answer: dict[str, Any] = self._execute_module(
@@ -70,6 +70,6 @@ class ActionModule(HostAction):
         told = answer.pop("fingerprint", "")
         password = arguments["password"]
         if password and told and told != fingerprint(password, salt):
-            # The module refuses another key before it answers, so nobody but a liar gets here.
+            # The module refuses another key before it answers, so only a forged answer gets here.
             return {"failed": True, "msg": "The host did not prove that it has the key."}
         return answer

@@ -34,4 +34,4 @@ class ActionModule(HostAction):
             since, owner = known["site"]["hsts_since"], given.get("owner", "")
             return settled(given["configuration"], since, known["in_force"], owner=owner)
         except (AttributeError, KeyError, TypeError):
-            return None  # the module says what is wrong with its options
+            return None  # the module reports what is wrong with its options

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Holds what a host answers against the documentation of the module of the same name, which does the work."""
+"""Validates the result of a host against the documentation of the module of the same name."""
 
 from __future__ import annotations
 

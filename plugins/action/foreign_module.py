@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action imp
 CORE = ("apt", "command", "copy", "fetch", "file", "get_url", "service", "slurp")
 MODULES = {**{name: f"ansible.builtin.{name}" for name in CORE}, "mariadb_user": "ansible.mariadb.mariadb_user"}
 POLL_SECONDS = 2
-SILENT_SECONDS = 3600  # at most, while the host cannot say how its job is
+SILENT_SECONDS = 3600  # at most, while the host cannot report the state of its job
 
 
 def not_there(loader: Any, module: str) -> str:
@@ -101,6 +101,6 @@ class ActionModule(HostAction):
             heard = heard if answer.get("failed") else now
             if now > started + self._task.async_val or now > heard + SILENT_SECONDS:
                 why = f" {answer['msg']}" if answer.get("msg") else ""
-                raise AnsibleActionFail(f"The job of {name} did not report its end: {job}.{why} Look at the host.")
+                raise AnsibleActionFail(f"The job of {name} did not report its end: {job}.{why} Check the host.")
         self._ask(name, self._plugin("ansible.builtin.async_status", {"jid": job, "mode": "cleanup"}), task_vars)
         return answer

@@ -64,7 +64,7 @@ class ActionModule(HostAction):
         return result
 
     def _key(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        """What the host compares its backup key with: the copy that this controller holds, as a keyed hash."""
+        """What the host compares its backup key with: the copy on this controller, as a keyed hash."""
         site = str(arguments.get("site") or word(str(arguments.get("domain"))))
         known = {"key_holder": _keys.machine(self._connection.transport)}
         try:

@@ -64,8 +64,8 @@ class ActionModule(CollectionAction):
                 file.write(text)
         except FileExistsError:
             raise AnsibleActionFail(
-                f"The inventory was not written: {path} exists. What is in it may be wanted. Set chamilo_inventory to "
-                "another file, or move it away."
+                f"The inventory was not written: {path} exists. Its content may still be needed. Set chamilo_inventory "
+                "to another file, or move it away."
             ) from None
         except OSError as error:
             raise AnsibleActionFail(

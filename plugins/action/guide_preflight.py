@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at the variables of a host on the controller. No host is touched."""
+"""Checks the variables of a host on the controller. No host is touched."""
 
 from __future__ import annotations
 
@@ -85,8 +85,9 @@ class ActionModule(CollectionAction):
             said += filter(None, [not_there(self._shared_loader_obj.module_loader, MODULES["mariadb_user"])])
         if arguments["found_domain"] not in (None, str(domain).lower()):
             said.append(
-                f"This play looked for the portal {arguments['found_domain']}, and {', '.join(arguments['sections'])} "
-                f"is to harden {domain}: Ansible looks once for each host of a play. Nothing was changed for {domain}. "
+                f"This play discovered the portal {arguments['found_domain']}, and {', '.join(arguments['sections'])} "
+                f"is to harden {domain}: Ansible runs discovery once for each host of a play. Nothing was changed for "
+                f"{domain}. "
                 "Give each portal an inventory name of its own, with the same ansible_host, or a play of its own."
             )
 
@@ -126,7 +127,7 @@ class ActionModule(CollectionAction):
             return set()  # which the variables that it would have listed come to light by
 
     def _plain(self, specs: Mapping[str, _preflight.Spec], variables: Mapping[str, Any]) -> dict[str, Any]:
-        """The values whose type can be seen. What lies in a vault, whoever only looks may be unable to open."""
+        """The values whose type can be seen. The password of a vault may be missing when nothing is changed."""
         values = {}
         for spec in (*specs.values(), _preflight.PLAYBOOK_VARIABLES):
             for name, option in spec.items():

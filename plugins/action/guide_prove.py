@@ -83,7 +83,7 @@ class ActionModule(HostAction):
         ]
         through = [one for one in result["attacks"] if one["status"] in ("through", "not_tried")]
         held = sum(one["status"] == "held" for one in result["attacks"])
-        result["msg"] = [f"{held} of {len(result['attacks'])} attacks were held off."]
+        result["msg"] = [f"{held} of {len(result['attacks'])} attacks were blocked."]
         result["msg"] += [f"{one['id']}: {one['evidence']}" for one in through]
         result["failed"] = bool(through)
         return result
@@ -94,10 +94,10 @@ class ActionModule(HostAction):
         if placed.get("failed"):
             return reason(placed), False
         try:
-            # Asked for at once, and with a word that nobody can know.
+            # Requested at once, and with a token that cannot be guessed.
             path = placed.get("path", "/")
             answer = aim.get(path)
-            # The host says which names it has; only where its word comes back they are its own.
+            # The host reports its names; they are its own only where its token is served.
             aim.names = tuple(
                 name
                 for name in placed.get("names", [])[:MOST_NAMES]
@@ -138,7 +138,7 @@ class ActionModule(HostAction):
             return attacks[control.id](aim)
         except OSError as problem:
             return not_assessed(str(problem))
-        except Exception as problem:  # whatever broke one attack is told as its finding, and the others go on
+        except Exception as problem:  # an error in one attack is reported as its result, and the others continue
             return not_assessed(": ".join(filter(None, (type(problem).__name__, str(problem)))))
 
     @staticmethod

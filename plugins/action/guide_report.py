@@ -32,7 +32,7 @@ class ActionModule(CollectionAction):
                 "fail_on": {"type": "str", "choices": ["", "must", "should"], "default": ""},
             }
         )
-        # As it was registered: what a host answered is no template, and is not looked at as one.
+        # As it was registered: what a host answered is no template, and is not evaluated as one.
         answered = (task_vars or {})["hostvars"].raw_get
         try:
             table = _controls.load()

@@ -19,7 +19,7 @@ def password_rules(stored: str, length: int = 0, mix: bool = False) -> dict[str,
     for kind, built_in in _BUILT_IN.items():
         enforced = int(length) if kind == "length" else int(mix)
         there = _number(known.get(kind), 0 if enforced else built_in)
-        least[kind] = max(there, enforced)  # what somebody asked for above that stays
+        least[kind] = max(there, enforced)  # a stricter value of the administrator stays
     return {"min": least}
 
 

@@ -12,13 +12,13 @@ version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:
-  - Finds a file in the C(templates) folder of the role and gives its text with all variables filled in.
+  - Finds a file in the C(templates) directory of the role and gives its text with all variables filled in.
   - Gives what P(ansible.builtin.template#lookup) gives, for templates that include no other file. That one copies every
     variable of the host for each template. The roles of this collection render some forty small files in a run, and the
     copies took a quarter of its time.
 options:
   _terms:
-    description: The names of the templates, relative to the C(templates) folder.
+    description: The names of the templates, relative to the C(templates) directory.
     type: list
     elements: str
     required: true
@@ -53,7 +53,7 @@ class LookupModule(LookupBase):
         for term in terms:
             path = self.find_file_in_search_path(variables, "templates", term, ignore_missing=True)
             if path is None:
-                raise AnsibleError(f"There is no template {term} in the folder templates of this role.")
+                raise AnsibleError(f"There is no template {term} in the directory templates of this role.")
             text = trust_as_template(self._loader.get_text_file_contents(path))
             # A backslash in a file is a backslash, as the module template has it.
             texts.append(self._templar.template(text, escape_backslashes=False))

@@ -139,7 +139,7 @@ FORMS: dict[str, dict[str, Shape]] = {
         "site.web.version": Text(r"(?:\d[0-9A-Za-z.+~-]{0,63})?"),
     },
 }
-# Where the documentation says that one is made like the other.
+# Where the documentation declares one to have the form of another.
 LIKE = {"chamilo_site_info": dict.fromkeys(("site.answering", "site.fallback", "site.virtual_hosts"), "site.serving")}
 # What only the action plugin of the module reads, and so is not documented.
 INTERNAL: dict[str, Table] = {
@@ -290,7 +290,7 @@ class _Reader:
         self.values -= 1
         self.characters -= characters
         if self.values < 0 or self.characters < 0:
-            raise self._error(f"there is more of it than any host has to say, up to {where[:120]}")
+            raise self._error(f"it is larger than any valid result, up to {where[:120]}")
 
     def _refuse(self, where: str, value: Any, wanted: str) -> Any:
         kinds = {str: "text", bool: "boolean", list: "list", type(None): "null", int: "number", float: "number"}
@@ -382,7 +382,7 @@ def _printed(command: str, value: Any) -> Any:
     """What a command of the host program printed as JSON."""
     reader = _Reader(f"chamilo-hardening {command}")
     if not isinstance(value, str) or len(value) > MOST_OF_ALL:
-        raise reader._error("it is no text, or longer than any it has to say")
+        raise reader._error("it is no text, or longer than any valid one")
     try:
         known = json.loads(value)
     except (ValueError, RecursionError):

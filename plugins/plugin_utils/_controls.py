@@ -39,7 +39,7 @@ _SEVERITY = {"must": "high", "should": "medium", "consider": "low", "people": "l
 
 
 class ControlError(Exception):
-    """The table, a waiver or a level is not what it must be; the text says which and what to do."""
+    """The table, a waiver or a level is invalid; the text names it and what to do."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Waiver:
-    """Somebody's decision to live without a control until a day."""
+    """The administrator's decision to do without a control until a day."""
 
     control: str
     reason: str
@@ -228,7 +228,7 @@ def _flag(entry: Mapping[str, Any], key: str, where: str) -> bool:
 
 
 def parse(data: Any) -> Table:
-    """The table out of what YAML gave, every key looked at."""
+    """The table out of what YAML gave, every key checked."""
     top = _entry(data, {"sections", "controls"}, "controls.yml")
     sections = []
     for name, value in _entry(top.get("sections"), set(top.get("sections") or {}), "sections").items():
@@ -256,7 +256,7 @@ def load() -> Table:
 
 
 def load_yaml(path: Path) -> Any:
-    """What a file of ours holds. By libyaml where it is there, which is ten times faster: each task reads some."""
+    """The content of a file of ours. By libyaml where it is there, which is ten times faster: each task reads some."""
     return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
@@ -317,7 +317,7 @@ def asked_for(control: Control, level: str) -> bool:
 
 
 def waiver_of(control: Control, waivers: Iterable[Waiver], today: datetime.date) -> Waiver | None:
-    """The waiver of the control that holds today."""
+    """The waiver of the control that is active today."""
     return next((w for w in waivers if w.control == control.id and w.holds(today)), None)
 
 
@@ -326,7 +326,7 @@ def enforced(control: Control, level: str, waivers: Iterable[Waiver], today: dat
 
 
 def unenforced(table: Table, level: str, waivers: Sequence[Waiver], today: datetime.date | None = None) -> list[str]:
-    """The controls that no role makes true here. Nothing else may be judged by them."""
+    """The controls that no role enforces here. Nothing else may be judged by them."""
     today = today or datetime.date.today()
     return [control.id for control in table.controls if not enforced(control, level, waivers, today)]
 

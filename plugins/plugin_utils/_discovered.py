@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals
 if TYPE_CHECKING:
     from ansible.playbook.task import Task
 
-# The options of chamilo_settings that say what is wanted, and what stands for each that is left out.
+# The options of chamilo_settings with the desired state, and the default of each.
 WANTED: Mapping[str, Any] = {
     "settings": {},
     "secret_settings": {},
@@ -51,12 +51,12 @@ def generation(info: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     try:
         wanted = plan(given)
     except (TransactionError, AttributeError, KeyError, TypeError):
-        return ""  # the module says what is wrong with its options
+        return ""  # the module reports what is wrong with its options
     return wanted.generation if asks_for_nothing(wanted, known) else ""
 
 
 def holds(info: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
-    """Whether platform settings are as these options of chamilo_settings ask for. Whoever gives more asks the host."""
+    """Whether platform settings are as these options of chamilo_settings set them. With others the host is asked."""
     given = {"state": "present", **options}
     known = info.get("settings_in_force", {}).get(given.get("section", ""))
     if not known or given.pop("state") != "present" or not set(given) <= {*WANTED, *ELSE}:
@@ -64,7 +64,7 @@ def holds(info: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     try:
         asked = wish(**{name: given.get(name, default) for name, default in WANTED.items()})
     except (SettingsError, AttributeError, TypeError):
-        return False  # the module says what is wrong with its options
+        return False  # the module reports what is wrong with its options
     return bool(given.get("chamilo_root") == info["site"]["root"] and asked.to_json() == known)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible import constants
 
-# Of this collection, and what ansible-core says of a host or a role, as far as facts override it.
+# Of this collection, and what ansible-core sets for a host or a role, as far as facts override it.
 _RESERVED = re.compile(
     r"_*chamilo|(?:inventory_(?:hostname|hostname_short|file|dir)|group_names|(?:ansible_)?parent_role_names)$"
 )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What the values of variables look like, where their type says too little: one declaration for each variable.
+"""The form of the values of variables, where their type is not enough: one declaration for each variable.
 
 Type and choices are in the argument specifications of the roles. What only the host knows is asked there.
 """
@@ -39,7 +39,7 @@ _REPOSITORY = re.compile(
     r"/.*|sftp:(?://[^\s/]+/.*|[^\s/]+:.+)|rest:(?:https?://[^\s/]+.*|http\+unix://.+)|s3:.+/.+"
     r"|(?:swift|azure|gs|rclone):[^:]+:.*|b2:.+"
 )
-# What a repository in it, or below it, would fill or lose, and the directories that hold those of others.
+# What a repository in it, or below it, would fill or lose, and the directories that contain those of others.
 _SYSTEM = re.compile(
     r"/(?:bin|boot|dev|etc|lib\w*|proc|run|sbin|sys|usr)(?:/.*)?"
     r"|/(?:home|opt|root|tmp|var(?:/(?:backups|cache|lib|log|mail|spool|tmp|www))?)?"
@@ -52,7 +52,7 @@ _PRIVATE: list[Any] = [
     *map(ipaddress.IPv6Network, ("fc00::/7", "fe80::/10")),
 ]
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-_WIDEST = {4: 8, 6: 16}  # the prefix of a public network that somebody may have for himself
+_WIDEST = {4: 8, 6: 16}  # the prefix of a public network that one organization may have for itself
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def network(text: str) -> Network | None:
 
 
 def too_wide(entries: Iterable[str]) -> str:
-    """How much of the Internet networks hold together, where that is too much to trust or to spare; else empty."""
+    """How much of the Internet networks contain together, where that is too much to trust or to spare; else empty."""
     public: dict[int, list[Any]] = {4: [], 6: []}
     for known in filter(None, map(network, entries)):
         own: Any = known
@@ -166,7 +166,7 @@ def _is_host_source(text: str) -> bool:
     if not found or _UNSAFE_IN_POLICY.search(text):
         return False
     host = found["host"]
-    # A word without a dot is a keyword that lacks its quotes, unless a scheme says that it is a host.
+    # A word without a dot is a keyword that lacks its quotes, unless a scheme shows that it is a host.
     named = "." in host or (found["scheme"] and not found["wild"])
     return bool(named) and (is_host_name(host) or is_address(host))
 
@@ -238,15 +238,15 @@ REPOSITORY = Form(
     lambda text: not _CONTROL.search(text) and _REPOSITORY.fullmatch(text) is not None,
 )
 OWN_REPOSITORY = Form(
-    "an absolute path of a directory that holds nothing else and is none of the system's, such as /srv/backups/campus, "
-    "or a repository as restic names it",
+    "an absolute path of a directory that contains nothing else and is none of the system's, such as "
+    "/srv/backups/campus, or a repository as restic names it",
     lambda text: (
         REPOSITORY.fits(text) and not (text[0] == "/" and _SYSTEM.fullmatch(posixpath.normpath(f"/{text.strip('/')}")))
     ),
 )
 ENVIRONMENT = Form(
     "names of letters, digits and _, such as AWS_ACCESS_KEY_ID, each with one line of text, and not those that the "
-    "collection sets or that say which programs run (RESTIC_REPOSITORY, RESTIC_PASSWORD, PATH, LD_*)",
+    "collection sets or that determine which programs run (RESTIC_REPOSITORY, RESTIC_PASSWORD, PATH, LD_*)",
     _is_environment,
 )
 EXTENSION = matching(

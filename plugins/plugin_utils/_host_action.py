@@ -98,7 +98,7 @@ class HostAction(CollectionAction):
             if not message:
                 raise
             raise AnsibleActionFail(message) from None  # or ansible-core appends its own
-        # Both as plain texts, which can be looked at.
+        # Both as plain texts, which can be examined.
         if answer.get("failed"):
             answer["msg"] = reason(answer)
         if isinstance(answer.get("warnings"), list):

@@ -13,7 +13,7 @@ import yaml
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 
-# How a host is reached: with the new name of a portal it has to be said again.
+# How a host is reached: it has to be set again for the new name of a portal.
 REACHED_BY = (
     "ansible_connection",
     "ansible_host",
@@ -30,7 +30,7 @@ VARIABLES = {"ansible_python_interpreter": "auto_silent"}
 
 
 class InventoryError(Exception):
-    """The text says what is wrong, and what to do."""
+    """The text reports what is wrong, and what to do."""
 
 
 def hosts(

@@ -4,8 +4,8 @@
 # Private to this collection: it can change at any time.
 """Which hosts of the inventory are nodes of which portal, and which node does what is done once per portal.
 
-Only variables of the inventory decide, and what the playbook sets. What a host answered never does: one with facts that
-are named like variables of this collection is nobody's node but its own.
+Only variables of the inventory decide, and what the playbook sets. What a host answered never does: a host with facts
+that are named like variables of this collection belongs to no other portal by them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NOT_WORKED_OUT = (AnsibleError, UndefinedError)
 
 
 class PortalError(Exception):
-    """The hosts of a portal contradict each other; the message says what to set."""
+    """The hosts of a portal contradict each other; the message states what to set."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Node:
     host: str
     portal: str
     purposes: tuple[str, ...] = PURPOSES
-    named: bool = True  # whether its variables say which portal it belongs to
+    named: bool = True  # whether its variables determine its portal
     leader: str = ""  # which host its variables declare
 
     @property
@@ -103,7 +103,7 @@ def purposes(variables: Mapping[str, Any]) -> tuple[str, ...]:
         if not isinstance(declared, (list, tuple)) or not set(map(str, declared)) <= set(PURPOSES):
             raise PortalError(
                 f"Invalid value for chamilo_node: {declared!r}. Valid: a list of {' and '.join(PURPOSES)}. An "
-                "empty one means both, or what its groups chamilo_web and chamilo_db say."
+                "empty one means both, or what its groups chamilo_web and chamilo_db determine."
             )
         return tuple(one for one in PURPOSES if one in declared)
     groups = variables.get("group_names") or ()
@@ -111,7 +111,7 @@ def purposes(variables: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def serves_web(variables: Mapping[str, Any]) -> bool:
-    """Whether a host serves its portal. One of which that cannot be said is looked at as one that does."""
+    """Whether a host serves its portal. One of which that is unknown counts as one that does."""
     try:
         return WEB in purposes(variables)
     except (PortalError, *NOT_WORKED_OUT):
@@ -250,7 +250,7 @@ def known(variables: Mapping[str, Any], hostvars: Mapping[str, Any], more: Itera
 
 
 def salt(make: bool = False) -> str:
-    """What nodes key the hashes of their secrets with: one text for a whole run, or none where nobody compares them."""
+    """What nodes key the hashes of their secrets with: one text for a whole run, or none where none is compared."""
     if make:
         _Known.salt = secrets.token_hex(16)
     return _Known.salt

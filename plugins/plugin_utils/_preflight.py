@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What is wrong with the variables of a host, said before anything changes."""
+"""What is wrong with the variables of a host, reported before anything changes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PLAYBOOK_VARIABLES: dict[str, dict[str, Any]] = {
     "chamilo_undrain_tasks": {"type": "path"},
 }
 NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends", "chamilo_database_clients")
-# Chamilo renames .php to .phps before it looks, and knows none of the others behind it.
+# Chamilo renames .php to .phps before its check, and knows none of the others behind it.
 NEVER_TAKEN = (
     *("exe", "bat", "sh", "php", "phtml", "cgi"),
     *("phps", "pht", "phar", "php3", "php4", "php5", "php7", "php8", "shtml", "htaccess"),
@@ -185,7 +185,7 @@ def against_spec(spec: Spec, values: Mapping[str, Any]) -> list[str]:
         if not outcome.error_messages:
             continue
         if option.get("no_log"):
-            # Ansible's own sentences hold the value.
+            # Ansible's own messages contain the value.
             said.append(
                 f"Invalid value for {name}: (not shown: it is a secret). Valid: {_WANTED[option.get('type', 'str')]}."
             )
@@ -228,13 +228,13 @@ def width(name: str, entries: Sequence[str]) -> list[str]:
     if not found:
         return []
     return [
-        f"Invalid value for {name}: {', '.join(entries)!r}. Together these hold {found}. Valid: networks of your "
+        f"Invalid value for {name}: {', '.join(entries)!r}. Together these contain {found}. Valid: networks of your "
         "own, public ones together no wider than /8 (IPv4) or /16 (IPv6)."
     ]
 
 
 def own_variables(names: Sequence[str], known: Iterable[str]) -> list[str]:
-    """A sentence for each variable of this collection that is said to be somebody else's: it would not be checked."""
+    """A message for each variable of this collection that is declared as the administrator's and so not checked."""
     return [
         f"Invalid value for chamilo_own_variables: {name!r}, which is a variable of this collection. Valid: names of "
         "variables that you made yourself."
@@ -317,7 +317,7 @@ def release(values: Mapping[str, Any]) -> list[str]:
     """Whether it is known which package the program is to be compared with."""
     archive, checksum = (values.get(f"chamilo_release_{name}") or "" for name in ("archive", "sha256"))
     if not isinstance(archive, str) or not isinstance(checksum, str):
-        return []  # that is said where types are looked at
+        return []  # that is reported where types are checked
     said = []
     if "://" in archive and not archive.startswith("https://"):
         said.append(f"chamilo_release_archive is {archive!r}. Name a file on the controller, or an https:// address.")
@@ -328,7 +328,7 @@ def release(values: Mapping[str, Any]) -> list[str]:
     if "://" in archive and not checksum:
         said.append(
             "chamilo_release_archive is an address, but chamilo_release_sha256 is empty. Set it to the checksum that "
-            "Chamilo publishes with the package: else anybody on the way could exchange it."
+            "Chamilo publishes with the package: else it could be exchanged on the way."
         )
     return said
 
@@ -338,7 +338,7 @@ def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     policy, *paths = (f"chamilo_permissions_{name}" for name in ("policy", "acknowledged", "roots"))
     said: list[str] = []
     if against_spec({name: spec[name] for name in (policy, *paths)}, values):
-        return said  # they have not even the right form, and that is said
+        return said  # they have not even the right form, and that is reported
 
     def judge(judged: Callable[[str, Any], object], where: str, value: Any) -> None:
         try:

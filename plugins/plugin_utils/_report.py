@@ -79,7 +79,7 @@ def texts(value: Any) -> list[str]:
 
 
 class ReportError(Exception):
-    """The text says what is wrong, and what to do."""
+    """The text reports what is wrong, and what to do."""
 
 
 def _unknown(reachable: bool, error: str) -> str:
@@ -87,12 +87,12 @@ def _unknown(reachable: bool, error: str) -> str:
 
 
 def _reason(audit: Mapping[str, Any]) -> str:
-    """Why a task that ended without controls did not look at the host."""
+    """Why a task that ended without controls did not check the host."""
     given_up = audit.get("timedout")
     if given_up:
         return (
-            f"No answer within {given_up['period']} seconds. The host may hang, or need more time: its log says which. "
-            "Set chamilo_host_timeout to the seconds that it may take."
+            f"No answer within {given_up['period']} seconds. The host may hang, or need more time: its log shows "
+            "which. Set chamilo_host_timeout to the seconds that it may take."
         )
     return str(audit.get("msg") or "An earlier task failed on this host.").removeprefix("Task failed: ").strip()
 
@@ -300,7 +300,7 @@ def objections(hosts: Iterable[Mapping[str, Any]], fail_on: str) -> list[str]:
     for entry in hosts:
         asked = [row for row in entry["controls"] if row["level"] in levels]
         failed = [row["id"] for row in asked if row["status"] == "fail"]
-        # Who waived it has said that nobody need look.
+        # A waived control need not be inspected.
         unseen = [row["id"] for row in asked if row["status"] == "not_assessed" and not _is_waived(row)]
         if entry.get("error") and (fail_on or entry["reachable"]):
             said.append(overview(entry))
@@ -503,7 +503,7 @@ def _page(
 
 
 def write(directory: Path, files: Mapping[str, str]) -> None:
-    """Each file whole or not at all. Readable by their owner alone: they tell where the hosts are weak."""
+    """Each file whole or not at all. Readable by their owner alone: they show where the hosts are weak."""
     for name, content in files.items():
         place = (directory / name).parent
         place.mkdir(mode=0o700, parents=True, exist_ok=True)

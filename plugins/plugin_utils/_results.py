@@ -67,7 +67,7 @@ def read(directory: str, host: str, hours: int, now: datetime.datetime | None = 
                 "Update the collection here or, by the playbook harden, on the host."
             )
         if known["host"] != host:
-            raise ResultError(f"{path} is the result of another host. Look who writes to that directory.")
+            raise ResultError(f"{path} is the result of another host. Check which process writes to that directory.")
         generated = datetime.datetime.strptime(known["generated"], WHEN).replace(tzinfo=datetime.timezone.utc)
     except FileNotFoundError:
         raise ResultError(

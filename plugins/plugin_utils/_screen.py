@@ -57,7 +57,7 @@ class HostRun:
 
 @dataclass
 class Run:
-    """What became of one playbook. ``lines``, ``causes``, ``report``: what its actions have to say."""
+    """What became of one playbook. ``lines``, ``causes``, ``report``: the messages of its actions."""
 
     playbook: str
     check: bool = False
@@ -146,7 +146,7 @@ def _again(called: Mapping[str, Any]) -> list[str]:
 
 
 def _options(called: Mapping[str, Any], defaults: Mapping[str, Any], directory: str) -> list[str]:
-    """The options that say which hosts, how they are reached, and what their variables are."""
+    """The options that select the hosts, how they are reached, and their variables."""
     words: list[str] = []
     for source in called.get("inventory") or ():
         if source not in (defaults.get("inventory") or ()):

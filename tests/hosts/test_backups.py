@@ -92,7 +92,7 @@ def through(playbook: Playbook, host: Host) -> list[str]:
     with pytest.raises(PlayError) as failed:  # other sections are not hardened here
         playbook.run("prove", host, **options)
     said = str(failed.value)
-    assert "attacks were held off" in said, said
+    assert "attacks were blocked" in said, said
     return [control for control in ("backups_encrypted", "backups_private") if f"{control}: " in said]
 
 

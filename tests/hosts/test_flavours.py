@@ -63,7 +63,7 @@ def test_chamilo_3_0_is_hardened_stays_so_and_holds_attacks_off(
     said = prove(playbook, host)
     through = {name for name, status in re.findall(r"id: (\w+) status: (\w+)", said) if status != "held"}
     assert through <= CONSIDERED
-    assert f"{ATTACKS - len(through)} of {ATTACKS} attacks were held off" in said
+    assert f"{ATTACKS - len(through)} of {ATTACKS} attacks were blocked" in said
 
     host.put(f"{STATE}/state.json", '{"snoozedUntil": 4102444800}', owner="www-data:www-data")
     assert "is paused until 2100" in audit(playbook, host, **USED)["monitoring_integrity"]["evidence"]

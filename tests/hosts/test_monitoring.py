@@ -480,7 +480,7 @@ def through(playbook: Playbook, host: Host) -> set[str]:
     with pytest.raises(PlayError) as failed:  # other sections are not hardened here
         playbook.run("prove", host, **options)
     said = str(failed.value)
-    assert "attacks were held off" in said, said
+    assert "attacks were blocked" in said, said
     return {name for name in ATTACKS if f"{name}: " in said}
 
 

@@ -1,4 +1,4 @@
-"""The role permissions: attacks that got through are held off, the application goes on, and it stays so."""
+"""The role permissions: attacks that got through are blocked, the application goes on, and it stays so."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def through(playbook: Playbook, host: Host) -> list[str]:
     with pytest.raises(PlayError) as failed:  # other sections are not hardened here
         playbook.run("prove", host, **options)
     said = str(failed.value)
-    assert "attacks were held off" in said, said
+    assert "attacks were blocked" in said, said
     return [control for control in HELD if f"{control}: " in said]
 
 

@@ -1,4 +1,4 @@
-"""The attacks of guide_prove: they get through on a sloppy host, and are held off on a hardened one."""
+"""The attacks of guide_prove: they get through on a sloppy host, and are blocked on a hardened one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def prove(playbook: Playbook, host: Host, **variables: str) -> str:
 def test_every_attack_gets_through_before(fresh: Host, playbook: Playbook) -> None:
     before = fresh.snapshot()
     said = prove(playbook, fresh)
-    assert f"0 of {ATTACKS} attacks were held off" in said
+    assert f"0 of {ATTACKS} attacks were blocked" in said
     assert not before.changes(fresh.snapshot(), [*QUIET, "/var/www/chamilo/var/*"]), "an attack leaves nothing behind"
 
 

@@ -9,7 +9,7 @@ programs have two of their own. Not counted is /mcp, where each program begins w
 go on with old ones, and none can be guessed.
 Symfony takes more forms of each for the same: behind index.php or, in some releases, with no slash between them, with
 the whole URL of any scheme, with a # behind it, and with a letter written as %6c; nginx takes more spaces, Apache a
-small "post". The last ones no browser uses; whoever does wants to hide. Behind any other script the web server refuses
+small "post". The last ones no browser uses, only an attacker who hides. Behind any other script the web server refuses
 them, and that counts as well where its name has a length that takes no time to read.
 """
 
@@ -42,7 +42,7 @@ INTERFACES = {
     "external_api": "security.external_api_enabled",
 }
 
-# A user name of basic authentication can hold anything but a bare quote, even something like a date.
+# A user name of basic authentication can contain anything but a bare quote, even something like a date.
 START = r'^{front}<ADDR> \S+ (?:[^"\\]|\\.)*"(?i:POST) +(?:[A-Za-z][A-Za-z0-9+.-]*://[^/\s"]*)?'
 END = r'(?:[?#]\S*)? +HTTP/[\d.]+" (?:401|403|429)\b'
 # With what stands behind it: a date in a user name is never followed by a bare quote.
@@ -85,7 +85,7 @@ class BruteForce(Plan):
     settings: Settings | None
     vhost: bool  # a virtual host has to include the drop-ins first
     web: Transaction | None
-    again: bool  # what is done in each run is due: to note who manages this host, and to look who visits
+    again: bool  # what is done in each run is due: to note who manages this host, and to determine the clients
 
     @property
     def more(self) -> bool:
@@ -134,7 +134,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
             # refuses.
             "behind": behind,
             "refused": f"/run/chamilo-hardening-banned/{jail}",
-            # Who must never be shut out. The controller of the moment is a directory with its address as name.
+            # Who must never be banned. The controller of the moment is a directory with its address as name.
             "spared": _unique(["127.0.0.0/8", "::1", *given["chamilo_friends"], *given["chamilo_trusted_proxies"]]),
             "friends": FRIENDS,
             "on_pages": _on_pages(portal.apache),
@@ -149,7 +149,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
 def logs(portal: Portal) -> list[str]:
     """The access logs, or a PlanError where fail2ban could not read who fails to log in."""
     logged = _logged(portal)
-    # Of Apache's names discovery has looked what they stand for. nginx knows one itself, and takes others for whatever.
+    # Discovery has resolved Apache's names. nginx knows one itself, and takes others for whatever.
     known = {"", "combined", *(("common", "vhost_combined") if portal.apache else ())}
     if not logged or len(logged) < len(portal.hosts) or set(_formats(portal)) - known:
         found = ", ".join(map(_log_of, portal.hosts)) or "no virtual host"
@@ -337,7 +337,7 @@ def _web(portal: Portal, bans: bool) -> Transaction:
     )
 
 
-# What the web server refuses, of the path as it reads it. Apache may be told to leave an escaped slash as it is.
+# What the web server refuses, of the path as it reads it. Apache may be configured to leave an escaped slash as it is.
 def _alternatives(logins: Sequence[str], apache: bool) -> str:
     return "|".join(logins).replace("/", _slash(apache))
 
@@ -359,8 +359,8 @@ def _on_pages(apache: bool) -> str:
 
 def _settings(portal: Portal, given: Mapping[str, Any], bans: bool) -> dict[str, Any]:
     attempts = int(given["chamilo_brute_force_attempts"])
-    # Whoever guesses from one address is shut out first, with what is still on its way then: a stranger would lock the
-    # account of an administrator else.
+    # Guesses from one address lead to a ban of it first, with what is still on its way then: otherwise an attacker
+    # could lock the account of an administrator.
     lock = min(attempts + 5, 10) if bans else attempts
     wishes: list[tuple[str, dict[str, Any]]] = [
         ("brute_force_lock", {"security.login_max_attempt_before_blocking_account": lock}),

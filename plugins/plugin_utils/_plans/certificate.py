@@ -33,7 +33,7 @@ class Certificate:
 
     @cached_property
     def source(self) -> str:
-        """One that is good is kept, whoever made it. One of Certbot's is looked after, whoever had Certbot make it."""
+        """A valid one is kept, whatever created it. One of Certbot's is managed, whatever had Certbot create it."""
         asked, served = str(self.given["chamilo_https_certificate"]), self.portal.site["served"]
         if asked != "auto":
             return asked

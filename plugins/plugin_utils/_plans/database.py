@@ -53,15 +53,15 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
     addresses = [one.strip() for one in address.split(",")] if address else []
     probe = [portal.front] if web else []
     # Read after all others in the directory. A host that is there for the database speaks TLS, with a certificate for
-    # the names by which it is called. It does so without chamilo_database_tls as well: a web node that was told to
-    # insist on it would be cut off.
+    # the names by which it is called. It does so without chamilo_database_tls as well: a web node that was configured
+    # to insist on it would be cut off.
     file = "/etc/mysql/mariadb.conf.d/zz-chamilo-hardening.cnf"
     wanted = present and (bind or audit or not web)
     return Database(
         domain=portal.domain,
         account=account,
         split=account and boolean(given["chamilo_database_split"]),
-        # Whoever has no backups here needs no account for them.
+        # Without backups here there is no account for them.
         backup=web and backups and (account or bool(stores)),
         bind=bind,
         addresses=addresses,
@@ -120,7 +120,7 @@ def _is_address(name: str) -> bool:
 
 def _address(portal: Portal, given: Mapping[str, Any]) -> str:
     address = given["chamilo_database_bind_address"] or ("127.0.0.1" if portal.is_web else "")
-    if not address:  # with loopback alone, a host that is there for the database would serve nobody
+    if not address:  # with loopback alone, a host that is there for the database would serve no client
         raise PlanError(
             f"Set chamilo_database_bind_address to the private address on which {given['inventory_hostname']} is to "
             "serve the database to the web nodes."

@@ -19,7 +19,7 @@ PREFIX = "chamilo.hardening."
 WEB = ("updates", "https", "permissions", "sessions", "headers", "uploads")
 # Each gives rights to files of the portal.
 RIGHTS = ("permissions_code", "permissions_var", "permissions_env", "permissions_config")
-# A package manager takes its time to say no: it is asked once.
+# A package manager is slow to report a missing package: it is asked once.
 ALL_PACKAGES = [name for names in PACKAGES.values() for name in names]
 # What nginx takes once in a server block.
 HIDDEN = {"server_tokens": "off"}
@@ -37,14 +37,14 @@ class Asked(Plan):
 class Discovery(Plan):
     domain: str
     is_web: bool  # the host serves the portal, and is not there for its database alone
-    sections: Sequence[str]  # those that this run makes true; by tags that are none of ours it may be any of them
+    sections: Sequence[str]  # those that this run applies; by tags that are none of ours it may be any of them
     web: Sequence[str]  # of these, those that need a virtual host
     only_checks: bool  # nothing is asked for but what is in the way: no task that changes something runs
     packages: Sequence[str]  # of all sections
     install: Sequence[str]  # those of the sections that this run is for
     tree: Mapping[str, Any]  # what the section permissions is given: a user that the host does not have is refused
     takeover: str  # whether this run may write the virtual host, and how
-    once: Mapping[str, str]  # what our files say that nginx takes once; an owner may have said something else there
+    once: Mapping[str, str]  # what our files set that nginx takes once; an owner may have set another value there
     headers: Sequence[str]  # that are ours alone to send after this run. Discovery knows those of an earlier one.
     tls: bool
     acme: str  # by what Certbot may have to ask an authority for a certificate in this run
@@ -118,7 +118,7 @@ def _asked(given: Mapping[str, Any]) -> list[str]:
 
 
 def sections_due(portal: Portal, given: Mapping[str, Any]) -> list[str]:
-    """The sections that this run makes true."""
+    """The sections that this run applies."""
     asked = _asked(given)
     run, skip = given["ansible_run_tags"], given["ansible_skip_tags"]
     tagged = [one for one in asked if one in run]
@@ -160,7 +160,7 @@ def _headers(portal: Portal, given: Mapping[str, Any], due: Sequence[str], takes
 
 
 def _acme(portal: Portal, given: Mapping[str, Any]) -> str:
-    """Whoever proves a name otherwise knows how."""
+    """None where the administrator validates the name by other means."""
     certificate = str(given.get("chamilo_https_certificate", "auto"))
     if certificate not in ("auto", "certbot") or given.get("chamilo_https_acme_arguments"):
         return ""

@@ -118,7 +118,7 @@ def _framing(portal: Portal, given: Mapping[str, Any]) -> list[Header]:
     """X-Frame-Options cannot name a partner: a declared one is let in by frame-ancestors instead."""
     if not _partners(given):
         return [Header("headers_frame_options", "X-Frame-Options", "SAMEORIGIN")]
-    # A waived policy is not sent, and so holds no frames off.
+    # A waived policy is not sent, and so blocks no frames.
     if given["chamilo_headers_csp"] == "enforce" and portal.enforced("headers_csp"):
         return []
     return [Header("headers_frame_options", "Content-Security-Policy", _ancestors(given))]

@@ -63,8 +63,8 @@ class Https(Plan):
     proxies: str  # whom the application trusts; empty: as it is
     undone: Sequence[str]  # transactions that go with the section
     proxies_kept: bool  # the host knows what TRUSTED_PROXIES was before we first wrote it
-    packages: Sequence[str]  # that discovery looks for
-    cookies: Sequence[str]  # transactions by which nobody could log in by plain http
+    packages: Sequence[str]  # that discovery checks for
+    cookies: Sequence[str]  # transactions that would prevent logins by plain http
 
     @property
     def more(self) -> bool:
@@ -93,7 +93,7 @@ class _Maker:
     def plan(self) -> Https:
         portal, site = self.portal, self.portal.site
         present = self.given["chamilo_https_state"] == "present"
-        # After the test, systemd learns of new units: a test is run with each change and with each way back.
+        # After the test, systemd learns of new units: a test is run with each change and with each rollback.
         reload = [["systemctl", "daemon-reload"]] if self._units() else []
         return Https(
             present=present,
@@ -193,7 +193,7 @@ class _Maker:
         }
 
     def _units(self) -> list[File]:
-        """Certbot's own run reports its failure to nobody."""
+        """Certbot's own run does not report its failure."""
         portal, certbot = self.portal, self.portal.site["certbot"]
         if self.certificate.source != "certbot" or not portal.site["systemd"]:
             return []
@@ -404,14 +404,14 @@ class _Maker:
             "stays": vhost.stays,
             "redirects": self._redirections(),
             "covered": self.certificate.patterns,
-            # What the visitor spoke: behind a proxy, what the proxy says. nginx chooses between values outside of a
-            # virtual host only.
+            # The protocol of the visitor: behind a proxy, as the proxy reports it. nginx chooses between values outside
+            # of a virtual host only.
             "scheme": f"{portal.variable}_scheme" if trusted else "$scheme",
             **_apache_conditions(trusted),
         }
 
     def _redirects(self) -> bool:
-        """Nobody is sent to https while nobody speaks it there: in a virtual host of his own, its owner must first."""
+        """No visitor is sent to https while it is not served there: an owner enables it first in his virtual host."""
         vhost, portal = self.vhost, self.portal
         speaks = portal.elsewhere or vhost.spoken or (portal.vhost != "include" and vhost.speaks_tls)
         return speaks and (self.policy or bool(portal.site["takeover"]["redirected"]))

@@ -124,7 +124,7 @@ def _known(portal: Portal, given: Mapping[str, Any], log: str) -> dict[str, Any]
         "disable": given["chamilo_monitoring_disable_accounts"],
         "log": log,
         "console": portal.console,
-        # Accounts are the portal's: one of its nodes has somebody look through them.
+        # Accounts are the portal's: one of its nodes has the administrator review them.
         **({} if portal.leads else {"leader": portal.node["leader"]}),
         "disks": [f"{portal.root}/var", "/var/lib/mysql", "/var/log", "/var/backups", "/tmp", "/boot"],
         "percent": given["chamilo_monitoring_disk_percent"],

@@ -32,7 +32,7 @@ class Passwords(Plan):
 def plan(portal: Portal, given: Mapping[str, Any]) -> Passwords:
     name, days = f"passwords:{portal.word}", int(given["chamilo_passwords_rotation_days"])
     length, mix = portal.enforced("passwords_length"), portal.enforced("passwords_mix")
-    # A number of days is a wish of its own, whatever the level; only a waiver stands against it.
+    # A number of days is explicit, whatever the level; only a waiver stands against it.
     expiry = portal.enforced("passwords_expiry", "consider" if days > 0 else "")
     held = portal.settings(name)
     compared = [*([RULES] if length or mix else []), *([DAYS] if expiry else [])]

@@ -139,7 +139,7 @@ def _pages(portal: Portal) -> dict[str, Any]:
 
 
 def _of_php(portal: Portal, production: bool) -> list[File]:
-    """PHP would make each upload readable by everybody. On the command line it looks whether a script is Chamilo's."""
+    """PHP would make each upload world-readable. On the command line it checks whether a script is Chamilo's."""
     etc, word = f"/etc/php/{portal.site['php']['version']}", portal.word
     files: list[File] = []
     if portal.enforced("permissions_var"):
@@ -150,7 +150,7 @@ def _of_php(portal: Portal, production: bool) -> list[File]:
         ]
     if production and portal.site["php"]["sapi"] == "mod_php":
         files.append(File(f"/etc/apache2/conf-enabled/chamilo-{word}-permissions.conf", "apache/silent.conf.j2"))
-    elif production:  # PHP goes by it after its own files and after what a pool says
+    elif production:  # PHP goes by it after its own files and after the settings of a pool
         files.append(File(f"{etc}/fpm/conf.d/91-chamilo-{word}-permissions.ini", "php/silent.ini.j2"))
     return files
 
@@ -189,8 +189,8 @@ def _told(given: Mapping[str, Any]) -> tuple[list[str], bool]:
     )
     if seen["quarantined_total"]:
         told.append(
-            f"{seen['quarantined_total']} files cannot run any more: the web user could have planted them. Look at "
-            "each, and at the signs of a break-in in the report; then remove it, or list it in "
+            f"{seen['quarantined_total']} files cannot run any more: the web user could have planted them. Review "
+            "each, and the indicators of compromise in the report; then remove it, or list it in "
             f"chamilo_permissions_acknowledged: {', '.join(seen['quarantined'])}{others}"
         )
     if seen["doubtful_total"]:

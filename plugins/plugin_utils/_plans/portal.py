@@ -106,7 +106,7 @@ class Portal(Served):
 
     @property
     def told_anew(self) -> bool:
-        """Whether this run changed who is told."""
+        """Whether this run changed the recipients of alerts."""
         return bool(self.variables.get("__chamilo_common_program", {}).get("changed", False))
 
     def configuration(self, path: str, template: str) -> File:
@@ -129,7 +129,7 @@ class Portal(Served):
         return found
 
     def settings(self, section: str) -> Mapping[str, Any]:
-        """The platform settings of that section that hold, as discovery saw them in this run."""
+        """The platform settings of that section that are effective, as discovered in this run."""
         found: Mapping[str, Any] = _discovered.seen(None, self.variables).get("settings_in_force", {})
         values: Mapping[str, Any] = found.get(section, {}).get("values", {})
         return values

@@ -20,7 +20,7 @@ PATH = "/usr/local/share/chamilo-hardening/prepend.php"
 MANAGED = "Managed by Ansible: chamilo.hardening. Changes here are lost."
 PHP = r"""<?php
 // Managed by Ansible: chamilo.hardening. Changes here are lost.
-// PHP runs this before each script of a portal: the parts of the sections that are in force, then what it ran before.
+// PHP runs this before each script of a portal: the parts of the active sections, then what it ran before.
 foreach (['uploads', 'permissions', 'sessions'] as $chamilo_hardening) {
     // PHP remembers what it resolves; it would ask the file system anew, in each request, whether a file is there.
     if ($chamilo_hardening = stream_resolve_include_path(__DIR__ . "/prepend.d/$chamilo_hardening.php")) {
@@ -56,8 +56,8 @@ def files(site: Mapping[str, Any], word: str) -> list[File]:
 
 
 def apache(site: Mapping[str, Any], word: str) -> list[File]:
-    """Where PHP is a module of Apache, for every virtual host, whoever wrote it."""
-    lines = [f"# {MANAGED}", "# For every virtual host, whoever wrote it.", "<IfModule php_module>"]
+    """Where PHP is a module of Apache, for every virtual host, managed or not."""
+    lines = [f"# {MANAGED}", "# For every virtual host, managed or not.", "<IfModule php_module>"]
     for directory in site["spellings"]:
         lines += [
             f'    <Directory "{directory}">',
@@ -72,7 +72,7 @@ def _ini(site: Mapping[str, Any], word: str) -> str:
     lines = [f"; {MANAGED}", f'chamilo_hardening.root[{word}] = "{site["real_root"]}"']
     if site["php"]["prepended"]:
         lines += [
-            "; Somebody else has this run before each script. It still is, behind ours.",
+            "; The owner's auto_prepend_file. It still runs before each script, after ours.",
             f'chamilo_hardening.before[{word}] = "{site["php"]["prepended"]}"',
         ]
     for directory in site["spellings"]:

@@ -136,14 +136,14 @@ class Served:
 
     @property
     def said(self) -> list[str]:
-        """What nginx takes once in a server block, and its owner says already where his stays."""
+        """What nginx takes once in a server block, and its owner sets already where his stays."""
         if self.vhost != "include":
             return []
         return [line["what"].split()[0] for host in self.site["serving"] for line in host["once"]]
 
     @property
     def answers(self) -> bool:
-        """Whether drop-ins are in force once a section has put its own there: not before the owner added the line."""
+        """Whether drop-ins are active once a section has put its own there: not before the owner added the line."""
         return self.in_force or self.vhost != "include"
 
     @property

@@ -66,14 +66,14 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
     idle, strict = portal.enforced("sessions_lifetime"), portal.enforced("sessions_strict")
     asked = given["chamilo_level"] == "consider" or not boolean(given["chamilo_sessions_remember_me"])
     forget = asked and portal.enforced("sessions_remember_me", "consider")
-    # On a portal that is reached by plain http, nobody could log in with a Secure cookie.
+    # On a portal that is reached by plain http, no login would work with a Secure cookie.
     # Nor does a browser take a cookie for frames of other sites that is not Secure.
     framed = portal.encrypted and bool(integrations.framing(given["chamilo_integrations"]))
     wanted = [*([SECURE] if portal.encrypted else []), HTTP_ONLY, FRAMED if framed else SAME_SITE]
     flags = [one for one in wanted if portal.enforced(one.control)]
     settings = _settings(portal, name, framed)
     fpm = php["sapi"] == "fpm"
-    in_web = forget or php["sapi"] == "mod_php"  # only what cannot be said elsewhere is said to the web server
+    in_web = forget or php["sapi"] == "mod_php"  # only what cannot be set elsewhere is set in the web server
     application = _application(portal, idle, bool(idle or flags))
     web = Transaction(
         name,
@@ -92,7 +92,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
             {"service": php["service"], "action": "reload"},
             [portal.front],
         ),
-        # Without a wish, only to take away what a run before the waivers put there.
+        # Without a desired value, only to remove what a run before the waivers wrote.
         application=application if application.present or portal.active(application.name) else None,
         web=web if in_web or portal.active(name) else None,
         settings=settings,
@@ -122,7 +122,7 @@ def _php(portal: Portal) -> Mapping[str, Any]:
     if not (php["version"] and php["user"]):
         why = " ".join(portal.site["problems"]) or "its virtual host hands requests on to no pool of this host."
         raise PlanError(
-            f"The PHP that serves {portal.domain} was not found, so nothing of this section can be made true: {why}"
+            f"The PHP that serves {portal.domain} was not found, so nothing of this section can be applied: {why}"
         )
     return php
 
@@ -134,7 +134,7 @@ def _host(portal: Portal, idle: bool) -> list[File]:
 
 
 def _part(portal: Portal, strict: bool) -> Sequence[File]:
-    # It looks for sessions where php.ini says. Where the application keeps them elsewhere, nobody would stay logged in.
+    # It finds sessions by php.ini. Where the application keeps them elsewhere, no user would stay logged in.
     if not (strict and portal.site["sessions_in_php"]):
         return []
     return [

@@ -69,7 +69,7 @@ class Transaction:
     probe: Sequence[Mapping[str, Any]] = ()
     present: bool = True
     listen: Sequence[str] = ()
-    complete: bool = True  # what an earlier run wrote and ``files`` no longer has is given back
+    complete: bool = True  # what an earlier run wrote and ``files`` no longer has is undone
 
     def options(self, render: Render) -> dict[str, Any]:
         """As config_transaction takes them."""

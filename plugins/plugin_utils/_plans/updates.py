@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Section updates: who updates the system, who looks for new releases, and who may reach the installer."""
+"""Section updates: who updates the system, who checks for new releases, and who may reach the installer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal im
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
 
 INSTALLER = r"main/install|check\.php"
-# Scripts of old versions that let attackers in, and that nothing of a current Chamilo asks for. A leftover stays shut.
+# Scripts of old versions with known vulnerabilities that a current Chamilo does not use. A leftover stays blocked.
 EXPLOITED = (
     "main/inc/lib/javascript/bigupload",
     r"main/webservices/additional_webservices\.php",

@@ -78,7 +78,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Uploads:
             "programs": _programs(portal, given),
             "like": LIKE,
             "rules": RULES,
-            # Each begins with its dot, which most names have once: nothing else of them is looked at. Of two
+            # Each begins with its dot, which most names have once: nothing else of them is matched. Of two
             # backslashes in quotes nginx leaves one.
             "refused": [*([LIKE] if no_exec else []), *([rf"\\.(?<=/\\.){RULES}"] if no_override else [])],
             "rules_or": rf"(?is:.*/\\.{RULES})|" if no_override else "",
@@ -180,7 +180,7 @@ def _scanner(portal: Portal, name: str, scanned: bool) -> Transaction | None:
         File("/etc/cron.d/chamilo-hardening-scan", "scan.cron.j2"),
     ]
     if not portal.site["clamd_own"]:
-        # Debian's own values, but for what is said; the package has no directory for additions.
+        # Debian's own values, but for the options; the package has no directory for additions.
         files.append(File("/etc/clamav/clamd.conf", "clamd.conf.j2"))
     # Where it has no signatures yet it does not run; the first scan after they came starts it.
     return Transaction(name, files, [["systemctl", "try-restart", "clamav-daemon"]], present=scanned)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""The virtual host of a portal: what ours says, and what an owner's says that stays.
+"""The virtual host of a portal: the content of ours, and what stays of an owner's.
 
 Ours is made from what serves the portal now, so that a second run finds its own values again.
 """
@@ -22,7 +22,7 @@ Host = Mapping[str, Any]
 # The files by which an owner's virtual host speaks https that did not.
 LENT = re.compile(r"/chamilo-[^/]+[.]d/tls/")
 # Since then, HTTP/2 belongs to a virtual host. Before, to an address: switched on for us it would be on for the
-# neighbours there too.
+# unrelated sites there too.
 HTTP2_DIRECTIVE = (1, 25, 1)
 # How long a web server waits for PHP by itself, in seconds.
 WAITS = {"nginx": 60, "apache": 300}
@@ -56,7 +56,7 @@ class VirtualHost:
 
     @property
     def brings_tls(self) -> bool:
-        """Whether it does by files of ours, whoever wrote the virtual host."""
+        """Whether it does by files of ours, managed virtual host or not."""
         return self.managed or (self.portal.in_place and bool(self.portal.site["in_place"]["tls"]))
 
     @property
@@ -66,7 +66,7 @@ class VirtualHost:
 
     @property
     def mute(self) -> bool:
-        """There is a certificate, and nobody serves it yet."""
+        """There is a certificate, and it is not served yet."""
         return self.speaks_tls and not self.spoken
 
     @property
@@ -83,7 +83,7 @@ class VirtualHost:
         return _once(one["address"] for one in self.listens if one["tls"]) or self.plain_addresses
 
     def defaults(self, tls: bool) -> list[str]:
-        """The addresses of which it is the default: of another one, somebody else may be, and nginx takes one."""
+        """The addresses of which it is the default: of another one, an unrelated site may be, and nginx takes one."""
         return [one["address"] for one in self.listens if one["tls"] == tls and one["default"]]
 
     @cached_property
@@ -180,7 +180,7 @@ class VirtualHost:
 
     @property
     def _logging(self) -> list[Host]:
-        """Where nobody names the portal yet, it may be served for want of a better: its logs stay where they are."""
+        """While no virtual host names the portal, it is served as a fallback: its logs stay where they are."""
         site = self.portal.site
         return site["serving"] or [host for host in site["fallback"] if host["root"] == f"{self.portal.root}/public"]
 

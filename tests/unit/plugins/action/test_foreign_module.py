@@ -154,7 +154,7 @@ def test_a_job_that_failed_says_so() -> None:
 def test_a_job_that_never_ends_is_left(answer: Any, seconds: int, times: int) -> None:
     core = Core(STARTED, *[answer] * 2000)
     with pytest.raises(
-        AnsibleActionFail, match=r"The job of command did not report its end: j7\.7\. ?.* Look at the host\."
+        AnsibleActionFail, match=r"The job of command did not report its end: j7\.7\. ?.* Check the host\."
     ):
         act(core, {"command": {}}, seconds=seconds)
     assert len(core.asked) == times + 1

@@ -76,7 +76,7 @@ def test_a_role_for_another_portal_than_the_play_looked_for_is_refused(ansible: 
     outcome = ansible.play(play, {"Campus.test": {}, "primary.test": {}})
     assert outcome.recap("Campus.test")["failed"] == 0
     assert outcome.recap("primary.test")["failed"] == 1
-    said = "This play looked for the portal campus.test, and uploads is to harden primary.test"
+    said = "This play discovered the portal campus.test, and uploads is to harden primary.test"
     assert said in " ".join(outcome.output.split())
 
 

@@ -44,7 +44,7 @@ def test_an_empty_host_passes_nothing_and_breaks_nothing(empty, capsys):
     assert set(answer["observed"]) == set(checks)
     for name, finding in answer["observed"].items():
         assert finding["evidence"], name
-        assert "Error: " not in finding["evidence"], finding  # nothing but what a check has to say
+        assert "Error: " not in finding["evidence"], finding  # nothing but a check's own message
 
 
 def test_sections_can_be_chosen(empty, capsys):
