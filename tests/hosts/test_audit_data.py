@@ -111,7 +111,7 @@ RED = {
     "backups_files": "No backup of the uploads",
     "backups_offsite": "No copy on another machine",
     "backups_encrypted": "No encrypted backup",
-    "backups_restore_tested": "Nobody wrote down",
+    "backups_restore_tested": "No restore test was recorded",
     "backups_private": "public/dump.sql",
     "monitoring_app_log": "nothing shows that errors",
     "monitoring_resources": "Nothing watches",

@@ -52,6 +52,12 @@ CLEANED_CODE = (
     "plugins/module_utils/_monitoring",
     "plugins/module_utils/_backups",
     "plugins/module_utils/_brute_force",
+    "plugins/action",
+    "plugins/filter",
+    "plugins/lookup",
+    "plugins/plugin_utils",
+    "plugins/plugin_utils/_plans",
+    "plugins/module_utils/_audit",
 )
 PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
 CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})

@@ -19,7 +19,7 @@ _MOST = 5
 
 
 def lines(web: str, address: str, tree: Tree | None = None) -> str:
-    """Those that hold this address, each with its file and line; an empty text where none of them is seen."""
+    """Those that contain this address, each with its file and line; an empty text where none of them is seen."""
     parse = nginx.parse if web == "nginx" else apache.parse
     try:
         directives = list(walk(parse(tree or Tree()).directives))
@@ -39,7 +39,7 @@ def _of_apache(directives: Sequence[Directive], address: str) -> Iterator[Direct
     for one in named:
         if one.name.lower() in _LISTS or _holds(one.arguments, address):
             yield one
-    if not named:  # whoever names no proxy believes everybody
+    if not named:  # without a named proxy, all clients are trusted
         yield from (one for one in directives if one.name.lower() == "remoteipheader")
 
 

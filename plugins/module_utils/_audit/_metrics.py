@@ -31,7 +31,7 @@ def render(site: str, audit: Audit) -> str:
         ("chamilo_job_ok", "1 when it succeeded", _results()),
         ("chamilo_updates_read_timestamp_seconds", "When a source of updates was last read; 0 for never", _read(look)),
         ("chamilo_update_available", "1 when a newer release of the branch is known", _available(look)),
-        ("chamilo_bans", "Addresses that are shut out now, by jail", _bans()),
+        ("chamilo_bans", "Addresses that are banned now, by jail", _bans()),
     )
     lines = []
     for name, help_text, figures in groups:
@@ -63,7 +63,7 @@ def _certificate(look: Look) -> Iterable[tuple[dict[str, str], float]]:
         with socket.create_connection((door.address or door.name, door.port), 5) as line:
             with context.wrap_socket(line, server_hostname=door.name) as secure:
                 end = str((secure.getpeercert() or {})["notAfter"])
-    except OSError:  # a certificate that is not valid has no days left; one that cannot be seen says so in the audit
+    except OSError:  # a certificate that is not valid has no days left; the audit reports one that cannot be seen
         yield {}, 0
         return
     yield {}, (ssl.cert_time_to_seconds(end) - look.now) / 86400
@@ -98,7 +98,7 @@ def _bans() -> Iterable[tuple[dict[str, str], float]]:
     try:
         jails = fail2ban.running() or []
         banned = fail2ban.banned()
-    except Fail2banError:  # the audit says so
+    except Fail2banError:  # the audit reports it
         return []
     counts = dict.fromkeys((jail.name for jail in jails), 0)
     for names in banned.values():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""How much of the Internet a list of networks holds that are trusted, or never banned."""
+"""How much of the Internet a list of trusted, or never banned, networks contains."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _spans(texts: Iterable[str]) -> dict[int, list[tuple[int, int]]]:
 
 
 def much_of_the_internet(texts: Iterable[str]) -> str:
-    """The share of all addresses that these hold together, where no site has so many; else an empty text."""
+    """The share of all addresses that these contain together, where no site has so many; else an empty text."""
     ignored = _spans(_NOT_ROUTED)
     for version, spans in _spans(texts).items():
         total, end = 0, -1

@@ -68,7 +68,7 @@ def responses(look: Look) -> Mapping[str, Answer]:
         found["403"] = refused
     found["404"] = look.get(MISSING)
     found["404 file"] = look.get(MISSING + ".png")
-    # Apache looks at the length of what it hands on to PHP only once it comes, so a file is asked.
+    # Apache checks the length of a request for PHP only once its body comes, so a file is requested.
     if not look.options["terminated_elsewhere"]:
         announced = {"Content-Length": _FAR_TOO_MUCH}
         found["413"] = look.get(static or MISSING, method="POST", headers=announced, timeout=_SECONDS)

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What a database server runs, loads, fetches or writes without an account: an attacker's way back that no grant shows.
+"""What a database server runs, loads, fetches or writes without an account: persistence of an attacker that no grant
+shows.
 
 Each is named with the statement that removes it.
 """
@@ -35,7 +36,7 @@ _USUAL = {
     *("query_cache_info.so", "query_response_time.so", "server_audit.so", "simple_password_check.so", "sql_errlog.so"),
     *("type_mysql_json.so", "wsrep_info.so"),
 }
-# What old instructions have the server say at each login.
+# Statements that old instructions have the server run at each login.
 _HARMLESS_SET = re.compile(
     r"\s*SET\s+(?:SESSION\s+)?(?:NAMES\s+\w+(?:\s+COLLATE\s+\w+)?|(?:character_set|collation)_\w+\s*=\s*'?\w+'?"
     r"|autocommit\s*=\s*\w+)\s*",

@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 """The key pair that the environment names for the API's tokens: whose it is, and whether its halves belong together.
 
-Whoever has the environment name a public half of his own signs tokens of any account with his own private one.
+An attacker who has the environment name his own public key signs tokens of any account with his private key.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _belong_together(site: Site, paths: Mapping[str, str]) -> bool:
     try:
         private, public = (read_guarded(paths[name], site.php.user, _BYTES) for name in (PRIVATE, PUBLIC))
     except OSError:
-        return True  # there is none, or it is no file: others say so
+        return True  # there is none, or it is no file: other controls report it
     environment = dotenv.read(Tree(), site.root, web_user=site.php.user)
     half = _openssl(["pkey", "-pubout", "-passin"], private, environment.secret("JWT_PASSPHRASE"))
     given = _openssl(["pkey", "-pubin", "-pubout"], public) or _openssl(["x509", "-noout", "-pubkey"], public)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Looks for backups: their jobs, their traces, and copies that lie where the web server can read them.
+"""Checks the backups: their jobs, their traces, and copies that lie where the web server can read them.
 
 Whatever tool makes them counts, as far as its success can be seen on this host. What cannot be seen is not assessed.
 """
@@ -77,7 +77,7 @@ _ARCHIVE = re.compile(r"(?i)\.(?:zip|tar|tar\.\w{1,4}|t[gbx]z|7z|rar)$")
 _NAMED_SO = re.compile(
     r"(?i)backup|sauvegarde|respaldo|sicherung|(?:^|[-_.])(?:bak|dump|db|sql)(?:[-_.\d]|$)|chamilo|20\d\d"
 )
-_LIST = 4 << 20  # bytes at the end of a zip archive, in which its list is looked for
+_LIST = 4 << 20  # bytes at the end of a zip archive, in which its list is searched for
 _IN_A_BACKUP = re.compile(
     rb"(?i)\.(?:sql|dump)(?:\.\w+)?$|(?:^|/)(?:\.env(?:\.local)?|bin/console)$|\.(?:zip|tar|t[gbx]z|7z|rar|gz|bz2|xz|zst)$"
 )
@@ -96,7 +96,7 @@ _ELSEWHERE = re.compile(
     r"(?:sftp|ssh|rest|rclone|s3|b2|azure|gs|swift|webdavs?|ftps?|rsync):[^\s'\"]+|(?P<web>https?://[^\s'\"]+)"
     r"|\b[\w.-]+@(?P<host>[\w.-]+):[^\s'\"]*"
 )
-# Who sends a copy to a web address. Anybody else only tells it something.
+# Programs that send a copy to a web address. Others only send it a notification.
 _SENDERS = re.compile(r"(?:^|[\s/(])(?:(?:rclone|restic|borg|rsync|scp)\s|curl\s(?:.*\s)?(?:-\w*T|--upload-file)\b)")
 _WAY = re.compile(r"(\w+:(?://)?)(?:https?://)?(?:[^/?]*@)?(\[[\da-fA-F:]+\]|[\w.-]*)")
 _SCRIPT = re.compile(r"(?<![\w./-])/(?:etc|root|home|opt|srv|usr/local)/[\w./+-]+")
@@ -114,7 +114,7 @@ class Dump:
 
 @dataclass(frozen=True)
 class Makers:
-    """The jobs of this host that look like backups, with the text of the scripts they call."""
+    """The jobs of this host that seem to be backups, with the text of the scripts they call."""
 
     dumps: tuple[tuple[Job, str], ...]
     tools: tuple[tuple[Job, str], ...]
@@ -207,7 +207,7 @@ def database(look: Look) -> Finding:
     age = (look.now - dump.at) / 3600
     says = f"The newest dump is {shown(dump.path)}, {age:.0f} hours old"
     wrong = [] if age <= _DAY else [f"older than {_DAY} hours"]
-    wrong += [] if age >= -_AHEAD / 3600 else ["dated in the future, so how old it is cannot be told"]
+    wrong += [] if age >= -_AHEAD / 3600 else ["dated in the future, so its age is unknown"]
     complete = _is_complete(dump)
     if complete is False:
         wrong.append("cut off: its last line is missing")
@@ -233,7 +233,7 @@ def _may_hide(look: Look, found: Makers) -> None:
 
 
 def _newest(look: Look) -> Dump | None:
-    """The newest dump that holds our database, outside of the portal's own folder."""
+    """The newest dump that contains our database, outside of the portal's own directory."""
     budget = Budget(_SECONDS)
     found = []
     for place in PLACES:
@@ -355,14 +355,14 @@ def encrypted(look: Look) -> Finding:
         return failed(f"{ours.evidence} The playbook harden compares them, run where the copy of the key is.")
     dump = look.once(_newest)
     if dump is not None:
-        return failed(f"{shown(dump.path)} is a dump that anybody who gets hold of it can read: it is not encrypted.")
+        return failed(f"{shown(dump.path)} is a dump that is readable wherever it is copied: it is not encrypted.")
     found = look.once(makers)
     _may_hide(look, found)
     return failed(f"No encrypted backup was found. {_SEARCHED}.")
 
 
 def _compared(look: Look, ours: Finding) -> Finding:
-    """Whether the controller still holds the copy: the host alone cannot know, whatever it wrote down once."""
+    """Whether the controller still has the copy: the host alone cannot know, whatever it recorded once."""
     copy, proof = look.options["key_copy"], look.options["key_proof"]
     if not proof:
         raise Unseen(
@@ -387,12 +387,12 @@ def _compared(look: Look, ours: Finding) -> Finding:
 
 @check("backups_restore_tested")
 def restore_tested(look: Look) -> Finding:
-    what = "A restore as a drill"
+    what = "A restore test"
     ours = job_of_ours(look, OURS, "drill", what, _DRILL, "drill", partial(_lost, look, hours=_DRILL, last=True))
     if ours:
         return ours
     look.needs_root(f"read {RECORDS}/{OURS}")
-    return failed(f"Nobody wrote down that a restore was tried: there is no such entry in {RECORDS}/{OURS}.")
+    return failed(f"No restore test was recorded: there is no such entry in {RECORDS}/{OURS}.")
 
 
 @check("backups_private")

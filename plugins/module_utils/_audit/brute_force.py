@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Looks at what stops people who guess passwords: the application's lock and CAPTCHA, and the running fail2ban.
+"""Checks what stops password guessing: the application's lock and CAPTCHA, and the running fail2ban.
 
 No login is tried. One harmless page request shows in which file, and in which form, visitors are logged; lines of
 that form, turned into failed logins, are then given to the expressions that the jails run with.
@@ -43,7 +43,7 @@ LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
 _OF_THREE = ("/oauth/token", "/oauth/register")  # since 3.0
 _INTERFACES = {"mcp": "mcp_enabled", "oauth": "oauth_server_enabled", "external_api": "external_api_enabled"}
 UNLOCK = ("/usr/local/sbin/chamilo-hardening", "/usr/local/sbin/chamilo-unlock")
-GUESSER, VICTIM = "203.0.113.66", "198.51.100.77"  # addresses for documentation: nobody has them
+GUESSER, VICTIM = "203.0.113.66", "198.51.100.77"  # addresses for documentation: no client has them
 FRIENDS = f"{RECORDS}/friends"  # the section's jail spares for a day each address that has an entry there
 _MOST_ATTEMPTS = 10
 _LOCK_WINDOW = 900  # seconds for which Chamilo counts failed logins of an account
@@ -77,13 +77,13 @@ def lock(look: Look) -> Finding:
         return found
     late = locks_after(
         most + 1,
-        f"above {most}, as often as one address may fail in {_LOCK_WINDOW // 60} minutes before the jail {jail} shuts "
-        "it out, or a stranger locks whomever he likes",
+        f"above {most}, as often as one address may fail in {_LOCK_WINDOW // 60} minutes before the jail {jail} bans "
+        "it, or an attacker can lock any account",
     )
     return (
         late
         if late.status != PASS
-        else passed(f"{found.evidence} The jail {jail} shuts one address out before, after {most} at most.")
+        else passed(f"{found.evidence} The jail {jail} bans one address before, after {most} at most.")
     )
 
 
@@ -186,7 +186,7 @@ def _trace(look: Look, door: Door, files: list[str]) -> Log | None:
     if not answer.status:
         raise Unseen(f"{door.url('/login')} gave no answer: {answer.error}")
     if answer.status in (301, 302, 307, 308) and answer.value("Location").startswith("https:"):
-        return None  # nobody logs in at this door
+        return None  # no login happens at this endpoint
     end = time.monotonic() + _PATIENCE
     lines: dict[str, str] = {}
     while not any(map(_REQUEST.match, lines.values())) and time.monotonic() < end:
@@ -194,7 +194,7 @@ def _trace(look: Look, door: Door, files: list[str]) -> Log | None:
         lines = {
             file: line for file, line in ((file, _line_with(token, file, look.site.php.user)) for file in files) if line
         }
-    # An error log can hold the same request; that is not where logins are written.
+    # An error log can contain the same request; that is not where logins are written.
     access = {file: line for file, line in lines.items() if _REQUEST.match(line)} or lines
     if not access:
         raise Unseen(f"a request to {door.url('/login')} left no line in {names(files) or 'any log that is known'}")
@@ -316,7 +316,7 @@ def fail2ban(look: Look) -> Finding:
     hidden = next(filter(None, (_behind_a_script(look, log.door) for log in visitors)), "")
     if hidden:
         return failed(
-            f"{hidden}: behind an older script Chamilo tries passwords as well, and no log says what came of it. Have "
+            f"{hidden}: behind an older script Chamilo tries passwords as well, and no log shows their result. Have "
             "the web server refuse the login paths there."
         )
     lasts = f"for {guard.seconds} s" if guard.seconds >= 0 else "for ever"
@@ -353,23 +353,21 @@ def _toothless(look: Look, jail: Jail) -> str:
         return f"never bans {names(jail.friends, 10)}, which is {much} (ignoreip)"
     if not tools:
         return f"no action of it ({names(jail.actions) or 'it has none'}) refuses packets"
-    # Packets of whoever comes through a proxy bear the proxy's address. The web server can refuse, or the proxy itself.
+    # Packets of clients behind a proxy bear the proxy's address. The web server can refuse, or the proxy itself.
     further = {name: ban for name, ban in jail.actions.items() if name not in tools and "mail" not in ban}
     if look.options["trusted_proxies"]:
         if not further:
-            return f"{names(tools)} refuses packets alone, and those of whoever comes through a proxy are the proxy's"
+            return f"{names(tools)} refuses packets alone, and those of clients behind a proxy come from the proxy"
         if not further.get(jail.name, "").startswith("touch "):
-            raise Unseen(
-                f"whether {names(further)} has the proxy or the web server refuse whoever comes through a proxy"
-            )
+            raise Unseen(f"whether {names(further)} has the proxy or the web server refuse clients behind a proxy")
         if not _web_server_refuses(look):
-            return f"the web server does not look for the files that {jail.name} makes of whom it shut out"
+            return f"the web server does not check for the files that {jail.name} makes for banned clients"
     missing = [tool for tool in tools.values() if shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin:/bin") is None]
     return f"{missing[0]}, by which it bans, is not installed" if missing else ""
 
 
 def _web_server_refuses(look: Look) -> bool:
-    """Whether the web server looks whom a jail shut out. Asked past any proxy: it tells this host alone."""
+    """Whether the web server checks for banned clients. Asked without any proxy: it answers this host alone."""
     own = [door for host in look.site.serving for door in look.doors_of(host, look.site.domain)]
     return any(look.ask(door, _REFUSES).status == 204 for door in own or look.doors.values())
 
@@ -383,7 +381,7 @@ def _tool(command: str) -> str:
 @check("brute_force_forgery")
 def forgery(look: Look) -> Finding:
     if look.once(jails) is None:
-        return not_applicable("No fail2ban runs here, so nobody can get somebody else banned by it.")
+        return not_applicable("No fail2ban runs here, so no other client can be banned by forged lines.")
     readers, visitors = look.once(watching), look.once(logs)
     if not readers:
         return not_applicable("No running jail reads what visitors write, so none can be made to ban others.")
@@ -392,8 +390,8 @@ def forgery(look: Look) -> Finding:
         if log.address == VICTIM and not _within(log.door.address, proxies):
             said = _believed.lines(look.site.web.name, log.door.address)
             return failed(
-                f"A request from {log.door.address or 'this host'} that said X-Forwarded-For: {VICTIM} is in "
-                f"{log.file} as if it came from there: whoever says so gets any address banned."
+                f"A request from {log.door.address or 'this host'} with X-Forwarded-For: {VICTIM} is in "
+                f"{log.file} as if it came from there: this header can have any address banned."
                 f"{f' Set by: {said}.' if said else ''}"
             )
     tried = [
@@ -407,7 +405,7 @@ def forgery(look: Look) -> Finding:
     answers = look.once(counted)
     fooled = [f"{jail}, by {label}" for jail, label, line in tried if set(answers[jail, line]) - {GUESSER}]
     if fooled:
-        return failed(f"A stranger can have somebody else's address banned: {names(dict.fromkeys(fooled))}.")
+        return failed(f"An attacker can have the address of another client banned: {names(dict.fromkeys(fooled))}.")
     for jail in readers:
         for file in sorted(set(map(os.path.realpath, jail.files))):
             if way := look.once(_Writer).way_into(file):
@@ -415,13 +413,13 @@ def forgery(look: Look) -> Finding:
     labels = names(dict.fromkeys(label for _jail, label, _line in tried), 10)
     return passed(
         f"{names(jail.name for jail in readers)} took a wrong address from none of {len(tried)} forged lines "
-        f"({labels}), the log does not believe X-Forwarded-For from anybody, and PHP's user cannot write it, nor "
+        f"({labels}), X-Forwarded-For of clients is not trusted in the log, and PHP's user cannot write it, nor "
         "after its rotation."
     )
 
 
 class _Writer:
-    """PHP's user, and with it whoever takes over a page, before a log: now, and once it is rotated."""
+    """PHP's user, and with it an attacker who takes over a page, before a log: now, and once it is rotated."""
 
     def __init__(self, look: Look) -> None:
         name = look.site.php.user
@@ -430,7 +428,7 @@ class _Writer:
         try:
             account = pwd.getpwnam(name)
         except KeyError:
-            raise Unseen(f"PHP is said to run as {name}, whom this host does not know") from None
+            raise Unseen(f"PHP is configured to run as {name}, which this host does not know") from None
         self.name, self.uid = name, account.pw_uid
         self.groups = {*os.getgrouplist(name, account.pw_gid)}
         # nginx gives its logs to the user of its workers where it reopens them.
@@ -460,7 +458,7 @@ class _Writer:
         return next(filter(None, (self.after(rotation, log) for rotation in self.rotations)), "")
 
     def after(self, rotation: str, log: str) -> str:
-        """What a rotation, as logrotate tells of it, will do to the log."""
+        """What a rotation, as logrotate reports it, will do to the log."""
         pattern = rotation.partition(" forced from command line")[0]
         made = re.search(
             rf"^creating new {re.escape(log)} mode = (\d+) uid = (\d+) gid = (\d+)$", rotation, re.MULTILINE
@@ -490,7 +488,7 @@ def _has_open(pid: int, file: os.stat_result) -> bool:
 
 
 def _forgeries(log: Log) -> list[tuple[str, str]]:
-    """Lines a stranger can cause in an access log, with the victim's address wherever the stranger writes."""
+    """Lines an attacker can cause in an access log, with the victim's address in each part the attacker controls."""
     escaped = _FORGED.replace('"', r"\x22" if r"\x22" in log.line else r"\"")
     in_url = escaped.replace(" ", "%20")
     plain = log.failure()
@@ -522,7 +520,7 @@ def _own_forgeries(look: Look) -> list[tuple[str, str]]:
 @check("brute_force_friends")
 def friends(look: Look) -> Finding:
     if look.once(jails) is None:
-        return not_applicable("No fail2ban runs here, so it bans nobody.")
+        return not_applicable("No fail2ban runs here, so no client is banned.")
     readers = look.once(watching)
     if not readers:
         return not_applicable("No running jail reads what visitors of the portal write, so none bans them.")
@@ -571,7 +569,7 @@ def _within(address: str, networks: list[str] | tuple[str, ...]) -> bool:
 def unlock(look: Look) -> Finding:
     program = next((path for path in UNLOCK if os.path.lexists(path)), "")
     if not program:
-        return failed(f"There is no program that brings back a locked account: neither {' nor '.join(UNLOCK)}.")
+        return failed(f"There is no program that unlocks an account: neither {' nor '.join(UNLOCK)}.")
     try:
         status = os.stat(program)
     except OSError as problem:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Looks at the account Chamilo logs in with, at what it may do, and from where the database can be reached."""
+"""Checks the account Chamilo logs in with, its rights, and from where the database can be reached."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _AUDIT_LOG_BYTES = 1 << 20
 
 
 def _grants(look: Look) -> list[str]:
-    """What the server says the application's own account may do."""
+    """The grants of the application's own account, as the server lists them."""
     return [next(iter(row.values())) or "" for row in look.database.query("SHOW GRANTS")]
 
 
@@ -89,13 +89,13 @@ def account(look: Look) -> Finding:
     if name in _ADMINISTRATORS:
         return failed(f"{says}, an account of the server's administrator.")
     if not name:
-        return failed(f"{says}: the server takes anybody, by an account without a name.")
+        return failed(f"{says}: the server accepts any user, by an account without a name.")
     if any(where == "*.*" and "ALL PRIVILEGES" in what for what, where, _rest in map(_parsed, grants)):
         return failed(f"{says}, which may do everything on the whole server: an administrator by another name.")
     if not known.password and not any("unix_socket" in grant or "auth_socket" in grant for grant in grants):
         return failed(f"{says} without a password.")
     if known.password.lower() in (*_GUESSABLE, name.lower(), known.name.lower()):
-        return failed(f"{says}, with a password that anybody would try first.")
+        return failed(f"{says}, with a password that an attacker would try first.")
     return passed(
         f"{says}, with {'a password' if known.password else 'the identity of its system account'} of its own."
     )
@@ -119,7 +119,7 @@ def privileges(look: Look) -> Finding:
         surplus += [f"{', '.join(more)} on {where}"] if more else []
     others = [name for name in look.once(_identity)[1] if name != own and name.lower() not in _EVERYBODY_SEES]
     if others and not surplus:
-        surplus.append(f"rights on {names(others)} that everybody has on this server")
+        surplus.append(f"rights on {names(others)} that every account has on this server")
     try:
         ways = [*_other_accounts(look), *_definers(look), *_left_behind(look)]
     except (Unseen, DatabaseError):
@@ -293,7 +293,7 @@ def _kept_by_root(_look: Look) -> set[str]:
 
 
 def _other_accounts(look: Look) -> list[str]:
-    """Who else than the application could use its data, and what to say to the server about it."""
+    """The other accounts that could use the application's data, and the statement for each."""
     logins, own = look.once(_logins), look.once(_identity)[0]
     faults = []
     for login in logins.values():
@@ -303,7 +303,7 @@ def _other_accounts(look: Look) -> list[str]:
         elif login.locked or login.role:
             continue
         elif not login.user:
-            faults.append(f"{login.name} lets anybody in (DROP USER {login.name};)")
+            faults.append(f"{login.name} accepts any user (DROP USER {login.name};)")
         elif login.user in _SERVER_S_OWN and login.local and not login.open and not _is_administrator(look, login):
             faults.append(_with_a_password(login))
         elif login.powers and login.open:
@@ -325,7 +325,7 @@ def _lock(login: _Login) -> str:
 
 
 def _with_a_password(login: _Login) -> str:
-    """An account of the server's own that takes more than the socket, and what to say to the server about it."""
+    """An account of the server's own that accepts more than the socket, and the statement for it."""
     by_socket = login.host == "localhost" and login.user in ("root", "mysql")
     usual = f"ALTER USER {login.name} IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket;"
     statement = usual if by_socket else _lock(login)
@@ -372,7 +372,7 @@ def _is_declared(host: str, clients: Iterable[str]) -> bool:
     try:
         place = ipaddress.ip_network(host, strict=False)
         networks = [ipaddress.ip_network(each, strict=False) for each in clients]
-    except ValueError:  # a name: which address it has says the DNS
+    except ValueError:  # a name: the DNS decides which address it has
         return False
     return any(
         each.version == place.version and int(each[0]) <= int(place[0]) and int(place[-1]) <= int(each[-1])
@@ -395,7 +395,7 @@ _MADE_UP = "PREPARE|EXECUTE|GRANT|CREATE USER|ALTER USER"
 
 
 def _definers(look: Look) -> list[str]:
-    """What runs in or on the portal's database with more than the application's rights, and what to say about it."""
+    """What runs in or on the portal's database with more than the application's rights, and the statement for it."""
     own, logins = look.database.account.name, look.once(_logins)
     faults = []
     for row in look.once(_server).query(_DEFINED, (own, f"{re.escape(own)}|{_MADE_UP}") * 3):
@@ -485,7 +485,7 @@ def audit_log(look: Look) -> Finding:
     if "0" in (found.get("server_audit_file_rotations"), found.get("server_audit_file_rotate_size")):
         wrong.append("it is not rotated")
     if not local or not os.path.isfile(path):
-        raise Unseen(f"server_audit logs to {path}, which cannot be looked at from here")
+        raise Unseen(f"server_audit logs to {path}, which cannot be inspected from here")
     if os.stat(path).st_mode & 0o007:
         wrong.append("every account of this host can read it")
     if _PASSWORD.search(tail(path, _AUDIT_LOG_BYTES)):

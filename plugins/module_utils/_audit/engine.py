@@ -56,7 +56,7 @@ SECTIONS = {
 
 
 def foretold(look: Look, findings: Mapping[str, Finding]) -> dict[str, Any]:
-    """Whom the rules that were not seen in force would have met last week."""
+    """Impact preview: the clients that rules not active yet would have blocked last week."""
     options, site = look.options, look.site
     hosts = site.answering or site.fallback
     rules = Rules(
@@ -71,11 +71,11 @@ def foretold(look: Look, findings: Mapping[str, Finding]) -> dict[str, Any]:
     try:
         return forecast([Log(file, form) for file, form in known.items()], rules, look.now)
     except Exception as problem:  # what visitors write into a log must not end the audit: the forecast reports it
-        return {"said": [f"Last week's log could not be looked at: {type(problem).__name__}: {problem}."]}
+        return {"said": [f"Last week's log could not be read: {type(problem).__name__}: {problem}."]}
 
 
 def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
-    """The findings; what fails for lines of ours that are gone from a virtual host says so."""
+    """The findings; what fails for lines of ours that are gone from a virtual host reports it."""
     try:
         lost = observed.lost(Store(files.STATE).peek()) if os.geteuid() == 0 else {}
         said = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Looks at the headers of every class of response, on the wire."""
+"""Checks the headers of every class of response, on the wire."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def frame_options(look: Look) -> Finding:
             wrong.append(f"{where(label, answer)}: frame-ancestors {seen}")
     text = " ".join(["'self'", *partners])
     if wrong:
-        return failed(f"{POLICY} should say frame-ancestors {text}: {_list(wrong)}.")
-    return passed(f"{POLICY} says frame-ancestors {text} on each of: {', '.join(answers)}.")
+        return failed(f"{POLICY} should have frame-ancestors {text}: {_list(wrong)}.")
+    return passed(f"{POLICY} has frame-ancestors {text} on each of: {', '.join(answers)}.")
 
 
 def _overruled(look: Look) -> Finding | None:
@@ -139,7 +139,7 @@ def _overruled(look: Look) -> Finding | None:
 
 
 def _ancestors(answer: Answer) -> list[set[str]]:
-    """Who may frame a page, by each enforced policy that says so."""
+    """Who may frame a page, by each enforced policy that sets it."""
     found = []
     for policy in ",".join(answer.values(POLICY)).split(","):
         for directive in policy.split(";"):
@@ -158,7 +158,7 @@ def _rules_scripts(policy: str) -> bool:
 def csp(look: Look) -> Finding:
     mode = str(look.options["csp"])
     if mode == "off":
-        return failed("No policy is wanted here: chamilo_headers_csp is off.")
+        return failed("No policy is configured here: chamilo_headers_csp is off.")
     answers = look.once(responses)
     label, answer = next(iter(answers.items()))
     enforced, reported = answer.values(POLICY), answer.values(REPORT_ONLY)
@@ -171,7 +171,7 @@ def csp(look: Look) -> Finding:
     if trying:
         return failed(f"{where(label, answer)}: the policy only reports, but chamilo_headers_csp is enforce.")
     if enforced or reported:
-        return failed(f"{where(label, answer)}: the policy says nothing of scripts: {_short((enforced + reported)[0])}")
+        return failed(f"{where(label, answer)}: the policy has no rule for scripts: {_short((enforced + reported)[0])}")
     return failed(f"{where(label, answer)}: neither {POLICY} nor {REPORT_ONLY} is sent.")
 
 
@@ -229,6 +229,6 @@ def versions(look: Look) -> Finding:
             if product:
                 told.setdefault(f"{product[0]} on the error page", urlsplit(answer.url).path + f" ({label})")
     if told:
-        return failed(f"Versions are told: {_list([f'{what}, at {place}' for what, place in told.items()])}.")
+        return failed(f"Versions are disclosed: {_list([f'{what}, at {place}' for what, place in told.items()])}.")
     server = next(iter(answers.values())).value("Server") or "not sent"
     return passed(f"No version in headers or on error pages of: {', '.join(answers)}. Server: {server}.")

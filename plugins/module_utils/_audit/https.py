@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Looks at what is served: certificate, renewal, redirect, HSTS and protocols."""
+"""Checks what is served: certificate, renewal, redirect, HSTS and protocols."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def shake(door: Door, context: ssl.SSLContext) -> Handshake:
 def _trusting(look: Look) -> ssl.SSLContext:
     """What browsers ask for: a chain to an authority this host trusts, for this name, with nothing weak in it."""
     context = tls_context(verify=True, ciphers="DEFAULT:@SECLEVEL=2")
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python's own wish from 3.13 on; browsers do not have it
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python's own default from 3.13 on; browsers do not have it
     extra = look.options["ca_file"]
     if extra:
         if not os.path.exists(extra):
@@ -166,7 +166,7 @@ def redirect(look: Look) -> Finding:
     if not plain and not _secure_doors(look):
         raise Unseen(f"nothing on this host answers to {look.site.domain}")
     if elsewhere and plain and "refused" in look.ask(plain[0], "/").error:
-        return passed(f"Nobody listens for plain http in front of {look.site.domain}.")
+        return passed(f"No process listens for plain http in front of {look.site.domain}.")
     for door in plain:
         # POST to a page that is not there: the redirect must not depend on the method, and nothing is sent.
         for path, request in (("/", {}), (_DEEP, {}), (MISSING, {"method": "POST"})):
@@ -230,7 +230,7 @@ def _believes(look: Look, door: Door) -> str:
     answer = look.ask(door, "/", headers={"X-Forwarded-Proto": "https"})
     if answer.status in MOVED:
         return ""
-    return f"{answer.url} answers {answer.status} to anybody who sends X-Forwarded-Proto: https"
+    return f"{answer.url} answers {answer.status} to any client that sends X-Forwarded-Proto: https"
 
 
 def _is_trusted(address: str, proxies: Iterable[str]) -> bool:
@@ -301,7 +301,7 @@ def _recorded(look: Look, declared: Sequence[str]) -> str:
         if log.address == VICTIM and not _is_trusted(log.door.address, declared):
             said = _believed.lines(look.site.web.name, log.door.address)
             return (
-                f"The web server takes the visitor's address from X-Forwarded-For, whoever sends it ({log.file}). "
+                f"The web server takes the visitor's address from X-Forwarded-For of any client ({log.file}). "
                 f"{f'Set by: {said}. ' if said else ''}Name your proxies alone in set_real_ip_from (nginx) or "
                 "RemoteIPTrustedProxy (Apache)."
             )
@@ -346,7 +346,7 @@ def _ramp(look: Look) -> str:
         return ""
     if _day(look.now) < full_from(since).isoformat():
         return f"The ramp began on {since}; the full value is due on {full_from(since)}."
-    return f"The full value was due on {full_from(since)}; `chamilo-hardening daily https` says what it waits for."
+    return f"The full value was due on {full_from(since)}; `chamilo-hardening daily https` reports what it waits for."
 
 
 @check("https_protocols")
@@ -404,7 +404,7 @@ def renewal(look: Look) -> Finding:
         return not_assessed(f"Which file the served certificate ({own.serial}) comes from could not be seen.")
     if not lineages:
         return not_applicable(
-            f"{files[0]} is not one of Certbot's. Whoever put it there must replace it before {_day(own.not_after)}."
+            f"{files[0]} is not one of Certbot's. It must be replaced by hand before {_day(own.not_after)}."
         )
     faults = _owners(look)
     look.needs_root(f"see how Certbot renews {lineages[0]}")
@@ -432,7 +432,7 @@ def _owners(look: Look) -> list[str]:
     if owners[0].result not in ("", "success"):
         faults.append(f"the last run of {owners[0].service} ended with {owners[0].result}")
     if owners[0].service and not owners[0].tells:
-        faults.append(f"nobody is told when {owners[0].service} fails (it has no OnFailure)")
+        faults.append(f"no alert is sent when {owners[0].service} fails (it has no OnFailure)")
     return faults
 
 
@@ -459,7 +459,7 @@ def _common_hooks(look: Look) -> list[str]:
     """What Certbot runs after the renewal of any certificate."""
     hooks = re.findall(r"^\s*(?:deploy|renew|post)-hook[ \t]*[=:](.+)$", _text(f"{LETSENCRYPT}/cli.ini"), re.MULTILINE)
     for job in _certbot(look):
-        # A script can hold what it does not run, as a comment.
+        # A script can contain what it does not run, as a comment.
         hooks += re.findall(r"^(?!\s*#).*?--(?:deploy|renew|post)-hook[= \t](.+)", job.command, re.MULTILINE)
     for when in ("deploy", "post"):
         files = glob.glob(f"{LETSENCRYPT}/renewal-hooks/{when}/*")

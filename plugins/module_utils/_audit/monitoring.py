@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Looks whether somebody is told: of errors, of a full disk, of guessed passwords, of accounts, of changed files."""
+"""Checks for alerts: of errors, of a full disk, of guessed passwords, of accounts, of changed files."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _joined(patterns: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class _Monit:
-    """monit is the one of them that judges and tells by itself, so that it can be seen here."""
+    """monit is the one of them that evaluates and alerts by itself, so that it can be seen here."""
 
     runs: bool
     tells: bool
@@ -118,7 +118,7 @@ def _watch_lost(look: Look, *wanted: str) -> str:
         return "monit does not run"
     for words in wanted:
         if words not in look.once(_monit).text:
-            return f"the configuration of monit does not hold `{words}` any more"
+            return f"the configuration of monit does not contain `{words}` any more"
     for site in settings("monitoring"):
         age = look.now - _asked(site)
         if not -_FRESH < age < _FRESH:
@@ -153,7 +153,7 @@ def _logins_lost(look: Look) -> str:
 def _log_lost(look: Look, log: str, environment: str) -> str:
     files = ("config/packages/*.y*ml", f"config/packages/{environment}/*.y*ml")
     text = _joined(tuple(os.path.join(look.root, pattern) for pattern in files))
-    # A block for another environment, such as "when@dev:", says nothing of this one.
+    # A block for another environment, such as "when@dev:", does not apply to this one.
     text = re.sub(rf"(?ms)^when@(?!{re.escape(environment)}:).*?(?=^\S|\Z)", "", text)
     if "kernel.logs_dir" not in text:
         return "no configuration of Chamilo sends its errors to var/log any more"
@@ -161,16 +161,16 @@ def _log_lost(look: Look, log: str, environment: str) -> str:
 
 
 def _nobody() -> str:
-    """Why nobody would hear of it today."""
+    """Why no alert would be sent today."""
     path = f"{SETTINGS}/alert.json"
     try:
         with open(path, encoding="utf-8") as stream:
             known = json.load(stream)
         mail, webhook = known.get("mail"), known.get("webhook")
     except (OSError, ValueError, AttributeError):
-        return f"{path}, which says who is told, is gone or damaged"
+        return f"{path}, which names the recipients of alerts, is gone or damaged"
     if not (mail or webhook):
-        return "nobody is named any more"
+        return "no recipient is named any more"
     if not webhook and not any(os.access(path, os.X_OK) for path in _MAILERS):
         return "this host has no program any more to send mail with"
     return ""
@@ -211,7 +211,7 @@ def app_log(look: Look) -> Finding:
     names_of_processes = {process.name for process in look.once(processes)}
     monit = look.once(_monit)
     if not watchers and not ours:
-        wrong.append("nobody watches it")
+        wrong.append("it is not monitored")
     if wrong:
         return failed(f"Errors of Chamilo are in {log}, but {' and '.join(wrong)}.")
     if _MONIT in watchers and monit.runs and monit.tells:
@@ -221,7 +221,7 @@ def app_log(look: Look) -> Finding:
     running = sorted(set(watchers) & (names_of_processes | {"logwatch", "zabbix"}))
     if not running:
         return failed(f"Errors of Chamilo are in {log}; {names(watchers)} is to watch it, but does not run.")
-    raise Unseen(f"{names(running)} reads {log}; whether somebody is told does not show on this host")
+    raise Unseen(f"{names(running)} reads {log}; whether alerts are sent cannot be seen on this host")
 
 
 def _is_rotated(look: Look, log: str, environment: str) -> bool:
@@ -257,7 +257,7 @@ def resources(look: Look) -> Finding:
         if not missing and monit.tells:
             return passed("monit runs, has thresholds for processor, memory and disk, and mails.")
         lacks = [f"has no threshold for {names(missing)}"] if missing else []
-        lacks += [] if monit.tells else ["has nobody to mail to"]
+        lacks += [] if monit.tells else ["has no mail recipient"]
         return failed(f"monit runs, but {' and '.join(lacks)}.")
     agents = sorted(running & set(_AGENTS))
     if agents:
@@ -283,7 +283,7 @@ def auth(look: Look) -> Finding:
     counting = [name for name, text in texts.items() if re.search(pattern, text)]
     counting += [job.source for job in named(look.once(jobs), pattern)]
     if counting:
-        raise Unseen(f"{names(counting)} looks at failed logins; whether somebody is told does not show on this host")
+        raise Unseen(f"{names(counting)} reads failed logins; whether alerts are sent cannot be seen on this host")
     mails = _mailing_jails(look)
     hint = (
         f" The jail {names(mails)} mails each ban, but an attack from many addresses gets none of them banned."
@@ -294,7 +294,7 @@ def auth(look: Look) -> Finding:
 
 
 def _lately(look: Look) -> str:
-    """How many there were, where the database says."""
+    """How many there were, where the database records it."""
     try:
         row = look.once(_people)
     except DatabaseError:  # the finding is the same without the number
@@ -339,7 +339,7 @@ def _people(look: Look) -> Row:
 
 
 def _accounts_lost(look: Look) -> str:
-    """Why nobody would hear of this portal's accounts today, or did not lately: the record is of all portals."""
+    """Why no report on this portal's accounts would be sent today, or was not lately: the record is of all portals."""
     with open(f"{RECORDS}/{OURS}", encoding="utf-8") as stream:
         told = json.load(stream)["accounts"].get("told")
     domain = look.site.domain
@@ -357,8 +357,8 @@ def accounts(look: Look) -> Finding:
     listed = names(shown(admin["username"] or "") for admin in admins)
     says = (
         f"Of {row['everybody']} accounts {row['dormant']} were not used for {days} days, {row['never']} never, "
-        f"{row['twice']} mail addresses are there more than once, {row['locked']} accounts look locked by guessing, "
-        f"and {len(admins)} are administrators: {listed}."
+        f"{row['twice']} mail addresses are there more than once, {row['locked']} accounts seem to be locked by "
+        f"guessing, and {len(admins)} are administrators: {listed}."
     )
     lost = partial(_accounts_lost, look)
     ours = job_of_ours(look, OURS, "accounts", "The list of accounts for a person", _MONTH, "daily", lost)
@@ -419,7 +419,7 @@ def compromise(look: Look) -> Finding:
     found = look.once(monitoring_compromise.trace)
     if found.signs:
         return failed(
-            f"{len(found.signs)} signs that somebody was in here, for a person to judge: {'; '.join(found.signs)}."
+            f"{len(found.signs)} indicators of compromise, for the administrator to review: {'; '.join(found.signs)}."
         )
     if found.gaps:
         raise Unseen(f"no sign was found, but {'; '.join(found.gaps)}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Looks at owners, groups and modes, at who runs, and at what the web server gives away."""
+"""Checks owners, groups and modes, the users of processes, and what the web server discloses."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processe
     scripts,
 )
 
-PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; everybody knows it
+PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; it is publicly known
 _FAULTS = 4  # in one piece of evidence
 _HEAD = 200  # bytes that have to agree
 _FEW = 4
@@ -62,13 +62,13 @@ _TOGETHER = 60  # seconds within which the two halves of a key pair are written
 
 
 def _verdict(faults: Iterable[str], good: str, seen: Seen | None = None) -> Finding:
-    """fail with the faults; pass only when everything could be looked at."""
+    """fail with the faults; pass only when everything could be inspected."""
     found = [fault for fault in faults if fault]
     if found:
         more = f"; and {len(found) - _FAULTS} more" if len(found) > _FAULTS else ""
         return failed(f"{'; '.join(found[:_FAULTS])}{more}.")
     if seen is not None and seen.unread.count:
-        return not_assessed(f"{seen.unread.say('could not be looked into')}; run with root.")
+        return not_assessed(f"{seen.unread.say('could not be inspected')}; run with root.")
     return passed(good)
 
 
@@ -89,14 +89,14 @@ def code(look: Look) -> Finding:
     if seen.code_owner.count:
         faults.append(seen.code_owner.say("of the program belong neither to root nor to a deploy user"))
     if seen.code_mode.count:
-        faults.append(seen.code_mode.say("of the program allow more than 755 (folders) and 644 (files)"))
+        faults.append(seen.code_mode.say("of the program allow more than 755 (directories) and 644 (files)"))
     if seen.code_acl.count:
         faults.append(seen.code_acl.say("of the program have an ACL, or pass one on, that gives more than their mode"))
-    return _verdict(faults, f"{seen.entries:,} entries looked at; {names} can change none of the program.", seen)
+    return _verdict(faults, f"{seen.entries:,} entries checked; {names} can change none of the program.", seen)
 
 
 def opened(look: Look, *profiles: str) -> list[str]:
-    """What PHP may write for a while because somebody said so, and until when. Only root can see it."""
+    """What PHP may write for a while because the administrator opened it, and until when. Only root can see it."""
     try:
         with open(os.path.join(RECORDS, "windows.json"), encoding="utf-8") as file:
             windows = json.load(file)
@@ -130,7 +130,7 @@ def _parent(folder: str, users: Iterable[Identity]) -> str:
     sticky = status.st_mode & stat.S_ISVTX
     for user in users:
         if status.st_uid == user.user or (not sticky and user.changes(folder, status)):
-            return f"{folder} ({words}) can be changed by {user.name}, so the whole folder can be exchanged"
+            return f"{folder} ({words}) can be changed by {user.name}, so the whole directory can be exchanged"
     return ""
 
 
@@ -177,12 +177,12 @@ def config(look: Look) -> Finding:
     keys = sorted(glob.glob(os.path.join(glob.escape(folder), "jwt", "*.pem")))
     faults += [fault for path in keys for fault in _private(look, path, 0o640)]
     if not faults and not os.access(folder, os.R_OK | os.X_OK):
-        return not_assessed(f"{_described(folder)}; it cannot be looked into without root.")
+        return not_assessed(f"{_described(folder)}; it cannot be inspected without root.")
     return _verdict(faults, f"{_described(folder)}; {len(keys)} keys in config/jwt are private.")
 
 
 def _led_astray(look: Look, path: str) -> str:
-    """Why root does not go by what it says."""
+    """Why root does not use its content."""
     try:
         Tree().read(path, php_user(look).name)
     except PermissionError:  # another fault, if it is one
@@ -221,7 +221,7 @@ def _private(look: Look, path: str, most: int) -> list[str]:
 def no_777(look: Look) -> Finding:
     seen = look.once(tree)
     everybody = seen.everybody.say("can be changed by every account of this host") if seen.everybody.count else ""
-    return _verdict([everybody], f"{seen.entries:,} entries looked at, none is writable by others.", seen)
+    return _verdict([everybody], f"{seen.entries:,} entries checked, none is writable by others.", seen)
 
 
 @check("permissions_links")
@@ -236,7 +236,7 @@ def links(look: Look) -> Finding:
     )
     faults = [tally.say(what) for tally, what in kinds if tally.count]
     good = (
-        f"{seen.entries:,} entries looked at: no setuid file, no device, no link out of the site or to what PHP writes."
+        f"{seen.entries:,} entries checked: no setuid file, no device, no link out of the site or to what PHP writes."
     )
     return _verdict(faults, good, seen)
 
@@ -352,7 +352,7 @@ def production(look: Look) -> Finding:
     mode, debug = environment.get("APP_ENV", ""), environment.get("APP_DEBUG", "")
     if mode and mode != "prod":
         faults.append(f"APP_ENV is {mode} ({_source(look, 'APP_ENV')})")
-    # Symfony takes what is not said from the environment: debugging is off in prod.
+    # Symfony takes what is not set from the environment: debugging is off in prod.
     if debug.lower() not in ("", "0", "false", "off", "no"):
         faults.append(f"APP_DEBUG is {debug} ({_source(look, 'APP_DEBUG')})")
     answers = [look.get(path) for path in (*PAGES, API, MISSING)] if look.doors else []
@@ -388,7 +388,7 @@ def _tells(answer: Answer) -> str:
 @check("permissions_secrets")
 def secrets(look: Look) -> Finding:
     root = look.root
-    faults = [f"{name} has a value that everybody can look up or guess" for name in look.site.secrets_default]
+    faults = [f"{name} has a publicly known or guessable value" for name in look.site.secrets_default]
     key = _token_keys.named(look.site.environment, root)[_token_keys.PRIVATE]
     if os.access(key, os.R_OK):
         faults += filter(None, [_key_fault(key, look.site.php.user), _age_fault(key, look.site.php.user)])
@@ -415,13 +415,13 @@ def _key_fault(key: str, web_user: str) -> str:
     if "ENCRYPTED" not in text:
         return "config/jwt/private.pem is not encrypted at all" if "PRIVATE KEY" in text else ""
     if not said(["openssl", "version"]):
-        raise Unseen("without the program openssl nobody can say whether the JWT key opens with the public passphrase")
+        raise Unseen("without the program openssl it is unknown whether the JWT key opens with the public passphrase")
     opened = said(["openssl", "pkey", "-in", key, "-passin", f"pass:{PUBLIC_PASSPHRASE}", "-pubout"])
     return "config/jwt/private.pem opens with the passphrase that Chamilo ships" if opened else ""
 
 
 def _age_fault(key: str, web_user: str) -> str:
-    """Whether our own record says that the key got another passphrase when others could have it, and no other pair.
+    """Whether our own record shows that the key got another passphrase when others could read it, and no new pair.
 
     The public half is written with each new pair, and not with a new passphrase. A key that was made by hand since has
     another checksum.
@@ -447,8 +447,8 @@ def _age_fault(key: str, web_user: str) -> str:
 # ------------------------------------------------------------------------------------------------------ docroot
 
 
-# A server that takes nobody without a name it knows has said that it gives nothing away, and so has one that hears the
-# question and hangs up, as nginx does with `return 444`. Of the portal's own virtual host that is none.
+# A server that rejects unknown names gives nothing away, and so does one that reads the request and closes the
+# connection, as nginx does with `return 444`. Of the portal's own virtual host that is none.
 _REFUSES_STRANGERS = "UNRECOGNIZED_NAME"
 _HANGS_UP = "closed connection without response"
 
@@ -517,7 +517,7 @@ def _quoted(path: str) -> str:
 
 
 def _ways(root: str, served: str, heads: Mapping[str, bytes]) -> Iterable[tuple[str, str]]:
-    """Paths that could lead to each file, for a virtual host that serves a folder."""
+    """Paths that could lead to each file, for a virtual host that serves a directory."""
     public = f"{root}/public"
     for file in heads:
         if f"{root}/{file}".startswith(f"{served}/"):
@@ -538,7 +538,7 @@ def _ways(root: str, served: str, heads: Mapping[str, bytes]) -> Iterable[tuple[
     elif f"{root}/".startswith(f"{served}/"):
         start = root[len(served) :]
         tricks = [f"/{start}/{secret}", f"{start}/%2e{secret[1:]}"]
-    else:  # another site: an alias would usually carry the folder's name
+    else:  # another site: an alias would usually carry the directory's name
         tricks = [f"/{secret}", f"/{os.path.basename(root)}/{secret}"]
     yield from ((trick, secret) for trick in tricks)
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Looks at cookies on the wire, at how long an idle session lives, and who may choose its number."""
+"""Checks cookies on the wire, the lifetime of idle sessions, and who may choose a session's number."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REMEMBER_TYPE = 3  # in the table validation_token
 _PHP_LIFETIME = "1440"
 _NOTHING = ("", "null", "NULL", "~")
 _NATIVE = "session.handler.native_file"
-# Looks like a number of PHP's own making, and is none.
+# Has the form of a number of PHP's own making, and is none.
 _FORGED = "chamiloHardeningAudit0chosen0by0a0stranger"
 
 
@@ -121,9 +121,9 @@ def strict(look: Look) -> Finding:
     path = own.url[len(door.url("")) :]
     # A visitor who comes with a number of his own choice has to be given another one.
     if not _renumbered(look, door, path, own.name, {"Cookie": f"{own.name}={_FORGED}"}):
-        return failed(f"{own.url} takes the session number a visitor made up (use_strict_mode is not in force).")
+        return failed(f"{own.url} takes the session number a visitor made up (use_strict_mode is not active).")
     if not _renumbered(look, door, f"{path}?{own.name}={_FORGED}", own.name, {}):
-        return failed(f"{own.url} takes a session number out of the address (use_only_cookies is not in force).")
+        return failed(f"{own.url} takes a session number out of the address (use_only_cookies is not active).")
     return passed(f"{own.url} takes neither a made-up session number nor one in the address.")
 
 
@@ -137,20 +137,20 @@ def _renumbered(look: Look, door: Door, path: str, name: str, headers: Mapping[s
 
 @check("sessions_remember_me")
 def remember_me(look: Look) -> Finding:
-    # No answer shows this to somebody who is not remembered, so it is read where it is said.
+    # No answer shows this to a client that is not remembered, so the configuration is read.
     if look.once(taken_away):
-        words = f"The web server takes the cookie {REMEMBER} out of each request: it logs nobody in."
+        words = f"The web server takes the cookie {REMEMBER} out of each request: it logs no user in."
         try:
             kept = stored(look)
         except DatabaseError as problem:
             return passed(f"{words} Whether logins are stored for it nevertheless was not seen: {problem}")
-        # Whoever ticks the box is stored again, and that is no reason for red.
+        # A user who ticks the box is stored again, and that is no failure.
         count = f" {kept} are stored for it nevertheless. They count again without that rule; harden deletes them."
         return passed(words + (count if kept else ""))
     kept = stored(look)
     if kept:
         return failed(f"{kept} people are remembered for up to 14 days: their devices log in by themselves.")
-    return failed(f'Nothing takes the cookie {REMEMBER} away: whoever ticks "Remember me" stays logged in for 14 days.')
+    return failed(f'Nothing removes the cookie {REMEMBER}: "Remember me" keeps users logged in for 14 days.')
 
 
 def stored(look: Look) -> int:
@@ -179,7 +179,7 @@ def _replaces_cookies(directive: Directive) -> bool:
 
 
 def symfony(look: Look) -> Mapping[str, str]:
-    """The session options in force in the application."""
+    """The session options that are active in the application."""
     return options(Tree(), look.root, look.site.environment.get("APP_ENV") or "prod", look.site.php.user)
 
 
@@ -202,42 +202,42 @@ def lifetime(look: Look) -> Finding:
     if handler != "files":
         seconds = _number(ttl or effective("gc_maxlifetime", _PHP_LIFETIME))
         words = f"Sessions are kept by {handler} and forgotten after {seconds} s without a visit"
-        return passed(f"{words}.") if seconds <= limit + GRACE else failed(f"{words}; wanted: {limit} s.")
+        return passed(f"{words}.") if seconds <= limit + GRACE else failed(f"{words}; desired: {limit} s.")
     folder = effective("save_path", SAVE_PATH).rpartition(";")[2]
     age = _oldest(look, folder)
     if age > limit + GRACE:
         return failed(
-            f"A session that nobody used for {_hours(age)} is still kept in {folder}; wanted: {_hours(limit)}."
+            f"A session that was not used for {_hours(age)} is still kept in {folder}; desired: {_hours(limit)}."
         )
     kept = _kept(folder)
     if not kept:
         return failed(
-            f"Nobody clears away old sessions in {folder}: it is the folder of no php.ini, and PHP leaves it be."
+            f"Old sessions are not cleaned up in {folder}: it is the directory of no php.ini, and PHP ignores it."
         )
     cleaners = named(look.once(jobs), r"sessionclean")
     if not cleaners:
         return failed(f"No active timer or cron job clears away old sessions in {folder}.")
     pause = min(map(longest_pause, cleaners))
     if pause == float("inf"):
-        raise Unseen(f"how often {cleaners[0].source} clears away old sessions could not be told")
+        raise Unseen(f"how often {cleaners[0].source} clears away old sessions could not be determined")
     longest, source = max(kept)
     worst = longest + pause
     words = f"an idle session is forgotten after {_hours(longest)} ({source}), the cleaner runs every {_hours(pause)}"
     if worst > limit + GRACE:
-        return failed(f"In {folder} {words}: {_hours(worst)} at worst; wanted: {_hours(limit)}.")
+        return failed(f"In {folder} {words}: {_hours(worst)} at worst; desired: {_hours(limit)}.")
     look.needs_root(f"see whether older sessions are kept in {folder}")
     return passed(f"In {folder} {words}: {_hours(worst)} at worst, and no older one is there.")
 
 
 def _handler(written: str) -> tuple[str, str]:
-    """What Symfony's handler_id names: a folder or a kind of store, and the seconds it says. Empty: PHP's own."""
+    """What Symfony's handler_id names: a directory or a kind of store, and its seconds. Empty: PHP's own."""
     if written in (*_NOTHING, _NATIVE):
         return "", ""
     kind, is_address, rest = written.partition("://")
     relative = kind == "file" and rest[:1] not in ("", "/")
     if not is_address or relative or "%" in written.replace("%%", ""):
-        told = kind if is_address else written  # an address can hold a password
-        raise Unseen(f"how long sessions are kept by {told}, which handler_id names, could not be told")
+        told = kind if is_address else written  # an address can contain a password
+        raise Unseen(f"how long sessions are kept by {told}, which handler_id names, could not be determined")
     if kind == "file":
         return rest, ""
     ttl = re.search(r"[?&]ttl=(\d+)", rest)
@@ -246,7 +246,7 @@ def _handler(written: str) -> tuple[str, str]:
 
 def _number(written: str) -> int:
     if not written.isdigit():  # %env(...)%
-        raise Unseen(f"how long sessions are kept could not be told: gc_maxlifetime is {written}")
+        raise Unseen(f"how long sessions are kept could not be determined: gc_maxlifetime is {written}")
     return int(written)
 
 
@@ -271,7 +271,7 @@ def _oldest(look: Look, folder: str) -> float:
 
 
 def _kept(folder: str) -> list[tuple[int, str]]:
-    """How long Debian's cleaner leaves sessions in this folder: of all faces that use it, the longest counts."""
+    """How long Debian's cleaner leaves sessions in this directory: of all faces that use it, the longest counts."""
     found = []
     for version, face in faces():
         known = of_face(version, face)

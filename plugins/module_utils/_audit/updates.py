@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Looks whether Chamilo and the system under it are current, and whether somebody would hear of an update."""
+"""Checks whether Chamilo and the system under it are current, and whether an update would be reported."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _history(look: Look) -> str:
     """What has to be done before the next update, where the database remembers no migration."""
     try:
         empty = migrations_without_history(look.database)
-    except (DatabaseError, Unseen):  # the controls about settings say so
+    except (DatabaseError, Unseen):  # the controls about settings report it
         return ""
     return _EMPTY if empty else ""
 
@@ -173,7 +173,7 @@ def _called(reached: Sequence[Answer]) -> str:
     open_ = [answer for answer in reached if answer.status < 500]
     if not open_:
         return f"{reached[0].url} answers {reached[0].status}: it is not refused, it only fails."
-    return f"Anybody can call {', '.join(f'{answer.url} ({answer.status})' for answer in open_[:3])}."
+    return f"Any client can call {', '.join(f'{answer.url} ({answer.status})' for answer in open_[:3])}."
 
 
 def _sent_on(answer: Answer, door: Door) -> bool:
@@ -203,7 +203,7 @@ def system(look: Look) -> Finding:
     if not _days(configuration, "Unattended-Upgrade"):
         faults.append("APT::Periodic::Unattended-Upgrade is not set")
     if not _days(configuration, "Update-Package-Lists"):
-        faults.append("APT::Periodic::Update-Package-Lists is not set, so updates are never looked for")
+        faults.append("APT::Periodic::Update-Package-Lists is not set, so updates are never checked for")
     origins = re.findall(r'^Unattended-Upgrade::(?:Origins-Pattern|Allowed-Origins):: "(.*)";$', configuration, re.M)
     if not any("security" in origin.lower() for origin in origins):
         faults.append("the allowed origins leave out the security updates")
@@ -302,15 +302,15 @@ def _waiting(names: Sequence[str] | None) -> str:
 @check("updates_watch")
 def watch(look: Look) -> Finding:
     root = look.root
-    ours = job_of_ours(look, OURS, "watch", "The look for a newer release", 26, "daily")
+    ours = job_of_ours(look, OURS, "watch", "The check for a newer release", 26, "daily")
     if ours:
         return replace(ours, evidence=f"{ours.evidence} {known_by(look)}")
     watching = named(look.once(jobs), r"chamilo:update:check|chamilo-hardening daily|updates\.chamilo\.org")
     if not watching:
-        return failed(f"No timer and no cron job on this host looks for a newer release than the one in {root}.")
+        return failed(f"No timer and no cron job on this host checks for a newer release than the one in {root}.")
     job = watching[0]
     if job.service and job.result not in ("", "success"):
-        return failed(f"{job.source} looks for new releases, but its last run ended with {job.result}.")
+        return failed(f"{job.source} checks for new releases, but its last run ended with {job.result}.")
     if job.service and look.now - job.last > 26 * 3600:
-        return failed(f"{job.source} should look for new releases daily, but has not run for 26 hours.")
-    return not_assessed(f"{job.source} looks for new releases; whether it would tell somebody cannot be seen.")
+        return failed(f"{job.source} should check for new releases daily, but has not run for 26 hours.")
+    return not_assessed(f"{job.source} checks for new releases; whether it would send an alert cannot be seen.")

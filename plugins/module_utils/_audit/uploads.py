@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Looks whether uploads could run, from the outside and without dropping one: that is for the attack to try."""
+"""Checks whether uploads could run, from the outside and without placing one: the attack does that."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes, said
 
 GUIDE = ("exe", "bat", "sh", "php", "phtml", "cgi")
-# Chamilo renames .php to .phps before it looks, and does not know these others.
+# Chamilo renames .php to .phps before its check, and does not know these others.
 SLIPS_THROUGH = ("phps", "pht", "phar", "php3", "php4", "php5", "php7", "php8", "shtml", "htaccess")
 _LISTS = ("list_type", "blacklist", "whitelist")
 
@@ -83,8 +83,8 @@ def _no_types(names: Iterable[str]) -> str:
         return ""
     more = f" and {len(odd) - _FEW} more" if len(odd) > _FEW else ""
     return (
-        f"The list of file types holds what never matches: {', '.join(map(repr, odd[:_FEW]))}{more}. "
-        "Chamilo wants each without a dot and a semicolon between them, as in exe;bat;sh."
+        f"The list of file types contains what never matches: {', '.join(map(repr, odd[:_FEW]))}{more}. "
+        "Chamilo expects each without a dot and a semicolon between them, as in exe;bat;sh."
     )
 
 
@@ -108,14 +108,14 @@ def _all_but(text: str) -> Finding:
     if odd:
         return failed(odd)
     if missing:
-        slips = " Chamilo renames .php to .phps before it looks." if "phps" in missing else ""
+        slips = " Chamilo renames .php to .phps before its check." if "phps" in missing else ""
         return failed(f"{len(names)} file types are refused, but not: {', '.join(missing)}.{slips}")
     return passed(f"{len(names)} file types are refused, the guide's six and what slips past them among them.")
 
 
 @dataclass(frozen=True)
 class Spot:
-    """A folder under a web root that the web user can write to."""
+    """A directory under a web root that the web user can write to."""
 
     host: VirtualHost
     folder: str  # below the real root, perhaps behind a link
@@ -136,10 +136,10 @@ class Spot:
 
 @dataclass(frozen=True)
 class Spots:
-    """What is known of such folders under every web root of this host."""
+    """What is known of such directories under every web root of this host."""
 
     found: list[Spot]
-    unseen: list[str]  # roots that were too large to see whole, and what could not be looked into
+    unseen: list[str]  # roots that were too large to see whole, and what could not be inspected
     left_out: list[str]  # where there are more than were kept, and how many
 
 
@@ -220,7 +220,7 @@ def no_exec(look: Look) -> Finding:
 
 
 def _lets_php_through(look: Look, spot: Spot) -> str:
-    """What the web server does with PHP names in a folder. Empty: it refuses them all, there or not."""
+    """What the web server does with PHP names in a directory. Empty: it refuses them all, there or not."""
     doors = sorted(look.doors_of(spot.host), key=lambda door: door.scheme != "https")  # http may lead there alone
     for door in doors[:1]:
         for name in _NAMES:
@@ -256,7 +256,7 @@ def _held_by_php(look: Look, host: VirtualHost) -> bool:
         return False
     path = os.path.relpath(f"{project}/{_NO_PAGE}", root)
     answers = [look.ask(door, f"/{path}") for door in look.doors_of(host)[:1]]
-    # A rule of the web server for this folder would answer with a page of its own.
+    # A rule of the web server for this directory would answer with a page of its own.
     return any((answer.status, answer.body) == (403, b"Forbidden\n") for answer in answers)
 
 
@@ -267,7 +267,7 @@ def no_override(look: Look) -> Finding:
         raise Unseen("no virtual host of a web server could be read on this host")
     if not known.found:
         if known.unseen:
-            return not_assessed(f"Not all folders could be looked into: {', '.join(known.unseen[:_FEW])}.")
+            return not_assessed(f"Not all directories could be inspected: {', '.join(known.unseen[:_FEW])}.")
         return passed("Under no web root of this host is there a directory the web user can write to.")
     faults = []
     php = settings(look)
@@ -281,22 +281,22 @@ def no_override(look: Look) -> Finding:
     if faults:
         return failed(f"{'; '.join(faults[:_FEW])}.")
     if known.unseen:
-        return not_assessed(f"Not all folders could be looked into: {', '.join(known.unseen[:_FEW])}.")
+        return not_assessed(f"Not all directories could be inspected: {', '.join(known.unseen[:_FEW])}.")
     if known.left_out and look.site.web.name == "apache":
-        return not_assessed(f"Only {', '.join(known.left_out[:_FEW])} were looked at.")
+        return not_assessed(f"Only {', '.join(known.left_out[:_FEW])} were checked.")
     return passed(
         f"Neither .htaccess nor {name or '.user.ini'} has an effect in the {len(found)} writable directories."
     )
 
 
 def _overrides(found: Iterable[Spot]) -> list[str]:
-    """Where Apache would obey a .htaccess: the deepest <Directory> that holds the folder decides, None by default."""
+    """Where Apache would obey a .htaccess: the deepest <Directory> above the directory decides, None by default."""
     directives = list(walk(apache.parse(Tree()).directives))
     rules = [(block.arguments[0].rstrip("/"), block) for block in every(directives, "directory") if block.arguments]
     rules.sort(key=lambda rule: rule[0].count("/"))
     faults = []
     for spot in found:
-        # Apache goes by the root as it is written and resolves no link; an Alias may lead to the folder itself.
+        # Apache goes by the root as it is written and resolves no link; an Alias may lead to the directory itself.
         for folder in dict.fromkeys(
             (os.path.normpath(f"{spot.host.root}/{spot.below}"), os.path.realpath(spot.folder))
         ):
@@ -312,7 +312,7 @@ def _overrides(found: Iterable[Spot]) -> list[str]:
 
 
 def _holds(argument: str, folder: str) -> bool:
-    """Whether the argument of a <Directory> is a folder or one above it. A wildcard of Apache's stands for no /."""
+    """Whether the argument of a <Directory> is a directory or one above it. A wildcard of Apache's stands for no /."""
     parts, wanted = folder.split("/"), argument.replace("[^", "[!").split("/")
     return len(wanted) <= len(parts) and all(map(fnmatch.fnmatchcase, parts, wanted))
 
@@ -329,7 +329,7 @@ def antivirus(look: Look) -> Finding:
         return failed("No virus scanner is running on this host (clamd).")
     scans = named(look.once(jobs), r"clamd?scan|chamilo-hardening scan")
     if "clamonacc" not in names and not scans:
-        return failed(f"clamd is running, but nothing has it look at new files in {root}/var.")
+        return failed(f"clamd is running, but nothing has it scan new files in {root}/var.")
     how = scans[0].source if scans else "clamonacc"
     if not _knows_the_test_virus():
         return failed("clamd is running, but does not know the test virus EICAR: it has no signatures.")
@@ -341,7 +341,7 @@ def antivirus(look: Look) -> Finding:
         return failed(late)
     wrong = _told_wrongly(said(("clamconf",)))
     if wrong:
-        return failed(f"clamd finds the test virus, but {' and '.join(wrong)}. Say so in /etc/clamav/clamd.conf.")
+        return failed(f"clamd finds the test virus, but {' and '.join(wrong)}. Correct it in /etc/clamav/clamd.conf.")
     return passed(f"clamd finds the test virus, and {how} shows it new uploads; the last time was a moment ago.")
 
 
@@ -358,9 +358,9 @@ def _knows_the_test_virus() -> bool:
 
 
 def _told_wrongly(configuration: str) -> list[str]:
-    """What is in force in clamd and should not be, whoever wrote its file; by what clamconf prints."""
+    """What is active in clamd and should not be, by the output of clamconf."""
     if "ConcurrentDatabaseReload" not in configuration:
-        raise Unseen("clamconf does not say what is in force in clamd")
+        raise Unseen("clamconf does not print the active settings of clamd")
     wrong = []
     if not re.search(r"^ConcurrentDatabaseReload disabled", configuration, re.MULTILINE):
         wrong.append("keeps its signatures in memory twice while it reads new ones (not: ConcurrentDatabaseReload no)")
@@ -387,4 +387,4 @@ def _late(look: Look) -> str:
             return f"The last scan did not come to its end: {last.get('detail')}"
         minutes = (look.now - float(last.get("at", 0))) / 60
         return f"The last scan was {minutes:.0f} minutes ago." if minutes > _SCAN_MINUTES else ""
-    return "No scan looks at the files of this portal."
+    return "No scan covers the files of this portal."

@@ -172,5 +172,5 @@ def test_a_log_that_breaks_the_forecast_does_not_end_the_audit(empty, monkeypatc
 
     monkeypatch.setattr(engine, "forecast", broken)
     answer = run(capsys, sections=["brute_force"])
-    assert answer["forecast"]["said"] == ["Last week's log could not be looked at: ValueError: a line from hell."]
+    assert answer["forecast"]["said"] == ["Last week's log could not be read: ValueError: a line from hell."]
     assert answer["observed"]

@@ -80,7 +80,7 @@ def test_one_address_is_shut_out_before_an_account_is_locked(monkeypatch, jails,
     it.site, it.as_root = replace(it.site, serving=(host,), answering=(host,)), True
     finding = brute_force.lock(it)
     assert finding.status == status, finding.evidence
-    assert ("a stranger locks whomever he likes" in finding.evidence) == (status == "fail")
+    assert ("an attacker can lock any account" in finding.evidence) == (status == "fail")
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ MAIL = {"mail": "printf '%%b' 'Hi' | mail -s ban root"}
         ({}, 204, "fail", "nftables refuses packets alone"),
         (MAIL, 204, "fail", "nftables refuses packets alone"),
         ({"chamilo": "touch /run/banned/<ip>"}, 204, "pass", ""),
-        ({"chamilo": "touch /run/banned/<ip>"}, 404, "fail", "the web server does not look for the files"),
+        ({"chamilo": "touch /run/banned/<ip>"}, 404, "fail", "the web server does not check for the files"),
     ],
 )
 def test_behind_a_proxy_a_firewall_is_not_enough(host, more, refuses, status, words):

@@ -336,7 +336,7 @@ def test_for_good_has_two_numbers(look_at):
 def test_a_proxy_that_does_not_listen_for_http_is_the_best_there_is(look_at):
     silent = but(lambda door, path, request: (0, {}, b"") if door.scheme == "http" else None)
     behind = https.redirect(look_at(silent, options={"terminated_elsewhere": True}))
-    assert behind.status == "pass" and "Nobody listens" in behind.evidence
+    assert behind.status == "pass" and "No process listens" in behind.evidence
     assert https.redirect(look_at(silent)).status == "fail"
 
 
@@ -553,7 +553,7 @@ def test_files_of_somebody_else_are_not_applicable(serve, look_through):
     host, _certificate = serve()
     finding = https.renewal(look_through(host))
     assert finding.status == "not_applicable"
-    assert f"must replace it before {(NOW + 90 * DAY).date()}" in finding.evidence
+    assert f"must be replaced by hand before {(NOW + 90 * DAY).date()}" in finding.evidence
 
 
 def test_a_proxy_renews_by_itself(look_at):
@@ -590,7 +590,7 @@ def test_one_owner_with_a_hook(certbot):
     [
         ([], "nothing renews"),
         ([RENEWS, Job("/etc/cron.daily/renew", "certbot renew")], "2 jobs renew at once"),
-        ([Job("certbot.timer", "certbot renew", service="certbot.service", result="success")], "nobody is told"),
+        ([Job("certbot.timer", "certbot renew", service="certbot.service", result="success")], "no alert is sent"),
         ([Job("certbot.timer", "certbot", service="certbot.service", result="exit-code", tells="x")], "exit-code"),
     ],
 )

@@ -189,14 +189,14 @@ TAKEN = {
     "the program": (lambda host: host.program.unlink(), EVERY, "is not there any more"),
     "the timer": (lambda host: host.jobs.remove(DAILY), EVERY, "no timer and no cron job"),
     "monit": (lambda host: host.processes.pop(), WATCH, "monit does not run"),
-    "our checks": (lambda host: host.config("monit", MONIT), WATCH, "does not hold"),
-    "one of them": (lambda host: host.config("monit", "check system x\nwatch logins"), WATCH - {"auth"}, "not hold"),
+    "our checks": (lambda host: host.config("monit", MONIT), WATCH, "does not contain"),
+    "one of them": (lambda host: host.config("monit", "check system x\nwatch logins"), WATCH - {"auth"}, "not contain"),
     "the machine": (
         lambda host: host.config(
             "monit", OUR_MONIT.format(log=host.root / "var/log/prod.log").replace("chamilo_host", "$HOST")
         ),
         {"resources"},
-        "does not hold `check system chamilo_host`",
+        "does not contain `check system chamilo_host`",
     ),
     "that monit asks": (lambda host: host.pulse(minutes=60), WATCH, "monit does not ask for failed logins of campus"),
     "the sign of life": (lambda host: (host.run / "watch-campus.json").unlink(), WATCH, "monit does not ask"),
@@ -206,7 +206,11 @@ TAKEN = {
         "ago, but now: The lines of x.log are in a form that is not understood.",
     ),
     "who is told": (lambda host: (host.settings / "alert.json").unlink(), {"accounts", "delivery"}, "gone or damaged"),
-    "everybody": (lambda host: (host.settings / "alert.json").write_text("{}"), {"accounts", "delivery"}, "nobody is"),
+    "everybody": (
+        lambda host: (host.settings / "alert.json").write_text("{}"),
+        {"accounts", "delivery"},
+        "no recipient",
+    ),
     "the mail program": (lambda host: host.mailer.unlink(), {"accounts", "delivery"}, "no program any more"),
     "the list": (
         lambda host: (host.records / "integrity-campus.json").unlink(),
@@ -317,8 +321,8 @@ def test_monologs_own_rotation_counts(host):
     [
         (lambda host: None, "not there"),
         (lambda host: host.file("var/log/prod.log", ""), "is empty"),
-        (lambda host: logged(host, rotated=False), "nothing rotates it and nobody watches it"),
-        (lambda host: (logged(host), host.config("monit", f"# {host.root}/var/log/prod.log\n")), "nobody watches it"),
+        (lambda host: logged(host, rotated=False), "nothing rotates it and it is not monitored"),
+        (lambda host: (logged(host), host.config("monit", f"# {host.root}/var/log/prod.log\n")), "it is not monitored"),
         (lambda host: (logged(host), host.config("promtail", f"{host.root}/var/log/prod.log\n")), "does not run"),
         (lambda host: (logged(host), host.jobs.clear()), "nothing rotates it"),
     ],
@@ -346,8 +350,8 @@ def test_a_reader_that_reports_elsewhere_cannot_be_assessed(host):
     [
         (MONIT, "pass", "has thresholds"),
         (MONIT.replace("if space usage > 90% then alert", ""), "fail", "no threshold for disk"),
-        (MONIT.replace("set alert admin@campus.test", ""), "fail", "nobody to mail to"),
-        (MONIT.replace("set mailserver", "# set mailserver"), "fail", "nobody to mail to"),
+        (MONIT.replace("set alert admin@campus.test", ""), "fail", "no mail recipient"),
+        (MONIT.replace("set mailserver", "# set mailserver"), "fail", "no mail recipient"),
     ],
 )
 def test_monit(host, text, status, words):

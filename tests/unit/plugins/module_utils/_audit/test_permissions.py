@@ -154,7 +154,7 @@ def test_a_folder_above_that_the_web_user_owns_is_named(tree_look, project, web_
     project.parent.chmod(mode)
     finding = permissions.code(tree_look())
     assert finding.status == "fail"
-    assert "the whole folder can be exchanged" in finding.evidence
+    assert "the whole directory can be exchanged" in finding.evidence
 
 
 def test_the_web_server_that_is_not_php_reads_no_secret(tree_look, project, web_user):

@@ -146,7 +146,7 @@ class Tokens:
         return [{"kept": str(self.kept)}]
 
 
-@pytest.mark.parametrize(("kept", "words"), [(14, "14 people"), (0, "Nothing takes the cookie")])
+@pytest.mark.parametrize(("kept", "words"), [(14, "14 people"), (0, "Nothing removes the cookie")])
 def test_remember_me(look_at, kept, words):
     it = look(look_at, setting())
     it.database = Tokens(kept)
@@ -193,7 +193,7 @@ def test_stored_logins_are_told_even_where_the_cookie_is_taken_away(look_at, kep
     it.database = Tokens(kept)
     finding = sessions.remember_me(it)
     assert finding.status == "pass"
-    assert words in finding.evidence if words else finding.evidence.endswith("logs nobody in.")
+    assert words in finding.evidence if words else finding.evidence.endswith("logs no user in.")
 
 
 # ------------------------------------------------------------------------------------------------------ lifetime
@@ -244,13 +244,13 @@ def test_an_hour_with_a_cleaner_every_five_minutes(idle):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"faces": {"fpm": "3600"}}, "90 minutes at worst; wanted: 60 minutes"),
+        ({"faces": {"fpm": "3600"}}, "90 minutes at worst; desired: 60 minutes"),
         ({"faces": {"fpm": "1440", "cli": "86400"}}, "/etc/php/8.4/cli"),  # the longest of all faces counts
         ({"found": ()}, "No active timer"),
-        ({"faces": {}}, "the folder of no php.ini"),
-        ({"oldest": 4000}, "A session that nobody used for 67 minutes is still kept"),
-        ({"oldest": 3000, "sessions_lifetime": 1800}, "wanted: 30 minutes"),
-        ({"application": {"save_path": "/var/elsewhere"}}, "/var/elsewhere: it is the folder of no php.ini"),
+        ({"faces": {}}, "the directory of no php.ini"),
+        ({"oldest": 4000}, "A session that was not used for 67 minutes is still kept"),
+        ({"oldest": 3000, "sessions_lifetime": 1800}, "desired: 30 minutes"),
+        ({"application": {"save_path": "/var/elsewhere"}}, "/var/elsewhere: it is the directory of no php.ini"),
     ],
 )
 def test_an_idle_session_lives_too_long(idle, changes, words):
@@ -314,7 +314,7 @@ def test_phps_own_files_need_a_cleaner(idle, handler):
 def test_files_that_symfony_puts_elsewhere_need_a_cleaner(idle):
     finding = idle(application={"handler_id": "file:///srv/sessions"})
     assert finding.status == "fail"
-    assert "Nobody clears away old sessions in /srv/sessions" in finding.evidence
+    assert "Old sessions are not cleaned up in /srv/sessions" in finding.evidence
 
 
 def test_a_cleaner_of_unknown_pace_is_not_assessed(idle):

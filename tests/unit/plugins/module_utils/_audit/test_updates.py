@@ -197,7 +197,7 @@ def test_updates_install_themselves(system, days, words):
             {"configuration": GOOD.replace('Unattended-Upgrade "1"', 'Unattended-Upgrade "0"')},
             "Unattended-Upgrade is not set",
         ),
-        ({"configuration": GOOD.replace('Lists "1"', 'Lists "0"')}, "never looked for"),
+        ({"configuration": GOOD.replace('Lists "1"', 'Lists "0"')}, "never checked for"),
         ({"configuration": GOOD.replace("Debian-Security", "Debian")}, "leave out the security updates"),
         ({"configuration": ""}, "is not set"),
         ({"found": ()}, "no active timer"),

@@ -227,7 +227,7 @@ def test_too_many_folders_to_ask_each_are_not_assessed(seen, folders, monkeypatc
     monkeypatch.setattr(apache, "parse", lambda tree: Configuration())
     finding = uploads.no_override(seen(refuse, hosts, user_ini="", web="apache"))
     assert finding.status == "not_assessed"
-    assert finding.evidence == f"Only 12 of the 13 writable directories under {root} were looked at."
+    assert finding.evidence == f"Only 12 of the 13 writable directories under {root} were checked."
     assert uploads.no_override(seen(refuse, hosts, user_ini="")).status == "pass", "nginx obeys none anywhere"
 
 
@@ -363,7 +363,7 @@ OURS = Job("/etc/cron.d/chamilo-hardening-scan:2", "nice /usr/local/sbin/chamilo
     ("names", "found", "knows", "late", "status", "words"),
     [
         (["nginx"], [], True, "", "fail", "No virus scanner"),
-        (["clamd"], [], True, "", "fail", "nothing has it look"),
+        (["clamd"], [], True, "", "fail", "nothing has it scan"),
         (["clamd", "clamonacc"], [], True, "", "not_assessed", "clamonacc scans"),
         (["clamd"], [Job("/etc/cron.d/scan:1", "clamdscan /x")], True, "", "not_assessed", "/etc/cron.d/scan:1"),
         (["clamd"], [OURS], False, "", "fail", "no signatures"),
