@@ -108,7 +108,7 @@ def test_a_backup_comes_first_and_without_one_it_stays_shut(closed: Host, playbo
     repository = "/var/backups/chamilo-hardening/campus_test"
     closed.run(f"mv {repository}/keys {repository}/away")
     refused = closed.run("chamilo-hardening window open", check=False)
-    assert refused.returncode == 1 and "the window stays shut" in refused.stderr
+    assert refused.returncode == 1 and "the window stays closed" in refused.stderr
     assert modes(closed) == CLOSED
     closed.run("chamilo-hardening window open --without-backup")
     assert modes(closed) == OPEN

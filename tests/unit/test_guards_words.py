@@ -58,6 +58,8 @@ CLEANED_CODE = (
     "plugins/plugin_utils",
     "plugins/plugin_utils/_plans",
     "plugins/module_utils/_audit",
+    "plugins/module_utils/_attacks",
+    "plugins/module_utils/_program",
 )
 PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
 CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})

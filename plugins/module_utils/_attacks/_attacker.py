@@ -53,7 +53,7 @@ class Aim:
         return other
 
     def ask(self, scheme: str, path: str, **request: Any) -> Answer:
-        """Send a request. Its certificate is not looked at, unless ``verify`` is set."""
+        """Send a request. Its certificate is not verified, unless ``verify`` is set."""
         return fetch(f"{scheme}://{self.domain}{path}", address=self.address, ca_file=self.ca_file, **request)
 
     @functools.cached_property
@@ -72,7 +72,7 @@ class Aim:
 
     @functools.cached_property
     def missing(self) -> Answer:
-        """What the portal says to an address that leads nowhere: many say it with a page of their own."""
+        """The portal's answer to an address that does not exist: many answer with a page of their own."""
         return self.get(MISSING)
 
     def shake(self, context: ssl.SSLContext | None = None) -> Handshake:
@@ -91,6 +91,6 @@ def by_every_name(one: Callable[[Aim], Finding]) -> Callable[[Aim], Finding]:
             found = one(aim.under(name))
             if found.status != PASS:
                 return dataclasses.replace(found, evidence=f"By the name {name}: {found.evidence}")
-        return passed(f"{first.evidence} The same holds for {', '.join(aim.names)}.")
+        return passed(f"{first.evidence} The same applies to {', '.join(aim.names)}.")
 
     return each

@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Somebody with a browser, and an account of the testbed to log in with that is there for the time of one attack."""
+"""A visitor with a browser, and a test account of the testbed that exists for the time of one attack."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Portal(Protocol):
 
 
 class Visitor:
-    """Somebody with a browser: remembers cookies, reads the testbed's CAPTCHA."""
+    """A visitor with a browser: keeps cookies, reads the testbed's CAPTCHA."""
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
@@ -75,7 +75,7 @@ class Visitor:
 
 
 def here(inside: Inside) -> Aim:
-    """The portal, seen from its own host: whoever comes from there is never shut out."""
+    """The portal, requested from its own host, whose addresses are never banned."""
     own = [address for address in inside.site.addresses if ":" not in address]
     return Aim(inside.site.domain, own[0] if own else "127.0.0.1")
 
@@ -131,5 +131,5 @@ def _hashed(inside: Inside, password: str) -> str:
 
     tried = inside.as_user(inside.web_user, ask)
     if not tried.value:
-        raise OSError(f"PHP made no hash of the canary's password: {tried.error}")
+        raise OSError(f"PHP made no hash of the test account's password: {tried.error}")
     return str(tried.value)

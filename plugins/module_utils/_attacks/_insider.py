@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""The portal as somebody sees it who already has an account on its host: the web user, or another one."""
+"""The portal for an attacker who already has an account on its host: the web user, or another one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Tried:
 
 
 class Inside:
-    """What is attacked, on the host itself. Needs root, to become somebody else."""
+    """What is attacked, on the host itself. Needs root, to become another user."""
 
     stranger = "nobody"  # an account that has nothing to do with the portal
 
@@ -40,7 +40,7 @@ class Inside:
 
     @property
     def web_user(self) -> str:
-        """As whom PHP runs, and with it whoever takes over a page."""
+        """The user PHP runs as, and with it an attacker who takes over a page."""
         name = self.site.php.user
         if not name:
             raise OSError("the user PHP runs as could not be found")
@@ -62,7 +62,7 @@ class Inside:
             said = _read(reading, patience)
         finally:
             os.close(reading)
-            os.kill(child, signal.SIGKILL)  # it said what it had to say, or it never will
+            os.kill(child, signal.SIGKILL)  # it has reported, or it never will
             os.waitpid(child, 0)
         if not said:
             return Tried(error=f"stopped without a word, or was not done after {patience:g} seconds")

@@ -23,7 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 _CONFIGURATION = "/etc/chamilo-hardening"
 _STATE = "/var/lib/chamilo-hardening"
 _USUAL = "/var/backups"
-# What every dump of Chamilo, and every copy of its program, holds in clear.
+# What every dump of Chamilo, and every copy of its program, contains in clear.
 _CLEAR = (b"CREATE TABLE", b"INSERT INTO", b"DATABASE_PASSWORD", b"APP_SECRET")
 _COPY = re.compile(r"(?i)\.(?:sql|dump|zip|tar)(?:\.\w+)?$")
 _DUMPED = re.compile(rb"-- (?:MySQL|MariaDB) dump|/\*M!999999|phpMyAdmin SQL Dump|-- Adminer ")
@@ -49,7 +49,7 @@ def _below(*tops: str) -> Iterator[str]:
 
 @attack("backups_encrypted", inside=True)
 def read_without_the_key(inside: Inside) -> Finding:
-    """What somebody sees who got hold of the repository, but not of its key."""
+    """What an attacker can read who has the repository, but not its key."""
     place = _repository()
     if not place:
         return failed("There is no encrypted repository on this host to be stolen; a plain dump would be.")
@@ -73,7 +73,7 @@ def read_without_the_key(inside: Inside) -> Finding:
 
 @attack("backups_private", inside=True)
 def read_as_the_web_user(inside: Inside) -> Finding:
-    """What somebody gets at who took over a page."""
+    """What an attacker can read who took over a page."""
     user = inside.web_user
     place = _repository()
     found = _read(user, inside, *filter(None, (place, _CONFIGURATION, _STATE, _USUAL)))
@@ -108,7 +108,7 @@ def _first(tops: tuple[str, ...]) -> Callable[[], str]:
         for path in _below(*tops):
             folder, name = os.path.split(path)
             if folder == _USUAL and (name.startswith("alternatives.") or not _COPY.search(name)):
-                continue  # Debian keeps its lists of packages and alternatives.tar.0 there, for everybody
+                continue  # Debian keeps its lists of packages and alternatives.tar.0 there, readable by all
             try:
                 with open(path, "rb"):
                     return path

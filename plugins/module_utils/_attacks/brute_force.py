@@ -4,8 +4,8 @@
 # Private to this collection: it can change at any time.
 """Attacks by a program that guesses passwords.
 
-The one that is safe anywhere guesses once, with a name that nobody has, so that no account can be locked. The other one
-has an account of its own locked, on hosts of the testbed.
+The one that is safe anywhere guesses once, with a name that does not exist, so that no account can be locked. The other
+one has an account of its own locked, on hosts of the testbed.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def guess(aim: Aim) -> Finding:
     except ValueError:
         told = {}
     if isinstance(told, dict) and told.get("captchaRequired"):
-        return passed("A login without a CAPTCHA is refused before the password is looked at.")
+        return passed("A login without a CAPTCHA is refused before the password is checked.")
     if answer.status == 401:
-        return failed("A program can try one password after the other: the portal looked at it without a CAPTCHA.")
-    return passed(f"A login without a CAPTCHA is answered with {answer.status}: no password was looked at.")
+        return failed("A program can try one password after the other: the portal checked it without a CAPTCHA.")
+    return passed(f"A login without a CAPTCHA is answered with {answer.status}: no password was checked.")
 
 
 @attack("brute_force_lock", inside=True)
@@ -48,7 +48,7 @@ def guess_until_it_locks(inside: Inside) -> Finding:
             status = guesser.token(name, f"wrong {turn}")
             if status not in (*_DISABLED, 429):
                 raise OSError(f"a wrong password was answered with {status}")
-        # On the page: Chamilo looks there whether an account is locked.
+        # On the page: there Chamilo checks whether an account is locked.
         status = Visitor(here(inside)).try_login(name, password)
     if status == 200:
         return failed(f"After {_GUESSES} wrong passwords for one account the right one is let in: nothing locks it.")

@@ -30,7 +30,7 @@ _THEIRS = ("information_schema", "performance_schema")
 
 @attack("database_privileges", inside=True)
 def misuse(inside: Inside) -> Finding:
-    """As whoever gets a query of his own into the application."""
+    """As an attacker who can inject a query into the application."""
     site = inside.site
     account = Reader.of_site(site).account
     stranger = f"'chamilo_hardening_{secrets.token_hex(6)}'@'localhost'"
@@ -41,10 +41,10 @@ def misuse(inside: Inside) -> Finding:
     if _answers(
         account, f"SELECT MIN(TABLE_NAME) AS found FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN ('{names}')"
     ):
-        worked.append("look into other databases")
+        worked.append("read other databases")
     if _works(account, f"CREATE USER {stranger} ACCOUNT LOCK", f"DROP USER {stranger}"):
         worked.append("make accounts (CREATE USER)")
-    # Nobody of that name: the server says so to whoever might.
+    # No such account: the server reports that only where it is allowed.
     own = f"`{account.name.replace('`', '``')}`.*"
     if _works(account, f"GRANT SELECT ON {own} TO {stranger}", f"DROP USER {stranger}", "find any matching row"):
         worked.append("pass its rights on (GRANT OPTION)")
@@ -77,7 +77,7 @@ def _is_stronger(account: Account, address: str) -> bool:
     """Whether the same name and password, sent to another address, are those of an account with more rights."""
     try:
         rows = Reader(replace(account, host=address, socket="", authority=authority(address))).query("SHOW GRANTS")
-    except DatabaseError:  # nobody listens there, or nobody is let in
+    except DatabaseError:  # no server listens there, or it rejects all
         return False
     lines = [next(iter(row.values())) or "" for row in rows]
     return any(" ON *.* TO " in line and not line.startswith("GRANT USAGE ON") for line in lines)
@@ -97,7 +97,7 @@ def _works(account: Account, statement: str, undo: str = "", proof: str = "") ->
 
 
 def _allowed(problem: DatabaseError) -> bool:
-    """A refusal is what we hope for; anything else tells nothing."""
+    """A refusal is expected; anything else is inconclusive."""
     words = str(problem).lower()
     if "denied" in words or "find any matching row" in words:
         return False
@@ -108,7 +108,7 @@ def _allowed(problem: DatabaseError) -> bool:
 def reach(aim: Aim) -> Finding:
     if aim.proxied and not aim.address:
         raise OSError(
-            f"{aim.domain} leads to a proxy, and port {_PORT} of that tells nothing. Where the host speaks https "
+            f"{aim.domain} leads to a proxy, and port {_PORT} of it proves nothing. Where the host speaks https "
             "itself, set chamilo_prove_address to the host's own address; where TLS ends at the proxy, see yourself "
             f"that the host's port {_PORT} does not answer from here, and waive database_bind for this run"
         )
@@ -134,7 +134,7 @@ def reach(aim: Aim) -> Finding:
         if connection.getpeername()[0] == connection.getsockname()[0]:
             raise OSError("this is the host itself, so it cannot be tried from another one here")
         greeting = b""
-        with contextlib.suppress(OSError):  # something listens and says nothing
+        with contextlib.suppress(OSError):  # a process listens and sends nothing
             greeting = connection.recv(256)
     # 4 bytes of length and number, then 0xff and the number of an error, or 10 and a version.
     if greeting[4:5] == b"\xff":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Attacks that a browser stops, if it is told to: each judges the answers as a browser would."""
+"""Attacks that a browser stops, if headers ask for it: each judges the answers as a browser would."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def frame(aim: Aim) -> Finding:
     answer = _page(aim)
     ancestors = re.search(r"frame-ancestors([^;]*)", "; ".join(answer.values("Content-Security-Policy")))
     if ancestors:
-        # With this directive a browser does not look at X-Frame-Options.
+        # With this directive a browser ignores X-Frame-Options.
         let_in = [word for word in ancestors[1].split() if word == "*" or re.fullmatch(r"https?:(//\*)?", word)]
         if not let_in:
             return passed(f"A page of {_ELSEWHERE} cannot frame the portal: frame-ancestors{ancestors[1]}.")
@@ -60,7 +60,7 @@ def frame(aim: Aim) -> Finding:
 def reflect(aim: Aim) -> Finding:
     sent = _page(aim).values("X-XSS-Protection")
     if len(sent) == 1:
-        return passed(f"An old browser is told what to do about injected scripts: X-XSS-Protection is {sent[0]!r}.")
+        return passed(f"An old browser is instructed about injected scripts: X-XSS-Protection is {sent[0]!r}.")
     return failed(f"An old browser is left to itself with injected scripts: X-XSS-Protection is {_said(sent)}.")
 
 
@@ -87,7 +87,7 @@ def inject(aim: Aim) -> Finding:
             if not {"*", "https:", "http:"} & set(scripts):
                 what = "blocked" if name == _POLICY[0] else "reported"
                 return passed(f"A script of {_ELSEWHERE} in a page is {what}: script-src {' '.join(scripts)}.")
-    return failed(f"A script of {_ELSEWHERE} that somebody puts into a page runs: no policy speaks against it.")
+    return failed(f"A script of {_ELSEWHERE} that an attacker puts into a page runs: no policy blocks it.")
 
 
 @attack("headers_once")

@@ -58,7 +58,7 @@ def strip(aim: Aim) -> Finding:
     if age and int(age[1]) > 0:
         return passed(f"A browser that was here goes to https by itself for {int(age[1]) // 86400} days.")
     return failed(
-        "A browser that was here follows a link to plain http, where somebody on the way can answer instead: "
+        "A browser that was here follows a link to plain http, where an attacker on the way can answer instead: "
         f"Strict-Transport-Security is {' and '.join(map(repr, sent)) or 'not sent'}."
     )
 
@@ -74,7 +74,7 @@ def protocols(aim: Aim) -> Finding:
         return failed(f"A client that speaks nothing better than {' or '.join(spoken)} is let in.")
     missing = [name for name, context in clients.items() if context is None]
     if missing:
-        raise OSError(f"the OpenSSL of this machine cannot offer {' and '.join(missing)}, so nobody was asked for it")
+        raise OSError(f"the OpenSSL of this machine cannot offer {' and '.join(missing)}, so they were not tried")
     return passed("Clients that speak nothing better than TLS 1.0 or 1.1 are refused.")
 
 
@@ -87,7 +87,7 @@ def poison(aim: Aim) -> Finding:
         "X-Forwarded-For": "198.51.100.66",
         "Forwarded": f"for=198.51.100.66;host={_ELSEWHERE};proto=https",
     }
-    # With a query that nobody else has: no cache gives the answer to another visitor.
+    # With a unique query: no cache gives the answer to another visitor.
     answers = [aim.get(f"{path}?{secrets.token_hex(8)}", headers=claim) for path in ("/login/", "/", "/login")]
     if not any(answer.status for answer in answers):
         raise OSError(f"{aim.domain} gave no answer: {answers[0].error}")

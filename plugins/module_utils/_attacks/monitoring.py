@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Attacks that nobody may miss: whether this host's own watch notices each of them. What is done is undone again."""
+"""Attacks that must be detected: whether this host's own monitoring detects each of them. All changes are undone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _watched(inside: Inside) -> str:
     return ""
 
 
-_NOBODY = "Section monitoring is not in force, so nobody would notice."
+_NOBODY = "Section monitoring is not active, so it would not be detected."
 
 
 @attack("monitoring_app_log", inside=True)
@@ -48,8 +48,8 @@ def make_an_error(inside: Inside) -> Finding:
         return failed(problem)
     fresh = time.time() - float(watch.pulse(site).get("at", 0)) < 900
     if not fresh:
-        return failed(f"An error of the application is in {known['log']}, but monit does not look at it.")
-    return passed(f"An error of the application is in {known['log']}, at which monit looked within the last minutes.")
+        return failed(f"An error of the application is in {known['log']}, but monit does not read it.")
+    return passed(f"An error of the application is in {known['log']}, which monit read within the last minutes.")
 
 
 @attack("monitoring_auth", inside=True)
@@ -112,8 +112,8 @@ def make_an_administrator(inside: Inside) -> Finding:
         with writing(reader.account) as ask:
             ask("DELETE FROM `user` WHERE username = %s", (name,))
     if name not in found:
-        return failed("A new administrator would not be in the list that a person gets.")
-    return passed("A new administrator is in the list, as one that nobody expects.")
+        return failed("A new administrator would not be in the list that the administrator gets.")
+    return passed("A new administrator is in the list, as an unexpected one.")
 
 
 @attack("monitoring_integrity", inside=True)

@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Attacks on what lies in the project folder: fetch it from outside, read or change it from inside."""
+"""Attacks on what lies in the project directory: fetch it from outside, read or change it from inside."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
-_PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; everybody knows it
+_PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; it is publicly known
 _MANY = 200  # files of each kind that are tried
 
-# Path -> what its content looks like. The portal answers many an address with a page of its own.
+# Path -> the form of its content. The portal answers many an address with a page of its own.
 _LOOT = {
     "/.env": rb"(?m)^[A-Z][A-Z_]+=",
     "/.env.bak": rb"(?m)^[A-Z][A-Z_]+=",
@@ -56,8 +56,8 @@ def fetch_secrets(aim: Aim) -> Finding:
     taken = [way for path, way in ways if _holds(aim, way, _LOOT[path])]
     if taken:
         more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
-        return failed(f"A stranger can fetch {', '.join(taken[:3])}{more} from {aim.scheme}://{aim.domain}.")
-    return passed(f"{len(ways)} ways to files that are nobody's business were tried; none gave anything away.")
+        return failed(f"An attacker can fetch {', '.join(taken[:3])}{more} from {aim.scheme}://{aim.domain}.")
+    return passed(f"{len(ways)} ways to private files were tried; none disclosed anything.")
 
 
 def _holds(aim: Aim, way: str, content: bytes) -> bool:
@@ -82,7 +82,7 @@ def _named(root: str, paths: Sequence[str]) -> str:
 
 
 def _files(top: str) -> list[str]:
-    """Some files below a folder, as root sees them."""
+    """Some files below a directory, as root sees them."""
     found = (
         os.path.join(folder, name)
         for folder, _folders, names in os.walk(top)
@@ -105,7 +105,7 @@ def _opens(paths: Iterable[str], how: int) -> list[str]:
 
 
 def _lays(folders: Iterable[str], target: str = "") -> list[str]:
-    """The folders in which a file, or a link to ``target``, can be made. It is removed at once."""
+    """The directories in which a file, or a link to ``target``, can be made. It is removed at once."""
     laid = []
     for folder in folders:
         path = os.path.join(folder, f"chamilo-hardening-{secrets.token_hex(8)}.txt")
@@ -129,7 +129,7 @@ def _done(inside: Inside, user: str, function: Callable[[], list[str]]) -> list[
 
 
 def _laid(inside: Inside, folders: Iterable[str], target: str = "") -> list[str]:
-    """``_lays`` as the web user. Not even the time of a folder's last change is to tell of it."""
+    """``_lays`` as the web user. Not even the time of a directory's last change is to show it."""
     times = {folder: os.stat(folder) for folder in folders if os.path.isdir(folder)}
     try:
         return _done(inside, inside.web_user, lambda: _lays(times, target))
@@ -146,9 +146,9 @@ def plant(inside: Inside) -> Finding:
     laid = _laid(inside, folders)
     opened = _done(inside, user, lambda: _opens(files, os.O_WRONLY))
     if laid or opened:
-        return failed(f"{user}, and so whoever takes over a page, can change {_named(root, [*laid, *opened])}.")
+        return failed(f"{user}, and so an attacker with a page, can change {_named(root, [*laid, *opened])}.")
     return passed(
-        f"{user} can neither add a file to {len(folders)} folders of the program nor change {len(files)} files."
+        f"{user} can neither add a file to {len(folders)} directories of the program nor change {len(files)} files."
     )
 
 
@@ -182,7 +182,7 @@ def _private(inside: Inside, root: str, files: Sequence[str]) -> Finding:
     if read:
         return failed(f"Another account of this host ({inside.stranger}) can read {_named(root, read)}.")
     if written:
-        return failed(f"{inside.web_user}, and so whoever takes over a page, can change {_named(root, written)}.")
+        return failed(f"{inside.web_user}, and so an attacker with a page, can change {_named(root, written)}.")
     return passed(f"{len(files)} files: {inside.stranger} can read none, {inside.web_user} can change none.")
 
 
@@ -242,7 +242,7 @@ def lay_traps(inside: Inside) -> Finding:
         return failed(
             f"{user} can lay a link out of the tree into {_named(root, laid)}; the next repair may follow it."
         )
-    return passed(f"{user} can lay no link into {len(folders)} folders of the program.")
+    return passed(f"{user} can lay no link into {len(folders)} directories of the program.")
 
 
 @attack("permissions_secrets", inside=True)
@@ -250,10 +250,10 @@ def forge_token(inside: Inside) -> Finding:
     root, user = _root(inside), inside.web_user
     if inside.site.secrets_default:
         known = " and ".join(inside.site.secrets_default)
-        return failed(f"A stranger can look up or guess {known} and make valid logins at home.")
+        return failed(f"An attacker can find or guess {known} and make valid logins at home.")
     key = os.path.join(root, "config/jwt/private.pem")
     if not os.path.exists(key):
-        return passed("APP_SECRET and JWT_PASSPHRASE are nowhere to be looked up; there is no key to try them on.")
+        return passed("APP_SECRET and JWT_PASSPHRASE are not publicly known; there is no key to try them on.")
     command = ["openssl", "dgst", "-sha256", "-sign", key, "-passin", f"pass:{_PUBLIC_PASSPHRASE}"]
 
     def sign() -> bool:
@@ -264,7 +264,7 @@ def forge_token(inside: Inside) -> Finding:
         raise OSError(f"as {user}: {tried.error}")
     if tried.value:
         return failed("The key that signs logins of the API opens with the passphrase that Chamilo ships.")
-    return passed("APP_SECRET and JWT_PASSPHRASE are nowhere to be looked up; the shipped passphrase signs nothing.")
+    return passed("APP_SECRET and JWT_PASSPHRASE are not publicly known; the shipped passphrase signs nothing.")
 
 
 _ERRORS = ("/chamilo-hardening-asks-for-what-is-not-there", "/main/crash.php", "/api/chamilo-hardening", "/_profiler/")
@@ -281,5 +281,5 @@ def provoke(aim: Aim) -> Finding:
         shows = _TRACE.search(answer.body)
         if shows or answer.values("X-Debug-Token"):
             what = shows[0].decode() if shows else "X-Debug-Token"
-            return failed(f"An error tells a stranger how the portal works inside: {answer.url} shows {what!r}.")
-    return passed(f"{len(answers)} pages, errors among them, show a stranger neither code nor settings.")
+            return failed(f"An error discloses internals of the portal: {answer.url} shows {what!r}.")
+    return passed(f"{len(answers)} pages, errors among them, disclose neither code nor settings.")

@@ -58,12 +58,12 @@ def fixate(aim: Aim) -> Finding:
             answer = aim.get(path, headers=headers)
             if not answer.status:
                 raise OSError(f"{answer.url} gave no answer: {answer.error}")
-            # Whoever is not given another number goes on with the one he came with.
+            # A client that gets no new number continues with the one it sent.
             if not any(value != chosen for _name, value, _flags in _cookies(answer)):
                 taken.append(way)
     if taken:
-        return failed(f"A visitor uses a session that a stranger chose for him, given {' or '.join(taken)}.")
-    return passed("A session number that a stranger made up is replaced by a new one, however it is given.")
+        return failed(f"A visitor uses a session that an attacker chose for him, given {' or '.join(taken)}.")
+    return passed("A session number that an attacker made up is replaced by a new one, however it is given.")
 
 
 @attack("sessions_cookie_samesite")
@@ -86,7 +86,7 @@ def post_from_elsewhere(aim: Aim) -> Finding:
 def come_back_later(inside: Inside) -> Finding:
     portal = here(inside)
     if portal.scheme != "https":
-        raise OSError(f"{portal.domain} does not speak https, and without it Chamilo gives nobody a cookie to keep")
+        raise OSError(f"{portal.domain} does not speak https, and without it Chamilo gives no cookie to keep")
     with canary(inside) as (name, password):
         owner = Visitor(portal)
         owner.login(name, password, _remember_me=True)
@@ -95,5 +95,5 @@ def come_back_later(inside: Inside) -> Finding:
         finder.cookies = dict(kept)
         known = b'"isAuthenticated":true' in finder.ask("/check-session").body
     if known:
-        return failed(f"Whoever holds the device later is logged in by the cookie {', '.join(kept)} alone.")
-    return passed(f"A kept cookie ({', '.join(kept) or 'none is given'}) logs nobody in.")
+        return failed(f"A later user of the device is logged in by the cookie {', '.join(kept)} alone.")
+    return passed(f"A kept cookie ({', '.join(kept) or 'none is given'}) logs no user in.")

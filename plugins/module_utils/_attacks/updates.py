@@ -30,5 +30,5 @@ def installer(aim: Aim) -> Finding:
         raise OSError(f"{aim.domain} gave no answer: {answers[0].error}")
     reached = [answer for answer in answers if answer.status not in (0, 403, 404) and answer.body != aim.missing.body]
     if reached:
-        return failed(f"A stranger reaches {', '.join(f'{answer.url} ({answer.status})' for answer in reached[:3])}.")
+        return failed(f"An attacker reaches {', '.join(f'{answer.url} ({answer.status})' for answer in reached[:3])}.")
     return passed(f"{len(_WAYS)} ways to the installer and to check.php are refused.")

@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 """Attacks with files: have the portal take a program, lay one where a web address leads, have a virus pass.
 
-All of them are for hosts of the testbed. The programs only say a word that does not stand in them.
+All of them are for hosts of the testbed. The programs only print a word that is not in their text.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OFFERED = (
     *("a.exe", "a.bat", "a.sh", "a.php", "a.phtml", "a.cgi", "a.phps", "a.pht", "a.phar", "a.PHP", "a.php5"),
     *("a.php7", "a.php.jpg", "a.PhAr", "a.shtml", "a.EXE", "a.x.sh"),
 )
-# By which it lies in a folder of a web root, and by which it is asked for.
+# By which it lies in a directory of a web root, and by which it is asked for.
 _LAID = (
     *(
         "a.php",
@@ -50,9 +50,9 @@ _LAID = (
     *("a.cgi", "a.shtml"),
 )
 _ASKED = ("", "/", "/b", "/b.php", "/index.php", "?b.php", "%20", ".", "%00.php", ";b.php")
-_WAYS = ("", *(f"{name}{behind}" for name in _LAID for behind in _ASKED))  # the first: index.php, by its folder's name
+_WAYS = ("", *(f"{name}{behind}" for name in _LAID for behind in _ASKED))  # the first: index.php, by its directory
 _FOLDERS = 3  # that are tried under each web root
-_ENTRIES = 20_000  # that are looked at to find them
+_ENTRIES = 20_000  # that are read to find them
 _EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 _SCANNED_AFTER = 330.0  # seconds
 
@@ -108,7 +108,7 @@ def offer(inside: Inside) -> Finding:
 
 
 def _writable(root: str) -> list[str]:
-    """The topmost folders below a web root that whoever runs this can write to, through links too."""
+    """The topmost directories below a web root that the current user can write to, through links too."""
     found: list[str] = []
     pending, entries = [(root, frozenset([os.path.realpath(root)]))], 0
     while pending and entries < _ENTRIES and len(found) < _FOLDERS:
@@ -130,7 +130,7 @@ def _writable(root: str) -> list[str]:
 
 
 def _places(inside: Inside) -> Iterator[tuple[str, list[Door], str, str]]:
-    """Folders that the web user can write to: where, by which doors, under which path, in which virtual host."""
+    """Directories that the web user can write to: where, by which endpoints, which path and virtual host."""
     look = Look(inside.site, {})
     for host in inside.site.virtual_hosts:
         root = os.path.realpath(host.root) if host.root else ""
@@ -145,7 +145,7 @@ def _places(inside: Inside) -> Iterator[tuple[str, list[Door], str, str]]:
 
 @contextlib.contextmanager
 def _folder(inside: Inside, above: str) -> Iterator[str]:
-    """A new folder of the web user's own, gone after the attack; the time of the one above does not tell of it."""
+    """A new directory of the web user, removed after the attack; the time of the one above does not show it."""
     status = os.stat(above)
     path = os.path.join(above, f"chamilo-hardening-{secrets.token_hex(6)}")
 
@@ -155,7 +155,7 @@ def _folder(inside: Inside, above: str) -> Iterator[str]:
 
     tried = inside.as_user(inside.web_user, make)
     if tried.error:
-        raise OSError(f"no folder could be made in {above}: {tried.error}")
+        raise OSError(f"no directory could be made in {above}: {tried.error}")
     try:
         yield path
     finally:
@@ -178,7 +178,7 @@ def _lay(inside: Inside, folder: str, files: dict[str, str]) -> None:
 
 
 def _program(name: str, word: str) -> str:
-    """A program that says the word, which does not stand in it."""
+    """A program that prints the word, which is not in its text."""
     back = word[::-1]
     if name.endswith(".cgi"):
         return f"#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\necho {back} | rev\n"
@@ -203,13 +203,13 @@ def lay_programs(inside: Inside) -> Finding:
                     answer = look.ask(door, f"{start}{way}")
                     asked += 1
                     if word.encode() in answer.body:
-                        ran.append(f"{way or 'index.php, by its folder,'} in {above} (virtual host at {where})")
+                        ran.append(f"{way or 'index.php, by its directory,'} in {above} (virtual host at {where})")
     if ran:
         more = f", and {len(ran) - 2} more" if len(ran) > 2 else ""
         return failed(f"What the web user could write was run: {', '.join(ran[:2])}{more}.")
     if not places:
-        return passed("The web user can write to no folder that a web address leads to.")
-    return passed(f"Programs in {places} folders of the web user's were asked for {asked} times; none ran.")
+        return passed("The web user can write to no directory that a web address leads to.")
+    return passed(f"Programs in {places} directories of the web user's were requested {asked} times; none ran.")
 
 
 @attack("uploads_no_override", inside=True)
@@ -236,8 +236,8 @@ def lay_rules(inside: Inside) -> Finding:
     if obeyed:
         return failed(f"The server obeyed what the web user had written: {', '.join(obeyed[:2])}.")
     if not places:
-        return passed("The web user can write to no folder that a web address leads to.")
-    return passed(f"Neither .htaccess nor .user.ini had an effect in {places} folders that the web user can write to.")
+        return passed("The web user can write to no directory that a web address leads to.")
+    return passed(f"Neither .htaccess nor .user.ini had an effect in {places} directories of the web user.")
 
 
 # ------------------------------------------------------------------------------------------------------- a virus

@@ -34,7 +34,7 @@ def _audit(site: str, look: Look) -> tuple[str, Callable[[], dict[str, Any]]]:
     return _metrics.render(site, audit), audit.answer
 
 
-# Name and function. A function does its work, tells whom it has to tell, and returns lines for the journal.
+# Name and function. A function does its work, sends its alerts, and returns lines for the journal.
 STEPS: tuple[Step, ...] = (
     ("https", renewal.daily),
     ("updates", releases.step),
@@ -90,7 +90,7 @@ def _once(name: str, function: Callable[[], list[str]], due: bool) -> Done | Non
 
 @contextlib.contextmanager
 def _alone(name: str) -> Iterator[None]:
-    """Two at a time, as of two portals in one playbook, would tell everything twice and disturb each other's tests."""
+    """Two at a time, as of two portals in one playbook, would repeat everything and disturb each other's tests."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # a full disk, as below
             os.makedirs(files.STATE, 0o700, exist_ok=True)
@@ -101,7 +101,7 @@ def _alone(name: str) -> Iterator[None]:
 def _step(name: str, function: Callable[[], list[str]]) -> Done:
     try:
         return Done(name, function())
-    except Exception as problem:  # whatever broke one step is told, and the others go on
+    except Exception as problem:  # an error in one step is reported, and the others continue
         words = str(problem) or type(problem).__name__
     try:
         alert.tell(name, f"The daily work of {name} failed", words)

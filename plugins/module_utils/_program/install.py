@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Puts the program chamilo-hardening on a host, its units (at boot and daily), its manual, and whom it tells."""
+"""Installs the program chamilo-hardening, its units (at boot and daily), its manual, and the recipients of alerts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UNIT = "chamilo-hardening-recover.service"
 UNIT_TEXT = """\
 # Written by the Ansible collection chamilo.hardening.
 [Unit]
-Description=Put back the files of an interrupted chamilo.hardening run
+Description=Roll back the files of an interrupted chamilo.hardening run
 DefaultDependencies=no
 RequiresMountsFor=/etc /usr /var/lib/chamilo-hardening
 After=local-fs.target
@@ -60,10 +60,10 @@ Nice=10
 IOSchedulingClass=idle
 TimeoutStartSec=4h
 ExecStart={program} daily
-# What fails tells it itself; what is stopped, for its time was up or its memory, cannot.
+# A step that fails sends its own alert; one that is stopped by its limit of time or memory cannot.
 ExecStopPost=/bin/sh -c 'case "$SERVICE_RESULT" in success|exit-code) ;; *) exec {program} alert \
  "The daily work was stopped before its end" \
- "systemd says: $SERVICE_RESULT. See journalctl -u chamilo-hardening-daily, then run chamilo-hardening daily." ;; esac'
+ "Result: $SERVICE_RESULT. See journalctl -u chamilo-hardening-daily, then run chamilo-hardening daily." ;; esac'
 """
 TIMER_TEXT = """\
 # Written by the Ansible collection chamilo.hardening.
@@ -79,7 +79,7 @@ Persistent=true
 WantedBy=timers.target
 """
 
-# Where Debian's man and shells look by themselves, below what belongs to no package.
+# The search path of Debian's man and shells, below what belongs to no package.
 SHARE = "/usr/local/share"
 MAN_PAGE = "man/man8/chamilo-hardening.8"
 # Each shell asks the program itself what there is to complete, when it is needed first.
@@ -90,7 +90,7 @@ COMPLETION = {
 
 
 LOCK_SECONDS = 180.0
-# A compiled module that Python takes as it is, without a look at its source.
+# A compiled module that Python takes as it is, without a check of its source.
 _UNCHECKED = (0b01).to_bytes(4, "little")
 _MARK_LENGTH = 2 * hashlib.sha256().digest_size
 
@@ -165,9 +165,9 @@ def install(
     store: Store | None = None,
     share: str = SHARE,
 ) -> Installed:
-    """Install what is not there already. An unchanged host costs a look at each file and no command.
+    """Install what is not there already. An unchanged host costs a check of each file and no command.
 
-    ``tell``: who is told of what a person has to see; None leaves that as it is. ``store``: whose lock to hold for a
+    ``tell``: the recipients of alerts; None leaves them as they are. ``store``: whose lock is taken for a
     change. Two portals of one host are two hosts to Ansible, which works on them at the same time.
     """
     machine = machine or Machine()
@@ -203,7 +203,7 @@ def _install(
         different = [path for path, item in wanted.items() if not old[path].same(item)]
         for path in different:
             if path == addressee:
-                before, after = "", "who is told (not shown: it can hold a secret)\n"
+                before, after = "", "the recipients of alerts (not shown: they can contain a secret)\n"
             elif path == program:
                 before, after = _summary(old[path]), f"version {version}, {_summary(wanted[path])}"
             else:
@@ -238,7 +238,7 @@ def _said(machine: Machine, argv: Sequence[str]) -> str:
 
 
 def _page(text: str, made_of: str) -> Item:
-    """The man page, behind a comment that says which program it is of, and that it is as it was written."""
+    """The man page, behind a comment that identifies its program, and that it is as it was written."""
     return file_item(f'.\\" {_page_mark(text, made_of)}\n{text}'.encode(), 0, 0, 0o644)
 
 
@@ -254,7 +254,7 @@ def _page_mark(text: str, made_of: str) -> str:
 
 
 def _write(tree: Tree, items: Mapping[str, Item], private: str) -> None:
-    """Write them, each with its folder, which is root's alone for the ``private`` one."""
+    """Write them, each with its directory, which is root's alone for the ``private`` one."""
     for path, item in items.items():
         for folder in tree.missing_parents(path):
             tree.make_directory(folder, 0o700 if path == private else 0o755)
@@ -279,7 +279,7 @@ def compiled(program: bytes, path: str) -> bytes:
 
 
 def _mark(program: bytes, body: bytes) -> bytes:
-    """The end of a compiled program. Two compilations of one source need not be the same bytes, so it says what of."""
+    """The end of a compiled program. Two compilations of one source need not be the same bytes, so it names that."""
     return _name(program, MAGIC_NUMBER) + hashlib.sha256(body).digest()
 
 

@@ -45,13 +45,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._updates import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
 
 ABOUT = """\
-Looks after this host's Chamilo hardening. It was put here by the Ansible collection chamilo.hardening and needs
+Manages this host's Chamilo hardening. It was installed by the Ansible collection chamilo.hardening and needs
 no Ansible to run. Everything it does is in the journal: journalctl -t chamilo-hardening"""
 
 UNDO = """\
-Brings the files of a section back as they were before the collection first touched them, tests the configuration, loads
-it and looks whether the site still answers. If it does not, the files stay as they are now. A file that somebody
-edited since is copied to /var/lib/chamilo-hardening/kept first. The next run of the playbook hardens the section again,
+Restores the files of a section as they were before the collection first changed them, tests the configuration, loads it
+and checks whether the site still answers. If it does not, the files stay as they are now. A file that was edited by
+other means since is copied to /var/lib/chamilo-hardening/kept first. The next run of the playbook hardens it again,
 unless it is run with --skip-tags SECTION. Of several portals on one host, SECTION:SITE names one, as `chamilo-hardening
 status` shows it (headers:campus_example_org)."""
 
@@ -61,17 +61,17 @@ no virtual host includes them, whether a run was interrupted or the web server s
 list of vulnerabilities is, and when the feed of releases and OSV were last read."""
 
 UNLOCK = """\
-Brings back an account that too many wrong passwords have locked, or lets an address in again that fail2ban has shut
-out. Without a name it shows both. It shows what it is going to do before it does it. An account that a person has
+Unlocks an account that too many wrong passwords have locked, or unbans an address that fail2ban has banned.
+Without a name it shows both. It shows what it is going to do before it does it. An account that an administrator has
 switched off is left alone."""
 
 DAILY = """\
-Does what this host looks after once a day, and tells whoever chamilo_alert_mail and chamilo_alert_webhook name of what
-a person has to see. The timer chamilo-hardening-daily.timer starts it. Without STEP it does all of it."""
+Runs the daily tasks of this host, and sends alerts to chamilo_alert_mail and chamilo_alert_webhook about what an
+administrator has to see. The timer chamilo-hardening-daily.timer starts it. Without STEP it runs all of it."""
 
 ALERT = """\
-Tells whoever chamilo_alert_mail and chamilo_alert_webhook name, to see that it reaches them: --test. Without it, the
-title and the text are what is told; the same is told once a day at most."""
+Sends an alert to chamilo_alert_mail and chamilo_alert_webhook, to verify that it arrives: --test. Without it, the
+title and the text are sent; the same is sent once a day at most."""
 
 
 MANUAL = """\
@@ -85,7 +85,7 @@ with the address given before. Before that it takes a backup where the
 portal is backed up here. It closes by itself when the time is up, also when the host was restarted in between. `close`
 does it now: owners and modes are as the guide wants them again. Where a page of the portal worked before and does not
 afterwards, they are rolled back, the tree stays open, and that is reported. It ends by naming the files of this
-collection that the update changed. While a window is open, the playbook leaves the tree as it is and says so."""
+collection that the update changed. While a window is open, the playbook leaves the tree as it is and reports so."""
 
 
 def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engine | None = None) -> int:
@@ -125,12 +125,12 @@ def _parser(version: str) -> argparse.ArgumentParser:
 
     audit.add(commands)
 
-    undo = commands.add_parser("undo", help="bring back what was there before a section", description=UNDO)
+    undo = commands.add_parser("undo", help="restore the state before a section", description=UNDO)
     undo.add_argument("section", metavar="SECTION", help="as `chamilo-hardening status` shows it, such as headers")
     undo.add_argument("--yes", action="store_true", help="do not ask")
     undo.set_defaults(run=_undo)
 
-    unlock = commands.add_parser("unlock", help="bring back a locked account or address", description=UNLOCK)
+    unlock = commands.add_parser("unlock", help="unlock an account or unban an address", description=UNLOCK)
     unlock.add_argument("target", metavar="USER|ADDRESS", nargs="?", default="", help="empty: show who is locked")
     unlock.add_argument("--yes", action="store_true", help="do not ask")
     unlock.set_defaults(run=_unlocked)
@@ -166,7 +166,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     monitoring_commands.add(commands, _say)
     antivirus.add(commands, _say)
 
-    alert = commands.add_parser("alert", help="tell whoever looks after this host", description=ALERT)
+    alert = commands.add_parser("alert", help="send an alert to the administrator", description=ALERT)
     alert.add_argument("title", metavar="TITLE", nargs="?", default="")
     alert.add_argument("text", metavar="TEXT", nargs="?", default="")
     alert.add_argument("--section", default="monitoring", help="what it is about (default: %(default)s)")
@@ -182,7 +182,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     shown.set_defaults(run=lambda options, _engine: _manual(options, parser, version), root=False)
 
     # Without help, so that the list shows only what a person needs: timers and the boot call this.
-    recover = commands.add_parser("recover", description="Put back what an interrupted run left behind.")
+    recover = commands.add_parser("recover", description="Roll back what an interrupted run left behind.")
     recover.add_argument("--boot", action="store_true", help="early, when little of the host is there")
     recover.set_defaults(run=_recover)
     return parser
@@ -219,7 +219,7 @@ def _recover(options: argparse.Namespace, engine: Engine) -> int:
         done = engine.recover(0, early=True) if options.boot else engine.recover()
     except Busy:
         if options.boot:
-            return 0  # a run is going on: it looks after itself
+            return 0  # a run is active: it does this itself
         raise
     except (HardeningError, OSError) as problem:
         if not options.boot:
@@ -271,11 +271,11 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         worst |= _undone(engine, name)
     for site, domain in encrypted.items():
         for name in _secure_cookie(engine, site) if not _speaks_tls(domain) else ():
-            _say(f"Nobody could log in to {domain} by plain http with a cookie for https alone, so {name} goes too.")
+            _say(f"Logins to {domain} by plain http would fail with a cookie for https alone, so {name} goes too.")
             paths = engine.store.peek()["records"][name]["files"]
             worst |= _undone(engine, name)
             if kept := _with_secure_cookie(paths):
-                _say(f"{kept[0]} is another portal's too and stays: nobody can log in to {domain}.", syslog.LOG_ERR)
+                _say(f"{kept[0]} is another portal's too and stays: logins to {domain} fail.", syslog.LOG_ERR)
                 worst = 1
     for kind, name in others:
         try:
@@ -386,15 +386,15 @@ def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
     title, text = options.title, options.text
     if options.test:
         title = title or "Test alert"
-        text = text or "This is a test: whoever looks after this host is reached. There is nothing to do."
+        text = text or "This is a test: alerts of this host arrive. There is nothing to do."
     if not title:
-        _say("Say what to tell: chamilo-hardening alert TITLE TEXT, or chamilo-hardening alert --test", syslog.LOG_ERR)
+        _say("Usage: chamilo-hardening alert TITLE TEXT, or chamilo-hardening alert --test", syslog.LOG_ERR)
         return 2
     if options.monit:
         text = f"{text}\nmonit: {os.environ.get('MONIT_DESCRIPTION', 'it gave no reason')}"
     ways = common_alert.tell(options.section, title, text or title, again=options.test)
     if not ways:
-        _say("Nobody is configured: set chamilo_alert_mail or chamilo_alert_webhook and harden again.", syslog.LOG_ERR)
+        _say("No recipient: set chamilo_alert_mail or chamilo_alert_webhook and harden again.", syslog.LOG_ERR)
         return 1
     _say(f"Reported by {' and '.join(ways)}.")
     return 0
@@ -416,17 +416,17 @@ def _save_first(site: str) -> None:
     """A backup of the portal whose program is about to change."""
     saved = [portal for portal in backups_portal.portals() if portal.site == site]
     if not saved:
-        _say("No backup was taken: the section backups is not in force here. Take one of your own first.")
+        _say("No backup was taken: the section backups is not active here. Take one of your own first.")
     for portal in saved:
         _say(f"A backup of {portal.domain} first; this may take a while ...")
         try:
             lines = backup.backup(portal)
         except backup.NeedsALook as problem:
-            _say(f"The backup of {portal.domain} was made, and needs a look: {problem}", syslog.LOG_WARNING)
+            _say(f"The backup of {portal.domain} was made, and needs a check: {problem}", syslog.LOG_WARNING)
             continue
         except (HardeningError, OSError) as problem:
             raise permissions_window.WindowError(
-                f"There is no good backup, so the window stays shut: {problem} "
+                f"There is no good backup, so the window stays closed: {problem} "
                 "To open it all the same: chamilo-hardening window open --without-backup"
             ) from problem
         for line in lines:
@@ -450,7 +450,7 @@ def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
         _say(f"window close: {window.path} is as the guide wants it again. {_entries(done)}")
     if problems:
         words = " ".join(problems)
-        if options.due:  # nobody reads what is printed
+        if options.due:  # output is not read
             try:
                 common_alert.tell(
                     "permissions", "A window cannot be closed", f"{words}\nIt is tried again each minute."
@@ -464,12 +464,12 @@ def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
 
 
 def _say_what_differs(engine: Engine, alone: bool) -> None:
-    """An update may have changed files of ours. ``alone``: nobody reads what is printed here."""
+    """An update may have changed files of ours. ``alone``: output is not read here."""
     edited = [path for paths in observed.edited(engine.store.peek()).values() for path in paths]
     for path in edited:
         _say(f"No longer as this collection wrote it: {path}")
     again = "Harden again from where you run the playbook: ansible-playbook chamilo.hardening.harden"
-    _say(f"{again}. It puts back what an update changed.")
+    _say(f"{again}. It restores what an update changed.")
     if edited and alone:
         text = "\n".join(["No longer as this collection wrote them:", *edited, "", f"{again}. It puts them back."])
         try:
@@ -480,9 +480,9 @@ def _say_what_differs(engine: Engine, alone: bool) -> None:
 
 def _entries(done: permissions_window.Done) -> str:
     found = done.found
-    said = [f"{found.entries:,} entries looked at, {sum(found.fixed.values()):,} changes.", *done.notes]
+    said = [f"{found.entries:,} entries checked, {sum(found.fixed.values()):,} changes.", *done.notes]
     for what, total, names in (
-        ("cannot run until somebody looked at it", found.quarantined_total, found.quarantined),
+        ("cannot run until it is reviewed", found.quarantined_total, found.quarantined),
         ("the web user could have changed", found.doubtful_total, found.doubtful),
     ):
         if total:
@@ -510,7 +510,7 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
     elif known["interrupted"]:
         name, since = known["interrupted"]["name"], known["interrupted"]["since"]
         print(f"\n{alarm('INTERRUPTED')}: the run of {name} that began at {since}.")
-        print("Its files are put back by a timer, at the next boot, or now by: chamilo-hardening recover")
+        print("Its files are rolled back by a timer, at the next boot, or now by: chamilo-hardening recover")
     for service in known["pending"]:
         print(f"\n{alarm('NOT LOADED')}: {service} has not read its present files. Try: chamilo-hardening recover")
     active, idle = display.sections(known, colour)
@@ -525,12 +525,12 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
     if known["updates"]:
         print("\nUpdates:", *(f"  {domain}: {words}" for domain, words in known["updates"].items()), sep="\n")
     if active or idle:
-        print("\nTo bring back what was there before: chamilo-hardening undo SECTION")
+        print("\nTo restore the state before: chamilo-hardening undo SECTION")
     return 0
 
 
 def status(engine: Engine, version: str) -> dict[str, Any]:
-    """What ``status --json`` prints. With each of KINDS: the keys that ``undo`` brings back."""
+    """What ``status --json`` prints. With each of KINDS: the keys that ``undo`` restores."""
     state = engine.store.peek()
     sections = {}
     unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})

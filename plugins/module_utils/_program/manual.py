@@ -75,7 +75,7 @@ def _words(parser: argparse.ArgumentParser) -> list[str]:
 def man(parser: argparse.ArgumentParser, version: str) -> str:
     """For ``man -l -``."""
     lines = [f'.TH CHAMILO-HARDENING 8 "" "chamilo.hardening {version}"', ".SH NAME"]
-    lines += [r"chamilo\-hardening \- look after the hardening of a Chamilo portal"]
+    lines += [r"chamilo\-hardening \- manage the hardening of a Chamilo portal"]
     lines += [".SH SYNOPSIS", ".B chamilo-hardening", ".I COMMAND", ".SH DESCRIPTION", _roff(str(parser.description))]
     lines.append(".SH COMMANDS")
     for _name, short, one in commands(parser):

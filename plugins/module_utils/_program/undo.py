@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""All kinds of what `chamilo-hardening undo` brings back besides files, which are the transactions' own."""
+"""All kinds of what `chamilo-hardening undo` restores besides files, which are the transactions' own."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_each_name_is_attacked(portal):
     aim = Named({("http", "/login_json"): moved("https://campus.test/login_json"), "/": PAGE})
     assert https.redirect(aim).status == "pass"
     aim.names = ("library.test",)
-    assert https.redirect(aim).evidence.endswith("The same holds for library.test.")
+    assert https.redirect(aim).evidence.endswith("The same applies to library.test.")
     aim.names = ("library.test", "www.campus.test")
     assert https.redirect(aim).status == "fail"
     assert https.certificate(aim).status == "pass" and aim.domain == "campus.test"

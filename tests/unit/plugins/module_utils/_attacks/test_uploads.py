@@ -74,7 +74,7 @@ def test_a_server_that_runs_what_a_folder_begins_with_is_caught(monkeypatch, ins
 
     monkeypatch.setattr(Look, "ask", ask)
     found = uploads.lay_programs(inside)
-    assert found.status == "fail" and "index.php, by its folder, in " in found.evidence
+    assert found.status == "fail" and "index.php, by its directory, in " in found.evidence
 
 
 @pytest.mark.parametrize(("where", "below"), [("data", ""), ("data/own", "/own")])
@@ -112,7 +112,7 @@ def test_a_server_that_only_shows_them_holds(monkeypatch, inside):
 def test_no_folder_to_lay_them_in(monkeypatch, inside):
     os.chown(f"{inside.site.root}/public/files", 0, 0)
     for attack in (uploads.lay_programs, uploads.lay_rules):
-        assert "no folder" in attack(inside).evidence
+        assert "no directory" in attack(inside).evidence
 
 
 def test_rules_that_are_obeyed_are_caught(monkeypatch, inside):

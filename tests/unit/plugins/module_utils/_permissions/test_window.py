@@ -443,7 +443,7 @@ def test_a_backup_that_fails_keeps_the_window_shut(desk, capsys):
     assert main.main(("window", "open"), "1", desk.engine) == 1
     assert (desk.mode(), desk.windows.known()) == (0o644, [])
     said = capsys.readouterr().err
-    assert "the window stays shut: The repository is full." in said and "window open --without-backup" in said
+    assert "the window stays closed: The repository is full." in said and "window open --without-backup" in said
     assert main.main(("window", "open", "--without-backup"), "1", desk.engine) == 0
     assert desk.mode() == 0o664 and desk.saved == []
 
@@ -465,7 +465,7 @@ def test_a_backup_that_was_made_and_needs_a_look_keeps_no_window_shut(desk, caps
     assert main.main(("window", "open"), "1", desk.engine) == 0
     assert desk.mode() == 0o664
     said = capsys.readouterr()
-    assert "The backup of campus.test was made, and needs a look: The other place is not there." in said.out + said.err
+    assert "The backup of campus.test was made, and needs a check: The other place is not there." in said.out + said.err
 
 
 @pytest.mark.parametrize("words", [[], ["--due"]])

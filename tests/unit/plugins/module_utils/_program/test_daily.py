@@ -118,7 +118,7 @@ def test_the_program_says_what_was_done_and_what_broke(host, capsys):
 
 def test_the_program_proves_that_somebody_is_reached(host, monkeypatch, capsys):
     assert main.main(["alert", "--test"]) == 1
-    assert "Nobody is configured" in capsys.readouterr().err
+    assert "No recipient: set" in capsys.readouterr().err
     monkeypatch.setattr(common_alert, "tell", lambda *words, again: host.told.append((*words, again)) or ["webhook"])
     assert main.main(["alert", "--test"]) == 0
     assert capsys.readouterr().out == "Reported by webhook.\n"

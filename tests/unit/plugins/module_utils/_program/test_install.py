@@ -337,7 +337,7 @@ def test_the_daily_work_yields_and_reports_that_it_was_stopped() -> None:
             ["/bin/sh", "-c", command], env={"SERVICE_RESULT": result}, capture_output=True, text=True, check=True
         )
         assert done.stdout.startswith("alert The daily work was stopped") is reported, result
-        assert (f"systemd says: {result}." in done.stdout) is reported
+        assert (f"Result: {result}." in done.stdout) is reported
 
 
 def test_the_daily_work_starts_each_day_also_after_a_night_without_power() -> None:
