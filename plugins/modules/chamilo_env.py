@@ -239,7 +239,7 @@ consequences:
   type: list
   elements: str
   sample:
-    - "All sessions of people who were logged in are ended (12): everybody logs in once more."
+    - "All sessions of people who were logged in are ended (12): all users log in once more."
 cache_cleared:
   description: Was the cache of the application cleared.
   returned: always

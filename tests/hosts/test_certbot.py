@@ -218,7 +218,7 @@ def test_a_broken_configuration_at_renewal_is_told_and_made_up_for(issued: Host)
     assert served(issued) == before != in_file(issued)
     assert issued.run(["systemctl", "is-active", service]).stdout == "active\n"
     told = mails(issued)
-    assert "is not in force" in told and "broken.conf" in told and "admin@school.example" in told
+    assert "is not active" in told and "broken.conf" in told and "admin@school.example" in told
     issued.run(["rm", broken])
     issued.run("chamilo-hardening daily https")
     assert served(issued) == in_file(issued)

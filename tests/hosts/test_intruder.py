@@ -232,7 +232,7 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     assert missing_from_the_portal(fresh, "https") == []
     assert kept.opens("https") == set()
     words = " ".join(said.split())
-    assert "Tokens that were given out are refused" in words and "everybody logs in once more" in words
+    assert "Tokens that were given out are refused" in words and "all users log in once more" in words
     # Git refuses to work as root in what is another user's, and others cannot look into it.
     assert fresh.run(["stat", "-c", "%U %a", f"{ROOT}/.git"]).stdout == "www-data 700\n"
     found = audit(fresh, "monitoring", "database", "permissions")

@@ -75,7 +75,7 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
     since = watch(fresh)["away"]["campus.test"]
     fresh.run(f"sed -i 's/{since}/{since - 4 * 86400}/' {RECORD}")
     fresh.run(["chamilo-hardening", "daily", "updates"])
-    assert sink.titles() == ["No look for new releases at campus.test"] and not watch(fresh)["ok"]
+    assert sink.titles() == ["No check for new releases at campus.test"] and not watch(fresh)["ok"]
 
     # The project's own file comes before the installer's, and an old version has vulnerabilities.
     sink.forget()

@@ -60,6 +60,11 @@ CLEANED_CODE = (
     "plugins/module_utils/_audit",
     "plugins/module_utils/_attacks",
     "plugins/module_utils/_program",
+    "plugins/module_utils/_uploads",
+    "plugins/module_utils/_https",
+    "plugins/module_utils/_database",
+    "plugins/module_utils/_updates",
+    "plugins/module_utils/_settings",
 )
 PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
 CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})

@@ -33,7 +33,7 @@ _EVERYWHERE = ("0.0.0.0", "::", "*")
 
 
 class AccountManager:
-    """Keeps the accounts of one portal as they are wanted."""
+    """Keeps the accounts of one portal in the desired state."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -44,10 +44,10 @@ class AccountManager:
         self.application = Application(context, self.old)
 
     def apply(self, result: Result, check: bool = False) -> None:
-        """Make the wish true. ``result`` is filled as things happen."""
+        """Apply the desired state. ``result`` is filled step by step."""
         result.server_here = self.context.is_here
         if self.wish.elsewhere and self.context.given_admin is None and not self.context.is_local and not check:
-            # Somebody has to be given the rights for it first, if there is anything to do.
+            # Rights have to be granted for it first, if there is anything to do.
             self.apply(result, check=True)
             result.needs_admin, result.changed = result.changed, False
             return
@@ -76,9 +76,9 @@ class AccountManager:
         result.server_here = self.context.is_here
         if self.wish.elsewhere and self.context.given_admin is None and not self.context.is_local:
             raise AccountError(
-                f"The database is on {self.context.site.database.host}. What was done there is not taken back from "
-                "here, so no account was changed. Take it back by hand, as the role database's README says in "
-                "'Taking it back'."
+                f"The database is on {self.context.site.database.host}. Changes there cannot be undone from "
+                "here, so no account was changed. Undo them by hand: see 'Taking it back' in the README of the role "
+                "database."
             )
         with self._locked(check):
             self.undo.load()
@@ -125,12 +125,12 @@ class AccountManager:
             }
         if strangers:
             raise AccountError(
-                f"Somebody uses the database from another host that chamilo_database_clients does not name: "
+                f"The database is used from another host that chamilo_database_clients does not name: "
                 f"{', '.join(sorted(strangers))}. No account was changed. Name that host or network there, or end it."
             )
 
     def _place(self, check: bool) -> None:
-        """What the host program needs to run the application, so that it need not look for it."""
+        """Save what the host program needs to run the application, so that it need not discover it."""
         php = f"/usr/bin/php{self.context.site.php.version}"
         place = {
             "root": self.context.site.root,

@@ -33,7 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
 
-_RELOAD_SECONDS = 3.0  # PHP looks at the time of its compiled files every two seconds
+_RELOAD_SECONDS = 3.0  # PHP checks the time of its compiled files every two seconds
 _GUESSABLE = ("password", "passwort", "secret", "changeme", "chamilo", "root", "admin", "mysql", "mariadb", "12345678")
 
 
@@ -94,13 +94,13 @@ class Application:
         if name in PEOPLE:
             return "an account of the server's administrator"
         if not name:
-            return "an account without a name, as which anybody may log in"
+            return "an account without a name, as which any user may log in"
         if any(grants.is_global(one) and "ALL PRIVILEGES" in one.what for one in seen.grants):
             return "it may do everything on the whole server"
         if others:
             return f"it is used for {', '.join(others)} too"
         if account.password.lower() in ("", *_GUESSABLE, name.lower(), account.name.lower()):
-            return "anybody would guess its password"
+            return "its password is easy to guess"
         return ""
 
     def _trim(self, account: Account, seen: Seen, wanted: Sequence[str], where: str) -> None:
@@ -220,7 +220,7 @@ class Application:
             result.notes += told.notes
         self.context.site = replace(self.context.site, database=replace(self.context.site.database, user=user))
         if any(path.endswith(".php") for path in told.files) and self.context.site.php.service:
-            time.sleep(_RELOAD_SECONDS)  # it was told to reload
+            time.sleep(_RELOAD_SECONDS)  # a reload was requested
 
     def _may_write(self, account: Account) -> None:
         """Refuse before anything is made what could only end in taking it back."""

@@ -24,7 +24,7 @@ def is_local(host: str, own: Collection[str] = ()) -> bool:
 
 
 def addresses(host: str) -> set[str]:
-    """Where a client that is told this host connects to. Empty for a socket, and for a name that leads nowhere."""
+    """The addresses a client connects to for this host. Empty for a socket, and for a name that leads nowhere."""
     if host in ("", "localhost"):
         return set()
     try:

@@ -35,11 +35,11 @@ _LONGEST = 80  # characters of an account's name
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted.
+    """The desired state.
 
-    ``clients``: who may connect from elsewhere; None: nobody looks. ``listen``: the addresses at which a server of this
-    host will listen; none: nobody looks. ``elsewhere``: the database's own host is at hand, so what it takes to change
-    accounts there can be had. ``retire``: nobody else uses the old account.
+    ``clients``: who may connect from elsewhere; None: not checked. ``listen``: the addresses at which a server of this
+    host will listen; none: not checked. ``elsewhere``: the database's own host is at hand, so what is needed to change
+    accounts there can be provided. ``retire``: the old account has no other user.
     """
 
     site: str
@@ -57,7 +57,7 @@ class Wish:
 
 @dataclass
 class Result:
-    """What came of it. Holds no secret."""
+    """The result. Contains no secret."""
 
     changed: bool = False
     server_here: bool = False
@@ -76,7 +76,7 @@ class Result:
 
 
 class Context:
-    """One portal, its database server, and what is wanted of both. ``step`` hears of each step that is done."""
+    """One portal, its database server, and the desired state of both. ``step`` is called after each step."""
 
     def __init__(
         self,

@@ -92,7 +92,7 @@ class ExtraAccounts:
             result.accounts[role] = str(who)
 
     def retire(self, role: str, result: Result, check: bool) -> None:
-        """An account of ours that is not wanted any more."""
+        """Remove an account of ours that is no longer needed."""
         ours = self.undo.known.get("accounts", {}).get(role)
         if not ours:
             return

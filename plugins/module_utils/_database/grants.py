@@ -112,7 +112,7 @@ def parse(lines: Iterable[str]) -> list[Grant]:
 
 
 def is_right(held: Iterable[Grant], wanted: Collection[str], where: str) -> bool:
-    """Exactly the wanted rights, at one place and nowhere else."""
+    """Exactly the desired rights, at one place and nowhere else."""
     return [(set(one.what), one.where, one.passes_on) for one in held] == [(set(wanted), where, False)]
 
 
@@ -127,7 +127,7 @@ def database_of(one: Grant) -> str:
 
 
 def change(who: Who, held: Iterable[Grant], wanted: Collection[str], where: str, known: Collection[str]) -> list[str]:
-    """The statements that make the rights exactly the wanted ones, without a moment in which one of those is missing.
+    """The statements that grant exactly the desired rights, without a moment in which one of those is missing.
 
     ``known``: the privileges this server knows.
     """

@@ -36,11 +36,11 @@ ABOUT = """\
 Runs the migrations of an update with the account that may change tables, where the application itself may not
 (chamilo_database_split), or another command of Chamilo's console: chamilo-hardening migrate -- cache:clear. It runs as
 the web user and asks nothing. As long as it does, that user can read the password of this account."""
-_BUFFER = 1 << 20  # bytes: more than the pipe holds, and of a longer line parts are shown
+_BUFFER = 1 << 20  # bytes: more than fits in the pipe; a longer line is shown in parts
 
 
 def add(commands: Any, say: Callable[..., None]) -> None:
-    """Add the command. ``say`` speaks to the one who asked, and to the journal."""
+    """Add the command. Its output goes to the terminal and to the journal."""
     command = commands.add_parser("migrate", help="run the migrations of an update", description=ABOUT)
     command.add_argument("--site", default="", help="which portal, where there are several")
     command.add_argument("command", metavar="COMMAND", nargs="*", help=f"default: {' '.join(MIGRATE)}")
@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace, say: Callable[..., None]) -> int:
 def migrate(
     command: Sequence[str], site: str = "", root: str = STATE, credentials: str = CREDENTIALS
 ) -> tuple[str, int]:
-    """Which portal it was, and the exit code. What the command says goes where our own words go."""
+    """The portal and the exit code. The output of the command goes where our own goes."""
     site = site or _only(credentials)
     try:
         with open(os.path.join(credentials, f"{_START}{site}{_END}"), encoding="utf-8") as stream:
@@ -74,7 +74,7 @@ def migrate(
     if not command and place.get("database"):  # runs before 1.1 did not write it down
         _history(account, place["database"])
     console = [place["php"], "bin/console", *(("--no-interaction", *command) if command else MIGRATE)]
-    # In the environment, which wins over the files of the application: on a command line everybody could read it.
+    # In the environment, which wins over the files of the application: on a command line every user could read it.
     secret = {"DATABASE_USER": account["user"], "DATABASE_PASSWORD": account["password"]}
     env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **secret}
     words = ["runuser", "-u", place["user"], "--", "env", f"--chdir={place['root']}", "HOME=/nonexistent", *console]
@@ -116,7 +116,7 @@ def _history(account: Mapping[str, str], database: str) -> None:
 
 
 def _pass_on(child: subprocess.Popen[bytes]) -> None:
-    """Say what it says, until it ends. What it leaves running may keep the pipe open for ever."""
+    """Pass on its output until it ends. A child that it leaves running may keep the pipe open for ever."""
     if child.stdout is None:
         raise AssertionError("it has a pipe")
     rest, over = b"", False
@@ -144,4 +144,4 @@ def _only(credentials: str) -> str:
             "No portal of this host has an account for upgrades of its own: the application may change its tables "
             "itself, so run bin/console as the web user."
         )
-    raise AccountError(f"Several portals have an account for upgrades. Say which: --site {' or --site '.join(sites)}.")
+    raise AccountError(f"Several portals have an account for upgrades. Name one: --site {' or --site '.join(sites)}.")

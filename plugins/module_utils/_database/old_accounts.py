@@ -30,7 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 
-# Where other sites say who they are: older Chamilos, WordPress, Joomla, Moodle, Nextcloud, Drupal, Symfony.
+# Where other sites have their account: older Chamilos, WordPress, Joomla, Moodle, Nextcloud, Drupal, Symfony.
 _CONFIGURATIONS = (
     *("app/config/configuration.php", "main/inc/conf/configuration.php", "wp-config.php", "configuration.php"),
     *("config.php", "config/config.php", "sites/default/settings.php", "app/config/parameters.yml"),
@@ -77,7 +77,7 @@ class OldAccounts:
         self.context.probe(before)
 
     def leave_again(self, account: Account, own: Who, result: Result, check: bool) -> None:
-        """What ``restore`` gave back is taken again."""
+        """Remove again what ``restore`` restored."""
         restored = [Who(*who) for who in self.undo.known.get("restored", [])]
         for old in restored:
             if old == own:
@@ -137,7 +137,7 @@ class OldAccounts:
 
     def _still_needed(self, server: Server, old: Who, database: str) -> str:
         if not old.user:
-            return "it is nobody's own"
+            return "it belongs to no account"
         if old.host not in server.hosts(old.user):
             return "it is gone"
         return self.used_elsewhere(server, old, database)
@@ -149,9 +149,9 @@ class OldAccounts:
             return f"it is used for {', '.join(others)} too"
         for client in server.clients():
             if client["USER"] == old.user and client["DB"] not in ("", database):
-                return f"somebody uses it for {client['DB']} now"
+                return f"it is used for {client['DB']} now"
             if client["USER"] == old.user and not clients.is_local(client["HOST"]) and self.context.is_local:
-                return f"somebody uses it from {client['HOST'].rpartition(':')[0]} now"
+                return f"it is used from {client['HOST'].rpartition(':')[0]} now"
         own = os.path.realpath(self.context.site.root)
         for host in self.context.site.virtual_hosts:
             for folder in {host.root, os.path.dirname(host.root)} - {"", "/"}:

@@ -28,7 +28,7 @@ PEOPLE = ("root", "admin", "administrator", "dba", "mysql", "mariadb.sys", "debi
 
 
 class AccountError(HardeningError):
-    """The accounts cannot be made as they are wanted. The text says why, and how things were left."""
+    """The accounts cannot be brought to the desired state. The message states why, and what was left."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Server:
         self.run(f"{verb} USER {who.sql} IDENTIFIED VIA mysql_native_password USING '{hashed}' REQUIRE {require}")
 
     def give(self, who: Who, wanted: Collection[str], where: str) -> list[str]:
-        """Make the rights exactly the wanted ones. Returns the statements."""
+        """Grant exactly the desired rights. Returns the statements."""
         statements = database_grants.change(who, self.grants(who), wanted, where, self.privileges())
         for statement in statements:
             self.run(statement)
@@ -105,7 +105,7 @@ def see(account: Account) -> Seen:
     reader = Reader(account)
     (row,) = reader.query("SELECT CURRENT_USER() AS who, USER() AS came")
     user, _at, host = str(row["who"]).rpartition("@")
-    # What everybody may do is not the account's own, and nothing here could take it.
+    # What PUBLIC may do is not the account's own, and cannot be revoked here.
     lines = [str(next(iter(one.values()))) for one in reader.query("SHOW GRANTS")]
     lines = [line for line in lines if not re.search(r" TO PUBLIC(?: WITH GRANT OPTION)?$", line)]
     return Seen(Who(user, host), str(row["came"]).rpartition("@")[2], tuple(database_grants.parse(lines)))

@@ -50,7 +50,7 @@ Fetch = Callable[[str, str], "Answer"]
 
 
 class AcmeError(HardeningError):
-    """There is no certificate; the text says why and what to do."""
+    """There is no certificate; the message states why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def rehearse(
 
 @contextlib.contextmanager
 def _challenge(webroot: str, token: str) -> Iterator[None]:
-    """The web user may own the folder, and turn what lies in it into links meanwhile."""
+    """Serve a challenge. The web user may own the directory and exchange its entries for links meanwhile."""
     with contextlib.ExitStack() as back:
         folder = os.open(webroot, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         back.callback(os.close, folder)
@@ -138,7 +138,7 @@ def _challenge(webroot: str, token: str) -> Iterator[None]:
 
 
 def _remove(how: Callable[..., None], name: str, folder: int) -> None:
-    with contextlib.suppress(OSError):  # somebody else's challenge lies there meanwhile, or it is gone
+    with contextlib.suppress(OSError):  # it has another challenge meanwhile, or is gone
         how(name, dir_fd=folder)
 
 
@@ -166,7 +166,7 @@ def _unseen(domain: str, address: str, token: str, fetch: Fetch) -> str:
 def _hint(address: str) -> str:
     return (
         f"An authority asks at every address of the name. If {address} is not this host, set the DNS right; if it is, "
-        "look what answers there on port 80."
+        "check what answers there on port 80."
     )
 
 
@@ -276,7 +276,7 @@ def obtain(
         return Got(adopted, found)
     found = certbot.for_names(Tree(), wish.names, time.time(), os.path.dirname(wish.webroot))
     if not found.good:
-        raise AcmeError(f"Certbot says it was successful, but there is no certificate for {wish.domain}.")
+        raise AcmeError(f"Certbot reported success, but there is no certificate for {wish.domain}.")
     return Got(True, found)
 
 
@@ -312,7 +312,7 @@ class _Rehearsal:
         return found, "" if found else whys[webroots[0]]
 
     def places(self, names: Sequence[str], webroots: Sequence[str], outcome: Outcome) -> dict[str, str]:
-        """The names that can be proved, with the directory for the challenges of each. A note says why one cannot."""
+        """The names that can be proved, with the directory for the challenges of each. A note states why one cannot."""
         found = {}
         for name in names:
             place, why = self.place(name, webroots)
@@ -388,7 +388,7 @@ class _Lineage:
         return ["renew", "--cert-name", self.pair.lineage, "--no-random-sleep-on-renew", "--non-interactive"]
 
     def options(self) -> dict[str, str]:
-        """What its own file says of Certbot's options; a new request would leave it out."""
+        """Certbot's options in its own file; a new request would drop them."""
         names = ("server", "account", "key_type", "pre_hook", "post_hook", "renew_hook")
         known = {name: certbot.value(self.text, name).strip("'\"") for name in names}
         return {name.replace("renew", "deploy").replace("_", "-"): text for name, text in known.items() if text}
@@ -426,7 +426,7 @@ def owners(systemd: bool) -> str:
     """What is wrong with who renews; empty when it is exactly one."""
     found = [job.source for job in named(jobs_of(systemd), r"\bcertbot\b")]
     if not found:
-        return "Nobody renews the certificate: no timer and no cron job runs Certbot. Enable certbot.timer."
+        return "The certificate is not renewed: no timer and no cron job runs Certbot. Enable certbot.timer."
     if len(found) > 1:
         return f"{len(found)} jobs renew with Certbot: {', '.join(found)}. Leave one of them, and take the others out."
     return ""
@@ -471,12 +471,12 @@ def _adopt(lineage: _Lineage, wish: Wish, engine: Engine, outcome: Outcome, chec
         whys = (ask.refusal(name, wish.webroot) for name in names)
         why = next(filter(None, whys), "")
         if why:
-            outcome.notes.append(f"{lineage.path} still says {certbot.value(text, 'authenticator')}. {why}")
+            outcome.notes.append(f"{lineage.path} still uses {certbot.value(text, 'authenticator')}. {why}")
             wanted = certbot.adopted(text, names, (), wish.webroot)
     if stopped_by and not lineage.foreign:
         outcome.notes.append(
-            f"{lineage.path} still says standalone: {stopped_by} stops the web server before a renewal, so it could "
-            f"not answer for {wish.domain}. Take that line out and run this again, and the web server goes on during "
+            f"{lineage.path} still uses standalone: {stopped_by} stops the web server before a renewal, so it could "
+            f"not answer for {wish.domain}. Remove that line and run this again, and the web server stays up during "
             "renewals."
         )
     if wanted == text:

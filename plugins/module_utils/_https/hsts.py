@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""How browsers are bound to https, step by step: the value of Strict-Transport-Security, decided and put in force.
+"""The HSTS ramp: decides and applies the next value of Strict-Transport-Security.
 
 The role and ``chamilo-hardening daily`` take the same step from the same record on the host, so they never disagree.
 """
@@ -39,11 +39,11 @@ TRIAL_DAYS = 7
 # In the files of a configuration: the value, and what config_transaction knows as @generation@.
 VALUE, MARK = "@hsts@", "@mark@"
 
-Ask = Callable[[str, str, str], "Answer"]  # URL, address (empty: what the name says), file of an authority
+Ask = Callable[[str, str, str], "Answer"]  # URL, address (empty: that of the name), file of an authority
 
 
 class HstsError(HardeningError):
-    """The record of the ramp cannot be used; the text says why and what to do."""
+    """The record of the ramp cannot be used; the message states why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,11 @@ def decide(
     subdomain: Callable[[str], str],
     owner: str = "",
 ) -> Step:
-    """The next step. ``portal`` and ``subdomain`` say why a name must not be bound to https; empty: it may.
+    """The next step. ``portal`` and ``subdomain``: why a name must not be bound to https; empty: it may.
 
-    A browser forgets a mistake after a day while the ramp lasts. What browsers were bound to is not taken back when a
-    name fails to answer later: that would be found out by the watch of the same names. Nor is what the ``owner`` of the
-    virtual host had bound them to before.
+    A browser forgets a mistake after a day while the ramp lasts. A value is not reduced when a name fails to answer
+    later: the watch of the same names would report that. Nor is the value that the ``owner`` of the virtual host had
+    set before.
     """
     begins = not known.since or (known.mode == "off") != (mode == "off")
     ramp = Ramp(mode, today.isoformat()) if begins else replace(known, mode=mode)
@@ -142,7 +142,7 @@ def record_of(site: str) -> str:
 
 
 def name_of(site: str) -> str:
-    """The transaction that puts the value in force."""
+    """The name of the transaction that applies the value."""
     return f"https:{site}.hsts"
 
 
@@ -155,7 +155,7 @@ def take(
     ask: Ask | None = None,
     owner: str = "",
 ) -> Step:
-    """Decide the next step for a site and put its value in force: header and record in one transaction."""
+    """Decide the next step for a site and apply its value: header and record in one transaction."""
     site, domain, wanted = configuration["site"], configuration["domain"], configuration["hsts"]
     if wanted["mode"] == "none":
         warning = bound(site, domain)
@@ -198,8 +198,8 @@ def settled(
     today: datetime.date | None = None,
     owner: str = "",
 ) -> Step | None:
-    """The step that is in force already, where that can be told without the host: ``since`` and ``in_force``
-    (``Engine.in_force``) are what it has."""
+    """The step that is active already, where that is known without a request: ``since`` and
+    `in_force` (of the engine) are its state."""
     wanted = configuration["hsts"]
     known = in_force.get(name_of(configuration["site"]))
     if wanted["mode"] == "none":
@@ -208,12 +208,12 @@ def settled(
         return None
 
     def unknown(name: str = "") -> str:
-        raise HstsError(f"somebody has to ask {name or 'the portal'}")
+        raise HstsError(f"a request to {name or 'the portal'} is needed")
 
     declared, today = wanted["subdomains"], today or datetime.date.today()
     full = Ramp(wanted["mode"], since, True, tuple(declared), owner)
     for ramp in (full, Ramp(wanted["mode"], since, owner=owner)):
-        with contextlib.suppress(HstsError, TransactionError):  # the host says what is wrong
+        with contextlib.suppress(HstsError, TransactionError):  # the host reports the fault
             step = decide(wanted["mode"], declared, ramp, today, unknown, unknown, owner)
             # The record is one of the files, so it is this ramp that the host has.
             if asks_for_nothing(plan(_transaction(configuration, step)), known):
@@ -222,7 +222,7 @@ def settled(
 
 
 def _transaction(configuration: Mapping[str, Any], step: Step) -> dict[str, Any]:
-    """The options of config_transaction that put a step in force: header and record."""
+    """The options of config_transaction that apply a step: header and record."""
     site, wanted = configuration["site"], configuration["hsts"]
     texts = {VALUE: step.value, MARK: "@generation@"}
     record = {"path": record_of(site), "content": step.ramp.text(wanted["subdomains"]), "mode": "0600"}
@@ -281,7 +281,7 @@ def _why(answer: Answer) -> str:
 
 
 def _ask(url: str, address: str, authority: str) -> Answer:
-    # Here, because most runs ask nobody, and TLS takes its time to import.
+    # Here, because most runs send no request, and TLS is slow to import.
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, fetch
 
     answer = Answer(url)

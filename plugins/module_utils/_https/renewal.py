@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What section https does without Ansible: a renewed certificate comes into force, HSTS takes its next step.
+"""What section https does without Ansible: activate a renewed certificate, take the next step of HSTS.
 
 All of it works from /etc/chamilo-hardening/https-SITE.json, which the role writes.
 """
@@ -37,7 +37,7 @@ Serial = Callable[[Mapping[str, Any]], str]
 
 
 class RenewalError(HardeningError):
-    """A certificate is not in force; the text says why and what to do."""
+    """A certificate is not active; the message states why and what to do."""
 
 
 def add(commands: Any, say: Say) -> None:
@@ -54,15 +54,15 @@ def add(commands: Any, say: Say) -> None:
             say(line)
         return 0
 
-    parser = commands.add_parser("renewed", description="Bring a certificate that Certbot renewed into force.")
-    parser.add_argument("--lineage", default="", help="the folder below /etc/letsencrypt/live")
-    parser.add_argument("--failed", action="store_true", help="tell that Certbot failed")
+    parser = commands.add_parser("renewed", description="Activate a certificate that Certbot renewed.")
+    parser.add_argument("--lineage", default="", help="the directory below /etc/letsencrypt/live")
+    parser.add_argument("--failed", action="store_true", help="report that Certbot failed")
     parser.add_argument("--before", action="store_true", help="let Certbot trust the authorities of the sites here")
     parser.set_defaults(run=run)
 
 
 def warnings(names: Iterable[str]) -> list[str]:
-    """What somebody must know who takes these transactions back."""
+    """Warnings before these transactions are undone."""
     domains = {site["site"]: site["domain"] for site in configurations()[0]}
     sites = [name[len("https:") : -len(".hsts")] for name in names if re.fullmatch(r"https:.+\.hsts", name)]
     return [text for text in (hsts.bound(site, domains.get(site, site)) for site in sites) if text]
@@ -84,28 +84,28 @@ def configurations(pattern: str = CONFIGURATIONS) -> tuple[list[dict[str, Any]],
 
 
 def renewed(engine: Engine, lineage: str, serial: Serial | None = None) -> list[str]:
-    """Certbot's hook: bring the renewed certificate of a lineage into force. Others' lineages do not concern it."""
+    """Certbot's hook: activate the renewed certificate of a lineage. It ignores other lineages."""
     if not lineage:
         return []
     lines, faults = [], []
     sites, damaged = configurations()
     for text in damaged:
-        faults += [text, *_untold("A renewed certificate may not be in force", text)]
+        faults += [text, *_untold("A renewed certificate may not be active", text)]
     for site in sites:
         if certbot.lineage_of(site["certificate"]) != os.path.basename(lineage.rstrip("/")):
             continue
         try:
             lines.append(bring_into_force(site, engine, serial))
-        except Exception as problem:  # whatever it is, somebody is told, and the other sites go on; it is raised below
+        except Exception as problem:  # any failure is reported, the other sites continue, and it is raised below
             text = str(problem) or type(problem).__name__
-            faults += [text, *_untold(f"The renewed certificate of {site['domain']} is not in force", text)]
+            faults += [text, *_untold(f"The renewed certificate of {site['domain']} is not active", text)]
     if faults:
         raise RenewalError(" ".join(faults))
     return lines
 
 
 def _untold(title: str, text: str) -> list[str]:
-    """Tells somebody, each time; what went wrong with that."""
+    """Send an alert, each time. Returns the failures to do so."""
     try:
         alert.tell("https", title, text, again=True)
     except alert.AlertError as unheard:
@@ -139,14 +139,14 @@ def bring_into_force(site: Mapping[str, Any], engine: Engine, serial: Serial | N
             return f"{site['domain']} serves the certificate with serial {served}."
         if time.monotonic() >= end:
             raise RenewalError(
-                f"{site['certificate']} holds the certificate with serial {wanted}, but {site['domain']} still serves "
-                f"{served or 'none'}. Look at: systemctl status {site['service']}"
+                f"{site['certificate']} has the certificate with serial {wanted}, but {site['domain']} still serves "
+                f"{served or 'none'}. See: systemctl status {site['service']}"
             )
         time.sleep(0.2)
 
 
 def failed() -> list[str]:
-    """Certbot's own run failed: somebody has to know, weeks before the certificate runs out."""
+    """Report that Certbot's own run failed, weeks before the certificate expires."""
     code_of = "journalctl -u certbot.service, and /var/log/letsencrypt/letsencrypt.log"
     text = f"The renewal of certificates failed. What happened stands in: {code_of}"
     ways = alert.tell("https", "Certbot failed", text)
@@ -217,7 +217,7 @@ def _watch(site: Mapping[str, Any], engine: Engine) -> list[str]:
     left = int((end - time.time()) // 86400)
     day = datetime.datetime.fromtimestamp(end, datetime.timezone.utc).strftime("%Y-%m-%d")
     if left < DAYS_LEFT:
-        text = f"The certificate of {domain} runs out on {day} ({left} days left), and nobody has renewed it."
+        text = f"The certificate of {domain} runs out on {day} ({left} days left), and was not renewed."
         alert.tell("https", f"The certificate of {domain} runs out", text)
         return [*lines, text]
     return [*lines, f"The certificate of {domain} is good until {day} ({left} days left)."]

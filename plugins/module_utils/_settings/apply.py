@@ -96,9 +96,9 @@ class Host:
         self._read = read or Reader(account).query
 
     def apply(self, wish: Wish, check: bool, section: str = "") -> Outcome:
-        """Bring the settings about, all of them or none. Those of a section can be brought back by its name.
+        """Apply the settings, all of them or none. Those of a section can be undone by its name.
 
-        What it asked for in an earlier run and does not now is brought back here.
+        Settings that it requested in an earlier run and no longer does are restored here.
         """
         if wish.pin is not None and self._application is None:
             raise SettingsError("pin needs chamilo_root: the override file lies with the application.")
@@ -112,7 +112,7 @@ class Host:
         outcome.said = said
         if moved:
             outcome.changed = True
-            outcome.diff.append(_side_by_side("platform settings that are wanted no more", "", "\n".join([*said, ""])))
+            outcome.diff.append(_side_by_side("platform settings no longer requested", "", "\n".join([*said, ""])))
         return outcome
 
     def _wanted_no_more(self, section: str, wish: Wish) -> dict[str, Kept]:
@@ -133,7 +133,7 @@ class Host:
         if check or not (outcome.changed or gone):
             return outcome
         if section and self._application:
-            # Before anything is written: a run that is killed must not have changed what nobody remembers.
+            # Before anything is written: a run that is killed must not have changed a setting without undo data.
             undo_data.remember(section, self._application.root, seen, wish, self._state, gone)
         with self._pinned(before, text, stale):
             if todo.changes_rows:
@@ -142,20 +142,20 @@ class Host:
         return outcome
 
     def holding(self, wishes: Mapping[str, Wish]) -> list[str]:
-        """The names of the wishes that would change nothing now. One look at the portal, however many there are."""
+        """The names of the desired states that would change nothing now. The portal is read once for all."""
         file = self._file()
         every = Wish({key: value for wish in wishes.values() for key, value in wish.values.items()})
         seen = self._seen(self._read, every, file)
         found = []
         for name, wish in wishes.items():
-            with contextlib.suppress(SettingsError):  # one that cannot be brought about does not hold
+            with contextlib.suppress(SettingsError):  # one that cannot be applied is not active
                 todo = plan(wish, seen)
                 if not todo.changes_rows and not todo.overrides and not self._stale(wish, file):
                     found.append(name)
         return found
 
     def bring_back(self, kept: Mapping[str, Kept]) -> list[str]:
-        """Settings as they were before the first change. What somebody changed since stays; a sentence for each."""
+        """Restore the values before the first change. Later changes by others stay. Returns a sentence for each."""
         return self._back(kept, False)[1]
 
     def _back(self, kept: Mapping[str, Kept], check: bool) -> tuple[bool, list[str]]:
@@ -178,7 +178,7 @@ class Host:
     # ------------------------------------------------------------------------------------------------------ the table
 
     def _seen(self, ask: Query, wish: Wish, overrides: Item, lock: str = "") -> Seen:
-        # The portals first: two runs then wait for each other before either looks for rows.
+        # The portals first: two runs then wait for each other before either reads rows.
         portals = ask(f"SELECT id, url FROM access_url ORDER BY id{lock}", ())
         places = ", ".join(["%s"] * len(wish.variables))
         rows = ask(
@@ -206,7 +206,7 @@ class Host:
 
     @functools.cached_property
     def _version(self) -> str:
-        """Of the code. What the database calls itself is older where an update did not say so."""
+        """The version of the code. The one in the database is older where an update did not record it."""
         if self._application is None:
             return ""
         return release.installed(configuration.Tree(), self._application.root, self._application.web_user).version
@@ -255,7 +255,7 @@ class Host:
         return portal_overrides.edit(self._text(before), self._path, todo.overrides)
 
     def _stale(self, wish: Wish, item: Item) -> bool:
-        """A run that was killed between file and cache left a file that is not in force."""
+        """Whether a run that was killed between file and cache left a file that is not active."""
         if not self._application or not portal_overrides.in_force(self._parsed(item), list(wish.values)):
             return False
         cache = os.path.join(self._application.root, "var/cache", self._application.environment)
@@ -264,16 +264,14 @@ class Host:
 
     @contextlib.contextmanager
     def _pinned(self, before: Item, text: str | None, stale: bool) -> Iterator[None]:
-        """With the new override file in force. A failure in the block brings the old one back."""
+        """Activate the new override file. A failure in the block restores the old one."""
         if text is None and not stale:
             yield
             return
         self._may_pin()
         with Store(self._state).lock("chamilo_settings", _LOCK_SECONDS), Tree() as tree:
             if not tree.look(self._path).same(before):
-                raise SettingsError(
-                    f"{self._path} was changed by somebody else just now. Nothing was written. Run again."
-                )
+                raise SettingsError(f"{self._path} was modified concurrently. Nothing was written. Run again.")
             try:
                 if text is not None:
                     tree.write(self._path, self._item(before, text))
@@ -288,14 +286,14 @@ class Host:
     def _put_back(self, tree: Tree, before: Item) -> None:
         # With the time it had, and the cache made from it: as if nothing had been.
         tree.write(self._path, before)
-        with contextlib.suppress(SettingsError):  # the failure that brought us here is the one to tell
+        with contextlib.suppress(SettingsError):  # the first failure is the one to report
             self._clear_cache()
 
     def _item(self, before: Item, text: str) -> Item:
         data = text.encode("utf-8")
         if before.kind == "file":
             return replace(file_item(data, before.uid, before.gid, before.mode), xattrs=before.xattrs)
-        # Of root, so that whoever gets hold of the web user cannot undo it.
+        # Of root, so that an attacker with the rights of the web user cannot undo it.
         return file_item(data, 0, self._user().pw_gid, 0o640)
 
     def _may_pin(self) -> None:
@@ -311,9 +309,9 @@ class Host:
         try:
             user = pwd.getpwnam(name)
         except KeyError as problem:
-            raise SettingsError(f"There is no user {name!r}. Say in web_user who PHP runs as.") from problem
+            raise SettingsError(f"There is no user {name!r}. Name the user of PHP in web_user.") from problem
         if user.pw_uid == 0:
-            raise SettingsError("The application's cache is not made as root. Say in web_user who PHP runs as.")
+            raise SettingsError("The application's cache is not made as root. Name the user of PHP in web_user.")
         return user
 
     def _clear_cache(self) -> None:
@@ -377,9 +375,9 @@ class Host:
 
 
 def in_force(site: Site, state: str = STATE, read: Query | None = None) -> dict[str, dict[str, Any]]:
-    """What each section asked for last, where it still holds and can be shown: no secret is in it.
+    """What each section requested last, where it is still active and can be shown: it contains no secret.
 
-    By the empty name, production mode: a section asks for it and does not take it back.
+    The empty name is production mode: a section requests it, and its undo keeps it.
     """
     if not site.root:
         return {}

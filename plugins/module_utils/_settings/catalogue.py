@@ -92,7 +92,7 @@ _ALL = (
     Setting("security", "anonymous_autoprovisioning", "bool", "false"),
     Setting("security", "access_to_personal_file_for_all", "bool", "false"),
     Setting("security", "hide_breadcrumb_if_not_allowed", "bool", "false"),
-    # The address of a proxy may hold a password.
+    # The address of a proxy may contain a password.
     Setting("security", "proxy_settings", secret=True),
     Setting(
         "document", "upload_extensions_list_type", default="blacklist", choices=("blacklist", "whitelist"), at_once=True

@@ -4,10 +4,10 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Sets keys of a Symfony application's environment where the application takes them from.
+"""Sets keys of a Symfony application's environment in the files from which the application reads them.
 
-What is to be written is worked out on texts first (``Draft``), until the application would see every wanted value; then
-all files, the private key of the tokens among them, change in one transaction or not at all.
+The new texts are computed first (``Draft``), until the application would see every desired value; then all files, the
+private key of the tokens among them, change in one transaction or not at all.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ _KEYS = {"JWT_SECRET_KEY": "config/jwt/private.pem", "JWT_PUBLIC_KEY": "config/j
 
 
 class EnvError(HardeningError):
-    """The environment cannot be made as it is wanted. No file was changed, or it was put back; the text says which."""
+    """The environment cannot be changed. No file was changed, or all were restored; the message states which."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted of the environment. A value that is None: the key is to stand nowhere."""
+    """The desired environment. A value of None: the key is removed everywhere."""
 
     values: Mapping[str, str | None] = field(default_factory=dict)
     secret_values: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -82,7 +82,7 @@ class Wish:
 
 @dataclass
 class Result:
-    """What came of it. Holds no secret."""
+    """The result. Contains no secret."""
 
     changed: bool = False
     files: list[str] = field(default_factory=list)
@@ -197,7 +197,7 @@ class Editor:
         self._behind: dict[str, str] = {}  # a path -> the file it leads to
 
     def apply(self, wish: Wish, result: Result, check: bool = False) -> None:
-        """Make a wish true. ``result`` is filled as things happen, so a failure keeps what it knew."""
+        """Apply a desired state. ``result`` is filled step by step, so a failure keeps what was known."""
         wanted = checked(wish)
         with Disk() as disk:
             base = Tree()
@@ -234,7 +234,7 @@ class Editor:
     def _ends_logins(self, result: Result) -> bool:
         return bool(result.generated or self._pair.kept)
 
-    # -- what is wanted ----------------------------------------------------------------------------------------------
+    # -- desired state -----------------------------------------------------------------------------------------------
 
     def _environment(self, draft: Draft) -> dotenv.Environment:
         environment = dotenv.read(draft, self.site.root, self.given, self.site.php.user)
@@ -251,7 +251,7 @@ class Editor:
         known = [name for name in wish.require if name not in wanted and name in before.public_secrets]
         if known and not wish.generate:
             raise EnvError(
-                f"{' and '.join(known)} of {self.site.root} can be looked up or guessed. Set generate, or give a "
+                f"{' and '.join(known)} of {self.site.root} are public or easy to guess. Set generate, or give a "
                 "value of your own in secret_values."
             )
         for name in known:
@@ -322,7 +322,7 @@ class Editor:
     # -- files -------------------------------------------------------------------------------------------------------
 
     def _target(self, disk: Disk, path: str) -> str:
-        """The file behind a path, looked at once. Links are followed as in reading."""
+        """The file behind a path, read once. Links are followed as in reading."""
         if path not in self._behind:
             self._behind[path] = real = self._real(path)
             if real not in self._old:
@@ -345,7 +345,7 @@ class Editor:
         return self._old[self._target(disk, path)].data.decode("utf-8", "surrogateescape")
 
     def _keys(self, disk: Disk, wish: Wish, before: dotenv.Environment, after: dotenv.Environment) -> dict[str, Item]:
-        """The key pair of the tokens, encrypted with the wanted passphrase; another one where others may have it."""
+        """The key pair of the tokens, encrypted with the desired passphrase; a new one where others may have it."""
         paths = [self._named(before, name) for name in _KEYS]
         if not self._below_root(paths[0]):
             raise EnvError(
@@ -450,23 +450,23 @@ class Editor:
     def _console(self, user: str, after: dotenv.Environment) -> list[str]:
         php = f"/usr/bin/php{self.site.php.version}"
         mode = [f"APP_ENV={after.get('APP_ENV')}", f"APP_DEBUG={after.get('APP_DEBUG')}"]
-        # In root's folder the web user could not even look around.
+        # The web user could not even list root's directory.
         place = [f"--chdir={self.site.root}", "HOME=/nonexistent", *mode]
         console = [php if os.path.exists(php) else "php", "bin/console", "cache:clear", "--no-interaction", "--quiet"]
         return ["runuser", "-u", user, "--", "env", *place, *console]
 
     def _reload(self, work: Sequence[Change]) -> list[list[str]]:
-        """Not every server looks a second time at a file of PHP."""
+        """Not every server checks a compiled PHP file again."""
         service = self.site.php.service
         compiled = any(change.path.endswith(".php") for change in work)
         return [["systemctl", "try-reload-or-restart", service]] if compiled and service else []
 
     def _forget_cache(self, user: str, mode: str) -> list[str]:
-        """The cache of the mode that is over. In dev mode Symfony lets everybody write it."""
+        """Remove the cache of the previous mode. In dev mode Symfony makes it world-writable."""
         folder = f"{self.site.root}/var/cache/{mode}"
         if not os.path.isdir(folder):
             return []
-        # As the web user: it can replace any folder on the way by a link.
+        # As the web user: it can replace any directory on the way by a link.
         code, said = self.engine.machine.run(["runuser", "-u", user, "--", "rm", "-rf", "--", folder], CACHE_SECONDS)
         return (
             [f"{folder} is of no use any more and could not be removed: {said.splitlines()[-1]}"]
@@ -476,7 +476,7 @@ class Editor:
 
 
 def checked(wish: Wish) -> dict[str, str | None]:
-    """All values that are wanted. Refuses what cannot be meant."""
+    """All desired values. Rejects contradictions."""
     for name in (*wish.values, *wish.secret_values):
         if not _NAME.fullmatch(name):
             raise EnvError(f"{name!r} is no name of a variable.")
@@ -567,7 +567,7 @@ def in_use(site: Site) -> str:
             "SELECT COUNT(*) AS users FROM `user` WHERE mfa_enabled = 1 OR LENGTH(mfa_secret) > 0"
         )
     except DatabaseError as problem:
-        return f"whether somebody uses two-factor login could not be seen ({str(problem).rstrip('.')})"
+        return f"the use of two-factor login could not be checked ({str(problem).rstrip('.')})"
     users = int(rows[0]["users"] or 0)
     people = "1 person uses" if users == 1 else f"{users} people use"
     return f"{people} two-factor login, and could not log in any more" if users else ""

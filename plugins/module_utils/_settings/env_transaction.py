@@ -49,7 +49,7 @@ class Writer(Engine):
                 moved = [change.path for change in work if not disk.look(change.path).same(change.old)]
             if moved:
                 raise TransactionError(
-                    f"{' and '.join(moved)} changed while it was looked at. No file was changed; run again."
+                    f"{' and '.join(moved)} changed while it was read. No file was changed; run again."
                 )
             self._carry_out(state, job, outcome)
 

@@ -67,7 +67,7 @@ def remember(name: str, editor: Editor, values: Mapping[str, str]) -> None:
 
 
 def bring_back(name: str, editor: Editor, result: Result, check: bool = False) -> list[str]:
-    """What was there before. A sentence for each key; what somebody else changed since stays, and is a note."""
+    """Restore the previous values. A sentence for each key; later changes by others stay, with a note."""
     state = editor.engine.store.root
     kept = MEMORY.recall(state).get(name)
     if kept is None:
@@ -79,7 +79,7 @@ def bring_back(name: str, editor: Editor, result: Result, check: bool = False) -
         # Not sooner: what edits the environment takes the same lock.
         MEMORY.forget(name, state)
     left = sorted(set(kept.before) - set(back))
-    result.notes += [f"{key} was changed by somebody else since; it stays as it is." for key in left]
+    result.notes += [f"{key} was changed since; it stays as it is." for key in left]
     return [f"{key} is {'not set' if value is None else repr(value)} again." for key, value in sorted(back.items())]
 
 

@@ -24,7 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.remember
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 _SAVE_PATH = "/var/lib/php/sessions"
-# What stands in the session of somebody who is logged in to Chamilo, and in no session of another application.
+# Marks of a session that is logged in to Chamilo, and of no other application.
 _MARKS = (b"_security_", b"Chamilo\\")
 _ITS_OWN = (b"hamilo",)  # a session of a visitor as well: with settings of the platform, or a name of a class
 _LONGEST = 4 << 20
@@ -42,7 +42,7 @@ def end_logins(site: Site, mode: str, check: bool = False) -> tuple[list[str], l
         directory, store = _directory(site, mode)
         if directory:
             ended = _end_sessions(directory, site.php.user, check)
-            told.append(f"All sessions of people who were logged in are ended ({ended}): everybody logs in once more.")
+            told.append(f"All sessions of people who were logged in are ended ({ended}): all users log in once more.")
         else:
             notes.append(f"The sessions were not ended: {store} keeps them. {stay}")
     except (KeyError, OSError) as problem:
@@ -57,7 +57,7 @@ def end_logins(site: Site, mode: str, check: bool = False) -> tuple[list[str], l
 
 
 def hand_over(site: Site, mode: str, old: str, new: str) -> None:
-    """Give the sessions of the portal to another user of PHP, which opens no others: nobody has to log in again."""
+    """Give the sessions of the portal to another user of PHP, which opens no others: no user has to log in again."""
     directory = _directory(site, mode)[0]
     if not os.path.isdir(directory):
         return
@@ -80,7 +80,7 @@ def _directory(site: Site, mode: str) -> tuple[str, str]:
     if is_address and kind == "file":
         return (place, "") if _is_path(place) else ("", handler)
     if handler not in ("", "null", "NULL", "~", "session.handler.native_file"):
-        return "", kind if is_address else handler  # an address can hold a password
+        return "", kind if is_address else handler  # an address can contain a password
     if not php.version:
         return "", "a PHP that was not found"
     pools = [pool for pool in php_fpm.pools(tree)[0] if pool.file == php.pool_file and pool.user == php.user]

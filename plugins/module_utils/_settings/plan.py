@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Platform settings: from the rows that are there and the values that are wanted to the statements that lead there.
+"""Platform settings: the statements that lead from the present rows to the desired values.
 
-Nothing is read or written here. How the application finds a value, and what this engine therefore minds:
+Nothing is read or written here. How the application finds a value, and what follows for this engine:
 
 * An entry of the override file wins. Else the main portal uses its own row, and another portal its own row where the
   main row may be changed or is missing, else the main row; without a row the default counts.
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Seen:
-    """What is there: portals by number, their rows, what the override file says."""
+    """What is there: portals by number, their rows, the contents of the override file."""
 
     portals: Mapping[int, str]
     rows: Sequence[Row]
@@ -147,7 +147,7 @@ def wish(
     lock: bool | None,
     pin: bool | None,
 ) -> Wish:
-    """The wish that the options of the module express, or the reason why it cannot be."""
+    """The desired state that the options of the module express; raises where they are invalid."""
     doubles = [key for key, count in Counter([*settings, *secret_settings, *dict.fromkeys(reset)]).items() if count > 1]
     if doubles:
         raise SettingsError(f"{doubles[0]} is asked for twice. Name it once, in settings, secret_settings or reset.")
@@ -155,7 +155,7 @@ def wish(
     for key, value in [*settings.items(), *secret_settings.items()]:
         setting = known(key)
         if setting.secret and key in settings:
-            raise SettingsError(f"{key} may hold a password. Give it in secret_settings, so that it stands in no log.")
+            raise SettingsError(f"{key} may contain a password. Give it in secret_settings: it must not be logged.")
         values[key] = as_text(setting, value)
     values.update({key: known(key).default for key in reset})
     if not values:
@@ -184,7 +184,7 @@ def _numbers(access_url: Sequence[str]) -> tuple[int, ...]:
 
 
 def as_text(setting: Setting, value: Any) -> str:
-    """The value as the table holds it."""
+    """The value as stored in the table."""
     if value is None:
         value = ""
     wrong = {
@@ -290,7 +290,7 @@ def same(setting: Setting, one: str | None, other: str | None) -> bool:
 
 @dataclass
 class View:
-    """One setting as it stands: the rows that count, and what the file says."""
+    """The present state of one setting: the rows that count, and the entry of the file."""
 
     setting: Setting
     portals: Mapping[int, str]
@@ -427,13 +427,13 @@ def _repair(setting: Setting, row: Row, kind: str) -> dict[str, Any]:
 def _pins(
     setting: Setting, wanted: str, wish: Wish, managed: Sequence[int], overrides: Overrides
 ) -> dict[str, str | None]:
-    """What the override file has to say of this setting, by scope."""
+    """The entries of this setting that the override file needs, by scope."""
     named = [scope for scope, settings in overrides.items() if setting.key in settings]
     if wish.pin is False:
         gone = named if wish.portals is None else [scope for scope in named if scope in map(str, managed)]
         return dict.fromkeys(gone)
     if wish.portals is None:
-        # An entry that says something else would win over the database, so it is changed, wherever it stands.
+        # An entry with another value would win over the database, so it is changed in every scope.
         scopes = list(dict.fromkeys([*named, *(["default"] if wish.pin else [])]))
         return {
             scope: wanted for scope in scopes if not same(setting, overrides.get(scope, {}).get(setting.key), wanted)
@@ -479,7 +479,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def lines(settings: Mapping[str, Mapping[str, Any]], moment: str) -> str:
-    """What is stored and in force, a line for each value: one side of a diff."""
+    """The stored and active values, a line for each: one side of a diff."""
     found = []
     for key, result in settings.items():
         view = result[moment]

@@ -144,7 +144,7 @@ class Pair:
         """The public half of a key, or nothing where the passphrase is not the right one."""
         code, public = self.openssl(["pkey", "-passin", "@0", "-pubout"], key, [passphrase])
         if code == 127:
-            raise TokenKeyError("The JWT key cannot be looked at without the program openssl. Install it.")
+            raise TokenKeyError("The JWT key cannot be checked without the program openssl. Install it.")
         return public if code == 0 else b""
 
     def _normal(self, public: bytes) -> bytes:
@@ -166,7 +166,7 @@ class Pair:
 
 
 def _narrowed(xattrs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """The attributes of a key for another one. An ACL gives nobody more than to read it, and all others nothing."""
+    """The attributes of a key for another one. An ACL grants at most read access, and others get none."""
     return tuple((name, _read_alone(value) if name == acl.ACCESS else value) for name, value in xattrs)
 
 
@@ -182,7 +182,7 @@ class PairPlan:
 
     items: tuple[Item, ...] = ()
     kept: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    sound: tuple[str, ...] = ()  # the public half of a key that nobody else has
+    sound: tuple[str, ...] = ()  # the public half of a key that no other account has
     consequences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What `chamilo-hardening undo` does with platform settings, and what it cannot bring back."""
+"""What `chamilo-hardening undo` does with platform settings, and what it cannot restore."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY
 
-# Said after a section was undone: what does not come back by itself.
+# Reported after a section was undone: what is not restored.
 GONE = {
-    "brute_force": ("Accounts that are locked stay locked. To bring one back: chamilo-hardening unlock USER",),
+    "brute_force": ("Accounts that are locked stay locked. To unlock one: chamilo-hardening unlock USER",),
     "passwords": ("Passwords that people chose meanwhile stay as they are.",),
     "sessions": (
         'Logins that "Remember me" kept and that were deleted do not come back: those people log in once more.',

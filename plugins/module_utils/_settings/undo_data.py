@@ -66,9 +66,9 @@ class Section:
 
 
 def remember(name: str, root: str, seen: Seen, wish: Wish, state: str = STATE, gone: Collection[str] = ()) -> None:
-    """Keep what is there now, unless something is kept already. ``gone`` was brought back."""
+    """Save the present values, unless some are saved already. ``gone`` was restored."""
     if os.geteuid() != 0 and state == STATE:
-        raise StateError("What a section changes is kept in a folder of root's: run the task with become.")
+        raise StateError("What a section changes is kept in a directory of root: run the task with become.")
     with MEMORY.lock(state):
         known = MEMORY.recall(state)
         old = known[name].settings if name in known else {}
@@ -94,7 +94,7 @@ def way_back(kept: Mapping[str, Kept], seen: Seen) -> tuple[Plan, list[str]]:
         for portal in one.told_of:
             what = key if portal == MAIN else f"{key} of portal {portal}"
             said.append(
-                f"{what} was changed by somebody else since; it stays as it is."
+                f"{what} was changed since; it stays as it is."
                 if portal in theirs
                 else f"{what} is {_shown(before, portal)} again."
             )
@@ -120,7 +120,7 @@ def way_back(kept: Mapping[str, Kept], seen: Seen) -> tuple[Plan, list[str]]:
 
 def _is_ours(key: str, one: Kept, portal: int, now: View, before: View) -> bool:
     row = now.last(portal)
-    if row is None:  # as where the default was asked for, unless somebody removed a row
+    if row is None:  # as where the default was asked for, unless a row was removed
         return before.last(portal) is None and one.made(key, now.effective(portal))
     return one.made(key, row.value)
 

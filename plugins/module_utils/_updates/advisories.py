@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""The releases of Chamilo and the vulnerabilities in them, as known on a day: what the list says of a version."""
+"""The releases of Chamilo and the vulnerabilities in them, as known on a day."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def open_in(version: str) -> list[Advisory]:
 
 
 def behind(version: str) -> str:
-    """Why a version has to be replaced by what the list says, as a sentence; empty where the list says nothing."""
+    """Why a version has to be replaced according to the list, as a sentence; empty without an entry."""
     branch = BRANCHES.get(of(version))
     if branch is None:
         oldest = min(BRANCHES, key=parse)

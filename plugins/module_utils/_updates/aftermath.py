@@ -43,7 +43,7 @@ _OF_THEM = (
 
 
 class AftermathError(HardeningError):
-    """There is no portal to look at."""
+    """There is no portal to check."""
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Aftermath:
 
 
 def add(commands: Any, say: Callable[..., None]) -> None:
-    """Add the command. ``say`` speaks to the administrator, and to the journal."""
+    """Add the command. Its output goes to the terminal and to the journal."""
     command = commands.add_parser(
         "aftermath", help="what an update leaves to do after a vulnerability", description=ABOUT
     )

@@ -46,7 +46,7 @@ _LARGEST = 1 << 20  # bytes of a file that is read whole
 
 
 class PackageError(HardeningError):
-    """Files that are no release of Chamilo, or cannot be laid; the text says why."""
+    """Files that are no release of Chamilo, or cannot be installed; the message states why."""
 
 
 class Package:
@@ -177,7 +177,7 @@ def _version(heads: dict[str, bytes], web_user: str) -> str:
 
 
 def _gone(text: bytes) -> list[str]:
-    """Which files the release no longer has, as its own list for the application's updater says."""
+    """The files that the release no longer has, by its own list for the application's updater."""
     if not text:
         return []
     try:

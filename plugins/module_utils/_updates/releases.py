@@ -35,7 +35,7 @@ RECORD = "updates.json"
 SECONDS = 20
 _BYTES = 4 << 20
 _DAY = 86400
-_PATIENCE = 3 * _DAY  # how long a feed may be away before a person is told
+_PATIENCE = 3 * _DAY  # how long a feed may be unreachable before an alert
 _WEEK = 7 * _DAY  # between two reminders of the same release
 _LONGEST = 200  # characters of a name in a feed
 _BRANCHES = 20  # that are written down
@@ -45,7 +45,7 @@ _PACKAGE = {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}
 
 
 class FeedError(HardeningError):
-    """A feed, or OSV, cannot be read; the text says why."""
+    """A feed, or OSV, cannot be read; the message states why."""
 
 
 _Answer = TypeVar("_Answer")
@@ -60,7 +60,7 @@ class Published:
 
 
 def step() -> list[str]:
-    """Look once for every portal."""
+    """Check once for every portal."""
     lines: list[str] = []
     domains: list[str] = []
     outcomes: list[tuple[bool, str]] = []
@@ -132,13 +132,13 @@ def _left(domain: str, before: str, here: str) -> list[str]:
         f"Chamilo was updated from {before}, which had published vulnerabilities, to {here}. An update takes nothing "
         f"back that an attacker did before. Run: chamilo-hardening aftermath"
     )
-    with contextlib.suppress(alert.AlertError):  # it is in the journal, and the test alert says why
+    with contextlib.suppress(alert.AlertError):  # it is in the journal, and the test alert reports the reason
         alert.tell("updates", f"After the update: {domain}", text)
     return [text]
 
 
 def _list(here: str) -> list[str]:
-    """What the list says of the installed version."""
+    """Messages of the list about the installed version."""
     why = advisories.behind(here) if here and _is_version(here) else ""
     return [f"Chamilo {here} is installed. {why}"] if why else []
 
@@ -176,9 +176,9 @@ def _away(domain: str, feed: str, problem: str, more: Mapping[str, Any], outcome
     outcomes.append((not long, detail))
     if long:
         text = (
-            f"{detail}\nNobody would hear of a new release of Chamilo. Set chamilo_updates_feed, or mend the way to it."
+            f"{detail}\nNew releases of Chamilo would go unnoticed. Set chamilo_updates_feed, or repair the connection."
         )
-        alert.tell("updates", f"No look for new releases at {domain}", text)
+        alert.tell("updates", f"No check for new releases at {domain}", text)
     return False
 
 
@@ -193,7 +193,7 @@ def _tell(domain: str, news: Sequence[str], urgent: bool, more: Mapping[str, Any
         title = f"{'Update Chamilo now' if urgent else 'A new Chamilo is out'}: {domain}"
         try:
             ways = alert.tell("updates", title, text, again=True)
-        except alert.AlertError:  # it is in the journal, and the test alert says why
+        except alert.AlertError:  # it is in the journal, and the test alert reports the reason
             return False
         if ways:
             more["told"][domain] = {"text": text, "at": time.time()}
@@ -248,7 +248,7 @@ def releases(text: str) -> list[Published]:
     if text.lstrip()[:1] in ("[", "{"):
         found = list(_in_json(text))
     else:
-        # Whoever answers chooses the text: nothing here may look at it again and again.
+        # The server controls the text: read it in linear time.
         found = []
         for entry in re.split(r"<entry[\s>]", text)[1:]:
             begin, _sign, rest = entry.partition("<id>")

@@ -29,7 +29,7 @@ _CHUNK = 1 << 20
 
 
 class SignatureError(HardeningError):
-    """A signature that does not prove where a file is from; the text says why."""
+    """A signature that does not prove where a file is from; the message states why."""
 
 
 def verify(path: str, signature: str, key: str) -> str:

@@ -61,21 +61,21 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package
 ABOUT = """\
 Updates Chamilo by the package of a release (zip or tar), or by a directory in which it was built (git, composer, yarn).
 A package needs its signature (FILE.minisig beside it) or --sha256. It takes a backup, restores it into a scratch
-directory as a restore test does, updates this copy and looks for its login page. Only then it takes another backup and
-updates the portal: the programs change places at once, migrations run, and the pages that were answered before have to
-be answered. Where something fails, the program before and the database of that backup come back."""
+directory as a restore test does, updates this copy and requests its login page. Only then it takes another backup and
+updates the portal: the programs are exchanged at once, migrations run, and the pages that answered before have to
+answer. After a failure, the previous program and the database of that backup are restored."""
 _REPOSITORY = "https://github.com/chamilo/chamilo-lms.git"
 _PAGES = ("/", "/login")
 _SECONDS = 3600.0  # of a migration
-_ENDS = 300  # characters of what a command said
+_ENDS = 300  # characters of a command's output
 
 
 class UpdateError(HardeningError):
-    """The update was not made, or was rolled back; the text says why."""
+    """The update was not made, or was rolled back; the message states why."""
 
 
 def add(commands: Any, say: Callable[..., None]) -> None:
-    """Add the command. ``say`` speaks to the administrator, and to the journal."""
+    """Add the command. Its output goes to the terminal and to the journal."""
     command = commands.add_parser("update", help="rehearse an update of Chamilo, then make it", description=ABOUT)
     command.add_argument("package", metavar="PACKAGE", nargs="?", default="", help="the package, or a directory")
     command.add_argument("--signature", metavar="FILE", default="", help="of the package (default: PACKAGE.minisig)")
@@ -89,7 +89,7 @@ def add(commands: Any, say: Callable[..., None]) -> None:
 
 def _run(options: argparse.Namespace, say: Callable[..., None]) -> int:
     if bool(options.package) == options.abandon:
-        say("Say which package: chamilo-hardening update PACKAGE; or --abandon alone.", syslog.LOG_ERR)
+        say("Name the package: chamilo-hardening update PACKAGE; or --abandon alone.", syslog.LOG_ERR)
         return 2
     portal = backups_portal.chosen(options.site)
     if options.abandon:
@@ -107,7 +107,7 @@ def _run(options: argparse.Namespace, say: Callable[..., None]) -> int:
 def proved(path: str, signed: str, key: str, sha256: str) -> str:
     """How a package is known to be that of the release, before anything is unpacked."""
     if os.path.isdir(path):
-        return f"{path} is a directory: whoever built it vouches for it."
+        return f"{path} is a directory: its builder vouches for it."
     beside = signed or f"{path}.minisig"
     if sha256:
         with open(path, "rb") as stream:
@@ -142,7 +142,7 @@ def _backup(portal: Portal) -> list[str]:
     try:
         return backup.backup(portal)
     except backup.NeedsALook as problem:
-        return [f"The backup was made, and needs a look: {problem}"]
+        return [f"The backup was made, and needs a check: {problem}"]
 
 
 def _suits(portal: Portal, site: Site, package: Package) -> None:
@@ -258,7 +258,7 @@ class _Update(Staging):
             raise UpdateError(f"{'; '.join(wrong)}.")
 
     def _owned(self) -> None:
-        """Owners and modes as the section permissions wants them, where it is in force."""
+        """Owners and modes as the section permissions sets them, where it is active."""
         known = window.sites().get(self.portal.site)
         if known:
             package = (self.package.path, "") if self.package.is_archive else ("", "")

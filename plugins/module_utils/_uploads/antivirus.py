@@ -4,11 +4,11 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Shows new uploads to ClamAV and takes away what it finds. An upload never waits for it.
+"""Sends new uploads to ClamAV and quarantines infected files. An upload never waits for it.
 
-The web user owns the folders and may change them meanwhile: each file is opened once, without following links, and what
-was read is what is judged and kept. While the scanner is down nothing is skipped: the next scan begins where the last
-good one did.
+The web user owns the directories and may change them meanwhile: each file is opened once, without following links, and
+the bytes that were read are judged and kept. While the scanner is down nothing is skipped: the next scan begins where
+the last successful one did.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ SOCKET = "/run/clamav/clamd.ctl"
 _SKIPPED = ("cache", "log")  # below var/
 LATE_HOURS = 2  # a scan begins every two minutes
 _OVERLAP = 10.0  # seconds that the last scan and this one have in common
-_DAY = 86400.0  # seconds that the first scan looks back
+_DAY = 86400.0  # seconds before the first scan whose uploads it covers
 _PATIENCE = 180.0  # seconds for one answer of the scanner, which gives a file two minutes
-_PARTLY = "Heuristics.Limits.Exceeded"  # how it names what is larger inside than it looks at
+_PARTLY = "Heuristics.Limits.Exceeded"  # its name for archives larger than its limits
 _TOLD = 20  # files that one alert names
 _HOUR = 3600.0  # between two alerts of a kind
-_REMEMBERED = 1000  # files that are not told again
+_REMEMBERED = 1000  # files that are not reported again
 _BLOCK = 1 << 18
-_DEEPEST = 100  # levels of folders; each holds a descriptor
-_PLACES = 200_000  # folders that are known from the last scan
+_DEEPEST = 100  # levels of directories; each keeps a descriptor open
+_PLACES = 200_000  # directories that are known from the last scan
 _NAME = 300  # characters of a path that are shown
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_TOO_DEEP = f"more than {_DEEPEST} folders one in the other, not looked into; remove them, or move them further up"
-_STRANGE = "a link to a folder of somebody else's, which is not followed; if it is right: chown -h root"
+_TOO_DEEP = f"more than {_DEEPEST} nested directories, not scanned; remove them, or move them further up"
+_STRANGE = "a link to a directory of another user, which is not followed; if it is right: chown -h root"
 
 
 class AntivirusError(HardeningError):
-    """Uploads could not be scanned; the text says why."""
+    """Uploads could not be scanned; the message states why."""
 
 
 class NotJudged(HardeningError):
@@ -89,9 +89,9 @@ def _reach(scanner: socket.socket, address: str) -> None:
 
 
 def judge(handle: int, address: str = "") -> str:
-    """What the scanner says about an open file: the name of a virus, or nothing.
+    """The scanner's answer for an open file: the name of a virus, or nothing.
 
-    Where it goes down meanwhile it is asked again, so that a file is not passed over which has nothing to do with that.
+    Retried when the scanner goes down meanwhile, so that no file is skipped for that.
     """
     told = _ask(handle, address) or _ask(handle, address)
     if not told:
@@ -102,7 +102,7 @@ def judge(handle: int, address: str = "") -> str:
     virus = told[: -len(" FOUND")] if told.endswith(" FOUND") else ""
     if virus and not virus.startswith(_PARTLY):
         return virus
-    raise NotJudged(f"the scanner did not look at all of it, {virus}" if virus else told)
+    raise NotJudged(f"the scanner did not scan all of it, {virus}" if virus else told)
 
 
 def _ask(handle: int, address: str) -> str:
@@ -113,7 +113,7 @@ def _ask(handle: int, address: str) -> str:
         answer = b""
         try:
             os.lseek(handle, 0, os.SEEK_SET)
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it says why below
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the reason is read below
                 scanner.sendall(b"zINSTREAM\0")
                 while block := os.read(handle, _BLOCK):
                     scanner.sendall(struct.pack("!L", len(block)) + block)
@@ -145,7 +145,7 @@ def ping(address: str = "") -> None:
 
 
 def _tops(root: str, left: list[tuple[str, str]]) -> Iterator[int]:
-    """var/, and the folders that links in it lead to, open: uploads may lie on another disk. ``left``: not followed."""
+    """var/ and the targets of links in it, open: uploads may be on another disk. ``left``: not followed."""
     path = os.path.join(root, "var")
     portal = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -153,7 +153,7 @@ def _tops(root: str, left: list[tuple[str, str]]) -> Iterator[int]:
     finally:
         os.close(portal)
     if top is None:
-        raise AntivirusError(f"{path} is a link to what is somebody else's, and not followed: chown -h root {path}.")
+        raise AntivirusError(f"{path} is a link to another user's directory, and not followed: chown -h root {path}.")
     var = os.dup(top)
     try:
         yield top
@@ -171,9 +171,9 @@ def _tops(root: str, left: list[tuple[str, str]]) -> Iterator[int]:
 
 
 def _led(name: str, start: int) -> int | None:
-    """The folder that a name leads to, open; None where a link on the way is neither root's nor that folder's owner's.
+    """The target directory of a name, open; None where a link on the way belongs neither to root nor to its owner.
 
-    What was opened is what is judged: whoever laid a link can have it lead elsewhere in a moment.
+    The opened directory is judged: the owner of a link can change its target at any time.
     """
     owners: set[int] = set()
 
@@ -192,10 +192,10 @@ def _led(name: str, start: int) -> int | None:
 
 
 class Places:
-    """Where the folders lay that were scanned, by number. Files in one that was moved here keep their old time.
+    """Where the scanned directories were, by number. Files in one that was moved here keep their old time.
 
-    So a folder is scanned whole where it was not in this place in the last scan, and else only for what is new in it.
-    What it was given while it was elsewhere is new, or it was missing in a scan and is no longer known.
+    So a directory is scanned whole if it was not in this place in the last scan, and else only for what is new in it.
+    Files it got while it was elsewhere are new, unless a scan missed it: then it is no longer known.
     """
 
     def __init__(self, since: float, known: Collection[str] | None = ()) -> None:
@@ -205,8 +205,8 @@ class Places:
         self._seen: set[str] = set()
 
     def begins(self, place: str, changed: float, above: float) -> float:
-        """From which time on files in the folder that is in this place are new; ``above``: in the one it lies in."""
-        if len(self._seen) < _PLACES:  # a folder comes before what lies in it, so the upper ones are kept
+        """The time from which on files in the directory in this place are new; ``above``: in its parent."""
+        if len(self._seen) < _PLACES:  # parents come first, so the upper ones are kept
             self._seen.add(place)
         if self.known is None or place in self.known:
             return self.since
@@ -220,7 +220,7 @@ class Places:
 
 
 class _Folder:
-    """An open folder on the way down; it closes the handle."""
+    """An open directory on the way down; it closes the handle."""
 
     since: float
 
@@ -241,22 +241,22 @@ class _Folder:
         if above:
             place = f"{info.st_dev} {above.number} {info.st_ino}"
             self.since = places.begins(place, info.st_ctime, above.since)
-        else:  # the time of the folder does not tell that a link leads to it since
+        else:  # the time of the directory does not show that a link leads to it since
             self.since = places.begins(f"{info.st_ino} {path}", math.inf, places.since)
 
     def new(self) -> Iterator[tuple[str, str, int]]:
         for name in self.files:
             with contextlib.suppress(FileNotFoundError):
                 info = os.stat(name, dir_fd=self.handle, follow_symlinks=False)
-                # The time of the last change of the entry: nobody but root can set it back.
+                # The time of the last change of the entry: only root can set it to an earlier time.
                 if stat.S_ISREG(info.st_mode) and info.st_ctime >= self.since:
                     yield os.path.join(self.path, name), name, self.handle
 
 
 def _new(tops: Iterable[int], places: Places, left: list[tuple[str, str]]) -> Iterator[tuple[str, str, int]]:
-    """Files below open folders that are new there: the path, the name, the open folder. The first one is var/.
+    """New files below open directories: the path, the name, the open directory. The first directory is var/.
 
-    Folders that were not looked into go into ``left``, with the reason.
+    Directories that were not scanned go into ``left``, with the reason.
     """
     for number, top in enumerate(tops):
         way: list[_Folder] = []  # no recursion: the web user decides how deep it goes
@@ -279,7 +279,7 @@ def _new(tops: Iterable[int], places: Places, left: list[tuple[str, str]]) -> It
                     way.append(_Folder(os.open(name, _FOLDER, dir_fd=here.handle), path, here, places))
                 except (FileNotFoundError, NotADirectoryError):
                     continue
-                except OSError as problem:  # somebody's own mount, or a sick disk; once it opens, it is scanned whole
+                except OSError as problem:  # a user's own mount, or a failing disk; once it opens, it is scanned whole
                     left.append((path, f"could not be opened: {problem.strerror}"))
                     continue
                 yield from way[-1].new()
@@ -342,12 +342,12 @@ def _take_away(handle: int, name: str, folder: int, keep: str, path: str, virus:
 
 
 def scan(everything: bool = False, address: str = "") -> list[str]:
-    """Scan what is new in each portal. Tells whoever looks after the host; returns lines for the journal."""
+    """Scan what is new in each portal. Notifies the administrator; returns lines for the journal."""
     lines: list[str] = []
     problems: list[str] = []
     unheard: list[str] = []
     os.makedirs(files.STATE, 0o700, exist_ok=True)
-    # Its time says since when it is held.
+    # Its time is the beginning of the running scan.
     lock = os.path.join(files.STATE, "antivirus.lock")
     with contextlib.ExitStack() as held:
         try:
@@ -373,14 +373,14 @@ def scan(everything: bool = False, address: str = "") -> list[str]:
 
 
 def _scan_site(path: str, everything: bool, address: str, lines: list[str], unheard: list[str]) -> str:
-    """Scan one portal, tell what was found, and write it down. Returns why it did not come to its end."""
+    """Scan one portal, report and record the findings. Returns why it was not completed."""
     with open(path, encoding="utf-8") as stream:
         known: dict[str, Any] = json.load(stream)
     site, began = _site(path), time.time()
     last = records.read(RECORD).get(site, {})
-    known_before = last.get("told") or {}  # which files are not judged, and when that was told
+    known_before = last.get("told") or {}  # which files are not judged, and when that was reported
     since = 0.0 if everything else float(last.get("since") or began - _DAY)
-    if since > began:  # the clock was put back: nobody knows when the last scan was
+    if since > began:  # the clock was set to an earlier time: the time of the last scan is unknown
         since = began - _DAY
     remembered = f"antivirus-{site}.json"
     places = Places(since, records.read(remembered).get("places"))
@@ -394,14 +394,14 @@ def _scan_site(path: str, everything: bool, address: str, lines: list[str], unhe
             files.replace_file(os.path.join(files.STATE, remembered), text)
     except (AntivirusError, OSError) as raised:
         problem = f"{raised} New files of {known['domain']} are scanned as soon as it does."
-    except Exception as raised:  # whatever it stumbles over is told
+    except Exception as raised:  # any failure is reported
         problem = f"The scan of {known['domain']} ended with {raised!r}. Its new files wait until that is mended."
     text = f"{seen.scanned} new files scanned, {len(seen.found)} with a virus, {len(seen.not_judged)} not judged."
-    if problem:  # what was taken away is told all the same: the next scan finds it no more
+    if problem:  # quarantined files are reported all the same: the next scan does not find them
         news, told = [], known_before
         lines += seen.found
     else:
-        # What every scan finds again (a link, say) is told once a day.
+        # What every scan finds again (a link, for instance) is reported once a day.
         news = [one for one in seen.not_judged if not 0 <= began - known_before.get(one, -_DAY) < _DAY]
         told = {**{one: known_before.get(one) for one in seen.not_judged}, **dict.fromkeys(news, began)}
         since = began - _OVERLAP
@@ -420,7 +420,7 @@ def _site(path: str) -> str:
 
 
 def _still(began: float) -> str:
-    """What to say of a scan that another one waits for. Files that the scanner is long at can be made by anybody."""
+    """The message about a scan that another one waits for. Any user can upload files that take long to scan."""
     hours = (time.time() - began) / 3600
     if hours > LATE_HOURS:
         words = (
@@ -437,7 +437,7 @@ def _still(began: float) -> str:
 
 
 def late() -> list[str]:
-    """A step of the daily work: a scan that did not start, or does not come to its end, tells nobody by itself."""
+    """A step of the daily work: a scan that did not start, or is not completed, cannot report that itself."""
     lines = []
     paths = sorted(glob.glob(CONFIGURATION))
     known = records.read(RECORD)
@@ -448,7 +448,7 @@ def late() -> list[str]:
             since = f"for {age:.0f} hours" if age > 0 else "that is known: the last one is of a time to come"
             lines.append(
                 f"There was no scan of the uploads of {_site(path)} {since}. "
-                "Look at: /etc/cron.d/chamilo-hardening-scan, and chamilo-hardening scan"
+                "See: /etc/cron.d/chamilo-hardening-scan, and chamilo-hardening scan"
             )
     if lines:
         alert.tell("uploads", "The scan for viruses is late", "\n".join(lines))
@@ -456,9 +456,9 @@ def late() -> list[str]:
 
 
 def _post(outbox: dict[str, Any], title: str, news: list[str], now: float, unheard: list[str]) -> None:
-    """Tell at once, and what follows within the hour together: a student decides how often there is news.
+    """Notify at once, then hourly at most: any student can cause any number of findings.
 
-    What nobody could be told stays in the outbox.
+    Undelivered findings stay in the outbox.
     """
     box = outbox.setdefault(title, {"sent": 0.0, "lines": [], "more": 0})
     room = max(_TOLD - len(box["lines"]), 0)
@@ -487,7 +487,7 @@ def add(commands: Any, say: Callable[..., None]) -> None:
             say(line)
         return 0
 
-    text = "Show new uploads to ClamAV, take away what it finds, and tell who looks after this host. cron calls this."
+    text = "Scan new uploads with ClamAV, quarantine what it finds, and notify the administrator. cron calls this."
     command = commands.add_parser("scan", help="scan new uploads for viruses now", description=text)
     command.add_argument("--all", action="store_true", help="every upload, not only new ones")
     command.set_defaults(run=run)

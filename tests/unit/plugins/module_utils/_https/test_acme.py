@@ -361,7 +361,7 @@ def test_names_that_cannot_be_proved_by_files_keep_their_way(host: Files, ask) -
     lineage(host, "campus.test", "campus.test", WWW, conf="authenticator = nginx\ninstaller = nginx\n")
     _got, notes, _asked = ask("campus.test", WWW, astray=[WWW])
     conf = (host.root / "etc/letsencrypt/renewal/campus.test.conf").read_text()
-    assert "authenticator = nginx" in conf and "still says nginx" in notes[0]
+    assert "authenticator = nginx" in conf and "still uses nginx" in notes[0]
     got, notes, _asked = ask("campus.test", WWW)
     conf = (host.root / "etc/letsencrypt/renewal/campus.test.conf").read_text()
     assert got.changed and "authenticator = webroot" in conf and f"{WWW} = " in conf and notes == []

@@ -96,7 +96,7 @@ def test_a_broken_configuration_is_not_loaded_and_told(host, told):
     with pytest.raises(renewal.RenewalError, match="unknown directive"):
         host.renewed()
     assert host.loaded == "old" and not any("reload" in command for command in host.commands)
-    assert "The renewed certificate of campus.test is not in force" in told[0] and "unknown directive" in told[0]
+    assert "The renewed certificate of campus.test is not active" in told[0] and "unknown directive" in told[0]
 
 
 def test_a_reload_that_did_nothing_is_told(host, told):
@@ -139,7 +139,7 @@ def test_whatever_stops_one_site_is_told_and_the_others_go_on(host, told, monkey
     with pytest.raises(renewal.RenewalError, match=wanted):
         host.renewed()
     (alert,) = told
-    assert alert.startswith("The renewed certificate of alumni.test is not in force: ") and wanted in alert
+    assert alert.startswith("The renewed certificate of alumni.test is not active: ") and wanted in alert
     assert host.loaded == host.new, "the other site has its certificate in force"
 
 
@@ -189,7 +189,7 @@ def test_a_damaged_configuration_is_told_and_the_other_sites_go_on(host, told, m
         host.renewed()
     assert host.loaded == host.new
     (alert,) = told
-    assert alert.startswith("A renewed certificate may not be in force: ") and "https-alumni.json" in alert
+    assert alert.startswith("A renewed certificate may not be active: ") and "https-alumni.json" in alert
     worked = []
     monkeypatch.setattr(renewal, "_step", lambda site, engine: worked.append(site["domain"]) or [])
     monkeypatch.setattr(renewal, "_watch", lambda site, engine: [])

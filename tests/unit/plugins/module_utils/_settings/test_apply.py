@@ -434,7 +434,7 @@ def test_a_file_that_somebody_changes_meanwhile_is_left(fake, portal):
         return fake.ask(sql, params)
 
     there = Host(ACCOUNT, portal.application, portal.state, fake.transaction, late)
-    with pytest.raises(SettingsError, match="was changed by somebody else just now. Nothing was written"):
+    with pytest.raises(SettingsError, match="was modified concurrently. Nothing was written"):
         there.apply(asked({CHECK: True}, pin=True), check=False)
     assert portal.file.read_text() == "parameters: {}\n"
     assert fake.rows() == [] and not portal.cleared()

@@ -417,7 +417,7 @@ def test_a_file_that_somebody_changes_meanwhile_is_left(app, monkeypatch):
 
     monkeypatch.setattr(Editor, "_carry_out", late)
     result, problem = app.set(values={"APP_ENV": "prod"})
-    assert "changed while it was looked at. No file was changed; run again" in problem
+    assert "changed while it was read. No file was changed; run again" in problem
     assert (result.changed, app.read(".env")) == (False, "APP_ENV=test\n")
 
 
@@ -611,7 +611,7 @@ def test_who_would_be_locked_out(monkeypatch, users, words):
 
 def test_what_cannot_be_seen_may_lock_somebody_out(monkeypatch):
     monkeypatch.setattr(env_file.Reader, "of_site", lambda _site: Table(DatabaseError("The database is gone.")))
-    words = "whether somebody uses two-factor login could not be seen (The database is gone)"
+    words = "the use of two-factor login could not be checked (The database is gone)"
     assert env_file.in_use(Site("campus.test")) == words
 
 

@@ -78,7 +78,7 @@ def test_what_somebody_changed_since_stays(portal: Portal) -> None:
     portal.file.write_text(BEFORE.replace("127.0.0.1", "10.9.9.9"))
     result = Result()
     assert env_undo.bring_back(NAME, portal.editor(), result) == [] and not result.changed
-    assert result.notes == [f"{KEY} was changed by somebody else since; it stays as it is."]
+    assert result.notes == [f"{KEY} was changed since; it stays as it is."]
     assert "10.9.9.9" in portal.file.read_text() and env_undo.MEMORY.recall(portal.state) == {}
 
 

@@ -87,7 +87,7 @@ def test_what_somebody_else_changed_since_stays(portal):
     portal.set(settings={CHECK: True, LOCK: 5}, lock=True)
     portal.table.database.execute("UPDATE settings SET selected_value = '7' WHERE variable LIKE 'login_max%'")
     said = portal.back()
-    assert f"{LOCK} was changed by somebody else since; it stays as it is." in said
+    assert f"{LOCK} was changed since; it stays as it is." in said
     assert portal.table.uses(LOCK, 1) == "7" and portal.table.uses(CHECK, 1) == "false"
 
 
@@ -226,7 +226,7 @@ def test_what_somebody_changed_in_one_portal_does_not_hold_up_another(portal):
     sql = "UPDATE settings SET selected_value = '' WHERE variable = 'check_password' AND access_url = 1"
     portal.table.database.execute(sql)
     first, second = portal.back("exams")
-    assert "changed by somebody else" in first and second == f"{CHECK} of portal 2 is 'false' again."
+    assert "was changed since" in first and second == f"{CHECK} of portal 2 is 'false' again."
     assert [(row[1], row[5]) for row in portal.table.rows() if row[2] == "check_password"] == [(1, ""), (2, "false")]
 
 

@@ -212,7 +212,7 @@ def test_a_feed_that_is_away_is_no_alarm_on_the_first_day(host):
     assert host.told == [] and host.watch()["ok"] is True and "502" in host.watch()["detail"]
     host.moment += 3 * 86400
     step()
-    assert host.told[-1][1] == "No look for new releases at campus.test" and host.watch()["ok"] is False
+    assert host.told[-1][1] == "No check for new releases at campus.test" and host.watch()["ok"] is False
     host.feed = ATOM
     step()
     assert host.watch()["ok"] is True and host.watch()["away"] == {}

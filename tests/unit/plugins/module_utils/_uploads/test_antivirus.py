@@ -233,7 +233,7 @@ def test_what_is_too_large_inside_is_not_judged_and_stays(portal, scanner, told)
     assert (portal / "var/upload/a.zip").exists()
     ((title, text, _again),) = told
     assert title == "Uploads to campus.test were not judged"
-    assert "var/upload/a.zip: the scanner did not look at all of it, Heuristics.Limits.Exceeded.MaxScanSize" in text
+    assert "var/upload/a.zip: the scanner did not scan all of it, Heuristics.Limits.Exceeded.MaxScanSize" in text
 
 
 @pytest.fixture
@@ -373,7 +373,7 @@ def test_the_web_user_has_no_other_files_taken_away(portal, scanner, told, tmp_p
     (portal / "var/x").symlink_to(other)
     os.lchown(portal / "var/x", SOMEBODY, -1)
     lines = antivirus.scan(address=scanner)
-    assert "1 not judged" in lines[0] and "var/x: a link to a folder" in lines[1] and (other / "file").exists()
+    assert "1 not judged" in lines[0] and "var/x: a link to a directory" in lines[1] and (other / "file").exists()
     (portal / "var").rename(tmp_path / "x")
     (portal / "var").symlink_to(tmp_path / "x")
     os.lchown(portal / "var", SOMEBODY, -1)
@@ -408,7 +408,9 @@ def test_a_link_that_is_turned_during_the_scan_takes_nothing_away(portal, scanne
     monkeypatch.setattr(antivirus, "judge", turn)
     lines = antivirus.scan(address=scanner)
     assert (tmp_path / "log/nginx/access.log").exists()
-    assert "1 new files scanned, 0 with a virus, 1 not judged" in lines[0] and "var/l: a link to a folder" in lines[1]
+    assert (
+        "1 new files scanned, 0 with a virus, 1 not judged" in lines[0] and "var/l: a link to a directory" in lines[1]
+    )
 
 
 def test_what_grows_after_it_was_judged_is_not_kept_whole(portal, scanner, told, monkeypatch):
@@ -488,7 +490,7 @@ def test_a_pit_of_folders_ends_no_scan_and_is_told(portal, second, scanner, told
         antivirus.scan(address=scanner)
     assert not (second / "var/upload/essay.txt").exists() and not (portal / "var/upload/z.txt").exists()
     pits = [text for title, text, _again in told if title == "Uploads to campus.test were not judged"]
-    assert len(pits) == 1 and "more than 100 folders one in the other" in pits[0] and len(pits[0]) < 1000
+    assert len(pits) == 1 and "more than 100 nested directories" in pits[0] and len(pits[0]) < 1000
 
 
 def test_whatever_one_portal_stumbles_over_is_told_and_the_others_are_scanned(
