@@ -185,15 +185,15 @@ def test_accounts_are_listed_and_only_named_ones_are_switched_off(monitored: Hos
     sql(monitored, f"{PROMOTE}'never.used'")
     daily(monitored)
     (told,) = (hook for hook in sink.hooks() if hook["title"] == "An unexpected administrator at campus.test")
-    assert told["text"].startswith("ADMINISTRATORS NOBODY EXPECTS: never.used\n")
+    assert told["text"].startswith("UNEXPECTED ADMINISTRATORS: never.used\n")
     assert "Locked by guessed passwords: 1 (student07)" in told["text"].splitlines()
     assert "Administrators without a second factor: 2 (admin, never.used)" in told["text"].splitlines()
     # Another one on the same day.
     sql(monitored, f"{PROMOTE}'student02'")
     daily(monitored)
     assert [hook["text"].splitlines()[0] for hook in sink.hooks() if "unexpected administrator" in hook["title"]] == [
-        "ADMINISTRATORS NOBODY EXPECTS: never.used",
-        "ADMINISTRATORS NOBODY EXPECTS: never.used, student02",
+        "UNEXPECTED ADMINISTRATORS: never.used",
+        "UNEXPECTED ADMINISTRATORS: never.used, student02",
     ]
     sql(monitored, f"{DEMOTE}'student02'")
     active = "SELECT GROUP_CONCAT(username ORDER BY username) FROM user WHERE active = 1"

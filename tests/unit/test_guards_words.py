@@ -65,6 +65,7 @@ CLEANED_CODE = (
     "plugins/module_utils/_database",
     "plugins/module_utils/_updates",
     "plugins/module_utils/_settings",
+    "plugins/module_utils/_portal",
 )
 PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
 CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})

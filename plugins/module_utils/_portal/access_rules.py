@@ -44,14 +44,14 @@ _AUTH = frozenset({"require", "satisfy", "sslrequire", "sslrequiressl", "sslveri
 _OPEN = frozenset({("require", "all", "granted"), ("sslverifyclient", "none")})
 _CONDITIONS = ("setenvif", "setenvifnocase", "setenvifexpr", "browsermatch", "browsermatchnocase")
 _REFUSES = re.compile(r"[\[,]\s*(?:F|forbidden|G|gone|(?:R|redirect)=4\d\d)\s*[\],]", re.IGNORECASE)
-# What says where visitors end up, each with its class of AllowOverride. By name, for their classes allow far more.
+# Directives that redirect visitors, each with its class of AllowOverride. By name, since their classes allow far more.
 _LEADS = {
     **dict.fromkeys(("RewriteEngine", "RewriteBase", "RewriteCond", "RewriteRule", "RewriteOptions"), "FileInfo"),
     **dict.fromkeys(("Redirect", "RedirectMatch", "RedirectPermanent", "RedirectTemp", "ErrorDocument"), "FileInfo"),
     **dict.fromkeys(("DirectoryIndex", "FallbackResource"), "Indexes"),
 }
 _LEADING = {name.lower(): name for name in _LEADS}
-# A rule that makes a program of a file, or says that it is another kind of file.
+# A rule that has a file executed, or changes its type.
 _HANDLES = re.compile(r"[\[,]\s*(?:H|handler|T|type)\s*=", re.IGNORECASE)
 # One rule for names after a dot, without a second one for something else: that one would be lost.
 _AFTER_A_DOT = re.compile(
@@ -102,13 +102,13 @@ def rules(level: Sequence[Directive]) -> Iterator[tuple[Directive, str]]:
             if item.name not in ("files", "filesmatch") or not _denies_hidden(item):
                 yield from rules(item.block)
         elif item.name == "order" and "".join(item.arguments).lower() == "allow,deny" and not allowed:
-            yield item, "Limit"  # by itself it refuses everybody
+            yield item, "Limit"  # by itself it denies all clients
         elif need := needed(item):
             yield item, need
 
 
 def leading(level: Sequence[Directive], may: Collection[str]) -> list[str]:
-    """The directives of a .htaccess that say where visitors end up; none, where one of them could run a program."""
+    """The directives of a .htaccess that redirect visitors; none, where one of them could run a program."""
     names = set()
     for item in walk(level):
         name = _LEADING.get(item.name)
@@ -235,7 +235,7 @@ def _holds(parts: Sequence[str], directory: Sequence[str]) -> bool:
 
 
 def _allowed(block: Directive) -> frozenset[str] | None:
-    """What a <Directory> lets a .htaccess do; None where it says nothing."""
+    """The classes that a <Directory> allows in .htaccess; None without AllowOverride."""
     said: frozenset[str] | None = None
     for item in every(block.block or (), "allowoverride", "allowoverridelist"):
         words = [word.lower().partition("=")[0] for word in item.arguments]
@@ -308,7 +308,7 @@ class _Reader:
         except FileNotFoundError:
             return
         except OSError as problem:
-            self._unseen(root, f"this directory cannot be looked through: {problem.strerror}")
+            self._unseen(root, f"this directory cannot be searched: {problem.strerror}")
             return
         try:
             self._directory(handle, root, allowed, 0)
@@ -338,14 +338,14 @@ class _Reader:
             if not self._matters(path, there):
                 continue
             if depth == _DEPTH:
-                self._unseen(path, f"directories deeper than {_DEPTH} are not looked through")
+                self._unseen(path, f"directories deeper than {_DEPTH} are not searched")
                 continue
             try:
                 inner = os.open(name, DIRECTORY, dir_fd=handle)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # gone meanwhile
             except OSError as problem:
-                self._unseen(path, f"this directory cannot be looked through: {problem.strerror}")
+                self._unseen(path, f"this directory cannot be searched: {problem.strerror}")
                 continue
             try:
                 self._directory(inner, path, there, depth + 1)

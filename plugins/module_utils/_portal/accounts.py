@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""A portal's accounts for a person to look through: who has not come for long, who should perhaps not be there."""
+"""A portal's accounts for a review by a person: unused ones, and unexpected ones."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     writing,
 )
 
-MOST = 50  # names of each kind that are told
+MOST = 50  # names of each kind that are reported
 
 _PEOPLE = "`user` WHERE status NOT IN (6, 99) AND active <> -2"
 _ADMIN = "(roles LIKE '%ROLE_ADMIN%' OR roles LIKE '%ROLE_GLOBAL_ADMIN%')"
-# Which other role makes an administrator is for the application's role hierarchy to say: some releases and the
+# Which other roles make an administrator depends on the application's role hierarchy: some releases and the
 # permissions page know ROLE_SUPER_ADMIN as well. A person judges each.
 _ADMINISTERS = "roles REGEXP 'ROLE_([A-Z]+_)*ADMIN'"
 # The application adds the roles of these groups to those of their members. Its pages for accounts show none of them.
 _GROUPS = ("fos_group", "fos_user_user_group")
-# An account that was locked stays so until somebody brings it back, however long ago it was attacked.
+# A locked account stays locked until an administrator unlocks it, however long ago it was attacked.
 LOCKED_DAYS = 400
 _FAILURES = (
     f"SELECT username FROM track_e_login_record WHERE success = 0 AND login_date > NOW() - INTERVAL {LOCKED_DAYS} DAY"
@@ -36,7 +36,7 @@ LOCKED = f"active <= 0 AND username IN ({_FAILURES} GROUP BY username HAVING COU
 
 
 class AccountsError(HardeningError):
-    """The accounts cannot be read or changed; the text says why."""
+    """The accounts cannot be read or changed; the message states why."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Kind:
 
 @dataclass
 class Review:
-    """What there is to look at. ``strangers``: administrators that nobody declared or saw before."""
+    """The accounts to review, among them administrators that were neither declared nor present before."""
 
     everybody: int
     kinds: list[Kind]
@@ -65,7 +65,7 @@ class Review:
         lines = [f"{self.everybody} accounts.", *(kind.told() for kind in self.kinds)]
         lines.append(f"Administrators: {', '.join(self.administrators) or 'none'}")
         if self.strangers:
-            lines.insert(0, f"ADMINISTRATORS NOBODY EXPECTS: {', '.join(self.strangers)}\n")
+            lines.insert(0, f"UNEXPECTED ADMINISTRATORS: {', '.join(self.strangers)}\n")
         return "\n".join(lines)
 
 
@@ -82,7 +82,7 @@ def administers(reader: Reader) -> str:
 
 
 def review(reader: Reader, days: int, expected: Collection[str]) -> Review:
-    """Look through the accounts. ``expected``: names of administrators that are known."""
+    """Review the accounts. ``expected``: names of administrators that are known."""
     people, since = _PEOPLE, f"INTERVAL {int(days)} DAY"
     try:
         admin = administers(reader)
@@ -145,7 +145,7 @@ def disable(reader: Reader, names: Sequence[str]) -> list[str]:
         )
         if others[0]["number"] == "0":
             raise AccountsError(
-                f"Nobody was switched off: with {', '.join(names)} the last administrator would go. "
+                f"No account was switched off: with {', '.join(names)} the last administrator would go. "
                 "Take one of them out of chamilo_monitoring_disable_accounts."
             )
         with writing(reader.account) as ask:

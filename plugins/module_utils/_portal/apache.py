@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Apache: the configuration in force, its virtual hosts, and which of them answers to a name.
+"""Apache: the active configuration, its virtual hosts, and which of them answers to a name.
 
-Directive names are kept in lower case, as Apache does not tell them apart; sections have their angle brackets off.
+Directive names are kept in lower case, as Apache ignores case; names of sections have no angle brackets.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _BUILT_IN = frozenset({"core", "so", "watchdog", "http", "log_config", "logio", 
 _CONDITIONS = frozenset({"ifmodule", "ifdefine", "iffile", "ifversion"})
 _WORD = re.compile(r"""\s*(?:(["'])((?:(?!\1)[^\\]|\\.)*)\1|(\S+))""", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{([^}:]+)\}")
-# How a line begins that tells the visitor and the answer. Behind a proxy %{c}a is the proxy; %s is what the answer was
-# before the request was handed on to index.php.
+# The beginning of a line with the visitor and the answer. Behind a proxy %{c}a is the proxy; %s is the status before
+# the request was handed on to index.php.
 _LINE = re.compile(
     r'(?P<vhost>%v:%p )?%[<>]?(?P<visitor>[ah]) (?:%[<>]?l|-) (?:%[<>]?u|-) %t "%r" %>s'
     r'(?P<agent> %[BbO] "%\{(?i:Referer)\}i" "%\{(?i:User-Agent)\}i")?(?: .*)?',
@@ -116,9 +116,9 @@ class _Reader:
     def lines(self, text: Iterable[_Line], file: str) -> list[Directive]:
         """The directives of some lines. A section is a condition (followed or left out) or a block."""
         top: list[Directive] = []
-        # Of each open section: its name, arguments, first line, the level around it, and what its condition says.
+        # Of each open section: its name, arguments, first line, the level around it, and the result of its condition.
         outer: list[tuple[str, list[str], _Line, list[Directive], bool | None]] = []
-        level, dead = top, 0  # dead: how many sections are open whose condition does not hold
+        level, dead = top, 0  # dead: number of open sections whose condition is false
         text = iter(text)
         for at in text:
             written, line = at.written, at.number
@@ -195,7 +195,7 @@ class _Reader:
             level += self.used(at, arguments, file)
 
     def macro(self, opening: _Line, arguments: Sequence[str], text: Iterator[_Line], file: str) -> _Line:
-        """Keep the lines of a macro, which say something where it is used. The line that closes it."""
+        """Keep the lines of a macro, which take effect where it is used. Returns the line that closes it."""
         kept: list[_Line] = []
         for at in text:
             if re.fullmatch(r"</macro\s*>", at.written, re.IGNORECASE):
@@ -205,7 +205,7 @@ class _Reader:
         raise _SyntaxError(f"{file}:{opening.number}: <macro> is never closed")
 
     def used(self, at: _Line, arguments: Sequence[str], file: str) -> list[Directive]:
-        """What a macro says with these values. Its lines have a place in its file, and no characters there."""
+        """The directives of a macro with these values. Its lines have a place in its file, and no characters there."""
         names, kept = self.macros.get(arguments[0].lower(), ([], []))
         if not kept or len(names) != len(arguments) - 1 or self.depth > _DEPTH:
             self.configuration.problems.append(
@@ -255,7 +255,7 @@ class _Reader:
 
 
 class _AccessFileReader(_Reader):
-    """A .htaccess file. It includes and defines nothing; a condition that only Apache can tell counts as if it held."""
+    """A .htaccess file. It includes and defines nothing; a condition that only Apache can evaluate counts as true."""
 
     def __init__(self, modules: Iterable[str]) -> None:
         self.modules = set(modules)
@@ -289,7 +289,7 @@ def _logical_lines(text: str) -> Iterator[_Line]:
 
 
 def parse(tree: Tree, version: str = "", modules: Iterable[str] = ()) -> Configuration:
-    """The configuration in force. What cannot be read is a problem, not an exception.
+    """The active configuration. An unreadable file is a problem, not an exception.
 
     ``modules``: more of them, which are about to be loaded.
     """
@@ -310,7 +310,7 @@ def access_file(text: str, file: str, configuration: Configuration) -> list[Dire
 
 
 def _own_name(tree: Tree) -> list[Directive]:
-    """The full name of the host, which Apache takes for its own where no ServerName says another."""
+    """The full name of the host, which Apache uses as its own name without a ServerName."""
     if not (tree.exists(_HOSTNAME) and tree.exists(_HOSTS)):
         return []
     name = tree.read(_HOSTNAME).strip().lower()
@@ -406,7 +406,7 @@ def _log_format(log: Directive, level: Sequence[Directive], main: Sequence[Direc
     ]
     form = [written, *named][-1]
     found = _LINE.fullmatch(form)
-    # Looked up, %h is a name, and whoever visits chooses it: it can look like somebody else's address.
+    # With lookups %h is a name chosen by the visitor: it can resemble another client's address.
     if not found or (found["visitor"] == "h" and lookups[-1:] not in ([], ["off"])):
         return f'"{form}"'
     return "vhost_combined" if found["vhost"] else "combined" if found["agent"] else "common"
@@ -509,7 +509,7 @@ def is_named(names: Iterable[str], name: str) -> bool:
 
 
 def real_environment(server: Server) -> dict[str, Place]:
-    """What ``SetEnv`` hands to PHP, by name: where it is said, with the bare value."""
+    """What ``SetEnv`` passes to PHP, by name: its place, with the bare value."""
     return {
         item.arguments[0]: Place(item.file, item.line, item.arguments[1])
         for item in walk(server.block.block or ())

@@ -124,4 +124,4 @@ def programs(tree: Tree, configuration: Configuration, serving: Sequence[Server]
         elif item.name == "proxypass" and len(item.arguments) > 1:
             path = item.arguments[0]
             if path != "/" and _LITERAL.fullmatch(path) and item.arguments[1] != "!":
-                yield Program(item.file, item.line, path, "handed on by ProxyPass")  # it may hold a password
+                yield Program(item.file, item.line, path, "handed on by ProxyPass")  # it may contain a password

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
-"""What the application's own database says of the portal: the names in its access URLs, and the plugins in use."""
+"""The portal in the application's own database: the names in its access URLs, and the plugins in use."""
 
 from __future__ import annotations
 

@@ -34,13 +34,13 @@ def longest(*values: str) -> str:
 
 
 def kept(ours: str, owners: str) -> str:
-    """Ours, but where that of an owner lasts as long or longer: nothing of it is taken back."""
+    """Our value, unless the owner's lasts as long or longer: it is never reduced."""
     age = seconds(owners)
     return _value(age, [ours, owners]) if age and age >= seconds(ours) else ours
 
 
 def by_owner(configuration: Configuration, levels: Iterable[Iterable[Directive]]) -> str:
-    """What lines of an owner in these levels say; the longest, or an empty text."""
+    """The value in the owner's lines of these levels; the longest, or an empty text."""
     return longest(*(value for level in levels for value in _written(configuration, level)))
 
 

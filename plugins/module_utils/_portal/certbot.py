@@ -17,9 +17,9 @@ FOLDER = "/etc/letsencrypt"
 # Debian's package, snap, and where its makers' instructions put it.
 PROGRAMS = ("/usr/bin/certbot", "/snap/bin/certbot", "/usr/local/bin/certbot", "/opt/certbot/bin/certbot")
 HOOK = "/usr/local/sbin/chamilo-hardening renewed"
-# They change the web server's files, or stop it, at each renewal. Ours answers challenges from a folder.
+# They change the web server's files, or stop it, at each renewal. Ours answers challenges from a directory.
 _REPLACED = ("nginx", "apache", "standalone")
-# Where it can be said for all lineages that the web server is stopped first, and how each of them says so.
+# Where a stop of the web server can be configured for all lineages, and the form of it in each.
 _STOPPED_IN = {
     f"{FOLDER}/renewal-hooks/pre/*": r"\bstop\b",
     f"{FOLDER}/cli.ini": r"\s*pre-hook\s*[=:].*\bstop\b",
@@ -53,7 +53,7 @@ class Pair:
     good: bool = False
     lineage: str = ""  # Certbot's name for it
     settled: bool = False  # Certbot renews it as we want it, for all names of the portal
-    webroot: str = ""  # the folder where it has the domain's challenges, where that is none of the portal's
+    webroot: str = ""  # the directory of the domain's challenges, if it is none of the portal's
     names: tuple[str, ...] = ()  # the DNS names it is for
     lacks: tuple[str, ...] = ()  # names of the portal that it is not for
 
@@ -129,7 +129,7 @@ def stopper(tree: Tree, text: str) -> str:
         for path in tree.glob(pattern):
             try:
                 lines = tree.read(path).replace("\\\n", " ").splitlines()
-            except OSError:  # a unit that is masked, or a folder
+            except OSError:  # a unit that is masked, or a directory
                 continue
             for number, line in enumerate(lines, 1):
                 if not line.lstrip().startswith("#") and re.search(stops, line):
@@ -164,7 +164,7 @@ def adopted(
 
 
 def value(text: str, name: str) -> str:
-    """What a renewal file says of an option; empty where it says nothing."""
+    """The value of an option in a renewal file; empty without it."""
     return _value(text.splitlines(), name)
 
 
@@ -175,7 +175,7 @@ def _value(lines: Sequence[str], name: str) -> str:
 
 
 def _webroot(lines: Sequence[str], domain: str) -> str:
-    """Where challenges of the domain are put, if they are files at all. The map of names to folders wins."""
+    """The directory of the domain's challenges, if they are files at all. The map of names to directories wins."""
     if _value(lines, "authenticator") != "webroot":
         return ""
     return _value(lines, re.escape(domain)) or _value(lines, "webroot_path").rstrip(",").rpartition(",")[2].strip()

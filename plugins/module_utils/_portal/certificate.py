@@ -38,7 +38,7 @@ def complaint(certificate: str, key: str, domain: str) -> str:
     try:
         client.load_verify_locations(certificate)
     except ssl.SSLError:
-        return f"{names}, which holds no certificate in PEM form. Set it to the full chain, the site's own first."
+        return f"{names}, which contains no certificate in PEM form. Set it to the full chain, the site's own first."
     try:
         server.load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as problem:

@@ -32,7 +32,7 @@ class Tree:
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = os.path.realpath(prefix) if prefix else ""
-        self.denied: list[str] = []  # what this user may not even look at
+        self.denied: list[str] = []  # what this user may not read
 
     def _at(self, path: str) -> str:
         return self.prefix + path
@@ -106,7 +106,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Place:
-    """A line of somebody's configuration, and what stands there."""
+    """A line of a configuration, and its text."""
 
     file: str
     line: int
@@ -133,7 +133,7 @@ class Listen:
 
 @dataclass(frozen=True)
 class VirtualHost:
-    """One server block of nginx or one VirtualHost section of Apache that is in force."""
+    """One server block of nginx or one VirtualHost section of Apache that is active."""
 
     file: str
     line: int
@@ -151,12 +151,12 @@ class VirtualHost:
     access_log_file: str = ""
     access_log_format: str = ""  # its name; empty is nginx's own, combined; of Apache what it means, see _log_format
     error_log: str = ""  # all that is written behind the directive
-    body_limit: int = -1  # bytes a request may send; 0 without limit; -1 when nothing is said
-    body_limit_own: bool = False  # a line of its owner says so, in this virtual host itself
-    patience: int = -1  # seconds that its owner has it wait for an answer of PHP; -1 when nothing is said
+    body_limit: int = -1  # bytes a request may send; 0 without limit; -1 when not set
+    body_limit_own: bool = False  # set by a line of its owner in this virtual host itself
+    patience: int = -1  # seconds that its owner has it wait for an answer of PHP; -1 when not set
     patience_own: bool = False  # that line is in this virtual host itself
-    patience_around: int = -1  # the same of what is said for every virtual host
-    once: tuple[Place, ...] = ()  # nginx: its owner's lines, in it itself, that it may hold once and ours would say too
+    patience_around: int = -1  # the same of the value for every virtual host
+    once: tuple[Place, ...] = ()  # nginx: its owner's own lines that may occur once and that ours would repeat
     php: str = ""  # where PHP requests go: unix:/run/php/x.sock, 127.0.0.1:9000 or mod_php
     ours: bool = False  # the file is managed by this collection
 
@@ -206,11 +206,11 @@ class Directive:
 
 @dataclass
 class Configuration:
-    """A whole configuration in force: includes followed, what is not in force left out."""
+    """A whole active configuration: includes followed, inactive parts left out."""
 
     directives: tuple[Directive, ...] = ()
     links: dict[str, list[str]] = field(default_factory=dict)  # file -> the links it was included by
-    texts: dict[str, str] = field(default_factory=dict)  # file -> what it holds
+    texts: dict[str, str] = field(default_factory=dict)  # file -> its text
     problems: list[str] = field(default_factory=list)
     modules: tuple[str, ...] = ()  # Apache only
     version: str = ""  # Apache only

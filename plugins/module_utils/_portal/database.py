@@ -49,7 +49,7 @@ _TABLES = (
     "SELECT table_name AS name FROM information_schema.tables"
     " WHERE table_schema = DATABASE() AND table_name IN ('user', 'version')"
 )
-# Since one table holds which plugins there are, and another for which portal each is enabled.
+# For versions with one table of the plugins, and another of the portals where each is enabled.
 _ENABLED = (
     "SELECT DISTINCT title FROM plugin JOIN access_url_rel_plugin AS used ON used.plugin_id = plugin.id"
     " WHERE plugin.installed = 1 AND used.active = 1 ORDER BY title"
@@ -81,7 +81,7 @@ DEFAULTS: Mapping[str, str] = {
 
 
 class DatabaseError(HardeningError):
-    """The database could not be read or changed. The text says why, in a sentence without a secret."""
+    """The database could not be read or changed. The message states why, in a sentence without a secret."""
 
 
 class NoClient(DatabaseError):
@@ -89,7 +89,7 @@ class NoClient(DatabaseError):
 
 
 class Deadlock(DatabaseError):
-    """The server gave way to somebody else's transaction. No row was changed; the same may be tried again."""
+    """The server preferred another transaction. No row was changed; the same may be tried again."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Reader:
         self.account = account
         self._root = root
         self._given = ask
-        self._compiled = compiled  # the folder of the application's cache, where that is not renewed by itself
+        self._compiled = compiled  # the directory of the application's cache, where that is not renewed by itself
         self._web_user = web_user
 
     @classmethod
@@ -229,7 +229,7 @@ class Reader:
         moments = [container.stat().st_mtime for container in containers]
         if moments and max(moments) < path.stat().st_mtime:
             raise DatabaseError(
-                f"{path} is newer than the application's cache, so it is not in force yet: run"
+                f"{path} is newer than the application's cache, so it is not active yet: run"
                 " `bin/console cache:clear` as the web user."
             )
         try:
@@ -253,7 +253,7 @@ def authority(host: str) -> str:
 
 @contextlib.contextmanager
 def writing(account: Account) -> Iterator[Query]:
-    """One transaction. What the block does is in force when the block ends, or nothing of it is."""
+    """One transaction. The changes of the block are committed when it ends, all of them or none."""
     connection = _connect(account, _STRICT, "changed") or _Session(account, _STRICT, "changed")
     ask = connection.ask if isinstance(connection, _Session) else _answers(connection, account, "changed")
     try:
@@ -377,7 +377,7 @@ def _options(account: Account) -> int:
 def secret_file(data: bytes) -> int:
     """An open file that is in memory alone: on no disk, in no process list. Of any length, where a pipe would wait."""
     handle = os.memfd_create("chamilo-hardening")
-    os.fchmod(handle, 0o600)  # the client ignores an option file that everybody may change
+    os.fchmod(handle, 0o600)  # the client ignores an option file that every user may change
     with open(handle, "wb", closefd=False) as file:
         file.write(data)
     os.lseek(handle, 0, os.SEEK_SET)
@@ -466,7 +466,7 @@ class _Session:
                 return _rows(answer.decode("utf-8", "replace"))[:-1]
 
     def _gone(self) -> DatabaseError:
-        """What the client said in the end."""
+        """The last output of the client."""
         self.stopped = True
         code = self._process.wait()
         self._errors.seek(0)

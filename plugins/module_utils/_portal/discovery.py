@@ -97,10 +97,10 @@ def discover(
     tree: Tree | None = None,
     names: Sequence[str] | None = None,
 ) -> Site:
-    """Look at this host once.
+    """Discover this host once.
 
-    ``root`` and ``web_server``: what the administrator says; otherwise they are found. ``site``: the word in the names
-    of our files. ``once``, ``headers`` and ``tls``: what is planned for an owner's virtual host, see ``Wanted``.
+    ``root`` and ``web_server``: set by the administrator, otherwise discovered. ``site``: the word in the names of our
+    files. ``once``, ``headers`` and ``tls``: what is planned for an owner's virtual host, see ``Wanted``.
     ``names``: chamilo_names; with it the application's database is asked for its access URLs too. What every section
     needs and is not there is a ``SiteError`` when it is required, else a problem.
     """
@@ -119,7 +119,7 @@ def discover(
 
 
 def unfit(site: Site, sections: Collection[str], tree: Tree | None = None) -> list[str]:
-    """Why sections cannot be made true on this host, a sentence or two for each reason."""
+    """Why sections cannot be applied to this host, a sentence or two for each reason."""
     tree, said = tree or Tree(), []
     name, _blank, version = site.distribution.partition(" ")
     if sections and version and tuple(map(int, re.findall(r"\d+", version))) < _OLDEST.get(name, ()):
@@ -357,7 +357,7 @@ class _Discovery(Findings):
         return Php(pool.version, "fpm", service, address, pool.file, pool.user, pool.group), pool
 
     def set_in_php(self, php: Php, pool: php_fpm.Pool | None, root: str) -> Php:
-        """With what its files say about uploads, and about files to run before each script."""
+        """With the values of its files for uploads, and for files to run before each script."""
         if not php.version:
             return php
         faces = f"/etc/php/{php.version}"
@@ -373,7 +373,7 @@ class _Discovery(Findings):
         )
 
     def rotation(self, web: WebServer, php: Php, servers: Sequence[Server]) -> portal_rotation.Rotation:
-        """Nothing has to be done where PHP runs as somebody else than the web server, whose logs they are."""
+        """Nothing has to be done where PHP runs as another user than the web server, which owns the logs."""
         if not web.user or web.user != php.user:
             return portal_rotation.Rotation("", {})
         logs = {server.host.access_log_file for server in servers}
@@ -422,7 +422,7 @@ class _Discovery(Findings):
         try:
             files = access_rules.access_files(self.tree, configuration, own, kept, php.user)
         except OSError as problem:  # what cannot be seen may close something
-            return (), [Place(root, 1, f"access rules in .htaccess files cannot be looked for: {problem.strerror}")]
+            return (), [Place(root, 1, f"access rules in .htaccess files cannot be searched: {problem.strerror}")]
         return files, [*(place for file in files for place in file.rules), *access_rules.above(configuration, own)]
 
     def environment(

@@ -18,7 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import known_secrets
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
 
-# Names whose values may be shown. All others may hold a credential.
+# Names whose values may be shown. All others may contain a credential.
 _SHOWN = re.compile(
     r"""
     APP_((BUILD|CACHE|LOG|SHARE)_DIR|ENV|DEBUG|INSTALLED|ENCRYPT_METHOD|LOCALE|CUSTOM_VUE_TEMPLATE|ENABLE_API_ENTRYPOINT)
@@ -29,7 +29,7 @@ _SHOWN = re.compile(
     re.VERBOSE,
 )
 
-SECRETS = ("APP_SECRET", "JWT_PASSPHRASE")  # what an attacker must be able neither to look up nor to guess
+SECRETS = ("APP_SECRET", "JWT_PASSPHRASE")  # neither public nor easy to guess
 
 _NAME = re.compile(r"(?:export[ \t]+)?((?i:_?[A-Z][A-Z0-9_]*))")
 _NOTHING = re.compile(r"[ \t]*(?:#.*)?$", re.MULTILINE)
@@ -77,7 +77,7 @@ class Environment:
 
     @property
     def public_secrets(self) -> tuple[str, ...]:
-        """The secrets whose value is published or guessable. Nothing can be said of files that were not read."""
+        """The secrets whose value is published or guessable. Files that were not read are not judged."""
         if not self.files:
             return ()
         return tuple(name for name in SECRETS if known_secrets.fault(self.secret(name)))
@@ -87,7 +87,7 @@ class Environment:
         return "" if is_secret(name) or name not in self._values else self._values[name].text
 
     def secret(self, name: str) -> str:
-        """A value, secret or not, for whoever needs it to log in. Never show it."""
+        """A value, secret or not, for use in a login. Never show it."""
         return self._values[name].text if name in self._values else ""
 
 
@@ -118,7 +118,7 @@ def read(tree: Tree, root: str, real: Mapping[str, Place] | None = None, web_use
     for path in (f"{main}.{name}", f"{main}.{name}.local"):
         if name != "local" and tree.exists(path):
             files.load(path)
-    if files.closed:  # what it says would win over the rest: nothing is certain
+    if files.closed:  # its values would win over the rest: nothing is certain
         return Environment(given, (), tuple(files.problems))
     return Environment(_with_defaults({**files.resolved(), **given}), tuple(files.read), tuple(files.problems))
 
@@ -330,7 +330,7 @@ def _value(text: str, position: int, where: str) -> tuple[str, int, int]:
 
 
 def _closing_quote(text: str, position: int, where: str) -> int:
-    """Dotenv looks two characters back, no further, to tell an escaped quote."""
+    """Dotenv checks the two characters before a quote, no more, to recognize an escaped one."""
     while position < len(text):
         if text[position] == '"' and (text[position - 1] != "\\" or text[position - 2] == "\\"):
             return position

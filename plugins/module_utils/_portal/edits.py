@@ -28,12 +28,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
 
 
 def said(tree: Tree, drop_ins: str) -> tuple[frozenset[str], frozenset[str]]:
-    """What our drop-ins say now: directives that nginx takes once, and the names of headers in lower case."""
+    """The content of our drop-ins: directives that nginx accepts once, and the names of headers in lower case."""
     texts = []
     for path in [*tree.glob(f"{drop_ins}/*.conf"), *tree.glob(f"{drop_ins}/location/*.conf")]:
         try:
             texts.append(tree.read(path))
-        except OSError:  # only root may read it: the plan of anybody else is carried out by nobody
+        except OSError:  # only root may read it: plans of other users are never applied
             continue
     return portal_said.once(texts), portal_said.headers(texts)
 
@@ -44,7 +44,7 @@ def leads(server: Server, web_server: str) -> bool:
 
 
 def plan(tree: Tree, web_server: str, version: str, configuration: Configuration, wanted: Wanted) -> InPlace:
-    """The edits, also of files that hold marks now and are to have none. ``configuration``: what is in force."""
+    """The edits, also of files whose marks are to be removed. ``configuration``: the active one."""
     unmarked = Unmarked(tree, wanted.site)
     marked = [file for file, text in configuration.texts.items() if has_marks(text, wanted.site)]
     if marked:

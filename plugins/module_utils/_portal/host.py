@@ -18,7 +18,7 @@ _LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
 def release(tree: Tree) -> dict[str, str]:
-    """What /etc/os-release says; empty when it is not there."""
+    """The values of /etc/os-release; empty when it is missing."""
     if not tree.exists("/etc/os-release"):
         return {}
     text = tree.read("/etc/os-release")
@@ -85,13 +85,13 @@ def memory(tree: Tree) -> int:
 
 
 def managed_from(tree: Tree) -> str:
-    """The address of whoever started this over ssh: in the environment of a process above; sudo hides ours."""
+    """The address of the ssh client that started this: in the environment of a process above; sudo hides ours."""
     process = "self"
     for _above in range(_ANCESTORS):
         try:
             environment = tree.read(f"/proc/{process}/environ")
             status = tree.read(f"/proc/{process}/status")
-        except OSError:  # gone, or somebody else's
+        except OSError:  # gone, or another user's
             return ""
         found = re.search(r"(?:^|\0)SSH_CONNECTION=([0-9A-Fa-f:.]+)(?:%\w+)? ", environment)
         if found:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What is written into the virtual hosts of a portal that stay their owner's: the model that both web servers share.
+"""Edits of a portal's virtual hosts, which stay their owner's: the model that both web servers share.
 
-A plan says which lines go where. The text of its owner, which may hold secrets, is no part of it.
+A plan contains the lines and their places. The text of its owner, which may contain secrets, is no part of it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Wanted:
     drop_ins: str  # the directory of our files for this portal, such as /etc/nginx/sites-available/chamilo-campus.d
     headers: frozenset[str]  # names, in lower case, of the headers that have one sender: ours
     tls: bool  # this host is to speak https for the portal, where it does not yet
-    once: frozenset[str] = frozenset()  # directives that a server block of nginx may hold once, and our files say
+    once: frozenset[str] = frozenset()  # nginx: directives that may occur once, and that our files set
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class InPlace:
     """The whole plan. With an obstacle nothing of it is carried out."""
 
     files: tuple[Edited, ...] = ()
-    marked: tuple[Edited, ...] = ()  # files that hold marks of this site now: the same without any
+    marked: tuple[Edited, ...] = ()  # files with marks of this site: the same without them
     blocks: tuple[Block, ...] = ()
     pages: tuple[Page, ...] = ()
     programs: tuple[Program, ...] = ()
@@ -131,7 +131,7 @@ def exposed(tree: Tree, file: str) -> str:
     while True:
         status = tree.status(path)
         if status is None or not form(status.st_mode):
-            return f"{path} is no regular file" if path == file else f"{path} cannot be looked at"
+            return f"{path} is no regular file" if path == file else f"{path} cannot be read"
         if status.st_uid not in users:
             return f"{path} belongs to another user than root"
         if status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid not in groups):

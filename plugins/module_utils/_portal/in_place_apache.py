@@ -240,7 +240,7 @@ class _Planner:
         return any(listen.port == port for listen in apache.listening(self.configuration))
 
     def for_other_names(self, addresses: Sequence[str], own: Sequence[Server]) -> Iterator[str]:
-        """Leads visitors of other sites back. Where nobody else speaks https, the portal would answer to all names.
+        """Redirects visitors of other sites to http. Without another https site the portal would answer to all names.
 
         Another portal that speaks it by files of ours alone may stop: each has a section of its own for them.
         """
@@ -498,7 +498,7 @@ def _leads_all(rule: Directive) -> bool:
 
 
 def _hold(conditions: Sequence[Directive], name: str, tls: bool) -> bool:
-    """Whether conditions hold for every visit under a name. Those that are joined by OR are one."""
+    """Whether conditions are true for every visit under a name. Those that are joined by OR are one."""
     joined: list[bool] = []
     for item in conditions:
         test, pattern, flags = (*item.arguments, "", "", "")[:3]

@@ -41,11 +41,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     exposed,
 )
 
-# What an inner level does not inherit as soon as it has a line of its own: what our drop-ins say is repeated there.
+# An inner level with a line of its own inherits none of these: the lines of our drop-ins are repeated there.
 _HIDES = ("fastcgi_hide_header", "proxy_hide_header")
 # A level of these has headers of its own.
 _LEVELS = ("location", "if", "limit_except")
-# What has a server block speak https that did not: our file says it, and nginx takes most of it once.
+# The directives that add https to a server block: our file sets them, and nginx accepts most of them once.
 TLS = (
     "http2",
     "ssl_certificate",
@@ -208,7 +208,7 @@ class _Plan:
             self._pending.clear()
 
     def _speak_well(self, block: Directive) -> None:
-        """Protocols and ciphers, where its owner says none or old ones. What other sites say too stays."""
+        """Protocols and ciphers, where its owner sets none or old ones. Lines shared with other sites stay."""
         for name, own in tls_policy.lacking(block.block or (), self._http).items():
             if not any(map(self._is_foreign, own)):
                 self._add(block, block.opened, [tls_policy.LINES[name]])
@@ -217,7 +217,7 @@ class _Plan:
 
     def _first(self, server: Server) -> Iterator[str]:
         drop_ins = self.wanted.drop_ins
-        if any(every(server.block.block or (), "if", "rewrite")):  # nginx goes by these before it looks for a location
+        if any(every(server.block.block or (), "if", "rewrite")):  # nginx applies these before it selects a location
             yield _OWN_ADDRESSES
         if not panels.includes(server.block, drop_ins):  # its owner may have added the line
             yield f"include {drop_ins}/*.conf;"
@@ -236,7 +236,7 @@ class _Plan:
             yield f"listen {address};"
 
     def _inherited(self, level: Sequence[Directive]) -> Iterator[str]:
-        """What holds for all of http, and would no longer hold here as our drop-ins have such lines too."""
+        """Lines for all of http that would no longer be inherited here, as our drop-ins have such lines too."""
         for name in ("add_header", "error_page", *_HIDES):
             if any(every(level, name)):
                 continue
@@ -244,7 +244,7 @@ class _Plan:
                 if self.configuration.is_ours(item.file) or self._is_wanted(item):
                     continue
                 if "\n" in item.written:
-                    self._refuse(item, "a line of several lines that holds for all of http", "Write it in one line")
+                    self._refuse(item, "a directive of several lines for all of http", "Write it in one line")
                 yield f"{item.written};"
 
     def _is_wanted(self, item: Directive) -> bool:
@@ -275,7 +275,7 @@ class _Plan:
         if any(every(self._http, "fastcgi_param")):
             self._refuse(
                 block,
-                "PHP gets its parameters from lines that hold for all of http",
+                "PHP gets its parameters from lines that apply to all of http",
                 'Write "include fastcgi_params;" and the other fastcgi_param lines into this location as well',
             )
 
@@ -350,7 +350,7 @@ class _Plan:
                 self._write_out(item.block, item.file)
 
     def _text(self, level: Sequence[Directive], indent: str = "") -> list[Piece] | None:
-        """The lines of a level with our changes, or nothing where they might hold a secret, which is refused."""
+        """The lines of a level with our changes, or nothing where they might contain a secret, which is refused."""
         lines: list[Piece] = []
         for item, included in _included(level, level[0].file if level else ""):
             inner: list[Piece] | None = []
@@ -358,7 +358,7 @@ class _Plan:
                 inner = self._text(included, indent)
             elif item.block is None and id(item) in self._pending:
                 instead = [f"{indent}{line}" for line in self._pending[id(item)]]
-                # A key, say, is nothing that the controller is to see.
+                # The controller must not see a key, for instance.
                 if not instead and "\n" not in item.written and item.name not in TLS:
                     instead = [indent + without(f"{item.written};")]
                 lines += instead
@@ -386,7 +386,7 @@ class _Plan:
 
 
 def _goes_before(block: Directive) -> bool:
-    """Whether nginx looks at no regular expression of the server block here, or at those within first."""
+    """Whether nginx checks no regular expression of the server block here, or those within first."""
     if block.name != "location" or not block.arguments or "well-known" in block.arguments[-1]:
         return False
     if block.arguments[0][0] in "=~@":
@@ -411,7 +411,7 @@ def _shown(item: Directive) -> str:
 
 
 def _may_be_secret(item: Directive) -> bool:
-    """Whether its text must stay on the host, for it may hold one or is not known."""
+    """Whether its text must stay on the host, because it may contain one or is unknown."""
     if "\n" in item.written:
         return True
     if item.name in _VALUES and len(item.arguments) > 1:

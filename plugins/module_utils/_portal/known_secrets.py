@@ -21,9 +21,7 @@ import re
 
 _SHORTEST = 16  # characters; of random hexadecimal digits that is 64 bits
 _FEWEST = 8  # different characters: of 32 random hexadecimal digits, one value in 10 million has fewer
-_STEPS = (
-    0.6  # share of neighbours such as "ab" or "21"; of 32 random hexadecimal digits, one value in 10 million has more
-)
+_STEPS = 0.6  # share of pairs such as "ab" or "21"; of 32 random hexadecimal digits, one value in 10 million has more
 # What people write where a value is expected. Whatever a value has besides these words must be long enough by itself.
 _WORDS = re.compile(
     r"chang(?:e|ed|ing)?[\W_]*(?:me|it|this|that)|please|(?:not)?[\W_]*(?:so|very|really)?[\W_]*[s$]e?[ck]r[e3]t|pass[\W_]*"

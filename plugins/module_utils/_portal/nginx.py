@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""nginx: the configuration in force, its server blocks, and which of them answers to a name."""
+"""nginx: the active configuration, its server blocks, and which of them answers to a name."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _behind_lua(text: str, position: int, file: str, line: int) -> int:
 
 
 def parse(tree: Tree, main: str = MAIN) -> Configuration:
-    """The configuration in force. What cannot be read is a problem, not an exception."""
+    """The active configuration. An unreadable file is a problem, not an exception."""
     configuration = Configuration()
     configuration.directives = tuple(_parse_file(tree, main, posixpath.dirname(main), configuration, 0))
     return configuration
@@ -159,7 +159,7 @@ def _expand(
             pattern = posixpath.join(prefix, directive.arguments[0])
             paths = tree.glob(pattern)
             if not paths and not re.search(r"[*?\[]", pattern):
-                paths = [pattern]  # nginx would refuse it: let the reader say so
+                paths = [pattern]  # nginx would reject it: let the reader report it
             for path in paths:
                 result += _parse_file(tree, path, prefix, configuration, depth + 1)
     return result
@@ -177,7 +177,7 @@ def servers(configuration: Configuration) -> list[Server]:
 
 
 def limits_names(configuration: Configuration) -> bool:
-    """Whether its owner says how long the names of server blocks may be. nginx refuses a second line."""
+    """Whether its owner limits the length of the names of server blocks. nginx rejects a second line."""
     return any(
         not configuration.is_ours(item.file)
         for http in every(configuration.directives, "http")
@@ -275,7 +275,7 @@ def _headers(level: Sequence[Directive], http: Sequence[Directive]) -> list[Dire
 
 
 def size(text: str) -> int:
-    """Bytes of an nginx size such as 256m; -1 when nothing is said."""
+    """Bytes of an nginx size such as 256m; -1 when not set."""
     found = re.fullmatch(r"(\d+)([kKmMgG]?)", text)
     return int(found[1]) * 1024 ** " kmg".index(found[2].lower() or " ") if found else -1
 
@@ -356,7 +356,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def real_environment(server: Server) -> dict[str, Place]:
-    """What ``fastcgi_param`` hands to PHP, by name: where it is said, with the bare value."""
+    """What ``fastcgi_param`` passes to PHP, by name: its place, with the bare value."""
     given = (item for item in walk(server.block.block or ()) if item.name == "fastcgi_param" and item.arguments[1:])
     return {
         item.arguments[0]: Place(item.file, item.line, item.arguments[1])

@@ -19,7 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import read
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
-# Each node writes them for itself: the cache holds absolute paths and compiled code, and is emptied while it is used.
+# Each node has its own: the cache contains absolute paths and compiled code, and is emptied while it is used.
 OWN = ("var/cache", "var/log")
 SECRETS = ("APP_SECRET", "JWT_PASSPHRASE")
 PUBLIC = "JWT_PUBLIC_KEY"  # of the pair that signs tokens; the private half may be encrypted otherwise on each node
@@ -50,7 +50,7 @@ def _public_key(site: Site, named: str) -> bytes:
 
 
 def compared(site: Site, salt: str) -> dict[str, dict[str, str]]:
-    """What the controller holds against the answers of the other nodes. Without the salt a fingerprint is of no use."""
+    """What the controller compares with the answers of the other nodes. Without the salt a fingerprint is of no use."""
     _site, given = discover_environment(site.domain, site.root, site.web.name)
     environment = read(Tree(), site.root, given, site.php.user)
     values = {name: environment.secret(name).encode("utf-8", "surrogateescape") for name in SECRETS}

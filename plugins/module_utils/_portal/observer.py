@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What a check may look at: the discovered site, the wire, the database, the clock. It only reads."""
+"""What a check may inspect: the discovered site, the network, the database, the clock. It only reads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PATIENCE = 3  # requests without an answer, then a door is left alone
 
 
 class Unseen(HardeningError):
-    """Something a check needs cannot be looked at here. The words become the evidence of ``not_assessed``."""
+    """Something a check needs cannot be observed here. The message becomes the evidence of ``not_assessed``."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Door:
 
 @dataclass(frozen=True)
 class SideDoor:
-    """Where a virtual host that does not answer to the portal's name serves its folder."""
+    """Where a virtual host that does not answer to the portal's name serves its directory."""
 
     host: VirtualHost
     door: Door
@@ -56,7 +56,7 @@ class SideDoor:
 
 
 class Look:
-    """One look at one host. Whatever two checks need is fetched once."""
+    """One observation of one host. Data that two checks need is fetched once."""
 
     def __init__(self, site: Site, options: Mapping[str, Any]) -> None:
         self.site = site
@@ -89,7 +89,7 @@ class Look:
 
     @property
     def root(self) -> str:
-        """The project folder. A check that needs one is not assessed where there is none."""
+        """The project directory. A check that needs one is not assessed where there is none."""
         if not self.site.root:
             where = self.options["root"] or "the usual places"
             raise Unseen(f"no Chamilo found under {where}; set chamilo_root")
@@ -106,7 +106,7 @@ class Look:
         domain = self.site.domain
         if self.options["terminated_elsewhere"]:
             return (Door("http", domain, 80), Door("https", domain, 443))
-        # What answers for want of a better is ours only where it serves the same folder, or nothing names us.
+        # A fallback is ours only where it serves the same directory, or no virtual host has our name.
         public = os.path.join(self.site.root, "public")
         spare = [host for host in self.site.fallback if not self.site.serving or host.root == public]
         hosts = [*self.site.serving, *spare]
@@ -156,7 +156,7 @@ class Look:
             served = os.path.realpath(host.root or "/nonexistent").rstrip("/")
             if host in self.site.serving or not f"{public}/".startswith(f"{served}/"):
                 continue
-            # With the project folder as its root it may have a rule that leads to public/.
+            # With the project directory as its root it may have a rule that leads to public/.
             below = public[len(served) :]
             starts = ["", below] if served == os.path.dirname(public) else [below]
             found += [SideDoor(host, door, start) for door in self.doors_of(host) for start in starts]

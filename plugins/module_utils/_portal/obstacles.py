@@ -100,7 +100,7 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
     widened = desired.takeover == "auto" and site.php.confined in site.in_place.widened
     if site.php.confined and not widened and {"uploads", "permissions", "sessions"} & set(desired.sections):
         found.append(
-            f"open_basedir in {site.php.confined}: it leaves out {PREPENDED}, which holds what the sections uploads, "
+            f"open_basedir in {site.php.confined}: it leaves out {PREPENDED}, with what the sections uploads, "
             f"permissions and sessions have PHP run before each script of the portal. Every page would fail. Add "
             f":{PREPENDED} to it there, and reload {site.php.service or site.web.service}."
         )
@@ -265,9 +265,9 @@ def misnamed(site: Site) -> str:
 
 
 def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: Tree | None = None) -> Host:
-    """Look around the portal. Only what the run is going to need is asked for.
+    """Observe the portal. Only what the run needs is requested.
 
-    ``refusal`` says why no certificate authority could reach a name.
+    ``refusal`` returns why no certificate authority could reach a name.
     """
     tree = tree or Tree()
     written = [*_WRITTEN, *([site.root] if site.root else [])]
@@ -315,7 +315,7 @@ def _groups(user: str, group: str) -> dict[int, str]:
         account = pwd.getpwnam(user)
         first = grp.getgrnam(group).gr_gid if group else account.pw_gid
     except KeyError:
-        return {}  # that PHP runs as nobody whom the host knows is found elsewhere
+        return {}  # that PHP runs as an unknown user is reported elsewhere
     numbers = {first, *os.getgrouplist(user, first)}
     return {number: _group_name(number) for number in numbers}
 

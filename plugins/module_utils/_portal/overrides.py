@@ -38,7 +38,7 @@ class OverridesError(HardeningError):
 
 @dataclass(frozen=True)
 class _Line:
-    """A line that says something. ``parents``: the keys that it stands below."""
+    """A line with content. ``parents``: the keys above it."""
 
     number: int
     indent: int
@@ -189,7 +189,7 @@ def _scalar(text: str, where: str, bare: bool = False) -> str:
 
 
 def _quote(value: str, key: str) -> str:
-    """A value that is a text, whatever it looks like."""
+    """A value quoted as a text, whatever its form."""
     value = value.replace("%", "%%")
     if _PRINTABLE.fullmatch(value):
         return "'" + value.replace("'", "''") + "'"
@@ -197,12 +197,12 @@ def _quote(value: str, key: str) -> str:
     for name, character in (("n", "\n"), ("t", "\t"), ("r", "\r")):
         plain = plain.replace(character, f"\\{name}")
     if not _PRINTABLE.fullmatch(plain):
-        raise OverridesError(f"The value of {key} holds a control character, which cannot be pinned in a file.")
+        raise OverridesError(f"The value of {key} contains a control character, which cannot be pinned in a file.")
     return f'"{plain}"'
 
 
 def wins(overrides: Overrides, portal: str, key: str) -> str | None:
-    """What the file says for a portal, or None."""
+    """The value of the file for a portal, or None."""
     for scope in (portal, "default"):
         if key in overrides.get(scope, {}):
             return overrides[scope][key]
@@ -210,5 +210,5 @@ def wins(overrides: Overrides, portal: str, key: str) -> str | None:
 
 
 def in_force(overrides: Overrides, keys: Sequence[str]) -> bool:
-    """Does the file say anything about one of these?"""
+    """Does the file set one of these?"""
     return any(key in settings for settings in overrides.values() for key in keys)

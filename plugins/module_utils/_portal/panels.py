@@ -51,8 +51,8 @@ class _Written:
 class _Panel:
     name: str
     path: str  # how its files are called
-    text: str  # what stands in those whose name could be anybody's
-    place: Callable[[_Written], str]  # where more directives go, and what puts them in force
+    text: str  # the text of those whose name is not specific
+    place: Callable[[_Written], str]  # where more directives go, and what activates them
 
     def wrote(self, host: _Written) -> bool:
         names = (host.file, host.server.host.enabled_by)

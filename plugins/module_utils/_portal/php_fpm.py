@@ -113,10 +113,10 @@ def _resolved(tree: Tree, address: str) -> str:
 
 
 def settings(tree: Tree, folder: str, root: str, pool: Pool | None = None) -> dict[str, str]:
-    """What one face of PHP (``folder``: /etc/php/8.4/fpm) sets for the scripts below ``root``/public.
+    """What one SAPI of PHP, such as /etc/php/8.4/fpm, sets for the scripts below ``root``/public.
 
     Later files win over earlier ones, the pool over files, a [PATH=...] section over the pool. What the files of this
-    collection make of their owner's values (_MADE) does not count: it would hide what the owner says later.
+    collection make of their owner's values (_MADE) does not count: it would hide later values of the owner.
     """
     found: dict[str, str] = {}
     inside: dict[str, str] = {}

@@ -64,7 +64,7 @@ def faces() -> list[tuple[str, str]]:
 
 
 def settings(look: Look) -> Mapping[str, Setting]:
-    """What the PHP of this site goes by: its files, its pool or Apache, what is said of its folder, and in it."""
+    """The settings of this site's PHP: from its files, its pool or Apache, and for and in its directory."""
     return look.once(_settings)
 
 
@@ -92,7 +92,7 @@ def _settings(look: Look) -> Mapping[str, Setting]:
 
 
 def _in_apache(script: str) -> dict[str, Setting]:
-    """What the blocks <Directory> above a script tell PHP within Apache, which reads neither sections nor .user.ini."""
+    """What the blocks <Directory> above a script set for PHP in Apache, which reads neither sections nor .user.ini."""
     found: dict[str, Setting] = {}
     for block in walk(apache.parse(Tree()).directives):
         if block.name == "directory" and block.arguments and script.startswith(f"{block.arguments[0].rstrip('/')}/"):

@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 """What runs on this host, now (processes) and by the clock (timers and cron jobs). Read only.
 
-Each function takes a ``Look``, so that several checks can share it by ``look.once``.
+Each function takes the observation of the host, so that several checks share one result.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Job:
-    """Something that starts by the clock. ``last`` and ``next`` are seconds since 1970, 0 where nobody knows."""
+    """Something that starts by the clock. ``last`` and ``next`` are seconds since 1970, 0 where unknown."""
 
     source: str  # the timer, or the crontab and line
     command: str
@@ -77,7 +77,7 @@ def scripts(_look: Look) -> tuple[tuple[Process, str], ...]:
                 with open(f"/proc/{process.pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
                     words = file.read().split("\0")[1:]
                 place = os.readlink(f"/proc/{process.pid}/cwd")
-            except OSError:  # it ended meanwhile, or somebody else's
+            except OSError:  # it ended meanwhile, or is another user's
                 continue
             paths = (os.path.join(place, word) for word in words if word and not word.startswith("-"))
             script = next((path for path in paths if os.path.isfile(path)), "")
@@ -92,7 +92,7 @@ def jobs(look: Look) -> tuple[Job, ...]:
 
 
 def jobs_of(systemd: bool) -> tuple[Job, ...]:
-    """The same, where there is no ``Look``. ``systemd``: it runs this host."""
+    """The same, without an observation. ``systemd``: it runs this host."""
     return (*_timers(), *_cron(systemd))
 
 
@@ -147,7 +147,7 @@ def _timer(timer: Mapping[str, Sequence[str]], service: Mapping[str, Sequence[st
 
 
 def longest_pause(job: Job) -> float:
-    """Seconds between two starts of a timer, at most; infinite where nobody knows. Any of its schedules starts it."""
+    """Seconds between two starts of a timer, at most; infinite where unknown. Any of its schedules starts it."""
     return min(map(_pause, job.schedule), default=float("inf"))
 
 
@@ -168,7 +168,7 @@ def _cron(systemd: bool) -> list[Job]:
     users = [path for folder in CRONTABS for path in glob.glob(f"{folder}/*")]
     for path in ["/etc/crontab", *sorted(glob.glob("/etc/cron.d/*") + users)]:
         for number, line in enumerate(_text(path).split("\n"), 1):  # cron knows no other end of a line
-            # Debian's own lines look for systemd and then leave the work to its timer.
+            # Debian's own lines check for systemd and then leave the work to its timer.
             idle = systemd and "/run/systemd/system" in line
             if re.match(r"\s*(?:@|[\d*])", line):
                 found.append(Job(f"{path}:{number}", line.strip(), active=not idle))

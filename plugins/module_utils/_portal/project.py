@@ -30,7 +30,7 @@ class Findings:
         self.problems: list[str] = []  # it could not be seen
 
     def attempt(self, question: Callable[[], _Answer], otherwise: _Answer) -> _Answer:
-        """The answer, or the other one where this user may not look."""
+        """The answer, or the other one where this user may not read."""
         try:
             return question()
         except OSError as problem:
@@ -39,7 +39,7 @@ class Findings:
 
     def denied(self) -> list[str]:
         paths = list(dict.fromkeys(self.tree.denied))
-        return [f"This user may not look at {', '.join(paths[:5])}. Run it as root to see them."] if paths else []
+        return [f"This user may not read {', '.join(paths[:5])}. Run it as root to see them."] if paths else []
 
 
 class Projects:
@@ -51,14 +51,14 @@ class Projects:
         self.domain = domain
 
     def root(self, given: str, answering: Sequence[VirtualHost], all_hosts: Sequence[VirtualHost]) -> str:
-        """The project folder."""
+        """The project directory."""
         if given:
             given = given.rstrip("/") or "/"
             if not self.is_chamilo(given):
-                hint = " It is the project folder, not its public/." if posixpath.basename(given) == "public" else ""
+                hint = " It is the project directory, not its public/." if posixpath.basename(given) == "public" else ""
                 self.findings.errors.append(
                     f'chamilo_root is "{given}", but no Chamilo is there: it has no public/main, or neither '
-                    f"bin/console nor a composer.json naming chamilo.{hint} Set it to the folder with both."
+                    f"bin/console nor a composer.json naming chamilo.{hint} Set it to the directory with both."
                 )
             return given
         for hosts in (answering, all_hosts):
@@ -70,18 +70,18 @@ class Projects:
             return places[0]
         if places:
             self.findings.errors.append(
-                f"Several Chamilo portals are on this host ({', '.join(places)}) and no virtual host says which one "
+                f"Several Chamilo portals are on this host ({', '.join(places)}) and no virtual host shows which one "
                 f'"{self.domain}" is. Set chamilo_root.'
             )
         else:
             self.findings.errors.append(
-                f"No Chamilo was found: no document root of a virtual host and none of {', '.join(PLACES)} holds "
-                f"public/main beside bin/console. Set chamilo_root to the project folder."
+                f"No Chamilo was found: no document root of a virtual host and none of {', '.join(PLACES)} contains "
+                f"public/main beside bin/console. Set chamilo_root to the project directory."
             )
         return ""
 
     def project(self, document_root: str) -> str:
-        """The project folder behind a document root, be it right (public/) or wrong (the project itself)."""
+        """The project directory behind a document root, be it right (public/) or wrong (the project itself)."""
         for path in (posixpath.dirname(document_root), document_root):
             if document_root and self.is_chamilo(path):
                 return path
@@ -118,7 +118,7 @@ class Projects:
         return f"{above}/*" if many else real
 
     def fingerprint(self, root: str) -> str:
-        """The same for whoever comes to this directory of this machine, by whichever name and path; it says no more.
+        """The same for this directory of this machine under every name and path; it reveals nothing else.
 
         Machines that are copies of each other have each their own boot, and containers of one machine their own root.
         """
@@ -131,7 +131,7 @@ class Projects:
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
     def spellings(self, root: str, document_roots: Sequence[str]) -> tuple[str, ...]:
-        """The project folder as its scripts may be named to PHP: each virtual host has its own way to it."""
+        """The project directory as its scripts may be named to PHP: each virtual host has its own path to it."""
         if not root:
             return ()
         real = self.tree.real(root)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Which release of Chamilo a project directory holds, in the order in which Chamilo itself reads it.
+"""Which release of Chamilo a project directory contains, in the order in which Chamilo itself reads it.
 
 The web user may have written any of these files. They are read as text, within bounds, and never run.
 """
@@ -47,7 +47,7 @@ _LITERALS = ("true", "false", "null")
 
 
 class ReleaseError(HardeningError):
-    """A file does not plainly name a version; the text says why."""
+    """A file does not plainly name a version; the message states why."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,6 @@ def _branch(tree: Tree, root: str, web_user: str) -> str:
     file = posixpath.join(root, _LOCK)
     try:
         found = _FRAMEWORK.search(tree.read_bounded(file, web_user, _LARGE)) if tree.exists(file) else None
-    except OSError:  # it would only have been evidence beside what the version's own file says
+    except OSError:  # it would only have been evidence beside the version's own file
         return ""
     return _BUILT_ON.get(found[1], "") if found else ""

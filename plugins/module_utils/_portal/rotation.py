@@ -5,7 +5,7 @@
 """Who owns the web server's logs, and how logrotate has to rotate them so that PHP's user cannot write what bans read.
 
 Debian's rotation of nginx creates the new log for the web server's user, whom PHP runs as, and nginx itself gives every
-log to that user when it is asked to reopen them (USR1). A reload opens them as root and gives them to nobody.
+log to that user when it is asked to reopen them (USR1). A reload opens them as root and leaves the owner.
 """
 
 from __future__ import annotations

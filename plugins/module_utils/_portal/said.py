@@ -2,14 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What the files of ours for a virtual host say that an owner may say too, and that has to be said once."""
+"""Directives of our files for a virtual host that an owner may set too, and that may occur only once."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-# Directives of nginx that a server block may hold once.
+# Directives of nginx that may occur once in a server block.
 ONCE = ("server_tokens", "real_ip_header", "real_ip_recursive")
 _ONCE = re.compile(rf"^({'|'.join(ONCE)}) ", re.MULTILINE)
 _SENT = re.compile(r"^(?:add_header|Header always set) (\S+) ", re.MULTILINE)

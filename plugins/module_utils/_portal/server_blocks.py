@@ -201,7 +201,7 @@ def obstacles(tree: Tree, found: Found) -> Iterator[Obstacle]:
 
 
 def _unasked(item: Directive, found: Found) -> tuple[str, str] | None:
-    """Why nobody gets an answer at an address, as this host asks for it or by https, and what to do."""
+    """Why an address does not answer, to requests of this host or by https, and what to do."""
     if "proxy_protocol" in item.arguments:
         return PROXY_PROTOCOL
     if not found.wanted.tls or not item.arguments or "quic" in item.arguments:

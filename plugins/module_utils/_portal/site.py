@@ -18,7 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
 
 
 class SiteError(HardeningError):
-    """The host is not what the variables say, or does not have what every section needs."""
+    """The host does not match the variables, or lacks something that every section needs."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class WebServer:
     service: str = ""
     running: bool = False
     modules: tuple[str, ...] = ()  # Apache: loaded modules, without "_module"
-    names_own: bool = False  # nginx: a line of its owner says how long the names of virtual hosts may be
+    names_own: bool = False  # nginx: a line of its owner limits the length of names of virtual hosts
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Php:
     upload_limit: int = 0  # bytes of one file, upload_max_filesize
     post_limit: int = 0  # bytes of one request, post_max_size
     time_limit: int = 30  # seconds a script may take, max_execution_time; 0 without limit
-    prepended: str = ""  # what somebody has its pool run before each script; what php.ini says, PHP itself knows
+    prepended: str = ""  # what the owner's pool runs before each script; PHP itself knows that of php.ini
     prepended_cli: str = ""  # the same on the command line
     confined: str = ""  # where an open_basedir stands that keeps it from what the sections have it run
 
@@ -71,7 +71,7 @@ class Site:
     """The Chamilo portal on this host, and the host around it. Empty texts mean: not found."""
 
     domain: str
-    root: str = ""  # the project folder; its public/ is the document root
+    root: str = ""  # the project directory; its public/ is the document root
     installed: bool = False
     version: str = ""
     version_source: str = ""  # the file that names it; else why one that should was refused
@@ -87,13 +87,13 @@ class Site:
     virtual_hosts: tuple[VirtualHost, ...] = ()  # all of this host
     serving: tuple[VirtualHost, ...] = ()  # those that answer to the domain by name
     fallback: tuple[VirtualHost, ...] = ()  # those that answer to it on ports 80 and 443 for want of a better
-    names: tuple[str, ...] = ()  # as virtual hosts that serve the project folder name it
+    names: tuple[str, ...] = ()  # as virtual hosts that serve the project directory name it
     portal_names: tuple[str, ...] = ()  # all of the portal's, the domain first; *.example.org is a wildcard
     access_urls: tuple[str, ...] = ()  # the names in the addresses that the application has for its portals
     plugins: tuple[str, ...] = ()  # directories below public/plugin, of those that the application has enabled
     answering: tuple[VirtualHost, ...] = ()  # those in serving, and all of the portal that answer to one of its names
     answered: tuple[str, ...] = ()  # the names of the portal, without wildcards, to which one of its own answers
-    nameless: bool = False  # a virtual host that serves the project folder answers to every name that no other has
+    nameless: bool = False  # a virtual host that serves the project directory answers to every name that no other has
     takeover: Takeover = field(default_factory=Takeover)
     in_place: InPlace = field(default_factory=InPlace)  # what is written into the virtual hosts of an owner
     access_files: tuple[
@@ -114,18 +114,18 @@ class Site:
     missing_packages: tuple[str, ...] = ()  # of those asked for
     systemd: bool = False
     php_folders: tuple[str, ...] = ()  # of every php.ini: one for each version and face of PHP
-    spellings: tuple[str, ...] = ()  # every way in which the project folder is written, links and wrong roots included
-    real_root: str = ""  # the project folder without links; /srv/campus/releases/* where a link leads to one of many
-    fingerprint: str = ""  # of the project folder on this machine: the same by every inventory name of this host
-    sessions_in_php: bool = False  # the application leaves them to php.ini; also not where that cannot be told
+    spellings: tuple[str, ...] = ()  # every path of the project directory, links and wrong roots included
+    real_root: str = ""  # the project directory without links; /srv/campus/releases/* where a link leads to one of many
+    fingerprint: str = ""  # of the project directory on this machine: the same by every inventory name of this host
+    sessions_in_php: bool = False  # the application leaves them to php.ini; False where that is unknown
     memory: int = 0  # bytes of this host
-    clamd_own: bool = False  # somebody wrote a clamd.conf of his own
+    clamd_own: bool = False  # clamd.conf is the owner's
     fail2ban: bool = False  # it runs, and starts at boot
     sendmail: bool = False  # there is a program that sends mail
     ssh_log: bool = False  # ssh writes to a file of its own, not to the journal alone
     log_rotation: str = ""  # what logrotate has to read first, so that the logs do not become those of PHP's user
     exposed_logs: dict[str, str] = field(default_factory=dict)  # that PHP's user may write -> what rotates them
-    managed_from: str = ""  # the address from which somebody works on this host over ssh now
+    managed_from: str = ""  # the address from which an administrator is logged in over ssh
     errors: tuple[str, ...] = ()  # what every section needs, and is not there
     problems: tuple[str, ...] = ()  # these, and what could not be seen
 
@@ -141,6 +141,6 @@ def word(domain: str) -> str:
 
 
 def include_line(web: WebServer, site: str) -> str:
-    """The line that puts our drop-ins in force in a virtual host."""
+    """The line that includes our drop-ins in a virtual host."""
     drop_ins = f"/etc/{web.service}/sites-available/chamilo-{site}.d/*.conf"
     return f"include {drop_ins};" if web.name == "nginx" else f"IncludeOptional {drop_ins}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What the application says of its sessions: who keeps them, and for how long."""
+"""The application's session configuration: where sessions are stored, and for how long."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 
 _OPTION = re.compile(r"^[ \t]+(gc_maxlifetime|save_path|name|handler_id):(?:[ \t]+([^\s#]\S*))?", re.M)
 _COMPILED = re.compile(r"'session\.storage\.options' => \[\n(.*?)\n[ \t]*\],", re.DOTALL)
-# However a file may say that not PHP keeps the sessions, or not where php.ini says; only YAML can say the opposite.
+# Any form of a setting that stores sessions not in PHP, or not as in php.ini; only YAML can set the opposite.
 _ELSEWHERE = re.compile(
     r"^(?![ \t]*#).*(?:handler_?id|save_?path|storage_factory_?id)"
     r"(?!:[ \t]+(?:null|~|session\.storage\.factory\.native)(?:[\s,}#]|$))",
@@ -29,7 +29,7 @@ _READ = (".php", ".xml", ".yaml", ".yml")
 
 
 def options(tree: Tree, root: str, mode: str, web_user: str = "") -> dict[str, str]:
-    """The session options in force in the application: from its compiled container, else from its files.
+    """The active session options of the application: from its compiled container, else from its files.
 
     ``web_user``: whom PHP runs as. No link that this user could have laid is followed.
     """
@@ -50,7 +50,7 @@ def options(tree: Tree, root: str, mode: str, web_user: str = "") -> dict[str, s
 
 
 def in_php(tree: Tree, root: str, mode: str, web_user: str = "") -> bool:
-    """Whether php.ini says who keeps the sessions and where, but for tests. False as well where that cannot be told."""
+    """Whether php.ini decides where sessions are stored, except for tests. False as well where that is unknown."""
     config = f"{glob.escape(root)}/config"
     parts = ("services*", "packages/*", "packages/*/*", "packages/*/*/*")
     paths = [path for part in parts for path in tree.glob(f"{config}/{part}")]

@@ -40,7 +40,7 @@ class Portal:
     """What ours will serve."""
 
     domain: str
-    roots: frozenset[str]  # what leads to its document root, or to the project folder, where it does not belong
+    roots: frozenset[str]  # what leads to its document root, or to the project directory, where it does not belong
     link: str  # the name in sites-enabled under which it is read
 
 
@@ -115,7 +115,7 @@ def refused(
     if found.closed:
         reasons.append(
             f"Access rules of {domain} would be lost: {_written(found.closed)}. The virtual host of this collection "
-            f"lets everybody in and reads no .htaccess. Set chamilo_https_vhost to auto, which keeps the portal's own "
+            f"allows all clients and reads no .htaccess. Set chamilo_https_vhost to auto, which keeps the portal's own "
             "virtual host, or remove these rules if they are none of yours."
         )
     if found.neighbours:
@@ -174,8 +174,8 @@ def twice(domain: str, serving: Sequence[VirtualHost], wish: str, ours: Mapping[
     named = sorted({place.what.split()[0] for place in wrong})
     instead = " and ".join(f'"{name} {ours[name]};"' for name in named)
     return (
-        f"The virtual host of {domain} says what nginx takes once, and what the line that includes our files brings as "
-        f"well: {places}. Take these lines out of it: our files say {instead} in all of it."
+        f"The virtual host of {domain} sets what nginx accepts once, and what the line that includes our files sets as "
+        f"well: {places}. Remove these lines from it: our files set {instead} in all of it."
     )
 
 
@@ -252,7 +252,7 @@ def _to_https(target: str, domain: str) -> bool:
 
 
 def _reads_ours(configuration: Configuration) -> bool:
-    """Whether nginx reads the folder that Debian has for virtual hosts; that of its own makers does not."""
+    """Whether nginx reads Debian's directory for virtual hosts; the upstream package does not."""
     lines = (line for http in every(configuration.directives, "http") for line in every(http.block or (), "include"))
     patterns = (posixpath.join(posixpath.dirname(nginx.MAIN), line.arguments[0]) for line in lines if line.arguments)
     return any(fnmatch.fnmatchcase(f"{_ENABLED}/chamilo-campus.conf", pattern) for pattern in patterns)

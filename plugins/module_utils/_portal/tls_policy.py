@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What virtual hosts that speak https as their owner says are to say of protocols and ciphers."""
+"""The TLS protocols and ciphers for virtual hosts with their owner's own https."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _protocols(words: Sequence[str]) -> bool:
 
 
 def lacking(level: Sequence[Directive], around: Iterable[Directive]) -> dict[str, list[Directive]]:
-    """Which lines are to be added, each with what it takes the place of. ``around``: what holds for all of http."""
+    """Which lines are to be added, each with what it takes the place of. ``around``: the lines for all of http."""
     around = tuple(around)
     found: dict[str, list[Directive]] = {}
     for name in LINES:

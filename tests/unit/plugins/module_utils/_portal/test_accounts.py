@@ -49,7 +49,7 @@ def test_each_kind_is_counted_and_named(database):
     told = seen.told()
     assert "Not used for 90 days: 1 (old)" in told and "never used: 60 (never0," in told and "and 10 more" in told
     assert "Locked by guessed passwords: none" in told and "without a second factor: 1 (admin)" in told
-    assert seen.strangers == ["new\\x1b"] and told.startswith("ADMINISTRATORS NOBODY EXPECTS: new\\x1b")
+    assert seen.strangers == ["new\\x1b"] and told.startswith("UNEXPECTED ADMINISTRATORS: new\\x1b")
 
 
 @pytest.mark.parametrize(

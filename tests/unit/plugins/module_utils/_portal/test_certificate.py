@@ -89,7 +89,7 @@ def test_a_key_with_a_passphrase(make):
 def test_files_that_hold_something_else(make):
     certificate, key = make.pair("campus.test")
     nothing = make.write(b"hello")
-    assert complaint(nothing, key, "campus.test").startswith(f'{FILE} is "{nothing}", which holds no certificate')
+    assert complaint(nothing, key, "campus.test").startswith(f'{FILE} is "{nothing}", which contains no certificate')
     assert complaint(certificate, nothing, "campus.test").startswith(f'{KEY} is "{nothing}", which is not a key')
 
 

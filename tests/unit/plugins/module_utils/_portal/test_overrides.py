@@ -228,7 +228,7 @@ def test_every_value_comes_back_as_it_was(value):
 
 
 def test_a_control_character_cannot_be_pinned():
-    with pytest.raises(OverridesError, match=f"value of {CHECK} holds a control character"):
+    with pytest.raises(OverridesError, match=f"value of {CHECK} contains a control character"):
         edit("", "x.yaml", {"default": {CHECK: "a\x1bb"}})
 
 

@@ -51,7 +51,7 @@ def test_a_root_without_chamilo(host, given, hint):
     host.chamilo()
     (problem,) = site_of(host, root=given).problems
     assert problem.startswith(f'chamilo_root is "{given}", but no Chamilo is there: it has no public/main')
-    assert ("It is the project folder, not its public/." in problem) is hint
+    assert ("It is the project directory, not its public/." in problem) is hint
 
 
 def test_the_root_behind_the_virtual_host_wins(host):
@@ -109,7 +109,7 @@ def test_a_project_a_user_may_not_enter_is_said(open_host, nobody):
     with nobody():
         site = site_of(open_host, root="/var/www/chamilo")
     (open_host.root / "var/www/chamilo").chmod(0o755)
-    assert site.problems[-1].startswith("This user may not look at /var/www/chamilo/public/main")
+    assert site.problems[-1].startswith("This user may not read /var/www/chamilo/public/main")
 
 
 def test_one_directory_of_one_machine_has_one_fingerprint(host):

@@ -259,7 +259,7 @@ def test_what_nginx_takes_once_is_named_where_its_owner_says_something_else(host
     said = twice("campus.test", serving, "include", OURS)
     assert [place for place in wrong if f"{file} {place}" not in said] == []
     assert bool(said) is bool(wrong)
-    assert not wrong or "Take these lines out of it: our files say " in said
+    assert not wrong or "Remove these lines from it: our files set " in said
     assert twice("campus.test", serving, "managed", OURS) == "", "his goes"
     assert twice("campus.test", serving, "include", {}) == "", "we say nothing"
 
@@ -269,7 +269,7 @@ def test_a_virtual_host_that_ours_replaces_may_say_what_it_likes(host, wish, ask
     ready(host, "nginx")
     host.site("nginx", SERVERS.format("server_tokens on;", "server_tokens on;"))
     said = twice("campus.test", discover("campus.test", tree=host.tree).serving, wish, OURS)
-    assert ('our files say "server_tokens off;"' in said) is asked
+    assert ('our files set "server_tokens off;"' in said) is asked
 
 
 def test_each_obstacle_in_an_owners_virtual_host_is_said_with_its_place_and_remedy(host):
