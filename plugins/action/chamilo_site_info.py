@@ -9,9 +9,13 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
+from ansible_collections.chamilo.hardening.plugins.lookup import plan  # noqa: F401 (see below)
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables
+
+# Ansible forks a process for each task of each host, and compiles a collection's modules in each that imports them. The
+# process that forks imports this plugin, the first of harden that needs a host, and with it what plans the sections.
 
 
 class ActionModule(HostAction):

@@ -15,13 +15,10 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString
 
 from ansible_collections.chamilo.hardening.plugins.action.foreign_module import MODULES, not_there
-from ansible_collections.chamilo.hardening.plugins.lookup import plan  # noqa: F401 (see below)
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _controls, _nodes, _preflight
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import refusal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 
-# Ansible forks a process for each task of each host, and compiles a collection's modules in each that imports them. The
-# process that forks imports this plugin, the first one of harden, and with it what plans the sections.
 HARDEN_NAME = "chamilo.hardening.harden"
 HARDEN = Path(__file__).resolve().parents[2] / "playbooks/harden.yml"
 

@@ -565,7 +565,7 @@ def _within(address: str, networks: list[str] | tuple[str, ...]) -> bool:
     return False
 
 
-@check("brute_force_unlock")
+@check("brute_force_unlock", program=True)
 def unlock(look: Look) -> Finding:
     program = next((path for path in UNLOCK if os.path.lexists(path)), "")
     if not program:

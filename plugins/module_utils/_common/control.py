@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ _Function = TypeVar("_Function", bound=Callable[..., "Finding"])
 _MOST = 20_000  # characters of an evidence
 checks: dict[str, Callable[..., Finding]] = {}
 attacks: dict[str, Callable[..., Finding]] = {}
+programs: set[Callable[..., Finding]] = set()  # checks that only wait for a program
 inside_attacks: set[str] = set()  # those of them that run on the host itself
 
 
@@ -68,9 +70,18 @@ def _register(register: dict[str, Callable[..., Finding]], control: str) -> Call
     return add
 
 
-def check(control: str) -> Callable[[_Function], _Function]:
-    """Register the function as the check of a control. It reads and changes nothing."""
-    return _register(checks, control)
+def check(control: str, program: bool = False) -> Callable[[_Function], _Function]:
+    """Register the function as the check of a control. It reads and changes nothing.
+
+    With ``program`` it waits for a program while other checks run, so it uses nothing that they share.
+    """
+
+    def add(function: _Function) -> _Function:
+        if program:
+            programs.add(function)
+        return _register(checks, control)(function)
+
+    return add
 
 
 def attack(control: str, inside: bool = False) -> Callable[[_Function], _Function]:
@@ -85,7 +96,16 @@ def attack(control: str, inside: bool = False) -> Callable[[_Function], _Functio
 
 def observe(register: Mapping[str, Callable[..., Finding]], subject: object) -> dict[str, Finding]:
     """Ask every function of a register. One that stops is not assessed, with its words; the others go on."""
-    return {control: _observed(function, subject) for control, function in register.items()}
+    with ThreadPoolExecutor() as pool:
+        begun = {
+            control: pool.submit(_observed, function, subject)
+            for control, function in register.items()
+            if function in programs
+        }
+        found = {
+            control: _observed(function, subject) for control, function in register.items() if control not in begun
+        }
+        return {control: found[control] if control in found else begun[control].result() for control in register}
 
 
 def _observed(function: Callable[..., Finding], subject: object) -> Finding:

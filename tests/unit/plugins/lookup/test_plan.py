@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.chamilo.hardening.plugins.action import guide_preflight
+from ansible_collections.chamilo.hardening.plugins.action import chamilo_site_info
 from ansible_collections.chamilo.hardening.plugins.lookup import plan
 from ansible_collections.chamilo.hardening.plugins.lookup.plan import SECTIONS
 from tests.tools.plans import ROLES, discovered, planned
@@ -94,6 +96,14 @@ def test_the_options_of_one_task_read_one_plan(host, site, monkeypatch):
 
 def test_the_process_that_forks_has_read_the_plans():
     """Each fork compiles them anew otherwise: Ansible keeps no compiled modules of a collection."""
-    assert guide_preflight.plan is plan
-    harden = yaml.safe_load((ROLES.parent / "playbooks/harden.yml").read_text(encoding="utf-8"))
-    assert "chamilo.hardening.guide_preflight" in harden[0]["tasks"][0]
+    assert chamilo_site_info.plan is plan
+    tasks = yaml.safe_load((ROLES / "common/tasks/discover.yml").read_text(encoding="utf-8"))
+    assert "chamilo.hardening.chamilo_site_info" in tasks[0]
+
+
+def test_an_audit_reads_no_plan():
+    """It asks for none, and to compile them takes as long as a task."""
+    package = "ansible_collections.chamilo.hardening.plugins"
+    actions = ", ".join(f"{package}.action.{name}" for name in ("guide_preflight", "guide_audit_info", "guide_report"))
+    code = f"import sys, {actions}; sys.exit('{package}.lookup.plan' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

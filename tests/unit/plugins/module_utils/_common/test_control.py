@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control
@@ -23,6 +25,7 @@ def registers(monkeypatch):
     monkeypatch.setattr(control, "checks", {})
     monkeypatch.setattr(control, "attacks", {})
     monkeypatch.setattr(control, "inside_attacks", set())
+    monkeypatch.setattr(control, "programs", set())
 
 
 def test_one_check_that_breaks_off_does_not_stop_the_others():
@@ -41,6 +44,25 @@ def test_one_check_that_breaks_off_does_not_stop_the_others():
         ("not_assessed", "ZeroDivisionError: by nothing."),
         ("pass", "well"),
         ("not_assessed", "https://campus.test/ gave no answer."),
+    ]
+
+
+def test_a_check_that_waits_for_a_program_runs_beside_the_others():
+    went_on = threading.Event()
+
+    @check("headers_slow", program=True)
+    def slow(_it):
+        return passed("beside") if went_on.wait(10) else failed("alone")
+
+    @check("headers_quick")
+    def quick(_it):
+        went_on.set()
+        return passed("well")
+
+    seen = observe(control.checks, "the host")
+    assert [(name, finding.evidence) for name, finding in seen.items()] == [
+        ("headers_slow", "beside"),
+        ("headers_quick", "well"),
     ]
 
 
