@@ -295,7 +295,7 @@ SECOND_CELL = ("harden", "headers", "transaction")
 
 # Whose tests --full runs on the next version of Chamilo, too. What bin/test runs there is test_flavours.
 LATER = "trixie-nginx-3.0"
-ON_LATER = {"settings", *SECTIONS, "audit"}
+ON_LATER = {"settings", *SECTIONS, "audit", "window"}
 
 
 # The attacks of test_prove go at the host that test_harden hardened: one process, in this order.
