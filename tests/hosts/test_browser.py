@@ -147,6 +147,7 @@ def test_declared_services_work_under_an_enforced_policy_and_no_others(
         assert "samesite=none" in cookie(path) and "secure" in cookie(path)
 
     playbook.harden(fresh, chamilo_headers_csp="enforce", chamilo_integrations={"onlyoffice": ["https://docs.test"]})
+    browser.start()
     for path, unseen in (("/plugin/Onlyoffice/editor.html", "editor"), ("/main/embedded.html", "sized")):
         browser.open(f"{base}{path}")
         said = browser.violations()

@@ -68,9 +68,13 @@ class Browser:
             raise EngineError(f"{method} {path}: {refused.read().decode(errors='replace')[:500]}") from refused
 
     def start(self) -> None:
+        """Open a window that remembers nothing: no page, no cookie, no connection."""
+        if self.session:
+            self.ask("DELETE", f"/session/{self.session}")
         options = {
             "acceptInsecureCerts": True,  # the testbed's authority is not this browser's
-            "goog:chromeOptions": {"args": list(_ARGUMENTS)},
+            # Debian's build drops cookies in frames of other sites, which visitors' browsers may or may not do.
+            "goog:chromeOptions": {"args": list(_ARGUMENTS), "prefs": {"profile.cookie_controls_mode": 0}},
             "goog:loggingPrefs": {"browser": "ALL"},
         }
         self.session = self.ask("POST", "/session", capabilities={"alwaysMatch": options})["sessionId"]

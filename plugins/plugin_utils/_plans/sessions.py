@@ -42,7 +42,7 @@ SECURE = Flag("sessions_cookie_secure", "cookie_secure", "1", "true")
 HTTP_ONLY = Flag("sessions_cookie_httponly", "cookie_httponly", "1", "true")
 SAME_SITE = Flag("sessions_cookie_samesite", "cookie_samesite", "Lax", "lax")
 # Browsers send the cookie in a frame of another site only with this. The application writes it by a setting of its own.
-FRAMED = Flag("sessions_cookie_samesite", "cookie_samesite", "None", "lax")
+FRAMED = Flag("sessions_cookie_samesite", "cookie_samesite", '"None"', "lax")  # without quotes PHP reads no value
 SAME_SITE_SETTING = "security.security_session_cookie_samesite_none"
 
 
