@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import shlex
@@ -18,12 +17,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
-
-_EXCHANGE = 2
-_HERE = -100
 
 
 class Unchanged(BackupError):
@@ -128,17 +125,11 @@ def _make_way(fetched: str, live: str) -> int:
 
 def exchange(one: str, other: str) -> None:
     """Two paths change places in one step."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
-        return
-    code = ctypes.get_errno()
-    if code not in (errno.EINVAL, errno.ENOSYS):
+    try:
+        files.exchange(one, other)
+    except OSError as problem:
         place = os.path.realpath(os.path.dirname(other)) + "/" + os.path.basename(other)
-        raise BackupError(f"{place} cannot change places with {one}: {os.strerror(code)}.")
-    aside = f"{one}.aside"  # a file system that cannot do it in one step
-    os.rename(other, aside)
-    os.rename(one, other)
-    os.rename(aside, one)
+        raise BackupError(f"{place} cannot change places with {one}: {problem.strerror}.") from problem
 
 
 def below(path: str, folder: str) -> bool:

@@ -311,7 +311,7 @@ def _compile(portal: Portal) -> None:
     finally:
         os.close(top)
     try:
-        why = compiled.renew(cache, _console(portal, "cache:warmup"), services.run)
+        why = compiled.anew(cache, _console(portal, "cache:warmup"), services.run)
     finally:
         os.close(cache)
     if why:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cache of the application, put away and compiled again. Real files, as root; the web user is www-data."""
+"""The cache of the application, compiled again. Real files and commands, as root; the web user is www-data."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import errno
 import os
 import pwd
 import stat
+import sys
+import threading
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import compiled, policy, walk
 
 WEB = pwd.getpwnam("www-data")
@@ -27,17 +30,99 @@ def cache(tmp_path):
     return folder
 
 
-def renew(cache, run):
+def renew(cache, run, console=CONSOLE):
     handle = os.open(cache, os.O_RDONLY)
     try:
-        return compiled.renew(handle, CONSOLE, run)
+        return compiled.renew(handle, console, run)
     finally:
         os.close(handle)
+
+
+def console(cache, *lines):
+    """A command that does this as the web user, in the cache."""
+    return ["runuser", "-u", "www-data", "--", "sh", "-ec", "\n".join([f"cd {cache}", *lines])]
+
+
+@pytest.fixture
+def served(cache):
+    """The cache is the web user's, and any user may come to it."""
+    for path in [cache, *cache.rglob("*")]:
+        os.chown(path, WEB.pw_uid, WEB.pw_gid, follow_symlinks=False)
+    for folder in cache.parents:
+        if folder.stat().st_mode & 0o005 != 0o005:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    cache.chmod(0o775)
+    return cache
+
+
+def test_requests_find_the_old_one_until_the_new_one_is_there(served):
+    """Each of them reads a file of the compiled code: with none of it in its place, requests were answered 500."""
+    asked, missed, over = [], [], threading.Event()
+
+    def visit():
+        while not over.is_set():
+            try:
+                asked.append((served / "prod/ContainerX/getX.php").read_text())
+            except OSError as problem:
+                missed.append(problem)
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    new = "test -z \"$(ls -A)\"; mkdir -p prod/ContainerX; sleep 0.3; echo '<?php // new' >prod/ContainerX/getX.php"
+    try:
+        assert renew(served, services.run, console(served, new)) == ""
+    finally:
+        over.set()
+        visitor.join()
+    assert missed == [] and {"<?php // planted"} <= set(asked)
+    assert [str(path.relative_to(served)) for path in sorted(served.rglob("*"))] == [
+        "prod",
+        "prod/ContainerX",
+        "prod/ContainerX/getX.php",
+    ]
+    assert (served / "prod/ContainerX/getX.php").read_text() == "<?php // new\n"
+    assert (served / "prod").owner() == "www-data"
+    assert str(served) not in open("/proc/self/mountinfo").read()
+
+
+def test_it_stays_in_use_where_the_new_one_cannot_be_compiled(served):
+    said = renew(served, services.run, console(served, "mkdir prod", "echo no memory", "exit 3"))
+    assert "the old one is back" in said and "ended with 3: no memory" in said
+    assert os.listdir(served) == ["prod"]
+    assert (served / "prod/ContainerX/getX.php").read_text() == "<?php // planted"
+
+
+def test_a_directory_in_its_place_is_not_taken_for_it(served, tmp_path):
+    """The web user exchanges the cache for a link: neither is what it leads to hidden, nor is anything taken over."""
+    other = tmp_path / "etc"
+    (other / "prod").mkdir(parents=True)
+
+    handle = os.open(served, os.O_RDONLY)
+    try:
+        served.rename(served.with_name("real"))
+        served.symlink_to(other)
+        view = [sys.executable, "-I", "-c", compiled._VIEW, *compiled._named(handle)]
+        found = os.fstat(handle)
+        code, said = services.run([*view, str(served), f"{found.st_dev}:{found.st_ino}", "touch", f"{other}/x"], 60)
+    finally:
+        os.close(handle)
+    assert code and "was exchanged meanwhile" in said
+    assert os.listdir(other) == ["prod"]
+
+
+def without_view(run):
+    """Where the kernel gives no process a view of its own."""
+
+    def refused(argv, seconds):
+        return (1, "Operation not permitted") if argv[0] == sys.executable else run(argv, seconds)
+
+    return refused
 
 
 def compiles(cache, code=0):
     """What the console does, and whether there was anything of the old cache by then."""
 
+    @without_view
     def run(argv, _seconds):
         assert argv == CONSOLE
         assert not (cache / "prod").exists()
@@ -64,6 +149,7 @@ def test_the_old_one_comes_back_where_the_new_one_cannot_be_compiled(cache):
 
 
 def test_the_old_one_comes_back_where_the_console_cannot_be_started(cache):
+    @without_view
     def run(_argv, _seconds):
         raise OSError("no such program")
 
