@@ -16,7 +16,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
@@ -279,7 +279,7 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
     return Host(
         now=time.time(),
         free={point: _free(point) for point in points},
-        read_only=tuple(point for point in points if mounted.get(point)),
+        read_only=tuple(point for point in [*points, *_within(site.root, mounted)] if mounted.get(point)),
         not_mounted=_not_mounted(tree, site.root, mounted),
         interrupted=any(name.isdigit() for name in _names("/var/lib/dpkg/updates")),
         lock_holder=_lock_holder() if packages else "",
@@ -294,6 +294,12 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
         name=socket.gethostname().partition(".")[0],
         no_mail_domain=_unknown(desired.alert_mail.rpartition("@")[2]),
     )
+
+
+def _within(root: str, mounted: Iterable[str]) -> list[str]:
+    """Where something is mounted in what the application writes. Nothing there is asked: its server may be away."""
+    data = f"{os.path.realpath(root)}/var/"
+    return [point for point in mounted if root and point.startswith(data)]
 
 
 def _unknown(domain: str) -> str:

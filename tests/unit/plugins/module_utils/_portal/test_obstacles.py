@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import pwd
 import re
 import subprocess
@@ -317,6 +318,16 @@ def test_a_host_is_observed_without_asking_what_this_run_does_not_need(quiet, ho
     assert abs(found.now - time.time()) < 60
     assert found.free and all(free > 0 for free in found.free.values())
     assert (found.not_mounted, found.unreachable) == ((), "")
+
+
+def test_a_shared_disk_in_the_portal_that_turned_read_only_is_in_the_way(quiet, host, monkeypatch):
+    root = os.path.realpath(site().root)
+    mounted = {"/": False, f"{root}/var/upload": True, f"{root}/var/themes": False, f"{root}/public/help": True}
+    monkeypatch.setattr(portal_obstacles, "file_systems", lambda: mounted)
+    found = observe(site(), ALL, quiet, host.tree)
+    assert found.read_only == (f"{root}/var/upload",)
+    assert list(found.free) == ["/"], "how much is free there is the owner's matter"
+    assert observe(site(root=""), ALL, quiet, host.tree).read_only == ()
 
 
 @pytest.mark.parametrize(
