@@ -83,6 +83,9 @@ class Engine(Recovery):
             if interrupted:
                 outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be rolled back.")
             outcome.changed = bool(changes or interrupted or state["pending"])
+            if changes and plan.load and plan.load.action == "restart":
+                words = f"{plan.load.service} would be restarted: requests that need it fail for that moment.\n"
+                outcome.diff.append({"prepared": words})
             return
         with self.store.lock(plan.name, LOCK_SECONDS):
             state = self.store.peek()

@@ -76,6 +76,15 @@ def test_check_mode_predicts_and_touches_nothing(world: World) -> None:
     assert not world.apply(check=True).changed
 
 
+def test_check_mode_announces_a_restart_and_no_reload(world: World) -> None:
+    restart = {"service": "mariadb", "action": "restart"}
+    announced = [each["prepared"] for each in world.apply(check=True, load=restart).diff if "prepared" in each]
+    assert announced == ["mariadb would be restarted: requests that need it fail for that moment.\n"]
+    assert not [each for each in world.apply(check=True).diff if "prepared" in each]
+    world.apply(load=restart)
+    assert world.apply(check=True, load=restart).diff == []
+
+
 def test_one_service_may_have_no_load_at_all(world: World) -> None:
     done = world.apply(load=None, probe=[])
     assert done.changed and not done.loaded
