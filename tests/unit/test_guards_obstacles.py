@@ -49,3 +49,52 @@ def test_a_refusal_names_its_line_and_what_to_do(call: ast.Call) -> None:
     assert not literal(file), "the file where it is, not a name that is known beforehand"
     assert not isinstance(line, ast.Constant) or remedy in WHOLE_FILE, "the line is known"
     assert not literal(what).endswith(".") and len(literal(what)) <= MOST
+
+
+# What to do, in a sentence of its own or behind a comma or a colon.
+INSTRUCTION = re.compile(
+    r"(?:^|[.:?] |VALUE )(?:Add|Correct|Do|Give|Have|Install|Leave|Make|Mend|Mount|Move|Name|Put|Run|Set|Take|Upgrade"
+    r"|Write|Or keep)\b"
+)
+
+
+def sentences() -> Iterator[tuple[str, str]]:
+    """What stops a run before any change, beside virtual hosts: what is added to, or is, a list of obstacles."""
+    lists = ("found.append", "reasons.append", "self.errors.append", "self.findings.errors.append")
+    for name in ("obstacles", "takeover", "discovery", "project", "certificate"):
+        for node in ast.walk(ast.parse((PORTAL / f"{name}.py").read_text(encoding="utf-8"))):
+            said = None
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in lists and node.args:
+                said = node.args[0]
+            elif isinstance(node, ast.Return) or (isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add)):
+                said = node.value
+            elements = said.elts if isinstance(said, ast.List) else [said]
+            elements = [said.elt] if isinstance(said, ast.ListComp) else elements
+            for each in elements:
+                if isinstance(each, ast.expr) and literal(each).count(" ") > 5:
+                    yield f"{name}.py {node.lineno}", literal(each)
+
+
+@pytest.mark.parametrize("said", [pytest.param(said, id=place) for place, said in sentences()])
+def test_an_obstacle_says_what_to_do(said: str) -> None:
+    assert INSTRUCTION.search(said), f"no instruction: {said}"
+
+
+def test_the_sentences_are_seen() -> None:
+    assert len(list(sentences())) > 25 and len(list(pairs())) == 5
+
+
+def pairs() -> Iterator[tuple[str, ast.Tuple]]:
+    """Why and what to do, which a function hands on to be refused at a place."""
+    for path in (PORTAL / "in_place.py", PORTAL / "apache_beside.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Tuple) and len(node.elts) == 2 and all(" " in literal(each) for each in node.elts):
+                yield f"{path.name} {node.lineno}", node
+
+
+@pytest.mark.parametrize("pair", [pytest.param(pair, id=place) for place, pair in pairs()])
+def test_what_is_refused_elsewhere_says_what_to_do(pair: ast.Tuple) -> None:
+    what, remedy = map(literal, pair.elts)
+    assert INSTRUCTION.match(remedy), f"no instruction: {remedy}"
+    assert not what.endswith(".") and not remedy.endswith("."), "the sentences are ended where they are shown"
+    assert max(len(what), len(remedy)) <= MOST

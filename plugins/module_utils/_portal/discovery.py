@@ -360,16 +360,16 @@ class _Discovery(Findings):
         """With the values of its files for uploads, and for files to run before each script."""
         if not php.version:
             return php
-        faces = f"/etc/php/{php.version}"
-        seen = php_fpm.settings(self.tree, f"{faces}/{'fpm' if php.sapi == 'fpm' else 'apache2'}", root, pool)
+        face = f"/etc/php/{php.version}/{'fpm' if php.sapi == 'fpm' else 'apache2'}"
+        seen = php_fpm.settings(self.tree, face, root, pool)
         return replace(
             php,
             upload_limit=php_fpm.size(seen.get("upload_max_filesize", ""), 2 << 20),
             post_limit=php_fpm.size(seen.get("post_max_size", ""), 8 << 20),
             time_limit=php_fpm.size(seen.get("max_execution_time", ""), 30),
             prepended=dict(pool.settings if pool else ()).get("auto_prepend_file", ""),
-            confined=(php.pool_file or faces) if php_fpm.confines(seen.get("open_basedir", "")) else "",
-            prepended_cli=php_fpm.settings(self.tree, f"{faces}/cli", root).get("auto_prepend_file", ""),
+            confined=php_fpm.confined_in(self.tree, face, seen, pool),
+            prepended_cli=php_fpm.settings(self.tree, f"/etc/php/{php.version}/cli", root).get("auto_prepend_file", ""),
         )
 
     def rotation(self, web: WebServer, php: Php, servers: Sequence[Server]) -> portal_rotation.Rotation:
@@ -439,7 +439,8 @@ class _Discovery(Findings):
         environment = read_environment(self.tree, root, real, user)
         # Where it is there and even root is not to read it, nothing can be done right.
         lost = not environment.files and os.geteuid() == 0 and self.tree.exists(posixpath.join(root, ".env"))
-        (self.errors if lost else self.problems).extend(environment.problems)
+        listed = self.errors if lost else self.problems
+        listed += [f"{problem} Correct that file." if lost else problem for problem in environment.problems]
         return environment
 
     def database(self, environment: Environment) -> Database:

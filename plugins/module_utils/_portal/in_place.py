@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+import re
 import stat
 from dataclasses import dataclass
 
@@ -108,6 +109,15 @@ PLAIN_443 = (
     "it answers on port 443 without TLS, where browsers speak nothing but https",
     "Take port 443 out of this line: https is added, with a certificate",
 )
+
+
+def unreadable(problem: str, main: str, test: str) -> Obstacle:
+    """Of what was not understood. It begins with the web server's name and, mostly, the place."""
+    place = re.match(r"\w+: (/[^\s:]+)(?::(\d+))?", problem)
+    file, line = (place[1], int(place[2] or 1)) if place else (main, 1)
+    if "macro" in problem:
+        return Obstacle(file, line, problem, "Write out what it makes as sections of their own")
+    return Obstacle(file, line, problem, f"Correct it until {test} accepts the configuration")
 
 
 def below(path: str, domain: str) -> tuple[str, str]:

@@ -41,9 +41,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     Wanted,
     digest,
     exposed,
+    unreadable,
 )
 
-_TEST = "apache2ctl configtest"
 _MOST_PAGES = 60
 # What a copy of a VirtualHost for another port leaves out: what belongs to the port, and what Apache takes once.
 _OF_TLS = frozenset(
@@ -372,9 +372,7 @@ class _Planner:
 
 def _unreadable(tree: Unmarked, configuration: Configuration) -> Iterator[Obstacle]:
     for problem in configuration.problems:
-        place = re.match(r"Apache: (/[^:]+):(\d+): ", problem)
-        file, line = (place[1], int(place[2])) if place else (apache.MAIN, 1)
-        yield Obstacle(file, line, problem, f"Correct it until {_TEST} accepts the configuration")
+        yield unreadable(problem, apache.MAIN, "apache2ctl configtest")
     for file, problem in tree.damaged.items():
         found = re.match(r"line (\d+): ", problem)
         yield Obstacle(file, int(found[1]) if found else 1, "damaged marks of chamilo.hardening", problem)

@@ -39,6 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     Wanted,
     digest,
     exposed,
+    unreadable,
 )
 
 # An inner level with a line of its own inherits none of these: the lines of our drop-ins are repeated there.
@@ -138,13 +139,7 @@ def _secure_levels(configuration: Configuration, found: server_blocks.Found) -> 
 
 def _unreadable(tree: Unmarked, configuration: Configuration) -> Iterator[Obstacle]:
     for problem in configuration.problems:
-        place = re.match(r"nginx: (/[^:]+):(\d+): ", problem)
-        yield Obstacle(
-            place[1] if place else nginx.MAIN,
-            int(place[2]) if place else 1,
-            problem,
-            "Correct it until nginx -t accepts the configuration",
-        )
+        yield unreadable(problem, nginx.MAIN, "nginx -t")
     for file, problem in tree.damaged.items():
         line = re.match(r"line (\d+): ", problem)
         yield Obstacle(file, int(line[1]) if line else 1, "damaged marks of chamilo.hardening", problem)

@@ -131,7 +131,7 @@ def _parse_file(tree: Tree, path: str, prefix: str, configuration: Configuration
         if path not in links:
             links.append(path)
     if depth > _DEPTH:
-        configuration.problems.append(f"{path} is included from itself.")
+        configuration.problems.append(f"nginx: {path} is included from itself.")
         return []
     try:
         text = configuration.texts[file] = tree.read(path)

@@ -257,10 +257,12 @@ def misnamed(site: Site) -> str:
     nearest = near or difflib.get_close_matches(site.domain, known, 1, 0)
     meant = f" Did you mean {nearest[0]}?" if nearest else ""
     names = ", ".join(dict.fromkeys((*site.names, *site.access_urls)))
+    own = next((f" ({host.file} line {host.line})" for host in site.virtual_hosts if {*host.names} & {*site.names}), "")
     return (
-        f"chamilo_domain: {site.domain} is not served here.{meant} The portal in {site.root} is known as {names}, and "
-        "visitors would be sent to a name that leads nowhere. Set chamilo_domain, or the host's name in the inventory, "
-        f"to the name that visitors type. If {site.domain} is to be a new name, have a virtual host serve it first."
+        f"chamilo_domain: {site.domain} is not served here.{meant} The portal in {site.root} is known as {names}{own}, "
+        "and visitors would be sent to a name that leads nowhere. Set chamilo_domain, or the host's name in the "
+        "inventory, to the name that visitors type. "
+        f"If {site.domain} is to be a new name, have a virtual host serve it first."
     )
 
 

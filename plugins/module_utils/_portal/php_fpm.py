@@ -152,6 +152,19 @@ def confined(given: Mapping[str, Place]) -> str:
     return ""
 
 
+def confined_in(tree: Tree, face: str, seen: Mapping[str, str], pool: Pool | None) -> str:
+    """The line that confines PHP so, in the files that ``settings`` has read; the directory where it is in no other."""
+    if not confines(seen.get("open_basedir", "")):
+        return ""
+    form = re.compile(r"(?:php_(?:admin_)?value\[open_basedir\]|open_basedir)\s*=")
+    for path in (*([pool.file] if pool else []), *tree.glob(f"{face}/conf.d/*.ini")[::-1], f"{face}/php.ini"):
+        lines = tree.read(path).splitlines() if tree.exists(path) else []
+        found = [number for number, line in enumerate(lines, 1) if form.match(line.strip())]
+        if found:
+            return f"{path} line {found[-1]}"
+    return face
+
+
 def size(text: str, otherwise: int) -> int:
     """Bytes of a size such as 256M."""
     known = re.match(r"(\d+)\s*([kmg]?)", text.lower())

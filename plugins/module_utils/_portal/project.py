@@ -71,7 +71,7 @@ class Projects:
         if places:
             self.findings.errors.append(
                 f"Several Chamilo portals are on this host ({', '.join(places)}) and no virtual host shows which one "
-                f'"{self.domain}" is. Set chamilo_root.'
+                f'"{self.domain}" is. Set chamilo_root to its project directory.'
             )
         else:
             self.findings.errors.append(

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked, unreadable
 from tests.vhosts import Case, cases
 
 
@@ -32,3 +32,19 @@ def test_every_case_is_a_whole_host(case: Case, tmp_path: Path) -> None:
     case.lay(tmp_path)
     assert all((tmp_path / link.lstrip("/")).resolve().is_file() for link in case.links)
     assert {"source", "kind", "family", "why"} <= case.head.keys()
+
+
+@pytest.mark.parametrize(
+    ("problem", "place", "remedy"),
+    [
+        ("nginx: /etc/nginx/x:7: unexpected", ("/etc/nginx/x", 7), "Correct it until nginx -t accepts"),
+        ("nginx: /etc/nginx/x cannot be read: No such file.", ("/etc/nginx/x", 1), "Correct it until"),
+        ("nginx: /etc/nginx/x is included from itself.", ("/etc/nginx/x", 1), "Correct it until"),
+        ('Apache: /etc/x:3: the macro in "Use Y" is not followed.', ("/etc/x", 3), "Write out what it makes"),
+        ("something else", ("/main", 1), "Correct it until"),
+    ],
+)
+def test_what_is_not_understood_has_its_place(problem: str, place: tuple[str, int], remedy: str) -> None:
+    found = unreadable(problem, "/main", "nginx -t")
+    assert (found.file, found.line) == place
+    assert found.remedy.startswith(remedy)

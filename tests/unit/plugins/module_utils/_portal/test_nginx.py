@@ -94,8 +94,8 @@ def test_a_missing_file_and_a_loop_are_problems(host):
     host.site("nginx", "include missing.conf; include none/*.conf;")
     host.site("nginx", "include sites-enabled/loop.conf;", "loop.conf")
     missing, loop = sorted(nginx.parse(host.tree).problems)
-    assert missing == "/etc/nginx/sites-enabled/loop.conf is included from itself."
-    assert loop == "nginx: /etc/nginx/missing.conf cannot be read: No such file or directory."
+    assert loop == "nginx: /etc/nginx/sites-enabled/loop.conf is included from itself."
+    assert missing == "nginx: /etc/nginx/missing.conf cannot be read: No such file or directory."
 
 
 def test_what_stands_in_a_server_and_around_it_counts(host):

@@ -290,6 +290,7 @@ def test_by_the_virtual_hosts_of_a_host(host, server, names, refused):
     assert bool(misnamed(found)) is refused
     if refused:
         assert "campsu.test is not served here. Did you mean campus.test?" in misnamed(found)
+        assert re.search(r" is known as .*campus\.test.* \(/etc/\S+ line \d\), and", misnamed(found))
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
@@ -476,18 +477,22 @@ def test_an_open_basedir_that_this_run_widens(takeover, said):
         ("/", False),
     ],
 )
-@pytest.mark.parametrize("place", ["pool", "virtual host"])
+@pytest.mark.parametrize("place", ["pool", "drop-in", "php.ini", "virtual host"])
 def test_where_an_open_basedir_stands(host, value, confined, place):
     host.install("nginx")
     host.chamilo()
     pool = "[www]\nuser = www-data\ngroup = www-data\nlisten = /run/php/php8.4-fpm.sock\n"
     pool += f"php_admin_value[open_basedir] = {value}\n" if place == "pool" else ""
     host.write("/etc/php/8.4/fpm/pool.d/www.conf", pool)
+    for name in {"drop-in": ["conf.d/99-x.ini"], "php.ini": ["php.ini"]}.get(place, []):
+        host.write(f"/etc/php/8.4/fpm/{name}", f"[PHP]\n; open_basedir = /\nopen_basedir = {value}\n")
     given = f'fastcgi_param PHP_ADMIN_VALUE "open_basedir={value}";' if place == "virtual host" else ""
     location = f"location ~ php {{ fastcgi_pass unix:/run/php/php8.4-fpm.sock;\n{given} }}"
     host.site("nginx", f"server {{ server_name campus.test; root /var/www/chamilo/public;\n{location}\n}}\n")
     where = {
-        "pool": "/etc/php/8.4/fpm/pool.d/www.conf",
+        "pool": "/etc/php/8.4/fpm/pool.d/www.conf line 5",
+        "drop-in": "/etc/php/8.4/fpm/conf.d/99-x.ini line 3",
+        "php.ini": "/etc/php/8.4/fpm/php.ini line 3",
         "virtual host": "/etc/nginx/sites-available/campus.conf line 3",
     }
     assert discover("campus.test", tree=host.tree).php.confined == (where[place] if confined else "")
