@@ -140,6 +140,44 @@ def test_two_portals_on_one_host_keep_apart(fresh: Host, playbook: Playbook) -> 
     assert blocked(fresh, "chamilo") == before
 
 
+@pytest.mark.cells("trixie-apache")
+def test_two_portals_of_apache_one_after_the_other(fresh: Host, playbook: Playbook) -> None:
+    """In virtual hosts that stay their owner's: until the second portal speaks https, the first one alone does."""
+    fresh.run(SECOND)
+    first, second = fresh.domain, "second.test"
+    also_serve(fresh, second, "/var/www/second")
+    variables = {**VARIABLES, "chamilo_https_vhost": "auto"}
+    fresh.run("cp -a /etc/apache2/sites-available /root/before")
+
+    def harden(name: str) -> int:
+        hosts = inventory(playbook, fresh, name)
+        return play("harden", hosts, "--tags", "https,headers,uploads", variables=variables).changed[name]
+
+    def plain(name: str) -> list[int]:
+        assert "X-Frame-Options" not in dict(fresh.http(f"http://{name}/login").headers)
+        return [fresh.http(f"http://{name}{path}").status for path in PATHS]
+
+    def undo(name: str) -> None:
+        for section in ("uploads", "headers", "https"):
+            fresh.run(["chamilo-hardening", "undo", f"{section}:{name.replace('.', '_')}", "--yes"])
+
+    assert harden(first)
+    assert faults(fresh, first) == []
+    assert plain(second) == [*PATHS.values()]
+    back = fresh.http(f"https://{second}/login?a=b")
+    assert (back.status, back.value("Location")) == (302, f"http://{second}/login?a=b"), "nobody sees another portal"
+    assert harden(second)
+    assert faults(fresh, first, second) == []
+    assert [fresh.http(f"https://{name}/who.txt").body.strip() for name in (first, second)] == [b"first", b"second"]
+    assert [harden(first), harden(second)] == [0, 0]
+    undo(first)
+    assert plain(first) == [*PATHS.values()]
+    assert faults(fresh, second) == []
+    assert harden(second) == 0
+    undo(second)
+    assert fresh.run("diff -r /root/before /etc/apache2/sites-available", check=False).stdout == ""
+
+
 def test_a_virtual_host_for_another_name_of_the_portal_is_found_and_closed(fresh: Host, playbook: Playbook) -> None:
     """One that was not declared, such as that of an old name, knew no rule of ours."""
     also_serve(fresh, "old.test", "/var/www/chamilo")
