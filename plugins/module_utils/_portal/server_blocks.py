@@ -50,6 +50,20 @@ class Found:
     redirect: list[Server] = field(default_factory=list)
     elsewhere: list[Server] = field(default_factory=list)  # they answer to its name, and serve something else
     sockets: dict[tuple[str, int], list[tuple[Server, Listen]]] = field(default_factory=dict)
+    upstreams: dict[str, list[str]] = field(default_factory=dict)  # the addresses behind a name
+    apache: bool = False  # it is on this host too
+
+    def behind(self, target: str) -> list[str]:
+        """The addresses behind what requests are handed on to."""
+        named = re.match(r"https?://(unix:[^:]*|\[[^]]*\](?::\d+)?|[^/]+)", target)
+        return self.upstreams.get(named[1], [named[1]]) if named else []
+
+    def is_here(self, target: str) -> bool:
+        """Whether all of it is on this host."""
+        addresses = self.behind(target)
+        return bool(addresses) and all(
+            address.startswith("unix:") or re.sub(r":\d+$", "", address) in _LOCAL for address in addresses
+        )
 
     def names(self, server: Server) -> list[str]:
         """The names under which visitors reach it, as far as they are words."""
@@ -149,7 +163,11 @@ def _is_in(server: Server, servers: Iterable[Server]) -> bool:
 def classify(tree: Tree, configuration: Configuration, wanted: Wanted) -> Found:
     """All server blocks with the document root of the portal, and those that answer to its names."""
     servers = nginx.servers(configuration)
-    found = Found(wanted, servers)
+    found = Found(wanted, servers, apache=tree.exists("/usr/sbin/apache2"))
+    for http in every(configuration.directives, "http"):
+        for one in every(http.block or (), "upstream"):
+            addresses = [item.arguments[0] for item in every(one.block or (), "server") if item.arguments]
+            found.upstreams[one.arguments[0] if one.arguments else ""] = addresses
     for server in servers:
         for listen in server.host.listens:
             if listen.port:
@@ -256,17 +274,23 @@ def _handed_on(server: Server) -> str:
 
 
 def _is_front(server: Server, found: Found) -> bool:
-    """Whether it hands on to a server block of this nginx that serves the portal, perhaps by way of a cache."""
-    target = re.match(r"https?://([^/:]+|\[[^]]*\]):(\d+)", _handed_on(server))
-    if target is None or target[1] not in _LOCAL:
+    """Whether it hands on to what serves the portal on this host.
+
+    That is a server block of this nginx, perhaps by way of a cache, or a program of its own, such as in a container.
+    """
+    target = _handed_on(server)
+    if not found.is_here(target):
         return False
+    if not found.portal:
+        return not found.apache
     behind = [listen for one in found.portal for listen in one.host.listens]
-    if any(listen.port == int(target[2]) and listen.address in ("*", "[::]", *_LOCAL) for listen in behind):
+    ports = {int(port) for address in found.behind(target) for port in re.findall(r":(\d+)$", address)}
+    if any(listen.port in ports and listen.address in ("*", "[::]", *_LOCAL) for listen in behind):
         return True
     # Of two that have its name, one cannot be reached by visitors: a program such as Varnish is between them.
     known = {port for _address, port in found.sockets}
     named = any(nginx.by_name(found.portal, name) for name in _all_names(found.wanted))
-    return named and not any(is_public(*listen.socket) for listen in behind) and int(target[2]) not in known
+    return named and not any(is_public(*listen.socket) for listen in behind) and not ports & known
 
 
 def _elsewhere(tree: Tree, server: Server, wanted: Wanted) -> Obstacle:
@@ -302,7 +326,7 @@ def _behind_another_server(found: Found) -> Iterator[Obstacle]:
         return
     for server in found.portal:
         target = _handed_on(server)
-        if target:
+        if target and (found.apache or not found.is_here(target)):
             yield _another_server(server, target)
 
 

@@ -576,7 +576,7 @@ def test_marks_of_another_portal_are_text(host):
     [
         (f"server {{ listen 80; server_name {DOMAIN}; location / {{ proxy_pass http://10.0.0.2; }} }}", "handed on to"),
         (
-            f"server {{ server_name {DOMAIN}; root {ROOT}/public; location / {{ proxy_pass http://[::1]:81; }} }}",
+            f"server {{ server_name {DOMAIN}; root {ROOT}/public; location / {{ proxy_pass http://[::2]:81; }} }}",
             "handed on to",
         ),
         (f"server {{ listen 80; server_name {DOMAIN}; root /srv/other; }}", "/srv/other, where no portal is"),
@@ -610,6 +610,29 @@ def test_a_file_that_others_can_change_is_refused(host):
     (host.root / file.lstrip("/")).chmod(0o666)
     (refusal,) = refusals(planned(host))
     assert "can be written by others than root" in refusal
+
+
+@pytest.mark.parametrize(
+    "target", ["127.0.0.1:8080", "[::1]:81", "unix:/run/chamilo.sock", "chamilo", "localhost:8080/"]
+)
+@pytest.mark.parametrize("apache", [False, True])
+def test_a_portal_in_a_container_of_the_host(host, target, apache):
+    """What is said about visitors stands in front of it. Where Apache runs its PHP, that is the one to harden."""
+    if apache:
+        host.write("/usr/sbin/apache2")
+    text = f"upstream chamilo {{ server 127.0.0.1:8080; keepalive 4; }}\nserver {{ {BOTH} server_name {DOMAIN};"
+    found = site(host, f"{text} location / {{ proxy_pass http://{target}; proxy_set_header Host $host; }} }}\n")
+    if apache:
+        assert all("handed on to" in refusal for refusal in refusals(found))
+    else:
+        assert found.plan.obstacles == ()
+        assert found.lines() == [OURS]
+
+
+def test_an_upstream_elsewhere_is_another_host(host):
+    text = f"upstream chamilo {{ server 127.0.0.1:8080; server 10.0.0.7:80; }}\nserver {{ {BOTH} server_name {DOMAIN}; "
+    (refusal,) = refusals(site(host, f"{text}location / {{ proxy_pass http://chamilo; }} }}\n"))
+    assert "handed on to http://chamilo" in refusal
 
 
 @pytest.mark.parametrize(("address", "kinds"), [("8080", ["portal", "portal"]), ("192.0.2.7:80", ["portal"])])
