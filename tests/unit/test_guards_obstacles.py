@@ -54,7 +54,7 @@ def test_a_refusal_names_its_line_and_what_to_do(call: ast.Call) -> None:
 # What to do, in a sentence of its own or behind a comma or a colon.
 INSTRUCTION = re.compile(
     r"(?:^|[.:?] |VALUE )(?:Add|Correct|Do|Give|Have|Install|Leave|Make|Mend|Mount|Move|Name|Put|Run|Set|Take|Upgrade"
-    r"|Write|Or keep)\b"
+    r"|Write|Or keep|Remove)\b"
 )
 
 

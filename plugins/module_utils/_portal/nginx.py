@@ -254,7 +254,11 @@ def _host(
 def _root(level: Sequence[Directive]) -> str:
     """The document root, with what the server block itself sets as variables."""
     front = (item.block or () for item in every(level, "location") if item.arguments[-1:] == ("/",))
-    return with_variables(first(level, "root") or next((first(block, "root") for block in front), ""), level)
+    root = with_variables(first(level, "root") or next((first(block, "root") for block in front), ""), level)
+    names = [name for item in every(level, "server_name") for name in item.arguments]
+    if len(names) == 1 and re.fullmatch(r"[\w.-]+", names[0]):  # visitors can ask for no other
+        root = re.sub(r"\$(?:(?:host|http_host|server_name)\b|\{(?:host|http_host|server_name)\})", names[0], root)
+    return root
 
 
 def with_variables(text: str, level: Sequence[Directive]) -> str:

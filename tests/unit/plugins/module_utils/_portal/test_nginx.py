@@ -271,3 +271,19 @@ def test_what_php_is_given(host):
 )
 def test_sizes(text, size):
     assert nginx.size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("names", "root", "found"),
+    [
+        ("campus.test", "/var/www/$host/public", "/var/www/campus.test/public"),
+        ("campus.test", "/var/www/${server_name}", "/var/www/campus.test"),
+        ("campus.test", "/var/www/$hostname", "/var/www/$hostname"),
+        ("campus.test www.campus.test", "/var/www/$host", "/var/www/$host"),
+        ("*.campus.test", "/var/www/$host", "/var/www/$host"),
+    ],
+)
+def test_a_root_by_the_name_of_the_site(host, names, root, found):
+    host.install("nginx")
+    host.site("nginx", f"server {{ listen 80; server_name {names}; root {root}; }}")
+    assert found in [server.host.root for server in nginx.servers(nginx.parse(host.tree))]
