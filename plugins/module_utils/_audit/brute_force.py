@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import pwd
 import re
 import secrets
 import shutil
@@ -21,11 +20,11 @@ import time
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _believed
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._log_writer import Writer
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban as brute_force_fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError, Jail
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     PASS,
     Finding,
@@ -37,7 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import USUAL_LOGS
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, names, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import processes, said
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import said
 
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
 _OF_THREE = ("/oauth/token", "/oauth/register")  # since 3.0
@@ -46,12 +45,11 @@ UNLOCK = ("/usr/local/sbin/chamilo-hardening", "/usr/local/sbin/chamilo-unlock")
 GUESSER, VICTIM = "203.0.113.66", "198.51.100.77"  # addresses for documentation: no client has them
 FRIENDS = f"{RECORDS}/friends"  # the section's jail spares for a day each address that has an entry there
 _MOST_ATTEMPTS = 10
+_SLOWED = "/.well-known/chamilo-hardening/brute_force/pace"
 _LOCK_WINDOW = 900  # seconds for which Chamilo counts failed logins of an account
 _LOG_BYTES = 1 << 18
 _PATIENCE = 1.0  # seconds until a request is in the log
 _FORGED = f'{VICTIM} - - [] "POST {LOGINS[0]} HTTP/1.1" 401 0 "-" "-"'
-_ROTATION = ("logrotate", "--debug", "--force", "/etc/logrotate.conf")
-_REOPENS = re.compile(r"\bUSR1\b|\bnginx\s+rotate\b|\bnginx\s+-s\s+reopen\b")
 _REQUEST = re.compile(r'^(?P<before>.*?)"GET (?P<path>\S+) (?P<protocol>HTTP/[\d.]+)" (?P<status>\d{3})(?P<after>.*)$')
 _ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]+:[0-9a-fA-F]*)(?![\w.:])")
 
@@ -80,11 +78,36 @@ def lock(look: Look) -> Finding:
         f"above {most}, as often as one address may fail in {_LOCK_WINDOW // 60} minutes before the jail {jail} bans "
         "it, or an attacker can lock any account",
     )
-    return (
-        late
-        if late.status != PASS
-        else passed(f"{found.evidence} The jail {jail} bans one address before, after {most} at most.")
+    if late.status != PASS:
+        return late
+    if not any(_slows(look, door) for door in _own_doors(look)):
+        return failed(
+            f"{found.evidence} The jail {jail} bans one address after {most} at most, but that takes a second or two, "
+            "and what came meanwhile is tried: an attacker who sends many guesses at once can lock any account. The "
+            f"web server has to slow down {LOGINS[2]}, where no CAPTCHA asks (role brute_force)."
+        )
+    return passed(
+        f"{found.evidence} The jail {jail} bans one address before, after {most} at most, and the web server slows "
+        "down many guesses at once where no CAPTCHA asks."
     )
+
+
+def _own_doors(look: Look) -> list[Door]:
+    """Past any proxy: what is asked there answers this host alone."""
+    own = [door for host in look.site.serving for door in look.doors_of(host, look.site.domain)]
+    return own or list(look.doors.values())
+
+
+def _slows(look: Look, door: Door) -> bool:
+    """Whether an address that guesses has to wait before an account is locked.
+
+    No login is tried: a path for this host alone is slowed down in the same way.
+    """
+    for turn in range(_MOST_ATTEMPTS - 1):
+        status = look.ask(door, f"{_SLOWED}?{turn}").status
+        if status != 404:
+            return status == 503
+    return False
 
 
 def shutting_out(look: Look) -> list[Jail]:
@@ -367,9 +390,8 @@ def _toothless(look: Look, jail: Jail) -> str:
 
 
 def _web_server_refuses(look: Look) -> bool:
-    """Whether the web server checks for banned clients. Asked without any proxy: it answers this host alone."""
-    own = [door for host in look.site.serving for door in look.doors_of(host, look.site.domain)]
-    return any(look.ask(door, _REFUSES).status == 204 for door in own or look.doors.values())
+    """Whether the web server checks for banned clients."""
+    return any(look.ask(door, _REFUSES).status == 204 for door in _own_doors(look))
 
 
 def _tool(command: str) -> str:
@@ -408,7 +430,7 @@ def forgery(look: Look) -> Finding:
         return failed(f"An attacker can have the address of another client banned: {names(dict.fromkeys(fooled))}.")
     for jail in readers:
         for file in sorted(set(map(os.path.realpath, jail.files))):
-            if way := look.once(_Writer).way_into(file):
+            if way := look.once(Writer).way_into(file):
                 return failed(f"PHP's user can write what the jail {jail.name} reads, and so ban any address: {way}.")
     labels = names(dict.fromkeys(label for _jail, label, _line in tried), 10)
     return passed(
@@ -416,75 +438,6 @@ def forgery(look: Look) -> Finding:
         f"({labels}), X-Forwarded-For of clients is not trusted in the log, and PHP's user cannot write it, nor "
         "after its rotation."
     )
-
-
-class _Writer:
-    """PHP's user, and with it an attacker who takes over a page, before a log: now, and once it is rotated."""
-
-    def __init__(self, look: Look) -> None:
-        name = look.site.php.user
-        if not name:
-            raise Unseen("as whom PHP runs was not found, so whether that user can write the log is not known")
-        try:
-            account = pwd.getpwnam(name)
-        except KeyError:
-            raise Unseen(f"PHP is configured to run as {name}, which this host does not know") from None
-        self.name, self.uid = name, account.pw_uid
-        self.groups = {*os.getgrouplist(name, account.pw_gid)}
-        # nginx gives its logs to the user of its workers where it reopens them.
-        self.reopens = look.site.web.name == "nginx" and look.site.web.user == name
-        self.server = {"nginx": "nginx", "apache": "apache2"}.get(look.site.web.name, "")
-        self.processes = [one for one in look.once(processes) if one.user == self.uid and one.name != self.server]
-        # It prints what it would do, and does nothing.
-        self.rotations = services.run(_ROTATION, 30)[1].split("\nrotating pattern: ")[1:]
-
-    def may(self, owner: int, group: int, mode: int) -> bool:
-        bits = stat.S_IWOTH | (stat.S_IWGRP if group in self.groups else 0)
-        return owner == self.uid or bool(mode & bits)
-
-    def way_into(self, log: str) -> str:
-        status = os.stat(log)
-        if self.may(status.st_uid, status.st_gid, status.st_mode):
-            return f"{log} is {self.name}'s to write. Rotate it once its rotation leaves it to root"
-        above = log
-        while above != "/":
-            above = os.path.dirname(above)
-            there = os.stat(above)
-            if self.may(there.st_uid, there.st_gid, there.st_mode) and not there.st_mode & stat.S_ISVTX:
-                return f"{above}, where {log} is, is {self.name}'s to write. Have the log written elsewhere"
-        holder = next((one for one in self.processes if _has_open(one.pid, status)), None)
-        if holder:
-            return f"process {holder.pid} ({holder.name}) of {self.name} has {log} open. Rotate it"
-        return next(filter(None, (self.after(rotation, log) for rotation in self.rotations)), "")
-
-    def after(self, rotation: str, log: str) -> str:
-        """What a rotation, as logrotate reports it, will do to the log."""
-        pattern = rotation.partition(" forced from command line")[0]
-        made = re.search(
-            rf"^creating new {re.escape(log)} mode = (\d+) uid = (\d+) gid = (\d+)$", rotation, re.MULTILINE
-        )
-        if made and self.may(int(made[2]), int(made[3]), int(made[1], 8)):
-            return f"the rotation of {pattern} makes {log} for {self.name} (create in /etc/logrotate.d)"
-        if self.reopens and "nginx" in rotation and _REOPENS.search(rotation):
-            return (
-                f"the rotation of {pattern} has nginx reopen its logs, which gives them to {self.name}; have it reload"
-            )
-        return ""
-
-
-def _has_open(pid: int, file: os.stat_result) -> bool:
-    """Whether the process can write to the file through a handle that it has."""
-    try:
-        for handle in os.listdir(f"/proc/{pid}/fd"):
-            there = os.stat(f"/proc/{pid}/fd/{handle}")
-            if (there.st_dev, there.st_ino) == (file.st_dev, file.st_ino):
-                with open(f"/proc/{pid}/fdinfo/{handle}", encoding="ascii") as told:
-                    flags = re.search(r"^flags:\s+([0-7]+)$", told.read(), re.MULTILINE)
-                if flags and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY:
-                    return True
-    except FileNotFoundError:  # it ended meanwhile, or closed the file
-        return False
-    return False
 
 
 def _forgeries(log: Log) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition
@@ -34,6 +34,10 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes im
 # What a page can ask for in its reader's name, and all of them.
 PAGES = ("login_json", "login/ldap/check", "oauth/token", "oauth/register")
 LOGINS = (*PAGES, "api/authentication_token")
+# Where a CAPTCHA asks first, if the path is written without an escape. A whole class logs in there at once.
+ASKED = PAGES[:2]
+# How many guesses one address has elsewhere, so that fail2ban has the time to ban it.
+AT_ONCE, PER_MINUTE = 5, 60
 
 # Interfaces for programs, and the setting that has each on.
 INTERFACES = {
@@ -139,6 +143,12 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
             "friends": FRIENDS,
             "on_pages": _on_pages(portal.apache),
             "behind_scripts": _behind_scripts(portal.apache),
+            "variable": portal.variable,
+            "unasked": _unasked(portal.apache),
+            "escaped": _by(ASKED, portal.apache),
+            "at_once": portal.attempts(AT_ONCE),
+            "per_minute": portal.attempts(PER_MINUTE),
+            "pace": _pace(portal),
         },
     )
 
@@ -327,9 +337,12 @@ def _rotate(exposed: Mapping[str, str]) -> list[list[str]]:
 
 def _web(portal: Portal, bans: bool) -> Transaction:
     drop_in = File(f"{portal.drop_ins}/brute_force.conf", f"{portal.web}/brute_force.conf.j2")
+    # nginx counts by itself, outside of a virtual host. Apache asks a program.
+    pace = File(_pace(portal), "apache/pace.py.j2" if portal.apache else "nginx/pace.conf.j2")
+    pace = replace(pace, mode="0755") if portal.apache else pace
     return Transaction(
         f"brute_force:{portal.word}.web",
-        [drop_in, *portal.apache_modules("rewrite", "headers")] if bans else [],
+        [drop_in, pace, *portal.apache_modules("rewrite", "headers")] if bans else [],
         portal.test,
         {"service": portal.service, "action": "reload"},
         portal.token("brute_force"),
@@ -351,7 +364,21 @@ def _behind_scripts(apache: bool) -> str:
 
 
 def _on_pages(apache: bool) -> str:
-    return rf"^/(?:index\.php{_slash(apache)}?)?(?:{_alternatives(PAGES, apache)})$"
+    return _by(PAGES, apache)
+
+
+def _unasked(apache: bool) -> str:
+    return _by([login for login in LOGINS if login not in ASKED], apache)
+
+
+def _by(logins: Sequence[str], apache: bool) -> str:
+    return rf"^/(?:index\.php{_slash(apache)}?)?(?:{_alternatives(logins, apache)})$"
+
+
+def _pace(portal: Portal) -> str:
+    if portal.apache:
+        return f"/usr/local/lib/chamilo-{portal.word}-pace"
+    return f"/etc/nginx/conf.d/chamilo-{portal.word}-brute_force.conf"
 
 
 # ------------------------------------------------------------------------------------------------ in Chamilo

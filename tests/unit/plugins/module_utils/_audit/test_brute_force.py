@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _believed, brute_force
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _believed, _log_writer, brute_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Jail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force as plan
@@ -78,9 +78,44 @@ def test_one_address_is_shut_out_before_an_account_is_locked(monkeypatch, jails,
     it = settings(login_max_attempt_before_blocking_account=value)
     host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log_file="/var/log/nginx/access.log")
     it.site, it.as_root = replace(it.site, serving=(host,), answering=(host,)), True
+    monkeypatch.setattr(brute_force, "_slows", lambda _look, _door: True)
+    monkeypatch.setattr(brute_force, "_own_doors", lambda _look: [Door("https", "campus.test", 443)])
     finding = brute_force.lock(it)
     assert finding.status == status, finding.evidence
     assert ("an attacker can lock any account" in finding.evidence) == (status == "fail")
+
+
+@pytest.mark.parametrize(
+    ("free", "status"),
+    [
+        (5, "pass"),
+        (0, "pass"),  # the audit ran just before
+        (9, "fail"),
+        (1000, "fail"),
+    ],
+)
+def test_many_guesses_at_once_have_to_wait_before_they_lock_an_account(monkeypatch, free, status):
+    """The ban takes a second or two; what was sent meanwhile is tried."""
+    monkeypatch.setattr(fail2ban, "running", lambda: [jail(GOOD, file="/var/log/nginx/access.log")])
+    it = settings(login_max_attempt_before_blocking_account="10")
+    host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log_file="/var/log/nginx/access.log")
+    it.site, it.as_root = replace(it.site, serving=(host,), answering=(host,)), True
+    doors = [Door("http", "campus.test", 80), Door("https", "campus.test", 443)]
+    monkeypatch.setattr(brute_force, "_own_doors", lambda _look: doors)
+    asked = []
+
+    def answer(door, path, **_request):
+        if door.scheme == "http":
+            return Answer(path, status=301)
+        asked.append(path)
+        return Answer(path, status=404 if len(asked) <= free else 503)
+
+    monkeypatch.setattr(it, "ask", answer)
+    finding = brute_force.lock(it)
+    assert finding.status == status, finding.evidence
+    assert len(set(asked)) == len(asked) < 10, "the same question is sent once"
+    assert not any(login in path for path in asked for login in brute_force.LOGINS)
+    assert ("at once" in finding.evidence) and ("can lock any account" in finding.evidence) == (status == "fail")
 
 
 @pytest.mark.parametrize(
@@ -189,8 +224,8 @@ class Host:
         monkeypatch.setattr(brute_force, "USUAL_LOGS", ())
         self.rotations = ""  # as logrotate tells of them
         self.processes = []
-        monkeypatch.setattr(brute_force.services, "run", lambda argv, seconds: (0, self.rotations))
-        monkeypatch.setattr(brute_force, "processes", lambda _look: self.processes)
+        monkeypatch.setattr(_log_writer.services, "run", lambda argv, seconds: (0, self.rotations))
+        monkeypatch.setattr(_log_writer, "processes", lambda _look: self.processes)
 
     def look(self, **options):
         logs = {"access_log": self.access_log, "access_log_file": str(self.log)}

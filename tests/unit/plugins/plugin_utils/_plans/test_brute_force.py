@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -164,6 +166,60 @@ def test_a_page_of_another_site_can_not_fail_to_log_in(host, server, path, refus
     )
     (found,) = re.findall(rule, text)
     assert bool(re.search(found, path)) == refused
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_where_no_captcha_asks_guesses_wait_and_nowhere_else(host, server):
+    """A class that logs in at once behind one address does so on the page."""
+    served(host, server)
+    plan = planned(host, "brute_force")
+    drop_in, pace = (str(file["content"]) for file in plan["web"]["files"][:2])
+    rules = r'if \(\$uri ~ "([^"]*)"\) {\s+set \S+_(?:guesses|escaped) '
+    open_, page = re.findall(rules if server == "nginx" else r'RewriteRule "(\^[^"]*\$)" - \[R=503,L\]', drop_in)[:2]
+    for path, unasked, escaped in (
+        ("/api/authentication_token", True, False),
+        ("/oauth/token", True, False),
+        ("/index.php/api/authentication_token", True, False),
+        ("/login_json", False, True),
+        ("/index.php/login/ldap/check", False, True),
+        ("/api/authentication_token/x", False, False),
+        ("/login", False, False),
+    ):
+        assert (bool(re.search(open_, path)), bool(re.search(page, path))) == (unasked, escaped), path
+    # The application decodes what is escaped, but has no CAPTCHA for it.
+    found = re.findall(r'(?:_escaped ~|THE_REQUEST}) "(.*)"', drop_in)
+    line = "{}" if server == "nginx" else "POST {} HTTP/1.1"
+    for path, hidden in (("/%6cogin_json", True), ("/login_json", False), ("/login_json?x=%41", False)):
+        assert [bool(re.search(each, line.format(path))) for each in found] == [hidden], path
+    assert ("rate=60r/m" in pace and "burst=4 " in drop_in) if server == "nginx" else "AT_ONCE = 5\n" in pace
+
+
+@pytest.mark.parametrize(
+    ("nodes", "nginx"), [(1, ("burst=4 ", 60)), (2, ("burst=2 ", 30)), (5, ("guesses nodelay", 12))]
+)
+def test_the_nodes_of_a_portal_share_how_many_guesses_go_on(host, nodes, nginx):
+    names = ["campus.test", *(f"web{number}" for number in range(1, nodes))]
+    beside = {
+        "groups": {"all": names, "chamilo": names},
+        "hostvars": {name: {"chamilo_domain": "campus.test"} for name in names[1:]},
+        "chamilo_leader": "campus.test",
+    }
+    served(host, "nginx")
+    drop_in, pace = (str(file["content"]) for file in planned(host, "brute_force", **beside)["web"]["files"][:2])
+    assert nginx[0] in drop_in and f"rate={nginx[1]}r/m" in pace
+
+
+def test_the_program_that_apache_asks_counts_by_address(host, tmp_path):
+    served(host, "apache")
+    (pace,) = [file for file in planned(host, "brute_force")["web"]["files"] if file["path"].endswith("-pace")]
+    assert pace["mode"] == "0755"
+    program = tmp_path / "pace"
+    program.write_text(pace["content"])
+    asked = ["192.0.2.1"] * 50 + ["192.0.2.2"]
+    answers = subprocess.run(
+        [sys.executable, "-IS", program], input="\n".join(asked) + "\n", capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert answers[:5] == ["go"] * 5 and answers[6:50] == ["wait"] * 44 and answers[50] == "go"
 
 
 def test_apache_may_hand_on_an_escaped_slash(host):

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who can write a log that bans rest on. What the audit makes of it is in test_brute_force.py."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _log_writer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
+
+NOBODY = pwd.getpwnam("nobody")
+
+
+RUNNING: list[Process] = []
+
+
+@pytest.fixture
+def look(monkeypatch):
+    RUNNING.clear()
+    monkeypatch.setattr(_log_writer.services, "run", lambda _argv, _seconds: (0, ""))
+    monkeypatch.setattr(_log_writer, "processes", lambda _look: RUNNING)
+    return Look(replace(Site("campus.test"), php=Php(user="nobody"), web=WebServer("nginx", user="nobody")), {})
+
+
+def test_by_owner_group_and_mode(look):
+    writer = _log_writer.Writer(look)
+    uid, gid = NOBODY.pw_uid, NOBODY.pw_gid
+    assert writer.may(uid, 0, 0o400) and writer.may(0, gid, 0o660) and writer.may(0, 0, 0o666)
+    assert not writer.may(0, gid, 0o640) and not writer.may(0, 0, 0o660)
+
+
+def test_by_a_handle_that_was_opened_for_writing(look, tmp_path, monkeypatch):
+    log = tmp_path / "access.log"
+    log.write_text("x")
+    RUNNING.append(Process(os.getpid(), 1, "php", NOBODY.pw_uid))
+    monkeypatch.setattr(_log_writer.Writer, "may", lambda *_whose: False)
+    with log.open(encoding="ascii"):
+        assert _log_writer.Writer(look).way_into(str(log)) == ""
+    with log.open("a", encoding="ascii"):
+        assert f"process {os.getpid()} (php) of nobody has {log} open" in _log_writer.Writer(look).way_into(str(log))
+
+
+def test_a_handle_that_is_closed_meanwhile_hides_no_other(tmp_path, monkeypatch):
+    log = tmp_path / "access.log"
+    with log.open("w", encoding="ascii") as file:
+        monkeypatch.setattr(_log_writer.os, "listdir", lambda _path: ["999999", str(file.fileno())])
+        assert _log_writer._has_open(os.getpid(), log.stat())
+
+
+def test_whom_nobody_knows_is_not_said_to_write_nothing(look):
+    for name in ("", "no-such-user"):
+        look.site = replace(look.site, php=Php(user=name))
+        with pytest.raises(Unseen):
+            _log_writer.Writer(look)
