@@ -5,8 +5,21 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import ModuleAction
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
 
-class ActionModule(ModuleAction):
-    pass
+class ActionModule(HostAction):
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if "salt" in self._task.args:
+            raise AnsibleActionFail("chamilo_env: salt is made by the collection and cannot be given.")
+        arguments = dict(self._task.args)
+        if arguments.get("require") or arguments.get("sealed"):
+            arguments |= _nodes.salted(self._templar, task_vars or {})
+        result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+        return result

@@ -10,9 +10,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.lookup import plan  # noqa: F401 (see below)
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables
 
 # Ansible forks a process for each task of each host, and compiles a collection's modules in each that imports them. The
 # process that forks imports this plugin, the first of harden that needs a host, and with it what plans the sections.
@@ -23,14 +22,9 @@ class ActionModule(HostAction):
         result: dict[str, Any] = super().run(tmp, task_vars)
         if "salt" in self._task.args:
             raise AnsibleActionFail("chamilo_site_info: salt is made by the collection and cannot be given.")
-        arguments, salt, variables = dict(self._task.args), _portals.salt(), task_vars or {}
+        variables = task_vars or {}
         # The playbook harden has the nodes of a portal compared. Of one that has no other there is nothing to compare.
-        if salt and "hostvars" in variables:
-            try:
-                node = _portals.here(Variables(self._templar, variables), variables["hostvars"])[1]
-            except _portals.PortalError as problem:
-                raise AnsibleActionFail(str(problem)) from problem
-            arguments |= {"salt": salt} if len(node["web"]) > 1 else {}
+        arguments = {**self._task.args, **_nodes.salted(self._templar, variables)}
         ahead = bool(variables.get("_chamilo_ahead"))
         try:
             answer = self._execute_module(module_args=arguments, task_vars=task_vars)

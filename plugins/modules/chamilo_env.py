@@ -101,8 +101,9 @@ options:
       - Where a secret or the key pair is replaced that way, all sessions of people who are logged in to Chamilo are
         ended, and all devices of "Remember me" are forgotten (see RV(consequences)). Where a run is killed before that,
         the next one does it.
-      - It is made on the host and never leaves it. Several web nodes of one portal must share their secrets, so give
-        them O(secret_values) instead.
+      - Several web nodes of one portal must share their secrets. In the playbook C(chamilo.hardening.harden) the node
+        that leads the portal makes them, and the others take them (see O(sealed)). Elsewhere give all of them
+        O(secret_values) instead.
       - Without it the module fails, and names the keys.
     type: bool
     default: false
@@ -126,6 +127,38 @@ options:
     default: true
   web_user:
     description: The user PHP runs as. Empty means the one of the pool that serves the portal.
+    type: str
+    default: ""
+  probe:
+    description: Pages of the portal that must be answered as before. Where one is not, the change is rolled back.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      url:
+        description: The URL.
+        type: str
+        required: true
+      address:
+        description: The address to connect to, if it is not the one of the host in the URL.
+        type: str
+      send:
+        description: Names and values of headers that go with the request.
+        type: dict
+        default: {}
+  sealed:
+    description:
+      - The RV(sealed) of another node of the portal. Its C(APP_SECRET), its C(JWT_PASSPHRASE) and its key pair of the
+        API's tokens take the place of those that differ here, except where they are public.
+      - An C(APP_SECRET) that is no public one stays while there are users with two-factor login, and the module fails,
+        unless O(rotate_secret) is set.
+      - Where a public one is replaced that way, logins end as with O(generate).
+    type: str
+    default: ""
+  salt:
+    description:
+      - What opens O(sealed), and what RV(sealed) is made with. The playbook C(chamilo.hardening.harden) makes one for
+        each run and gives it to the nodes of portals that have several. It cannot be given in a task.
     type: str
     default: ""
 seealso:
@@ -244,6 +277,12 @@ cache_cleared:
   description: Was the cache of the application cleared.
   returned: always
   type: bool
+sealed:
+  description:
+    - The secrets in O(require) and the key pair, encrypted. Only nodes of the same portal can open it, in the same run.
+    - Empty outside of the playbook C(chamilo.hardening.harden), and for a portal with one web node.
+  returned: always
+  type: str
 notes:
   description: What a person should know. These are warnings as well.
   returned: always
@@ -277,6 +316,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_fi
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import bring_back, remember
 
+PROBE = {
+    "url": {"type": "str", "required": True},
+    "address": {"type": "str"},
+    "send": {"type": "dict", "default": {}},
+}
+
 
 def text(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else "" if value is None else str(value)
@@ -298,6 +343,9 @@ def main() -> None:
             "rotate_secret": {"type": "bool", "default": False, "no_log": False},
             "clear_cache": {"type": "bool", "default": True},
             "web_user": {"type": "str", "default": ""},
+            "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
+            "sealed": {"type": "str", "default": ""},
+            "salt": {"type": "str", "default": "", "no_log": True},
         },
         required_if=[("state", "absent", ("name",))],
         supports_check_mode=True,

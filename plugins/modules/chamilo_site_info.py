@@ -190,7 +190,8 @@ options:
     default: []
   salt:
     description:
-      - What the hashes in RV(node) are keyed with, the same for all nodes of a portal. Empty means that there are none.
+      - What the hashes in RV(node) are keyed with, and the secrets there encrypted, the same for all nodes of a portal.
+        Empty means that there are none.
     type: str
     default: ""
 """
@@ -272,6 +273,9 @@ node:
     secrets:
       description: A keyed hash of each secret that all nodes must have in common.
       type: dict
+    sealed:
+      description: These secrets, encrypted, for M(chamilo.hardening.chamilo_env) on another node.
+      type: str
 settings_kept:
   description:
     - The names under which M(chamilo.hardening.chamilo_settings) saved the earlier values of settings, effective or
@@ -1155,7 +1159,7 @@ def main() -> None:
     found = {
         "active": bool(drop_ins) and not dark,
         "site": asdict(site),
-        "node": {"shared": {}, "secrets": {}, **node},
+        "node": {"shared": {}, "secrets": {}, "sealed": "", **node},
         "program": program,
         "in_force": in_force,
         "settings_in_force": settings,

@@ -94,6 +94,7 @@ Shape = Union[Text, Flag, Number, Plain, List, Each, Table]
 NAME = r"(?:\*\.)?[0-9a-z_](?:[0-9a-z_.-]{0,251}[0-9a-z])?"
 # The directory of a plugin, which becomes part of a pattern.
 PLUGIN = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,100}"
+SEALED = r"[0-9A-Za-z+/=]{0,100000}"
 HEX = r"(?:[0-9a-f]{2})*"
 HOST = r"[][0-9A-Za-z.:%_/-]{0,255}"
 # It is granted privileges: no wildcard.
@@ -120,12 +121,14 @@ _PORTAL = Table(
 # Where the documentation is not precise enough: what becomes part of a name, a path or a command, or is parsed here.
 FORMS: dict[str, dict[str, Shape]] = {
     "chamilo_database_account": {"source": Text(ONE_HOST)},
+    "chamilo_env": {"sealed": Text(SEALED)},
     "chamilo_portals_info": {"portals": List(_PORTAL)},
     "chamilo_settings": {"settings": Each(Table({"before": Plain(), "after": Plain(), "changed": Flag()}))},
     "chamilo_site_info": {
         "in_force": Each(Table({"generation": Text(HEX), "files": Each(Text())}, frozenset({"generation", "files"}))),
         "program": Each(Text(HEX)),
         "settings_in_force": Each(Each(Plain())),
+        "node.sealed": Text(SEALED),
         "site.environment": Each(Text()),
         "site.environment_source": Each(Text()),
         "site.database.host": Text(HOST),

@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _portals
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls, _portals
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables
 
 Answers = Mapping[str, Mapping[str, Any]]  # what each node answered to its discovery
@@ -88,10 +90,43 @@ def portal_of(templar: Any, variables: Mapping[str, Any]) -> str:
         return ""
 
 
+def salted(templar: Any, variables: Mapping[str, Any]) -> dict[str, str]:
+    """The option ``salt`` of a module, for a node of a portal with several; only where the run compares them."""
+    salt = _portals.salt()
+    if not salt or "hostvars" not in variables:
+        return {}
+    try:
+        node = _portals.here(Variables(templar, variables), variables["hostvars"])[1]
+    except _portals.PortalError as problem:
+        raise AnsibleActionFail(str(problem)) from problem
+    return {"salt": salt} if len(node["web"]) > 1 else {}
+
+
+def settles_secrets(variables: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
+    """Whether this run can give all web nodes of a portal the same secrets: each of them takes part in it."""
+    return bool(_portals.salt()) and set(node["web"]) <= set(variables.get("ansible_play_hosts_all") or ())
+
+
+def sealed(node: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:
+    """The secrets that a web node takes from another one, encrypted; empty where it keeps its own.
+
+    All take them from the node that leads. That one takes them from the first node where none is public.
+    """
+    if not node["leads"]:
+        raw = getattr(hostvars, "raw_get", hostvars.__getitem__)
+        found = raw(node["leader"]).get("__chamilo_permissions_environment")
+        return str(found.get("sealed") or "") if isinstance(found, Mapping) else ""
+    for host in [node["leader"], *node["web"]]:
+        answer = _portals.answer(hostvars, host)
+        if not (_away(answer) or _refused(answer)) and not (answer.get("site") or {}).get("secrets_default", True):
+            return "" if host == node["leader"] else str((answer.get("node") or {}).get("sealed") or "")
+    return ""
+
+
 def stopped(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:
     """Why this host is left as it is; empty where nothing stands against it."""
     host = str(variables["inventory_hostname"])
-    portal, _node = _portals.here(variables, hostvars)
+    portal, node = _portals.here(variables, hostvars)
     if len(portal.hosts) < 2:
         return ""
     others = [one for one in portal.hosts if one != host]
@@ -112,7 +147,21 @@ def stopped(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:
             "then run the playbook again: it goes on where it stopped."
         )
     web = {one: answers[one] for one in portal.web if one in answers and not _refused(answers[one])}
-    return _shared(portal.name, web) or _secrets(portal.name, web)
+    return _shared(portal.name, web) or ("" if _settled(variables, node) else _secrets(portal.name, web))
+
+
+def _settled(variables: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
+    """Whether the section permissions gives the web nodes the same secrets in this run."""
+    table = _controls.load()
+    waivers = _controls.parse_waivers(variables.get("chamilo_waivers") or [], table)
+    level = _controls.parse_level(str(variables.get("chamilo_level") or "should"))
+    asked, skipped = (set(variables.get(f"ansible_{name}_tags") or ()) for name in ("run", "skip"))
+    return (
+        bool(asked & {"all", "permissions"})
+        and "permissions" not in skipped
+        and "permissions_secrets" not in _controls.unenforced(table, level, waivers)
+        and settles_secrets(variables, node)
+    )
 
 
 def _refused(answer: Mapping[str, Any]) -> str:
@@ -161,5 +210,6 @@ def _secrets(portal: str, answers: Answers) -> str:
     name, hosts = sorted(differing.items())[0]
     return (
         f"Nodes {', '.join(hosts)} of {portal} do not have the same {_answers.printable(name)}. What one signs, the "
-        "other refuses. Copy the value from the .env of one of them to the others, with the key pair in config/jwt/."
+        "other refuses. Run the section permissions for all of them, which gives them those of the leader, or copy the "
+        "value from the .env of one of them to the others, with the key pair in config/jwt/."
     )

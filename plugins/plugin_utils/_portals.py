@@ -70,11 +70,14 @@ class Portal:
         return next((host for host in order if host not in unreachable), "")
 
     def waves(self, at_once: int, leader: str = "") -> list[tuple[str, ...]]:
-        """Its nodes in the order in which they are changed: its database, its leader, then so many at a time."""
+        """Its nodes in the order in which they are changed: its database, its leader, then so many at a time.
+
+        The others take their secrets from the leader, which has to be done by then.
+        """
         first = leader or self.leader()
-        web = sorted(self.web, key=lambda host: host != first)
+        web = [host for host in self.web if host != first]
         chunks = [tuple(web[start : start + at_once]) for start in range(0, len(web), at_once)]
-        return [*([self.database] if self.database else []), *chunks]
+        return [wave for wave in (self.database, tuple(host for host in self.web if host == first), *chunks) if wave]
 
     def of(self, host: str, unreachable: Collection[str] = ()) -> dict[str, Any]:
         """What roles read about a host of this portal."""
@@ -206,7 +209,8 @@ def order(nodes: Mapping[str, Node], hosts: Sequence[str], at_once: Mapping[str,
     batch: dict[str, int] = {}
     for portal in portals(nodes.values()).values():
         size = min((at_once[host] for host in portal.web if host in at_once), default=1)
-        waves = [[host for host in wave if host in hosts] for wave in portal.waves(size)]
+        first = portal.leader([host for host in portal.web if host not in hosts])
+        waves = [[host for host in wave if host in hosts] for wave in portal.waves(size, first)]
         for number, wave in enumerate(wave for wave in waves if wave):
             for host in wave:
                 batch[host] = max(batch.get(host, 0), number)

@@ -8,21 +8,32 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
+import json
 import os
+import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import read
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import Environment, read
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import OpenSsl, run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 # Each node has its own: the cache contains absolute paths and compiled code, and is emptied while it is used.
 OWN = ("var/cache", "var/log")
 SECRETS = ("APP_SECRET", "JWT_PASSPHRASE")
-PUBLIC = "JWT_PUBLIC_KEY"  # of the pair that signs tokens; the private half may be encrypted otherwise on each node
+# Of the pair that signs tokens: the private half may be encrypted otherwise on each node.
+PRIVATE, PUBLIC = "JWT_SECRET_KEY", "JWT_PUBLIC_KEY"
+USUAL = {PRIVATE: "config/jwt/private.pem", PUBLIC: "config/jwt/public.pem"}
+_CIPHER = ("enc", "-aes-256-cbc", "-pbkdf2", "-pass", "@0")
+_LONGEST = 16384  # characters of what is sealed for one name
 _NETWORK = re.compile(
     r"nfs4?|cifs|smb3?|smbfs|ceph|glusterfs|9p|virtiofs|lustre|beegfs|gfs2?|ocfs2|afs|davfs2?|fuse(?:\..+)?"
 )
@@ -41,21 +52,63 @@ def on_network(root: str, names: Iterable[str] = OWN, mountinfo: str = "/proc/se
     return found
 
 
-def _public_key(site: Site, named: str) -> bytes:
+class SealError(HardeningError):
+    """What another node sealed cannot be used. The text is a sentence without a secret."""
+
+
+def seal(values: Mapping[str, str], salt: str, openssl: OpenSsl = run_openssl) -> str:
+    """Secrets for the other nodes of a portal. Who has no salt of this run cannot read them; empty without openssl."""
+    text = json.dumps({name: value for name, value in values.items() if value}).encode()
+    code, sealed = openssl(_CIPHER, text, [_word(salt)])
+    return base64.b64encode(sealed).decode() if code == 0 else ""
+
+
+def unseal(text: str, salt: str, openssl: OpenSsl = run_openssl) -> dict[str, str]:
+    """What another node of the portal sealed: known names alone, and texts that can stand in a file."""
     try:
-        text = Tree().read(os.path.join(site.root, named.replace("%kernel.project_dir%", site.root)), site.php.user)
+        code, opened = openssl([*_CIPHER, "-d"], base64.b64decode(text, validate=True), [_word(salt)])
+        found = json.loads(opened) if code == 0 else None
+    except (binascii.Error, ValueError):
+        found = None
+    if not isinstance(found, dict) or not set(found) <= {*SECRETS, *USUAL}:
+        raise SealError("What the other node of the portal has as its secrets cannot be read.")
+    for name, value in found.items():
+        form = r"[ -~\r\n]+" if name in USUAL else r"[^\x00-\x1f\x7f]+"
+        if not (isinstance(value, str) and len(value) <= _LONGEST and re.fullmatch(form, value)):
+            raise SealError(f"What the other node of the portal has as {name} can be none.")
+    return found
+
+
+def _word(salt: str) -> str:
+    """Another one than what fingerprints are keyed with."""
+    return hmac.new(salt.encode(), b"sealed", "sha256").hexdigest()
+
+
+def _half(site: Site, environment: Environment, name: str) -> str:
+    """A half of the pair; empty where there is none, or none below the portal's directory."""
+    named = (environment.secret(name) or USUAL[name]).replace("%kernel.project_dir%", site.root)
+    path = posixpath.normpath(posixpath.join(site.root, named))
+    if name == PRIVATE and not path.startswith(f"{site.root}/"):
+        return ""
+    try:
+        text = Tree().read(path, site.php.user)
     except OSError:
-        text = ""  # a node without one differs from those that have it
-    return b"".join(text.encode("utf-8", "surrogateescape").split())
+        return ""  # a node without one differs from those that have it
+    return text if name == PUBLIC or "PRIVATE KEY" in text else ""
 
 
-def compared(site: Site, salt: str) -> dict[str, dict[str, str]]:
-    """What the controller compares with the answers of the other nodes. Without the salt a fingerprint is of no use."""
+def compared(site: Site, salt: str) -> dict[str, Any]:
+    """What the controller holds against the answers of the other nodes. Without the salt all of it is of no use."""
     _site, given = discover_environment(site.domain, site.root, site.web.name)
     environment = read(Tree(), site.root, given, site.php.user)
-    values = {name: environment.secret(name).encode("utf-8", "surrogateescape") for name in SECRETS}
-    values[PUBLIC] = _public_key(site, environment.secret(PUBLIC) or "config/jwt/public.pem")
+    values = {name: environment.secret(name) for name in SECRETS}
+    halves = {name: _half(site, environment, name) for name in USUAL}
+    known = {**values, PUBLIC: "".join(halves[PUBLIC].split())}
     return {
         "shared": on_network(site.root),
-        "secrets": {name: hmac.new(salt.encode(), value, "sha256").hexdigest() for name, value in values.items()},
+        "secrets": {
+            name: hmac.new(salt.encode(), value.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
+            for name, value in known.items()
+        },
+        "sealed": seal({**values, **halves}, salt),
     }

@@ -19,6 +19,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
@@ -30,10 +31,17 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree as Disk
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_guarded
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, known_secrets
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, known_secrets, nodes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import OpenSsl, run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_shared
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_draft import (
+    Draft,
+    EnvError,
+    shown,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_transaction import (
     CACHE_SECONDS,
     OWED,
@@ -41,12 +49,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_tr
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.logins import EndLogins, end_logins
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_keys import (
-    OpenSsl,
     Pair,
     PairPlan,
     TokenKeyError,
     planned,
-    run_openssl,
+    taken,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
@@ -56,15 +63,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
 
 REQUIRED = dotenv.SECRETS
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_BARE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 _ROUNDS = 5  # one file may bring another into play; then it has to be settled
 _SHORTEST = 4  # characters: a shorter value would be found in any text
 _TOGETHER_NS = 60 * 10**9  # within which the two halves of a key pair are written
-_KEYS = {"JWT_SECRET_KEY": "config/jwt/private.pem", "JWT_PUBLIC_KEY": "config/jwt/public.pem"}
-
-
-class EnvError(HardeningError):
-    """The environment cannot be changed. No file was changed, or all were restored; the message states which."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ class Wish:
     rotate_secret: bool = False
     clear_cache: bool = True
     web_user: str = ""
+    probe: Sequence[Mapping[str, Any]] = ()  # pages that must be answered as before
+    sealed: str = ""  # the secrets of the node that leads the portal
+    salt: str = field(default="", repr=False)  # by which nodes of a portal hand them on in this run
 
 
 @dataclass
@@ -94,84 +98,7 @@ class Result:
     consequences: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     diff: list[dict[str, str]] = field(default_factory=list)
-
-
-class Draft(Tree):
-    """The files as they are to be: those of a tree, with some texts replaced and some files not seen."""
-
-    def __init__(self, base: Tree, load: Callable[[str], str]) -> None:
-        super().__init__()
-        self._base = base
-        self._load = load
-        self._texts: dict[str, str] = {}
-        self.hidden = ""
-
-    def read(self, path: str, web_user: str | None = None) -> str:
-        return self._texts[path] if path in self._texts else self._base.read(path, web_user)
-
-    def exists(self, path: str) -> bool:
-        return path != self.hidden and self._base.exists(path)
-
-    def set(self, path: str, name: str, value: str | None) -> None:
-        """Give a name another value in one file, or take it out."""
-        text = self._texts[path] if path in self._texts else self._load(path)
-        php = path.endswith(".php")
-        try:
-            if value is None:
-                self._texts[path] = (unset_php if php else unset_dotenv)(text, path, name)
-            else:
-                self._texts[path] = (set_php if php else set_dotenv)(text, path, name, value)
-        except dotenv.DotenvError as problem:
-            raise EnvError(f"{problem}. No file was changed. Mend that line first.") from problem
-
-    @property
-    def written(self) -> dict[str, str]:
-        return dict(self._texts)
-
-
-def set_dotenv(text: str, path: str, name: str, value: str) -> str:
-    """The text of an environment file with another value. Comments, order, line ends and the way of quoting stay."""
-    found = [each for each in dotenv.assignments(text, path) if each.name == name]
-    if found:
-        start, end = found[-1].start, found[-1].end
-        return text[:start] + _quoted(value, text[start : start + 1]) + text[end:]
-    newline = "\r\n" if "\r\n" in text else "\n"
-    gap = "" if not text or text.endswith("\n") else newline
-    return f"{text}{gap}{name}={_quoted(value, '')}{newline}"
-
-
-def unset_dotenv(text: str, path: str, name: str) -> str:
-    """The text of an environment file without the last assignment of a name: the one that counts."""
-    last = [each for each in dotenv.assignments(text, path) if each.name == name][-1]
-    start = text.rfind("\n", 0, last.start) + 1
-    end = text.find("\n", last.end) + 1
-    return text[:start] + (text[end:] if end else "")
-
-
-def _quoted(value: str, style: str) -> str:
-    if style not in ("'", '"') and _BARE.fullmatch(value):
-        return value
-    if style == '"' and not re.search(r'["\\$]', value):
-        return f'"{value}"'
-    return "'" + value.replace("'", "'\"'\"'") + "'"
-
-
-def set_php(text: str, path: str, name: str, value: str) -> str:
-    """The text that ``composer dump-env`` wrote, with another value."""
-    new = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    entries = list(re.finditer(rf"('{name}'\s*=>\s*)'(?:[^'\\]|\\.)*'", text, re.DOTALL))
-    if entries:
-        last = entries[-1]
-        return text[: last.start()] + last[1] + new + text[last.end() :]
-    head = re.search(r"return\s+(?:array\s*\(|\[)", text)
-    if head is None:
-        raise EnvError(f"{path} is not what `composer dump-env` writes, so {name} cannot be set in it.")
-    return f"{text[: head.end()]}\n  '{name}' => {new},{text[head.end() :]}"
-
-
-def unset_php(text: str, _path: str, name: str) -> str:
-    """The text that ``composer dump-env`` wrote, without a name."""
-    return re.sub(rf"[ \t]*'{name}'\s*=>\s*'(?:[^'\\]|\\.)*',?[ \t]*\n?", "", text, flags=re.DOTALL)
+    sealed: str = ""
 
 
 class Editor:
@@ -193,16 +120,21 @@ class Editor:
         self.openssl = openssl or run_openssl
         self.end_logins = end_logins
         self._pair = PairPlan()
+        self._shared: dict[str, str] = {}  # what the node that leads the portal has
+        self._halves: dict[str, bytes] = {}  # of the key pair, as they are to be
+        self._was_public = False  # one of the secrets that come from there
         self._old: dict[str, Item] = {}
         self._behind: dict[str, str] = {}  # a path -> the file it leads to
 
     def apply(self, wish: Wish, result: Result, check: bool = False) -> None:
         """Apply a desired state. ``result`` is filled step by step, so a failure keeps what was known."""
         wanted = checked(wish)
+        self._shared = nodes.unseal(wish.sealed, wish.salt, self.openssl) if wish.sealed else {}
         with Disk() as disk:
             base = Tree()
             draft = Draft(base, lambda path: self._text(disk, path))
             before = self._environment(draft)
+            self._share(wish, wanted, before, result)
             self._keep_public_out(wish, wanted, before, result)
             self._overruled(wanted, before)
             self._settle(draft, wanted)
@@ -211,7 +143,7 @@ class Editor:
                 path: _with(self._old[path], text.encode("utf-8", "surrogateescape"))
                 for path, text in ((self._target(disk, path), text) for path, text in draft.written.items())
             }
-            if "JWT_PASSPHRASE" in wanted or "JWT_PASSPHRASE" in wish.require:
+            if "JWT_PASSPHRASE" in wanted or "JWT_PASSPHRASE" in wish.require or self._shared:
                 try:
                     changes.update(self._keys(disk, wish, before, after))
                 except TokenKeyError as problem:
@@ -224,6 +156,10 @@ class Editor:
             self._carry_out(work, wish, before, after, result)
         result.notes += self._pair.notes
         result.consequences += self._pair.consequences
+        if wish.salt and wish.require:
+            halves = {name: half.decode("ascii", "replace") for name, half in self._halves.items()}
+            values = {name: after.secret(name) for name in REQUIRED}
+            result.sealed = nodes.seal({**values, **halves}, wish.salt, self.openssl)
         # A run that was killed behind its commit left them to this one.
         if self._ends_logins(result) or self.site.root in self.engine.store.peek().get(OWED, ()):
             ended, notes = self.end_logins(self.site, after.get("APP_ENV") or "prod", check)
@@ -232,7 +168,7 @@ class Editor:
             result.notes += notes if check else [*notes, *Writer(self.engine).logins_ended(self.site.root)]
 
     def _ends_logins(self, result: Result) -> bool:
-        return bool(result.generated or self._pair.kept)
+        return bool(result.generated or self._pair.kept or self._was_public)
 
     # -- desired state -----------------------------------------------------------------------------------------------
 
@@ -243,6 +179,13 @@ class Editor:
         if environment.files[0].endswith(".env.dist"):
             raise EnvError(f"{self.site.root} has no .env file: Chamilo is not installed yet.")
         return environment
+
+    def _share(self, wish: Wish, wanted: dict[str, str | None], before: dotenv.Environment, result: Result) -> None:
+        """Take the secrets of the node that leads the portal."""
+        found = env_shared.taken(self._shared, before, self.site, self.two_factor, wish.rotate_secret)
+        wanted.update(found)
+        self._was_public = bool(set(found) & set(before.public_secrets))
+        result.consequences += [env_shared.TAKEN] if "APP_SECRET" in found else []
 
     def _keep_public_out(
         self, wish: Wish, wanted: dict[str, str | None], before: dotenv.Environment, result: Result
@@ -259,7 +202,7 @@ class Editor:
             result.generated.append(name)
         new = wanted.get("APP_SECRET")
         old = before.secret("APP_SECRET")
-        if new is None or new == old or wish.rotate_secret:
+        if new is None or new in (old, self._shared.get("APP_SECRET")) or wish.rotate_secret:
             return
         why = self.two_factor(self.site)
         if not why and "APP_SECRET" not in before.public_secrets:
@@ -324,29 +267,17 @@ class Editor:
     def _target(self, disk: Disk, path: str) -> str:
         """The file behind a path, read once. Links are followed as in reading."""
         if path not in self._behind:
-            self._behind[path] = real = self._real(path)
+            self._behind[path] = real = _real(path, self.site.php.user)
             if real not in self._old:
                 self._old[real] = disk.look(real)
         return self._behind[path]
-
-    def _real(self, path: str) -> str:
-        try:
-            handle = open_guarded(path, self.site.php.user)
-        except FileNotFoundError:
-            return path
-        except OSError as problem:
-            raise EnvError(f"{path} cannot be read: {problem.strerror}. No file was changed.") from problem
-        try:
-            return os.readlink(f"/proc/self/fd/{handle}")
-        finally:
-            os.close(handle)
 
     def _text(self, disk: Disk, path: str) -> str:
         return self._old[self._target(disk, path)].data.decode("utf-8", "surrogateescape")
 
     def _keys(self, disk: Disk, wish: Wish, before: dotenv.Environment, after: dotenv.Environment) -> dict[str, Item]:
         """The key pair of the tokens, encrypted with the desired passphrase; a new one where others may have it."""
-        paths = [self._named(before, name) for name in _KEYS]
+        paths = [self._named(before, name) for name in nodes.USUAL]
         if not self._below_root(paths[0]):
             raise EnvError(
                 f"JWT_SECRET_KEY names {paths[0]}, which is not below {self.site.root}. No file was changed."
@@ -354,22 +285,29 @@ class Editor:
         # A public half outside is neither read nor written.
         private, public = (self._target(disk, path) if self._below_root(path) else "" for path in paths)
         old, half = self._old[private], self._old.get(public, ABSENT)
-        if old.kind != "file":
+        theirs = [self._shared.get(name, "").encode() for name in nodes.USUAL]
+        if old.kind != "file" and not theirs[0]:
             return {}  # no tokens are made here
         written = noted(self.engine.store.root)
         # One that was made by hand since has another checksum. The halves of a new pair are written together.
         ours = (private, old.sha256) in written
         apart = half.kind == "file" and old.mtime_ns - half.mtime_ns >= _TOGETHER_NS
         rewritten = ours and apart and public not in {path for path, _checksum in written}
-        pair = Pair(private, public, old, half, self.openssl, rewritten, ours, _reachable(private))
+        reachable = old.kind == "file" and _reachable(private)
+        pair = Pair(private, public, old, half, self.openssl, rewritten, ours, reachable)
         # Several nodes share a pair: none makes one of its own where the passphrase is given to it.
         alone = wish.generate and "JWT_PASSPHRASE" in wish.require
         reader = _ids(wish.web_user or self.site.php.user)
-        self._pair = planned(pair, before.secret("JWT_PASSPHRASE"), after.secret("JWT_PASSPHRASE"), alone, reader)
-        return dict(zip((private, public), self._pair.items))
+        words = before.secret("JWT_PASSPHRASE"), after.secret("JWT_PASSPHRASE")
+        plan = taken(pair, theirs[0], theirs[1], *words, reader) if theirs[0] else None
+        self._pair = plan or planned(pair, *words, alone, reader)
+        found = dict(zip((private, public), self._pair.items))
+        places = zip(nodes.USUAL, (private, public))
+        self._halves = {name: found.get(path, self._old[path]).data for name, path in places if path}
+        return found
 
     def _named(self, environment: dotenv.Environment, name: str) -> str:
-        root, named = self.site.root, environment.get(name) or _KEYS[name]
+        root, named = self.site.root, environment.get(name) or nodes.USUAL[name]
         return posixpath.normpath(posixpath.join(root, named.replace("%kernel.project_dir%", root)))
 
     def _below_root(self, path: str) -> bool:
@@ -394,23 +332,8 @@ class Editor:
             elif old != new:
                 result.changes[name] = {"before": old, "after": new}
         for path, text in sorted(draft.written.items()):
-            left, right = (
-                _entries(self._old[self._behind[path]].data.decode("utf-8", "surrogateescape"), path),
-                _entries(text, path),
-            )
-            names = [name for name in {**left, **right} if left.get(name) != right.get(name)]
-            result.diff.append(
-                {
-                    "before_header": path,
-                    "after_header": path,
-                    "before": "".join(
-                        f"{name}={_shown(name, left[name], 'a secret')}\n" for name in names if name in left
-                    ),
-                    "after": "".join(
-                        f"{name}={_shown(name, right[name], 'another secret')}\n" for name in names if name in right
-                    ),
-                }
-            )
+            old_text = self._old[self._behind[path]].data.decode("utf-8", "surrogateescape")
+            result.diff.append(shown(path, old_text, text))
         words = "another key" if self._pair.kept else "the same key, with another passphrase"
         for change in work:
             if b"PRIVATE KEY" in change.new.data:
@@ -433,7 +356,7 @@ class Editor:
         try:
             with self._pair.keeping(self.engine.store):
                 owing = self.site.root if self._ends_logins(result) else ""
-                Writer(self.engine).write(work, commands, outcome, owing)
+                Writer(self.engine).write(work, commands, wish.probe, outcome, owing)
         except (HardeningError, OSError) as problem:
             result.changed = False
             raise EnvError(_without_secrets(str(problem), before, after)) from problem
@@ -473,6 +396,20 @@ class Editor:
             if code and said
             else []
         )
+
+
+def _real(path: str, web_user: str) -> str:
+    """Where a path leads to. No link of the web user is followed."""
+    try:
+        handle = open_guarded(path, web_user)
+    except FileNotFoundError:
+        return path
+    except OSError as problem:
+        raise EnvError(f"{path} cannot be read: {problem.strerror}. No file was changed.") from problem
+    try:
+        return os.readlink(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
 
 
 def checked(wish: Wish) -> dict[str, str | None]:
@@ -548,16 +485,6 @@ def _seen(environment: dotenv.Environment, name: str) -> str | None:
 
 def _meant(name: str, text: str | None) -> str | None:
     return dotenv.debug_text(text) if name == "APP_DEBUG" and text is not None else text
-
-
-def _entries(text: str, path: str) -> dict[str, str]:
-    if path.endswith(".php"):
-        return dict(re.findall(r"'(\w+)'\s*=>\s*'((?:[^'\\]|\\.)*)'", text, re.DOTALL))
-    return dotenv.parse_text(text, path)
-
-
-def _shown(name: str, text: str, instead: str) -> str:
-    return f"({instead})" if dotenv.is_secret(name) else text
 
 
 def in_use(site: Site) -> str:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
@@ -21,7 +21,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     Outcome,
     Refused,
     TransactionError,
+    read_probe,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import judge
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
 
 CACHE_SECONDS = 300.0
@@ -34,14 +36,25 @@ class Writer(Engine):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine.store.root, engine.machine, engine.fetch)
 
-    def write(self, work: Sequence[Change], test: Sequence[Sequence[str]], outcome: Outcome, owing: str = "") -> None:
-        """``owing``: the portal whose logins are to end once this is committed, whatever becomes of this process."""
+    def write(
+        self,
+        work: Sequence[Change],
+        test: Sequence[Sequence[str]],
+        pages: Sequence[Mapping[str, Any]],
+        outcome: Outcome,
+        owing: str = "",
+    ) -> None:
+        """``pages``: what visitors get of them has to be the same before and after.
+
+        ``owing``: the portal whose logins are to end once this is committed, whatever becomes of this process.
+        """
+        probe = [read_probe({**one, "same": True}, "") for one in pages]
 
         def commit(state: dict[str, Any], *_nothing: object) -> None:
             if owing:
                 state[OWED] = sorted({*state.get(OWED, ()), owing})
 
-        job = Job("environment", work, {}, test, None, (), (), lambda _probe, _was, _answer: "", commit)
+        job = Job("environment", work, {}, test, None, (), probe, judge, commit)
         with self.store.lock("environment", LOCK_SECONDS):
             state: dict[str, Any] = copy.deepcopy(self.store.peek())
             self._recover(state, outcome.recovered)

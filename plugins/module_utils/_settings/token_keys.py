@@ -14,9 +14,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import subprocess
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
@@ -29,7 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     replace_file,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import known_secrets
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import secret_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import OpenSsl
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo
@@ -52,14 +51,15 @@ _ELSEWHERE = (
     "Others may have the key of the API's tokens, {}: {}. It was not replaced, because JWT_PUBLIC_KEY names a file "
     "outside of the portal's directory. Replace both halves (bin/console lexik:jwt:generate-keypair --overwrite)."
 )
+_TAKEN = (
+    "The key pair of the API's tokens is the one of the node that leads the portal now. Tokens that this node gave out "
+    "are refused, so clients of the API log in once more."
+)
 _OPEN = (
     "Every account of this host can read {}, the key of the API's tokens (mode {:04o}). It was not replaced again, "
     "because this collection made it, with a passphrase of its own. Take that right away (chmod o= FILE), and out of "
     "chamilo_permissions_policy where that gives it."
 )
-
-# ("pkey", ...), the key, the passphrases -> exit code, what came out
-OpenSsl = Callable[[Sequence[str], bytes, Sequence[str]], "tuple[int, bytes]"]
 
 
 class TokenKeyError(HardeningError):
@@ -91,13 +91,13 @@ class Pair:
 
     def fits(self, passphrase: str) -> bool:
         """Whether the key is encrypted, with this passphrase."""
-        return b"ENCRYPTED" in self.private.data and bool(self._opens(self.private.data, passphrase))
+        return b"ENCRYPTED" in self.private.data and bool(self.opens(self.private.data, passphrase))
 
     def exposed(self, passphrases: Sequence[str]) -> str:
         """Why others may have a copy of the key, or an empty text. The passphrases are those it may have."""
         if b"ENCRYPTED" not in self.private.data:
             return "it was not encrypted"
-        passphrase, half = self._opened(passphrases)
+        passphrase, half = self.opened(passphrases)
         fault = known_secrets.fault(passphrase)
         if fault:
             return f"its passphrase {fault}"
@@ -109,30 +109,41 @@ class Pair:
 
     def encrypted(self, passphrases: Sequence[str], new: str) -> bytes:
         """The same key, encrypted with another passphrase and no other."""
-        old, half = self._opened(passphrases)
+        old, half = self.opened(passphrases)
         words = ["-aes-256-cbc", "-passin", "@0", "-passout", "@1"]
         code, made = self.openssl(["pkey", *words], self.private.data, [old, new])
-        if code == 0 and b"ENCRYPTED" in made and self._opens(made, new) == half:
+        if code == 0 and b"ENCRYPTED" in made and self.opens(made, new) == half:
             return made
         raise TokenKeyError(f"{self.path} could not be encrypted with another passphrase: openssl answers {code}.")
 
     def renewed(self, passphrases: Sequence[str], new: str, user: int, group: int) -> tuple[Item, Item]:
         """Another pair of the same kind: the private half for its owner and for PHP, the public half for all."""
-        kind = self._kind(self._opened(passphrases)[1])
+        kind = self._kind(self.opened(passphrases)[1])
         code, made = self.openssl(["genpkey", *kind, "-aes-256-cbc", "-pass", "@0"], b"", [new])
-        half = self._opens(made, new) if code == 0 and b"ENCRYPTED" in made else b""
+        half = self.opens(made, new) if code == 0 and b"ENCRYPTED" in made else b""
         if not half:
             raise TokenKeyError(f"No new key pair could be made for {self.path}: openssl answers {code}.")
+        return self.laid(made, half, user, group)
+
+    def laid(self, made: bytes, half: bytes, user: int, group: int) -> tuple[Item, Item]:
+        """Both halves of another pair as files. No account reads them that could not read those that are there."""
         old = self.private
+        if old.kind != "file":
+            return file_item(made, 0, max(group, 0), 0o640), file_item(half, 0, max(group, 0), 0o644)
         private = replace(file_item(made, old.uid, old.gid, old.mode & 0o640), xattrs=_narrowed(old.xattrs))
         if old.mode & 0o004 and user not in (old.uid, -1) and old.gid != group:  # PHP read it as one of the others
             private = file_item(made, old.uid, group, 0o640)
         here = self.public if self.public.kind == "file" else private
         return private, file_item(half, here.uid, here.gid, (here.mode & 0o644) | 0o044)
 
-    def _opened(self, passphrases: Sequence[str]) -> tuple[str, bytes]:
+    def is_pair(self, private: bytes, public: bytes, passphrase: str) -> bool:
+        """Whether this is a pair of keys, encrypted with this passphrase."""
+        half = self.opens(private, passphrase) if b"ENCRYPTED" in private else b""
+        return bool(half) and half == self._normal(public)
+
+    def opened(self, passphrases: Sequence[str]) -> tuple[str, bytes]:
         for passphrase in dict.fromkeys([*passphrases, SHIPPED_PASSPHRASE]):
-            half = self._opens(self.private.data, passphrase)
+            half = self.opens(self.private.data, passphrase)
             if half:
                 return passphrase, half
         raise TokenKeyError(
@@ -140,7 +151,7 @@ class Pair:
             "made. Make new keys with `bin/console lexik:jwt:generate-keypair --overwrite`."
         )
 
-    def _opens(self, key: bytes, passphrase: str) -> bytes:
+    def opens(self, key: bytes, passphrase: str) -> bytes:
         """The public half of a key, or nothing where the passphrase is not the right one."""
         code, public = self.openssl(["pkey", "-passin", "@0", "-pubout"], key, [passphrase])
         if code == 127:
@@ -207,6 +218,24 @@ class PairPlan:
             raise
 
 
+def taken(pair: Pair, private: bytes, public: bytes, old: str, new: str, reader: tuple[int, int]) -> PairPlan | None:
+    """The pair of another node of the portal, in place of the one that is here; None where that is the same."""
+    half = pair.opens(private, new) if b"ENCRYPTED" in private else b""
+    if not half:
+        raise TokenKeyError("What the node that leads the portal has as the key of the API's tokens does not open.")
+    public = public if pair.is_pair(private, public, new) else half  # a certificate
+    here = b""
+    with contextlib.suppress(TokenKeyError):  # one that does not open is of no use
+        here = pair.opened((old, new))[1]
+    if not pair.public_path or here == half and pair.is_pair(pair.private.data, pair.public.data, new):
+        return None
+    kept = {}
+    if here not in (b"", half):
+        kept = {"private.pem": pair.encrypted((old, new), new), "public.pem": pair.public.data}
+    items = pair.laid(private, public, *reader)
+    return PairPlan(items, {name: key for name, key in kept.items() if key}, consequences=(_TAKEN,) if kept else ())
+
+
 def planned(pair: Pair, old: str, new: str, alone: bool, reader: tuple[int, int]) -> PairPlan:
     """A pair that opens with the passphrase ``new``: another one where others may have it and no node shares it."""
     if re.search(r"[\r\n]", new):
@@ -230,21 +259,3 @@ def planned(pair: Pair, old: str, new: str, alone: bool, reader: tuple[int, int]
     if why:
         return PairPlan((item,), notes=left_open if not pair.public_path else (_SHARED.format(pair.path, why),))
     return PairPlan((item,), sound=(pair.public_path,) if pair.public_path else (), notes=left_open)
-
-
-def run_openssl(words: Sequence[str], key: bytes, passphrases: Sequence[str]) -> tuple[int, bytes]:
-    """openssl with a key on its input. ``@0`` stands for the first passphrase."""
-    files = [secret_file(each.encode("utf-8", "surrogateescape") + b"\n") for each in passphrases]
-    try:
-        argv = [f"fd:{files[int(word[1:])]}" if word.startswith("@") else word for word in words]
-        done = subprocess.run(
-            ["openssl", *argv], input=key, capture_output=True, pass_fds=files, timeout=60, check=False
-        )
-    except FileNotFoundError:
-        return 127, b""
-    except subprocess.TimeoutExpired:
-        return 124, b""
-    finally:
-        for file in files:
-            os.close(file)
-    return done.returncode, done.stdout

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._nodes import sealed, settles_secrets
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Settings, Transaction
 
@@ -34,7 +35,8 @@ class Permissions(Plan):
     vhost: bool  # a virtual host has to include the drop-ins first
     client: bool  # no client of the database is there
     environment: Mapping[str, str]  # keys of the application's environment
-    secrets: Sequence[str]  # keys that it has to have
+    secrets: Sequence[str]  # keys that it has to have, and that this node makes where they are public
+    sealed: str  # those of another node of the portal, which this one takes
     production: Settings | None
     php: Transaction | None
     package: str  # where the package of the release goes on the host
@@ -62,7 +64,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
     docroot, production = portal.enforced("permissions_docroot"), portal.enforced("permissions_production")
     own = "own" in ("own" if given["chamilo_level"] == "consider" else "", given["chamilo_permissions_php_user"])
     own = own and portal.enforced("permissions_php_user", "consider")
-    alone = len(portal.node["web"]) < 2  # nodes of one portal share their secrets
+    secrets, taken = _secrets(portal)
     tree, pages = _tree(portal, given, kept), _pages(portal)
     of_php = Transaction(
         f"permissions:{portal.word}.php",
@@ -80,7 +82,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         vhost=docroot and portal.vhost_due,
         client=not site["database"]["client"],
         environment={"APP_ENV": "prod", "APP_DEBUG": "0"} if production else {},
-        secrets=["APP_SECRET", "JWT_PASSPHRASE"] if alone and portal.enforced("permissions_secrets") else [],
+        secrets=secrets,
+        sealed=taken,
         # The platform's own word for it. Every portal of a host has one.
         production=Settings("", portal.root, {"platform.server_type": "prod"}) if production and portal.leads else None,
         # With a waiver, only to take away what a run before it put there.
@@ -113,6 +116,15 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
             "prepend": portal.prepend[0].path,
         },
     )
+
+
+def _secrets(portal: Portal) -> tuple[list[str], str]:
+    """The nodes of one portal share their secrets: the leader makes them, and the others take them from it."""
+    several = len(portal.node["web"]) > 1
+    if not portal.enforced("permissions_secrets") or several and not settles_secrets(portal.variables, portal.node):
+        return [], ""
+    made = ["APP_SECRET", "JWT_PASSPHRASE"] if portal.leads else []
+    return made, sealed(portal.node, portal.variables["hostvars"]) if several else ""
 
 
 def _tree(portal: Portal, given: Mapping[str, Any], kept: Sequence[str]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes, _portals
 
 CAMPUS = {"chamilo_domain": "campus.test"}
 NFS = {"var/cache": "nfs4 nas:/campus /var/cache", "var/log": "nfs4 nas:/web1 /log"}
@@ -49,6 +50,38 @@ def test_secrets_that_differ_are_named_and_not_shown() -> None:
     words = said(web1=answered(secrets={"APP_SECRET": "1f"}), web2=answered(secrets={"APP_SECRET": "2f"}))
     assert words.startswith("Nodes web1, web2 of campus.test do not have the same APP_SECRET.")
     assert "1f" not in words and "2f" not in words
+
+
+WAIVED = {"control": "permissions_secrets", "reason": "x", "owner": "y", "until": "2999-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("given", "settled"),
+    [
+        ({}, True),
+        ({"ansible_run_tags": ["permissions", "https"]}, True),
+        ({"ansible_run_tags": ["sessions"]}, False),
+        ({"ansible_skip_tags": ["permissions"]}, False),
+        ({"ansible_play_hosts_all": ["web2", "other"]}, False),  # --limit
+        ({"chamilo_waivers": [WAIVED]}, False),
+    ],
+)
+def test_secrets_that_differ_become_those_of_the_leader(
+    given: dict[str, Any], settled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_portals._Known, "salt", "s")
+    apart = {name: answered(secrets={"APP_SECRET": name}) for name in ("web1", "web2")}
+    assert (said(more={"ansible_run_tags": ["all"], **given}, **apart) == "") is settled
+
+
+def test_a_salt_is_for_nodes_of_a_portal_with_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts: dict[str, dict[str, Any]] = {"web1": CAMPUS, "web2": CAMPUS, "alone": {}}
+    monkeypatch.setattr(_portals._Known, "salt", "")
+    assert _nodes.salted(Plain(), of_a_task("web1", hosts)) == {}
+    monkeypatch.setattr(_portals._Known, "salt", "s")
+    assert [_nodes.salted(Plain(), of_a_task(host, hosts)) for host in hosts] == [{"salt": "s"}, {"salt": "s"}, {}]
+    with pytest.raises(AnsibleError, match="'x', which is no web node"):
+        _nodes.salted(Plain(), of_a_task("web1", {**hosts, "web1": {**CAMPUS, "chamilo_leader": "x"}}))
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_the_leader_is_declared_or_the_first_that_can_be_reached() -> None:
     found = _portals.of_host("c", nodes(hosts))
     assert [found.leader(), found.leader(["b"]), found.leader("ab"), found.leader("abc")] == ["b", "a", "c", ""]
     assert [list(wave) for wave in found.waves(1)] == [["b"], ["a"], ["c"]]
-    assert [list(wave) for wave in found.waves(2)] == [["b", "a"], ["c"]]
+    assert [list(wave) for wave in found.waves(2)] == [["b"], ["a", "c"]], "the others take its secrets"
     hosts["a"]["chamilo_leader"] = "c"
     assert "declare several leaders: c, b" in _portals.of_host("a", nodes(hosts)).error
     hosts = {name: {**CAMPUS, "chamilo_leader": "x"} for name in "ab"}
@@ -131,7 +131,10 @@ def test_nodes_are_changed_one_after_another_and_portals_side_by_side() -> None:
 
     every = list(TWO_PORTALS)
     assert batches(every) == [["db1", "store", "small.test"], ["web1", "shelf"], ["web2"]]
-    assert batches(every, web1=2, web2=2) == [["db1", "store", "small.test"], ["web1", "web2", "shelf"]]
+    assert batches(every, web1=2, web2=2) == [["db1", "store", "small.test"], ["web1", "shelf"], ["web2"]]
+    three = dict.fromkeys(("web1", "web2", "web3"), CAMPUS)
+    # The first web node that is left leads, and the others take its secrets.
+    assert _portals.order(nodes(three), ["web2", "web3"], {"web2": 2}) == [["web2"], ["web3"]]
     assert batches(["web2", "shelf"]) == [["web2", "shelf"]], "what --limit leaves, with no empty batch"
     assert batches(["small.test", "elsewhere"]) == [["small.test", "elsewhere"]]
     assert batches([]) == []

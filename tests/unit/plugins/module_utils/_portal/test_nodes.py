@@ -78,6 +78,14 @@ def test_secrets_are_compared_and_cannot_be_read_from_the_answer(root: Path, mon
     assert first == seen("APP_SECRET='abc'\nJWT_PASSPHRASE=x\n")
     assert first["APP_SECRET"] != seen("APP_SECRET=abd\n")["APP_SECRET"]
     assert first["APP_SECRET"] != seen("APP_SECRET=abc\n", "t")["APP_SECRET"]
+    (root / "config/jwt").mkdir(parents=True)
+    (root / "config/jwt/private.pem").write_text("-- PRIVATE KEY --\n")
+    seen("APP_SECRET=abc\n")
+    sealed = nodes.compared(site, "s")["sealed"]
+    assert nodes.unseal(sealed, "s") == {"APP_SECRET": "abc", "JWT_SECRET_KEY": "-- PRIVATE KEY --\n"}
+    for named in ("/etc/passwd", "../elsewhere.pem"):
+        (root / ".env").write_text(f"JWT_SECRET_KEY={named}\n")
+        assert nodes.unseal(nodes.compared(site, "s")["sealed"], "s") == {}, "nothing but a key below the portal"
 
 
 def test_the_pair_that_signs_tokens_is_compared_wherever_it_lies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

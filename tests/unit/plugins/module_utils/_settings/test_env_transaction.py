@@ -26,7 +26,7 @@ def test_the_logins_of_each_portal_are_owed_by_themselves(tmp_path):
 
     def write(name, owing):
         new = file_item(name.encode(), os.geteuid(), os.getegid(), 0o600)
-        writer.write([Change(str(tmp_path / name), ABSENT, new)], [["true"]], Outcome(), owing)
+        writer.write([Change(str(tmp_path / name), ABSENT, new)], [["true"]], [], Outcome(), owing)
         return writer.store.peek().get(OWED)
 
     assert write("none", "") is None

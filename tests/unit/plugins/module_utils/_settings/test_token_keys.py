@@ -14,12 +14,12 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_keys import (
     Pair,
     PairPlan,
     TokenKeyError,
     planned,
-    run_openssl,
 )
 
 OWN = "6f1c0b7e94d25a83c1f0e7b2a9d46358"

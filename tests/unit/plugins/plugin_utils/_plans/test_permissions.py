@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals
 from tests.tools.plans import discovered, planned, waived
 
+REQUIRED = ["APP_SECRET", "JWT_PASSPHRASE"]
 ALL = ("permissions_code", "permissions_var", "permissions_env", "permissions_config")
 
 
@@ -108,7 +110,7 @@ BESIDE = {
     ("given", "secrets", "leads"),
     [
         ({}, ["APP_SECRET", "JWT_PASSPHRASE"], True),
-        (BESIDE, [], False),  # nodes of one portal share theirs
+        (BESIDE, [], False),  # nodes of one portal share theirs, and not all of them take part
         ({**BESIDE, "chamilo_leader": "campus.test"}, [], True),
         ({"chamilo_waivers": waived("permissions_secrets")}, [], True),
     ],
@@ -116,6 +118,43 @@ BESIDE = {
 def test_a_node_that_is_alone_makes_its_own_secrets(host, given, secrets, leads):
     plan = planned(host, "permissions", __chamilo_common_info=site(host), **given)
     assert (plan["secrets"], plan["production"] is not None) == (secrets, leads)
+    assert plan["sealed"] == ""
+
+
+def of_two(host, monkeypatch, leader, done=None, **seen):
+    """The plan of campus.test, whose other node is web0."""
+    monkeypatch.setattr(_portals._Known, "salt", "s")
+    own = site(host)
+    own = {**own, "site": {**own["site"], "secrets_default": seen.get("own", [])}}
+    other = {"site": {"secrets_default": seen.get("other", [])}, "node": {"sealed": "b2Zvd2ViMA=="}}
+    web0 = {"chamilo_domain": "campus.test", "__chamilo_common_info": {**other, **seen.get("more", {})}}
+    hostvars = {
+        "web0": {**web0, "__chamilo_permissions_environment": done or {}},
+        "campus.test": {"chamilo_domain": "campus.test", "__chamilo_common_info": own},
+    }
+    given = {**BESIDE, "hostvars": hostvars, "chamilo_leader": leader, "ansible_play_hosts_all": list(hostvars)}
+    for one in hostvars.values():
+        one["chamilo_leader"] = leader
+    return planned(host, "permissions", __chamilo_common_info=own, **given)
+
+
+PUBLIC = ["APP_SECRET"]
+
+
+@pytest.mark.parametrize(
+    ("leader", "seen", "secrets", "sealed"),
+    [
+        ("campus.test", {}, REQUIRED, ""),
+        ("campus.test", {"own": PUBLIC, "other": PUBLIC}, REQUIRED, ""),  # it makes them
+        ("campus.test", {"own": PUBLIC}, REQUIRED, "b2Zvd2ViMA=="),  # the other node has better ones
+        ("campus.test", {"own": PUBLIC, "more": {"unreachable": True}}, REQUIRED, ""),
+        ("web0", {}, [], ""),  # its section was not run
+        ("web0", {"done": {"sealed": "bWFkZQ=="}, "own": PUBLIC}, [], "bWFkZQ=="),
+    ],
+)
+def test_the_leader_makes_the_secrets_and_the_others_take_them(host, monkeypatch, leader, seen, secrets, sealed):
+    plan = of_two(host, monkeypatch, leader, **seen)
+    assert (plan["secrets"], plan["sealed"]) == (secrets, sealed)
 
 
 @pytest.mark.parametrize(

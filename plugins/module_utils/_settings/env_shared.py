@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The secrets that a node takes from the one that leads its portal: what one signs, the other has to accept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, known_secrets
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_draft import EnvError
+
+TAKEN = (
+    "APP_SECRET is that of the node that leads the portal now. Who set up two-factor login on this node while it had "
+    "another one sets it up again, and devices that this node remembered log in once more."
+)
+_OF_PEOPLE = (
+    "The nodes of the portal do not have the same APP_SECRET: {}. No file was changed. Set "
+    "chamilo_permissions_rotate_secret for the portal to have all of them share that of the one that leads it; who set "
+    "up two-factor login on another one sets it up again."
+)
+_PUBLIC = (
+    "The nodes of the portal do not have the same {0}, and that of the one that leads it is public and was left as it "
+    "is. No file was changed. That node reports the reason; give all nodes the same new one."
+)
+
+
+def taken(
+    theirs: Mapping[str, str],
+    before: dotenv.Environment,
+    site: Site,
+    two_factor: Callable[[Site], str],
+    rotate: bool,
+) -> dict[str, str]:
+    """Those secrets of the leading node that this one has to have in place of its own."""
+    found = {}
+    for name in dotenv.SECRETS if theirs else ():
+        value, public = theirs.get(name, ""), name in before.public_secrets
+        if value == before.secret(name):
+            continue
+        if not known_secrets.fault(value):
+            found[name] = value
+        elif not public:
+            raise EnvError(_PUBLIC.format(name))
+    # A second factor is encrypted with it: users who set it up on this node would be locked out.
+    if "APP_SECRET" in found and "APP_SECRET" not in before.public_secrets and not rotate:
+        why = two_factor(site)
+        if why:
+            raise EnvError(_OF_PEOPLE.format(why))
+    return found

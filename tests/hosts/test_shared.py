@@ -1,0 +1,103 @@
+"""What the web nodes of one portal have in common: the secrets of the application.
+
+Each node has a database of its own here, which the sections of these tests do not look at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import parse_text
+from tests.hosts.hardening import changed
+from tests.playbook import Played, PlayError, play
+from tests.testbed import hosts, images
+from tests.testbed.hosts import Host
+
+pytestmark = pytest.mark.long
+
+DOMAIN = "campus.test"
+PROJECT = "/var/www/chamilo"
+NODES = ("web1", "web2")
+SECRETS = ("APP_SECRET", "JWT_PASSPHRASE")
+
+
+@dataclass
+class Nodes:
+    """Two web nodes, and where their inventory lies."""
+
+    network: str
+    folder: Path
+    hosts: dict[str, Host] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Host:
+        return self.hosts[name]
+
+    def up(self) -> Nodes:
+        hosts.make_network(self.network)
+        for name in NODES:
+            self.hosts[name] = node = Host(name, self.network, state="sloppy")
+            node.create(images.image("trixie", "nginx"), hosts.first_boot(node))
+            node.run(
+                f"sed -i 's/{node.domain}/{DOMAIN}/g' /etc/nginx/sites-available/chamilo && systemctl reload nginx"
+            )
+            node.run(["mariadb", "chamilo"], data=f"UPDATE access_url SET url = 'http://{DOMAIN}/';")
+            node.wait(f"http://{DOMAIN}/")
+        return self
+
+    def run(self, *options: str, away: str = "", **variables: object) -> Played:
+        nodes = {name: self[name].quick_inventory() for name in NODES}
+        if away:
+            nodes[away] |= {"ansible_host": "nobody-is-there"}
+        common = {"chamilo_domain": DOMAIN, **variables}
+        path = self.folder / "hosts.yml"
+        path.write_text(yaml.safe_dump({"chamilo": {"hosts": nodes, "vars": common}}))
+        return play("harden", path, "--diff", "-vvv", *options)
+
+    def secrets(self) -> dict[str, list[str]]:
+        """Of each node, with the public half that belongs to its private one."""
+        found = {}
+        for name in NODES:
+            text = parse_text(self[name].get(f"{PROJECT}/.env"), ".env")
+            half = self[name].run(
+                f"openssl pkey -in {PROJECT}/config/jwt/private.pem -passin stdin -pubout",
+                data=text["JWT_PASSPHRASE"] + "\n",
+            )
+            assert half.stdout == self[name].get(f"{PROJECT}/config/jwt/public.pem")
+            found[name] = [*(text[secret] for secret in SECRETS), half.stdout]
+        return found
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    network = f"chamilo-test-{os.getpid()}-shared"
+    yield Nodes(network, tmp_path_factory.mktemp("shared")).up()
+    hosts.down(network)
+
+
+def test_secrets_are_generated_once_and_the_others_take_them(nodes: Nodes) -> None:
+    before = nodes.secrets()
+    assert before["web1"][:2] == before["web2"][:2], "published ones"
+    with pytest.raises(PlayError) as failed:
+        nodes.run("--tags", "permissions", away="web2")
+    first = str(failed.value)
+    one = nodes.secrets()
+    assert one["web2"] == before["web2"] and not set(one["web1"]) & set(before["web1"])
+    second = nodes.run("--tags", "permissions")
+    both = nodes.secrets()
+    assert both["web1"] == both["web2"] == one["web1"]
+    third = nodes.run("--tags", "permissions")
+    assert third.changed == dict.fromkeys(NODES, 0), changed(third.output)
+    for output in (first, second.output, third.output):
+        assert not [value for value in (*both["web1"][:2], "PRIVATE KEY-----\\n") if value in output]
+    for name in NODES:
+        nodes[name].wait(f"http://{DOMAIN}/")
+    # The leader got those of a stranger, such as by a restored disk: it takes what the others have.
+    nodes["web1"].run(f"sed -i 's/^APP_SECRET=.*/APP_SECRET={before['web1'][0]}/' {PROJECT}/.env")
+    nodes.run("--tags", "permissions")
+    assert nodes.secrets() == both
