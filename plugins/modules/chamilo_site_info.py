@@ -59,6 +59,7 @@ options:
   packages:
     description:
       - Debian packages to check for. Those that are not installed are in RV(site.missing_packages).
+      - C({php}) in a name stands for the version of PHP that serves the portal.
     type: list
     elements: str
     default: []
@@ -188,6 +189,37 @@ options:
     type: list
     elements: dict
     default: []
+  session_store:
+    description:
+      - The server of Redis that is to keep the sessions of the portal. Fails when it does not answer, when it answers
+        clients without a password, or when the user cannot use keys with this prefix, or can use others.
+      - An address of this host itself is asked in plain text, and any other with TLS.
+    type: dict
+    suboptions:
+      host:
+        description: Its name or address.
+        type: str
+        required: true
+      port:
+        description: Its port.
+        type: int
+        required: true
+      ca_file:
+        description: The certificates of its authority. Empty means those that the host trusts.
+        type: path
+        default: ""
+      user:
+        description: The user.
+        type: str
+        required: true
+      prefix:
+        description: What the keys of the portal begin with.
+        type: str
+        required: true
+  session_store_password:
+    description: The password of the user.
+    type: str
+    default: ""
   salt:
     description:
       - What the hashes in RV(node) are keyed with, and the secrets there encrypted, the same for all nodes of a portal.
@@ -1018,6 +1050,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import r
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import redis
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.nodes import compared
@@ -1116,13 +1149,24 @@ def main() -> None:
             "active": {"type": "bool", "default": False},
             "require": {"type": "bool", "default": False},
             "probe": {"type": "list", "elements": "dict", "default": []},
+            "session_store": {
+                "type": "dict",
+                "options": {
+                    "host": {"type": "str", "required": True},
+                    "port": {"type": "int", "required": True},
+                    "ca_file": {"type": "path", "default": ""},
+                    "user": {"type": "str", "required": True},
+                    "prefix": {"type": "str", "required": True},
+                },
+            },
+            "session_store_password": {"type": "str", "default": "", "no_log": True},
             "salt": {"type": "str", "default": "", "no_log": True},
         },
         supports_check_mode=True,
     )
     wanted = dict(module.params)
-    apart = ("tree", "visits", "require", "active", "salt", "probe")
-    tree, visits, require, active, salt, probes = (wanted.pop(name) for name in apart)
+    apart = ("tree", "visits", "require", "active", "salt", "probe", "session_store", "session_store_password")
+    tree, visits, require, active, salt, probes, store, password = (wanted.pop(name) for name in apart)
     desired = Desired(**{each.name: wanted.pop(each.name) for each in fields(Desired)})
     if desired.sections and os.geteuid() != 0:  # what else is in the way could not be seen
         module.fail_json(msg=report(wanted["domain"], [NOT_ROOT]))
@@ -1133,6 +1177,11 @@ def main() -> None:
             if tree and site.root:
                 _judge(tree, site)
         except PermsError as problem:
+            said.append(str(problem))
+        try:
+            if store:
+                redis.examine(redis.Store(tls=not redis.local(store["host"]), password=password, **store))
+        except redis.StoreError as problem:
             said.append(str(problem))
         # Only root may read what it rests on.
         in_force = Engine().in_force() if os.geteuid() == 0 else {}

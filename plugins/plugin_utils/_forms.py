@@ -324,6 +324,11 @@ FORMS: dict[str, Form] = {
     "chamilo_passwords_minimum_length": between(8, 72),  # what PHP's bcrypt reads of a password
     "chamilo_passwords_rotation_days": DAYS,
     "chamilo_sessions_lifetime": between(60),  # Debian's cleaner counts whole minutes
+    "chamilo_sessions_redis_host": optional(HOST),
+    "chamilo_sessions_redis_port": between(1, 65535),
+    "chamilo_sessions_redis_user": LINE,
+    "chamilo_sessions_redis_password": LINE,
+    "chamilo_sessions_redis_ca_file": optional(ABSOLUTE),
     "chamilo_updates_feed": optional(HTTPS),
     "chamilo_updates_osv": optional(HTTPS),
     "chamilo_uploads_blocked_extensions": EXTENSION,

@@ -303,6 +303,16 @@ def certificate(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def session_store(values: Mapping[str, Any]) -> list[str]:
+    """The variables that a server of sessions needs, and that are empty."""
+    needed = [f"chamilo_sessions_redis_{name}" for name in ("host", "password")]
+    if values.get("chamilo_sessions_handler") != "redis":
+        return []
+    return [
+        f"chamilo_sessions_handler is redis, but {name} is empty. Set it." for name in needed if not values.get(name)
+    ]
+
+
 def elsewhere(values: Mapping[str, Any]) -> list[str]:
     """Whether it is known whose word counts, where TLS ends at a proxy."""
     if not values.get("chamilo_https_terminated_elsewhere") or values.get("chamilo_trusted_proxies"):
@@ -433,6 +443,8 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
     said += own_variables(values.get("chamilo_own_variables", []), known) + keeps(values)
     if "https" in sections:
         said += certificate(values) + elsewhere(values)
+    if "sessions" in sections:
+        said += session_store(values)
     if "uploads" in sections:
         said += blocked_extensions(values)
     if "permissions" in sections:

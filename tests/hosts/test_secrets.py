@@ -37,6 +37,7 @@ VARIABLES = {
     "chamilo_database_admin_password": "Canary-Peach-1-90f0f0",
     "chamilo_monitoring_results": "canary-guava-31c31c",
     "chamilo_monitoring_smtp_password": "canary-papaya-7d7d7d",
+    "chamilo_sessions_redis_password": "canary-quince-0b0b0b",  # used in test_shared.py, where there is a Redis
 }
 
 
@@ -60,6 +61,7 @@ def secrets() -> dict[str, Any]:
         "chamilo_monitoring_smtp_host": mail.NAME,
         "chamilo_monitoring_smtp_user": "campus",
         "chamilo_monitoring_smtp_password": word["chamilo_monitoring_smtp_password"],
+        "chamilo_sessions_redis_password": word["chamilo_sessions_redis_password"],
     }
 
 

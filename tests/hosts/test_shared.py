@@ -1,4 +1,4 @@
-"""What the web nodes of one portal have in common: the secrets of the application.
+"""What the web nodes of one portal have in common: the secrets of the application, and sessions in Redis.
 
 Each node has a database of its own here, which the sections of these tests do not look at.
 """
@@ -15,8 +15,11 @@ import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import parse_text
 from tests.hosts.hardening import changed
+from tests.hosts.test_sessions import logged_in
+from tests.hosts.topology import image_of_balancer
 from tests.playbook import Played, PlayError, play
-from tests.testbed import hosts, images
+from tests.testbed import authority, hosts, images
+from tests.testbed.app.selfcheck import PASSWORDS, Browser
 from tests.testbed.hosts import Host
 
 pytestmark = pytest.mark.long
@@ -101,3 +104,69 @@ def test_secrets_are_generated_once_and_the_others_take_them(nodes: Nodes) -> No
     nodes["web1"].run(f"sed -i 's/^APP_SECRET=.*/APP_SECRET={before['web1'][0]}/' {PROJECT}/.env")
     nodes.run("--tags", "permissions")
     assert nodes.secrets() == both
+
+
+PASSWORD = "Canary1'quince;%&$x"
+REDIS = {
+    "chamilo_sessions_handler": "redis",
+    "chamilo_sessions_redis_host": "redis.test",
+    "chamilo_sessions_redis_password": PASSWORD,
+}
+CONFIGURATION = """
+port 0
+tls-port 6379
+bind 0.0.0.0
+tls-cert-file /etc/redis/redis.pem
+tls-key-file /etc/redis/redis.pem
+tls-auth-clients no
+aclfile /etc/redis/users.acl
+"""
+RIGHTS = "resetchannels -@all +get +set +setex +expire +del +unlink +exists +eval +evalsha"
+FILE = "/etc/php/8.4/fpm/conf.d/91-chamilo-campus_test-sessions.ini"
+
+
+@pytest.fixture(scope="module")
+def redis(nodes: Nodes) -> Host:
+    """Debian's, as the role's page has it."""
+    made = Host("redis", nodes.network, state="empty")
+    made.create(image_of_balancer(), hosts.first_boot(made))
+    chain, key = authority.issue("redis.test")
+    made.put("/etc/redis/redis.pem", chain + key, "0644")
+    made.run("cat >>/etc/redis/redis.conf", data=CONFIGURATION)
+    return made
+
+
+def configure(redis: Host, anybody: str) -> None:
+    """``anybody``: what a client without a password may do."""
+    lines = [f"user default {anybody}", f"user chamilo on >{PASSWORD} ~chamilo-campus_test:* {RIGHTS}", ""]
+    redis.put("/etc/redis/users.acl", "\n".join(lines), "0644")
+    redis.run("systemctl restart redis-server")
+
+
+def test_sessions_of_all_nodes_are_in_one_place(nodes: Nodes, redis: Host) -> None:
+    visitors = [Browser(f"http://{DOMAIN}", nodes[name].address) for name in NODES]
+
+    def log_in() -> list[bool]:
+        """Log in on one node, and look on which nodes that counts."""
+        visitors[0].cookies.clear()
+        visitors[0].post_json("/login_json", username="student01", password=PASSWORDS["student01"])
+        visitors[1].cookies = visitors[0].cookies
+        return [logged_in(visitor) for visitor in visitors]
+
+    assert log_in() == [True, False]
+    configure(redis, "on nopass ~* +@all")
+    with pytest.raises(PlayError, match=r"Redis at redis\.test:6379 answers clients without a password") as refused:
+        nodes.run("--tags", "sessions", **REDIS)
+    assert log_in() == [True, False]
+    assert nodes["web1"].run(["test", "-e", FILE], check=False).returncode == 1
+    configure(redis, "off")
+    first = nodes.run("--tags", "sessions", **REDIS)
+    assert log_in() == [True, True]
+    again = nodes.run("--tags", "sessions", **REDIS)
+    assert again.changed == dict.fromkeys(NODES, 0), changed(again.output)
+    for output in (str(refused.value), first.output, again.output):
+        assert PASSWORD not in output and "Canary1" not in output
+    assert nodes["web1"].run(["stat", "-c", "%a %U", FILE]).stdout == "600 root\n"
+    nodes["web1"].run("chamilo-hardening undo sessions")
+    nodes["web2"].run("chamilo-hardening undo sessions")
+    assert log_in() == [True, False]

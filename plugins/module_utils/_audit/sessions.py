@@ -10,12 +10,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import PAGES
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import php_user
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, integrations, nginx
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, integrations, nginx, redis
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, Tree, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
@@ -116,6 +117,12 @@ def same_site(look: Look) -> Finding:
 
 @check("sessions_strict")
 def strict(look: Look) -> Finding:
+    for store in look.once(stores):
+        try:
+            if redis.takes_anybody(store):
+                return failed(f"Redis at {store} answers clients without a password, who can read and make sessions.")
+        except (OSError, ValueError) as problem:
+            raise Unseen(f"whether Redis at {store} answers clients without a password: {problem}") from problem
     own = session_cookies(look)[0]
     door = look.doors[look.scheme]
     path = own.url[len(door.url("")) :]
@@ -125,6 +132,27 @@ def strict(look: Look) -> Finding:
     if not _renumbered(look, door, f"{path}?{own.name}={_FORGED}", own.name, {}):
         return failed(f"{own.url} takes a session number out of the address (use_only_cookies is not active).")
     return passed(f"{own.url} takes neither a made-up session number nor one in the address.")
+
+
+def stores(look: Look) -> list[redis.Store]:
+    """The servers of Redis that keep the sessions, as PHP or the application names them. Unix sockets are left out."""
+    handler = look.once(symfony).get("handler_id", "")
+    try:
+        php = settings(look)
+    except Unseen:
+        php = {}
+    if handler in (*_NOTHING, _NATIVE) and "session.save_handler" in php:
+        redis_keeps = php["session.save_handler"].value == "redis" and "session.save_path" in php
+        handler = php["session.save_path"].value if redis_keeps else ""
+    found = []
+    for place in re.split(r"[\s,]+", handler):
+        kind, _is, rest = place.partition("://")
+        if kind not in ("tcp", "redis", "tls", "ssl", "rediss") or "%env(" in rest:
+            continue
+        address = urlsplit(f"//{rest}")
+        ca_file = dict(parse_qsl(address.query)).get("stream[cafile]", "")
+        found.append(redis.Store(address.hostname or "", address.port or 6379, kind not in ("tcp", "redis"), ca_file))
+    return found
 
 
 def _renumbered(look: Look, door: Door, path: str, name: str, headers: Mapping[str, str]) -> bool:

@@ -169,7 +169,7 @@ class _Discovery(Findings):
     def all(self, root: str, web_server: str, packages: Sequence[str], declared: Sequence[str] | None = None) -> Site:
         tree = self.tree
         release = portal_host.release(tree)
-        installed = portal_host.packages(tree, {*packages, "nginx", "apache2", *_OTHER_CRONS})
+        installed = portal_host.packages(tree, {*_named(tree, packages), "nginx", "apache2", *_OTHER_CRONS})
         if installed.keys() & set(_OTHER_CRONS):
             packages = [name for name in packages if name != "cron"]
         configuration, servers, web = self.web(web_server, installed)
@@ -214,7 +214,7 @@ class _Discovery(Findings):
             listening=portal_host.listening(tree),
             hsts_since=self.hsts_since(),
             certbot=certbot.program(tree),
-            missing_packages=tuple(name for name in packages if name not in installed),
+            missing_packages=_missing(packages, php.version, installed),
             systemd=tree.is_directory("/run/systemd/system"),
             php_folders=tuple(posixpath.dirname(path) for path in tree.glob("/etc/php/*/*/php.ini")),
             spellings=self.projects.spellings(root, [server.host.root for server in servers]),
@@ -454,6 +454,17 @@ class _Discovery(Findings):
             user=environment.get("DATABASE_USER"),
             client=next((path for path in _DATABASE_CLIENTS if self.tree.exists(path)), ""),
         )
+
+
+def _named(tree: Tree, packages: Iterable[str]) -> set[str]:
+    """The packages whose names may be meant: {php} is a version of PHP."""
+    versions = {path.split("/")[3] for path in tree.glob("/etc/php/*/*/php.ini")}
+    return {name.replace("{php}", version) for name in packages for version in versions or {""}}
+
+
+def _missing(packages: Iterable[str], version: str, installed: Collection[str]) -> tuple[str, ...]:
+    names = [name.replace("{php}", version) for name in packages]
+    return tuple(name for name in names if name not in installed)
 
 
 def _roots(tree: Tree, root: str, servers: Sequence[Server]) -> frozenset[str]:

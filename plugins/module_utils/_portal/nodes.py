@@ -98,7 +98,7 @@ def _half(site: Site, environment: Environment, name: str) -> str:
 
 
 def compared(site: Site, salt: str) -> dict[str, Any]:
-    """What the controller holds against the answers of the other nodes. Without the salt all of it is of no use."""
+    """What the controller compares with the answers of the other nodes. Without the salt all of it is of no use."""
     _site, given = discover_environment(site.domain, site.root, site.web.name)
     environment = read(Tree(), site.root, given, site.php.user)
     values = {name: environment.secret(name) for name in SECRETS}

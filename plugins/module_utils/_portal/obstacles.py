@@ -285,7 +285,7 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
         not_mounted=_not_mounted(tree, site.root, mounted),
         interrupted=any(name.isdigit() for name in _names("/var/lib/dpkg/updates")),
         lock_holder=_lock_holder() if packages else "",
-        mirror=_mirror(sorted(packages & set(desired.install))),
+        mirror=_mirror(sorted(packages & {name.replace("{php}", site.php.version) for name in desired.install})),
         unreachable=refusal(site.domain) if wants and not site.lineage.good else "",
         web_groups=_groups(site.php.user, site.php.group) if desired.variables.get("chamilo_group") else {},
         foreign_addresses=_foreign(desired.variables.get("chamilo_database_bind_address", "")) if database else (),

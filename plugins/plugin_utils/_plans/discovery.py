@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import headers as section_headers
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import sessions as section_sessions
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import PACKAGES, Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan
 
@@ -42,6 +43,9 @@ class Discovery(Plan):
     only_checks: bool  # nothing is asked for but what is in the way: no task that changes something runs
     packages: Sequence[str]  # of all sections
     install: Sequence[str]  # those of the sections that this run is for
+    session_store: Mapping[
+        str, Any
+    ]  # the server that is to keep the sessions, which is refused where others could use it
     tree: Mapping[str, Any]  # what the section permissions is given: a user that the host does not have is refused
     takeover: str  # whether this run may write the virtual host, and how
     once: Mapping[str, str]  # what our files set that nginx takes once; an owner may have set another value there
@@ -86,6 +90,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
     known = bool({"all", "preflight", *asked} & set(given["ansible_run_tags"]))
     takes_over = known and "https" in due
     web = [one for one in WEB if one in due]
+    store = section_sessions.store(portal, given) if "sessions" in due else {}
+    client = [section_sessions.CLIENT] if store else []
     needs = known and portal.vhost != "managed" and any(one != "https" for one in web)
     return Discovery(
         domain=portal.domain,
@@ -93,8 +99,9 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
         sections=due,
         web=web,
         only_checks=[one for one in given["ansible_run_tags"] if one != "always"] == ["preflight"],
-        packages=ALL_PACKAGES,
-        install=[name for one in due for name in PACKAGES.get(one, ())],
+        packages=[*ALL_PACKAGES, *client],
+        install=[*(name for one in due for name in PACKAGES.get(one, ())), *client],
+        session_store=store,
         tree=_tree(given) if _gives_rights(portal, given, asked) else {},
         takeover=portal.vhost if takes_over or needs else "",
         once=_once(portal, given, due, takes_over),

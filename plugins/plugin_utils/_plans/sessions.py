@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import integrations
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.redis import local
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
     File,
@@ -23,6 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes im
 )
 
 PREPEND = "/usr/local/share/chamilo-hardening/prepend.d"
+CLIENT = "php{php}-redis"  # the package, as discovery is asked for it
 MARK = """\
 Managed by Ansible: chamilo.hardening, section sessions. While this file is here, sessions.php minds this portal.
 """
@@ -49,6 +52,7 @@ SAME_SITE_SETTING = "security.security_session_cookie_samesite_none"
 @dataclass(frozen=True)
 class Sessions(Plan):
     vhost: bool  # a virtual host has to include the drop-ins first
+    package: str  # PHP's client of Redis, where it is missing
     php: Transaction
     application: Transaction | None
     web: Transaction | None
@@ -58,7 +62,38 @@ class Sessions(Plan):
 
     @property
     def more(self) -> bool:
-        return self.vhost or self.forget is not None or self.client
+        return self.vhost or bool(self.package) or self.forget is not None or self.client
+
+
+def store(portal: Portal, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The server that keeps the sessions of all nodes, as discovery asks it; empty where each node keeps its own.
+
+    The defaults of the role are not there yet where nodes are compared.
+    """
+    if given.get("chamilo_sessions_handler", "files") != "redis":
+        return {}
+    return {
+        "host": given.get("chamilo_sessions_redis_host", ""),
+        "port": int(given.get("chamilo_sessions_redis_port", 6379)),
+        "ca_file": given.get("chamilo_sessions_redis_ca_file", ""),
+        "user": given.get("chamilo_sessions_redis_user", "chamilo"),
+        "prefix": f"chamilo-{portal.word}:",
+    }
+
+
+def _place(kept: Mapping[str, Any], password: str) -> str:
+    """The server as PHP's client takes it, within quotes."""
+    host = f"[{kept['host']}]" if ":" in kept["host"] else kept["host"]
+    words = {
+        "auth[user]": kept["user"],
+        "auth[pass]": password,
+        "prefix": kept["prefix"],
+        "timeout": "3",
+        "read_timeout": "5",
+        **({"stream[cafile]": kept["ca_file"]} if kept["ca_file"] else {}),
+    }
+    query = "&".join(f"{name}={urllib.parse.quote(str(value), safe='')}" for name, value in words.items())
+    return f"{'tcp' if local(kept['host']) else 'tls'}://{host}:{kept['port']}?{query}"
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
@@ -72,7 +107,14 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
     wanted = [*([SECURE] if portal.encrypted else []), HTTP_ONLY, FRAMED if framed else SAME_SITE]
     flags = [one for one in wanted if portal.enforced(one.control)]
     settings = _settings(portal, name, framed)
-    fpm = php["sapi"] == "fpm"
+    fpm, kept = php["sapi"] == "fpm", store(portal, given)
+    if kept and not (fpm and site["sessions_in_php"]):
+        raise PlanError(
+            f"{portal.domain}: sessions cannot go to Redis. That takes PHP-FPM, and an application without "
+            "handler_id and save_path of its own in framework.session. Take those out of config/, or set "
+            "chamilo_sessions_handler to files."
+        )
+    client = CLIENT.replace("{php}", php["version"]) if kept else ""
     in_web = forget or php["sapi"] == "mod_php"  # only what cannot be set elsewhere is set in the web server
     application = _application(portal, idle, bool(idle or flags))
     web = Transaction(
@@ -85,12 +127,14 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
     )
     return Sessions(
         vhost=in_web and portal.vhost_due,
+        package=client if client in site["missing_packages"] else "",
         php=Transaction(
             f"sessions:{portal.word}.php",
-            _host(portal, idle) + _part(portal, strict) + (_fpm(portal) if fpm else []),
+            _host(portal, idle) + _part(portal, strict) + (_fpm(portal, bool(kept)) if fpm else []),
             [[f"php-fpm{php['version']}", "-t"]] if fpm else portal.test,
             {"service": php["service"], "action": "reload"},
-            [portal.front],
+            # Whether it can keep a session there shows on a page that begins one.
+            [portal.front, *([{**portal.front, "url": f"{portal.front['url']}login"}] if kept else [])],
         ),
         # Without a desired value, only to remove what a run before the waivers wrote.
         application=application if application.present or portal.active(application.name) else None,
@@ -100,6 +144,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
         forget={"domain": portal.domain, "root": portal.root, "web_server": portal.web} if forget else None,
         values={
             "lifetime": given["chamilo_sessions_lifetime"],
+            "place": _place(kept, given["chamilo_sessions_redis_password"]) if kept else "",
             "idle": idle,
             "strict": strict,
             "forget": forget,
@@ -148,10 +193,16 @@ def _part(portal: Portal, strict: bool) -> Sequence[File]:
     ]
 
 
-def _fpm(portal: Portal) -> list[File]:
+def _fpm(portal: Portal, secret: bool) -> list[File]:
     etc = f"/etc/php/{portal.site['php']['version']}/fpm"
     return [
-        File(f"{etc}/conf.d/91-chamilo-{portal.word}-sessions.ini", "php/site.ini.j2"),
+        # PHP-FPM reads it as root, before it becomes another user.
+        File(
+            f"{etc}/conf.d/91-chamilo-{portal.word}-sessions.ini",
+            "php/site.ini.j2",
+            mode="0600" if secret else "",
+            secret=secret,
+        ),
         # Read after the pools, and part of none.
         File(f"{etc}/pool.d/zz-chamilo-hardening.conf", "php/fpm.conf.j2"),
     ]

@@ -41,6 +41,19 @@ def test_it_finds_and_changes_nothing(capsys, check):
     assert set(result["site"]) == {field.name for field in fields(Site)}
 
 
+STORE = {"host": "127.0.0.1", "port": 1, "user": "chamilo", "prefix": "chamilo_campus:"}
+
+
+def test_a_server_that_cannot_keep_sessions_is_an_obstacle(capsys, monkeypatch):
+    result = run(capsys, domain="campus.test", session_store=STORE, session_store_password="canary-1")
+    assert "Redis at 127.0.0.1:1 does not answer" in result["msg"] and "canary" not in json.dumps(result)
+    asked = []
+    monkeypatch.setattr(chamilo_site_info.redis, "examine", asked.append)
+    for host, tls in (("127.0.0.1", False), ("redis.internal", True)):
+        assert "failed" not in run(capsys, domain="campus.test", session_store={**STORE, "host": host})
+        assert asked.pop().tls is tls
+
+
 def test_what_is_required_and_not_there_fails_with_words(capsys):
     result = run(capsys, domain="campus.test", root="/no/such/folder", require=True)
     assert result["failed"] is True

@@ -291,6 +291,14 @@ def test_half_a_certificate_is_refused() -> None:
     assert _preflight.certificate({"chamilo_https_certificate": "auto"}) == []
 
 
+def test_a_server_of_sessions_needs_an_address_and_a_password() -> None:
+    given = {"chamilo_sessions_handler": "redis", "chamilo_sessions_redis_host": "redis.internal"}
+    (said,) = _preflight.session_store(given)
+    assert said == "chamilo_sessions_handler is redis, but chamilo_sessions_redis_password is empty. Set it."
+    assert _preflight.session_store({**given, "chamilo_sessions_redis_password": "x"}) == []
+    assert _preflight.session_store({**given, "chamilo_sessions_handler": "files"}) == []
+
+
 def test_tls_that_ends_elsewhere_needs_a_proxy_that_is_believed() -> None:
     (said,) = _preflight.elsewhere({"chamilo_https_terminated_elsewhere": True})
     assert "chamilo_trusted_proxies is empty" in said

@@ -122,6 +122,49 @@ def test_nobody_chooses_a_number(look_at):
     assert len(it.asked) == 4
 
 
+KEPT = "tls://10.0.0.5:6380?auth[user]=a&auth[pass]=canary&stream[cafile]=%2Fa%20b.pem, tcp://[::1]:6379?prefix=x"
+
+
+@pytest.mark.parametrize(
+    ("php", "application", "found"),
+    [
+        ({"session.save_handler": "redis", "session.save_path": KEPT}, "", ["10.0.0.5:6380", "::1:6379"]),
+        ({"session.save_handler": "files", "session.save_path": "/var/lib/php/sessions"}, "null", []),
+        (
+            {"session.save_handler": "redis", "session.save_path": KEPT},
+            "rediss://:canary@redis.test",
+            ["redis.test:6379"],
+        ),
+        ({}, "redis://%env(REDIS)%", []),
+        ({}, "file:///srv/sessions", []),
+    ],
+)
+def test_a_redis_that_answers_anybody_is_red(look_at, monkeypatch, php, application, found):
+    def asked(open_to_all):
+        it = look(look_at, starting())
+        it._known[settings.__globals__["_settings"]] = {name: Setting(text, "") for name, text in php.items()}
+        it._known[sessions.symfony] = {"name": "chamilo2", "handler_id": application}
+        seen = []
+        monkeypatch.setattr(sessions.redis, "takes_anybody", lambda store: seen.append(store) or open_to_all)
+        finding = sessions.strict(it)
+        assert "canary" not in finding.evidence
+        return finding, seen
+
+    finding, seen = asked(False)
+    assert (finding.status, [str(store) for store in seen]) == ("pass", found)
+    assert [store.tls for store in seen] == [True, False][: len(found)]
+    assert not seen or seen[0].ca_file == ("/a b.pem" if len(found) > 1 else "")
+    assert asked(True)[0].status == ("fail" if found else "pass")
+
+
+def test_a_redis_that_is_away_is_not_assessed(look_at):
+    it = look(look_at, starting())
+    it._known[settings.__globals__["_settings"]] = {}
+    it._known[sessions.symfony] = {"handler_id": "redis://127.0.0.1:1"}
+    with pytest.raises(Unseen, match=r"whether Redis at 127\.0\.0\.1:1 answers clients without a password: "):
+        sessions.strict(it)
+
+
 @pytest.mark.parametrize(
     ("server", "words"),
     [(starting(takes_cookie=True), "use_strict_mode"), (starting(takes_address=True), "use_only_cookies")],

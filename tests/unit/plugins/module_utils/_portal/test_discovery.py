@@ -398,6 +398,19 @@ def test_on_a_host_of_the_database_alone_it_is_the_portal_s(host):
     assert "--skip-tags database" in unfit(site_of(host), ["database"], host.tree)[0]
 
 
+def test_a_package_may_be_named_after_the_php_that_serves_the_portal(host):
+    host.install("nginx")
+    host.chamilo()
+    host.testbed_site("nginx", "plain")
+    for version in ("8.3", "8.4"):
+        host.write(f"/etc/php/{version}/fpm/php.ini")
+    host.write("/etc/php/8.4/fpm/pool.d/www.conf", "[www]\nuser = www-data\nlisten = /run/php/php8.4-fpm.sock\n")
+    host.write("/var/lib/dpkg/status", "Package: php8.3-redis\nStatus: install ok installed\nVersion: 1\n")
+    assert site_of(host, packages=["php{php}-redis"]).missing_packages == ("php8.4-redis",)
+    host.write("/var/lib/dpkg/status", "Package: php8.4-redis\nStatus: install ok installed\nVersion: 1\n")
+    assert site_of(host, packages=["php{php}-redis"]).missing_packages == ()
+
+
 @pytest.mark.parametrize("other", ["systemd-cron", "cronie", "bcron"])
 def test_who_has_another_cron_lacks_none(host, other):
     host.install("nginx")

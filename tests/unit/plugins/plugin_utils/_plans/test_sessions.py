@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from typing import Any
 
 import pytest
@@ -125,3 +126,55 @@ def test_remember_me_is_dropped_where_that_is_asked_for(host, server, given, for
         paths = [file["path"] for file in plan["web"]["files"]]
         assert any(path.endswith("/php/sessions.conf") for path in paths) is (server == "nginx")
         assert any(path.endswith("/rewrite.load") for path in paths) is (server == "apache")
+
+
+REDIS = {
+    "chamilo_sessions_handler": "redis",
+    "chamilo_sessions_redis_host": "redis.internal",
+    "chamilo_sessions_redis_password": "p%ss\"w'o;rd&=${x}",
+}
+
+
+def kept(host: Any, **given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The plan with sessions in Redis, and the file that PHP reads it from."""
+    site = {**portal(host), "sessions_in_php": True, "missing_packages": ["php8.4-redis"]}
+    plan = planned(host, "sessions", __chamilo_common_info={"site": site}, **{**REDIS, **given})
+    return plan, next(file for file in plan["php"]["files"] if "91-chamilo-campus_test" in file["path"])
+
+
+def test_sessions_of_all_nodes_go_to_redis(host):
+    plan, file = kept(host)
+    assert plan["package"] == "php8.4-redis"
+    assert (file["mode"], "content" in file) == ("0600", False), "root alone reads it, and no output shows it"
+    lines = [line for line in file["secret_content"].splitlines() if line.startswith("session.save_")]
+    assert lines[0] == "session.save_handler = redis"
+    place = lines[1].removeprefix('session.save_path = "').removesuffix('"')
+    assert not set(place) & set("\"'\\${};") and place.startswith("tls://redis.internal:6379?auth[user]=chamilo&")
+    words = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(place).query))
+    assert (words["auth[pass]"], words["prefix"]) == (REDIS["chamilo_sessions_redis_password"], "chamilo-campus_test:")
+    assert [probe["url"] for probe in plan["php"]["probe"]] == ["https://campus.test/", "https://campus.test/login"]
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"chamilo_sessions_redis_host": "127.0.0.1"}, "tcp://127.0.0.1:6379?"),
+        ({"chamilo_sessions_redis_host": "::1", "chamilo_sessions_redis_port": 7000}, "tcp://[::1]:7000?"),
+        ({"chamilo_sessions_redis_host": "10.0.0.5"}, "tls://10.0.0.5:6379?"),
+        ({"chamilo_sessions_redis_ca_file": "/etc/ssl/a b.pem"}, "&stream[cafile]=%2Fetc%2Fssl%2Fa%20b.pem"),
+    ],
+)
+def test_nothing_but_this_host_is_asked_in_plain_text(host, given, place):
+    assert place in kept(host, **given)[1]["secret_content"]
+
+
+def test_files_keep_them_as_before(host):
+    plan, file = kept(host, chamilo_sessions_handler="files")
+    assert plan["package"] == "" and "save_handler" not in file["content"] and "mode" not in file
+
+
+@pytest.mark.parametrize("wrong", [{"sessions_in_php": False}, {"php": {**PHP, "sapi": "mod_php"}}])
+def test_an_application_that_would_not_use_redis_is_refused(host, wrong):
+    site = {**portal(host), "sessions_in_php": True, **wrong}
+    with pytest.raises(AnsibleError, match=r"campus\.test: sessions cannot go to Redis\. That takes PHP-FPM"):
+        planned(host, "sessions", __chamilo_common_info={"site": site}, **REDIS)
