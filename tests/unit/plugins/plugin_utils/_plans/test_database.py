@@ -26,6 +26,14 @@ def site(host: Any) -> dict[str, Any]:
 ALONE = {"group_names": ["chamilo", "chamilo_db"], "groups": {"chamilo_db": ["campus.test"]}}
 STORE = {"db.test": {"group_names": ["chamilo_db"]}}
 WEB = {"group_names": ["chamilo", "chamilo_web"], "groups": {"chamilo_db": ["db.test"]}, "hostvars": STORE}
+# Another portal, with a database host that names none.
+LIBRARY = {
+    "groups": {
+        "all": ["library.test", "db.test", "campus.test"],
+        "chamilo": ["library.test", "db.test", "campus.test"],
+    },
+    "hostvars": {"library.test": {"chamilo_node": ["web"]}, "db.test": {"chamilo_node": ["database"]}},
+}
 BIND = {"chamilo_database_bind_address": "10.0.0.7"}
 
 
@@ -38,6 +46,8 @@ def of(host: Any, site: dict[str, Any], **given: Any) -> Any:
     [
         ({}, True, True, ""),
         (WEB, True, True, "db.test"),
+        (LIBRARY, True, True, ""),  # the certificate of db.test is the other portal's
+        ({**LIBRARY, "chamilo_node": ["web"]}, True, True, "db.test"),  # it serves both
         ({**ALONE, **BIND}, False, False, ""),
         ({"chamilo_waivers": waived("database_account")}, False, False, ""),
         ({**WEB, "chamilo_waivers": waived("database_privileges")}, False, True, "db.test"),

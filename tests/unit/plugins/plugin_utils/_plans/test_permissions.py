@@ -106,6 +106,13 @@ BESIDE = {
 }
 
 
+APART = {
+    "chamilo_node": ["web"],
+    "groups": {"all": ["store", "campus.test"], "chamilo": ["store", "campus.test"]},
+    "hostvars": {"store": {"chamilo_domain": "campus.test", "chamilo_node": ["database"]}},
+}
+
+
 @pytest.mark.parametrize(
     ("given", "secrets", "leads"),
     [
@@ -113,6 +120,7 @@ BESIDE = {
         (BESIDE, [], False),  # nodes of one portal share theirs, and not all of them take part
         ({**BESIDE, "chamilo_leader": "campus.test"}, [], True),
         ({"chamilo_waivers": waived("permissions_secrets")}, [], True),
+        (APART, ["APP_SECRET", "JWT_PASSPHRASE"], True),  # its portal's only one that has them
     ],
 )
 def test_a_node_that_is_alone_makes_its_own_secrets(host, given, secrets, leads):
