@@ -37,6 +37,7 @@ _RELEASED = 1754697600  # 2025-08-09, Debian 13: no clock that is right shows an
 _OPTIONAL = frozenset({"clamav-daemon", "msmtp-mta"})  # packages that most runs do without
 _LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 _DATABASE = "/run/mysqld/mysqld.sock"
+_DATABASE_PORT, _DATABASE_SECONDS = 3306, 10.0
 # Variables of directories: those that no visitor may ever reach, and those that have to be there.
 _KEPT_APART = ("chamilo_backups_repository", "chamilo_backups_scratch")
 _DIRECTORIES = ("chamilo_backups_scratch",)
@@ -84,6 +85,7 @@ class Host:
     served: Mapping[str, str] = field(default_factory=dict)  # variable of a directory -> what the web server serves
     no_directories: tuple[str, ...] = ()  # variables that name no directory of this host
     name: str = ""  # its own
+    no_database: str = ""  # why the host on which the database of the portal runs gives no answer
     no_mail_domain: str = ""  # of chamilo_alert_mail, where this host knows no such name
 
 
@@ -141,6 +143,11 @@ def _host(host: Host) -> list[str]:
         for point, free in sorted(host.free.items())
         if free < _LEAST and point not in host.read_only
     ]
+    if host.no_database:
+        found.append(
+            f"Database on {host.no_database}. The portal needs it, and so does what is changed in its settings. Start "
+            "it, or mend the way there."
+        )
     if host.interrupted:
         found.append(
             "Package manager: interrupted. dpkg did not finish its last work, and installs nothing until it has. Run: "
@@ -294,8 +301,18 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
             name for name in _DIRECTORIES if (path := desired.variables.get(name)) and not os.path.isdir(path)
         ),
         name=socket.gethostname().partition(".")[0],
+        no_database=_unanswered(site) if site.root and not _has_database(site) else "",
         no_mail_domain=_unknown(desired.alert_mail.rpartition("@")[2]),
     )
+
+
+def _unanswered(site: Site) -> str:
+    """The host of the database, and why it gives no answer; empty where it does."""
+    try:
+        with socket.create_connection((site.database.host, site.database.port or _DATABASE_PORT), _DATABASE_SECONDS):
+            return ""
+    except OSError as problem:
+        return f"{site.database.host}: {problem.strerror or problem}"
 
 
 def _within(root: str, mounted: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ import fcntl
 import os
 import pwd
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -49,6 +50,11 @@ def test_a_host_as_it_should_be_has_none():
         ({"read_only": ("/var",)}, {}, ["File system /var: read-only.", "mount -o remount,rw /var"]),
         ({"not_mounted": ("/srv",)}, {}, ["File system /srv: not mounted.", "mount /srv"]),
         ({"free": {"/": 100, "/var": 5000}}, {}, ["Free space on /: 100 MiB.", "256 MiB"]),
+        (
+            {"no_database": "db1.internal: Connection refused"},
+            {},
+            ["Database on db1.internal: Connection refused. The portal needs it", "Start it"],
+        ),
         ({"interrupted": True}, {}, ["Package manager: interrupted.", "dpkg --configure -a"]),
         ({"lock_holder": "apt (process 7)"}, {}, ["Package manager: locked by apt (process 7).", "Run again"]),
         (
@@ -231,7 +237,7 @@ def test_what_the_host_knows_of_a_variable_is_observed(quiet, host, tmp_path, mo
     assert set(found.foreign_addresses) - {"::1"} == {"192.0.2.99"}
     assert found.served == {"chamilo_backups_repository": f"{tmp_path}/public"}
     assert found.no_directories == ("chamilo_backups_scratch",)
-    elsewhere = replace(known, database=Database(host="10.0.0.20"))
+    elsewhere = replace(known, database=Database(host="127.0.0.2", port=1))
     assert observe(elsewhere, Desired(**{**vars(ALL), "variables": values}), str, host.tree).foreign_addresses == ()
 
 
@@ -319,6 +325,20 @@ def test_a_host_is_observed_without_asking_what_this_run_does_not_need(quiet, ho
     assert abs(found.now - time.time()) < 60
     assert found.free and all(free > 0 for free in found.free.values())
     assert (found.not_mounted, found.unreachable) == ((), "")
+
+
+def test_a_database_on_another_host_that_is_away_is_in_the_way(quiet, host, monkeypatch):
+    """Before a web node leaves the load balancer: it could not be changed, and would stay out."""
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    monkeypatch.setattr(portal_obstacles, "_has_database", lambda known: known.database.host == "localhost")
+    elsewhere = site(database=Database(host="127.0.0.1", port=port))
+    assert observe(elsewhere, ALL, quiet, host.tree).no_database == ""
+    server.close()
+    assert observe(elsewhere, ALL, quiet, host.tree).no_database == "127.0.0.1: Connection refused"
+    assert observe(site(root="", database=elsewhere.database), ALL, quiet, host.tree).no_database == ""
+    here = replace(elsewhere.database, host="localhost")
+    assert observe(site(database=here), ALL, quiet, host.tree).no_database == ""
 
 
 def test_a_shared_disk_in_the_portal_that_turned_read_only_is_in_the_way(quiet, host, monkeypatch):
