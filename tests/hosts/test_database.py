@@ -509,7 +509,7 @@ def test_a_database_on_another_host_is_used_with_an_account_of_its_own_and_over_
     before = accounts(store)
     with pytest.raises(PlayError) as refused:
         play("harden", path, "--tags", "database", variables={"chamilo_database_state": "absent"})
-    assert " ".join(str(refused.value).split()).count("Undo them by hand") >= 2, "by both hosts"
+    assert " ".join(str(refused.value).split()).count("Undo the changes by hand") >= 2, "by both hosts"
     assert accounts(store) == before and login(web)
     known = json.loads(web.get("/var/lib/chamilo-hardening/database-campus_test.json"))["old"]
     quoted = [name.replace("@", "'@'") for name in new]

@@ -77,8 +77,8 @@ class AccountManager:
         if self.wish.elsewhere and self.context.given_admin is None and not self.context.is_local:
             raise AccountError(
                 f"The database is on {self.context.site.database.host}. Changes there cannot be undone from "
-                "here, so no account was changed. Undo them by hand: see 'Taking it back' in the README of the role "
-                "database."
+                "here, so no account was changed. Undo the changes by hand: see 'Taking it back' in the README of "
+                "the role database."
             )
         with self._locked(check):
             self.undo.load()
