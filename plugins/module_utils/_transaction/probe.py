@@ -47,6 +47,9 @@ class Probe:
         elif answer.status not in self.status:
             right = " or ".join(str(status) for status in self.status)
             found["status"] = f"{self.where} answers {answer.status} instead of {right}"
+        elif answer.status in _MOVED and self.url.startswith("https:") and answer.value("Location")[:5] == "http:":
+            # Such as where only another portal of this host is served by https yet.
+            found["status"] = f"{self.where} redirects to plain http: {answer.value('Location')}"
         for name, value in self.headers:
             sent = answer.values(name)
             if sent != [value]:

@@ -49,6 +49,21 @@ def test_a_header_must_come_exactly_once() -> None:
     assert probe.faults(Answer("http://x/", 200, (("x-a", "1"),))) == {}
 
 
+@pytest.mark.parametrize(
+    ("url", "where", "fault"),
+    [
+        ("https://x/", "http://x/", "https://x/ redirects to plain http: http://x/"),
+        ("https://x/", "https://x/home", ""),
+        ("https://x/", "/home", ""),
+        ("http://x/", "http://x/home", ""),
+    ],
+)
+def test_a_page_by_https_that_leads_back_is_none(url: str, where: str, fault: str) -> None:
+    """So does what another portal of a host says to names that are not its own: nothing is seen by https then."""
+    found = Probe(url, status=(200, 302)).faults(Answer(url, 302, (("Location", where),)))
+    assert found.get("status", "") == fault
+
+
 class Server:
     """Answers by name and path: a status, or where a redirect leads."""
 
