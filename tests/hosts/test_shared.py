@@ -116,6 +116,7 @@ CONFIGURATION = """
 port 0
 tls-port 6379
 bind 0.0.0.0
+protected-mode no
 tls-cert-file /etc/redis/redis.pem
 tls-key-file /etc/redis/redis.pem
 tls-auth-clients no

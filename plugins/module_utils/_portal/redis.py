@@ -105,9 +105,10 @@ def examine(store: Store) -> None:
 
 
 def _log_in(connection: Connection, store: Store) -> None:
-    if connection.ask("AUTH", store.user, store.password) != "OK":
+    answer = connection.ask("AUTH", store.user, store.password)
+    if answer != "OK":
         raise StoreError(
-            f"Redis at {store} rejects user {store.user}. Correct chamilo_sessions_redis_user and "
+            f"Redis at {store} rejects user {store.user}: {answer[1:100]}. Correct chamilo_sessions_redis_user and "
             "chamilo_sessions_redis_password."
         )
     key, value = f"{store.prefix}chamilo-hardening-{secrets.token_hex(8)}", secrets.token_hex(8)
