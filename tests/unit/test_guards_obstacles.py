@@ -51,11 +51,12 @@ def test_a_refusal_names_its_line_and_what_to_do(call: ast.Call) -> None:
     assert not literal(what).endswith(".") and len(literal(what)) <= MOST
 
 
-# What to do, in a sentence of its own or behind a comma or a colon.
-INSTRUCTION = re.compile(
-    r"(?:^|[.:?] |VALUE )(?:Add|Correct|Do|Give|Have|Install|Leave|Make|Mend|Mount|Move|Name|Put|Run|Set|Take|Upgrade"
-    r"|Write|Or keep|Remove)\b"
+# What to do, in a sentence of its own or behind a colon.
+VERBS = (
+    "Activate Add Change Close Correct Create Delete Do Enable Give Harden Have Install Keep Leave Make Mend Mount "
+    "Move Name Open Put Remove Replace Restore Run Set Start Stop Take Upgrade Use Wait Write"
 )
+INSTRUCTION = re.compile(rf"(?:^|[.:?] |VALUE )(?:{VERBS.replace(' ', '|')}|Or keep)\b")
 
 
 def sentences() -> Iterator[tuple[str, str]]:
