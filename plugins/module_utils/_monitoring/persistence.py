@@ -19,6 +19,7 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import privileges
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import Budget, head, names, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, changeable, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
@@ -90,7 +91,8 @@ _STARTUP = (
     ".cshrc .tcshrc .login .pam_environment .forward .procmailrc .config/fish/config.fish .config/environment.d/* "
     ".ssh/rc .ssh/config .vimrc .screenrc .tmux.conf .npmrc .yarnrc .yarnrc.yml .config/psysh/config.php "
     ".composer/composer.json .composer/vendor/autoload.php .config/composer/composer.json "
-    ".config/composer/vendor/autoload.php"
+    ".config/composer/vendor/autoload.php .local/lib/python*/site-packages/* .config/ImageMagick/*.xml .magick/*.xml "
+    ".config/libreoffice/*/user/basic/*/*.xba .my.cnf .mylogin.cnf .curlrc .wgetrc .gnupg/gpg.conf .inputrc"
 ).split()
 _SKELETON = "/etc/skel"
 _GIT = (".gitconfig", ".config/git/config")
@@ -121,19 +123,47 @@ _OF_ROOT = (
     "/etc/ssh",
     "/etc/udev/rules.d",
     "/etc/update-motd.d",
-    "/etc/apt/apt.conf.d",
+    "/etc/apt",
+    "/etc/dpkg",
     "/etc/php",
     "/etc/nginx",
     "/etc/apache2",
+    "/etc/fail2ban",
+    "/etc/letsencrypt",
+    "/etc/monit",
+    "/etc/mysql",
+    "/etc/network",
+    "/etc/default",
+    "/etc/sudoers",
+    "/etc/sudo.conf",
+    "/etc/polkit-1",
+    "/etc/dbus-1",
+    "/etc/rsyslog.d",
+    "/etc/modprobe.d",
+    "/etc/modules-load.d",
+    "/etc/sysctl.d",
+    "/etc/tmpfiles.d",
+    "/etc/environment.d",
+    "/etc/xdg",
+    "/etc/security",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/group",
+    "/etc/gitconfig",
+    "/etc/aliases",
+    "/etc/msmtprc",
+    "/etc/needrestart",
+    "/etc/chamilo-hardening",
     "/usr/local/bin",
     "/usr/local/sbin",
+    "/usr/local/lib",
 )
 _UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.timer", "/etc/systemd/system/*.d/*.conf")
 _PRELOAD = "/etc/ld.so.preload"
 _PHP_FILES = ("/etc/php/*/*/php.ini", "/etc/php/*/*/conf.d/*.ini")
 _PHP_RUNS = re.compile(
-    r"^[ \t]*(?:php_(?:admin_)?value\[)?(?:auto_(?:pre|ap)pend_file|opcache\.preload|(?:zend_)?extension|sendmail_path)"
-    r"\]?[ \t]*=[ \t]*[\"']?(/[^\"'\s;]+)",
+    r"^[ \t]*(?:php_(?:admin_)?value\[)?(?:auto_(?:pre|ap)pend_file|opcache\.(?:preload|file_cache)|include_path"
+    r"|(?:zend_)?extension(?:_dir)?|sendmail_path)\]?[ \t]*=[ \t]*[\"']?(/[^\"'\s;]+)",
     re.M,
 )
 _MANAGERS = frozenset(f"{usr}/lib/systemd/systemd{part}" for usr in ("", "/usr") for part in ("", "-executor"))
@@ -172,6 +202,12 @@ def planted(look: Look, users: Sequence[Identity]) -> Planted:
     _units(look, found, own)
     _of_root(look, found, own)
     _running(look, found, own)
+    found.add("a group by which the web user can become root", privileges.groups(own))
+    found.add("what sudo lets the web user do", privileges.rules(own))
+    programs, gap = privileges.programs()
+    found.add("a program that runs with its owner's rights, or with a capability", programs)
+    if gap:
+        found.gaps.append(f"programs that run with another user's rights: {gap}")
     return found
 
 

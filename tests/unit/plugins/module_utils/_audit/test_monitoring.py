@@ -13,7 +13,12 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import monitoring
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, persistence, traces
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import (
+    compromise,
+    persistence,
+    privileges,
+    traces,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
@@ -91,6 +96,9 @@ class Host:
         monkeypatch.setattr(fail2ban, "running", lambda: None)
         monkeypatch.setattr(compromise, "web_users", lambda look: (Identity("www-data", WEB, frozenset({WEB})),))
         monkeypatch.setattr(persistence, "home", lambda name: str(tmp_path / "home"))
+        monkeypatch.setattr(privileges, "_DIRECTORIES", (str(tmp_path / "loose"),))
+        monkeypatch.setattr(privileges, "_INTERPRETERS", ())
+        monkeypatch.setattr(privileges, "said", lambda argv, seconds: "")
 
     def file(self, path, text, days=0.0):
         target = self.root / path

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import re
 import sys
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import persistence
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import persistence, privileges
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import trace
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
@@ -21,6 +22,7 @@ from tests.unit.plugins.module_utils._common.test_acl import let_write
 
 CRONTAB = "/var/spool/cron/crontabs/www-data:1"
 ROOT, OTHER = 0, 1000
+_OF_ROOT = persistence._OF_ROOT
 
 
 @pytest.fixture
@@ -226,6 +228,10 @@ def test_a_script_of_roots_that_an_acl_lets_the_web_user_write(host, tmp_path):
         (".ssh/config", "Match exec /srv/x"),
         (".npmrc", "script-shell=/srv/x"),
         (".vimrc", "silent !/srv/x"),
+        (".local/lib/python3.13/site-packages/x.pth", "import os; os.system('/srv/x')"),
+        (".config/ImageMagick/delegates.xml", '<delegate decode="pdf" command="/srv/x"/>'),
+        (".my.cnf", "[mysql]\npager = /srv/x"),
+        (".curlrc", "output = /srv/x"),
     ],
 )
 def test_ways_back_in_a_home(host, tmp_path, path, text):
@@ -279,6 +285,8 @@ def test_a_masked_unit_and_a_file_of_roots_are_no_signs(host, tmp_path):
         ("ld.so.preload", "{library}\n"),
         ("php.ini", "; x\nauto_prepend_file = {library}\n"),
         ("php.ini", 'extension="{library}"\n'),
+        ("php.ini", "opcache.file_cache={library}\n"),  # compiled code that PHP runs in place of the program's
+        ("php.ini", "extension_dir = {library}\n"),
         ("units/x.service", "[Service]\nExecStart=/bin/sh -c '. {library}'\n"),
         ("units/x.service", "[Service]\nUser=deploy\nExecStartPre=-/usr/bin/php -q {library}\n"),
     ],
@@ -289,6 +297,35 @@ def test_a_file_of_the_web_user_that_is_loaded_or_started(host, tmp_path, path, 
     (tmp_path / path).write_text(text.format(library=library))
     (sign,) = trace(host.look()).signs
     assert path in sign or str(library) in sign
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/letsencrypt/renewal-hooks/deploy/x",  # some make it the web user's so that the web server reads its keys
+        "/etc/fail2ban/action.d/x.conf",
+        "/etc/monit/conf.d/x",
+        "/etc/network/if-up.d/x",
+        "/etc/sudoers.d/x",
+        "/etc/systemd/system-generators/x",
+        "/etc/apt/apt.conf.d/x",
+        "/etc/logrotate.d/x",
+        "/usr/local/lib/python3.13/dist-packages/x.pth",
+    ],
+)
+def test_what_root_runs_is_looked_at_there(path):
+    assert any(f"{path}/".startswith(f"{top}/") for top in _OF_ROOT)
+
+
+def test_what_lends_rights_is_named(host, tmp_path, monkeypatch):
+    shell = theirs(tmp_path / "loose/.x/sh")
+    shell.chmod(0o6755)
+    monkeypatch.setattr(privileges, "said", lambda argv, seconds: "    (ALL) NOPASSWD: ALL\n")
+    monkeypatch.setattr(privileges, "_GROUPS", frozenset({grp.getgrgid(WEB).gr_name}))
+    group, sudo, program = trace(host.look()).signs
+    assert group == "a group by which the web user can become root: www-data in www-data"
+    assert sudo == "what sudo lets the web user do: www-data as ALL: NOPASSWD: ALL"
+    assert str(shell) in program
 
 
 def test_a_worker_with_the_web_users_own_rights_is_no_sign(host, tmp_path):
