@@ -65,6 +65,10 @@ class Item:
         mine = (self.sha256, self.uid, self.gid, self.mode)
         return mine == (other.sha256, other.uid, other.gid, other.mode)
 
+    def reads_as(self, other: Item) -> bool:
+        """The content agrees. Owners and modes change without an edit: with PHP's user, or by section permissions."""
+        return self.kind == other.kind and self.target == other.target and self.sha256 == other.sha256
+
     def to_json(self) -> dict[str, Any]:
         """The item without its bytes and without empty values."""
         known = {

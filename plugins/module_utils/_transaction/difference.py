@@ -70,7 +70,7 @@ def given_back(
                 wrote = Item.from_json(state["records"][below]["files"][path]["after"])
                 if current.same(wrote) or not before.same(wrote):
                     continue
-            if not current.same(after):
+            if not current.reads_as(after):
                 outcome.notes.append(
                     f"{path} was edited by hand after it was written, so it stays. It is no longer needed: check it."
                 )

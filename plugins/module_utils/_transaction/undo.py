@@ -51,7 +51,7 @@ def way_back(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome
             if below and current.same(Item.from_json(state["records"][below]["files"][path]["after"])):
                 # As that section wrote it, which it may have done anew since.
                 continue
-            if not current.same(after):
+            if not current.reads_as(after):
                 outcome.notes.append(store.keep_edited(path, current))
             before = store.load(before)
             changes.append(Change(path, current, before))

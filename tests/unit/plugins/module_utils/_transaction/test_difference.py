@@ -115,6 +115,18 @@ def test_what_somebody_edited_stays_and_is_told_once(world: World) -> None:
     assert not again.changed and not again.notes
 
 
+def test_another_owner_or_mode_is_no_edit(world: World) -> None:
+    """Of files in the portal's tree they change with PHP's user, and by section permissions."""
+    world.apply(files=alone("main.conf", "new/deep/first.conf"))
+    file = world.etc / "new/deep/first.conf"
+    file.chmod(0o604)
+    done = world.apply(files=alone("main.conf"))
+    assert done.changed and not done.notes and not file.exists()
+    world.apply(files=alone("main.conf", "new/deep/first.conf"))
+    file.chmod(0o604)
+    assert not [note for note in world.undo().notes if "edited" in note] and not file.exists()
+
+
 def test_without_a_service_the_one_that_read_it_is_told(world: World) -> None:
     """Whoever waives a jail names fail2ban no more, which has to forget it."""
     world.apply(files=alone("main.conf", "new/deep/first.conf"))
