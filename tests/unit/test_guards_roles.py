@@ -359,3 +359,15 @@ def test_only_what_comes_before_every_change_says_that_nothing_was_changed() -> 
     files = [*(ROOT / "plugins").rglob("*.py"), *YAML_FILES]
     found = {path for path in files if "othing was changed" in path.read_text(encoding="utf-8")}
     assert {str(path.relative_to(ROOT)) for path in found} <= first
+
+
+def test_a_role_has_its_own_values_checked() -> None:
+    """Where it runs without the playbook, which has those of all sections checked."""
+    for role in ROLES:
+        asked = [
+            task["chamilo.hardening.guide_preflight"]["sections"]
+            for path in (ROOT / "roles" / role / "tasks").glob("*.yml")
+            for task in maps(load(path))
+            if "chamilo.hardening.guide_preflight" in task
+        ]
+        assert asked == [[role]] if role != "common" else asked, role

@@ -12,6 +12,7 @@ After a change that is meant, write it anew and review the difference:
 
 from __future__ import annotations
 
+import base64
 import difflib
 import json
 import os
@@ -26,6 +27,7 @@ import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.discovery import ALL_PACKAGES
 from tests.unit.plugins.conftest import Files
 from tests.unit.plugins.test_hostile_hosts import World, empty
 
@@ -73,6 +75,8 @@ class Recorded:
     php: Callable[[Files], None] = with_fpm
     vhost: str = "plain"  # of tests/testbed/vhosts/
     base: str = ""  # the site whose rendering this one is compared with
+    site: dict[str, Any] = field(default_factory=dict)  # what discovery reports besides
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)  # what modules answer besides
 
 
 CERTIFICATE = {
@@ -86,6 +90,15 @@ ALL_WAIVED = [
     for section in _controls.load().sections
     for one in [one for one in _controls.load().of(section.id) if one.level in ("must", "should", "consider")][::2]
 ]
+
+PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\nAA==\n-----END CERTIFICATE-----\n"
+
+
+def daily(copied: bool) -> str:
+    """What the daily work answers."""
+    return json.dumps({"ran": [], "lists": {"campus_test": {"digest": "5f" * 32, "copied": copied}}})
+
+
 SITES = {
     "nginx": Recorded("nginx"),
     "apache": Recorded("apache"),
@@ -120,6 +133,50 @@ SITES = {
         },
         base="nginx",
     ),
+    # A host on which nothing is installed yet, and what is due once.
+    "bare": Recorded(
+        "nginx",
+        {
+            "chamilo_https_certificate": "self_signed",
+            "chamilo_https_certificate_file": "",
+            "chamilo_https_certificate_key_file": "",
+            "chamilo_integrations": {"lti": ["https://lms.school.example"]},
+            "chamilo_release_archive": "https://school.example/chamilo.tar.gz",
+            "chamilo_release_sha256": "5f" * 32,
+            "chamilo_uploads_antivirus": True,
+        },
+        base="nginx",
+        site={
+            "missing_packages": ALL_PACKAGES,
+            "sendmail": False,
+            "fail2ban": False,
+            "exposed_logs": {"/var/www/chamilo/var/log/prod.log": "/etc/logrotate.d/chamilo"},
+            "managed_from": "192.0.2.7",
+        },
+        answers={
+            "chamilo_site_info": {"active": False},
+            "command": {"stdout": daily(copied=False)},
+            "config_transaction": {"changed": True},
+        },
+    ),
+    "https_undone": Recorded("nginx", {"chamilo_https_state": "absent"}, base="nginx"),
+    # The nodes of one portal.
+    "web_node": Recorded(
+        "nginx",
+        {
+            "chamilo_portal": "nodes",
+            "chamilo_node": ["web"],
+        },
+        base="nginx",
+        answers={
+            "chamilo_database_account": {"server_here": False, "needs_admin": True, "source": "10.0.0.11"},
+        },
+    ),
+    "database_node": Recorded(
+        "nginx",
+        {"chamilo_portal": "nodes", "chamilo_node": ["database"], "chamilo_database_bind_address": "10.0.0.9"},
+        answers={"slurp": {"content": base64.b64encode(PEM).decode()}},
+    ),
     "everything": Recorded(
         "apache",
         {
@@ -136,23 +193,23 @@ SITES = {
             "chamilo_monitoring_node_exporter": True,
         },
         base="apache",
+        answers={"chamilo_php_user": {"changed": True, "told": ["The cron job of www-data."]}},
     ),
 }
 
 
-def answers(host: Files, tls: bool) -> dict[str, Any]:
+def answers(host: Files, tls: bool, recorded: Recorded) -> dict[str, Any]:
     """What an honest host answers to each module."""
     site = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree, tls=tls))))
     site["web"]["version"], site["memory"], site["systemd"] = "1.26.3", 4 << 30, True
     done: dict[str, Any] = {"changed": False}
     own = {path.stem: {**empty(_answers.shape(path.stem)), **done} for path in (ROOT / "plugins/modules").glob("*.py")}
-    digest = "5f" * 32
-    daily = {"ran": [], "lists": {"campus_test": {"digest": digest, "copied": True}}}
-    return {
+    site |= recorded.site
+    known = {
         **own,
         "*": done,
         "chamilo_site_info": {**own["chamilo_site_info"], "site": site, "active": True},
-        "command": {**done, "rc": 0, "stdout": json.dumps(daily), "stderr": "", "cmd": [], "stdout_lines": [""]},
+        "command": {**done, "rc": 0, "stdout": daily(copied=True), "stderr": "", "cmd": [], "stdout_lines": [""]},
         "chamilo_php_user": {
             **own["chamilo_php_user"],
             "php": {
@@ -162,6 +219,7 @@ def answers(host: Files, tls: bool) -> dict[str, Any]:
                 "pool_file": "/etc/php/8.4/fpm/pool.d/chamilo-campus_test.conf",
             },
         },
+        "chamilo_database_account": {**own["chamilo_database_account"], "server_here": True},
         "config_transaction": {**done, "generation": "5f", "loaded": False, "recovered": [], "notes": []},
         "host_program": {**done, "version": "1.0.0"},
         "backup_key": {**own["backup_key"], "key": "k" * 43},
@@ -169,6 +227,7 @@ def answers(host: Files, tls: bool) -> dict[str, Any]:
         "slurp": {**done, "content": "W10=", "encoding": "base64"},
         "stat": {**done, "stat": {"exists": True, "isreg": True, "checksum": "0" * 40}},
     }
+    return known | {module: known[module] | answer for module, answer in recorded.answers.items()}
 
 
 def shown(module: str, arguments: dict[str, Any]) -> Iterator[str]:
@@ -199,7 +258,9 @@ class Run:
     @property
     def text(self) -> str:
         written = [line for module, asked in self.calls if module not in READ_ONLY for line in shown(module, asked)]
-        return "\n".join(written).replace(str(ROOT), "ROOT") + "\n"
+        text = "\n".join(written).replace(str(ROOT), "ROOT")
+        text = re.sub(r"[^\s=]+(?=/world/)", "HERE", text)
+        return re.sub(r"(?<=password: )\w{32}$", "RANDOM", text, flags=re.MULTILINE) + "\n"
 
 
 def play_all(directory: Path, playbook: str = "harden", *sites: str) -> tuple[str, dict[str, list[Any]]]:
@@ -212,7 +273,7 @@ def play_all(directory: Path, playbook: str = "harden", *sites: str) -> tuple[st
         host.chamilo()
         host.testbed_site(recorded.server, recorded.vhost)
         recorded.php(host)
-        hosts[site] = answers(host, not recorded.variables.get("chamilo_https_terminated_elsewhere"))
+        hosts[site] = answers(host, not recorded.variables.get("chamilo_https_terminated_elsewhere"), recorded)
         own = {
             "chamilo_domain": "campus.test",
             "chamilo_portal": site,
@@ -220,7 +281,7 @@ def play_all(directory: Path, playbook: str = "harden", *sites: str) -> tuple[st
         }
         variables[site] = {**CERTIFICATE, **own, **recorded.variables}
     (directory / "world").mkdir()
-    output = World(directory / "world", inline=True).play(playbook, hosts, of_hosts=variables)
+    output = World(directory / "world", inline=True, details=True).play(playbook, hosts, of_hosts=variables)
     written = {site: (directory / f"{site}.calls").read_text().splitlines() for site in recorded_sites}
     return output, {site: [json.loads(line) for line in lines] for site, lines in written.items()}
 
@@ -243,6 +304,53 @@ def run(site: str, runs: dict[str, Run]) -> Run:
 
 def test_a_run_comes_to_its_end(site: str, run: Run) -> None:
     assert re.search(rf"^{site} .* unreachable=0 +failed=0 ", run.output, re.MULTILINE), run.output[-3000:]
+
+
+# Tasks that no recorded site carries out, and why.
+UNREACHED = {
+    "Refuse values that cannot work": "only where a role runs without the playbook; a guard reads it",
+    "Refuse values that do not fit into a header": "the same",
+    "Ensure that a virtual host includes the drop-ins": "only where the role runs without https before it",
+    "Activate the virtual host that leads to it": "only where it is ours: tests/hosts/test_php_user.py",
+    "Create the account for backups": "only where the role backups runs without database before it",
+    "Discover the host": "no host is touched by it",
+    "Run the first backup and restore test": "in the background, which the connection cannot",
+    "Refuse to ban where only a proxy visits": "ends the run: test_obstacles",
+    "Refuse to cut the web nodes off": "ends the run: tests/hosts/test_database.py",
+    "Refuse to replace a virtual host that would lose something": "ends the run: tests/hosts/test_vhosts.py",
+    "Refuse to install the scanner on a host that is too small for it": "ends the run: the plan's own test",
+    "Drop the account that an interrupted run left there": "only where there is nothing else to do",
+    "Restore the trusted proxies of the application": "only what an earlier run set: tests/hosts/test_https.py",
+    "Undo the cookie that is sent over https only": "only what an earlier run set: tests/hosts/test_https.py",
+    "Copy the package of the release to the host": "a file of the controller: tests/hosts/test_permissions.py",
+    "Install PHP's client of Redis where it is missing": "only with sessions in Redis: tests of the plan",
+    "Report files that an administrator must check": "changes nothing: the plan's own test",
+}
+
+
+def tasks(value: Any) -> Iterator[dict[str, Any]]:
+    for task in value or ():
+        if "block" not in task:
+            yield task
+        for part in ("block", "rescue", "always"):
+            yield from tasks(task.get(part))
+
+
+def test_each_task_of_the_roles_is_carried_out_for_a_site_or_there_is_a_reason(runs: dict[str, Run]) -> None:
+    """What no site reaches is never compared, so that a mistake in it goes unnoticed."""
+    done, task = set(), ("", "")
+    for line in runs["nginx"].output.splitlines():
+        if found := re.match(r"(?:TASK|RUNNING HANDLER) \[(?:chamilo\.hardening\.(\w+) : )?(.*)\] \**$", line):
+            task = (found[1], found[2])
+        elif re.match("(?:ok|changed|included): ", line):
+            done.add(task)
+    written = {
+        (path.parts[-3], task["name"])
+        for path in (ROOT / "roles").glob("*/[th]a*/*.yml")
+        for task in tasks(yaml.safe_load(path.read_text(encoding="utf-8")))
+    }
+    assert sorted(name for _role, name in written - done if name not in UNREACHED) == []
+    assert {name for _role, name in written} >= set(UNREACHED)
 
 
 def difference(before: list[str], after: list[str], base: str, site: str) -> Iterator[str]:
@@ -274,20 +382,21 @@ WITHOUT = {
     "brute_force": ({"probe"}, "the jail is asked by the filter's proof before, and by the task after it"),
     "sessions.application": ({"load"}, "its test builds the application's cache, which makes it active"),
     "uploads.antivirus": ({"load", "probe"}, "cron reads its file each minute, and the scan asks the scanner"),
+    "database.application": ({"load"}, "its test builds the application's cache, which makes it active"),
     "backups": ({"test", "load", "probe"}, "cron reads its files each minute; a backup and a restore test follow"),
     "monitoring": ({"probe"}, "what monit reports is seen by the daily work, which follows"),
 }
 
 
 def test_each_transaction_is_tested_loaded_and_probed_or_there_is_a_reason(site: str, run: Run) -> None:
-    kept = (
-        SITES[site].variables.get("chamilo_https_vhost") == "include"
-    )  # nothing answers for it before the owner's line
+    variables = SITES[site].variables
+    # Nothing answers before the owner's line is there, and a host that is there for the database serves no page.
+    silent = variables.get("chamilo_https_vhost") == "include" or variables.get("chamilo_node") == ["database"]
     for module, asked in run.calls:
         if module == "config_transaction" and asked.get("state", "present") == "present":
             name = asked["name"].replace(":campus_test", "")
             missing = {step for step in ("test", "load", "probe") if not asked.get(step)} - (
-                {"probe"} if kept else set()
+                {"probe"} if silent else set()
             )
             assert missing <= WITHOUT.get(name, (set(), ""))[0], name
 

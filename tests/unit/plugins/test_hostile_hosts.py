@@ -44,10 +44,12 @@ class World:
     """A controller with a home, a working directory and temporary files of its own.
 
     With ``inline``, tasks run in the process of the playbook: for what hosts are sent, not for what they can do to it.
+    With ``details``, it prints tasks that change nothing, too.
     """
 
-    def __init__(self, folder: Path, inline: bool = False) -> None:
+    def __init__(self, folder: Path, inline: bool = False, details: bool = False) -> None:
         self.folder = folder
+        self.details = details
         own = [sys.executable, "-m", "tests.tools.inline_playbook"]
         self.command = own if inline else [str(Path(sys.executable).with_name("ansible-playbook"))]
         for name in ("home", "work", "work/facts", "work/group_vars", "answers"):
@@ -112,6 +114,7 @@ class World:
             "ANSIBLE_FORKS": "10",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_DISPLAY_OK_HOSTS": str(self.details),
         }
         done = subprocess.run(
             [*self.command, *arguments],
