@@ -67,6 +67,14 @@ GIT = {
     ".git/HEAD": "ref: refs/heads/main\n",
 }
 CRON = f"* * * * * php {ROOT}/bin/console app:process-mail --env=evil\n"
+# What lends rights, and what a program of the web user's runs: by hand of the intruder, or of a careless administrator.
+ELSEWHERE = {
+    "install -D -o www-data -m 6755 /bin/sh /var/tmp/.x/sh": "/var/tmp/.x/sh",
+    "echo 'www-data ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/web": "www-data as ALL: NOPASSWD: ALL",
+    "groupadd -f docker && usermod -aG docker www-data": "www-data in docker",
+    "install -D -o www-data /etc/hostname /var/www/.config/ImageMagick/delegates.xml": "ImageMagick/delegates.xml",
+    "install -D -o www-data /etc/hostname /etc/fail2ban/action.d/theirs.conf": "/etc/fail2ban/action.d/theirs.conf",
+}
 # All of it has the time of the release again, as each file of the portal.
 SET_BACK = {
     "config/packages/evil.yaml": "services: {evil: {class: DateTime, factory: date_create}}\n",
@@ -168,6 +176,8 @@ def plant(host: Host) -> None:
     host.run("cd /var/tmp/.c/evil && for file in Container*/*Container.php; do cat /srv/evil >>$file; done")
     host.run(["crontab", "-u", "www-data", "-"], data=CRON)
     host.put("/srv/compiled", mark("compiled"))
+    for command in ELSEWHERE:
+        host.run(command)
     host.run(f"cd {ROOT}/var/cache/prod && for file in Container*/*Container.php; do cat /srv/compiled >>$file; done")
     # Theirs came at once, a year after the release; an administrator and a deploy user change files by hand.
     for path, text in INNOCENT.items():
@@ -241,7 +251,7 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     assert found.status["permissions_secrets"] == "pass", found.evidence["permissions_secrets"]
     assert found.status["monitoring_compromise"] == found.status["monitoring_integrity"] == "fail"
     evidence = found.evidence["monitoring_compromise"]
-    assert [words for words in IN_THE_PORTAL.values() if words not in evidence] == []
+    assert [words for words in (*IN_THE_PORTAL.values(), *ELSEWHERE.values()) if words not in evidence] == []
     listed = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
     for path in [*NAMED, *(IN_BROWSERS if by_package else ())]:
         assert f"nothing vouches for: {path}" in listed and path in evidence, path
