@@ -305,7 +305,7 @@ def test_an_acl_that_gives_no_more_than_the_mode_is_none_of_the_audits_business(
 
 def test_an_acl_above_the_site_counts_as_well(tree_look, project, web_user):
     os.setxattr(project.parent, ACCESS, acl((USER, 7, pwd.getpwnam(web_user).pw_uid)))
-    assert "so the whole folder can be exchanged" in permissions.code(tree_look()).evidence
+    assert "so the whole directory can be exchanged" in permissions.code(tree_look()).evidence
 
 
 def test_an_acl_that_cannot_be_read_is_not_green(tree_look, monkeypatch):
