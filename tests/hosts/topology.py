@@ -67,7 +67,7 @@ def image_of_balancer() -> str:
 
 @dataclass
 class Topology:
-    """Both portals. ``folder`` holds inventories, keys and reports of the controller."""
+    """Both portals. ``folder`` holds inventories, keys and reports of the controller, and the hooks of the balancer."""
 
     network: str
     folder: Path
@@ -156,9 +156,10 @@ class Topology:
             "hosts": {**node("web1", chamilo_node=["web"]), **node("web2", chamilo_node=["web"])},
             "vars": {"chamilo_trusted_proxies": [self.address], "chamilo_https_terminated_elsewhere": True},
         }
+        hooks = {f"chamilo_{name}_tasks": str(self.folder / f"{name}.yml") for name in ("drain", "undrain")}
         whole = {
             "children": {"campus_web": campus, "campus_db": {"hosts": store("store", *WEB)}},
-            "vars": {"chamilo_domain": DOMAIN, **variables},
+            "vars": {"chamilo_domain": DOMAIN, **hooks, **variables},
         }
         library = {
             "hosts": {**node("library", chamilo_node=["web"], **CERTIFICATE), **store("shelf", "library")},
