@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What harden sends to ten recorded sites: each module, each file with its mode, each test, reload and probe.
+"""What harden sends to recorded sites: each module, each file with its mode, each test, reload and probe.
 
 A connection stands in for the host: it takes down what each module is asked for, and answers as an honest host would.
 What came of it lies in tests/unit/rendered/, whole for nginx and Apache, and for the others as what differs from these.
