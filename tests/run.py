@@ -235,6 +235,12 @@ def fast_steps(slow: bool = True) -> list[Step]:
         Step("mypy", ["mypy"], 2),
         Step("shellcheck", ["shellcheck", *listed("bin", ".ci")], 1),
         Step("yamllint", ["yamllint", "--strict", "."], 1),
+        Step("workflows", ["zizmor", "--offline", "--no-progress", ".github"], 1),
+        Step(
+            "workflows' schema",
+            ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *listed(".github/workflows")],
+            1,
+        ),
         Step("ansible-lint", ["ansible-lint", "--offline"], 3),
         Step("documentation", [*documentation.split(), "."], 2),
         Step("changelog", ["antsibull-changelog", "lint"], 1),
