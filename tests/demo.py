@@ -48,7 +48,7 @@ class Disappointed(Exception):
     """The demo ran, but did not show what it promises."""
 
 
-def say(text: str = "") -> None:
+def report(text: str = "") -> None:
     for line in text.split("\n"):
         print(f"[{time.monotonic() - START:4.0f} s] {line}".rstrip(), flush=True)
 
@@ -102,48 +102,48 @@ def wire(host: hosts.Host) -> str:
 
 
 def demo(options: argparse.Namespace, network: str) -> None:
-    say("A Chamilo portal as schools have it, on a real Debian host in a container that is removed afterwards.")
+    report("A Chamilo portal as schools have it, on a real Debian host in a container that is removed afterwards.")
     host = hosts.up("campus", options.release, options.web, network=network)
-    say(f"{host.domain} is up: Debian {host.release}, {host.web}, PHP-FPM, MariaDB and an application like Chamilo")
+    report(f"{host.domain} is up: Debian {host.release}, {host.web}, PHP-FPM, MariaDB and an application like Chamilo")
     inventory = ROOT / f".cache/demo/{network}.json"
     inventory.parent.mkdir(parents=True, exist_ok=True)
     store.up(network)
     mail.up(network)
     copies = {"chamilo_backups_offsite_repository": store.REPOSITORY}
-    told = {"chamilo_alert_mail": "admin@school.example", "chamilo_alert_webhook": mail.HOOK}
-    told["chamilo_monitoring_smtp_host"] = mail.NAME
+    reported = {"chamilo_alert_mail": "admin@school.example", "chamilo_alert_webhook": mail.HOOK}
+    reported["chamilo_monitoring_smtp_host"] = mail.NAME
     release = {"chamilo_release_archive": str(images.application())}
-    variables = {**host.inventory(), **VARIABLES, **release, **copies, **told}
+    variables = {**host.inventory(), **VARIABLES, **release, **copies, **reported}
     inventory.write_text(json.dumps({"chamilo": {"hosts": {host.domain: variables}}}))
     try:
-        say(f"What a visitor gets before:\n{wire(host)}")
+        report(f"What a visitor gets before:\n{wire(host)}")
 
-        say("1. audit (changes nothing)")
+        report("1. audit (changes nothing)")
         before = audit(inventory, "before")
-        say(table(before))
+        report(table(before))
 
-        say(f"2. harden: {', '.join(ROLES)} (certificate from the testbed's own authority, HSTS for a year)")
-        say("    The program is compared with the package of its release: it was the web user's to write.")
+        report(f"2. harden: {', '.join(ROLES)} (certificate from the testbed's own authority, HSTS for a year)")
+        report("    The program is compared with the package of its release: it was the web user's to write.")
         first = play("harden", inventory)
-        say(f"    changed={first.changed[host.domain]} ({first.seconds:.0f} s)")
+        report(f"    changed={first.changed[host.domain]} ({first.seconds:.0f} s)")
 
-        say("3. harden again")
+        report("3. harden again")
         second = play("harden", inventory)
-        say(f"    changed={second.changed[host.domain]} ({second.seconds:.0f} s)")
+        report(f"    changed={second.changed[host.domain]} ({second.seconds:.0f} s)")
 
-        say("4. audit again")
+        report("4. audit again")
         after = audit(inventory, "after")
-        say(table(after))
+        report(table(after))
         named, red = apart(after)
-        say(f"Not green, and why:\n{named}" if named else "All of it is green.")
-        say(f"What a visitor gets now:\n{wire(host)}")
+        report(f"Not green, and why:\n{named}" if named else "All of it is green.")
+        report(f"What a visitor gets now:\n{wire(host)}")
     finally:
         if not options.keep:
             inventory.unlink()
 
-    say(f"The reports: {REPORTS / 'before/report.html'}\n             {REPORTS / 'after/report.html'}")
+    report(f"The reports: {REPORTS / 'before/report.html'}\n             {REPORTS / 'after/report.html'}")
     if options.keep:
-        say(
+        report(
             f"The host stays: http://{host.address}/ ({host.domain}), bin/env docker exec -it {host.container} bash,\n"
             f"    bin/env ansible-playbook playbooks/audit.yml -i {inventory.relative_to(ROOT)}\n"
             f"Remove it with: bin/env python -m tests.testbed down --all --network {network}"
@@ -168,10 +168,10 @@ def main() -> int:
     try:
         demo(options, network)
     except (EngineError, subprocess.CalledProcessError, PlayError, Disappointed) as problem:
-        say(f"bin/demo: {problem}")
+        report(f"bin/demo: {problem}")
         return 1
     except KeyboardInterrupt:
-        say("stopped")
+        report("stopped")
         return 130
     finally:
         if not options.keep:

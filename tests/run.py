@@ -68,7 +68,7 @@ class Run:
         self.seconds: dict[str, int] = {}
         self.running: set[subprocess.Popen[bytes]] = set()
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         with self.lock:
             print(f"[{time.monotonic() - self.start:5.0f} s] {text}", flush=True)
 
@@ -78,7 +78,7 @@ class Run:
                 result = self.step(step)
             else:
                 result = False
-                self.say(f"FAILED {step.name}: not run, it needs the step '{step.needs}'")
+                self.report(f"FAILED {step.name}: not run, it needs the step '{step.needs}'")
             with self.ended:
                 self.results[step.name] = result
                 self.ended.notify_all()
@@ -98,7 +98,7 @@ class Run:
         log = LOGS / (re.sub(r"\W+", "-", step.name) + ".log")
         verified = fingerprint(step)
         began = time.monotonic()
-        self.say(f"start  {step.name}")
+        self.report(f"start  {step.name}")
         with log.open("wb") as out:
             process = subprocess.Popen(
                 step.command,
@@ -124,14 +124,14 @@ class Run:
         if why:
             with self.lock:
                 print(f"--- {step.name}: {' '.join(step.command)}\n{text.rstrip()}\n--- end of {step.name}")
-            self.say(f"FAILED {step.name} ({seconds:.0f} s): {why}; log: {log.relative_to(ROOT)}")
+            self.report(f"FAILED {step.name} ({seconds:.0f} s): {why}; log: {log.relative_to(ROOT)}")
             return False
         with self.lock:
             self.seconds[step.name] = round(seconds)
             if verified and verified == fingerprint(step):  # nobody edited the files meanwhile
                 write(VERIFIED, {**read(VERIFIED), step.name: verified})
         tests = PYTEST_LINE.findall(text)
-        self.say(f"ok     {step.name} ({seconds:.0f} s)" + (f": {tests[-1]}" if tests else ""))
+        self.report(f"ok     {step.name} ({seconds:.0f} s)" + (f": {tests[-1]}" if tests else ""))
         return True
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
@@ -184,10 +184,10 @@ def home_of_ansible_test() -> Path:
         'wanted = [word for word in sys.argv[1:] if "==" in word]\n'
         'subprocess.check_call([sys.executable, "-m", "pip", "install", "-q", *wanted])\n'
     )
-    folder = home / ".ansible/test/cache"
-    folder.mkdir(parents=True, exist_ok=True)
+    directory = home / ".ansible/test/cache"
+    directory.mkdir(parents=True, exist_ok=True)
     for name in ("get_pip_24_2.py", "get_pip_25_2.py"):
-        (folder / name).write_text(stand_in)
+        (directory / name).write_text(stand_in)
     return home
 
 
@@ -409,12 +409,12 @@ def main() -> int:
 @contextlib.contextmanager
 def shared_stages() -> Iterator[None]:
     """Lets the steps use the hosts that one of them brought into a state that took long to reach."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["CHAMILO_TEST_STAGES"] = folder
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ["CHAMILO_TEST_STAGES"] = directory
         try:
             yield
         finally:
-            hosts.forget_stages(Path(folder))
+            hosts.forget_stages(Path(directory))
 
 
 def execute(steps: list[Step], workers: int = 4) -> int:

@@ -161,8 +161,8 @@ class CallbackModule(CallbackBase):
         if answer.get("_ansible_verbose_always") and not (
             self._is_report(result) and run.playbook in _screen.REPORTING
         ):
-            said = answer.get("msg", "")
-            for line in [said] if isinstance(said, str) else said:
+            output = answer.get("msg", "")
+            for line in [output] if isinstance(output, str) else output:
                 self._display.display(_answers.without_controls(str(line)))
 
     def _is_report(self, result: Any) -> bool:

@@ -67,9 +67,9 @@ class ActionModule(HostAction):
             )
         finally:
             context.no_log = shown
-        told = answer.pop("fingerprint", "")
+        reported = answer.pop("fingerprint", "")
         password = arguments["password"]
-        if password and told and told != fingerprint(password, salt):
+        if password and reported and reported != fingerprint(password, salt):
             # The module refuses another key before it answers, so only a forged answer gets here.
             return {"failed": True, "msg": "The host did not prove that it has the key."}
         return answer

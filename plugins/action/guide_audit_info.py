@@ -41,7 +41,7 @@ class ActionModule(HostAction):
             arguments.update(self._key(arguments, task_vars or {}))
             arguments["unenforced"] = _controls.unenforced(table, level, waivers)
             arguments.update(_nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts", 5)))
-            answer = self._look(arguments, task_vars or {})
+            answer = self._inspect(arguments, task_vars or {})
         unseen = "The audit gave no answer for this control."
         if arguments.get("sections"):
             unseen = f"The audit was asked about other sections alone: {', '.join(arguments['sections'])}."
@@ -93,7 +93,7 @@ class ActionModule(HostAction):
             return {"failed": True, "msg": str(problem)}
         return {**result.answer, "taken": result.generated}
 
-    def _look(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _inspect(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = self._execute_module(
                 module_name="chamilo.hardening.guide_audit_info", module_args=arguments, task_vars=task_vars

@@ -51,46 +51,46 @@ class ActionModule(CollectionAction):
         if arguments["discovered"]:
             refused = refusal(task_vars or {}) or _nodes.refusal(self._templar, task_vars or {})
             domain = ((task_vars or {}).get("__chamilo_common_info") or {}).get("site", {}).get("domain")
-            said = refused or f"{domain}: no obstacle was found. Nothing was changed."
-            return {**result, "failed": bool(refused), "msg": said, "_ansible_verbose_always": True}
+            messages = refused or f"{domain}: no obstacle was found. Nothing was changed."
+            return {**result, "failed": bool(refused), "msg": messages, "_ansible_verbose_always": True}
         if not arguments["sections"]:
             specs = _preflight.specs()
-            said = _preflight.unknown(variables, [name for spec in specs.values() for name in spec])
+            messages = _preflight.unknown(variables, [name for spec in specs.values() for name in spec])
             values = self._plain(specs, variables)
             wrong = _preflight.forms(specs, values)
-            said += wrong.values()
-            said += _preflight.of_playbooks({name: value for name, value in values.items() if name not in wrong})
-            return {**result, "failed": bool(said), "msg": "\n".join(said) or "All variables are known."}
-        said = []
+            messages += wrong.values()
+            messages += _preflight.of_playbooks({name: value for name, value in values.items() if name not in wrong})
+            return {**result, "failed": bool(messages), "msg": "\n".join(messages) or "All variables are known."}
+        messages = []
         values: dict[str, Any] = {}
         for name in sorted(variables):
             if name.startswith("chamilo_"):
                 try:
                     values[name] = self._templar.template(variables[name])
                 except AnsibleError as error:
-                    said.append(f"{name} cannot be worked out: {error}")
-        said += _preflight.errors(_preflight.specs(), arguments["sections"], values)
+                    messages.append(f"{name} cannot be worked out: {error}")
+        messages += _preflight.errors(_preflight.specs(), arguments["sections"], values)
         host = variables["inventory_hostname"]
         domain = values.get("chamilo_domain", host)
-        said += (
+        messages += (
             _preflight.domain(domain, host) + _preflight.subdomains(domain, values) + _preflight.names(domain, values)
         )
-        said += _preflight.key_copy(arguments["sections"], values, variables)
+        messages += _preflight.key_copy(arguments["sections"], values, variables)
         # Before anything changes: on the host of a database that has no portal itself, others work.
         alone = "chamilo_db" in (variables.get("group_names") or ()) and "chamilo_web" not in variables["group_names"]
         if alone and "database" in arguments["sections"]:
-            said += filter(None, [not_there(self._shared_loader_obj.module_loader, MODULES["mariadb_user"])])
+            messages += filter(None, [not_there(self._shared_loader_obj.module_loader, MODULES["mariadb_user"])])
         if arguments["found_domain"] not in (None, str(domain).lower()):
-            said.append(
+            messages.append(
                 f"This play discovered the portal {arguments['found_domain']}, and {', '.join(arguments['sections'])} "
                 f"is to harden {domain}: Ansible runs discovery once for each host of a play. Nothing was changed for "
                 f"{domain}. "
                 "Give each portal an inventory name of its own, with the same ansible_host, or a play of its own."
             )
 
-        if said:
+        if messages:
             result["failed"] = True
-            result["msg"] = "\n".join(said)
+            result["msg"] = "\n".join(messages)
             return result
         run_out = _preflight.waivers(values.get("chamilo_waivers", []), datetime.date.today())[1]
         result["msg"] = run_out or "All variables are as they must be."

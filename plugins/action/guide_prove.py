@@ -26,7 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
     updates,
     uploads,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     FAIL,
     NOT_ASSESSED,
@@ -58,11 +58,11 @@ class ActionModule(HostAction):
         ca_file = os.path.expanduser(str(given.get("ca_file", "")))
         proxied = boolean(given.get("proxied", False), strict=False)
         left = _controls.unenforced(table, level, waivers)
-        aim = Aim(str(given["domain"]).lower(), str(given.get("address", "")), ca_file, proxied, left)
+        target = Target(str(given["domain"]).lower(), str(given.get("address", "")), ca_file, proxied, left)
         # The same word for each call: the module does nothing without one.
         place = {name: given[name] for name in ("domain", "names", "root", "web_server") if name in given}
         place["token"] = secrets.token_hex(32)
-        refused, testbed = self._prove_ownership(aim, place, task_vars or {})
+        refused, testbed = self._prove_ownership(target, place, task_vars or {})
         if refused:
             return {**result, "failed": True, "msg": refused}
         tried = [
@@ -74,9 +74,9 @@ class ActionModule(HostAction):
         findings = self._attack_inside(within, place, task_vars or {})
         today = datetime.date.today()
         result["attacks"] = [
-            self._told(
+            self._notify(
                 control,
-                findings[control.id] if control.id in findings else self._try(aim, control),
+                findings[control.id] if control.id in findings else self._try(target, control),
                 _controls.enforced(control, level, waivers, today),
             )
             for control in tried
@@ -88,7 +88,7 @@ class ActionModule(HostAction):
         result["failed"] = bool(through)
         return result
 
-    def _prove_ownership(self, aim: Aim, place: dict[str, Any], task_vars: dict[str, Any]) -> tuple[str, bool]:
+    def _prove_ownership(self, target: Target, place: dict[str, Any], task_vars: dict[str, Any]) -> tuple[str, bool]:
         """Why the portal may not be attacked, or an empty text; and whether it was made to be attacked."""
         placed = self._module({**place, "state": "present"}, task_vars)
         if placed.get("failed"):
@@ -96,12 +96,12 @@ class ActionModule(HostAction):
         try:
             # Requested at once, and with a token that cannot be guessed.
             path = placed.get("path", "/")
-            answer = aim.get(path)
+            answer = target.get(path)
             # The host reports its names; they are its own only where its token is served.
-            aim.names = tuple(
+            target.names = tuple(
                 name
                 for name in placed.get("names", [])[:MOST_NAMES]
-                if aim.under(name).get(path).body.decode("utf-8", "replace") == place["token"]
+                if target.under(name).get(path).body.decode("utf-8", "replace") == place["token"]
             )
         finally:
             removed = self._module({**place, "state": "absent"}, task_vars)
@@ -133,16 +133,16 @@ class ActionModule(HostAction):
         return answer
 
     @staticmethod
-    def _try(aim: Aim, control: _controls.Control) -> Finding:
+    def _try(target: Target, control: _controls.Control) -> Finding:
         try:
-            return attacks[control.id](aim)
+            return attacks[control.id](target)
         except OSError as problem:
             return not_assessed(str(problem))
         except Exception as problem:  # an error in one attack is reported as its result, and the others continue
             return not_assessed(": ".join(filter(None, (type(problem).__name__, str(problem)))))
 
     @staticmethod
-    def _told(control: _controls.Control, finding: Finding, enforced: bool) -> dict[str, str]:
+    def _notify(control: _controls.Control, finding: Finding, enforced: bool) -> dict[str, str]:
         status, evidence = "held", _answers.displayable(finding.evidence)  # the portal's answers are untrusted as well
         if finding.status == NOT_ASSESSED:
             status, evidence = "not_tried", f"The attack could not be tried: {evidence}"

@@ -49,6 +49,6 @@ class ActionModule(HostAction):
         known = seen(self._task, task_vars).get("program")
         if not {"made_of", "magic", "salt", "told"} <= set(known or ()) or "path" in given:
             return False
-        told = [given.get(name) for name in ("alert_mail", "alert_webhook")]
-        tell = None if told == [None, None] else Addressee(*(value or "" for value in told))
-        return asks_for_nothing(program.content, tell, known)
+        reported = [given.get(name) for name in ("alert_mail", "alert_webhook")]
+        recipient = None if reported == [None, None] else Addressee(*(value or "" for value in reported))
+        return asks_for_nothing(program.content, recipient, known)

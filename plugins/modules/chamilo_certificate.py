@@ -168,7 +168,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
-from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import AcmeError, Got, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import AcmeError, Desired, Got
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import is_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
@@ -243,7 +243,7 @@ def _get(params: dict, outcome: Outcome, check: bool) -> Got:
             check,
             served if params["service"] else None,
         )
-    wish = Wish(
+    desired = Desired(
         names=_names(params),
         site=params["site"],
         webroot=params["webroot"],
@@ -253,7 +253,7 @@ def _get(params: dict, outcome: Outcome, check: bool) -> Got:
         arguments=tuple(params["arguments"]),
         served=params["certificate"] or "",
     )
-    got = acme.obtain(wish, Engine(), outcome, check)
+    got = acme.obtain(desired, Engine(), outcome, check)
     owners = "" if check else acme.owners(os.path.isdir("/run/systemd/system"))
     outcome.notes += [owners] if owners else []
     return got

@@ -227,7 +227,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, NoClient, authority
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
     discover,
@@ -274,7 +274,9 @@ def manager(given: dict) -> AccountManager:
             there.socket,
             authority=authority(there.host),
         )
-    return AccountManager(Context(site, environment, Wish(**{name: given[name] for name in names}, probe=probe), admin))
+    return AccountManager(
+        Context(site, environment, Desired(**{name: given[name] for name in names}, probe=probe), admin)
+    )
 
 
 def main() -> None:
@@ -318,7 +320,7 @@ def main() -> None:
         failure = str(problem)
     for note in result.notes:
         module.warn(note)
-    told = {
+    reported = {
         "changed": result.changed,
         "server_here": result.server_here,
         "needs_admin": result.needs_admin,
@@ -329,15 +331,15 @@ def main() -> None:
     }
     if module._diff and result.changed:
         head = "accounts of the database"
-        told["diff"] = {
+        reported["diff"] = {
             "before_header": head,
             "after_header": head,
             "before": "".join(result.before),
             "after": "".join(result.after),
         }
     if failure:
-        module.fail_json(msg=failure, **told)
-    module.exit_json(**told)
+        module.fail_json(msg=failure, **reported)
+    module.exit_json(**reported)
 
 
 if __name__ == "__main__":

@@ -310,11 +310,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     REQUIRED,
-    Editor,
+    Desired,
+    EnvFile,
     Result,
-    Wish,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import bring_back, remember
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import remember, restore
 
 PROBE = {
     "url": {"type": "str", "required": True},
@@ -358,25 +358,25 @@ def main() -> None:
     result = Result()
     failure = ""
     try:
-        editor = Editor(*discover_environment(*place))
+        env_file = EnvFile(*discover_environment(*place))
         if state == "absent":
-            bring_back(name, editor, result, check=module.check_mode)
+            restore(name, env_file, result, check=module.check_mode)
         else:
             if name and not module.check_mode:
-                remember(name, editor, given["values"])
-            editor.apply(Wish(**given), result, check=module.check_mode)
+                remember(name, env_file, given["values"])
+            env_file.apply(Desired(**given), result, check=module.check_mode)
     except (HardeningError, OSError) as problem:
         failure = str(problem)
     for one in result.refused:
         module.warn(f"{one['name']} is public and was left as it is: {one['why']}. Set rotate_secret to change it.")
     for note in result.notes:
         module.warn(note)
-    told = dataclasses.asdict(result)
+    reported = dataclasses.asdict(result)
     if not module._diff:
-        del told["diff"]
+        del reported["diff"]
     if failure:
-        module.fail_json(msg=failure, **told)
-    module.exit_json(**told)
+        module.fail_json(msg=failure, **reported)
+    module.exit_json(**reported)
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ told:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.php_user import Switch, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.php_user import Desired, Switch
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 
 PROBE = {
@@ -175,9 +175,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = dict(module.params)
-    wish = Wish(own=given.pop("state") == "own", **given)
+    desired = Desired(own=given.pop("state") == "own", **given)
     try:
-        done = Switch(wish, Engine()).go(module.check_mode)
+        done = Switch(desired, Engine()).go(module.check_mode)
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
     php = done.site.php
@@ -186,7 +186,7 @@ def main() -> None:
         php={"user": php.user, "group": php.group, "socket": php.socket, "pool_file": php.pool_file},
         log_rotation=done.site.log_rotation,
         exposed_logs=done.site.exposed_logs,
-        told=done.told,
+        told=done.reported,
     )
 
 

@@ -330,7 +330,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host, result
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo import undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY
 
@@ -386,9 +386,9 @@ def main() -> None:
     try:
         if given["state"] == "absent":
             remembered = given["section"] in MEMORY.recall(STATE)
-            said = undo(given["section"], STATE) if remembered and not module.check_mode else []
-            module.exit_json(changed=remembered, msg=" ".join(said))
-        outcome = host(given).apply(wish(**asked), check=module.check_mode, section=given["section"])
+            output = undo(given["section"], STATE) if remembered and not module.check_mode else []
+            module.exit_json(changed=remembered, msg=" ".join(output))
+        outcome = host(given).apply(desired(**asked), check=module.check_mode, section=given["section"])
     except NoClient as problem:
         if not module.check_mode:
             module.fail_json(msg=str(problem))
@@ -397,8 +397,8 @@ def main() -> None:
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
     extra = {"diff": outcome.diff} if module._diff and outcome.changed else {}
-    if outcome.said:
-        extra["msg"] = " ".join(outcome.said)
+    if outcome.messages:
+        extra["msg"] = " ".join(outcome.messages)
     module.exit_json(**result(outcome), **extra)
 
 

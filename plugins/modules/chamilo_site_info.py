@@ -1111,13 +1111,13 @@ def _recurring(site: Site, portal: str, visits: dict) -> dict:
     }
 
 
-def _unanswered(wanted: Mapping[str, Any]) -> str:
+def _unanswered(expected: Mapping[str, Any]) -> str:
     """How a request was answered otherwise than it has to be; it may take a while after a reload."""
     probe = Probe(
-        str(wanted["url"]),
-        address=str(wanted.get("address", "")),
-        status=tuple(map(int, wanted.get("status", [200]))),
-        send=tuple((wanted.get("send") or {}).items()),
+        str(expected["url"]),
+        address=str(expected.get("address", "")),
+        status=tuple(map(int, expected.get("status", [200]))),
+        send=tuple((expected.get("send") or {}).items()),
     )
     return ask_until(lambda: "; ".join(probe.faults(ask(probe)).values()), time.monotonic() + PATIENCE)
 
@@ -1164,40 +1164,40 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = dict(module.params)
+    expected = dict(module.params)
     apart = ("tree", "visits", "require", "active", "salt", "probe", "session_store", "session_store_password")
-    tree, visits, require, active, salt, probes, store, password = (wanted.pop(name) for name in apart)
-    desired = Desired(**{each.name: wanted.pop(each.name) for each in fields(Desired)})
+    tree, visits, require, active, salt, probes, store, password = (expected.pop(name) for name in apart)
+    desired = Desired(**{each.name: expected.pop(each.name) for each in fields(Desired)})
     if desired.sections and os.geteuid() != 0:  # what else is in the way could not be seen
-        module.fail_json(msg=report(wanted["domain"], [NOT_ROOT]))
-    said: list[str] = []
+        module.fail_json(msg=report(expected["domain"], [NOT_ROOT]))
+    messages: list[str] = []
     try:
-        site = discover(**wanted, once=desired.once)
+        site = discover(**expected, once=desired.once)
         try:
             if tree and site.root:
                 _judge(tree, site)
         except PermsError as problem:
-            said.append(str(problem))
+            messages.append(str(problem))
         try:
             if store:
                 redis.examine(redis.Store(tls=not redis.local(store["host"]), password=password, **store))
         except redis.StoreError as problem:
-            said.append(str(problem))
+            messages.append(str(problem))
         # Only root may read what it rests on.
         in_force = Engine().in_force() if os.geteuid() == 0 else {}
         program = installed_program() if os.geteuid() == 0 else {}
         settings, settings_kept = _settings(site) if os.geteuid() == 0 else ({}, [])
         kept = sorted(ENVIRONMENT.recall()) if os.geteuid() == 0 else []
-        recurring_ = _recurring(site, wanted["site"] or word(site.domain), visits) if os.geteuid() == 0 else NOT_SEEN
+        recurring_ = _recurring(site, expected["site"] or word(site.domain), visits) if os.geteuid() == 0 else NOT_SEEN
         node = compared(site, salt) if salt and require and site.root and os.geteuid() == 0 else {}
         around = observe(site, desired, refusal) if desired.sections else Host()
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    said += obstacles(site if require else replace(site, errors=()), around, desired)
-    if said:
-        module.fail_json(msg=report(site.domain, said))
-    drop_ins = held(wanted["site"] or word(site.domain), in_force)
-    dark = inactive(site, wanted["site"] or word(site.domain), drop_ins) if drop_ins else ""
+    messages += obstacles(site if require else replace(site, errors=()), around, desired)
+    if messages:
+        module.fail_json(msg=report(site.domain, messages))
+    drop_ins = held(expected["site"] or word(site.domain), in_force)
+    dark = inactive(site, expected["site"] or word(site.domain), drop_ins) if drop_ins else ""
     if dark and active:
         module.fail_json(msg=dark)
     sick = [fault for fault in map(_unanswered, probes) if fault]

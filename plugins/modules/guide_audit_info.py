@@ -339,7 +339,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import SECTIONS, audit
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
 
 
@@ -396,7 +396,7 @@ def main() -> None:
         site = discover(*where, site=options["site"], names=options["names"])
     except SiteError as problem:
         module.fail_json(msg=str(problem))
-    found = audit(options["site"], Look(site, options), options["sections"])
+    found = audit(options["site"], Observer(site, options), options["sections"])
     for warning in found.warnings:
         module.warn(warning)
     module.exit_json(changed=False, **found.answer())

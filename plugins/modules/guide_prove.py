@@ -149,7 +149,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
     updates,
     uploads,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import TESTBED, Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import TESTBED, Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import attacks, inside_attacks, observe
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
@@ -181,8 +181,8 @@ def main() -> None:
     except SiteError as problem:
         module.fail_json(msg=str(problem))
     if given["state"] == "attack":
-        wanted = {control: attacks[control] for control in given["attacks"] if control in inside_attacks}
-        found = observe(wanted, Inside(site))
+        desired = {control: attacks[control] for control in given["attacks"] if control in inside_attacks}
+        found = observe(desired, Insider(site))
         module.exit_json(
             changed=False,
             findings={control: {"status": one.status, "evidence": one.evidence} for control, one in found.items()},

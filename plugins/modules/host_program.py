@@ -122,15 +122,20 @@ def main() -> None:
     )
     if not module.params["content"]:
         module.fail_json(msg="host_program works through its action plugin only, which makes the program.")
-    told = [module.params["alert_mail"], module.params["alert_webhook"]]
-    tell = None if told == [None, None] else Addressee(*(value or "" for value in told))
-    refused = refusal(tell.mail, tell.webhook) if tell else ""
+    reported = [module.params["alert_mail"], module.params["alert_webhook"]]
+    recipient = None if reported == [None, None] else Addressee(*(value or "" for value in reported))
+    refused = refusal(recipient.mail, recipient.webhook) if recipient else ""
     if refused:
         module.fail_json(msg=refused)
     program = zlib.decompress(base64.b64decode(module.params["content"]))
     try:
         done = install(
-            program, module.params["version"], module.params["path"], module.check_mode, tell=tell, store=Store()
+            program,
+            module.params["version"],
+            module.params["path"],
+            module.check_mode,
+            recipient=recipient,
+            store=Store(),
         )
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))

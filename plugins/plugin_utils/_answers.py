@@ -295,11 +295,11 @@ class _Reader:
         if self.values < 0 or self.characters < 0:
             raise self._error(f"it is larger than any valid result, up to {where[:120]}")
 
-    def _refuse(self, where: str, value: Any, wanted: str) -> Any:
+    def _refuse(self, where: str, value: Any, desired: str) -> Any:
         kinds = {str: "text", bool: "boolean", list: "list", type(None): "null", int: "number", float: "number"}
         kind = next((name for type_, name in kinds.items() if isinstance(value, type_)), "map")
         shown = f" {value[:40]!r}" if isinstance(value, str) else ""
-        raise self._error(f"{where[:120] or 'it'} is a {kind}{shown}, not {wanted}")
+        raise self._error(f"{where[:120] or 'it'} is a {kind}{shown}, not {desired}")
 
     def _error(self, why: str) -> AnswerError:
         return AnswerError(self.asked, why)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     TransactionError,
     asks_for_nothing,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ansible.playbook.task import Task
 
 # The options of chamilo_settings with the desired state, and the default of each.
-WANTED: Mapping[str, Any] = {
+DESIRED: Mapping[str, Any] = {
     "settings": {},
     "secret_settings": {},
     "reset": (),
@@ -49,20 +49,20 @@ def generation(info: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     if not known or given.get("state", "present") != "present":
         return ""
     try:
-        wanted = plan(given)
+        expected = plan(given)
     except (TransactionError, AttributeError, KeyError, TypeError):
         return ""  # the module reports what is wrong with its options
-    return wanted.generation if asks_for_nothing(wanted, known) else ""
+    return expected.generation if asks_for_nothing(expected, known) else ""
 
 
 def holds(info: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     """Whether platform settings are as these options of chamilo_settings set them. With others the host is asked."""
     given = {"state": "present", **options}
     known = info.get("settings_in_force", {}).get(given.get("section", ""))
-    if not known or given.pop("state") != "present" or not set(given) <= {*WANTED, *ELSE}:
+    if not known or given.pop("state") != "present" or not set(given) <= {*DESIRED, *ELSE}:
         return False
     try:
-        asked = wish(**{name: given.get(name, default) for name, default in WANTED.items()})
+        asked = desired(**{name: given.get(name, default) for name, default in DESIRED.items()})
     except (SettingsError, AttributeError, TypeError):
         return False  # the module reports what is wrong with its options
     return bool(given.get("chamilo_root") == info["site"]["root"] and asked.to_json() == known)

@@ -160,19 +160,19 @@ def portals(nodes: Iterable[Node]) -> dict[str, Portal]:
     stores: dict[str, list[Node]] = {}
     for node in nodes:
         (web if node.web else stores).setdefault(node.portal, []).append(node)
-    anybody = [one.host for name, own in stores.items() for one in own if name not in web and not one.named]
+    any_client = [one.host for name, own in stores.items() for one in own if name not in web and not one.named]
     without = [
         name for name, own in web.items() if name not in stores and any(DATABASE not in one.purposes for one in own)
     ]
     found: dict[str, Portal] = {}
     for name, own in web.items():
-        database = [one.host for one in stores.get(name, ())] or (anybody if name in without else [])
+        database = [one.host for one in stores.get(name, ())] or (any_client if name in without else [])
         serving = tuple(one.host for one in own)
         declared = list(dict.fromkeys(one.leader for one in [*own, *stores.get(name, ())] if one.leader))
         error = ""
-        if name in without and len(anybody) > 1 and len(without) > 1:
+        if name in without and len(any_client) > 1 and len(without) > 1:
             error = (
-                f"The portals {', '.join(sorted(without))} have no database of their own, and {', '.join(anybody)} "
+                f"The portals {', '.join(sorted(without))} have no database of their own, and {', '.join(any_client)} "
                 "belong to no portal. Set chamilo_portal for each of these hosts to the portal whose database it runs."
             )
         elif len(declared) > 1:

@@ -55,7 +55,7 @@ Spec = Mapping[str, Mapping[str, Any]]
 TEXTS = ("str", "path")
 # A header that is a 0. Anywhere else a number is no text: YAML reads 0123 as 83, and no user and no site has that name.
 NUMBERS_TOO = ("chamilo_headers_xss_protection",)
-_WANTED = {
+_EXPECTED = {
     "bool": "true or false",
     "int": "a whole number",
     "float": "a number",
@@ -139,45 +139,45 @@ def form(name: str, option: Mapping[str, Any], value: Any) -> str:
     which counts as true, or the letters of a name where a list of names is wanted.
     """
     kind, secret = str(option.get("type", "str")), option.get("no_log")
-    if kind not in _WANTED:
+    if kind not in _EXPECTED:
         return ""
     if isinstance(value, bool) and option.get("choices") and kind in TEXTS:
         return (
             f"{name} is {str(value).lower()}: YAML reads on, off, yes and no that way. Put the word in quotes, such as "
             '"off".'
         )
-    wrong, wanted, verb = value, _WANTED[kind], "is"
+    wrong, desired, verb = value, _EXPECTED[kind], "is"
     if _fits(kind, value):
         of = option.get("elements", "raw")
-        others = [entry for entry in value if not _fits(of, entry)] if kind == "list" and of in _WANTED else []
+        others = [entry for entry in value if not _fits(of, entry)] if kind == "list" and of in _EXPECTED else []
         if not others:
             return ""
-        wrong, wanted, verb = others[0], f"{wanted} in which each entry is {_WANTED[of]}", "holds"
+        wrong, desired, verb = others[0], f"{desired} in which each entry is {_EXPECTED[of]}", "holds"
     elif name in NUMBERS_TOO and _fits("int", value):
         return ""
     if wrong is None:
-        said = f"{name} {verb} no value at all" if verb == "holds" else f"{name} has no value"
+        messages = f"{name} {verb} no value at all" if verb == "holds" else f"{name} has no value"
     elif secret:
-        said = f"{name} {verb} {_given(wrong)}"
+        messages = f"{name} {verb} {_given(wrong)}"
     else:
         shown = str(wrong).lower() if isinstance(wrong, bool) else repr(wrong) if isinstance(wrong, str) else str(wrong)
-        said = f"{name} {verb} {shown}" + ("" if isinstance(wrong, bool) else f", {_given(wrong)}")
+        messages = f"{name} {verb} {shown}" + ("" if isinstance(wrong, bool) else f", {_given(wrong)}")
     meant = _meant({**option, "type": kind}, value)
     return (
-        f"{said}, but must be {wanted}. Write it in YAML as {name}: {meant}, or on the command line as "
+        f"{messages}, but must be {desired}. Write it in YAML as {name}: {meant}, or on the command line as "
         f"-e {shlex.quote(f'{{{json.dumps(name)}: {meant}}}')}."
     )
 
 
 def forms(all_specs: Mapping[str, Spec], values: Mapping[str, Any]) -> dict[str, str]:
     """A sentence for each variable of the wrong type. Sections that do not run count too: others read theirs."""
-    said = {name: form(name, option, values[name]) for name, option in options(all_specs).items() if name in values}
-    return {name: sentence for name, sentence in said.items() if sentence}
+    messages = {name: form(name, option, values[name]) for name, option in options(all_specs).items() if name in values}
+    return {name: sentence for name, sentence in messages.items() if sentence}
 
 
 def against_spec(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     """A sentence for each value that its role would refuse. Options that are not set are the role's business."""
-    said = []
+    messages = []
     for name, option in spec.items():
         if name not in values:
             continue
@@ -186,15 +186,15 @@ def against_spec(spec: Spec, values: Mapping[str, Any]) -> list[str]:
             continue
         if option.get("no_log"):
             # Ansible's own messages contain the value.
-            said.append(
-                f"Invalid value for {name}: (not shown: it is a secret). Valid: {_WANTED[option.get('type', 'str')]}."
+            messages.append(
+                f"Invalid value for {name}: (not shown: it is a secret). Valid: {_EXPECTED[option.get('type', 'str')]}."
             )
         elif option.get("choices") and not isinstance(values[name], (list, dict)):
             choices = ", ".join(str(choice) or "empty" for choice in option["choices"])
-            said.append(f"Invalid value for {name}: {values[name]!r}. Valid: {choices}.{_base_60(values[name])}")
+            messages.append(f"Invalid value for {name}: {values[name]!r}. Valid: {choices}.{_base_60(values[name])}")
         else:
-            said.extend(f"{name}: {message}." for message in outcome.error_messages)
-    return said
+            messages.extend(f"{name}: {message}." for message in outcome.error_messages)
+    return messages
 
 
 def _base_60(value: Any) -> str:
@@ -328,33 +328,35 @@ def release(values: Mapping[str, Any]) -> list[str]:
     archive, checksum = (values.get(f"chamilo_release_{name}") or "" for name in ("archive", "sha256"))
     if not isinstance(archive, str) or not isinstance(checksum, str):
         return []  # that is reported where types are checked
-    said = []
+    messages = []
     if "://" in archive and not archive.startswith("https://"):
-        said.append(f"chamilo_release_archive is {archive!r}. Name a file on the controller, or an https:// address.")
+        messages.append(
+            f"chamilo_release_archive is {archive!r}. Name a file on the controller, or an https:// address."
+        )
     if checksum and not re.fullmatch(r"[0-9A-Fa-f]{64}", checksum):
-        said.append(
+        messages.append(
             f"chamilo_release_sha256 is {checksum!r}, which is no SHA-256 checksum: it has 64 digits from 0 to f."
         )
     if "://" in archive and not checksum:
-        said.append(
+        messages.append(
             "chamilo_release_archive is an address, but chamilo_release_sha256 is empty. Set it to the checksum that "
             "Chamilo publishes with the package: else it could be exchanged on the way."
         )
-    return said
+    return messages
 
 
 def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     """A sentence for each path and mode that ``chamilo_perms`` would refuse. Which users there are the host knows."""
     policy, *paths = (f"chamilo_permissions_{name}" for name in ("policy", "acknowledged", "roots"))
-    said: list[str] = []
+    messages: list[str] = []
     if against_spec({name: spec[name] for name in (policy, *paths)}, values):
-        return said  # they have not even the right form, and that is reported
+        return messages  # they have not even the right form, and that is reported
 
     def judge(judged: Callable[[str, Any], object], where: str, value: Any) -> None:
         try:
             judged(where, value)
         except permissions_policy.PermsError as problem:
-            said.append(str(problem))
+            messages.append(str(problem))
 
     for number, rule in enumerate(values.get(policy, []), 1):
         where = f"{policy}, rule {number}"
@@ -364,7 +366,7 @@ def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     for name in paths:
         for pattern in values.get(name, []):
             judge(permissions_policy.below_path, name, pattern)
-    return said
+    return messages
 
 
 def key_copy(sections: Sequence[str], values: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
@@ -420,35 +422,35 @@ def tags(variables: Mapping[str, Any], sections: Sequence[str], inherited: Itera
 
 def of_playbooks(values: Mapping[str, Any]) -> list[str]:
     """A sentence for each variable of the playbooks that has not its form."""
-    return [said for name in PLAYBOOK_VARIABLES if name in values for said in _forms.judge(name, values[name])]
+    return [messages for name in PLAYBOOK_VARIABLES if name in values for messages in _forms.judge(name, values[name])]
 
 
 def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong, one sentence each. ``values`` are the ``chamilo_`` variables that are set."""
     known = options(all_specs)
-    said = unknown(values, known)
+    messages = unknown(values, known)
     wrong = forms(all_specs, values)
-    said += wrong.values()
+    messages += wrong.values()
     values = {name: value for name, value in values.items() if name not in wrong}
     waived = values.get("chamilo_waivers")
     for role in ("common", *sections):
         # Waivers are judged whole below, with better words.
         spec = {name: option for name, option in all_specs.get(role, {}).items() if name != "chamilo_waivers"}
-        said += against_spec(spec, values)
+        messages += against_spec(spec, values)
     for name, option in known.items():
         if name in values:
-            said += _forms.judge(name, values[name], bool(option.get("no_log")))
+            messages += _forms.judge(name, values[name], bool(option.get("no_log")))
     for name in NETWORKS:
-        said += width(name, values.get(name, []))
-    said += own_variables(values.get("chamilo_own_variables", []), known) + keeps(values)
+        messages += width(name, values.get(name, []))
+    messages += own_variables(values.get("chamilo_own_variables", []), known) + keeps(values)
     if "https" in sections:
-        said += certificate(values) + elsewhere(values)
+        messages += certificate(values) + elsewhere(values)
     if "sessions" in sections:
-        said += session_store(values)
+        messages += session_store(values)
     if "uploads" in sections:
-        said += blocked_extensions(values)
+        messages += blocked_extensions(values)
     if "permissions" in sections:
-        said += permissions(all_specs["permissions"], values) + release(values)
+        messages += permissions(all_specs["permissions"], values) + release(values)
     if waived is not None:
-        said += waivers(waived, datetime.date.today())[0]
-    return said
+        messages += waivers(waived, datetime.date.today())[0]
+    return messages

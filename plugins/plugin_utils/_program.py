@@ -68,8 +68,8 @@ def _imports(utils: Path, source: str) -> list[str]:
         # "from package import module" or "from module import name": whichever of the two is a file.
         words = re.findall(r"\w+", re.sub(r" as \w+", "", several or one))
         names += [whole or package, *(f"{package}.{word}" for word in words)]
-    inside = [name[len(PACKAGE) + 1 :] for name in names]
-    return [name for name in inside if name and utils.joinpath(*name.split(".")).with_suffix(".py").is_file()]
+    insider = [name[len(PACKAGE) + 1 :] for name in names]
+    return [name for name in insider if name and utils.joinpath(*name.split(".")).with_suffix(".py").is_file()]
 
 
 def _main(version: str) -> str:

@@ -295,7 +295,7 @@ def attack_causes(rows: Iterable[Mapping[str, Any]], table: Table) -> list[dict[
 
 def objections(hosts: Iterable[Mapping[str, Any]], fail_on: str) -> list[str]:
     """Why the run must end with an error, one sentence for each host; empty when it need not."""
-    said: list[str] = []
+    messages: list[str] = []
     levels = ENFORCEABLE[: ENFORCEABLE.index(fail_on) + 1] if fail_on else ()
     for entry in hosts:
         asked = [row for row in entry["controls"] if row["level"] in levels]
@@ -303,12 +303,12 @@ def objections(hosts: Iterable[Mapping[str, Any]], fail_on: str) -> list[str]:
         # A waived control need not be inspected.
         unseen = [row["id"] for row in asked if row["status"] == "not_assessed" and not _is_waived(row)]
         if entry.get("error") and (fail_on or entry["reachable"]):
-            said.append(overview(entry))
+            messages.append(overview(entry))
         elif failed or unseen:
             parts = [f"{len(failed)} not met ({', '.join(failed)})"] if failed else []
             parts += [f"{len(unseen)} not assessed ({', '.join(unseen)})"] if unseen else []
-            said.append(f"{entry['name']}: {'; '.join(parts)}")
-    return said
+            messages.append(f"{entry['name']}: {'; '.join(parts)}")
+    return messages
 
 
 def _is_waived(row: Mapping[str, Any]) -> bool:

@@ -231,7 +231,7 @@ def _active(host: HostRun) -> str:
 def _open(causes: Sequence[Mapping[str, Any]], room: int, hosts: int) -> list[str]:
     if not causes:
         return []
-    told: list[list[str]] = []
+    reported: list[list[str]] = []
     for cause in causes:
         where = f" [{len(cause['hosts'])} of {hosts} hosts]" if hosts > 1 else ""
         number = f" ({len(cause['controls'])})" if len(cause["controls"]) > 1 else ""
@@ -239,10 +239,10 @@ def _open(causes: Sequence[Mapping[str, Any]], room: int, hosts: int) -> list[st
         by_name = {_actions.ROLE: names, _actions.HAND: f"{cause['controls'][0]}: {cause['text']}"}
         text = by_name.get(cause["kind"], cause["text"])
         words = _answers.printable(f"{cause['severity']:<8} {_LABELS[cause['kind']]}{number}{where}: {text}")
-        told.append(_wrapped(words, max(1, min(4, room // len(causes)))))
+        reported.append(_wrapped(words, max(1, min(4, room // len(causes)))))
     shown: list[str] = []
-    for number, block in enumerate(told):
-        left = len(told) - number
+    for number, block in enumerate(reported):
+        left = len(reported) - number
         if len(shown) + len(block) + (left > 1) > room:
             return ["Open, the most severe first:", *shown, f"  ... and {left} more: see the report."]
         shown += block

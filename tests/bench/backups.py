@@ -24,9 +24,9 @@ LIMIT = 1.5
 PREPARE = """
 import os
 for number in range({files}):
-    folder = f"/var/www/chamilo/var/upload/bench/{{number // 500}}"
-    os.makedirs(folder, exist_ok=True)
-    with open(f"{{folder}}/{{number}}.txt", "w") as stream:
+    directory = f"/var/www/chamilo/var/upload/bench/{{number // 500}}"
+    os.makedirs(directory, exist_ok=True)
+    with open(f"{{directory}}/{{number}}.txt", "w") as stream:
         stream.write(f"lesson {{number}} " * 8)
 """
 MEASURE = """
@@ -55,13 +55,13 @@ def main() -> int:
     network = f"chamilo-bench-{os.getpid()}"
     try:
         host = hosts.up("campus", network=network)
-        with tempfile.TemporaryDirectory() as folder:
-            Playbook(Path(folder), "backups").harden(host)
+        with tempfile.TemporaryDirectory() as directory:
+            Playbook(Path(directory), "backups").harden(host)
         host.run(["python3", "-"], data=PREPARE.format(files=options.files))
-        told = host.run(["python3", "-", str(options.rounds)], data=MEASURE).stdout
+        reported = host.run(["python3", "-", str(options.rounds)], data=MEASURE).stdout
     finally:
         hosts.down(network)
-    rounds = json.loads(told)
+    rounds = json.loads(reported)
     worst = 0.0
     for place, what in enumerate(("clock", "processors")):
         ratios = [ours[place] / bare[place] for bare, ours in rounds]

@@ -75,21 +75,21 @@ def main() -> int:
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--folder", help="where to make the log, of a quarter of a gigabyte")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        log = Path(folder) / "access.log"
+    with tempfile.TemporaryDirectory(dir=options.directory) as directory:
+        log = Path(directory) / "access.log"
         failed = write(log, options.lines)
         size = log.stat().st_size / 1e6
         answer = subprocess.run([sys.executable, "-c", ENGINE, log], check=True, stdout=subprocess.PIPE, text=True)
-    told, used, seconds, before, peak = json.loads(answer.stdout)
+    reported, used, seconds, before, peak = json.loads(answer.stdout)
     # A ban begins with the fifth failure, and the next failures come when it is over.
     between = DAYS * 86400 / failed
     bans = round(DAYS * 86400 / (900 + 4.5 * between))
-    met = told["shut_out"]
-    right = told["whole"] and told["lines"] == options.lines and [each["address"] for each in met] == [ATTACKER]
+    met = reported["shut_out"]
+    right = reported["whole"] and reported["lines"] == options.lines and [each["address"] for each in met] == [ATTACKER]
     right = right and met[0]["failed"] == failed and abs(met[0]["times"] - bans) <= bans * 0.02
     print(f"{options.lines} lines, {size:.0f} MB, of which {failed} are the failures of one address")
     bad = not right
-    print("whom the rules would have met: " + ("right" if right else f"WRONG: {json.dumps(told)}"))
+    print("whom the rules would have met: " + ("right" if right else f"WRONG: {json.dumps(reported)}"))
     for what, measured, limit in (("s of a processor", used, SECONDS), ("MB of memory", peak, MEMORY)):
         bad = bad or measured > limit
         print(f"{measured:.1f} {what}, at most {limit:g}{'  TOO MUCH' if measured > limit else ''}")

@@ -57,10 +57,10 @@ with patch_module_args(json.loads(sys.argv[1])):
 def build(root: Path, files: int) -> None:
     for part, share in SHARES.items():
         for number in range(int(files * share)):
-            folder = root / part / f"p{number // IN_ONE % 40}" / f"s{number // IN_ONE // 40}"
+            directory = root / part / f"p{number // IN_ONE % 40}" / f"s{number // IN_ONE // 40}"
             if number % IN_ONE == 0:
-                folder.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(folder / f"f{number}.php", os.O_CREAT | os.O_WRONLY, 0o644))
+                directory.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(directory / f"f{number}.php", os.O_CREAT | os.O_WRONLY, 0o644))
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float]:
@@ -85,9 +85,9 @@ def python(code: str, arguments: dict[str, Any], *before: str) -> str:
 
 
 class Bench:
-    def __init__(self, folder: Path, files: int, rounds: int) -> None:
+    def __init__(self, directory: Path, files: int, rounds: int) -> None:
         self.rounds = rounds
-        self.root, self.walk = folder / "chamilo", folder / "walk"
+        self.root, self.walk = directory / "chamilo", directory / "walk"
         subprocess.run(["gcc", "-O2", "-o", self.walk, Path(__file__).with_name("walk.c")], check=True)
         build(self.root, files)
         self.order = policy.order(given(self.root), "production")
@@ -100,7 +100,7 @@ class Bench:
     def engine(self) -> object:
         return walk.run(self.order)
 
-    def say(self, line: str, good: bool) -> None:
+    def report(self, line: str, good: bool) -> None:
         print(line + ("" if good else "  TOO MUCH"), flush=True)
         self.bad = self.bad or not good
 
@@ -112,7 +112,7 @@ class Bench:
             before()
             pairs.append((seconds(self.engine), c))
         clock, used = (statistics.median(ours[way] / c[way] for ours, c in pairs) for way in (0, 1))
-        self.say(f"{name:10} {clock:5.2f} times the C program, at most {LIMITS[name]}", clock <= LIMITS[name])
+        self.report(f"{name:10} {clock:5.2f} times the C program, at most {LIMITS[name]}", clock <= LIMITS[name])
         middle = [statistics.median(pair[who][way] for pair in pairs) for way in (0, 1) for who in (0, 1)]
         print(
             f"  {middle[0]:.3f} s to {middle[1]:.3f} s; of the processors {middle[2]:.3f} s to {middle[3]:.3f} s,",
@@ -143,12 +143,12 @@ class Bench:
             statistics.median((file[way] - start[way]) / ours[way] for file, ours in pairs) for way in (0, 1)
         )
         line = f"ansible.builtin.file, recurse, takes {ratio:.0f} times as long ({used:.0f} of the processors)"
-        self.say(f"{line}, at least {SLOWER}", ratio >= SLOWER)
+        self.report(f"{line}, at least {SLOWER}", ratio >= SLOWER)
 
 
-def traced(folder: Path) -> str:
+def traced(directory: Path) -> str:
     """What was not looked at in one of two runs, by the system calls they made. The first has everything to change."""
-    root, log = folder / "traced", folder / "trace"
+    root, log = directory / "traced", directory / "trace"
     build(root, TRACED)
     calls = "trace=newfstatat,fstat,statx,openat"
     for number in (1, 2):
@@ -157,7 +157,7 @@ def traced(folder: Path) -> str:
         seen = {f"{at}/{name}" for at, name in re.findall(r'newfstatat\(\d+<([^>]*)>, "([^"]+)"', text)}
         # What is not right is opened, and a folder always is.
         seen |= set(re.findall(r'(?:fstat\(\d+<|newfstatat\(\d+<)([^>]*)>(?:, "")?,', text))
-        there = {os.path.join(at, name) for at, folders, names in os.walk(root) for name in [*folders, *names]}
+        there = {os.path.join(at, name) for at, directories, names in os.walk(root) for name in [*directories, *names]}
         if there - seen:
             return f"run {number}: {len(there - seen)} of {len(there)} entries, such as {min(there - seen)}"
     return ""
@@ -171,21 +171,23 @@ def main() -> int:
     parser.add_argument("--many", type=int, default=1_000_000, help="files for the memory, in /dev/shm")
     options = parser.parse_args()
     engine.install("gcc", "strace")
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        bench = Bench(Path(folder), options.files, options.rounds)
+    with tempfile.TemporaryDirectory(dir=options.directory) as directory:
+        bench = Bench(Path(directory), options.files, options.rounds)
         bench.run()
         bench.recurse()
-        missed = traced(Path(folder))
-        bench.say(f"not looked at: {missed or 'nothing, in two runs of which the second changes nothing'}", not missed)
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        root = Path(folder, "chamilo")
+        missed = traced(Path(directory))
+        bench.report(
+            f"not looked at: {missed or 'nothing, in two runs of which the second changes nothing'}", not missed
+        )
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        root = Path(directory, "chamilo")
         build(root, options.many)
         entries, before, own, other = json.loads(python(ENGINE, given(root)))
         helpers = min(4, len(os.sched_getaffinity(0))) - 1
         # Pages that processes share are counted for each of them.
         whole = own + helpers * other
         line = f"{entries:,} entries need {whole} MB in all processes, of which Python is {before} MB in each"
-        bench.say(f"{line}; less than {MEMORY}", whole < MEMORY)
+        bench.report(f"{line}; less than {MEMORY}", whole < MEMORY)
     return 1 if bench.bad else 0
 
 

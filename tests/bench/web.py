@@ -63,23 +63,23 @@ class Run:
     @classmethod
     def on(cls, host: Host, path: str, seconds: int) -> Run:
         before = spent(host)
-        said = host.run(
+        output = host.run(
             f"taskset --cpu-list 1 wrk --threads 1 --connections 8 --duration {seconds}s --timeout 10s "
             f"https://{host.domain}{path}"
         ).stdout
         used = spent(host) - before
-        wrong = re.search(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", said)
-        if wrong or " 0 requests in" in said:
+        wrong = re.search(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", output)
+        if wrong or " 0 requests in" in output:
             raise RuntimeError(f"{host.name}: {path}: {wrong[0] if wrong else 'no answer'}")
-        requests = int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]  # wrk always says it
-        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])  # type: ignore[index]  # this too
+        requests = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]  # wrk always says it
+        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]  # this too
         return cls(requests, rate, used / requests)
 
 
 def spent(host: Host) -> float:
     """Seconds of processor time that web server and PHP have had so far, those of their children that ended too."""
-    said = host.run(["systemctl", "show", "--property=CPUUsageNSec", SERVICES[host.web], "php*-fpm.service"]).stdout
-    return sum(map(int, re.findall(r"CPUUsageNSec=(\d+)", said))) / 1e9
+    output = host.run(["systemctl", "show", "--property=CPUUsageNSec", SERVICES[host.web], "php*-fpm.service"]).stdout
+    return sum(map(int, re.findall(r"CPUUsageNSec=(\d+)", output))) / 1e9
 
 
 def prepared(host: Host) -> None:
@@ -143,9 +143,9 @@ def main() -> int:
     try:
         first = hosts.up("campus", options.release, options.web, vhost="https", network=networks[0])
         prepared(first)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as directory:
             # All of production mode, TLS and web server; nothing that would count wrk among attackers.
-            Playbook(Path(folder), ",".join(SECTIONS)).harden(first)
+            Playbook(Path(directory), ",".join(SECTIONS)).harden(first)
         saved.append(first.save())
         hosts.down(networks[0])
         hardened, bare = (

@@ -136,9 +136,9 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if "CHAMILO_TEST_STAGES" in os.environ:
         yield Path(os.environ["CHAMILO_TEST_STAGES"])
         return
-    folder = tmp_path_factory.mktemp("stages")
-    yield folder
-    hosts.forget_stages(folder)
+    directory = tmp_path_factory.mktemp("stages")
+    yield directory
+    hosts.forget_stages(directory)
 
 
 def reach(kept: Path, make: Callable[..., Host], prepare: Callable[[Host], object], **options: str | bool) -> Host:

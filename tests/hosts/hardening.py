@@ -84,7 +84,7 @@ class Playbook:
     ``vhost``: whose virtual host serves the portal; with auto it stays its owner's. ``given``: variables of each run.
     """
 
-    folder: Path
+    directory: Path
     sections: str = ""
     vhost: str = "managed"
     details: bool = True
@@ -93,10 +93,10 @@ class Playbook:
     @property
     def keys(self) -> Path:
         """The copies of the backups' keys on the controller."""
-        return self.folder / "keys"
+        return self.directory / "keys"
 
     def inventory(self, *targets: Host) -> Path:
-        path = self.folder / "hosts.yml"
+        path = self.directory / "hosts.yml"
         known = {target.domain: target.quick_inventory() for target in targets}
         path.write_text(yaml.safe_dump({"chamilo": {"hosts": known}}))
         return path
@@ -104,7 +104,7 @@ class Playbook:
     def run(self, playbook: str, host: Host, *options: str, **variables: Any) -> Played:
         if playbook == "harden" and self.sections and not {"--tags", "--skip-tags"} & set(options):
             options = ("--tags", self.sections, *options)
-        report = {"chamilo_report_dir": str(self.folder / "report")} if playbook in ("audit", "prove") else {}
+        report = {"chamilo_report_dir": str(self.directory / "report")} if playbook in ("audit", "prove") else {}
         own = {"chamilo_backups_key_folder": str(self.keys), "chamilo_https_vhost": self.vhost}
         given = {**CERTIFICATE, **SPARED, **own, **report, **self.given, **variables}
         return play(playbook, self.inventory(host), *options, variables=given, details=self.details)
@@ -114,7 +114,7 @@ class Playbook:
         return self.run("harden", host, *options, **variables).changed[host.domain]
 
     def write(self, name: str, text: str) -> str:
-        path = self.folder / name
+        path = self.directory / name
         path.write_text(text)
         return str(path)
 
@@ -151,11 +151,11 @@ def neighbour(host: Host) -> list[Any]:
     found = []
     for path in ("/", "/nothing-here"):
         answer = host.http(f"http://shop.test{path}")
-        told = sorted(
+        reported = sorted(
             (name, value) for name, value in answer.headers if name.lower() not in ("date", "server", "content-length")
         )
         # The one thing Apache knows for the whole host only: how much of its version it tells.
-        found.append((path, answer.status, told, re.sub(rb"Apache\S*(?: \(Debian\))?", b"Apache", answer.body)))
+        found.append((path, answer.status, reported, re.sub(rb"Apache\S*(?: \(Debian\))?", b"Apache", answer.body)))
     return found
 
 

@@ -141,9 +141,9 @@ class Visitors:
             at = time.monotonic() - self._began
             try:
                 with urllib.request.urlopen(request, timeout=20, context=context) as answer:
-                    said = "" if b"<h1>Campus</h1>" in answer.read() else "another page"
+                    output = "" if b"<h1>Campus</h1>" in answer.read() else "another page"
             except (OSError, urllib.error.HTTPError) as error:
-                said = str(error)
+                output = str(error)
             self.asked += 1
-            if said:
-                self.failed.append((at, said))
+            if output:
+                self.failed.append((at, output))

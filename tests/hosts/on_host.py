@@ -50,8 +50,8 @@ def apply(path: str) -> dict[str, Any]:
 
 def digest(etc: str) -> list[str]:
     found = []
-    for folder, folders, names in os.walk(etc):
-        for path in (os.path.join(folder, name) for name in [".", *folders, *names]):
+    for directory, directories, names in os.walk(etc):
+        for path in (os.path.join(directory, name) for name in [".", *directories, *names]):
             info = os.lstat(path)
             what: object = ""
             if stat.S_ISLNK(info.st_mode):
@@ -85,8 +85,8 @@ class Sweep:
                     continue
                 seen[call] += 1
                 reads = call == "openat" and "O_CREAT" not in rest
-                says = call == "write" and re.match("[12]<", rest)
-                if not reads and not says:
+                text = call == "write" and re.match("[12]<", rest)
+                if not reads and not text:
                     found.append((call, seen[call]))
         return found
 
@@ -133,7 +133,7 @@ class Sweep:
             self.same(where)
         self.well(self.apply, "the next run")
         self.back("at the end")
-        left = [name for _folder, _folders, names in os.walk(STATE) for name in names]
+        left = [name for _directory, _directories, names in os.walk(STATE) for name in names]
         return {**count, "survived": survived, "left": sorted(left)}
 
 

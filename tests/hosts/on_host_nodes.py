@@ -8,11 +8,11 @@ import sys
 sys.path.insert(0, sys.argv[1])
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 site = discover(sys.argv[2], "", "")
 found = {}
 for several in (False, True):
-    look = Look(site, {"terminated_elsewhere": True, "several_nodes": several})
-    found[str(several)] = sorted({look.get(f"/?{number}").value("X-Node") for number in range(6)})
+    observer = Observer(site, {"terminated_elsewhere": True, "several_nodes": several})
+    found[str(several)] = sorted({observer.get(f"/?{number}").value("X-Node") for number in range(6)})
 print(json.dumps(found))

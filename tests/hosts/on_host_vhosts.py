@@ -159,8 +159,8 @@ def enable(*modules: str) -> None:
                 link.symlink_to(f"../mods-available/{path.name}")
 
 
-def wanted(tls: bool) -> Any:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Wanted
+def desired(tls: bool) -> Any:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost
 
     known: dict[str, Any] = {
         "site": SITE,
@@ -172,7 +172,7 @@ def wanted(tls: bool) -> Any:
         "tls": tls,
         "once": frozenset(),
     }
-    return Wanted(**{name: value for name, value in known.items() if name in Wanted.__dataclass_fields__})
+    return DesiredHost(**{name: value for name, value in known.items() if name in DesiredHost.__dataclass_fields__})
 
 
 def questions(plan: Any, servers: Any, users: Sequence[str]) -> list[Any]:
@@ -205,7 +205,7 @@ def try_one(host: Host, name: str, modules: list[str], tls: bool) -> Report:
         return report
     tree = Unmarked(Tree(), SITE)
     configuration = apache.parse(tree)
-    plan = in_place_apache.plan(tree, configuration, wanted(tls))
+    plan = in_place_apache.plan(tree, configuration, desired(tls))
     report.obstacles = [f"{one.file}:{one.line}: {one.what}. {one.remedy}." for one in plan.obstacles]
     if report.obstacles:
         return report

@@ -96,7 +96,7 @@ class Report:
     once: list[str] = field(default_factory=list)  # where a header came twice, or another than ours
     changed: list[str] = field(default_factory=list)  # addresses that were answered otherwise before
     closed: list[str] = field(default_factory=list)  # what our rules deny, and was not denied
-    told: list[str] = field(default_factory=list)  # where PHP did not get our parameter
+    reported: list[str] = field(default_factory=list)  # where PHP did not get our parameter
     undone: bool = False
     statuses: list[int] = field(default_factory=list)
     error: str = ""
@@ -104,7 +104,10 @@ class Report:
     @property
     def right(self) -> bool:
         return (
-            self.valid and self.active and self.undone and not (self.once or self.changed or self.closed or self.told)
+            self.valid
+            and self.active
+            and self.undone
+            and not (self.once or self.changed or self.closed or self.reported)
         )
 
 
@@ -214,10 +217,10 @@ def adapted(text: str) -> str:
     return text
 
 
-def wanted(tls: bool) -> Any:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Wanted
+def desired(tls: bool) -> Any:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost
 
-    return Wanted(
+    return DesiredHost(
         site=SITE,
         domain=DOMAIN,
         names=frozenset(),
@@ -258,7 +261,7 @@ def try_one(host: Host, name: str) -> Report:
         return report
     tree = Unmarked(Tree(), SITE)
     configuration = nginx.parse(tree)
-    plan = in_place_nginx.plan(tree, configuration, wanted(tls=True))
+    plan = in_place_nginx.plan(tree, configuration, desired(tls=True))
     report.obstacles = [f"{one.file}:{one.line}: {one.what}. {one.remedy}." for one in plan.obstacles]
     if report.obstacles:
         return report
@@ -292,32 +295,32 @@ def judge(report: Report, before: dict[Any, Seen | None], generation: str, users
 
     servers = nginx.servers(nginx.parse(Tree()))
     ours = [server for server in servers if f"{DROP_INS}/*.conf" in server.host.includes]
-    doors = dict.fromkeys(
+    endpoints = dict.fromkeys(
         ("https" if listen.tls else "http", listen.port, name)
         for server in ours
         for listen in server.host.listens
         for name in [name for name in server.host.names if re.fullmatch(r"[\w-]+(\.[\w-]+)+", name)] or [DOMAIN]
     )
     paths = (*USUAL, *(f"/seen.php?status={status}" for status in (403, 404, 500)), DENIED, PROBE)
-    asked = [(*door, path, user) for door in doors for path in paths for user in users]
+    asked = [(*endpoint, path, user) for endpoint in endpoints for path in paths for user in users]
     after = all_seen(dict.fromkeys([*before, *asked]))
     for each, was in before.items():
         answer = after[each]
         if (answer.same if answer else None) != (was.same if was else None) and not denied(each[3], answer):
             report.changed.append(f"{' '.join(map(str, each))}: {was and was.same} -> {answer and answer.same}")
     # By http, a condition of the owner's may lead to https before anything else is asked.
-    probed = {door: after[(*door, PROBE, users[-1])] for door in doors}
-    report.active = any(door[0] == "https" for door in doors) and all(
+    probed = {endpoint: after[(*endpoint, PROBE, users[-1])] for endpoint in endpoints}
+    report.active = any(endpoint[0] == "https" for endpoint in endpoints) and all(
         one is not None
         and (
             one.headers.get_all("X-Chamilo-Generation") == [generation]
-            or (door[0] == "http" and one.location == f"https://{door[2]}{PROBE}")
+            or (endpoint[0] == "http" and one.location == f"https://{endpoint[2]}{PROBE}")
         )
-        for door, one in probed.items()
+        for endpoint, one in probed.items()
     )
     statuses = set()
     for each, one in after.items():
-        if each[:3] not in doors or each[3] == PROBE:
+        if each[:3] not in endpoints or each[3] == PROBE:
             continue
         where, status = " ".join(map(str, each)), one.status if one else 0
         statuses.add(status)
@@ -329,7 +332,7 @@ def judge(report: Report, before: dict[Any, Seen | None], generation: str, users
         if each[3] == DENIED and status not in (401, 403):
             report.closed.append(f"{where}: {status}")
         if one and status == 200 and b"|" in one.body[:20] and not one.body.startswith(b"ours|"):
-            report.told.append(f"{where}: {one.body[:60]!r}")
+            report.reported.append(f"{where}: {one.body[:60]!r}")
     report.statuses = sorted(statuses)
 
 

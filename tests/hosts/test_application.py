@@ -396,8 +396,8 @@ class TestHeaders:
 
     def test_proxy_on_the_host_is_trusted_others_are_not(self, site: Site) -> None:
         site.environment(TRUSTED_PROXIES="127.0.0.1")  # as it is shipped
-        told = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
-        seen = site.browser().get("/_testbed/request", **told).json()
+        reported = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+        seen = site.browser().get("/_testbed/request", **reported).json()
         assert seen["client_ip"] != "203.0.113.9" and seen["secure"] is False
         curl = "curl -s -H 'Host: application.test' -H 'X-Forwarded-For: 203.0.113.9' 127.0.0.1/_testbed/request"
         assert '"client_ip":"203.0.113.9"' in site.host.run(curl).stdout

@@ -69,7 +69,7 @@ def audit(playbook: Playbook, host: Host, **variables: Any) -> dict[str, dict[st
     """The controls of one host, by their names, out of the report."""
     played = playbook.run("audit", host, **variables)
     assert played.changed == {host.domain: 0}
-    report = json.loads((playbook.folder / "report/report.json").read_text())
+    report = json.loads((playbook.directory / "report/report.json").read_text())
     (entry,) = report["hosts"]
     return {control["id"]: control for control in entry["controls"]}
 
@@ -99,9 +99,9 @@ class TestSloppy:
         environment = dict(
             line.split("=", 1) for line in shared.get("/var/www/chamilo/.env").splitlines() if "=" in line
         )
-        told = json.dumps(seen)
+        reported = json.dumps(seen)
         for name in ("APP_SECRET", "DATABASE_PASSWORD", "JWT_PASSPHRASE"):
-            assert environment[name].strip("'\"") not in told
+            assert environment[name].strip("'\"") not in reported
 
     def test_every_class_of_answer_was_seen(self, seen: dict[str, dict[str, Any]]) -> None:
         for control in ("headers_nosniff", "headers_once"):

@@ -17,19 +17,19 @@ from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
 
 SECTIONS = ("passwords", "brute_force", "database", "backups", "monitoring")
-FOLDER = "/opt/audit"
+DIRECTORY = "/opt/audit"
 PACKAGE = "ansible_collections/chamilo/hardening/plugins/module_utils"
 PROGRAM = f"""
 import json, sys, time
-sys.path.insert(0, "{FOLDER}")
+sys.path.insert(0, "{DIRECTORY}")
 sys.dont_write_bytecode = True
 from {PACKAGE.replace("/", ".")}._audit import {", ".join(SECTIONS)}, https, permissions
 from {PACKAGE.replace("/", ".")}._common.control import checks, observe
-from {PACKAGE.replace("/", ".")}._portal.observer import Look
+from {PACKAGE.replace("/", ".")}._portal.observer import Observer
 from {PACKAGE.replace("/", ".")}._portal.discovery import discover
 options = json.load(sys.stdin)
 wanted = tuple(options.pop("sections"))
-look = Look(discover(options.pop("domain")), options)
+observer = Observer(discover(options.pop("domain")), options)
 began = time.monotonic()
 found = observe({{name: check for name, check in checks.items() if name.startswith(wanted)}}, look)
 json.dump({{"seconds": time.monotonic() - began, "signs": monitoring.signs(look) if "monitoring_" in wanted else [],
@@ -55,8 +55,8 @@ class Audit:
 def audit(host: Host, *sections: str, user: str = "root", **options: Any) -> Audit:
     prefixes = [f"{section}_" for section in sections or SECTIONS]
     words = ["python3", "-c", PROGRAM]
-    told = json.dumps({"domain": host.domain, "sections": prefixes, **options})
-    answer = json.loads(host.run(words, user=user, data=told).stdout)
+    reported = json.dumps({"domain": host.domain, "sections": prefixes, **options})
+    answer = json.loads(host.run(words, user=user, data=reported).stdout)
     found = answer["found"]
     return Audit(
         {name: status for name, (status, _evidence) in found.items()},
@@ -67,7 +67,7 @@ def audit(host: Host, *sections: str, user: str = "root", **options: Any) -> Aud
 
 
 def install(host: Host) -> Host:
-    host.put_tree(ROOT / "plugins/module_utils", f"{FOLDER}/{PACKAGE}")
+    host.put_tree(ROOT / "plugins/module_utils", f"{DIRECTORY}/{PACKAGE}")
     return host
 
 
@@ -403,6 +403,6 @@ def test_signs_of_a_break_in(sloppy: Host) -> None:
         sloppy.run(command)
     found = audit(sloppy, "monitoring")
     assert found.status["monitoring_compromise"] == "fail"
-    wanted = (*PLANTED, "a database dump answered a visitor once")
-    assert [words for words in wanted if not any(sign.startswith(words) for sign in found.signs)] == []
-    assert len(found.signs) == len(wanted)
+    desired = (*PLANTED, "a database dump answered a visitor once")
+    assert [words for words in desired if not any(sign.startswith(words) for sign in found.signs)] == []
+    assert len(found.signs) == len(desired)

@@ -82,7 +82,7 @@ def program(host: Host, *arguments: str, works: bool = True) -> str:
 
 def status(playbook: Playbook, host: Host, **variables: Any) -> dict[str, str]:
     playbook.run("audit", host, **variables)
-    report = json.loads((playbook.folder / "report" / "report.json").read_text())
+    report = json.loads((playbook.directory / "report" / "report.json").read_text())
     return {entry["id"]: entry["status"] for entry in report["hosts"][0]["controls"] if entry["section"] == "backups"}
 
 
@@ -91,9 +91,9 @@ def through(playbook: Playbook, host: Host) -> list[str]:
     options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
     with pytest.raises(PlayError) as failed:  # other sections are not hardened here
         playbook.run("prove", host, **options)
-    said = str(failed.value)
-    assert "attacks were blocked" in said, said
-    return [control for control in ("backups_encrypted", "backups_private") if f"{control}: " in said]
+    output = str(failed.value)
+    assert "attacks were blocked" in output, output
+    return [control for control in ("backups_encrypted", "backups_private") if f"{control}: " in output]
 
 
 def logins(host: Host, log: str) -> set[str]:
@@ -175,11 +175,11 @@ def test_what_is_taken_away_is_red_at_once(saved: Saved) -> None:
     nightly = {"backups_database", "backups_files", "backups_encrypted"}
     every = {*nightly, "backups_offsite", "backups_restore_tested"}
     cron = f"/etc/cron.d/chamilo-hardening-backups-{SITE}"
-    for taken, wanted in ((LOCAL, nightly), (cron, every), (f"/etc/chamilo-hardening/backups-{SITE}.key", every)):
+    for taken, desired in ((LOCAL, nightly), (cron, every), (f"/etc/chamilo-hardening/backups-{SITE}.key", every)):
         saved.host.run(["mv", taken, "/root/taken"])
         found = status(saved.playbook, saved.host, **OFFSITE)
         saved.host.run(["mv", "/root/taken", taken])
-        assert {name for name, one in found.items() if one != "pass"} == wanted, taken
+        assert {name for name, one in found.items() if one != "pass"} == desired, taken
 
 
 def test_what_is_in_the_repositories_is_encrypted_and_only_added_to(saved: Saved) -> None:
@@ -226,9 +226,9 @@ sys.exit(job.returncode)
 def test_a_drill_restores_compares_and_starts_the_portal(saved: Saved) -> None:
     host = saved.host
     before = host.run("ss -ltn; ls /var/tmp; mariadb -e 'SHOW DATABASES'").stdout
-    said = program(host, "drill")
-    assert store.NAME in said and store.PASSWORD not in said
-    assert "all the same" in said and "login page" in said
+    output = program(host, "drill")
+    assert store.NAME in output and store.PASSWORD not in output
+    assert "all the same" in output and "login page" in output
     assert host.run("ss -ltn; ls /var/tmp; mariadb -e 'SHOW DATABASES'").stdout == before
     assert host.run("ps -eo uid= | grep -c '^ *65300$'", check=False).stdout.strip() == "0"
     results = host.run("ls /var/lib/chamilo-hardening/backups/drills").stdout.split()
@@ -374,20 +374,20 @@ def intact(saved: Saved) -> Iterator[Saved]:
 )
 def test_a_drill_is_red(intact: Saved, damage: Callable[[Saved], None], words: str) -> None:
     damage(intact)
-    said = program(intact.host, "drill", works=False)
-    assert words in said
+    output = program(intact.host, "drill", works=False)
+    assert words in output
     assert record(intact.host)["drill"]["ok"] is False
     assert intact.host.run("ls -d /var/tmp/chamilo-hardening-drill-*", check=False).stdout == ""
 
 
 def _flipped_there(saved: Saved) -> None:
-    saved.store.run(FLIP.format(saved.store.folder))
+    saved.store.run(FLIP.format(saved.store.directory))
 
 
 def _old_as_new_there(saved: Saved) -> None:
-    saved.store.run(f"cp -a {saved.store.folder} {saved.store.folder}.old")
+    saved.store.run(f"cp -a {saved.store.directory} {saved.store.directory}.old")
     program(saved.host, "backup")
-    saved.store.run(f"rm -rf {saved.store.folder}; mv {saved.store.folder}.old {saved.store.folder}")
+    saved.store.run(f"rm -rf {saved.store.directory}; mv {saved.store.directory}.old {saved.store.directory}")
 
 
 @pytest.mark.parametrize(
@@ -398,14 +398,14 @@ def _old_as_new_there(saved: Saved) -> None:
     ],
 )
 def test_a_drill_is_red_for_damage_elsewhere_too(saved: Saved, damage: Callable[[Saved], None], words: str) -> None:
-    there, kept = saved.store.folder, "/var/lib/chamilo-hardening"
+    there, kept = saved.store.directory, "/var/lib/chamilo-hardening"
     program(saved.host, "backup")
     saved.store.run(f"rm -rf {there}.intact; cp -a {there} {there}.intact")
     saved.host.run(f"cp -a {kept} {kept}.intact; cp -a {LOCAL} {LOCAL}.there")
     try:
         damage(saved)
-        said = program(saved.host, "drill", works=False)
-        assert words in said and store.NAME in said
+        output = program(saved.host, "drill", works=False)
+        assert words in output and store.NAME in output
         assert record(saved.host)["drill"]["ok"] is False
     finally:
         saved.store.run(f"rm -rf {there}; mv {there}.intact {there}")
@@ -523,7 +523,7 @@ def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell
     fresh.run(f"systemctl restart {'nginx' if cell.web == 'nginx' else 'apache2'}")
     # The key comes from the folder on the controller, as where no variable holds it.
     variables = {"chamilo_backups_offsite_repository": store.REPOSITORY, "chamilo_domain": host.domain}
-    keys = saved.playbook.folder / "keys"
+    keys = saved.playbook.directory / "keys"
     keys.mkdir(exist_ok=True)
     (keys / f"{fresh.domain}-{SITE}.key").write_text(host.get(f"/etc/chamilo-hardening/backups-{SITE}.key"))
     with pytest.raises(PlayError, match="chamilo_restore_confirm=spare.test"):
@@ -552,7 +552,7 @@ def test_without_another_place_the_local_part_is_done_and_says_so(fresh: Host, p
     found = status(playbook, fresh)
     assert found.pop("backups_offsite") == "fail"
     assert set(found.values()) == {"pass"}, record(fresh)
-    copies = list((playbook.folder / "keys").iterdir())
+    copies = list((playbook.directory / "keys").iterdir())
     assert [copy.name for copy in copies] == [f"campus.test-{SITE}.key"] and copies[0].stat().st_mode & 0o77 == 0
     assert copies[0].read_text() == fresh.get(f"/etc/chamilo-hardening/backups-{SITE}.key")
     assert playbook.harden(fresh) == 0
@@ -590,8 +590,8 @@ def test_a_backup_from_before_the_account_was_moved_says_how_to_go_on(fresh: Hos
     playbook.sections = "database"
     playbook.harden(fresh)
     assert fresh.wait(login).status == 200
-    told = program(fresh, "restore", "files", "--confirm", fresh.domain)
-    assert "name the database account chamilo," in told and "chamilo_database_state=absent" in told
+    reported = program(fresh, "restore", "files", "--confirm", fresh.domain)
+    assert "name the database account chamilo," in reported and "chamilo_database_state=absent" in reported
     assert fresh.wait(login, seconds=5).status == 500
     playbook.harden(fresh, chamilo_database_state="absent")
     assert fresh.wait(login).status == 200
@@ -624,9 +624,9 @@ def test_a_release_behind_a_link_comes_back_after_the_next_one(fresh: Host, play
     fresh.run("systemctl restart 'php*-fpm.service'")
     fresh.run(f"rm {disk}/lesson.txt && echo spoilt >/srv/campus/releases/8/.env")
     fresh.run("mariadb chamilo -e 'DELETE FROM course'")
-    told = program(fresh, "restore", "host", "--confirm", fresh.domain)
+    reported = program(fresh, "restore", "host", "--confirm", fresh.domain)
     for path in (shared, disk):
-        assert f"Left as it is, because a link leads there: {path}." in told
+        assert f"Left as it is, because a link leads there: {path}." in reported
     program(fresh, "restore", "file", f"{disk}/lesson.txt", "--confirm", fresh.domain)
     assert fresh.run(digests).stdout == files
     assert fresh.run(courses).stdout == rows
@@ -638,9 +638,9 @@ def test_a_release_behind_a_link_comes_back_after_the_next_one(fresh: Host, play
     # As on a fresh machine: what is told to be missing is asked for.
     rows = fresh.run(courses).stdout  # somebody logged in since
     fresh.run("rm -r /srv/campus /srv/disk && mariadb -e 'DROP DATABASE chamilo'")
-    told = program(fresh, "restore", "host", "--confirm", fresh.domain)
-    gone = re.findall(r"A link leads to (\S+), which is not there", told)
-    assert set(gone) == {shared, disk}, told
+    reported = program(fresh, "restore", "host", "--confirm", fresh.domain)
+    gone = re.findall(r"A link leads to (\S+), which is not there", reported)
+    assert set(gone) == {shared, disk}, reported
     for path in gone:
         program(fresh, "restore", "file", path, "--confirm", fresh.domain)
     assert fresh.run(digests).stdout == files
@@ -691,8 +691,8 @@ def test_a_database_on_another_host_is_saved_and_comes_back(make: Callable[..., 
     before = base.run(["mariadb", "-N", "-e", sums]).stdout
     base.run(["mariadb", "-e", "DELETE FROM chamilo.course; UPDATE chamilo.user SET email = 'x'"])
     spoilt = base.run(["mariadb", "-N", "-e", sums]).stdout
-    said = program(web, "restore", "database", "--confirm", web.domain, works=False)
-    assert "The database is on store.test. Put the login" in said and f"restore-{SITE}.cnf" in said
+    output = program(web, "restore", "database", "--confirm", web.domain, works=False)
+    assert "The database is on store.test. Put the login" in output and f"restore-{SITE}.cnf" in output
     assert base.run(["mariadb", "-N", "-e", sums]).stdout == spoilt
     base.run(["mariadb", "-e", "CREATE USER chief@'%' IDENTIFIED BY 'chief-1'; GRANT ALL ON *.* TO chief@'%'"])
     login = {"chamilo_database_admin_user": "chief", "chamilo_database_admin_password": "chief-1"}
@@ -862,10 +862,10 @@ def test_what_cannot_change_places_is_found_before_a_table_does(saved: Saved) ->
     spoilt = contents(host)
     host.run(["python3", "-", f"{ROOT}/public"], data=TURN_IMMUTABLE)
     try:
-        said = program(host, "restore", "host", "--confirm", host.domain, works=False)
+        output = program(host, "restore", "host", "--confirm", host.domain, works=False)
     finally:
         host.run(["python3", "-", f"{ROOT}/public"], data=TURN_IMMUTABLE)
-    assert f"{ROOT}/public cannot be replaced: " in said and "Nothing was changed" in said and "lsattr -d" in said
+    assert f"{ROOT}/public cannot be replaced: " in output and "Nothing was changed" in output and "lsattr -d" in output
     assert contents(host) == spoilt
     assert host.run("ls -A /var/www | grep restoring; mariadb -Ne \"SHOW DATABASES LIKE '%restoring'\"").stdout == ""
     program(host, "restore", "host", "--confirm", host.domain)
@@ -897,14 +897,14 @@ def test_a_sparse_file_comes_back_sparse_and_a_clock_that_was_ahead_is_not_belie
     listed = program(host, "restore", "list").splitlines()
     assert "2029" in listed[-2] and "2029" not in listed[-1]
     host.run(f"rm {sparse}")
-    said = program(host, "restore", "file", "var/upload/disk.img", "--confirm", host.domain)
-    assert listed[-1].split()[1] in said.splitlines()[0]
+    output = program(host, "restore", "file", "var/upload/disk.img", "--confirm", host.domain)
+    assert listed[-1].split()[1] in output.splitlines()[0]
     size, blocks = host.run(f"stat -c '%s %b' {sparse}").stdout.split()
     assert int(size) == (200 << 20) + 4
     if host.release == "bookworm":  # its restic cannot
-        assert "Sparse files were restored" not in said, "nothing is left to compare it with"
+        assert "Sparse files were restored" not in output, "nothing is left to compare it with"
     else:
-        assert f"Sparse files were restored as sparse files: {sparse}." in said
+        assert f"Sparse files were restored as sparse files: {sparse}." in output
         assert int(blocks) * 512 < 1 << 20
     host.run(f"rm -rf {sparse} /var/www/.chamilo.before-*")
     program(host, "backup", "--accept")
@@ -928,8 +928,8 @@ def test_killed_at_twenty_random_moments(saved: Saved, job: str) -> None:
     for number in range(20):
         moment = chance.uniform(0.1, whole)
         which = ("all", "first")[number % 2]  # the whole process group, as the power does, or the first one alone
-        said = host.run(["python3", "-", f"{moment}", which, "chamilo-hardening", *command], data=KILLED).stdout
-        killed += "killed" in said
+        output = host.run(["python3", "-", f"{moment}", which, "chamilo-hardening", *command], data=KILLED).stdout
+        killed += "killed" in output
         assert host.wait("/").status == 200, f"after {moment:.2f} of {whole:.2f} s"
         program(host, *command)
         if job == "restore":

@@ -70,8 +70,8 @@ def test_the_policy_lets_the_portal_work_and_keeps_strangers_out(
         browser.open(f"{base}{path}")
         assert browser.until(works), path
         assert browser.violations() == [], path
-    ran, said = sees(browser, f"{base}{INJECTED}")
-    assert ran and len(said) == 1 and "script-src" in said[0], "it only reports"
+    ran, output = sees(browser, f"{base}{INJECTED}")
+    assert ran and len(output) == 1 and "script-src" in output[0], "it only reports"
     (report,) = browser.posted("/csp")
     assert report["csp-report"]["document-uri"] == f"{base}{INJECTED}" and report["csp-report"]["blocked-uri"] == evil
     assert sees(browser, f"{base}{PACKAGED}") == (True, [])
@@ -82,8 +82,8 @@ def test_the_policy_lets_the_portal_work_and_keeps_strangers_out(
         browser.open(f"{base}{path}")
         assert browser.until(works), path
         assert browser.violations() == [], path
-    ran, said = sees(browser, f"{base}{INJECTED}")
-    assert not ran and len(said) == 1 and "script-src" in said[0]
+    ran, output = sees(browser, f"{base}{INJECTED}")
+    assert not ran and len(output) == 1 and "script-src" in output[0]
     assert sees(browser, f"{base}{PACKAGED}") == (True, [])
     assert framed(browser, f"{base}/login"), "a declared partner may show it"
 
@@ -150,8 +150,8 @@ def test_declared_services_work_under_an_enforced_policy_and_no_others(
     browser.start()
     for path, unseen in (("/plugin/Onlyoffice/editor.html", "editor"), ("/main/embedded.html", "sized")):
         browser.open(f"{base}{path}")
-        said = browser.violations()
-        assert len(said) == 1 and "script-src" in said[0], said
+        output = browser.violations()
+        assert len(output) == 1 and "script-src" in output[0], output
         assert not browser.run(f"return document.body.dataset.{unseen}")
     assert not framed(browser, f"{base}/login")
     assert "samesite=lax" in cookie("/login") and "samesite=lax" in cookie("/main/lp/aicc_hacp.php")

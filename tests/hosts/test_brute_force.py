@@ -81,8 +81,8 @@ class Attacker:
 
 
 def banned(host: Host) -> list[str]:
-    said = json.loads(host.run("fail2ban-client banned").stdout.replace("'", '"'))
-    return sorted(address for jail in said for addresses in jail.values() for address in addresses)
+    output = json.loads(host.run("fail2ban-client banned").stdout.replace("'", '"'))
+    return sorted(address for jail in output for addresses in jail.values() for address in addresses)
 
 
 def until(question: Callable[[], bool], seconds: float) -> bool:
@@ -152,12 +152,12 @@ def test_behind_an_older_script_no_password_is_tried(guarded: Host, attacker: At
 @pytest.mark.wire
 def test_no_page_of_another_site_has_its_reader_shut_out(guarded: Host, attacker: Attacker) -> None:
     reader = attacker.address()
-    told = ["-H", "Sec-Fetch-Site: cross-site", "-H", "Content-Type: text/plain"]
+    reported = ["-H", "Sec-Fetch-Site: cross-site", "-H", "Content-Type: text/plain"]
     for path in ("/%2egit", "/%6dain/install/", "/%6cogin", "/main/%69nstall/index.php"):
         for _ in range(ATTEMPTS + 1):
-            attacker.send(reader, path, *told)
+            attacker.send(reader, path, *reported)
     for path in (*PATHS[:2], *DISGUISED, *SCRIPTS):
-        assert {attacker.send(reader, path, *told) for _ in range(ATTEMPTS + 1)} == {400}, path
+        assert {attacker.send(reader, path, *reported) for _ in range(ATTEMPTS + 1)} == {400}, path
     time.sleep(2)
     assert banned(guarded) == []
     # The portal's own page, and an app that shows one of its own.
@@ -220,7 +220,7 @@ def test_phps_user_cannot_write_what_bans_read(guarded: Host, attacker: Attacker
 
     def observed() -> tuple[str, str]:
         playbook.run("audit", guarded)
-        (entry,) = json.loads((playbook.folder / "report/report.json").read_text())["hosts"]
+        (entry,) = json.loads((playbook.directory / "report/report.json").read_text())["hosts"]
         (found,) = (one for one in entry["controls"] if one["id"] == "brute_force_forgery")
         return found["status"], found["evidence"]
 
@@ -259,18 +259,20 @@ def test_phps_user_cannot_write_what_bans_read(guarded: Host, attacker: Attacker
 
 
 def test_friends_are_never_shut_out(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
-    friend, proxy, controller, stranger = (attacker.address() for _ in range(4))
+    friend, proxy, controller, unrelated_client = (attacker.address() for _ in range(4))
     alone(playbook, guarded, chamilo_friends=[f"{friend}/32"], chamilo_trusted_proxies=[proxy])
-    folder = "/var/lib/chamilo-hardening/friends"
-    guarded.run(f"mkdir -p {folder}; touch {folder}/{controller}; touch -d '25 hours ago' {folder}/{stranger}")
+    directory = "/var/lib/chamilo-hardening/friends"
+    guarded.run(
+        f"mkdir -p {directory}; touch {directory}/{controller}; touch -d '25 hours ago' {directory}/{unrelated_client}"
+    )
     for address in (friend, proxy, controller):
         for _ in range(50):
             attacker.send(address, PATHS[2])
         assert attacker.reaches(address)
     for _ in range(ATTEMPTS):
-        attacker.send(stranger, PATHS[2])
-    assert until(lambda: not attacker.reaches(stranger), 6), "the entry of the controller ends after a day"
-    assert banned(guarded) == [stranger]
+        attacker.send(unrelated_client, PATHS[2])
+    assert until(lambda: not attacker.reaches(unrelated_client), 6), "the entry of the controller ends after a day"
+    assert banned(guarded) == [unrelated_client]
 
 
 @pytest.mark.wire
@@ -295,11 +297,11 @@ def test_the_only_administrator_comes_back(guarded: Host, attacker: Attacker) ->
             attacker.send(address, PATHS[2], username="admin")
     admin = Browser(f"http://{guarded.domain}", guarded.address, None)
     assert admin.login("admin", PASSWORDS["admin"]).status == 403, "locked, although the password is right"
-    said = guarded.run("chamilo-hardening unlock").stdout
-    assert "admin (administrator, admin@example.test) of campus.test is locked: 10 failed logins" in said
-    assert address in said
-    said = guarded.run("chamilo-hardening unlock admin").stdout
-    assert said.index("is locked") < said.index("is active again"), "it says what it does before it does it"
+    output = guarded.run("chamilo-hardening unlock").stdout
+    assert "admin (administrator, admin@example.test) of campus.test is locked: 10 failed logins" in output
+    assert address in output
+    output = guarded.run("chamilo-hardening unlock admin").stdout
+    assert output.index("is locked") < output.index("is active again"), "it says what it does before it does it"
     assert admin.login("admin", PASSWORDS["admin"]).status == 200
     assert "switched off" not in guarded.run("chamilo-unlock").stdout
     refused = guarded.run("chamilo-unlock admin", user="www-data", check=False)
@@ -310,14 +312,14 @@ def test_the_lock_is_attacked_and_undone_with_its_section(guarded: Host, playboo
     def through() -> bool:
         with pytest.raises(PlayError) as failed:  # other sections are not in force here
             playbook.run("prove", guarded, chamilo_prove_address=guarded.address)
-        told = " ".join(str(failed.value).split())
-        assert "brute_force_lock: The attack could not be tried" not in told
-        return "brute_force_lock: After 11 wrong passwords" in told
+        reported = " ".join(str(failed.value).split())
+        assert "brute_force_lock: The attack could not be tried" not in reported
+        return "brute_force_lock: After 11 wrong passwords" in reported
 
     assert not through()
-    said = guarded.run("chamilo-hardening undo brute_force --yes").stdout
-    assert "login_max_attempt_before_blocking_account is '0' again" in said or "is not set again" in said
-    assert "Accounts that are locked stay locked" in said
+    output = guarded.run("chamilo-hardening undo brute_force --yes").stdout
+    assert "login_max_attempt_before_blocking_account is '0' again" in output or "is not set again" in output
+    assert "Accounts that are locked stay locked" in output
     assert through()
     assert guarded.run("mariadb -N -e 'SELECT * FROM chamilo.user' | grep -c canary", check=False).stdout.strip() == "0"
     assert "Nothing is locked or banned." in guarded.run("chamilo-hardening unlock").stdout, "it is still there"

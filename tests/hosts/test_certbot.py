@@ -142,12 +142,12 @@ def in_file(host: Host, path: str = f"{LIVE}/fullchain.pem") -> str:
 
 def foreign(host: Host) -> str:
     """All that Certbot keeps of the lineages of others: owners, modes, links and contents."""
-    folders = [f"{folder}/{name}" for folder in ("archive", "live") for name in ("shop.test", "library.test")]
-    where = " ".join([*folders, "renewal/shop.test.conf", "renewal/library.test.conf"])
+    directories = [f"{directory}/{name}" for directory in ("archive", "live") for name in ("shop.test", "library.test")]
+    where = " ".join([*directories, "renewal/shop.test.conf", "renewal/library.test.conf"])
     listing = f"find {where} -printf '%p %y %m %U:%G %l\\n' | sort && find {where} -type f | sort | xargs sha256sum"
-    told = host.run(f"cd /etc/letsencrypt && {listing}").stdout
-    assert told.count("privkey1.pem") == 6, told  # the file, the link and the sum of each
-    return told
+    reported = host.run(f"cd /etc/letsencrypt && {listing}").stdout
+    assert reported.count("privkey1.pem") == 6, reported  # the file, the link and the sum of each
+    return reported
 
 
 def mails(host: Host) -> str:
@@ -217,8 +217,8 @@ def test_a_broken_configuration_at_renewal_is_told_and_made_up_for(issued: Host)
     issued.run(RENEW)
     assert served(issued) == before != in_file(issued)
     assert issued.run(["systemctl", "is-active", service]).stdout == "active\n"
-    told = mails(issued)
-    assert "is not active" in told and "broken.conf" in told and "admin@school.example" in told
+    reported = mails(issued)
+    assert "is not active" in reported and "broken.conf" in reported and "admin@school.example" in reported
     issued.run(["rm", broken])
     issued.run("chamilo-hardening daily https")
     assert served(issued) == in_file(issued)
@@ -307,9 +307,9 @@ def test_nobody_is_asked_when_the_challenge_would_not_be_found(
     sloppy.run(f"printf '{authority.address} campus.test\\n' >>/etc/hosts")
     with pytest.raises(PlayError) as refused:
         playbook.harden(sloppy, **CERTBOT)
-    said = " ".join(str(refused.value).split())
-    assert "No certificate was asked for." in said and authority.address in said
-    assert "http://campus.test/.well-known/acme-challenge/" in said
+    output = " ".join(str(refused.value).split())
+    assert "No certificate was asked for." in output and authority.address in output
+    assert "http://campus.test/.well-known/acme-challenge/" in output
     assert authority.orders() == asked
     assert not missing_from_the_portal(sloppy, "http"), "the portal goes on as before"
 
@@ -399,8 +399,8 @@ def test_an_authority_that_says_no_is_not_asked_for_ever(sloppy: Host, authority
         assert "Certbot could not get a certificate for campus.test" in ask(playbook, sloppy)
     asked = authority.orders()
     assert asked > before
-    said = ask(playbook, sloppy)
-    assert "3 attempts failed since" in said and "acme-campus.json" in said
+    output = ask(playbook, sloppy)
+    assert "3 attempts failed since" in output and "acme-campus.json" in output
     assert authority.orders() == asked
     known(authority, sloppy)
     sloppy.run("rm /var/lib/chamilo-hardening/acme-campus.json")
@@ -437,8 +437,8 @@ def test_a_name_is_proved_in_the_dns_to_an_authority_of_ones_own(
     authority.name(sloppy.domain)  # by http nobody would find the host
     sloppy.put("/usr/local/sbin/publish", PUBLISH, "0755")
     sloppy.run("rm /usr/local/share/ca-certificates/testbed.crt && update-ca-certificates --fresh >/dev/null 2>&1")
-    said = ask(playbook, sloppy, arguments=IN_THE_DNS)
-    assert "Certbot could not get a certificate" in said and "certificate" in said.lower(), "it trusts a stranger"
+    output = ask(playbook, sloppy, arguments=IN_THE_DNS)
+    assert "Certbot could not get a certificate" in output and "certificate" in output.lower(), "it trusts a stranger"
     sloppy.put("/etc/ssl/school.pem", testbed_authority.certificate().read_text())
     variables = {
         **CERTBOT,
@@ -463,7 +463,7 @@ def test_a_name_is_proved_in_the_dns_to_an_authority_of_ones_own(
 def test_a_second_one_that_renews_is_found_and_named(issued: Host, playbook: Playbook) -> None:
     def renewal() -> tuple[str, str]:
         playbook.run("audit", issued)
-        report = json.loads((playbook.folder / "report/report.json").read_text())
+        report = json.loads((playbook.directory / "report/report.json").read_text())
         (found,) = [each for each in report["hosts"][0]["controls"] if each["id"] == "https_renewal"]
         return found["status"], found["evidence"]
 
@@ -477,8 +477,8 @@ def test_a_second_one_that_renews_is_found_and_named(issued: Host, playbook: Pla
     issued.run("systemctl daemon-reload && systemctl enable --quiet --now snap.certbot.renew.timer")
     before = others()
     status, evidence = renewal()
-    said = ask(playbook, issued)
+    output = ask(playbook, issued)
     for owner in ("certbot.timer", "snap.certbot.renew.timer", "/etc/cron.d/renew"):
         assert status == "fail" and owner in evidence, evidence
-        assert owner in said, said
+        assert owner in output, output
     assert others() == before, "whose job goes is for a person to say"

@@ -76,13 +76,13 @@ def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None:
         "JWT_PASSPHRASE": "canary-pear-72-94d25a83",
         "DATABASE_PASSWORD": "chamilo-db-Password-1",
     }
-    said = apply(playbook, fresh, "-vvvv", "--diff", given={**canaries, "MAILER_DSN": "smtp://u:canary-plum-73@mail"})
+    output = apply(playbook, fresh, "-vvvv", "--diff", given={**canaries, "MAILER_DSN": "smtp://u:canary-plum-73@mail"})
     fresh.run("systemctl stop watch")
     # On its command line the test itself hands the values to Ansible.
-    said = said.partition("PLAY [")[2]
-    assert "MAILER_DSN=(another secret)" in said
+    output = output.partition("PLAY [")[2]
+    assert "MAILER_DSN=(another secret)" in output
     assert "runuser" in fresh.run("strings -n 3 /root/seen 2>/dev/null || tr '\\0' '\\n' </root/seen").stdout
-    assert "canary" not in said
+    assert "canary" not in output
     assert fresh.run("grep -c canary /root/seen", check=False).stdout.strip() == "0"
     assert "canary" not in fresh.run("journalctl --no-pager").stdout
     left = fresh.run(

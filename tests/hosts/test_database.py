@@ -197,8 +197,8 @@ def test_a_migration_of_chamilo_still_runs(secured: Host) -> None:
         "CREATE TEMPORARY TABLE t (id INT)": "denied",
         "SHOW DATABASES": "chamilo\ninformation_schema\n",
     }
-    assert {sent: as_application(secured, sent) for sent, said in refused.items()
-            if said not in as_application(secured, sent)} == {}  # fmt: skip
+    assert {sent: as_application(secured, sent) for sent, output in refused.items()
+            if output not in as_application(secured, sent)} == {}  # fmt: skip
 
 
 @pytest.mark.parametrize("where", ["localhost", pytest.param("127.0.0.1", marks=pytest.mark.long)])
@@ -262,7 +262,7 @@ KILLED = """
 import json, os, signal, sys
 sys.path.insert(0, "/opt/audit")
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 if sys.argv[1] == "cache":  # while it is cleared, with the new account in the environment
@@ -278,8 +278,8 @@ def step(name):
         print(json.dumps(steps), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 site, given = discover_environment("campus.test", "", "")
-wish = Wish("campus_test", backup=True, split=True, probe=(Probe("http://campus.test/", address="127.0.0.1"),))
-AccountManager(Context(site, given, wish, step=step)).apply(Result())
+desired = Desired("campus_test", backup=True, split=True, probe=(Probe("http://campus.test/", address="127.0.0.1"),))
+AccountManager(Context(site, given, desired, step=step)).apply(Result())
 print(json.dumps(steps))
 """
 
@@ -382,10 +382,10 @@ def test_no_password_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None
     sql(fresh, "SET GLOBAL general_log_file = '/var/lib/mysql/all.log'; SET GLOBAL general_log = ON;")
     fresh.put("/root/watch", "while :; do cat /proc/[0-9]*/cmdline; done 2>/dev/null >/root/seen\n", "0700")
     fresh.run("systemd-run --quiet --unit=watch sh /root/watch")
-    said = playbook.run("harden", fresh, "-vvvv", "--diff", chamilo_database_split=True).output
+    output = playbook.run("harden", fresh, "-vvvv", "--diff", chamilo_database_split=True).output
     fresh.run("systemctl stop watch")
     files = ["/root/seen", "/var/lib/mysql/all.log"]
-    shown = said + fresh.run(f"cat {' '.join(files)} | tr '\\0' ' '").stdout + fresh.run("journalctl").stdout
+    shown = output + fresh.run(f"cat {' '.join(files)} | tr '\\0' ' '").stdout + fresh.run("journalctl").stdout
     upgrade = re.findall(r'^password="(.*)"$', fresh.get("/etc/chamilo-hardening/upgrade-campus_test.cnf"), re.M)
     backup = re.findall(r'^password="(.*)"$', fresh.get("/etc/chamilo-hardening/backup-campus_test.cnf"), re.M)
     for secret in (environment(fresh, "DATABASE_PASSWORD"), OLD_PASSWORD, *upgrade, *backup):
@@ -544,9 +544,9 @@ import json, sys
 sys.path.insert(0, "/opt/audit")
 sys.dont_write_bytecode = True
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks.database import misuse
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-print(json.dumps(vars(misuse(Inside(discover("campus.test"))))))
+print(json.dumps(vars(misuse(Insider(discover("campus.test"))))))
 """
 
 

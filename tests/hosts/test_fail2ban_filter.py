@@ -99,16 +99,16 @@ def prove(engine: subprocess.Popen[str]) -> Any:
     def run(
         failregex: Any = ACCESS, match: Any = ((LINE, "203.0.113.7"),), no_match: Any = (), **options: Any
     ) -> dict[str, Any]:
-        told = {
+        reported = {
             "name": "campus",
             "failregex": [failregex] if isinstance(failregex, str) else failregex,
             "datepattern": DATE,
             "budget": 1.0,
             "escaped": "auto",
         }
-        told |= {"samples": [list(each) for each in match] + [[line, ""] for line in no_match], **options}
+        reported |= {"samples": [list(each) for each in match] + [[line, ""] for line in no_match], **options}
         assert engine.stdin and engine.stdout
-        print(json.dumps(told), file=engine.stdin, flush=True)
+        print(json.dumps(reported), file=engine.stdin, flush=True)
         answer: dict[str, Any] = json.loads(engine.stdout.readline())
         return answer
 
@@ -120,10 +120,10 @@ def refusal(answer: dict[str, Any]) -> str:
     return str(answer["refused_because"])
 
 
-def recorded(name: str, **wanted: str) -> list[dict[str, str]]:
+def recorded(name: str, **desired: str) -> list[dict[str, str]]:
     """Lines that real servers and the application wrote; see the README there."""
     lines: list[dict[str, str]] = json.loads((RECORDED / f"{name}.json").read_text())
-    return [line for line in lines if wanted.items() <= line.items()]
+    return [line for line in lines if desired.items() <= line.items()]
 
 
 def given(lines: list[dict[str, str]]) -> dict[str, Any]:
@@ -181,9 +181,9 @@ def test_a_miss(prove: Any) -> None:
 
 
 def test_a_false_hit(prove: Any) -> None:
-    told = refusal(prove(no_match=[LINE.replace("curl", "x").replace("/login_json", "/login_json?x")]))
-    assert "must not match does" in told
-    assert "yields 203.0.113.7" in told
+    reported = refusal(prove(no_match=[LINE.replace("curl", "x").replace("/login_json", "/login_json?x")]))
+    assert "must not match does" in reported
+    assert "yields 203.0.113.7" in reported
 
 
 def test_a_wrong_address(prove: Any) -> None:
@@ -195,8 +195,8 @@ def test_a_wrong_address(prove: Any) -> None:
     "pattern", ["<ADDR> .*POST", "(?:^|x)<ADDR> .*POST", "^x <ADDR>|^ <ADDR>|y", ".*^<ADDR> .*POST"]
 )
 def test_an_unanchored_pattern(prove: Any, pattern: str) -> None:
-    told = refusal(prove(pattern))
-    assert "is not anchored" in told or "fail2ban itself refuses" in told
+    reported = refusal(prove(pattern))
+    assert "is not anchored" in reported or "fail2ban itself refuses" in reported
 
 
 # Each finds the visitor in the sample, and whoever stands in one part of the line where somebody stands there.
@@ -218,9 +218,9 @@ FRONT = r'^(?:\S+ [^"]*"[^"]*" 401 \d+ '
     ],
 )
 def test_a_victim_comes_out(prove: Any, pattern: str, what: str) -> None:
-    told = refusal(prove(pattern))
-    assert f"planted in {what}, the line" in told
-    assert "yields 198.51.100.77" in told
+    reported = refusal(prove(pattern))
+    assert f"planted in {what}, the line" in reported
+    assert "yields 198.51.100.77" in reported
 
 
 @pytest.mark.parametrize(
@@ -234,9 +234,9 @@ def test_a_victim_comes_out(prove: Any, pattern: str, what: str) -> None:
     ],
 )
 def test_a_victim_comes_out_of_other_lines(prove: Any, pattern: str, line: str, what: str) -> None:
-    told = refusal(prove(pattern, match=[(line, "203.0.113.7")], datepattern="", escaped="escaped"))
-    assert f"planted in {what}, the line" in told
-    assert "yields 198.51.100.77" in told
+    reported = refusal(prove(pattern, match=[(line, "203.0.113.7")], datepattern="", escaped="escaped"))
+    assert f"planted in {what}, the line" in reported
+    assert "yields 198.51.100.77" in reported
 
 
 @pytest.mark.parametrize(
@@ -261,8 +261,8 @@ def test_the_applications_own_log_is_refused_in_any_language(prove: Any, languag
     """A user name with a line break writes a whole line there."""
     lines = given([each for each in recorded("application", language=language) if "forged" not in each["what"]])
     assert lines["match"] and lines["no_match"], "a failure, and a login that is none"
-    told = refusal(prove(IDS, **lines, datepattern=IDS_DATE))
-    assert "behind a line break that this log does not escape" in told
+    reported = refusal(prove(IDS, **lines, datepattern=IDS_DATE))
+    assert "behind a line break that this log does not escape" in reported
     answer = prove(IDS, **lines, datepattern=IDS_DATE, escaped="escaped")
     assert answer.get("matched") == 1, answer
 
@@ -270,8 +270,8 @@ def test_the_applications_own_log_is_refused_in_any_language(prove: Any, languag
 def test_a_line_that_a_stranger_wrote_into_the_applications_log(prove: Any) -> None:
     (own,) = recorded("application", what="ids.log", language="en")
     (forged,) = recorded("application", what="ids.log, forged")
-    told = refusal(prove(IDS, **given([own, forged]), datepattern=IDS_DATE, escaped="escaped"))
-    assert f"A line that must not match does: {forged['line']!r} yields 198.51.100.77" in told
+    reported = refusal(prove(IDS, **given([own, forged]), datepattern=IDS_DATE, escaped="escaped"))
+    assert f"A line that must not match does: {forged['line']!r} yields 198.51.100.77" in reported
 
 
 def test_the_log_of_intrusions_can_be_used(prove: Any) -> None:

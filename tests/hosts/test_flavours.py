@@ -60,10 +60,10 @@ def test_chamilo_3_0_is_hardened_stays_so_and_holds_attacks_off(
     assert "Chamilo 3.0.2 is installed" in found["updates_version"]["evidence"]
     assert "Declared as used: oauth." in found["brute_force_interfaces"]["evidence"]
 
-    said = prove(playbook, host)
-    through = {name for name, status in re.findall(r"id: (\w+) status: (\w+)", said) if status != "held"}
+    output = prove(playbook, host)
+    through = {name for name, status in re.findall(r"id: (\w+) status: (\w+)", output) if status != "held"}
     assert through <= CONSIDERED
-    assert f"{ATTACKS - len(through)} of {ATTACKS} attacks were blocked" in said
+    assert f"{ATTACKS - len(through)} of {ATTACKS} attacks were blocked" in output
 
     host.put(f"{STATE}/state.json", '{"snoozedUntil": 4102444800}', owner="www-data:www-data")
     assert "is paused until 2100" in audit(playbook, host, **USED)["monitoring_integrity"]["evidence"]

@@ -46,8 +46,8 @@ say("203.0.113.1", 5)
 
 
 def real_bans(host: Host) -> Counter[str]:
-    said = host.run("cat /var/log/fail2ban.log").stdout
-    return Counter(re.findall(rf"\[{JAIL}\] Ban (\S+)", said))
+    output = host.run("cat /var/log/fail2ban.log").stdout
+    return Counter(re.findall(rf"\[{JAIL}\] Ban (\S+)", output))
 
 
 def test_it_foretells_the_bans_that_fail2ban_then_gives(
@@ -67,9 +67,9 @@ def test_it_foretells_the_bans_that_fail2ban_then_gives(
     (tmp_path / "access.log").write_text("".join(lines[20:]))
     rules = Rules(frozenset({BANS}), ATTEMPTS, 600, BAN, names=("campus.test",))
     form = "vhost_combined" if host.web == "apache" else ""
-    told = forecast([Log(str(tmp_path / "access.log"), form)], rules, time.time())
-    assert {each["address"]: each["times"] for each in told["shut_out"]} == dict(given)
-    assert given["203.0.113.3"] == 1 and "203.0.113.99" not in given and told["whole"]
+    reported = forecast([Log(str(tmp_path / "access.log"), form)], rules, time.time())
+    assert {each["address"]: each["times"] for each in reported["shut_out"]} == dict(given)
+    assert given["203.0.113.3"] == 1 and "203.0.113.99" not in given and reported["whole"]
 
 
 def test_the_report_says_whom_the_new_rules_would_have_met(fresh: Host, playbook: Playbook) -> None:
@@ -85,18 +85,18 @@ def test_the_report_says_whom_the_new_rules_would_have_met(fresh: Host, playbook
     fresh.run(f"gzip -c >{log}.2.gz <<'END'\n{failed}END")
     fresh.put(log, "".join(line(2000 + number, "GET /main/install/index.php", 200) for number in range(3)))
     playbook.run("audit", fresh, chamilo_friends=[])
-    (entry,) = json.loads((playbook.folder / "report/report.json").read_text())["hosts"]
-    told = entry["forecast"]
-    assert told["shut_out"] == [
+    (entry,) = json.loads((playbook.directory / "report/report.json").read_text())["hosts"]
+    reported = entry["forecast"]
+    assert reported["shut_out"] == [
         {"address": "10.77.0.1", "times": 1, "failed": 6, "good": 0, "browsers": 6, "gateway": True}
     ]
-    assert {"control": "updates_installer", "requests": 3, "addresses": 1, "most": ["10.77.0.1"]} in told["refused"]
-    page = (playbook.folder / "report/report.html").read_text()
+    assert {"control": "updates_installer", "requests": 3, "addresses": 1, "most": ["10.77.0.1"]} in reported["refused"]
+    page = (playbook.directory / "report/report.html").read_text()
     assert "likely the gateway of a school" in page
     assert page.index("3 requests of 1 address would have been refused") < page.index("Keep Chamilo Updated")
-    assert told["whole"] and f"{log}.2.gz" in " ".join(told["said"])
+    assert reported["whole"] and f"{log}.2.gz" in " ".join(reported["said"])
 
     fresh.run(f"rm {log}.2.gz; rm {log}; mkfifo {log}")
     playbook.run("audit", fresh, chamilo_friends=[])
-    (entry,) = json.loads((playbook.folder / "report/report.json").read_text())["hosts"]
+    (entry,) = json.loads((playbook.directory / "report/report.json").read_text())["hosts"]
     assert "access log" in " ".join(entry["forecast"]["said"])

@@ -207,8 +207,8 @@ def test_bad_input_is_refused_by_name_before_anything_changes(fresh: Host, playb
     for variables, words in BAD:
         with pytest.raises(PlayError) as refused:
             playbook.harden(fresh, **variables)
-        said = " ".join(str(refused.value).split())
-        assert all(word in said for word in words), (variables, said)
+        output = " ".join(str(refused.value).split())
+        assert all(word in output for word in words), (variables, output)
     assert not before.changes(fresh.snapshot(), CHECKED)
 
 
@@ -247,8 +247,8 @@ def test_what_a_host_cannot_have_is_refused_and_nothing_is_removed_for_it(fresh:
     fresh.run("cd /usr/sbin && rm -f mysqld && mv mariadbd mysqld")  # the names that MySQL has
     before = fresh.snapshot()
     tags = ("--tags", "headers,database,backups")
-    said = refusal("harden", *tags)
-    assert "MySQL is on this host" in said and "--skip-tags database,backups" in said
+    output = refusal("harden", *tags)
+    assert "MySQL is on this host" in output and "--skip-tags database,backups" in output
     assert not before.changes(fresh.snapshot(), CHECKED)
     playbook.harden(fresh, "--check", *tags, "--skip-tags", "database,backups")
     fresh.run("cd /usr/sbin && mv mysqld mariadbd")
@@ -263,8 +263,8 @@ def test_what_a_host_cannot_have_is_refused_and_nothing_is_removed_for_it(fresh:
     )
     assert not before.changes(fresh.snapshot(), CHECKED)
     key = {"chamilo_backups_password": "a-key-of-the-vault-1"}
-    said = refusal("restore", chamilo_restore_confirm=fresh.domain, **key)
-    assert "remove is disabled" in said and "put MariaDB in its place first" in said
+    output = refusal("restore", chamilo_restore_confirm=fresh.domain, **key)
+    assert "remove is disabled" in output and "put MariaDB in its place first" in output
     fresh.run("dpkg --verify in-the-way && test -e /var/lib/dpkg/info/in-the-way.list")
 
 
@@ -282,8 +282,8 @@ def test_on_the_server_itself(make: Callable[..., Host]) -> None:
     """``-c local``, with the environment of this machine on a host of the same Debian release."""
     host = make(release=platform.freedesktop_os_release()["VERSION_CODENAME"])
     host.put_tree(Path(sys.prefix), sys.prefix)
-    for folder in ("meta", "playbooks", "plugins", "roles"):
-        host.put_tree(ROOT / folder, f"/opt/ansible_collections/chamilo/hardening/{folder}")
+    for directory in ("meta", "playbooks", "plugins", "roles"):
+        host.put_tree(ROOT / directory, f"/opt/ansible_collections/chamilo/hardening/{directory}")
     host.put("/opt/ansible_collections/chamilo/hardening/galaxy.yml", (ROOT / "galaxy.yml").read_text())
     command = [
         f"{sys.prefix}/bin/ansible-playbook",

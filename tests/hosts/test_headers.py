@@ -59,11 +59,11 @@ def answers(host: Host, scheme: str = "https") -> Iterator[tuple[int, Answer]]:
     host.run("systemctl start 'php*-fpm.service'")
 
 
-def wrong(answer: Answer, wanted: dict[str, str]) -> list[str]:
+def wrong(answer: Answer, desired: dict[str, str]) -> list[str]:
     """Headers that are not there exactly once with the right value, in words."""
     return [
         f"{answer.status} {answer.url}: {name} {answer.values(name)}"
-        for name, value in wanted.items()
+        for name, value in desired.items()
         if answer.values(name) != [value]
     ]
 
@@ -75,8 +75,8 @@ def test_each_header_is_sent_exactly_once_on_every_answer(hardened: Host, own: s
     problems = []
     for status, answer in answers(hardened):
         assert answer.status == status, f"{answer.url} answers {answer.status} {answer.error}, not {status}"
-        wanted = {**HEADERS, "Strict-Transport-Security": HSTS} if answer.url.startswith("https") else HEADERS
-        problems += wrong(answer, wanted)
+        desired = {**HEADERS, "Strict-Transport-Security": HSTS} if answer.url.startswith("https") else HEADERS
+        problems += wrong(answer, desired)
         if len(answer.values("Content-Security-Policy-Report-Only")) != 1:
             problems.append(f"{answer.status} {answer.url}: no policy")
         assert answer.values("X-Chamilo-Generation") == [], answer.url
@@ -101,8 +101,8 @@ def test_packages_have_a_policy_of_their_own_and_nothing_else_has_it(served: Hos
         assert policy(path) == package, path
     # What only seems to lead there.
     for way in ("%2e%2e/", "%2E%2E/", "../", "x/%2e%2e/%2e%2e/", "..%2F", "..%2f", "x%2F"):
-        for folder in ("/assets/scorm/", "/plugin/H5pImport/"):
-            assert policy(f"{folder}{way}login") == usual, f"{folder}{way}"
+        for directory in ("/assets/scorm/", "/plugin/H5pImport/"):
+            assert policy(f"{directory}{way}login") == usual, f"{directory}{way}"
     for path in ("/login?/assets/scorm/x", "/x/assets/scorm/x", "/assets/scormx", "/plugin/h5pimport/x"):
         assert policy(path) == usual, path
 

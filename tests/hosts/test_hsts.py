@@ -122,8 +122,8 @@ def test_a_certificate_that_clients_refuse_holds_the_ramp_back(ramping: Host) ->
     ramping.put("/etc/ssl/testbed/privkey.pem", key, "0600")
     ramping.run(f"systemctl restart {service(ramping)}")
     a_week_goes_by(ramping)
-    said = daily(ramping)
-    assert "certificate has expired" in said and "runs out on" in said
+    output = daily(ramping)
+    assert "certificate has expired" in output and "runs out on" in output
     assert sent(ramping) == [TRIAL]
 
 
@@ -140,8 +140,8 @@ def test_off_is_said_to_browsers_and_the_ramp_begins_again(ramping: Host, playbo
 
 @pytest.mark.wire
 def test_undo_says_that_browsers_stay_bound(ramping: Host, playbook: Playbook) -> None:
-    said = ramping.run("chamilo-hardening undo https").stdout
-    assert "each for 86400 seconds (1 day)" in said and 'chamilo_https_hsts to "off"' in said
+    output = ramping.run("chamilo-hardening undo https").stdout
+    assert "each for 86400 seconds (1 day)" in output and 'chamilo_https_hsts to "off"' in output
     assert ramping.wait("/login").status == 200
     assert ramping.run(["test", "-e", RECORD], check=False).returncode == 1
 
@@ -151,8 +151,8 @@ def test_status_names_what_no_virtual_host_includes(ramping: Host) -> None:
     drop_in = f"{sites}/chamilo-campus_test.d/https_hsts.conf"
     assert "no virtual host includes it" not in ramping.run("chamilo-hardening status").stdout
     ramping.run(rf"sed -i '/chamilo-campus_test.d\/\*.conf/d' {sites}/chamilo-campus_test.conf")
-    said = ramping.run("chamilo-hardening status").stdout
-    assert f"no virtual host includes {drop_in}" in said
+    output = ramping.run("chamilo-hardening status").stdout
+    assert f"no virtual host includes {drop_in}" in output
 
 
 # Apache does not know yet for which virtual host it speaks.

@@ -246,14 +246,14 @@ def test_after_an_upgrade_of_php_the_next_run_brings_the_portal_back(fresh: Host
 @pytest.mark.long
 def test_how_long_a_replaced_virtual_host_waited_does_not_count(make: Callable[..., Host], playbook: Playbook) -> None:
     host = make(vhost="plain")
-    folder = host.run("echo /etc/php/*/fpm/conf.d").stdout.strip()
-    host.put(f"{folder}/50-own.ini", "max_execution_time = 300\n")
+    directory = host.run("echo /etc/php/*/fpm/conf.d").stdout.strip()
+    host.put(f"{directory}/50-own.ini", "max_execution_time = 300\n")
     paste(host, "fastcgi_read_timeout 600s;" if host.web == "nginx" else "ProxyTimeout 600")
     host.run(["systemctl", "restart", "php*-fpm.service", "nginx" if host.web == "nginx" else "apache2"])
     playbook.harden(host, chamilo_https_vhost="managed")
     shown = "nginx -T" if host.web == "nginx" else "cat /etc/apache2/sites-available/*.d/*.conf"
-    wanted = "fastcgi_read_timeout 330s;" if host.web == "nginx" else "ProxyTimeout 330"
-    assert wanted in host.run(shown).stdout, "ours waits for PHP from the first run on"
+    desired = "fastcgi_read_timeout 330s;" if host.web == "nginx" else "ProxyTimeout 330"
+    assert desired in host.run(shown).stdout, "ours waits for PHP from the first run on"
     assert playbook.harden(host, chamilo_https_vhost="managed") == 0
 
 
@@ -309,10 +309,10 @@ def test_a_site_without_a_name_that_answers_for_being_read_first_goes_on(fresh: 
     """Ours would be read before it. What the refusal says lets the run through."""
     playbook.sections = "https"
     web, suffix = ("nginx", "") if fresh.web == "nginx" else ("apache2", ".conf")
-    file, folder = f"/etc/{web}/sites-available/kiosk{suffix}", f"/etc/{web}/sites-enabled"
+    file, directory = f"/etc/{web}/sites-available/kiosk{suffix}", f"/etc/{web}/sites-enabled"
     fresh.put(file, NAMELESS[fresh.web])
     fresh.run(
-        f"cd {folder} && rm -f default 000-default.conf && mv chamilo{suffix} zz-chamilo{suffix}"
+        f"cd {directory} && rm -f default 000-default.conf && mv chamilo{suffix} zz-chamilo{suffix}"
         f" && ln -s {file} kiosk{suffix} && systemctl restart {web}"
     )
     ask = f"curl -s --resolve nobody.test:80:{fresh.address} http://nobody.test/"
@@ -320,14 +320,14 @@ def test_a_site_without_a_name_that_answers_for_being_read_first_goes_on(fresh: 
     before = fresh.snapshot()
     with pytest.raises(PlayError) as refused:
         playbook.harden(fresh)
-    said = " ".join(str(refused.value).split())
+    output = " ".join(str(refused.value).split())
     remedy = {"nginx": 'write default_server behind "listen"', "apache": "rename its link so that it comes before"}
-    assert f"{file} line 1: " in said and remedy[fresh.web] in said
+    assert f"{file} line 1: " in output and remedy[fresh.web] in output
     assert not before.changes(fresh.snapshot(), QUIET)
     if fresh.web == "nginx":
         fresh.run(["sed", "-i", "s/listen 80;/listen 80 default_server;/", file])
     else:
-        fresh.run(f"mv {folder}/kiosk.conf {folder}/a-kiosk.conf")
+        fresh.run(f"mv {directory}/kiosk.conf {directory}/a-kiosk.conf")
     fresh.run(["systemctl", "reload", web])
     playbook.harden(fresh)
     assert fresh.run(ask).stdout == "kiosk"
@@ -364,8 +364,8 @@ def included(stage: Callable[..., Host], playbook: Playbook) -> Host:
             paste(host, "server_tokens off; real_ip_header X-Forwarded-For;")
         with pytest.raises(PlayError) as asked:
             playbook.harden(host, **OWN)
-        said = " ".join(str(asked.value).split())
-        assert f'Add the line "{include_line(host)}" there' in said, "as it must be pasted"
+        output = " ".join(str(asked.value).split())
+        assert f'Add the line "{include_line(host)}" there' in output, "as it must be pasted"
         paste(host, include_line(host))
         host.run(["systemctl", "reload", "nginx" if host.web == "nginx" else "apache2"])
         playbook.harden(host, **OWN)

@@ -38,7 +38,7 @@ def playbook(tmp_path: Path) -> Playbook:
 def red(host: Host, playbook: Playbook) -> list[str]:
     """What the audit shows red of the sections."""
     playbook.run("audit", host)
-    report = json.loads((playbook.folder / "report/report.json").read_text())
+    report = json.loads((playbook.directory / "report/report.json").read_text())
     return [
         f"{one['id']}: {one['evidence']}"
         for one in report["hosts"][0]["controls"]

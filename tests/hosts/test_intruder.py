@@ -155,8 +155,8 @@ class Kept:
 
 def as_the_web_user(host: Host, path: str, text: str) -> None:
     """Append, or put before what is PHP's and has to go on."""
-    folder = path.rpartition("/")[0] or "."
-    host.run(f"cd {ROOT} && mkdir -p {folder} && cat >/tmp/new", user="www-data", data=text)
+    directory = path.rpartition("/")[0] or "."
+    host.run(f"cd {ROOT} && mkdir -p {directory} && cat >/tmp/new", user="www-data", data=text)
     if path in ("bin/console", "public/index.php"):
         host.run(f"cd {ROOT} && sed -i '1r /tmp/new' {path}", user="www-data")
     else:
@@ -205,10 +205,10 @@ def ran(host: Host) -> set[str]:
     return set(host.run(f"ls {MARKS}").stdout.split())
 
 
-def package(host: Host, folder: Path) -> str:
+def package(host: Host, directory: Path) -> str:
     """The package of the release, on the controller."""
     packed = host.run("cd /var/www && tar -cz --exclude=chamilo/var --exclude=chamilo/.env chamilo | base64").stdout
-    path = folder / "chamilo-2.0.1.tar.gz"
+    path = directory / "chamilo-2.0.1.tar.gz"
     path.write_bytes(base64.b64decode(packed))
     return str(path)
 
@@ -235,13 +235,13 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     assert ran(fresh) >= {"console", "evil", "gif", "inc", "later", "phtml", "plugin", "weather"}
     if by_package:
         age(fresh)
-    said = playbook.run("harden", fresh, *ONLY, **options).output
+    output = playbook.run("harden", fresh, *ONLY, **options).output
     held = {"gif", "inc", "later", "phtml", "plugin", "prepended", "compiled", "fsmonitor", "hook", "weather"}
     assert not ran(fresh) & held
     assert fresh.run(f"grep -rl marks/compiled {ROOT}/var/cache", check=False).stdout == ""
     assert missing_from_the_portal(fresh, "https") == []
     assert kept.opens("https") == set()
-    words = " ".join(said.split())
+    words = " ".join(output.split())
     assert "Tokens that were given out are refused" in words and "all users log in once more" in words
     # Git refuses to work as root in what is another user's, and others cannot look into it.
     assert fresh.run(["stat", "-c", "%U %a", f"{ROOT}/.git"]).stdout == "www-data 700\n"
@@ -257,12 +257,12 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
         assert f"nothing vouches for: {path}" in listed and path in evidence, path
     for path in HELD:
         assert path in listed and path in evidence, path
-    assert "core.fsmonitor" in evidence and "hooks/post-checkout" in evidence and "core.fsmonitor" in said
+    assert "core.fsmonitor" in evidence and "hooks/post-checkout" in evidence and "core.fsmonitor" in output
     rests = "the package release-campus_test.archive (sha256 " if by_package else "owners, modes and times"
     assert f"the first list was based on {rests}" in listed
     assert ".env.evil (APP_CACHE_DIR)" in evidence and "app:process-mail --env=evil" in evidence
     # A plugin with its own history, and what others than the web user changed by hand.
-    for text in (said, evidence, listed.replace("no part of the release: public/plugin/Timetable (www-data, ", "")):
+    for text in (output, evidence, listed.replace("no part of the release: public/plugin/Timetable (www-data, ", "")):
         assert not re.search(r"Timetable|base\.html|settings_overrides", text)
     assert listed.count("no part of the release: public/plugin/") == 2
     assert changed(playbook.run("harden", fresh, *ONLY, **options).output) == set()

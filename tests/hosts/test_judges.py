@@ -31,14 +31,14 @@ def explained(judge: str, web: str) -> set[str]:
 
 def test_testssl_finds_nothing_above_low(hardened: Host) -> None:
     image = images.layer("testssl", images.base("trixie"), images.APT.format(packages="testssl.sh"))
-    look = "testssl --quiet --color 0 --warnings off --add-ca /ca.pem --severity MEDIUM --jsonfile /out.json"
-    said = docker(
+    observer = "testssl --quiet --color 0 --warnings off --add-ca /ca.pem --severity MEDIUM --jsonfile /out.json"
+    output = docker(
         *("run", "--rm", f"--label={LABEL}", f"--network={hardened.network}"),
         *(f"--volume={authority.certificate()}:/ca.pem:ro", image),
-        *("sh", "-c", f"{look} https://{hardened.domain} >/out.txt 2>&1; cat /out.json || cat /out.txt >&2"),
+        *("sh", "-c", f"{observer} https://{hardened.domain} >/out.txt 2>&1; cat /out.json || cat /out.txt >&2"),
     ).stdout
-    found = {one["id"]: one["finding"] for one in json.loads(said)}
-    assert "cert_revocation" in found, f"it looked at no certificate: {said}"
+    found = {one["id"]: one["finding"] for one in json.loads(output)}
+    assert "cert_revocation" in found, f"it looked at no certificate: {output}"
     # It may close before the ticket of TLS 1.3 comes, and then says this. With or without tickets is no finding of its.
     if found.get("sessionresumption_ticket") == "check failed because of connect problem":
         del found["sessionresumption_ticket"]
@@ -60,8 +60,8 @@ def test_gixy_finds_nothing_in_our_files(hardened: Host) -> None:
     dump = hardened.run("nginx -T").stdout
     judge = [str(ROOT / "bin/env"), "--judges", "gixy", "--format", "json", "-"]
     done = subprocess.run(judge, input=dump, capture_output=True, text=True, timeout=300)
-    said = json.loads(done.stdout)
-    assert said, done.stderr  # the distribution's own file is never without one
-    ours = [one for one in said if "chamilo" in Path(one["file"] or "").name or "/chamilo-" in (one["file"] or "")]
+    output = json.loads(done.stdout)
+    assert output, done.stderr  # the distribution's own file is never without one
+    ours = [one for one in output if "chamilo" in Path(one["file"] or "").name or "/chamilo-" in (one["file"] or "")]
     found = {one["plugin"]: f"{one['file']}:{one['line']} {one['reason']}" for one in ours}
     assert found.keys() == explained("gixy", hardened.web), found

@@ -46,7 +46,7 @@ def as_shipped(host: Host) -> None:
     assert host.wait(f"http://{host.domain}/login").status == 200
 
 
-def told(host: Host, scheme: str) -> dict[str, str]:
+def reported(host: Host, scheme: str) -> dict[str, str]:
     """What PHP goes by in a script of the portal."""
     answer = host.http(f"{scheme}://{host.domain}{ASKED}")
     assert answer.status == 200, answer.body
@@ -58,13 +58,13 @@ def test_chamilos_own_set_up_for_apache_is_hardened(fresh: Host, tmp_path: Path)
     host, playbook = fresh, Playbook(tmp_path, ",".join(SECTIONS), "auto")
     as_shipped(host)
     host.put(f"/var/www/chamilo/public{ASKED}", "<?php echo json_encode(ini_get_all(null, false));", "0644")
-    owners, beside, before = host.get(FILE), neighbour(host), told(host, "http")
+    owners, beside, before = host.get(FILE), neighbour(host), reported(host, "http")
     assert before == {**SET, "display_errors": before["display_errors"], "auto_prepend_file": ""}
 
     playbook.harden(host)
     assert not missing_from_the_portal(host, "https")
     assert neighbour(host) == beside
-    assert told(host, "https") == SET
+    assert reported(host, "https") == SET
     playbook.run("audit", host)
     controls = json.loads((tmp_path / "report/report.json").read_text())["hosts"][0]["controls"]
     red = [one for one in controls if one["status"] == "fail" and one["level"] in ("must", "should")]
@@ -76,11 +76,11 @@ def test_chamilos_own_set_up_for_apache_is_hardened(fresh: Host, tmp_path: Path)
     for section in SECTIONS[::-1]:
         host.run(["chamilo-hardening", "undo", section, "--yes"])
     assert host.get(FILE) == owners
-    assert told(host, "http") == before
+    assert reported(host, "http") == before
     assert not missing_from_the_portal(host, "http")
 
     # By choice, the one of this collection takes its place, and PHP still does what its owner has it do.
     managed = Playbook(tmp_path, "https", "managed")
     managed.harden(host)
-    assert told(host, "https") == before
+    assert reported(host, "https") == before
     assert managed.harden(host) == 0

@@ -46,15 +46,17 @@ def monitored(stage: Callable[..., Host], playbook: Playbook, sink: Sink, tmp_pa
 
 def harden(playbook: Playbook, host: Host, reports: Path, *options: str, **variables: Any) -> int:
     """Harden what is looked at here, as somebody whose reports lie in a folder of the test's own."""
-    said = {**TOLD, "chamilo_report_dir": str(reports / "report"), **variables}
-    played = playbook.run("harden", host, *(options if "--tags" in options else ("--tags", SECTIONS, *options)), **said)
+    output = {**TOLD, "chamilo_report_dir": str(reports / "report"), **variables}
+    played = playbook.run(
+        "harden", host, *(options if "--tags" in options else ("--tags", SECTIONS, *options)), **output
+    )
     print(played.output)
     return played.changed[host.domain]
 
 
 def audited(playbook: Playbook, host: Host) -> dict[str, tuple[str, str]]:
     playbook.run("audit", host)
-    report = json.loads((playbook.folder / "report/report.json").read_text())
+    report = json.loads((playbook.directory / "report/report.json").read_text())
     return {one["id"]: (one["status"], one["evidence"]) for one in report["hosts"][0]["controls"]}
 
 
@@ -106,8 +108,8 @@ def test_an_error_and_many_failed_logins_and_a_full_disk_are_told(monitored: Hos
     assert titles(sink) == []
     login(monitored, "127.0.0.21")
     sink.wait(lambda: "Many failed logins at campus.test" in sink.titles())
-    (told,) = (hook for hook in sink.hooks() if hook["title"].startswith("Many"))
-    assert "20 failed logins from 20 addresses" in told["text"]
+    (reported,) = (hook for hook in sink.hooks() if hook["title"].startswith("Many"))
+    assert "20 failed logins from 20 addresses" in reported["text"]
 
     assert monitored.http("/_testbed/crash").status == 500
     sink.wait(lambda: "Chamilo at campus.test made errors" in sink.titles())
@@ -184,10 +186,10 @@ def test_accounts_are_listed_and_only_named_ones_are_switched_off(monitored: Hos
     monitored.run([*console, "testbed:second-factor", "second.admin"])
     sql(monitored, f"{PROMOTE}'never.used'")
     daily(monitored)
-    (told,) = (hook for hook in sink.hooks() if hook["title"] == "An unexpected administrator at campus.test")
-    assert told["text"].startswith("UNEXPECTED ADMINISTRATORS: never.used\n")
-    assert "Locked by guessed passwords: 1 (student07)" in told["text"].splitlines()
-    assert "Administrators without a second factor: 2 (admin, never.used)" in told["text"].splitlines()
+    (reported,) = (hook for hook in sink.hooks() if hook["title"] == "An unexpected administrator at campus.test")
+    assert reported["text"].startswith("UNEXPECTED ADMINISTRATORS: never.used\n")
+    assert "Locked by guessed passwords: 1 (student07)" in reported["text"].splitlines()
+    assert "Administrators without a second factor: 2 (admin, never.used)" in reported["text"].splitlines()
     # Another one on the same day.
     sql(monitored, f"{PROMOTE}'student02'")
     daily(monitored)
@@ -220,9 +222,9 @@ def test_a_changed_file_and_an_edited_one_are_told(
     script = f"{ROOT}/public/main/admin/index.php"
     monitored.run(f"echo '// more' >>{script} && rm {ROOT}/public/favicon.ico && touch {ROOT}/src/new.php")
     daily(monitored)
-    (told,) = (hook for hook in sink.hooks() if "Files of" in hook["title"])
+    (reported,) = (hook for hook in sink.hooks() if "Files of" in hook["title"])
     for line in ("new: src/new.php", "changed: public/main/admin/index.php", "gone: public/favicon.ico"):
-        assert line in told["text"].splitlines()
+        assert line in reported["text"].splitlines()
     assert not record(monitored)["integrity"]["ok"]
     assert monitored.run(["chamilo-hardening", "integrity", "check"], check=False).returncode == 1
     monitored.run(["chamilo-hardening", "integrity", "accept"])
@@ -291,12 +293,12 @@ ASKED = {
 CLEAN = """
 import os
 for number in range(300):
-    folder = f"/var/www/chamilo/var/upload/course{number}"
-    os.makedirs(folder)
+    directory = f"/var/www/chamilo/var/upload/course{number}"
+    os.makedirs(directory)
     code = f"/var/www/chamilo/public/main/made{number}"
     os.makedirs(code)
     for name in range(65):
-        open(f"{folder}/{name}.jpg", "w").close()
+        open(f"{directory}/{name}.jpg", "w").close()
     for name in range(30):
         with open(f"{code}/{name}.php", "w") as file:
             file.write("<?php require 'x.php'; echo htmlspecialchars($_GET['y']);\\n" * 20)
@@ -335,8 +337,8 @@ def test_each_sign_of_a_break_in_is_found_and_told_and_none_on_a_clean_host(moni
     kinds = [*PLANTED, *ASKED]
     assert [kind for kind in kinds if not any(sign.startswith(kind) for sign in signs)] == []
     assert len(signs) == len(kinds)
-    (told,) = (hook for hook in sink.hooks() if hook["title"] == "Signs of a break-in at campus.test")
-    assert all(sign in told["text"] for sign in signs)
+    (reported,) = (hook for hook in sink.hooks() if hook["title"] == "Signs of a break-in at campus.test")
+    assert all(sign in reported["text"] for sign in signs)
 
 
 # What is taken away of a host that was green, what brings it back, and which checks must see it at once.
@@ -369,11 +371,11 @@ TAKEN = {
 
 
 def test_what_is_taken_away_is_red_at_once(monitored: Host, playbook: Playbook) -> None:
-    for take, (bring, wanted) in TAKEN.items():
+    for take, (bring, desired) in TAKEN.items():
         monitored.run(take)
         found = {name: one for name, one in audited(playbook, monitored).items() if name.startswith("monitoring_")}
         red = {name.partition("_")[2] for name, one in found.items() if one[0] != "pass"}
-        assert red == wanted, (take, found)
+        assert red == desired, (take, found)
         monitored.run(bring)
 
 
@@ -479,9 +481,9 @@ def through(playbook: Playbook, host: Host) -> set[str]:
     options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
     with pytest.raises(PlayError) as failed:  # other sections are not hardened here
         playbook.run("prove", host, **options)
-    said = str(failed.value)
-    assert "attacks were blocked" in said, said
-    return {name for name in ATTACKS if f"{name}: " in said}
+    output = str(failed.value)
+    assert "attacks were blocked" in output, output
+    return {name for name in ATTACKS if f"{name}: " in output}
 
 
 def harm(host: Host) -> None:
@@ -533,8 +535,8 @@ def test_nobody_notices_before_somebody_is_told_of_each_and_absent_takes_it_back
     fresh.put("/etc/monit/conf.d/test", "set httpd port 2812 use address localhost allow localhost\n")
     fresh.run("sed -i 's/^set daemon.*/set daemon 4/' /etc/monit/monitrc && systemctl restart monit")
     # What is in a log before monit looks at it for the first time is not told.
-    looked = "monit status chamilo_campus_test_log | grep -qE '^ +status +OK'"
-    fresh.run(["timeout", "60", "sh", "-c", f"until {looked}; do sleep 1; done"])
+    inspected = "monit status chamilo_campus_test_log | grep -qE '^ +status +OK'"
+    fresh.run(["timeout", "60", "sh", "-c", f"until {inspected}; do sleep 1; done"])
     sink.forget()
     harm(fresh)
     # monit lives in a mount namespace of its own, into which a container passes no later mount on.

@@ -36,11 +36,11 @@ RESTART = 2.0  # seconds for which the database may be away, where its address o
 @pytest.fixture(scope="module")
 def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
     network = f"chamilo-test-{os.getpid()}-nodes"
-    folder = tmp_path_factory.mktemp("nodes")
+    directory = tmp_path_factory.mktemp("nodes")
     recipes = (ROOT / "docs/recipes.md").read_text()
     for name, text in zip(("drain", "undrain"), hooks(recipes)):
-        (folder / f"{name}.yml").write_text(text)
-    yield Topology(network, folder).up()
+        (directory / f"{name}.yml").write_text(text)
+    yield Topology(network, directory).up()
     hosts.down(network)
 
 
@@ -72,7 +72,7 @@ def generated(topology: Topology, name: str) -> dict[str, str]:
 
 def report_of(topology: Topology) -> dict[str, dict[str, str]]:
     """Of each host the status of each control."""
-    report = json.loads((topology.folder / "report/report.json").read_text())
+    report = json.loads((topology.directory / "report/report.json").read_text())
     return {host["name"]: {row["id"]: row["status"] for row in host["controls"]} for host in report["hosts"]}
 
 
@@ -114,14 +114,14 @@ def test_a_node_that_lost_its_headers_is_red_and_no_other(topology: Topology) ->
 def test_a_section_is_undone_on_one_node_after_the_other_and_no_request_fails(topology: Topology) -> None:
     recipe = (ROOT / "docs/recipes.md").read_text().partition("such as an undo")[2]
     block = re.split(r"\n\n", recipe)[1] + "\n"
-    path = topology.folder / "undo.yml"
+    path = topology.directory / "undo.yml"
     path.write_text(re.sub("^ {4}", "", block, flags=re.M).replace("chamilo_web", "campus_web"))
     with Visitors(topology.address) as visitors:
         play(str(path), topology.inventory())
     assert visitors.asked > 20 and visitors.failed == []
     for name in WEB:
-        said = topology[name].run("chamilo-hardening status").stdout
-        assert not re.search(r"^ +headers:", said, re.MULTILINE), said
+        output = topology[name].run("chamilo-hardening status").stdout
+        assert not re.search(r"^ +headers:", output, re.MULTILINE), output
     with Visitors(topology.address) as visitors:
         again = topology.run("harden")
     assert visitors.failed == []
@@ -150,39 +150,39 @@ def test_a_database_comes_back_from_its_backup_and_no_request_fails(topology: To
 def test_a_shared_disk_that_is_read_only_leaves_both_nodes_as_they_were(topology: Topology) -> None:
     for name in WEB:
         topology[name].run("mount -i -o remount,bind,ro /var/www/chamilo/var/upload")
-    said = failing(topology, "harden")
+    output = failing(topology, "harden")
     for name in WEB:
         topology[name].run("mount -i -o remount,bind,rw /var/www/chamilo/var/upload")
-    assert "File system /var/www/chamilo/var/upload: read-only. Nothing can be written there." in said
+    assert "File system /var/www/chamilo/var/upload: read-only. Nothing can be written there." in output
 
 
 def test_a_load_balancer_that_is_away_leaves_the_web_nodes_as_they_were(topology: Topology) -> None:
     topology["campus"].run("systemctl stop haproxy")
-    said = failing(topology, "harden")
+    output = failing(topology, "harden")
     topology["campus"].run("systemctl start haproxy")
-    assert 'web1: FAILED at "Send visitors to the other nodes, and wait for the requests under way".' in said
-    assert "Node web1 of campus.test failed in this run, so web2 was left as it is." in said
+    assert 'web1: FAILED at "Send visitors to the other nodes, and wait for the requests under way".' in output
+    assert "Node web1 of campus.test failed in this run, so web2 was left as it is." in output
 
 
 def test_a_database_that_is_away_leaves_the_web_nodes_as_they_were(topology: Topology) -> None:
     topology["store"].run("systemctl stop mariadb")
-    said = failing(topology, "harden")
+    output = failing(topology, "harden")
     topology["store"].run("systemctl start mariadb")
-    assert "Database on store.test: Connection refused. The portal needs it" in said
-    assert "Send visitors to the other nodes" not in said, "no node leaves the load balancer"
+    assert "Database on store.test: Connection refused. The portal needs it" in output
+    assert "Send visitors to the other nodes" not in output, "no node leaves the load balancer"
 
 
 def test_a_node_that_is_killed_in_the_middle_stays_out_until_it_is_hardened(topology: Topology) -> None:
     for section in ("headers", "uploads"):
         for name in WEB:
             topology[name].run(f"chamilo-hardening undo {section} --yes")
-    path = topology.folder / "killed.yml"
-    path.write_text(KILLED.format(drain=topology.folder / "drain.yml", container=topology["web1"].container))
+    path = topology.directory / "killed.yml"
+    path.write_text(KILLED.format(drain=topology.directory / "drain.yml", container=topology["web1"].container))
     with Visitors(topology.address) as visitors:
-        said = failing(topology, "harden", of_campus={"chamilo_drain_tasks": str(path)})
-    assert re.search(r'web1: (FAILED|no longer reachable) at "', said), said[-3000:]
-    assert "Node web1 of campus.test failed in this run, so web2 was left as it is." in said
-    assert "web2: left as it was: the run ended before its turn." in said or 'web2: FAILED at "' in said
+        output = failing(topology, "harden", of_campus={"chamilo_drain_tasks": str(path)})
+    assert re.search(r'web1: (FAILED|no longer reachable) at "', output), output[-3000:]
+    assert "Node web1 of campus.test failed in this run, so web2 was left as it is." in output
+    assert "web2: left as it was: the run ended before its turn." in output or 'web2: FAILED at "' in output
     topology["web1"].restart()
     assert visitors.failed == []
     with Visitors(topology.address) as visitors:

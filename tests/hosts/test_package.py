@@ -22,13 +22,13 @@ from tests.testbed.hosts import Host
 class Installed:
     """A folder of a user who has nothing but the installed package."""
 
-    folder: Path
+    directory: Path
     env: dict[str, str]
 
     def run(self, *command: str, cwd: Path | None = None) -> str:
         done = subprocess.run(
             command,
-            cwd=cwd or self.folder,
+            cwd=cwd or self.directory,
             env=self.env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -43,15 +43,15 @@ class Installed:
 
     def play(self, name: str, host: Host, *options: str) -> int:
         """How many tasks of a playbook of the collection changed something."""
-        inventory = self.folder / "hosts.yml"
-        variables = {**CERTIFICATE, **SPARED, "chamilo_backups_key_folder": str(self.folder / "keys")}
+        inventory = self.directory / "hosts.yml"
+        variables = {**CERTIFICATE, **SPARED, "chamilo_backups_key_folder": str(self.directory / "keys")}
         hosts = {host.domain: {**host.inventory(), **variables}}
         inventory.write_text(json.dumps({"chamilo": {"hosts": hosts}}))
         output = self.run("ansible-playbook", f"chamilo.hardening.{name}", "-i", str(inventory), *options)
         return {host: int(count) for host, count in RECAP.findall(output)}[host.domain]
 
     def report(self) -> dict[str, int]:
-        (host,) = json.loads((self.folder / "chamilo-report/report.json").read_text())["hosts"]
+        (host,) = json.loads((self.directory / "chamilo-report/report.json").read_text())["hosts"]
         assert host["reachable"]
         summary: dict[str, int] = host["summary"]
         return summary
@@ -59,12 +59,12 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("package")
+    directory = tmp_path_factory.mktemp("package")
     source = copy_checkout(tmp_path_factory.mktemp("source") / "checkout")
-    Installed(folder, dict(os.environ)).run(
-        "ansible-galaxy", "collection", "build", "--output-path", str(folder), cwd=source
+    Installed(directory, dict(os.environ)).run(
+        "ansible-galaxy", "collection", "build", "--output-path", str(directory), cwd=source
     )
-    (built,) = folder.glob("chamilo-hardening-*.tar.gz")
+    (built,) = directory.glob("chamilo-hardening-*.tar.gz")
     return built
 
 
@@ -73,22 +73,22 @@ def install(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
     """A function that installs the package for somebody, whose programs come first in ``PATH``."""
 
     def at(programs: str = "") -> Installed:
-        folder = tmp_path_factory.mktemp("controller")
+        directory = tmp_path_factory.mktemp("controller")
         # The way into the testbed's containers, and nothing else of what bin/env has: the package needs no other
         # collection for a portal whose database is on its own host.
-        (folder / "docker/ansible_collections").mkdir(parents=True)
-        (folder / "docker/ansible_collections/community").symlink_to(
+        (directory / "docker/ansible_collections").mkdir(parents=True)
+        (directory / "docker/ansible_collections/community").symlink_to(
             ROOT / ".cache/collections/ansible_collections/community"
         )
         keep = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
         env = {
             **keep,
-            "ANSIBLE_COLLECTIONS_PATH": f"{folder}/collections:{folder}/docker",
+            "ANSIBLE_COLLECTIONS_PATH": f"{directory}/collections:{directory}/docker",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PIPELINING": "1",
             "PATH": f"{programs}:{keep['PATH']}".removeprefix(":"),
         }
-        user = Installed(folder, env)
+        user = Installed(directory, env)
         # Without a network.
         command = ("ansible-galaxy", "collection", "install", "--offline", "-p", "collections", str(package))
         user.run("unshare", "--net", *command)
@@ -105,7 +105,7 @@ def installed(install: Callable[..., Installed]) -> Installed:
 @pytest.mark.cells("trixie-nginx")
 def test_audit_and_dry_run_by_full_name(installed: Installed, shared: Host) -> None:
     assert installed.play("audit", shared) == 0
-    assert (installed.folder / "chamilo-report/report.html").is_file()
+    assert (installed.directory / "chamilo-report/report.html").is_file()
     assert installed.report()["fail"] > 10
     assert installed.play("harden", shared, "--check", "--tags", "https,permissions,headers,database") > 5
 
@@ -124,8 +124,8 @@ def test_every_section_is_documented_as_a_role(installed: Installed) -> None:
 
 def test_nothing_but_the_collection_is_shipped(installed: Installed) -> None:
     found = json.loads(installed.run("ansible-galaxy", "collection", "list", "--format", "json", "chamilo.hardening"))
-    (folder,) = (Path(folder) for folder, content in found.items() if "chamilo.hardening" in content)
-    shipped = {path.name for path in (folder / "chamilo/hardening").iterdir()}
+    (directory,) = (Path(directory) for directory, content in found.items() if "chamilo.hardening" in content)
+    shipped = {path.name for path in (directory / "chamilo/hardening").iterdir()}
     allowed = set(
         "CHANGELOG.md CODE_OF_CONDUCT.md CONTRIBUTING.md FILES.json LICENSE MANIFEST.json README.md SECURITY.md".split()
     )

@@ -54,9 +54,9 @@ def through(playbook: Playbook, host: Host) -> list[str]:
     options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
     with pytest.raises(PlayError) as failed:  # other sections are not hardened here
         playbook.run("prove", host, **options)
-    said = str(failed.value)
-    assert "attacks were blocked" in said, said
-    return [control for control in HELD if f"{control}: " in said]
+    output = str(failed.value)
+    assert "attacks were blocked" in output, output
+    return [control for control in HELD if f"{control}: " in output]
 
 
 # As an administrator has it who read Chamilo's documentation. What Chamilo ships writes no log in production mode.
@@ -175,13 +175,13 @@ def test_a_portal_that_calls_itself_a_test_is_put_right(permitted: Host, playboo
 
 def test_php_shows_no_errors_whatever_its_pool_says(permitted: Host, playbook: Playbook) -> None:
     """Nor what a file in conf.d says that is read after ours."""
-    folder = permitted.run("ls -d /etc/php/*/fpm").stdout.strip()
+    directory = permitted.run("ls -d /etc/php/*/fpm").stdout.strip()
     permitted.put(
         "/opt/show.php",
         "<?php header('X-Shown: ' . (int) filter_var(ini_get('display_errors'), FILTER_VALIDATE_BOOL));",
     )
-    permitted.put(f"{folder}/conf.d/99-zz-own.ini", "auto_prepend_file = /opt/show.php\ndisplay_errors = On\n")
-    permitted.run(f"echo 'php_admin_flag[display_errors] = on' >>{folder}/pool.d/www.conf")
+    permitted.put(f"{directory}/conf.d/99-zz-own.ini", "auto_prepend_file = /opt/show.php\ndisplay_errors = On\n")
+    permitted.run(f"echo 'php_admin_flag[display_errors] = on' >>{directory}/pool.d/www.conf")
     permitted.run("systemctl restart 'php*-fpm.service'")
 
     def shown() -> str:
@@ -300,9 +300,9 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
 ) -> None:
     plant(fresh)
     assert run_what_was_planted(fresh, "http") == sorted(PLANTED)
-    said = " ".join(playbook.run("harden", fresh, *ONLY, "--check").output.split())
-    assert "5 files cannot run" in said and ", ".join(sorted(PLANTED)) in said
-    assert "2 files of the program could have been changed" in said and f"{FRONT}, {CHANGED}" in said
+    output = " ".join(playbook.run("harden", fresh, *ONLY, "--check").output.split())
+    assert "5 files cannot run" in output and ", ".join(sorted(PLANTED)) in output
+    assert "2 files of the program could have been changed" in output and f"{FRONT}, {CHANGED}" in output
     owners = "".join(sorted(f"www-data {ROOT}/{path}\n" for path in PLANTED))
     assert fresh.run(f"stat -c '%U %n' {' '.join(f'{ROOT}/{path}' for path in sorted(PLANTED))}").stdout == owners
     # PHP could not read its secrets: no page would be there any more.
@@ -320,8 +320,8 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
     assert again.changed[fresh.domain] == 0
     assert all(path in again.output for path in [*PLANTED, CHANGED, FRONT])
     acknowledged = ["src/**", "public/main/auth/shell.php"]
-    said = playbook.run("harden", fresh, *ONLY, chamilo_permissions_acknowledged=acknowledged).output
-    assert "public/build/shell.php" in said and "src/CoreBundle" not in said and "auth/shell" not in said
+    output = playbook.run("harden", fresh, *ONLY, chamilo_permissions_acknowledged=acknowledged).output
+    assert "public/build/shell.php" in output and "src/CoreBundle" not in output and "auth/shell" not in output
     assert run_what_was_planted(fresh, "https") == [
         "public/main/auth/shell.php",
         "src/CoreBundle/Controller/ShellController.php",
@@ -330,10 +330,10 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
     more = [f"public/build/{number:02}\x1b[2J.php" for number in range(25)]
     for path in more:
         fresh.put(f"{ROOT}/{path}", "<?php", owner="www-data:www-data")
-    said = playbook.run("harden", fresh, *ONLY, "-vv", "--diff", chamilo_permissions_acknowledged=acknowledged).output
+    output = playbook.run("harden", fresh, *ONLY, "-vv", "--diff", chamilo_permissions_acknowledged=acknowledged).output
     listing = "/var/lib/chamilo-hardening/planted-var-www-chamilo.txt"
-    assert "28 files cannot run" in said and f"(all of them by name in {listing})" in said
-    assert "\x1b" not in said and said.count("\\x1b[2J.php") >= 20
+    assert "28 files cannot run" in output and f"(all of them by name in {listing})" in output
+    assert "\x1b" not in output and output.count("\\x1b[2J.php") >= 20
     names = [path.replace("\x1b", "\\x1b") for path in more]
     still = ["config/packages/shell.php", "public/build/shell.php", "vendor/Twig/Shell.php"]
     listed = [f"doubtful {FRONT}", *(f"quarantined {path}" for path in sorted([*names, *still]))]

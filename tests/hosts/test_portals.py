@@ -50,12 +50,12 @@ def playbook(tmp_path: Path) -> Playbook:
 
 def also_serve(host: Host, name: str, root: str) -> None:
     """A virtual host like the one that is there, for another name."""
-    folder, suffix, service = {
+    directory, suffix, service = {
         "nginx": ("/etc/nginx", "", "nginx"),
         "apache": ("/etc/apache2", ".conf", "apache2"),
     }[host.web]
     host.run(
-        f"cd {folder} && sed 's/{host.domain}/{name}/; s#/var/www/chamilo#{root}#' sites-available/chamilo{suffix} "
+        f"cd {directory} && sed 's/{host.domain}/{name}/; s#/var/www/chamilo#{root}#' sites-available/chamilo{suffix} "
         f">sites-available/other{suffix} && ln -s ../sites-available/other{suffix} sites-enabled/ "
         f"&& systemctl restart {service}"
     )
@@ -66,7 +66,7 @@ def also_serve(host: Host, name: str, root: str) -> None:
 
 def inventory(playbook: Playbook, host: Host, *names: str, **own: Mapping[str, object]) -> Path:
     """One host under several names, as somebody with two portals on it writes it. ``own``: variables of one name."""
-    path = playbook.folder / "portals.json"
+    path = playbook.directory / "portals.json"
     portals = {name: {**host.quick_inventory(), **own.get(name.partition(".")[0], {})} for name in names}
     path.write_text(json.dumps({"chamilo": {"hosts": portals}}))
     return path
@@ -83,9 +83,9 @@ def faults(host: Host, *names: str) -> list[str]:
             answer = host.http(f"https://{name}{path}")
             if answer.status != status:
                 found.append(f"{answer.url} answers {answer.status}")
-            wanted = {**HEADERS, "Strict-Transport-Security": HSTS}
+            desired = {**HEADERS, "Strict-Transport-Security": HSTS}
             found += [
-                f"{answer.url}: {key} {answer.values(key)}" for key in wanted if answer.values(key) != [wanted[key]]
+                f"{answer.url}: {key} {answer.values(key)}" for key in desired if answer.values(key) != [desired[key]]
             ]
         plain = host.http(f"http://{name}/login")
         if plain.value("Location") != f"https://{name}/login":
@@ -95,8 +95,8 @@ def faults(host: Host, *names: str) -> list[str]:
 
 def blocked(host: Host, database: str) -> str:
     """The file types that a portal refuses, as its own database has it."""
-    wanted = "SELECT selected_value FROM settings WHERE variable = 'upload_extensions_blacklist'"
-    return host.run(["mariadb", "-N", database, "-e", wanted]).stdout.strip()
+    desired = "SELECT selected_value FROM settings WHERE variable = 'upload_extensions_blacklist'"
+    return host.run(["mariadb", "-N", database, "-e", desired]).stdout.strip()
 
 
 def test_two_portals_on_one_host_keep_apart(fresh: Host, playbook: Playbook) -> None:
@@ -183,13 +183,13 @@ def test_a_virtual_host_for_another_name_of_the_portal_is_found_and_closed(fresh
     also_serve(fresh, "old.test", "/var/www/chamilo")
     assert fresh.http("http://old.test/check.php").status == 200
     hosts = inventory(playbook, fresh, fresh.domain)
-    variables = {**VARIABLES, "chamilo_report_dir": str(playbook.folder)}
+    variables = {**VARIABLES, "chamilo_report_dir": str(playbook.directory)}
     play("harden", hosts, "--tags", "https,updates", variables=variables)
     for scheme in ("http", "https"):
         assert fresh.http(f"{scheme}://old.test/check.php").status in (301, 403, 404)
     assert not missing_from_the_portal(fresh, "https")
     play("audit", hosts, variables=variables)
-    (report,) = json.loads((playbook.folder / "report.json").read_text())["hosts"]
+    (report,) = json.loads((playbook.directory / "report.json").read_text())["hosts"]
     assert report["names"] == [fresh.domain, "old.test"]
     found = [
         one for one in report["controls"] if one["id"] in ("updates_installer", "https_redirect", "https_certificate")
@@ -226,10 +226,10 @@ def test_two_portals_do_not_fight_over_the_watch_and_the_mail_program(
     fresh.run(SECOND)
     also_serve(fresh, "second.test", "/var/www/second")
     hosts = inventory(playbook, fresh, fresh.domain, "second.test")
-    told = {"chamilo_alert_mail": "admin@school.example", "chamilo_monitoring_smtp_host": mail.NAME}
-    told["chamilo_report_dir"] = str(tmp_path / "report")
-    play("harden", hosts, "--tags", "monitoring", variables=told)
-    again = play("harden", hosts, "--tags", "monitoring", variables=told)
+    reported = {"chamilo_alert_mail": "admin@school.example", "chamilo_monitoring_smtp_host": mail.NAME}
+    reported["chamilo_report_dir"] = str(tmp_path / "report")
+    play("harden", hosts, "--tags", "monitoring", variables=reported)
+    again = play("harden", hosts, "--tags", "monitoring", variables=reported)
     assert set(again.changed.values()) == {0}, again.output
     # msmtp puts in the host's own name.
     name = fresh.run("hostname --fqdn").stdout.strip()
@@ -243,13 +243,13 @@ def test_a_portal_behind_a_proxy_leaves_the_tls_of_the_other_alone(fresh: Host, 
     names = (fresh.domain, "second.test")
     behind = {**BEHIND, "chamilo_trusted_proxies": ["192.0.2.1"]}
     hosts = inventory(playbook, fresh, *names, campus=VARIABLES, second=behind)
-    stranger = f"curl -sk -o /dev/null --resolve stranger.test:443:{fresh.address} https://stranger.test/"
+    unrelated_client = f"curl -sk -o /dev/null --resolve stranger.test:443:{fresh.address} https://stranger.test/"
     for _run in range(2):
         again = play("harden", hosts, *SECTIONS)
         assert faults(fresh, fresh.domain) == []
         assert fresh.http("http://second.test/login").value("Location") == "https://second.test/login"
         if fresh.web == "nginx":
-            assert fresh.run(stranger, check=False).returncode == 35, "a name of nobody's speaks no TLS"
+            assert fresh.run(unrelated_client, check=False).returncode == 35, "a name of nobody's speaks no TLS"
     assert [again.changed[name] for name in names] == [0, 0]
 
 

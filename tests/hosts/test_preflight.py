@@ -81,9 +81,9 @@ def test_everything_in_the_way_is_said_at_once_and_nothing_changes(
     for options in (("--tags", "preflight"), ()):
         with pytest.raises(PlayError) as refused:
             play("harden", Path(hosts), *options, variables={"chamilo_backups_key_folder": str(playbook.keys)})
-        said = " ".join(str(refused.value).split())
-        assert said.count("Inventory names campus.test, www1: one portal. They lead to /var/www/chamilo") >= 2
-        assert "changed=1" not in said
+        output = " ".join(str(refused.value).split())
+        assert output.count("Inventory names campus.test, www1: one portal. They lead to /var/www/chamilo") >= 2
+        assert "changed=1" not in output
     assert not before.changes(host.snapshot(), TRACES)
 
 

@@ -22,41 +22,43 @@ def prove(playbook: Playbook, host: Host, **variables: str) -> str:
     """What the playbook says, whether it fails or not."""
     options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
     try:
-        said = playbook.run("prove", host, "-v", **{**options, **variables}).output  # -v: what it says when all is well
+        output = playbook.run(
+            "prove", host, "-v", **{**options, **variables}
+        ).output  # -v: what it says when all is well
     except PlayError as failed:
-        said = str(failed)
-    return " ".join(said.split())
+        output = str(failed)
+    return " ".join(output.split())
 
 
 @pytest.mark.wire
 def test_every_attack_gets_through_before(fresh: Host, playbook: Playbook) -> None:
     before = fresh.snapshot()
-    said = prove(playbook, fresh)
-    assert f"0 of {ATTACKS} attacks were blocked" in said
+    output = prove(playbook, fresh)
+    assert f"0 of {ATTACKS} attacks were blocked" in output
     assert not before.changes(fresh.snapshot(), [*QUIET, "/var/www/chamilo/var/*"]), "an attack leaves nothing behind"
 
 
 @pytest.mark.wire
 def test_those_of_the_hardened_sections_are_held_off_after(hardened: Host, playbook: Playbook) -> None:
-    said = prove(playbook, hardened)
-    through = {name for name, status in re.findall(r"id: (\w+) status: (\w+)", said) if status != "held"}
+    output = prove(playbook, hardened)
+    through = {name for name, status in re.findall(r"id: (\w+) status: (\w+)", output) if status != "held"}
     # The testbed's other site has a user of its own. Debian's default site of Apache runs PHP as the portal's user.
     held = set() if hardened.web == "apache" else {"permissions_php_user"}
     assert through == CONSIDERED - held
-    assert f"{ATTACKS - len(through)} of {ATTACKS} attacks rejected" in said
+    assert f"{ATTACKS - len(through)} of {ATTACKS} attacks rejected" in output
 
 
 def test_without_the_fixer_they_get_through_again(hardened: Host, playbook: Playbook) -> None:
     hardened.run("chamilo-hardening undo headers")
-    said = prove(playbook, hardened)
-    assert "headers_frame_options: " in said
-    assert "https_redirect: " not in said
+    output = prove(playbook, hardened)
+    assert "headers_frame_options: " in output
+    assert "https_redirect: " not in output
 
 
 def test_a_portal_that_is_not_ones_own_is_not_attacked(make: Callable[..., Host], playbook: Playbook) -> None:
     mine, other = make("campus"), make("other")
-    said = prove(playbook, mine, chamilo_prove_address=other.address)
-    assert "Nothing was attacked" in said
+    output = prove(playbook, mine, chamilo_prove_address=other.address)
+    assert "Nothing was attacked" in output
     asked = other.run("cat /var/log/*/*access*.log").stdout
     assert "chamilo-hardening-" in asked, "the question whose it is"
     assert "/main/install" not in asked and "login_json" not in asked

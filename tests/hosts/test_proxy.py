@@ -43,8 +43,8 @@ def visitor(answer: Answer) -> dict[str, str]:
 
 def logged(host: Host) -> str:
     """The address in the last line of the portal's access log."""
-    folder = {"nginx": "/var/log/nginx", "apache": "/var/log/apache2"}[host.web]
-    line = host.run(f"tail -qn 1 $(ls -t {folder}/*access*.log | head -1)").stdout
+    directory = {"nginx": "/var/log/nginx", "apache": "/var/log/apache2"}[host.web]
+    line = host.run(f"tail -qn 1 $(ls -t {directory}/*access*.log | head -1)").stdout
     return re.sub(r"^[a-z.]+:\d+ ", "", line).split()[0]
 
 
@@ -65,9 +65,9 @@ def guess(attacker: Attacker, address: str, gate: Host) -> int:
 
 def recorded(host: Host, scheme: str) -> str:
     """The address that the application records for a failed login by a visitor who names another one."""
-    told = {"X-Forwarded-For": FORGED, "Content-Type": "application/json"}
+    reported = {"X-Forwarded-For": FORGED, "Content-Type": "application/json"}
     body = b'{"username": "nobody", "password": "wrong"}'
-    host.http(f"{scheme}://{host.domain}/login_json", method="POST", body=body, headers=told)
+    host.http(f"{scheme}://{host.domain}/login_json", method="POST", body=body, headers=reported)
     last = "SELECT user_ip FROM track_e_login_record ORDER BY id DESC LIMIT 1"
     return host.run(["mariadb", "--skip-column-names", "chamilo", "-e", last]).stdout.strip()
 
@@ -184,6 +184,6 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
 
     playbook.harden(fresh, chamilo_trusted_proxies=[gate.address])
     assert gate.address in fresh.get("/var/www/chamilo/.env")
-    said = fresh.run("chamilo-hardening undo https").stdout
-    assert "TRUSTED_PROXIES is '0.0.0.0/0' again." in said
+    output = fresh.run("chamilo-hardening undo https").stdout
+    assert "TRUSTED_PROXIES is '0.0.0.0/0' again." in output
     assert fresh.get("/var/www/chamilo/.env") == environment

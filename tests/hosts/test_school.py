@@ -61,15 +61,15 @@ def test_sixty_pupils_behind_one_address_are_served(fresh: Host, playbook: Playb
         seen = Counter(
             status for answers in school.map(lambda number: lesson(fresh, number), range(USERS)) for status in answers
         )
-    said = fresh.run(f"tail -n 5 /var/log/*/error.log /var/log/php*.log; {FAULTS}", check=False)
-    assert seen == {200: USERS * 8}, said.stdout
+    output = fresh.run(f"tail -n 5 /var/log/*/error.log /var/log/php*.log; {FAULTS}", check=False)
+    assert seen == {200: USERS * 8}, output.stdout
 
 
 def test_a_script_has_the_time_that_php_gives_it(fresh: Host, tmp_path: Path) -> None:
     """Also where the owner of the web server has it give up earlier."""
     playbook = Playbook(tmp_path, "https,permissions")
-    folder = fresh.run("echo /etc/php/*/fpm/conf.d").stdout.strip()
-    fresh.put(f"{folder}/50-own.ini", "max_execution_time = 120\n")
+    directory = fresh.run("echo /etc/php/*/fpm/conf.d").stdout.strip()
+    fresh.put(f"{directory}/50-own.ini", "max_execution_time = 120\n")
     path, text, service = {
         "nginx": ("/etc/nginx/conf.d/own.conf", f"fastcgi_read_timeout {OWN}s;\n", "nginx"),
         "apache": ("/etc/apache2/conf-enabled/own.conf", f"Timeout {OWN}\n", "apache2"),

@@ -157,13 +157,13 @@ def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook, monkeypat
     canaries = plant(fresh)
     assert all(len(word) > 12 for word in canaries.values()), canaries
     watch(fresh)
-    monkeypatch.setenv("ANSIBLE_LOG_PATH", str(playbook.folder / "ansible.log"))
+    monkeypatch.setenv("ANSIBLE_LOG_PATH", str(playbook.directory / "ansible.log"))
     seen: dict[str, str] = {}
 
     def run(name: str, *options: str, **variables: Any) -> None:
         # On its command line the test itself hands the variables to Ansible.
-        said = playbook.run(name, fresh, "-vvvv", "--diff", *options, **secrets(), **variables).output
-        seen[f"the output of {name} {' '.join(options)}"] = said.partition("PLAY [")[2]
+        output = playbook.run(name, fresh, "-vvvv", "--diff", *options, **secrets(), **variables).output
+        seen[f"the output of {name} {' '.join(options)}"] = output.partition("PLAY [")[2]
 
     run("harden", "--check", chamilo_backups_password=canaries["chamilo_backups_password"])
     run("harden")
@@ -173,15 +173,15 @@ def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook, monkeypat
     # The key that the host made is the password from now on.
     key = canaries["the key of the backups"] = fresh.run("cat /etc/chamilo-hardening/backups-*.key").stdout.strip()
     run("harden", "--tags", "backups", chamilo_backups_password=key)
-    log = (playbook.folder / "ansible.log").read_text()
+    log = (playbook.directory / "ansible.log").read_text()
     assert "PLAY RECAP" in log
     seen["ansible.log"] = log
     passwords = fresh.get("/srv/tap/words").split()
     assert passwords and all(len(word) > 12 for word in passwords), "accounts were made"
     fresh.run("chamilo-hardening unlock student05", check=False)
     seen["chamilo-hardening status"] = fresh.run("chamilo-hardening status --json").stdout
-    for path in sorted(path for path in (playbook.folder / "report").rglob("*") if path.is_file()):
-        seen[str(path.relative_to(playbook.folder))] = path.read_text()
+    for path in sorted(path for path in (playbook.directory / "report").rglob("*") if path.is_file()):
+        seen[str(path.relative_to(playbook.directory))] = path.read_text()
     seen |= watched(fresh)
     assert "fail2ban" in seen["the process list"], "somebody was watching"
     # What the run made itself is in them too: the passphrase of the JWT key, for example.
@@ -215,7 +215,7 @@ def test_the_values_that_a_section_keeps_for_undo_are_root_s_alone(fresh: Host, 
             ],
         }
     ]
-    said = playbook.run(playbook.write("settings.yml", json.dumps(play)), fresh, "-vvvv", "--diff").output
-    assert "canary" not in said.partition("PLAY [")[2]
+    output = playbook.run(playbook.write("settings.yml", json.dumps(play)), fresh, "-vvvv", "--diff").output
+    assert "canary" not in output.partition("PLAY [")[2]
     assert "canary" not in fresh.run("chamilo-hardening undo passwords --yes").stdout
     assert fresh.run("stat -c %a /var/lib/chamilo-hardening/settings.json").stdout.strip() == "600"

@@ -82,8 +82,8 @@ def test_a_session_that_nobody_uses_ends_by_itself(secured: Host, playbook: Play
 
 def test_php_the_cleaner_and_the_application_agree(secured: Host) -> None:
     ask = "PHP_INI_SCAN_DIR=$d/conf.d php -c $d/php.ini -r 'echo ini_get(\"session.gc_maxlifetime\"), PHP_EOL;'"
-    said = secured.run(f"for d in /etc/php/*/*; do test ! -e $d/php.ini || {ask}; done").stdout
-    assert set(said.split()) == {"3600"}
+    output = secured.run(f"for d in /etc/php/*/*; do test ! -e $d/php.ini || {ask}; done").stdout
+    assert set(output.split()) == {"3600"}
     compiled = secured.run("cat /var/www/chamilo/var/cache/prod/Container*/*Container.php").stdout
     assert "'gc_maxlifetime' => 3600" in compiled
 
@@ -141,9 +141,9 @@ def test_people_stay_logged_in_where_scripts_do_not_see_the_sessions(secured: Ho
 
 
 def test_people_stay_logged_in_where_the_application_keeps_the_sessions(secured: Host, playbook: Playbook) -> None:
-    folder, parts = "/var/www/chamilo/var/sessions", "/usr/local/share/chamilo-hardening/prepend.d"
+    directory, parts = "/var/www/chamilo/var/sessions", "/usr/local/share/chamilo-hardening/prepend.d"
     own = "framework:\n    session:\n        handler_id: 'file://%kernel.project_dir%/var/sessions'\n"
-    secured.run(f"test -e {parts}/sessions.php && install -d -o www-data -g www-data -m 0700 {folder}")
+    secured.run(f"test -e {parts}/sessions.php && install -d -o www-data -g www-data -m 0700 {directory}")
     secured.put("/var/www/chamilo/config/packages/own.yaml", own)
     secured.run(["php", "/var/www/chamilo/bin/console", "cache:clear"], user="www-data")
     secured.run("systemctl reload 'php*-fpm.service'")
@@ -154,7 +154,7 @@ def test_people_stay_logged_in_where_the_application_keeps_the_sessions(secured:
     assert "sessions" not in secured.run(f"ls {parts}", check=False).stdout
     visitor = login(secured)
     assert logged_in(visitor), "on a second page"
-    assert visitor.cookies["chamilo2"] in secured.run(f"ls {folder}").stdout
+    assert visitor.cookies["chamilo2"] in secured.run(f"ls {directory}").stdout
     (line,) = secured.http(f"https://{secured.domain}/", headers={"Cookie": f"chamilo2={CHOSEN}"}).values("Set-Cookie")
     assert CHOSEN not in line, "Symfony looks itself whether it knows the number"
     assert apply(playbook, secured) == 0
@@ -220,8 +220,8 @@ def test_the_attack_with_a_kept_cookie_is_held_off_by_this_section_alone(secured
     # Whoever asks for the extras says nothing of this one, whose own variable stays as it is.
     assert apply(playbook, secured, chamilo_level="consider") > 0
     assert not through(playbook, secured)
-    said = secured.run("chamilo-hardening undo sessions --yes").stdout
-    assert "do not come back: those people log in once more" in said
+    output = secured.run("chamilo-hardening undo sessions --yes").stdout
+    assert "do not come back: those people log in once more" in output
     assert through(playbook, secured)
 
 

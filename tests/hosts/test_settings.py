@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.override
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, result
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host as Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import Playbook, missing_from_the_portal
 from tests.playbook import PlayError
@@ -36,18 +36,18 @@ RULES = "security.password_requirements"
 LOCK = "security.login_max_attempt_before_blocking_account"
 POLICY = {"min": {"length": 12, "lowercase": 1, "uppercase": 1, "numeric": 1, "specials": 1}}
 FILE = "/var/www/chamilo/config/settings_overrides.yaml"
-FOLDER = "/opt/settings"
+DIRECTORY = "/opt/settings"
 PACKAGE = "ansible_collections/chamilo/hardening/plugins/module_utils"
 PROGRAM = f"""
 import json, sys
-sys.path.insert(0, "{FOLDER}")
+sys.path.insert(0, "{DIRECTORY}")
 sys.dont_write_bytecode = True
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host, result
 given = json.load(sys.stdin)
 try:
-    outcome = Host(Account(**given["account"])).apply(wish(**given["wish"]), check=given["check"])
+    outcome = Host(Account(**given["account"])).apply(desired(**given["wish"]), check=given["check"])
 except DatabaseError as problem:
     print(json.dumps({{"failure": str(problem)}}))
 else:
@@ -82,10 +82,10 @@ class Way:
         asked["settings"] = settings
         if self.kind == "pymysql":
             portal = Portal(self.account, self.application, *([self.application.root] if self.application else []))
-            return dict(result(portal.apply(wish(**asked), check=check)))
+            return dict(result(portal.apply(desired(**asked), check=check)))
         account = {**dataclasses.asdict(self.account), "host": "localhost", "socket": "/run/mysqld/mysqld.sock"}
-        told = json.dumps({"account": account, "wish": asked, "check": check})
-        answer: dict[str, Any] = json.loads(self.host.run(["python3", "-c", PROGRAM], data=told).stdout)
+        reported = json.dumps({"account": account, "wish": asked, "check": check})
+        answer: dict[str, Any] = json.loads(self.host.run(["python3", "-c", PROGRAM], data=reported).stdout)
         if "failure" in answer:
             raise DatabaseError(answer["failure"])
         return answer
@@ -94,7 +94,7 @@ class Way:
 @pytest.fixture(params=["client", "pymysql"])
 def way(request: pytest.FixtureRequest, cell: Cell, stage: Callable[..., Host]) -> Way:
     def install(host: Host) -> None:
-        host.put_tree(ROOT / "plugins/module_utils", f"{FOLDER}/{PACKAGE}")
+        host.put_tree(ROOT / "plugins/module_utils", f"{DIRECTORY}/{PACKAGE}")
         sql(
             host,
             "INSERT INTO access_url (id, url, description, active, created_by, tms) VALUES"
@@ -127,12 +127,12 @@ def test_rows_of_every_kind_become_right_and_stay_so(way: Way) -> None:
     nasty = 'it\'s "quoted" \\ back`tick` \U0001f600 漢 ü %s %d; -- \n\r\t end '
     long = json.dumps({**POLICY, "note": "x" * 60000 + "\U0001f600"}, ensure_ascii=False)
     sql(host, "DELETE FROM settings WHERE variable = 'security_content_policy';")
-    wanted = {CHECK: True, LOCK: 5, RULES: long, "security.security_content_policy": nasty}
+    expected = {CHECK: True, LOCK: 5, RULES: long, "security.security_content_policy": nasty}
 
-    predicted = way.apply(wanted, check=True, lock=True)
+    predicted = way.apply(expected, check=True, lock=True)
     before = rows(host, CHECK)
     assert len(before) == 4
-    done = way.apply(wanted, lock=True)
+    done = way.apply(expected, lock=True)
     assert done == predicted
     assert rows(host, CHECK) == [
         [before[-2][0], "1", "security", "true", "0", "by hand"],
@@ -150,7 +150,7 @@ def test_rows_of_every_kind_become_right_and_stay_so(way: Way) -> None:
     ]
     assert done["settings"][CHECK]["before"]["effective"] == {"1": "true", "2": "false", "3": "true"}
     assert done["settings"][CHECK]["after"]["effective"] == {"1": "true", "2": "true", "3": "true"}
-    again = way.apply(wanted, lock=True)
+    again = way.apply(expected, lock=True)
     assert (again["changed"], again["repaired"]) == (False, [])
 
 
@@ -313,12 +313,12 @@ def random_state(chance: random.Random, host: Host, file: Path) -> None:
     columns = "access_url, variable, category, selected_value, title, access_url_changeable"
     more = f"INSERT INTO settings ({columns}) VALUES {', '.join(inserts)};" if inserts else ""
     sql(host, f"DELETE FROM settings WHERE variable IN ({names}); {more}")
-    said: dict[str, dict[str, str | None]] = {}
+    output: dict[str, dict[str, str | None]] = {}
     for scope in chance.sample(["default", "1", "2", "3"], chance.choice([0, 0, 1, 2])):
-        said[scope] = {key: chance.choice(["true", "5", ""]) for key in chance.sample(list(KEYS), 2)}
+        output[scope] = {key: chance.choice(["true", "5", ""]) for key in chance.sample(list(KEYS), 2)}
     file.unlink(missing_ok=True)
-    if said:
-        file.write_text(edit("# Ours.\n", str(file), said))
+    if output:
+        file.write_text(edit("# Ours.\n", str(file), output))
 
 
 def random_wish(chance: random.Random) -> dict[str, Any]:
@@ -345,7 +345,7 @@ def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing(
     file = tmp_path / "config/settings_overrides.yaml"
     file.parent.mkdir()
     chance = random.Random(9)
-    told = {"changed": 0, "refused": 0, "pinned": 0, "repaired": 0, "as it was": 0}
+    reported = {"changed": 0, "refused": 0, "pinned": 0, "repaired": 0, "as it was": 0}
 
     def there() -> tuple[str, str | None]:
         every = "SELECT * FROM settings ORDER BY id;"
@@ -353,29 +353,29 @@ def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing(
 
     for _round in range(50):
         random_state(chance, way.host, file)
-        wanted, before = random_wish(chance), there()
+        expected, before = random_wish(chance), there()
         try:
-            predicted = way.apply(**wanted, check=True)
+            predicted = way.apply(**expected, check=True)
         except SettingsError as problem:
             with pytest.raises(SettingsError, match=re.escape(str(problem))):
-                way.apply(**wanted)
-            assert there() == before, wanted
-            told["refused"] += 1
+                way.apply(**expected)
+            assert there() == before, expected
+            reported["refused"] += 1
             continue
-        assert there() == before, wanted
-        assert way.apply(**wanted) == predicted, wanted
+        assert there() == before, expected
+        assert way.apply(**expected) == predicted, expected
         after = there()
-        assert predicted["changed"] == (after != before), wanted
-        again = way.apply(**wanted)
-        assert (again["changed"], again["repaired"], there()) == (False, [], after), wanted
+        assert predicted["changed"] == (after != before), expected
+        again = way.apply(**expected)
+        assert (again["changed"], again["repaired"], there()) == (False, [], after), expected
         assert {key: one["before"] for key, one in again["settings"].items()} == {
             key: one["after"] for key, one in predicted["settings"].items()
         }
-        told["changed" if predicted["changed"] else "as it was"] += 1
-        told["pinned"] += before[1] != after[1]
-        told["repaired"] += bool(predicted["repaired"])
-    print(f"\n{told}")
-    assert min(told.values()) > 0, "the random states are too tame"
+        reported["changed" if predicted["changed"] else "as it was"] += 1
+        reported["pinned"] += before[1] != after[1]
+        reported["repaired"] += bool(predicted["repaired"])
+    print(f"\n{reported}")
+    assert min(reported.values()) > 0, "the random states are too tame"
 
 
 # ------------------------------------------------------------------------------------------------ pins, and Ansible
@@ -410,8 +410,8 @@ def change_password(host: Host, new: str) -> int:
 
 def test_a_pin_holds_whatever_the_administrator_saves(fresh: Host, playbook: Playbook) -> None:
     fresh.put(FILE, EXISTING, mode="0640", owner="root:www-data")
-    wanted = {CHECK: True, RULES: POLICY}
-    pinned = play(playbook, pin=True, settings=wanted)
+    expected = {CHECK: True, RULES: POLICY}
+    pinned = play(playbook, pin=True, settings=expected)
     assert change_password(fresh, "ab") == 200
     assert playbook.run(pinned, fresh, "--check").changed[fresh.domain] == 1
     assert fresh.get(FILE) == EXISTING
@@ -442,7 +442,7 @@ def test_a_pin_holds_whatever_the_administrator_saves(fresh: Host, playbook: Pla
     # The row that the form saved is brought back, and then nothing is left to do.
     assert playbook.run(pinned, fresh).changed[fresh.domain] == 1
     assert playbook.run(pinned, fresh).changed[fresh.domain] == 0
-    assert playbook.run(play(playbook, pin=False, settings=wanted), fresh).changed[fresh.domain] == 1
+    assert playbook.run(play(playbook, pin=False, settings=expected), fresh).changed[fresh.domain] == 1
     assert "check_password" not in fresh.get(FILE)
 
 
@@ -465,7 +465,7 @@ def test_after_a_failure_the_old_file_is_back_and_the_portal_works(fresh: Host, 
 
 
 def test_a_secret_is_nowhere_to_be_seen(fresh: Host, playbook: Playbook) -> None:
-    canary = "canary-4f1c9e"
+    test_account = "canary-4f1c9e"
     watch = (
         "import glob, time\n"
         "open('/tmp/seen', 'ab').close()\n"  # whoever reads it later knows that somebody watched
@@ -476,20 +476,20 @@ def test_a_secret_is_nowhere_to_be_seen(fresh: Host, playbook: Playbook) -> None
         "            text = open(path, 'rb').read()\n"
         "        except OSError:\n"
         "            continue\n"
-        f"        if b'{canary[:6]}' in text and b'{canary[7:]}' in text and b'glob' not in text:\n"
+        f"        if b'{test_account[:6]}' in text and b'{test_account[7:]}' in text and b'glob' not in text:\n"
         "            open('/tmp/seen', 'ab').write(text)\n"
     )
     password = fresh.run("sed -n \"s/^DATABASE_PASSWORD='\\(.*\\)'$/\\1/p\" /var/www/chamilo/.env").stdout.strip()
     fresh.run(["sh", "-c", 'python3 -c "$1" >/dev/null 2>&1 &', "sh", watch])
-    wanted = play(playbook, secret_settings={"mail.mailer_dsn": f"smtp://a:{canary}@mail.test"}, pin=True)
-    played = playbook.run(wanted, fresh, "-vvvv", "--diff")
+    expected = play(playbook, secret_settings={"mail.mailer_dsn": f"smtp://a:{test_account}@mail.test"}, pin=True)
+    played = playbook.run(expected, fresh, "-vvvv", "--diff")
     fresh.run(["touch", "/tmp/enough"])
     assert played.changed[fresh.domain] == 1
-    assert [row[3] for row in rows(fresh, "mail.mailer_dsn")] == [f"smtp://a:{canary}@mail.test"]
-    assert canary in fresh.get(FILE)
-    assert canary not in played.output and password not in played.output
-    assert canary not in fresh.run(["journalctl", "--no-pager"]).stdout
+    assert [row[3] for row in rows(fresh, "mail.mailer_dsn")] == [f"smtp://a:{test_account}@mail.test"]
+    assert test_account in fresh.get(FILE)
+    assert test_account not in played.output and password not in played.output
+    assert test_account not in fresh.run(["journalctl", "--no-pager"]).stdout
     assert fresh.get("/tmp/seen") == ""
-    readable = fresh.run(f"grep -rls {canary} /etc /tmp /var/log /root/.ansible {FILE}", check=False).stdout
+    readable = fresh.run(f"grep -rls {test_account} /etc /tmp /var/log /root/.ansible {FILE}", check=False).stdout
     assert readable.split() == [FILE]
     assert fresh.run(["stat", "-c", "%U:%G %a", FILE]).stdout == "root:www-data 640\n"

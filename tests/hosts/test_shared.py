@@ -35,7 +35,7 @@ class Nodes:
     """Two web nodes, and where their inventory lies."""
 
     network: str
-    folder: Path
+    directory: Path
     hosts: dict[str, Host] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Host:
@@ -58,7 +58,7 @@ class Nodes:
         if away:
             nodes[away] |= {"ansible_host": "nobody-is-there"}
         common = {"chamilo_domain": DOMAIN, **variables}
-        path = self.folder / "hosts.yml"
+        path = self.directory / "hosts.yml"
         path.write_text(yaml.safe_dump({"chamilo": {"hosts": nodes, "vars": common}}))
         return play("harden", path, "--diff", "-vvv", *options)
 
@@ -137,9 +137,9 @@ def redis(nodes: Nodes) -> Host:
     return made
 
 
-def configure(redis: Host, anybody: str) -> None:
+def configure(redis: Host, any_client: str) -> None:
     """``anybody``: what a client without a password may do."""
-    lines = [f"user default {anybody}", f"user chamilo on >{PASSWORD} ~chamilo-campus_test:* {RIGHTS}", ""]
+    lines = [f"user default {any_client}", f"user chamilo on >{PASSWORD} ~chamilo-campus_test:* {RIGHTS}", ""]
     redis.put("/etc/redis/users.acl", "\n".join(lines), "0644")
     redis.run("systemctl restart redis-server")
 

@@ -62,12 +62,12 @@ class TestSloppy:
         assert "shop" in query(shared, "SHOW DATABASES", **account).split()
 
     def test_database_is_reached_from_outside(self, shared: Host, make: Callable[..., Host]) -> None:
-        stranger = make("stranger", state="empty", network=shared.network)
+        unrelated_client = make("stranger", state="empty", network=shared.network)
         try:
             script = f"import socket; print(socket.create_connection(('{shared.domain}', 3306), 5).recv(64))"
-            assert "MariaDB" in stranger.run(["python3", "-c", script]).stdout
+            assert "MariaDB" in unrelated_client.run(["python3", "-c", script]).stdout
         finally:
-            stranger.down()
+            unrelated_client.down()
 
     def test_server_tells_its_version(self, shared: Host) -> None:
         product = {"nginx": "nginx/1.", "apache": "Apache/2.4."}[shared.web]

@@ -213,12 +213,12 @@ def ready(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
     host.put(f"{lab.etc}/test/key.pem", "old key", "0400")
     if host.web == "apache":
         host.run("a2enmod -q headers && systemctl reload apache2")
-    folder = tmp_path_factory.mktemp("ansible")
+    directory = tmp_path_factory.mktemp("ansible")
     install = [{"hosts": "all", "gather_facts": False, "tasks": [{"chamilo.hardening.host_program": None}]}]
-    (folder / "install.yml").write_text(yaml.safe_dump(install))
-    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"campus": host.quick_inventory()}}}))
-    assert play(str(folder / "install.yml"), folder / "hosts.yml").changed == {"campus": 1}
-    assert play(str(folder / "install.yml"), folder / "hosts.yml").changed == {"campus": 0}
+    (directory / "install.yml").write_text(yaml.safe_dump(install))
+    (directory / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"campus": host.quick_inventory()}}}))
+    assert play(str(directory / "install.yml"), directory / "hosts.yml").changed == {"campus": 1}
+    assert play(str(directory / "install.yml"), directory / "hosts.yml").changed == {"campus": 0}
     yield lab
     hosts.down(network)
 
@@ -315,8 +315,8 @@ def test_the_timer_puts_back_what_a_dead_run_left(lab: Lab) -> None:
         while lab.status()["interrupted"] and time.monotonic() < end:
             time.sleep(0.5)
         assert lab.digest() == before
-    told = lab.host.run("journalctl -t chamilo-hardening --no-pager -o cat").stdout
-    assert "The run of headers that began at" in told
+    reported = lab.host.run("journalctl -t chamilo-hardening --no-pager -o cat").stdout
+    assert "The run of headers that began at" in reported
 
 
 @pytest.mark.parametrize("how", ["restart", "crash"])
@@ -353,8 +353,8 @@ def test_the_host_goes_down_half_way_and_a_disk_comes_late(lab: Lab) -> None:
         time.sleep(0.5)
     assert lab.digest() == before
     assert lab.host.run("cat /srv/disk/.env").stdout == "old\n"
-    told = lab.host.run("journalctl -t chamilo-hardening --no-pager -o cat").stdout
-    assert "/srv/late is not mounted, and 1 of the files" in told
+    reported = lab.host.run("journalctl -t chamilo-hardening --no-pager -o cat").stdout
+    assert "/srv/late is not mounted, and 1 of the files" in reported
     assert lab.host.run(["sh", "-c", "ls -A /var/lib/chamilo-hardening/kept"], check=False).stdout == ""
     lab.host.run("systemctl stop srv-late.mount; sed -i '/late/d' /etc/fstab; rm -r /srv/late /srv/disk")
 

@@ -148,8 +148,8 @@ def test_an_update_is_rehearsed_made_and_rolled_back(
     good = signed(host, package(host, flavour, "good", MARK), signer)
     if flavour == "2.0":  # as where it was installed before 3.0
         host.run("mariadb chamilo -e 'DELETE FROM version'")
-        code, said = update(good, check=False)
-        assert code == 1 and "history of migrations is empty" in said
+        code, output = update(good, check=False)
+        assert code == 1 and "history of migrations is empty" in output
         names = ("20260401000000", "20260501000000", "20260601000000")
         values = ",".join(
             f"('Chamilo\\\\CoreBundle\\\\Migrations\\\\Schema\\\\V200\\\\Version{name}', NOW(), 1)" for name in names
@@ -162,20 +162,20 @@ def test_an_update_is_rehearsed_made_and_rolled_back(
     host.run(
         f"cp {good} /root/changed.zip && cp {good}.minisig /root/changed.zip.minisig && echo x >>/root/changed.zip"
     )
-    code, said = update("/root/changed.zip", check=False)
-    assert code == 1 and "does not fit" in said
-    code, said = update(signed(host, package(host, flavour, "broken", MARK, broken=True), signer), check=False)
-    assert code == 1 and "ended with" in said, "found in the rehearsal"
-    said = update("--rehearse", good)[1]
-    assert "The rehearsal went well" in said
+    code, output = update("/root/changed.zip", check=False)
+    assert code == 1 and "does not fit" in output
+    code, output = update(signed(host, package(host, flavour, "broken", MARK, broken=True), signer), check=False)
+    assert code == 1 and "ended with" in output, "found in the rehearsal"
+    output = update("--rehearse", good)[1]
+    assert "The rehearsal went well" in output
     assert (installed(host, flavour), columns(host) & {"marked"}) == (old, set())
     assert missing_from_the_portal(host, "https") == []
 
     # One that fails in the middle, after a table was changed.
     half = signed(host, package(host, flavour, "half", MARK, HALF_WAY), signer)
     with visited(host) as visitors:
-        code, said = update(half, check=False)
-    assert code == 1 and "failed and was rolled back" in said
+        code, output = update(half, check=False)
+    assert code == 1 and "failed and was rolled back" in output
     assert (installed(host, flavour), columns(host) & {"marked"}) == (old, set())
     assert visitors.answered > 40 and visitors.lost <= 2, visitors.failed
     assert missing_from_the_portal(host, "https") == []
@@ -195,8 +195,8 @@ def test_an_update_is_rehearsed_made_and_rolled_back(
 
     if flavour == "2.0":  # as git and Composer leave it, in a directory of its own
         host.put(f"{ROOT}/.git/HEAD", old)
-        code, said = update(good, check=False)
-        assert code == 1 and f"git clone --branch v{new}" in said
+        code, output = update(good, check=False)
+        assert code == 1 and f"git clone --branch v{new}" in output
         host.run(f"mkdir /srv/checkout && cd /srv/checkout && python3 -m zipfile -e {good} .")
         host.put("/srv/checkout/chamilo/.git/HEAD", new)
         good = "/srv/checkout/chamilo"

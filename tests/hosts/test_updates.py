@@ -21,7 +21,7 @@ RECORD = "/var/lib/chamilo-hardening/updates.json"
 
 def audited(playbook: Playbook, host: Host) -> dict[str, tuple[str, str]]:
     playbook.run("audit", host)
-    report = json.loads((playbook.folder / "report/report.json").read_text())
+    report = json.loads((playbook.directory / "report/report.json").read_text())
     return {one["id"]: (one["status"], one["evidence"]) for one in report["hosts"][0]["controls"]}
 
 
@@ -46,8 +46,8 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
     names = ("updates_version", "updates_os", "updates_watch")
     assert {name: after[name] for name in names if after[name][0] != "pass"} == {}
     # What is in force, whatever somebody said elsewhere, and that Debian's own program would do it.
-    said = fresh.run("apt-config dump APT::Periodic::Unattended-Upgrade").stdout
-    assert said.strip() == 'APT::Periodic::Unattended-Upgrade "1";'
+    output = fresh.run("apt-config dump APT::Periodic::Unattended-Upgrade").stdout
+    assert output.strip() == 'APT::Periodic::Unattended-Upgrade "1";'
     tried = fresh.run(["unattended-upgrade", "--dry-run", "--debug"])
     assert "Debian-Security" in tried.stdout + tried.stderr
     assert fresh.run(["systemctl", "is-enabled", "apt-daily-upgrade.timer"]).stdout == "enabled\n"
@@ -60,8 +60,8 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
     sink.feed(ATOM.format(here, later))
     fresh.run(["chamilo-hardening", "daily", "updates"])
     fresh.run(["chamilo-hardening", "daily", "updates"])
-    (told,) = sink.hooks()
-    assert (told["title"], told["text"]) == (
+    (reported,) = sink.hooks()
+    assert (reported["title"], reported["text"]) == (
         "A new Chamilo is out: campus.test",
         f"Chamilo {later} is out; {here} is installed.",
     )
@@ -84,8 +84,8 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
     own = f"{root}/public/main/install/version.php" if cell.flavour == "2.0" else f"{root}/version.php"
     fresh.run(f"cp {own} /root/version.php && sed s/{here}/3.0.0/ /root/version.php >{root}/version.php")
     fresh.run(["chamilo-hardening", "daily", "updates"])
-    (told,) = sink.hooks()
-    assert told["title"] == "Update Chamilo now: campus.test" and "fixed in 3.0.2" in told["text"]
+    (reported,) = sink.hooks()
+    assert reported["title"] == "Update Chamilo now: campus.test" and "fixed in 3.0.2" in reported["text"]
     status, evidence = audited(playbook, fresh)["updates_version"]
     assert status == "fail" and "CVE-2026-61532" in evidence and "uploads_no_exec" in evidence
 

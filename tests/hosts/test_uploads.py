@@ -75,9 +75,9 @@ def playbook(tmp_path: Path) -> Playbook:
     return Playbook(tmp_path, "updates,https,permissions,uploads")
 
 
-def lay(host: Host, folder: str, files: dict[str, str]) -> None:
+def lay(host: Host, directory: str, files: dict[str, str]) -> None:
     """As the web user does it."""
-    host.run(["python3", "-"], user="www-data", data=LAY.format(folder=folder, files=json.dumps(files)))
+    host.run(["python3", "-"], user="www-data", data=LAY.format(folder=directory, files=json.dumps(files)))
 
 
 def programs(word: str) -> dict[str, str]:
@@ -89,11 +89,11 @@ def ran(host: Host, base: str, word: str) -> list[str]:
     return [way for way in uploads._WAYS if word.encode() in host.http(f"{base}/{way}").body]
 
 
-def strangers(host: Host) -> None:
+def unrelated(host: Host) -> None:
     """Have the old virtual hosts on the host, folders that the web user can write to, and a pool that runs any name."""
-    text, folder = {"nginx": (NGINX, "/etc/nginx"), "apache": (APACHE, "/etc/apache2")}[host.web]
+    text, directory = {"nginx": (NGINX, "/etc/nginx"), "apache": (APACHE, "/etc/apache2")}[host.web]
     for port, root in STRANGERS.items():
-        host.put(f"{folder}/sites-enabled/old-{port}.conf", text % {"port": port, "root": root})
+        host.put(f"{directory}/sites-enabled/old-{port}.conf", text % {"port": port, "root": root})
     host.run(f"ln -s {ROOT} /srv/old; install -d -o www-data -g www-data {ROOT}/files {ROOT}/public/files")
     host.run("echo 'security.limit_extensions =' >>$(ls /etc/php/*/fpm/pool.d/www.conf)")
     service = {"nginx": "nginx", "apache": "apache2"}[host.web]
@@ -101,7 +101,7 @@ def strangers(host: Host) -> None:
 
 
 def hardened_among_strangers(host: Host, playbook: Playbook) -> None:
-    strangers(host)
+    unrelated(host)
     watch = "<?php header('X-Watched: {}');\n"
     host.put("/opt/pool.php", watch.format("pool"))
     host.run("echo 'php_admin_value[auto_prepend_file] = /opt/pool.php' >>$(ls /etc/php/*/fpm/pool.d/www.conf)")
@@ -116,32 +116,34 @@ def among_strangers(stage: Callable[..., Host], playbook: Playbook) -> Host:
 
 
 def test_on_an_unhardened_host_they_run(fresh: Host) -> None:
-    strangers(fresh)
+    unrelated(fresh)
     word = secrets.token_hex(12)
-    for folder in ("public/files", "var/upload/new"):
-        lay(fresh, f"{ROOT}/{folder}", programs(word))
-    folder = {"nginx": {""}, "apache": set()}[fresh.web]  # Chamilo's .htaccess has the front controller answer for it
-    assert {"a.php", "a.jpg.php", *folder} <= set(ran(fresh, f"http://{fresh.domain}/files", word))
+    for directory in ("public/files", "var/upload/new"):
+        lay(fresh, f"{ROOT}/{directory}", programs(word))
+    directory = {"nginx": {""}, "apache": set()}[
+        fresh.web
+    ]  # Chamilo's .htaccess has the front controller answer for it
+    assert {"a.php", "a.jpg.php", *directory} <= set(ran(fresh, f"http://{fresh.domain}/files", word))
     refused = {"nginx": set(), "apache": {"a.phps"}}[fresh.web]  # by Debian's own configuration of PHP
     for port, root in STRANGERS.items():
         found = set(ran(fresh, f"http://old.test:{port}/var/upload/new", word))
         assert {name for name in uploads._LAID if STRANGE.search(name)} - refused <= found, root
     # In a folder of its own: PHP remembers for five minutes that there was no such file.
-    folder = f"{ROOT}/var/upload/rules"
-    rules = {".user.ini": f"auto_prepend_file = {folder}/a.jpg\n", "a.jpg": programs(word)["a.jpg"], "b.php": ""}
-    lay(fresh, folder, rules)
+    directory = f"{ROOT}/var/upload/rules"
+    rules = {".user.ini": f"auto_prepend_file = {directory}/a.jpg\n", "a.jpg": programs(word)["a.jpg"], "b.php": ""}
+    lay(fresh, directory, rules)
     assert word.encode() in fresh.http("http://old.test:8081/var/upload/rules/b.php").body
 
 
 @pytest.mark.wire
 def test_no_address_of_any_virtual_host_runs_them(among_strangers: Host) -> None:
     host, word = among_strangers, secrets.token_hex(12)
-    for folder in ("public/files", "files", "var/upload/new", "var/cache/new"):
-        lay(host, f"{ROOT}/{folder}", programs(word))
+    for directory in ("public/files", "files", "var/upload/new", "var/cache/new"):
+        lay(host, f"{ROOT}/{directory}", programs(word))
     assert not ran(host, f"https://{host.domain}/files", word)
     for port in STRANGERS:
-        for folder in ("files", "public/files", "var/upload/new", "var/cache/new"):
-            base = f"http://old.test:{port}/{folder}"
+        for directory in ("files", "public/files", "var/upload/new", "var/cache/new"):
+            base = f"http://old.test:{port}/{directory}"
             assert not ran(host, base, word)
             assert host.http(f"{base}/a.php").status == 403
     # Chamilo's own program runs by all of them, as it did.
@@ -152,9 +154,9 @@ def test_no_address_of_any_virtual_host_runs_them(among_strangers: Host) -> None
 @pytest.mark.wire
 def test_rules_among_the_uploads_have_no_effect(among_strangers: Host) -> None:
     host, word = among_strangers, secrets.token_hex(12)
-    for folder in ("public/files", "var/upload/new"):
-        path = f"{ROOT}/{folder}"
-        rules = "Require all denied\n" if folder == "public/files" else "Require all granted\n"
+    for directory in ("public/files", "var/upload/new"):
+        path = f"{ROOT}/{directory}"
+        rules = "Require all denied\n" if directory == "public/files" else "Require all granted\n"
         lay(
             host,
             path,
@@ -192,8 +194,10 @@ def spoilt(host: Host) -> None:
 def test_a_program_of_chamilo_that_the_web_user_could_have_written_does_not_run(among_strangers: Host) -> None:
     host = among_strangers
     spoilt(host)
-    said = host.run("cat /var/log/php*-fpm.log /var/log/nginx/error.log /var/log/apache2/error.log", check=False).stdout
-    assert f"chamilo-hardening refuses to run {ROOT}/public/main/new.php" in said
+    output = host.run(
+        "cat /var/log/php*-fpm.log /var/log/nginx/error.log /var/log/apache2/error.log", check=False
+    ).stdout
+    assert f"chamilo-hardening refuses to run {ROOT}/public/main/new.php" in output
 
 
 def test_what_php_ran_before_each_script_it_still_runs(among_strangers: Host) -> None:
@@ -201,10 +205,10 @@ def test_what_php_ran_before_each_script_it_still_runs(among_strangers: Host) ->
     assert host.http(f"https://{host.domain}/main/auth/lostPassword.php").values("X-Watched") == ["pool"]
     host.put("/opt/ini.php", "<?php header('X-Watched: ini');")
     host.run("sed -i /auto_prepend_file/d /etc/php/*/fpm/pool.d/www.conf /etc/php/*/fpm/conf.d/99-chamilo-*.ini")
-    folder = host.run("ls -d /etc/php/*/fpm/conf.d").stdout.strip()
+    directory = host.run("ls -d /etc/php/*/fpm/conf.d").stdout.strip()
     prepend = "/usr/local/share/chamilo-hardening/prepend.php"
-    host.run(f"sed -i '/before/d; $ a auto_prepend_file = {prepend}' {folder}/99-chamilo-*")
-    host.put(f"{folder}/20-watch.ini", "auto_prepend_file = /opt/ini.php\n")
+    host.run(f"sed -i '/before/d; $ a auto_prepend_file = {prepend}' {directory}/99-chamilo-*")
+    host.put(f"{directory}/20-watch.ini", "auto_prepend_file = /opt/ini.php\n")
     host.run("systemctl reload 'php*-fpm.service'")
     assert host.wait(f"https://{host.domain}/main/auth/lostPassword.php").values("X-Watched") == ["ini"]
     host.run("rm /opt/ini.php")
@@ -257,11 +261,11 @@ def test_the_window_lets_one_address_reach_the_installer(hardened: Host) -> None
     mine = host.http(f"https://{host.domain}/main/install/version.php")
     assert mine.status == 403
     gateway = host.address.rpartition(".")[0] + ".1"
-    folder, line, service = {
+    directory, line, service = {
         "nginx": ("/etc/nginx", f'if ($remote_addr = "{gateway}") {{ set $chamilo_installer ""; }}', "nginx"),
         "apache": ("/etc/apache2", f"Require ip {gateway}", "apache2"),
     }[host.web]
-    host.put(f"{folder}/sites-available/chamilo-campus_test.d/window/installer.conf", line + "\n")
+    host.put(f"{directory}/sites-available/chamilo-campus_test.d/window/installer.conf", line + "\n")
     host.run(f"systemctl restart {service}")
     assert host.wait(f"https://{host.domain}/main/install/version.php").status == 200
     own = f"curl -sko /dev/null -w %{{http_code}} --resolve {host.domain}:443:127.0.0.1 https://{host.domain}"
@@ -324,8 +328,8 @@ def announce(host: Host, megabytes: int) -> int:
 
 @pytest.mark.wire
 def test_what_the_owner_has_php_and_the_web_server_take_stays(hardened: Host, playbook: Playbook) -> None:
-    folder = hardened.run("ls -d /etc/php/*/fpm/conf.d").stdout.strip()
-    hardened.put(f"{folder}/50-own.ini", "upload_max_filesize = 300M\npost_max_size = 310M\n")
+    directory = hardened.run("ls -d /etc/php/*/fpm/conf.d").stdout.strip()
+    hardened.put(f"{directory}/50-own.ini", "upload_max_filesize = 300M\npost_max_size = 310M\n")
     hardened.run("systemctl restart 'php*-fpm.service'")
     assert playbook.harden(hardened, "--tags", "uploads") == 0
     if hardened.web == "nginx":  # 256 MB in the virtual host that its owner wrote
@@ -391,8 +395,8 @@ def test_it_takes_itself_back(fresh: Host, playbook: Playbook, way: str) -> None
 def test_alone_in_its_owner_s_virtual_host(fresh: Host, playbook: Playbook) -> None:
     server, word, suffix = {"nginx": ("nginx", "root", ""), "apache": ("apache2", "DocumentRoot", ".conf")}[fresh.web]
     file = f"/etc/{server}/sites-available/chamilo{suffix}"
-    folder = f"/etc/{server}/sites-available/chamilo-campus_test.d/*.conf"
-    include = {"nginx": f"include {folder};", "apache": f"IncludeOptional {folder}"}[fresh.web]
+    directory = f"/etc/{server}/sites-available/chamilo-campus_test.d/*.conf"
+    include = {"nginx": f"include {directory};", "apache": f"IncludeOptional {directory}"}[fresh.web]
     line = rf"s|^ *{word} .*|&\n    {include}|"
     fresh.run(["sed", "-i", line, file])
     mine = fresh.get(file)
@@ -414,7 +418,7 @@ def test_alone_in_its_owner_s_virtual_host(fresh: Host, playbook: Playbook) -> N
 @pytest.mark.cells("trixie-apache", "bookworm-apache")
 @pytest.mark.parametrize("beside", [False, True], ids=["mod_php alone", "mod_php beside PHP-FPM"])
 def test_php_as_a_module_of_apache_runs_none_either(fresh: Host, playbook: Playbook, beside: bool) -> None:
-    strangers(fresh)
+    unrelated(fresh)
     fresh.run("apt-get update -qq && apt-get install -y -qq libapache2-mod-php", check=True)
     if not beside:
         fresh.run(
@@ -429,12 +433,12 @@ def test_php_as_a_module_of_apache_runs_none_either(fresh: Host, playbook: Playb
     assert {"", *uploads._LAID} - {"a.cgi", "a.shtml", "a.phps"} <= set(ran(fresh, "http://old.test:8081/files", word))
     playbook.harden(fresh)
     fresh.run(f"chown -R www-data: {ROOT}/files {ROOT}/public/files")
-    for folder in ("public/files", "var/upload/new"):
-        lay(fresh, f"{ROOT}/{folder}", {**programs(word), **rules})
+    for directory in ("public/files", "var/upload/new"):
+        lay(fresh, f"{ROOT}/{directory}", {**programs(word), **rules})
     assert not ran(fresh, f"https://{fresh.domain}/files", word)
     for port in STRANGERS:
-        for folder in ("files", "public/files", "var/upload/new"):
-            assert not ran(fresh, f"http://old.test:{port}/{folder}", word)
+        for directory in ("files", "public/files", "var/upload/new"):
+            assert not ran(fresh, f"http://old.test:{port}/{directory}", word)
     assert fresh.http(f"https://{fresh.domain}/main/auth/lostPassword.php").status == 200
     spoilt(fresh)
     assert not missing_from_the_portal(fresh, "https")
@@ -501,8 +505,10 @@ def test_a_virus_is_found_and_told_and_an_upload_never_lost(fresh: Host, playboo
         assert len(browser.get(str(taken.json()["url"])).body) == len(content)
     an_hour_later(fresh)
     fresh.run("chamilo-hardening scan")
-    told = [hook["text"] for hook in sink.hooks() if hook["title"] == "Uploads to campus.test were not judged"]
-    assert len(told) == 2 and "size limit exceeded" in told[0] and "Limits.Exceeded.MaxScanSize" in told[1], told
+    reported = [hook["text"] for hook in sink.hooks() if hook["title"] == "Uploads to campus.test were not judged"]
+    assert (
+        len(reported) == 2 and "size limit exceeded" in reported[0] and "Limits.Exceeded.MaxScanSize" in reported[1]
+    ), reported
 
     # While the scanner is down nothing is lost; a day after the first time it is told again.
     fresh.run("systemctl mask --now clamav-daemon.socket clamav-daemon.service")
@@ -545,5 +551,5 @@ def an_hour_later(host: Host) -> None:
 
 def audited(playbook: Playbook) -> tuple[str, str]:
     """What the last audit says about the scanner."""
-    controls = json.loads((playbook.folder / "report/report.json").read_text())["hosts"][0]["controls"]
+    controls = json.loads((playbook.directory / "report/report.json").read_text())["hosts"][0]["controls"]
     return next((one["status"], one["evidence"]) for one in controls if one["id"] == "uploads_antivirus")

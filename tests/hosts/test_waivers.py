@@ -71,10 +71,10 @@ def test_with_everything_waived_nothing_is_done_and_the_audit_says_so(fresh: Hos
     before = fresh.snapshot()
     playbook.harden(fresh, "--tags", ",".join(SECTIONS), **options)
     assert before.changes(fresh.snapshot(), ALLOWED) == []
-    said = fresh.run(f"cat {PHP}/conf.d/91-chamilo-*-sessions.ini").stdout
-    assert [line for line in said.splitlines() if not line.startswith((";", "[PATH="))] == []
+    output = fresh.run(f"cat {PHP}/conf.d/91-chamilo-*-sessions.ini").stdout
+    assert [line for line in output.splitlines() if not line.startswith((";", "[PATH="))] == []
     playbook.run("audit", fresh, **options)
-    (entry,) = json.loads((playbook.folder / "report/report.json").read_text())["hosts"]
+    (entry,) = json.loads((playbook.directory / "report/report.json").read_text())["hosts"]
     found = {one["id"]: one["status"] for one in entry["controls"] if one["id"] in CONTROLS}
     assert found == dict.fromkeys(CONTROLS, "waived") | NOT_RED
 
@@ -121,7 +121,7 @@ def test_what_is_not_enforced_turns_no_other_control_red(hardened: Host, playboo
             warnings = re.findall(r"WARNING\]: (.*)", str(problem))
             assert all(text.startswith("Browsers that have been at campus.test") for text in warnings), warnings
         playbook.run("audit", hardened, **options)
-        (entry,) = json.loads((playbook.folder / "report/report.json").read_text())["hosts"]
+        (entry,) = json.loads((playbook.directory / "report/report.json").read_text())["hosts"]
         return {one["id"] for one in entry["controls"] if one["status"] in ("fail", "not_assessed")}
 
     table = _controls.load()

@@ -50,7 +50,7 @@ def wait(host: Host, seconds: int) -> None:
 def audited(playbook: Playbook, host: Host) -> tuple[str, str]:
     """What the audit says of permissions_code."""
     playbook.run("audit", host)
-    (entry,) = json.loads((playbook.folder / "report/report.json").read_text())["hosts"]
+    (entry,) = json.loads((playbook.directory / "report/report.json").read_text())["hosts"]
     return next((row["status"], row["evidence"]) for row in entry["controls"] if row["id"] == "permissions_code")
 
 
@@ -67,14 +67,14 @@ def closed(stage: Callable[..., Host], playbook: Playbook) -> Host:
 def test_one_address_reaches_the_installer_for_a_minute(
     closed: Host, make: Callable[..., Host], playbook: Playbook
 ) -> None:
-    friend, stranger = make("friend", state="virgin"), make("stranger", state="virgin")
-    assert [answers(host, closed) for host in (friend, stranger)] == [403, 403]
+    friend, unrelated_client = make("friend", state="virgin"), make("stranger", state="virgin")
+    assert [answers(host, closed) for host in (friend, unrelated_client)] == [403, 403]
     assert modes(closed) == CLOSED
     began = time.monotonic()
-    said = closed.run(f"chamilo-hardening window open --minutes 1 --from {friend.address}").stdout
-    assert f"the installer answers {friend.address} only" in said
+    output = closed.run(f"chamilo-hardening window open --minutes 1 --from {friend.address}").stdout
+    assert f"the installer answers {friend.address} only" in output
     assert modes(closed) == OPEN
-    assert [answers(host, closed) for host in (friend, stranger)] == [200, 403]
+    assert [answers(host, closed) for host in (friend, unrelated_client)] == [200, 403]
     # What an update changes of ours is told, for nobody looks at what the unit prints.
     ours = json.loads(closed.run("chamilo-hardening status --json").stdout)["sections"]
     (changed,) = (path for path in ours["permissions:campus_test"]["files"] if path.endswith(".d/permissions.conf"))
@@ -83,12 +83,12 @@ def test_one_address_reaches_the_installer_for_a_minute(
     closed.put("/usr/sbin/sendmail", "#!/bin/sh\ncat >>/root/mails\n", "0755")
     wait(closed, 90)
     assert time.monotonic() - began > 45
-    assert [answers(host, closed) for host in (friend, stranger)] == [403, 403]
+    assert [answers(host, closed) for host in (friend, unrelated_client)] == [403, 403]
     assert modes(closed) == CLOSED
     left = "ls -R /etc/systemd/system /etc/nginx /etc/apache2 2>/dev/null | grep window"
     assert not closed.run(f"timeout 30 sh -c 'while {left}; do sleep 1; done' >&2", check=False).returncode, "its units"
-    told = "timeout 30 sh -c 'until grep -s \"closed by itself\" /root/mails; do sleep 1; done'; cat /root/mails"
-    mail = closed.run(told).stdout
+    reported = "timeout 30 sh -c 'until grep -s \"closed by itself\" /root/mails; do sleep 1; done'; cat /root/mails"
+    mail = closed.run(reported).stdout
     assert "The window closed by itself" in mail and changed in mail
 
 
@@ -103,8 +103,8 @@ def test_a_backup_comes_first_and_without_one_it_stays_shut(closed: Host, playbo
     assert modes(closed) == OPEN and len(runs()) == len(before) + 1
     closed.run("chamilo-hardening window open --minutes 5")
     assert len(runs()) == len(before) + 1, "what is open already may be half updated"
-    said = closed.run("chamilo-hardening window close").stdout
-    assert "ansible-playbook chamilo.hardening.harden" in said and "No longer as" not in said
+    output = closed.run("chamilo-hardening window close").stdout
+    assert "ansible-playbook chamilo.hardening.harden" in output and "No longer as" not in output
     repository = "/var/backups/chamilo-hardening/campus_test"
     closed.run(f"mv {repository}/keys {repository}/away")
     refused = closed.run("chamilo-hardening window open", check=False)
@@ -144,13 +144,13 @@ def test_the_module_opens_until_a_deadline_and_the_audit_says_so(closed: Host, p
         play(profile="production", minutes=5)
     assert modes(closed) == CLOSED
 
-    changed, said = play(profile="upgrade", minutes=30)
+    changed, output = play(profile="upgrade", minutes=30)
     assert (changed, modes(closed)) == (1, OPEN)
-    until = said.split(f"window: {ROOT} is open (upgrade) until ")[1][: len("2026-01-01 00:00:00 UTC")]
+    until = output.split(f"window: {ROOT} is open (upgrade) until ")[1][: len("2026-01-01 00:00:00 UTC")]
     status, evidence = audited(playbook, closed)
     assert status == "fail" and f"a window is open (profile upgrade, until {until})" in evidence
-    changed, said = play(profile="upgrade", minutes=30)  # the deadline does not move
-    assert changed == 0 and until in said
+    changed, output = play(profile="upgrade", minutes=30)  # the deadline does not move
+    assert changed == 0 and until in output
 
     # As if the deadline had passed while nothing could close it: the next run does.
     closed.run("systemctl stop chamilo-hardening-window.timer")

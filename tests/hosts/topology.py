@@ -70,7 +70,7 @@ class Topology:
     """Both portals. ``folder`` holds inventories, keys and reports of the controller, and the hooks of the balancer."""
 
     network: str
-    folder: Path
+    directory: Path
     hosts: dict[str, Host] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Host:
@@ -156,7 +156,7 @@ class Topology:
             "hosts": {**node("web1", chamilo_node=["web"]), **node("web2", chamilo_node=["web"])},
             "vars": {"chamilo_trusted_proxies": [self.address], "chamilo_https_terminated_elsewhere": True},
         }
-        hooks = {f"chamilo_{name}_tasks": str(self.folder / f"{name}.yml") for name in ("drain", "undrain")}
+        hooks = {f"chamilo_{name}_tasks": str(self.directory / f"{name}.yml") for name in ("drain", "undrain")}
         whole = {
             "children": {"campus_web": campus, "campus_db": {"hosts": store("store", *WEB)}},
             "vars": {"chamilo_domain": DOMAIN, **hooks, **variables},
@@ -169,15 +169,15 @@ class Topology:
             "chamilo": {"children": {"campus_portal": whole, "library_portal": library}},
             "balancers": {"hosts": node("campus")},
         }
-        path = self.folder / "hosts.yml"
+        path = self.directory / "hosts.yml"
         path.write_text(yaml.safe_dump({name: tree[name] for name in tree}))
         return path
 
     def run(self, playbook: str, *options: str, of_campus: dict[str, Any] | None = None, **variables: Any) -> Played:
         given = {
             **SPARED,
-            "chamilo_backups_key_folder": str(self.folder / "keys"),
-            "chamilo_report_dir": str(self.folder / "report"),
+            "chamilo_backups_key_folder": str(self.directory / "keys"),
+            "chamilo_report_dir": str(self.directory / "report"),
             **variables,
         }
         if playbook == "harden":

@@ -128,13 +128,13 @@ def tests(engine: str) -> list[str]:
     return [file for file in [*files, f"{UNIT}/modules/test_{engine}.py"] if (ROOT / file).exists()]
 
 
-def copy(folder: Path) -> Path:
+def copy(directory: Path) -> Path:
     command = ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     for name in filter(lambda name: os.path.lexists(ROOT / name), listed.stdout.splitlines()):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
-    return folder
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, directory / name, follow_symlinks=False)
+    return directory
 
 
 def run(engine: str, tree: Path, patience: float) -> str:
@@ -147,12 +147,12 @@ def run(engine: str, tree: Path, patience: float) -> str:
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     try:
-        said, _none = process.communicate(timeout=patience)
+        output, _none = process.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return f"they did not end in {patience:.0f} s"
-    return said.decode(errors="replace") if process.returncode else ""
+    return output.decode(errors="replace") if process.returncode else ""
 
 
 def main() -> int:
@@ -171,17 +171,17 @@ def main() -> int:
     sample = random.Random(options.seed).sample(possible, min(options.number, len(possible)))
     print(f"{len(sample)} of {len(possible)} possible mistakes, seed {options.seed}", flush=True)
 
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # some tests go on as the web user
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)  # some tests go on as the web user
         trees: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for number in range(options.jobs):
-            trees.put(copy(Path(folder) / str(number)))
+            trees.put(copy(Path(directory) / str(number)))
         patience = {}
         tree = trees.get()
         for engine in engines:
             began = time.monotonic()
-            if said := run(engine, tree, 600):
-                print(f"the tests of {engine} fail before anything was planted:\n{said}", file=sys.stderr)
+            if output := run(engine, tree, 600):
+                print(f"the tests of {engine} fail before anything was planted:\n{output}", file=sys.stderr)
                 return 2
             patience[engine] = 10 + 5 * (time.monotonic() - began)
         trees.put(tree)

@@ -9,7 +9,7 @@ import sys
 import time
 
 from tests.testbed import flavours, hosts, images, vhosts
-from tests.testbed.engine import EngineError, ensure, say
+from tests.testbed.engine import EngineError, ensure, report
 
 
 def main() -> int:
@@ -57,7 +57,7 @@ def main() -> int:
             flavour=options.flavour,
         )
         seconds = time.monotonic() - started
-        say(f"{host.domain} is up at {host.address} after {seconds:.1f} s (container {host.container})")
+        report(f"{host.domain} is up at {host.address} after {seconds:.1f} s (container {host.container})")
     elif options.command == "down" and options.all:
         hosts.down(options.network)
     elif options.command == "down":
@@ -66,7 +66,7 @@ def main() -> int:
         ensure()
         chosen = images.everything() if options.all else [images.image(options.release, options.web, options.state)]
         print("\n".join(chosen))
-        say(f"took {time.monotonic() - started:.1f} s")
+        report(f"took {time.monotonic() - started:.1f} s")
     elif options.command == "inventory":
         found = [hosts.find(name, options.network) for name in options.names]
         # JSON is YAML too.

@@ -52,12 +52,12 @@ class Acme:
     def name(self, domain: str, *addresses: str) -> None:
         """Tell the authority where a name leads."""
         v4, v6 = ([each for each in addresses if (":" in each) is six] for six in (False, True))
-        self._tell("clear-a", {"host": domain})
-        self._tell("clear-aaaa", {"host": domain})
+        self._report("clear-a", {"host": domain})
+        self._report("clear-aaaa", {"host": domain})
         if v4:
-            self._tell("add-a", {"host": domain, "addresses": v4})
+            self._report("add-a", {"host": domain, "addresses": v4})
         if v6:
-            self._tell("add-aaaa", {"host": domain, "addresses": v6})
+            self._report("add-aaaa", {"host": domain, "addresses": v6})
 
     @property
     def roots(self) -> str:
@@ -72,7 +72,7 @@ class Acme:
         log = docker("logs", self.container)
         return (log.stdout + log.stderr).count("POST /order-plz")
 
-    def _tell(self, what: str, data: dict[str, object]) -> None:
+    def _report(self, what: str, data: dict[str, object]) -> None:
         request = urllib.request.Request(f"http://{self.address}:8055/{what}", json.dumps(data).encode())
         with urllib.request.urlopen(request, timeout=10):
             pass
@@ -108,7 +108,7 @@ def wait(acme: Acme, seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
-            acme._tell("clear-a", {"host": NAME})
+            acme._report("clear-a", {"host": NAME})
             assert "BEGIN CERTIFICATE" in acme.roots
             return
         except OSError as problem:

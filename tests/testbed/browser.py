@@ -20,7 +20,7 @@ from tests.testbed import authority, images
 from tests.testbed.engine import LABEL, EngineError, docker
 
 ELSEWHERE = "elsewhere.test"
-_FOLDER = "/srv/elsewhere"
+_DIRECTORY = "/srv/elsewhere"
 _POSTED = "/srv/posted"
 _SERVER = f"""
 import functools, http.server, ssl
@@ -31,7 +31,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             file.write(self.path.encode() + b" " + body + bytes([10]))
         self.send_response(204)
         self.end_headers()
-handler = functools.partial(Handler, directory="{_FOLDER}")
+handler = functools.partial(Handler, directory="{_DIRECTORY}")
 server = http.server.ThreadingHTTPServer(("", 443), handler)
 tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 tls.load_cert_chain("/etc/elsewhere.pem")
@@ -112,7 +112,7 @@ class Browser:
 
     def serve(self, name: str, text: str) -> str:
         """Put a file on the other site; its address."""
-        path = shlex.quote(f"{_FOLDER}/{name}")
+        path = shlex.quote(f"{_DIRECTORY}/{name}")
         docker("exec", "-i", self.container, "sh", "-c", f"cat >{path}", data=text.encode())
         return f"https://{ELSEWHERE}/{name}"
 
@@ -135,7 +135,7 @@ def browser(network: str) -> Iterator[Browser]:
     chain, key = authority.issue(ELSEWHERE)
     name = f"{network}-browser"
     script = (
-        f"mkdir -p {_FOLDER} && touch {_POSTED} && cat >/etc/elsewhere.pem && python3 -c {shlex.quote(_SERVER)} & "
+        f"mkdir -p {_DIRECTORY} && touch {_POSTED} && cat >/etc/elsewhere.pem && python3 -c {shlex.quote(_SERVER)} & "
         "exec chromedriver --port=9515 --allowed-ips= --allowed-origins=*"
     )
     start = script.replace("cat >/etc/elsewhere.pem", f"printf %s {shlex.quote(chain + key)} >/etc/elsewhere.pem")
@@ -160,6 +160,8 @@ def _wait(made: Browser) -> None:
                 return
         except OSError as problem:
             if time.monotonic() > end:
-                said = docker("logs", "--tail", "20", made.container, check=False)
-                raise EngineError(f"chromedriver does not answer: {problem}\n{said.stdout}{said.stderr}") from problem
+                output = docker("logs", "--tail", "20", made.container, check=False)
+                raise EngineError(
+                    f"chromedriver does not answer: {problem}\n{output.stdout}{output.stderr}"
+                ) from problem
         time.sleep(0.2)

@@ -39,7 +39,7 @@ class EngineError(Exception):
     """The engine is not there or refused."""
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     print(f"testbed: {text}", file=sys.stderr, flush=True)
 
 
@@ -63,10 +63,10 @@ def docker(
     *arguments: str, data: bytes | None = None, check: bool = True, timeout: float | None = 900
 ) -> subprocess.CompletedProcess[str]:
     """Run the client. Its words end up in the exception when it fails."""
-    return told(f"docker {arguments[0]}", ["docker", *arguments], data, check, timeout)
+    return execute(f"docker {arguments[0]}", ["docker", *arguments], data, check, timeout)
 
 
-def told(
+def execute(
     name: str,
     command: Sequence[str],
     data: bytes | None,
@@ -145,7 +145,7 @@ def install(*programs: str) -> None:
     # On Debian 12 the client is part of docker.io.
     if subprocess.run(["apt-cache", "show", "docker-cli"], capture_output=True).returncode:
         missing = [package for package in missing if package != "docker-cli"]
-    say(f"installing {' '.join(missing)}")
+    report(f"installing {' '.join(missing)}")
     subprocess.run(
         ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing],
         check=True,
@@ -157,10 +157,10 @@ def install(*programs: str) -> None:
 def _start() -> None:
     log = cache("dockerd.log")
     if Path("/run/systemd/system").is_dir():
-        say("starting the Docker engine (systemctl start docker)")
+        report("starting the Docker engine (systemctl start docker)")
         subprocess.run(["systemctl", "start", "docker"], check=True)
     else:
-        say(f"starting the Docker engine in a mount namespace of its own; its log is {log}")
+        report(f"starting the Docker engine in a mount namespace of its own; its log is {log}")
         # Hosts need cgroup v2 with systemd's own layout; a mount namespace gives it without touching this machine.
         command = "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; exec dockerd"
         with log.open("ab") as file:
@@ -187,6 +187,6 @@ def boot_flags(image: str) -> Sequence[str]:
     if not known.exists():
         tried = docker("run", "--rm", "--label", LABEL, "--privileged", image, "true", check=False)
         if tried.returncode:
-            say("the engine refuses --privileged: hosts get single capabilities instead")
+            report("the engine refuses --privileged: hosts get single capabilities instead")
         known.write_text("capabilities" if tried.returncode else "privileged")
     return ("--privileged",) if known.read_text() == "privileged" else UNPRIVILEGED

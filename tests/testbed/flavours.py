@@ -203,8 +203,8 @@ def overlay(version: str) -> Iterator[Path]:
 
     What belongs to the release has its date, as the application's own files have; what it writes later has today's.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        top = Path(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        top = Path(directory)
         shutil.copytree(APP / "flavours" / version / "tree", top, dirs_exist_ok=True)
         for path, text in edited(version).items():
             target = top / path

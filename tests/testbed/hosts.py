@@ -16,7 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.testbed import authority, flavours, images, vhosts
-from tests.testbed.engine import AROUND, LABEL, ROOT, EngineError, boot_flags, cache, docker, ensure, lock, told, way_in
+from tests.testbed.engine import (
+    AROUND,
+    LABEL,
+    ROOT,
+    EngineError,
+    boot_flags,
+    cache,
+    docker,
+    ensure,
+    execute,
+    lock,
+    way_in,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
@@ -69,7 +81,9 @@ class Host:
         """Run a shell command line, or a list of words, on the host."""
         words = ["sh", "-c", command] if isinstance(command, str) else list(command)
         if user == "root" and (way := way_in(self.container)):
-            return told(f"`{shlex.join(words)[:100]}`", [*way, *words], data.encode(), check, env=AROUND, umask=0o022)
+            return execute(
+                f"`{shlex.join(words)[:100]}`", [*way, *words], data.encode(), check, env=AROUND, umask=0o022
+            )
         return docker("exec", "-i", "-u", user, self.container, *words, data=data.encode(), check=check)
 
     def get(self, path: str) -> str:
@@ -84,15 +98,15 @@ class Host:
             data=text,
         )
 
-    def put_tree(self, folder: Path, path: str, owner: str = "root:root") -> None:
+    def put_tree(self, directory: Path, path: str, owner: str = "root:root") -> None:
         """Copy a folder and all below it, with modes and links."""
         self.run(["mkdir", "-p", path])
-        pack = ["tar", "--create", "--file=-", f"--directory={folder}", "."]
+        pack = ["tar", "--create", "--file=-", f"--directory={directory}", "."]
         unpack = ["docker", "exec", "-i", self.container, "tar", "--extract", "--no-same-owner", f"--directory={path}"]
         with subprocess.Popen(pack, stdout=subprocess.PIPE) as packer:
             subprocess.run(unpack, stdin=packer.stdout, check=True)
         if packer.returncode:
-            raise EngineError(f"tar could not read {folder}")
+            raise EngineError(f"tar could not read {directory}")
         self.run(["chown", "-R", owner, path])
 
     def tail(self, path: str, lines: int = 20) -> str:
@@ -174,8 +188,8 @@ class Host:
         if [int(part) for part in images.PHP[self.release].split(".")] < [int(part) for part in least.split(".")]:
             raise EngineError(f"Chamilo {flavour} needs PHP {least}; {self.release} has {images.PHP[self.release]}")
         root = "/var/www/chamilo"
-        with flavours.overlay(flavour) as folder:
-            self.put_tree(folder, root, "www-data:www-data")
+        with flavours.overlay(flavour) as directory:
+            self.put_tree(directory, root, "www-data:www-data")
         self.run(["mariadb", "chamilo"], data=flavours.changes(flavour))
         self.run(f"chmod -R 777 {root} && rm -rf {root}/var/cache/* && systemctl restart 'php*-fpm.service'")
         self.wait(self.url)
@@ -341,9 +355,9 @@ def forget(*saved: str) -> None:
         docker("rmi", "--force", *saved)
 
 
-def forget_stages(folder: Path) -> None:
+def forget_stages(directory: Path) -> None:
     """Remove the images that the files of a folder name."""
-    forget(*filter(None, (kept.read_text() for kept in folder.iterdir() if kept.is_file())))
+    forget(*filter(None, (kept.read_text() for kept in directory.iterdir() if kept.is_file())))
 
 
 def down(network: str = NETWORK) -> None:

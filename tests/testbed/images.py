@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.testbed.engine import LABEL, ROOT, cache, docker, ensure, install, lock, say
+from tests.testbed.engine import LABEL, ROOT, cache, docker, ensure, install, lock, report
 
 REPOSITORY = "chamilo-testbed"
 RELEASES = ("trixie", "bookworm")
@@ -76,12 +76,12 @@ def exists(image: str) -> bool:
     return docker("image", "inspect", image, check=False).returncode == 0
 
 
-def tree_hash(folder: Path) -> str:
+def tree_hash(directory: Path) -> str:
     """Names and bytes of all files below a folder, and who may execute them. The umask of a checkout does not count."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+    for path in sorted(path for path in directory.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
         executable = path.stat().st_mode & 0o100
-        digest.update(f"{path.relative_to(folder)}\0{executable}\0".encode() + path.read_bytes() + b"\0")
+        digest.update(f"{path.relative_to(directory)}\0{executable}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -95,10 +95,10 @@ def base(release: str) -> str:
     with lock(f"base-{release}"):
         if exists(image):
             return image
-        say(f"making {image} (Debian {release}, about 30 seconds)")
+        report(f"making {image} (Debian {release}, about 30 seconds)")
         install("mmdebstrap")
-        with tempfile.TemporaryDirectory() as folder:
-            tar = f"{folder}/base.tar"
+        with tempfile.TemporaryDirectory() as directory:
+            tar = f"{directory}/base.tar"
             command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={BASE_PACKAGES}"]
             command += [f"--aptopt={option}" for option in options]
             command += [f"--customize-hook={hook}" for hook in BASE_HOOKS]
@@ -125,8 +125,8 @@ def apt_options() -> list[str]:
     """How this machine reaches Debian's mirrors: the same must hold for the hosts."""
     known = shutil.which("apt-config") is not None
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout if known else ""
-    wanted = ("Acquire::http::Proxy ", "Acquire::https::Proxy ", "Acquire::Check-Valid-Until ", "Acquire::Check-Date ")
-    options = [line.rstrip(";") for line in dump.splitlines() if line.startswith(wanted) and not line.endswith('"";')]
+    desired = ("Acquire::http::Proxy ", "Acquire::https::Proxy ", "Acquire::Check-Valid-Until ", "Acquire::Check-Date ")
+    options = [line.rstrip(";") for line in dump.splitlines() if line.startswith(desired) and not line.endswith('"";')]
     for name, option in (("http_proxy", "Acquire::http::Proxy"), ("https_proxy", "Acquire::https::Proxy")):
         if name in os.environ and not any(line.startswith(option) for line in options):
             options.append(f'{option} "{os.environ[name]}"')
@@ -141,7 +141,7 @@ def layer(name: str, parent: str, script: str, files: Iterable[tuple[Path, str]]
     with lock(name):
         if exists(image):
             return image
-        say(f"making {image}")
+        report(f"making {image}")
         container = f"{REPOSITORY}-build-{uuid.uuid4().hex[:8]}"
         docker("create", "--name", container, "--label", LABEL, parent, "bash", "-euc", script)
         try:
@@ -169,7 +169,7 @@ def application() -> Path:
     with lock("application"):
         archive = cache(f"application-{inputs}.tar")
         if not archive.exists():
-            say("building the application")
+            report("building the application")
             part = archive.with_suffix(".part")
             subprocess.run([sys.executable, "-m", "tests.testbed.app.build", str(part)], check=True, cwd=ROOT)
             part.rename(archive)

@@ -102,10 +102,10 @@ class Sink:
         """What was posted, by title."""
         return [hook["title"] for hook in self.hooks()]
 
-    def wait(self, wanted: Callable[[], object], seconds: float = 60) -> None:
+    def wait(self, desired: Callable[[], object], seconds: float = 60) -> None:
         """Until something came that is true of what came."""
         end = time.monotonic() + seconds
-        while not wanted():
+        while not desired():
             if time.monotonic() > end:
                 raise EngineError(f"{NAME} waited {seconds} s for nothing; it got: {self.titles()}")
             time.sleep(0.5)

@@ -38,8 +38,8 @@ def units() -> dict[str, str]:
     """
 
     def rows(*words: str) -> list[list[str]]:
-        said = subprocess.run(["systemctl", *words, "--no-legend", "--plain"], capture_output=True, text=True)
-        return [row.split() for row in said.stdout.splitlines()]
+        output = subprocess.run(["systemctl", *words, "--no-legend", "--plain"], capture_output=True, text=True)
+        return [row.split() for row in output.stdout.splitlines()]
 
     found = {row[0]: row[1] for row in rows("list-unit-files")}
     for name, _loaded, active, *_more in rows("list-units", "--type=service,timer,socket,path"):
@@ -50,11 +50,11 @@ def units() -> dict[str, str]:
 
 
 entries = {"/": line("/"), **units()}
-for folder, folders, files in os.walk("/"):
-    paths = {name: os.path.join(folder, name) for name in folders}
-    folders[:] = [name for name, path in paths.items() if path not in SKIPPED and not path.startswith(PRIVATE)]
-    for name in folders + files:
-        path = os.path.join(folder, name)
+for directory, directories, files in os.walk("/"):
+    paths = {name: os.path.join(directory, name) for name in directories}
+    directories[:] = [name for name, path in paths.items() if path not in SKIPPED and not path.startswith(PRIVATE)]
+    for name in directories + files:
+        path = os.path.join(directory, name)
         try:
             entries[path] = line(path)
         except FileNotFoundError:  # gone since it was listed: a later snapshot will say so

@@ -28,7 +28,7 @@ exec restic-rest-server --path /srv/copies --listen :8000 --append-only --privat
 @dataclass
 class Store:
     container: str
-    folder: str = f"/srv/copies/{USER}/portal"
+    directory: str = f"/srv/copies/{USER}/portal"
 
     def run(self, command: str) -> str:
         return docker("exec", self.container, "sh", "-c", command).stdout

@@ -415,7 +415,7 @@ def _plain(text: str) -> str:
     return text
 
 
-def refresh(known: Known, fetch: Fetch, today: datetime.date, say: Callable[[str], None] = print) -> Known:
+def refresh(known: Known, fetch: Fetch, today: datetime.date, report: Callable[[str], None] = print) -> Known:
     """The list with what was published since."""
     advisories = [dict(one) for one in known["advisories"]]
     moment = f"{today.isoformat()}T00:00:00Z"
@@ -423,11 +423,11 @@ def refresh(known: Known, fetch: Fetch, today: datetime.date, say: Callable[[str
         names = {record["id"], *record["aliases"]}
         mine = next((one for one in advisories if names & {one["id"], *one.get("aliases", [])}), None)
         if mine is None:
-            say(f"{record['id']} is new: {record['summary']}")
+            report(f"{record['id']} is new: {record['summary']}")
             advisories.append(_new(record, moment))
             continue
         if record["events"] and record["events"] != _events(mine):
-            say(f"{mine['id']}: the record says {record['events']}, the list {_events(mine)}; left as it is")
+            report(f"{mine['id']}: the record says {record['events']}, the list {_events(mine)}; left as it is")
         more = {
             "aliases": sorted({*mine.get("aliases", []), *names} - {mine["id"]}),
             "published": mine.get("published") or record["published"],
@@ -439,7 +439,7 @@ def refresh(known: Known, fetch: Fetch, today: datetime.date, say: Callable[[str
     result = {
         **known,
         "dated": today.isoformat(),
-        "releases": [*known["releases"], *_new_releases(known, fetch(RELEASES, {}), say)],
+        "releases": [*known["releases"], *_new_releases(known, fetch(RELEASES, {}), report)],
         "advisories": [_ordered(one) for one in advisories],
     }
     validate(result)
@@ -467,7 +467,7 @@ def _ordered(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _new_releases(
-    known: Known, published: Iterable[Mapping[str, Any]], say: Callable[[str], None]
+    known: Known, published: Iterable[Mapping[str, Any]], report: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     listed = {one["version"] for one in known["releases"]}
     oldest = min((parse(one["version"]) for one in known["releases"]), default=parse("0.0"))
@@ -476,7 +476,7 @@ def _new_releases(
         version = _plain(str(one.get("tag_name") or ""))
         if version and stable(version) and version not in listed and parse(version) > oldest:
             security = bool(_SECURITY.search(str(one.get("body") or "")))
-            say(f"{version} is a new release{', which fixes vulnerabilities' if security else ''}")
+            report(f"{version} is a new release{', which fixes vulnerabilities' if security else ''}")
             found.append(
                 {
                     "version": version,

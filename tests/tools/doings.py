@@ -21,7 +21,7 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
-FOLDER = "/var/www/chamilo"
+DIRECTORY = "/var/www/chamilo"
 LOG = "/var/log/nginx/campus.log"
 
 
@@ -34,7 +34,7 @@ def site(log_format: str, web: str) -> dict[str, Any]:
         1,
         ("campus.test",),
         (configuration.Listen("*", 443, tls=True),),
-        f"{FOLDER}/public",
+        f"{DIRECTORY}/public",
         access_log=LOG,
         access_log_file=LOG,
         access_log_format=log_format,
@@ -43,9 +43,9 @@ def site(log_format: str, web: str) -> dict[str, Any]:
     found = portal_site.Site(
         "campus.test",
         version="3.0.2",
-        root=FOLDER,
-        real_root=FOLDER,
-        spellings=(FOLDER,),
+        root=DIRECTORY,
+        real_root=DIRECTORY,
+        spellings=(DIRECTORY,),
         sessions_in_php=True,
         installed=True,
         systemd=True,

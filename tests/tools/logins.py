@@ -20,7 +20,7 @@ from tests.testbed import hosts, images
 from tests.testbed.app.selfcheck import PASSWORDS
 from tests.testbed.hosts import Host
 
-FOLDER = Path(__file__).resolve().parents[1] / "unit/fixtures/logins"
+DIRECTORY = Path(__file__).resolve().parents[1] / "unit/fixtures/logins"
 # They exist on the host alone, so whom the network belongs to does not matter.
 VISITOR, VISITOR6, PROXY, VICTIM = "203.0.113.7", "2001:db8::7", "10.9.9.9", "198.51.100.77"
 ADDRESSES = (f"{VISITOR}/32", f"{VISITOR6}/128", f"{PROXY}/32")
@@ -158,9 +158,9 @@ def send(host: Host, one: Try) -> None:
     words = [*curl(one.address, one.port), "-w", "%{http_code}", "-H", "Content-Type: application/json", *one.options]
     if one.data is not None:
         words += ["--data-binary", json.dumps(one.data)]
-    said = host.run([*words, "--request-target", one.path, "https://campus.test/"], check=False)
-    if said.stdout != str(one.status):
-        raise SystemExit(f"{host.container}: {one} was answered with {said.stdout} {said.stderr}")
+    output = host.run([*words, "--request-target", one.path, "https://campus.test/"], check=False)
+    if output.stdout != str(one.status):
+        raise SystemExit(f"{host.container}: {one} was answered with {output.stdout} {output.stderr}")
 
 
 def lines(host: Host, file: str) -> list[str]:
@@ -232,7 +232,7 @@ def main() -> None:
     cells = [f"{release}-{web}" for release in images.RELEASES for web in images.SERVERS]
     parser.add_argument("--matrix", default=",".join(cells))
     network = f"chamilo-logins-{os.getpid()}"
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
     for cell in parser.parse_args().matrix.split(","):
         release, web = cell.split("-")
         try:
@@ -245,7 +245,7 @@ def main() -> None:
             hosts.down(network)
         for name, entries in found.items():
             text = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
-            (FOLDER / name).write_text(f"[\n{text}\n]\n", encoding="utf-8")
+            (DIRECTORY / name).write_text(f"[\n{text}\n]\n", encoding="utf-8")
             print(f"{name}: {len(entries)} lines")
 
 

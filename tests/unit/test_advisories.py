@@ -98,16 +98,16 @@ def recorded(address: str, body: Mapping[str, Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def refreshed() -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    said: list[str] = []
+    messages: list[str] = []
     before = advisories.load()
     kept = copy.deepcopy(before)
-    after = advisories.refresh(before, recorded, TODAY, said.append)
+    after = advisories.refresh(before, recorded, TODAY, messages.append)
     assert before == kept, "what is given is not changed"
-    return before, after, said
+    return before, after, messages
 
 
 def test_a_new_record_is_taken_over_for_review(refreshed: Any) -> None:
-    _before, after, said = refreshed
+    _before, after, messages = refreshed
     (new,) = [one for one in after["advisories"] if one["id"] == "GHSA-3333-4444-5555"]
     assert new["aliases"] == ["CVE-2026-99001"] and new["modified"] == "2026-12-24T00:00:00Z"
     assert new["affected"][0]["ranges"][0]["events"] == [
@@ -118,18 +118,18 @@ def test_a_new_record_is_taken_over_for_review(refreshed: Any) -> None:
     ]
     assert new["severity"][0]["type"] == "CVSS_V3", "from the CVE record, since the other had none"
     assert new["database_specific"] == {"severity": "MODERATE", "unreviewed": True}
-    assert "GHSA-3333-4444-5555 is new: SQL injection in the calendar" in said
+    assert "GHSA-3333-4444-5555 is new: SQL injection in the calendar" in messages
 
 
 def test_what_was_reviewed_stays_and_a_difference_is_said(refreshed: Any) -> None:
-    before, after, said = refreshed
+    before, after, messages = refreshed
     old, new = ([one for one in each["advisories"] if one["id"] == "CVE-2026-45143"][0] for each in (before, after))
     assert {key for key in new if new[key] != old.get(key)} == {"severity", "modified"}
-    assert any(words.startswith("CVE-2026-45143: the record says") for words in said)
+    assert any(words.startswith("CVE-2026-45143: the record says") for words in messages)
 
 
 def test_new_releases_are_listed_and_those_for_testers_are_none(refreshed: Any) -> None:
-    before, after, _said = refreshed
+    before, after, _output = refreshed
     new = after["releases"][len(before["releases"]) :]
     assert [(one["version"], one["security"], one["published"]) for one in new] == [
         ("2.0.5", False, "2026-12-08"),

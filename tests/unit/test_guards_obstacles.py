@@ -64,21 +64,21 @@ def sentences() -> Iterator[tuple[str, str]]:
     lists = ("found.append", "reasons.append", "self.errors.append", "self.findings.errors.append")
     for name in ("obstacles", "takeover", "discovery", "project", "certificate"):
         for node in ast.walk(ast.parse((PORTAL / f"{name}.py").read_text(encoding="utf-8"))):
-            said = None
+            output = None
             if isinstance(node, ast.Call) and ast.unparse(node.func) in lists and node.args:
-                said = node.args[0]
+                output = node.args[0]
             elif isinstance(node, ast.Return) or (isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add)):
-                said = node.value
-            elements = said.elts if isinstance(said, ast.List) else [said]
-            elements = [said.elt] if isinstance(said, ast.ListComp) else elements
+                output = node.value
+            elements = output.elts if isinstance(output, ast.List) else [output]
+            elements = [output.elt] if isinstance(output, ast.ListComp) else elements
             for each in elements:
                 if isinstance(each, ast.expr) and literal(each).count(" ") > 5:
                     yield f"{name}.py {node.lineno}", literal(each)
 
 
-@pytest.mark.parametrize("said", [pytest.param(said, id=place) for place, said in sentences()])
-def test_an_obstacle_says_what_to_do(said: str) -> None:
-    assert INSTRUCTION.search(said), f"no instruction: {said}"
+@pytest.mark.parametrize("output", [pytest.param(output, id=place) for place, output in sentences()])
+def test_an_obstacle_says_what_to_do(output: str) -> None:
+    assert INSTRUCTION.search(output), f"no instruction: {output}"
 
 
 def test_the_sentences_are_seen() -> None:

@@ -25,11 +25,12 @@ REVIEWED = {
         _https/acme.py:attempts _https/acme.py:bundle _common/alert.py:_sent _common/alert.py:addressee
         _uploads/antivirus.py:_scan_site _attacks/backups.py:_repository _monitoring/traces.py:record
         _monitoring/traces.py:settings _audit/backups.py:_compared _audit/monitoring.py:_accounts_lost
-        _audit/monitoring.py:_nobody _audit/monitoring.py:_sign _audit/permissions.py:opened _audit/uploads.py:_late
+        _audit/monitoring.py:_unprivileged _audit/monitoring.py:_sign _audit/permissions.py:opened
+        _audit/uploads.py:_late
         _monitoring/application_scan.py:_in_window
         _backups/backup.py:_compare_key _backups/restic.py:_credentials _backups/commands.py:_restored
         _backups/key.py:keep_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
-        _backups/drill.py:_newest _https/hsts.py:_read
+        _backups/restore_test.py:_newest _https/hsts.py:_read
         _https/hsts.py:bound _monitoring/integrity.py:read _database/migrate.py:migrate _common/records.py:read
         _https/renewal.py:configurations _common/locks.py:acquire
         _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _transaction/store.py:document
@@ -45,9 +46,10 @@ REVIEWED = {
     "made in a directory of its own, or as another account than root": """
         _uploads/antivirus.py:_take_away _attacks/backups.py:first _attacks/backups.py:read_without_the_key
         _attacks/monitoring.py:__enter__ _attacks/permissions.py:_lays _attacks/permissions.py:_opens
-        _attacks/uploads.py:write _backups/stray_dumps.py:_put_away _backups/drill.py:_definers
-        _backups/drill.py:_digest _backups/drill.py:_fetch_dump _backups/sandbox.py:_in_private
-        _backups/drill.py:_load _backups/sandbox.py:started _backups/drill.py:_tables _backups/drill.py:_without_tls
+        _attacks/uploads.py:write _backups/stray_dumps.py:_put_away _backups/restore_test.py:_definers
+        _backups/restore_test.py:_digest _backups/restore_test.py:_fetch_dump _backups/sandbox.py:_in_private
+        _backups/restore_test.py:_load _backups/sandbox.py:started _backups/restore_test.py:_tables
+        _backups/restore_test.py:_without_tls
         _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way _backups/restore_tables.py:_read
         _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
         _backups/restore_staging.py:stage_database guide_prove.py:main _updates/package.py:lay
@@ -96,10 +98,10 @@ def _is_plain(call: ast.Call) -> bool:
 def _plain(tree: ast.AST, function: str = "") -> Iterator[str]:
     """The functions that open files by plain paths."""
     for node in ast.iter_child_nodes(tree):
-        inside = node.name if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else function
+        insider = node.name if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else function
         if isinstance(node, ast.Call) and _is_plain(node):
-            yield inside
-        yield from _plain(node, inside)
+            yield insider
+        yield from _plain(node, insider)
 
 
 def _found() -> set[str]:
@@ -141,7 +143,7 @@ def f(path):
 
 # What decides which links are followed, where it is not one of the rules of paths.py, and why.
 RULES = {
-    "_backups/drill.py": "lambda *_link: 'it was no link when it was saved'",  # none
+    "_backups/restore_test.py": "lambda *_link: 'it was no link when it was saved'",  # none
     "_uploads/antivirus.py": "noted",  # all: what was opened is judged afterwards
 }
 

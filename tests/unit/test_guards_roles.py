@@ -18,7 +18,12 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.filter.core import regex_replace
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, declared, said, site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
+    database,
+    declared,
+    shared_directives,
+    site,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
@@ -29,8 +34,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "meta").is_dir())
 YAML_FILES = sorted(
     path
-    for folder in ("roles", "playbooks")
-    for path in (ROOT / folder).rglob("*.yml")
+    for directory in ("roles", "playbooks")
+    for path in (ROOT / directory).rglob("*.yml")
     if path.parent.name not in ("meta", "defaults")
 )
 
@@ -114,7 +119,7 @@ def test_restore_writes_a_login_as_the_clients_of_the_database_read_it(word: str
 
 def test_what_nginx_takes_once_is_looked_for_and_written_as_it_is_announced() -> None:
     announced = {**discovery.HIDDEN, **discovery.PROXIES}
-    assert sorted(announced) == sorted(said.ONCE)
+    assert sorted(announced) == sorted(shared_directives.ONCE)
     text = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("roles/*/templates/nginx/*.j2"))
     for name, value in announced.items():
         assert re.search(rf" '{name}' not in plan\.said %}}", text)
@@ -317,9 +322,9 @@ def test_the_table_of_ways_in_says_what_the_roles_refuse_and_what_the_advisories
         if control not in (*stops[hole], *(["updates_version"] if not stops[hole] else []))
     ]
     assert wrong == []
-    told = {hole for way in ways if way.closed for hole in way.holes}
+    reported = {hole for way in ways if way.closed for hole in way.holes}
     closing = [item for item in advisories.ADVISORIES if "updates_installer" in item.controls]
-    assert [item.ids[0] for item in closing if told.isdisjoint(item.ids)] == ["CVE-2026-45140"]
+    assert [item.ids[0] for item in closing if reported.isdisjoint(item.ids)] == ["CVE-2026-45140"]
 
 
 # What of a path makes it one portal's own.

@@ -61,16 +61,16 @@ def test_the_sections_are_those_of_the_guide_in_its_order() -> None:
 
 @pytest.mark.parametrize("section", present(CHECK_FILES, "guide_audit_info"))
 def test_every_control_has_a_check_or_says_why_not(section: str) -> None:
-    wanted = {control.id for control in TABLE.of(section) if not control.unchecked}
+    desired = {control.id for control in TABLE.of(section) if not control.unchecked}
     registered = {name for name, function in common_control.checks.items() if section_of(function) == section}
-    assert registered == wanted
+    assert registered == desired
 
 
 @pytest.mark.parametrize("section", present(ATTACK_FILES, "guide_prove"))
 def test_every_attack_that_is_not_pending_is_written_and_no_other(section: str) -> None:
-    wanted = {control.id for control in TABLE.of(section) if control.attack.written}
+    desired = {control.id for control in TABLE.of(section) if control.attack.written}
     registered = {name for name, function in common_control.attacks.items() if section_of(function) == section}
-    assert registered == wanted, "take pending out of meta/controls.yml when an attack is written"
+    assert registered == desired, "take pending out of meta/controls.yml when an attack is written"
 
 
 def calls(function: Any, seen: set[Any] | None = None) -> set[str]:
@@ -109,7 +109,7 @@ def test_a_check_and_an_attack_can_come_to_both_ends(name: str) -> None:
 
 
 def test_a_check_that_only_passes_is_seen() -> None:
-    def empty(_look: Any) -> common_control.Finding:
+    def empty(_observer: Any) -> common_control.Finding:
         return common_control.passed("Seen.")
 
     empty.__module__ = common_control.__name__
@@ -152,10 +152,12 @@ def test_what_steers_a_fixer_is_read_by_its_role_or_plan(section: str) -> None:
 
 def test_harden_runs_each_role_that_fixes_something_in_the_order_of_the_guide() -> None:
     fixers = {control.fixer.role for control in TABLE.controls if control.fixer.role}
-    wanted = [name for name in SECTIONS if name in fixers]
+    desired = [name for name in SECTIONS if name in fixers]
     tasks = playbook("harden")[2]["tasks"]
-    assert [task["ansible.builtin.import_role"]["name"] for task in tasks] == [f"chamilo.hardening.{n}" for n in wanted]
-    assert [task["tags"] for task in tasks] == wanted
+    assert [task["ansible.builtin.import_role"]["name"] for task in tasks] == [
+        f"chamilo.hardening.{n}" for n in desired
+    ]
+    assert [task["tags"] for task in tasks] == desired
 
 
 def test_the_first_play_of_harden_looks_at_all_sections_under_every_tag() -> None:
@@ -183,9 +185,11 @@ def test_the_documentation_shows_the_table() -> None:
 def test_checks_read_options_that_are_declared_and_given_by_the_playbook() -> None:
     """A check that reads an option nobody sets judges by its default, whatever the variable of the role is."""
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "plugins/module_utils").rglob("*.py")]
-    read = {name for source in sources for name in re.findall(r"\blook\.options\[[\"'](\w+)[\"']\]", source)}
+    read = {name for source in sources for name in re.findall(r"\bobserver\.options\[[\"'](\w+)[\"']\]", source)}
     assert len(read) > 10 and read - set(declared.DEFAULTS) == set(), "add it to _portal/declared.py"
-    assert not [source for source in sources if "look.options.get(" in source], "its default is in _portal/declared.py"
+    assert not [source for source in sources if "observer.options.get(" in source], (
+        "its default is in _portal/declared.py"
+    )
     task = playbook("audit")[0]["tasks"][0]["block"][1]["chamilo.hardening.guide_audit_info"]
     given = {name: found[1] for name, text in task.items() if (found := re.match(r"\{\{ (chamilo_\w+) \|", text))}
     assert declared.VARIABLES.items() <= given.items(), "playbooks/audit.yml and _portal/declared.py differ"

@@ -69,6 +69,13 @@ CLEANED_CODE = (
 )
 PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
 CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})
+ENGINES = sorted({*ROOT.glob("plugins/**/*.py"), *ROOT.glob("playbooks/**/*.py")})
+# Names that hosts store or modules answer, of sparse files, and of Python's own library.
+KEPT = {
+    *("in_force", "settings_in_force", "sessions_hold_old_values", "php_folders", "shut_out", "neighbours"),
+    *("held", "holds", "told", "drills", "look"),
+    *("_holes", "tell", "SHUT_RDWR"),
+}
 TASKS = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")])
 
 
@@ -88,6 +95,16 @@ def without_names(text: str) -> str:
     text = re.sub(r"\b(?:O|RV|V|C|E|M)\((?:[^()\\]|\\.)*\)", " ", text)
     text = re.sub(r"(?m)^ *(?:choices|default|type): .*$", " ", text)
     return re.sub(r"(?m)^ *(?:- )?\w+:(?= |$)", " ", text)
+
+
+def identifiers(path: Path) -> set[str]:
+    tokens = tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline)
+    return {token.string for token in tokens if token.type == tokenize.NAME}
+
+
+def apart(identifier: str) -> str:
+    """The words that a name is made of."""
+    return " ".join(re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", identifier))
 
 
 def words_of_code(source: str) -> str:
@@ -129,6 +146,11 @@ def test_a_page_keeps_to_the_words_of_the_field(page: Path) -> None:
 @pytest.mark.parametrize("path", CODE, ids=name)
 def test_code_keeps_to_the_words_of_the_field(path: Path) -> None:
     assert avoided(words_of_code(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", ENGINES, ids=name)
+def test_names_in_code_keep_to_the_words_of_the_field(path: Path) -> None:
+    assert {one: avoided(apart(one)) for one in identifiers(path) - KEPT if avoided(apart(one))} == {}
 
 
 @pytest.mark.parametrize("path", TASKS, ids=name)

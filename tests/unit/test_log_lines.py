@@ -115,8 +115,8 @@ def grows_in_proportion(seconds: Callable[[str], float], start: str, filler: str
     took = seconds(short)
     if took > _SECONDS:
         longer = seconds(long)
-        told = f"{start!r} and many {filler!r}: {took:.2f} s, and {longer:.2f} s for a line four times as long"
-        assert longer < _GROWTH * took, told
+        reported = f"{start!r} and many {filler!r}: {took:.2f} s, and {longer:.2f} s for a line four times as long"
+        assert longer < _GROWTH * took, reported
 
 
 @pytest.mark.slow

@@ -41,9 +41,9 @@ def test_a_step_waits_for_the_one_it_needs(logs, capsys):
 def test_a_failed_step_is_shown_whole_and_fails_what_needs_it(capsys):
     steps = [shell("broken", "echo why; exit 3"), shell("late", "true", needs="broken"), shell("other", "true")]
     assert run.execute(steps) == 1
-    said = capsys.readouterr().out
-    assert "why\n--- end of broken" in said and "not run, it needs the step 'broken'" in said
-    assert said.endswith("failed: broken, late\n1 passed, 2 failed\n")
+    output = capsys.readouterr().out
+    assert "why\n--- end of broken" in output and "not run, it needs the step 'broken'" in output
+    assert output.endswith("failed: broken, late\n1 passed, 2 failed\n")
 
 
 def test_a_step_that_does_not_end_is_stopped(capsys):
@@ -65,8 +65,8 @@ raise SystemExit(run.execute([run.Step(str(n), ["sh", "-c", busy, str(n)], 1, cw
         assert process.poll() is None
         time.sleep(0.05)
     process.terminate()
-    said = process.communicate(timeout=60)[0]
-    assert process.returncode == 130 and said.endswith("stopped\n")
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 130 and output.endswith("stopped\n")
     assert sorted(path.name for path in logs.glob("[0-9]")) == ["0", "1", "2"]
 
 
@@ -82,8 +82,8 @@ def test_a_need_that_is_no_part_of_this_run_holds_nobody_up():
 def test_what_fails_is_not_tried_once_more(tmp_path):
     (tmp_path / "test_it.py").write_text("runs = [0, 1]\n\ndef test_host():\n    assert not runs.pop()\n")
     command = [sys.executable, "-m", *run.ON_HOSTS, "-c", "/dev/null", f"--rootdir={tmp_path}", str(tmp_path)]
-    said = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
-    assert "= 1 failed in" in said
+    output = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
+    assert "= 1 failed in" in output
 
 
 def test_what_took_long_comes_first(logs, monkeypatch):

@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
-def says(pattern: str) -> Callable[[str], bool]:
+def text(pattern: str) -> Callable[[str], bool]:
     return lambda text: re.search(pattern, text) is not None
 
 
@@ -35,23 +35,23 @@ SIGNS = {
     "permissions_var": lambda text: looks_at("var")(text) and "umask(0007)" in text,
     "permissions_env": looks_at(".env*"),
     "permissions_config": looks_at("config"),
-    "permissions_docroot": says("What somebody left behind"),
+    "permissions_docroot": text("What somebody left behind"),
     "permissions_production": lambda text: '"APP_ENV": "prod"' in text and "platform.server_type" in text,
-    "permissions_secrets": says(r'"require": \["APP_SECRET"'),
-    "permissions_php_user": says(r'chamilo_php_user.*"state": "own"'),
-    "passwords_length": says(r'"length": 12'),
-    "passwords_mix": says(r'"uppercase": 1'),
-    "passwords_enforced": says("security.check_password"),
-    "passwords_expiry": says("password_rotation_days"),
-    "brute_force_lock": says("login_max_attempt_before_blocking_account"),
-    "brute_force_captcha": says("security.allow_captcha"),
-    "brute_force_captcha_block": says("captcha_number_mistakes_to_block_account"),
-    "brute_force_interfaces": says("security.mcp_enabled"),
-    "brute_force_fail2ban": says(r"/etc/fail2ban/jail\.d/chamilo-campus"),
+    "permissions_secrets": text(r'"require": \["APP_SECRET"'),
+    "permissions_php_user": text(r'chamilo_php_user.*"state": "own"'),
+    "passwords_length": text(r'"length": 12'),
+    "passwords_mix": text(r'"uppercase": 1'),
+    "passwords_enforced": text("security.check_password"),
+    "passwords_expiry": text("password_rotation_days"),
+    "brute_force_lock": text("login_max_attempt_before_blocking_account"),
+    "brute_force_captcha": text("security.allow_captcha"),
+    "brute_force_captcha_block": text("captcha_number_mistakes_to_block_account"),
+    "brute_force_interfaces": text("security.mcp_enabled"),
+    "brute_force_fail2ban": text(r"/etc/fail2ban/jail\.d/chamilo-campus"),
     "sessions_lifetime": lambda text: "gc_maxlifetime" in text and "phpsessionclean" in text,
-    "sessions_cookie_secure": says(r"cookie_secure = 1"),
-    "sessions_cookie_httponly": says(r"cookie_httponly = 1"),
-    "sessions_cookie_samesite": says(r"cookie_samesite = Lax"),
+    "sessions_cookie_secure": text(r"cookie_secure = 1"),
+    "sessions_cookie_httponly": text(r"cookie_httponly = 1"),
+    "sessions_cookie_samesite": text(r"cookie_samesite = Lax"),
     "sessions_strict": lambda text: "use_strict_mode = 1" in text and "prepend.d/sessions.php" in text,
     "sessions_remember_me": lambda text: "remember" in text and "chamilo.hardening.chamilo_remembered" in text,
 }

@@ -19,14 +19,14 @@ def jail(host: Any) -> str:
 def test_fail2ban_runs_with_the_jail_and_with_its_own(host: Any, jail: str) -> None:
     assert host.service("fail2ban").is_running
     assert host.service("fail2ban").is_enabled
-    said = host.run("fail2ban-client status").stdout
-    assert jail in said
-    assert "sshd" in said
+    output = host.run("fail2ban-client status").stdout
+    assert jail in output
+    assert "sshd" in output
 
 
-@pytest.mark.parametrize(("value", "wanted"), [("maxretry", "5"), ("findtime", "900"), ("bantime", "900")])
-def test_the_jail_is_as_strict_as_the_guide_asks(host: Any, jail: str, value: str, wanted: str) -> None:
-    assert host.run(f"fail2ban-client get {jail} {value}").stdout.strip() == wanted
+@pytest.mark.parametrize(("value", "desired"), [("maxretry", "5"), ("findtime", "900"), ("bantime", "900")])
+def test_the_jail_is_as_strict_as_the_guide_asks(host: Any, jail: str, value: str, desired: str) -> None:
+    assert host.run(f"fail2ban-client get {jail} {value}").stdout.strip() == desired
 
 
 def test_the_way_back_is_there_for_root_only(host: Any) -> None:

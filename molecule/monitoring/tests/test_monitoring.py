@@ -29,8 +29,8 @@ def test_errors_of_chamilo_are_in_a_file_as_soon_as_it_runs_in_production_mode(h
 
 
 def test_the_log_is_rotated(host: Any) -> None:
-    said = host.run(f"logrotate --debug /etc/logrotate.d/chamilo-{site(host)}")
-    assert said.rc == 0 and f"considering log {LOG}" in said.stdout + said.stderr
+    output = host.run(f"logrotate --debug /etc/logrotate.d/chamilo-{site(host)}")
+    assert output.rc == 0 and f"considering log {LOG}" in output.stdout + output.stderr
 
 
 def test_monit_watches_and_asks(host: Any) -> None:

@@ -38,8 +38,8 @@ def test_owner_group_and_mode(host: Any, path: str) -> None:
 
 
 def test_the_web_user_can_write_to_var_alone(host: Any) -> None:
-    said = host.check_output("runuser -u www-data -- find %s -not -path '%s/var*' -writable -not -type l", ROOT, ROOT)
-    assert said == ""
+    output = host.check_output("runuser -u www-data -- find %s -not -path '%s/var*' -writable -not -type l", ROOT, ROOT)
+    assert output == ""
     assert host.run("runuser -u www-data -- test -w %s/var/log", ROOT).rc == 0
 
 

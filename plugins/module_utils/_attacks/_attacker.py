@@ -19,7 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 MISSING = "/chamilo-hardening-asks-for-what-is-not-there"
 
 
-class Aim:
+class Target:
     """What is attacked.
 
     ``address``: where to connect, empty for what the name resolves to; ``ca_file``: whom to trust besides the system's;
@@ -43,7 +43,7 @@ class Aim:
         self.proxied = proxied
         self.unenforced = unenforced
 
-    def under(self, name: str) -> Aim:
+    def under(self, name: str) -> Target:
         """The same portal by another one of its names."""
         other = copy.copy(self)
         for seen in ("scheme", "page", "missing"):
@@ -79,18 +79,18 @@ class Aim:
         return handshake(self.domain, 443, self.address, context)
 
 
-def by_every_name(one: Callable[[Aim], Finding]) -> Callable[[Aim], Finding]:
+def by_every_name(one: Callable[[Target], Finding]) -> Callable[[Target], Finding]:
     """An attack that is tried under each name of the portal, until it gets through."""
 
     @functools.wraps(one)
-    def each(aim: Aim) -> Finding:
-        first = one(aim)
-        if first.status != PASS or not aim.names:
+    def each(target: Target) -> Finding:
+        first = one(target)
+        if first.status != PASS or not target.names:
             return first
-        for name in aim.names:
-            found = one(aim.under(name))
+        for name in target.names:
+            found = one(target.under(name))
             if found.status != PASS:
                 return dataclasses.replace(found, evidence=f"By the name {name}: {found.evidence}")
-        return passed(f"{first.evidence} The same applies to {', '.join(aim.names)}.")
+        return passed(f"{first.evidence} The same applies to {', '.join(target.names)}.")
 
     return each

@@ -30,10 +30,10 @@ class Tried:
     error: str = ""
 
 
-class Inside:
+class Insider:
     """What is attacked, on the host itself. Needs root, to become another user."""
 
-    stranger = "nobody"  # an account that has nothing to do with the portal
+    unrelated_client = "nobody"  # an account that has nothing to do with the portal
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -59,23 +59,23 @@ class Inside:
             _be(account, function, writing)
         os.close(writing)
         try:
-            said = _read(reading, patience)
+            output = _read(reading, patience)
         finally:
             os.close(reading)
             os.kill(child, signal.SIGKILL)  # it has reported, or it never will
             os.waitpid(child, 0)
-        if not said:
+        if not output:
             return Tried(error=f"stopped without a word, or was not done after {patience:g} seconds")
-        return Tried(**json.loads(said))
+        return Tried(**json.loads(output))
 
 
 def _read(source: int, patience: float) -> bytes:
-    said = b""
-    while len(said) < _MOST and select.select([source], [], [], patience)[0]:
+    output = b""
+    while len(output) < _MOST and select.select([source], [], [], patience)[0]:
         part = os.read(source, 65536)
         if not part:
-            return said
-        said += part
+            return output
+        output += part
     return b""
 
 
@@ -89,10 +89,10 @@ def _be(account: pwd.struct_passwd, function: Callable[[], Any], answer: int) ->
             os.setuid(account.pw_uid)
             os.chdir("/")
             os.umask(0o022)
-            told = {"value": function()}
+            reported = {"value": function()}
         except Exception as problem:  # words for the parent, whatever it is
-            told = {"error": str(problem) or type(problem).__name__}
+            reported = {"error": str(problem) or type(problem).__name__}
         with os.fdopen(answer, "w") as file:
-            json.dump(told, file)
+            json.dump(reported, file)
     finally:
         os._exit(0)

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 
 _CONFIGURATION = "/etc/chamilo-hardening"
@@ -43,41 +43,43 @@ def _repository() -> str:
 
 def _below(*tops: str) -> Iterator[str]:
     for top in tops:
-        for folder, _folders, names in os.walk(top):
-            yield from (os.path.join(folder, name) for name in sorted(names))
+        for directory, _directories, names in os.walk(top):
+            yield from (os.path.join(directory, name) for name in sorted(names))
 
 
-@attack("backups_encrypted", inside=True)
-def read_without_the_key(inside: Inside) -> Finding:
+@attack("backups_encrypted", insider=True)
+def read_without_the_key(insider: Insider) -> Finding:
     """What an attacker can read who has the repository, but not its key."""
     place = _repository()
     if not place:
         return failed("There is no encrypted repository on this host to be stolen; a plain dump would be.")
-    looked = 0
+    inspected = 0
     for path in _below(place):
-        if looked == _FILES:
+        if inspected == _FILES:
             break
-        looked += 1
+        inspected += 1
         with open(path, "rb") as stream:
             content = stream.read(_MOST)
         clear = [word.decode() for word in _CLEAR if word in content]
         if clear:
             return failed(f"{path} holds {clear[0]} in clear.")
-    if not looked:
+    if not inspected:
         raise OSError(f"{place} is empty")
-    inside_of = _read(inside.stranger, inside, place, _CONFIGURATION)
+    inside_of = _read(insider.unrelated_client, insider, place, _CONFIGURATION)
     if inside_of:
-        return failed(f"{inside.stranger} reads {inside_of}.")
-    return passed(f"{looked} files of {place} show nothing without the key, and {inside.stranger} gets at neither.")
+        return failed(f"{insider.unrelated_client} reads {inside_of}.")
+    return passed(
+        f"{inspected} files of {place} show nothing without the key, and {insider.unrelated_client} gets at neither."
+    )
 
 
-@attack("backups_private", inside=True)
-def read_as_the_web_user(inside: Inside) -> Finding:
+@attack("backups_private", insider=True)
+def read_as_the_web_user(insider: Insider) -> Finding:
     """What an attacker can read who took over a page."""
-    user = inside.web_user
+    user = insider.web_user
     place = _repository()
-    found = _read(user, inside, *filter(None, (place, _CONFIGURATION, _STATE, _USUAL)))
-    found = found or _dump_below(os.path.join(inside.site.root, "public"))
+    found = _read(user, insider, *filter(None, (place, _CONFIGURATION, _STATE, _USUAL)))
+    found = found or _dump_below(os.path.join(insider.site.root, "public"))
     if found:
         return failed(f"{user} reads {found}.")
     return passed(f"{user} finds no copy that it can read in {place or _USUAL}, and not the key.")
@@ -95,9 +97,9 @@ def _dump_below(public: str) -> str:
     return ""
 
 
-def _read(user: str, inside: Inside, *tops: str) -> str:
+def _read(user: str, insider: Insider, *tops: str) -> str:
     """The first file that the account can read there and that is a part or a key of a backup."""
-    tried = inside.as_user(user, _first(tops))
+    tried = insider.as_user(user, _first(tops))
     if tried.error:
         raise OSError(tried.error)
     return str(tried.value or "")
@@ -106,8 +108,8 @@ def _read(user: str, inside: Inside, *tops: str) -> str:
 def _first(tops: tuple[str, ...]) -> Callable[[], str]:
     def first() -> str:
         for path in _below(*tops):
-            folder, name = os.path.split(path)
-            if folder == _USUAL and (name.startswith("alternatives.") or not _COPY.search(name)):
+            directory, name = os.path.split(path)
+            if directory == _USUAL and (name.startswith("alternatives.") or not _COPY.search(name)):
                 continue  # Debian keeps its lists of packages and alternatives.tar.0 there, readable by all
             try:
                 with open(path, "rb"):

@@ -11,8 +11,8 @@ import secrets
 import socket
 from dataclasses import replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     Account,
@@ -28,12 +28,12 @@ _ANYWHERE = "/etc/passwd"
 _THEIRS = ("information_schema", "performance_schema")
 
 
-@attack("database_privileges", inside=True)
-def misuse(inside: Inside) -> Finding:
+@attack("database_privileges", insider=True)
+def misuse(insider: Insider) -> Finding:
     """As an attacker who can inject a query into the application."""
-    site = inside.site
+    site = insider.site
     account = Reader.of_site(site).account
-    stranger = f"'chamilo_hardening_{secrets.token_hex(6)}'@'localhost'"
+    unrelated_client = f"'chamilo_hardening_{secrets.token_hex(6)}'@'localhost'"
     worked = []
     if _answers(account, f"SELECT LOAD_FILE('{_ANYWHERE}') AS found"):
         worked.append(f"read {_ANYWHERE} of the database's host (FILE)")
@@ -42,11 +42,16 @@ def misuse(inside: Inside) -> Finding:
         account, f"SELECT MIN(TABLE_NAME) AS found FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN ('{names}')"
     ):
         worked.append("read other databases")
-    if _works(account, f"CREATE USER {stranger} ACCOUNT LOCK", f"DROP USER {stranger}"):
+    if _works(account, f"CREATE USER {unrelated_client} ACCOUNT LOCK", f"DROP USER {unrelated_client}"):
         worked.append("make accounts (CREATE USER)")
     # No such account: the server reports that only where it is allowed.
     own = f"`{account.name.replace('`', '``')}`.*"
-    if _works(account, f"GRANT SELECT ON {own} TO {stranger}", f"DROP USER {stranger}", "find any matching row"):
+    if _works(
+        account,
+        f"GRANT SELECT ON {own} TO {unrelated_client}",
+        f"DROP USER {unrelated_client}",
+        "find any matching row",
+    ):
         worked.append("pass its rights on (GRANT OPTION)")
     view = f"{own[:-2]}.`chamilo_hardening_{secrets.token_hex(6)}`"
     planted = f"CREATE DEFINER='root'@'localhost' SQL SECURITY DEFINER VIEW {view} AS SELECT 1 AS found"
@@ -105,14 +110,14 @@ def _allowed(problem: DatabaseError) -> bool:
 
 
 @attack("database_bind")
-def reach(aim: Aim) -> Finding:
-    if aim.proxied and not aim.address:
+def reach(target: Target) -> Finding:
+    if target.proxied and not target.address:
         raise OSError(
-            f"{aim.domain} leads to a proxy, and port {_PORT} of it proves nothing. Where the host speaks https "
+            f"{target.domain} leads to a proxy, and port {_PORT} of it proves nothing. Where the host speaks https "
             "itself, set chamilo_prove_address to the host's own address; where TLS ends at the proxy, see yourself "
             f"that the host's port {_PORT} does not answer from here, and waive database_bind for this run"
         )
-    where = aim.address or aim.domain
+    where = target.address or target.domain
     connection: socket.socket | None = None
     held: OSError | None = None
     away = OSError(f"{where} has no address")

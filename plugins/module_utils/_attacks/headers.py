@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
@@ -23,25 +23,25 @@ _POLICY = ("Content-Security-Policy", "Content-Security-Policy-Report-Only")
 _ELSEWHERE = "https://attacker.example"
 
 
-def _page(aim: Aim) -> Answer:
-    if not aim.page.status:
-        raise OSError(f"{aim.page.url} gave no answer: {aim.page.error}")
-    return aim.page
+def _page(target: Target) -> Answer:
+    if not target.page.status:
+        raise OSError(f"{target.page.url} gave no answer: {target.page.error}")
+    return target.page
 
 
 @attack("headers_nosniff")
 @by_every_name
-def sniff(aim: Aim) -> Finding:
-    sent = _page(aim).values("X-Content-Type-Options")
+def sniff(target: Target) -> Finding:
+    sent = _page(target).values("X-Content-Type-Options")
     if [value.strip().lower() for value in sent] == ["nosniff"]:
         return passed("A browser does not take a text for a script.")
-    return failed(f"A browser may run an uploaded text as a script: X-Content-Type-Options is {_said(sent)}.")
+    return failed(f"A browser may run an uploaded text as a script: X-Content-Type-Options is {_output(sent)}.")
 
 
 @attack("headers_frame_options")
 @by_every_name
-def frame(aim: Aim) -> Finding:
-    answer = _page(aim)
+def frame(target: Target) -> Finding:
+    answer = _page(target)
     ancestors = re.search(r"frame-ancestors([^;]*)", "; ".join(answer.values("Content-Security-Policy")))
     if ancestors:
         # With this directive a browser ignores X-Frame-Options.
@@ -52,34 +52,36 @@ def frame(aim: Aim) -> Finding:
     sent = [value.strip().upper() for value in answer.values("X-Frame-Options")]
     if sent in (["SAMEORIGIN"], ["DENY"]):
         return passed(f"A page of {_ELSEWHERE} cannot frame the portal: X-Frame-Options is {sent[0]}.")
-    return failed(f"A page of {_ELSEWHERE} can lay the portal under its own buttons: X-Frame-Options is {_said(sent)}.")
+    return failed(
+        f"A page of {_ELSEWHERE} can lay the portal under its own buttons: X-Frame-Options is {_output(sent)}."
+    )
 
 
 @attack("headers_xss_protection")
 @by_every_name
-def reflect(aim: Aim) -> Finding:
-    sent = _page(aim).values("X-XSS-Protection")
+def reflect(target: Target) -> Finding:
+    sent = _page(target).values("X-XSS-Protection")
     if len(sent) == 1:
         return passed(f"An old browser is instructed about injected scripts: X-XSS-Protection is {sent[0]!r}.")
-    return failed(f"An old browser is left to itself with injected scripts: X-XSS-Protection is {_said(sent)}.")
+    return failed(f"An old browser is left to itself with injected scripts: X-XSS-Protection is {_output(sent)}.")
 
 
 @attack("headers_referrer_policy")
 @by_every_name
-def follow(aim: Aim) -> Finding:
-    sent = _page(aim).values("Referrer-Policy")
+def follow(target: Target) -> Finding:
+    sent = _page(target).values("Referrer-Policy")
     # A browser takes the last policy it knows.
     policy = sent[-1].split(",")[-1].strip().lower() if sent else ""
     leaks = {"", "unsafe-url", "no-referrer-when-downgrade"}
     if policy in leaks:
-        return failed(f"Another site learns the whole address people came from: Referrer-Policy is {_said(sent)}.")
+        return failed(f"Another site learns the whole address people came from: Referrer-Policy is {_output(sent)}.")
     return passed(f"Another site learns at most the name of the portal: Referrer-Policy is {policy}.")
 
 
 @attack("headers_csp")
 @by_every_name
-def inject(aim: Aim) -> Finding:
-    answer = _page(aim)
+def inject(target: Target) -> Finding:
+    answer = _page(target)
     for name in _POLICY:
         for policy in answer.values(name):
             rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";") if rule.strip())
@@ -92,29 +94,29 @@ def inject(aim: Aim) -> Finding:
 
 @attack("headers_once")
 @by_every_name
-def elsewhere(aim: Aim) -> Finding:
+def elsewhere(target: Target) -> Finding:
     seen, wrong = [], []
-    wanted = [name for name, control in HEADERS.items() if control not in aim.unenforced]
-    for answer in _answers(aim):
+    desired = [name for name, control in HEADERS.items() if control not in target.unenforced]
+    for answer in _answers(target):
         seen.append(str(answer.status))
         wrong += [
             f"{answer.url} ({answer.status}) sends {name} {len(answer.values(name))} times"
-            for name in wanted
+            for name in desired
             if len(answer.values(name)) != 1 and not _framed_by_policy(answer, name)
         ]
     if not seen:
-        raise OSError(f"{aim.domain} answered nothing")
+        raise OSError(f"{target.domain} answered nothing")
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         return failed(f"There are answers without the protection: {'; '.join(wrong[:3])}{more}.")
     return passed(f"Answers of each kind that was tried ({', '.join(seen)}) send each header once.")
 
 
-def _answers(aim: Aim) -> Iterator[Answer]:
-    tried = [aim.page, aim.get("/robots.txt"), aim.get("/api/users"), aim.get("/.htaccess"), aim.missing]
-    if not aim.proxied or aim.address:  # a proxy gives these answers by itself
-        tried.append(aim.ask("http", "/"))
-        tried.append(aim.get("/", method="POST", headers={"Content-Length": str(10**12)}, timeout=3.0))
+def _answers(target: Target) -> Iterator[Answer]:
+    tried = [target.page, target.get("/robots.txt"), target.get("/api/users"), target.get("/.htaccess"), target.missing]
+    if not target.proxied or target.address:  # a proxy gives these answers by itself
+        tried.append(target.ask("http", "/"))
+        tried.append(target.get("/", method="POST", headers={"Content-Length": str(10**12)}, timeout=3.0))
     return (answer for answer in tried if answer.status)
 
 
@@ -123,5 +125,5 @@ def _framed_by_policy(answer: Answer, name: str) -> bool:
     return name == "X-Frame-Options" and "frame-ancestors" in policies and not answer.values(name)
 
 
-def _said(sent: list[str]) -> str:
+def _output(sent: list[str]) -> str:
     return " and ".join(map(repr, sent)) or "not sent"

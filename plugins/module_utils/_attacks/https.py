@@ -10,7 +10,7 @@ import re
 import secrets
 import ssl
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import MOVED, only, tls_context
 
@@ -20,37 +20,37 @@ _OLD = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}
 
 @attack("https_certificate")
 @by_every_name
-def certificate(aim: Aim) -> Finding:
-    answer = aim.ask("https", "/", verify=True)
+def certificate(target: Target) -> Finding:
+    answer = target.ask("https", "/", verify=True)
     if answer.status:
-        return passed(f"A client that checks certificates accepts the one of {aim.domain}.")
+        return passed(f"A client that checks certificates accepts the one of {target.domain}.")
     return failed(
-        f"A client that checks certificates cannot use https://{aim.domain}/ ({answer.error}). People who are used to "
-        "that warning do not see the one an attacker causes."
+        f"A client that checks certificates cannot use https://{target.domain}/ ({answer.error}). People who are used "
+        "to that warning do not see the one an attacker causes."
     )
 
 
 @attack("https_redirect")
 @by_every_name
-def redirect(aim: Aim) -> Finding:
+def redirect(target: Target) -> Finding:
     # No account is named, so this is no login attempt; an application that reads it has read it in plain text.
-    answer = aim.ask("http", "/login_json", method="POST", body=b"{}", headers={"Content-Type": "application/json"})
+    answer = target.ask("http", "/login_json", method="POST", body=b"{}", headers={"Content-Type": "application/json"})
     if not answer.status:
         return passed(f"A login sent over plain http is not answered at all ({answer.error}).")
-    target = answer.value("Location")
-    if answer.status in MOVED and target in [f"https://{name}/login_json" for name in (aim.domain, *aim.names)]:
+    location = answer.value("Location")
+    if answer.status in MOVED and location in [f"https://{name}/login_json" for name in (target.domain, *target.names)]:
         return passed(f"A login sent over plain http goes to https ({answer.status}) before the application sees it.")
     return failed(
-        f"A login sent over plain http is answered with {answer.status}{f' to {target}' if target else ''}: whoever "
-        "listens on the way has read it."
+        f"A login sent over plain http is answered with {answer.status}{f' to {location}' if location else ''}: "
+        "an eavesdropper on the way has read it."
     )
 
 
 @attack("https_hsts")
 @by_every_name
-def strip(aim: Aim) -> Finding:
+def strip(target: Target) -> Finding:
     # A browser takes the header only from a connection it trusts.
-    answer = aim.ask("https", "/", verify=True)
+    answer = target.ask("https", "/", verify=True)
     if not answer.status:
         return failed(f"No browser can learn to stay on https: {answer.error}.")
     sent = answer.values("Strict-Transport-Security")
@@ -65,11 +65,11 @@ def strip(aim: Aim) -> Finding:
 
 @attack("https_protocols")
 @by_every_name
-def protocols(aim: Aim) -> Finding:
-    if aim.shake(tls_context(verify=False)).error:
+def protocols(target: Target) -> Finding:
+    if target.shake(tls_context(verify=False)).error:
         return failed("Nothing is encrypted: no TLS is spoken on port 443.")
     clients = {name: only(version) for name, version in _OLD.items()}
-    spoken = [name for name, context in clients.items() if context and not aim.shake(context).error]
+    spoken = [name for name, context in clients.items() if context and not target.shake(context).error]
     if spoken:
         return failed(f"A client that speaks nothing better than {' or '.join(spoken)} is let in.")
     missing = [name for name, context in clients.items() if context is None]
@@ -80,7 +80,7 @@ def protocols(aim: Aim) -> Finding:
 
 @attack("https_trusted_proxies")
 @by_every_name
-def poison(aim: Aim) -> Finding:
+def poison(target: Target) -> Finding:
     claim = {
         "X-Forwarded-Host": _ELSEWHERE,
         "X-Forwarded-Proto": "https",
@@ -88,12 +88,12 @@ def poison(aim: Aim) -> Finding:
         "Forwarded": f"for=198.51.100.66;host={_ELSEWHERE};proto=https",
     }
     # With a unique query: no cache gives the answer to another visitor.
-    answers = [aim.get(f"{path}?{secrets.token_hex(8)}", headers=claim) for path in ("/login/", "/", "/login")]
+    answers = [target.get(f"{path}?{secrets.token_hex(8)}", headers=claim) for path in ("/login/", "/", "/login")]
     if not any(answer.status for answer in answers):
-        raise OSError(f"{aim.domain} gave no answer: {answers[0].error}")
+        raise OSError(f"{target.domain} gave no answer: {answers[0].error}")
     for answer in answers:
-        target = answer.value("Location")
-        if _ELSEWHERE in target or _ELSEWHERE.encode() in answer.body:
-            what = f"redirects to {target}" if _ELSEWHERE in target else f"is a page with links to {_ELSEWHERE}"
+        location = answer.value("Location")
+        if _ELSEWHERE in location or _ELSEWHERE.encode() in answer.body:
+            what = f"redirects to {location}" if _ELSEWHERE in location else f"is a page with links to {_ELSEWHERE}"
             return failed(f"With a forged X-Forwarded-Host, {answer.url.partition('?')[0]} {what}.")
     return passed("Forged X-Forwarded-* and Forwarded headers change no redirect and no link.")

@@ -16,32 +16,32 @@ import socket
 import ssl
 import time
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, daily, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader, writing
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 _ADDRESSES = 20
 
 
-def _watched(inside: Inside) -> str:
+def _watched(insider: Insider) -> str:
     """The word under which section monitoring knows this portal."""
     for site in daily.sites():
-        if os.path.realpath(str(watch.configuration(site)["root"])) == os.path.realpath(inside.site.root):
+        if os.path.realpath(str(watch.configuration(site)["root"])) == os.path.realpath(insider.site.root):
             return site
     return ""
 
 
-_NOBODY = "Section monitoring is not active, so it would not be detected."
+_UNPRIVILEGED = "Section monitoring is not active, so it would not be detected."
 
 
-@attack("monitoring_app_log", inside=True)
-def make_an_error(inside: Inside) -> Finding:
-    site = _watched(inside)
+@attack("monitoring_app_log", insider=True)
+def make_an_error(insider: Insider) -> Finding:
+    site = _watched(insider)
     if not site:
-        return failed(_NOBODY)
+        return failed(_UNPRIVILEGED)
     known = watch.configuration(site)
     problem = daily.log_test(known)
     if problem:
@@ -52,14 +52,14 @@ def make_an_error(inside: Inside) -> Finding:
     return passed(f"An error of the application is in {known['log']}, which monit read within the last minutes.")
 
 
-@attack("monitoring_auth", inside=True)
-def guess_from_many_addresses(inside: Inside) -> Finding:
-    site = _watched(inside)
+@attack("monitoring_auth", insider=True)
+def guess_from_many_addresses(insider: Insider) -> Finding:
+    site = _watched(insider)
     if not site:
-        return failed(_NOBODY)
+        return failed(_UNPRIVILEGED)
     before = watch.logins(site).text
     for last in range(2, _ADDRESSES + 2):
-        _guess(inside, f"127.0.0.{last}")
+        _guess(insider, f"127.0.0.{last}")
     seen = watch.logins(site)
     if not seen.alarm:
         return failed(
@@ -68,35 +68,35 @@ def guess_from_many_addresses(inside: Inside) -> Finding:
     return passed(f"{_ADDRESSES} wrong passwords from as many addresses raise the alarm: {seen.text}")
 
 
-def _guess(inside: Inside, address: str) -> None:
+def _guess(insider: Insider, address: str) -> None:
     """One wrong password for an account that is not there, from one of the host's many own addresses."""
-    listens = [listen for host in inside.site.serving for listen in host.listens if listen.port]
+    listens = [listen for host in insider.site.serving for listen in host.listens if listen.port]
     # Where both are spoken, plain http only leads to the other.
-    door = max(listens, key=lambda listen: listen.tls, default=None)
-    port, tls = (door.port, door.tls) if door else (80, False)
+    endpoint = max(listens, key=lambda listen: listen.tls, default=None)
+    port, tls = (endpoint.port, endpoint.tls) if endpoint else (80, False)
     raw = socket.create_connection(("127.0.0.1", port), 10, (address, 0))
     if tls:
         # Whose certificate that is does not matter: it is this host, and nothing secret is sent.
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        raw = context.wrap_socket(raw, server_hostname=inside.site.domain)
-    connection = http.client.HTTPConnection(inside.site.domain, port, timeout=10)
+        raw = context.wrap_socket(raw, server_hostname=insider.site.domain)
+    connection = http.client.HTTPConnection(insider.site.domain, port, timeout=10)
     connection.sock = raw
     try:
         body = json.dumps({"username": f"nobody-{secrets.token_hex(4)}", "password": "wrong"})
-        headers = {"Host": inside.site.domain, "Content-Type": "application/json"}
+        headers = {"Host": insider.site.domain, "Content-Type": "application/json"}
         connection.request("POST", "/login_json", body, headers)
         connection.getresponse().read()
     finally:
         connection.close()
 
 
-@attack("monitoring_accounts", inside=True)
-def make_an_administrator(inside: Inside) -> Finding:
-    site = _watched(inside)
+@attack("monitoring_accounts", insider=True)
+def make_an_administrator(insider: Insider) -> Finding:
+    site = _watched(insider)
     if not site:
-        return failed(_NOBODY)
-    reader = Reader.of_site(inside.site)
+        return failed(_UNPRIVILEGED)
+    reader = Reader.of_site(insider.site)
     expected = accounts.review(reader, 90, ()).administrators
     name = f"intruder-{secrets.token_hex(4)}"
     roles = accounts.stored_role(reader, "ROLE_ADMIN")
@@ -107,7 +107,7 @@ def make_an_administrator(inside: Inside) -> Finding:
             (name, name, roles),
         )
     try:
-        found = accounts.review(Reader.of_site(inside.site), 90, expected).strangers
+        found = accounts.review(Reader.of_site(insider.site), 90, expected).unrelated
     finally:
         with writing(reader.account) as ask:
             ask("DELETE FROM `user` WHERE username = %s", (name,))
@@ -116,36 +116,36 @@ def make_an_administrator(inside: Inside) -> Finding:
     return passed("A new administrator is in the list, as an unexpected one.")
 
 
-@attack("monitoring_integrity", inside=True)
-def change_a_file(inside: Inside) -> Finding:
-    site = _watched(inside)
+@attack("monitoring_integrity", insider=True)
+def change_a_file(insider: Insider) -> Finding:
+    site = _watched(insider)
     if not site:
-        return failed(_NOBODY)
+        return failed(_UNPRIVILEGED)
     name = f"public/main/chamilo-hardening-{secrets.token_hex(4)}.txt"
-    with _planted(inside, name, ""):
+    with _planted(insider, name, ""):
         found = daily.compare(site)
     if name not in (*found.added, *found.unvouched):
         return failed(f"{name} was put there, and the comparison with the list did not see it.")
     return passed("A new file below public/main was seen by the comparison with the list.")
 
 
-@attack("monitoring_compromise", inside=True)
-def leave_a_back_door(inside: Inside) -> Finding:
+@attack("monitoring_compromise", insider=True)
+def leave_a_back_door(insider: Insider) -> Finding:
     name = f"var/upload/chamilo-hardening-{secrets.token_hex(4)}.php"
-    with _planted(inside, name, "<?php // nothing\n"):
-        signs = compromise.trace(Look(inside.site, {})).signs
+    with _planted(insider, name, "<?php // nothing\n"):
+        signs = compromise.trace(Observer(insider.site, {})).signs
     if not any(name in sign for sign in signs):
         return failed(f"PHP was left in {name}, and the search for signs of a break-in did not find it.")
-    if not _watched(inside):
-        return failed(f"The search finds PHP in var/upload. {_NOBODY}")
+    if not _watched(insider):
+        return failed(f"The search finds PHP in var/upload. {_UNPRIVILEGED}")
     return passed("PHP that was left in var/upload was found by the search for signs of a break-in.")
 
 
 class _planted:
     """A file that is there for the length of a block."""
 
-    def __init__(self, inside: Inside, name: str, text: str) -> None:
-        self.path = os.path.join(inside.site.root, name)
+    def __init__(self, insider: Insider, name: str, text: str) -> None:
+        self.path = os.path.join(insider.site.root, name)
         self.text = text
 
     def __enter__(self) -> None:

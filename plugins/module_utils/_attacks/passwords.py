@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._canary import Visitor
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._test_account import Visitor
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 
 # An account that every portal of the testbed has.
@@ -24,8 +24,8 @@ def _change(visitor: Visitor, current: str, new: str) -> bool:
 
 
 @attack("passwords_length")
-def choose_a_weak_one(aim: Aim) -> Finding:
-    visitor = Visitor(aim)
+def choose_a_weak_one(target: Target) -> Finding:
+    visitor = Visitor(target)
     visitor.login(_USER, _PASSWORD)
     for weak in _WEAK:
         if _change(visitor, _PASSWORD, weak):

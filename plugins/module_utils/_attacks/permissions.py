@@ -17,8 +17,8 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
@@ -49,29 +49,29 @@ _DETOURS = ("/%s", "//%s", "/public/../%s", "/public/%%2e%%2e/%s", "/index.php/.
 
 @attack("permissions_docroot")
 @by_every_name
-def fetch_secrets(aim: Aim) -> Finding:
-    if not aim.page.status:
-        raise OSError(f"{aim.page.url} gave no answer: {aim.page.error}")
+def fetch_secrets(target: Target) -> Finding:
+    if not target.page.status:
+        raise OSError(f"{target.page.url} gave no answer: {target.page.error}")
     ways = [(path, detour % path.lstrip("/")) for path in _LOOT for detour in _DETOURS]
-    taken = [way for path, way in ways if _holds(aim, way, _LOOT[path])]
+    taken = [way for path, way in ways if _contains(target, way, _LOOT[path])]
     if taken:
         more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
-        return failed(f"An attacker can fetch {', '.join(taken[:3])}{more} from {aim.scheme}://{aim.domain}.")
+        return failed(f"An attacker can fetch {', '.join(taken[:3])}{more} from {target.scheme}://{target.domain}.")
     return passed(f"{len(ways)} ways to private files were tried; none disclosed anything.")
 
 
-def _holds(aim: Aim, way: str, content: bytes) -> bool:
-    answer = aim.get(way)
-    return answer.status == 200 and answer.body != aim.missing.body and re.search(content, answer.body) is not None
+def _contains(target: Target, way: str, content: bytes) -> bool:
+    answer = target.get(way)
+    return answer.status == 200 and answer.body != target.missing.body and re.search(content, answer.body) is not None
 
 
 # --------------------------------------------------------------------------------- with an account on the host itself
 
 
-def _root(inside: Inside) -> str:
-    if not inside.site.root:
+def _root(insider: Insider) -> str:
+    if not insider.site.root:
         raise OSError("no Chamilo was found on the host")
-    return inside.site.root
+    return insider.site.root
 
 
 def _named(root: str, paths: Sequence[str]) -> str:
@@ -84,10 +84,10 @@ def _named(root: str, paths: Sequence[str]) -> str:
 def _files(top: str) -> list[str]:
     """Some files below a directory, as root sees them."""
     found = (
-        os.path.join(folder, name)
-        for folder, _folders, names in os.walk(top)
+        os.path.join(directory, name)
+        for directory, _directories, names in os.walk(top)
         for name in names
-        if not os.path.islink(os.path.join(folder, name))
+        if not os.path.islink(os.path.join(directory, name))
     )
     return list(itertools.islice(found, _MANY))
 
@@ -104,11 +104,11 @@ def _opens(paths: Iterable[str], how: int) -> list[str]:
     return opened
 
 
-def _lays(folders: Iterable[str], target: str = "") -> list[str]:
+def _lays(directories: Iterable[str], target: str = "") -> list[str]:
     """The directories in which a file, or a link to ``target``, can be made. It is removed at once."""
     laid = []
-    for folder in folders:
-        path = os.path.join(folder, f"chamilo-hardening-{secrets.token_hex(8)}.txt")
+    for directory in directories:
+        path = os.path.join(directory, f"chamilo-hardening-{secrets.token_hex(8)}.txt")
         try:
             if target:
                 os.symlink(target, path)
@@ -117,46 +117,48 @@ def _lays(folders: Iterable[str], target: str = "") -> list[str]:
         except OSError:
             continue
         os.unlink(path)
-        laid.append(folder)
+        laid.append(directory)
     return laid
 
 
-def _done(inside: Inside, user: str, function: Callable[[], list[str]]) -> list[str]:
-    tried = inside.as_user(user, function)
+def _done(insider: Insider, user: str, function: Callable[[], list[str]]) -> list[str]:
+    tried = insider.as_user(user, function)
     if tried.error:
         raise OSError(f"as {user}: {tried.error}")
     return list(tried.value)
 
 
-def _laid(inside: Inside, folders: Iterable[str], target: str = "") -> list[str]:
+def _laid(insider: Insider, directories: Iterable[str], target: str = "") -> list[str]:
     """``_lays`` as the web user. Not even the time of a directory's last change is to show it."""
-    times = {folder: os.stat(folder) for folder in folders if os.path.isdir(folder)}
+    times = {directory: os.stat(directory) for directory in directories if os.path.isdir(directory)}
     try:
-        return _done(inside, inside.web_user, lambda: _lays(times, target))
+        return _done(insider, insider.web_user, lambda: _lays(times, target))
     finally:
-        for folder, status in times.items():
-            os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
+        for directory, status in times.items():
+            os.utime(directory, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-@attack("permissions_code", inside=True)
-def plant(inside: Inside) -> Finding:
-    root, user = _root(inside), inside.web_user
-    folders = [os.path.join(root, name) for name in ("", "public", "public/main", "src", "vendor", "bin", "templates")]
+@attack("permissions_code", insider=True)
+def plant(insider: Insider) -> Finding:
+    root, user = _root(insider), insider.web_user
+    directories = [
+        os.path.join(root, name) for name in ("", "public", "public/main", "src", "vendor", "bin", "templates")
+    ]
     files = [path for name in ("public", "src", "vendor", "bin") for path in _files(os.path.join(root, name))]
-    laid = _laid(inside, folders)
-    opened = _done(inside, user, lambda: _opens(files, os.O_WRONLY))
+    laid = _laid(insider, directories)
+    opened = _done(insider, user, lambda: _opens(files, os.O_WRONLY))
     if laid or opened:
         return failed(f"{user}, and so an attacker with a page, can change {_named(root, [*laid, *opened])}.")
     return passed(
-        f"{user} can neither add a file to {len(folders)} directories of the program nor change {len(files)} files."
+        f"{user} can neither add a file to {len(directories)} directories of the program nor change {len(files)} files."
     )
 
 
-@attack("permissions_var", inside=True)
-def read_uploads(inside: Inside) -> Finding:
-    root, user = _root(inside), inside.stranger
+@attack("permissions_var", insider=True)
+def read_uploads(insider: Insider) -> Finding:
+    root, user = _root(insider), insider.unrelated_client
     files = [path for name in ("log", "upload", "cache") for path in _files(os.path.join(root, "var", name))]
-    opened = _done(inside, user, lambda: _opens(files, os.O_RDONLY))
+    opened = _done(insider, user, lambda: _opens(files, os.O_RDONLY))
     if opened:
         return failed(f"Another account of this host ({user}) can read {_named(root, opened)}.")
     return passed(
@@ -164,54 +166,54 @@ def read_uploads(inside: Inside) -> Finding:
     )
 
 
-@attack("permissions_env", inside=True)
-def read_passwords(inside: Inside) -> Finding:
-    root = _root(inside)
-    return _private(inside, root, glob.glob(os.path.join(glob.escape(root), ".env*")))
+@attack("permissions_env", insider=True)
+def read_passwords(insider: Insider) -> Finding:
+    root = _root(insider)
+    return _private(insider, root, glob.glob(os.path.join(glob.escape(root), ".env*")))
 
 
-@attack("permissions_config", inside=True)
-def read_configuration(inside: Inside) -> Finding:
-    root = _root(inside)
-    return _private(inside, root, _files(os.path.join(root, "config")))
+@attack("permissions_config", insider=True)
+def read_configuration(insider: Insider) -> Finding:
+    root = _root(insider)
+    return _private(insider, root, _files(os.path.join(root, "config")))
 
 
-def _private(inside: Inside, root: str, files: Sequence[str]) -> Finding:
-    read = _done(inside, inside.stranger, lambda: _opens(files, os.O_RDONLY))
-    written = _done(inside, inside.web_user, lambda: _opens(files, os.O_WRONLY))
+def _private(insider: Insider, root: str, files: Sequence[str]) -> Finding:
+    read = _done(insider, insider.unrelated_client, lambda: _opens(files, os.O_RDONLY))
+    written = _done(insider, insider.web_user, lambda: _opens(files, os.O_WRONLY))
     if read:
-        return failed(f"Another account of this host ({inside.stranger}) can read {_named(root, read)}.")
+        return failed(f"Another account of this host ({insider.unrelated_client}) can read {_named(root, read)}.")
     if written:
-        return failed(f"{inside.web_user}, and so an attacker with a page, can change {_named(root, written)}.")
-    return passed(f"{len(files)} files: {inside.stranger} can read none, {inside.web_user} can change none.")
+        return failed(f"{insider.web_user}, and so an attacker with a page, can change {_named(root, written)}.")
+    return passed(f"{len(files)} files: {insider.unrelated_client} can read none, {insider.web_user} can change none.")
 
 
-@attack("permissions_php_user", inside=True)
-def come_from_next_door(inside: Inside) -> Finding:
-    root, address = _root(inside), inside.site.php.socket
+@attack("permissions_php_user", insider=True)
+def come_from_next_door(insider: Insider) -> Finding:
+    root, address = _root(insider), insider.site.php.socket
     directory = os.path.dirname(address.removeprefix("unix:"))
-    users = _neighbours(inside, root)
+    users = _unrelated_sites(insider, root)
     if not users:
         return passed("No other site of this host runs PHP.")
     secret = [*glob.glob(os.path.join(glob.escape(root), ".env*")), *_files(os.path.join(root, "config"))]
     for user, name in users.items():
-        read = _done(inside, user, lambda: _opens(secret, os.O_RDONLY))
+        read = _done(insider, user, lambda: _opens(secret, os.O_RDONLY))
         if read:
             return failed(f"The PHP of {name} ({user}) can read {_named(root, read)}.")
-        if address and _done(inside, user, lambda: _connects([address])):
+        if address and _done(insider, user, lambda: _connects([address])):
             return failed(f"The PHP of {name} ({user}) can have the portal's run any script ({address}).")
-        if directory and _done(inside, user, lambda: _lays([directory])):
+        if directory and _done(insider, user, lambda: _lays([directory])):
             return failed(f"The PHP of {name} ({user}) can stand in for the portal's: it can change {directory}.")
     return passed(f"The PHP of {', '.join(users.values())} can neither read the portal's secrets nor use its PHP.")
 
 
-def _neighbours(inside: Inside, root: str) -> dict[str, str]:
+def _unrelated_sites(insider: Insider, root: str) -> dict[str, str]:
     """As whom the PHP of other sites runs, with the name of one of them."""
     pools, public = php_fpm.pools(Tree())[0], os.path.realpath(os.path.join(root, "public"))
     users: dict[str, str] = {}
-    for host in inside.site.virtual_hosts:
+    for host in insider.site.virtual_hosts:
         pool = php_fpm.pool_behind(Tree(), pools, host.php)
-        user = pool.user if pool else inside.web_user if host.php == "mod_php" else ""
+        user = pool.user if pool else insider.web_user if host.php == "mod_php" else ""
         if user and not host.leads_away and os.path.realpath(host.root or "/") != public:
             users.setdefault(user, " ".join(host.names) or host.root)
     return users
@@ -233,23 +235,23 @@ def _connects(addresses: Sequence[str]) -> list[str]:
     return taken
 
 
-@attack("permissions_links", inside=True)
-def lay_traps(inside: Inside) -> Finding:
-    root, user = _root(inside), inside.web_user
-    folders = [os.path.join(root, name) for name in ("", "public", "public/main", "config", "src", "vendor")]
-    laid = _laid(inside, folders, "/etc/passwd")
+@attack("permissions_links", insider=True)
+def lay_traps(insider: Insider) -> Finding:
+    root, user = _root(insider), insider.web_user
+    directories = [os.path.join(root, name) for name in ("", "public", "public/main", "config", "src", "vendor")]
+    laid = _laid(insider, directories, "/etc/passwd")
     if laid:
         return failed(
             f"{user} can lay a link out of the tree into {_named(root, laid)}; the next repair may follow it."
         )
-    return passed(f"{user} can lay no link into {len(folders)} directories of the program.")
+    return passed(f"{user} can lay no link into {len(directories)} directories of the program.")
 
 
-@attack("permissions_secrets", inside=True)
-def forge_token(inside: Inside) -> Finding:
-    root, user = _root(inside), inside.web_user
-    if inside.site.secrets_default:
-        known = " and ".join(inside.site.secrets_default)
+@attack("permissions_secrets", insider=True)
+def forge_token(insider: Insider) -> Finding:
+    root, user = _root(insider), insider.web_user
+    if insider.site.secrets_default:
+        known = " and ".join(insider.site.secrets_default)
         return failed(f"An attacker can find or guess {known} and make valid logins at home.")
     key = os.path.join(root, "config/jwt/private.pem")
     if not os.path.exists(key):
@@ -259,7 +261,7 @@ def forge_token(inside: Inside) -> Finding:
     def sign() -> bool:
         return subprocess.run(command, input=b"forged", capture_output=True, check=False).returncode == 0
 
-    tried = inside.as_user(user, sign)
+    tried = insider.as_user(user, sign)
     if tried.error:
         raise OSError(f"as {user}: {tried.error}")
     if tried.value:
@@ -273,10 +275,10 @@ _TRACE = re.compile(rb"Symfony Exception|sf-dump|exception-message|Stack trace:|
 
 @attack("permissions_production")
 @by_every_name
-def provoke(aim: Aim) -> Finding:
-    answers = [aim.page, *(aim.get(path) for path in _ERRORS)]
+def provoke(target: Target) -> Finding:
+    answers = [target.page, *(target.get(path) for path in _ERRORS)]
     if not any(answer.status for answer in answers):
-        raise OSError(f"{aim.domain} gave no answer: {answers[0].error}")
+        raise OSError(f"{target.domain} gave no answer: {answers[0].error}")
     for answer in answers:
         shows = _TRACE.search(answer.body)
         if shows or answer.values("X-Debug-Token"):

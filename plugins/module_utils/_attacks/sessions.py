@@ -10,9 +10,13 @@ import re
 import secrets
 from collections.abc import Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._canary import Visitor, canary, here
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._test_account import (
+    Visitor,
+    here,
+    test_account,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
@@ -32,21 +36,21 @@ def _cookies(answer: Answer) -> Iterator[tuple[str, str, dict[str, str]]]:
             yield name, value, {key.strip().lower(): flag.strip().lower() for key, _is, flag in parts}
 
 
-def _names(aim: Aim) -> dict[str, str]:
+def _names(target: Target) -> dict[str, str]:
     """What the session cookie is called, by page. The script may have one of its own."""
-    found = {path: name for path in (_PAGE, _SCRIPT) for name, _value, _flags in _cookies(aim.get(path))}
+    found = {path: name for path in (_PAGE, _SCRIPT) for name, _value, _flags in _cookies(target.get(path))}
     if not found:
-        raise OSError(f"no page of {aim.domain} without a login sets a session cookie")
+        raise OSError(f"no page of {target.domain} without a login sets a session cookie")
     return found
 
 
 @attack("sessions_strict")
 @by_every_name
-def fixate(aim: Aim) -> Finding:
+def fixate(target: Target) -> Finding:
     taken = []
     # Never the same twice: a portal that once took it would know it.
     chosen = f"chamiloHardening{secrets.token_hex(16)}"
-    for page, name in _names(aim).items():
+    for page, name in _names(target).items():
         cookie = {"Cookie": f"{name}={chosen}"}
         ways = {
             f"in a cookie for {page}": (page, cookie),
@@ -55,7 +59,7 @@ def fixate(aim: Aim) -> Finding:
         if page == _SCRIPT:
             ways[f"as a parameter of {page}"] = (f"{page}?session_id={chosen}", {})
         for way, (path, headers) in ways.items():
-            answer = aim.get(path, headers=headers)
+            answer = target.get(path, headers=headers)
             if not answer.status:
                 raise OSError(f"{answer.url} gave no answer: {answer.error}")
             # A client that gets no new number continues with the one it sent.
@@ -68,26 +72,26 @@ def fixate(aim: Aim) -> Finding:
 
 @attack("sessions_cookie_samesite")
 @by_every_name
-def post_from_elsewhere(aim: Aim) -> Finding:
+def post_from_elsewhere(target: Target) -> Finding:
     open_ones, seen = [], []
     for path in (_PAGE, _SCRIPT):
-        for name, _value, flags in _cookies(aim.get(path)):
+        for name, _value, flags in _cookies(target.get(path)):
             seen.append(name)
             if flags.get("samesite") not in ("lax", "strict"):
                 open_ones.append(f"{name} at {path} (SameSite is {flags.get('samesite') or 'not said'})")
     if not seen:
-        raise OSError(f"no page of {aim.domain} without a login sets a session cookie")
+        raise OSError(f"no page of {target.domain} without a login sets a session cookie")
     if open_ones:
         return failed(f"A form on another site can be sent in a visitor's name: {', '.join(open_ones)}.")
     return passed("A browser sends no session cookie along with a form of another site.")
 
 
-@attack("sessions_remember_me", inside=True)
-def come_back_later(inside: Inside) -> Finding:
-    portal = here(inside)
+@attack("sessions_remember_me", insider=True)
+def come_back_later(insider: Insider) -> Finding:
+    portal = here(insider)
     if portal.scheme != "https":
         raise OSError(f"{portal.domain} does not speak https, and without it Chamilo gives no cookie to keep")
-    with canary(inside) as (name, password):
+    with test_account(insider) as (name, password):
         owner = Visitor(portal)
         owner.login(name, password, _remember_me=True)
         kept = {cookie: value for cookie, value in owner.cookies.items() if "remember" in cookie}

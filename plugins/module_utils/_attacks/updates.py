@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 
 _WAYS = (
@@ -24,11 +24,13 @@ _WAYS = (
 
 @attack("updates_installer")
 @by_every_name
-def installer(aim: Aim) -> Finding:
-    answers = [aim.get(path) for path in _WAYS]
+def installer(target: Target) -> Finding:
+    answers = [target.get(path) for path in _WAYS]
     if not any(answer.status for answer in answers):
-        raise OSError(f"{aim.domain} gave no answer: {answers[0].error}")
-    reached = [answer for answer in answers if answer.status not in (0, 403, 404) and answer.body != aim.missing.body]
+        raise OSError(f"{target.domain} gave no answer: {answers[0].error}")
+    reached = [
+        answer for answer in answers if answer.status not in (0, 403, 404) and answer.body != target.missing.body
+    ]
     if reached:
         return failed(f"An attacker reaches {', '.join(f'{answer.url} ({answer.status})' for answer in reached[:3])}.")
     return passed(f"{len(_WAYS)} ways to the installer and to check.php are refused.")

@@ -18,12 +18,16 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._canary import Visitor, canary, here
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._test_account import (
+    Visitor,
+    here,
+    test_account,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer
 
 # By which the portal is asked to take it.
 _OFFERED = (
@@ -51,13 +55,13 @@ _LAID = (
 )
 _ASKED = ("", "/", "/b", "/b.php", "/index.php", "?b.php", "%20", ".", "%00.php", ";b.php")
 _WAYS = ("", *(f"{name}{behind}" for name in _LAID for behind in _ASKED))  # the first: index.php, by its directory
-_FOLDERS = 3  # that are tried under each web root
+_DIRECTORIES = 3  # that are tried under each web root
 _ENTRIES = 20_000  # that are read to find them
 _EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 _SCANNED_AFTER = 330.0  # seconds
 
 
-def _send(visitor: Visitor, aim: Aim, name: str, content: bytes) -> Answer:
+def _send(visitor: Visitor, target: Target, name: str, content: bytes) -> Answer:
     """Upload a file as a browser does."""
     edge = secrets.token_hex(12)
     head = f'--{edge}\r\nContent-Disposition: form-data; name="uploadFile"; filename="{name}"\r\n\r\n'
@@ -66,38 +70,38 @@ def _send(visitor: Visitor, aim: Aim, name: str, content: bytes) -> Answer:
         "Cookie": "; ".join(f"{key}={value}" for key, value in visitor.cookies.items()),
     }
     body = head.encode() + content + f"\r\n--{edge}--\r\n".encode()
-    answer = aim.get("/documents/upload", method="POST", body=body, headers=headers)
+    answer = target.get("/documents/upload", method="POST", body=body, headers=headers)
     if not answer.status:
         raise OSError(f"{answer.url} gave no answer: {answer.error}")
     return answer
 
 
 def _stored(answer: Answer) -> dict[str, object]:
-    told = json.loads(answer.body)
-    return told if isinstance(told, dict) else {}
+    reported = json.loads(answer.body)
+    return reported if isinstance(reported, dict) else {}
 
 
-def _remove(visitor: Visitor, aim: Aim, answer: Answer) -> None:
+def _remove(visitor: Visitor, target: Target, answer: Answer) -> None:
     cookies = "; ".join(f"{key}={value}" for key, value in visitor.cookies.items())
-    aim.get(f"/documents/{_stored(answer)['id']}", method="DELETE", headers={"Cookie": cookies})
+    target.get(f"/documents/{_stored(answer)['id']}", method="DELETE", headers={"Cookie": cookies})
 
 
-@attack("uploads_extensions", inside=True)
-def offer(inside: Inside) -> Finding:
-    aim = here(inside)
+@attack("uploads_extensions", insider=True)
+def offer(insider: Insider) -> Finding:
+    target = here(insider)
     taken = []
-    with canary(inside) as (user, password):
-        visitor = Visitor(aim)
+    with test_account(insider) as (user, password):
+        visitor = Visitor(target)
         visitor.login(user, password)
-        answer = _send(visitor, aim, "a.txt", b"harmless")
+        answer = _send(visitor, target, "a.txt", b"harmless")
         if answer.status != 201:
             raise OSError(f"not even a text file is taken: {answer.status}")
-        _remove(visitor, aim, answer)
+        _remove(visitor, target, answer)
         for name in _OFFERED:
-            answer = _send(visitor, aim, name, b"harmless")
+            answer = _send(visitor, target, name, b"harmless")
             if answer.status == 201:
                 taken.append(f"{name} (as {_stored(answer).get('title')})")
-                _remove(visitor, aim, answer)
+                _remove(visitor, target, answer)
     if taken:
         more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
         return failed(f"The portal takes {', '.join(taken[:3])}{more}.")
@@ -111,13 +115,13 @@ def _writable(root: str) -> list[str]:
     """The topmost directories below a web root that the current user can write to, through links too."""
     found: list[str] = []
     pending, entries = [(root, frozenset([os.path.realpath(root)]))], 0
-    while pending and entries < _ENTRIES and len(found) < _FOLDERS:
-        folder, behind = pending.pop(0)
-        if os.access(folder, os.W_OK | os.X_OK):
-            found.append(folder)
+    while pending and entries < _ENTRIES and len(found) < _DIRECTORIES:
+        directory, behind = pending.pop(0)
+        if os.access(directory, os.W_OK | os.X_OK):
+            found.append(directory)
             continue
         try:
-            with os.scandir(folder) as listed:
+            with os.scandir(directory) as listed:
                 below = sorted(entry.path for entry in listed if os.path.isdir(entry.path))
         except OSError:
             continue
@@ -129,22 +133,22 @@ def _writable(root: str) -> list[str]:
     return found
 
 
-def _places(inside: Inside) -> Iterator[tuple[str, list[Door], str, str]]:
+def _places(insider: Insider) -> Iterator[tuple[str, list[Endpoint], str, str]]:
     """Directories that the web user can write to: where, by which endpoints, which path and virtual host."""
-    look = Look(inside.site, {})
-    for host in inside.site.virtual_hosts:
+    observer = Observer(insider.site, {})
+    for host in insider.site.virtual_hosts:
         root = os.path.realpath(host.root) if host.root else ""
-        doors = look.doors_of(host)
-        if not os.path.isdir(root) or not doors:
+        endpoints = observer.doors_of(host)
+        if not os.path.isdir(root) or not endpoints:
             continue
-        tried = inside.as_user(inside.web_user, functools.partial(_writable, root))
-        for folder in tried.value or []:
-            below = os.path.relpath(folder, root)
-            yield folder, doors, "/" if below == "." else f"/{below}/", f"{host.file}:{host.line}"
+        tried = insider.as_user(insider.web_user, functools.partial(_writable, root))
+        for directory in tried.value or []:
+            below = os.path.relpath(directory, root)
+            yield directory, endpoints, "/" if below == "." else f"/{below}/", f"{host.file}:{host.line}"
 
 
 @contextlib.contextmanager
-def _folder(inside: Inside, above: str) -> Iterator[str]:
+def _directory(insider: Insider, above: str) -> Iterator[str]:
     """A new directory of the web user, removed after the attack; the time of the one above does not show it."""
     status = os.stat(above)
     path = os.path.join(above, f"chamilo-hardening-{secrets.token_hex(6)}")
@@ -153,7 +157,7 @@ def _folder(inside: Inside, above: str) -> Iterator[str]:
         os.mkdir(path, 0o755)
         return path
 
-    tried = inside.as_user(inside.web_user, make)
+    tried = insider.as_user(insider.web_user, make)
     if tried.error:
         raise OSError(f"no directory could be made in {above}: {tried.error}")
     try:
@@ -163,18 +167,18 @@ def _folder(inside: Inside, above: str) -> Iterator[str]:
         os.utime(above, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _lay(inside: Inside, folder: str, files: dict[str, str]) -> None:
+def _lay(insider: Insider, directory: str, files: dict[str, str]) -> None:
     def write() -> bool:
         for name, text in files.items():
-            path = os.path.join(folder, name)
+            path = os.path.join(directory, name)
             with open(path, "w", encoding="ascii") as file:
                 file.write(text)
             os.chmod(path, 0o755)
         return True
 
-    tried = inside.as_user(inside.web_user, write)
+    tried = insider.as_user(insider.web_user, write)
     if tried.error:
-        raise OSError(f"no file could be laid in {folder}: {tried.error}")
+        raise OSError(f"no file could be laid in {directory}: {tried.error}")
 
 
 def _program(name: str, word: str) -> str:
@@ -187,20 +191,20 @@ def _program(name: str, word: str) -> str:
     return f"<?php echo strrev('{back}');"
 
 
-@attack("uploads_no_exec", inside=True)
-def lay_programs(inside: Inside) -> Finding:
-    look = Look(inside.site, {})
+@attack("uploads_no_exec", insider=True)
+def lay_programs(insider: Insider) -> Finding:
+    observer = Observer(insider.site, {})
     ran: list[str] = []
     asked = places = 0
-    for above, doors, path, where in _places(inside):
+    for above, endpoints, path, where in _places(insider):
         places += 1
         word = secrets.token_hex(12)
-        with _folder(inside, above) as folder:
-            _lay(inside, folder, {name: _program(name, word) for name in _LAID})
-            start = f"{path}{os.path.basename(folder)}/"
-            for door in doors:
+        with _directory(insider, above) as directory:
+            _lay(insider, directory, {name: _program(name, word) for name in _LAID})
+            start = f"{path}{os.path.basename(directory)}/"
+            for endpoint in endpoints:
                 for way in _WAYS:
-                    answer = look.ask(door, f"{start}{way}")
+                    answer = observer.ask(endpoint, f"{start}{way}")
                     asked += 1
                     if word.encode() in answer.body:
                         ran.append(f"{way or 'index.php, by its directory,'} in {above} (virtual host at {where})")
@@ -212,26 +216,26 @@ def lay_programs(inside: Inside) -> Finding:
     return passed(f"Programs in {places} directories of the web user's were requested {asked} times; none ran.")
 
 
-@attack("uploads_no_override", inside=True)
-def lay_rules(inside: Inside) -> Finding:
-    look = Look(inside.site, {})
+@attack("uploads_no_override", insider=True)
+def lay_rules(insider: Insider) -> Finding:
+    observer = Observer(insider.site, {})
     obeyed: list[str] = []
     places = 0
-    for above, doors, path, where in _places(inside):
+    for above, endpoints, path, where in _places(insider):
         places += 1
         word = secrets.token_hex(12)
-        with _folder(inside, above) as folder:
-            start = f"{path}{os.path.basename(folder)}/"
-            _lay(inside, folder, {"plain.txt": "plain", "a.jpg": _program("a.jpg", word), "b.php": "<?php "})
-            before = [look.ask(door, f"{start}plain.txt").status for door in doors]
+        with _directory(insider, above) as directory:
+            start = f"{path}{os.path.basename(directory)}/"
+            _lay(insider, directory, {"plain.txt": "plain", "a.jpg": _program("a.jpg", word), "b.php": "<?php "})
+            before = [observer.ask(endpoint, f"{start}plain.txt").status for endpoint in endpoints]
             rules = "Require all denied\n"
-            php = f"auto_prepend_file = {folder}/a.jpg\n"
-            _lay(inside, folder, {".htaccess": rules, ".user.ini": php})
-            for door, was in zip(doors, before):
+            php = f"auto_prepend_file = {directory}/a.jpg\n"
+            _lay(insider, directory, {".htaccess": rules, ".user.ini": php})
+            for endpoint, was in zip(endpoints, before):
                 # Another address for the same file: the same question is asked once only.
-                if was == 200 and look.ask(door, f"{start}plain.txt?again").status == 403:
+                if was == 200 and observer.ask(endpoint, f"{start}plain.txt?again").status == 403:
                     obeyed.append(f".htaccess in {above} (virtual host at {where})")
-                if word.encode() in look.ask(door, f"{start}b.php").body:
+                if word.encode() in observer.ask(endpoint, f"{start}b.php").body:
                     obeyed.append(f".user.ini in {above} (virtual host at {where})")
     if obeyed:
         return failed(f"The server obeyed what the web user had written: {', '.join(obeyed[:2])}.")
@@ -243,17 +247,17 @@ def lay_rules(inside: Inside) -> Finding:
 # ------------------------------------------------------------------------------------------------------- a virus
 
 
-@attack("uploads_antivirus", inside=True)
-def send_virus(inside: Inside) -> Finding:
-    return _virus(inside, time.monotonic, time.sleep)
+@attack("uploads_antivirus", insider=True)
+def send_virus(insider: Insider) -> Finding:
+    return _virus(insider, time.monotonic, time.sleep)
 
 
-def _virus(inside: Inside, clock: Callable[[], float], sleep: Callable[[float], None]) -> Finding:
-    aim = here(inside)
-    with canary(inside) as (user, password):
-        visitor = Visitor(aim)
+def _virus(insider: Insider, clock: Callable[[], float], sleep: Callable[[float], None]) -> Finding:
+    target = here(insider)
+    with test_account(insider) as (user, password):
+        visitor = Visitor(target)
         visitor.login(user, password)
-        answer = _send(visitor, aim, "essay.txt", _EICAR.encode())
+        answer = _send(visitor, target, "essay.txt", _EICAR.encode())
         if answer.status != 201:
             return passed(f"The test virus was refused at once: {answer.status}.")
         address = str(_stored(answer)["url"])
@@ -267,7 +271,7 @@ def _virus(inside: Inside, clock: Callable[[], float], sleep: Callable[[float], 
                 sleep(2)
             return failed(f"The test virus can still be downloaded {_SCANNED_AFTER:.0f} seconds after its upload.")
         finally:
-            _remove(visitor, aim, answer)
+            _remove(visitor, target, answer)
 
 
 def _scanner_runs() -> bool:

@@ -31,19 +31,19 @@ def lines(web: str, address: str, tree: Tree | None = None) -> str:
 
 
 def _of_nginx(directives: Iterable[Directive], address: str) -> Iterator[Directive]:
-    return (one for one in directives if one.name in _NGINX and _holds(one.arguments, address))
+    return (one for one in directives if one.name in _NGINX and _contains(one.arguments, address))
 
 
 def _of_apache(directives: Sequence[Directive], address: str) -> Iterator[Directive]:
     named = [one for one in directives if one.name.lower() in (*_APACHE, *_LISTS)]
     for one in named:
-        if one.name.lower() in _LISTS or _holds(one.arguments, address):
+        if one.name.lower() in _LISTS or _contains(one.arguments, address):
             yield one
     if not named:  # without a named proxy, all clients are trusted
         yield from (one for one in directives if one.name.lower() == "remoteipheader")
 
 
-def _holds(networks: Iterable[str], address: str) -> bool:
+def _contains(networks: Iterable[str], address: str) -> bool:
     for text in networks:
         try:
             if ipaddress.ip_address(address) in ipaddress.ip_network(text, strict=False):

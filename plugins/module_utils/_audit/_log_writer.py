@@ -12,7 +12,7 @@ import re
 import stat
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import processes
 
 _ROTATION = ("logrotate", "--debug", "--force", "/etc/logrotate.conf")
@@ -22,8 +22,8 @@ _REOPENS = re.compile(r"\bUSR1\b|\bnginx\s+rotate\b|\bnginx\s+-s\s+reopen\b")
 class Writer:
     """PHP's user, and with it an attacker who takes over a page, before a log: now, and once it is rotated."""
 
-    def __init__(self, look: Look) -> None:
-        name = look.site.php.user
+    def __init__(self, observer: Observer) -> None:
+        name = observer.site.php.user
         if not name:
             raise Unseen("as whom PHP runs was not found, so whether that user can write the log is not known")
         try:
@@ -33,9 +33,9 @@ class Writer:
         self.name, self.uid = name, account.pw_uid
         self.groups = {*os.getgrouplist(name, account.pw_gid)}
         # nginx gives its logs to the user of its workers where it reopens them.
-        self.reopens = look.site.web.name == "nginx" and look.site.web.user == name
-        self.server = {"nginx": "nginx", "apache": "apache2"}.get(look.site.web.name, "")
-        self.processes = [one for one in look.once(processes) if one.user == self.uid and one.name != self.server]
+        self.reopens = observer.site.web.name == "nginx" and observer.site.web.user == name
+        self.server = {"nginx": "nginx", "apache": "apache2"}.get(observer.site.web.name, "")
+        self.processes = [one for one in observer.once(processes) if one.user == self.uid and one.name != self.server]
         # It prints what it would do, and does nothing.
         self.rotations = services.run(_ROTATION, 30)[1].split("\nrotating pattern: ")[1:]
 
@@ -87,8 +87,8 @@ def _writes(pid: int, handle: str, file: os.stat_result) -> bool:
         there = os.stat(f"/proc/{pid}/fd/{handle}")
         if (there.st_dev, there.st_ino) != (file.st_dev, file.st_ino):
             return False
-        with open(f"/proc/{pid}/fdinfo/{handle}", encoding="ascii") as told:
-            flags = re.search(r"^flags:\s+([0-7]+)$", told.read(), re.MULTILINE)
+        with open(f"/proc/{pid}/fdinfo/{handle}", encoding="ascii") as reported:
+            flags = re.search(r"^flags:\s+([0-7]+)$", reported.read(), re.MULTILINE)
     except FileNotFoundError:  # closed meanwhile: the others still count
         return False
     return bool(flags and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY)

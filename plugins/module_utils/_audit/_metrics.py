@@ -16,21 +16,25 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
 
 
 def render(site: str, audit: Audit) -> str:
     """The text file. Each name is explained once."""
-    look = audit.look
+    observer = audit.observer
     groups = (
         ("chamilo_control_status", "1 for the status that the audit saw for a control", _controls(audit)),
-        ("chamilo_certificate_days", "Days until the served certificate ends", _certificate(look)),
+        ("chamilo_certificate_days", "Days until the served certificate ends", _certificate(observer)),
         # A moment, not an age: one that is not written any more must be seen to grow old.
         ("chamilo_job_timestamp_seconds", "When a job of this host last ran, in seconds since 1970", _jobs()),
         ("chamilo_job_ok", "1 when it succeeded", _results()),
-        ("chamilo_updates_read_timestamp_seconds", "When a source of updates was last read; 0 for never", _read(look)),
-        ("chamilo_update_available", "1 when a newer release of the branch is known", _available(look)),
+        (
+            "chamilo_updates_read_timestamp_seconds",
+            "When a source of updates was last read; 0 for never",
+            _read(observer),
+        ),
+        ("chamilo_update_available", "1 when a newer release of the branch is known", _available(observer)),
         ("chamilo_bans", "Addresses that are banned now, by jail", _bans()),
     )
     lines = []
@@ -54,19 +58,19 @@ def _controls(audit: Audit) -> Iterator[tuple[dict[str, str], float]]:
         yield {"control": control, "status": finding.status}, 1
 
 
-def _certificate(look: Look) -> Iterable[tuple[dict[str, str], float]]:
-    door = look.doors.get("https")
-    if door is None:
+def _certificate(observer: Observer) -> Iterable[tuple[dict[str, str], float]]:
+    endpoint = observer.endpoints.get("https")
+    if endpoint is None:
         return
     context = ssl.create_default_context()
     try:
-        with socket.create_connection((door.address or door.name, door.port), 5) as line:
-            with context.wrap_socket(line, server_hostname=door.name) as secure:
+        with socket.create_connection((endpoint.address or endpoint.name, endpoint.port), 5) as line:
+            with context.wrap_socket(line, server_hostname=endpoint.name) as secure:
                 end = str((secure.getpeercert() or {})["notAfter"])
     except OSError:  # a certificate that is not valid has no days left; the audit reports one that cannot be seen
         yield {}, 0
         return
-    yield {}, (ssl.cert_time_to_seconds(end) - look.now) / 86400
+    yield {}, (ssl.cert_time_to_seconds(end) - observer.now) / 86400
 
 
 def _entries() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -84,14 +88,14 @@ def _results() -> Iterable[tuple[dict[str, str], float]]:
     return [({"job": name}, float(entry["ok"] is True)) for name, entry in _entries()]
 
 
-def _read(look: Look) -> Iterable[tuple[dict[str, str], float]]:
-    return [({"source": name}, moment) for name, moment in releases.moments(look.site.domain).items()]
+def _read(observer: Observer) -> Iterable[tuple[dict[str, str], float]]:
+    return [({"source": name}, moment) for name, moment in releases.moments(observer.site.domain).items()]
 
 
-def _available(look: Look) -> Iterable[tuple[dict[str, str], float]]:
-    newest = releases.newest_of_branch(look.site.domain, look.site.version)
+def _available(observer: Observer) -> Iterable[tuple[dict[str, str], float]]:
+    newest = releases.newest_of_branch(observer.site.domain, observer.site.version)
     if newest:
-        yield {"release": newest}, float(parse(newest) > parse(look.site.version))
+        yield {"release": newest}, float(parse(newest) > parse(observer.site.version))
 
 
 def _bans() -> Iterable[tuple[dict[str, str], float]]:

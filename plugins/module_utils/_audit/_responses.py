@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 
 MISSING = "/chamilo-hardening-looks-for-what-is-not-there"
 API = "/api/users"  # needs a token, and asking without one is no login attempt
@@ -23,58 +23,58 @@ _SECONDS = 1.5  # a server that would take so much waits for it
 _ENTRIES = 5000
 
 
-def page(look: Look) -> Answer:
+def page(observer: Observer) -> Answer:
     """A page of the application with status 200."""
-    return next((answer for answer in map(look.get, PAGES) if answer.status == 200), look.get(PAGES[0]))
+    return next((answer for answer in map(observer.get, PAGES) if answer.status == 200), observer.get(PAGES[0]))
 
 
-def static_path(look: Look) -> str:
+def static_path(observer: Observer) -> str:
     """The path of a real stylesheet or script, or an empty text."""
     seen = 0
-    for folder in ("build", "assets", "bundles", "libs"):
-        top = os.path.join(look.site.root or "/nonexistent", "public")
-        for where, folders, files in os.walk(os.path.join(top, folder)):
-            folders.sort()
+    for directory in ("build", "assets", "bundles", "libs"):
+        top = os.path.join(observer.site.root or "/nonexistent", "public")
+        for where, directories, files in os.walk(os.path.join(top, directory)):
+            directories.sort()
             for name in sorted(files):
                 if name.endswith((".css", ".js")):
                     return "/" + os.path.relpath(os.path.join(where, name), top)
             seen += len(files)
             if seen > _ENTRIES:
                 break
-    found = re.search(rb"""(?:href|src)=["'](/(?!/)[^"'?#\x00-\x20\x7f-\xff]+\.(?:css|js))["'?]""", page(look).body)
+    found = re.search(rb"""(?:href|src)=["'](/(?!/)[^"'?#\x00-\x20\x7f-\xff]+\.(?:css|js))["'?]""", page(observer).body)
     return found[1].decode() if found else ""
 
 
-def responses(look: Look) -> Mapping[str, Answer]:
+def responses(observer: Observer) -> Mapping[str, Answer]:
     """Class of response -> an answer of that class. A class that no request brought about is not in it."""
     found: dict[str, Answer] = {}
-    if not look.doors:
-        raise Unseen(f"nothing on this host answers to {look.site.domain}: no web server, or another name")
-    door = look.doors[look.scheme]
-    look.ask_all([(door, path) for path in (*PAGES, API, MISSING, MISSING + ".png", *_REFUSED)])
-    first = page(look)
+    if not observer.endpoints:
+        raise Unseen(f"nothing on this host answers to {observer.site.domain}: no web server, or another name")
+    endpoint = observer.endpoints[observer.scheme]
+    observer.ask_all([(endpoint, path) for path in (*PAGES, API, MISSING, MISSING + ".png", *_REFUSED)])
+    first = page(observer)
     if not first.status:
         raise Unseen(f"{first.url} gave no answer: {first.error}")
     found["200 page"] = first
-    static = static_path(look)
+    static = static_path(observer)
     if static:
-        found["200 file"] = look.get(static)
+        found["200 file"] = observer.get(static)
     # A proxy that ends TLS sends visitors to https by itself, and refuses too large bodies with headers of its own.
-    if "https" in look.doors and not look.options["terminated_elsewhere"]:
-        found["301"] = look.get("/", "http")
-    found["401"] = look.get(API)
-    refused = next((answer for answer in map(look.get, _REFUSED) if answer.status == 403), None)
+    if "https" in observer.endpoints and not observer.options["terminated_elsewhere"]:
+        found["301"] = observer.get("/", "http")
+    found["401"] = observer.get(API)
+    refused = next((answer for answer in map(observer.get, _REFUSED) if answer.status == 403), None)
     if refused:
         found["403"] = refused
-    found["404"] = look.get(MISSING)
-    found["404 file"] = look.get(MISSING + ".png")
+    found["404"] = observer.get(MISSING)
+    found["404 file"] = observer.get(MISSING + ".png")
     # Apache checks the length of a request for PHP only once its body comes, so a file is requested.
-    if not look.options["terminated_elsewhere"]:
+    if not observer.options["terminated_elsewhere"]:
         announced = {"Content-Length": _FAR_TOO_MUCH}
-        found["413"] = look.get(static or MISSING, method="POST", headers=announced, timeout=_SECONDS)
+        found["413"] = observer.get(static or MISSING, method="POST", headers=announced, timeout=_SECONDS)
     # Where a further name only leads to another one, it is none of the class.
-    secure = [door for door in look.further_doors if door.scheme == look.scheme]
-    for answer in look.ask_all([(door, PAGES[0]) for door in secure]):
+    secure = [endpoint for endpoint in observer.further_doors if endpoint.scheme == observer.scheme]
+    for answer in observer.ask_all([(endpoint, PAGES[0]) for endpoint in secure]):
         found[f"200 {urlsplit(answer.url).hostname}"] = answer
     # A page that fails is an answer of its own class.
     broken = [answer for answer in found.values() if answer.status >= 500]
@@ -86,10 +86,10 @@ def responses(look: Look) -> Mapping[str, Answer]:
     return kept
 
 
-def unseen(look: Look, answers: Mapping[str, Answer]) -> str:
+def unseen(observer: Observer, answers: Mapping[str, Answer]) -> str:
     """Which classes are missing, as a sentence; empty when none is."""
-    wanted = ["200 page", "200 file", *(["301"] if "https" in look.doors else []), "401", "403", "404", "413"]
-    missing = [label for label in wanted if label not in answers]
+    desired = ["200 page", "200 file", *(["301"] if "https" in observer.endpoints else []), "401", "403", "404", "413"]
+    missing = [label for label in desired if label not in answers]
     return f" Not seen here: {', '.join(missing)}." if missing else ""
 
 

@@ -52,7 +52,7 @@ def left_behind(server: Reader, roots: Collection[str], is_declared: Callable[[s
     return [
         *_replicas(server.query("SHOW ALL SLAVES STATUS"), is_declared),
         *_loaded(server.query(_LOADED), variables.get("plugin_dir", "")),
-        *_said(variables),
+        *_output(variables),
         *_logs(variables, {*_SERVED, *map(os.path.realpath, filter(None, roots))}),
     ]
 
@@ -94,7 +94,7 @@ def _loaded(rows: Collection[Row], directory: str) -> Iterator[str]:
             yield f"the plugin {called} of {more} is loaded at each start (UNINSTALL PLUGIN {name(called)};)"
 
 
-def _said(variables: Mapping[str, str]) -> Iterator[str]:
+def _output(variables: Mapping[str, str]) -> Iterator[str]:
     for variable in ("init_connect", "init_slave"):
         value = variables.get(variable, "")
         if not all(_HARMLESS_SET.fullmatch(part) for part in value.split(";") if part.strip()):

@@ -48,7 +48,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, jobs, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
 
@@ -67,7 +67,7 @@ PLACES = (
     "/home",
 )
 _DAY = 26  # hours: a day, and the time a backup takes
-_DRILL = 31 * 24
+_RESTORE_TEST = 31 * 24
 _AHEAD = 3600  # seconds a date may be ahead of the clock
 _SECONDS = 5.0  # for one walk
 _HEAD = 2048
@@ -125,9 +125,9 @@ class Makers:
         return self.dumps + self.tools + self.copies
 
 
-def makers(look: Look) -> Makers:
+def makers(observer: Observer) -> Makers:
     found: dict[str, list[tuple[Job, str]]] = {"dumps": [], "tools": [], "copies": []}
-    for job in look.once(jobs):
+    for job in observer.once(jobs):
         if not job.active:
             continue
         text = job.command + "\n" + "\n".join(_scripts(job.command))
@@ -135,7 +135,7 @@ def makers(look: Look) -> Makers:
             found["dumps"].append((job, text))
         elif re.search(f"{_TOOLS}|{_SNAPSHOTS}", text):
             found["tools"].append((job, text))
-        elif re.search(_COPIERS, text) and re.search(r"(?i)backup|" + re.escape(look.site.root or "\0"), text):
+        elif re.search(_COPIERS, text) and re.search(r"(?i)backup|" + re.escape(observer.site.root or "\0"), text):
             found["copies"].append((job, text))
     return Makers(tuple(found["dumps"]), tuple(found["tools"]), tuple(found["copies"]))
 
@@ -159,13 +159,13 @@ _SEARCHED = (
 )
 
 
-def _lost(look: Look, hours: float = _DAY, last: bool = False) -> str:
+def _lost(observer: Observer, hours: float = _DAY, last: bool = False) -> str:
     """What is gone of what our own backups need: a portal's repository on this host (``last``: the farthest), its key.
 
     What lies on another machine does not show here; there the date of the last success has to do.
     """
     for site, known in settings("backups").items():
-        if not named(look.once(jobs), rf"\bchamilo-hardening\b.*--site {re.escape(site)}(?:\s|$)"):
+        if not named(observer.once(jobs), rf"\bchamilo-hardening\b.*--site {re.escape(site)}(?:\s|$)"):
             return f"no cron job saves {site} any more"
         if os.path.exists(f"{RECORDS}/backups/{site}.restoring.json"):
             return f"a restore of {site} is not finished: `chamilo-hardening status` shows where it stands"
@@ -184,28 +184,30 @@ def _lost(look: Look, hours: float = _DAY, last: bool = False) -> str:
             dates = [entry.stat().st_mtime for entry in walk(f"{place}/snapshots", Budget(_SECONDS))]
             if not os.path.exists(f"{place}/config") or not dates:
                 return f"there is no repository in {shown(place)} any more"
-            snapshots = [date for date in dates if date <= look.now + _AHEAD]
+            snapshots = [date for date in dates if date <= observer.now + _AHEAD]
             if not snapshots:
                 return f"every backup in {shown(place)} is dated in the future"
-            if look.now - max(snapshots) > hours * 3600:
+            if observer.now - max(snapshots) > hours * 3600:
                 return f"the newest backup in {shown(place)} is older than {hours:.0f} hours"
     return ""
 
 
 @check("backups_database")
-def database(look: Look) -> Finding:
-    ours = job_of_ours(look, OURS, "database", "The backup of the database", _DAY, "backup", partial(_lost, look))
+def database(observer: Observer) -> Finding:
+    ours = job_of_ours(
+        observer, OURS, "database", "The backup of the database", _DAY, "backup", partial(_lost, observer)
+    )
     if ours:
         return ours
-    found = look.once(makers)
-    dump = look.once(_newest)
+    found = observer.once(makers)
+    dump = observer.once(_newest)
     if dump is None:
-        _may_hide(look, found)
+        _may_hide(observer, found)
         if found.dumps:
             return failed(f"{_called(found.dumps)} dumps a database, but no dump of it is in {names(PLACES, 20)}.")
         return failed(f"No backup of the database was found. {_SEARCHED}.")
-    age = (look.now - dump.at) / 3600
-    says = f"The newest dump is {shown(dump.path)}, {age:.0f} hours old"
+    age = (observer.now - dump.at) / 3600
+    text = f"The newest dump is {shown(dump.path)}, {age:.0f} hours old"
     wrong = [] if age <= _DAY else [f"older than {_DAY} hours"]
     wrong += [] if age >= -_AHEAD / 3600 else ["dated in the future, so its age is unknown"]
     complete = _is_complete(dump)
@@ -216,23 +218,23 @@ def database(look: Look) -> Finding:
     elif not any(re.search(r"--single-transaction|automysqlbackup", text) for _job, text in found.dumps):
         wrong.append(f"made without --single-transaction ({_called(found.dumps)}), so what changed meanwhile is torn")
     if wrong:
-        return failed(f"{says}: {'; '.join(wrong)}.")
+        return failed(f"{text}: {'; '.join(wrong)}.")
     if complete is None:
-        raise Unseen(f"{says.lower()}, but it is too large, or packed in a way, to see here whether it is complete")
-    return passed(f"{says} and complete, made by {_called(found.dumps)} in one transaction.")
+        raise Unseen(f"{text.lower()}, but it is too large, or packed in a way, to see here whether it is complete")
+    return passed(f"{text} and complete, made by {_called(found.dumps)} in one transaction.")
 
 
-def _may_hide(look: Look, found: Makers) -> None:
+def _may_hide(observer: Observer, found: Makers) -> None:
     """A tool that keeps its backups out of sight may well work."""
     if found.tools:
         raise Unseen(
             f"{_called(found.tools)} calls a backup tool; when that last succeeded, and with what, it does not show"
         )
-    if not look.as_root:
+    if not observer.as_root:
         raise Unseen("needs root to see the jobs of other accounts and where backups lie")
 
 
-def _newest(look: Look) -> Dump | None:
+def _newest(observer: Observer) -> Dump | None:
     """The newest dump that contains our database, outside of the portal's own directory."""
     budget = Budget(_SECONDS)
     found = []
@@ -242,7 +244,7 @@ def _newest(look: Look) -> Dump | None:
                 with contextlib.suppress(FileNotFoundError):  # it went meanwhile
                     status = entry.stat(follow_symlinks=False)
                     found.append(Dump(entry.path, status.st_mtime, status.st_size))
-    name = look.site.database.name.encode()
+    name = observer.site.database.name.encode()
     for dump in sorted(found, key=lambda dump: -dump.at)[:50]:
         start = _start(dump.path)
         if _MADE_BY.search(start) and (not name or name in start or name in os.fsencode(dump.path)):
@@ -295,8 +297,8 @@ def _is_complete(dump: Dump) -> bool | None:
 
 
 @check("backups_files")
-def files(look: Look) -> Finding:
-    environment = dotenv.read(Tree(), look.root, web_user=look.site.php.user)
+def files(observer: Observer) -> Finding:
+    environment = dotenv.read(Tree(), observer.root, web_user=observer.site.php.user)
     stores = [name for name in environment.sources if _is_store(name) and environment.secret(name)]
     if stores:
         return failed(
@@ -304,11 +306,11 @@ def files(look: Look) -> Finding:
             "backup of their own there."
         )
     what = "The backup of var/, .env and config/"
-    ours = job_of_ours(look, OURS, "files", what, _DAY, "backup", partial(_lost, look))
+    ours = job_of_ours(observer, OURS, "files", what, _DAY, "backup", partial(_lost, observer))
     if ours:
         return ours
-    found = look.once(makers)
-    _may_hide(look, found)
+    found = observer.once(makers)
+    _may_hide(observer, found)
     if found.copies:
         raise Unseen(f"{_called(found.copies)} copies files; when that last succeeded, and with what, it does not show")
     return failed(f"No backup of the uploads, .env and config/ was found. {_SEARCHED}.")
@@ -319,16 +321,16 @@ def _is_store(name: str) -> bool:
 
 
 @check("backups_offsite")
-def offsite(look: Look) -> Finding:
+def offsite(observer: Observer) -> Finding:
     what = "The copy to another machine"
-    ours = job_of_ours(look, OURS, "offsite", what, _DAY, "backup", partial(_lost, look, last=True))
+    ours = job_of_ours(observer, OURS, "offsite", what, _DAY, "backup", partial(_lost, observer, last=True))
     if ours:
         return ours
-    found = look.once(makers)
+    found = observer.once(makers)
     hosts = names(dict.fromkeys(host for _job, text in found.all for host in _elsewhere(text)), 3)
     if hosts:
         raise Unseen(f"{_called(found.all)} names {hosts}; whether a copy arrives there does not show on this host")
-    _may_hide(look, found)
+    _may_hide(observer, found)
     if found.all:
         return failed(f"{_called(found.all)} makes copies, but names no other machine.")
     return failed(f"No copy on another machine: nothing on this host sends one. {_SEARCHED}.")
@@ -346,30 +348,30 @@ def _elsewhere(text: str) -> Iterator[str]:
 
 
 @check("backups_encrypted")
-def encrypted(look: Look) -> Finding:
+def encrypted(observer: Observer) -> Finding:
     what = "The comparison of the repository's key with its copy elsewhere"
-    ours = job_of_ours(look, OURS, "encrypted", what, _DRILL, "backup", partial(_lost, look))
+    ours = job_of_ours(observer, OURS, "encrypted", what, _RESTORE_TEST, "backup", partial(_lost, observer))
     if ours and ours.status == PASS:
-        return _compared(look, ours)
+        return _compared(observer, ours)
     if ours:
         return failed(f"{ours.evidence} The playbook harden compares them, run where the copy of the key is.")
-    dump = look.once(_newest)
+    dump = observer.once(_newest)
     if dump is not None:
         return failed(f"{shown(dump.path)} is a dump that is readable wherever it is copied: it is not encrypted.")
-    found = look.once(makers)
-    _may_hide(look, found)
+    found = observer.once(makers)
+    _may_hide(observer, found)
     return failed(f"No encrypted backup was found. {_SEARCHED}.")
 
 
-def _compared(look: Look, ours: Finding) -> Finding:
+def _compared(observer: Observer, ours: Finding) -> Finding:
     """Whether the controller still has the copy: the host alone cannot know, whatever it recorded once."""
-    copy, proof = look.options["key_copy"], look.options["key_proof"]
+    copy, proof = observer.options["key_copy"], observer.options["key_proof"]
     if not proof:
         raise Unseen(
             f"the controller that runs this audit shows no copy of the backup key: {copy or 'it was not asked'}. Run "
             "the audit where the copy is, or set chamilo_backups_password. The playbook harden fetches another copy"
         )
-    path = f"{SETTINGS}/backups-{look.options['site'] or word(look.site.domain)}.key"
+    path = f"{SETTINGS}/backups-{observer.options['site'] or word(observer.site.domain)}.key"
     if not os.path.exists(path):
         raise Unseen(f"there is no {path}, so the backups of this host are those of other portals")
     with open(path, encoding="utf-8") as stream:
@@ -380,27 +382,29 @@ def _compared(look: Look, ours: Finding) -> Finding:
             "one the backups are lost with the host. Put the right copy there, or move the wrong one away and run the "
             "playbook harden, which fetches another."
         )
-    if look.options["key_holder"] in ("", backups_key.machine()):
+    if observer.options["key_holder"] in ("", backups_key.machine()):
         raise Unseen(f"this host runs the audit itself, so {copy} is no copy elsewhere. Run it where the copy is")
     return passed(f"{ours.evidence} The key is the same as that of the controller now ({copy}).")
 
 
 @check("backups_restore_tested")
-def restore_tested(look: Look) -> Finding:
+def restore_tested(observer: Observer) -> Finding:
     what = "A restore test"
-    ours = job_of_ours(look, OURS, "drill", what, _DRILL, "drill", partial(_lost, look, hours=_DRILL, last=True))
+    ours = job_of_ours(
+        observer, OURS, "drill", what, _RESTORE_TEST, "drill", partial(_lost, observer, hours=_RESTORE_TEST, last=True)
+    )
     if ours:
         return ours
-    look.needs_root(f"read {RECORDS}/{OURS}")
+    observer.needs_root(f"read {RECORDS}/{OURS}")
     return failed(f"No restore test was recorded: there is no such entry in {RECORDS}/{OURS}.")
 
 
 @check("backups_private")
-def private(look: Look) -> Finding:
-    users = web_users(look)
+def private(observer: Observer) -> Finding:
+    users = web_users(observer)
     budget = Budget(_SECONDS)
-    roots = {os.path.realpath(host.root) for host in look.site.virtual_hosts if host.root}
-    roots |= {os.path.realpath(look.site.root)} if look.site.root else set()
+    roots = {os.path.realpath(host.root) for host in observer.site.virtual_hosts if host.root}
+    roots |= {os.path.realpath(observer.site.root)} if observer.site.root else set()
     roots = {root for root in roots if root != "/" and not any(root.startswith(f"{other}/") for other in roots)}
     exposed = []
     for root in sorted(roots):

@@ -35,8 +35,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import USUAL_LOGS
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, names, tail
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import said
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import output
 
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
 _OF_THREE = ("/oauth/token", "/oauth/register")  # since 3.0
@@ -58,19 +58,19 @@ _ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a
 
 
 @check("brute_force_lock")
-def lock(look: Look) -> Finding:
-    def locks_after(least: int, wanted: str) -> Finding:
+def lock(observer: Observer) -> Finding:
+    def locks_after(least: int, desired: str) -> Finding:
         return on_every_portal(
-            look,
+            observer,
             "security.login_max_attempt_before_blocking_account",
             lambda value: least <= whole_number(value) <= _MOST_ATTEMPTS,
-            wanted,
+            desired,
         )
 
     found = locks_after(1, f"a number from 1 to {_MOST_ATTEMPTS} (0 is off)")
     if found.status != PASS:
         return found
-    most, jail = max(((_before_a_ban(jail), jail.name) for jail in look.once(shutting_out)), default=(0, ""))
+    most, jail = max(((_before_a_ban(jail), jail.name) for jail in observer.once(banning)), default=(0, ""))
     if not jail:
         return found
     late = locks_after(
@@ -80,7 +80,7 @@ def lock(look: Look) -> Finding:
     )
     if late.status != PASS:
         return late
-    if not any(_slows(look, door) for door in _own_doors(look)):
+    if not any(_slows(observer, endpoint) for endpoint in _own_doors(observer)):
         return failed(
             f"{found.evidence} The jail {jail} bans one address after {most} at most, but that takes a second or two, "
             "and what came meanwhile is tried: an attacker who sends many guesses at once can lock any account. The "
@@ -92,30 +92,30 @@ def lock(look: Look) -> Finding:
     )
 
 
-def _own_doors(look: Look) -> list[Door]:
+def _own_doors(observer: Observer) -> list[Endpoint]:
     """Past any proxy: what is asked there answers this host alone."""
-    own = [door for host in look.site.serving for door in look.doors_of(host, look.site.domain)]
-    return own or list(look.doors.values())
+    own = [endpoint for host in observer.site.serving for endpoint in observer.doors_of(host, observer.site.domain)]
+    return own or list(observer.endpoints.values())
 
 
-def _slows(look: Look, door: Door) -> bool:
+def _slows(observer: Observer, endpoint: Endpoint) -> bool:
     """Whether an address that guesses has to wait before an account is locked.
 
     No login is tried: a path for this host alone is slowed down in the same way.
     """
     for turn in range(_MOST_ATTEMPTS - 1):
-        status = look.ask(door, f"{_SLOWED}?{turn}").status
+        status = observer.ask(endpoint, f"{_SLOWED}?{turn}").status
         if status != 404:
             return status == 503
     return False
 
 
-def shutting_out(look: Look) -> list[Jail]:
+def banning(observer: Observer) -> list[Jail]:
     """The jails that read the portal's access logs."""
-    files = {os.path.realpath(host.access_log_file) for host in look.site.answering or look.site.fallback}
+    files = {os.path.realpath(host.access_log_file) for host in observer.site.answering or observer.site.fallback}
     return [
         jail
-        for jail in look.once(jails) or []
+        for jail in observer.once(jails) or []
         if files & set(map(os.path.realpath, jail.files)) and not much_of_the_internet(jail.friends)
     ]
 
@@ -128,19 +128,19 @@ def _before_a_ban(jail: Jail) -> int:
 
 
 @check("brute_force_captcha")
-def captcha(look: Look) -> Finding:
-    return on_every_portal(look, "security.allow_captcha", lambda value: value == "true", "'true'")
+def captcha(observer: Observer) -> Finding:
+    return on_every_portal(observer, "security.allow_captcha", lambda value: value == "true", "'true'")
 
 
 @check("brute_force_interfaces")
-def interfaces(look: Look) -> Finding:
-    if not look.site.major:
+def interfaces(observer: Observer) -> Finding:
+    if not observer.site.major:
         raise Unseen("the installed version is not known, and only Chamilo 3.0 and later have these interfaces")
-    if look.site.major < 3:
+    if observer.site.major < 3:
         return not_applicable("Chamilo has these interfaces since 3.0, and this one is older.")
-    declared = look.options["interfaces"]
+    declared = observer.options["interfaces"]
     found = [
-        on_every_portal(look, f"security.{setting}", lambda value: value in ("", "false"), "'false'")
+        on_every_portal(observer, f"security.{setting}", lambda value: value in ("", "false"), "'false'")
         for name, setting in _INTERFACES.items()
         if name not in declared
     ]
@@ -152,10 +152,10 @@ def interfaces(look: Look) -> Finding:
 
 
 @check("brute_force_captcha_block")
-def captcha_block(look: Look) -> Finding:
+def captcha_block(observer: Observer) -> Finding:
     settings = ("captcha_number_mistakes_to_block_account", "captcha_time_to_block")
     found = [
-        on_every_portal(look, f"security.{name}", lambda value: whole_number(value) > 0, "a number above 0")
+        on_every_portal(observer, f"security.{name}", lambda value: whole_number(value) > 0, "a number above 0")
         for name in settings
     ]
     worst = failed if any(finding.status == "fail" for finding in found) else passed
@@ -169,7 +169,7 @@ def captcha_block(look: Look) -> Finding:
 class Log:
     """Where and how one door of the portal writes its visitors down."""
 
-    door: Door
+    endpoint: Endpoint
     files: tuple[str, ...]
     line: str  # of our own request, as it stands there
     address: str  # the client's, as the log has it
@@ -188,26 +188,26 @@ class Log:
         return f'{before}"{method} {path} {found["protocol"]}" {status}{after}'
 
 
-def logs(look: Look) -> list[Log]:
+def logs(observer: Observer) -> list[Log]:
     """One request at each door that serves the portal, and the line it left."""
-    files = _files(look)
-    found = [_trace(look, door, files) for door in look.doors.values()]
+    files = _files(observer)
+    found = [_trace(observer, endpoint, files) for endpoint in observer.endpoints.values()]
     kept = [log for log in found if log is not None]
     # A further name counts where its virtual host writes to another log.
-    for door in look.further_doors:
-        log = _trace(look, door, files)
+    for endpoint in observer.further_doors:
+        log = _trace(observer, endpoint, files)
         kept += [log] if log and log.file not in [known.file for known in kept] else []
     if not kept:
-        raise Unseen(f"nothing on this host serves {look.site.domain}, so no log of its visitors was found")
+        raise Unseen(f"nothing on this host serves {observer.site.domain}, so no log of its visitors was found")
     return kept
 
 
-def _trace(look: Look, door: Door, files: list[str]) -> Log | None:
+def _trace(observer: Observer, endpoint: Endpoint, files: list[str]) -> Log | None:
     token = f"chamilo-hardening-{secrets.token_hex(8)}"
     headers = {"User-Agent": f'" {_FORGED}', "Referer": f'" 401 0 "{_FORGED}', "X-Forwarded-For": VICTIM}
-    answer = look.ask(door, f"/login?{token}", headers=headers)
+    answer = observer.ask(endpoint, f"/login?{token}", headers=headers)
     if not answer.status:
-        raise Unseen(f"{door.url('/login')} gave no answer: {answer.error}")
+        raise Unseen(f"{endpoint.url('/login')} gave no answer: {answer.error}")
     if answer.status in (301, 302, 307, 308) and answer.value("Location").startswith("https:"):
         return None  # no login happens at this endpoint
     end = time.monotonic() + _PATIENCE
@@ -215,15 +215,17 @@ def _trace(look: Look, door: Door, files: list[str]) -> Log | None:
     while not any(map(_REQUEST.match, lines.values())) and time.monotonic() < end:
         time.sleep(0.01 if not lines else 0.05)
         lines = {
-            file: line for file, line in ((file, _line_with(token, file, look.site.php.user)) for file in files) if line
+            file: line
+            for file, line in ((file, _line_with(token, file, observer.site.php.user)) for file in files)
+            if line
         }
     # An error log can contain the same request; that is not where logins are written.
     access = {file: line for file, line in lines.items() if _REQUEST.match(line)} or lines
     if not access:
-        raise Unseen(f"a request to {door.url('/login')} left no line in {names(files) or 'any log that is known'}")
+        raise Unseen(f"a request to {endpoint.url('/login')} left no line in {names(files) or 'any log that is known'}")
     line = next(iter(access.values()))
     addresses = _ADDRESS.findall(line.partition('"')[0])
-    return Log(door, tuple(access), line, addresses[0] if addresses else "")
+    return Log(endpoint, tuple(access), line, addresses[0] if addresses else "")
 
 
 def _line_with(token: str, file: str, web_user: str) -> str:
@@ -234,16 +236,16 @@ def _line_with(token: str, file: str, web_user: str) -> str:
     return "" if at < 0 or end < 0 else text[text.rfind(b"\n", 0, at) + 1 : end].decode("utf-8", "replace")
 
 
-def _files(look: Look) -> list[str]:
+def _files(observer: Observer) -> list[str]:
     """Where access logs may be: what the virtual hosts name, what jails read, and the usual places."""
-    named = [host.access_log_file for host in look.site.virtual_hosts]
-    watched = [file for jail in look.once(jails) or [] for file in jail.files]
+    named = [host.access_log_file for host in observer.site.virtual_hosts]
+    watched = [file for jail in observer.once(jails) or [] for file in jail.files]
     known = (os.path.realpath(path) for path in (*named, *watched, *USUAL_LOGS) if path.startswith("/"))
     return [path for path in dict.fromkeys(known) if os.path.isfile(path)]
 
 
-def jails(look: Look) -> list[Jail] | None:
-    if not look.as_root:
+def jails(observer: Observer) -> list[Jail] | None:
+    if not observer.as_root:
         raise Unseen("the running fail2ban answers root only")
     try:
         return brute_force_fail2ban.running()
@@ -251,9 +253,9 @@ def jails(look: Look) -> list[Jail] | None:
         raise Unseen(str(problem)) from problem
 
 
-def _reads_own(look: Look, jail: Jail) -> bool:
+def _reads_own(observer: Observer, jail: Jail) -> bool:
     """Whether a jail reads what the application itself writes."""
-    own = os.path.join(os.path.realpath(look.site.root), "var/log/") if look.site.root else ""
+    own = os.path.join(os.path.realpath(observer.site.root), "var/log/") if observer.site.root else ""
     return bool(own) and any(os.path.realpath(file).startswith(own) for file in jail.files)
 
 
@@ -261,18 +263,18 @@ def _reads(jail: Jail, log: Log) -> bool:
     return any(os.path.realpath(file) in log.files for file in jail.files)
 
 
-def watching(look: Look) -> list[Jail]:
+def watching(observer: Observer) -> list[Jail]:
     """The jails that read what visitors of the portal can write to."""
-    found, visitors = look.once(jails) or [], look.once(logs)
-    return [jail for jail in found if _reads_own(look, jail) or any(_reads(jail, log) for log in visitors)]
+    found, visitors = observer.once(jails) or [], observer.once(logs)
+    return [jail for jail in found if _reads_own(observer, jail) or any(_reads(jail, log) for log in visitors)]
 
 
-def counted(look: Look) -> dict[tuple[str, str], list[str]]:
+def counted(observer: Observer) -> dict[tuple[str, str], list[str]]:
     """Jail and line -> the addresses that the jail would count for it. The engine is started once for all."""
-    lines = [line for log in look.once(logs) for line in (*_attempts(look, log), *_harmless(log))]
-    lines += [line for log in look.once(logs) for _label, line in _forgeries(log)]
-    lines += [line for _label, line in _own_forgeries(look)]
-    found = look.once(watching)
+    lines = [line for log in observer.once(logs) for line in (*_attempts(observer, log), *_harmless(log))]
+    lines += [line for log in observer.once(logs) for _label, line in _forgeries(log)]
+    lines += [line for _label, line in _own_forgeries(observer)]
+    found = observer.once(watching)
     try:
         answers = brute_force_fail2ban.matches(found, lines)
     except Fail2banError as problem:
@@ -282,12 +284,12 @@ def counted(look: Look) -> dict[tuple[str, str], list[str]]:
     }
 
 
-def _logins(look: Look) -> tuple[str, ...]:
-    return (*LOGINS, *(_OF_THREE if look.site.major >= 3 else ()))
+def _logins(observer: Observer) -> tuple[str, ...]:
+    return (*LOGINS, *(_OF_THREE if observer.site.major >= 3 else ()))
 
 
-def _attempts(look: Look, log: Log) -> list[str]:
-    return [log.failure(path) for path in _logins(look)]
+def _attempts(observer: Observer, log: Log) -> list[str]:
+    return [log.failure(path) for path in _logins(observer)]
 
 
 def _harmless(log: Log) -> list[str]:
@@ -295,14 +297,14 @@ def _harmless(log: Log) -> list[str]:
 
 
 @check("brute_force_fail2ban")
-def fail2ban(look: Look) -> Finding:
-    found = look.once(jails)
+def fail2ban(observer: Observer) -> Finding:
+    found = observer.once(jails)
     if found is None:
         return failed(
             f"fail2ban {'does not run' if brute_force_fail2ban.is_installed() else 'is not installed'} on this host."
         )
-    visitors = look.once(logs)
-    proxies = [log for log in visitors if _within(log.address, look.options["trusted_proxies"])]
+    visitors = observer.once(logs)
+    proxies = [log for log in visitors if _within(log.address, observer.options["trusted_proxies"])]
     if proxies:
         return failed(
             f"{proxies[0].file} shows the proxy {proxies[0].address} instead of the visitors, so it is of no use."
@@ -311,17 +313,17 @@ def fail2ban(look: Look) -> Finding:
     for log in visitors:
         readers = [jail for jail in found if _reads(jail, log)]
         if not readers:
-            own = names(file for jail in found if _reads_own(look, jail) for file in jail.files)
+            own = names(file for jail in found if _reads_own(observer, jail) for file in jail.files)
             hint = f" {own} is read, but no line there names the address of every failed login." if own else ""
             return failed(
                 f"Running jails: {names((jail.name for jail in found), 10) or 'none'}. None reads {log.file}, where "
-                f"logins over {log.door.scheme} are written.{hint}"
+                f"logins over {log.endpoint.scheme} are written.{hint}"
             )
-        answers = look.once(counted)
-        guards = [jail for jail in readers if any(answers[jail.name, line] for line in _attempts(look, log))]
+        answers = observer.once(counted)
+        guards = [jail for jail in readers if any(answers[jail.name, line] for line in _attempts(observer, log))]
         missed = [
             path
-            for path, line in zip(_logins(look), _attempts(look, log))
+            for path, line in zip(_logins(observer), _attempts(observer, log))
             if not any(answers[jail.name, line] == [GUESSER] for jail in readers)
         ]
         if missed:
@@ -330,13 +332,13 @@ def fail2ban(look: Look) -> Finding:
         for jail in guards:
             if any(answers[jail.name, line] for line in _harmless(log)):
                 return failed(f"The jail {jail.name} also counts requests that are no failed logins.")
-            trouble = _toothless(look, jail)
+            trouble = _toothless(observer, jail)
             if trouble:
                 return failed(f"The jail {jail.name} reads {log.file} and sees failed logins, but {trouble}.")
         guard = guards[0]
     if guard is None:
         raise Unseen("no log of the portal's visitors was found")
-    hidden = next(filter(None, (_behind_a_script(look, log.door) for log in visitors)), "")
+    hidden = next(filter(None, (_behind_a_script(observer, log.endpoint) for log in visitors)), "")
     if hidden:
         return failed(
             f"{hidden}: behind an older script Chamilo tries passwords as well, and no log shows their result. Have "
@@ -345,26 +347,26 @@ def fail2ban(look: Look) -> Finding:
     lasts = f"for {guard.seconds} s" if guard.seconds >= 0 else "for ever"
     return passed(
         f"The jail {guard.name} reads {names(log.file for log in visitors)}, where our own request showed up, sees "
-        f"failed logins on all {len(_logins(look))} paths, and bans {lasts} after {guard.attempts} in {guard.window} s "
-        f"by {names(guard.actions)}."
+        f"failed logins on all {len(_logins(observer))} paths, and bans {lasts} after {guard.attempts} in "
+        f"{guard.window} s by {names(guard.actions)}."
     )
 
 
 _OLDER = "/main/auth/lostPassword.php"  # as good as any other
 
 
-def _behind_a_script(look: Look, door: Door) -> str:
+def _behind_a_script(observer: Observer, endpoint: Endpoint) -> str:
     """What a login path behind an older script answers, where it is let in there."""
-    answers = ((path, look.ask(door, f"{_OLDER}{path}").status) for path in _logins(look))
+    answers = ((path, observer.ask(endpoint, f"{_OLDER}{path}").status) for path in _logins(observer))
     return next((f"{_OLDER}{path} answers {status}" for path, status in answers if status not in (403, 404)), "")
 
 
 _REFUSES = "/.well-known/chamilo-hardening/brute_force/banned"  # answers this host alone, where the web server refuses
 
 
-def _toothless(look: Look, jail: Jail) -> str:
+def _toothless(observer: Observer, jail: Jail) -> str:
     """Why a jail that sees everything would still not ban, or an empty text."""
-    most = int(look.options["attempts"])
+    most = int(observer.options["attempts"])
     tools = {name: tool for name, tool in ((name, _tool(ban)) for name, ban in jail.actions.items()) if tool}
     if jail.attempts > most:
         return f"bans only after {jail.attempts} of them, not after {most}"
@@ -378,20 +380,20 @@ def _toothless(look: Look, jail: Jail) -> str:
         return f"no action of it ({names(jail.actions) or 'it has none'}) refuses packets"
     # Packets of clients behind a proxy bear the proxy's address. The web server can refuse, or the proxy itself.
     further = {name: ban for name, ban in jail.actions.items() if name not in tools and "mail" not in ban}
-    if look.options["trusted_proxies"]:
+    if observer.options["trusted_proxies"]:
         if not further:
             return f"{names(tools)} refuses packets alone, and those of clients behind a proxy come from the proxy"
         if not further.get(jail.name, "").startswith("touch "):
             raise Unseen(f"whether {names(further)} has the proxy or the web server refuse clients behind a proxy")
-        if not _web_server_refuses(look):
+        if not _web_server_refuses(observer):
             return f"the web server does not check for the files that {jail.name} makes for banned clients"
     missing = [tool for tool in tools.values() if shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin:/bin") is None]
     return f"{missing[0]}, by which it bans, is not installed" if missing else ""
 
 
-def _web_server_refuses(look: Look) -> bool:
+def _web_server_refuses(observer: Observer) -> bool:
     """Whether the web server checks for banned clients."""
-    return any(look.ask(door, _REFUSES).status == 204 for door in _own_doors(look))
+    return any(observer.ask(endpoint, _REFUSES).status == 204 for endpoint in _own_doors(observer))
 
 
 def _tool(command: str) -> str:
@@ -401,20 +403,20 @@ def _tool(command: str) -> str:
 
 
 @check("brute_force_forgery")
-def forgery(look: Look) -> Finding:
-    if look.once(jails) is None:
+def forgery(observer: Observer) -> Finding:
+    if observer.once(jails) is None:
         return not_applicable("No fail2ban runs here, so no other client can be banned by forged lines.")
-    readers, visitors = look.once(watching), look.once(logs)
+    readers, visitors = observer.once(watching), observer.once(logs)
     if not readers:
         return not_applicable("No running jail reads what visitors write, so none can be made to ban others.")
-    proxies = list(look.options["trusted_proxies"])
+    proxies = list(observer.options["trusted_proxies"])
     for log in visitors:
-        if log.address == VICTIM and not _within(log.door.address, proxies):
-            said = _believed.lines(look.site.web.name, log.door.address)
+        if log.address == VICTIM and not _within(log.endpoint.address, proxies):
+            output = _believed.lines(observer.site.web.name, log.endpoint.address)
             return failed(
-                f"A request from {log.door.address or 'this host'} with X-Forwarded-For: {VICTIM} is in "
+                f"A request from {log.endpoint.address or 'this host'} with X-Forwarded-For: {VICTIM} is in "
                 f"{log.file} as if it came from there: this header can have any address banned."
-                f"{f' Set by: {said}.' if said else ''}"
+                f"{f' Set by: {output}.' if output else ''}"
             )
     tried = [
         (jail.name, label, line)
@@ -423,14 +425,16 @@ def forgery(look: Look) -> Finding:
         if _reads(jail, log)
         for label, line in _forgeries(log)
     ]
-    tried += [(jail.name, *forged) for jail in readers if _reads_own(look, jail) for forged in _own_forgeries(look)]
-    answers = look.once(counted)
+    tried += [
+        (jail.name, *forged) for jail in readers if _reads_own(observer, jail) for forged in _own_forgeries(observer)
+    ]
+    answers = observer.once(counted)
     fooled = [f"{jail}, by {label}" for jail, label, line in tried if set(answers[jail, line]) - {GUESSER}]
     if fooled:
         return failed(f"An attacker can have the address of another client banned: {names(dict.fromkeys(fooled))}.")
     for jail in readers:
         for file in sorted(set(map(os.path.realpath, jail.files))):
-            if way := look.once(Writer).way_into(file):
+            if way := observer.once(Writer).way_into(file):
                 return failed(f"PHP's user can write what the jail {jail.name} reads, and so ban any address: {way}.")
     labels = names(dict.fromkeys(label for _jail, label, _line in tried), 10)
     return passed(
@@ -461,9 +465,9 @@ def _forgeries(log: Log) -> list[tuple[str, str]]:
     ]
 
 
-def _own_forgeries(look: Look) -> list[tuple[str, str]]:
+def _own_forgeries(observer: Observer) -> list[tuple[str, str]]:
     """The application writes user names into ids.log as they came, line breaks included: whole lines can be forged."""
-    now = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(look.now))
+    now = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(observer.now))
     return [
         ("a line break in the user name", f"[{now}] [{word}] [{client} {VICTIM}] Login failed for username jdoe")
         for word, client in (("Info", "Client"), ("info", "client"))
@@ -471,23 +475,23 @@ def _own_forgeries(look: Look) -> list[tuple[str, str]]:
 
 
 @check("brute_force_friends")
-def friends(look: Look) -> Finding:
-    if look.once(jails) is None:
+def friends(observer: Observer) -> Finding:
+    if observer.once(jails) is None:
         return not_applicable("No fail2ban runs here, so no client is banned.")
-    readers = look.once(watching)
+    readers = observer.once(watching)
     if not readers:
         return not_applicable("No running jail reads what visitors of the portal write, so none bans them.")
     own = ["127.0.0.1", "::1"]
-    controller = str(look.options["controller"] or look.site.managed_from)
+    controller = str(observer.options["controller"] or observer.site.managed_from)
     declared = [
         *own,
-        *(str(one) for option in ("trusted_proxies", "friends") for one in look.options[option]),
+        *(str(one) for option in ("trusted_proxies", "friends") for one in observer.options[option]),
     ]
     declared += [controller] if controller else []
     noted = bool(controller) and os.path.exists(os.path.join(FRIENDS, controller))
     day = ""
     for jail in readers:
-        spared = [*jail.friends, *([*own, *look.site.addresses] if jail.spares_itself else [])]
+        spared = [*jail.friends, *([*own, *observer.site.addresses] if jail.spares_itself else [])]
         missing = [friend for friend in declared if not _within(friend, spared)]
         # How old the note is does not count: the role renews it in each run, before it arms the jail.
         if noted and FRIENDS in jail.friend_command and controller in missing:
@@ -519,7 +523,7 @@ def _within(address: str, networks: list[str] | tuple[str, ...]) -> bool:
 
 
 @check("brute_force_unlock", program=True)
-def unlock(look: Look) -> Finding:
+def unlock(observer: Observer) -> Finding:
     program = next((path for path in UNLOCK if os.path.lexists(path)), "")
     if not program:
         return failed(f"There is no program that unlocks an account: neither {' nor '.join(UNLOCK)}.")
@@ -531,9 +535,9 @@ def unlock(look: Look) -> Finding:
         return failed(f"{program} can be changed by others than root, so root must not run it.")
     if not status.st_mode & stat.S_IXUSR:
         return failed(f"{program} cannot be run: mode {stat.S_IMODE(status.st_mode):o}.")
-    if not look.as_root:
+    if not observer.as_root:
         raise Unseen(f"whether {program} works can be tried as root only")
     words = [program] if program.endswith("unlock") else [program, "unlock"]
-    if "unlock" not in said([*words, "--help"], 5).lower():
+    if "unlock" not in output([*words, "--help"], 5).lower():
         return failed(f"{program} has no command that unlocks an account: `{' '.join(words)} --help` gives no help.")
     return passed(f"{' '.join(words)} is there, belongs to root, and only root can change it.")

@@ -23,13 +23,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import processes
 
 ALLOWED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX")
 _ADMINISTRATORS = ("root", "admin", "mysql", "mariadb.sys", "debian-sys-maint")
 _GUESSABLE = ("password", "passwort", "secret", "changeme", "chamilo", "root", "admin", "mysql", "mariadb", "12345678")
-_EVERYBODY_SEES = ("information_schema", "performance_schema")
+_WORLD_READABLE = ("information_schema", "performance_schema")
 # Root and the server itself, from its own host.
 _SERVER_S_OWN = ("root", "mysql", "mariadb.sys", "debian-sys-maint")
 # What monitoring has: it reads and writes no table by it.
@@ -59,14 +59,16 @@ _PASSWORD = re.compile(rb"(?:IDENTIFIED\s+BY|PASSWORD\s*\()\s*\\?'(?!\*{5}\\?')[
 _AUDIT_LOG_BYTES = 1 << 20
 
 
-def _grants(look: Look) -> list[str]:
+def _grants(observer: Observer) -> list[str]:
     """The grants of the application's own account, as the server lists them."""
-    return [next(iter(row.values())) or "" for row in look.database.query("SHOW GRANTS")]
+    return [next(iter(row.values())) or "" for row in observer.database.query("SHOW GRANTS")]
 
 
-def _identity(look: Look) -> tuple[str, list[str]]:
+def _identity(observer: Observer) -> tuple[str, list[str]]:
     """The account the server took the application for, and every database that it sees."""
-    rows = look.database.query("SELECT CURRENT_USER() AS account, SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
+    rows = observer.database.query(
+        "SELECT CURRENT_USER() AS account, SCHEMA_NAME AS name FROM information_schema.SCHEMATA"
+    )
     return (rows[0]["account"] or "") if rows else "", [row["name"] or "" for row in rows]
 
 
@@ -80,33 +82,33 @@ def _parsed(grant: str) -> tuple[set[str], str, bool]:
 
 
 @check("database_account")
-def account(look: Look) -> Finding:
-    whole, _databases = look.once(_identity)
+def account(observer: Observer) -> Finding:
+    whole, _databases = observer.once(_identity)
     name = whole.rpartition("@")[0]
-    known = look.database.account
-    grants = look.once(_grants)
-    says = f"Chamilo logs in to {known.socket or known.host} as {whole}"
+    known = observer.database.account
+    grants = observer.once(_grants)
+    text = f"Chamilo logs in to {known.socket or known.host} as {whole}"
     if name in _ADMINISTRATORS:
-        return failed(f"{says}, an account of the server's administrator.")
+        return failed(f"{text}, an account of the server's administrator.")
     if not name:
-        return failed(f"{says}: the server accepts any user, by an account without a name.")
+        return failed(f"{text}: the server accepts any user, by an account without a name.")
     if any(where == "*.*" and "ALL PRIVILEGES" in what for what, where, _rest in map(_parsed, grants)):
-        return failed(f"{says}, which may do everything on the whole server: an administrator by another name.")
+        return failed(f"{text}, which may do everything on the whole server: an administrator by another name.")
     if not known.password and not any("unix_socket" in grant or "auth_socket" in grant for grant in grants):
-        return failed(f"{says} without a password.")
+        return failed(f"{text} without a password.")
     if known.password.lower() in (*_GUESSABLE, name.lower(), known.name.lower()):
-        return failed(f"{says}, with a password that an attacker would try first.")
+        return failed(f"{text}, with a password that an attacker would try first.")
     return passed(
-        f"{says}, with {'a password' if known.password else 'the identity of its system account'} of its own."
+        f"{text}, with {'a password' if known.password else 'the identity of its system account'} of its own."
     )
 
 
 @check("database_privileges")
-def privileges(look: Look) -> Finding:
-    own = look.database.account.name
+def privileges(observer: Observer) -> Finding:
+    own = observer.database.account.name
     granted: set[str] = set()
     surplus = []
-    for what, where, passes_on in map(_parsed, look.once(_grants)):
+    for what, where, passes_on in map(_parsed, observer.once(_grants)):
         if what == {"USAGE"} and not passes_on:
             continue
         database = re.sub(r"\\([_%\\])", r"\1", where.partition(".")[0])
@@ -117,11 +119,11 @@ def privileges(look: Look) -> Finding:
         granted |= plain
         more = sorted(plain - set(ALLOWED)) + (["GRANT OPTION"] if passes_on else [])
         surplus += [f"{', '.join(more)} on {where}"] if more else []
-    others = [name for name in look.once(_identity)[1] if name != own and name.lower() not in _EVERYBODY_SEES]
+    others = [name for name in observer.once(_identity)[1] if name != own and name.lower() not in _WORLD_READABLE]
     if others and not surplus:
         surplus.append(f"rights on {names(others)} that every account has on this server")
     try:
-        ways = [*_other_accounts(look), *_definers(look), *_left_behind(look)]
+        ways = [*_other_accounts(observer), *_definers(observer), *_left_behind(observer)]
     except (Unseen, DatabaseError):
         if not surplus:
             raise
@@ -177,10 +179,10 @@ def _spelled(what: Iterable[str]) -> str:
     return ", ".join(listed[:4]) + (f" and {len(listed) - 4} more" if len(listed) > 4 else "")
 
 
-def _server(look: Look) -> Reader:
+def _server(observer: Observer) -> Reader:
     """The database server's own tables."""
-    look.needs_root("see the accounts of the database server")
-    if look.once(_listening) is None:
+    observer.needs_root("see the accounts of the database server")
+    if observer.once(_listening) is None:
         raise Unseen(
             "which other accounts and definers have power over its data can be read on the host of the database alone, "
             "by its root: SELECT User, Host, Priv FROM mysql.global_priv"
@@ -207,9 +209,9 @@ UNION ALL SELECT CONCAT('''', User, '''@''', Host, ''''), 'part', Db, UPPER(Proc
 """
 
 
-def _logins(look: Look) -> dict[tuple[str, str], _Login]:
+def _logins(observer: Observer) -> dict[tuple[str, str], _Login]:
     """All accounts and roles of the server by user and host, each with what its roles may do."""
-    server, own = look.once(_server), look.database.account.name
+    server, own = observer.once(_server), observer.database.account.name
     logged = server.query("SHOW GLOBAL VARIABLES LIKE 'log\\_bin'")
     of_no_use = set() if any(row["Value"] == "ON" for row in logged) else _REPLICATES
     found: dict[tuple[str, str], _Login] = {}
@@ -274,12 +276,12 @@ def _login(user: str, host: str, priv: Mapping[str, Any]) -> _Login:
     )
 
 
-def _is_administrator(look: Look, login: _Login) -> bool:
+def _is_administrator(observer: Observer, login: _Login) -> bool:
     """One of the server's own accounts, which only root of this host can log in with: by the socket or root's files."""
-    return login.user in _SERVER_S_OWN and login.local and login.passwords <= look.once(_kept_by_root)
+    return login.user in _SERVER_S_OWN and login.local and login.passwords <= observer.once(_kept_by_root)
 
 
-def _kept_by_root(_look: Look) -> set[str]:
+def _kept_by_root(_observer: Observer) -> set[str]:
     """The passwords in files that root alone reads, as the server keeps them."""
     found = set()
     for path in _ROOT_KEEPS:
@@ -292,9 +294,9 @@ def _kept_by_root(_look: Look) -> set[str]:
     return {f"*{hashlib.sha1(each).hexdigest().upper()}" for each in once}
 
 
-def _other_accounts(look: Look) -> list[str]:
+def _other_accounts(observer: Observer) -> list[str]:
     """The other accounts that could use the application's data, and the statement for each."""
-    logins, own = look.once(_logins), look.once(_identity)[0]
+    logins, own = observer.once(_logins), observer.once(_identity)[0]
     faults = []
     for login in logins.values():
         if login.user == "PUBLIC" and not login.host:
@@ -304,13 +306,13 @@ def _other_accounts(look: Look) -> list[str]:
             continue
         elif not login.user:
             faults.append(f"{login.name} accepts any user (DROP USER {login.name};)")
-        elif login.user in _SERVER_S_OWN and login.local and not login.open and not _is_administrator(look, login):
+        elif login.user in _SERVER_S_OWN and login.local and not login.open and not _is_administrator(observer, login):
             faults.append(_with_a_password(login))
         elif login.powers and login.open:
             faults.append(f"{login.name} has {login.powers}, and no password ({_lock(login)})")
-        elif login.powers and f"{login.user}@{login.host}" != own and not _is_wanted(look, login):
+        elif login.powers and f"{login.user}@{login.host}" != own and not _is_desired(observer, login):
             faults.append(f"{login.name} has {login.powers} ({_lock(login)})")
-    for row in look.once(_server).query("SELECT User, Host, Proxied_user, Proxied_host FROM mysql.proxies_priv"):
+    for row in observer.once(_server).query("SELECT User, Host, Proxied_user, Proxied_host FROM mysql.proxies_priv"):
         key = row["User"] or "", row["Host"] or ""
         login = logins.get(key, _Login(*key))
         proxied = _Login(row["Proxied_user"] or "", row["Proxied_host"] or "").name
@@ -335,29 +337,29 @@ def _with_a_password(login: _Login) -> str:
     )
 
 
-def _left_behind(look: Look) -> list[str]:
+def _left_behind(observer: Observer) -> list[str]:
     """What the server does without an account."""
-    roots = [look.site.root, *(host.root for host in look.site.virtual_hosts)]
-    clients = look.options["database_clients"]
+    roots = [observer.site.root, *(host.root for host in observer.site.virtual_hosts)]
+    clients = observer.options["database_clients"]
     return audit_server.left_behind(
-        look.once(_server), roots, lambda host: host in clients or _is_declared(host, clients)
+        observer.once(_server), roots, lambda host: host in clients or _is_declared(host, clients)
     )
 
 
-def _is_wanted(look: Look, login: _Login) -> bool:
+def _is_desired(observer: Observer, login: _Login) -> bool:
     """Whether an account has its rights for a reason: the server's, a Unix account's, ours, a declared client's."""
-    if _is_administrator(look, login):
+    if _is_administrator(observer, login):
         return True
     if login.by_socket and login.local:
-        return login.user not in (look.site.php.user, look.site.web.user)
+        return login.user not in (observer.site.php.user, observer.site.web.user)
     if login.everywhere - _HARMLESS - _REPLICATES:
         return False
-    if login.user in look.once(_ours) and login.here <= {*ALLOWED, *_BACKUP} and not login.everywhere & _REPLICATES:
+    if login.user in observer.once(_ours) and login.here <= {*ALLOWED, *_BACKUP} and not login.everywhere & _REPLICATES:
         return True
-    return login.here <= {*ALLOWED} and _is_declared(login.host, look.options["database_clients"])
+    return login.here <= {*ALLOWED} and _is_declared(login.host, observer.options["database_clients"])
 
 
-def _ours(_look: Look) -> set[str]:
+def _ours(_observer: Observer) -> set[str]:
     """The accounts whose passwords lie with root, for backups and upgrades."""
     texts = [head(path, 10_000).decode("utf-8", "replace") for path in glob.glob(_CREDENTIALS)]
     return {found[1] for text in texts for found in re.finditer(r'^user="([^"\n]*)"$', text, re.M)}
@@ -394,36 +396,36 @@ UNION ALL SELECT 'VIEW', TABLE_SCHEMA, TABLE_NAME, DEFINER FROM information_sche
 _MADE_UP = "PREPARE|EXECUTE|GRANT|CREATE USER|ALTER USER"
 
 
-def _definers(look: Look) -> list[str]:
+def _definers(observer: Observer) -> list[str]:
     """What runs in or on the portal's database with more than the application's rights, and the statement for it."""
-    own, logins = look.database.account.name, look.once(_logins)
+    own, logins = observer.database.account.name, observer.once(_logins)
     faults = []
-    for row in look.once(_server).query(_DEFINED, (own, f"{re.escape(own)}|{_MADE_UP}") * 3):
+    for row in observer.once(_server).query(_DEFINED, (own, f"{re.escape(own)}|{_MADE_UP}") * 3):
         user, _at, host = (row["definer"] or "").rpartition("@")
         login = logins.get((user, host))
         if login is None:  # without that account it does not run
             continue
-        inside = row["place"] == own
-        more = (login.everywhere - _HARMLESS) | (login.here - ({*ALLOWED, *_TO_DEFINE} if inside else set()))
-        if more or inside and login.elsewhere:
+        insider = row["place"] == own
+        more = (login.everywhere - _HARMLESS) | (login.here - ({*ALLOWED, *_TO_DEFINE} if insider else set()))
+        if more or insider and login.elsewhere:
             what = _spelled(more) if more else f"rights on {names(sorted(login.elsewhere))}"
             kind, place = row["kind"] or "", audit_server.name(row["place"] or "", row["name"] or "")
             statements = f"SHOW CREATE {kind} {place}; DROP {kind} {place};"
-            called = row["name"] if inside else f"{row['place']}.{row['name']}"
+            called = row["name"] if insider else f"{row['place']}.{row['name']}"
             faults.append(f"the {kind.lower()} {called} runs with the rights of {login.name}: {what} ({statements})")
     return faults
 
 
 @check("database_bind")
-def bind(look: Look) -> Finding:
-    known = look.site.database
-    sockets = look.once(_listening)
+def bind(observer: Observer) -> Finding:
+    known = observer.site.database
+    sockets = observer.once(_listening)
     if sockets is None:
-        if known.host and known.host not in ("localhost", "127.0.0.1", "::1", *look.site.addresses):
+        if known.host and known.host not in ("localhost", "127.0.0.1", "::1", *observer.site.addresses):
             raise Unseen(
                 f"The database runs on {known.host}; from where that machine can be reached cannot be seen here"
             )
-        sockets = [address for address in look.site.listening if address.endswith(f":{known.port or 3306}")]
+        sockets = [address for address in observer.site.listening if address.endswith(f":{known.port or 3306}")]
         if not sockets:
             raise Unseen("no database server runs on this host")
     if not sockets:
@@ -436,12 +438,12 @@ def bind(look: Look) -> Finding:
     return passed(f"The database server listens on {names(sockets)} alone.")
 
 
-def _listening(look: Look) -> list[str] | None:
+def _listening(observer: Observer) -> list[str] | None:
     """The TCP addresses on which a database server of this host listens; None when none runs here."""
-    servers = [process for process in look.once(processes) if process.name in _SERVERS and _is_ours(process.pid)]
+    servers = [process for process in observer.once(processes) if process.name in _SERVERS and _is_ours(process.pid)]
     if not servers:
         return None
-    if not look.as_root:
+    if not observer.as_root:
         raise Unseen("which addresses the database server listens on can be seen as root only")
     owned = {link for process in servers for link in _links(f"/proc/{process.pid}/fd")}
     return list(portal_host.listening(Tree(), {link[8:-1] for link in owned if link.startswith("socket:[")}))
@@ -455,11 +457,11 @@ def _is_ours(pid: int) -> bool:
         return True
 
 
-def _links(folder: str) -> Iterable[str]:
+def _links(directory: str) -> Iterable[str]:
     with contextlib.suppress(OSError):  # the process went meanwhile
-        for name in os.listdir(folder):
+        for name in os.listdir(directory):
             with contextlib.suppress(OSError):  # or closed it
-                yield os.readlink(f"{folder}/{name}")
+                yield os.readlink(f"{directory}/{name}")
 
 
 def _is_inside(address: str) -> bool:
@@ -470,9 +472,9 @@ def _is_inside(address: str) -> bool:
 
 
 @check("database_audit_log")
-def audit_log(look: Look) -> Finding:
-    local = look.as_root and look.once(_listening) is not None
-    reader = look.once(_server) if local else look.database
+def audit_log(observer: Observer) -> Finding:
+    local = observer.as_root and observer.once(_listening) is not None
+    reader = observer.once(_server) if local else observer.database
     rows = reader.query("SHOW GLOBAL VARIABLES WHERE Variable_name LIKE 'server_audit%' OR Variable_name = 'datadir'")
     found = {row["Variable_name"] or "": row["Value"] or "" for row in rows}
     if found.get("server_audit_logging", "") != "ON":

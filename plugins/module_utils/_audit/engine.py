@@ -35,7 +35,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     observe,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
@@ -55,9 +55,9 @@ SECTIONS = {
 }
 
 
-def foretold(look: Look, findings: Mapping[str, Finding]) -> dict[str, Any]:
+def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, Any]:
     """Impact preview: the clients that rules not active yet would have blocked last week."""
-    options, site = look.options, look.site
+    options, site = observer.options, observer.site
     hosts = site.answering or site.fallback
     rules = Rules(
         missing=frozenset(name for name, one in findings.items() if one.status in (FAIL, NOT_ASSESSED)),
@@ -69,7 +69,7 @@ def foretold(look: Look, findings: Mapping[str, Finding]) -> dict[str, Any]:
     )
     known = {host.access_log_file: host.access_log_format for host in hosts if host.access_log_file.startswith("/")}
     try:
-        return forecast([Log(file, form) for file, form in known.items()], rules, look.now)
+        return forecast([Log(file, form) for file, form in known.items()], rules, observer.now)
     except Exception as problem:  # what visitors write into a log must not end the audit: the forecast reports it
         return {"said": [f"Last week's log could not be read: {type(problem).__name__}: {problem}."]}
 
@@ -78,11 +78,11 @@ def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
     """The findings; what fails for lines of ours that are gone from a virtual host reports it."""
     try:
         lost = observed.lost(Store(files.STATE).peek()) if os.geteuid() == 0 else {}
-        said = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
+        messages = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
     except (HardeningError, OSError) as problem:
-        said = [str(problem)]
+        messages = [str(problem)]
     return {
-        control: replace(found, evidence=" ".join([found.evidence, *said]))
+        control: replace(found, evidence=" ".join([found.evidence, *messages]))
         if found.status == FAIL and control.startswith(("https_", "headers_"))
         else found
         for control, found in findings.items()
@@ -99,7 +99,7 @@ def active() -> list[str]:
 class Audit:
     """What was observed of one portal, by control, and what follows from it."""
 
-    look: Look
+    observer: Observer
     findings: Mapping[str, Finding]
     active: Collection[str] = ()
     warnings: Collection[str] = ()
@@ -115,23 +115,23 @@ class Audit:
                 name: {key: value for key, value in asdict(finding).items() if value or key != "waits"}
                 for name, finding in self.findings.items()
             },
-            "forecast": foretold(self.look, self.findings),
-            "chamilo_version": self.look.site.version,
-            "names": list(self.look.site.portal_names),
+            "forecast": foretold(self.observer, self.findings),
+            "chamilo_version": self.observer.site.version,
+            "names": list(self.observer.site.portal_names),
             "active": list(self.active),
-            "signs": monitoring.signs(self.look) if broken_in and broken_in.status == FAIL else [],
+            "signs": monitoring.signs(self.observer) if broken_in and broken_in.status == FAIL else [],
         }
 
 
-def audit(site: str, look: Look, sections: Collection[str] = ()) -> Audit:
+def audit(site: str, observer: Observer, sections: Collection[str] = ()) -> Audit:
     """Run the checks of these sections, or of all. ``site``: the portal as its files name it."""
-    wanted = tuple(f"{section}_" for section in sections)
-    chosen = {name: function for name, function in checks.items() if not wanted or name.startswith(wanted)}
-    findings = explained(site, observe(chosen, look))
+    desired = tuple(f"{section}_" for section in sections)
+    chosen = {name: function for name, function in checks.items() if not desired or name.startswith(desired)}
+    findings = explained(site, observe(chosen, observer))
     warnings, left = [], []
     if os.geteuid() == 0:
         try:
             left = active()
         except (HardeningError, OSError) as problem:
             warnings.append(str(problem))
-    return Audit(look, findings, left, warnings)
+    return Audit(observer, findings, left, warnings)

@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import integrations
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 NOSNIFF = "X-Content-Type-Options"
 FRAMES = "X-Frame-Options"
@@ -43,18 +43,18 @@ def _copies(answer: Answer, name: str) -> str:
     return repr(values[0]) if len(values) == 1 else f"sent {len(values)} times: {', '.join(map(repr, values))}"
 
 
-def _everywhere(look: Look, name: str, right: Callable[[str], bool], wanted: str) -> Finding:
+def _everywhere(observer: Observer, name: str, right: Callable[[str], bool], desired: str) -> Finding:
     """The header exactly once, with the right value, on every class of response."""
-    answers = look.once(responses)
+    answers = observer.once(responses)
     wrong = [
         f"{where(label, answer)}: {_copies(answer, name)}"
         for label, answer in answers.items()
         if len(answer.values(name)) != 1 or not right(answer.value(name).strip())
     ]
-    rest = unseen(look, answers)
+    rest = unseen(observer, answers)
     if wrong:
         return failed(
-            f"{name} should be {wanted!r}, but is not on {len(wrong)} of {len(answers)} kinds of answer: "
+            f"{name} should be {desired!r}, but is not on {len(wrong)} of {len(answers)} kinds of answer: "
             f"{_list(wrong)}.{rest}"
         )
     first = next(iter(answers.values()))
@@ -74,40 +74,40 @@ def _same(value: str) -> Callable[[str], bool]:
 
 
 @check("headers_nosniff")
-def nosniff(look: Look) -> Finding:
-    return _everywhere(look, NOSNIFF, _same("nosniff"), "nosniff")
+def nosniff(observer: Observer) -> Finding:
+    return _everywhere(observer, NOSNIFF, _same("nosniff"), "nosniff")
 
 
 @check("headers_referrer_policy")
-def referrer_policy(look: Look) -> Finding:
+def referrer_policy(observer: Observer) -> Finding:
     value = "strict-origin-when-cross-origin"
-    return _everywhere(look, REFERRER, _same(value), value)
+    return _everywhere(observer, REFERRER, _same(value), value)
 
 
 @check("headers_xss_protection")
-def xss_protection(look: Look) -> Finding:
-    value = str(look.options["xss_protection"])
+def xss_protection(observer: Observer) -> Finding:
+    value = str(observer.options["xss_protection"])
     if not _XSS.fullmatch(value.strip()):
         return failed(
             f"{XSS} should be '1; mode=block' or 0: browsers know no {value!r} (chamilo_headers_xss_protection)."
         )
-    found = _everywhere(look, XSS, _same(value), value)
+    found = _everywhere(observer, XSS, _same(value), value)
     practice = " Today's browsers ignore this header; current practice is 0 or not to send it, the guide asks for it."
     return Finding(found.status, found.evidence + practice)
 
 
-def _partners(look: Look) -> list[str]:
-    return integrations.ancestors(look.options["frame_ancestors"], look.options["integrations"])
+def _partners(observer: Observer) -> list[str]:
+    return integrations.ancestors(observer.options["frame_ancestors"], observer.options["integrations"])
 
 
 @check("headers_frame_options")
-def frame_options(look: Look) -> Finding:
-    partners = _partners(look)
+def frame_options(observer: Observer) -> Finding:
+    partners = _partners(observer)
     if not partners:
-        found = _everywhere(look, FRAMES, _same("SAMEORIGIN"), "SAMEORIGIN")
-        return found if found.status == "fail" else _overruled(look) or found
-    answers = look.once(responses)
-    wanted = {"'self'", *partners}
+        found = _everywhere(observer, FRAMES, _same("SAMEORIGIN"), "SAMEORIGIN")
+        return found if found.status == "fail" else _overruled(observer) or found
+    answers = observer.once(responses)
+    desired = {"'self'", *partners}
     wrong = []
     for label, answer in answers.items():
         allowed = next(iter(_ancestors(answer)), set())
@@ -116,7 +116,7 @@ def frame_options(look: Look) -> Finding:
             wrong.append(f"{where(label, answer)}: frame-ancestors {' '.join(anyone)} lets any site frame the portal")
         elif answer.values(FRAMES):
             wrong.append(f"{where(label, answer)}: {FRAMES} is sent too and keeps the partners out of old browsers")
-        elif allowed != wanted:
+        elif allowed != desired:
             seen = " ".join(sorted(allowed)) if allowed else "not sent"
             wrong.append(f"{where(label, answer)}: frame-ancestors {seen}")
     text = " ".join(["'self'", *partners])
@@ -125,11 +125,11 @@ def frame_options(look: Look) -> Finding:
     return passed(f"{POLICY} has frame-ancestors {text} on each of: {', '.join(answers)}.")
 
 
-def _overruled(look: Look) -> Finding | None:
+def _overruled(observer: Observer) -> Finding | None:
     """Whether a policy lets others frame the portal. A page has to be let in by each policy that speaks of it."""
-    own = {"'self'", "'none'", look.site.domain, f"https://{look.site.domain}"}
+    own = {"'self'", "'none'", observer.site.domain, f"https://{observer.site.domain}"}
     wrong = []
-    for label, answer in look.once(responses).items():
+    for label, answer in observer.once(responses).items():
         policies = _ancestors(answer)
         if policies and not any({source.lower() for source in allowed} <= own for allowed in policies):
             wrong.append(f"{where(label, answer)}: frame-ancestors {' '.join(sorted(policies[0]))}")
@@ -155,11 +155,11 @@ def _rules_scripts(policy: str) -> bool:
 
 
 @check("headers_csp")
-def csp(look: Look) -> Finding:
-    mode = str(look.options["csp"])
+def csp(observer: Observer) -> Finding:
+    mode = str(observer.options["csp"])
     if mode == "off":
         return failed("No policy is configured here: chamilo_headers_csp is off.")
-    answers = look.once(responses)
+    answers = observer.once(responses)
     label, answer = next(iter(answers.items()))
     enforced, reported = answer.values(POLICY), answer.values(REPORT_ONLY)
     ruling = [policy for policy in enforced if _rules_scripts(policy)]
@@ -180,11 +180,11 @@ def _short(text: str) -> str:
 
 
 @check("headers_once")
-def once(look: Look) -> Finding:
-    names = _expected(look)
+def once(observer: Observer) -> Finding:
+    names = _expected(observer)
     if not names:
         return not_applicable("None of the headers is enforced here.")
-    answers = look.once(responses)
+    answers = observer.once(responses)
     wrong = []
     for label, answer in answers.items():
         for name, alternatives in names.items():
@@ -194,41 +194,41 @@ def once(look: Look) -> Finding:
             # Both policies, the enforced one and the one that reports, are two different headers.
             elif any(len(answer.values(alternative)) > 1 for alternative in alternatives):
                 wrong.append(f"{where(label, answer)}: {name} {len(values)} times")
-    rest = unseen(look, answers)
+    rest = unseen(observer, answers)
     if wrong:
         return failed(f"Not exactly once: {_list(wrong)}.{rest}")
     return passed(f"{', '.join(names)}: each exactly once on each of: {', '.join(answers)}.{rest}")
 
 
-def _expected(look: Look) -> Mapping[str, tuple[str, ...]]:
+def _expected(observer: Observer) -> Mapping[str, tuple[str, ...]]:
     """The headers that belong on every answer, each with the names that count: those that are enforced."""
-    framed = look.enforced("headers_frame_options")
-    partners = framed and bool(_partners(look))
-    policy = look.enforced("headers_csp") and look.options["csp"] != "off"
+    framed = observer.enforced("headers_frame_options")
+    partners = framed and bool(_partners(observer))
+    policy = observer.enforced("headers_csp") and observer.options["csp"] != "off"
     names = {
-        NOSNIFF: look.enforced("headers_nosniff"),
-        XSS: look.enforced("headers_xss_protection"),
-        REFERRER: look.enforced("headers_referrer_policy"),
+        NOSNIFF: observer.enforced("headers_nosniff"),
+        XSS: observer.enforced("headers_xss_protection"),
+        REFERRER: observer.enforced("headers_referrer_policy"),
         FRAMES: framed and not partners,
         POLICY: partners or policy,
     }
-    return {name: (POLICY, REPORT_ONLY) if name == POLICY else (name,) for name, wanted in names.items() if wanted}
+    return {name: (POLICY, REPORT_ONLY) if name == POLICY else (name,) for name, desired in names.items() if desired}
 
 
 @check("headers_versions")
-def versions(look: Look) -> Finding:
-    answers = look.once(responses)
-    told: dict[str, str] = {}
+def versions(observer: Observer) -> Finding:
+    answers = observer.once(responses)
+    reported: dict[str, str] = {}
     for label, answer in answers.items():
         for name in ("Server", *_TELLTALE):
             value = answer.value(name)
             if value and (name != "Server" or re.search(r"\d", value)):
-                told.setdefault(f"{name}: {value}", urlsplit(answer.url).path + f" ({label})")
+                reported.setdefault(f"{name}: {value}", urlsplit(answer.url).path + f" ({label})")
         if answer.status >= 400:
             product = _PRODUCT.search(answer.body.decode(errors="replace"))
             if product:
-                told.setdefault(f"{product[0]} on the error page", urlsplit(answer.url).path + f" ({label})")
-    if told:
-        return failed(f"Versions are disclosed: {_list([f'{what}, at {place}' for what, place in told.items()])}.")
+                reported.setdefault(f"{product[0]} on the error page", urlsplit(answer.url).path + f" ({label})")
+    if reported:
+        return failed(f"Versions are disclosed: {_list([f'{what}, at {place}' for what, place in reported.items()])}.")
     server = next(iter(answers.values())).value("Server") or "not sent"
     return passed(f"No version in headers or on error pages of: {', '.join(answers)}. Server: {server}.")

@@ -42,7 +42,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.x509 import Certificate, CertificateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.hsts import full_from
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, jobs, named
 
 DAYS_LEFT = 14
@@ -79,23 +79,23 @@ def _day(moment: float) -> str:
     return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%d")
 
 
-def _secure_doors(look: Look) -> list[Door]:
-    return [door for door in look.all_doors if door.scheme == "https"]
+def _secure_doors(observer: Observer) -> list[Endpoint]:
+    return [endpoint for endpoint in observer.all_endpoints if endpoint.scheme == "https"]
 
 
-def _called(door: Door) -> str:
-    return door.url("") + (f" at {door.address}" if door.address else "")
+def _called(endpoint: Endpoint) -> str:
+    return endpoint.url("") + (f" at {endpoint.address}" if endpoint.address else "")
 
 
-def shake(door: Door, context: ssl.SSLContext) -> Handshake:
-    return handshake(door.name, door.port, door.address, context)
+def shake(endpoint: Endpoint, context: ssl.SSLContext) -> Handshake:
+    return handshake(endpoint.name, endpoint.port, endpoint.address, context)
 
 
-def _trusting(look: Look) -> ssl.SSLContext:
+def _trusting(observer: Observer) -> ssl.SSLContext:
     """What browsers ask for: a chain to an authority this host trusts, for this name, with nothing weak in it."""
     context = tls_context(verify=True, ciphers="DEFAULT:@SECLEVEL=2")
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python's own default from 3.13 on; browsers do not have it
-    extra = look.options["ca_file"]
+    extra = observer.options["ca_file"]
     if extra:
         if not os.path.exists(extra):
             raise Unseen(f"chamilo_https_acme_ca_file names {extra}, which is not on this host")
@@ -103,131 +103,137 @@ def _trusting(look: Look) -> ssl.SSLContext:
     return context
 
 
-def _served(door: Door) -> Certificate:
+def _served(endpoint: Endpoint) -> Certificate:
     """The certificate behind a door, trusted or not."""
-    found = shake(door, tls_context(verify=False, ciphers=ANY_CIPHER))
+    found = shake(endpoint, tls_context(verify=False, ciphers=ANY_CIPHER))
     if not found.certificate:
-        raise Unseen(f"{_called(door)} showed no certificate: {found.error}")
+        raise Unseen(f"{_called(endpoint)} showed no certificate: {found.error}")
     return x509.parse(found.certificate)
 
 
 @check("https_certificate")
-def certificate(look: Look) -> Finding:
-    doors = _secure_doors(look)
-    if not doors:
-        return failed(f"Nothing on this host serves https for {look.site.domain}, so there is no certificate.")
-    context = _trusting(look)
+def certificate(observer: Observer) -> Finding:
+    endpoints = _secure_doors(observer)
+    if not endpoints:
+        return failed(f"Nothing on this host serves https for {observer.site.domain}, so there is no certificate.")
+    context = _trusting(observer)
     seen = []
-    for door in doors:
-        trusted = shake(door, context)
-        if trusted.error and not shake(door, tls_context(verify=False, ciphers=ANY_CIPHER)).certificate:
-            return failed(f"{_called(door)} does not speak TLS: {trusted.error}.")
-        own = _served(door)
-        left = (own.not_after - look.now) / 86400
+    for endpoint in endpoints:
+        trusted = shake(endpoint, context)
+        if trusted.error and not shake(endpoint, tls_context(verify=False, ciphers=ANY_CIPHER)).certificate:
+            return failed(f"{_called(endpoint)} does not speak TLS: {trusted.error}.")
+        own = _served(endpoint)
+        left = (own.not_after - observer.now) / 86400
         valid = f"valid until {_day(own.not_after)} ({left:.0f} days left)"
         facts = f"{own.described} key, {valid}"
         if trusted.error:
             self_signed = " It is signed by itself." if own.self_issued else ""
-            return failed(f"{_called(door)}: {trusted.error}. Served: {facts}.{self_signed}")
+            return failed(f"{_called(endpoint)}: {trusted.error}. Served: {facts}.{self_signed}")
         if left < DAYS_LEFT:
             return failed(
-                f"{_called(door)}: the certificate is {valid}; less than {DAYS_LEFT} is too late to find out."
+                f"{_called(endpoint)}: the certificate is {valid}; less than {DAYS_LEFT} is too late to find out."
             )
         if not own.strong:
             weak = f"a {own.weak_signature} signature" if own.weak_signature else f"a {own.described} key"
-            return failed(f"{_called(door)}: the certificate has {weak}.")
-        seen.append(f"{_called(door)}: {facts}")
-    missing = _lacking(look, doors[0], context)
+            return failed(f"{_called(endpoint)}: the certificate has {weak}.")
+        seen.append(f"{_called(endpoint)}: {facts}")
+    missing = _lacking(observer, endpoints[0], context)
     if missing:
         return failed(
             f"The certificate lacks names of the portal, whose visitors get a warning: {'; '.join(missing)}. What is "
             "none of its names is left out by chamilo_names, behind a !."
         )
-    if look.unasked:
-        return not_assessed(look.unasked)
-    further = f" and {', '.join(look.site.portal_names[1:])}" if look.site.portal_names[1:] else ""
-    return passed(f"The chain is trusted for {look.site.domain}{further}. {'; '.join(seen)}.")
+    if observer.unasked:
+        return not_assessed(observer.unasked)
+    further = f" and {', '.join(observer.site.portal_names[1:])}" if observer.site.portal_names[1:] else ""
+    return passed(f"The chain is trusted for {observer.site.domain}{further}. {'; '.join(seen)}.")
 
 
-def _lacking(look: Look, door: Door, context: ssl.SSLContext) -> list[str]:
+def _lacking(observer: Observer, endpoint: Endpoint, context: ssl.SSLContext) -> list[str]:
     """The names of the portal that no trusted certificate is served for, each with the reason."""
-    own = _served(door)
-    missing = [f"{name} (a wildcard)" for name in look.site.portal_names if name[:2] == "*." and not own.covers(name)]
-    for name in look.further_names:
-        found = shake(replace(door, name=name), context)
+    own = _served(endpoint)
+    missing = [
+        f"{name} (a wildcard)" for name in observer.site.portal_names if name[:2] == "*." and not own.covers(name)
+    ]
+    for name in observer.further_names:
+        found = shake(replace(endpoint, name=name), context)
         missing += [f"{name} ({found.error.rstrip('.')})"] if found.error else []
     return missing
 
 
 @check("https_redirect")
-def redirect(look: Look) -> Finding:
-    plain = [door for door in look.all_doors if door.scheme == "http"]
-    elsewhere = bool(look.options["terminated_elsewhere"])
-    if not plain and not _secure_doors(look):
-        raise Unseen(f"nothing on this host answers to {look.site.domain}")
-    if elsewhere and plain and "refused" in look.ask(plain[0], "/").error:
-        return passed(f"No process listens for plain http in front of {look.site.domain}.")
-    for door in plain:
+def redirect(observer: Observer) -> Finding:
+    plain = [endpoint for endpoint in observer.all_endpoints if endpoint.scheme == "http"]
+    elsewhere = bool(observer.options["terminated_elsewhere"])
+    if not plain and not _secure_doors(observer):
+        raise Unseen(f"nothing on this host answers to {observer.site.domain}")
+    if elsewhere and plain and "refused" in observer.ask(plain[0], "/").error:
+        return passed(f"No process listens for plain http in front of {observer.site.domain}.")
+    for endpoint in plain:
         # POST to a page that is not there: the redirect must not depend on the method, and nothing is sent.
         for path, request in (("/", {}), (_DEEP, {}), (MISSING, {"method": "POST"})):
-            fault = _not_redirected(look, door, look.ask(door, path, **request))
+            fault = _not_redirected(observer, endpoint, observer.ask(endpoint, path, **request))
             if fault:
                 return failed(f"{' '.join([*request.values(), fault])}.")
-        fault = "" if elsewhere else _believes(look, door)
+        fault = "" if elsewhere else _believes(observer, endpoint)
         if fault:
             return failed(f"{fault}.")
-    aside = "" if elsewhere else _served_aside(look) or _further(look)
+    aside = "" if elsewhere else _served_aside(observer) or _further(observer)
     if aside:
         return failed(aside)
-    if look.unasked:
-        return not_assessed(look.unasked)
+    if observer.unasked:
+        return not_assessed(observer.unasked)
     if not plain:
-        return passed(f"Nothing on this host serves plain http for {look.site.domain}.")
-    last = look.ask(plain[0], _DEEP)
+        return passed(f"Nothing on this host serves plain http for {observer.site.domain}.")
+    last = observer.ask(plain[0], _DEEP)
     forged = "" if elsewhere else " and a forged proxy header"
     return passed(f"{last.url} answers {last.status} to {last.value('Location')}; a POST{forged} does as well.")
 
 
-def _served_aside(look: Look) -> str:
+def _served_aside(observer: Observer) -> str:
     """Whether http serves the portal under another name."""
-    asked = [(side, look.ask(side.door, f"{side.start}/")) for side in look.side_doors if side.door.scheme == "http"]
+    asked = [
+        (side, observer.ask(side.endpoint, f"{side.start}/"))
+        for side in observer.side_endpoints
+        if side.endpoint.scheme == "http"
+    ]
     for side, answer in asked:
         if 0 < answer.status < 400 and not answer.value("Location").startswith("https://"):
-            return f"{answer.url} answers {answer.status} over http. {look.closing(side.host)}"
+            return f"{answer.url} answers {answer.status} over http. {observer.closing(side.host)}"
     for _side, answer in asked:
         if not answer.status:
             raise Unseen(f"{answer.url} gave no answer: {answer.error}")
     return ""
 
 
-def _further(look: Look) -> str:
+def _further(observer: Observer) -> str:
     """Whether http serves the portal under one of its further names."""
-    for door in look.further_doors:
-        answer = look.ask(door, "/") if door.scheme == "http" else None
+    for endpoint in observer.further_doors:
+        answer = observer.ask(endpoint, "/") if endpoint.scheme == "http" else None
         if answer and 0 < answer.status < 400 and not answer.value("Location").startswith("https://"):
             led = f" to {answer.value('Location')}" if answer.value("Location") else ""
-            return f"{answer.url} answers {answer.status}{led} instead of 301 to https://{door.name}/."
+            return f"{answer.url} answers {answer.status}{led} instead of 301 to https://{endpoint.name}/."
     return ""
 
 
-def _not_redirected(look: Look, door: Door, answer: Answer) -> str:
+def _not_redirected(observer: Observer, endpoint: Endpoint, answer: Answer) -> str:
     """Why this is no redirect to the same https URL; empty when it is one."""
     if not answer.status:
         return f"{answer.url} gave no answer: {answer.error}"
-    secure = look.doors.get("https")
-    wanted = answer.url.replace(door.url(""), secure.url("") if secure else f"https://{door.name}", 1)
+    secure = observer.endpoints.get("https")
+    desired = answer.url.replace(endpoint.url(""), secure.url("") if secure else f"https://{endpoint.name}", 1)
     location = answer.value("Location")
-    if answer.status in MOVED and location == wanted:
+    if answer.status in MOVED and location == desired:
         return ""
     led = f" to {location}" if location else ""
-    return f"{answer.url} answers {answer.status}{led} instead of 301 to {wanted}"
+    return f"{answer.url} answers {answer.status}{led} instead of 301 to {desired}"
 
 
-def _believes(look: Look, door: Door) -> str:
+def _believes(observer: Observer, endpoint: Endpoint) -> str:
     """Whether a visitor may claim that a proxy has already seen to https."""
-    if _is_trusted(door.address, look.options["trusted_proxies"]):
+    if _is_trusted(endpoint.address, observer.options["trusted_proxies"]):
         return ""  # from this address the claim counts
-    answer = look.ask(door, "/", headers={"X-Forwarded-Proto": "https"})
+    answer = observer.ask(endpoint, "/", headers={"X-Forwarded-Proto": "https"})
     if answer.status in MOVED:
         return ""
     return f"{answer.url} answers {answer.status} to any client that sends X-Forwarded-Proto: https"
@@ -255,16 +261,16 @@ def _contains(outer: _Network | None, inner: _Network) -> bool:
 
 
 @check("https_trusted_proxies")
-def trusted_proxies(look: Look) -> Finding:
-    declared = [str(each) for each in look.options["trusted_proxies"]]
-    if not look.site.environment:
-        look.needs_root(f"read the environment files of {look.root}")
-        raise Unseen(f"the environment files of {look.root} could not be read")
-    words = [word for word in re.split(r"[\s,]+", look.site.environment.get("TRUSTED_PROXIES", "")) if word]
-    own = (*_LOOPBACK, *look.site.addresses, *declared)
+def trusted_proxies(observer: Observer) -> Finding:
+    declared = [str(each) for each in observer.options["trusted_proxies"]]
+    if not observer.site.environment:
+        observer.needs_root(f"read the environment files of {observer.root}")
+        raise Unseen(f"the environment files of {observer.root} could not be read")
+    words = [word for word in re.split(r"[\s,]+", observer.site.environment.get("TRUSTED_PROXIES", "")) if word]
+    own = (*_LOOPBACK, *observer.site.addresses, *declared)
     surplus = [word for word in words if word != "localhost" and not _is_trusted(word, own)]
     if surplus:
-        source = look.site.environment_source.get("TRUSTED_PROXIES", "the environment")
+        source = observer.site.environment_source.get("TRUSTED_PROXIES", "the environment")
         return failed(
             f"The application trusts X-Forwarded-* headers from {', '.join(surplus)} (TRUSTED_PROXIES in {source}), "
             "which chamilo_trusted_proxies does not name: a client there chooses where redirects and links in mails "
@@ -276,44 +282,50 @@ def trusted_proxies(look: Look) -> Finding:
             "no site has that many proxies. Name your own in chamilo_trusted_proxies."
         )
     # A request from an address that is trusted by right shows nothing.
-    doors = [door for door in look.all_doors if not _is_trusted(door.address, (*words, *declared))]
-    for door in doors:
+    endpoints = [
+        endpoint for endpoint in observer.all_endpoints if not _is_trusted(endpoint.address, (*words, *declared))
+    ]
+    for endpoint in endpoints:
         for path in _FORGED_AT:
-            answer = look.ask(door, f"{path}?{_NOTHING}", headers=_FORGED)
+            answer = observer.ask(endpoint, f"{path}?{_NOTHING}", headers=_FORGED)
             if _FORGED_HOST.encode() in answer.body or any(_FORGED_HOST in value for _name, value in answer.headers):
-                by = " The proxy in front must replace these headers." if look.options["terminated_elsewhere"] else ""
+                by = (
+                    " The proxy in front must replace these headers."
+                    if observer.options["terminated_elsewhere"]
+                    else ""
+                )
                 return failed(f"{answer.url} leads to the host that the request named in X-Forwarded-Host.{by}")
-    believed = _recorded(look, declared)
+    believed = _recorded(observer, declared)
     if believed:
         return failed(believed)
     trusted = f"{', '.join(words)} alone" if words else "no client"
-    tried = "; forged ones changed no redirect and no link" if doors else ""
+    tried = "; forged ones changed no redirect and no link" if endpoints else ""
     return passed(f"The application trusts X-Forwarded-* headers from {trusted}{tried}.")
 
 
-def _recorded(look: Look, declared: Sequence[str]) -> str:
+def _recorded(observer: Observer, declared: Sequence[str]) -> str:
     """Whether the web server itself takes a client's word for its address; empty where its logs cannot be seen."""
     try:
-        visitors = look.once(logs)
+        visitors = observer.once(logs)
     except Unseen:
         return ""
     for log in visitors:
-        if log.address == VICTIM and not _is_trusted(log.door.address, declared):
-            said = _believed.lines(look.site.web.name, log.door.address)
+        if log.address == VICTIM and not _is_trusted(log.endpoint.address, declared):
+            output = _believed.lines(observer.site.web.name, log.endpoint.address)
             return (
                 f"The web server takes the visitor's address from X-Forwarded-For of any client ({log.file}). "
-                f"{f'Set by: {said}. ' if said else ''}Name your proxies alone in set_real_ip_from (nginx) or "
+                f"{f'Set by: {output}. ' if output else ''}Name your proxies alone in set_real_ip_from (nginx) or "
                 "RemoteIPTrustedProxy (Apache)."
             )
     return ""
 
 
 @check("https_hsts")
-def hsts(look: Look) -> Finding:
-    if "https" not in look.doors:
-        return failed(f"Nothing on this host serves https for {look.site.domain}, so {HSTS} cannot be sent.")
-    wanted = f"max-age={YEAR}; includeSubDomains"
-    answers = {label: answer for label, answer in look.once(responses).items() if answer.url.startswith("https")}
+def hsts(observer: Observer) -> Finding:
+    if "https" not in observer.endpoints:
+        return failed(f"Nothing on this host serves https for {observer.site.domain}, so {HSTS} cannot be sent.")
+    desired = f"max-age={YEAR}; includeSubDomains"
+    answers = {label: answer for label, answer in observer.once(responses).items() if answer.url.startswith("https")}
     several, short, missing = [], [], []
     for label, answer in answers.items():
         values = answer.values(HSTS)
@@ -326,10 +338,10 @@ def hsts(look: Look) -> Finding:
     wrong = several + missing + short
     if not wrong:
         return passed(f"{HSTS}: {next(iter(answers.values())).value(HSTS)!r}, once on each of: {', '.join(answers)}.")
-    if look.options["hsts"] == "off":
+    if observer.options["hsts"] == "off":
         return failed(f"{HSTS} is switched off here: chamilo_https_hsts is off. {wrong[0]}.")
-    ramp = _ramp(look) if short and not several and not missing else ""
-    evidence = f"{HSTS} should be {wanted!r}. {'; '.join(wrong[:3])}.{ramp and f' {ramp}'}"
+    ramp = _ramp(observer) if short and not several and not missing else ""
+    evidence = f"{HSTS} should be {desired!r}. {'; '.join(wrong[:3])}.{ramp and f' {ramp}'}"
     return waiting(evidence, ramp) if ramp.startswith("The ramp") else failed(evidence)
 
 
@@ -339,48 +351,48 @@ def _full(value: str) -> bool:
     return len(ages) == 1 and ages[0].isdigit() and int(ages[0]) >= YEAR and "includesubdomains" in parts
 
 
-def _ramp(look: Look) -> str:
+def _ramp(observer: Observer) -> str:
     """When the ramp ends, from the host's own record; empty when there is none or it is not for us to read."""
-    since = look.site.hsts_since
+    since = observer.site.hsts_since
     if not since:
         return ""
-    if _day(look.now) < full_from(since).isoformat():
+    if _day(observer.now) < full_from(since).isoformat():
         return f"The ramp began on {since}; the full value is due on {full_from(since)}."
     return f"The full value was due on {full_from(since)}; `chamilo-hardening daily https` reports what it waits for."
 
 
 @check("https_protocols")
-def protocols(look: Look) -> Finding:
-    doors = _secure_doors(look)
-    if not doors:
-        return failed(f"Nothing on this host serves https for {look.site.domain}.")
+def protocols(observer: Observer) -> Finding:
+    endpoints = _secure_doors(observer)
+    if not endpoints:
+        return failed(f"Nothing on this host serves https for {observer.site.domain}.")
     versions = ssl.TLSVersion
     untried: set[str] = set()
     good: set[str] = set()
-    for door in doors:
+    for endpoint in endpoints:
         for name, version in (("TLS 1.0", versions.TLSv1), ("TLS 1.1", versions.TLSv1_1)):
             client = only(version)
             if client is None:
                 untried.add(name)
-            elif not (old := shake(door, client)).error:
-                return failed(f"{_called(door)} still speaks {name} ({old.cipher}).")
+            elif not (old := shake(endpoint, client)).error:
+                return failed(f"{_called(endpoint)} still speaks {name} ({old.cipher}).")
         context = tls_context(verify=False, minimum=versions.TLSv1_2, maximum=versions.TLSv1_2, ciphers=_weaker())
-        weak = shake(door, context)
+        weak = shake(endpoint, context)
         if not weak.error:
             return failed(
-                f"{_called(door)} takes {weak.cipher} with TLS 1.2, which is not in Mozilla's intermediate set."
+                f"{_called(endpoint)} takes {weak.cipher} with TLS 1.2, which is not in Mozilla's intermediate set."
             )
         for name, version in (("TLS 1.2", versions.TLSv1_2), ("TLS 1.3", versions.TLSv1_3)):
             context = tls_context(verify=False, minimum=version, maximum=version)
-            if not shake(door, context).error:
+            if not shake(endpoint, context).error:
                 good.add(name)
     if not good:
-        return failed(f"{_called(doors[0])} completed no TLS handshake at all.")
+        return failed(f"{_called(endpoints[0])} completed no TLS handshake at all.")
     if untried:
         return not_assessed(
             f"This host's own OpenSSL cannot offer {' and '.join(sorted(untried))}, so they were not tried."
         )
-    return passed(f"{_called(doors[0])} speaks {' and '.join(sorted(good))}, no older version and no weak cipher.")
+    return passed(f"{_called(endpoints[0])} speaks {' and '.join(sorted(good))}, no older version and no weak cipher.")
 
 
 def _weaker() -> str:
@@ -388,16 +400,16 @@ def _weaker() -> str:
 
 
 @check("https_renewal")
-def renewal(look: Look) -> Finding:
-    if look.options["terminated_elsewhere"]:
+def renewal(observer: Observer) -> Finding:
+    if observer.options["terminated_elsewhere"]:
         return not_applicable(
             "The certificate lives on the proxy (chamilo_https_terminated_elsewhere); renew it there."
         )
-    doors = _secure_doors(look)
-    if not doors:
-        return failed(f"Nothing on this host serves https for {look.site.domain}, so nothing is renewed.")
-    own = _served(doors[0])
-    files = sorted({host.certificate for host in look.site.serving if host.certificate})
+    endpoints = _secure_doors(observer)
+    if not endpoints:
+        return failed(f"Nothing on this host serves https for {observer.site.domain}, so nothing is renewed.")
+    own = _served(endpoints[0])
+    files = sorted({host.certificate for host in observer.site.serving if host.certificate})
     live = f"{LETSENCRYPT}/live/"
     lineages = sorted({path[len(live) :].split("/")[0] for path in files if path.startswith(live)})
     if not files:
@@ -406,24 +418,24 @@ def renewal(look: Look) -> Finding:
         return not_applicable(
             f"{files[0]} is not one of Certbot's. It must be replaced by hand before {_day(own.not_after)}."
         )
-    faults = _owners(look)
-    look.needs_root(f"see how Certbot renews {lineages[0]}")
-    faults += [fault for lineage in lineages for fault in _lineage(look, lineage)]
+    faults = _owners(observer)
+    observer.needs_root(f"see how Certbot renews {lineages[0]}")
+    faults += [fault for lineage in lineages for fault in _lineage(observer, lineage)]
     newest = _from_file(files[0])
     if newest.serial != own.serial:
         faults.append(f"{files[0]} holds serial {newest.serial}, but {own.serial} is served: a renewal was not loaded")
     if faults:
         return failed(f"{'; '.join(faults)}.")
-    owner = _certbot(look)[0]
+    owner = _certbot(observer)[0]
     return passed(f"{owner.source} alone renews {lineages[0]}, its hook reloads, and the newest certificate is served.")
 
 
-def _certbot(look: Look) -> list[Job]:
-    return named(look.once(jobs), r"\bcertbot\b")
+def _certbot(observer: Observer) -> list[Job]:
+    return named(observer.once(jobs), r"\bcertbot\b")
 
 
-def _owners(look: Look) -> list[str]:
-    owners = _certbot(look)
+def _owners(observer: Observer) -> list[str]:
+    owners = _certbot(observer)
     if not owners:
         return ["no timer and no cron job runs Certbot, so nothing renews the certificate"]
     if len(owners) > 1:
@@ -431,12 +443,12 @@ def _owners(look: Look) -> list[str]:
     faults = []
     if owners[0].result not in ("", "success"):
         faults.append(f"the last run of {owners[0].service} ended with {owners[0].result}")
-    if owners[0].service and not owners[0].tells:
+    if owners[0].service and not owners[0].alerts:
         faults.append(f"no alert is sent when {owners[0].service} fails (it has no OnFailure)")
     return faults
 
 
-def _lineage(look: Look, name: str) -> list[str]:
+def _lineage(observer: Observer, name: str) -> list[str]:
     path = f"{LETSENCRYPT}/renewal/{name}.conf"
     if not os.path.exists(path):
         return [f"there is no {path}, so Certbot does not renew it"]
@@ -447,7 +459,7 @@ def _lineage(look: Look, name: str) -> list[str]:
     if re.search(r"^\s*installer\s*=\s*(?:nginx|apache)\b", text, re.MULTILINE):
         return []  # Certbot's own plugin tests and reloads
     own = re.findall(r"^\s*(?:renew_hook|post_hook)\s*=\s*(.+)$", text, re.MULTILINE)
-    hooks = [_done_by(hook) for hook in own + _common_hooks(look)]
+    hooks = [_done_by(hook) for hook in own + _common_hooks(observer)]
     if not any(re.search(r"\b(?:reload|restart|graceful|chamilo-hardening renewed)\b", hook) for hook in hooks):
         return [f"no hook of {name} reloads the web server after a renewal"]
     if not any(re.search(r"nginx\b.* -t|configtest|apache2?ctl\b.* -t|chamilo-hardening", hook) for hook in hooks):
@@ -455,10 +467,10 @@ def _lineage(look: Look, name: str) -> list[str]:
     return []
 
 
-def _common_hooks(look: Look) -> list[str]:
+def _common_hooks(observer: Observer) -> list[str]:
     """What Certbot runs after the renewal of any certificate."""
     hooks = re.findall(r"^\s*(?:deploy|renew|post)-hook[ \t]*[=:](.+)$", _text(f"{LETSENCRYPT}/cli.ini"), re.MULTILINE)
-    for job in _certbot(look):
+    for job in _certbot(observer):
         # A script can contain what it does not run, as a comment.
         hooks += re.findall(r"^(?!\s*#).*?--(?:deploy|renew|post)-hook[= \t](.+)", job.command, re.MULTILINE)
     for when in ("deploy", "post"):

@@ -39,7 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
 
@@ -77,12 +77,12 @@ _CONFIGURATION = {
 _LOGROTATE = ("/etc/logrotate.conf", "/etc/logrotate.d/*")
 
 
-def signs(look: Look) -> list[str]:
+def signs(observer: Observer) -> list[str]:
     """What points to an earlier break-in, one line each, for the top of the report."""
-    return list(look.once(monitoring_compromise.trace).signs)
+    return list(observer.once(monitoring_compromise.trace).signs)
 
 
-def _texts(_look: Look) -> Mapping[str, str]:
+def _texts(_observer: Observer) -> Mapping[str, str]:
     """Configuration of what watches hosts and logs, without comments, by the name of the watcher."""
     return {name: text for name, text in ((name, _joined(files)) for name, files in _CONFIGURATION.items()) if text}
 
@@ -98,29 +98,29 @@ class _Monit:
     """monit is the one of them that evaluates and alerts by itself, so that it can be seen here."""
 
     runs: bool
-    tells: bool
+    alerts: bool
     text: str
 
 
-def _monit(look: Look) -> _Monit:
-    text = look.once(_texts).get(_MONIT, "")
-    runs = any(process.name == _MONIT for process in look.once(processes))
-    tells = re.search(r"^\s*set\s+alert\s+\S+@\S+", text, re.M) and re.search(r"^\s*set\s+mailserver\s+\S", text, re.M)
-    return _Monit(runs, bool(tells), text)
+def _monit(observer: Observer) -> _Monit:
+    text = observer.once(_texts).get(_MONIT, "")
+    runs = any(process.name == _MONIT for process in observer.once(processes))
+    alerts = re.search(r"^\s*set\s+alert\s+\S+@\S+", text, re.M) and re.search(r"^\s*set\s+mailserver\s+\S", text, re.M)
+    return _Monit(runs, bool(alerts), text)
 
 
 # ------------------------------------------------------------------------------- what our own watch is made of
 
 
-def _watch_lost(look: Look, *wanted: str) -> str:
+def _watch_lost(observer: Observer, *desired: str) -> str:
     """What is gone of the watch that monit keeps: it runs, has our checks, and asks."""
-    if not look.once(_monit).runs:
+    if not observer.once(_monit).runs:
         return "monit does not run"
-    for words in wanted:
-        if words not in look.once(_monit).text:
+    for words in desired:
+        if words not in observer.once(_monit).text:
             return f"the configuration of monit does not contain `{words}` any more"
     for site in settings("monitoring"):
-        age = look.now - _asked(site)
+        age = observer.now - _asked(site)
         if not -_FRESH < age < _FRESH:
             return f"monit does not ask for failed logins of {site}"
     return ""
@@ -144,23 +144,23 @@ def _sign(site: str) -> dict[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
-def _logins_lost(look: Look) -> str:
+def _logins_lost(observer: Observer) -> str:
     """What keeps failed logins from being counted now."""
     blind = (str(_sign(site).get("error", "")).rstrip(".") for site in settings("monitoring"))
-    return _watch_lost(look, "watch logins") or next((f"now: {words}" for words in blind if words), "")
+    return _watch_lost(observer, "watch logins") or next((f"now: {words}" for words in blind if words), "")
 
 
-def _log_lost(look: Look, log: str, environment: str) -> str:
+def _log_lost(observer: Observer, log: str, environment: str) -> str:
     files = ("config/packages/*.y*ml", f"config/packages/{environment}/*.y*ml")
-    text = _joined(tuple(os.path.join(look.root, pattern) for pattern in files))
+    text = _joined(tuple(os.path.join(observer.root, pattern) for pattern in files))
     # A block for another environment, such as "when@dev:", does not apply to this one.
     text = re.sub(rf"(?ms)^when@(?!{re.escape(environment)}:).*?(?=^\S|\Z)", "", text)
     if "kernel.logs_dir" not in text:
         return "no configuration of Chamilo sends its errors to var/log any more"
-    return _watch_lost(look, log)
+    return _watch_lost(observer, log)
 
 
-def _nobody() -> str:
+def _unprivileged() -> str:
     """Why no alert would be sent today."""
     path = f"{SETTINGS}/alert.json"
     try:
@@ -185,38 +185,42 @@ def _list_lost() -> str:
 
 
 @check("monitoring_app_log")
-def app_log(look: Look) -> Finding:
-    environment = look.site.environment.get("APP_ENV") or "prod"
-    folder = os.path.join(look.root, "var/log")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise Unseen(f"{folder} cannot be opened by this account")
-    kept = [path for path in glob.glob(os.path.join(folder, f"{environment}*.log")) if os.path.getsize(path)]
-    wanted = os.path.join(folder, f"{environment}.log")
+def app_log(observer: Observer) -> Finding:
+    environment = observer.site.environment.get("APP_ENV") or "prod"
+    directory = os.path.join(observer.root, "var/log")
+    if not os.access(directory, os.R_OK | os.X_OK):
+        raise Unseen(f"{directory} cannot be opened by this account")
+    kept = [path for path in glob.glob(os.path.join(directory, f"{environment}*.log")) if os.path.getsize(path)]
+    desired = os.path.join(directory, f"{environment}.log")
     # Just rotated, and no error since.
-    just = os.path.exists(f"{wanted}.1") and look.now - os.path.getmtime(f"{wanted}.1") < _MONTH * 3600
+    just = os.path.exists(f"{desired}.1") and observer.now - os.path.getmtime(f"{desired}.1") < _MONTH * 3600
     if not kept and not just:
-        there = os.path.exists(wanted)
+        there = os.path.exists(desired)
         return failed(
-            f"{wanted} is {'empty' if there else 'not there'}: nothing shows that errors of Chamilo reach a file."
+            f"{desired} is {'empty' if there else 'not there'}: nothing shows that errors of Chamilo reach a file."
         )
-    log = max(kept, key=os.path.getmtime, default=wanted)
-    wrong = [] if _is_rotated(look, log, environment) else ["nothing rotates it"]
+    log = max(kept, key=os.path.getmtime, default=desired)
+    wrong = [] if _is_rotated(observer, log, environment) else ["nothing rotates it"]
     what = f"The watch over {log}"
-    ours = job_of_ours(look, OURS, "app_log", what, _DAY, "daily", partial(_log_lost, look, wanted, environment))
+    ours = job_of_ours(
+        observer, OURS, "app_log", what, _DAY, "daily", partial(_log_lost, observer, desired, environment)
+    )
     if ours and not wrong:
         return ours
     watchers = [
-        name for name, text in look.once(_texts).items() if log in text or wanted in text or f"{folder}/" in text
+        name
+        for name, text in observer.once(_texts).items()
+        if log in text or desired in text or f"{directory}/" in text
     ]
-    names_of_processes = {process.name for process in look.once(processes)}
-    monit = look.once(_monit)
+    names_of_processes = {process.name for process in observer.once(processes)}
+    monit = observer.once(_monit)
     if not watchers and not ours:
         wrong.append("it is not monitored")
     if wrong:
         return failed(f"Errors of Chamilo are in {log}, but {' and '.join(wrong)}.")
-    if _MONIT in watchers and monit.runs and monit.tells:
+    if _MONIT in watchers and monit.runs and monit.alerts:
         return passed(f"Errors of Chamilo are in {log}, which is rotated; monit watches it and mails.")
-    if "logcheck" in watchers and named(look.once(jobs), r"\blogcheck\b"):
+    if "logcheck" in watchers and named(observer.once(jobs), r"\blogcheck\b"):
         return passed(f"Errors of Chamilo are in {log}, which is rotated; logcheck reads it and mails.")
     running = sorted(set(watchers) & (names_of_processes | {"logwatch", "zabbix"}))
     if not running:
@@ -224,40 +228,40 @@ def app_log(look: Look) -> Finding:
     raise Unseen(f"{names(running)} reads {log}; whether alerts are sent cannot be seen on this host")
 
 
-def _is_rotated(look: Look, log: str, environment: str) -> bool:
+def _is_rotated(observer: Observer, log: str, environment: str) -> bool:
     if re.fullmatch(rf"{re.escape(environment)}-\d{{4}}-\d\d-\d\d\.log", os.path.basename(log)):
         return True  # Monolog begins a new one each day
     text = _joined(_LOGROTATE)
     before_braces = " ".join(re.findall(r"([^{}]*)\{", text))
     patterns = [word.strip("\"'") for word in re.findall(r"\"[^\"]+\"|'[^']+'|/\S+", before_braces)]
     covered = any(fnmatch.fnmatchcase(log, pattern) for pattern in patterns)
-    return covered and bool(named(look.once(jobs), r"\blogrotate\b"))
+    return covered and bool(named(observer.once(jobs), r"\blogrotate\b"))
 
 
 # ------------------------------------------------------------------------------------------------ resources
 
 
 @check("monitoring_resources")
-def resources(look: Look) -> Finding:
+def resources(observer: Observer) -> Finding:
     what, words = "The watch over processor, memory and disk", ("watch disks", "check system chamilo_host")
-    lost = partial(_watch_lost, look, *words)
-    ours = job_of_ours(look, OURS, "resources", what, _DAY, "daily", lost)
+    lost = partial(_watch_lost, observer, *words)
+    ours = job_of_ours(observer, OURS, "resources", what, _DAY, "daily", lost)
     if ours:
         return ours
-    monit = look.once(_monit)
-    running = {process.name for process in look.once(processes)}
+    monit = observer.once(_monit)
+    running = {process.name for process in observer.once(processes)}
     if monit.runs:
-        look.needs_root("read the configuration of monit")
-        wanted = {
+        observer.needs_root("read the configuration of monit")
+        desired = {
             "processor": r"\bif\s+(?:cpu|loadavg)",
             "memory": r"\bif\s+(?:memory|mem)\b",
             "disk": r"\bif\s+space\b",
         }
-        missing = [name for name, pattern in wanted.items() if not re.search(pattern, monit.text, re.I)]
-        if not missing and monit.tells:
+        missing = [name for name, pattern in desired.items() if not re.search(pattern, monit.text, re.I)]
+        if not missing and monit.alerts:
             return passed("monit runs, has thresholds for processor, memory and disk, and mails.")
         lacks = [f"has no threshold for {names(missing)}"] if missing else []
-        lacks += [] if monit.tells else ["has no mail recipient"]
+        lacks += [] if monit.alerts else ["has no mail recipient"]
         return failed(f"monit runs, but {' and '.join(lacks)}.")
     agents = sorted(running & set(_AGENTS))
     if agents:
@@ -274,36 +278,38 @@ def resources(look: Look) -> Finding:
 
 
 @check("monitoring_auth")
-def auth(look: Look) -> Finding:
-    ours = job_of_ours(look, OURS, "auth", "The count of failed logins", _DAY, "daily", partial(_logins_lost, look))
+def auth(observer: Observer) -> Finding:
+    ours = job_of_ours(
+        observer, OURS, "auth", "The count of failed logins", _DAY, "daily", partial(_logins_lost, observer)
+    )
     if ours:
         return ours
     pattern = r"track_e_login_record|login_json|authentication_token|ids/ids\.log"
-    texts = look.once(_texts)
+    texts = observer.once(_texts)
     counting = [name for name, text in texts.items() if re.search(pattern, text)]
-    counting += [job.source for job in named(look.once(jobs), pattern)]
+    counting += [job.source for job in named(observer.once(jobs), pattern)]
     if counting:
         raise Unseen(f"{names(counting)} reads failed logins; whether alerts are sent cannot be seen on this host")
-    mails = _mailing_jails(look)
+    mails = _mailing_jails(observer)
     hint = (
         f" The jail {names(mails)} mails each ban, but an attack from many addresses gets none of them banned."
         if mails
         else ""
     )
-    return failed(f"There is no recipient of alerts of many failed logins.{_lately(look)}{hint}")
+    return failed(f"There is no recipient of alerts of many failed logins.{_lately(observer)}{hint}")
 
 
-def _lately(look: Look) -> str:
+def _lately(observer: Observer) -> str:
     """How many there were, where the database records it."""
     try:
-        row = look.once(_people)
+        row = observer.once(_people)
     except DatabaseError:  # the finding is the same without the number
         return ""
     return f" In the last 7 days there were {row['failures']} from {row['addresses']} addresses."
 
 
-def _mailing_jails(look: Look) -> list[str]:
-    if not look.as_root:
+def _mailing_jails(observer: Observer) -> list[str]:
+    if not observer.as_root:
         return []
     try:
         found = fail2ban.running() or []
@@ -315,15 +321,15 @@ def _mailing_jails(look: Look) -> list[str]:
 # ------------------------------------------------------------------------------------------------ accounts
 
 
-def _days(look: Look) -> int:
-    return int(look.options["dormant_days"])
+def _days(observer: Observer) -> int:
+    return int(observer.options["dormant_days"])
 
 
-def _people(look: Look) -> Row:
+def _people(observer: Observer) -> Row:
     """Numbers about accounts and logins, in one query."""
     people = "FROM `user` WHERE status NOT IN (6, 99) AND active <> -2"
     failures = "FROM track_e_login_record WHERE success = 0 AND login_date > NOW() - INTERVAL"
-    return look.database.query(
+    return observer.database.query(
         "SELECT"
         f" (SELECT COUNT(*) {people}) AS everybody,"
         f" (SELECT COUNT(*) {people} AND active = 1 AND last_login < NOW() - INTERVAL %s DAY) AS dormant,"
@@ -334,46 +340,46 @@ def _people(look: Look) -> Row:
         f" (SELECT COUNT(*) {people} AND {LOCKED}) AS locked,"
         f" (SELECT COUNT(*) {failures} 7 DAY) AS failures,"
         f" (SELECT COUNT(DISTINCT user_ip) {failures} 7 DAY) AS addresses",
-        (_days(look), _days(look)),
+        (_days(observer), _days(observer)),
     )[0]
 
 
-def _accounts_lost(look: Look) -> str:
+def _accounts_lost(observer: Observer) -> str:
     """Why no report on this portal's accounts would be sent today, or was not lately: the record is of all portals."""
     with open(f"{RECORDS}/{OURS}", encoding="utf-8") as stream:
-        told = json.load(stream)["accounts"].get("told")
-    domain = look.site.domain
+        reported = json.load(stream)["accounts"].get("told")
+    domain = observer.site.domain
     ours = [site for site, known in settings("monitoring").items() if str(known.get("domain")).lower() == domain]
     # Earlier versions wrote down no moment of a portal's own.
-    if told is not None and not any(look.now - told.get(site, 0) < _MONTH * 3600 for site in ours):
+    if reported is not None and not any(observer.now - reported.get(site, 0) < _MONTH * 3600 for site in ours):
         return f"none of {domain} went out in the last month"
-    return _nobody()
+    return _unprivileged()
 
 
 @check("monitoring_accounts")
-def accounts(look: Look) -> Finding:
-    row, days = look.once(_people), _days(look)
-    admins = [admin for admin in look.once(monitoring_compromise.administrators) if admin["active"] == "1"]
+def accounts(observer: Observer) -> Finding:
+    row, days = observer.once(_people), _days(observer)
+    admins = [admin for admin in observer.once(monitoring_compromise.administrators) if admin["active"] == "1"]
     listed = names(shown(admin["username"] or "") for admin in admins)
-    says = (
+    text = (
         f"Of {row['everybody']} accounts {row['dormant']} were not used for {days} days, {row['never']} never, "
         f"{row['twice']} mail addresses are there more than once, {row['locked']} accounts seem to be locked by "
         f"guessing, and {len(admins)} are administrators: {listed}."
     )
-    lost = partial(_accounts_lost, look)
-    ours = job_of_ours(look, OURS, "accounts", "The list of accounts for a person", _MONTH, "daily", lost)
+    lost = partial(_accounts_lost, observer)
+    ours = job_of_ours(observer, OURS, "accounts", "The list of accounts for a person", _MONTH, "daily", lost)
     if ours:
-        return Finding(ours.status, f"{ours.evidence} {says}")
-    look.needs_root(f"read {RECORDS}/{OURS}")
-    return failed(f"{says} Nothing shows that a person was given such a list in the last month.")
+        return Finding(ours.status, f"{ours.evidence} {text}")
+    observer.needs_root(f"read {RECORDS}/{OURS}")
+    return failed(f"{text} Nothing shows that a person was given such a list in the last month.")
 
 
 @check("monitoring_delivery")
-def delivery(look: Look) -> Finding:
-    ours = job_of_ours(look, OURS, "delivery", "The test alert", _MONTH, "daily", _nobody)
+def delivery(observer: Observer) -> Finding:
+    ours = job_of_ours(observer, OURS, "delivery", "The test alert", _MONTH, "daily", _unprivileged)
     if ours:
         return ours
-    look.needs_root(f"read {RECORDS}/{OURS}")
+    observer.needs_root(f"read {RECORDS}/{OURS}")
     mailer = any(os.access(path, os.X_OK) for path in ("/usr/sbin/sendmail", "/usr/bin/msmtp"))
     hint = "" if mailer else " This host has no program to send mail with."
     return failed(f"No test alert is known to have arrived: there is no such entry in {RECORDS}/{OURS}.{hint}")
@@ -390,24 +396,24 @@ _TO_ACCEPT = (
 
 
 @check("monitoring_integrity")
-def integrity(look: Look) -> Finding:
+def integrity(observer: Observer) -> Finding:
     what = "The comparison of the program's files with their list"
-    ours = job_of_ours(look, OURS, "integrity", what, _DAY, "daily", _list_lost)
+    ours = job_of_ours(observer, OURS, "integrity", what, _DAY, "daily", _list_lost)
     if ours:
-        site = look.options["site"] or word(look.site.domain)
-        faults = application_scan.faults(look.site, site, look.now) if look.as_root else []
+        site = observer.options["site"] or word(observer.site.domain)
+        faults = application_scan.faults(observer.site, site, observer.now) if observer.as_root else []
         if faults:
             return failed(f"{' '.join(faults)} {ours.evidence}")
         return waiting(ours.evidence, _TO_ACCEPT) if ours.status == FAIL and _ACCEPT in ours.evidence else ours
-    foreign = named(look.once(jobs), r"\b(?:aide|dailyaidecheck|tripwire|samhain|afick|integrit)\b")
-    scans = named(look.once(jobs), r"file-integrity:scan")
+    foreign = named(observer.once(jobs), r"\b(?:aide|dailyaidecheck|tripwire|samhain|afick|integrit)\b")
+    scans = named(observer.once(jobs), r"file-integrity:scan")
     # Chamilo 3.0 has no setting that turns its own scan on.
-    if foreign or (scans and (look.site.major >= 3 or look.settings.get(_SWITCH) == "true")):
+    if foreign or (scans and (observer.site.major >= 3 or observer.settings.get(_SWITCH) == "true")):
         tool = names(job.source for job in (foreign or scans))
         raise Unseen(
             f"{tool} compares files; whether with a list that is safe from an intruder does not show on this host"
         )
-    look.needs_root(f"read {RECORDS}/{OURS} and the jobs of other accounts")
+    observer.needs_root(f"read {RECORDS}/{OURS} and the jobs of other accounts")
     return failed(
         f"Nothing compares the program's files with a list: no such entry in {RECORDS}/{OURS}, no job of aide, "
         "tripwire or samhain, nor Chamilo's own file-integrity:scan."
@@ -415,8 +421,8 @@ def integrity(look: Look) -> Finding:
 
 
 @check("monitoring_compromise")
-def compromise(look: Look) -> Finding:
-    found = look.once(monitoring_compromise.trace)
+def compromise(observer: Observer) -> Finding:
+    found = observer.once(monitoring_compromise.trace)
     if found.signs:
         return failed(
             f"{len(found.signs)} indicators of compromise, for the administrator to review: {'; '.join(found.signs)}."

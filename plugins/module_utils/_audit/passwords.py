@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 _KEYS = ("length", "lowercase", "uppercase", "numeric", "specials")
 _BUILT_IN = {"length": 5, "lowercase": 0, "uppercase": 0, "numeric": 2, "specials": 1}
@@ -19,11 +19,11 @@ _MIX = ("lowercase", "uppercase", "numeric", "specials")
 
 
 def on_every_portal(
-    look: Look, key: str, right: Callable[[str], bool], wanted: str, show: Callable[[str], str] = repr
+    observer: Observer, key: str, right: Callable[[str], bool], desired: str, show: Callable[[str], str] = repr
 ) -> Finding:
     """A setting, as each active portal uses it. One portal with a wrong value is enough to fail."""
     category, variable = key.split(".")
-    values = look.database.effective(variable, category)
+    values = observer.database.effective(variable, category)
     wrong = {url: value for url, value in values.items() if not right(value)}
     shown = wrong or values
     if len(set(shown.values())) == 1 and len(shown) == len(values):
@@ -32,7 +32,7 @@ def on_every_portal(
     else:
         text = "; ".join(f"{key} is {show(value)} on {url}" for url, value in list(shown.items())[:5])
         text += f"; and {len(shown) - 5} more portals" if len(shown) > 5 else ""
-    return failed(f"{text}; it should be {wanted}.") if wrong else passed(f"{text}.")
+    return failed(f"{text}; it should be {desired}.") if wrong else passed(f"{text}.")
 
 
 def whole_number(value: str) -> int:
@@ -61,9 +61,9 @@ def _shown(value: str) -> str:
 
 
 @check("passwords_length")
-def length(look: Look) -> Finding:
+def length(observer: Observer) -> Finding:
     return on_every_portal(
-        look,
+        observer,
         "security.password_requirements",
         lambda value: _requirements(value)["length"] >= _MINIMUM_LENGTH and -1 not in _requirements(value).values(),
         f"a minimum length of {_MINIMUM_LENGTH} or more",
@@ -72,9 +72,9 @@ def length(look: Look) -> Finding:
 
 
 @check("passwords_mix")
-def mix(look: Look) -> Finding:
+def mix(observer: Observer) -> Finding:
     return on_every_portal(
-        look,
+        observer,
         "security.password_requirements",
         lambda value: all(_requirements(value)[kind] >= 1 for kind in _MIX) and -1 not in _requirements(value).values(),
         "at least one each of " + ", ".join(_MIX),
@@ -83,16 +83,19 @@ def mix(look: Look) -> Finding:
 
 
 @check("passwords_enforced")
-def enforced(look: Look) -> Finding:
+def enforced(observer: Observer) -> Finding:
     return on_every_portal(
-        look, "security.check_password", lambda value: value == "true", "'true', or the rules are shown but not applied"
+        observer,
+        "security.check_password",
+        lambda value: value == "true",
+        "'true', or the rules are shown but not applied",
     )
 
 
 @check("passwords_expiry")
-def expiry(look: Look) -> Finding:
+def expiry(observer: Observer) -> Finding:
     return on_every_portal(
-        look,
+        observer,
         "security.password_rotation_days",
         lambda value: whole_number(value) > 0,
         "a number of days above 0 where a rule asks for expiry",

@@ -44,12 +44,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import (
     Process,
+    output,
     processes,
-    said,
     scripts,
 )
 
@@ -68,7 +68,7 @@ def _verdict(faults: Iterable[str], good: str, seen: Seen | None = None) -> Find
         more = f"; and {len(found) - _FAULTS} more" if len(found) > _FAULTS else ""
         return failed(f"{'; '.join(found[:_FAULTS])}{more}.")
     if seen is not None and seen.unread.count:
-        return not_assessed(f"{seen.unread.say('could not be inspected')}; run with root.")
+        return not_assessed(f"{seen.unread.report('could not be inspected')}; run with root.")
     return passed(good)
 
 
@@ -78,24 +78,26 @@ def _mode(path: str) -> tuple[os.stat_result, str]:
 
 
 @check("permissions_code")
-def code(look: Look) -> Finding:
-    seen = look.once(tree)
-    users = web_users(look)
+def code(observer: Observer) -> Finding:
+    seen = observer.once(tree)
+    users = web_users(observer)
     names = " or ".join(user.name for user in users)
-    faults = opened(look, "upgrade")
+    faults = opened(observer, "upgrade")
     if seen.code_writable.count:
-        faults.append(seen.code_writable.say(f"of the program can be changed by {names}"))
-    faults += [_parent(folder, users) for folder in _parents(look.root)]
+        faults.append(seen.code_writable.report(f"of the program can be changed by {names}"))
+    faults += [_parent(directory, users) for directory in _parents(observer.root)]
     if seen.code_owner.count:
-        faults.append(seen.code_owner.say("of the program belong neither to root nor to a deploy user"))
+        faults.append(seen.code_owner.report("of the program belong neither to root nor to a deploy user"))
     if seen.code_mode.count:
-        faults.append(seen.code_mode.say("of the program allow more than 755 (directories) and 644 (files)"))
+        faults.append(seen.code_mode.report("of the program allow more than 755 (directories) and 644 (files)"))
     if seen.code_acl.count:
-        faults.append(seen.code_acl.say("of the program have an ACL, or pass one on, that gives more than their mode"))
+        faults.append(
+            seen.code_acl.report("of the program have an ACL, or pass one on, that gives more than their mode")
+        )
     return _verdict(faults, f"{seen.entries:,} entries checked; {names} can change none of the program.", seen)
 
 
-def opened(look: Look, *profiles: str) -> list[str]:
+def opened(observer: Observer, *profiles: str) -> list[str]:
     """What PHP may write for a while because the administrator opened it, and until when. Only root can see it."""
     try:
         with open(os.path.join(RECORDS, "windows.json"), encoding="utf-8") as file:
@@ -104,12 +106,12 @@ def opened(look: Look, *profiles: str) -> list[str]:
         return []
     except ValueError as problem:
         return [f"what `chamilo-hardening window` wrote down is damaged ({problem})"]
-    root = os.path.realpath(look.root)
+    root = os.path.realpath(observer.root)
     found = []
     for window in windows:
         if window["tree"]["path"] == root and window["profile"] in profiles:
             until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(window["until"]))
-            over = ", and should be closed by now" if look.now > window["until"] else ""
+            over = ", and should be closed by now" if observer.now > window["until"] else ""
             found.append(
                 f"a window is open (profile {window['profile']}, until {until}{over}): PHP may write here until then, "
                 "or until `chamilo-hardening window close`"
@@ -118,25 +120,25 @@ def opened(look: Look, *profiles: str) -> list[str]:
 
 
 def _parents(root: str) -> list[str]:
-    folders, folder = [], os.path.dirname(os.path.realpath(root))
-    while folder not in folders:
-        folders.append(folder)
-        folder = os.path.dirname(folder)
-    return folders
+    directories, directory = [], os.path.dirname(os.path.realpath(root))
+    while directory not in directories:
+        directories.append(directory)
+        directory = os.path.dirname(directory)
+    return directories
 
 
-def _parent(folder: str, users: Iterable[Identity]) -> str:
-    status, words = _mode(folder)
+def _parent(directory: str, users: Iterable[Identity]) -> str:
+    status, words = _mode(directory)
     sticky = status.st_mode & stat.S_ISVTX
     for user in users:
-        if status.st_uid == user.user or (not sticky and user.changes(folder, status)):
-            return f"{folder} ({words}) can be changed by {user.name}, so the whole directory can be exchanged"
+        if status.st_uid == user.user or (not sticky and user.changes(directory, status)):
+            return f"{directory} ({words}) can be changed by {user.name}, so the whole directory can be exchanged"
     return ""
 
 
 @check("permissions_var")
-def var(look: Look) -> Finding:
-    path, user = os.path.join(look.root, "var"), php_user(look)
+def var(observer: Observer) -> Finding:
+    path, user = os.path.join(observer.root, "var"), php_user(observer)
     if not os.path.isdir(path):
         return failed(f"{path} is not there; Chamilo cannot work without it.")
     status, words = _mode(path)
@@ -145,46 +147,48 @@ def var(look: Look) -> Finding:
         faults.append(f"var/ is {words}, but PHP runs as {user.name}")
     if not user.may(2, status.st_mode, status.st_uid, status.st_gid):
         faults.append(f"{user.name} cannot write to var/ ({words})")
-    seen = look.once(tree)
+    seen = observer.once(tree)
     if seen.var_others.count:
-        faults.append(seen.var_others.say("in var/ have rights for every account of this host"))
+        faults.append(seen.var_others.report("in var/ have rights for every account of this host"))
     if seen.var_owner.count:
-        faults.append(seen.var_owner.say(f"in var/ do not belong to {user.name}"))
+        faults.append(seen.var_owner.report(f"in var/ do not belong to {user.name}"))
     return _verdict(faults, f"var/ is {words}, and nothing in it has a right for others.", seen)
 
 
 @check("permissions_env")
-def env(look: Look) -> Finding:
-    files = [path for path in sorted(glob.glob(os.path.join(glob.escape(look.root), ".env*"))) if os.path.isfile(path)]
+def env(observer: Observer) -> Finding:
+    files = [
+        path for path in sorted(glob.glob(os.path.join(glob.escape(observer.root), ".env*"))) if os.path.isfile(path)
+    ]
     if not files:
-        return not_assessed(f"No .env file can be seen in {look.root}.")
-    faults = opened(look, "upgrade", "install") + [_led_astray(look, path) for path in files]
-    faults += [fault for path in files for fault in _private(look, path, 0o640)]
+        return not_assessed(f"No .env file can be seen in {observer.root}.")
+    faults = opened(observer, "upgrade", "install") + [_led_astray(observer, path) for path in files]
+    faults += [fault for path in files for fault in _private(observer, path, 0o640)]
     return _verdict(faults, f"{', '.join(_described(path) for path in files[:_FEW])}.")
 
 
 @check("permissions_config")
-def config(look: Look) -> Finding:
-    folder = os.path.join(look.root, "config")
-    if not os.path.isdir(folder):
-        return not_assessed(f"{folder} is not there.")
-    faults = opened(look, "upgrade", "install") + _private(look, folder, 0o750)
-    seen = look.once(tree)
+def config(observer: Observer) -> Finding:
+    directory = os.path.join(observer.root, "config")
+    if not os.path.isdir(directory):
+        return not_assessed(f"{directory} is not there.")
+    faults = opened(observer, "upgrade", "install") + _private(observer, directory, 0o750)
+    seen = observer.once(tree)
     if seen.config_writable.count:
-        faults.append(seen.config_writable.say("in config/ can be changed by the web user"))
+        faults.append(seen.config_writable.report("in config/ can be changed by the web user"))
     if seen.config_acl.count:
-        faults.append(seen.config_acl.say("in config/ have an ACL, or pass one on, that gives more than their mode"))
-    keys = sorted(glob.glob(os.path.join(glob.escape(folder), "jwt", "*.pem")))
-    faults += [fault for path in keys for fault in _private(look, path, 0o640)]
-    if not faults and not os.access(folder, os.R_OK | os.X_OK):
-        return not_assessed(f"{_described(folder)}; it cannot be inspected without root.")
-    return _verdict(faults, f"{_described(folder)}; {len(keys)} keys in config/jwt are private.")
+        faults.append(seen.config_acl.report("in config/ have an ACL, or pass one on, that gives more than their mode"))
+    keys = sorted(glob.glob(os.path.join(glob.escape(directory), "jwt", "*.pem")))
+    faults += [fault for path in keys for fault in _private(observer, path, 0o640)]
+    if not faults and not os.access(directory, os.R_OK | os.X_OK):
+        return not_assessed(f"{_described(directory)}; it cannot be inspected without root.")
+    return _verdict(faults, f"{_described(directory)}; {len(keys)} keys in config/jwt are private.")
 
 
-def _led_astray(look: Look, path: str) -> str:
+def _led_astray(observer: Observer, path: str) -> str:
     """Why root does not use its content."""
     try:
-        Tree().read(path, php_user(look).name)
+        Tree().read(path, php_user(observer).name)
     except PermissionError:  # another fault, if it is one
         return ""
     except OSError as problem:
@@ -196,37 +200,39 @@ def _described(path: str) -> str:
     return f"{shown(os.path.basename(path))} is {_mode(path)[1]}"
 
 
-def _private(look: Look, path: str, most: int) -> list[str]:
+def _private(observer: Observer, path: str, most: int) -> list[str]:
     """Why something with secrets is not readable by PHP alone."""
     status, words = _mode(path)
-    here = f"{shown(os.path.relpath(path, look.root))} ({words})"
+    here = f"{shown(os.path.relpath(path, observer.root))} ({words})"
     faults = []
     if stat.S_IMODE(status.st_mode) & 0o777 & ~most:
         faults.append(f"{here} allows more than {most:o}")
     given = acl.access(path)
     if given and given.exceeds(most):
         faults.append(f"{here} has an ACL that gives more than {most:o}")
-    php = php_user(look)
-    for user in web_users(look):
+    php = php_user(observer)
+    for user in web_users(observer):
         if user.changes(path, status):
             faults.append(f"{here} can be changed by {user.name}")
         elif user.user != php.user and user.may(4, status.st_mode, status.st_uid, status.st_gid):
             faults.append(f"{here} can be read by the web server ({user.name}), which has no need to")
-    if status.st_uid not in owners(look) and not faults:
+    if status.st_uid not in owners(observer) and not faults:
         faults.append(f"{here} belongs neither to root nor to a deploy user")
     return faults
 
 
 @check("permissions_no_777")
-def no_777(look: Look) -> Finding:
-    seen = look.once(tree)
-    everybody = seen.everybody.say("can be changed by every account of this host") if seen.everybody.count else ""
-    return _verdict([everybody], f"{seen.entries:,} entries checked, none is writable by others.", seen)
+def no_777(observer: Observer) -> Finding:
+    seen = observer.once(tree)
+    every_address = (
+        seen.every_address.report("can be changed by every account of this host") if seen.every_address.count else ""
+    )
+    return _verdict([every_address], f"{seen.entries:,} entries checked, none is writable by others.", seen)
 
 
 @check("permissions_links")
-def links(look: Look) -> Finding:
-    seen = look.once(tree)
+def links(observer: Observer) -> Finding:
+    seen = observer.once(tree)
     kinds = (
         (seen.setuid, "carry a setuid or setgid bit"),
         (seen.devices, "are device files"),
@@ -234,7 +240,7 @@ def links(look: Look) -> Finding:
         (seen.links_writable, "are links in the program to what the web user can change"),
         (seen.hard_links, "are also known under a name outside the site"),
     )
-    faults = [tally.say(what) for tally, what in kinds if tally.count]
+    faults = [tally.report(what) for tally, what in kinds if tally.count]
     good = (
         f"{seen.entries:,} entries checked: no setuid file, no device, no link out of the site or to what PHP writes."
     )
@@ -242,8 +248,10 @@ def links(look: Look) -> Finding:
 
 
 @check("permissions_web_user")
-def web_user(look: Look) -> Finding:
-    serving = [process for process in look.once(processes) if re.match(r"nginx|apache2|httpd|php-fpm", process.name)]
+def web_user(observer: Observer) -> Finding:
+    serving = [
+        process for process in observer.once(processes) if re.match(r"nginx|apache2|httpd|php-fpm", process.name)
+    ]
     if not serving:
         raise Unseen("neither a web server nor PHP-FPM is running on this host")
     workers = _workers(serving)
@@ -252,8 +260,8 @@ def web_user(look: Look) -> Finding:
         seen = ", ".join(f"{process.name} (process {process.pid})" for process in rooted[:3])
         return failed(f"{len(rooted)} of {len(workers)} workers run as root: {seen}.")
     kinds = sorted({f"{process.name} as {user_name(process.user)}" for process in workers})
-    if _php_is_idle(look, serving, workers):
-        php = php_user(look)
+    if _php_is_idle(observer, serving, workers):
+        php = php_user(observer)
         if php.user == 0:
             return failed("PHP, which has no worker now, would run as root.")
         kinds.append(f"PHP, which has no worker now, as {php.name}")
@@ -269,16 +277,16 @@ def _workers(serving: Sequence[Process]) -> list[Process]:
     return [process for process in serving if process.pid not in masters]
 
 
-def _php_is_idle(look: Look, serving: Sequence[Process], workers: Sequence[Process]) -> bool:
+def _php_is_idle(observer: Observer, serving: Sequence[Process], workers: Sequence[Process]) -> bool:
     """Whether the PHP-FPM of this site, of whatever version where that is not known, has no worker now."""
     known = [process for process in serving if process.name.startswith("php-fpm")]
-    own = [process for process in known if process.name == f"php-fpm{look.site.php.version}"] or known
+    own = [process for process in known if process.name == f"php-fpm{observer.site.php.version}"] or known
     return bool(own) and not any(process in workers for process in own)
 
 
 @check("permissions_php_user")
-def php_user_of_its_own(look: Look) -> Finding:
-    php, user = look.site.php, php_user(look)
+def php_user_of_its_own(observer: Observer) -> Finding:
+    php, user = observer.site.php, php_user(observer)
     if php.sapi == "mod_php":
         return not_applicable(
             f"Apache runs PHP within itself (mod_php), as {user.name} for all sites. Only PHP-FPM can run a portal as "
@@ -287,22 +295,22 @@ def php_user_of_its_own(look: Look) -> Finding:
     pools, problems = php_fpm.pools(Tree())
     if problems:
         raise Unseen(" ".join(problems))
-    faults = [fault for host in _other_sites(look) if (fault := _shares(host, pools, user, php.socket))]
-    root = os.path.realpath(look.root)
+    faults = [fault for host in _other_sites(observer) if (fault := _shares(host, pools, user, php.socket))]
+    root = os.path.realpath(observer.root)
     faults += [
         f"{process.name} (process {process.pid}) runs {shown(script)} as {user.name}"
-        for process, script in look.once(scripts)
+        for process, script in observer.once(scripts)
         if process.user == user.user and not f"{os.path.realpath(script)}/".startswith(f"{root}/")
     ]
     return _verdict(dict.fromkeys(faults), f"PHP runs as {user.name}, and no other site of this host does.")
 
 
-def _other_sites(look: Look) -> list[VirtualHost]:
+def _other_sites(observer: Observer) -> list[VirtualHost]:
     """The virtual hosts with PHP that serve something outside of the portal."""
-    root = os.path.realpath(look.root)
+    root = os.path.realpath(observer.root)
     return [
         host
-        for host in look.site.virtual_hosts
+        for host in observer.site.virtual_hosts
         if host.php and not host.leads_away and not f"{os.path.realpath(host.root or '/')}/".startswith(f"{root}/")
     ]
 
@@ -345,19 +353,19 @@ def _may_replace(other: Identity, address: str) -> bool:
 
 
 @check("permissions_production")
-def production(look: Look) -> Finding:
-    environment = look.site.environment
-    root = look.root
+def production(observer: Observer) -> Finding:
+    environment = observer.site.environment
+    root = observer.root
     faults = []
     mode, debug = environment.get("APP_ENV", ""), environment.get("APP_DEBUG", "")
     if mode and mode != "prod":
-        faults.append(f"APP_ENV is {mode} ({_source(look, 'APP_ENV')})")
+        faults.append(f"APP_ENV is {mode} ({_source(observer, 'APP_ENV')})")
     # Symfony takes what is not set from the environment: debugging is off in prod.
     if debug.lower() not in ("", "0", "false", "off", "no"):
-        faults.append(f"APP_DEBUG is {debug} ({_source(look, 'APP_DEBUG')})")
-    answers = [look.get(path) for path in (*PAGES, API, MISSING)] if look.doors else []
-    faults += list(dict.fromkeys(filter(None, map(_tells, answers))))
-    php = settings(look)
+        faults.append(f"APP_DEBUG is {debug} ({_source(observer, 'APP_DEBUG')})")
+    answers = [observer.get(path) for path in (*PAGES, API, MISSING)] if observer.endpoints else []
+    faults += list(dict.fromkeys(filter(None, map(_reports, answers))))
+    php = settings(observer)
     if "display_errors" in php and is_on(php["display_errors"].value):
         faults.append(f"PHP shows errors to visitors (display_errors in {php['display_errors'].file})")
     if faults:
@@ -366,7 +374,7 @@ def production(look: Look) -> Finding:
         return not_assessed(f"APP_ENV of {root} could not be read; run with root.")
     if not any(answer.status for answer in answers):
         return not_assessed("APP_ENV is prod, but the site gave no answer that could show it.")
-    kinds = look.database.effective("server_type", "platform")
+    kinds = observer.database.effective("server_type", "platform")
     wrong = [f"{kind} on {url}" if len(kinds) > 1 else kind for url, kind in kinds.items() if kind != "prod"]
     if wrong:
         more = f", and wrong on {len(wrong) - _FAULTS} more portals" if len(wrong) > _FAULTS else ""
@@ -374,11 +382,11 @@ def production(look: Look) -> Finding:
     return passed("APP_ENV is prod, debugging is off, server_type is prod, and an error shows no code.")
 
 
-def _source(look: Look, name: str) -> str:
-    return look.site.environment_source.get(name, "source unknown")
+def _source(observer: Observer, name: str) -> str:
+    return observer.site.environment_source.get(name, "source unknown")
 
 
-def _tells(answer: Answer) -> str:
+def _reports(answer: Answer) -> str:
     if answer.values("X-Debug-Token"):
         return f"{answer.url} sends X-Debug-Token: the debug toolbar is on"
     trace = re.search(rb"Symfony Exception|sf-dump|exception-message|Stack trace:|Fatal error</b>:", answer.body)
@@ -386,18 +394,18 @@ def _tells(answer: Answer) -> str:
 
 
 @check("permissions_secrets")
-def secrets(look: Look) -> Finding:
-    root = look.root
-    faults = [f"{name} has a publicly known or guessable value" for name in look.site.secrets_default]
-    key = _token_keys.named(look.site.environment, root)[_token_keys.PRIVATE]
+def secrets(observer: Observer) -> Finding:
+    root = observer.root
+    faults = [f"{name} has a publicly known or guessable value" for name in observer.site.secrets_default]
+    key = _token_keys.named(observer.site.environment, root)[_token_keys.PRIVATE]
     if os.access(key, os.R_OK):
-        faults += filter(None, [_key_fault(key, look.site.php.user), _age_fault(key, look.site.php.user)])
-    faults += _token_keys.faults(look.site, web_users(look))
+        faults += filter(None, [_key_fault(key, observer.site.php.user), _age_fault(key, observer.site.php.user)])
+    faults += _token_keys.faults(observer.site, web_users(observer))
     if faults:
         return failed(f"{'; '.join(faults)}.")
-    if not look.site.environment:
+    if not observer.site.environment:
         return not_assessed(f"The environment files of {root} could not be read; run with root.")
-    if not os.path.exists(key) and look.as_root:
+    if not os.path.exists(key) and observer.as_root:
         return passed("APP_SECRET and JWT_PASSPHRASE are the site's own. There is no JWT key.")
     if not os.access(key, os.R_OK):
         return not_assessed(f"APP_SECRET and JWT_PASSPHRASE are the site's own; {key} cannot be read without root.")
@@ -414,9 +422,9 @@ def _key_fault(key: str, web_user: str) -> str:
         return f"config/jwt/private.pem is not read: {problem.strerror}"
     if "ENCRYPTED" not in text:
         return "config/jwt/private.pem is not encrypted at all" if "PRIVATE KEY" in text else ""
-    if not said(["openssl", "version"]):
+    if not output(["openssl", "version"]):
         raise Unseen("without the program openssl it is unknown whether the JWT key opens with the public passphrase")
-    opened = said(["openssl", "pkey", "-in", key, "-passin", f"pass:{PUBLIC_PASSPHRASE}", "-pubout"])
+    opened = output(["openssl", "pkey", "-in", key, "-passin", f"pass:{PUBLIC_PASSPHRASE}", "-pubout"])
     return "config/jwt/private.pem opens with the passphrase that Chamilo ships" if opened else ""
 
 
@@ -449,32 +457,32 @@ def _age_fault(key: str, web_user: str) -> str:
 
 # A server that rejects unknown names gives nothing away, and so does one that reads the request and closes the
 # connection, as nginx does with `return 444`. Of the portal's own virtual host that is none.
-_REFUSES_STRANGERS = "UNRECOGNIZED_NAME"
+_REFUSES_UNTRUSTED = "UNRECOGNIZED_NAME"
 _HANGS_UP = "closed connection without response"
 
 
 @check("permissions_docroot")
-def docroot(look: Look) -> Finding:
-    root = os.path.realpath(look.root)
-    if not look.site.virtual_hosts and not look.doors:
+def docroot(observer: Observer) -> Finding:
+    root = os.path.realpath(observer.root)
+    if not observer.site.virtual_hosts and not observer.endpoints:
         raise Unseen("no web server with a virtual host was found on this host")
-    heads = _heads(look, root)
-    questions: list[tuple[Door, str]] = []
+    heads = _heads(observer, root)
+    questions: list[tuple[Endpoint, str]] = []
     about: list[tuple[str, str]] = []  # the file each question is after, and who is asked
-    hosts = [*look.site.virtual_hosts] or [VirtualHost("the web server", 0, (), (), f"{root}/public")]
+    hosts = [*observer.site.virtual_hosts] or [VirtualHost("the web server", 0, (), (), f"{root}/public")]
     for host in hosts:
-        doors = look.doors_of(host) if host.listens else list(look.all_doors)
-        for door in {(door.scheme, door.port): door for door in reversed(doors)}.values():
+        endpoints = observer.doors_of(host) if host.listens else list(observer.all_endpoints)
+        for endpoint in {(endpoint.scheme, endpoint.port): endpoint for endpoint in reversed(endpoints)}.values():
             for path, file in _ways(root, os.path.realpath(host.root or "/nonexistent"), heads):
-                questions.append((door, path))
+                questions.append((endpoint, path))
                 about.append((file, f"{host.file}:{host.line}"))
-    own = {f"{host.file}:{host.line}" for host in look.site.serving}
+    own = {f"{host.file}:{host.line}" for host in observer.site.serving}
     found: dict[tuple[str, str], str] = {}
     silent = []
-    for (door, _path), answer, (file, place) in zip(questions, look.ask_all(questions), about):
-        turned_away = _REFUSES_STRANGERS in answer.error or (place not in own and _HANGS_UP in answer.error)
+    for (endpoint, _path), answer, (file, place) in zip(questions, observer.ask_all(questions), about):
+        turned_away = _REFUSES_UNTRUSTED in answer.error or (place not in own and _HANGS_UP in answer.error)
         if not answer.status and not turned_away:
-            silent.append(f"{door.url('')} ({answer.error})")
+            silent.append(f"{endpoint.url('')} ({answer.error})")
         if _is(answer, file, heads[file]):
             found.setdefault((file, place), f"{answer.url} gives away {shown(file)} (virtual host at {place})")
     if found:
@@ -484,30 +492,34 @@ def docroot(look: Look) -> Finding:
         raise Unseen("none of the virtual hosts of this host can be called")
     if silent:
         raise Unseen(f"{silent[0]} gave no answer, so what it gives away is not known")
-    names = sorted({door.url("") for door, _path in questions})
+    names = sorted({endpoint.url("") for endpoint, _path in questions})
     more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
     tried = (
         f"{len(questions)} ways to {', '.join(sorted(map(shown, heads))[:_FEW])} and others were tried under "
         f"{', '.join(names[:_FEW])}{more}; none gave anything away"
     )
-    if not look.as_root and not all(heads.values()):
+    if not observer.as_root and not all(heads.values()):
         return not_assessed(f"{tried}, but without root not every file can be recognised in an answer.")
     return passed(f"{tried}.")
 
 
-def _heads(look: Look, root: str) -> Mapping[str, bytes]:
+def _heads(observer: Observer, root: str) -> Mapping[str, bytes]:
     """What should not be reachable, worst first, with its first bytes; without them where this user may not read it."""
     here = glob.escape(root)
-    wanted = sorted(glob.glob(f"{here}/.env*"))[:_FEW]
-    wanted += [f"{root}/{path}" for path in ("config/jwt/private.pem", ".git/HEAD", ".git/config")]
+    desired = sorted(glob.glob(f"{here}/.env*"))[:_FEW]
+    desired += [f"{root}/{path}" for path in ("config/jwt/private.pem", ".git/HEAD", ".git/config")]
     try:
-        seen = look.once(tree)
+        seen = observer.once(tree)
     except Unseen:
         seen = Seen()
-    wanted += [f"{root}/{path}" for path in seen.stored[:1] + seen.left[:_FEW] + ["composer.json"] + seen.templates[:2]]
-    wanted += sorted(glob.glob(f"{here}/public/documentation/*.*"))[:1]
+    desired += [
+        f"{root}/{path}" for path in seen.stored[:1] + seen.left[:_FEW] + ["composer.json"] + seen.templates[:2]
+    ]
+    desired += sorted(glob.glob(f"{here}/public/documentation/*.*"))[:1]
     return {
-        os.path.relpath(path, root): head(path, _HEAD, look.site.php.user) for path in wanted if os.path.isfile(path)
+        os.path.relpath(path, root): head(path, _HEAD, observer.site.php.user)
+        for path in desired
+        if os.path.isfile(path)
     }
 
 
@@ -549,5 +561,5 @@ def _is(answer: Answer, file: str, head: bytes) -> bool:
         return False
     if head:
         return answer.body.startswith(head) if len(head) == _HEAD else answer.body == head
-    looks = rb"\A(?:#.*\n|\s)*[A-Z_]+=" if file.startswith(".env") else rb"\A-----BEGIN|\Aref: refs/|\A\[core\]"
-    return bool(re.search(looks, answer.body))
+    pattern = rb"\A(?:#.*\n|\s)*[A-Z_]+=" if file.startswith(".env") else rb"\A-----BEGIN|\Aref: refs/|\A\[core\]"
+    return bool(re.search(pattern, answer.body))

@@ -19,7 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, integrations, nginx, redis
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, Tree, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import faces, of_face, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, longest_pause, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.symfony_sessions import options
@@ -56,11 +56,11 @@ def cookies_of(answer: Answer) -> list[Cookie]:
     return found
 
 
-def cookies(look: Look) -> Sequence[Cookie]:
+def cookies(observer: Observer) -> Sequence[Cookie]:
     """All cookies that the first pages set for a visitor without any."""
-    if not look.doors:
-        raise Unseen(f"nothing on this host answers to {look.site.domain}")
-    answers = [look.get(path) for path in PAGES]
+    if not observer.endpoints:
+        raise Unseen(f"nothing on this host answers to {observer.site.domain}")
+    answers = [observer.get(path) for path in PAGES]
     found = [cookie for answer in answers for cookie in cookies_of(answer)]
     if not found:
         seen = ", ".join(f"{answer.url} ({answer.status or answer.error})" for answer in answers)
@@ -68,9 +68,9 @@ def cookies(look: Look) -> Sequence[Cookie]:
     return found
 
 
-def session_cookies(look: Look) -> list[Cookie]:
-    found = look.once(cookies)
-    name = look.once(symfony).get("name", "")
+def session_cookies(observer: Observer) -> list[Cookie]:
+    found = observer.once(cookies)
+    name = observer.once(symfony).get("name", "")
     own = [cookie for cookie in found if cookie.name in (name, "PHPSESSID", "chamilo2")]
     return own or [cookie for cookie in found if re.fullmatch(r"[A-Za-z0-9,-]{22,256}", cookie.value)] or list(found)
 
@@ -80,10 +80,10 @@ def _names(some: Sequence[Cookie]) -> str:
 
 
 @check("sessions_cookie_secure")
-def secure(look: Look) -> Finding:
-    found = look.once(cookies)
+def secure(observer: Observer) -> Finding:
+    found = observer.once(cookies)
     bare = [cookie for cookie in found if "secure" not in cookie.flags]
-    if "https" not in look.doors:
+    if "https" not in observer.endpoints:
         return failed(f"The site is served over plain http, and its cookies travel in the clear: {_names(found)}.")
     if bare:
         return failed(f"Without Secure: {_names(bare)}.")
@@ -91,17 +91,17 @@ def secure(look: Look) -> Finding:
 
 
 @check("sessions_cookie_httponly")
-def http_only(look: Look) -> Finding:
-    found = session_cookies(look)
+def http_only(observer: Observer) -> Finding:
+    found = session_cookies(observer)
     bare = [cookie for cookie in found if "httponly" not in cookie.flags]
     return failed(f"Without HttpOnly: {_names(bare)}.") if bare else passed(f"HttpOnly is on {_names(found)}.")
 
 
 @check("sessions_cookie_samesite")
-def same_site(look: Look) -> Finding:
-    found = session_cookies(look)
+def same_site(observer: Observer) -> Finding:
+    found = session_cookies(observer)
     loose = [cookie for cookie in found if cookie.flags.get("samesite", "").lower() not in ("lax", "strict")]
-    framing = integrations.framing(look.options["integrations"])
+    framing = integrations.framing(observer.options["integrations"])
     if loose and framing and all(cookie.flags.get("samesite", "").lower() == "none" for cookie in loose):
         if any("secure" not in cookie.flags for cookie in loose):
             return failed(f"SameSite is None without Secure, and browsers drop such a cookie: {_names(loose)}.")
@@ -116,29 +116,29 @@ def same_site(look: Look) -> Finding:
 
 
 @check("sessions_strict")
-def strict(look: Look) -> Finding:
-    for store in look.once(stores):
+def strict(observer: Observer) -> Finding:
+    for store in observer.once(stores):
         try:
-            if redis.takes_anybody(store):
+            if redis.is_open(store):
                 return failed(f"Redis at {store} answers clients without a password, who can read and make sessions.")
         except (OSError, ValueError) as problem:
             raise Unseen(f"whether Redis at {store} answers clients without a password: {problem}") from problem
-    own = session_cookies(look)[0]
-    door = look.doors[look.scheme]
-    path = own.url[len(door.url("")) :]
+    own = session_cookies(observer)[0]
+    endpoint = observer.endpoints[observer.scheme]
+    path = own.url[len(endpoint.url("")) :]
     # A visitor who comes with a number of his own choice has to be given another one.
-    if not _renumbered(look, door, path, own.name, {"Cookie": f"{own.name}={_FORGED}"}):
+    if not _renumbered(observer, endpoint, path, own.name, {"Cookie": f"{own.name}={_FORGED}"}):
         return failed(f"{own.url} takes the session number a visitor made up (use_strict_mode is not active).")
-    if not _renumbered(look, door, f"{path}?{own.name}={_FORGED}", own.name, {}):
+    if not _renumbered(observer, endpoint, f"{path}?{own.name}={_FORGED}", own.name, {}):
         return failed(f"{own.url} takes a session number out of the address (use_only_cookies is not active).")
     return passed(f"{own.url} takes neither a made-up session number nor one in the address.")
 
 
-def stores(look: Look) -> list[redis.Store]:
+def stores(observer: Observer) -> list[redis.Store]:
     """The servers of Redis that keep the sessions, as PHP or the application names them. Unix sockets are left out."""
-    handler = look.once(symfony).get("handler_id", "")
+    handler = observer.once(symfony).get("handler_id", "")
     try:
-        php = settings(look)
+        php = settings(observer)
     except Unseen:
         php = {}
     if handler in (*_NOTHING, _NATIVE) and "session.save_handler" in php:
@@ -155,8 +155,8 @@ def stores(look: Look) -> list[redis.Store]:
     return found
 
 
-def _renumbered(look: Look, door: Door, path: str, name: str, headers: Mapping[str, str]) -> bool:
-    answer = look.ask(door, path, headers=headers)
+def _renumbered(observer: Observer, endpoint: Endpoint, path: str, name: str, headers: Mapping[str, str]) -> bool:
+    answer = observer.ask(endpoint, path, headers=headers)
     if not answer.status or answer.status >= 500:
         raise Unseen(f"{answer.url} answers {answer.status or answer.error}")
     given = [cookie.value for cookie in cookies_of(answer) if cookie.name == name]
@@ -164,35 +164,35 @@ def _renumbered(look: Look, door: Door, path: str, name: str, headers: Mapping[s
 
 
 @check("sessions_remember_me")
-def remember_me(look: Look) -> Finding:
+def remember_me(observer: Observer) -> Finding:
     # No answer shows this to a client that is not remembered, so the configuration is read.
-    if look.once(taken_away):
+    if observer.once(taken_away):
         words = f"The web server takes the cookie {REMEMBER} out of each request: it logs no user in."
         try:
-            kept = stored(look)
+            kept = stored(observer)
         except DatabaseError as problem:
             return passed(f"{words} Whether logins are stored for it nevertheless was not seen: {problem}")
         # A user who ticks the box is stored again, and that is no failure.
         count = f" {kept} are stored for it nevertheless. They count again without that rule; harden deletes them."
         return passed(words + (count if kept else ""))
-    kept = stored(look)
+    kept = stored(observer)
     if kept:
         return failed(f"{kept} people are remembered for up to 14 days: their devices log in by themselves.")
     return failed(f'Nothing removes the cookie {REMEMBER}: "Remember me" keeps users logged in for 14 days.')
 
 
-def stored(look: Look) -> int:
+def stored(observer: Observer) -> int:
     """How many logins Chamilo keeps for devices that come back."""
-    rows = look.database.query("SELECT COUNT(*) AS kept FROM validation_token WHERE type = %s", [REMEMBER_TYPE])
+    rows = observer.database.query("SELECT COUNT(*) AS kept FROM validation_token WHERE type = %s", [REMEMBER_TYPE])
     return int(rows[0]["kept"] or 0)
 
 
-def taken_away(look: Look) -> bool:
+def taken_away(observer: Observer) -> bool:
     """Whether each virtual host of the portal hands requests on without the cookie of "Remember me"."""
-    parser = {"nginx": nginx, "apache": apache}.get(look.site.web.name)
+    parser = {"nginx": nginx, "apache": apache}.get(observer.site.web.name)
     if parser is None:
         return False
-    serving, _fallback = parser.answering(parser.servers(parser.parse(Tree())), look.site.domain)
+    serving, _fallback = parser.answering(parser.servers(parser.parse(Tree())), observer.site.domain)
     return bool(serving) and all(any(map(_replaces_cookies, walk(server.block.block or ()))) for server in serving)
 
 
@@ -206,15 +206,15 @@ def _replaces_cookies(directive: Directive) -> bool:
 # ----------------------------------------------------------------------------------------------------- lifetime
 
 
-def symfony(look: Look) -> Mapping[str, str]:
+def symfony(observer: Observer) -> Mapping[str, str]:
     """The session options that are active in the application."""
-    return options(Tree(), look.root, look.site.environment.get("APP_ENV") or "prod", look.site.php.user)
+    return options(Tree(), observer.root, observer.site.environment.get("APP_ENV") or "prod", observer.site.php.user)
 
 
 @check("sessions_lifetime")
-def lifetime(look: Look) -> Finding:
-    limit = int(look.options["sessions_lifetime"])
-    php, application = settings(look), look.once(symfony)
+def lifetime(observer: Observer) -> Finding:
+    limit = int(observer.options["sessions_lifetime"])
+    php, application = settings(observer), observer.once(symfony)
 
     def effective(name: str, default: str) -> str:
         own = application.get(name, "")
@@ -231,20 +231,20 @@ def lifetime(look: Look) -> Finding:
         seconds = _number(ttl or effective("gc_maxlifetime", _PHP_LIFETIME))
         words = f"Sessions are kept by {handler} and forgotten after {seconds} s without a visit"
         return passed(f"{words}.") if seconds <= limit + GRACE else failed(f"{words}; desired: {limit} s.")
-    folder = effective("save_path", SAVE_PATH).rpartition(";")[2]
-    age = _oldest(look, folder)
+    directory = effective("save_path", SAVE_PATH).rpartition(";")[2]
+    age = _oldest(observer, directory)
     if age > limit + GRACE:
         return failed(
-            f"A session that was not used for {_hours(age)} is still kept in {folder}; desired: {_hours(limit)}."
+            f"A session that was not used for {_hours(age)} is still kept in {directory}; desired: {_hours(limit)}."
         )
-    kept = _kept(folder)
+    kept = _kept(directory)
     if not kept:
         return failed(
-            f"Old sessions are not cleaned up in {folder}: it is the directory of no php.ini, and PHP ignores it."
+            f"Old sessions are not cleaned up in {directory}: it is the directory of no php.ini, and PHP ignores it."
         )
-    cleaners = named(look.once(jobs), r"sessionclean")
+    cleaners = named(observer.once(jobs), r"sessionclean")
     if not cleaners:
-        return failed(f"No active timer or cron job clears away old sessions in {folder}.")
+        return failed(f"No active timer or cron job clears away old sessions in {directory}.")
     pause = min(map(longest_pause, cleaners))
     if pause == float("inf"):
         raise Unseen(f"how often {cleaners[0].source} clears away old sessions could not be determined")
@@ -252,9 +252,9 @@ def lifetime(look: Look) -> Finding:
     worst = longest + pause
     words = f"an idle session is forgotten after {_hours(longest)} ({source}), the cleaner runs every {_hours(pause)}"
     if worst > limit + GRACE:
-        return failed(f"In {folder} {words}: {_hours(worst)} at worst; desired: {_hours(limit)}.")
-    look.needs_root(f"see whether older sessions are kept in {folder}")
-    return passed(f"In {folder} {words}: {_hours(worst)} at worst, and no older one is there.")
+        return failed(f"In {directory} {words}: {_hours(worst)} at worst; desired: {_hours(limit)}.")
+    observer.needs_root(f"see whether older sessions are kept in {directory}")
+    return passed(f"In {directory} {words}: {_hours(worst)} at worst, and no older one is there.")
 
 
 def _handler(written: str) -> tuple[str, str]:
@@ -264,8 +264,8 @@ def _handler(written: str) -> tuple[str, str]:
     kind, is_address, rest = written.partition("://")
     relative = kind == "file" and rest[:1] not in ("", "/")
     if not is_address or relative or "%" in written.replace("%%", ""):
-        told = kind if is_address else written  # an address can contain a password
-        raise Unseen(f"how long sessions are kept by {told}, which handler_id names, could not be determined")
+        reported = kind if is_address else written  # an address can contain a password
+        raise Unseen(f"how long sessions are kept by {reported}, which handler_id names, could not be determined")
     if kind == "file":
         return rest, ""
     ttl = re.search(r"[?&]ttl=(\d+)", rest)
@@ -282,12 +282,12 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds >= 2 * HOUR else f"{seconds / 60:.0f} minutes"
 
 
-def _oldest(look: Look, folder: str) -> float:
+def _oldest(observer: Observer, directory: str) -> float:
     """Age in seconds of the session of this site that was idle longest; 0 where that cannot be seen."""
-    owner = php_user(look).user
-    oldest = look.now
+    owner = php_user(observer).user
+    oldest = observer.now
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(directory) as entries:
             for entry in entries:
                 if entry.name.startswith("sess_"):
                     status = entry.stat(follow_symlinks=False)
@@ -295,16 +295,16 @@ def _oldest(look: Look, folder: str) -> float:
                         oldest = min(oldest, status.st_mtime)
     except OSError:
         return 0
-    return look.now - oldest
+    return observer.now - oldest
 
 
-def _kept(folder: str) -> list[tuple[int, str]]:
+def _kept(directory: str) -> list[tuple[int, str]]:
     """How long Debian's cleaner leaves sessions in this directory: of all faces that use it, the longest counts."""
     found = []
     for version, face in faces():
         known = of_face(version, face)
         path = known["session.save_path"].value if "session.save_path" in known else ""
-        if os.path.realpath(path.rpartition(";")[2] or SAVE_PATH) == os.path.realpath(folder):
+        if os.path.realpath(path.rpartition(";")[2] or SAVE_PATH) == os.path.realpath(directory):
             text = known["session.gc_maxlifetime"].value if "session.gc_maxlifetime" in known else _PHP_LIFETIME
             found.append((int(text), f"/etc/php/{version}/{face}"))
     return found

@@ -30,8 +30,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     DatabaseError,
     migrations_without_history,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, said
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, output
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
 
 DAY = 86400
@@ -59,9 +59,9 @@ _EMPTY = (
 
 
 @check("updates_version")
-def version(look: Look) -> Finding:
-    site, root = look.site, look.root
-    here, known = site.version, known_by(look)
+def version(observer: Observer) -> Finding:
+    site, root = observer.site, observer.root
+    here, known = site.version, known_by(observer)
     if not here:
         why = site.version_source or f"no file below {root} names it"
         code = f" The code is of the branch {site.branch}." if site.branch else ""
@@ -89,33 +89,33 @@ def version(look: Look) -> Finding:
     others = advisories.unknown(osv.get("ids", []), here) if osv.get("version") == here else []
     if others:
         return failed(f"{installed}. OSV names vulnerabilities of it: {', '.join(others[:5])}. {known}")
-    if advisories.age(_today(look)) > advisories.DAYS and not releases.fresh(read, look.now):
+    if advisories.age(_today(observer)) > advisories.DAYS and not releases.fresh(read, observer.now):
         return not_assessed(
             f"{installed}, and no vulnerability in it was known. The list is too old to be proof today, and the feed "
             f"of releases was not read in the last days. Install a newer version of this collection. {known}"
         )
     if branch not in advisories.BRANCHES:
         return not_assessed(f"{installed}, but the list knows nothing of the branch {branch}. {known}")
-    more = " ".join(filter(None, (advisories.move(here, site.php.version), _history(look), known)))
+    more = " ".join(filter(None, (advisories.move(here, site.php.version), _history(observer), known)))
     return passed(f"{installed}, the newest known release of its branch. {more}")
 
 
-def _history(look: Look) -> str:
+def _history(observer: Observer) -> str:
     """What has to be done before the next update, where the database remembers no migration."""
     try:
-        empty = migrations_without_history(look.database)
+        empty = migrations_without_history(observer.database)
     except (DatabaseError, Unseen):  # the controls about settings report it
         return ""
     return _EMPTY if empty else ""
 
 
-def known_by(look: Look) -> str:
+def known_by(observer: Observer) -> str:
     """Of which day the list is, and when the daily check last read what is newer."""
-    return releases.known_by(look.site.domain, look.now)
+    return releases.known_by(observer.site.domain, observer.now)
 
 
-def _today(look: Look) -> datetime.date:
-    return datetime.datetime.fromtimestamp(look.now, datetime.timezone.utc).date()
+def _today(observer: Observer) -> datetime.date:
+    return datetime.datetime.fromtimestamp(observer.now, datetime.timezone.utc).date()
 
 
 def _controls_of(here: str) -> str:
@@ -127,28 +127,28 @@ def _controls_of(here: str) -> str:
 
 
 @check("updates_installer")
-def installer(look: Look) -> Finding:
-    door = look.doors.get(look.scheme)
-    if door is None:
-        raise Unseen(f"nothing on this host answers to {look.site.domain}")
-    answers, reached = _installer_behind(look, door)
+def installer(observer: Observer) -> Finding:
+    endpoint = observer.endpoints.get(observer.scheme)
+    if endpoint is None:
+        raise Unseen(f"nothing on this host answers to {observer.site.domain}")
+    answers, reached = _installer_behind(observer, endpoint)
     _all_answered(answers)
     if reached:
         return failed(f"{_called(reached)} Each update brings these files back.")
     aside: list[Answer] = []
-    for side in look.side_doors:
-        asked, reached = _installer_behind(look, side.door, side.start)
-        reached = [answer for answer in reached if not _sent_on(answer, side.door)]
+    for side in observer.side_endpoints:
+        asked, reached = _installer_behind(observer, side.endpoint, side.start)
+        reached = [answer for answer in reached if not _sent_on(answer, side.endpoint)]
         if reached:
-            return failed(f"{_called(reached)} {look.closing(side.host)}")
+            return failed(f"{_called(reached)} {observer.closing(side.host)}")
         aside += asked
     _all_answered(aside)
     refused = (
         f"{len(answers)} ways to the installer and to check.php are refused, {answers[0].url} with {answers[0].status}."
     )
-    flag = os.path.join(look.site.root or "/nonexistent", release.UPGRADES)
-    if os.path.isfile(flag) and not opened(look, "upgrade", "install"):
-        look.needs_root(f"see whether a maintenance window is open, for which {flag} may be there")
+    flag = os.path.join(observer.site.root or "/nonexistent", release.UPGRADES)
+    if os.path.isfile(flag) and not opened(observer, "upgrade", "install"):
+        observer.needs_root(f"see whether a maintenance window is open, for which {flag} may be there")
         return failed(
             f"{flag} is there outside of a maintenance window: the installer upgrades for any visitor who reaches it. "
             f"Remove it. {refused}"
@@ -156,9 +156,9 @@ def installer(look: Look) -> Finding:
     return passed(refused)
 
 
-def _installer_behind(look: Look, door: Door, start: str = "") -> tuple[list[Answer], list[Answer]]:
+def _installer_behind(observer: Observer, endpoint: Endpoint, start: str = "") -> tuple[list[Answer], list[Answer]]:
     """What all ways to the installer answer, and those of them that lead there."""
-    *answers, missing = look.ask_all([(door, start + path) for path in (*INSTALLER, MISSING)])
+    *answers, missing = observer.ask_all([(endpoint, start + path) for path in (*INSTALLER, MISSING)])
     refused = (0, 403, 404)
     return answers, [answer for answer in answers if answer.status not in refused and not _alike(answer, missing)]
 
@@ -176,10 +176,10 @@ def _called(reached: Sequence[Answer]) -> str:
     return f"Any client can call {', '.join(f'{answer.url} ({answer.status})' for answer in open_[:3])}."
 
 
-def _sent_on(answer: Answer, door: Door) -> bool:
+def _sent_on(answer: Answer, endpoint: Endpoint) -> bool:
     """Whether visitors are sent to another scheme or name. Where that is on this host, it is asked itself."""
     target = answer.value("Location")
-    elsewhere = target.startswith(("http://", "https://")) and not f"{target}/".startswith(door.url("/"))
+    elsewhere = target.startswith(("http://", "https://")) and not f"{target}/".startswith(endpoint.url("/"))
     return answer.status in (301, 302, 307, 308) and elsewhere
 
 
@@ -189,14 +189,14 @@ def _alike(answer: Answer, missing: Answer) -> bool:
 
 
 @check("updates_os")
-def system(look: Look) -> Finding:
+def system(observer: Observer) -> Finding:
     if not os.path.exists(STATUS):
         return not_assessed("This is not Debian or Ubuntu; how its updates are installed is not known here.")
-    waiting = look.once(pending)
+    waiting = observer.once(pending)
     now = f" {_waiting(waiting)}{' A reboot is needed.' if os.path.exists('/run/reboot-required') else ''}"
     if not os.path.exists(UNATTENDED):
         return failed(f"unattended-upgrades is not installed, so nothing installs security updates.{now}")
-    configuration = said(["apt-config", "dump"])
+    configuration = output(["apt-config", "dump"])
     faults = []
     if re.search(r'^APT::Periodic::Enable "0";$', configuration, re.MULTILINE):
         faults.append('APT::Periodic::Enable is "0"')
@@ -207,9 +207,9 @@ def system(look: Look) -> Finding:
     origins = re.findall(r'^Unattended-Upgrade::(?:Origins-Pattern|Allowed-Origins):: "(.*)";$', configuration, re.M)
     if not any("security" in origin.lower() for origin in origins):
         faults.append("the allowed origins leave out the security updates")
-    if not named(look.once(jobs), r"apt\.systemd\.daily|unattended-upgrade"):
+    if not named(observer.once(jobs), r"apt\.systemd\.daily|unattended-upgrade"):
         faults.append("no active timer or cron job starts it (apt-daily-upgrade.timer)")
-    ran, due = _last_run(look), _due_for(look)
+    ran, due = _last_run(observer), _due_for(observer)
     if not faults and due > _STALE_DAYS:
         if ran > _STALE_DAYS:
             faults.append(f"the last run was {ran:.0f} days ago")
@@ -226,19 +226,19 @@ def _days(configuration: str, what: str) -> bool:
     return bool(found) and found[1] not in ("", "0") if found else False
 
 
-def _last_run(look: Look) -> float:
+def _last_run(observer: Observer) -> float:
     """Days since unattended-upgrades ran; -1 when it has not yet."""
     try:
-        return max(0.0, (look.now - os.stat(f"{PERIODIC}/upgrade-stamp").st_mtime) / DAY)
+        return max(0.0, (observer.now - os.stat(f"{PERIODIC}/upgrade-stamp").st_mtime) / DAY)
     except FileNotFoundError:
         return -1
 
 
-def _due_for(look: Look) -> float:
+def _due_for(observer: Observer) -> float:
     """Days for which it could have run: the host is up, the program there, apt configured as it is."""
     up = float(head(UPTIME, 100).split()[0])
     last = max(map(_changed, [UNATTENDED, *glob.glob(f"{CONFIGURATION}/*")]))
-    return min(up, look.now - last) / DAY
+    return min(up, observer.now - last) / DAY
 
 
 def _changed(path: str) -> float:
@@ -246,7 +246,7 @@ def _changed(path: str) -> float:
     return os.lstat(path).st_ctime
 
 
-def pending(_look: Look) -> list[str] | None:
+def pending(_observer: Observer) -> list[str] | None:
     """Installed packages that the security lists know a newer version of; None where there are no such lists.
 
     Read from apt's own files: apt itself may write its caches, and takes seconds where it has none.
@@ -300,17 +300,17 @@ def _waiting(names: Sequence[str] | None) -> str:
 
 
 @check("updates_watch")
-def watch(look: Look) -> Finding:
-    root = look.root
-    ours = job_of_ours(look, OURS, "watch", "The check for a newer release", 26, "daily")
+def watch(observer: Observer) -> Finding:
+    root = observer.root
+    ours = job_of_ours(observer, OURS, "watch", "The check for a newer release", 26, "daily")
     if ours:
-        return replace(ours, evidence=f"{ours.evidence} {known_by(look)}")
-    watching = named(look.once(jobs), r"chamilo:update:check|chamilo-hardening daily|updates\.chamilo\.org")
+        return replace(ours, evidence=f"{ours.evidence} {known_by(observer)}")
+    watching = named(observer.once(jobs), r"chamilo:update:check|chamilo-hardening daily|updates\.chamilo\.org")
     if not watching:
         return failed(f"No timer and no cron job on this host checks for a newer release than the one in {root}.")
     job = watching[0]
     if job.service and job.result not in ("", "success"):
         return failed(f"{job.source} checks for new releases, but its last run ended with {job.result}.")
-    if job.service and look.now - job.last > 26 * 3600:
+    if job.service and observer.now - job.last > 26 * 3600:
         return failed(f"{job.source} should check for new releases daily, but has not run for 26 hours.")
     return not_assessed(f"{job.source} checks for new releases; whether it would send an alert cannot be seen.")

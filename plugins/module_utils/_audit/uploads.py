@@ -28,7 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
     shown,
     tree,
     web_users,
-    writable_folders,
+    writable_directories,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
@@ -39,9 +39,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     walk,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Program
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes, said
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, output, processes
 
 GUIDE = ("exe", "bat", "sh", "php", "phtml", "cgi")
 # Chamilo renames .php to .phps before its check, and does not know these others.
@@ -57,19 +57,19 @@ _LONGEST = 60  # characters that are shown of an entry
 
 
 @check("uploads_extensions")
-def extensions(look: Look) -> Finding:
-    kinds, refused, taken = (look.database.effective(f"upload_extensions_{name}", "document") for name in _LISTS)
+def extensions(observer: Observer) -> Finding:
+    kinds, refused, taken = (observer.database.effective(f"upload_extensions_{name}", "document") for name in _LISTS)
     found = {
         url: _only(taken[url]) if kind.lower() == "whitelist" else _all_but(refused[url]) for url, kind in kinds.items()
     }
     wrong = {url: finding for url, finding in found.items() if finding.status != "pass"}
-    told = wrong or found
-    say = failed if wrong else passed
-    texts = dict.fromkeys(finding.evidence for finding in told.values())
-    if len(texts) == 1 and len(told) == len(found):
-        return say(next(iter(texts)))
-    more = f" And {len(told) - _FEW} more portals." if len(told) > _FEW else ""
-    return say(" ".join(f"On {url}: {finding.evidence}" for url, finding in list(told.items())[:_FEW]) + more)
+    reported = wrong or found
+    verdict = failed if wrong else passed
+    texts = dict.fromkeys(finding.evidence for finding in reported.values())
+    if len(texts) == 1 and len(reported) == len(found):
+        return verdict(next(iter(texts)))
+    more = f" And {len(reported) - _FEW} more portals." if len(reported) > _FEW else ""
+    return verdict(" ".join(f"On {url}: {finding.evidence}" for url, finding in list(reported.items())[:_FEW]) + more)
 
 
 def _types(text: str) -> list[str]:
@@ -118,14 +118,14 @@ class Spot:
     """A directory under a web root that the web user can write to."""
 
     host: VirtualHost
-    folder: str  # below the real root, perhaps behind a link
+    directory: str  # below the real root, perhaps behind a link
     program: Program | None = None  # whose directory it lies in, where that is outside of the root
 
     @property
     def below(self) -> str:
         """Its path below the root of its virtual host, or the directory of a program; a dot for that itself."""
         around = self.program.directory if self.program else self.host.root
-        return os.path.relpath(self.folder, os.path.realpath(around))
+        return os.path.relpath(self.directory, os.path.realpath(around))
 
     @property
     def start(self) -> str:
@@ -143,56 +143,56 @@ class Spots:
     left_out: list[str]  # where there are more than were kept, and how many
 
 
-def spots(look: Look) -> Spots:
-    project = os.path.realpath(look.root)
-    seen = look.once(tree)
-    users = web_users(look)
+def spots(observer: Observer) -> Spots:
+    project = os.path.realpath(observer.root)
+    seen = observer.once(tree)
+    users = web_users(observer)
     found: list[Spot] = []
     unseen: list[str] = [f"{project}: {seen.unread.samples[0]}"] if seen.unread.count else []
     unseen += [f"{project}/{shown(path)}" for path in seen.public_unread]
     public = [f"{project}/{path}" for path in seen.public_writable]
-    looked: dict[str, tuple[list[str], int]] = {f"{project}/public": (public, seen.public_writable_count)}
+    inspected: dict[str, tuple[list[str], int]] = {f"{project}/public": (public, seen.public_writable_count)}
     left_out: dict[str, str] = {}
-    for host in look.site.virtual_hosts:
+    for host in observer.site.virtual_hosts:
         root = os.path.realpath(host.root) if host.root else ""
         if not os.path.isdir(root):
             continue
-        if root not in looked:
-            folders, whole = writable_folders(root, users)
-            looked[root] = (folders[:KEPT], len(folders))
+        if root not in inspected:
+            directories, whole = writable_directories(root, users)
+            inspected[root] = (directories[:KEPT], len(directories))
             if not whole:
                 unseen.append(root)
-        kept, count = looked[root]
-        found += [Spot(host, folder) for folder in kept]
+        kept, count = inspected[root]
+        found += [Spot(host, directory) for directory in kept]
         if count > len(kept):
             left_out[root] = f"{len(kept)} of the {count} writable directories under {shown(root)}"
-    pages = [host for host in look.site.serving if not host.leads_away]
-    for program in look.site.in_place.programs if pages else ():
+    pages = [host for host in observer.site.serving if not host.leads_away]
+    for program in observer.site.in_place.programs if pages else ():
         if os.path.isdir(program.directory):
-            folders, whole = writable_folders(os.path.realpath(program.directory), users)
-            found += [Spot(pages[0], folder, program) for folder in folders[:_FEW]]
+            directories, whole = writable_directories(os.path.realpath(program.directory), users)
+            found += [Spot(pages[0], directory, program) for directory in directories[:_FEW]]
             unseen += [] if whole else [program.directory]
     return Spots(found, unseen, list(left_out.values()))
 
 
 def _place(spot: Spot) -> str:
-    return f"{shown(spot.folder)} (virtual host at {spot.host.file}:{spot.host.line})"
+    return f"{shown(spot.directory)} (virtual host at {spot.host.file}:{spot.host.line})"
 
 
 @check("uploads_no_exec")
-def no_exec(look: Look) -> Finding:
-    known = look.once(spots)
-    if not look.site.virtual_hosts:
+def no_exec(observer: Observer) -> Finding:
+    known = observer.once(spots)
+    if not observer.site.virtual_hosts:
         raise Unseen("no virtual host of a web server could be read on this host")
     open_: list[str] = []
     second: list[str] = []
     held = 0
     unknown: list[str] = []
     for spot in known.found:
-        answer = _lets_php_through(look, spot)
+        answer = _lets_php_through(observer, spot)
         if answer == "":
             held += 1
-        elif spot.host.php and _held_by_php(look, spot.host):
+        elif spot.host.php and _served_by_php(observer, spot.host):
             second.append(_place(spot))
         elif spot.host.php:
             open_.append(f"{_place(spot)}: {answer}")
@@ -206,7 +206,7 @@ def no_exec(look: Look) -> Finding:
         return not_assessed(f"Whether something written there could run is not visible without trying: {where}.")
     if known.left_out:
         return not_assessed(f"Only {', '.join(known.left_out[:_FEW])} were asked for PHP files.")
-    roots = len({host.root for host in look.site.virtual_hosts})
+    roots = len({host.root for host in observer.site.virtual_hosts})
     if second:
         return passed(
             f"The web server hands PHP on from {'; '.join(second[:_FEW])}, but PHP itself refuses what is no page of "
@@ -214,26 +214,30 @@ def no_exec(look: Look) -> Finding:
         )
     if held:
         asked = f"{held} writable directories under {roots} web roots were asked for PHP files: each is refused."
-        return passed(asked + _programs(look))
+        return passed(asked + _programs(observer))
     nowhere = f"Under none of the {roots} web roots of this host is there a directory the web user can write to."
-    return passed(nowhere + _programs(look))
+    return passed(nowhere + _programs(observer))
 
 
-def _lets_php_through(look: Look, spot: Spot) -> str:
+def _lets_php_through(observer: Observer, spot: Spot) -> str:
     """What the web server does with PHP names in a directory. Empty: it refuses them all, there or not."""
-    doors = sorted(look.doors_of(spot.host), key=lambda door: door.scheme != "https")  # http may lead there alone
-    for door in doors[:1]:
+    endpoints = sorted(
+        observer.doors_of(spot.host), key=lambda endpoint: endpoint.scheme != "https"
+    )  # http may lead there alone
+    for endpoint in endpoints[:1]:
         for name in _NAMES:
-            answer = look.ask(door, f"{spot.start}chamilo-hardening-{name}")
+            answer = observer.ask(endpoint, f"{spot.start}chamilo-hardening-{name}")
             if answer.status != 403:
-                return f"{answer.url} answers {answer.status or answer.error} instead of 403{_let_through(look, spot)}"
-    return "" if doors else "it answers under no address of this host"
+                return (
+                    f"{answer.url} answers {answer.status or answer.error} instead of 403{_let_through(observer, spot)}"
+                )
+    return "" if endpoints else "it answers under no address of this host"
 
 
-def _let_through(look: Look, spot: Spot) -> str:
+def _let_through(observer: Observer, spot: Spot) -> str:
     """Which other program under the portal's name it is that our rules leave alone, and what to do; else nothing."""
-    around = [each for each in look.site.in_place.programs if spot.start.startswith(f"{each.path.rstrip('/')}/")]
-    if spot.host not in look.site.serving or not around:
+    around = [each for each in observer.site.in_place.programs if spot.start.startswith(f"{each.path.rstrip('/')}/")]
+    if spot.host not in observer.site.serving or not around:
         return ""
     program = spot.program or around[0]
     return (
@@ -242,47 +246,47 @@ def _let_through(look: Look, spot: Spot) -> str:
     )
 
 
-def _programs(look: Look) -> str:
+def _programs(observer: Observer) -> str:
     """What runs under the portal's name beside it, as a sentence."""
-    known = [f"{each.path} ({each.file}:{each.line})" for each in look.site.in_place.programs]
+    known = [f"{each.path} ({each.file}:{each.line})" for each in observer.site.in_place.programs]
     more = f" and {len(known) - _FEW} more" if len(known) > _FEW else ""
     return f" Other programs under the portal's name: {', '.join(known[:_FEW])}{more}." if known else ""
 
 
-def _held_by_php(look: Look, host: VirtualHost) -> bool:
+def _served_by_php(observer: Observer, host: VirtualHost) -> bool:
     """Whether PHP refuses a script of the project that is no page of it. Only a root above all of it leads to one."""
-    project, root = os.path.realpath(look.root), os.path.realpath(host.root)
+    project, root = os.path.realpath(observer.root), os.path.realpath(host.root)
     if not f"{project}/".startswith(f"{root.rstrip('/')}/") or not os.path.isfile(f"{project}/{_NO_PAGE}"):
         return False
     path = os.path.relpath(f"{project}/{_NO_PAGE}", root)
-    answers = [look.ask(door, f"/{path}") for door in look.doors_of(host)[:1]]
+    answers = [observer.ask(endpoint, f"/{path}") for endpoint in observer.doors_of(host)[:1]]
     # A rule of the web server for this directory would answer with a page of its own.
     return any((answer.status, answer.body) == (403, b"Forbidden\n") for answer in answers)
 
 
 @check("uploads_no_override")
-def no_override(look: Look) -> Finding:
-    known = look.once(spots)
-    if not look.site.virtual_hosts:
+def no_override(observer: Observer) -> Finding:
+    known = observer.once(spots)
+    if not observer.site.virtual_hosts:
         raise Unseen("no virtual host of a web server could be read on this host")
     if not known.found:
         if known.unseen:
             return not_assessed(f"Not all directories could be inspected: {', '.join(known.unseen[:_FEW])}.")
         return passed("Under no web root of this host is there a directory the web user can write to.")
     faults = []
-    php = settings(look)
+    php = settings(observer)
     name = php["user_ini.filename"].value if "user_ini.filename" in php else ".user.ini"
     found = [spot for spot in known.found if not spot.program]
     served = [spot for spot in found if spot.host.php and spot.host.php != "mod_php"]
     if name and served:
         faults.append(f"PHP obeys {name} in {_place(served[0])}")
-    if look.site.web.name == "apache":
+    if observer.site.web.name == "apache":
         faults += _overrides(found)
     if faults:
         return failed(f"{'; '.join(faults[:_FEW])}.")
     if known.unseen:
         return not_assessed(f"Not all directories could be inspected: {', '.join(known.unseen[:_FEW])}.")
-    if known.left_out and look.site.web.name == "apache":
+    if known.left_out and observer.site.web.name == "apache":
         return not_assessed(f"Only {', '.join(known.left_out[:_FEW])} were checked.")
     return passed(
         f"Neither .htaccess nor {name or '.user.ini'} has an effect in the {len(found)} writable directories."
@@ -297,24 +301,24 @@ def _overrides(found: Iterable[Spot]) -> list[str]:
     faults = []
     for spot in found:
         # Apache goes by the root as it is written and resolves no link; an Alias may lead to the directory itself.
-        for folder in dict.fromkeys(
-            (os.path.normpath(f"{spot.host.root}/{spot.below}"), os.path.realpath(spot.folder))
+        for directory in dict.fromkeys(
+            (os.path.normpath(f"{spot.host.root}/{spot.below}"), os.path.realpath(spot.directory))
         ):
-            said_so, at = "None", ""
+            reported, at = "None", ""
             for path, block in rules:
-                if _holds(path, folder):
+                if _contains(path, directory):
                     for rule in _allowing(block):
-                        said_so, at = " ".join(rule.arguments), f"{rule.file}:{rule.line}"
-            if said_so.lower() != "none":
-                faults.append(f"Apache obeys .htaccess in {_place(spot)}: AllowOverride {said_so} at {at}")
+                        reported, at = " ".join(rule.arguments), f"{rule.file}:{rule.line}"
+            if reported.lower() != "none":
+                faults.append(f"Apache obeys .htaccess in {_place(spot)}: AllowOverride {reported} at {at}")
                 break
     return faults
 
 
-def _holds(argument: str, folder: str) -> bool:
+def _contains(argument: str, directory: str) -> bool:
     """Whether the argument of a <Directory> is a directory or one above it. A wildcard of Apache's stands for no /."""
-    parts, wanted = folder.split("/"), argument.replace("[^", "[!").split("/")
-    return len(wanted) <= len(parts) and all(map(fnmatch.fnmatchcase, parts, wanted))
+    parts, desired = directory.split("/"), argument.replace("[^", "[!").split("/")
+    return len(desired) <= len(parts) and all(map(fnmatch.fnmatchcase, parts, desired))
 
 
 def _allowing(block: Directive) -> Iterable[Directive]:
@@ -322,12 +326,12 @@ def _allowing(block: Directive) -> Iterable[Directive]:
 
 
 @check("uploads_antivirus")
-def antivirus(look: Look) -> Finding:
-    names = {process.name for process in look.once(processes)}
-    root = look.root
+def antivirus(observer: Observer) -> Finding:
+    names = {process.name for process in observer.once(processes)}
+    root = observer.root
     if "clamd" not in names:
         return failed("No virus scanner is running on this host (clamd).")
-    scans = named(look.once(jobs), r"clamd?scan|chamilo-hardening scan")
+    scans = named(observer.once(jobs), r"clamd?scan|chamilo-hardening scan")
     if "clamonacc" not in names and not scans:
         return failed(f"clamd is running, but nothing has it scan new files in {root}/var.")
     how = scans[0].source if scans else "clamonacc"
@@ -335,11 +339,11 @@ def antivirus(look: Look) -> Finding:
         return failed("clamd is running, but does not know the test virus EICAR: it has no signatures.")
     if not any("chamilo-hardening scan" in scan.command for scan in scans):
         return not_assessed(f"clamd finds the test virus and {how} scans; whether it is stopped needs a test file.")
-    look.needs_root("see when uploads were scanned last")
-    late = _late(look)
+    observer.needs_root("see when uploads were scanned last")
+    late = _late(observer)
     if late:
         return failed(late)
-    wrong = _told_wrongly(said(("clamconf",)))
+    wrong = _misconfigured(output(("clamconf",)))
     if wrong:
         return failed(f"clamd finds the test virus, but {' and '.join(wrong)}. Correct it in /etc/clamav/clamd.conf.")
     return passed(f"clamd finds the test virus, and {how} shows it new uploads; the last time was a moment ago.")
@@ -357,7 +361,7 @@ def _knows_the_test_virus() -> bool:
         raise Unseen(f"the virus scanner at {_SCANNER} does not answer: {problem}") from problem
 
 
-def _told_wrongly(configuration: str) -> list[str]:
+def _misconfigured(configuration: str) -> list[str]:
     """What is active in clamd and should not be, by the output of clamconf."""
     if "ConcurrentDatabaseReload" not in configuration:
         raise Unseen("clamconf does not print the active settings of clamd")
@@ -369,11 +373,11 @@ def _told_wrongly(configuration: str) -> list[str]:
     return wrong
 
 
-def _late(look: Look) -> str:
+def _late(observer: Observer) -> str:
     """Why new uploads are not scanned, by what the scans wrote down."""
     for path in glob.glob("/etc/chamilo-hardening/uploads-*.json"):
         with open(path, encoding="utf-8") as file:
-            if json.load(file).get("root") != look.root:
+            if json.load(file).get("root") != observer.root:
                 continue
         name = os.path.basename(path)[len("uploads-") : -len(".json")]
         try:
@@ -385,6 +389,6 @@ def _late(look: Look) -> str:
             return "Uploads were never scanned so far."
         if not last.get("ok"):
             return f"The last scan did not come to its end: {last.get('detail')}"
-        minutes = (look.now - float(last.get("at", 0))) / 60
+        minutes = (observer.now - float(last.get("at", 0))) / 60
         return f"The last scan was {minutes:.0f} minutes ago." if minutes > _SCAN_MINUTES else ""
     return "No scan covers the files of this portal."

@@ -52,7 +52,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 _SHRUNKEN = 0.5
 
 
-class NeedsALook(BackupError):
+class NeedsReview(BackupError):
     """The backup was made, but something else is wrong; the message states what."""
 
 
@@ -73,7 +73,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
         if found:
             try:
                 # They are away now, so no run reports them tomorrow.
-                jobs.tell(portal, "Copies of data lay in the portal's directory", " ".join(found), again=True)
+                jobs.notify(portal, "Copies of data lay in the portal's directory", " ".join(found), again=True)
             except BackupError as problem:  # it could not be reported: no reason to make no backup
                 problems.append(str(problem))
         lines += found
@@ -116,10 +116,10 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
     if problems:
         words = " ".join(problems)
         try:
-            jobs.tell(portal, "Check the backup", words)
+            jobs.notify(portal, "Check the backup", words)
         except BackupError as problem:
             words = str(problem)
-        raise BackupError(words) if doubtful else NeedsALook(words)
+        raise BackupError(words) if doubtful else NeedsReview(words)
     return lines
 
 
@@ -133,7 +133,7 @@ def _left(portal: Portal, memory: dict[str, Any], alike: Sequence[str], problems
     )
     if set(alike) - set(memory.get("alike", ())):
         try:
-            jobs.tell(portal, "Files may be copies of data", line)
+            jobs.notify(portal, "Files may be copies of data", line)
         except BackupError as problem:
             problems.append(str(problem))
     memory["alike"] = list(alike)[:1000]
@@ -251,7 +251,7 @@ def nearby(portal: Portal) -> str:
         mount = os.path.join("/", portal.offsite.partition("local:")[2] or portal.offsite)
         while not os.path.exists(mount):
             mount = os.path.dirname(mount)
-        if os.stat(mount).st_dev in (os.stat(portal.folder).st_dev, os.stat("/").st_dev):
+        if os.stat(mount).st_dev in (os.stat(portal.directory).st_dev, os.stat("/").st_dev):
             return f"{portal.offsite} lies on the same disk as the portal: a fire takes both."
         return ""
     found = re.match(r"(?:rest:|s3:)?(?:\w+://)?(?:sftp:)?(?:[^/@]+@)?(\[[^]]+\]|[^/:]+)", portal.offsite)
@@ -278,4 +278,4 @@ def _compare_key(portal: Portal) -> None:
     if known.get("ok") and known["fingerprint"] != present:
         words = "The key on this host is no longer the one of which there is a copy elsewhere."
         note(portal, "encrypted", False, words, salt=known["salt"], fingerprint=known["fingerprint"])
-        jobs.tell(portal, "The key of the backups has changed", words)
+        jobs.notify(portal, "The key of the backups has changed", words)

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import drill as backups_drill
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_test as backups_restore_test
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
@@ -28,7 +28,7 @@ Saves the database, in one transaction, and the files of each portal as a pair o
 first in the repository on this host, then in the one elsewhere. Once a week it also removes what is too old and has
 restic check the repositories. Failures are reported to the configured recipients."""
 
-DRILL = """\
+RESTORE_TEST = """\
 Restores the newest backup from the farthest repository into a scratch directory: the whole database and a sample of
 the files. It compares them with the saved ones, starts the restored portal without a network, and requests its login
 page. The portal in use is left alone. Results:
@@ -44,17 +44,23 @@ names, tables to a database beside its own. On a new machine, put the key of the
 where the address contains a password."""
 
 
-def add(commands: Any, say: Callable[..., None]) -> None:
+def add(commands: Any, report: Callable[..., None]) -> None:
     """Add the commands. Their output goes to the terminal and to the journal."""
     backup = commands.add_parser("backup", help="back up the database and the files now", description=BACKUP)
     _common(backup)
     backup.add_argument("--accept", action="store_true", help="what is much less than before is right")
-    backup.set_defaults(run=lambda options, _engine: _each(options, say, "backup", backups_backup.backup))
+    backup.set_defaults(run=lambda options, _engine: _each(options, report, "backup", backups_backup.backup))
 
-    drill = commands.add_parser("drill", help="test whether the backup can be restored", description=DRILL)
-    _common(drill)
-    drill.add_argument("--accept", action="store_true", help="tables that are no longer there were removed on purpose")
-    drill.set_defaults(run=lambda options, _engine: _each(options, say, "drill", backups_drill.drill))
+    restore_test = commands.add_parser(
+        "drill", help="test whether the backup can be restored", description=RESTORE_TEST
+    )
+    _common(restore_test)
+    restore_test.add_argument(
+        "--accept", action="store_true", help="tables that are no longer there were removed on purpose"
+    )
+    restore_test.set_defaults(
+        run=lambda options, _engine: _each(options, report, "drill", backups_restore_test.restore_test)
+    )
 
     restore = commands.add_parser("restore", help="bring the portal or a part of it back", description=RESTORE)
     parts = [*backups_restore.PARTS, "list"]
@@ -74,7 +80,7 @@ def add(commands: Any, say: Callable[..., None]) -> None:
     restore.add_argument("--repository-file", metavar="FILE", default="", help="a file with its address, instead")
     restore.add_argument("--abandon", action="store_true", help="roll back the one that was interrupted")
     restore.add_argument("--confirm", metavar="DOMAIN", default="", help="the portal's name, instead of being asked")
-    restore.set_defaults(run=lambda options, _engine: _restored(options, say))
+    restore.set_defaults(run=lambda options, _engine: _restored(options, report))
 
 
 def _common(command: argparse.ArgumentParser) -> None:
@@ -82,7 +88,7 @@ def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--quiet", action="store_true", help="no output when all is well")
 
 
-def _restored(options: argparse.Namespace, say: Callable[..., None]) -> int:
+def _restored(options: argparse.Namespace, report: Callable[..., None]) -> int:
     if bool(options.part) == options.abandon:
         raise BackupError(f"Name what to restore ({', '.join(backups_restore.PARTS)} or list), or --abandon alone.")
     if options.part == "file" and not options.path:
@@ -98,7 +104,7 @@ def _restored(options: argparse.Namespace, say: Callable[..., None]) -> int:
         portal = backups_portal.chosen(options.site)
     if options.abandon:
         for line in backups_restore.abandon(portal):
-            say(f"restore of {portal.domain}: {line}")
+            report(f"restore of {portal.domain}: {line}")
         return 0
     if options.part == "list":
         print(*backups_restore.runs(portal, options.source), sep="\n")
@@ -109,13 +115,13 @@ def _restored(options: argparse.Namespace, say: Callable[..., None]) -> int:
     if confirmed != portal.domain:
         raise BackupError(f"Nothing was changed. To restore, confirm with --confirm {portal.domain}")
     for line in backups_restore.restore(portal, options.part, options.path, options.which, options.source):
-        say(f"restore of {portal.domain}: {line}")
+        report(f"restore of {portal.domain}: {line}")
     return 0
 
 
 def _each(
     options: argparse.Namespace,
-    say: Callable[..., None],
+    report: Callable[..., None],
     what: str,
     work: Callable[[Portal, bool], Sequence[str]],
 ) -> int:
@@ -125,12 +131,12 @@ def _each(
         try:
             lines = work(portal, options.accept)
         except (HardeningError, OSError) as problem:
-            say(f"{what} of {portal.domain}: {problem}", syslog.LOG_ERR)
+            report(f"{what} of {portal.domain}: {problem}", syslog.LOG_ERR)
             worst = 1
             continue
         for line in lines:
             if options.quiet:
                 syslog.syslog(syslog.LOG_INFO, f"{what} of {portal.domain}: {line}")
             else:
-                say(f"{what} of {portal.domain}: {line}")
+                report(f"{what} of {portal.domain}: {line}")
     return worst

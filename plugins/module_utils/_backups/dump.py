@@ -79,7 +79,7 @@ def dumping(portal: Portal) -> Iterator[tuple[list[str], tuple[int, ...]]]:
         where = f"--socket={_by_socket(portal)}"
         yield [program(), "--no-defaults", "--user=root", where, *OPTIONS, *PROGRAMS, "--", portal.name], ()
     else:  # the application's own account
-        known = dotenv.read(Tree(), portal.folder, web_user=portal.web_user)
+        known = dotenv.read(Tree(), portal.directory, web_user=portal.web_user)
         if not known.files:
             raise BackupError(" ".join(known.problems))
         login = database.Account(
@@ -180,9 +180,9 @@ def save(place: Repository, run: str, tags: Sequence[str]) -> tuple[Dumped, str]
                     reading.take(stamp(run))
                     saver.stdin.write(stamp(run))
                     saver.stdin.close()
-            told = saver.stdout.read()
+            reported = saver.stdout.read()
             if saver.wait() != 0:
-                raise place.failed("backup", saver.returncode, restic.said(complaints))
+                raise place.failed("backup", saver.returncode, restic.output(complaints))
         finally:
             # Killed before its input ends: at an orderly end it would make a snapshot of what it has.
             for process in (saver, dump):
@@ -193,12 +193,12 @@ def save(place: Repository, run: str, tags: Sequence[str]) -> tuple[Dumped, str]
                 saver.stdin.close()
             saver.stdout.close()
             dump.stdout.close()
-    return reading.done(), restic.summary(told.decode())["snapshot_id"]
+    return reading.done(), restic.summary(reported.decode())["snapshot_id"]
 
 
 def _must_be_whole(code: int, words: IO[bytes], reading: Reading) -> None:
     if code != 0:
-        raise BackupError(f"The dump of the database failed ({code}): {restic.said(words)}")
+        raise BackupError(f"The dump of the database failed ({code}): {restic.output(words)}")
     if not reading.ended:
         raise BackupError("The dump of the database was cut short: its last line is missing.")
     if not reading.done().tables:

@@ -24,13 +24,13 @@ _ENVIRONMENT = (".env", ".env.local", ".env.prod", ".env.prod.local")
 _CHUNK = 1 << 20
 _START = 2048  # bytes, unpacked, in which a dump names its program
 _MEMBER = 1 << 16  # bytes of a member of an archive
-_LOOKED = 16 << 20  # bytes of a tar archive, or of a zip archive's list
+_INSPECTED = 16 << 20  # bytes of a tar archive, or of a zip archive's list
 _MEMBERS = 10_000
 _LARGE = 128 << 20  # bytes of memory to unpack xz; its highest preset asks for 65 MiB
 _BROKEN = (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, struct.error)
 
 
-def holds_data(stream: IO[bytes]) -> bool:
+def contains_data(stream: IO[bytes]) -> bool:
     """Whether this is a dump of a database, or an archive that contains one or the portal's own environment file."""
     with contextlib.suppress(*_BROKEN):
         start = stream.read(_CHUNK)
@@ -38,12 +38,12 @@ def holds_data(stream: IO[bytes]) -> bool:
             return any(_is_data(name, part) for name, part in _zipped(stream))
         unpacked = _unpacked(start, _START)  # a piece: it may be made to have no end
         if unpacked[257:262] == b"ustar":
-            while len(start) < _LOOKED:
+            while len(start) < _INSPECTED:
                 part = stream.read(_CHUNK)
                 if not part:
                     break
                 start += part
-            return any(_is_data(name, part) for name, part in _tarred(_unpacked(start, _LOOKED)))
+            return any(_is_data(name, part) for name, part in _tarred(_unpacked(start, _INSPECTED)))
         return bool(_DUMPED.search(unpacked))
     return False  # damaged, perhaps on purpose
 
@@ -87,7 +87,7 @@ def _zipped(stream: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
         return
     number, length, start = struct.unpack("<10xHII", end[found : found + 20])
     start = min(start, tail + found)
-    if length > _LOOKED:
+    if length > _INSPECTED:
         return
     stream.seek(start)
     listed, place = stream.read(length), 0

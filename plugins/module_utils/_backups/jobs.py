@@ -22,7 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records
 
-LATE_HOURS, LATE_DRILL_DAYS = 26, 8
+LATE_HOURS, LATE_RESTORE_TEST_DAYS = 26, 8
 _NAMED = 5
 
 
@@ -30,10 +30,10 @@ class Busy(BackupError):
     """Another backup, restore test or restore of this portal is running."""
 
 
-def tell(portal: Portal, title: str, text: str, again: bool = False) -> None:
+def notify(portal: Portal, title: str, text: str, again: bool = False) -> None:
     """Alert the administrator. An alert that cannot be sent must not hide its text: the reason is added to it."""
     try:
-        alert.tell("backups", f"{title} ({portal.domain})", text, again=again)
+        alert.notify("backups", f"{title} ({portal.domain})", text, again=again)
     except alert.AlertError as problem:
         raise BackupError(f"{text} {problem}") from problem
 
@@ -47,7 +47,7 @@ def first_of(names: Sequence[str]) -> str:
 def failed(portal: Portal, names: Sequence[str], title: str, problem: str) -> None:
     """Send an alert and record the failure. The alert first: on a full disk nothing can be recorded."""
     try:
-        tell(portal, title, problem)
+        notify(portal, title, problem)
     finally:
         for name in names:
             note(portal, name, False, problem)
@@ -80,7 +80,7 @@ def late() -> list[str]:
     lines = []
     for portal in portals():
         known = records.read(f"backups-{portal.site}.json")
-        drills = [("drill", "restore test", LATE_DRILL_DAYS * 24)] if portal.drills else []
+        drills = [("drill", "restore test", LATE_RESTORE_TEST_DAYS * 24)] if portal.drills else []
         for name, what, hours in (("database", "backup", LATE_HOURS), *drills):
             age = (time.time() - float(known.get(name, {}).get("at", 0))) / 3600
             if not -1 < age <= hours:
@@ -88,10 +88,10 @@ def late() -> list[str]:
                 if age < 0:  # the clock was wrong then
                     since = "that is known: the last one is dated in the future. Check the clock"
                 words = f"There was no {what} of {portal.domain} {since}. See: journalctl -t chamilo-hardening"
-                tell(portal, f"The {what} is late", words)
+                notify(portal, f"The {what} is late", words)
                 lines.append(words)
         restoring = unfinished(portal)
         if restoring and not holder(portal):
-            tell(portal, "A restore is not finished", restoring)
+            notify(portal, "A restore is not finished", restoring)
             lines.append(restoring)
     return lines or ["Backups and restore tests are in time."]

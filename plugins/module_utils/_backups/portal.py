@@ -84,7 +84,7 @@ class Portal:
         return self.places[-1]
 
     @property
-    def folder(self) -> str:
+    def directory(self) -> str:
         return os.path.realpath(self.root)
 
 

@@ -118,8 +118,8 @@ class Repository:
 
     def identity(self) -> str:
         """Its number. restic itself would go on trying for a quarter of an hour where there is no answer."""
-        told, _complaint = self.run("cat", "config", seconds=_PATIENCE)
-        return str(json.loads(told)["id"])
+        reported, _complaint = self.run("cat", "config", seconds=_PATIENCE)
+        return str(json.loads(reported)["id"])
 
     def reached(self, memory: Mapping[str, Any]) -> None:
         """Whether it answers, and is the one that is known."""
@@ -162,14 +162,14 @@ class Repository:
                 if "path" in node and "type" in node:
                     yield node
 
-    def fetch(self, snapshot: str, folder: str, *arguments: str) -> bool:
+    def fetch(self, snapshot: str, directory: str, *arguments: str) -> bool:
         """Bring files back to a directory. Whether some stayed away because their paths are too long there.
 
         The web user may lay such ones: they are no reason to bring back nothing.
         """
         sparse = ("--sparse",) if restores_sparse() else ()
         try:
-            self.run("restore", snapshot, "--target", folder, *sparse, *arguments)
+            self.run("restore", snapshot, "--target", directory, *sparse, *arguments)
         except BackupError as problem:
             *errors, end = re.split(
                 r"^(?=ignoring error for |Fatal: There were )", problem.complaint, flags=re.MULTILINE
@@ -183,8 +183,8 @@ class Repository:
 
     def pairs(self) -> list[Pair]:
         """All complete pairs of this portal, the first run first."""
-        told, _complaint = self.run("snapshots", "--json", "--host", self.portal.site, "--tag", TAG, seconds=600)
-        return paired(json.loads(told) or [])
+        reported, _complaint = self.run("snapshots", "--json", "--host", self.portal.site, "--tag", TAG, seconds=600)
+        return paired(json.loads(reported) or [])
 
 
 def program() -> str:
@@ -265,7 +265,7 @@ def moment(text: str) -> float:
     return datetime.datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00")).timestamp()
 
 
-def said(stream: IO[bytes]) -> str:
+def output(stream: IO[bytes]) -> str:
     stream.seek(0)
     return " ".join(stream.read().decode(errors="replace").split())[-600:]
 

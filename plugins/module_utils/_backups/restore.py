@@ -72,7 +72,7 @@ def restore(portal: Portal, part: str, path: str = "", run: str = "", source: st
                 work.stage_database()
             lines += work.left
         except (BackupError, OSError):
-            if not work.wanted:
+            if not work.desired:
                 work.discard()  # a disk that is full would stay full
             with contextlib.suppress(FileNotFoundError):  # on a full disk there never was one
                 os.unlink(backups_portal.journal_path(portal))
@@ -189,7 +189,7 @@ def roll_back(portal: Portal, journal: dict[str, Any]) -> list[str]:
     staging, kept, swaps = journal["staging"], journal["kept"], journal["swaps"]
     if journal["phase"] in (FETCHING, STAGED):
         for swap in reversed(swaps):
-            restore_swaps.put_back(*swap)
+            restore_swaps.reverse_swap(*swap)
         restore_staging.discard(portal, staging)
         os.unlink(backups_portal.journal_path(portal))
         return ["Nothing had been changed for good. What was fetched is removed."]
@@ -204,7 +204,7 @@ def roll_back(portal: Portal, journal: dict[str, Any]) -> list[str]:
         lines += restore_tables.return_tables(portal, journal["database"], base, journal["moved"])
     if base != aside:  # else all was done but the end
         for fetched, *rest in reversed(swaps):
-            restore_swaps.put_back(base + fetched.removeprefix(staging), *rest)
+            restore_swaps.reverse_swap(base + fetched.removeprefix(staging), *rest)
         os.rename(base, aside)
     if swaps:
         lines.append(f"Files and directories are as they were before; what had taken their place is in {aside}.")

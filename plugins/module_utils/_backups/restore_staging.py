@@ -44,12 +44,12 @@ class Staging:
         self.portal = portal
         self.place = place
         self.pair = pair
-        self.root = portal.folder
+        self.root = portal.directory
         self.saved = saved_files.saved_root(portal, place, pair.files)
         self.staging = _directory(portal, part != "database")
         self.kept = _kept(self.staging)
         self.left: list[str] = []  # what did not come back, or could not be kept
-        self.wanted = False  # what was fetched, though nothing of it can change places
+        self.desired = False  # what was fetched, though nothing of it can change places
         self.journal: dict[str, Any] = {
             "part": part,
             "path": path,
@@ -64,9 +64,9 @@ class Staging:
     def clear(self) -> None:
         """Begin anew, without what a restore fetched that was killed before anything changed places."""
         self.discard()
-        folder, name = os.path.split(self.staging)
-        os.makedirs(folder, exist_ok=True)
-        handle = _open_roots_alone(folder)
+        directory, name = os.path.split(self.staging)
+        os.makedirs(directory, exist_ok=True)
+        handle = _open_roots_alone(directory)
         try:
             os.mkdir(f"/proc/self/fd/{handle}/{name}", 0o700)  # ours, and closed, before anything lies in it
         finally:
@@ -112,13 +112,13 @@ class Staging:
     def _refuse_mounts(self, everything: bool) -> None:
         """Before anything is fetched, which may take hours."""
         left = [f"{self.root}/{name}" for name in _LEFT]
-        inside = [
+        insider = [
             mount
             for mount in mounts()
             if mount != self.root and not any(restore_swaps.below(mount, path) for path in left)
         ]
         for path in [self.root] if everything else [f"{self.root}/{name}" for name in _FILES]:
-            _refuse_mount(path, [mount for mount in inside if restore_swaps.below(mount, path)])
+            _refuse_mount(path, [mount for mount in insider if restore_swaps.below(mount, path)])
 
     def _fetch(self, *patterns: str) -> None:
         if self.place.fetch(self.pair.files.id, self.staging, "--verify", *patterns):
@@ -148,17 +148,17 @@ class Staging:
         live = os.path.normpath(os.path.join(self.root, path))
         if live.startswith(f"{self.saved}/"):  # as the backup calls it
             live = self.root + live.removeprefix(self.saved)
-        wanted = live
+        desired = live
         if live.startswith(f"{self.root}/"):
-            wanted = self.saved + live.removeprefix(self.root)
+            desired = self.saved + live.removeprefix(self.root)
         elif not any(restore_swaps.below(live, linked) for linked in self._linked()):
             raise BackupError(f"{path} is not below {self.root}, nor does a link of the backup lead there.")
-        self._fetch(f"--include={restic.literal(wanted)}")
-        fetched = f"{self.staging}{wanted}"
+        self._fetch(f"--include={restic.literal(desired)}")
+        fetched = f"{self.staging}{desired}"
         if not os.path.lexists(fetched):
             if self.left:
                 raise BackupError(" ".join(self.left))
-            raise BackupError(f"{wanted} is not in that backup.{self._alike(os.path.basename(wanted))}")
+            raise BackupError(f"{desired} is not in that backup.{self._alike(os.path.basename(desired))}")
         self._swap(fetched, live)
 
     def _alike(self, name: str) -> str:
@@ -218,11 +218,11 @@ class Staging:
         for node in self.place.nodes(self.pair.files.id):
             if node["path"].startswith(prefix):
                 needed += self._occupied(node["path"], int(node.get("size", 0)))
-        folder = os.path.dirname(self.staging)
-        there = os.statvfs(folder)
+        directory = os.path.dirname(self.staging)
+        there = os.statvfs(directory)
         free = there.f_bavail * there.f_frsize
         if free < needed * 1.05:
-            raise BackupError(f"{folder} has {free / 1e6:.0f} MB free, the restore needs {needed / 1e6:.0f}.")
+            raise BackupError(f"{directory} has {free / 1e6:.0f} MB free, the restore needs {needed / 1e6:.0f}.")
 
     def _occupied(self, saved: str, size: int) -> int:
         """What a file will occupy: where it is still in use as it was, and sparse, less than its size."""
@@ -236,9 +236,9 @@ class Staging:
     def _holes(self) -> None:
         """Report which files came back sparse, or no longer are."""
         listed = ["find", self.staging, "-type", "f", "-size", f"+{_SPARSE // 1024}k", "-printf", "%b %s %P\\0"]
-        told = subprocess.run(listed, stdout=subprocess.PIPE, env=restic.environment(), check=False).stdout
+        reported = subprocess.run(listed, stdout=subprocess.PIPE, env=restic.environment(), check=False).stdout
         kept, lost = [], []
-        for blocks, size, name in (line.split(b" ", 2) for line in told.split(b"\0") if line):
+        for blocks, size, name in (line.split(b" ", 2) for line in reported.split(b"\0") if line):
             path = ascii(f"/{os.fsdecode(name)}")[1:-1]
             if int(blocks) * 512 < int(size) * 0.9:
                 kept.append(path)
@@ -266,7 +266,7 @@ class Staging:
         while not os.path.lexists(above):
             above = os.path.dirname(above)
         if _disk(above) != _disk(os.path.dirname(self.staging)):
-            self.wanted = True
+            self.desired = True
             raise BackupError(
                 f"{live} is on another file system than {self.staging}, so it cannot change places. "
                 f"Nothing was changed. What came back is {fetched}: copy it from there."
@@ -285,15 +285,15 @@ def _directory(portal: Portal, files: bool = True) -> str:
     From there ``files`` can change places with the portal's, and nobody else can lead them elsewhere. No pattern
     matches a dot.
     """
-    root = portal.folder
+    root = portal.directory
     parent, name = os.path.split(root)
     records = os.path.join(os.path.realpath(common_files.STATE), "backups")
     problems = []
-    for folder, called in ((parent, name), (root, name), (records, portal.site)):
-        if _disk(folder) == _disk(root) or folder == records and not files:
+    for directory, called in ((parent, name), (root, name), (records, portal.site)):
+        if _disk(directory) == _disk(root) or directory == records and not files:
             try:
-                os.close(_open_roots_alone(folder))
-                return f"{folder}/.{called}.restoring"
+                os.close(_open_roots_alone(directory))
+                return f"{directory}/.{called}.restoring"
             except BackupError as problem:
                 problems.append(problem)
     raise problems[0]

@@ -30,14 +30,14 @@ class Unchanged(BackupError):
 def rehearse(swaps: Sequence[Sequence[Any]]) -> None:
     """Do each exchange and undo it at once. One that cannot be done is a reason to change nothing."""
     for swap in reversed(swaps):  # a rehearsal may have been killed
-        put_back(*swap)
+        reverse_swap(*swap)
     for fetched, live, inode, *above in swaps:
         refused: Exception | None = None
         try:
             change_places(fetched, live, inode)
         except (HardeningError, OSError) as problem:
             refused = problem
-        put_back(fetched, live, inode, *above)
+        reverse_swap(fetched, live, inode, *above)
         if refused:
             why = (getattr(refused, "strerror", "") or str(refused)).rstrip(".")
             hint = f" Something may be immutable: lsattr -d {shlex.quote(live)} {shlex.quote(os.path.dirname(live))}"
@@ -45,7 +45,7 @@ def rehearse(swaps: Sequence[Sequence[Any]]) -> None:
             raise Unchanged(f"{live} cannot be replaced: {why}. Nothing was changed.{hint}") from refused
 
 
-def put_back(fetched: str, live: str, inode: int, above: str = "") -> None:
+def reverse_swap(fetched: str, live: str, inode: int, above: str = "") -> None:
     """Undo ``_change_places``, as far as it got: what was in use before is in use again.
 
     An exchange that takes several steps may have been killed in between, forwards or backwards.
@@ -53,8 +53,8 @@ def put_back(fetched: str, live: str, inode: int, above: str = "") -> None:
     aside = f"{fetched}.aside"
     waiting, used, third = (os.lstat(path).st_ino if os.path.lexists(path) else 0 for path in (fetched, live, aside))
     if inode and inode in (used, third) or inode and third or not inode and waiting:
-        with _open(os.path.dirname(fetched), os.path.dirname(live)) as folder:
-            path = f"{folder}/{os.path.basename(live)}"
+        with _open(os.path.dirname(fetched), os.path.dirname(live)) as directory:
+            path = f"{directory}/{os.path.basename(live)}"
             if third and third == inode:
                 if not used:
                     os.rename(fetched, path)
@@ -73,8 +73,8 @@ def put_back(fetched: str, live: str, inode: int, above: str = "") -> None:
     if above and inode and not os.path.lexists(live):  # what was made for it alone
         while way != above and below(way, above):
             if os.path.lexists(way):
-                with contextlib.suppress(OSError, PermsError), _open(above, os.path.dirname(way)) as folder:
-                    os.rmdir(f"{folder}/{os.path.basename(way)}")
+                with contextlib.suppress(OSError, PermsError), _open(above, os.path.dirname(way)) as directory:
+                    os.rmdir(f"{directory}/{os.path.basename(way)}")
             way = os.path.dirname(way)
 
 
@@ -87,8 +87,8 @@ def change_places(fetched: str, live: str, inode: int) -> None:
         return  # done before
     if not inode and not os.path.lexists(live):
         return
-    with _open(os.path.dirname(fetched), os.path.dirname(live)) as folder:
-        there = f"{folder}/{os.path.basename(live)}"
+    with _open(os.path.dirname(fetched), os.path.dirname(live)) as directory:
+        there = f"{directory}/{os.path.basename(live)}"
         if not inode:  # it came after the backup
             os.makedirs(os.path.dirname(fetched), 0o700, exist_ok=True)
             os.rename(there, fetched)
@@ -132,5 +132,5 @@ def exchange(one: str, other: str) -> None:
         raise BackupError(f"{place} cannot change places with {one}: {problem.strerror}.") from problem
 
 
-def below(path: str, folder: str) -> bool:
-    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
+def below(path: str, directory: str) -> bool:
+    return f"{path}/".startswith(f"{directory.rstrip('/')}/")

@@ -40,7 +40,7 @@ SELECT 'VIEW', TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {0}
 UNION ALL SELECT 'TRIGGER', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {0}
 UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {0}
 UNION ALL SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {0}"""
-_STRANGERS = """
+_UNRELATED = """
 SELECT DISTINCT DEFINER FROM (
 SELECT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {0}
 UNION ALL SELECT DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {0}
@@ -94,7 +94,7 @@ def change_tables(portal: Portal, names: Mapping[str, str], staging: str, kept: 
     lines = [f"The database is back; what was there is in the database {old}."]
     if os.path.exists(going) and b"CREATE" in _read(going):
         lines.append(f"Views, triggers, routines and events that were there are in {kept}/{GOING}.")
-    return [*lines, *_cut(portal, old, live), *_strangers(portal, live)]
+    return [*lines, *_cut(portal, old, live), *_unrelated(portal, live)]
 
 
 def end_renames(portal: Portal) -> None:
@@ -175,14 +175,14 @@ def _cut(portal: Portal, old: str, live: str) -> list[str]:
     return [f"Foreign keys in {old} pointed to tables of the portal in use and were removed: {named}."]
 
 
-def _strangers(portal: Portal, live: str) -> list[str]:
+def _unrelated(portal: Portal, live: str) -> list[str]:
     """Only advice: who may do the rest may still not be allowed to list accounts."""
     try:
-        strangers = rows(portal, _STRANGERS.format(text(live)))
+        unrelated = rows(portal, _UNRELATED.format(text(live)))
     except BackupError as problem:
         return [f"Whether views, triggers, routines or events name accounts that are not there is unknown. {problem}"]
-    named = ", ".join(strangers)
-    return [f"Views, triggers, routines or events name accounts that are not there: {named}."] if strangers else []
+    named = ", ".join(unrelated)
+    return [f"Views, triggers, routines or events name accounts that are not there: {named}."] if unrelated else []
 
 
 _LOCKED = (
@@ -194,9 +194,9 @@ _LOCKED = (
 
 def recreate_account(portal: Portal) -> list[str]:
     """On a fresh machine the application's account is missing: make it, with the rights the guide gives it."""
-    if not portal.local or not may_restore(portal) or not os.path.isdir(portal.folder):
+    if not portal.local or not may_restore(portal) or not os.path.isdir(portal.directory):
         return []
-    known = dotenv.read(Tree(), portal.folder, web_user=portal.web_user)
+    known = dotenv.read(Tree(), portal.directory, web_user=portal.web_user)
     if not known.files:
         return list(known.problems)
     user, password = known.get("DATABASE_USER"), known.secret("DATABASE_PASSWORD")

@@ -24,8 +24,10 @@ _UPKEEP = 6.5 * 86400  # a week, with room for a run that begins earlier than th
 
 def forget_halves(place: Repository) -> None:
     """Remove what a run left that was killed between database and files."""
-    told, _complaint = place.run("snapshots", "--json", "--host", place.portal.site, "--tag", restic.TAG, seconds=600)
-    entries = json.loads(told) or []
+    reported, _complaint = place.run(
+        "snapshots", "--json", "--host", place.portal.site, "--tag", restic.TAG, seconds=600
+    )
+    entries = json.loads(reported) or []
     whole = {pair.run for pair in restic.paired(entries)}
     halves = [snapshot.id for snapshot in restic.snapshots(entries) if snapshot.run not in whole]
     if halves:

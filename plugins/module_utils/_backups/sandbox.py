@@ -111,11 +111,11 @@ def started(scratch: str) -> Iterator[Server]:
     program = shutil.which("mariadbd", path=restic.environment()["PATH"])
     if program is None:
         raise BackupError("A restore test needs the program of the database server: install mariadb-server-core.")
-    folder, log = f"{scratch}/mysql", f"{scratch}/mysql.log"
-    os.mkdir(folder, 0o700)
-    os.chown(folder, UID, UID)
+    directory, log = f"{scratch}/mysql", f"{scratch}/mysql.log"
+    os.mkdir(directory, 0o700)
+    os.chown(directory, UID, UID)
     around = {**restic.environment(), "TMPDIR": scratch, "HOME": scratch}
-    options = ["--no-defaults", f"--datadir={folder}", "--innodb-log-file-size=16M"]
+    options = ["--no-defaults", f"--datadir={directory}", "--innodb-log-file-size=16M"]
     made = subprocess.run(
         [*confined(), "mariadb-install-db", *options, "--auth-root-authentication-method=normal", "--skip-test-db"],
         stdin=subprocess.DEVNULL,
@@ -136,7 +136,7 @@ def started(scratch: str) -> Iterator[Server]:
     alone = ["--skip-networking", "--skip-ssl", "--skip-log-bin", "--max-allowed-packet=1G"]
     process = subprocess.Popen(
         [*confined(), program, *options, *quick, *alone]
-        + [f"--socket={server.socket}", f"--pid-file={folder}/pid", f"--log-error={log}", f"--tmpdir={scratch}"],
+        + [f"--socket={server.socket}", f"--pid-file={directory}/pid", f"--log-error={log}", f"--tmpdir={scratch}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -181,9 +181,9 @@ def boot(portal: Portal, root: str, database: str) -> str:
             os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as answer:
-        said = answer.read().decode(errors="replace")
+        output = answer.read().decode(errors="replace")
     os.waitpid(child, 0)
-    return said
+    return output
 
 
 def _in_private(portal: Portal, root: str, database: str) -> str:
@@ -248,20 +248,20 @@ def _php(portal: Portal, database: str) -> tuple[list[str], dict[str, str]]:
 def console(portal: Portal, root: str, database: str, *words: str) -> None:
     """Run a command of the restored application, without a network."""
     program, around = _php(portal, database)
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         done = subprocess.run(
             [*confined(), *program, "bin/console", "--no-interaction", *words],
             cwd=root,
             stdin=subprocess.DEVNULL,
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             env=around,
             check=False,
         )
         if done.returncode:
-            size = os.fstat(said.fileno()).st_size
-            tail = os.pread(said.fileno(), 300, max(0, size - 300)).decode(errors="replace").strip()
+            size = os.fstat(output.fileno()).st_size
+            tail = os.pread(output.fileno(), 300, max(0, size - 300)).decode(errors="replace").strip()
             raise BackupError(f"`bin/console {' '.join(words)}` ended with {done.returncode}: {tail}")
 
 

@@ -28,8 +28,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:
     """Where the portal lay when it was saved. Since then a link may lead elsewhere, as to a new release."""
     known = [path for path in files.paths if path != path_of(portal.site)]
-    if portal.folder in known or not known:
-        return portal.folder
+    if portal.directory in known or not known:
+        return portal.directory
     if len(known) == 1:
         return known[0]
     marks = {f"{path}/{name}": path for path in known for name in ("bin/console", "var")}
@@ -59,7 +59,7 @@ def contents(portal: Portal) -> list[str]:
     """What is saved: the portal's directory, what links inside it lead to, and how it is backed up."""
     linked = {target for _link, target in links(portal) if target}
     # What lies in one of these is not named again: restic knows by the paths which snapshot came before.
-    found = {path for path in linked if linked.isdisjoint(map(str, PurePosixPath(path).parents))} | {portal.folder}
+    found = {path for path in linked if linked.isdisjoint(map(str, PurePosixPath(path).parents))} | {portal.directory}
     if os.path.exists(path_of(portal.site)):
         found.add(path_of(portal.site))
     return sorted(found)
@@ -85,24 +85,24 @@ def links(portal: Portal) -> Iterator[tuple[str, str]]:
     link is followed to data that the web user can change, which is the portal's; and, where root made it and the web
     user cannot have moved it, to anything except the host's own directories.
     """
-    root = portal.folder
+    root = portal.directory
     web, groups = -1, frozenset[int]()
     with contextlib.suppress(KeyError):
         account = pwd.getpwnam(portal.web_user)
         web, groups = account.pw_uid, frozenset(os.getgrouplist(portal.web_user, account.pw_gid))
     seen = {f"{root}/{name}" for name in _MADE_ANEW}
-    folders = [root]
-    while folders:
-        folder = folders.pop()
-        if folder in seen:
+    directories = [root]
+    while directories:
+        directory = directories.pop()
+        if directory in seen:
             continue
-        seen.add(folder)
+        seen.add(directory)
         # What cannot be listed, because its path is too long or it is a file, has no links for restic either.
-        with contextlib.suppress(OSError), _opened(folder, DIRECTORY) as (handle, real):
+        with contextlib.suppress(OSError), _opened(directory, DIRECTORY) as (handle, real):
             here = os.fstat(handle)
-            for entry in list(os.scandir(handle)) if real == folder else ():
+            for entry in list(os.scandir(handle)) if real == directory else ():
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append(os.path.join(folder, entry.name))
+                    directories.append(os.path.join(directory, entry.name))
                 elif entry.is_symlink():
                     # Many lead nowhere, or to a link to a link and so on.
                     with contextlib.suppress(OSError), _opened(entry.name, _ANYTHING, handle) as (there, target):
@@ -117,15 +117,15 @@ def links(portal: Portal) -> Iterator[tuple[str, str]]:
                         followed = found.st_uid == web or own or apart
                         if followed and target.startswith(_OF_THE_KERNEL):  # a process of its own
                             continue
-                        yield os.path.join(folder, entry.name), target if followed else ""
+                        yield os.path.join(directory, entry.name), target if followed else ""
                         if followed:
-                            folders.append(target)
+                            directories.append(target)
 
 
 @contextlib.contextmanager
-def _opened(path: str, flags: int, folder: int | None = None) -> Iterator[tuple[int, str]]:
+def _opened(path: str, flags: int, directory: int | None = None) -> Iterator[tuple[int, str]]:
     """The descriptor of a path, in an open directory where one is given, and where what is open lies."""
-    handle = os.open(path, flags, dir_fd=folder)
+    handle = os.open(path, flags, dir_fd=directory)
     try:
         yield handle, os.readlink(f"/proc/self/fd/{handle}")
     finally:
@@ -133,7 +133,7 @@ def _opened(path: str, flags: int, folder: int | None = None) -> Iterator[tuple[
 
 
 def save(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
-    root = place.portal.folder
+    root = place.portal.directory
     if not os.path.isdir(f"{root}/var"):
         raise BackupError(f"{root}/var is not there, so there is nothing to back up.")
     # What is made anew by itself, or comes from where the program came from.
@@ -142,12 +142,12 @@ def save(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
         listed.write(b"".join(os.fsencode(path) + b"\0" for path in contents(place.portal)))
         listed.flush()
         which = ["--files-from-raw", listed.name]
-        told, complaint = place.run("backup", "--json", "--quiet", *tags, *skipped, *which, accepted=(0, 3))
+        reported, complaint = place.run("backup", "--json", "--quiet", *tags, *skipped, *which, accepted=(0, 3))
     missed = [path for path in _missed(complaint) if os.path.lexists(path)]
     if missed:
         more = f" and {len(missed) - 3} more" if len(missed) > 3 else ""
         raise BackupError(f"Files could not be read: {', '.join(missed[:3])}{more}.")
-    summary = restic.summary(told)
+    summary = restic.summary(reported)
     if not summary["total_files_processed"]:
         raise BackupError(f"The backup of {root} is empty.")
     return summary

@@ -40,11 +40,11 @@ def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
     """
     kept = os.path.join(files.STATE, "kept", "backups", portal.site)
     deep: list[str] = []
-    top = open_trusted(portal.folder)
+    top = open_trusted(portal.directory)
     try:
-        for folder, names, handle in _folders(top, portal.folder, 0, deep):
+        for directory, names, handle in _directories(top, portal.directory, 0, deep):
             for name in sorted(filter(_COPIES.search, names)):
-                path = ascii(f"{folder}/{name}")[1:-1]
+                path = ascii(f"{directory}/{name}")[1:-1]
                 try:
                     target = _put_away(name, handle, kept)
                     if target is None and _LIKE_COPIES.search(name):
@@ -61,15 +61,15 @@ def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
         raise BackupError(f"{ascii(deep[0])[1:200]} ...{more}: more than {_DEEPEST} levels deep, and not checked.")
 
 
-def _folders(handle: int, path: str, level: int, deep: list[str]) -> Iterator[tuple[str, list[str], int]]:
+def _directories(handle: int, path: str, level: int, deep: list[str]) -> Iterator[tuple[str, list[str], int]]:
     """An open directory and those below it: path, names of files, descriptor. Too ``deep`` ones are only named."""
     try:
         with os.scandir(handle) as entries:
             kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
     except FileNotFoundError:  # it was removed meanwhile
         return
-    yield path, [name for name, folder in kinds.items() if not folder], handle
-    for name in sorted(name for name, folder in kinds.items() if folder and (level or name not in _NO_COPIES)):
+    yield path, [name for name, directory in kinds.items() if not directory], handle
+    for name in sorted(name for name, directory in kinds.items() if directory and (level or name not in _NO_COPIES)):
         if level == _DEEPEST:
             deep.append("" if deep else f"{path}/{name}")  # of the others only the number: there may be a million
             continue
@@ -78,18 +78,18 @@ def _folders(handle: int, path: str, level: int, deep: list[str]) -> Iterator[tu
         except OSError:  # gone, or another thing since
             continue
         try:
-            yield from _folders(below, f"{path}/{name}", level + 1, deep)
+            yield from _directories(below, f"{path}/{name}", level + 1, deep)
         finally:
             os.close(below)
 
 
-def _put_away(name: str, folder: int, kept: str) -> str | None:
+def _put_away(name: str, directory: int, kept: str) -> str | None:
     """Where a file of this name in an open directory is now, if it was a copy of data; None where it stays.
 
     An empty text: it is no file.
     """
     try:
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     except OSError as problem:
         if problem.errno in (errno.ELOOP, errno.ENOENT, errno.ENXIO):  # a link, gone since, a socket: no copy
             return ""
@@ -98,7 +98,7 @@ def _put_away(name: str, folder: int, kept: str) -> str | None:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode):
             return ""
-        if not dump_detection.holds_data(stream):
+        if not dump_detection.contains_data(stream):
             return None
         target = os.path.join(kept, f"{time.time_ns()}-{name}")
         with files.Tree() as tree:
@@ -114,7 +114,7 @@ def _put_away(name: str, folder: int, kept: str) -> str | None:
             os.unlink(target)
             raise
         with contextlib.suppress(FileNotFoundError):
-            now = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            now = os.stat(name, dir_fd=directory, follow_symlinks=False)
             if (now.st_dev, now.st_ino) == (info.st_dev, info.st_ino):
-                os.unlink(name, dir_fd=folder)
+                os.unlink(name, dir_fd=directory)
     return target

@@ -50,15 +50,15 @@ def log_summary(path: str, proxies: Sequence[str] = (), friends: Sequence[str] =
         if found and address and not ipaddress.ip_address(address).is_loopback:
             visitors[address] += 1
             agents.add(found["agent"])
-    strangers = [address for address in visitors if not within(address, friends)]
-    declared = bool(strangers) and all(within(address, proxies) for address in strangers)
+    unrelated = [address for address in visitors if not within(address, friends)]
+    declared = bool(unrelated) and all(within(address, proxies) for address in unrelated)
     only = next(iter(visitors)) if len(visitors) == 1 else ""
     busy = bool(only) and sum(visitors.values()) >= _BUSY_LINES and len(agents) >= _BUSY_AGENTS
-    hidden = busy and bool(strangers) and ipaddress.ip_address(only).is_private
+    hidden = busy and bool(unrelated) and ipaddress.ip_address(only).is_private
     return {
         "lines": sum(visitors.values()),
         "visitors": len(visitors),
         "agents": len(agents),
         "only": only,
-        "proxies": strangers[:5] if declared or hidden else [],
+        "proxies": unrelated[:5] if declared or hidden else [],
     }

@@ -183,7 +183,7 @@ def matches(jails: Sequence[Jail], lines: Sequence[str]) -> list[list[list[str]]
     """For each jail and each line the addresses that would be counted."""
     if not jails or not lines:
         return [[[] for _line in lines] for _jail in jails]
-    told = {
+    reported = {
         "lines": list(lines),
         "jails": [
             {
@@ -199,7 +199,7 @@ def matches(jails: Sequence[Jail], lines: Sequence[str]) -> list[list[list[str]]
     try:
         done = subprocess.run(
             [interpreter(), "-c", _ENGINE],
-            input=json.dumps(told).encode(),
+            input=json.dumps(reported).encode(),
             capture_output=True,
             env={"LC_ALL": "C.UTF-8"},
             timeout=_SECONDS,

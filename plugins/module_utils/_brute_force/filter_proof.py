@@ -193,21 +193,21 @@ def prove(definition: Definition, samples: Sequence[Sample], budget: float = 1.0
 def _judge(trial: Trial, answer: Sequence[str]) -> None:
     """Refuse the filter when this line yields what it must not."""
     hits = [normal(hit) or hit for hit in answer]
-    line, wanted = _short(trial.line), normal(trial.sample.address)
+    line, desired = _short(trial.line), normal(trial.sample.address)
     if trial.what:
-        strangers = sorted(set(hits) - trial.allowed)
-        if strangers:
+        unrelated = sorted(set(hits) - trial.allowed)
+        if unrelated:
             raise FilterError(
                 f"An attacker can ban another client: with a victim's address planted in {trial.what}, the line "
-                f"{line} yields {', '.join(strangers)}. It was made from the sample {_short(trial.sample.line)}. Leave "
+                f"{line} yields {', '.join(unrelated)}. It was made from the sample {_short(trial.sample.line)}. Leave "
                 "nothing before the address that a client controls."
             )
-    elif not wanted and hits:
+    elif not desired and hits:
         raise FilterError(f"A line that must not match does: {line} yields {', '.join(hits)}.")
-    elif wanted and not hits:
-        raise FilterError(f"A line that must match does not: {line} yields nothing instead of {wanted}.")
-    elif wanted and set(hits) != {wanted}:
-        raise FilterError(f"The wrong address: {line} yields {', '.join(hits)} instead of {wanted}.")
+    elif desired and not hits:
+        raise FilterError(f"A line that must match does not: {line} yields nothing instead of {desired}.")
+    elif desired and set(hits) != {desired}:
+        raise FilterError(f"The wrong address: {line} yields {', '.join(hits)} instead of {desired}.")
 
 
 def _too_slow(trial: Trial, budget: float) -> str:
@@ -228,7 +228,7 @@ def answers(
 ) -> Iterator[tuple[Trial, list[str], float]]:
     """For each line the addresses that come out, and the seconds it took. A group that takes too long is refused."""
     first_in = {trial.line: number for number, group in reversed(list(enumerate(groups))) for trial in group}
-    told = {
+    reported = {
         "name": definition.name,
         "text": definition.text(),
         "budget": budget,
@@ -239,7 +239,7 @@ def answers(
         ],
     }
     known: dict[str, tuple[list[str], float]] = {}
-    with _Process(json.dumps(told)) as engine:
+    with _Process(json.dumps(reported)) as engine:
         first = engine.take()
         if first is None:
             raise Fail2banError(f"fail2ban's own engine could not be used: {engine.complaint()}")
@@ -259,11 +259,11 @@ def answers(
 class _Process:
     """fail2ban's engine at work, in a process of its own that ends with the block."""
 
-    def __init__(self, told: str) -> None:
+    def __init__(self, reported: str) -> None:
         # Files: waking a reader for each answer takes as long as the answer.
         self._answers, self._errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         with tempfile.TemporaryFile() as work:
-            work.write(told.encode())
+            work.write(reported.encode())
             work.seek(0)
             self._process = subprocess.Popen(
                 [interpreter(), "-c", ENGINE],

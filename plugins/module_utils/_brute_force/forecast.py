@@ -167,14 +167,14 @@ def forecast(
     parts = _parts(known, now, most_bytes, reading)
     visitors: dict[bytes, Visitor] = {}
     spared = [network for text in rules.spared for network in _network(text)]
-    look = _Look(rules, spared, now - DAYS * 86400, visitors, reading)
+    observer = _Accounting(rules, spared, now - DAYS * 86400, visitors, reading)
     for part in parts:
-        if not _read(part, look, reading, began + most_seconds):
+        if not _read(part, observer, reading, began + most_seconds):
             break
     people = _people(visitors)
     for visitor in people.values():
         visitor.bans = bans(sorted(visitor.failures), rules) if BANS in rules.missing else 0
-    return _told(rules, reading, people, time.monotonic() - began)
+    return _notify(rules, reading, people, time.monotonic() - began)
 
 
 # ------------------------------------------------------------------------------------------------- what is read
@@ -239,7 +239,7 @@ def _unpacked(file: BinaryIO) -> int:
     return int.from_bytes(file.read(4), "little")
 
 
-def _read(part: _Part, look: _Look, reading: _Reading, end: float) -> bool:
+def _read(part: _Part, observer: _Accounting, reading: _Reading, end: float) -> bool:
     """All lines of a piece. False when the time is over."""
     try:
         with _open(part.path) as raw:
@@ -248,7 +248,7 @@ def _read(part: _Part, look: _Look, reading: _Reading, end: float) -> bool:
                 file.seek(part.start)
             reading.files.append(part.path)
             for lines in _blocks(file, part.size - part.start, bool(part.start)):
-                look.at(lines)
+                observer.at(lines)
                 if time.monotonic() > end:
                     reading.whole = False
                     return False
@@ -275,7 +275,7 @@ def _blocks(file: BinaryIO, size: int, torn: bool) -> Iterator[list[bytes]]:
         yield lines
 
 
-class _Look:
+class _Accounting:
     """Reads lines and collects the events of each address."""
 
     def __init__(
@@ -451,8 +451,8 @@ def _gateway(address: str, visitor: Visitor) -> bool:
     return len(visitor.browsers) >= _BROWSERS and (visitor.good >= _GOOD or ipaddress.ip_address(address).is_private)
 
 
-def _told(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: float) -> dict[str, Any]:
-    said: list[str] = []
+def _notify(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: float) -> dict[str, Any]:
+    messages: list[str] = []
     shut_out = sorted(
         ((address, one) for address, one in people.items() if one.bans),
         key=lambda met: (not _gateway(*met), -met[1].bans, met[0]),
@@ -461,17 +461,17 @@ def _told(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: 
         ban = f"A ban of {rules.ban_seconds} s" if rules.ban_seconds >= 0 else "A ban without an end"
         rule = f"{ban} after {rules.attempts} failed logins in {rules.find_seconds} s"
         if shut_out:
-            listed = "; ".join(_one_shut_out(*met) for met in shut_out[:_SHOWN])
+            listed = "; ".join(_one_banned(*met) for met in shut_out[:_SHOWN])
             more = f"; and {len(shut_out) - _SHOWN} more" if len(shut_out) > _SHOWN else ""
-            said.append(
+            messages.append(
                 f"{rule} would have met {_many(len(shut_out), 'address', 'addresses')}, "
                 f"{_times(sum(one.bans for _address, one in shut_out))}: {listed}{more}."
             )
         else:
-            said.append(f"{rule} would have met no address.")
+            messages.append(f"{rule} would have met no address.")
         gateways = [address for address, one in shut_out if _gateway(address, one)]
         if gateways:
-            said.append(
+            messages.append(
                 f"Several people share {', '.join(gateways[:_SHOWN])}: likely the gateway of a school. If it is yours, "
                 "put it into chamilo_friends first."
             )
@@ -482,18 +482,18 @@ def _told(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: 
             continue
         top = sorted(met, key=lambda address: (-met[address], address))
         refused.append({"control": control, "requests": sum(met.values()), "addresses": len(met), "most": top[:_SHOWN]})
-        said.append(
+        messages.append(
             f"{_many(sum(met.values()), 'request', 'requests')} of {_many(len(met), 'address', 'addresses')} would "
             f"have been refused by {control}, such as {reading.examples[control]}: {', '.join(top[:_SHOWN])}"
             f"{' and more' if len(met) > _SHOWN else ''}."
         )
     if any(control in rules.missing for control in REFUSED) and reading.files and not refused:
-        said.append("No request that was answered would have been refused.")
+        messages.append("No request that was answered would have been refused.")
     if reading.files:
-        said.append(_read_what(reading, seconds))
-    said += reading.notes
+        messages.append(_read_what(reading, seconds))
+    messages += reading.notes
     return {
-        "said": said,
+        "said": messages,
         "shut_out": [
             {
                 "address": address,
@@ -511,7 +511,7 @@ def _told(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: 
     }
 
 
-def _one_shut_out(address: str, one: Visitor) -> str:
+def _one_banned(address: str, one: Visitor) -> str:
     number = len(one.browsers)
     browsers = f"{number} or more browsers" if number >= _MOST_BROWSERS else _many(number, "browser", "browsers")
     return f"{address} {_times(one.bans)} ({one.failed} failed and {one.good} good logins, {browsers})"

@@ -77,7 +77,7 @@ class Account:
         """Whether failed logins have locked it, not a person."""
         return self.active == 0 and self.failures >= self.enough
 
-    def told(self) -> str:
+    def description(self) -> str:
         who = f"{self.name} ({'administrator, ' if self.administrator else ''}{self.mail}) of {self.site.domain}"
         if self.active == 1:
             return f"{who} is not locked."
@@ -103,10 +103,10 @@ class Todo:
     def acts(self) -> bool:
         return bool(self.bans) or bool(self.accounts) and any(one.attacked or one.active == 1 for one in self.accounts)
 
-    def told(self) -> Iterator[str]:
+    def description(self) -> Iterator[str]:
         yield from self.notes
         for account in self.accounts:
-            yield account.told()
+            yield account.description()
         for address, jails in sorted(self.bans.items()):
             yield f"{address} is banned by {', '.join(jails)}."
         if self.target and self.accounts and self.acts:
@@ -132,7 +132,7 @@ class Todo:
             yield "Log in soon: a good login makes Chamilo forget the failed ones, one more bad one locks it again."
 
 
-def look(target: str) -> Todo:
+def inspect(target: str) -> Todo:
     """What a target is, and what can be done for it."""
     todo = Todo(target)
     address = _address(target)

@@ -72,7 +72,7 @@ def refusal(mail: str, webhook: str) -> str:
     return ""
 
 
-def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
+def notify(section: str, title: str, text: str, again: bool = False) -> list[str]:
     """Write to the journal and notify the configured recipients. Returns the channels used; empty if none is set.
 
     The same alert, whatever its numbers, is sent at most once a day unless ``again``; the earlier channels are returned
@@ -161,8 +161,8 @@ def _mail(address: str, section: str, title: str, text: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as problem:
         return f"{program} could not take the mail to {address}: {problem}."
     if done.returncode:
-        said = " ".join(done.stdout.decode(errors="replace").split())[-300:]
-        return f"{program} refused the mail to {address} ({done.returncode}): {said}"
+        output = " ".join(done.stdout.decode(errors="replace").split())[-300:]
+        return f"{program} refused the mail to {address} ({done.returncode}): {output}"
     return ""
 
 

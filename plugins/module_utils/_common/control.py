@@ -84,12 +84,12 @@ def check(control: str, program: bool = False) -> Callable[[_Function], _Functio
     return add
 
 
-def attack(control: str, inside: bool = False) -> Callable[[_Function], _Function]:
+def attack(control: str, insider: bool = False) -> Callable[[_Function], _Function]:
     """Register the function as the attack of a control. It leaves nothing behind.
 
     It gets an ``Aim`` and comes over the wire, or with ``inside`` an ``Inside`` and runs on the host itself.
     """
-    if inside:
+    if insider:
         inside_attacks.add(control)
     return _register(attacks, control)
 

@@ -114,11 +114,11 @@ class Tree:
             os.close(descriptor)
         self._open.clear()
 
-    def look(self, path: str) -> Item:
+    def inspect(self, path: str) -> Item:
         """What lies at ``path`` now."""
-        folder, name = os.path.split(path)
+        directory, name = os.path.split(path)
         try:
-            parent = self._directory(folder)
+            parent = self._directory(directory)
             info = os.stat(name, dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError:
             return ABSENT
@@ -163,20 +163,20 @@ class Tree:
     def missing_parents(self, path: str) -> list[str]:
         """The directories above ``path`` that do not exist, outermost first."""
         missing: list[str] = []
-        folder = os.path.dirname(path)
-        while folder != "/":
+        directory = os.path.dirname(path)
+        while directory != "/":
             try:
-                self._directory(folder)
+                self._directory(directory)
                 break
             except FileNotFoundError:
-                missing.insert(0, folder)
-                folder = os.path.dirname(folder)
+                missing.insert(0, directory)
+                directory = os.path.dirname(directory)
         return missing
 
     def make_directory(self, path: str, mode: int = 0o755) -> None:
         """Make one directory of root; one that is there already is left alone."""
-        folder, name = os.path.split(path)
-        parent = self._directory(folder)
+        directory, name = os.path.split(path)
+        parent = self._directory(directory)
         try:
             os.mkdir(name, mode, dir_fd=parent)
         except FileExistsError:
@@ -190,11 +190,11 @@ class Tree:
 
     def remove_directory(self, path: str) -> bool:
         """Remove an empty directory. False when it is not empty."""
-        folder, name = os.path.split(path)
+        directory, name = os.path.split(path)
         if path in self._open:
             os.close(self._open.pop(path))
         try:
-            parent = self._directory(folder)
+            parent = self._directory(directory)
             os.rmdir(name, dir_fd=parent)
             os.fsync(parent)
         except FileNotFoundError:
@@ -229,9 +229,9 @@ class Tree:
 
     def swap(self, path: str, item: Item, temporary: str) -> None:
         """Put what was staged in the place of ``path``, in one step."""
-        folder, name = os.path.split(path)
+        directory, name = os.path.split(path)
         try:
-            parent = self._directory(folder)
+            parent = self._directory(directory)
             if item.kind == "absent":
                 os.unlink(name, dir_fd=parent)
             else:
@@ -247,9 +247,9 @@ class Tree:
 
     def sync(self, paths: Iterable[str]) -> None:
         """Make the names in the directories of these paths durable."""
-        for folder in sorted({os.path.dirname(path) for path in paths}):
+        for directory in sorted({os.path.dirname(path) for path in paths}):
             with contextlib.suppress(FileNotFoundError):
-                os.fsync(self._directory(folder))
+                os.fsync(self._directory(directory))
 
     def write(self, path: str, item: Item) -> None:
         """Replace one file, durably."""
@@ -327,8 +327,8 @@ def _set_xattr(handle: int, name: str, value: bytes) -> None:
 def replace_file(path: str, text: str, mode: int = 0o600) -> None:
     """Replace a file of root durably; missing directories are created for root alone."""
     with Tree() as tree:
-        for folder in tree.missing_parents(path):
-            tree.make_directory(folder, 0o700)
+        for directory in tree.missing_parents(path):
+            tree.make_directory(directory, 0o700)
         tree.write(path, file_item(text.encode(), os.geteuid(), os.getegid(), mode))
 
 
@@ -348,12 +348,12 @@ def exchange(one: str, other: str, of_one: int = _HERE, of_other: int = _HERE) -
 
 def note_written(path: str, state: str = "") -> None:
     """Remember that we wrote a file of the application outside the transactions: the daily comparison expects it."""
-    folder = state or STATE
+    directory = state or STATE
     with Tree() as tree:
-        item = tree.look(path)
-        known = [entry for entry in noted(folder) if entry[0] != os.path.realpath(path)]
+        item = tree.inspect(path)
+        known = [entry for entry in noted(directory) if entry[0] != os.path.realpath(path)]
         text = json.dumps([*known, (os.path.realpath(path), item.sha256)][-_NOTED:]) + "\n"
-    replace_file(os.path.join(folder, "written.json"), text)
+    replace_file(os.path.join(directory, "written.json"), text)
 
 
 def noted(state: str = "") -> list[tuple[str, str]]:

@@ -66,13 +66,13 @@ def file_systems(mountinfo: str = "/proc/self/mountinfo") -> dict[str, bool]:
     return {_unescaped(field[4]): "ro" in (*field[5].split(","), *field[-1].split(",")) for field in fields}
 
 
-def mounts_on_the_way(folder: str) -> list[str]:
+def mounts_on_the_way(directory: str) -> list[str]:
     """The mount points at or above a directory, except the root: ``not_mounted`` checks them later, after a boot."""
-    real = f"{os.path.realpath(folder)}/"
+    real = f"{os.path.realpath(directory)}/"
     return [point for point in mounts() if point != "/" and real.startswith(f"{point}/")]
 
 
-def not_mounted(points: Iterable[str], folder: str, early: bool = False) -> str:
+def not_mounted(points: Iterable[str], directory: str, early: bool = False) -> str:
     """The first of these mount points where nothing is mounted although the directory was there, or an empty text.
 
     ``early``: at boot, where a disk may appear later, and where access to an automount would cause a deadlock.
@@ -81,7 +81,7 @@ def not_mounted(points: Iterable[str], folder: str, early: bool = False) -> str:
     for point in points:
         if early and there.get(point) in (None, "autofs"):
             return point
-        if point not in there and (_in_fstab(point) or (os.path.isdir(point) and not _holds_anything(folder))):
+        if point not in there and (_in_fstab(point) or (os.path.isdir(point) and not _is_filled(directory))):
             return point
     return ""
 
@@ -99,9 +99,9 @@ def _unescaped(field: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)
 
 
-def _holds_anything(folder: str) -> bool:
+def _is_filled(directory: str) -> bool:
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(directory) as entries:
             return any(True for _entry in entries)
     except OSError:
         return False
@@ -144,9 +144,9 @@ def open_path(path: str, refusal: Refusal, start: int = -1) -> tuple[int, bool]:
     return here, linked
 
 
-def _link(name: str, folder: int) -> tuple[str, os.stat_result]:
+def _link(name: str, directory: int) -> tuple[str, os.stat_result]:
     """Where a link leads, and whose it is: of one and the same, though another may take its place meanwhile."""
-    handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
         return os.readlink("", dir_fd=handle), os.fstat(handle)
     finally:
@@ -199,10 +199,10 @@ def open_guarded(path: str, web_user: str) -> int:
     return handle
 
 
-def of_root(part: str, target: str, link: os.stat_result, folder: os.stat_result) -> str:
+def of_root(part: str, target: str, link: os.stat_result, directory: os.stat_result) -> str:
     """Refuses to follow a link that an account other than root could have made, or moved to where it is."""
     ours = {0, os.geteuid()}
-    if {link.st_uid, folder.st_uid} <= ours and (not folder.st_mode & 0o022 or folder.st_mode & stat.S_ISVTX):
+    if {link.st_uid, directory.st_uid} <= ours and (not directory.st_mode & 0o022 or directory.st_mode & stat.S_ISVTX):
         return ""
     return (
         f"{shown(part)} is a link to {shown(target)} that an account other than root could have made. Give it and its "
@@ -232,10 +232,10 @@ class _Web:
         mode = status.st_mode
         return status.st_uid == self._uid or bool(mode & 0o002 or mode & 0o020 and status.st_gid in self._groups)
 
-    def refusal(self, part: str, target: str, link: os.stat_result, folder: os.stat_result) -> str:
-        sticky = folder.st_mode & stat.S_ISVTX and folder.st_uid != self._uid
-        laid = link.st_uid in (0, os.geteuid(), folder.st_uid) and link.st_uid != self._uid
-        if laid and (sticky or not self.may_change(folder)):
+    def refusal(self, part: str, target: str, link: os.stat_result, directory: os.stat_result) -> str:
+        sticky = directory.st_mode & stat.S_ISVTX and directory.st_uid != self._uid
+        laid = link.st_uid in (0, os.geteuid(), directory.st_uid) and link.st_uid != self._uid
+        if laid and (sticky or not self.may_change(directory)):
             return ""
         return (
             f"{shown(part)} is a link of {_name(link.st_uid)} to {shown(target)}, and {self.name} could have laid it. "

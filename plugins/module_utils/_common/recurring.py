@@ -24,7 +24,7 @@ def configuration(name: str) -> str:
     digest = hashlib.sha256()
     for path in [*sorted(glob.glob(f"{directory}/{name}-*.json")), alert.CONFIGURATION]:
         with files.Tree() as tree:
-            digest.update(f"{path} {tree.look(path).sha256}\n".encode())
+            digest.update(f"{path} {tree.inspect(path).sha256}\n".encode())
     return digest.hexdigest()[:16]
 
 

@@ -52,29 +52,29 @@ def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
         return 127, f"{argv[0]}: {problem.strerror}"
     with child:
         try:
-            said = _heard(child, time.monotonic() + seconds)
+            output = _heard(child, time.monotonic() + seconds)
         except (subprocess.TimeoutExpired, OverflowError) as problem:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             many = isinstance(problem, OverflowError)
             return 124, f"more than {_MOST >> 20} MB of output" if many else f"no end within {seconds:.0f} seconds"
-    return child.returncode, said.decode(errors="replace").strip()
+    return child.returncode, output.decode(errors="replace").strip()
 
 
 def _heard(child: subprocess.Popen[bytes], end: float) -> bytes:
     """All its output until it ends. A command that runs as the web user decides how much that is."""
     if child.stdout is None:
         raise AssertionError("it has a pipe")
-    said = bytearray()
+    output = bytearray()
     with selectors.DefaultSelector() as ready:
         ready.register(child.stdout, selectors.EVENT_READ)
         while ready.select(max(0.0, end - time.monotonic())):
             part = os.read(child.stdout.fileno(), 1 << 16)
             if not part:
                 child.wait(max(0.0, end - time.monotonic()))
-                return bytes(said)
-            said += part
-            if len(said) > _MOST:
+                return bytes(output)
+            output += part
+            if len(output) > _MOST:
                 raise OverflowError
     raise subprocess.TimeoutExpired(child.args, 0)
 
@@ -91,8 +91,8 @@ class Machine:
         """``active``, ``inactive``, ``failed``, or the transitional state that systemd reports (``activating`` ..)."""
         if not self.systemd:
             return "active" if self.run(["service", service, "status"], 30)[0] == 0 else "inactive"
-        said = self.run(["systemctl", "is-active", service], 30)[1].splitlines()
-        word = said[-1] if said else "unknown"
+        output = self.run(["systemctl", "is-active", service], 30)[1].splitlines()
+        word = output[-1] if output else "unknown"
         return {"reloading": "active", "refreshing": "active", "unknown": "inactive"}.get(word, word)
 
     def service(self, action: str, service: str) -> str:
@@ -101,18 +101,18 @@ class Machine:
         if self.systemd and action == "restart":
             # A service that failed too often in a row would be refused.
             self.run(["systemctl", "reset-failed", service], 30)
-        code, said = self.command(argv, LOAD_SECONDS)
-        return f"`{' '.join(argv)}` failed ({code}): {_tail(said)}" if code != 0 else ""
+        code, output = self.command(argv, LOAD_SECONDS)
+        return f"`{' '.join(argv)}` failed ({code}): {_tail(output)}" if code != 0 else ""
 
     def command(self, argv: Sequence[str], seconds: float) -> tuple[int, str]:
         """Run a command. One that reloads PHP-FPM is over when its old workers are gone."""
         reloads = len(argv) == 3 and argv[0] == "systemctl" and argv[1] in _RELOADS and _FPM.match(argv[2])
         # A reload returns while old workers may still answer, and they have no token to recognize them by.
         old = self.workers(argv[2]) if reloads else set()
-        code, said = self.run(argv, seconds)
+        code, output = self.run(argv, seconds)
         if code == 0:
             self.outlast(old)
-        return code, said
+        return code, output
 
     def workers(self, service: str) -> set[str]:
         """The process numbers of a service's workers. Empty without systemd, and where the kernel keeps no list."""
@@ -145,8 +145,8 @@ class Machine:
         # Retried every minute until it succeeds, for instance after the administrator has freed a disk.
         for setting in ("Restart=on-failure", "RestartSec=60", "StartLimitIntervalSec=0"):
             argv.append(f"--property={setting}")
-        code, said = self.run([*argv, self.program, "recover"], 30)
-        return "" if code == 0 else f"The timer that would put the old files back could not be set: {_tail(said)}"
+        code, output = self.run([*argv, self.program, "recover"], 30)
+        return "" if code == 0 else f"The timer that would put the old files back could not be set: {_tail(output)}"
 
     def disarm(self, token: str) -> None:
         """Take the timer back. Should it go off all the same, it finds nothing to do."""
@@ -268,6 +268,6 @@ def _read_link(path: str) -> str:
         return ""
 
 
-def _tail(said: str) -> str:
+def _tail(output: str) -> str:
     """The last lines of a command's output: enough to act on, short enough for a message."""
-    return "\n".join(said.splitlines()[-12:]) or "no output"
+    return "\n".join(output.splitlines()[-12:]) or "no output"

@@ -37,7 +37,7 @@ class AccountManager:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.wish = context.wish
+        self.desired = context.desired
         self.undo = context.undo
         self.old = OldAccounts(context)
         self.extra = ExtraAccounts(context)
@@ -46,35 +46,35 @@ class AccountManager:
     def apply(self, result: Result, check: bool = False) -> None:
         """Apply the desired state. ``result`` is filled step by step."""
         result.server_here = self.context.is_here
-        if self.wish.elsewhere and self.context.given_admin is None and not self.context.is_local and not check:
+        if self.desired.elsewhere and self.context.given_admin is None and not self.context.is_local and not check:
             # Rights have to be granted for it first, if there is anything to do.
             self.apply(result, check=True)
             result.needs_admin, result.changed = result.changed, False
             return
         if self.context.is_here:
             self._refuse_to_cut_off()
-        if self.wish.clients is not None and self.context.is_here:
-            self._refuse_strangers()
-        if not (self.wish.application or self.wish.backup):
+        if self.desired.clients is not None and self.context.is_here:
+            self._refuse_unrelated()
+        if not (self.desired.application or self.desired.backup):
             return
         with self._locked(check):
             self.undo.load()
-            if self.wish.split:
+            if self.desired.split:
                 self.extra.make("upgrade", GUIDE, result, check)
                 self._place(check)
-            if self.wish.application:
+            if self.desired.application:
                 self.application.apply(result, check)
                 self.old.lock_namesakes(result, check)
             # After it: a move that is undone leaves nothing. Alone, it was asked for explicitly and may fail.
-            if self.wish.backup and (self.context.has_admin or not self.wish.application):
+            if self.desired.backup and (self.context.has_admin or not self.desired.application):
                 self.extra.make("backup", BACKUP, result, check)
-            if self.wish.application and not self.wish.split:
+            if self.desired.application and not self.desired.split:
                 self.extra.retire("upgrade", result, check)
 
     def restore(self, result: Result, check: bool = False) -> None:
         """Give old accounts the rights they had. The application keeps its account, and may do what it needs."""
         result.server_here = self.context.is_here
-        if self.wish.elsewhere and self.context.given_admin is None and not self.context.is_local:
+        if self.desired.elsewhere and self.context.given_admin is None and not self.context.is_local:
             raise AccountError(
                 f"The database is on {self.context.site.database.host}. Changes there cannot be undone from "
                 "here, so no account was changed. Undo the changes by hand: see 'Taking it back' in the README of "
@@ -90,7 +90,7 @@ class AccountManager:
             old = dict(self.undo.known.get("old", {}))
             for name, known in old.items():
                 locked = known["grants"] is None
-                result.told(
+                result.record_change(
                     f"{name}: {'locked' if locked else 'no rights'}\n",
                     f"{name}: {'not locked' if locked else '; '.join(known['grants'])}\n",
                 )
@@ -99,34 +99,34 @@ class AccountManager:
                     others = [who for who in self.undo.known.get("restored", []) if who != known["who"]]
                     self.undo.remember(restored=[*others, *([] if locked else [known["who"]])])
                     with self.context.server() as server:
-                        self.undo.give_back(server, Who(*known["who"]))
+                        self.undo.restore(server, Who(*known["who"]))
 
     def _refuse_to_cut_off(self) -> None:
         host, found = self.context.site.database.host, clients.addresses(self.context.site.database.host)
-        if self.wish.listen and found and not {*found, *_EVERYWHERE} & {*self.wish.listen}:
-            there = ",".join(self.wish.listen)
+        if self.desired.listen and found and not {*found, *_EVERYWHERE} & {*self.desired.listen}:
+            there = ",".join(self.desired.listen)
             raise AccountError(
                 f"Chamilo reaches the database at {host} (DATABASE_HOST), and it is to listen at {there} alone. "
                 "No account was changed. Have DATABASE_HOST name one of these, such as 127.0.0.1, or set "
                 f"chamilo_database_bind_address to {there},{min(found)}."
             )
 
-    def _refuse_strangers(self) -> None:
+    def _refuse_unrelated(self) -> None:
         try:
-            allowed = [ipaddress.ip_network(each, strict=False) for each in self.wish.clients or ()]
+            allowed = [ipaddress.ip_network(each, strict=False) for each in self.desired.clients or ()]
         except ValueError as problem:
             raise AccountError(f"chamilo_database_clients: {problem}. No account was changed.") from problem
         own = self.context.site.addresses
         with self.context.server() as server:
-            strangers = {
+            unrelated = {
                 f"{client['USER']} from {client['HOST'].rpartition(':')[0]}"
                 for client in server.clients()
                 if not clients.is_local(client["HOST"], own) and not clients.is_among(client["HOST"], allowed)
             }
-        if strangers:
+        if unrelated:
             raise AccountError(
                 f"The database is used from another host that chamilo_database_clients does not name: "
-                f"{', '.join(sorted(strangers))}. No account was changed. Name that host or network there, or end it."
+                f"{', '.join(sorted(unrelated))}. No account was changed. Name that host or network there, or end it."
             )
 
     def _place(self, check: bool) -> None:
@@ -134,7 +134,7 @@ class AccountManager:
         php = f"/usr/bin/php{self.context.site.php.version}"
         place = {
             "root": self.context.site.root,
-            "user": self.wish.web_user or self.context.site.php.user,
+            "user": self.desired.web_user or self.context.site.php.user,
             "php": php if os.path.exists(php) else "php",
             "database": self.context.site.database.name,
         }

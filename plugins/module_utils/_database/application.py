@@ -42,19 +42,19 @@ class Application:
 
     def __init__(self, context: Context, old: OldAccounts) -> None:
         self.context = context
-        self.wish = context.wish
+        self.desired = context.desired
         self.undo = context.undo
         self.old = old
 
     def apply(self, result: Result, check: bool) -> None:
         account = self.context.application()
-        wanted = DATA if self.wish.split else GUIDE
+        expected = DATA if self.desired.split else GUIDE
         where = grants.place(account.name)
         move = self.undo.known.get("move")
         if move and check:
             result.notes.append("A run that moved the application to another account did not finish.")
         elif move:
-            self._resume(move, account, wanted, where, result)
+            self._resume(move, account, expected, where, result)
             account = self.context.application()
         try:
             seen = see(account)
@@ -73,20 +73,20 @@ class Application:
         if not why and reachable and any(grants.is_global(one) for one in seen.grants):
             with self.context.server() as server:
                 why = self.old.used_elsewhere(server, seen.who, account.name)
-        if not why and grants.is_right(seen.grants, wanted, where):
+        if not why and grants.is_right(seen.grants, expected, where):
             self.old.leave_again(account, seen.who, result, check)
             return
-        new = f"{', '.join(wanted)} on {account.name}"
+        new = f"{', '.join(expected)} on {account.name}"
         if not why:
-            result.told(f"{seen.who}: {described(seen.grants)}\n", f"{seen.who}: {new}\n")
+            result.record_change(f"{seen.who}: {described(seen.grants)}\n", f"{seen.who}: {new}\n")
             if not check:
-                self._trim(account, seen, wanted, where)
+                self._trim(account, seen, expected, where)
             self.old.leave_again(account, seen.who, result, check)
             return
-        user = f"chamilo_{self.wish.site}"
-        result.told(f"Chamilo logs in as {seen.who}: {why}\n", f"Chamilo logs in as {user}: {new}\n")
+        user = f"chamilo_{self.desired.site}"
+        result.record_change(f"Chamilo logs in as {seen.who}: {why}\n", f"Chamilo logs in as {user}: {new}\n")
         if not check:
-            self._move(account, seen, wanted, where, result)
+            self._move(account, seen, expected, where, result)
 
     def _why_move(self, account: Account, seen: Seen, others: Sequence[str]) -> str:
         """Why the application needs another account, or an empty text."""
@@ -103,29 +103,29 @@ class Application:
             return "its password is easy to guess"
         return ""
 
-    def _trim(self, account: Account, seen: Seen, wanted: Sequence[str], where: str) -> None:
+    def _trim(self, account: Account, seen: Seen, expected: Sequence[str], where: str) -> None:
         """The account stays, its rights change."""
         with self.context.server() as server:
-            held = [one.give(seen.who) for one in server.grants(seen.who)]
+            current = [one.give(seen.who) for one in server.grants(seen.who)]
             first = str(seen.who) not in self.undo.known.get("old", {})
             if self.undo.known.get("application") != [seen.who.user, seen.who.host]:  # that one we made
-                self.undo.remember_old(seen.who, held)
+                self.undo.remember_old(seen.who, current)
             before = self.context.ask_portal()
             try:
-                server.give(seen.who, wanted, where)
+                server.give(seen.who, expected, where)
                 self.context.step("trimmed")
                 self.context.prove(account, seen.who)
                 self.context.probe(before)
                 self.context.step("probed")
             except BaseException as problem:
-                set_rights(server, seen.who, held)
+                set_rights(server, seen.who, current)
                 if first:
                     self.undo.forget_old(seen.who)
                 if not isinstance(problem, Exception):
                     raise
                 raise AccountError(f"{sentence(problem)} {seen.who} has its old rights again.") from problem
 
-    def _move(self, account: Account, seen: Seen, wanted: Sequence[str], where: str, result: Result) -> None:
+    def _move(self, account: Account, seen: Seen, expected: Sequence[str], where: str, result: Result) -> None:
         self._may_write(account)
         with self.context.server() as server:
             before = self.context.ask_portal()
@@ -149,7 +149,7 @@ class Application:
                     who = Who(new.user, host)
                     server.password(who, grants.hashed(new.password), self.context.tls)
                     self.context.step("created")
-                    server.give(who, wanted, where)
+                    server.give(who, expected, where)
                     self.context.step("granted")
                 self.context.prove(new, Who(new.user, seen.source))
                 self.context.step("proved")
@@ -159,14 +159,14 @@ class Application:
                 self.context.step("probed")
                 self.old.leave(server, move, account, before, result)
             except BaseException as problem:
-                self._take_back(server, move, result)
+                self._restore_rights(server, move, result)
                 if not isinstance(problem, Exception):
                     raise
                 raise AccountError(f"{sentence(problem)} Everything is as it was before.") from problem
             self._moved(move, seen.who, result)
 
     def _resume(
-        self, move: Mapping[str, Any], account: Account, wanted: Sequence[str], where: str, result: Result
+        self, move: Mapping[str, Any], account: Account, expected: Sequence[str], where: str, result: Result
     ) -> None:
         """With what a run that was killed had begun."""
         result.changed = True
@@ -178,11 +178,11 @@ class Application:
             before = self.context.ask_portal()
             try:
                 seen = see(account)
-                server.give(seen.who, wanted, where)
+                server.give(seen.who, expected, where)
                 self.context.probe(dict.fromkeys(before))
                 self.old.leave(server, move, account, before, result)
             except Exception as problem:  # whatever broke the move, it is undone and reported
-                self._take_back(server, move, result)
+                self._restore_rights(server, move, result)
                 raise AccountError(f"{sentence(problem)} Everything is as it was before.") from problem
             self._moved(move, Who(*move["old"]["who"]), result)
 
@@ -193,11 +193,11 @@ class Application:
         self.undo.remember(move=None, application=[new.user, new.host])
         self.context.step("done")
 
-    def _take_back(self, server: Server, move: Mapping[str, Any], result: Result) -> None:
+    def _restore_rights(self, server: Server, move: Mapping[str, Any], result: Result) -> None:
         """The old account with its rights, in the environment as well; without the new one."""
         old = Who(*move["old"]["who"])
         if self.undo.known.get("old", {}).get(str(old)):
-            self.undo.give_back(server, old)
+            self.undo.restore(server, old)
         known = dotenv.read(Files(), self.context.site.root, self.context.given, self.context.site.php.user)
         if not known.files:
             raise AccountError(f"{' '.join(known.problems)} The account {move['new']['user']} stays until it can be.")
@@ -208,29 +208,29 @@ class Application:
 
     def _write(self, user: str, password: str, result: Result) -> None:
         """Into the environment, and the cache cleared as the web user."""
-        told = env_file.Result()
-        wish = env_file.Wish(
+        reported = env_file.Result()
+        desired = env_file.Desired(
             values={"DATABASE_USER": user},
             secret_values={"DATABASE_PASSWORD": password},
-            web_user=self.wish.web_user,
+            web_user=self.desired.web_user,
         )
         try:
-            env_file.Editor(self.context.site, self.context.given, self.context.engine).apply(wish, told)
+            env_file.EnvFile(self.context.site, self.context.given, self.context.engine).apply(desired, reported)
         finally:
-            result.notes += told.notes
+            result.notes += reported.notes
         self.context.site = replace(self.context.site, database=replace(self.context.site.database, user=user))
-        if any(path.endswith(".php") for path in told.files) and self.context.site.php.service:
+        if any(path.endswith(".php") for path in reported.files) and self.context.site.php.service:
             time.sleep(_RELOAD_SECONDS)  # a reload was requested
 
     def _may_write(self, account: Account) -> None:
         """Refuse before anything is made what could only end in taking it back."""
-        wish = env_file.Wish(
+        desired = env_file.Desired(
             values={"DATABASE_USER": f"{account.user}_"},
             secret_values={"DATABASE_PASSWORD": f"{account.password}_"},
-            web_user=self.wish.web_user,
+            web_user=self.desired.web_user,
         )
-        env_file.Editor(self.context.site, self.context.given, self.context.engine).apply(
-            wish, env_file.Result(), check=True
+        env_file.EnvFile(self.context.site, self.context.given, self.context.engine).apply(
+            desired, env_file.Result(), check=True
         )
 
     def _free_name(self, server: Server) -> str:

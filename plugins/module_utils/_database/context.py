@@ -34,7 +34,7 @@ _LONGEST = 80  # characters of an account's name
 
 
 @dataclass(frozen=True)
-class Wish:
+class Desired:
     """The desired state.
 
     ``clients``: who may connect from elsewhere; None: not checked. ``listen``: the addresses at which a server of this
@@ -69,7 +69,7 @@ class Result:
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
-    def told(self, before: str, after: str) -> None:
+    def record_change(self, before: str, after: str) -> None:
         self.changed = True
         self.before += [before] if before else []
         self.after += [after] if after else []
@@ -82,7 +82,7 @@ class Context:
         self,
         site: Site,
         given: Mapping[str, Place],
-        wish: Wish,
+        desired: Desired,
         admin: Account | None = None,
         root: str = STATE,
         credentials: str = CREDENTIALS,
@@ -91,20 +91,20 @@ class Context:
     ) -> None:
         self.site = site
         self.given = given
-        self.wish = wish
+        self.desired = desired
         self.engine = engine or Engine(root)
         self.step = step
         self.given_admin = admin
         self.root = root
         self.credentials = credentials
-        self.undo = UndoData(os.path.join(root, f"database-{wish.site}.json"), step)
+        self.undo = UndoData(os.path.join(root, f"database-{desired.site}.json"), step)
 
     def application(self) -> Account:
         """The account that the application's environment names now."""
         return Reader.of_site(self.site).account
 
     def account_name(self, end: str) -> str:
-        name = f"chamilo_{self.wish.site}{end}"
+        name = f"chamilo_{self.desired.site}{end}"
         if len(name) > _LONGEST:
             raise AccountError(f"{name} is too long for an account. No account was changed. Set chamilo_site.")
         return name
@@ -118,7 +118,7 @@ class Context:
 
     @property
     def tls(self) -> bool:
-        return self.wish.tls and not self.is_local
+        return self.desired.tls and not self.is_local
 
     @property
     def is_here(self) -> bool:
@@ -133,7 +133,7 @@ class Context:
     @property
     def has_admin(self) -> bool:
         """Whether accounts can be changed, now or when ``elsewhere`` is asked."""
-        return self.reachable or self.wish.elsewhere
+        return self.reachable or self.desired.elsewhere
 
     def _admin(self) -> Account:
         there = self.site.database
@@ -163,7 +163,7 @@ class Context:
             raise AccountError(f"The server takes {account.user} for {seen.who} instead of {who}.")
 
     def ask_portal(self) -> dict[Probe, Any]:
-        return {probe: self.engine.fetch(probe) for probe in self.wish.probe}
+        return {probe: self.engine.fetch(probe) for probe in self.desired.probe}
 
     def probe(self, before: Mapping[Probe, Any]) -> None:
         """The portal answers as before. What was wrong before cannot count against us."""

@@ -32,16 +32,16 @@ class ExtraAccounts:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.wish = context.wish
+        self.desired = context.desired
         self.undo = context.undo
 
-    def make(self, role: str, wanted: Sequence[str], result: Result, check: bool) -> None:
+    def make(self, role: str, expected: Sequence[str], result: Result, check: bool) -> None:
         """An account whose password lies in a file that only root reads."""
         path = self._file(role)
         application = self.context.application()
         where = grants.place(application.name)
         with Tree() as tree:
-            item = tree.look(path)
+            item = tree.inspect(path)
         known = option_file(item.data.decode("utf-8", "replace"))
         user = known.get("user") or self.context.account_name(f"_{role}")
         account = Account(
@@ -52,13 +52,13 @@ class ExtraAccounts:
             application.socket,
             authority=application.authority,
         )
-        wanted_item = file_item(self._options(account).encode(), os.geteuid(), os.getegid(), 0o600)
+        desired_item = file_item(self._options(account).encode(), os.geteuid(), os.getegid(), 0o600)
         seen = try_login(account) if known else None
         result.accounts[role] = str(seen.who) if seen else user
-        if seen and grants.is_right(seen.grants, wanted, where) and item.same(wanted_item):
+        if seen and grants.is_right(seen.grants, expected, where) and item.same(desired_item):
             return
-        new = f"{user}: {', '.join(wanted)} on {application.name}, its password in {path}\n"
-        result.told(f"{seen.who}: {described(seen.grants)}\n" if seen else "", new)
+        new = f"{user}: {', '.join(expected)} on {application.name}, its password in {path}\n"
+        result.record_change(f"{seen.who}: {described(seen.grants)}\n" if seen else "", new)
         if check:
             return
         ours = self.undo.known.get("accounts", {}).get(role)
@@ -77,13 +77,13 @@ class ExtraAccounts:
                 if not seen:
                     server.password(who, grants.hashed(account.password), self.context.tls)
                     self.context.step(f"{role} created")
-                server.give(who, wanted, where)
+                server.give(who, expected, where)
                 self.context.step(f"{role} granted")
                 self.context.prove(account, who)
                 with Tree() as tree:
-                    for folder in tree.missing_parents(path):
-                        tree.make_directory(folder, 0o700)
-                    tree.write(path, wanted_item)
+                    for directory in tree.missing_parents(path):
+                        tree.make_directory(directory, 0o700)
+                    tree.write(path, desired_item)
                 self.context.step(f"{role} written")
             except BaseException:
                 if not there:
@@ -96,7 +96,7 @@ class ExtraAccounts:
         ours = self.undo.known.get("accounts", {}).get(role)
         if not ours:
             return
-        result.told(f"{Who(*ours)}: an account for the {role}\n", "")
+        result.record_change(f"{Who(*ours)}: an account for the {role}\n", "")
         if check:
             return
         with self.context.server() as server:
@@ -106,7 +106,7 @@ class ExtraAccounts:
         self.undo.remember(accounts={name: who for name, who in self.undo.known["accounts"].items() if name != role})
 
     def _file(self, role: str) -> str:
-        return os.path.join(self.context.credentials, f"{role}-{self.wish.site}.cnf")
+        return os.path.join(self.context.credentials, f"{role}-{self.desired.site}.cnf")
 
     def _options(self, account: Account) -> str:
         """An option file for the server's own programs."""

@@ -111,9 +111,9 @@ def parse(lines: Iterable[str]) -> list[Grant]:
     return found
 
 
-def is_right(held: Iterable[Grant], wanted: Collection[str], where: str) -> bool:
+def is_right(current: Iterable[Grant], expected: Collection[str], where: str) -> bool:
     """Exactly the desired rights, at one place and nowhere else."""
-    return [(set(one.what), one.where, one.passes_on) for one in held] == [(set(wanted), where, False)]
+    return [(set(one.what), one.where, one.passes_on) for one in current] == [(set(expected), where, False)]
 
 
 def is_global(one: Grant) -> bool:
@@ -126,17 +126,19 @@ def database_of(one: Grant) -> str:
     return re.sub(r"\\([\\_%])", r"\1", found[1].replace("``", "`")) if found and one.where else ""
 
 
-def change(who: Who, held: Iterable[Grant], wanted: Collection[str], where: str, known: Collection[str]) -> list[str]:
+def change(
+    who: Who, current: Iterable[Grant], expected: Collection[str], where: str, known: Collection[str]
+) -> list[str]:
     """The statements that grant exactly the desired rights, without a moment in which one of those is missing.
 
     ``known``: the privileges this server knows.
     """
-    here = {word for one in held if one.where == where for word in _spelled(one.what, known)}
-    missing = [word for word in wanted if word not in here]
+    here = {word for one in current if one.where == where for word in _spelled(one.what, known)}
+    missing = [word for word in expected if word not in here]
     statements = [Grant(tuple(missing), where).give(who)] if missing else []
-    for one in held:
+    for one in current:
         if one.where == where:
-            surplus = sorted(_spelled(one.what, known) - set(wanted))
+            surplus = sorted(_spelled(one.what, known) - set(expected))
             statements += [Grant(tuple(surplus), where).take(who)] if surplus else []
         elif one.what != ("USAGE",):
             statements.append(one.take(who))

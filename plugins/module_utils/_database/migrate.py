@@ -39,21 +39,23 @@ the web user and asks nothing. As long as it does, that user can read the passwo
 _BUFFER = 1 << 20  # bytes: more than fits in the pipe; a longer line is shown in parts
 
 
-def add(commands: Any, say: Callable[..., None]) -> None:
+def add(commands: Any, report: Callable[..., None]) -> None:
     """Add the command. Its output goes to the terminal and to the journal."""
     command = commands.add_parser("migrate", help="run the migrations of an update", description=ABOUT)
     command.add_argument("--site", default="", help="which portal, where there are several")
     command.add_argument("command", metavar="COMMAND", nargs="*", help=f"default: {' '.join(MIGRATE)}")
-    command.set_defaults(run=lambda options, _engine: _run(options, say))
+    command.set_defaults(run=lambda options, _engine: _run(options, report))
 
 
-def _run(options: argparse.Namespace, say: Callable[..., None]) -> int:
+def _run(options: argparse.Namespace, report: Callable[..., None]) -> int:
     try:
         site, code = migrate(options.command, options.site)
     except AccountError as problem:
-        say(str(problem), syslog.LOG_ERR)
+        report(str(problem), syslog.LOG_ERR)
         return 1
-    say(f"migrate {site}: {'done' if code == 0 else f'failed ({code})'}.", syslog.LOG_ERR if code else syslog.LOG_INFO)
+    report(
+        f"migrate {site}: {'done' if code == 0 else f'failed ({code})'}.", syslog.LOG_ERR if code else syslog.LOG_INFO
+    )
     return code
 
 

@@ -44,7 +44,7 @@ class OldAccounts:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.wish = context.wish
+        self.desired = context.desired
         self.undo = context.undo
 
     def leave(
@@ -53,7 +53,7 @@ class OldAccounts:
         """Revoke the rights of the old account, which is no longer needed. One that others use keeps them."""
         old = Who(*move["old"]["who"])
         # Another web node still uses it: the last of them retires it. Until then the audit names it.
-        if old.user in PEOPLE or not self.wish.retire:
+        if old.user in PEOPLE or not self.desired.retire:
             return
         why = self._still_needed(server, old, account.name)
         if why:
@@ -82,7 +82,7 @@ class OldAccounts:
         for old in restored:
             if old == own:
                 continue
-            result.told(f"{old}: its old rights\n", f"{old}: no rights\n")
+            result.record_change(f"{old}: its old rights\n", f"{old}: no rights\n")
             if not check:
                 with self.context.server() as server:
                     try:
@@ -90,14 +90,14 @@ class OldAccounts:
                             server, {"old": {"who": [old.user, old.host]}}, account, self.context.ask_portal(), result
                         )
                     except Exception as problem:  # whatever it was, the old rights are restored and it is reported
-                        self.undo.give_back(server, old)
+                        self.undo.restore(server, old)
                         raise AccountError(f"{sentence(problem)} {old} has its old rights again.") from problem
         if restored and not check:
             self.undo.remember(restored=None)
 
     def lock_namesakes(self, result: Result, check: bool) -> None:
         """What the application once logged in with: accounts of its names, now and before, at other hosts."""
-        if not self.wish.retire or not self.context.reachable:
+        if not self.desired.retire or not self.context.reachable:
             return
         account = self.context.application()
         own = see(account).who
@@ -112,7 +112,7 @@ class OldAccounts:
                 if why:
                     result.notes.append(f"{who} can still log in: {why}.")
                     continue
-                result.told(f"{who}: {described(server.grants(who))}\n", f"{who}: locked\n")
+                result.record_change(f"{who}: {described(server.grants(who))}\n", f"{who}: locked\n")
                 if not check:
                     self._lock(server, who)
 
@@ -125,14 +125,14 @@ class OldAccounts:
         try:
             self.context.probe(before)
         except Exception as problem:  # whatever it was, the account can log in again and it is reported
-            self.undo.give_back(server, who)
+            self.undo.restore(server, who)
             raise AccountError(f"{sentence(problem)} {who} is unlocked again.") from problem
 
     def _declared(self, host: str) -> str:
         """Why an account at a host may be needed by a declared client, or an empty text."""
-        if self.wish.clients is None:
+        if self.desired.clients is None:
             return "" if host in clients.LOCAL else "which clients connect from elsewhere is not declared here"
-        used = [each for each in self.wish.clients if clients.may_come(each, host)]
+        used = [each for each in self.desired.clients if clients.may_come(each, host)]
         return f"chamilo_database_clients names {', '.join(used)}" if used else ""
 
     def _still_needed(self, server: Server, old: Who, database: str) -> str:
@@ -154,16 +154,16 @@ class OldAccounts:
                 return f"it is used from {client['HOST'].rpartition(':')[0]} now"
         own = os.path.realpath(self.context.site.root)
         for host in self.context.site.virtual_hosts:
-            for folder in {host.root, os.path.dirname(host.root)} - {"", "/"}:
-                if os.path.realpath(folder) == own or os.path.realpath(folder).startswith(f"{own}/"):
+            for directory in {host.root, os.path.dirname(host.root)} - {"", "/"}:
+                if os.path.realpath(directory) == own or os.path.realpath(directory).startswith(f"{own}/"):
                     continue
-                if os.path.isfile(f"{folder}/.env"):
-                    known = dotenv.read(Files(), folder, web_user=self.context.site.php.user)
+                if os.path.isfile(f"{directory}/.env"):
+                    known = dotenv.read(Files(), directory, web_user=self.context.site.php.user)
                     if not known.files:
-                        return f"the portal in {folder} may use it too: {' '.join(known.problems).rstrip('.')}"
+                        return f"the portal in {directory} may use it too: {' '.join(known.problems).rstrip('.')}"
                     if known.get("DATABASE_USER") == old.user:
-                        return f"the portal in {folder} uses it too"
-                for path in (f"{folder}/{name}" for name in _CONFIGURATIONS):
+                        return f"the portal in {directory} uses it too"
+                for path in (f"{directory}/{name}" for name in _CONFIGURATIONS):
                     if _names(path, old.user, self.context.site.php.user):
                         return f"{path} names it too"
         return ""

@@ -65,14 +65,14 @@ class Server:
         # By its hash: the password is in none of the server's logs.
         self.run(f"{verb} USER {who.sql} IDENTIFIED VIA mysql_native_password USING '{hashed}' REQUIRE {require}")
 
-    def give(self, who: Who, wanted: Collection[str], where: str) -> list[str]:
+    def give(self, who: Who, expected: Collection[str], where: str) -> list[str]:
         """Grant exactly the desired rights. Returns the statements."""
-        statements = database_grants.change(who, self.grants(who), wanted, where, self.privileges())
+        statements = database_grants.change(who, self.grants(who), expected, where, self.privileges())
         for statement in statements:
             self.run(statement)
-        held = self.grants(who)
-        if not database_grants.is_right(held, wanted, where):
-            raise AccountError(f"{who} could not be given exactly {', '.join(wanted)}: it has {described(held)}.")
+        current = self.grants(who)
+        if not database_grants.is_right(current, expected, where):
+            raise AccountError(f"{who} could not be given exactly {', '.join(expected)}: it has {described(current)}.")
         return statements
 
     def drop(self, user: str, hosts: Collection[str]) -> None:
@@ -96,8 +96,8 @@ class Server:
     def clients(self) -> list[dict[str, str]]:
         """Who is connected: user, host, database."""
         sql = "SELECT USER, HOST, IFNULL(DB, '') AS DB FROM information_schema.PROCESSLIST"
-        nobody = "('system user', 'unauthenticated user', 'event_scheduler')"
-        rows = self._ask(f"{sql} WHERE USER NOT IN {nobody} AND ID <> CONNECTION_ID()", ())
+        background = "('system user', 'unauthenticated user', 'event_scheduler')"
+        rows = self._ask(f"{sql} WHERE USER NOT IN {background} AND ID <> CONNECTION_ID()", ())
         return [{key: str(value or "") for key, value in row.items()} for row in rows]
 
 

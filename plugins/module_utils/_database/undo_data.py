@@ -49,7 +49,7 @@ class UndoData:
             self.remember(old={**old, str(who): known})
             self.step("old rights noted")
 
-    def give_back(self, server: Server, who: Who) -> None:
+    def restore(self, server: Server, who: Who) -> None:
         known = self.known.get("old", {}).get(str(who))
         if known and who.host in server.hosts(who.user):
             if known["grants"] is not None:

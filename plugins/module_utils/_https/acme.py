@@ -54,7 +54,7 @@ class AcmeError(HardeningError):
 
 
 @dataclass(frozen=True)
-class Wish:
+class Desired:
     """What certificate is to be had, and how."""
 
     names: tuple[str, ...]  # of the portal, its domain first; *.example.org is a wildcard
@@ -121,25 +121,25 @@ def rehearse(
 def _challenge(webroot: str, token: str) -> Iterator[None]:
     """Serve a challenge. The web user may own the directory and exchange its entries for links meanwhile."""
     with contextlib.ExitStack() as back:
-        folder = os.open(webroot, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        back.callback(os.close, folder)
+        webroot_directory = os.open(webroot, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        back.callback(os.close, webroot_directory)
         back.callback(os.umask, os.umask(0o022))
         for part in CHALLENGES.split("/"):
             with contextlib.suppress(FileExistsError):
-                os.mkdir(part, 0o755, dir_fd=folder)
-                back.callback(_remove, os.rmdir, part, folder)
-            folder = open_path(part, of_root, folder)[0]
-            back.callback(os.close, folder)
-        handle = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
-        back.callback(_remove, os.unlink, token, folder)
+                os.mkdir(part, 0o755, dir_fd=webroot_directory)
+                back.callback(_remove, os.rmdir, part, webroot_directory)
+            webroot_directory = open_path(part, of_root, webroot_directory)[0]
+            back.callback(os.close, webroot_directory)
+        handle = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=webroot_directory)
+        back.callback(_remove, os.unlink, token, webroot_directory)
         with open(handle, "w", encoding="ascii") as stream:
             stream.write(token)
         yield
 
 
-def _remove(how: Callable[..., None], name: str, folder: int) -> None:
+def _remove(how: Callable[..., None], name: str, webroot_directory: int) -> None:
     with contextlib.suppress(OSError):  # it has another challenge meanwhile, or is gone
-        how(name, dir_fd=folder)
+        how(name, dir_fd=webroot_directory)
 
 
 def _unseen(domain: str, address: str, token: str, fetch: Fetch) -> str:
@@ -182,8 +182,10 @@ def _fetch(url: str, address: str) -> Answer:
 class Budget:
     """The attempts of a site, so that an authority's limits are not used up by a run that is tried again and again."""
 
-    def __init__(self, site: str, directory: str, folder: str = "", now: datetime.datetime | None = None) -> None:
-        self.path = f"{folder or STATE}/acme-{site}.json"
+    def __init__(
+        self, site: str, directory: str, webroot_directory: str = "", now: datetime.datetime | None = None
+    ) -> None:
+        self.path = f"{webroot_directory or STATE}/acme-{site}.json"
         self.directory = directory or "default"
         self.now = now or datetime.datetime.now(datetime.timezone.utc)
 
@@ -201,14 +203,14 @@ class Budget:
     def refusal(self) -> str:
         """Why no further attempt is made now; empty when one may be."""
         mine = [each for each in self.attempts() if each["directory"] == self.directory]
-        for wanted, most, span, what in (
+        for expected, most, span, what in (
             ("failed", FAILURES, HOUR, "attempts failed"),
             ("issued", CERTIFICATES, WEEK, "certificates were issued"),
         ):
-            times = [datetime.datetime.fromisoformat(each["at"]) for each in mine if each["result"] == wanted]
+            times = [datetime.datetime.fromisoformat(each["at"]) for each in mine if each["result"] == expected]
             recent = sorted(time for time in times if self.now - time < span)
             if len(recent) >= most:
-                last = next((each["why"] for each in reversed(mine) if each["result"] == wanted and each["why"]), "")
+                last = next((each["why"] for each in reversed(mine) if each["result"] == expected and each["why"]), "")
                 again = (recent[-most] + span).strftime("%Y-%m-%d %H:%M UTC")
                 first = recent[0].strftime("%Y-%m-%d %H:%M UTC")
                 return (
@@ -235,7 +237,7 @@ class Budget:
 
 
 def obtain(
-    wish: Wish,
+    desired: Desired,
     engine: Engine,
     outcome: Outcome,
     check: bool = False,
@@ -246,51 +248,51 @@ def obtain(
 
     A name that cannot be proved is left out, and a note says why. The domain cannot: without it there is none.
     """
-    ask = _Rehearsal(wish, resolver, fetch)
-    found = certbot.for_names(Tree(), wish.names, time.time(), os.path.dirname(wish.webroot), wish.served)
-    lineage = _Lineage(found, wish.names) if found.lineage else None
+    ask = _Rehearsal(desired, resolver, fetch)
+    found = certbot.for_names(Tree(), desired.names, time.time(), os.path.dirname(desired.webroot), desired.served)
+    lineage = _Lineage(found, desired.names) if found.lineage else None
     adopted = False
     if lineage and found.good:
-        adopted = _adopt(lineage, wish, engine, outcome, check, ask)
+        adopted = _adopt(lineage, desired, engine, outcome, check, ask)
     if found.good and not found.lacks:
         return Got(adopted, found)
     if check:
         return Got(adopted or not found.good or any(not ask.hopeless(name) for name in found.lacks), found)
     try:
         if lineage and found.good:
-            request = lineage.expansion(wish, ask, outcome)
+            request = lineage.expansion(desired, ask, outcome)
             if not request:
                 return Got(adopted, found)
         elif lineage:
-            _proved(ask, wish, lineage.webroots(wish))
-            _adopt(lineage, wish, engine, outcome, check, ask)
-            request = lineage.renewal(wish, ask, outcome)
+            _proved(ask, desired, lineage.webroots(desired))
+            _adopt(lineage, desired, engine, outcome, check, ask)
+            request = lineage.renewal(desired, ask, outcome)
         else:
-            _proved(ask, wish, [wish.webroot])
-            request = _request(wish, ask.places(wish.names, [wish.webroot], outcome))
-        _run(request, wish, engine, outcome)
+            _proved(ask, desired, [desired.webroot])
+            request = _request(desired, ask.places(desired.names, [desired.webroot], outcome))
+        _run(request, desired, engine, outcome)
     except AcmeError as problem:
         if not found.good:
             raise
         outcome.notes.append(f"The certificate {found.lineage} still lacks {', '.join(found.lacks)}. {problem}")
         return Got(adopted, found)
-    found = certbot.for_names(Tree(), wish.names, time.time(), os.path.dirname(wish.webroot))
+    found = certbot.for_names(Tree(), desired.names, time.time(), os.path.dirname(desired.webroot))
     if not found.good:
-        raise AcmeError(f"Certbot reported success, but there is no certificate for {wish.domain}.")
+        raise AcmeError(f"Certbot reported success, but there is no certificate for {desired.domain}.")
     return Got(True, found)
 
 
 class _Rehearsal:
     """Which names can be proved, each asked once."""
 
-    def __init__(self, wish: Wish, resolver: Resolve, fetch: Fetch | None) -> None:
-        self.wish = wish
+    def __init__(self, desired: Desired, resolver: Resolve, fetch: Fetch | None) -> None:
+        self.desired = desired
         self._resolver, self._fetch = resolver, fetch
         self._known: dict[tuple[str, str], str] = {}
 
     def refusal(self, name: str, webroot: str) -> str:
         """Why a name cannot be proved with files in that directory; empty where it can."""
-        if self.wish.arguments:
+        if self.desired.arguments:
             return ""  # in another way, which is not rehearsed
         if name[:2] == "*.":
             return (
@@ -303,7 +305,7 @@ class _Rehearsal:
 
     def hopeless(self, name: str) -> bool:
         """Whether a name cannot be proved, as far as that is known without asking this host."""
-        return not self.wish.arguments and (name[:2] == "*." or not self._resolver(name))
+        return not self.desired.arguments and (name[:2] == "*." or not self._resolver(name))
 
     def place(self, name: str, webroots: Sequence[str]) -> tuple[str, str]:
         """The directory where its challenge is found, or why it is in none."""
@@ -330,9 +332,9 @@ def _left_out(name: str, why: str) -> str:
     )
 
 
-def _proved(ask: _Rehearsal, wish: Wish, webroots: Sequence[str]) -> None:
+def _proved(ask: _Rehearsal, desired: Desired, webroots: Sequence[str]) -> None:
     """Raise the reason where not even the domain can be proved."""
-    why = Budget(wish.site, wish.directory).refusal() or ask.place(wish.domain, webroots)[1]
+    why = Budget(desired.site, desired.directory).refusal() or ask.place(desired.domain, webroots)[1]
     if why:
         raise AcmeError(f"No certificate was asked for. {why}")
 
@@ -342,7 +344,7 @@ class _Lineage:
 
     def __init__(self, pair: certbot.Pair, portal: Sequence[str]) -> None:
         self.pair = pair
-        self.path = f"{certbot.FOLDER}/renewal/{pair.lineage}.conf"
+        self.path = f"{certbot.DIRECTORY}/renewal/{pair.lineage}.conf"
         self.text = Tree().read(self.path)
         self.foreign = [name for name in pair.names if name not in portal]
 
@@ -354,12 +356,12 @@ class _Lineage:
             return f"it is for {', '.join(self.foreign)} as well"
         return "" if way == "webroot" else f"it proves its names by {way or 'what is not known'}"
 
-    def webroots(self, wish: Wish) -> list[str]:
-        return list(dict.fromkeys((self.pair.webroot or wish.webroot, wish.webroot)))
+    def webroots(self, desired: Desired) -> list[str]:
+        return list(dict.fromkeys((self.pair.webroot or desired.webroot, desired.webroot)))
 
-    def expansion(self, wish: Wish, ask: _Rehearsal, outcome: Outcome) -> list[str]:
+    def expansion(self, desired: Desired, ask: _Rehearsal, outcome: Outcome) -> list[str]:
         """How Certbot is asked for the names that it lacks; empty, with a note, where it cannot have them."""
-        if self.fixed and (self.foreign or not wish.arguments):
+        if self.fixed and (self.foreign or not desired.arguments):
             names = ",".join((*self.pair.names, *self.pair.lacks))
             outcome.notes.append(
                 f"The certificate {self.pair.lineage} lacks {', '.join(self.pair.lacks)}, and is left as it is: "
@@ -367,7 +369,7 @@ class _Lineage:
                 f"--expand -d {names}"
             )
             return []
-        webroots = self.webroots(wish)
+        webroots = self.webroots(desired)
         more = ask.places(self.pair.lacks, webroots, outcome)
         if not more:
             return []
@@ -376,15 +378,15 @@ class _Lineage:
         why = next((why for _place, why in own.values() if why), "")
         if why:
             raise AcmeError(f"No certificate was asked for. {why}")
-        return _request(wish, {**{name: place for name, (place, _why) in own.items()}, **more}, self)
+        return _request(desired, {**{name: place for name, (place, _why) in own.items()}, **more}, self)
 
-    def renewal(self, wish: Wish, ask: _Rehearsal, outcome: Outcome) -> list[str]:
+    def renewal(self, desired: Desired, ask: _Rehearsal, outcome: Outcome) -> list[str]:
         """How Certbot is asked for it again: by its own file, where its names stay."""
-        names = tuple(dict.fromkeys((wish.domain, *self.pair.names, *self.pair.lacks)))
+        names = tuple(dict.fromkeys((desired.domain, *self.pair.names, *self.pair.lacks)))
         if not self.fixed:
-            places = ask.places(names, self.webroots(wish), outcome)
+            places = ask.places(names, self.webroots(desired), outcome)
             if places.keys() != {*self.pair.names}:
-                return _request(wish, places, self)
+                return _request(desired, places, self)
         return ["renew", "--cert-name", self.pair.lineage, "--no-random-sleep-on-renew", "--non-interactive"]
 
     def options(self) -> dict[str, str]:
@@ -394,30 +396,30 @@ class _Lineage:
         return {name.replace("renew", "deploy").replace("_", "-"): text for name, text in known.items() if text}
 
 
-def _run(request: Sequence[str], wish: Wish, engine: Engine, outcome: Outcome) -> None:
+def _run(request: Sequence[str], desired: Desired, engine: Engine, outcome: Outcome) -> None:
     """Have Certbot ask. Names that the authority cannot prove are left out once, if the domain is not among them."""
     program = certbot.program(Tree())
     if not program:
         raise AcmeError("Certbot is not installed.")
-    budget = Budget(wish.site, wish.directory)
+    budget = Budget(desired.site, desired.directory)
     request, why, code = list(request), budget.refusal(), 1
     if why:
         raise AcmeError(f"No certificate was asked for. {why}")
     for _attempt in range(2):
         with engine.store.lock("a certificate", _LOCK_SECONDS):
             budget.begin()
-        code, said = engine.machine.run([*_trusting([wish.ca_file]), program, *request], CERTBOT_SECONDS)
-        why = "" if code == 0 else _reason(said)
+        code, output = engine.machine.run([*_trusting([desired.ca_file]), program, *request], CERTBOT_SECONDS)
+        why = "" if code == 0 else _reason(output)
         with engine.store.lock("a certificate", _LOCK_SECONDS):
             budget.end("issued" if code == 0 else "failed", why)
-        failed = {*re.findall(r"^\s*(?:Domain|Identifier): (\S+)$", said, re.MULTILINE)}
-        if code == 0 or not failed or not failed <= {*wish.names[1:]} or budget.refusal():
+        failed = {*re.findall(r"^\s*(?:Domain|Identifier): (\S+)$", output, re.MULTILINE)}
+        if code == 0 or not failed or not failed <= {*desired.names[1:]} or budget.refusal():
             break
         request = _without(request, failed)
         outcome.notes += [_left_out(name, f"The authority could not prove it: {why}") for name in sorted(failed)]
     if code != 0:
         raise AcmeError(
-            f"Certbot could not get a certificate for {wish.domain}: {why} Its log is "
+            f"Certbot could not get a certificate for {desired.domain}: {why} Its log is "
             "/var/log/letsencrypt/letsencrypt.log."
         )
 
@@ -432,19 +434,19 @@ def owners(systemd: bool) -> str:
     return ""
 
 
-def _request(wish: Wish, places: Mapping[str, str], lineage: _Lineage | None = None) -> list[str]:
+def _request(desired: Desired, places: Mapping[str, str], lineage: _Lineage | None = None) -> list[str]:
     """``places``: the directory for the challenges of each name. Of a lineage its own options stay."""
-    name = lineage.pair.lineage if lineage else wish.domain
+    name = lineage.pair.lineage if lineage else desired.domain
     words = ["certonly", "--non-interactive", "--agree-tos", "--cert-name", name]
     options = {"deploy-hook": certbot.HOOK, **({} if lineage else {"key-type": "ecdsa"})}
-    options.update({"server": wish.directory} if wish.directory else {})
+    options.update({"server": desired.directory} if desired.directory else {})
     options.update(lineage.options() if lineage else {})
     words += [word for option, text in options.items() for word in (f"--{option}", text)]
-    words += ["--email", wish.email] if wish.email else ["--register-unsafely-without-email"]
+    words += ["--email", desired.email] if desired.email else ["--register-unsafely-without-email"]
     if lineage:
         words.append("--expand")
-    if wish.arguments:
-        return [*words, *wish.arguments, *(word for name in places for word in ("-d", name))]
+    if desired.arguments:
+        return [*words, *desired.arguments, *(word for name in places for word in ("-d", name))]
     return [*words, "--webroot", *(word for name, place in places.items() for word in ("-w", place, "-d", name))]
 
 
@@ -459,34 +461,34 @@ def _without(request: Sequence[str], names: Collection[str]) -> list[str]:
     return left
 
 
-def _adopt(lineage: _Lineage, wish: Wish, engine: Engine, outcome: Outcome, check: bool, ask: _Rehearsal) -> bool:
+def _adopt(lineage: _Lineage, desired: Desired, engine: Engine, outcome: Outcome, check: bool, ask: _Rehearsal) -> bool:
     """Have Certbot renew a lineage with our hook, and by files where all of its names are the portal's."""
     names, text = lineage.pair.names, lineage.text
     stopped_by = certbot.stopper(Tree(), text)
-    wanted = certbot.adopted(text, names, wish.names, wish.webroot, stopped_by)
-    if wanted == text:
+    expected = certbot.adopted(text, names, desired.names, desired.webroot, stopped_by)
+    if expected == text:
         return False
-    changed = certbot.value(wanted, "authenticator") != certbot.value(text, "authenticator")
+    changed = certbot.value(expected, "authenticator") != certbot.value(text, "authenticator")
     if changed and len(names) > 1 and not check:
-        whys = (ask.refusal(name, wish.webroot) for name in names)
+        whys = (ask.refusal(name, desired.webroot) for name in names)
         why = next(filter(None, whys), "")
         if why:
             outcome.notes.append(f"{lineage.path} still uses {certbot.value(text, 'authenticator')}. {why}")
-            wanted = certbot.adopted(text, names, (), wish.webroot)
+            expected = certbot.adopted(text, names, (), desired.webroot)
     if stopped_by and not lineage.foreign:
         outcome.notes.append(
             f"{lineage.path} still uses standalone: {stopped_by} stops the web server before a renewal, so it could "
-            f"not answer for {wish.domain}. Remove that line and run this again, and the web server stays up during "
+            f"not answer for {desired.domain}. Remove that line and run this again, and the web server stays up during "
             "renewals."
         )
-    if wanted == text:
+    if expected == text:
         return False
     mode = f"{os.stat(lineage.path).st_mode & 0o7777:04o}"
-    file = {"path": lineage.path, "content": wanted, "mode": mode}
+    file = {"path": lineage.path, "content": expected, "mode": mode}
     # Another lineage that was adopted before stays as it is.
-    wanted_files = {"name": f"https:{wish.site}.renewal", "files": [file], "complete": False}
-    engine.apply(plan(wanted_files), outcome, check)
-    lineage.text = wanted
+    desired_files = {"name": f"https:{desired.site}.renewal", "files": [file], "complete": False}
+    engine.apply(plan(desired_files), outcome, check)
+    lineage.text = expected
     return outcome.changed
 
 
@@ -507,13 +509,13 @@ def bundle(files: Sequence[str]) -> str:
     return BUNDLE
 
 
-def _reason(said: str) -> str:
+def _reason(output: str) -> str:
     """Certbot's own words, without those that are the same each time."""
-    details = re.findall(r"^\s*(?:Detail|Type|Domain): (.+)$", said, re.MULTILINE)
+    details = re.findall(r"^\s*(?:Detail|Type|Domain): (.+)$", output, re.MULTILINE)
     if details:
         return f"{'; '.join(details)}."
     boring = re.compile(r"Saving debug log|Ask for help|^[-\s]*$|See the logfile|Account registered|Requesting a cert")
-    lines = [line.strip() for line in said.splitlines() if not boring.search(line)]
+    lines = [line.strip() for line in output.splitlines() if not boring.search(line)]
     return " ".join(lines)[-600:] or "no output"
 
 
@@ -533,8 +535,8 @@ def self_sign(
         return Got(False, found)
     if check:
         return Got(True, found)
-    with tempfile.TemporaryDirectory() as folder:
-        files = {"-keyout": f"{folder}/key", "-out": f"{folder}/certificate"}
+    with tempfile.TemporaryDirectory() as webroot_directory:
+        files = {"-keyout": f"{webroot_directory}/key", "-out": f"{webroot_directory}/certificate"}
         argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         argv += [
             "-subj",
@@ -543,18 +545,18 @@ def self_sign(
             f"subjectAltName={','.join(f'DNS:{name}' for name in names)}",
         ]
         argv += ["-days", str(SELF_SIGNED_DAYS), *(word for option in files.items() for word in option)]
-        code, said = engine.machine.run(argv, 60)
+        code, output = engine.machine.run(argv, 60)
         if code != 0:
-            raise AcmeError(f"openssl could not make a certificate: {said[-300:]}")
+            raise AcmeError(f"openssl could not make a certificate: {output[-300:]}")
         texts = {}
         for option, path in files.items():
             with open(path, encoding="ascii") as stream:
                 texts[option] = stream.read()
-    wanted = [
+    expected = [
         {"path": file, "content": texts["-out"]},
         {"path": key, "secret_content": texts["-keyout"], "mode": "0600"},
     ]
-    params: dict[str, Any] = {"name": f"https:{site}.certificate", "files": wanted}
+    params: dict[str, Any] = {"name": f"https:{site}.certificate", "files": expected}
     if load and found.there:
         params.update(load)
     engine.apply(plan(params), outcome)

@@ -156,8 +156,8 @@ def take(
     owner: str = "",
 ) -> Step:
     """Decide the next step for a site and apply its value: header and record in one transaction."""
-    site, domain, wanted = configuration["site"], configuration["domain"], configuration["hsts"]
-    if wanted["mode"] == "none":
+    site, domain, desired = configuration["site"], configuration["domain"], configuration["hsts"]
+    if desired["mode"] == "none":
         warning = bound(site, domain)
         engine.withdraw(name_of(site), outcome, check)
         outcome.notes += [warning] if warning else []
@@ -165,7 +165,7 @@ def take(
     ask = ask or _ask
     known = _read(record_of(site))
     # Without an address: where the name leads, which is the proxy where TLS ends elsewhere.
-    address, authority = wanted.get("address", ""), configuration.get("ca_file", "")
+    address, authority = desired.get("address", ""), configuration.get("ca_file", "")
 
     def portal() -> str:
         answer = ask(f"https://{domain}/", address, authority)
@@ -179,8 +179,8 @@ def take(
         return ""
 
     step = decide(
-        wanted["mode"],
-        wanted["subdomains"],
+        desired["mode"],
+        desired["subdomains"],
         known,
         today or datetime.date.today(),
         portal,
@@ -200,9 +200,9 @@ def settled(
 ) -> Step | None:
     """The step that is active already, where that is known without a request: ``since`` and
     `in_force` (of the engine) are its state."""
-    wanted = configuration["hsts"]
+    desired = configuration["hsts"]
     known = in_force.get(name_of(configuration["site"]))
-    if wanted["mode"] == "none":
+    if desired["mode"] == "none":
         return None if known or since else Step()
     if not known:
         return None
@@ -210,11 +210,11 @@ def settled(
     def unknown(name: str = "") -> str:
         raise HstsError(f"a request to {name or 'the portal'} is needed")
 
-    declared, today = wanted["subdomains"], today or datetime.date.today()
-    full = Ramp(wanted["mode"], since, True, tuple(declared), owner)
-    for ramp in (full, Ramp(wanted["mode"], since, owner=owner)):
+    declared, today = desired["subdomains"], today or datetime.date.today()
+    full = Ramp(desired["mode"], since, True, tuple(declared), owner)
+    for ramp in (full, Ramp(desired["mode"], since, owner=owner)):
         with contextlib.suppress(HstsError, TransactionError):  # the host reports the fault
-            step = decide(wanted["mode"], declared, ramp, today, unknown, unknown, owner)
+            step = decide(desired["mode"], declared, ramp, today, unknown, unknown, owner)
             # The record is one of the files, so it is this ramp that the host has.
             if asks_for_nothing(plan(_transaction(configuration, step)), known):
                 return step
@@ -223,17 +223,17 @@ def settled(
 
 def _transaction(configuration: Mapping[str, Any], step: Step) -> dict[str, Any]:
     """The options of config_transaction that apply a step: header and record."""
-    site, wanted = configuration["site"], configuration["hsts"]
+    site, desired = configuration["site"], configuration["hsts"]
     texts = {VALUE: step.value, MARK: "@generation@"}
-    record = {"path": record_of(site), "content": step.ramp.text(wanted["subdomains"]), "mode": "0600"}
+    record = {"path": record_of(site), "content": step.ramp.text(desired["subdomains"]), "mode": "0600"}
     return {
         "name": name_of(site),
-        "files": [*({**each, "content": _filled(each["content"], texts)} for each in wanted["files"]), record],
+        "files": [*({**each, "content": _filled(each["content"], texts)} for each in desired["files"]), record],
         "test": configuration["test"],
         "load": {"service": configuration["service"], "action": "reload"},
         "probe": [
             {**each, "headers": {key: _filled(value, texts) for key, value in each["headers"].items()}}
-            for each in wanted["probe"]
+            for each in desired["probe"]
         ],
     }
 

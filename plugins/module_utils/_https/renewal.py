@@ -32,7 +32,7 @@ DAYS_LEFT = 14
 _LOCK_SECONDS = 180.0
 _TEST_SECONDS = 60.0
 
-Say = Callable[[str], object]
+Verdict = Callable[[str], object]
 Serial = Callable[[Mapping[str, Any]], str]
 
 
@@ -40,7 +40,7 @@ class RenewalError(HardeningError):
     """A certificate is not active; the message states why and what to do."""
 
 
-def add(commands: Any, say: Say) -> None:
+def add(commands: Any, report: Verdict) -> None:
     """The command that Certbot and its service call. Without help: no person needs it often."""
 
     def run(options: argparse.Namespace, engine: Engine) -> int:
@@ -51,7 +51,7 @@ def add(commands: Any, say: Say) -> None:
         else:
             lines = renewed(engine, options.lineage or os.environ.get("RENEWED_LINEAGE", ""))
         for line in lines:
-            say(line)
+            report(line)
         return 0
 
     parser = commands.add_parser("renewed", description="Activate a certificate that Certbot renewed.")
@@ -90,39 +90,39 @@ def renewed(engine: Engine, lineage: str, serial: Serial | None = None) -> list[
     lines, faults = [], []
     sites, damaged = configurations()
     for text in damaged:
-        faults += [text, *_untold("A renewed certificate may not be active", text)]
+        faults += [text, *_not_alerted("A renewed certificate may not be active", text)]
     for site in sites:
         if certbot.lineage_of(site["certificate"]) != os.path.basename(lineage.rstrip("/")):
             continue
         try:
-            lines.append(bring_into_force(site, engine, serial))
+            lines.append(activate(site, engine, serial))
         except Exception as problem:  # any failure is reported, the other sites continue, and it is raised below
             text = str(problem) or type(problem).__name__
-            faults += [text, *_untold(f"The renewed certificate of {site['domain']} is not active", text)]
+            faults += [text, *_not_alerted(f"The renewed certificate of {site['domain']} is not active", text)]
     if faults:
         raise RenewalError(" ".join(faults))
     return lines
 
 
-def _untold(title: str, text: str) -> list[str]:
+def _not_alerted(title: str, text: str) -> list[str]:
     """Send an alert, each time. Returns the failures to do so."""
     try:
-        alert.tell("https", title, text, again=True)
+        alert.notify("https", title, text, again=True)
     except alert.AlertError as unheard:
         return [str(unheard)]
     return []
 
 
-def bring_into_force(site: Mapping[str, Any], engine: Engine, serial: Serial | None = None) -> str:
+def activate(site: Mapping[str, Any], engine: Engine, serial: Serial | None = None) -> str:
     """Test the configuration, have it loaded, and see that the new certificate is served."""
-    wanted = _file_serial(site)
+    desired = _file_serial(site)
     with engine.store.lock("a renewed certificate", _LOCK_SECONDS):
         for argv in site["test"]:
-            code, said = engine.machine.run(argv, _TEST_SECONDS)
+            code, output = engine.machine.run(argv, _TEST_SECONDS)
             if code != 0:
                 raise RenewalError(
                     f"{site['domain']} has a new certificate, but the web server goes on with the old one, because its "
-                    f"configuration is broken: `{' '.join(argv)}` says: {said[-600:]} Mend that, then run: "
+                    f"configuration is broken: `{' '.join(argv)}` says: {output[-600:]} Mend that, then run: "
                     f"{certbot.HOOK} --lineage {os.path.dirname(site['certificate'])}"
                 )
         if engine.machine.state(site["service"]) != "active":
@@ -135,11 +135,11 @@ def bring_into_force(site: Mapping[str, Any], engine: Engine, serial: Serial | N
     end = time.monotonic() + SERVED_SECONDS
     while True:
         served = (serial or _served_serial)(site)
-        if served == wanted:
+        if served == desired:
             return f"{site['domain']} serves the certificate with serial {served}."
         if time.monotonic() >= end:
             raise RenewalError(
-                f"{site['certificate']} has the certificate with serial {wanted}, but {site['domain']} still serves "
+                f"{site['certificate']} has the certificate with serial {desired}, but {site['domain']} still serves "
                 f"{served or 'none'}. See: systemctl status {site['service']}"
             )
         time.sleep(0.2)
@@ -149,7 +149,7 @@ def failed() -> list[str]:
     """Report that Certbot's own run failed, weeks before the certificate expires."""
     code_of = "journalctl -u certbot.service, and /var/log/letsencrypt/letsencrypt.log"
     text = f"The renewal of certificates failed. What happened stands in: {code_of}"
-    ways = alert.tell("https", "Certbot failed", text)
+    ways = alert.notify("https", "Certbot failed", text)
     return [f"{text} Reported by {' and '.join(ways)}." if ways else text]
 
 
@@ -184,12 +184,12 @@ def _step(site: Mapping[str, Any], engine: Engine) -> list[str]:
     domain = site["domain"]
     if step.waits:
         text = f"{domain} stays at {step.value!r}, because not all is well: {'; '.join(step.waits)}."
-        alert.tell("https", f"{hsts.HEADER} of {domain} waits", text)
+        alert.notify("https", f"{hsts.HEADER} of {domain} waits", text)
         return [text]
     lost = [hsts.unanswered(name, authority=site.get("ca_file", "")) for name in _bound(step)]
     if any(lost):
         text = f"Browsers that know {domain} cannot reach what they are bound to: {'; '.join(filter(None, lost))}."
-        alert.tell("https", f"A subdomain of {domain} does not answer https", text)
+        alert.notify("https", f"A subdomain of {domain} does not answer https", text)
         return [text]
     return [f"{domain} sends {step.value!r}{' from now on' if outcome.changed else ''}."]
 
@@ -211,14 +211,14 @@ def _watch(site: Mapping[str, Any], engine: Engine) -> list[str]:
             return [f"{domain} has a new certificate of its own making."]
     lines = []
     if _served_serial(site) not in ("", _file_serial(site)):
-        lines.append(bring_into_force(site, engine))
+        lines.append(activate(site, engine))
     with open(site["certificate"], encoding="ascii", errors="replace") as stream:
         end = x509.first_of(stream.read()).not_after
     left = int((end - time.time()) // 86400)
     day = datetime.datetime.fromtimestamp(end, datetime.timezone.utc).strftime("%Y-%m-%d")
     if left < DAYS_LEFT:
         text = f"The certificate of {domain} runs out on {day} ({left} days left), and was not renewed."
-        alert.tell("https", f"The certificate of {domain} runs out", text)
+        alert.notify("https", f"The certificate of {domain} runs out", text)
         return [*lines, text]
     return [*lines, f"The certificate of {domain} is good until {day} ({left} days left)."]
 

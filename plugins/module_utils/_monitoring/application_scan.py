@@ -87,11 +87,11 @@ def follow(site: Site, word: str, digest: str, console: Sequence[str]) -> str:
     """Renew its baseline where ``digest`` of our list is a new one. Returns a message about it."""
     if records.read(RECORD).get(word, {}).get("list") == digest:
         return ""
-    code, said = services.run([*console, _COMMAND, "--no-interaction"], _SECONDS)
+    code, output = services.run([*console, _COMMAND, "--no-interaction"], _SECONDS)
     problem, baseline = "", ""
     if code:
         problem = f"Chamilo's own file integrity check has no baseline of this state: {_COMMAND} ended with {code}"
-        problem += f" ({shown(said[-300:])})."
+        problem += f" ({shown(output[-300:])})."
     else:
         baseline = _digest(site)
     records.note(RECORD, word, not problem, problem, list=digest, baseline=baseline)

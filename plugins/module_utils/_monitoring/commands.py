@@ -27,7 +27,7 @@ compares with the package of the release, a zip or tar file: what differs, and i
 changed."""
 
 
-def add(commands: Any, say: Callable[[str], None]) -> None:
+def add(commands: Any, report: Callable[[str], None]) -> None:
     """Add the commands to the parser of the program."""
     integrity = commands.add_parser("integrity", help="compare program files with a list", description=INTEGRITY)
     integrity.add_argument("what", choices=["check", "accept", "compare", "copied"], help="copied: for the playbook")
@@ -37,7 +37,7 @@ def add(commands: Any, say: Callable[[str], None]) -> None:
     integrity.add_argument("--against", metavar="FILE", default="", help="a copy of the list, such as the controller's")
     integrity.add_argument("--digest", default="", help=argparse.SUPPRESS)
     integrity.add_argument("--where", default="", help=argparse.SUPPRESS)
-    integrity.set_defaults(run=lambda options, _engine: _integrity_command(options, say))
+    integrity.set_defaults(run=lambda options, _engine: _integrity_command(options, report))
 
     # Without help: monit asks these.
     watch = commands.add_parser("watch", description="Check failed logins or disks once. 10: an alarm.")
@@ -46,7 +46,7 @@ def add(commands: Any, say: Callable[[str], None]) -> None:
     watch.set_defaults(run=_watch_command)
 
 
-def _integrity_command(options: argparse.Namespace, say: Callable[[str], None]) -> int:
+def _integrity_command(options: argparse.Namespace, report: Callable[[str], None]) -> int:
     sites = [options.site] if options.site else daily.sites()
     if not sites:
         raise monitoring_watch.WatchError(
@@ -60,7 +60,7 @@ def _integrity_command(options: argparse.Namespace, say: Callable[[str], None]) 
     for site in sites:
         if options.what == "compare":
             compared = daily.compare_release(site, options.archive, options.sha256)
-            print(f"{site}: {compared.told(1000) or 'each file of the program is as in the package'}")
+            print(f"{site}: {compared.description(1000) or 'each file of the program is as in the package'}")
             print(f"{site}: compared with {daily.compared_with(site)}")
             differs = differs or bool(compared)
             continue
@@ -69,14 +69,14 @@ def _integrity_command(options: argparse.Namespace, say: Callable[[str], None]) 
             continue
         if options.what == "accept":
             if sys.stdin.isatty():
-                print(daily.compare(site).told() or "Nothing differs.")
+                print(daily.compare(site).description() or "Nothing differs.")
                 if input("Are these yours? [y/N] ").strip().lower() not in ("y", "yes"):
                     print("Nothing was accepted.")
                     return 1
-            say(f"integrity accept {site}: {daily.accept(site)}")
+            report(f"integrity accept {site}: {daily.accept(site)}")
             continue
         changes = daily.compare(site, options.against)
-        print(f"{site}: {changes.told(1000) or 'as listed'}")
+        print(f"{site}: {changes.description(1000) or 'as listed'}")
         print(f"{site}: {daily.based_on(site)}")
         differs = differs or bool(changes)
     return int(differs)

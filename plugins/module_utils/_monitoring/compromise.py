@@ -32,7 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import administers
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 
 _SECONDS = 10.0  # for each walk
@@ -143,31 +143,31 @@ class Trace:
             self.signs.append(f"{what}: {names(map(shown, listed), most)}")
 
 
-def trace(look: Look, seconds: float = 0.0) -> Trace:
+def trace(observer: Observer, seconds: float = 0.0) -> Trace:
     """Everything, once. The web user decides how much is in var/: no walk takes the time of another one."""
     found = Trace()
-    if not look.as_root:
+    if not observer.as_root:
         found.gaps.append("root is needed to see what the web user left elsewhere")
-    users = web_users(look)
+    users = web_users(observer)
     walks: tuple[tuple[str, Callable[[Budget], None]], ...] = (
-        ("the program", lambda budget: _code(look, found, budget, users)),
-        ("what links in the program lead to", lambda budget: _behind(look, found, budget, users)),
-        ("var/", lambda budget: _var(look, found, budget)),
+        ("the program", lambda budget: _code(observer, found, budget, users)),
+        ("what links in the program lead to", lambda budget: _behind(observer, found, budget, users)),
+        ("var/", lambda budget: _var(observer, found, budget)),
     )
     for where, step in walks:
         budget = Budget(seconds or _SECONDS)
         step(budget)
         if budget.gap:
             found.cut.append(f"{where}: {budget.gap}")
-    _environment(look, found)
-    _migrated(look, found)
-    left = planted(look, users)
+    _environment(observer, found)
+    _migrated(observer, found)
+    left = planted(observer, users)
     found.signs += left.signs
     found.gaps += left.gaps
     found.seen += ["cron jobs, keys, units and startup files of the web user", "its processes", "what root runs"]
-    _accounts(look, found)
-    _settings(look, found)
-    _requests(look, found)
+    _accounts(observer, found)
+    _settings(observer, found)
+    _requests(observer, found)
     found.gaps += found.cut
     return found
 
@@ -176,27 +176,27 @@ def _steers(path: str, web_user: str) -> bool:
     return bool(_HANDLER.search(head(path, 1 << 14, web_user).replace(b"\\\n", b"")))  # a line may go on
 
 
-def _var(look: Look, found: Trace, budget: Budget) -> None:
+def _var(observer: Observer, found: Trace, budget: Budget) -> None:
     """Below var/ nothing is a program but the cache that Symfony compiles, and what the web updater unpacked."""
-    top = os.path.join(look.root, "var")
+    top = os.path.join(observer.root, "var")
     entries, updater, read = 0, 0, 0
     programs, steering, shells = [], [], []
     for entry in walk(top, budget, {os.path.join(top, "cache")}):
         entries += 1
         if _PHP.search(entry.name):
-            path = os.path.relpath(entry.path, look.root)
-            if look.site.major < 3 or not _UPDATER.match(path) or not entry.is_file(follow_symlinks=False):
+            path = os.path.relpath(entry.path, observer.root)
+            if observer.site.major < 3 or not _UPDATER.match(path) or not entry.is_file(follow_symlinks=False):
                 programs.append(path)
             elif read > _CODE_BYTES:
                 found.cut.append("not all PHP of the web updater could be read in time")
                 break
             else:
-                text = head(entry.path, _FILE_BYTES, look.site.php.user)
+                text = head(entry.path, _FILE_BYTES, observer.site.php.user)
                 updater, read = updater + 1, read + len(text)
                 shells += [path] if _is_shell(text) else []
-        elif _STEERING.match(entry.name) and _steers(entry.path, look.site.php.user):
-            steering.append(os.path.relpath(entry.path, look.root))
-    _compiled(look, found)
+        elif _STEERING.match(entry.name) and _steers(entry.path, observer.site.php.user):
+            steering.append(os.path.relpath(entry.path, observer.root))
+    _compiled(observer, found)
     found.add("PHP where only data belongs", programs)
     found.add("a file that makes data run", steering)
     found.add("a suspected web shell, among the files of the web updater", shells)
@@ -204,29 +204,29 @@ def _var(look: Look, found: Trace, budget: Budget) -> None:
     found.seen.append(f"{entries:,} files in var/{of_updater}")
 
 
-def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:
+def _code(observer: Observer, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:
     scripts: list[tuple[str, os.stat_result]] = []
     misplaced, steering, linked = [], [], []
-    unvouched = Unvouched(look, users)
-    left_out = {os.path.join(look.root, name) for name in ("var", ".git", "node_modules")}
+    unvouched = Unvouched(observer, users)
+    left_out = {os.path.join(observer.root, name) for name in ("var", ".git", "node_modules")}
     try:
-        for entry in walk(look.root, budget, left_out):
-            below = os.path.relpath(entry.path, look.root)
+        for entry in walk(observer.root, budget, left_out):
+            below = os.path.relpath(entry.path, observer.root)
             try:
-                unvouched.look(below, entry.stat(follow_symlinks=False))
+                unvouched.inspect(below, entry.stat(follow_symlinks=False))
             except FileNotFoundError:  # it went meanwhile
                 continue
             if not below.startswith(("public/", "src/")):
                 continue
             runs = _PHP.search(entry.name) or _STEERING.match(entry.name)
-            if runs and entry.is_symlink() and _theirs(os.path.realpath(entry.path), look.root, users):
+            if runs and entry.is_symlink() and _theirs(os.path.realpath(entry.path), observer.root, users):
                 linked.append(below)
             if _PHP.search(entry.name) and _is_file(entry):
                 scripts.append((below, entry.stat()))
                 parts = below.split("/")
                 if parts[0] == "public" and len(parts) > 2 and parts[1] in _ASSETS:
                     misplaced.append(below)
-            elif _STEERING.match(entry.name) and _changes_how_it_runs(entry.path, below, look.site.php.user):
+            elif _STEERING.match(entry.name) and _changes_how_it_runs(entry.path, below, observer.site.php.user):
                 steering.append(below)
         _unvouched(found, unvouched)
     finally:
@@ -237,69 +237,71 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
     # A release or a copy of it is written in one go; what came an hour after nearly all of it came later.
     moments = sorted(status.st_mtime for _path, status in scripts)
     release = moments[int(len(moments) * 0.95)] if moments else 0.0
-    shells, strangers, read = [], [], 0
+    shells, unrelated, read = [], [], 0
     for path, status in sorted(scripts, key=lambda script: -script[1].st_mtime):
         if read > _CODE_BYTES or not budget.left:
             found.cut.append("not all of the PHP code could be read in time")
             break
-        text = head(os.path.join(look.root, path), _FILE_BYTES, look.site.php.user)
+        text = head(os.path.join(observer.root, path), _FILE_BYTES, observer.site.php.user)
         read += len(text)
         later = status.st_mtime > release + _AN_HOUR
         takes = _INPUT.search(text) or b"php://input" in text
         if _is_shell(text) or (later and takes and _DOUBTFUL.search(text)):
             shells.append(path)
         elif later and os.path.dirname(path) == "public" and os.path.basename(path) not in _ROOT_SCRIPTS:
-            strangers.append(path)
+            unrelated.append(path)
     found.add("a suspected web shell", shells)
-    found.add("a script beside index.php that is newer than the release and no part of it", strangers)
+    found.add("a script beside index.php that is newer than the release and no part of it", unrelated)
     found.seen.append(f"{len(scripts):,} PHP files below public/ and src/")
 
 
-def _environment(look: Look, found: Trace) -> None:
+def _environment(observer: Observer, found: Trace) -> None:
     """Symfony compiles and runs code below var/: an environment file with another path has other code run.
 
     Each of these files counts, whoever changed it and when: a console command names its environment itself.
     """
     steered = []
-    for path in sorted(glob.glob(os.path.join(glob.escape(look.root), ".env*"))):
+    for path in sorted(glob.glob(os.path.join(glob.escape(observer.root), ".env*"))):
         if path.endswith(".dist"):
             continue
-        text = head(path, _ENVIRONMENT_BYTES, look.site.php.user).decode("utf-8", "replace")
-        for name in vouch.environment_steers(text, look.root):
-            steered.append(f"{os.path.relpath(path, look.root)} ({name})")
+        text = head(path, _ENVIRONMENT_BYTES, observer.site.php.user).decode("utf-8", "replace")
+        for name in vouch.environment_steers(text, observer.root):
+            steered.append(f"{os.path.relpath(path, observer.root)} ({name})")
     found.add("an environment file that has code loaded from outside var/", steered)
-    unsigned = look.site.environment.get(_UNSIGNED, "").lower() in ("1", "true", "yes", "on")
-    source = look.site.environment_source.get(_UNSIGNED, "")
+    unsigned = observer.site.environment.get(_UNSIGNED, "").lower() in ("1", "true", "yes", "on")
+    source = observer.site.environment_source.get(_UNSIGNED, "")
     found.add("the web updater takes packages without a signature", [f"{source} ({_UNSIGNED})"] if unsigned else [])
     for name in ("APP_BUILD_DIR", "APP_CACHE_DIR"):
-        value, source = look.site.environment.get(name, ""), look.site.environment_source.get(name, "")
-        by_server = not source.startswith(f"{look.root}/.env")
-        if value and by_server and vouch.environment_steers(f"{name}={value}", look.root):
+        value, source = observer.site.environment.get(name, ""), observer.site.environment_source.get(name, "")
+        by_server = not source.startswith(f"{observer.root}/.env")
+        if value and by_server and vouch.environment_steers(f"{name}={value}", observer.root):
             found.gaps.append(f"{source} has code compiled into {shown(value)} ({name}), where nothing is searched")
     found.seen.append("the environment files")
 
 
-def _compiled(look: Look, found: Trace) -> None:
+def _compiled(observer: Observer, found: Trace) -> None:
     """Symfony writes a compiled container in one go: what changed in it later was not compiled.
 
     A time that was set back does not hide it.
     """
     changed = []
-    for folder in sorted(glob.glob(os.path.join(glob.escape(look.root), "var/cache/*/Container*/")))[:_CONTAINERS]:
-        loaders = glob.glob(os.path.join(glob.escape(os.path.dirname(folder.rstrip("/"))), "*Container.php"))
+    for directory in sorted(glob.glob(os.path.join(glob.escape(observer.root), "var/cache/*/Container*/")))[
+        :_CONTAINERS
+    ]:
+        loaders = glob.glob(os.path.join(glob.escape(os.path.dirname(directory.rstrip("/"))), "*Container.php"))
         try:
-            with os.scandir(folder) as entries:
-                inside = [entry.path for entry in itertools.islice(entries, _COMPILED)]
-            times = {path: os.lstat(path).st_ctime for path in [*inside, *loaders]}
+            with os.scandir(directory) as entries:
+                insider = [entry.path for entry in itertools.islice(entries, _COMPILED)]
+            times = {path: os.lstat(path).st_ctime for path in [*insider, *loaders]}
         except OSError:  # it is compiled again at this moment
             continue
         ordered = sorted(times.values())
         together = ordered[int((len(ordered) - 1) * 0.95)] + _AN_HOUR if ordered else 0.0
-        changed += [os.path.relpath(path, look.root) for path, time in times.items() if time > together]
+        changed += [os.path.relpath(path, observer.root) for path, time in times.items() if time > together]
     found.add("compiled code that was changed after it was compiled", changed)
     found.add(
         "compiled code that was changed, and was compiled again since (chamilo-hardening integrity accept)",
-        container.found(look.root),
+        container.found(observer.root),
     )
 
 
@@ -339,12 +341,12 @@ def _theirs(target: str, root: str, users: tuple[Identity, ...]) -> bool:
     return any(user.changes(target, status) for user in users)
 
 
-def _behind(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:
+def _behind(observer: Observer, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:
     """PHP of the web user in directories that links in the program lead to and that no other walk covers."""
-    root = os.path.realpath(look.root)
+    root = os.path.realpath(observer.root)
     var = os.path.realpath(os.path.join(root, "var"))
     programs = []
-    for top in (os.path.join(look.root, "public"), os.path.join(look.root, "src")):
+    for top in (os.path.join(observer.root, "public"), os.path.join(observer.root, "src")):
         for entry in walk(top, budget):
             if not (entry.is_symlink() and os.path.isdir(entry.path)):
                 continue
@@ -352,10 +354,10 @@ def _behind(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...
             cache = f"{target}/".startswith(f"{var}/cache/")
             if not cache and f"{target}/".startswith((f"{root}/", f"{var}/")):
                 continue
-            for inside in walk(target, budget):
-                if _PHP.search(inside.name) and _theirs(os.path.realpath(inside.path), look.root, users):
-                    name = os.path.relpath(inside.path, target)
-                    programs.append(os.path.join(os.path.relpath(entry.path, look.root), name))
+            for insider in walk(target, budget):
+                if _PHP.search(insider.name) and _theirs(os.path.realpath(insider.path), observer.root, users):
+                    name = os.path.relpath(insider.path, target)
+                    programs.append(os.path.join(os.path.relpath(entry.path, observer.root), name))
     found.add("PHP of the web user's behind a link", programs)
 
 
@@ -366,17 +368,17 @@ def _is_shell(text: bytes) -> bool:
     return any(_BEFORE_INPUT.search(text[max(0, start - _CONTEXT) : start]) for start in starts)
 
 
-def administrators(look: Look) -> list[Row]:
-    return look.database.query(
+def administrators(observer: Observer) -> list[Row]:
+    return observer.database.query(
         "SELECT username, status, active, created_at > NOW() - INTERVAL %s DAY AS late FROM `user`"
-        f" WHERE {administers(look.database)} AND active <> -2 ORDER BY id",
+        f" WHERE {administers(observer.database)} AND active <> -2 ORDER BY id",
         (_LATELY,),
     )
 
 
-def taken_over(look: Look) -> tuple[list[str], list[str]]:
+def taken_over(observer: Observer) -> tuple[list[str], list[str]]:
     """Administrators with an open password reset, and those that log in by LTI or SCIM: how 2.0.3 and 3.0.1 fell."""
-    ask, admin = look.database.query, administers(look.database)
+    ask, admin = observer.database.query, administers(observer.database)
     resets = ask(
         f"SELECT username AS name FROM `user` WHERE {admin} AND active <> -2 AND confirmation_token <> ''"
         " AND password_requested_at > NOW() - INTERVAL %s DAY ORDER BY id",
@@ -391,9 +393,9 @@ def taken_over(look: Look) -> tuple[list[str], list[str]]:
     return [row["name"] or "" for row in resets], [row["name"] or "" for row in made]
 
 
-def _accounts(look: Look, found: Trace) -> None:
+def _accounts(observer: Observer, found: Trace) -> None:
     try:
-        rows = look.once(administrators)
+        rows = observer.once(administrators)
     except DatabaseError as problem:
         found.gaps.append(f"the administrators could not be checked: {problem}")
         return
@@ -403,7 +405,7 @@ def _accounts(look: Look, found: Trace) -> None:
     found.add(f"administrators made in the last {_LATELY} days", late)
     found.seen.append(f"{len(rows)} administrators")
     try:
-        resets, made = look.once(taken_over)
+        resets, made = observer.once(taken_over)
     except DatabaseError as problem:
         found.gaps.append(f"how administrators log in could not be checked: {problem}")
         return
@@ -411,10 +413,10 @@ def _accounts(look: Look, found: Trace) -> None:
     found.add("administrators whose account LTI or SCIM made or took over", made)
 
 
-def _migrated(look: Look, found: Trace) -> None:
+def _migrated(observer: Observer, found: Trace) -> None:
     """The installer's migration writes a log. An update changes the code first, and migrates within two days."""
-    log = os.path.join(look.root, _MIGRATION_LOG)
-    code = [os.path.join(look.root, path) for path in (release.OWN, release.INSTALLER)]
+    log = os.path.join(observer.root, _MIGRATION_LOG)
+    code = [os.path.join(observer.root, path) for path in (release.OWN, release.INSTALLER)]
     placed = [os.lstat(path).st_ctime for path in code if os.path.lexists(path)]
     if placed and os.path.lexists(log):
         days = (os.lstat(log).st_mtime - max(placed)) / 86400
@@ -424,9 +426,9 @@ def _migrated(look: Look, found: Trace) -> None:
             )
 
 
-def _settings(look: Look, found: Trace) -> None:
+def _settings(observer: Observer, found: Trace) -> None:
     try:
-        stored = stored_code(look.database, look.site, web_users(look))
+        stored = stored_code(observer.database, observer.site, web_users(observer))
     except (DatabaseError, OSError, ValueError) as problem:
         found.gaps.append(f"the settings could not be checked for commands and scripts: {problem}")
         return
@@ -439,17 +441,17 @@ def _settings(look: Look, found: Trace) -> None:
     found.seen.append("settings")
 
 
-def _requests(look: Look, found: Trace) -> None:
+def _requests(observer: Observer, found: Trace) -> None:
     """Answers that an attack would have got, in the newest part of the access logs."""
     logs: list[str] = []
-    for host in (*look.site.serving, *look.site.fallback):
+    for host in (*observer.site.serving, *observer.site.fallback):
         # Nothing named, a program, or a variable of the server's own.
         logs += [host.access_log_file] if host.access_log_file.startswith("/") else USUAL_LOGS
     paths = [path for log in dict.fromkeys(logs) for path in (log, f"{log}.1")]
     paths = [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
     paths.sort(key=os.path.getmtime, reverse=True)
-    here = {address.encode() for address in (*look.site.addresses, "127.0.0.1", "::1")}
-    unfixed = any(_CSTUDIO in each.ids for each in advisories.open_in(look.site.version))
+    here = {address.encode() for address in (*observer.site.addresses, "127.0.0.1", "::1")}
+    unfixed = any(_CSTUDIO in each.ids for each in advisories.open_in(observer.site.version))
     exploits = (*_EXPLOITS, _BEFORE_ITS_FIX) if unfixed else _EXPLOITS
     hits: dict[str, bytes] = {}
     times: Counter[str] = Counter()
@@ -457,7 +459,7 @@ def _requests(look: Look, found: Trace) -> None:
     unread = []
     for path in paths:
         try:
-            for number, text in enumerate(pieces(path, _LOG_BYTES - read, look.site.php.user)):
+            for number, text in enumerate(pieces(path, _LOG_BYTES - read, observer.site.php.user)):
                 first = first if number else text[: 1 << 18]
                 read += len(text)
                 for label, word, pattern in exploits:
@@ -467,7 +469,7 @@ def _requests(look: Look, found: Trace) -> None:
                             hits.setdefault(label, line)
                             times[label] += 1
                 for line in (line for word in _INSTALLER_WORDS for line in _lines_with(text, word)):
-                    if _after_installation(look, line) and _client(line) not in here:
+                    if _after_installation(observer, line) and _client(line) not in here:
                         hits.setdefault(_INSTALLED, line)
                         times[_INSTALLED] += 1
         except OSError as problem:
@@ -477,7 +479,7 @@ def _requests(look: Look, found: Trace) -> None:
             break
     paths = [path for path in paths if path not in unread]
     began = _DATE.search(first)
-    if read >= _LOG_BYTES and began and _moment(began[1]) > look.now - 3600 * _LOG_HOURS:
+    if read >= _LOG_BYTES and began and _moment(began[1]) > observer.now - 3600 * _LOG_HOURS:
         found.cut.append(
             f"the access logs: only the newest {_LOG_BYTES >> 20} MB of {names(paths, 2)} were read, from "
             f"{began[1].decode()} on. A client with long headers can fill them"
@@ -508,13 +510,13 @@ def _client(line: bytes) -> bytes:
     return found[1] if found else b""
 
 
-def _after_installation(look: Look, line: bytes) -> bool:
+def _after_installation(observer: Observer, line: bytes) -> bool:
     """The installer writes .env as its last act, so requests answered an hour later were another person's."""
     found = _INSTALLER.search(line)
     if not found:
         return False
     try:
-        return _moment(found[1]) > os.path.getmtime(os.path.join(look.root, ".env")) + _AN_HOUR
+        return _moment(found[1]) > os.path.getmtime(os.path.join(observer.root, ".env")) + _AN_HOUR
     except OSError:
         return True
 

@@ -116,19 +116,19 @@ def picture(cache: int) -> dict[str, str]:
     return seen
 
 
-def _php(folder: int, below: str, depth: int) -> Generator[tuple[str, int, str], None, None]:
-    folders = []
-    with os.scandir(folder) as entries:
+def _php(directory: int, below: str, depth: int) -> Generator[tuple[str, int, str], None, None]:
+    directories = []
+    with os.scandir(directory) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.name)
+                directories.append(entry.name)
             elif depth and entry.name.endswith(".php"):
-                yield f"{below}{entry.name}", folder, entry.name
-    for name in folders:
+                yield f"{below}{entry.name}", directory, entry.name
+    for name in directories:
         if depth >= _DEPTH or (depth == 1 and name in _DATA) or (not depth and name.startswith(".")):
             continue
         try:
-            handle = os.open(name, _DIRECTORY, dir_fd=folder)
+            handle = os.open(name, _DIRECTORY, dir_fd=directory)
         except OSError:  # it went, or became something else
             continue
         try:
@@ -137,9 +137,9 @@ def _php(folder: int, below: str, depth: int) -> Generator[tuple[str, int, str],
             os.close(handle)
 
 
-def _digest(folder: int, name: str) -> str:
+def _digest(directory: int, name: str) -> str:
     try:
-        handle = os.open(name, _OPEN, dir_fd=folder)
+        handle = os.open(name, _OPEN, dir_fd=directory)
     except OSError as problem:
         return problem.strerror or "unreadable"
     with os.fdopen(handle, "rb") as file:

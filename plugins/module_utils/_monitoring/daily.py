@@ -35,16 +35,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 # An audit of a site: its figures, as node-exporter reads them, and what guide_audit_info would answer.
-Audit = Callable[[str, Look], "tuple[str, Callable[[], dict[str, Any]]]"]
+Audit = Callable[[str, Observer], "tuple[str, Callable[[], dict[str, Any]]]"]
 RECORD = "monitoring.json"
 MARK = "chamilo-hardening:log-test"
-_NOBODY = "There is no recipient of alerts: set chamilo_alert_mail or chamilo_alert_webhook."
+_UNPRIVILEGED = "There is no recipient of alerts: set chamilo_alert_mail or chamilo_alert_webhook."
 _DAY = 86400
 _MONTH, _WEEK = 27 * _DAY, 7 * _DAY  # a little before the audit asks
 _PATIENCE = 30.0  # seconds until monit asks for the first time after it was started
@@ -62,7 +62,7 @@ class Portal:
 
     site: str
     known: Mapping[str, Any]
-    look: Look
+    observer: Observer
 
     @property
     def domain(self) -> str:
@@ -123,13 +123,13 @@ def _attempt(day: _Day, what: str, part: Callable[[], None]) -> None:
 
 
 def _configurations() -> list[str]:
-    return sorted(glob.glob(f"{watch.FOLDER}/monitoring-*.json"))
+    return sorted(glob.glob(f"{watch.DIRECTORY}/monitoring-*.json"))
 
 
 def portal_of(site: str) -> Portal:
     known = watch.configuration(site)
     found = discover(known["domain"], known["root"], known.get("web_server", ""), site=site)
-    return Portal(site, known, Look(found, {"site": site, **known.get("options", {})}))
+    return Portal(site, known, Observer(found, {"site": site, **known.get("options", {})}))
 
 
 # ------------------------------------------------------------------------------------------------ delivery
@@ -145,7 +145,7 @@ def _delivery(day: _Day) -> bool:
         return True
     day.more["delivery"] = {"to": present}
     try:
-        ways = alert.tell(
+        ways = alert.notify(
             "monitoring",
             "Test alert",
             "This is the monthly test: alerts of this host reach you. There is nothing to do.",
@@ -155,7 +155,7 @@ def _delivery(day: _Day) -> bool:
         day.job("delivery", False, str(problem))
         day.lines.append(str(problem))
         return False
-    day.job("delivery", bool(ways), f"It went out by {' and '.join(ways)}." if ways else _NOBODY)
+    day.job("delivery", bool(ways), f"It went out by {' and '.join(ways)}." if ways else _UNPRIVILEGED)
     return bool(ways)
 
 
@@ -170,7 +170,7 @@ def hash_of(who: alert.Addressee) -> str:
 def _watched(day: _Day, portal: Portal, reached: bool) -> None:
     pulse = _pulse(portal.site)
     if pulse:
-        watched, words = reached, "" if reached else _NOBODY
+        watched, words = reached, "" if reached else _UNPRIVILEGED
     else:
         watched = False
         words = "monit does not run, or did not read our files: see /var/log/monit.log and `monit -t`."
@@ -213,11 +213,11 @@ def log_test(known: Mapping[str, Any]) -> str:
             "wait without end, and errors are lost. Remove it: the application makes the file again."
         )
     before = there.st_size if there else 0
-    code, said = services.run([*known["console"], MARK, "--no-interaction", "--quiet"], 120)
+    code, output = services.run([*known["console"], MARK, "--no-interaction", "--quiet"], 120)
     try:
         handle = open_regular(log)
     except OSError as problem:
-        ended = f"bin/console ended with {code}: {shown(said[-300:])}"
+        ended = f"bin/console ended with {code}: {shown(output[-300:])}"
         return (
             f"A test error did not reach {log}: {problem.strerror}. {ended} Chamilo writes it in production mode alone "
             "(APP_ENV=prod, section permissions)."
@@ -239,7 +239,7 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     known = portal.known
     if known.get("leader"):  # another node of the portal does it
         return
-    reader = portal.look.database
+    reader = portal.observer.database
     gone = accounts.disable(reader, list(known["disable"]))
     if gone:
         day.lines.append(f"Switched off, as chamilo_monitoring_disable_accounts names them: {', '.join(gone)}.")
@@ -248,35 +248,43 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     declared = list(known["administrators"])
     review = accounts.review(reader, int(known["dormant_days"]), declared or seen or ())
     # Without a declaration the first list is the yardstick: the person who reads it has to object.
-    strangers = review.strangers if declared or seen is not None else []
-    moments = _told_at(last)
-    told = time.time() - moments.get(portal.site, 0) < _MONTH
-    if told and not gone and (not strangers or set(strangers) <= set(last.get("strangers", {}).get(portal.site, ()))):
+    unrelated = review.unrelated if declared or seen is not None else []
+    moments = _notified_at(last)
+    reported = time.time() - moments.get(portal.site, 0) < _MONTH
+    if (
+        reported
+        and not gone
+        and (not unrelated or set(unrelated) <= set(last.get("strangers", {}).get(portal.site, ())))
+    ):
         return
-    review.strangers = strangers
+    review.unrelated = unrelated
     before = {name: dict(last.get(name, {})) for name in ("administrators", "strangers")}  # other portals' too
     more = day.more.setdefault("accounts", {**before, "told": moments})
-    more["administrators"][portal.site] = sorted({*(seen or ()), *review.administrators} - set(strangers))
-    more["strangers"][portal.site] = strangers
-    title = f"{'An unexpected administrator' if strangers else 'Accounts to review'} at {portal.domain}"
-    text = review.told() + (f"\nSwitched off just now: {', '.join(gone)}" if gone else "")
+    more["administrators"][portal.site] = sorted({*(seen or ()), *review.administrators} - set(unrelated))
+    more["strangers"][portal.site] = unrelated
+    title = f"{'An unexpected administrator' if unrelated else 'Accounts to review'} at {portal.domain}"
+    text = review.description() + (f"\nSwitched off just now: {', '.join(gone)}" if gone else "")
     files.replace_file(os.path.join(files.STATE, f"accounts-{portal.site}.txt"), text + "\n")
-    ways = _told(title, text, again=True)  # sent alerts are recorded here, by name
+    ways = _notify(title, text, again=True)  # sent alerts are recorded here, by name
     more["told"][portal.site] = time.time() if ways else 0
     listed = f"The list is in {files.STATE}/accounts-{portal.site}.txt."
-    day.job("accounts", bool(ways), f"It went out by {' and '.join(ways)}. {listed}" if ways else f"{_NOBODY} {listed}")
+    day.job(
+        "accounts",
+        bool(ways),
+        f"It went out by {' and '.join(ways)}. {listed}" if ways else f"{_UNPRIVILEGED} {listed}",
+    )
     day.lines += text.splitlines()
 
 
-def _told_at(last: Mapping[str, Any]) -> dict[str, float]:
+def _notified_at(last: Mapping[str, Any]) -> dict[str, float]:
     """When each portal's list last went out. Records of earlier versions know one moment for all of them."""
     moment = float(last.get("at", 0)) if last.get("ok") is True else 0.0
     return {**dict.fromkeys(last.get("administrators", {}), moment), **last.get("told", {})}
 
 
-def _told(title: str, text: str, again: bool = False) -> list[str]:
+def _notify(title: str, text: str, again: bool = False) -> list[str]:
     try:
-        return alert.tell("monitoring", title, text, again=again)
+        return alert.notify("monitoring", title, text, again=again)
     except alert.AlertError:  # it is in the journal, and the test alert reports the reason
         return []
 
@@ -285,35 +293,35 @@ def _told(title: str, text: str, again: bool = False) -> list[str]:
 
 
 def _compared(day: _Day, portal: Portal) -> None:
-    manifest = integrity.Manifest(portal.site, portal.look.root)
+    manifest = integrity.Manifest(portal.site, portal.observer.root)
     try:
-        changes, present, known = _observed(manifest, _users(portal.look))
+        changes, present, known = _observed(manifest, _users(portal.observer))
     except integrity.IntegrityError as problem:
         day.job("integrity", False, str(problem))
         day.lines.append(str(problem))
-        _told(f"The list of files of {portal.domain} cannot be used", str(problem))
+        _notify(f"The list of files of {portal.domain} cannot be used", str(problem))
         return
     basis = str((known or {}).get("basis", ""))
     if known is None:
-        basis = permissions_basis.read(portal.look.root, files.STATE).words
+        basis = permissions_basis.read(portal.observer.root, files.STATE).words
         value = manifest.accept(present, "first list", basis, changes.unvouched)
         day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made, based on {basis}.")
     if changes:
         text = (
-            f"{changes.told()}\n\nAfter an update, or when you changed them: chamilo-hardening integrity accept\n"
-            "If you did not: see `chamilo-hardening daily monitoring` for signs of a break-in."
+            f"{changes.description()}\n\nAfter an update, or when you changed them: chamilo-hardening integrity "
+            "accept\nIf you did not: see `chamilo-hardening daily monitoring` for signs of a break-in."
         )
         title = f"Files of {portal.domain} were changed"
         if not changes.differs:
             title = f"Nothing vouches for {'the program' if changes.unproven else 'plugins'} of {portal.domain}"
-            text = changes.told()
-        ways = _told(title, text)
-        day.lines += changes.told().splitlines()
-        first = changes.told(3).replace("\n", ", ")
+            text = changes.description()
+        ways = _notify(title, text)
+        day.lines += changes.description().splitlines()
+        first = changes.description(3).replace("\n", ", ")
         rests = f" The first list was based on {basis}." if basis else ""
         what = f"Files of {portal.domain} differ from the list" if changes.differs else "Not accepted yet"
-        told = f"{what}: {first}. Reported by {ways or 'no way'}.{rests}"
-        day.job("integrity", False, told)
+        reported = f"{what}: {first}. Reported by {ways or 'no way'}.{rests}"
+        day.job("integrity", False, reported)
         return
     if known and known["files"] != present:
         value = manifest.accept(present, "written by chamilo.hardening", basis)
@@ -336,7 +344,7 @@ def _compared(day: _Day, portal: Portal) -> None:
 
 def _scanned(day: _Day, portal: Portal, digest: str) -> bool:
     """Chamilo's own comparison goes by the files of our list. False where another had it go by others."""
-    site = portal.look.site
+    site = portal.observer.site
     faults = application_scan.faults(site, portal.site, time.time())
     if not faults:
         if site.major >= 3 and (problem := application_scan.follow(site, portal.site, digest, portal.known["console"])):
@@ -346,14 +354,14 @@ def _scanned(day: _Day, portal: Portal, digest: str) -> bool:
         f"{' '.join(faults)}\n\nWhere you did this: chamilo-hardening integrity accept\n"
         "Else an attacker did, to hide a change."
     )
-    ways = _told(f"Chamilo's own file integrity check of {portal.domain} was changed", text)
+    ways = _notify(f"Chamilo's own file integrity check of {portal.domain} was changed", text)
     day.lines += faults
     day.job("integrity", False, f"{' '.join(faults)} Reported by {ways or 'no way'}.")
     return False
 
 
-def _users(look: Look) -> tuple[Identity, ...]:
-    return web_users(look) if look.site.php.user or look.site.web.user else ()
+def _users(observer: Observer) -> tuple[Identity, ...]:
+    return web_users(observer) if observer.site.php.user or observer.site.web.user else ()
 
 
 def _observed(
@@ -363,7 +371,7 @@ def _observed(
 
     ``users``: who could have written what a first list has.
     """
-    changes, present, known = manifest.look()
+    changes, present, known = manifest.inspect()
     if known is None:
         found = provenance.writable(manifest.root, present, users)
         permissions_basis.taken(manifest.root, files.STATE, found, {})
@@ -455,21 +463,21 @@ def based_on(site: str) -> str:
 def accept(site: str) -> str:
     """The files as they are now are the ones that are expected."""
     portal = portal_of(site)
-    manifest = integrity.Manifest(site, portal.look.root)
+    manifest = integrity.Manifest(site, portal.observer.root)
     changes, present, known = _observed(manifest)
     # What cannot run is not accepted in passing: it is removed, or listed in chamilo_permissions_acknowledged.
-    waits = {path: _waits(portal.look.root, path) for path in changes.unvouched}
+    waits = {path: _waits(portal.observer.root, path) for path in changes.unvouched}
     held = [path for path, mark in waits.items() if mark == quarantine.QUARANTINED]
     basis = str((known or {}).get("basis", "")) or compared_with(site)
     manifest.accept(present, "accepted by hand", basis, held)
     tree = window.sites().get(site)
     if tree and quarantine.DOUBTFUL in waits.values():
         window.apply(tree.tree, "production", None, False, pages=tree.pages)  # what was doubtful is vouched for now
-    permissions_basis.accepted(portal.look.root, files.STATE)
+    permissions_basis.accepted(portal.observer.root, files.STATE)
     application_scan.forget(site)
-    container.accepted(portal.look.root)
+    container.accepted(portal.observer.root)
     _compare_all()
-    return changes.told() or "Nothing differed."
+    return changes.description() or "Nothing differed."
 
 
 def _waits(root: str, path: str) -> str:
@@ -482,7 +490,7 @@ def _edited(day: _Day) -> None:
     edited = [path for paths in observed.edited(state).values() for path in paths]
     if edited:
         text = "\n".join([*edited, "", "The next run of the playbook harden writes them again."])
-        _told("Files of this collection were edited by hand", text)
+        _notify("Files of this collection were edited by hand", text)
         day.lines += [f"Edited by hand: {path}" for path in edited]
     lost = [sentence for sentences in observed.lost(state).values() for sentence in sentences]
     if lost:
@@ -490,7 +498,7 @@ def _edited(day: _Day) -> None:
             "A panel, Certbot or a person removed them, and what they include is not active. Find out what writes the "
             "file. The next run of the playbook harden adds them again."
         )
-        _told("Lines of this collection are gone from a virtual host", "\n".join([*lost, "", remedy]))
+        _notify("Lines of this collection are gone from a virtual host", "\n".join([*lost, "", remedy]))
         day.lines += lost
 
 
@@ -499,11 +507,13 @@ def _edited(day: _Day) -> None:
 
 def _recompiled(day: _Day, portal: Portal) -> None:
     """Before the signs, of which it is one. An update that is under way compiles by itself."""
-    look = portal.look
-    if window.Windows(Engine()).at(look.root) or not portal.known.get("console"):
+    observer = portal.observer
+    if window.Windows(Engine()).at(observer.root) or not portal.known.get("console"):
         return
-    forget = Pages((), look.site.php.service or look.site.web.service, services.Machine()).reload  # PHP may be in it
-    found, problem = container.check(look.root, portal.known["console"], services.run, forget)
+    forget = Pages(
+        (), observer.site.php.service or observer.site.web.service, services.Machine()
+    ).reload  # PHP may be in it
+    found, problem = container.check(observer.root, portal.known["console"], services.run, forget)
     if problem:
         day.lines.append(f"What the application of {portal.domain} compiled could not be compared: {problem}")
     day.lines += [f"Changed after it was compiled, and compiled again: {shown(path)}" for path in found]
@@ -513,18 +523,18 @@ def _searched(day: _Day, portal: Portal) -> None:
     # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
     from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise
 
-    found = compromise.trace(portal.look, _SEARCH)
+    found = compromise.trace(portal.observer, _SEARCH)
     last = records.read(RECORD).get("compromise", {})
-    looked = f"No sign in {', '.join(found.seen)}."
+    inspected = f"No sign in {', '.join(found.seen)}."
     missed = f" But {'; '.join(found.gaps).rstrip('.')}." if found.gaps else ""
     # What was planted may lie where the search did not come: that is no day without a sign.
-    day.job("compromise", not found.signs and not found.cut, ("; ".join(found.signs) or looked) + missed)
+    day.job("compromise", not found.signs and not found.cut, ("; ".join(found.signs) or inspected) + missed)
     if found.cut:
         text = (
             f"{'; '.join(found.cut)}\nMany files can hide others among them. See where they are: "
-            f"du --inodes -d 3 {portal.look.root} | sort -n | tail"
+            f"du --inodes -d 3 {portal.observer.root} | sort -n | tail"
         )
-        _told(f"Not all of {portal.domain} was searched for signs of a break-in", text)
+        _notify(f"Not all of {portal.domain} was searched for signs of a break-in", text)
         day.lines += found.cut
     known = day.more.setdefault("compromise", {"signs": {}, "told": {}, "gaps": {}})
     known["gaps"][portal.site] = found.gaps
@@ -535,7 +545,7 @@ def _searched(day: _Day, portal: Portal) -> None:
         text = "\n".join(
             [*found.signs, "", "Check each. If one is real, restore from before and change every password."]
         )
-        if _told(f"Signs of a break-in at {portal.domain}", text, again=True):  # remembered here, sign by sign
+        if _notify(f"Signs of a break-in at {portal.domain}", text, again=True):  # remembered here, sign by sign
             known["told"][portal.site] = time.time()
         day.lines += found.signs
 
@@ -545,11 +555,11 @@ def _searched(day: _Day, portal: Portal) -> None:
 
 def _audited(portal: Portal, audit: Audit) -> None:
     """Run one audit where its figures or its result are needed."""
-    folder, wanted = str(portal.known.get("figures") or ""), results.configuration(portal.site)
-    if not folder and not wanted:
+    directory, desired = str(portal.known.get("figures") or ""), results.configuration(portal.site)
+    if not directory and not desired:
         return
-    figures, answer = audit(portal.site, portal.look)
-    if folder:
-        files.replace_file(os.path.join(folder, f"chamilo_{portal.site}.prom"), figures, 0o644)
-    if wanted:
-        results.deliver(wanted, results.document(wanted["host"], portal.site, answer()))
+    figures, answer = audit(portal.site, portal.observer)
+    if directory:
+        files.replace_file(os.path.join(directory, f"chamilo_{portal.site}.prom"), figures, 0o644)
+    if desired:
+        results.deliver(desired, results.document(desired["host"], portal.site, answer()))

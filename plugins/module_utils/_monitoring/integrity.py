@@ -61,7 +61,7 @@ class Changes:
     def differs(self) -> bool:
         return bool(self.added or self.changed or self.gone or self.unvouched)
 
-    def told(self, most: int = 30) -> str:
+    def description(self, most: int = 30) -> str:
         """One line for each, cut where it gets long."""
         lines = [_UNPROVEN.format(self.unproven)] if self.unproven else []
         lines += [f"no part of the release: {path}" for path in self.foreign]
@@ -90,9 +90,9 @@ def files(root: str, unvouched: list[str] | None = None) -> dict[str, str]:
 def _walk(root: str, unvouched: list[str]) -> Iterator[tuple[str, str]]:
     todo = [root]
     while todo:
-        folder = todo.pop()
+        directory = todo.pop()
         try:
-            entries = list(os.scandir(folder))
+            entries = list(os.scandir(directory))
         except FileNotFoundError:  # it went meanwhile
             continue
         for entry in entries:
@@ -205,7 +205,7 @@ class Manifest:
         common_files.replace_file(self.path, text)
         return str(known["digest"])
 
-    def look(self) -> tuple[Changes, dict[str, str], dict[str, Any] | None]:
+    def inspect(self) -> tuple[Changes, dict[str, str], dict[str, Any] | None]:
         """What differs from the list, without what this collection itself wrote; what is there; and the list."""
         known = self.read()
         unvouched: list[str] = []

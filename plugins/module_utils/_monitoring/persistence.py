@@ -22,14 +22,14 @@ from dataclasses import dataclass, field
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import privileges
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import Budget, head, names, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, changeable, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import (
     CRON_LIMIT,
     CRONTABS,
     Process,
     jobs,
+    output,
     processes,
-    said,
 )
 
 _SECONDS = 5.0  # for the directories below
@@ -188,20 +188,20 @@ class Planted:
             self.signs.append(f"{what}: {names(map(shown, listed), 3)}{advice}")
 
 
-def planted(look: Look, users: Sequence[Identity]) -> Planted:
+def planted(observer: Observer, users: Sequence[Identity]) -> Planted:
     """Cron and at jobs, keys, units, startup files and processes of the web users; what root runs of theirs."""
     found = Planted()
     own = [user for user in users if user.user != 0]
-    _crontabs(look, found, own)
+    _crontabs(observer, found, own)
     for user in own:
         _home_of(found, user)
     numbers = {user.user for user in own}
     found.add(
         "an at job of the web user", (path for pattern in _AT for path in glob.glob(pattern) if _owned(path, numbers))
     )
-    _units(look, found, own)
-    _of_root(look, found, own)
-    _running(look, found, own)
+    _units(observer, found, own)
+    _of_root(observer, found, own)
+    _running(observer, found, own)
     found.add("a group by which the web user can become root", privileges.groups(own))
     found.add("what sudo lets the web user do", privileges.rules(own))
     programs, gap = privileges.programs()
@@ -226,21 +226,19 @@ def is_documented(line: str, roots: Iterable[str], users: Sequence[Identity]) ->
     if not (line.isascii() and line.replace("\t", " ").isprintable()):
         return False
     line = re.sub(r"[ \t]+", " ", line.strip(" \t"))
-    folders = "|".join(re.escape(root) for root in roots)
-    console = (
-        rf"{_SCHEDULE} (?:(?:{_PHP})?(?:{folders})/bin/console|cd (?:{folders})/? && (?:{_PHP})?(?:\./)?bin/console)"
-    )
+    project = f"(?:{'|'.join(re.escape(root) for root in roots)})"
+    console = rf"{_SCHEDULE} (?:(?:{_PHP})?{project}/bin/console|cd {project}/? && (?:{_PHP})?(?:\./)?bin/console)"
     if re.fullmatch(rf"{console} {_COMMAND}{_OPTIONS}", line):
         return True
     script = _SCRIPT.fullmatch(line)
     return script is not None and os.path.isfile(script[1]) and not changeable(script[1], users)
 
 
-def _crontabs(look: Look, found: Planted, own: Sequence[Identity]) -> None:
+def _crontabs(observer: Observer, found: Planted, own: Sequence[Identity]) -> None:
     by_name = {user.name: user for user in own}
-    roots = sorted({look.root, os.path.realpath(look.root), *look.site.spellings})
+    roots = sorted({observer.root, os.path.realpath(observer.root), *observer.site.spellings})
     odd: dict[str, list[tuple[str, str]]] = {}
-    for job in look.once(jobs):
+    for job in observer.once(jobs):
         path, _colon, line = job.source.rpartition(":")
         if path.startswith("/var/spool/cron/") and os.path.basename(path) in by_name:
             if not is_documented(job.command, roots, own):
@@ -250,7 +248,7 @@ def _crontabs(look: Look, found: Planted, own: Sequence[Identity]) -> None:
                 found.signs.append(
                     f"a cron job that runs as the web user ({path}, line {line}): {shown(job.command[:80])}"
                 )
-    for path in (f"{folder}/{name}" for name in by_name for folder in CRONTABS):
+    for path in (f"{directory}/{name}" for name in by_name for directory in CRONTABS):
         text = head(path, CRON_LIMIT + 1).decode("utf-8", "replace")
         if len(text) > CRON_LIMIT:
             found.signs.append(f"a crontab of the web user that is too long to be read whole: {path}")
@@ -291,12 +289,12 @@ def home(name: str) -> str:
 
 def _home_of(found: Planted, user: Identity) -> None:
     top = home(user.name)
-    keys = [path for pattern in _key_files(user, top) for path in glob.glob(pattern) if _holds(path)]
+    keys = [path for pattern in _key_files(user, top) for path in glob.glob(pattern) if _contains(path)]
     budget = Budget(_SECONDS)
-    units = [os.path.join(top, folder) for folder in _USER_UNITS]
-    units += [f"/run/user/{user.user}/systemd/{folder}" for folder in ("user", "transient")]
-    ways = [entry.path for folder in units for entry in walk(folder, budget) if _holds(entry.path)]
-    ways += filter(os.path.lexists, (os.path.join(folder, user.name) for folder in (_LINGER, *_OTHER_CRONS)))
+    units = [os.path.join(top, directory) for directory in _USER_UNITS]
+    units += [f"/run/user/{user.user}/systemd/{directory}" for directory in ("user", "transient")]
+    ways = [entry.path for directory in units for entry in walk(directory, budget) if _contains(entry.path)]
+    ways += filter(os.path.lexists, (os.path.join(directory, user.name) for directory in (_LINGER, *_OTHER_CRONS)))
     found.add(f"persistent access for {user.name}", [*keys, *ways])
     if budget.gap:
         found.gaps.append(f"{top}: {budget.gap}")
@@ -345,7 +343,7 @@ def _is_of_the_skeleton(path: str, top: str) -> bool:
     return not os.path.islink(path) and os.path.isfile(skeleton) and head(path, 1 << 20) == head(skeleton, 1 << 20)
 
 
-def _holds(path: str) -> bool:
+def _contains(path: str) -> bool:
     """Whether something is in a file. A link that leads nowhere was put there too, and may lead somewhere tomorrow."""
     try:
         return os.path.getsize(path) > 0
@@ -356,15 +354,15 @@ def _holds(path: str) -> bool:
 # ------------------------------------------------------------------------------------------------- what root runs
 
 
-def _units(look: Look, found: Planted, own: Sequence[Identity]) -> None:
-    inside = below(os.path.join(look.root, "var"), os.path.join(look.root, "public"))
+def _units(observer: Observer, found: Planted, own: Sequence[Identity]) -> None:
+    insider = below(os.path.join(observer.root, "var"), os.path.join(observer.root, "public"))
     numbers, by_name = {user.user for user in own}, {user.name for user in own}
     units = []
     for path in (path for pattern in _UNITS for path in glob.glob(pattern)):
         text = head(path, 1 << 16).decode("utf-8", "replace")
         started = [words for line in _EXEC.findall(text) for words in starts(line)]
         spelled = [*started, *(os.path.realpath(start) for start in started if start.startswith("/"))]
-        loose = any(start.startswith((*LOOSE, *inside)) for start in spelled)
+        loose = any(start.startswith((*LOOSE, *insider)) for start in spelled)
         user = _USER.search(text)
         gains = not (user and user[1] in by_name) and _gains(started, own)
         if _owned(path, numbers) or loose or gains:
@@ -397,7 +395,7 @@ def _gains(started: Iterable[str], own: Sequence[Identity]) -> bool:
     return any(start.rstrip("/") and changeable(start, own) for start in named)
 
 
-def _of_root(look: Look, found: Planted, own: Sequence[Identity]) -> None:
+def _of_root(observer: Observer, found: Planted, own: Sequence[Identity]) -> None:
     """Files that root goes by and the web user can change, and programs of the web user's that others run."""
     budget = Budget(_SECONDS)
     changed = [path for top in _OF_ROOT for path in _entries(top, budget) if any(_from(path, user) for user in own)]
@@ -405,9 +403,9 @@ def _of_root(look: Look, found: Planted, own: Sequence[Identity]) -> None:
     if budget.gap:
         found.gaps.append(f"what root runs: {budget.gap}")
     by_name = {user.name for user in own}
-    roots = sorted({look.root, os.path.realpath(look.root), *look.site.spellings})
+    roots = sorted({observer.root, os.path.realpath(observer.root), *observer.site.spellings})
     jobs_of_others = []
-    for job in look.once(jobs):
+    for job in observer.once(jobs):
         path, _colon, line = job.source.rpartition(":")
         if path.startswith("/var/spool/cron/") and os.path.basename(path) not in by_name:
             user, command, whole = os.path.basename(path), job.command, job.command
@@ -430,12 +428,13 @@ def _of_root(look: Look, found: Planted, own: Sequence[Identity]) -> None:
         "a library that every program loads, and the web user can change", (at for at in libraries if _gains([at], own))
     )
     found.add(
-        "what PHP itself runs or loads, and the web user can change", (at for at in _by_php(look) if _gains([at], own))
+        "what PHP itself runs or loads, and the web user can change",
+        (at for at in _by_php(observer) if _gains([at], own)),
     )
 
 
-def _by_php(look: Look) -> Iterator[str]:
-    pool = [look.site.php.pool_file] if look.site.php.pool_file else []
+def _by_php(observer: Observer) -> Iterator[str]:
+    pool = [observer.site.php.pool_file] if observer.site.php.pool_file else []
     for path in (*(path for pattern in _PHP_FILES for path in glob.glob(pattern)), *pool):
         yield from _PHP_RUNS.findall(head(path, 1 << 20).decode("utf-8", "replace"))
 
@@ -472,16 +471,16 @@ def _entries(top: str, budget: Budget) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------------- processes
 
 
-def below(*folders: str) -> list[str]:
+def below(*directories: str) -> list[str]:
     """Directories as they are named and as the kernel names them, where links lead to them."""
-    return [f"{spelled}/" for folder in folders for spelled in (folder, os.path.realpath(folder))]
+    return [f"{spelled}/" for directory in directories for spelled in (directory, os.path.realpath(directory))]
 
 
-def _running(look: Look, found: Planted, own: Sequence[Identity]) -> None:
+def _running(observer: Observer, found: Planted, own: Sequence[Identity]) -> None:
     """Processes of the web user that are no workers of a server and belong to no service of the administrator's."""
     numbers = {user.user for user in own}
-    inside = below(look.root, os.path.join(look.root, "var"))
-    known = {process.pid: process for process in look.once(processes)}
+    insider = below(observer.root, os.path.join(observer.root, "var"))
+    known = {process.pid: process for process in observer.once(processes)}
     strange = []
     for process in known.values():
         if process.user not in numbers:
@@ -489,13 +488,13 @@ def _running(look: Look, found: Planted, own: Sequence[Identity]) -> None:
         program = _program(process)
         if not program:  # gone, or not for us
             continue
-        if program.startswith((*LOOSE, *inside)) or _is_a_daemon(look, process, program, known, numbers):
+        if program.startswith((*LOOSE, *insider)) or _is_a_daemon(observer, process, program, known, numbers):
             strange.append(f"{process.name} (process {process.pid}, {program})")
     found.add("a process of the web user that is no server", strange)
 
 
 def _is_a_daemon(
-    look: Look, process: Process, program: str, known: Mapping[int, Process], numbers: Collection[int]
+    observer: Observer, process: Process, program: str, known: Mapping[int, Process], numbers: Collection[int]
 ) -> bool:
     """Whether a process left its parent, or runs for longer than any known page or cron job."""
     parent = known.get(process.parent)
@@ -518,7 +517,7 @@ def _is_a_daemon(
         return False
     if _CRONS.fullmatch(server):
         command = arguments(top.pid)
-        return not any(command in _spaced(job.command) for job in look.once(jobs))
+        return not any(command in _spaced(job.command) for job in observer.once(jobs))
     return bool(_SERVERS.fullmatch(server))
 
 
@@ -547,7 +546,7 @@ def units_of(pid: int) -> list[str]:
 
 
 def main_process(unit: str) -> int:
-    number = said(["systemctl", "show", "--property=MainPID", "--value", "--", unit])
+    number = output(["systemctl", "show", "--property=MainPID", "--value", "--", unit])
     return int(number) if number.isdigit() else 0
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import Budget, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import said
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import output
 
 _SECONDS = 5.0  # for the directories below, and for sudo
 # Each lets its members become root: by its devices, its daemon, or the passwords that it reads.
@@ -51,7 +51,7 @@ def groups(users: Sequence[Identity]) -> Iterator[str]:
 def rules(users: Sequence[Identity]) -> Iterator[str]:
     """What sudo lets the web user do, by whatever file."""
     for user in users:
-        for account, command in _RULE.findall(said(["sudo", "-n", "-l", "-U", user.name], _SECONDS)):
+        for account, command in _RULE.findall(output(["sudo", "-n", "-l", "-U", user.name], _SECONDS)):
             yield f"{user.name} as {account}: {command.strip()}"
 
 

@@ -37,7 +37,7 @@ class DeliveryError(HardeningError):
 
 def configuration(site: str) -> dict[str, str]:
     """Where the results of a portal go: ``to`` and ``file``, and ``host``, its name in the inventory. Or nothing."""
-    path = f"{watch.FOLDER}/results-{site}.json"
+    path = f"{watch.DIRECTORY}/results-{site}.json"
     try:
         with open(path, encoding="utf-8") as stream:
             known = json.load(stream)

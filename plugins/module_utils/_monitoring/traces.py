@@ -17,7 +17,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes
 
 _BEAT = 500  # entries between two checks of the clock
@@ -53,18 +53,18 @@ class Budget:
 
 def can_read(who: Identity, path: str) -> bool:
     """Whether the account can open the file: by the mode of the file, and of every directory above it."""
-    wanted = _READ
+    desired = _READ
     path = os.path.realpath(path)
     while True:
         try:
             status = os.stat(path)
         except OSError:
             return False
-        if not who.may(wanted, status.st_mode, status.st_uid, status.st_gid):
+        if not who.may(desired, status.st_mode, status.st_uid, status.st_gid):
             return False
         if path == "/":
             return True
-        path, wanted = os.path.dirname(path), _ENTER
+        path, desired = os.path.dirname(path), _ENTER
 
 
 def walk(top: str, budget: Budget, skip: Collection[str] = ()) -> Iterator[os.DirEntry[str]]:
@@ -176,7 +176,7 @@ def record(file: str, name: str) -> Record | None:
 
 
 def job_of_ours(
-    look: Look, file: str, name: str, what: str, hours: float, starts: str, lost: Callable[[], str] = lambda: ""
+    observer: Observer, file: str, name: str, what: str, hours: float, starts: str, lost: Callable[[], str] = lambda: ""
 ) -> Finding | None:
     """The finding from our own record of a job that must have succeeded lately; None without a record.
 
@@ -186,27 +186,27 @@ def job_of_ours(
     entry = record(file, name)
     if entry is None:
         return None
-    age = (look.now - entry.at) / 3600
+    age = (observer.now - entry.at) / 3600
     if not entry.done:
         return failed(f"{what} failed {age:.0f} hours ago. {entry.detail}".strip())
     if age <= -1:
         return failed(f"{what} is dated {-age / 24:.1f} days in the future: the clock was wrong then, or is now.")
     if age > hours:
         return failed(f"{what} last succeeded {age / 24:.1f} days ago; it should be no older than {hours:.0f} hours.")
-    gone = is_started(look, starts) or lost()
+    gone = is_started(observer, starts) or lost()
     if gone:
         return failed(f"{what} succeeded {age:.0f} hours ago, but {gone}.")
     return passed(f"{what} succeeded {age:.0f} hours ago. {entry.detail}".strip())
 
 
-def is_started(look: Look, command: str) -> str:
+def is_started(observer: Observer, command: str) -> str:
     """Why a command of the host program does not start by itself any more; empty where it does."""
     if not os.access(PROGRAM, os.X_OK):
         return f"{PROGRAM} is not there any more"
-    started = named(look.once(jobs), rf"\bchamilo-hardening {command}(?:\s|$)")
+    started = named(observer.once(jobs), rf"\bchamilo-hardening {command}(?:\s|$)")
     if not started:
         return f"no timer and no cron job of this host calls chamilo-hardening {command} any more"
-    runs = {process.name for process in look.once(processes)} & {"cron", "crond"}
+    runs = {process.name for process in observer.once(processes)} & {"cron", "crond"}
     if not runs and not any(job.service for job in started):
         return f"{started[0].source} is to start it, and cron does not run"
     return ""

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 
 _SAMPLES = 3
 KEPT = 12  # paths of one kind that are named
@@ -71,7 +71,7 @@ class Tally:
         if len(self.samples) < _SAMPLES:
             self.samples.append(shown(path))
 
-    def say(self, what: str) -> str:
+    def report(self, what: str) -> str:
         """``1,204 entries WHAT, for example var/x``"""
         entries = "1 entry" if self.count == 1 else f"{self.count:,} entries"
         return f"{entries} {what}, for example {', '.join(self.samples)}"
@@ -83,7 +83,7 @@ class Seen:
 
     entries: int = 0
     unread: Tally = field(default_factory=Tally)  # directories this user may not read
-    everybody: Tally = field(default_factory=Tally)  # writable by all users
+    every_address: Tally = field(default_factory=Tally)  # writable by all users
     code_writable: Tally = field(default_factory=Tally)  # the web user can change it
     code_owner: Tally = field(default_factory=Tally)
     code_mode: Tally = field(default_factory=Tally)  # more than 755 and 644
@@ -117,27 +117,27 @@ def identity(name: str) -> Identity:
     return Identity(name, entry.pw_uid, frozenset(os.getgrouplist(name, entry.pw_gid)))
 
 
-def php_user(look: Look) -> Identity:
-    if not look.site.php.user:
+def php_user(observer: Observer) -> Identity:
+    if not observer.site.php.user:
         raise Unseen("the user PHP runs as could not be found")
-    return identity(look.site.php.user)
+    return identity(observer.site.php.user)
 
 
-def web_users(look: Look) -> tuple[Identity, ...]:
+def web_users(observer: Observer) -> tuple[Identity, ...]:
     """The users that serve visitors: PHP, and the web server where it runs as another user."""
-    names = [look.site.php.user, look.site.web.user]
+    names = [observer.site.php.user, observer.site.web.user]
     found = tuple(identity(name) for name in dict.fromkeys(names) if name)
     if not found:
         raise Unseen("neither a web server nor PHP was found, so it is not known as whom they would run")
     return found
 
 
-def owners(look: Look) -> frozenset[int]:
+def owners(observer: Observer) -> frozenset[int]:
     """Who may own the program: root, the declared owner, or the deploy user to whom the project directory belongs."""
-    web = {user.user for user in web_users(look)}
-    found = {0, os.stat(look.root).st_uid}
+    web = {user.user for user in web_users(observer)}
+    found = {0, os.stat(observer.root).st_uid}
     try:
-        found.add(pwd.getpwnam(str(look.options["owner"])).pw_uid)
+        found.add(pwd.getpwnam(str(observer.options["owner"])).pw_uid)
     except KeyError:
         pass  # a declared owner that is not there owns nothing
     return frozenset(found - web)
@@ -157,12 +157,12 @@ def group_name(number: int) -> str:
         return f"no known group ({number})"
 
 
-def tree(look: Look) -> Seen:
+def tree(observer: Observer) -> Seen:
     """Walk the project directory once."""
-    return _Walk(os.path.realpath(look.root), web_users(look), php_user(look), owners(look)).go()
+    return _Walk(os.path.realpath(observer.root), web_users(observer), php_user(observer), owners(observer)).go()
 
 
-def writable_folders(root: str, users: Iterable[Identity]) -> tuple[list[str], bool]:
+def writable_directories(root: str, users: Iterable[Identity]) -> tuple[list[str], bool]:
     """The topmost directories below a web root that a web user can change, and whether all could be seen.
 
     As web addresses lead there: through links too, but in no circle.
@@ -171,13 +171,13 @@ def writable_folders(root: str, users: Iterable[Identity]) -> tuple[list[str], b
     found: list[str] = []
     pending, entries, whole = [(root, frozenset([os.path.realpath(root)]))], 0, True
     while pending:
-        folder, behind = pending.pop()
+        directory, behind = pending.pop()
         try:
-            status = os.stat(folder)
-            if any(user.changes(folder, status) for user in users):
-                found.append(folder)
+            status = os.stat(directory)
+            if any(user.changes(directory, status) for user in users):
+                found.append(directory)
                 continue
-            with os.scandir(folder) as listed:
+            with os.scandir(directory) as listed:
                 for entry in listed:
                     entries += 1
                     if entry.is_dir(follow_symlinks=False):
@@ -234,9 +234,9 @@ class _Walk:
         self._acls(self.root, ".", CODE, top)
         pending = [(self.root, "", CODE, self._controlled(self.root, top))]
         while pending:
-            folder, below, area, open_ = pending.pop()
+            directory, below, area, open_ = pending.pop()
             try:
-                listed = self._listed(folder)
+                listed = self._listed(directory)
             except OSError:
                 self.seen.unread.add(below or ".")
                 continue
@@ -251,7 +251,7 @@ class _Walk:
                     pending += self._link(entry.path, path, here, open_, status, top=not below)
                     continue
                 if stat.S_ISDIR(status.st_mode):
-                    controlled = self._folder(entry.path, path, open_, status)
+                    controlled = self._directory(entry.path, path, open_, status)
                     pending.append(
                         (entry.path, path, BIN if entry.name == "bin" and here == CODE else here, controlled)
                     )
@@ -265,16 +265,16 @@ class _Walk:
                 self.seen.hard_links.add(self._first_name[key])
         return self.seen
 
-    def _listed(self, folder: str) -> list[tuple[os.DirEntry[str], os.stat_result | None]]:
+    def _listed(self, directory: str) -> list[tuple[os.DirEntry[str], os.stat_result | None]]:
         """The entries of a directory; as PHP's user where root may not read it, as on NFS with root_squash."""
         try:
-            return _entries(folder)
+            return _entries(directory)
         except PermissionError:
             if os.geteuid() != 0:
                 raise
         os.seteuid(self.php.user)
         try:
-            return _entries(folder)
+            return _entries(directory)
         finally:
             os.seteuid(0)
 
@@ -283,21 +283,21 @@ class _Walk:
 
     def _acls(self, full: str, path: str, area: str, status: os.stat_result) -> None:
         """What gives rights that no mode shows. It gives no more than the group's bits of the mode."""
-        folder = stat.S_ISDIR(status.st_mode)
+        directory = stat.S_ISDIR(status.st_mode)
         secret = area == CONFIG
-        if area in (VAR, ENV) or not (folder or stat.S_ISREG(status.st_mode)):
+        if area in (VAR, ENV) or not (directory or stat.S_ISREG(status.st_mode)):
             return
         allowed = 0o750 if secret else 0o755
         try:
             given = acl.access(full) if secret or status.st_mode & 0o020 else None
-            passed_on = acl.inherited(full) if folder else None
+            passed_on = acl.inherited(full) if directory else None
         except OSError:
             self.seen.unread.add(path)
             return
         if any(one and one.exceeds(allowed) for one in (given, passed_on)):
             (self.seen.config_acl if area == CONFIG else self.seen.code_acl).add(path)
         if passed_on and passed_on.others & 2:
-            self.seen.everybody.add(path)
+            self.seen.every_address.add(path)
 
     def _by_mode(self, status: os.stat_result) -> bool:
         return any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in self.users)
@@ -310,9 +310,9 @@ class _Walk:
 
     def _verdict(self, area: str, mode: int, status: os.stat_result) -> Iterable[Tally]:
         seen = self.seen
-        folder = stat.S_ISDIR(mode)
+        directory = stat.S_ISDIR(mode)
         if mode & 0o002:
-            yield seen.everybody
+            yield seen.every_address
         if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
             yield seen.setuid
         if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
@@ -329,7 +329,7 @@ class _Walk:
                 yield seen.code_writable
             if status.st_uid not in self.rightful:
                 yield seen.code_owner
-            allowed = 0o755 if folder or area == BIN else 0o644
+            allowed = 0o755 if directory or area == BIN else 0o644
             if mode & 0o777 & ~allowed:
                 yield seen.code_mode
 
@@ -339,11 +339,11 @@ class _Walk:
         target = os.path.realpath(full)
         if top and status.st_uid in self.rightful and os.path.isdir(target):
             # A shared var/ or config/ behind a link of the administrator's: part of the site.
-            inside = os.stat(target)
-            for tally in self._judge(area, inside):
+            insider = os.stat(target)
+            for tally in self._judge(area, insider):
                 tally.add(path)
-            self._acls(target, path, area, inside)
-            return [(target, path, area, self._controlled(target, inside))]
+            self._acls(target, path, area, insider)
+            return [(target, path, area, self._controlled(target, insider))]
         if path.startswith("public/") and not open_ and os.path.isdir(target):
             self._public_link(full, path)
         theirs = open_ or status.st_uid in {user.user for user in self.users}
@@ -355,9 +355,9 @@ class _Walk:
 
     def _public_link(self, full: str, path: str) -> None:
         """What the web user can change behind it has a web address."""
-        found, whole = writable_folders(full, self.users)
-        for folder in found:
-            self._web_writable(f"{path}{folder[len(full) :]}")
+        found, whole = writable_directories(full, self.users)
+        for directory in found:
+            self._web_writable(f"{path}{directory[len(full) :]}")
         if not whole:
             self._keep(self.seen.public_unread, path)
 
@@ -373,7 +373,7 @@ class _Walk:
             return False  # a directory for uploads that the administrator has elsewhere
         return changeable(target, self.users)
 
-    def _folder(self, full: str, path: str, open_: bool, status: os.stat_result) -> bool:
+    def _directory(self, full: str, path: str, open_: bool, status: os.stat_result) -> bool:
         controlled = self._controlled(full, status)
         if controlled and (path == "public" or (path.startswith("public/") and not open_)):
             self._web_writable(path)
@@ -404,10 +404,10 @@ class _Walk:
             some.append(path)
 
 
-def _entries(folder: str) -> list[tuple[os.DirEntry[str], os.stat_result | None]]:
+def _entries(directory: str) -> list[tuple[os.DirEntry[str], os.stat_result | None]]:
     """Each entry and what it is; None for one that cannot be seen."""
     found: list[tuple[os.DirEntry[str], os.stat_result | None]] = []
-    with os.scandir(folder) as entries:
+    with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             try:
                 found.append((entry, entry.stat(follow_symlinks=False)))

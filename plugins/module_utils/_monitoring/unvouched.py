@@ -13,7 +13,7 @@ import stat
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, vouch
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 _MOST = 5000  # files that are read
 
@@ -21,8 +21,8 @@ _MOST = 5000  # files that are read
 class Unvouched:
     """Collects files during another walk. Doubtful ones can run, the others cannot until they are reviewed."""
 
-    def __init__(self, look: Look, users: tuple[Identity, ...]) -> None:
-        self.root = os.path.realpath(look.root)
+    def __init__(self, observer: Observer, users: tuple[Identity, ...]) -> None:
+        self.root = os.path.realpath(observer.root)
         self.users = users
         self.doubtful: list[str] = []
         self.held: list[str] = []
@@ -38,7 +38,7 @@ class Unvouched:
     def close(self) -> None:
         os.close(self._top)
 
-    def look(self, path: str, status: os.stat_result) -> None:
+    def inspect(self, path: str, status: os.stat_result) -> None:
         """A file, by its path below the project directory."""
         if not stat.S_ISREG(status.st_mode):
             return
@@ -57,8 +57,8 @@ class Unvouched:
         """What Git would run that the web user could have set, each with its directory."""
         found = []
         patterns = (".git", *(f"{place}/*/.git" for place in vouch.OWN))
-        for folder in [path for pattern in patterns for path in glob.glob(os.path.join(self.root, pattern))]:
-            below = os.path.relpath(folder, self.root)
+        for directory in [path for pattern in patterns for path in glob.glob(os.path.join(self.root, pattern))]:
+            below = os.path.relpath(directory, self.root)
             try:
                 handle = vouch.open_below(self._top, below, os.O_DIRECTORY)
             except NotADirectoryError:  # a worktree's, or a link: Git asks whose that is itself
@@ -83,12 +83,12 @@ class Unvouched:
         mine = not self._release.web and any(status.st_uid == user.user for user in self.users)
         if self._release is vouch.NOT_THERE or not (mine or self._release.later(status)):
             return False
-        folder = vouch.own_folder(path)
-        if not folder:
+        directory = vouch.own_directory(path)
+        if not directory:
             return True
-        if folder not in self._own:
-            self._own[folder] = vouch.own_history(self._top, folder)
-        own = self._own[folder]
+        if directory not in self._own:
+            self._own[directory] = vouch.own_history(self._top, directory)
+        own = self._own[directory]
         return own is vouch.NOT_THERE or own.later(status) or self._is_shell(path)
 
     def _is_shell(self, path: str) -> bool:

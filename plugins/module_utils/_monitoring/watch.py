@@ -25,12 +25,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import f
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
 
-FOLDER = "/etc/chamilo-hardening"
+DIRECTORY = "/etc/chamilo-hardening"
 PULSE = "/run/chamilo-hardening"
 _BLOCK = 4 << 20  # bytes of a log that are read together
 _MOST = 256 << 20  # bytes that are read; with long headers a visitor fills them with a few thousand requests
 _RECENT = 1 << 16  # bytes of it that show in which form it is written now
-_HELD = 3600  # seconds; Apache writes when a request began, and a visitor can make one last
+_RETAINED = 3600  # seconds; Apache writes when a request began, and a visitor can make one last
 # A user name can resemble a date, but no bare quote can stand in it.
 _START = rb"^\S+ [^\"\\\n]*(?:\\.[^\"\\\n]*)*\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \""
 _DATED = re.compile(_START, re.M)
@@ -58,7 +58,7 @@ class Seen:
 
 def configuration(site: str) -> dict[str, Any]:
     """What section monitoring wrote down about a portal."""
-    path = f"{FOLDER}/monitoring-{site}.json"
+    path = f"{DIRECTORY}/monitoring-{site}.json"
     try:
         with open(path, encoding="utf-8") as stream:
             known: dict[str, Any] = json.load(stream)
@@ -116,7 +116,7 @@ def _failures(path: str, since: float) -> list[bytes]:
                     address = _ADDRESS.search(line[0].partition(b"[")[0])
                     found.append(address[1] if address else b"")
             dates = [line[1] for line in _DATED.finditer(piece)]
-            if dates and not any(_moment(date.decode()) >= since - _HELD for date in reversed(dates)):
+            if dates and not any(_moment(date.decode()) >= since - _RETAINED for date in reversed(dates)):
                 break
     return found
 
@@ -165,9 +165,9 @@ def _moment(text: str) -> float:
     return calendar.timegm(parts) - (-offset if text[21] == "-" else offset)
 
 
-def _pulse(site: str, said: Mapping[str, Any]) -> None:
+def _pulse(site: str, output: Mapping[str, Any]) -> None:
     """A sign of life: the daily work checks that it is fresh, which shows that monit runs and asks."""
-    files.replace_file(f"{PULSE}/watch-{site}.json", json.dumps(said) + "\n")
+    files.replace_file(f"{PULSE}/watch-{site}.json", json.dumps(output) + "\n")
 
 
 def pulse(site: str) -> Mapping[str, Any]:

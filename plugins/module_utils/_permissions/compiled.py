@@ -60,10 +60,10 @@ def renew(cache: int, console: Sequence[str], run: Run) -> str:
         try:
             view = [sys.executable, "-I", "-c", _VIEW, *_named(new), *_named(cache)]
             if run([*view, "true"], _SECONDS)[0] == 0:
-                code, said = run([*view, *console], _SECONDS)
+                code, output = run([*view, *console], _SECONDS)
                 if code == 0:
                     _take_over(cache, new, name)
-                return _why(console, code, said)
+                return _why(console, code, output)
         finally:
             os.close(new)
     finally:
@@ -77,19 +77,19 @@ def anew(cache: int, console: Sequence[str], run: Run) -> str:
     done = False
     try:
         _move(cache, old, name)
-        code, said = run(console, _SECONDS)
+        code, output = run(console, _SECONDS)
         done = code == 0
-        return _why(console, code, said)
+        return _why(console, code, output)
     finally:
         try:
             if not done:
-                _put_back(cache, old, name)
+                _restore(cache, old, name)
         finally:
             _remove(cache, name, old)
 
 
-def _why(console: Sequence[str], code: int, said: str) -> str:
-    words = f"`{' '.join(console)}` ended with {code}: {said.strip()[-_ENDS:]}"
+def _why(console: Sequence[str], code: int, output: str) -> str:
+    words = f"`{' '.join(console)}` ended with {code}: {output.strip()[-_ENDS:]}"
     return f"the cache could not be compiled again, so the old one is back. {words}" if code else ""
 
 
@@ -124,7 +124,7 @@ def _take_over(cache: int, new: int, but: str) -> None:
     _move(cache, new, but, *compiled)
 
 
-def _put_back(cache: int, old: int, name: str) -> None:
+def _restore(cache: int, old: int, name: str) -> None:
     other, new = _apart(cache)
     try:
         _move(cache, new, name, other)
@@ -170,21 +170,21 @@ def _delete(source: int, name: str) -> None:
 def _remove(cache: int, name: str, handle: int) -> None:
     """Remove with all contents. What the web user creates meanwhile stays in a directory that only root can enter."""
     try:
-        for _path, folders, files, folder in os.fwalk(".", topdown=False, dir_fd=handle):
+        for _path, directories, files, directory in os.fwalk(".", topdown=False, dir_fd=handle):
             for entry in files:
                 with contextlib.suppress(OSError):
-                    os.unlink(entry, dir_fd=folder)
-            for entry in folders:
+                    os.unlink(entry, dir_fd=directory)
+            for entry in directories:
                 with contextlib.suppress(OSError):
-                    _unlink_any(entry, folder)
+                    _unlink_any(entry, directory)
     finally:
         os.close(handle)
     with contextlib.suppress(OSError):
         os.rmdir(name, dir_fd=cache)
 
 
-def _unlink_any(name: str, folder: int) -> None:
+def _unlink_any(name: str, directory: int) -> None:
     try:
-        os.rmdir(name, dir_fd=folder)
+        os.rmdir(name, dir_fd=directory)
     except NotADirectoryError:  # a link to a directory
-        os.unlink(name, dir_fd=folder)
+        os.unlink(name, dir_fd=directory)

@@ -39,30 +39,30 @@ class Entries:
         self.changes = Changes(work)
         self.quarantine = Quarantine(work)
 
-    def wrong(self, handle: int, name: str, folder: str, place: Place, status: os.stat_result, root: Root) -> bool:
+    def wrong(self, handle: int, name: str, directory: str, place: Place, status: os.stat_result, root: Root) -> bool:
         kind = stat.S_IFMT(status.st_mode)
         if kind == stat.S_IFREG:
-            return self.file(handle, name, folder, place, root)
-        path = f"{folder}/{name}" if folder else name
+            return self.file(handle, name, directory, place, root)
+        path = f"{directory}/{name}" if directory else name
         if kind == stat.S_IFLNK:
             self._link(handle, name, path, place, status)
         else:
             self._special(path, place, status, kind)
         return False
 
-    def file(self, handle: int, name: str, folder: str, place: Place, root: Root) -> bool:
+    def file(self, handle: int, name: str, directory: str, place: Place, root: Root) -> bool:
         """Open a file and make it right. False when it was, or is no longer there."""
         try:
             opened = os.open(name, FILE, dir_fd=handle)
         except OSError as problem:
-            self.moved(f"{folder}/{name}" if folder else name, problem)
+            self.moved(f"{directory}/{name}" if directory else name, problem)
             return False
         try:
             status = os.fstat(opened)
             if status[0] in place.modes and status[3:6] == place.owned and not place.private:
                 return False
             plain = status[3] == 1 and status[2] == root.device and stat.S_ISREG(status[0])
-            path = f"{folder}/{name}" if folder else name
+            path = f"{directory}/{name}" if directory else name
             if not (plain and place.simple and not self._at.check and self._simply(opened, path, place, status)):
                 self.opened(opened, path, place, status, root.device, handle)
             return True
@@ -168,7 +168,7 @@ class Entries:
             self._at.found.refuse(path, f"{what}, left as it is ({rights(status)}); remove it if no program needs it")
 
     def opened(
-        self, handle: int, path: str, place: Place, status: os.stat_result, device: int, folder: int = -1
+        self, handle: int, path: str, place: Place, status: os.stat_result, device: int, directory: int = -1
     ) -> None:
         """A file, through its descriptor."""
         want = place.want
@@ -183,7 +183,7 @@ class Entries:
         if status.st_nlink != 1:
             key = (status.st_dev, status.st_ino)
             if status.st_nlink and (key in self._at.found.links or len(self._at.found.links) < _LINKS):
-                movable = folder >= 0 and self._open_now(folder, place)
+                movable = directory >= 0 and self._open_now(directory, place)
                 kind = place.kind if self.quarantine.suspect(handle, path, place.kind, status) else ""
                 self._at.found.link(key, [status.st_nlink, 1, movable, [place.index], path, kind])
             elif status.st_nlink:
@@ -191,7 +191,7 @@ class Entries:
             return
         what = self.quarantine.suspect(handle, path, place.kind, status)
         if what:
-            want = self.quarantine.held(handle, path, place.kind, what, want, status)
+            want = self.quarantine.quarantined(handle, path, place.kind, what, want, status)
         self._at.found.taken += place.kind in COMPILED and status.st_uid != want.owner
         self._at.found.writable += self._at.tree.is_writable(handle, path, place.kind, status)
         self._at.found.environment += self._at.tree.is_environment(handle, path, status)
@@ -234,7 +234,7 @@ class Entries:
             else:
                 if kind:
                     what = vouch.runs(path, handle)
-                    want = self.quarantine.held(handle, path, kind, what, want, status, alone=False)
+                    want = self.quarantine.quarantined(handle, path, kind, what, want, status, alone=False)
                 self.changes.change(handle, path, want, status)
         except OSError as problem:
             self.moved(path, problem)

@@ -102,8 +102,8 @@ class Found:
     def result(self) -> dict[str, Any]:
         """What the module returns."""
         kinds = {kind: self.fixed[kind] for kind in ("owner", "group", "mode", "setuid", "acl")}
-        told = {name: value for name, value in vars(self).items() if name not in _INTERNAL}
-        return {**told, "fixed": kinds, "changed": self.changed}
+        reported = {name: value for name, value in vars(self).items() if name not in _INTERNAL}
+        return {**reported, "fixed": kinds, "changed": self.changed}
 
     def to_json(self) -> str:
         values = {**vars(self), "links": [[*key, link] for key, link in self.links.items()]}

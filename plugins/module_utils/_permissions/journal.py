@@ -37,14 +37,14 @@ class Journal:
     A full disk does not stop the run: ``problem`` states that not all can be rolled back.
     """
 
-    def __init__(self, folder: str, web: int) -> None:
+    def __init__(self, directory: str, web: int) -> None:
         self._web = web
         self._waiting: list[list[Any]] = []
         self.problem = ""
         self._file: IO[bytes] | None = None
         try:
-            os.makedirs(folder, 0o700, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)
+            os.makedirs(directory, 0o700, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=directory, buffering=0)
         except OSError as problem:
             self.problem = problem.strerror or str(problem)
 
@@ -102,9 +102,9 @@ class Journal:
                         yield json.loads(line)
 
     @staticmethod
-    def _rename(folder: int, old: str, new: str) -> None:
-        if old not in os.listdir(folder):
-            os.rename(new, old, src_dir_fd=folder, dst_dir_fd=folder)
+    def _rename(directory: int, old: str, new: str) -> None:
+        if old not in os.listdir(directory):
+            os.rename(new, old, src_dir_fd=directory, dst_dir_fd=directory)
 
     def _give(self, handle: int, device: int, inode: int, before: list[int], after: list[int]) -> None:
         status = os.fstat(handle)

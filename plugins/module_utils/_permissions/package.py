@@ -103,5 +103,5 @@ def members(stream: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
     stream.seek(0)
     with tarfile.open(fileobj=stream, mode="r|*") as tar:
         for member in tar:
-            if member.isfile() and (inside := tar.extractfile(member)):
-                yield member.name, inside
+            if member.isfile() and (insider := tar.extractfile(member)):
+                yield member.name, insider

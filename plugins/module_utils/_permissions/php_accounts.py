@@ -32,14 +32,14 @@ class PhpUserError(HardeningError):
 class Accounts:
     """Creates accounts. A directory of root has the files that commands read."""
 
-    def __init__(self, machine: Machine, folder: str) -> None:
+    def __init__(self, machine: Machine, directory: str) -> None:
         self._machine = machine
-        self._folder = folder
+        self._directory = directory
 
     def command(self, *argv: str) -> None:
-        code, said = self._machine.command(argv, _SECONDS)
+        code, output = self._machine.command(argv, _SECONDS)
         if code != 0:
-            raise PhpUserError(f"`{' '.join(argv)}` failed ({code}): {said or 'no output'}.")
+            raise PhpUserError(f"`{' '.join(argv)}` failed ({code}): {output or 'no output'}.")
 
     def make(self, user: str) -> None:
         """The user and the group of the web server's workers. What is there already stays as it is."""
@@ -67,19 +67,19 @@ class Accounts:
 
     def move_jobs(self, old: str, new: str, roots: Collection[str]) -> list[str]:
         """The jobs of the portal, from one crontab to another. What an administrator has to know of it."""
-        told = []
+        reported = []
         moved, stays = php_pool.crontab_parts(self._crontab(old), roots)
         if moved:
             there = self._crontab(new)
             known = there.splitlines()
             self._write(new, there + "".join(line for line in moved.splitlines(True) if line.rstrip("\n") not in known))
             self._write(old, stays)
-            told.append(f"The portal's jobs in the crontab of {old} are in the crontab of {new} now.")
+            reported.append(f"The portal's jobs in the crontab of {old} are in the crontab of {new} now.")
         units = [path for path in Tree().glob(_UNITS) if _runs(path, old, roots)]
         if units:
             names = ", ".join(units)
-            told.append(f"{names}: runs the portal's program as {old}. Write User={new} there, and restart it.")
-        return told
+            reported.append(f"{names}: runs the portal's program as {old}. Write User={new} there, and restart it.")
+        return reported
 
     def _crontab(self, user: str) -> str:
         code, text = self._machine.run(["crontab", "-u", user, "-l"], _SECONDS)
@@ -89,7 +89,7 @@ class Accounts:
         if not php_pool.has_jobs(text):
             self.command("crontab", "-u", user, "-r")
             return
-        path = os.path.join(self._folder, "crontab")
+        path = os.path.join(self._directory, "crontab")
         files.replace_file(path, text)
         try:
             self.command("crontab", "-u", user, path)

@@ -72,7 +72,7 @@ def transaction(site: str) -> str:
     return f"permissions:{site}.pool"
 
 
-def held(engine: Engine) -> list[str]:
+def tracked(engine: Engine) -> list[str]:
     """The portals whose PHP has a pool of ours."""
     pattern = re.compile(r"permissions:(.+)\.pool")
     return [found[1] for name in engine.store.peek()["records"] if (found := pattern.fullmatch(name))]
@@ -98,43 +98,43 @@ class PoolFiles:
         # Not in /run/php, which is the web server's user's: PHP of another site could put its own in the place of ours.
         self.socket = f"unix:/run/chamilo-{word}.sock"
 
-    def wanted(self, known: Memo, user: Account) -> dict[str, Any]:
+    def desired(self, known: Memo, user: Account) -> dict[str, Any]:
         """The transaction that has our pool serve the portal, as that user."""
         address = known.address if known.way == "address" else self.socket
         # The owner's file is removed where ours takes its address: from then on, only ours has its lines.
         theirs, own = os.path.isfile(known.file), os.path.isfile(self.file)
         if theirs and not (known.way == "address" and own):
-            said = php_pool.lines_of(_text(known.file), known.pool)
+            output = php_pool.lines_of(_text(known.file), known.pool)
         else:
-            said = php_pool.lines_of(_text(self.file), self.own.user) if own else []
+            output = php_pool.lines_of(_text(self.file), self.own.user) if own else []
         remedy = (
             "which comes back with: chamilo-hardening undo permissions"
             if known.way == "address"
             else "change it there, and run the section again"
         )
         source = f"The rest is taken over from [{known.pool}] of {known.file}; {remedy}."
-        text = php_pool.pool(self.own.user, user.user, user.group, address, said, source)
-        wanted: list[dict[str, Any]] = [
+        text = php_pool.pool(self.own.user, user.user, user.group, address, output, source)
+        desired: list[dict[str, Any]] = [
             {"path": self.file, "secret_content": text, "mode": "0600"},
             {"path": f"{_PHP}/{self.site.php.version}/fpm/conf.d/{self._ini}", "content": _OPCACHE},
             {"path": _MEMO.format(site=self.word), "mode": "0600",
              "content": json.dumps({**asdict(known), "probe": list(self.probe or known.probe)}, indent=1) + "\n"},
         ]  # fmt: skip
         if known.way == "address":
-            wanted.append({"path": known.file, "state": "absent"})
+            desired.append({"path": known.file, "state": "absent"})
         if known.way == "virtual_host":
-            wanted += self._virtual_hosts(known.address, address)
+            desired += self._virtual_hosts(known.address, address)
         if self.site.web.name == "nginx":
-            wanted.append(_edited(_NGINX, php_pool.nginx_group(_text(_NGINX))))
+            desired.append(_edited(_NGINX, php_pool.nginx_group(_text(_NGINX))))
         else:
             group = (
                 f"# {php_pool.MANAGED}\n# Alone in it, Apache may use the sockets of PHP.\nGroup {php_pool.WEB_GROUP}\n"
             )
-            wanted.append({"path": _APACHE_GROUP, "content": group})
-        wanted += self._cron(known.user, user.user)
-        return self._transaction(wanted, known)
+            desired.append({"path": _APACHE_GROUP, "content": group})
+        desired += self._cron(known.user, user.user)
+        return self._transaction(desired, known)
 
-    def given_back(self, known: Memo) -> dict[str, Any]:
+    def restored(self, known: Memo) -> dict[str, Any]:
         """Files with other content than ours, without ours. Files of ours alone are removed: no plan names them."""
         edited: list[dict[str, Any]] = []
         if known.way == "virtual_host":
@@ -165,14 +165,14 @@ class PoolFiles:
         own = _MEMO.format(site=self.word)
         return any(path != own for path in Tree().glob(_MEMO.format(site="*")))
 
-    def _transaction(self, wanted: Sequence[Mapping[str, Any]], known: Memo) -> dict[str, Any]:
+    def _transaction(self, desired: Sequence[Mapping[str, Any]], known: Memo) -> dict[str, Any]:
         php, web = self.site.php, self.site.web
         test = [[f"php-fpm{php.version}", "-t"], _TESTS[web.name]]
         test += [["systemctl", "try-reload-or-restart", service] for service in (php.service, web.service)]
         if known.way == "address":  # a socket that stays open over a reload keeps its owner
             test[2:] = [test[3], ["systemctl", "try-restart", php.service]]
         probe = [{**one, "status": [200, 301, 302, 303]} for one in self.probe[:1]]
-        return {"name": transaction(self.word), "files": list(wanted), "test": test, "probe": probe}
+        return {"name": transaction(self.word), "files": list(desired), "test": test, "probe": probe}
 
     def _virtual_hosts(self, old: str, new: str) -> list[dict[str, Any]]:
         """Our virtual host, with another address of PHP."""
@@ -185,14 +185,14 @@ class PoolFiles:
     def _cron(self, old: str, new: str) -> list[dict[str, Any]]:
         """The jobs of the portal in /etc/cron.d, with another user."""
         found = []
-        held = self.engine.store.peek()["records"].get(transaction(self.word), {"files": {}})["files"]
+        tracked = self.engine.store.peek()["records"].get(transaction(self.word), {"files": {}})["files"]
         for path in Tree().glob(_CRON):
             status = os.lstat(path)
             if not stat.S_ISREG(status.st_mode) or status.st_uid or status.st_mode & 0o022:
                 continue
             before = _text(path)
             after = php_pool.cron_user(before, self.roots, old, new)
-            if after != before or path in held:
+            if after != before or path in tracked:
                 found.append(_edited(path, after))
         return found
 

@@ -51,7 +51,7 @@ def pools_in(text: str) -> list[str]:
     return [found[1] for line in text.splitlines() if (found := _SECTION.fullmatch(line)) and found[1] != "global"]
 
 
-def pool(name: str, user: str, group: str, address: str, said: Collection[str], source: str) -> str:
+def pool(name: str, user: str, group: str, address: str, output: Collection[str], source: str) -> str:
     """The file of a pool, with the lines of its owner's pool. ``source``: where these are to be changed."""
     return "\n".join(
         [
@@ -64,7 +64,7 @@ def pool(name: str, user: str, group: str, address: str, said: Collection[str], 
             "listen.owner = root",
             f"listen.group = {WEB_GROUP}",
             "listen.mode = 0660",
-            *said,
+            *output,
             "",
         ]
     )

@@ -40,7 +40,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
 
 
 @dataclass(frozen=True)
-class Wish:
+class Desired:
     """``tree``: what chamilo_perms takes. ``probe``: pages that must work as before. ``group``: of the files."""
 
     site: str
@@ -60,7 +60,7 @@ class Done:
 
     site: Site
     changed: bool = False
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
 
 
 def back(site: str, engine: Engine) -> Done:
@@ -69,25 +69,25 @@ def back(site: str, engine: Engine) -> Done:
     if known is None:
         raise PhpUserError(f"PHP of {site} has no user of its own here.")
     tree = permissions_window.site(site).tree
-    wish = Wish(site, False, known.domain, known.root, known.web_server, tree=tree, probe=known.probe)
-    return Switch(wish, engine).go(check=False)
+    desired = Desired(site, False, known.domain, known.root, known.web_server, tree=tree, probe=known.probe)
+    return Switch(desired, engine).go(check=False)
 
 
 class Switch:
     """One portal on its way to a user of its own, or back."""
 
-    def __init__(self, wish: Wish, engine: Engine) -> None:
-        self.wish = wish
+    def __init__(self, desired: Desired, engine: Engine) -> None:
+        self.desired = desired
         self.engine = engine
         self.accounts = Accounts(engine.machine, engine.store.root)
-        self.site = discover(wish.domain, wish.root, wish.web_server, site=wish.site, require=True)
-        self.memo = memo(wish.site)
+        self.site = discover(desired.domain, desired.root, desired.web_server, site=desired.site, require=True)
+        self.memo = memo(desired.site)
         self.done = Done(self.site)
         self.ways = Ways(self.site)
-        self.files = PoolFiles(wish.site, self.site, engine, wish.probe)
+        self.files = PoolFiles(desired.site, self.site, engine, desired.probe)
 
     def go(self, check: bool) -> Done:
-        if self.wish.own:
+        if self.desired.own:
             self._give(check)
         elif self.memo:
             self._take(self.memo, check)
@@ -97,21 +97,21 @@ class Switch:
 
     def _give(self, check: bool) -> None:
         if self.site.php.sapi != "fpm":
-            self.done.told.append(
+            self.done.reported.append(
                 f"PHP of {self.site.domain} runs within Apache (mod_php), which has one user for all sites. Have "
                 "Apache hand requests to PHP-FPM first."
             )
             return
-        if self.wish.web_user not in ("", self.files.own.user):
+        if self.desired.web_user not in ("", self.files.own.user):
             raise PhpUserError(
-                f"chamilo_web_user: {self.wish.web_user}. PHP of this portal is to run as {self.files.own.user} "
+                f"chamilo_web_user: {self.desired.web_user}. PHP of this portal is to run as {self.files.own.user} "
                 "(chamilo_permissions_php_user). Leave chamilo_web_user empty."
             )
         pool = self.ways.pool()
         if pool.file == self.files.file and self.memo:
             known = self.memo
         elif self.ways.is_alone(pool):
-            self.done.told.append(
+            self.done.reported.append(
                 f"PHP of {self.site.domain} runs as {pool.user}, which no other site of this host does."
             )
             return
@@ -123,7 +123,7 @@ class Switch:
             )  # fmt: skip
         waits = known.way == "line" and pool.file != self.files.file
         if waits:
-            self.done.told.append(self.ways.line(known.address, self.files.socket))
+            self.done.reported.append(self.ways.line(known.address, self.files.socket))
         switching = not waits and pool.user != self.files.own.user
         if check and (switching or not self.memo):
             self.done.changed = True
@@ -135,7 +135,7 @@ class Switch:
         if switching:
             self._switch(known.account, self.files.own, known)
         else:
-            self._apply(self.files.wanted(known, user), check)
+            self._apply(self.files.desired(known, user), check)
             if not check and not waits:
                 self._leave(self.files.own.user, known.group)
 
@@ -148,15 +148,15 @@ class Switch:
             return
         self._no_window(pool.user == self.files.own.user)
         if known.way == "line" and pool.file == self.files.file:
-            self.done.told.append(self.ways.line(self.files.socket, known.address))
+            self.done.reported.append(self.ways.line(self.files.socket, known.address))
             if pool.user != known.user:
                 self._switch(self.files.own, known.account, known)
             return
         if pool.user == self.files.own.user:
             self._switch(self.files.own, known.account, None)
         else:
-            self._apply(self.files.given_back(known), check)
-        self.engine.forget(transaction(self.wish.site))
+            self._apply(self.files.restored(known), check)
+        self.engine.forget(transaction(self.desired.site))
         if known.member and not self.files.others():
             self.accounts.leave(self.site.web.user, primary_group(self.site.web.user))
 
@@ -164,14 +164,14 @@ class Switch:
 
     def _switch(self, old: Account, new: Account, known: Memo | None) -> None:
         """``known``: of the pool that runs as the new user; None where ours goes."""
-        pages = Pages(self.wish.probe, self.site.php.service, self.engine.machine, self.engine.fetch)
+        pages = Pages(self.desired.probe, self.site.php.service, self.engine.machine, self.engine.fetch)
         pages.probe()
         before = self.memo or known
         if before is None:
             raise AssertionError("one of them is there")
         self.accounts.join(new.user, old.group)
         try:
-            self._apply(self.files.wanted(known, new) if known else self.files.given_back(before), check=False)
+            self._apply(self.files.desired(known, new) if known else self.files.restored(before), check=False)
             self._rights(old, new)
             self._leave(new.user, old.group)
             problem = pages.broken()
@@ -183,29 +183,31 @@ class Switch:
             raise PhpUserError(f"PHP of {self.site.domain} runs as {old.user}, as before: as {new.user}, {problem}.")
         # What others wrote is undone by commands that PHP's user has to be able to run.
         self.engine.hand_over(self.site.root, old.user, new.user)
-        self.done.told += self.accounts.move_jobs(old.user, new.user, self.files.roots)
+        self.done.reported += self.accounts.move_jobs(old.user, new.user, self.files.roots)
         self.done.changed = True
-        self.done.site = discover(self.wish.domain, self.wish.root, self.wish.web_server, site=self.wish.site)
+        self.done.site = discover(
+            self.desired.domain, self.desired.root, self.desired.web_server, site=self.desired.site
+        )
 
     def _return(self, old: Account, new: Account, before: Memo) -> None:
         """The old user, with all its rights, after the new one did not do."""
-        if transaction(self.wish.site) not in self.engine.store.peek()["records"]:
+        if transaction(self.desired.site) not in self.engine.store.peek()["records"]:
             self._leave(new.user, old.group)
             return
         self.accounts.join(old.user, new.group)
         if old == self.files.own:
-            self._apply(self.files.wanted(before, old), check=False)
+            self._apply(self.files.desired(before, old), check=False)
         else:
-            self._apply(self.files.given_back(before), check=False)
-            self.engine.forget(transaction(self.wish.site))
+            self._apply(self.files.restored(before), check=False)
+            self.engine.forget(transaction(self.desired.site))
         self._rights(new, old)
         self._leave(old.user, new.group)
         self._leave(new.user, old.group)
 
     def _rights(self, old: Account, new: Account) -> None:
         """The files of the portal and its sessions, from one user to the other."""
-        tree = {**self.wish.tree, "web_user": new.user, "group": self.wish.group or new.group}
-        pages = {"probe": self.wish.probe, "service": self.site.php.service}
+        tree = {**self.desired.tree, "web_user": new.user, "group": self.desired.group or new.group}
+        pages = {"probe": self.desired.probe, "service": self.site.php.service}
         permissions_window.apply(tree, "production", None, False, pages=pages)
         logins.hand_over(self.site, self.site.environment.get("APP_ENV") or "prod", old.user, new.user)
 
@@ -213,21 +215,21 @@ class Switch:
         outcome = Outcome()
         self.engine.apply(plan(given), outcome, check)
         self.done.changed |= outcome.changed
-        self.done.told += [*outcome.recovered, *outcome.notes]
+        self.done.reported += [*outcome.recovered, *outcome.notes]
 
     # -- accounts ----------------------------------------------------------------------------------------------------
 
     def _accounts(self, known: Memo) -> Memo:
         self.accounts.make(self.files.own.user)
-        if self.wish.group:
-            self.accounts.join(self.files.own.user, self.wish.group)
+        if self.desired.group:
+            self.accounts.join(self.files.own.user, self.desired.group)
         # In another group, the web server's workers would lose that of their user, by which they read files of sites.
         web = self.site.web.user
         return replace(known, member=self.accounts.join(web, primary_group(web)) or known.member)
 
     def _leave(self, user: str, group: str) -> None:
         """No process of PHP keeps what the group gave."""
-        if group not in ("", self.wish.group) and self.accounts.leave(user, group):
+        if group not in ("", self.desired.group) and self.accounts.leave(user, group):
             for service in (self.site.php.service, self.site.web.service):
                 self.accounts.command("systemctl", "try-reload-or-restart", service)
 
@@ -235,6 +237,6 @@ class Switch:
         window = permissions_window.Windows(self.engine).at(self.site.root) if switching else None
         if window:
             raise PhpUserError(
-                f"PHP of {self.site.domain} gets no other user meanwhile: {window.told()}. Run "
+                f"PHP of {self.site.domain} gets no other user meanwhile: {window.description()}. Run "
                 "`chamilo-hardening window close` first."
             )

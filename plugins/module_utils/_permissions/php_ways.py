@@ -40,9 +40,11 @@ class Ways:
     def hosts(self, address: str) -> Iterator[VirtualHost]:
         """The virtual hosts whose requests come to an address of PHP."""
         pools = php_fpm.pools(Tree())[0]
-        wanted = php_fpm.pool_behind(Tree(), pools, address)
+        desired = php_fpm.pool_behind(Tree(), pools, address)
         for host in self.site.virtual_hosts:
-            if host.php and (host.php == address or php_fpm.pool_behind(Tree(), pools, host.php) == wanted is not None):
+            if host.php and (
+                host.php == address or php_fpm.pool_behind(Tree(), pools, host.php) == desired is not None
+            ):
                 yield host
 
     def is_alone(self, pool: php_fpm.Pool) -> bool:

@@ -151,10 +151,10 @@ class Quarantine:
         if not self._at.tree.has_own_history(path, status):
             return False
         owner, came = who(status.st_uid, status.st_gid).partition(":")[0], time.gmtime(self._at.tree.came(path))
-        self._at.found.plugins.setdefault(vouch.own_folder(path), f"{owner}, {time.strftime('%Y-%m-%d', came)}")
+        self._at.found.plugins.setdefault(vouch.own_directory(path), f"{owner}, {time.strftime('%Y-%m-%d', came)}")
         return not vouch.is_shell(path, handle)
 
-    def held(
+    def quarantined(
         self, handle: int, path: str, kind: str, what: str, want: Want, status: os.stat_result, alone: bool = True
     ) -> Want:
         """What is done with such a file. ``alone``: it has one name."""
@@ -163,7 +163,7 @@ class Quarantine:
             if not self._at.tree.policy.of(path).kind:  # acknowledged
                 self._renames.append((path, name, os.path.basename(path)))
                 return want
-            self._tell_held(path)
+            self._report_quarantined(path)
             return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
         if self._is_needed(handle, path, kind, what, status):
             # Without its classes and templates the portal would be down, and no URL calls them: only report.
@@ -178,12 +178,12 @@ class Quarantine:
         if not waits(path, status) and len(self._at.found.held) < LISTED:
             self._at.found.held.append(shown(path))
         if kind != "code" and not path.endswith(_HTACCESS):
-            self._tell_held(path)
+            self._report_quarantined(path)
             return Want(0, 0, 0, stat.S_IMODE(QUARANTINE))
         if alone:
             name = os.path.basename(path)
             self._renames.append((path, name, name + ASIDE_NAME))
-        self._tell_held(path)
+        self._report_quarantined(path)
         return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
 
     def _is_needed(self, handle: int, path: str, kind: str, what: str, status: os.stat_result) -> bool:
@@ -204,7 +204,7 @@ class Quarantine:
             return True
         return kind == "program" and self._at.tree.is_tracked(path, handle)
 
-    def _tell_held(self, path: str) -> None:
+    def _report_quarantined(self, path: str) -> None:
         self._name("quarantined", path)
         self._at.found.quarantined_total += 1
         if len(self._at.found.quarantined) < LISTED:

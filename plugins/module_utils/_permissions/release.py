@@ -42,7 +42,7 @@ class Release:
         self._known: frozenset[str] = frozenset()
         self._laid: dict[str, tuple[float, bool] | None] = {}
 
-    def look(self) -> None:
+    def inspect(self) -> None:
         """Read them now: what a run changes has another owner and another time then."""
         self._known = _maps(self._top)
         self._laid = {part: self._when(part, self._known) for part in MAPPED}
@@ -55,7 +55,7 @@ class Release:
         if part not in MAPPED:
             return False
         if not self._laid:
-            self.look()
+            self.inspect()
         if path in self._known:
             return True
         laid = self._laid[part]
@@ -77,11 +77,11 @@ class Release:
 
 def seen(top: int, path: str) -> os.stat_result | None:
     """What a file is like. No link on the way is followed."""
-    *folders, name = path.split("/")
+    *directories, name = path.split("/")
     handle = os.dup(top)
     try:
-        for folder in folders:
-            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+        for directory in directories:
+            below = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
             os.close(handle)
             handle = below
         return os.stat(name, dir_fd=handle, follow_symlinks=False)
@@ -99,23 +99,23 @@ def born(handle: int) -> float | None:
     import ctypes  # most runs have nothing to ask, and it takes memory in each process of theirs
 
     system = ctypes.CDLL(None)
-    told = ctypes.create_string_buffer(256)
-    if system.fstatfs(handle, told) or struct.unpack_from("@l", told)[0] == _OVERLAY:
+    reported = ctypes.create_string_buffer(256)
+    if system.fstatfs(handle, reported) or struct.unpack_from("@l", reported)[0] == _OVERLAY:
         return None
     statx = getattr(system, "statx", None)  # Python has no name for it
-    if statx is None or statx(handle, b"", _AT_EMPTY_PATH, _STATX_BTIME, told):
+    if statx is None or statx(handle, b"", _AT_EMPTY_PATH, _STATX_BTIME, reported):
         return None
-    (mask,) = struct.unpack_from("=I", told)
-    seconds, nanoseconds = struct.unpack_from("=qI", told, _BTIME_AT)
+    (mask,) = struct.unpack_from("=I", reported)
+    seconds, nanoseconds = struct.unpack_from("=qI", reported, _BTIME_AT)
     return seconds + nanoseconds / 1e9 if mask & _STATX_BTIME else None
 
 
 def _maps(top: int) -> frozenset[str]:
     known = set()
     for path in _MAPS:
-        for folder, name in _ENTRY.findall(_read(top, path)):
+        for directory, name in _ENTRY.findall(_read(top, path)):
             below = os.fsdecode(name)
-            known.add(f"vendor/{below}" if folder == b"vendor" else below)
+            known.add(f"vendor/{below}" if directory == b"vendor" else below)
     return frozenset(known)
 
 

@@ -23,7 +23,7 @@ _GAP = 500  # bytes of a call that are read
 _RUN = rb"assert|system|exec|shell_exec|passthru|popen|proc_open|pcntl_exec|create_function"
 # Of $_SERVER, what a visitor sends.
 _HEADERS = rb"HTTP_|PHP_AUTH|QUERY|REQUEST_URI|PATH_INFO"
-_TELLING = re.compile(rb"\\?(?:" + _RUN + rb")|(?:" + _HEADERS + rb")\w*|php://input", re.I)  # strings that are kept
+_REPORTING = re.compile(rb"\\?(?:" + _RUN + rb")|(?:" + _HEADERS + rb")\w*|php://input", re.I)  # strings that are kept
 _VALUE = re.compile(rb"(\{\$[^{}]*\}|(?<!\\)\$\w+(?:\[[^\]\s]*\])?)")  # in double quotes
 _TOKEN = (
     rb"(?P<none>/\*.*?(?:\*/|\Z)|(?://|#(?!\[))[^\r\n]*?(?=[\r\n]|\?>|\Z))"
@@ -53,11 +53,11 @@ def _bare(token: re.Match[bytes]) -> bytes:
     if token["none"] is not None or token["end"] is not None:
         return b" "
     if token["plain"] is not None:
-        return b"'" + token["plain"] + b"'" if _TELLING.fullmatch(token["plain"]) else b"''"
+        return b"'" + token["plain"] + b"'" if _REPORTING.fullmatch(token["plain"]) else b"''"
     text = token["text"] if token["quote"] else token["here"]
     if text is None:
         return b"; echo " if token[0].endswith(b"<?=") else b"; "
-    if _TELLING.fullmatch(text):
+    if _REPORTING.fullmatch(text):
         return b'"' + text + b'"'
     pieces = [] if token["mark"] == b"'" else _VALUE.split(text)
     values = b"".join(piece.strip(b"{}") if place % 2 else piece and b"-" for place, piece in enumerate(pieces))

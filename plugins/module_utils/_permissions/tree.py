@@ -116,9 +116,9 @@ class Tree:
         self._own: dict[str, vouch.Release] = {}
         if not all(self._is_right(top, part) for part in _TAKEN):
             # Before anything changes: what a run changes has another owner and another time then.
-            self.release.look()
+            self.release.inspect()
             self._laid = vouch.release(top, order.web)
-            self._look_at_plugins(top)
+            self._inspect_plugins(top)
         real = os.readlink(f"/proc/self/fd/{top}")
         self.mounted = set(self._mounted(real))
 
@@ -175,20 +175,20 @@ class Tree:
     def laid(self) -> vouch.Release:
         if self._laid is None:
             self._laid = vouch.release(self.roots[0].handle, self.order.web)
-            self._look_at_plugins(self.roots[0].handle)
+            self._inspect_plugins(self.roots[0].handle)
         return self._laid
 
-    def _look_at_plugins(self, top: int) -> None:
+    def _inspect_plugins(self, top: int) -> None:
         for place in vouch.OWN:
             try:
                 handle = vouch.open_below(top, place, os.O_DIRECTORY)
             except OSError:  # not every tree has both
                 continue
             try:
-                folders = [f"{place}/{name}" for name in os.listdir(handle)[: vouch.PLUGINS]]
+                directories = [f"{place}/{name}" for name in os.listdir(handle)[: vouch.PLUGINS]]
             finally:
                 os.close(handle)
-            self._own.update((folder, vouch.own_history(top, folder)) for folder in folders)
+            self._own.update((directory, vouch.own_history(top, directory)) for directory in directories)
 
     def _is_sound(self, top: int) -> bool:
         """Was Git's index written by another user than the web user, and could the web user not have exchanged it?"""
@@ -229,16 +229,16 @@ class Tree:
 
     def has_own_history(self, path: str, status: os.stat_result) -> bool:
         """Did it come together with the rest of its plugin or theme, which is no part of the release?"""
-        folder = vouch.own_folder(path)
-        own = self._own.get(folder, vouch.NOT_THERE)
+        directory = vouch.own_directory(path)
+        own = self._own.get(directory, vouch.NOT_THERE)
         if own is vouch.NOT_THERE or own.later(status):
             return False
         # What its package does not contain was added later, whatever its times.
-        return not self.lists.release or folder not in self.lists.own_folders
+        return not self.lists.release or directory not in self.lists.own_directories
 
     def came(self, path: str) -> float:
         """When the plugin or theme came."""
-        return self._own[vouch.own_folder(path)].changed - vouch.LAID
+        return self._own[vouch.own_directory(path)].changed - vouch.LAID
 
     def is_writable(self, handle: int, path: str, kind: str, status: os.stat_result) -> bool:
         """Could the web user write this file of the program? Environment files are judged separately."""
@@ -286,8 +286,8 @@ class Tree:
             os.close(root.handle)
 
 
-def is_below(path: str, folder: str) -> bool:
-    return not folder or path == folder or path.startswith(f"{folder}/")
+def is_below(path: str, directory: str) -> bool:
+    return not directory or path == directory or path.startswith(f"{directory}/")
 
 
 def flags(handle: int) -> int:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LAID = 3600  # seconds: within them all of a release is laid
 _NEARLY_ALL = 0.95  # an attacker touches some files, not that many
 _SAMPLED = ("public/main", "src", "vendor")
-_FILES, _FOLDERS, _IN_ONE = 1200, 300, 50  # of a sample
+_FILES, _DIRECTORIES, _IN_ONE = 1200, 300, 50  # of a sample
 _READ = 8 << 20  # bytes of a file that are searched
 _CHUNK = 1 << 20
 MOST = 64 << 20  # bytes that are compared of what the web user decides how large it is
@@ -128,7 +128,7 @@ def _sample(top: int, part: str, found: list[os.stat_result], most: int, deep: b
                     if len(found) >= most:
                         break
                     if entry.is_dir(follow_symlinks=False):
-                        if deep and seen < _FOLDERS:
+                        if deep and seen < _DIRECTORIES:
                             seen += 1
                             waiting.append(os.open(entry.name, _NOT_FOLLOWED | os.O_DIRECTORY, dir_fd=handle))
                     elif here < _IN_ONE and entry.is_file(follow_symlinks=False):
@@ -142,11 +142,11 @@ def _sample(top: int, part: str, found: list[os.stat_result], most: int, deep: b
 
 def open_below(top: int, path: str, flags: int = 0) -> int:
     """Open a path below a directory; no link on the way is followed."""
-    *folders, name = path.split("/")
+    *directories, name = path.split("/")
     handle = os.dup(top)
     try:
-        for folder in folders:
-            below = os.open(folder, _NOT_FOLLOWED | os.O_DIRECTORY, dir_fd=handle)
+        for directory in directories:
+            below = os.open(directory, _NOT_FOLLOWED | os.O_DIRECTORY, dir_fd=handle)
             os.close(handle)
             handle = below
         return os.open(name, _NOT_FOLLOWED | flags, dir_fd=handle)
@@ -317,27 +317,27 @@ def _git_values(text: str) -> list[tuple[str, str, str, str]]:
     return values
 
 
-def git_runs(folder: int, theirs: Theirs) -> list[str]:
+def git_runs(directory: int, theirs: Theirs) -> list[str]:
     """What Git would run out of this .git directory, which is open, and that the web user could have written."""
     found: list[str] = []
-    loose = theirs(folder, os.fstat(folder))
+    loose = theirs(directory, os.fstat(directory))
     for name in ("config", "config.worktree"):
-        found += _git_file(folder, name, theirs, loose)
+        found += _git_file(directory, name, theirs, loose)
     for name in ("commondir", "objects/info/alternates"):
         try:
-            handle = open_below(folder, name)
+            handle = open_below(directory, name)
         except OSError:  # most have neither
             continue
         os.close(handle)
         if loose and name == "commondir":
             found.append(name)
-    found += _git_hooks(folder, theirs, loose)
-    return found + _git_modules(folder, theirs, loose)
+    found += _git_hooks(directory, theirs, loose)
+    return found + _git_modules(directory, theirs, loose)
 
 
-def _git_file(folder: int, name: str, theirs: Theirs, loose: bool) -> list[str]:
+def _git_file(directory: int, name: str, theirs: Theirs, loose: bool) -> list[str]:
     try:
-        handle = open_below(folder, name)
+        handle = open_below(directory, name)
     except FileNotFoundError:
         return []
     except OSError as problem:
@@ -352,9 +352,9 @@ def _git_file(folder: int, name: str, theirs: Theirs, loose: bool) -> list[str]:
     return [*names, *([] if whole else [f"{name}, which is too long"])]
 
 
-def _git_hooks(folder: int, theirs: Theirs, loose: bool) -> list[str]:
+def _git_hooks(directory: int, theirs: Theirs, loose: bool) -> list[str]:
     try:
-        hooks = open_below(folder, "hooks", os.O_DIRECTORY)
+        hooks = open_below(directory, "hooks", os.O_DIRECTORY)
     except OSError as problem:
         return [] if isinstance(problem, FileNotFoundError) or not loose else [f"hooks: {problem.strerror}"]
     found = []
@@ -372,10 +372,10 @@ def _git_hooks(folder: int, theirs: Theirs, loose: bool) -> list[str]:
     return sorted(found)[:20]
 
 
-def _git_modules(folder: int, theirs: Theirs, loose: bool, levels: int = 4) -> list[str]:
+def _git_modules(directory: int, theirs: Theirs, loose: bool, levels: int = 4) -> list[str]:
     """Git enters submodules by itself."""
     try:
-        modules = open_below(folder, "modules", os.O_DIRECTORY)
+        modules = open_below(directory, "modules", os.O_DIRECTORY)
     except OSError:
         return []
     if not levels:
@@ -392,8 +392,8 @@ def _git_modules(folder: int, theirs: Theirs, loose: bool, levels: int = 4) -> l
             except OSError:  # it went meanwhile
                 continue
             try:
-                inside = [*_git_file(handle, "config", theirs, loose), *_git_hooks(handle, theirs, loose)]
-                found += [f"modules/{name}: {one}" for one in inside]
+                insider = [*_git_file(handle, "config", theirs, loose), *_git_hooks(handle, theirs, loose)]
+                found += [f"modules/{name}: {one}" for one in insider]
                 found += _git_modules(handle, theirs, loose, levels - 1)
             finally:
                 os.close(handle)
@@ -465,7 +465,7 @@ _ENOUGH = 3  # files: fewer have no history
 _MARKS = frozenset({"composer.json", "plugin.php", "package.json", "readme.md", ".git"})
 
 
-def own_folder(path: str) -> str:
+def own_directory(path: str) -> str:
     """The directory of the plugin or theme a file belongs to; empty where it is part of none."""
     for place in OWN:
         if path.startswith(f"{place}/"):
@@ -474,18 +474,18 @@ def own_folder(path: str) -> str:
     return ""
 
 
-def own_history(top: int, folder: str) -> Release:
+def own_history(top: int, directory: str) -> Release:
     """When a plugin or theme was installed, if at once and with its own metadata; else ``NOT_THERE``."""
     found: list[os.stat_result] = []
     try:
-        handle = open_below(top, folder, os.O_DIRECTORY)
+        handle = open_below(top, directory, os.O_DIRECTORY)
     except OSError:
         return NOT_THERE
     try:
         marked = any(name.lower() in _MARKS for name in os.listdir(handle))
     finally:
         os.close(handle)
-    _sample(top, folder, found, _FILES)
+    _sample(top, directory, found, _FILES)
     if not marked or len(found) < _ENOUGH:
         return NOT_THERE
     changed = sorted(status.st_ctime for status in found)
@@ -508,9 +508,9 @@ class Lists:
         self._paths = paths
         self._known: list[Mapping[str, str]] | None = None
         self._release: Mapping[str, str] = {}
-        self.own_folders: frozenset[str] = frozenset()  # the plugins and themes of the release
+        self.own_directories: frozenset[str] = frozenset()  # the plugins and themes of the release
 
-    def _look(self) -> list[Mapping[str, str]]:
+    def _inspect(self) -> list[Mapping[str, str]]:
         if self._known is None:
             self._known = []
             for path in self._paths:
@@ -519,23 +519,23 @@ class Lists:
                     if not files or unlike(self._root, files):  # the portal was updated since
                         continue
                     self._release = files
-                    self.own_folders = frozenset(filter(None, map(own_folder, files)))
+                    self.own_directories = frozenset(filter(None, map(own_directory, files)))
                 self._known.append(files)
         return self._known
 
     def __bool__(self) -> bool:
         """Whether there is one of this tree."""
-        return any(self._look())
+        return any(self._inspect())
 
     @property
     def release(self) -> Mapping[str, str]:
         """The files of the release's own package, where an administrator named it."""
-        self._look()
+        self._inspect()
         return self._release
 
     def vouch(self, path: str, handle: int) -> bool:
-        wanted = {known[path].partition(" ")[0] for known in self._look() if path in known}
-        return bool(wanted) and checksum(handle) in wanted
+        desired = {known[path].partition(" ")[0] for known in self._inspect() if path in known}
+        return bool(desired) and checksum(handle) in desired
 
     def _read(self, path: str) -> Mapping[str, str]:
         try:

@@ -77,8 +77,8 @@ def run(
         raise PermsError("Only root can change the owner of files; run it as root (become: true).")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < _DEEPEST + 200:
-        wanted = _DEEPEST + 200 if hard == resource.RLIM_INFINITY else min(hard, _DEEPEST + 200)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        desired = _DEEPEST + 200 if hard == resource.RLIM_INFINITY else min(hard, _DEEPEST + 200)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (desired, hard))
     with contextlib.ExitStack() as open_now:
         suspects = open_now.enter_context(contextlib.closing(Listing("" if check else listing, patience)))
         journal = None
@@ -129,18 +129,18 @@ def _prove(tree: Tree, found: Found, pages: Pages, journal: Journal, renewed: bo
     failed = journal.roll_back(tree.open_below)
     problem = pages.reload() if forgets else ""
     still = pages.broken()
-    told = [f"The portal's health check failed: {broken}. The owners and modes of this run were rolled back."]
-    told += [f"Could not be rolled back: {'; '.join(failed[:_FEW])}."] if failed else []
-    told += [problem] if problem else []
-    told += [f"The check fails even so: {still}. Search for another cause as well."] if still else []
+    reported = [f"The portal's health check failed: {broken}. The owners and modes of this run were rolled back."]
+    reported += [f"Could not be rolled back: {'; '.join(failed[:_FEW])}."] if failed else []
+    reported += [problem] if problem else []
+    reported += [f"The check fails even so: {still}. Search for another cause as well."] if still else []
     if found.held:
-        told.append(
+        reported.append(
             f"This run had quarantined {', '.join(sorted(found.held)[:LISTED])}. Compare each with the release. "
             "Remove what is not part of it, and list what the portal needs as acknowledged."
         )
     some = "; ".join(f"{one['path']} ({one['before']} to {one['after']})" for one in found.samples[:_FEW])
-    told.append(f"It had changed {some}. Check web_user, group and policy, and run again.")
-    raise PermsError(" ".join(told))
+    reported.append(f"It had changed {some}. Check web_user, group and policy, and run again.")
+    raise PermsError(" ".join(reported))
 
 
 def _renew(tree: Tree, found: Found, renew: Callable[[int], str]) -> None:
@@ -209,13 +209,13 @@ def _share(walk: _Walk, jobs: Sequence[Job], processes: int) -> None:
                 walk.at.found = Found()
                 walk.work(taking, piles)
                 walk.note()
-                said = walk.at.found.to_json()
+                output = walk.at.found.to_json()
                 code = 0
             except BaseException as problem:  # the parent reports it
-                said = str(problem) if isinstance(problem, PermsError) else f"{type(problem).__name__}: {problem}"
+                output = str(problem) if isinstance(problem, PermsError) else f"{type(problem).__name__}: {problem}"
             finally:
                 with os.fdopen(writing, "w", encoding="utf-8", errors="backslashreplace") as answer:
-                    answer.write(said)
+                    answer.write(output)
                 os._exit(code)
         os.close(writing)
         children.append((child, reading))
@@ -226,11 +226,11 @@ def _share(walk: _Walk, jobs: Sequence[Job], processes: int) -> None:
         os.close(taking)
         for child, reading in children:
             with os.fdopen(reading, encoding="utf-8") as answer:
-                said = answer.read()
+                output = answer.read()
             if os.waitpid(child, 0)[1]:
-                failed.append(said or "it was killed")
+                failed.append(output or "it was killed")
             elif not failed:
-                walk.at.found.add(Found.from_json(said))
+                walk.at.found.add(Found.from_json(output))
     if failed:
         raise PermsError(f"{shown(walk.at.tree.order.path)}: not all of it was checked: {failed[0]}")
 
@@ -299,8 +299,8 @@ class _Walk:
         stack = [(handle, path, iter(self._list(handle, job.root, path, job.place)))]
         try:
             while stack:
-                handle, path, inside = stack[-1]
-                name, place = next(inside, (None, job.place))
+                handle, path, insider = stack[-1]
+                name, place = next(insider, (None, job.place))
                 if name is None:
                     os.close(handle)
                     stack.pop()

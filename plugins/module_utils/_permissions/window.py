@@ -107,7 +107,7 @@ class Window:
     def closes(self) -> str:
         return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.until))
 
-    def told(self) -> str:
+    def description(self) -> str:
         reach = f"; the installer answers {self.address} only" if self.address else ""
         return f"{shown(self.path)} is open ({self.profile}) until {self.closes}{reach}"
 
@@ -133,9 +133,9 @@ class Done:
     notes: list[str] = field(default_factory=list)
 
 
-def sites(folder: str = "") -> dict[str, Site]:
+def sites(directory: str = "") -> dict[str, Site]:
     known = {}
-    for path in sorted(glob.glob(f"{folder or SITES}/permissions-*.json")):
+    for path in sorted(glob.glob(f"{directory or SITES}/permissions-*.json")):
         name = os.path.basename(path)[len("permissions-") : -len(".json")]
         with open(path, encoding="utf-8") as file:
             given = json.load(file)
@@ -143,9 +143,9 @@ def sites(folder: str = "") -> dict[str, Site]:
     return known
 
 
-def site(name: str = "", folder: str = "") -> Site:
+def site(name: str = "", directory: str = "") -> Site:
     """The one that is named, or the only one there is."""
-    known = sites(folder)
+    known = sites(directory)
     if name in known:
         return known[name]
     names = ", ".join(known)
@@ -190,8 +190,8 @@ class Windows:
 
     def lists(self) -> list[str]:
         """The lists of files that vouch for them: those that were accepted, and of the release's package."""
-        folder = glob.escape(self.engine.store.root)
-        return sorted(path for pattern in vouch.LISTS for path in glob.glob(os.path.join(folder, pattern)))
+        directory = glob.escape(self.engine.store.root)
+        return sorted(path for pattern in vouch.LISTS for path in glob.glob(os.path.join(directory, pattern)))
 
     def due(self, window: Window) -> bool:
         return self.clock() >= window.until
@@ -210,10 +210,10 @@ class Windows:
         """
         address = self.validate(tree, minutes, address, portal)
         given = {**tree, "path": os.path.realpath(tree["path"])}
-        wanted = order(given, profile)
+        desired = order(given, profile)
         now = int(self.clock())
-        folders = [given["path"], *(os.path.join(given["path"], part) for part in given.get("roots") or ())]
-        points = {folder: mounts_on_the_way(folder) for folder in folders}
+        directories = [given["path"], *(os.path.join(given["path"], part) for part in given.get("roots") or ())]
+        points = {directory: mounts_on_the_way(directory) for directory in directories}
         site = portal.name if portal else ""
         before = self.at(given["path"])
         if before and not address and not self.due(before):
@@ -230,7 +230,7 @@ class Windows:
                     self._write(known)
                 raise
         try:
-            done = self._opened(window, wanted, before, portal)
+            done = self._opened(window, desired, before, portal)
         except HardeningError:
             self.close(window)
             raise
@@ -252,15 +252,15 @@ class Windows:
         os.close(open_trusted(tree["path"]))
         return address
 
-    def _opened(self, window: Window, wanted: Order, before: Window | None, portal: Site | None) -> Done:
+    def _opened(self, window: Window, desired: Order, before: Window | None, portal: Site | None) -> Done:
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
-            done = Done(window, run(wanted, listing=self.listing(window.path), lists=self.lists()))
+            done = Done(window, run(desired, listing=self.listing(window.path), lists=self.lists()))
         if portal and window.address:
             done.notes += self._let_in(window, portal)
             if not os.path.exists(f"{os.path.dirname(os.path.dirname(portal.installer['file']))}/updates.conf"):
                 done.notes.append("Any client can reach the installer: the section updates is not active here.")
         elif before and not window.address:
-            done.notes += self._shut(before)
+            done.notes += self._close_one(before)
         return done
 
     def close(self, window: Window) -> Done:
@@ -271,11 +271,11 @@ class Windows:
         done = Done(window, Found())
         problems = []
         try:
-            done.notes += self._shut(window)
+            done.notes += self._close_one(window)
         except HardeningError as problem:
             problems.append(f"the installer: {problem}")
         with self.engine.store.lock("chamilo-hardening window close", LOCK_SECONDS):
-            missing = (not_mounted(points, folder) for folder, points in window.mounts.items())
+            missing = (not_mounted(points, directory) for directory, points in window.mounts.items())
             point = next(filter(None, missing), "")
             if point:
                 gone = f"If it is gone for good, take it out of /etc/fstab and remove {shown(point)}."
@@ -291,9 +291,9 @@ class Windows:
     def _close(self, window: Window, done: Done, problems: list[str]) -> None:
         try:
             done.notes += _revoke(window.path)
-            wanted = order(window.tree, "production", window.opened)
+            desired = order(window.tree, "production", window.opened)
             # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
-            done.found = self.produce(wanted, window.pages, partly=True)
+            done.found = self.produce(desired, window.pages, partly=True)
         except PermsError as problem:
             if os.path.lexists(window.path):
                 problems.append(str(problem))
@@ -302,7 +302,7 @@ class Windows:
 
     def produce(
         self,
-        wanted: Order,
+        desired: Order,
         given: Mapping[str, Any],
         check: bool = False,
         partly: bool = False,
@@ -312,9 +312,9 @@ class Windows:
         console, probe, service = given.get("console"), given.get("probe") or (), str(given.get("service") or "")
         again = partial(renew, console=console, run=self.engine.machine.run) if console else None
         pages = Pages(probe, service, self.engine.machine, self.engine.fetch) if probe else None
-        path = wanted.path
+        path = desired.path
         return run(
-            wanted,
+            desired,
             check,
             listing=self.listing(path),
             partly=partly,
@@ -332,16 +332,16 @@ class Windows:
         }[installer["web"]]
         files = [{"path": installer["file"], "content": f"# Written by chamilo-hardening window.\n{text}"}]
         load = {"service": installer["service"], "action": "reload"}
-        wanted = {
+        desired = {
             "name": _transaction(window),
             "files": files,
             "test": installer["test"],
             "load": load,
             "probe": [{**one, "same": True} for one in portal.pages.get("probe") or ()],
         }
-        return self._turned(installer["service"], lambda outcome: self.engine.apply(plan(wanted), outcome))
+        return self._turned(installer["service"], lambda outcome: self.engine.apply(plan(desired), outcome))
 
-    def _shut(self, window: Window) -> list[str]:
+    def _close_one(self, window: Window) -> list[str]:
         name = _transaction(window)
         record = self.engine.store.peek()["records"].get(name)
         if not record:
@@ -357,10 +357,10 @@ class Windows:
         machine = self.engine.machine
         old = machine.workers(service) if service.startswith("nginx") else set()
         change(outcome)
-        said = [*outcome.recovered, *outcome.notes]
+        messages = [*outcome.recovered, *outcome.notes]
         if outcome.loaded and not machine.outlast(old):
-            said.append(f"{service} was reloaded and still answers as before. See its error log.")
-        return said
+            messages.append(f"{service} was reloaded and still answers as before. See its error log.")
+        return messages
 
     def _write(self, windows: list[Window]) -> None:
         """The list, and the units that follow from it: closed windows leave nothing behind."""
@@ -388,9 +388,9 @@ class Windows:
             self._command("restart", f"{_NAME}.timer")
 
     def _command(self, *words: str) -> None:
-        code, said = self.engine.machine.run(["systemctl", *words], 60)
+        code, messages = self.engine.machine.run(["systemctl", *words], 60)
         if code:
-            raise WindowError(f"`systemctl {' '.join(words)}` failed ({code}): {said}")
+            raise WindowError(f"`systemctl {' '.join(words)}` failed ({code}): {messages}")
 
 
 def apply(
@@ -405,7 +405,7 @@ def apply(
 
     ``package``: of the release, and its sha256 where that is known. ``pages``: see ``Site``.
     """
-    wanted = order(tree, profile)
+    desired = order(tree, profile)
     if until is not None and profile == "production":
         raise WindowError("until goes with the profiles upgrade and install: production has no end.")
     windows = Windows(Engine())
@@ -418,14 +418,14 @@ def apply(
     window = windows.at(tree["path"]) if os.geteuid() == 0 else None
     if window and not windows.due(window):
         if until is not None and window.profile == profile or profile == "production":
-            return Found(), window.told()
+            return Found(), window.description()
     if check or until is None:
         if window and not check and profile == "production":
             return windows.close(replace(window, pages=pages or window.pages)).found, ""
         note = partial(_note, tree["path"], windows) if profile == "production" else None
-        return windows.produce(wanted, pages or {}, check, seen_before=note), ""
+        return windows.produce(desired, pages or {}, check, seen_before=note), ""
     done = windows.open(tree, profile, until)
-    return done.found, done.window.told()
+    return done.found, done.window.description()
 
 
 def _note(path: str, windows: Windows, found: Found) -> None:
@@ -449,15 +449,15 @@ def _note_environment(path: str, windows: Windows, found: Found) -> None:
 
 def _revoke(path: str) -> list[str]:
     """Remove what authorises an upgrade by the installer, which cannot do so itself in a read-only tree."""
-    folder = open_trusted(path)
+    directory = open_trusted(path)
     try:
-        os.unlink(UPGRADES, dir_fd=folder)
+        os.unlink(UPGRADES, dir_fd=directory)
     except (FileNotFoundError, IsADirectoryError):  # Chamilo checks for a file
         return []
     except OSError as problem:
         raise PermsError(f"{shown(os.path.join(path, UPGRADES))} cannot be removed: {problem.strerror}.") from problem
     finally:
-        os.close(folder)
+        os.close(directory)
     return [
         f"{UPGRADES} was removed: with it, the installer would start the next upgrade for any visitor who reaches it."
     ]

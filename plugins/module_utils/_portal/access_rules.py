@@ -193,7 +193,7 @@ def above(configuration: Configuration, servers: Iterable[Server]) -> list[Place
         last: tuple[Directive, bool] | None = None
         for block, is_own in sorted(sections, key=lambda section: len(_parts(section[0]))):
             decides = any(item.name in ("require", "order", "deny", "allow") for item in walk(block.block or ()))
-            if decides and _holds(_parts(block), server.host.root.split("/")):
+            if decides and _contains(_parts(block), server.host.root.split("/")):
                 last = block, is_own
         if last and not last[1]:
             places = [item.place for item, _need in rules(last[0].block or ())]
@@ -229,14 +229,14 @@ def _parts(block: Directive) -> list[str]:
     return block.arguments[0].rstrip("/").replace("[^", "[!").split("/") if block.arguments else ["~"]
 
 
-def _holds(parts: Sequence[str], directory: Sequence[str]) -> bool:
+def _contains(parts: Sequence[str], directory: Sequence[str]) -> bool:
     """Whether a <Directory> is for this directory or one above it. A wildcard of Apache's stands for no slash."""
     return len(parts) <= len(directory) and all(map(fnmatchcase, directory, parts))
 
 
 def _allowed(block: Directive) -> frozenset[str] | None:
     """The classes that a <Directory> allows in .htaccess; None without AllowOverride."""
-    said: frozenset[str] | None = None
+    output: frozenset[str] | None = None
     for item in every(block.block or (), "allowoverride", "allowoverridelist"):
         words = [word.lower().partition("=")[0] for word in item.arguments]
         if item.name == "allowoverridelist":  # single directives: as if their whole class were allowed
@@ -244,8 +244,8 @@ def _allowed(block: Directive) -> frozenset[str] | None:
             more = classes if all(word in _LEADING or word == "none" for word in words) else _ALL
         else:
             more = _ALL if "all" in words else frozenset(_CLASSES[word] for word in words if word in _CLASSES)
-        said = more if said is None else said | more
-    return said
+        output = more if output is None else output | more
+    return output
 
 
 class _Overrides:
@@ -261,8 +261,8 @@ class _Overrides:
     def at(self, directory: str, above: frozenset[str]) -> frozenset[str]:
         """``above``: what is allowed in the directory above it."""
         parts = directory.split("/") if directory != "/" else [""]
-        for wanted, allowed in reversed(self._sections.get(len(parts), [])):
-            if _holds(wanted, parts):
+        for desired, allowed in reversed(self._sections.get(len(parts), [])):
+            if _contains(desired, parts):
                 return allowed
         return above
 
@@ -270,10 +270,10 @@ class _Overrides:
         """Whether something may be allowed further down."""
         parts = directory.split("/")
         return any(
-            allowed and all(map(fnmatchcase, parts, wanted))
+            allowed and all(map(fnmatchcase, parts, desired))
             for length, sections in self._sections.items()
             if length > len(parts)
-            for wanted, allowed in sections
+            for desired, allowed in sections
         )
 
 

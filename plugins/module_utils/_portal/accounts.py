@@ -47,7 +47,7 @@ class Kind:
     count: int = 0
     names: list[str] = field(default_factory=list)
 
-    def told(self) -> str:
+    def description(self) -> str:
         more = f" and {self.count - len(self.names)} more" if self.count > len(self.names) else ""
         return f"{self.title}: {self.count or 'none'}" + (f" ({', '.join(self.names)}{more})" if self.count else "")
 
@@ -56,16 +56,16 @@ class Kind:
 class Review:
     """The accounts to review, among them administrators that were neither declared nor present before."""
 
-    everybody: int
+    every_address: int
     kinds: list[Kind]
     administrators: list[str]
-    strangers: list[str]
+    unrelated: list[str]
 
-    def told(self) -> str:
-        lines = [f"{self.everybody} accounts.", *(kind.told() for kind in self.kinds)]
+    def description(self) -> str:
+        lines = [f"{self.every_address} accounts.", *(kind.description() for kind in self.kinds)]
         lines.append(f"Administrators: {', '.join(self.administrators) or 'none'}")
-        if self.strangers:
-            lines.insert(0, f"UNEXPECTED ADMINISTRATORS: {', '.join(self.strangers)}\n")
+        if self.unrelated:
+            lines.insert(0, f"UNEXPECTED ADMINISTRATORS: {', '.join(self.unrelated)}\n")
         return "\n".join(lines)
 
 
@@ -101,11 +101,11 @@ def review(reader: Reader, days: int, expected: Collection[str]) -> Review:
     )
     try:
         found = [_kind(reader, title, source) for title, source in kinds]
-        everybody = reader.query(f"SELECT COUNT(*) AS number FROM {people}")[0]["number"]
+        every_address = reader.query(f"SELECT COUNT(*) AS number FROM {people}")[0]["number"]
         admins = _names(reader.query(f"SELECT username FROM {people} AND active = 1 AND {admin} ORDER BY username"))
     except DatabaseError as problem:
         raise AccountsError(f"The accounts could not be read. {problem}") from problem
-    return Review(int(everybody or 0), found, admins, [name for name in admins if name not in expected])
+    return Review(int(every_address or 0), found, admins, [name for name in admins if name not in expected])
 
 
 def _kind(reader: Reader, title: str, source: str) -> Kind:
@@ -134,13 +134,15 @@ def disable(reader: Reader, names: Sequence[str]) -> list[str]:
     """Switch off the accounts of a list that are still active. Returns whom. Never the last administrator."""
     if not names:
         return []
-    wanted = ", ".join(["%s"] * len(names))
+    desired = ", ".join(["%s"] * len(names))
     try:
-        there = _names(reader.query(f"SELECT username FROM {_PEOPLE} AND active = 1 AND username IN ({wanted})", names))
+        there = _names(
+            reader.query(f"SELECT username FROM {_PEOPLE} AND active = 1 AND username IN ({desired})", names)
+        )
         if not there:
             return []
         others = reader.query(
-            f"SELECT COUNT(*) AS number FROM {_PEOPLE} AND active = 1 AND {_ADMIN} AND username NOT IN ({wanted})",
+            f"SELECT COUNT(*) AS number FROM {_PEOPLE} AND active = 1 AND {_ADMIN} AND username NOT IN ({desired})",
             names,
         )
         if others[0]["number"] == "0":
@@ -149,7 +151,7 @@ def disable(reader: Reader, names: Sequence[str]) -> list[str]:
                 "Take one of them out of chamilo_monitoring_disable_accounts."
             )
         with writing(reader.account) as ask:
-            ask(f"UPDATE `user` SET active = 0 WHERE active = 1 AND username IN ({wanted})", names)
+            ask(f"UPDATE `user` SET active = 0 WHERE active = 1 AND username IN ({desired})", names)
     except DatabaseError as problem:
         raise AccountsError(f"The accounts could not be switched off. {problem}") from problem
     return there

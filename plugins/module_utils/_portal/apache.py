@@ -147,7 +147,7 @@ class _Reader:
                 level = around
             elif written.startswith("<"):
                 name, arguments = self.words(written[1:].rstrip().removesuffix(">"))
-                condition = self.holds(name, arguments) if name in _CONDITIONS and not dead else None
+                condition = self.is_true(name, arguments) if name in _CONDITIONS and not dead else None
                 if name == "macro" and arguments and not dead:
                     end = self.macro(at, arguments, text, file)
                     level.append(
@@ -216,8 +216,8 @@ class _Reader:
         form = re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))) or r"(?!)")
         self.depth += 1
         try:
-            said = [replace(one, written=form.sub(lambda name: values[name[0]], one.written)) for one in kept]
-            return self.lines(said, file)
+            messages = [replace(one, written=form.sub(lambda name: values[name[0]], one.written)) for one in kept]
+            return self.lines(messages, file)
         finally:
             self.depth -= 1
 
@@ -231,27 +231,27 @@ class _Reader:
                 result.append(path)
         return result
 
-    def holds(self, name: str, arguments: Sequence[str]) -> bool:
+    def is_true(self, name: str, arguments: Sequence[str]) -> bool:
         argument = arguments[0] if arguments else ""
-        wanted, argument = not argument.startswith("!"), argument.lstrip("!")
+        desired, argument = not argument.startswith("!"), argument.lstrip("!")
         if name == "ifmodule":
             module = re.sub(r"_module$|\.c$", "", argument).removeprefix("mod_")
-            return (module in self.modules or f"mpm_{module}" in self.modules) == wanted
+            return (module in self.modules or f"mpm_{module}" in self.modules) == desired
         if name == "ifdefine":
-            return (argument in self.flags) == wanted
+            return (argument in self.flags) == desired
         if name == "iffile":
-            return self.tree.exists(posixpath.join(self.root, argument)) == wanted
+            return self.tree.exists(posixpath.join(self.root, argument)) == desired
         return self.version_is(arguments)
 
     def version_is(self, arguments: Sequence[str]) -> bool:
         operator, value = arguments if len(arguments) == 2 else ("=", "".join(arguments))
-        wanted, operator = not operator.startswith("!"), operator.lstrip("!")
+        desired, operator = not operator.startswith("!"), operator.lstrip("!")
         numbers = [int(number) for number in re.findall(r"\d+", value)]
         numbers += [0] * (3 - len(numbers))
         here = self.version or [2, 4, 0]
         answers = {"=": here == numbers, "==": here == numbers, ">": here > numbers, ">=": here >= numbers}
         answers.update({"<": here < numbers, "<=": here <= numbers})
-        return answers.get(operator, True) == wanted
+        return answers.get(operator, True) == desired
 
 
 class _AccessFileReader(_Reader):
@@ -266,8 +266,8 @@ class _AccessFileReader(_Reader):
         name, arguments = self.words(at.written)
         level.append(Directive(name, tuple(arguments), file, at.number, None, at.written))
 
-    def holds(self, name: str, arguments: Sequence[str]) -> bool:
-        return name != "ifmodule" or super().holds(name, arguments)
+    def is_true(self, name: str, arguments: Sequence[str]) -> bool:
+        return name != "ifmodule" or super().is_true(name, arguments)
 
 
 def _logical_lines(text: str) -> Iterator[_Line]:

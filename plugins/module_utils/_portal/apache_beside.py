@@ -21,8 +21,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
     PLAIN_443,
     PROXY_PROTOCOL,
+    DesiredHost,
     Program,
-    Wanted,
     below,
 )
 
@@ -30,9 +30,9 @@ _EVERYTHING = ("/", "^/(.*)$", "^(.*)$", "^/(.*)", "^(/.*)$")
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
 
 
-def refusal(server: Server, tree: Tree, roots: set[str], wanted: Wanted) -> tuple[str, str] | None:
+def refusal(server: Server, tree: Tree, roots: set[str], desired: DesiredHost) -> tuple[str, str] | None:
     """Why a VirtualHost is not edited for what it serves or for how it is reached, and what to do."""
-    return misplaced(server, tree, roots, wanted.domain) or unasked(server, wanted)
+    return misplaced(server, tree, roots, desired.domain) or unasked(server, desired)
 
 
 def misplaced(server: Server, tree: Tree, roots: set[str], domain: str) -> tuple[str, str] | None:
@@ -54,14 +54,14 @@ def misplaced(server: Server, tree: Tree, roots: set[str], domain: str) -> tuple
     return None
 
 
-def unasked(server: Server, wanted: Wanted) -> tuple[str, str] | None:
+def unasked(server: Server, desired: DesiredHost) -> tuple[str, str] | None:
     """Why visitors, or this host itself, would not get an answer by https, and what to do."""
     for item in every(server.block.block or (), "remoteipproxyprotocol"):
         if item.arguments[:1] and item.arguments[0].lower() == "on":
             return PROXY_PROTOCOL
     plain = any(one.port == 443 and not one.tls and is_public(*one.socket) for one in server.host.listens)
     # A section for any port leaves this one to the section for https.
-    if wanted.tls and plain and any(address.endswith(":443") for address in server.block.arguments):
+    if desired.tls and plain and any(address.endswith(":443") for address in server.block.arguments):
         return PLAIN_443
     return None
 
@@ -110,16 +110,18 @@ def paths(level: Iterable[Directive]) -> Iterator[str]:
                 yield path
 
 
-def programs(tree: Tree, configuration: Configuration, serving: Sequence[Server], wanted: Wanted) -> Iterator[Program]:
+def programs(
+    tree: Tree, configuration: Configuration, serving: Sequence[Server], desired: DesiredHost
+) -> Iterator[Program]:
     """What answers under the portal's name beside it."""
     outside = [item for item in configuration.directives if item.name in ("alias", "scriptalias")]
     for item in (*(item for server in serving for item in walk(server.block.block or ())), *outside):
         if item.name in ("alias", "scriptalias") and len(item.arguments) > 1:
             path, target = item.arguments[:2]
             target = target.rstrip("/")
-            inside = any(f"{target}/".startswith(f"{root}/") for root in wanted.roots)
+            insider = any(f"{target}/".startswith(f"{root}/") for root in desired.roots)
             runs = item.name == "scriptalias" or any(tree.glob(f"{target}/{each}") for each in ("*.php", "*/*.php"))
-            if not inside and runs and _LITERAL.fullmatch(path):
+            if not insider and runs and _LITERAL.fullmatch(path):
                 yield Program(item.file, item.line, path, item.written, target)
         elif item.name == "proxypass" and len(item.arguments) > 1:
             path = item.arguments[0]

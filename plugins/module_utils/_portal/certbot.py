@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
-FOLDER = "/etc/letsencrypt"
+DIRECTORY = "/etc/letsencrypt"
 # Debian's package, snap, and where its makers' instructions put it.
 PROGRAMS = ("/usr/bin/certbot", "/snap/bin/certbot", "/usr/local/bin/certbot", "/opt/certbot/bin/certbot")
 HOOK = "/usr/local/sbin/chamilo-hardening renewed"
@@ -21,8 +21,8 @@ HOOK = "/usr/local/sbin/chamilo-hardening renewed"
 _REPLACED = ("nginx", "apache", "standalone")
 # Where a stop of the web server can be configured for all lineages, and the form of it in each.
 _STOPPED_IN = {
-    f"{FOLDER}/renewal-hooks/pre/*": r"\bstop\b",
-    f"{FOLDER}/cli.ini": r"\s*pre-hook\s*[=:].*\bstop\b",
+    f"{DIRECTORY}/renewal-hooks/pre/*": r"\bstop\b",
+    f"{DIRECTORY}/cli.ini": r"\s*pre-hook\s*[=:].*\bstop\b",
     **dict.fromkeys(
         (
             "/etc/crontab",
@@ -77,7 +77,7 @@ def pair(tree: Tree, file: str, key: str, names: Sequence[str], now: float, root
     covers = names[0] not in lacks
     name = lineage_of(file)
     settled, webroot = False, ""
-    conf = f"{FOLDER}/renewal/{name}.conf"
+    conf = f"{DIRECTORY}/renewal/{name}.conf"
     if name and tree.exists(conf):
         text = tree.read(conf)
         settled = not lacks and adopted(text, found.names, names, f"{root}/public", stopper(tree, text)) == text
@@ -99,7 +99,7 @@ def pair(tree: Tree, file: str, key: str, names: Sequence[str], now: float, root
 
 def lineage_of(file: str) -> str:
     """The lineage a file belongs to; empty when it is none of Certbot's."""
-    found = re.fullmatch(rf"{FOLDER}/live/([^/]+)/[^/]+", file)
+    found = re.fullmatch(rf"{DIRECTORY}/live/([^/]+)/[^/]+", file)
     return found[1] if found else ""
 
 
@@ -110,8 +110,8 @@ def for_names(tree: Tree, names: Sequence[str], now: float, root: str, served: s
     that lasts longest.
     """
     best = Pair(lacks=tuple(names))
-    for conf in tree.glob(f"{FOLDER}/renewal/*.conf"):
-        live = f"{FOLDER}/live/{conf.rpartition('/')[2][: -len('.conf')]}"
+    for conf in tree.glob(f"{DIRECTORY}/renewal/*.conf"):
+        live = f"{DIRECTORY}/live/{conf.rpartition('/')[2][: -len('.conf')]}"
         found = pair(tree, f"{live}/fullchain.pem", f"{live}/privkey.pem", names, now, root)
         if found.covers:
             best = max(best, found, key=lambda each: (each.good, -len(each.lacks), each.file == served, each.days))
@@ -199,10 +199,10 @@ def _behind(own: str, hook: str) -> str:
 
 
 def _without(lines: Sequence[str], section: str) -> list[str]:
-    kept, inside = [], False
+    kept, insider = [], False
     for line in lines:
         if line.strip().startswith("["):
-            inside = line.strip() == f"[[{section}]]"
-        if not inside:
+            insider = line.strip() == f"[[{section}]]"
+        if not insider:
             kept.append(line)
     return kept

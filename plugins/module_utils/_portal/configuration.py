@@ -251,5 +251,5 @@ def is_public(address: str, port: int) -> bool:
 
 def in_order(servers: Iterable[Server], chosen: Iterable[Server]) -> list[Server]:
     """The chosen ones, each once, in the order of the files."""
-    wanted = {id(server) for server in chosen}
-    return [server for server in servers if id(server) in wanted]
+    desired = {id(server) for server in chosen}
+    return [server for server in servers if id(server) in desired]

@@ -40,7 +40,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import Environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import read as read_environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace, Wanted
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost, InPlace
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import (
     Answering,
     answered,
@@ -104,26 +104,26 @@ def discover(
     ``names``: chamilo_names; with it the application's database is asked for its access URLs too. What every section
     needs and is not there is a ``SiteError`` when it is required, else a problem.
     """
-    look = _Discovery(tree or Tree(), domain.lower(), site or word(domain))
-    look.once, look.headers, look.tls = frozenset(once), frozenset(map(str.lower, headers)), tls
+    observer = _Discovery(tree or Tree(), domain.lower(), site or word(domain))
+    observer.once, observer.headers, observer.tls = frozenset(once), frozenset(map(str.lower, headers)), tls
     if certificate_file or certificate_key_file:
         # Loading TLS costs as much as all the rest: only when it is asked for.
         from ansible_collections.chamilo.hardening.plugins.module_utils._portal.certificate import complaint
 
-        look.errors += filter(None, [complaint(certificate_file, certificate_key_file, domain)])
-        look.certificate = certificate_file, certificate_key_file
-    found = look.all(root, web_server, packages, names)
-    if require and look.errors:
-        raise SiteError(" ".join(look.errors))
+        observer.errors += filter(None, [complaint(certificate_file, certificate_key_file, domain)])
+        observer.certificate = certificate_file, certificate_key_file
+    found = observer.all(root, web_server, packages, names)
+    if require and observer.errors:
+        raise SiteError(" ".join(observer.errors))
     return found
 
 
 def unfit(site: Site, sections: Collection[str], tree: Tree | None = None) -> list[str]:
     """Why sections cannot be applied to this host, a sentence or two for each reason."""
-    tree, said = tree or Tree(), []
+    tree, messages = tree or Tree(), []
     name, _blank, version = site.distribution.partition(" ")
     if sections and version and tuple(map(int, re.findall(r"\d+", version))) < _OLDEST.get(name, ()):
-        said.append(
+        messages.append(
             f"This host is {site.distribution}, whose web server, restic and MariaDB are too old for what would be "
             "set. The audit works here as well. Upgrade to Debian 12 or Ubuntu 24.04 at least."
         )
@@ -134,24 +134,24 @@ def unfit(site: Site, sections: Collection[str], tree: Tree | None = None) -> li
     elif tree.exists("/usr/bin/mysql") and not tree.exists("/usr/bin/mariadb"):
         program, needing = "/usr/bin/mysql", ["backups"]
     else:
-        return said
+        return messages
     needing = [section for section in needing if section in sections]
     if needing:
-        said.append(
+        messages.append(
             f"MySQL is on this host ({program}). The section{'s' * (len(needing) > 1)} {' and '.join(needing)} "
             "cannot do without MariaDB's programs, for which MySQL would have to be removed. "
             f"Put MariaDB in its place first, or leave out what needs it: --skip-tags {','.join(needing)}"
         )
-    return said
+    return messages
 
 
 def discover_environment(domain: str, root: str, web_server: str) -> tuple[Site, dict[str, Place]]:
     """The site, which must be there, and what PHP is given by the server before any environment file is read."""
-    look = _Discovery(Tree(), domain.lower(), "")
-    found = look.all(root, web_server, ())
-    if look.errors:
-        raise SiteError(" ".join(look.errors))
-    return found, look.given
+    observer = _Discovery(Tree(), domain.lower(), "")
+    found = observer.all(root, web_server, ())
+    if observer.errors:
+        raise SiteError(" ".join(observer.errors))
+    return found, observer.given
 
 
 class _Discovery(Findings):
@@ -257,24 +257,24 @@ class _Discovery(Findings):
         site = replace(site, answering=hosts, answered=known)
         return _certified(self, site, f"chamilo-{self.site}", self.certificate)
 
-    def web(self, wanted: str, installed: dict[str, str]) -> tuple[Configuration, list[Server], WebServer]:
+    def web(self, desired: str, installed: dict[str, str]) -> tuple[Configuration, list[Server], WebServer]:
         """The web server that counts, with its configuration."""
         present = [name for name, path in _PROGRAMS.items() if self.tree.exists(path)]
         running = [name for name in present if self.runs(name)]
-        name = wanted
-        if wanted and wanted not in present:
+        name = desired
+        if desired and desired not in present:
             self.errors.append(
-                f'chamilo_web_server is "{wanted}", but there is no {_PROGRAMS[wanted]} on this host. '
+                f'chamilo_web_server is "{desired}", but there is no {_PROGRAMS[desired]} on this host. '
                 f"Install it, or set chamilo_web_server to what serves the portal."
             )
             name = ""
-        elif not wanted and not present:
+        elif not desired and not present:
             self.errors.append("Neither nginx nor Apache is installed on this host. Install one to serve Chamilo.")
-        elif not wanted and len(present) == 1:
+        elif not desired and len(present) == 1:
             name = present[0]
-        elif not wanted and len(running) == 1:
+        elif not desired and len(running) == 1:
             name = running[0]
-        elif not wanted:
+        elif not desired:
             name = ""
             self.errors.append(
                 f"nginx and Apache are both installed and {'both' if running else 'neither of them'} running. "
@@ -401,8 +401,8 @@ class _Discovery(Findings):
         if not site.web.name:
             return InPlace()
         drop_ins = posixpath.dirname(include_line(site.web, self.site).split()[1])
-        once, headers = edits.said(self.tree, drop_ins)
-        wanted = Wanted(
+        once, headers = edits.shared(self.tree, drop_ins)
+        desired = DesiredHost(
             site=self.site,
             domain=self.domain,
             names=frozenset(site.portal_names),
@@ -412,7 +412,7 @@ class _Discovery(Findings):
             tls=self.tls,
             once=self.once | once,
         )
-        return edits.plan(self.tree, site.web.name, site.web.version, configuration, wanted)
+        return edits.plan(self.tree, site.web.name, site.web.version, configuration, desired)
 
     def closed(
         self, root: str, php: Php, configuration: Configuration, own: Sequence[Server]

@@ -15,19 +15,19 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     in_place_nginx,
     nginx,
     server_blocks,
+    shared_directives,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import said as portal_said
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Configuration, Server, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    DesiredHost,
     Edited,
     InPlace,
     Unmarked,
-    Wanted,
     digest,
 )
 
 
-def said(tree: Tree, drop_ins: str) -> tuple[frozenset[str], frozenset[str]]:
+def shared(tree: Tree, drop_ins: str) -> tuple[frozenset[str], frozenset[str]]:
     """The content of our drop-ins: directives that nginx accepts once, and the names of headers in lower case."""
     texts = []
     for path in [*tree.glob(f"{drop_ins}/*.conf"), *tree.glob(f"{drop_ins}/location/*.conf")]:
@@ -35,7 +35,7 @@ def said(tree: Tree, drop_ins: str) -> tuple[frozenset[str], frozenset[str]]:
             texts.append(tree.read(path))
         except OSError:  # only root may read it: plans of other users are never applied
             continue
-    return portal_said.once(texts), portal_said.headers(texts)
+    return shared_directives.once(texts), shared_directives.headers(texts)
 
 
 def leads(server: Server, web_server: str) -> bool:
@@ -43,14 +43,14 @@ def leads(server: Server, web_server: str) -> bool:
     return server_blocks.leads(server) if web_server == "nginx" else in_place_apache.leads(server)
 
 
-def plan(tree: Tree, web_server: str, version: str, configuration: Configuration, wanted: Wanted) -> InPlace:
+def plan(tree: Tree, web_server: str, version: str, configuration: Configuration, desired: DesiredHost) -> InPlace:
     """The edits, also of files whose marks are to be removed. ``configuration``: the active one."""
-    unmarked = Unmarked(tree, wanted.site)
-    marked = [file for file, text in configuration.texts.items() if has_marks(text, wanted.site)]
+    unmarked = Unmarked(tree, desired.site)
+    marked = [file for file, text in configuration.texts.items() if has_marks(text, desired.site)]
     if marked:
         configuration = nginx.parse(unmarked) if web_server == "nginx" else apache.parse(unmarked, version)
     planner = in_place_nginx.plan if web_server == "nginx" else in_place_apache.plan
-    found = planner(unmarked, configuration, wanted)
+    found = planner(unmarked, configuration, desired)
     bare = {file: Edited(file, digest(configuration.texts.get(file, "")), ()) for file in marked}
     edits = {**bare, **{edited.path: edited for edited in found.files}}
     return replace(found, files=tuple(edits.values()), marked=tuple(bare.values()))

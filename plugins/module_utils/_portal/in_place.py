@@ -21,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredHost:
     """What the virtual hosts of a portal have to do."""
 
     site: str  # the word in the names of our files, and in the marks

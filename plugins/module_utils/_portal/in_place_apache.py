@@ -33,12 +33,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
     Block,
+    DesiredHost,
     Edited,
     InPlace,
     Obstacle,
     Page,
     Unmarked,
-    Wanted,
     digest,
     exposed,
     unreadable,
@@ -61,18 +61,18 @@ _ANY_REQUEST = ("GET /some/page?of=it HTTP/1.1", "POST / HTTP/2.0")
 _PLAIN_CONDITION = re.compile(r"%\{(?:HTTPS|REQUEST_SCHEME|SERVER_PORT)\}", re.IGNORECASE)
 
 
-def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlace:
+def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> InPlace:
     """What is written where, or why it is not. ``configuration``: parsed from ``tree``, without marks of this site."""
-    if wanted.tls and "ssl" not in configuration.modules:  # what waits for the module counts as soon as it is there
+    if desired.tls and "ssl" not in configuration.modules:  # what waits for the module counts as soon as it is there
         configuration = apache.parse(tree, configuration.version, ("ssl",))
-    return _Planner(tree, configuration, wanted).plan()
+    return _Planner(tree, configuration, desired).plan()
 
 
 class _Planner:
-    def __init__(self, tree: Unmarked, configuration: Configuration, wanted: Wanted) -> None:
-        self.tree, self.configuration, self.wanted = tree, configuration, wanted
+    def __init__(self, tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> None:
+        self.tree, self.configuration, self.desired = tree, configuration, desired
         self.servers = [server for server in apache.servers(configuration) if not server.host.ours]
-        self.roots = {tree.real(root) for root in wanted.roots}
+        self.roots = {tree.real(root) for root in desired.roots}
         self.marks: dict[str, list[Mark]] = {}
         self.guarded = False
         self.obstacles: list[Obstacle] = []
@@ -83,11 +83,11 @@ class _Planner:
         blocks = [(server, _kind(server, _names(server))) for server in own]
         serving = [server for server, kind in blocks if kind == "portal"]
         if not serving:
-            self.nobody_serves(own)
+            self.refuse_unserved(own)
         for server in serving:
             self.edit(server)
-        if self.marks and self.wanted.tls:
-            self.nobody_comes(serving, own)
+        if self.marks and self.desired.tls:
+            self.refuse_unreachable(serving, own)
         secured = [server for server in serving if self.add_siblings(server, own)]
         edited = [
             Edited(file, digest(self.configuration.texts[file]), tuple(marks))
@@ -100,10 +100,10 @@ class _Planner:
                 for server, kind in blocks
             ),
             pages=tuple(self.pages(own)),
-            programs=tuple(apache_beside.programs(self.tree, self.configuration, serving, self.wanted)),
+            programs=tuple(apache_beside.programs(self.tree, self.configuration, serving, self.desired)),
             obstacles=tuple(dict.fromkeys(self.obstacles)),
             tls=bool(secured),
-            bound=bound.by_https(self.configuration, serving, everywhere=not self.wanted.tls),
+            bound=bound.by_https(self.configuration, serving, everywhere=not self.desired.tls),
         )
 
     def is_root(self, server: Server) -> bool:
@@ -112,25 +112,25 @@ class _Planner:
     def portal(self) -> list[Server]:
         """The VirtualHost sections that answer for the portal: by its names, or with its pages."""
         chosen: list[Server] = []
-        for name in sorted({self.wanted.domain, *self.wanted.names}):
+        for name in sorted({self.desired.domain, *self.desired.names}):
             named, fallback = apache.answering(self.servers, name)
             chosen += [server for server in named if self.is_root(server) or name in server.host.names]
-            chosen += [server for server in fallback if self.is_root(server) and name == self.wanted.domain]
+            chosen += [server for server in fallback if self.is_root(server) and name == self.desired.domain]
         chosen += [server for server in self.servers if self.is_root(server)]
         unique: dict[tuple[str, int, int], Server] = {}
         for server in in_order(self.servers, chosen):
             unique.setdefault((server.host.file, server.host.line, server.block.start), server)
         return list(unique.values())
 
-    def nobody_serves(self, own: Sequence[Server]) -> None:
+    def refuse_unserved(self, own: Sequence[Server]) -> None:
         if own:
             host = own[0].host
-            what = f"{self.wanted.domain} is only led elsewhere here, and no virtual host serves its pages"
+            what = f"{self.desired.domain} is only led elsewhere here, and no virtual host serves its pages"
             self.obstacles.append(
                 Obstacle(host.file, host.line, what, "Activate the virtual host to which it leads, or remove this one")
             )
 
-    def nobody_comes(self, serving: Sequence[Server], own: Sequence[Server]) -> None:
+    def refuse_unreachable(self, serving: Sequence[Server], own: Sequence[Server]) -> None:
         if not any(is_public(*listen.socket) for server in own for listen in server.host.listens):
             what = "no virtual host of the portal answers on port 80 or 443 of an address that visitors reach"
             self.refuse(
@@ -149,12 +149,12 @@ class _Planner:
             what = f"all requests are handed on to {elsewhere}, which is another host"
             self.refuse(server, what, "Harden the portal on that host, under the name it has there")
             return
-        by_panel = panels.rewritten("apache", server, self.configuration, self.wanted)
+        by_panel = panels.rewritten("apache", server, self.configuration, self.desired)
         if by_panel:
-            if not panels.includes(block, self.wanted.drop_ins):
+            if not panels.includes(block, self.desired.drop_ins):
                 self.obstacles.append(by_panel)
             return
-        refusal = apache_beside.refusal(server, self.tree, self.roots, self.wanted)
+        refusal = apache_beside.refusal(server, self.tree, self.roots, self.desired)
         if refusal:
             self.refuse(server, *refusal)
             return
@@ -169,12 +169,12 @@ class _Planner:
         text = self.configuration.texts[file]
         marks = self.marks.setdefault(file, [])
         top = [*self.naming(server)]
-        if not panels.includes(block, self.wanted.drop_ins):
+        if not panels.includes(block, self.desired.drop_ins):
             top.append(self.include)
         if top:
             marks.append(Mark(_behind(text, block.opened), tuple(top)))
         policy = tls_policy.closing(_level(server), self.configuration.directives) if _is_tls(server) else ()
-        marks.append(Mark(_line(text, block.closed), (*self.last(), *(policy if self.wanted.tls else ()))))
+        marks.append(Mark(_line(text, block.closed), (*self.last(), *(policy if self.desired.tls else ()))))
         marks += [Mark(item.start, (), item.end) for item in self.late_headers(block)]
 
     def refuse(self, server: Server, what: str, remedy: str) -> None:
@@ -182,24 +182,24 @@ class _Planner:
 
     @property
     def include(self) -> str:
-        return f"IncludeOptional {self.wanted.drop_ins}/*.conf"
+        return f"IncludeOptional {self.desired.drop_ins}/*.conf"
 
     def last(self) -> tuple[str, ...]:
-        location = f"    IncludeOptional {self.wanted.drop_ins}/location/*.conf"
+        location = f"    IncludeOptional {self.desired.drop_ins}/location/*.conf"
         return (self.include, '<Location "/">', location, "</Location>")
 
     def naming(self, server: Server) -> Iterator[str]:
         """The name, where a VirtualHost answers to it for being the first one alone."""
-        _named, fallback = apache.answering(self.servers, self.wanted.domain)
+        _named, fallback = apache.answering(self.servers, self.desired.domain)
         if any(one.block is server.block for one in fallback):
             named = any(every(_level(server), "servername"))
-            yield f"{'ServerAlias' if named else 'ServerName'} {self.wanted.domain}"
+            yield f"{'ServerAlias' if named else 'ServerName'} {self.desired.domain}"
 
     def late_headers(self, block: Directive) -> Iterator[Directive]:
         """Lines with headers of ours that no <Location> has the last word on: in an <If>, and early ones."""
         for item, late in _sections(block.block or ()):
             words = [word.lower() for word in item.arguments if word.lower() not in ("always", "onsuccess")]
-            ours = item.name == "header" and len(words) > 1 and words[1] in self.wanted.headers
+            ours = item.name == "header" and len(words) > 1 and words[1] in self.desired.headers
             if ours and item.file == block.file and (late or words[-1] == "early"):
                 yield item
 
@@ -216,9 +216,9 @@ class _Planner:
                 return False
             lines, port = self.plain_sibling(server), 80
         else:
-            if not self.wanted.tls or self.answered(server, own, tls=True):
+            if not self.desired.tls or self.answered(server, own, tls=True):
                 return False
-            lines, port = _only_with(f"{self.wanted.drop_ins}/tls/https.conf", self.tls_sibling(server, own)), 443
+            lines, port = _only_with(f"{self.desired.drop_ins}/tls/https.conf", self.tls_sibling(server, own)), 443
         if not lines or self.displaces(server, port):
             return False
         self.marks[file].append(Mark(_behind(self.configuration.texts[file], block.end), lines))
@@ -226,7 +226,7 @@ class _Planner:
 
     def answered(self, server: Server, own: Sequence[Server], tls: bool) -> bool:
         """Whether a VirtualHost answers to one of its names on the usual port, with or without TLS."""
-        names = _names(server) or (self.wanted.domain,)
+        names = _names(server) or (self.desired.domain,)
         port = 443 if tls else 80
         return any(
             is_public(listen.address, listen.port) and listen.port == port and (listen.tls or not tls)
@@ -251,7 +251,7 @@ class _Planner:
         self.guarded = True
         yield f"<VirtualHost {' '.join(addresses)}>"
         yield "    ServerName other-names.invalid"
-        yield f"    IncludeOptional {self.wanted.drop_ins}/tls/*.conf"
+        yield f"    IncludeOptional {self.desired.drop_ins}/tls/*.conf"
         yield "    RewriteEngine On"
         yield '    RewriteCond %{THE_REQUEST} "^\\S+ (/[^?\\s]*)"'
         yield "    RewriteRule ^ http://%{SERVER_NAME}%1 [R=302,L,NE]"
@@ -265,7 +265,7 @@ class _Planner:
         addresses = self.addresses(server, 80, 443)
         if not addresses:
             return ()
-        tls = f"    IncludeOptional {self.wanted.drop_ins}/tls/*.conf"
+        tls = f"    IncludeOptional {self.desired.drop_ins}/tls/*.conf"
         named = [*self.naming(server)]
         written = list(every(_level(server), "servername"))
         again = [item for item in written if re.search(r":\d+$|^\w+://", "".join(item.arguments[:1]))]
@@ -298,7 +298,7 @@ class _Planner:
         lines += [
             f"    {self.include}",
             '    RedirectMatch permanent "^/(?!\\.well-known/acme-challenge/)(.*)$" '
-            f'"https://{self.wanted.domain if self.wanted.domain in names else names[0]}/$1"',
+            f'"https://{self.desired.domain if self.desired.domain in names else names[0]}/$1"',
             '    <Location "/.well-known/acme-challenge/">',
             "        Require all granted",
             "    </Location>",
@@ -307,7 +307,7 @@ class _Planner:
         ]
         return tuple(lines)
 
-    def addresses(self, server: Server, port: int, wanted: int) -> list[str]:
+    def addresses(self, server: Server, port: int, desired: int) -> list[str]:
         """Those of a VirtualHost on one port, as they are written for another one.
 
         Of a VirtualHost for all addresses, those as well that others have for themselves: Apache would ask only these.
@@ -316,13 +316,13 @@ class _Planner:
         for argument in server.block.arguments:
             split = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.*-]+)(?::(\d+|\*))?", argument, re.ASCII)
             if split and split[2] in (None, "*", str(port)):
-                found.append(f"{split[1]}:{wanted}")
+                found.append(f"{split[1]}:{desired}")
         if any(address.startswith(("*:", "_default_:")) for address in found):
-            listens = [listen for other in self.servers for listen in other.host.listens if listen.port == wanted]
+            listens = [listen for other in self.servers for listen in other.host.listens if listen.port == desired]
             found += [
-                f"{listen.address}:{wanted}"
+                f"{listen.address}:{desired}"
                 for listen in listens
-                if listen.address != "*" and is_public(listen.address, wanted)
+                if listen.address != "*" and is_public(listen.address, desired)
             ]
         return list(dict.fromkeys(found))
 
@@ -361,7 +361,7 @@ class _Planner:
     def pages(self, own: Iterable[Server]) -> Iterator[Page]:
         found: dict[Page, None] = {}
         for server in own:
-            names = [name for name in _names(server) or (self.wanted.domain,) if _is_host_name(name)]
+            names = [name for name in _names(server) or (self.desired.domain,) if _is_host_name(name)]
             schemes = {"https" if listen.tls else "http" for listen in server.host.listens if listen.port in (80, 443)}
             for name in names:
                 for scheme in sorted(schemes):
@@ -454,8 +454,8 @@ def _kind(server: Server, names: Sequence[str]) -> str:
             conditions.append(item)
         elif item.name == "rewriterule":
             if _leads_all(item):
-                left = {name for name in left if not _hold(conditions, name, _is_tls(server))}
-                if not left and (names or _hold(conditions, "", _is_tls(server))):
+                left = {name for name in left if not _apply(conditions, name, _is_tls(server))}
+                if not left and (names or _apply(conditions, "", _is_tls(server))):
                     return "redirect"
             conditions = []
     return "portal"
@@ -482,8 +482,8 @@ def _everything(pattern: str) -> bool:
     """Whether a pattern fits every address, but for one by which an authority knows the host."""
     if ("(?!" in pattern or pattern.startswith("!")) and "well-known" not in pattern:
         return False
-    wanted, pattern = not pattern.startswith("!"), pattern.lstrip("!")
-    return all(_found(pattern, path, any_case=False) is wanted for path in _ANY_PATH)
+    desired, pattern = not pattern.startswith("!"), pattern.lstrip("!")
+    return all(_found(pattern, path, any_case=False) is desired for path in _ANY_PATH)
 
 
 def _leads_all(rule: Directive) -> bool:
@@ -495,12 +495,12 @@ def _leads_all(rule: Directive) -> bool:
     )
 
 
-def _hold(conditions: Sequence[Directive], name: str, tls: bool) -> bool:
+def _apply(conditions: Sequence[Directive], name: str, tls: bool) -> bool:
     """Whether conditions are true for every visit under a name. Those that are joined by OR are one."""
     joined: list[bool] = []
     for item in conditions:
         test, pattern, flags = (*item.arguments, "", "", "")[:3]
-        joined.append(_holds(test, pattern, "nc" in flags.lower(), name, tls))
+        joined.append(_contains(test, pattern, "nc" in flags.lower(), name, tls))
         if not re.search(r"[\[,]\s*(?:or|ornext)\s*[\],]", flags, re.IGNORECASE):
             if not any(joined):
                 return False
@@ -508,10 +508,10 @@ def _hold(conditions: Sequence[Directive], name: str, tls: bool) -> bool:
     return not joined or any(joined)
 
 
-def _holds(test: str, pattern: str, any_case: bool, name: str, tls: bool) -> bool:
-    wanted, pattern = not pattern.startswith("!"), pattern.lstrip("!")
+def _contains(test: str, pattern: str, any_case: bool, name: str, tls: bool) -> bool:
+    desired, pattern = not pattern.startswith("!"), pattern.lstrip("!")
     if test.upper() == "%{THE_REQUEST}":
-        return all(_found(pattern, request, any_case) == wanted for request in _ANY_REQUEST)
+        return all(_found(pattern, request, any_case) == desired for request in _ANY_REQUEST)
     if _PLAIN_CONDITION.fullmatch(test):
         value = {"%{https}": "on" if tls else "off", "%{server_port}": "443" if tls else "80"}.get(
             test.lower(), "https" if tls else "http"
@@ -519,10 +519,10 @@ def _holds(test: str, pattern: str, any_case: bool, name: str, tls: bool) -> boo
     elif _NAME_CONDITION.fullmatch(test) and name:
         value = name.replace("*", "any", 1)
     else:
-        return test.upper() == "%{REQUEST_URI}" and not wanted and "well-known" in pattern
+        return test.upper() == "%{REQUEST_URI}" and not desired and "well-known" in pattern
     if pattern.startswith("="):
-        return (value.lower() == pattern[1:].strip('"').lower()) == wanted
-    return _found(pattern, value, any_case) == wanted
+        return (value.lower() == pattern[1:].strip('"').lower()) == desired
+    return _found(pattern, value, any_case) == desired
 
 
 def _found(pattern: str, value: str, any_case: bool) -> bool | None:

@@ -32,11 +32,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
     Block,
+    DesiredHost,
     Edited,
     InPlace,
     Obstacle,
     Unmarked,
-    Wanted,
     digest,
     exposed,
     unreadable,
@@ -87,17 +87,17 @@ _PUBLIC_TEST = re.compile(
 )
 
 
-def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlace:
+def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> InPlace:
     """What is written where. ``configuration``: parsed from ``tree``, so without the marks of this site."""
-    found = server_blocks.classify(tree, configuration, wanted)
-    made = _Plan(configuration, wanted, found)
+    found = server_blocks.classify(tree, configuration, desired)
+    made = _Plan(configuration, desired, found)
     obstacles = [*_unreadable(tree, configuration)]
     by_panels = set()
     for server in (*found.portal, *found.elsewhere):
-        by_panel = panels.rewritten("nginx", server, configuration, wanted)
+        by_panel = panels.rewritten("nginx", server, configuration, desired)
         if by_panel:
             by_panels.add(server.host.file)
-            if not panels.includes(server.block, wanted.drop_ins):
+            if not panels.includes(server.block, desired.drop_ins):
                 obstacles.append(by_panel)
     for server in found.portal:
         if server.host.file not in by_panels:
@@ -116,9 +116,9 @@ def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlac
             for kind, servers in (("portal", found.portal), ("redirect", found.redirect))
             for one in servers
         ),
-        pages=tuple(dict.fromkeys(server_blocks.pages(found, wanted))),
+        pages=tuple(dict.fromkeys(server_blocks.pages(found, desired))),
         programs=tuple(
-            dict.fromkeys(program for one in found.portal for program in server_blocks.programs(one, wanted))
+            dict.fromkeys(program for one in found.portal for program in server_blocks.programs(one, desired))
         ),
         obstacles=tuple(dict.fromkeys(obstacles)),
         tls=any(found.needs_tls(server) for server in found.portal),
@@ -131,7 +131,7 @@ def _secure_levels(configuration: Configuration, found: server_blocks.Found) -> 
     """What visitors of the portal see by https: where TLS ends elsewhere, all of it."""
     http = next((http.block or () for http in every(configuration.directives, "http")), ())
     for server in found.portal:
-        if any(listen.tls for listen in server.host.listens) or not found.wanted.tls:
+        if any(listen.tls for listen in server.host.listens) or not found.desired.tls:
             yield server.block.block or ()
             if not any(every(server.block.block or (), "add_header")):
                 yield tuple(every(http, "add_header", "more_set_headers"))
@@ -156,9 +156,9 @@ class _Changes:
 class _Plan:
     """Gathers the changes of all server blocks of the portal. One that two of them ask for is made once."""
 
-    def __init__(self, configuration: Configuration, wanted: Wanted, found: server_blocks.Found) -> None:
+    def __init__(self, configuration: Configuration, desired: DesiredHost, found: server_blocks.Found) -> None:
         self.configuration = configuration
-        self.wanted = wanted
+        self.desired = desired
         self.found = found
         self.obstacles: list[Obstacle] = []
         self.widened: list[str] = []
@@ -185,17 +185,17 @@ class _Plan:
         level = server.block.block or ()
         self._add(server.block, server.block.opened, [*self._first(server), *self._inherited(level)])
         self._headers(level)
-        for item in every(level, *self.wanted.once, *(TLS if self.found.needs_tls(server) else ())):
+        for item in every(level, *self.desired.once, *(TLS if self.found.needs_tls(server) else ())):
             if not self.configuration.is_ours(item.file):
                 self._aside(item)
-        if self.wanted.tls and any(listen.tls for listen in server.host.listens):
+        if self.desired.tls and any(listen.tls for listen in server.host.listens):
             self._speak_well(server.block)
         for item in walk(level):
             wider = _wider(item)
             if wider:
                 self._aside(item, wider)
                 self.widened.append(f"{item.file} line {item.line}")
-        self._programs = {(one.file, one.line) for one in server_blocks.programs(server, self.wanted)}
+        self._programs = {(one.file, one.line) for one in server_blocks.programs(server, self.desired)}
         for inner in every(level, *_LEVELS):
             self._level(inner, [server.block])
         if self._pending:
@@ -211,7 +211,7 @@ class _Plan:
                     self._aside(item)
 
     def _first(self, server: Server) -> Iterator[str]:
-        drop_ins = self.wanted.drop_ins
+        drop_ins = self.desired.drop_ins
         if any(every(server.block.block or (), "if", "rewrite")):  # nginx applies these before it selects a location
             yield _OWN_ADDRESSES
         if not panels.includes(server.block, drop_ins):  # its owner may have added the line
@@ -219,7 +219,7 @@ class _Plan:
         if self.found.needs_tls(server):
             yield f"include {drop_ins}/tls/*.conf;"
         locations = every(server.block.block or (), "location")
-        if self.wanted.tls and not any("well-known" in word for item in locations for word in item.arguments):
+        if self.desired.tls and not any("well-known" in word for item in locations for word in item.arguments):
             yield f"include {drop_ins}/acme/*.conf;"
         names = self.found.unnamed(server)
         if names:
@@ -236,25 +236,25 @@ class _Plan:
             if any(every(level, name)):
                 continue
             for item in every(self._http, name):
-                if self.configuration.is_ours(item.file) or self._is_wanted(item):
+                if self.configuration.is_ours(item.file) or self._is_desired(item):
                     continue
                 if "\n" in item.written:
                     self._refuse(item, "a directive of several lines for all of http", "Write it in one line")
                 yield f"{item.written};"
 
-    def _is_wanted(self, item: Directive) -> bool:
-        return item.name == "add_header" and item.arguments[0].lower() in self.wanted.headers
+    def _is_desired(self, item: Directive) -> bool:
+        return item.name == "add_header" and item.arguments[0].lower() in self.desired.headers
 
     def _level(self, block: Directive, around: Sequence[Directive]) -> None:
         """A location, or an ``if`` within the server block or a location. ``around``: what it lies in, inside out."""
         level = block.block or ()
         if _goes_before(block) and not any((one.file, one.line) in self._programs for one in (block, *around)):
-            self._add(block, block.opened, [f"include {self.wanted.drop_ins}/within/*.conf;"])
+            self._add(block, block.opened, [f"include {self.desired.drop_ins}/within/*.conf;"])
         lines = []
         if self._headers(level):
-            lines.append(f"include {self.wanted.drop_ins}/location/*.conf;")
+            lines.append(f"include {self.desired.drop_ins}/location/*.conf;")
         if block.name == "location" and any(every(level, *_HIDES)):
-            lines.append(f"include {self.wanted.drop_ins}/hide/*.conf;")
+            lines.append(f"include {self.desired.drop_ins}/hide/*.conf;")
         self._add(block, self._end(block), lines)
         if block.name == "location" and any(item.name == "fastcgi_pass" for item in _of_location(level)):
             self._php(block, around)
@@ -265,7 +265,7 @@ class _Plan:
         """The parameters of our sections stand behind those of the owner, at the level that gives them to PHP."""
         for one in (block, *around):
             if any(every(one.block or (), "fastcgi_param")):
-                self._add(one, self._end(one), [f"include {self.wanted.drop_ins}/php/*.conf;"])
+                self._add(one, self._end(one), [f"include {self.desired.drop_ins}/php/*.conf;"])
                 return
         if any(every(self._http, "fastcgi_param")):
             self._refuse(
@@ -280,7 +280,7 @@ class _Plan:
         for item in level:
             if self.configuration.is_ours(item.file) or not item.arguments:
                 continue
-            if self._is_wanted(item):
+            if self._is_desired(item):
                 self._aside(item)
             elif item.name == "add_header":
                 own = True
@@ -291,7 +291,7 @@ class _Plan:
     def _more(self, item: Directive) -> None:
         """The lines of the module headers-more name several headers at once."""
         names = [_MORE[item.name].match(argument) for argument in item.arguments]
-        ours = [bool(name) and name[1].lower() in self.wanted.headers for name in names if name is not None]
+        ours = [bool(name) and name[1].lower() in self.desired.headers for name in names if name is not None]
         if not any(ours):
             return
         if all(name is not None for name in names) and all(ours):

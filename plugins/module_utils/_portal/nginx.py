@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import said
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import shared_directives
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
@@ -243,7 +243,7 @@ def _host(
         patience_around=next((seconds(item.arguments) for item in waits if item not in level), -1),
         once=tuple(
             Place(item.file, item.line, " ".join((item.name, *item.arguments)))
-            for item in every(level, *said.ONCE)
+            for item in every(level, *shared_directives.ONCE)
             if not configuration.is_ours(item.file)
         ),
         php=upstreams.get(php, php),

@@ -32,7 +32,7 @@ class Unseen(HardeningError):
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """Where a name of this host answers: what a visitor calls it, and the address behind it."""
 
     scheme: str
@@ -47,15 +47,15 @@ class Door:
 
 
 @dataclass(frozen=True)
-class SideDoor:
+class SideEndpoint:
     """Where a virtual host that does not answer to the portal's name serves its directory."""
 
     host: VirtualHost
-    door: Door
+    endpoint: Endpoint
     start: str  # what stands in a path before that of the portal
 
 
-class Look:
+class Observer:
     """One observation of one host. Data that two checks need is fetched once."""
 
     def __init__(self, site: Site, options: Mapping[str, Any]) -> None:
@@ -64,8 +64,8 @@ class Look:
         self.as_root = os.geteuid() == 0
         self.now = time.time()
         self._answers: dict[tuple[Any, ...], Answer] = {}
-        self._late: Counter[Door] = Counter()
-        self._known: dict[Callable[[Look], Any], Any] = {}
+        self._late: Counter[Endpoint] = Counter()
+        self._known: dict[Callable[[Observer], Any], Any] = {}
 
     def enforced(self, control: str) -> bool:
         """Whether a role makes it true here: what is waived, or left out by the level, turns no other control red."""
@@ -81,7 +81,7 @@ class Look:
         """Effective platform settings of the main portal, ``category.variable`` to text. One query."""
         return self.database.settings()
 
-    def once(self, question: Callable[[Look], _T]) -> _T:
+    def once(self, question: Callable[[Observer], _T]) -> _T:
         """The answer to a question that several checks ask: the tree, the processes."""
         if question not in self._known:
             self._known[question] = question(self)
@@ -101,27 +101,27 @@ class Look:
             raise Unseen(f"needs root to {purpose}")
 
     @functools.cached_property
-    def all_doors(self) -> tuple[Door, ...]:
+    def all_endpoints(self) -> tuple[Endpoint, ...]:
         """Every address at which the portal answers to its name. Behind a proxy that is the proxy, found by name."""
         domain = self.site.domain
         if self.options["terminated_elsewhere"]:
-            return (Door("http", domain, 80), Door("https", domain, 443))
+            return (Endpoint("http", domain, 80), Endpoint("https", domain, 443))
         # A fallback is ours only where it serves the same directory, or no virtual host has our name.
         public = os.path.join(self.site.root, "public")
         spare = [host for host in self.site.fallback if not self.site.serving or host.root == public]
         hosts = [*self.site.serving, *spare]
         if hosts:
-            doors = [door for host in hosts for door in self.doors_of(host, domain)]
+            endpoints = [endpoint for host in hosts for endpoint in self.doors_of(host, domain)]
         else:  # no virtual host could be read: what listens on the usual ports
             ports = {int(address.rpartition(":")[2]) for address in self.site.listening}
             listens = [Listen("*", port, port == 443) for port in (80, 443) if port in ports]
-            doors = self._doors(listens, domain)
-        return tuple(sorted(dict.fromkeys(doors), key=lambda door: door.port not in (80, 443)))
+            endpoints = self._doors(listens, domain)
+        return tuple(sorted(dict.fromkeys(endpoints), key=lambda endpoint: endpoint.port not in (80, 443)))
 
     @property
-    def doors(self) -> dict[str, Door]:
+    def endpoints(self) -> dict[str, Endpoint]:
         """The first door of each scheme."""
-        return {door.scheme: door for door in reversed(self.all_doors)}
+        return {endpoint.scheme: endpoint for endpoint in reversed(self.all_endpoints)}
 
     @functools.cached_property
     def further_names(self) -> tuple[str, ...]:
@@ -129,10 +129,12 @@ class Look:
         return tuple(name for name in self.site.portal_names[1:] if name[:2] != "*.")[:MOST_NAMES]
 
     @functools.cached_property
-    def further_doors(self) -> tuple[Door, ...]:
+    def further_doors(self) -> tuple[Endpoint, ...]:
         """Where the portal answers to these names: at the doors of its domain."""
-        doors = [replace(door, name=name) for name in self.further_names for door in self.doors.values()]
-        return tuple(door for door in doors if door.name in self.site.answered or not door.address)
+        endpoints = [
+            replace(endpoint, name=name) for name in self.further_names for endpoint in self.endpoints.values()
+        ]
+        return tuple(endpoint for endpoint in endpoints if endpoint.name in self.site.answered or not endpoint.address)
 
     @property
     def unasked(self) -> str:
@@ -140,13 +142,13 @@ class Look:
         names = [name for name in self.site.portal_names[1:] if name[:2] != "*."][MOST_NAMES:]
         return f"Not assessed, being more than {MOST_NAMES} names: {', '.join(names)}." if names else ""
 
-    def doors_of(self, host: VirtualHost, name: str = "") -> list[Door]:
+    def doors_of(self, host: VirtualHost, name: str = "") -> list[Endpoint]:
         """Where a virtual host answers. Without a name of its own it is called by its address."""
         usable = [known.lstrip(".") for known in host.names if known.strip("_") and not set(known) & set("*~^$")]
         return self._doors(host.listens, name or next(iter(usable), ""))
 
     @functools.cached_property
-    def side_doors(self) -> tuple[SideDoor, ...]:
+    def side_endpoints(self) -> tuple[SideEndpoint, ...]:
         """Where the portal can be reached, perhaps, under other names than its own."""
         if not self.site.root:
             return ()
@@ -159,7 +161,7 @@ class Look:
             # With the project directory as its root it may have a rule that leads to public/.
             below = public[len(served) :]
             starts = ["", below] if served == os.path.dirname(public) else [below]
-            found += [SideDoor(host, door, start) for door in self.doors_of(host) for start in starts]
+            found += [SideEndpoint(host, endpoint, start) for endpoint in self.doors_of(host) for start in starts]
         return tuple(found)
 
     def closing(self, host: VirtualHost) -> str:
@@ -177,13 +179,13 @@ class Look:
             f"Give it {lines}."
         )
 
-    def _doors(self, listens: Iterable[Listen], name: str) -> list[Door]:
-        doors = []
+    def _doors(self, listens: Iterable[Listen], name: str) -> list[Endpoint]:
+        endpoints = []
         for listen in listens:
             address = self._address(listen.address.strip("[]"))
             if address and listen.port:  # without a port it is a socket file
-                doors.append(Door("https" if listen.tls else "http", name or address, listen.port, address))
-        return doors
+                endpoints.append(Endpoint("https" if listen.tls else "http", name or address, listen.port, address))
+        return endpoints
 
     def _address(self, listen: str) -> str:
         """Where to call a listening socket: rather the host's own address than loopback, as visitors do."""
@@ -197,44 +199,44 @@ class Look:
     @property
     def scheme(self) -> str:
         """https where it is served, else http."""
-        return "https" if "https" in self.doors else "http"
+        return "https" if "https" in self.endpoints else "http"
 
     def get(self, path: str, scheme: str = "", **request: Any) -> Answer:
         """Fetch a path of the portal from this host. ``scheme`` default: https where it is served."""
         scheme = scheme or self.scheme
-        door = self.doors.get(scheme)
-        if door is None:
+        endpoint = self.endpoints.get(scheme)
+        if endpoint is None:
             return Answer(f"{scheme}://{self.site.domain}{path}", error=f"nothing here serves {scheme} for this name")
-        return self.ask(door, path, **request)
+        return self.ask(endpoint, path, **request)
 
-    def ask(self, door: Door, path: str, **request: Any) -> Answer:
+    def ask(self, endpoint: Endpoint, path: str, **request: Any) -> Answer:
         """Fetch a path behind any door of this host. The same question is sent once."""
         headers = tuple(sorted(dict(request.pop("headers", None) or {}).items()))
-        key = (door, path, headers, tuple(sorted(request.items())))
+        key = (endpoint, path, headers, tuple(sorted(request.items())))
         if key not in self._answers:
-            if self._late[door] >= _PATIENCE:
-                return Answer(door.url(path), error=f"not asked: {_PATIENCE} requests before got {NO_ANSWER}")
-            answer = self._fetch(door, path, headers=dict(headers), **request)
-            self._late[door] += answer.error == NO_ANSWER
+            if self._late[endpoint] >= _PATIENCE:
+                return Answer(endpoint.url(path), error=f"not asked: {_PATIENCE} requests before got {NO_ANSWER}")
+            answer = self._fetch(endpoint, path, headers=dict(headers), **request)
+            self._late[endpoint] += answer.error == NO_ANSWER
             self._answers[key] = answer
         return self._answers[key]
 
-    def ask_all(self, questions: Iterable[tuple[Door, str]]) -> list[Answer]:
+    def ask_all(self, questions: Iterable[tuple[Endpoint, str]]) -> list[Answer]:
         """Several at a time: most of an answer's time is the server's."""
         with ThreadPoolExecutor(4) as pool:
             return list(pool.map(lambda question: self.ask(*question), questions))
 
-    def _fetch(self, door: Door, path: str, **request: Any) -> Answer:
-        if door.address or not self._past_the_proxy:
-            return fetch(door.url(path), address=door.address, **request)
+    def _fetch(self, endpoint: Endpoint, path: str, **request: Any) -> Answer:
+        if endpoint.address or not self._past_the_proxy:
+            return fetch(endpoint.url(path), address=endpoint.address, **request)
         # As the proxy hands on what came to it by that scheme. A web server of ours believes its own host in this.
         own = self._past_the_proxy
-        headers = {"X-Forwarded-Proto": door.scheme, **(request.pop("headers", None) or {})}
+        headers = {"X-Forwarded-Proto": endpoint.scheme, **(request.pop("headers", None) or {})}
         answer = fetch(own.url(path), address=own.address, headers=headers, **request)
-        return replace(answer, url=door.url(path))
+        return replace(answer, url=endpoint.url(path))
 
     @functools.cached_property
-    def _past_the_proxy(self) -> Door | None:
+    def _past_the_proxy(self) -> Endpoint | None:
         """This node's own endpoint, where a proxy would send a request to any of several; else nothing."""
         if not (self.options["terminated_elsewhere"] and self.options["several_nodes"]):
             return None

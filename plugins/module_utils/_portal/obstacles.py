@@ -403,9 +403,9 @@ def _not_mounted(tree: Tree, root: str, mounted: Mapping[str, bool]) -> tuple[st
     return tuple(found)
 
 
-def _names(folder: str) -> list[str]:
+def _names(directory: str) -> list[str]:
     try:
-        return os.listdir(folder)
+        return os.listdir(directory)
     except FileNotFoundError:
         return []  # no Debian
 

@@ -99,13 +99,13 @@ def _lines(text: str, path: str) -> Iterator[_Line]:
             above.pop()
         parents = tuple(name for _depth, name in above)
         found = _Line(number, indent, parents, key, match[3], match.span(3))
-        inside = list(parents[:2]) == _ROOT or (parents == ("parameters",) and key == _ROOT[1])
+        insider = list(parents[:2]) == _ROOT or (parents == ("parameters",) and key == _ROOT[1])
         # Below the two upper keys only maps; below a scope values, or maps of other things.
-        if inside and len(parents) < 3 and not found.open:
+        if insider and len(parents) < 3 and not found.open:
             raise OverridesError(f"{where}: {_STRANGE}")
-        if inside and len(parents) == 3 and found.value is None and "." in key:
+        if insider and len(parents) == 3 and found.value is None and "." in key:
             raise OverridesError(f"{where}: {_STRANGE}")
-        if inside and (*parents, key) in seen:
+        if insider and (*parents, key) in seen:
             raise OverridesError(f"{where}: {key} stands there twice. Leave one of the two.")
         seen.add((*parents, key))
         if found.open:

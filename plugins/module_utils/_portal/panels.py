@@ -21,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     every,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Obstacle, Wanted
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost, Obstacle
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,13 @@ _PANELS = (
 )
 
 
-def rewritten(web: str, server: Server, configuration: Configuration, wanted: Wanted) -> Obstacle | None:
+def rewritten(web: str, server: Server, configuration: Configuration, desired: DesiredHost) -> Obstacle | None:
     """Why a virtual host cannot be edited, if a panel or another tool writes it. See ``includes``."""
-    host = _Written(server, web, _site(server, wanted.domain), configuration.texts.get(server.host.file, ""))
+    host = _Written(server, web, _site(server, desired.domain), configuration.texts.get(server.host.file, ""))
     panel = next((panel for panel in _PANELS if panel.wrote(host)), None)
     if panel is None:
         return None
-    path = f"{wanted.drop_ins}/*.conf"
+    path = f"{desired.drop_ins}/*.conf"
     line = f"include {path};" if web == "nginx" else f"IncludeOptional {path}"
     return Obstacle(
         server.host.file,

@@ -102,8 +102,8 @@ def pool_behind(tree: Tree, all_pools: list[Pool], address: str) -> Pool | None:
     """The pool that an address leads to. Debian's /run/php/php-fpm.sock is a link to the real one."""
     if not address:
         return None
-    wanted = _resolved(tree, address)
-    return next((pool for pool in all_pools if _resolved(tree, pool.address) == wanted), None)
+    desired = _resolved(tree, address)
+    return next((pool for pool in all_pools if _resolved(tree, pool.address) == desired), None)
 
 
 def _resolved(tree: Tree, address: str) -> str:
@@ -112,15 +112,15 @@ def _resolved(tree: Tree, address: str) -> str:
     return address.replace("localhost:", "127.0.0.1:")
 
 
-def settings(tree: Tree, folder: str, root: str, pool: Pool | None = None) -> dict[str, str]:
+def settings(tree: Tree, directory: str, root: str, pool: Pool | None = None) -> dict[str, str]:
     """What one SAPI of PHP, such as /etc/php/8.4/fpm, sets for the scripts below ``root``/public.
 
     Later files win over earlier ones, the pool over files, a [PATH=...] section over the pool. What the files of this
     collection make of their owner's values (_MADE) does not count: it would hide later values of the owner.
     """
     found: dict[str, str] = {}
-    inside: dict[str, str] = {}
-    for path in (f"{folder}/php.ini", *tree.glob(f"{folder}/conf.d/*.ini")):
+    insider: dict[str, str] = {}
+    for path in (f"{directory}/php.ini", *tree.glob(f"{directory}/conf.d/*.ini")):
         if not tree.exists(path):
             continue
         here: dict[str, str] | None = found
@@ -130,10 +130,10 @@ def settings(tree: Tree, folder: str, root: str, pool: Pool | None = None) -> di
             if section:
                 kind, _is, where = section[1].partition("=")
                 above = f"{root}/public/".startswith(f"{where.rstrip('/')}/")
-                here = {"PATH": inside if above else None, "HOST": None}.get(kind, found)
+                here = {"PATH": insider if above else None, "HOST": None}.get(kind, found)
             elif entry and entry[2] is None and here is not None and not (ours and entry[1] in _MADE):
                 here[entry[1]] = _value(entry[3])
-    return {**found, **dict(pool.settings if pool else ()), **inside}
+    return {**found, **dict(pool.settings if pool else ()), **insider}
 
 
 def confines(open_basedir: str) -> bool:

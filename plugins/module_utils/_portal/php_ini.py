@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 
 _PHP = "/etc/php"
 _VALUE = r"""[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)'|([^;\n]*))"""
@@ -39,9 +39,9 @@ def of_face(version: str, face: str, script: str = "") -> dict[str, Setting]:
 
     With a ``script`` what sections [PATH=folder] say of it, and nothing else; PHP goes by them last.
     """
-    folder = f"{_PHP}/{version}/{face}"
+    directory = f"{_PHP}/{version}/{face}"
     found: dict[str, Setting] = {}
-    for path in [f"{folder}/php.ini", *sorted(glob.glob(f"{folder}/conf.d/*.ini"))]:
+    for path in [f"{directory}/php.ini", *sorted(glob.glob(f"{directory}/conf.d/*.ini"))]:
         if os.path.exists(path):
             for section, text in _sections(_text(path)):
                 kind, _is, place = section.partition("=")
@@ -63,13 +63,13 @@ def faces() -> list[tuple[str, str]]:
     return [(parts[-3], parts[-2]) for parts in found]
 
 
-def settings(look: Look) -> Mapping[str, Setting]:
+def settings(observer: Observer) -> Mapping[str, Setting]:
     """The settings of this site's PHP: from its files, its pool or Apache, and for and in its directory."""
-    return look.once(_settings)
+    return observer.once(_settings)
 
 
-def _settings(look: Look) -> Mapping[str, Setting]:
-    php = look.site.php
+def _settings(observer: Observer) -> Mapping[str, Setting]:
+    php = observer.site.php
     if not php.version:
         raise Unseen("the PHP that serves the site could not be found")
     face = "fpm" if php.sapi == "fpm" else "apache2"
@@ -77,13 +77,13 @@ def _settings(look: Look) -> Mapping[str, Setting]:
     if php.pool_file and os.path.exists(php.pool_file):
         found.update(_entries(_text(php.pool_file), php.pool_file, _POOL_LINE))
     if php.sapi == "mod_php":
-        found.update(_in_apache(f"{look.site.root}/public/index.php"))
+        found.update(_in_apache(f"{observer.site.root}/public/index.php"))
         return found
-    for root in dict.fromkeys((os.path.realpath(look.site.root), look.site.root) if look.site.root else ()):
+    for root in dict.fromkeys((os.path.realpath(observer.site.root), observer.site.root) if observer.site.root else ()):
         found.update(of_face(php.version, face, f"{root}/public/index.php"))
     name = found["user_ini.filename"].value if "user_ini.filename" in found else ".user.ini"
-    own = f"{look.site.root}/public/{name}"
-    if look.site.root and name and os.path.exists(own):
+    own = f"{observer.site.root}/public/{name}"
+    if observer.site.root and name and os.path.exists(own):
         try:
             found.update(_entries(Tree().read(own, php.user), own, _LINE))
         except OSError as problem:

@@ -16,7 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names im
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import PLACES, Findings, Projects
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
-_NOBODY = "localhost"  # no portal has this name, so that each virtual host is judged by its directory alone
+_UNPRIVILEGED = "localhost"  # no portal has this name, so that each virtual host is judged by its directory alone
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Portal:
 def portals(sections: Iterable[str] = (), tree: Tree | None = None) -> list[Portal]:
     """The portals of this host, by name."""
     tree = tree or Tree()
-    around = discover(_NOBODY, tree=tree)
-    projects = Projects(Findings(tree), _NOBODY)
+    around = discover(_UNPRIVILEGED, tree=tree)
+    projects = Projects(Findings(tree), _UNPRIVILEGED)
     served: dict[str, list[VirtualHost]] = {}
     roots: dict[str, str] = {}
     for host in around.virtual_hosts:
@@ -56,7 +56,7 @@ def _portal(root: str, hosts: Sequence[VirtualHost], around: Site, sections: Seq
     # Where visitors arrive at last: the first name that is served over TLS.
     secure = [name for host in hosts if any(one.tls for one in host.listens) for name in host.names if name in names]
     domain = next((name for name in (*secure, *names) if not name.startswith("*.")), "")
-    site = discover(domain or _NOBODY, root=root, tree=tree, names=[])
+    site = discover(domain or _UNPRIVILEGED, root=root, tree=tree, names=[])
     obstacles = [*site.errors, *unfit(site, sections, tree)]
     if not domain:
         obstacles.insert(0, "No virtual host names this portal. Set chamilo_domain to the name that visitors use.")

@@ -17,9 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services as common_services
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
-_CRON_FOLDERS = ("hourly", "daily", "weekly", "monthly")
+_CRON_DIRECTORIES = ("hourly", "daily", "weekly", "monthly")
 CRON_LIMIT = 200_000  # bytes of one crontab or script
 CRONTABS = ("/var/spool/cron/crontabs", "/var/spool/cron")  # of users: Debian's cron, and cronie
 
@@ -46,16 +46,16 @@ class Job:
     next: float = 0
     schedule: tuple[str, ...] = ()  # of a timer: OnCalendar=... and OnUnitActiveUSec=..., as systemd shows them
     result: str = ""  # of the last run: success, exit-code, ...
-    tells: str = ""  # what is started when it fails
+    alerts: str = ""  # what is started when it fails
 
 
-def said(argv: Sequence[str], seconds: float = 20) -> str:
+def output(argv: Sequence[str], seconds: float = 20) -> str:
     """What a command prints, with times in UTC; an empty text where it cannot run or fails."""
     code, text = common_services.run(("env", "TZ=UTC", *argv), seconds)
     return text if code == 0 else ""
 
 
-def processes(_look: Look) -> tuple[Process, ...]:
+def processes(_observer: Observer) -> tuple[Process, ...]:
     """Every process this user may see."""
     found = []
     for pid in (name for name in os.listdir("/proc") if name.isdigit()):
@@ -68,10 +68,10 @@ def processes(_look: Look) -> tuple[Process, ...]:
     return tuple(found)
 
 
-def scripts(_look: Look) -> tuple[tuple[Process, str], ...]:
+def scripts(_observer: Observer) -> tuple[tuple[Process, str], ...]:
     """Every PHP that runs a script of the command line, with the script. Only root sees all of them."""
     found = []
-    for process in processes(_look):
+    for process in processes(_observer):
         if re.fullmatch(r"php(?:\d[\d.]*)?", process.name):
             try:
                 with open(f"/proc/{process.pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
@@ -86,9 +86,9 @@ def scripts(_look: Look) -> tuple[tuple[Process, str], ...]:
     return tuple(found)
 
 
-def jobs(look: Look) -> tuple[Job, ...]:
+def jobs(observer: Observer) -> tuple[Job, ...]:
     """Every timer of systemd and every line of cron. Users' own crontabs only as root."""
-    return jobs_of(look.site.systemd)
+    return jobs_of(observer.site.systemd)
 
 
 def jobs_of(systemd: bool) -> tuple[Job, ...]:
@@ -104,7 +104,7 @@ def named(known: Iterable[Job], pattern: str) -> list[Job]:
 def _show(properties: str, *units: str) -> list[dict[str, list[str]]]:
     """The properties of units; one that is there several times keeps all its values."""
     found = []
-    for block in said(["systemctl", "show", f"--property={properties}", "--", *units]).split("\n\n"):
+    for block in output(["systemctl", "show", f"--property={properties}", "--", *units]).split("\n\n"):
         unit: dict[str, list[str]] = {}
         for name, _is, value in (line.partition("=") for line in block.splitlines()):
             unit.setdefault(name, []).append(value)
@@ -123,8 +123,8 @@ def _moment(text: str) -> float:
 
 
 def _timers() -> list[Job]:
-    wanted = "Id,Unit,ActiveState,LastTriggerUSec,NextElapseUSecRealtime,TimersCalendar,TimersMonotonic"
-    timers = [timer for timer in _show(wanted, "*.timer") if _one(timer, "Id")]
+    desired = "Id,Unit,ActiveState,LastTriggerUSec,NextElapseUSecRealtime,TimersCalendar,TimersMonotonic"
+    timers = [timer for timer in _show(desired, "*.timer") if _one(timer, "Id")]
     names = sorted({_one(timer, "Unit") for timer in timers} - {""})
     services = {_one(each, "Id"): each for each in _show("Id,ExecStart,Result,OnFailure", *names)} if names else {}
     return [_timer(timer, services.get(_one(timer, "Unit"), {})) for timer in timers]
@@ -142,7 +142,7 @@ def _timer(timer: Mapping[str, Sequence[str]], service: Mapping[str, Sequence[st
         next=_moment(_one(timer, "NextElapseUSecRealtime")),
         schedule=tuple(found[1] for text in schedule for found in re.finditer(r"\{ (\w+=.*?) ;", text)),
         result=_one(service, "Result"),
-        tells=_one(service, "OnFailure"),
+        alerts=_one(service, "OnFailure"),
     )
 
 
@@ -154,26 +154,26 @@ def longest_pause(job: Job) -> float:
 def _pause(entry: str) -> float:
     kind, _is, value = entry.partition("=")
     if kind == "OnCalendar":
-        text = said(["systemd-analyze", "calendar", "--iterations=5", value])
+        text = output(["systemd-analyze", "calendar", "--iterations=5", value])
         starts = [_moment(line) for line in text.splitlines() if re.search(r"elapse:|Iter(?:ation|\.) #", line)]
         return max((later - earlier for earlier, later in zip(starts, starts[1:])), default=float("inf"))
     if kind in ("OnUnitActiveUSec", "OnUnitInactiveUSec"):
-        found = re.search(r"s: (\d+)$", said(["systemd-analyze", "timespan", value]), re.MULTILINE)
+        found = re.search(r"s: (\d+)$", output(["systemd-analyze", "timespan", value]), re.MULTILINE)
         return int(found[1]) / 1e6 if found else float("inf")
     return float("inf")  # OnBootSec and the like start once
 
 
 def _cron(systemd: bool) -> list[Job]:
     found = []
-    users = [path for folder in CRONTABS for path in glob.glob(f"{folder}/*")]
+    users = [path for directory in CRONTABS for path in glob.glob(f"{directory}/*")]
     for path in ["/etc/crontab", *sorted(glob.glob("/etc/cron.d/*") + users)]:
         for number, line in enumerate(_text(path).split("\n"), 1):  # cron knows no other end of a line
             # Debian's own lines check for systemd and then leave the work to its timer.
             idle = systemd and "/run/systemd/system" in line
             if re.match(r"\s*(?:@|[\d*])", line):
                 found.append(Job(f"{path}:{number}", line.strip(), active=not idle))
-    for folder in _CRON_FOLDERS:
-        for path in sorted(glob.glob(f"/etc/cron.{folder}/*")):
+    for directory in _CRON_DIRECTORIES:
+        for path in sorted(glob.glob(f"/etc/cron.{directory}/*")):
             text = _text(path)
             runs = os.access(path, os.X_OK) and "." not in os.path.basename(path)
             idle = systemd and "/run/systemd/system" in text

@@ -84,7 +84,7 @@ def connected(store: Store) -> Iterator[Connection]:
         yield Connection(stack.enter_context(plain.makefile("rwb")))
 
 
-def takes_anybody(store: Store) -> bool:
+def is_open(store: Store) -> bool:
     """Whether a client without a password is answered."""
     with connected(store) as connection:
         return not connection.ask("EXISTS", _STRANGE).startswith("-")
@@ -93,7 +93,7 @@ def takes_anybody(store: Store) -> bool:
 def examine(store: Store) -> None:
     """Refuse a server that cannot keep sessions, or that others could read and make them on."""
     try:
-        if takes_anybody(store):
+        if is_open(store):
             raise StoreError(
                 f"Redis at {store} answers clients without a password, who can read and make sessions. "
                 "Take that away from its user default (ACL SETUSER default off)."
@@ -112,9 +112,9 @@ def _log_in(connection: Connection, store: Store) -> None:
             "chamilo_sessions_redis_password."
         )
     key, value = f"{store.prefix}chamilo-hardening-{secrets.token_hex(8)}", secrets.token_hex(8)
-    for words, wanted in ((("SETEX", key, "60", value), "OK"), (("GET", key), value), (("DEL", key), "1")):
+    for words, desired in ((("SETEX", key, "60", value), "OK"), (("GET", key), value), (("DEL", key), "1")):
         answer = connection.ask(*words)
-        if answer != wanted:
+        if answer != desired:
             why = answer[1:] if answer.startswith("-") else "it answers something else"
             raise StoreError(
                 f"User {store.user} of Redis at {store} cannot use keys of {store.prefix}*: {words[0]}: {why}. "

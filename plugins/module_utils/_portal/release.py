@@ -164,9 +164,9 @@ def _pairs(tokens: list[str], between: str, behind: str) -> dict[str, str] | Non
 
 def _branch(tree: Tree, root: str, web_user: str) -> str:
     """The branch that the code itself shows, whatever its files call themselves; empty where nothing shows it."""
-    folders = tree.glob(f"{glob.escape(root)}/{_MIGRATIONS}/V[0-9][0-9][0-9]")
-    if folders:
-        digits = posixpath.basename(folders[-1])
+    directories = tree.glob(f"{glob.escape(root)}/{_MIGRATIONS}/V[0-9][0-9][0-9]")
+    if directories:
+        digits = posixpath.basename(directories[-1])
         return f"{digits[1]}.{digits[2]}"
     file = posixpath.join(root, _LOCK)
     try:

@@ -24,10 +24,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
     PLAIN_443,
     PROXY_PROTOCOL,
+    DesiredHost,
     Obstacle,
     Page,
     Program,
-    Wanted,
     below,
 )
 
@@ -44,7 +44,7 @@ _CHAMILO = re.compile(r"/(?:index\.php.*|main/.*|plugin/.*|certificates/.*|\.wel
 class Found:
     """The server blocks that have to do with a portal."""
 
-    wanted: Wanted
+    desired: DesiredHost
     servers: Sequence[Server]
     portal: list[Server] = field(default_factory=list)
     redirect: list[Server] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Found:
     def names(self, server: Server) -> list[str]:
         """The names under which visitors reach it, as far as they are words."""
         written = [name for name in server.host.names if _NAME.fullmatch(name)]
-        more = [name for name in _all_names(self.wanted) if nginx.by_name([server], name)]
+        more = [name for name in _all_names(self.desired) if nginx.by_name([server], name)]
         return list(dict.fromkeys([*written, *more, *self.unnamed(server)]))
 
     def unnamed(self, server: Server) -> list[str]:
@@ -76,12 +76,12 @@ class Found:
         there = [self.sockets[one.socket] for one in server.host.listens if one.port]
         if not any(_default(one) is server and is_public(*one[0][1].socket) for one in there):
             return []
-        return [name for name in _all_names(self.wanted) if not any(_by_name(one, name) for one in there)]
+        return [name for name in _all_names(self.desired) if not any(_by_name(one, name) for one in there)]
 
     def needs_tls(self, server: Server) -> bool:
         """Whether it is to speak https from here on: its names are asked for by http alone."""
         plain = any(is_public(*one.socket) and not one.tls for one in server.host.listens)
-        return self.wanted.tls and plain and any(not self._speaks_tls(name) for name in self.names(server))
+        return self.desired.tls and plain and any(not self._speaks_tls(name) for name in self.names(server))
 
     def _speaks_tls(self, name: str) -> bool:
         return any(
@@ -144,8 +144,8 @@ def _listen(word: str) -> Listen:
     return nginx.parse_listen([word])
 
 
-def _all_names(wanted: Wanted) -> list[str]:
-    return [wanted.domain, *sorted(name for name in wanted.names - {wanted.domain} if _NAME.fullmatch(name))]
+def _all_names(desired: DesiredHost) -> list[str]:
+    return [desired.domain, *sorted(name for name in desired.names - {desired.domain} if _NAME.fullmatch(name))]
 
 
 def _by_name(there: Sequence[tuple[Server, Listen]], name: str) -> Server | None:
@@ -160,10 +160,10 @@ def _is_in(server: Server, servers: Iterable[Server]) -> bool:
     return any(one is server for one in servers)
 
 
-def classify(tree: Tree, configuration: Configuration, wanted: Wanted) -> Found:
+def classify(tree: Tree, configuration: Configuration, desired: DesiredHost) -> Found:
     """All server blocks with the document root of the portal, and those that answer to its names."""
     servers = nginx.servers(configuration)
-    found = Found(wanted, servers, apache=tree.exists("/usr/sbin/apache2"))
+    found = Found(desired, servers, apache=tree.exists("/usr/sbin/apache2"))
     for http in every(configuration.directives, "http"):
         for one in every(http.block or (), "upstream"):
             addresses = [item.arguments[0] for item in every(one.block or (), "server") if item.arguments]
@@ -172,10 +172,10 @@ def classify(tree: Tree, configuration: Configuration, wanted: Wanted) -> Found:
         for listen in server.host.listens:
             if listen.port:
                 found.sockets.setdefault(listen.socket, []).append((server, listen))
-    roots = {tree.real(root.rstrip("/")) for root in wanted.roots}
+    roots = {tree.real(root.rstrip("/")) for root in desired.roots}
     own = [server for server in servers if not server.host.ours]
     found.portal = [server for server in own if not leads(server) and _has_root(tree, server, roots)]
-    named = {id(one) for name in _all_names(wanted) for one in nginx.answering(servers, name)[0]}
+    named = {id(one) for name in _all_names(desired) for one in nginx.answering(servers, name)[0]}
     answering = [server for server in own if id(server) in named]
     found.redirect = [server for server in answering if leads(server)]
     fronts = [server for server in answering if _is_front(server, found)]
@@ -188,9 +188,9 @@ def classify(tree: Tree, configuration: Configuration, wanted: Wanted) -> Found:
 
 def obstacles(tree: Tree, found: Found) -> Iterator[Obstacle]:
     """Why the server blocks cannot be edited so that the portal is served well."""
-    roots = {tree.real(root.rstrip("/")) for root in found.wanted.roots}
+    roots = {tree.real(root.rstrip("/")) for root in found.desired.roots}
     for server in found.elsewhere:
-        yield _elsewhere(tree, server, found.wanted)
+        yield _elsewhere(tree, server, found.desired)
     yield from _behind_another_server(found)
     yield from _behind_a_proxy(found)
     for server in (*found.portal, *found.redirect):
@@ -222,7 +222,7 @@ def _unasked(item: Directive, found: Found) -> tuple[str, str] | None:
     """Why an address does not answer, to requests of this host or by https, and what to do."""
     if "proxy_protocol" in item.arguments:
         return PROXY_PROTOCOL
-    if not found.wanted.tls or not item.arguments or "quic" in item.arguments:
+    if not found.desired.tls or not item.arguments or "quic" in item.arguments:
         return None
     socket = nginx.parse_listen(item.arguments).socket
     there = found.sockets.get(socket, [])  # one of them that speaks TLS has all of them speak it
@@ -289,24 +289,24 @@ def _is_front(server: Server, found: Found) -> bool:
         return True
     # Of two that have its name, one cannot be reached by visitors: a program such as Varnish is between them.
     known = {port for _address, port in found.sockets}
-    named = any(nginx.by_name(found.portal, name) for name in _all_names(found.wanted))
+    named = any(nginx.by_name(found.portal, name) for name in _all_names(found.desired))
     return named and not any(is_public(*listen.socket) for listen in behind) and not ports & known
 
 
-def _elsewhere(tree: Tree, server: Server, wanted: Wanted) -> Obstacle:
+def _elsewhere(tree: Tree, server: Server, desired: DesiredHost) -> Obstacle:
     target, host = _handed_on(server), server.host
     if target:
         return _another_server(server, target)
-    roots = {tree.real(root.rstrip("/")) for root in wanted.roots}
+    roots = {tree.real(root.rstrip("/")) for root in desired.roots}
     for path, location in _prefixes(server.block.block or (), ""):
         for item in every(location.block or (), "alias"):
             if item.arguments and tree.real(item.arguments[0].rstrip("/")) in roots:
-                what, remedy = below(path, wanted.domain)
+                what, remedy = below(path, desired.domain)
                 return Obstacle(location.file, location.line, what, remedy)
     return Obstacle(
         host.file,
         host.line,
-        f"{wanted.domain} is served from {host.root or 'no directory'}, where no portal is",
+        f"{desired.domain} is served from {host.root or 'no directory'}, where no portal is",
         "Set root to the directory public of the portal, or chamilo_root to where the portal is",
     )
 
@@ -332,7 +332,7 @@ def _behind_another_server(found: Found) -> Iterator[Obstacle]:
 
 def _behind_a_proxy(found: Found) -> Iterator[Obstacle]:
     public = [one for one in (*found.portal, *found.redirect) if any(is_public(*it.socket) for it in one.host.listens)]
-    if found.wanted.tls and found.portal and not public:
+    if found.desired.tls and found.portal and not public:
         host = found.portal[0].host
         yield Obstacle(
             host.file,
@@ -343,14 +343,14 @@ def _behind_a_proxy(found: Found) -> Iterator[Obstacle]:
         )
 
 
-def pages(found: Found, wanted: Wanted) -> Iterator[Page]:
+def pages(found: Found, desired: DesiredHost) -> Iterator[Page]:
     """The addresses that the owner wrote down, under each name and scheme."""
     for server in (*found.portal, *found.redirect):
         paths = ["/"]
         if _is_in(server, found.portal):
             paths += [path for path in _paths(server.block.block or ()) if not path.startswith("/.well-known")]
         schemes = sorted({"https" if one.tls else "http" for one in server.host.listens if is_public(*one.socket)})
-        for name in found.names(server) or [wanted.domain]:
+        for name in found.names(server) or [desired.domain]:
             for scheme in schemes:
                 yield from (Page(scheme, name, path) for path in dict.fromkeys(paths))
 
@@ -363,9 +363,9 @@ def _paths(level: Iterable[Directive]) -> Iterator[str]:
                 yield item.arguments[-1]
 
 
-def programs(server: Server, wanted: Wanted) -> Iterator[Program]:
+def programs(server: Server, desired: DesiredHost) -> Iterator[Program]:
     """Addresses under which another program answers than Chamilo's own."""
-    roots = {root.rstrip("/") for root in wanted.roots}
+    roots = {root.rstrip("/") for root in desired.roots}
     for path, location in _prefixes(server.block.block or (), ""):
         if _CHAMILO.fullmatch(path):
             continue
@@ -373,10 +373,10 @@ def programs(server: Server, wanted: Wanted) -> Iterator[Program]:
         to = next((item for item in walk(inner) if item.name in _PASSES and item.arguments), None)
         if to is None:
             continue
-        said = next((item for item in every(walk(inner), "root", "alias") if item.arguments), None)
-        place = nginx.with_variables(said.arguments[0], server.block.block or ()).rstrip("/") if said else ""
+        output = next((item for item in every(walk(inner), "root", "alias") if item.arguments), None)
+        place = nginx.with_variables(output.arguments[0], server.block.block or ()).rstrip("/") if output else ""
         where = "" if place in roots or to.name != "fastcgi_pass" else place
-        directory = f"{where}{path}".rstrip("/") if where and said and said.name == "root" else where
+        directory = f"{where}{path}".rstrip("/") if where and output and output.name == "root" else where
         what = f"PHP in {where or 'the portal'}" if to.name == "fastcgi_pass" else f"handed on by {to.name}"
         yield Program(location.file, location.line, path, what, directory if directory.startswith("/") else "")
 

@@ -35,18 +35,18 @@ def options(tree: Tree, root: str, mode: str, web_user: str = "") -> dict[str, s
     """
     packages = f"{glob.escape(root)}/config/packages"
     files = [f"{root}/config/packages/framework.yaml", *tree.glob(f"{packages}/{glob.escape(mode)}/*.yaml")]
-    said: dict[str, str] = {}
+    messages: dict[str, str] = {}
     for path in files:
         for name, value in re.findall(_OPTION, _text(tree, path, web_user)):
-            said[name] = value.strip("'\"")
+            messages[name] = value.strip("'\"")
     for text in _compiled(tree, root, mode, web_user):
         found = _COMPILED.search(text)
         if found:
             entries = re.findall(r"'(\w+)' => (?:'([^']*)'|(\S+)),", found[1])
             # Who keeps them, and where, is none of the options there.
-            kept = {name: said[name] for name in ("handler_id", "save_path") if name in said}
+            kept = {name: messages[name] for name in ("handler_id", "save_path") if name in messages}
             return {**kept, **{name: text or bare for name, text, bare in entries}}
-    return said
+    return messages
 
 
 def in_php(tree: Tree, root: str, mode: str, web_user: str = "") -> bool:
@@ -58,9 +58,9 @@ def in_php(tree: Tree, root: str, mode: str, web_user: str = "") -> bool:
         read = [tree.read(path, web_user) for path in paths if path.endswith(_READ) and not _FOR_TESTS.search(path)]
     except OSError:
         return False
-    said = [_ONLY_IN_TESTS.sub("", text) for text in read]
+    messages = [_ONLY_IN_TESTS.sub("", text) for text in read]
     newest = next(_compiled(tree, root, mode, web_user), "")
-    return bool(said) and not any(map(_ELSEWHERE.search, said)) and not _COMPILED_ELSEWHERE.search(newest)
+    return bool(messages) and not any(map(_ELSEWHERE.search, messages)) and not _COMPILED_ELSEWHERE.search(newest)
 
 
 def _compiled(tree: Tree, root: str, mode: str, web_user: str) -> Iterator[str]:

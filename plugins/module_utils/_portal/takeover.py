@@ -154,20 +154,20 @@ def refused(
     return why
 
 
-def twice(domain: str, serving: Sequence[VirtualHost], wish: str, ours: Mapping[str, str]) -> str:
+def twice(domain: str, serving: Sequence[VirtualHost], desired: str, ours: Mapping[str, str]) -> str:
     """Why our drop-ins do not fit into the virtual host that its owner keeps, or an empty text.
 
     ``wish``: the value of chamilo_https_vhost, where it counts. ``ours``: what ours say of directives that nginx takes
     once in a server block. Where its owner says the same in all of them, ours need not.
     """
-    if wish != "include":
+    if desired != "include":
         return ""
     wrong: list[Place] = []
     for name, value in ours.items():
-        said = [place for host in serving for place in host.once if place.what.split()[0] == name]
-        same = [place for place in said if place.what.lower() == f"{name} {value}".lower()]
-        if len(same) < len(said) or 0 < len(said) < len(serving):
-            wrong += said
+        messages = [place for host in serving for place in host.once if place.what.split()[0] == name]
+        same = [place for place in messages if place.what.lower() == f"{name} {value}".lower()]
+        if len(same) < len(messages) or 0 < len(messages) < len(serving):
+            wrong += messages
     if not wrong:
         return ""
     places = _written(_sorted(wrong))
@@ -197,7 +197,7 @@ def _displaced(
     portal: Portal, web_server: str, servers: Sequence[Server], serving: Sequence[Server]
 ) -> Iterator[Place]:
     """Other sites without a name, which answer for being read first: ours would be read before them."""
-    folder, remedy = {
+    directory, remedy = {
         "nginx": (_ENABLED, 'write default_server behind "listen"'),
         "apache": ("/etc/apache2/sites-enabled", f"rename its link so that it comes before {portal.link}"),
     }[web_server]
@@ -215,7 +215,7 @@ def _displaced(
             not any(listen.default for _server, listen in candidates)
             and foremost not in serving
             and not (host.ours or _is_root(host.root, portal) or _has_name(foremost))
-            and posixpath.dirname(link) == folder
+            and posixpath.dirname(link) == directory
             and posixpath.basename(link) > portal.link
         ):
             what = f"{foremost.block.written} without a name, and no longer the first one that is read: {remedy}"

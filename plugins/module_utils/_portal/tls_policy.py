@@ -38,10 +38,10 @@ def closing(level: Sequence[Directive], around: Sequence[Directive]) -> tuple[st
     """Apache: the lines that a VirtualHost is to end with. Of several the last one counts."""
     lines = []
     for name, line in APACHE.items():
-        said = [item.arguments for item in (*every(around, name), *every(level, name))]
+        messages = [item.arguments for item in (*every(around, name), *every(level, name))]
         # Those of TLS 1.3 are all good.
-        said = [words for words in said if not (name == "sslciphersuite" and words[:1] == ("TLSv1.3",))]
-        if not said or not (_protocols(said[-1]) if name == "sslprotocol" else _ciphers(said[-1])):
+        messages = [words for words in messages if not (name == "sslciphersuite" and words[:1] == ("TLSv1.3",))]
+        if not messages or not (_protocols(messages[-1]) if name == "sslprotocol" else _ciphers(messages[-1])):
             lines.append(line)
     return tuple(lines)
 

@@ -51,13 +51,13 @@ def _audit(options: argparse.Namespace) -> int:
         raise watch.WatchError("No portal is watched on this host. Run the playbook harden with section monitoring.")
     found, failed = [], False
     for site in sites:
-        look = daily.portal_of(site).look
-        audit = engine.audit(site, look)
+        observer = daily.portal_of(site).observer
+        audit = engine.audit(site, observer)
         answer = audit.answer()
         for warning in audit.warnings:
             print(warning, file=sys.stderr)
         statuses = {
-            name: LEFT_OUT if one["status"] == FAIL and not look.enforced(name) else one["status"]
+            name: LEFT_OUT if one["status"] == FAIL and not observer.enforced(name) else one["status"]
             for name, one in answer["observed"].items()
         }
         failed = failed or FAIL in statuses.values()

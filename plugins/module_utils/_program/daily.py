@@ -19,18 +19,18 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
 
 Step = tuple[str, Callable[[], "list[str]"]]
 
 
-def _audit(site: str, look: Look) -> tuple[str, Callable[[], dict[str, Any]]]:
+def _audit(site: str, observer: Observer) -> tuple[str, Callable[[], dict[str, Any]]]:
     # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
     from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics, engine
 
-    audit = engine.audit(site, look)
+    audit = engine.audit(site, observer)
     return _metrics.render(site, audit), audit.answer
 
 
@@ -104,7 +104,7 @@ def _step(name: str, function: Callable[[], list[str]]) -> Done:
     except Exception as problem:  # an error in one step is reported, and the others continue
         words = str(problem) or type(problem).__name__
     try:
-        alert.tell(name, f"The daily work of {name} failed", words)
+        alert.notify(name, f"The daily work of {name} failed", words)
     except alert.AlertError as problem:
         syslog.syslog(syslog.LOG_ERR, f"{name}: {problem}")
     return Done(name, problem=words)

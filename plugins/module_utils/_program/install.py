@@ -111,30 +111,30 @@ def seen(
     Who is told can hold a secret: it goes by a fingerprint that nobody can compare with another one.
     """
     with Tree() as tree:
-        found, private = tree.look(program), tree.look(addressee)
-        right = all(tree.look(path).same(item) for path, item in _texts(program, units, share).items())
-        page = tree.look(f"{share}/{MAN_PAGE}")
+        found, private = tree.inspect(program), tree.inspect(addressee)
+        right = all(tree.inspect(path).same(item) for path, item in _texts(program, units, share).items())
+        page = tree.inspect(f"{share}/{MAN_PAGE}")
     made_of = _made_of(found.data)
     if not (right and made_of and _is_page_of(page, made_of) and found.same(file_item(found.data, 0, 0, 0o755))):
         return {}
     salt = secrets.token_hex(16)
-    told = _fingerprint(private.data, salt) if private.same(file_item(private.data, 0, 0, 0o600)) else ""
-    return {"made_of": made_of, "magic": MAGIC_NUMBER.hex(), "salt": salt, "told": told}
+    reported = _fingerprint(private.data, salt) if private.same(file_item(private.data, 0, 0, 0o600)) else ""
+    return {"made_of": made_of, "magic": MAGIC_NUMBER.hex(), "salt": salt, "told": reported}
 
 
-def asks_for_nothing(content: bytes, tell: alert.Addressee | None, known: Mapping[str, str]) -> bool:
+def asks_for_nothing(content: bytes, recipient: alert.Addressee | None, known: Mapping[str, str]) -> bool:
     """Whether `install` would change nothing, by what `seen` saw on that host."""
     made_of = _name(content, bytes.fromhex(known["magic"])).hex()
-    told = "" if tell is None else _fingerprint(_addressee(tell), known["salt"])
-    return known["made_of"] == made_of and (tell is None or known["told"] == told)
+    reported = "" if recipient is None else _fingerprint(_addressee(recipient), known["salt"])
+    return known["made_of"] == made_of and (recipient is None or known["told"] == reported)
 
 
 def _fingerprint(data: bytes, salt: str) -> str:
     return hmac.new(salt.encode(), data, "sha256").hexdigest()
 
 
-def _addressee(tell: alert.Addressee) -> bytes:
-    return (json.dumps({"mail": tell.mail, "webhook": tell.webhook}, sort_keys=True) + "\n").encode()
+def _addressee(recipient: alert.Addressee) -> bytes:
+    return (json.dumps({"mail": recipient.mail, "webhook": recipient.webhook}, sort_keys=True) + "\n").encode()
 
 
 def _texts(program: str, units: str, share: str) -> dict[str, Item]:
@@ -160,7 +160,7 @@ def install(
     check: bool,
     machine: Machine | None = None,
     units: str = UNITS,
-    tell: alert.Addressee | None = None,
+    recipient: alert.Addressee | None = None,
     addressee: str = alert.CONFIGURATION,
     store: Store | None = None,
     share: str = SHARE,
@@ -172,11 +172,11 @@ def install(
     """
     machine = machine or Machine()
     if store is None or check:
-        return _install(content, version, program, check, machine, units, tell, addressee, share)
-    done = _install(content, version, program, True, machine, units, tell, addressee, share)
+        return _install(content, version, program, check, machine, units, recipient, addressee, share)
+    done = _install(content, version, program, True, machine, units, recipient, addressee, share)
     if done.changed:
         with store.lock("the installation of chamilo-hardening", LOCK_SECONDS):
-            done = _install(content, version, program, False, machine, units, tell, addressee, share)
+            done = _install(content, version, program, False, machine, units, recipient, addressee, share)
     return done
 
 
@@ -187,31 +187,31 @@ def _install(
     check: bool,
     machine: Machine,
     units: str,
-    tell: alert.Addressee | None,
+    recipient: alert.Addressee | None,
     addressee: str,
     share: str,
 ) -> Installed:
     # The program: see below.
-    wanted = {program: file_item(b"", 0, 0, 0o755), **_texts(program, units, share)}
-    if tell is not None:
-        wanted[addressee] = file_item(_addressee(tell), 0, 0, 0o600)
+    desired = {program: file_item(b"", 0, 0, 0o755), **_texts(program, units, share)}
+    if recipient is not None:
+        desired[addressee] = file_item(_addressee(recipient), 0, 0, 0o600)
     done = Installed()
     with Tree() as tree:
-        old = {path: tree.look(path) for path in wanted}
+        old = {path: tree.inspect(path) for path in desired}
         data = old[program].data
-        wanted[program] = file_item(data if _is_made_of(content, data) else compiled(content, program), 0, 0, 0o755)
-        different = [path for path, item in wanted.items() if not old[path].same(item)]
+        desired[program] = file_item(data if _is_made_of(content, data) else compiled(content, program), 0, 0, 0o755)
+        different = [path for path, item in desired.items() if not old[path].same(item)]
         for path in different:
             if path == addressee:
                 before, after = "", "the recipients of alerts (not shown: they can contain a secret)\n"
             elif path == program:
-                before, after = _summary(old[path]), f"version {version}, {_summary(wanted[path])}"
+                before, after = _summary(old[path]), f"version {version}, {_summary(desired[path])}"
             else:
-                before, after = _text(old[path]), _text(wanted[path])
+                before, after = _text(old[path]), _text(desired[path])
             done.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
         page = f"{share}/{MAN_PAGE}"
-        name = _made_of(wanted[program].data)
-        if not _is_page_of(tree.look(page), name):
+        name = _made_of(desired[program].data)
+        if not _is_page_of(tree.inspect(page), name):
             text = f"the man page of version {version}\n"
             done.diff.append({"before_header": page, "after_header": page, "before": "", "after": text})
         done.changed = bool(done.diff)
@@ -219,22 +219,22 @@ def _install(
             return done
         # The links matter at boot only. They come last, as the mark that systemd knows the rest: a run that ended
         # before is seen by that they are missing.
-        links = [path for path in different if wanted[path].kind == "link"]
-        _write(tree, {path: wanted[path] for path in different if path not in links}, addressee)
+        links = [path for path in different if desired[path].kind == "link"]
+        _write(tree, {path: desired[path] for path in different if path not in links}, addressee)
         if any(path.startswith(f"{units}/") for path in different) and machine.systemd:
             for argv in (["systemctl", "daemon-reload"], ["systemctl", "restart", f"{DAILY}.timer"]):
-                _said(machine, argv)
-        if not _is_page_of(tree.look(page), name):
-            _write(tree, {page: _page(_said(machine, [program, "manual", "man"]), name)}, addressee)
-        _write(tree, {path: wanted[path] for path in links}, addressee)
+                _output(machine, argv)
+        if not _is_page_of(tree.inspect(page), name):
+            _write(tree, {page: _page(_output(machine, [program, "manual", "man"]), name)}, addressee)
+        _write(tree, {path: desired[path] for path in links}, addressee)
     return done
 
 
-def _said(machine: Machine, argv: Sequence[str]) -> str:
-    code, said = machine.run(argv, 60)
+def _output(machine: Machine, argv: Sequence[str]) -> str:
+    code, output = machine.run(argv, 60)
     if code != 0:
-        raise StateError(f"`{' '.join(argv)}` failed ({code}): {said}")
-    return said
+        raise StateError(f"`{' '.join(argv)}` failed ({code}): {output}")
+    return output
 
 
 def _page(text: str, made_of: str) -> Item:
@@ -256,8 +256,8 @@ def _page_mark(text: str, made_of: str) -> str:
 def _write(tree: Tree, items: Mapping[str, Item], private: str) -> None:
     """Write them, each with its directory, which is root's alone for the ``private`` one."""
     for path, item in items.items():
-        for folder in tree.missing_parents(path):
-            tree.make_directory(folder, 0o700 if path == private else 0o755)
+        for directory in tree.missing_parents(path):
+            tree.make_directory(directory, 0o700 if path == private else 0o755)
         tree.write(path, item)
 
 

@@ -101,10 +101,10 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
     try:
         return command(options, engine or Engine())
     except (HardeningError, OSError) as problem:
-        _say(str(problem), syslog.LOG_ERR)
+        _print(str(problem), syslog.LOG_ERR)
         return 1
     except KeyboardInterrupt:
-        _say("Interrupted. `chamilo-hardening status` shows whether anything is left unfinished.", syslog.LOG_ERR)
+        _print("Interrupted. `chamilo-hardening status` shows whether anything is left unfinished.", syslog.LOG_ERR)
         return 130
 
 
@@ -151,11 +151,11 @@ def _parser(version: str) -> argparse.ArgumentParser:
     closed.add_argument("--due", action="store_true", help="only those whose time is up")
     closed.set_defaults(run=_window_closed)
 
-    migrate.add(commands, _say)
+    migrate.add(commands, _print)
 
-    backups_commands.add(commands, _say)
-    update.add(commands, _say)
-    aftermath.add(commands, _say)
+    backups_commands.add(commands, _print)
+    update.add(commands, _print)
+    aftermath.add(commands, _print)
 
     daily = commands.add_parser("daily", help="do the daily work now", description=DAILY)
     daily.add_argument("steps", metavar="STEP", nargs="*", help="only these, such as monitoring")
@@ -163,8 +163,8 @@ def _parser(version: str) -> argparse.ArgumentParser:
     daily.add_argument("--json", action="store_true", help="for the playbook: what was done, as JSON")
     daily.set_defaults(run=_daily_work)
 
-    monitoring_commands.add(commands, _say)
-    antivirus.add(commands, _say)
+    monitoring_commands.add(commands, _print)
+    antivirus.add(commands, _print)
 
     alert = commands.add_parser("alert", help="send an alert to the administrator", description=ALERT)
     alert.add_argument("title", metavar="TITLE", nargs="?", default="")
@@ -174,7 +174,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     alert.add_argument("--test", action="store_true", help="send a test")
     alert.set_defaults(run=_alerted)
 
-    renewal.add(commands, _say)
+    renewal.add(commands, _print)
 
     shown = commands.add_parser("manual", help="print the man page, or completion for a shell", description=MANUAL)
     shown.add_argument("form", choices=["man", "bash", "zsh"], help="what to print")
@@ -195,7 +195,7 @@ def _manual(options: argparse.Namespace, parser: argparse.ArgumentParser, versio
     return 0
 
 
-def _say(text: str, level: int = syslog.LOG_INFO) -> None:
+def _print(text: str, level: int = syslog.LOG_INFO) -> None:
     """To the one who asked, and to the journal. The web user's programs may have chosen the words of a failure."""
     text = common_alert.harmless(text)
     stream = sys.stderr if level == syslog.LOG_ERR else sys.stdout
@@ -224,13 +224,13 @@ def _recover(options: argparse.Namespace, engine: Engine) -> int:
     except (HardeningError, OSError) as problem:
         if not options.boot:
             raise
-        _say(f"{problem} It is tried again when the host is up.", syslog.LOG_WARNING)
+        _print(f"{problem} It is tried again when the host is up.", syslog.LOG_WARNING)
         alone = engine.machine.arm("boot", 15)
         if alone:
-            _say(alone, syslog.LOG_ERR)
+            _print(alone, syslog.LOG_ERR)
         return 1 if alone else 0
     for line in done:
-        _say(line)
+        _print(line)
     return 0
 
 
@@ -241,14 +241,14 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         known = status(engine, "")
         kinds = ("sections", *(kind.memory.name for kind in KINDS))
         there = ", ".join(sorted({name for kind in kinds for name in known[kind]})) or "none"
-        _say(f"Nothing of {options.section} is active here. Active: {there}.", syslog.LOG_ERR)
+        _print(f"Nothing of {options.section} is active here. Active: {there}.", syslog.LOG_ERR)
         return 1
     restoring = _restores() if options.section.partition(":")[0] == "backups" else []
     if restoring:
-        _say(f"undo {options.section}: refused. {' '.join(restoring)} Then undo the section.", syslog.LOG_ERR)
+        _print(f"undo {options.section}: refused. {' '.join(restoring)} Then undo the section.", syslog.LOG_ERR)
         return 1
     for warning in renewal.warnings(names):
-        _say(warning)
+        _print(warning)
     if sys.stdin.isatty() and not options.yes:
         records = engine.store.peek()["records"]
         paths = sorted({path for name in names for path in records[name]["files"]})
@@ -257,8 +257,8 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         theirs = sorted({known["file"] for name in names for known in marked.of(records[name]).values()})
         if theirs:
             print("From these only the lines of this collection go:", *theirs, sep="\n  ")
-        told = [line for kind, name in others for line in kind.memory.told([name], engine.store.root)]
-        print(*(f"{line}\n" for line in told), sep="", end="")
+        reported = [line for kind, name in others for line in kind.memory.description([name], engine.store.root)]
+        print(*(f"{line}\n" for line in reported), sep="", end="")
         if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return 1
@@ -271,44 +271,44 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         worst |= _undone(engine, name)
     for site, domain in encrypted.items():
         for name in _secure_cookie(engine, site) if not _speaks_tls(domain) else ():
-            _say(f"Logins to {domain} by plain http would fail with a cookie for https alone, so {name} goes too.")
+            _print(f"Logins to {domain} by plain http would fail with a cookie for https alone, so {name} goes too.")
             paths = engine.store.peek()["records"][name]["files"]
             worst |= _undone(engine, name)
             if kept := _with_secure_cookie(paths):
-                _say(f"{kept[0]} is another portal's too and stays: logins to {domain} fail.", syslog.LOG_ERR)
+                _print(f"{kept[0]} is another portal's too and stays: logins to {domain} fail.", syslog.LOG_ERR)
                 worst = 1
     for kind, name in others:
         try:
             for line in kind.undo(name, engine):
-                _say(f"undo {name}: {line}")
+                _print(f"undo {name}: {line}")
         except (HardeningError, OSError) as problem:
-            _say(f"undo {name}: {problem}", syslog.LOG_ERR)  # the others go back all the same
+            _print(f"undo {name}: {problem}", syslog.LOG_ERR)  # the others go back all the same
             worst = 1
     for line in settings_undo.GONE.get(options.section.partition(":")[0], ()):
-        _say(f"undo {options.section}: {line}")
+        _print(f"undo {options.section}: {line}")
     return worst
 
 
 def _php_is_back(section: str, engine: Engine) -> bool:
     """PHP of the portals of the section as the user it had before. Only then the files of the section can go."""
     name, _colon, one = section.partition(":")
-    for site in php_files.held(engine):
+    for site in php_files.tracked(engine):
         if name not in ("permissions", "https") or one not in ("", site):
             continue
         if name == "https":
             why = "its virtual host leads to PHP as a user of its own. First run: chamilo-hardening undo permissions"
-            _say(f"undo {section}: refused for {site}: {why}", syslog.LOG_ERR)
+            _print(f"undo {section}: refused for {site}: {why}", syslog.LOG_ERR)
             return False
         try:
             done = php_user.back(site, engine)
         except (HardeningError, OSError) as problem:
-            _say(f"undo {section}: {problem}", syslog.LOG_ERR)
+            _print(f"undo {section}: {problem}", syslog.LOG_ERR)
             return False
-        for line in done.told:
-            _say(f"undo {section}: {line}")
-        if site in php_files.held(engine):  # its owner has to change a line first
+        for line in done.reported:
+            _print(f"undo {section}: {line}")
+        if site in php_files.tracked(engine):  # its owner has to change a line first
             return False
-        _say(f"undo {section}: PHP of {done.site.domain} runs as {done.site.php.user} again.")
+        _print(f"undo {section}: PHP of {done.site.domain} runs as {done.site.php.user} again.")
     return True
 
 
@@ -318,12 +318,12 @@ def _undone(engine: Engine, name: str) -> int:
     try:
         engine.undo(name, outcome)
     except (HardeningError, OSError) as problem:
-        _tell(outcome)
-        _say(f"undo {name}: {problem}", syslog.LOG_ERR)
+        _report(outcome)
+        _print(f"undo {name}: {problem}", syslog.LOG_ERR)
         return 1
-    _tell(outcome)
+    _report(outcome)
     how = "loaded, and the site answers" if outcome.loaded else "nothing had to be loaded"
-    _say(f"undo {name}: done; {how}.")
+    _print(f"undo {name}: done; {how}.")
     return 0
 
 
@@ -346,24 +346,24 @@ def _secure_cookie(engine: Engine, site: str) -> list[str]:
 
 def _with_secure_cookie(paths: Iterable[str]) -> list[str]:
     with Tree() as tree:
-        return [path for path in paths if b"cookie_secure" in tree.look(path).data]
+        return [path for path in paths if b"cookie_secure" in tree.inspect(path).data]
 
 
-def _tell(outcome: Outcome) -> None:
+def _report(outcome: Outcome) -> None:
     for line in [*outcome.recovered, *outcome.notes]:
-        _say(line)
+        _print(line)
 
 
 def _unlocked(options: argparse.Namespace, _engine: Engine) -> int:
-    todo = brute_force_unlock.look(options.target)
-    print(*todo.told(), sep="\n")
+    todo = brute_force_unlock.inspect(options.target)
+    print(*todo.description(), sep="\n")
     if not options.target or not todo.acts:
         return 1 if options.target else 0
     if sys.stdin.isatty() and not options.yes and input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
         print("Nothing was changed.")
         return 1
     for line in todo.act():
-        _say(f"unlock {options.target}: {line}")
+        _print(f"unlock {options.target}: {line}")
     return 0
 
 
@@ -373,9 +373,9 @@ def _daily_work(options: argparse.Namespace, _engine: Engine) -> int:
     for done in program_daily.run(options.steps, options.due):
         ran.append({"step": done.name, "problem": done.problem, "changed": done.changed})
         for line in done.lines:
-            (syslog.syslog if options.json else _say)(f"{done.name}: {line}")
+            (syslog.syslog if options.json else _print)(f"{done.name}: {line}")
         if done.problem:
-            _say(f"{done.name}: {done.problem}", syslog.LOG_ERR)
+            _print(f"{done.name}: {done.problem}", syslog.LOG_ERR)
             failed = True
     if options.json:
         print(json.dumps({"ran": ran, "lists": monitoring_daily.lists()}))
@@ -388,15 +388,15 @@ def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
         title = title or "Test alert"
         text = text or "This is a test: alerts of this host arrive. There is nothing to do."
     if not title:
-        _say("Usage: chamilo-hardening alert TITLE TEXT, or chamilo-hardening alert --test", syslog.LOG_ERR)
+        _print("Usage: chamilo-hardening alert TITLE TEXT, or chamilo-hardening alert --test", syslog.LOG_ERR)
         return 2
     if options.monit:
         text = f"{text}\nmonit: {os.environ.get('MONIT_DESCRIPTION', 'it gave no reason')}"
-    ways = common_alert.tell(options.section, title, text or title, again=options.test)
+    ways = common_alert.notify(options.section, title, text or title, again=options.test)
     if not ways:
-        _say("No recipient: set chamilo_alert_mail or chamilo_alert_webhook and harden again.", syslog.LOG_ERR)
+        _print("No recipient: set chamilo_alert_mail or chamilo_alert_webhook and harden again.", syslog.LOG_ERR)
         return 1
-    _say(f"Reported by {' and '.join(ways)}.")
+    _print(f"Reported by {' and '.join(ways)}.")
     return 0
 
 
@@ -407,8 +407,8 @@ def _window_opened(options: argparse.Namespace, engine: Engine) -> int:
     if not options.without_backup and not windows.at(portal.tree["path"]):  # what is open already may be half updated
         _save_first(portal.name)
     done = windows.open(portal.tree, options.profile, options.minutes, options.address, portal)
-    _say(f"window open: {done.window.told()}. {_entries(done)}")
-    _say("To close it before: chamilo-hardening window close")
+    _print(f"window open: {done.window.description()}. {_entries(done)}")
+    _print("To close it before: chamilo-hardening window close")
     return 0
 
 
@@ -416,13 +416,13 @@ def _save_first(site: str) -> None:
     """A backup of the portal whose program is about to change."""
     saved = [portal for portal in backups_portal.portals() if portal.site == site]
     if not saved:
-        _say("No backup was taken: the section backups is not active here. Take one of your own first.")
+        _print("No backup was taken: the section backups is not active here. Take one of your own first.")
     for portal in saved:
-        _say(f"A backup of {portal.domain} first; this may take a while ...")
+        _print(f"A backup of {portal.domain} first; this may take a while ...")
         try:
             lines = backup.backup(portal)
-        except backup.NeedsALook as problem:
-            _say(f"The backup of {portal.domain} was made, and needs a check: {problem}", syslog.LOG_WARNING)
+        except backup.NeedsReview as problem:
+            _print(f"The backup of {portal.domain} was made, and needs a check: {problem}", syslog.LOG_WARNING)
             continue
         except (HardeningError, OSError) as problem:
             raise permissions_window.WindowError(
@@ -430,7 +430,7 @@ def _save_first(site: str) -> None:
                 "To open it all the same: chamilo-hardening window open --without-backup"
             ) from problem
         for line in lines:
-            _say(f"backup of {portal.domain}: {line}")
+            _print(f"backup of {portal.domain}: {line}")
 
 
 def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
@@ -439,7 +439,7 @@ def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
     if options.due:
         known = [one for one in known if windows.due(one)]
     elif not known:
-        _say("No window is open.")
+        _print("No window is open.")
     problems = []
     for window in known:
         try:
@@ -447,40 +447,40 @@ def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
         except (HardeningError, OSError) as problem:
             problems.append(str(problem))
             continue
-        _say(f"window close: {window.path} is as the guide wants it again. {_entries(done)}")
+        _print(f"window close: {window.path} is as the guide wants it again. {_entries(done)}")
     if problems:
         words = " ".join(problems)
         if options.due:  # output is not read
             try:
-                common_alert.tell(
+                common_alert.notify(
                     "permissions", "A window cannot be closed", f"{words}\nIt is tried again each minute."
                 )
             except common_alert.AlertError as problem:
                 words = f"{words} {problem}"
         raise permissions_window.WindowError(words)
     if known:
-        _say_what_differs(engine, options.due)
+        _report_differences(engine, options.due)
     return 0
 
 
-def _say_what_differs(engine: Engine, alone: bool) -> None:
+def _report_differences(engine: Engine, alone: bool) -> None:
     """An update may have changed files of ours. ``alone``: output is not read here."""
     edited = [path for paths in observed.edited(engine.store.peek()).values() for path in paths]
     for path in edited:
-        _say(f"No longer as this collection wrote it: {path}")
+        _print(f"No longer as this collection wrote it: {path}")
     again = "Harden again from where you run the playbook: ansible-playbook chamilo.hardening.harden"
-    _say(f"{again}. It restores what an update changed.")
+    _print(f"{again}. It restores what an update changed.")
     if edited and alone:
         text = "\n".join(["No longer as this collection wrote them:", *edited, "", f"{again}. It puts them back."])
         try:
-            common_alert.tell("updates", "The window closed by itself, and files of ours differ", text, again=True)
+            common_alert.notify("updates", "The window closed by itself, and files of ours differ", text, again=True)
         except common_alert.AlertError as problem:  # it is closed all the same
-            _say(str(problem), syslog.LOG_ERR)
+            _print(str(problem), syslog.LOG_ERR)
 
 
 def _entries(done: permissions_window.Done) -> str:
     found = done.found
-    said = [f"{found.entries:,} entries checked, {sum(found.fixed.values()):,} changes.", *done.notes]
+    messages = [f"{found.entries:,} entries checked, {sum(found.fixed.values()):,} changes.", *done.notes]
     for what, total, names in (
         ("cannot run until it is reviewed", found.quarantined_total, found.quarantined),
         ("the web user could have changed", found.doubtful_total, found.doubtful),
@@ -489,12 +489,12 @@ def _entries(done: permissions_window.Done) -> str:
             more = " and others" if total > len(names) else ""
             if more and found.listing:
                 more += f", {'more' if found.unnamed else 'all'} of them in {found.listing}"
-            said.append(f"PHP that {what}: {', '.join(names)}{more}.")
+            messages.append(f"PHP that {what}: {', '.join(names)}{more}.")
     if found.unnamed:
         left = f"{found.unnamed:,} of these files are not in the list: {found.unnamed_why}"
-        said.append(f"{left}. Make room, or remove the others, and harden again.")
-    said += [f"Left as it is: {one['path']} {one['why']}." for one in found.refused]
-    return " ".join(said)
+        messages.append(f"{left}. Make room, or remove the others, and harden again.")
+    messages += [f"Left as it is: {one['path']} {one['why']}." for one in found.refused]
+    return " ".join(messages)
 
 
 def _status(options: argparse.Namespace, engine: Engine) -> int:
@@ -555,7 +555,7 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
         "pending": sorted(state["pending"]),
         "restores": _restores(),
         "updates": releases.states(),
-        "windows": [window.told() for window in permissions_window.Windows(engine).known()],
+        "windows": [window.description() for window in permissions_window.Windows(engine).known()],
     }
 
 
@@ -570,7 +570,7 @@ def _restores() -> list[str]:
             else:
                 found += filter(None, [backups_portal.unfinished(portal)])
     except backups_portal.BackupError as problem:  # what is damaged hides nothing else
-        _say(str(problem), syslog.LOG_ERR)
+        _print(str(problem), syslog.LOG_ERR)
     return found
 
 
@@ -579,7 +579,7 @@ def _kept(memory: Memory[Any], engine: Engine) -> dict[str, list[str]]:
     try:
         return {name: sorted(memory.keys(one)) for name, one in sorted(memory.recall(engine.store.root).items())}
     except StateError as problem:
-        _say(str(problem), syslog.LOG_ERR)
+        _print(str(problem), syslog.LOG_ERR)
         return {}
 
 

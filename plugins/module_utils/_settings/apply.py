@@ -41,11 +41,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
     HIDDEN,
+    Desired,
     Plan,
     Row,
     Seen,
     SettingsError,
-    Wish,
     lines,
     plan,
 )
@@ -55,7 +55,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.sto
 _TRIES = 3
 _LOCK_SECONDS = 60.0
 _CACHE_SECONDS = 120
-_PRODUCTION = Wish({"platform.server_type": "prod"})
+_PRODUCTION = Desired({"platform.server_type": "prod"})
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Outcome:
     changed: bool = False
     cache_cleared: bool = False
     diff: list[dict[str, str]] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)  # what the section wants no more, a sentence for each
+    messages: list[str] = field(default_factory=list)  # what the section wants no more, a sentence for each
 
 
 class Host:
@@ -95,96 +95,96 @@ class Host:
         self._transaction = transaction
         self._read = read or Reader(account).query
 
-    def apply(self, wish: Wish, check: bool, section: str = "") -> Outcome:
+    def apply(self, desired: Desired, check: bool, section: str = "") -> Outcome:
         """Apply the settings, all of them or none. Those of a section can be undone by its name.
 
         Settings that it requested in an earlier run and no longer does are restored here.
         """
-        if wish.pin is not None and self._application is None:
+        if desired.pin is not None and self._application is None:
             raise SettingsError("pin needs chamilo_root: the override file lies with the application.")
         if section and self._application is None:
             raise SettingsError("section needs chamilo_root: the host has to find the portal again later.")
-        gone = self._wanted_no_more(section, wish)
+        gone = self._no_longer_desired(section, desired)
         if gone and not check:
-            self._bring_about(wish, True, section, gone)  # what is refused is refused before anything changes
-        moved, said = self._back(gone, check) if gone else (False, [])
-        outcome = self._bring_about(wish, check, section, gone)
-        outcome.said = said
+            self._bring_about(desired, True, section, gone)  # what is refused is refused before anything changes
+        moved, messages = self._back(gone, check) if gone else (False, [])
+        outcome = self._bring_about(desired, check, section, gone)
+        outcome.messages = messages
         if moved:
             outcome.changed = True
-            outcome.diff.append(_side_by_side("platform settings no longer requested", "", "\n".join([*said, ""])))
+            outcome.diff.append(_side_by_side("platform settings no longer requested", "", "\n".join([*messages, ""])))
         return outcome
 
-    def _wanted_no_more(self, section: str, wish: Wish) -> dict[str, Kept]:
+    def _no_longer_desired(self, section: str, desired: Desired) -> dict[str, Kept]:
         memory = undo_data.MEMORY.recall(self._state).get(section) if section and self._application else None
         if not memory or not self._application or memory.root != self._application.root:
             return {}
         # A setting may be unknown to this version: another one asked for it.
-        return {key: one for key, one in memory.settings.items() if key not in wish.values and key in CATALOGUE}
+        return {key: one for key, one in memory.settings.items() if key not in desired.values and key in CATALOGUE}
 
-    def _bring_about(self, wish: Wish, check: bool, section: str, gone: Mapping[str, Kept]) -> Outcome:
+    def _bring_about(self, desired: Desired, check: bool, section: str, gone: Mapping[str, Kept]) -> Outcome:
         before = self._file()
-        seen = self._seen(self._read, wish, before)
-        todo = plan(wish, seen)
+        seen = self._seen(self._read, desired, before)
+        todo = plan(desired, seen)
         text = self._edited(before, todo)
-        stale = self._stale(wish, before)
+        stale = self._stale(desired, before)
         outcome = Outcome(todo, todo.changes_rows or text is not None or stale, text is not None or stale)
         outcome.diff = self._diff(todo, before, text)
         if check or not (outcome.changed or gone):
             return outcome
         if section and self._application:
             # Before anything is written: a run that is killed must not have changed a setting without undo data.
-            undo_data.remember(section, self._application.root, seen, wish, self._state, gone)
+            undo_data.remember(section, self._application.root, seen, desired, self._state, gone)
         with self._pinned(before, text, stale):
             if todo.changes_rows:
-                outcome.plan = self._write(wish, before)
+                outcome.plan = self._write(desired, before)
                 outcome.diff = self._diff(outcome.plan, before, text)
         return outcome
 
-    def holding(self, wishes: Mapping[str, Wish]) -> list[str]:
+    def holding(self, desired_by_name: Mapping[str, Desired]) -> list[str]:
         """The names of the desired states that would change nothing now. The portal is read once for all."""
         file = self._file()
-        every = Wish({key: value for wish in wishes.values() for key, value in wish.values.items()})
+        every = Desired({key: value for desired in desired_by_name.values() for key, value in desired.values.items()})
         seen = self._seen(self._read, every, file)
         found = []
-        for name, wish in wishes.items():
+        for name, desired in desired_by_name.items():
             with contextlib.suppress(SettingsError):  # one that cannot be applied is not active
-                todo = plan(wish, seen)
-                if not todo.changes_rows and not todo.overrides and not self._stale(wish, file):
+                todo = plan(desired, seen)
+                if not todo.changes_rows and not todo.overrides and not self._stale(desired, file):
                     found.append(name)
         return found
 
-    def bring_back(self, kept: Mapping[str, Kept]) -> list[str]:
+    def restore(self, kept: Mapping[str, Kept]) -> list[str]:
         """Restore the values before the first change. Later changes by others stay. Returns a sentence for each."""
         return self._back(kept, False)[1]
 
     def _back(self, kept: Mapping[str, Kept], check: bool) -> tuple[bool, list[str]]:
         """Whether anything is moved, and a sentence for each."""
-        wish = Wish({key: one.ours for key, one in kept.items()})
+        desired = Desired({key: one.ours for key, one in kept.items()})
         before = self._file()
-        todo, said = undo_data.way_back(kept, self._seen(self._read, wish, before))
+        todo, messages = undo_data.restoration(kept, self._seen(self._read, desired, before))
         text = self._edited(before, todo)
         moved = todo.changes_rows or text is not None
         if check:
-            return moved, said
+            return moved, messages
         with self._pinned(before, text, False):
             if todo.changes_rows:
                 with self._transaction(self._account) as ask:
-                    todo, said = undo_data.way_back(kept, self._seen(ask, wish, before, " FOR UPDATE"))
+                    todo, messages = undo_data.restoration(kept, self._seen(ask, desired, before, " FOR UPDATE"))
                     for sql, params in todo.statements():
                         ask(sql, params)
-        return moved, said
+        return moved, messages
 
     # ------------------------------------------------------------------------------------------------------ the table
 
-    def _seen(self, ask: Query, wish: Wish, overrides: Item, lock: str = "") -> Seen:
+    def _seen(self, ask: Query, desired: Desired, overrides: Item, lock: str = "") -> Seen:
         # The portals first: two runs then wait for each other before either reads rows.
         portals = ask(f"SELECT id, url FROM access_url ORDER BY id{lock}", ())
-        places = ", ".join(["%s"] * len(wish.variables))
+        places = ", ".join(["%s"] * len(desired.variables))
         rows = ask(
             "SELECT id, access_url, category, variable, selected_value, access_url_changeable FROM settings"
             f" WHERE variable IN ({places}) AND (subkey IS NULL OR subkey = '') ORDER BY id{lock}",
-            wish.variables,
+            desired.variables,
         )
         return Seen(
             {int(row["id"] or 0): row["url"] or "" for row in portals},
@@ -211,11 +211,11 @@ class Host:
             return ""
         return release.installed(configuration.Tree(), self._application.root, self._application.web_user).version
 
-    def _write(self, wish: Wish, overrides: Item) -> Plan:
+    def _write(self, desired: Desired, overrides: Item) -> Plan:
         for attempt in range(_TRIES):
             try:
                 with self._transaction(self._account) as ask:
-                    todo = plan(wish, self._seen(ask, wish, overrides, " FOR UPDATE"))
+                    todo = plan(desired, self._seen(ask, desired, overrides, " FOR UPDATE"))
                     for sql, params in todo.statements():
                         ask(sql, params)
                 return todo
@@ -234,7 +234,7 @@ class Host:
         if not self._application:
             return Item()
         with Tree() as tree:
-            item = tree.look(self._path)
+            item = tree.inspect(self._path)
         if item.kind == "link":
             raise SettingsError(f"{self._path} is a link. Put the file itself there.")
         return item
@@ -254,9 +254,9 @@ class Host:
             return None
         return portal_overrides.edit(self._text(before), self._path, todo.overrides)
 
-    def _stale(self, wish: Wish, item: Item) -> bool:
+    def _stale(self, desired: Desired, item: Item) -> bool:
         """Whether a run that was killed between file and cache left a file that is not active."""
-        if not self._application or not portal_overrides.in_force(self._parsed(item), list(wish.values)):
+        if not self._application or not portal_overrides.in_force(self._parsed(item), list(desired.values)):
             return False
         cache = os.path.join(self._application.root, "var/cache", self._application.environment)
         moments = [os.stat(path).st_mtime_ns for path in glob.glob(f"{glob.escape(cache)}/*Container.php")]
@@ -270,7 +270,7 @@ class Host:
             return
         self._may_pin()
         with Store(self._state).lock("chamilo_settings", _LOCK_SECONDS), Tree() as tree:
-            if not tree.look(self._path).same(before):
+            if not tree.inspect(self._path).same(before):
                 raise SettingsError(f"{self._path} was modified concurrently. Nothing was written. Run again.")
             try:
                 if text is not None:
@@ -280,10 +280,10 @@ class Host:
                 yield
             except BaseException:
                 if text is not None:
-                    self._put_back(tree, before)
+                    self._restore(tree, before)
                 raise
 
-    def _put_back(self, tree: Tree, before: Item) -> None:
+    def _restore(self, tree: Tree, before: Item) -> None:
         # With the time it had, and the cache made from it: as if nothing had been.
         tree.write(self._path, before)
         with contextlib.suppress(SettingsError):  # the first failure is the one to report
@@ -381,7 +381,7 @@ def in_force(site: Site, state: str = STATE, read: Query | None = None) -> dict[
     """
     if not site.root:
         return {}
-    wishes = {"": _PRODUCTION} | {
+    desired_by_name = {"": _PRODUCTION} | {
         name: kept.asked
         for name, kept in undo_data.MEMORY.recall(state).items()
         # A setting may be unknown to this version: another one asked for it.
@@ -392,7 +392,7 @@ def in_force(site: Site, state: str = STATE, read: Query | None = None) -> dict[
     }
     application = Application(site.root, site.php.user, site.environment.get("APP_ENV", "prod"))
     host = Host(Account("") if read else Reader.of_site(site).account, application, state, read=read)
-    return {name: wishes[name].to_json() for name in host.holding(wishes)}
+    return {name: desired_by_name[name].to_json() for name in host.holding(desired_by_name)}
 
 
 def _side_by_side(header: str, before: str, after: str) -> dict[str, str]:

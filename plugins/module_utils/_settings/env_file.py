@@ -69,7 +69,7 @@ _TOGETHER_NS = 60 * 10**9  # within which the two halves of a key pair are writt
 
 
 @dataclass(frozen=True)
-class Wish:
+class Desired:
     """The desired environment. A value of None: the key is removed everywhere."""
 
     values: Mapping[str, str | None] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class Result:
     sealed: str = ""
 
 
-class Editor:
+class EnvFile:
     """The environment of one application, and what is to become of it."""
 
     def __init__(
@@ -126,26 +126,26 @@ class Editor:
         self._old: dict[str, Item] = {}
         self._behind: dict[str, str] = {}  # a path -> the file it leads to
 
-    def apply(self, wish: Wish, result: Result, check: bool = False) -> None:
+    def apply(self, desired: Desired, result: Result, check: bool = False) -> None:
         """Apply a desired state. ``result`` is filled step by step, so a failure keeps what was known."""
-        wanted = checked(wish)
-        self._shared = nodes.unseal(wish.sealed, wish.salt, self.openssl) if wish.sealed else {}
+        expected = checked(desired)
+        self._shared = nodes.unseal(desired.sealed, desired.salt, self.openssl) if desired.sealed else {}
         with Disk() as disk:
             base = Tree()
             draft = Draft(base, lambda path: self._text(disk, path))
             before = self._environment(draft)
-            self._share(wish, wanted, before, result)
-            self._keep_public_out(wish, wanted, before, result)
-            self._overruled(wanted, before)
-            self._settle(draft, wanted)
+            self._share(desired, expected, before, result)
+            self._keep_public_out(desired, expected, before, result)
+            self._overruled(expected, before)
+            self._settle(draft, expected)
             after = self._environment(draft)
             changes = {
                 path: _with(self._old[path], text.encode("utf-8", "surrogateescape"))
                 for path, text in ((self._target(disk, path), text) for path, text in draft.written.items())
             }
-            if "JWT_PASSPHRASE" in wanted or "JWT_PASSPHRASE" in wish.require or self._shared:
+            if "JWT_PASSPHRASE" in expected or "JWT_PASSPHRASE" in desired.require or self._shared:
                 try:
-                    changes.update(self._keys(disk, wish, before, after))
+                    changes.update(self._keys(disk, desired, before, after))
                 except TokenKeyError as problem:
                     raise EnvError(f"{problem} No file was changed.") from problem
             work = [
@@ -153,13 +153,13 @@ class Editor:
             ]
         self._report(result, work, before, after, draft)
         if work and not check:
-            self._carry_out(work, wish, before, after, result)
+            self._carry_out(work, desired, before, after, result)
         result.notes += self._pair.notes
         result.consequences += self._pair.consequences
-        if wish.salt and wish.require:
+        if desired.salt and desired.require:
             halves = {name: half.decode("ascii", "replace") for name, half in self._halves.items()}
             values = {name: after.secret(name) for name in REQUIRED}
-            result.sealed = nodes.seal({**values, **halves}, wish.salt, self.openssl)
+            result.sealed = nodes.seal({**values, **halves}, desired.salt, self.openssl)
         # A run that was killed behind its commit left them to this one.
         if self._ends_logins(result) or self.site.root in self.engine.store.peek().get(OWED, ()):
             ended, notes = self.end_logins(self.site, after.get("APP_ENV") or "prod", check)
@@ -180,29 +180,31 @@ class Editor:
             raise EnvError(f"{self.site.root} has no .env file: Chamilo is not installed yet.")
         return environment
 
-    def _share(self, wish: Wish, wanted: dict[str, str | None], before: dotenv.Environment, result: Result) -> None:
+    def _share(
+        self, desired: Desired, expected: dict[str, str | None], before: dotenv.Environment, result: Result
+    ) -> None:
         """Take the secrets of the node that leads the portal."""
-        found = env_shared.taken(self._shared, before, self.site, self.two_factor, wish.rotate_secret)
-        wanted.update(found)
+        found = env_shared.taken(self._shared, before, self.site, self.two_factor, desired.rotate_secret)
+        expected.update(found)
         self._was_public = bool(set(found) & set(before.public_secrets))
         result.consequences += [env_shared.TAKEN] if "APP_SECRET" in found else []
 
     def _keep_public_out(
-        self, wish: Wish, wanted: dict[str, str | None], before: dotenv.Environment, result: Result
+        self, desired: Desired, expected: dict[str, str | None], before: dotenv.Environment, result: Result
     ) -> None:
         """Give what must not be public a value of its own; refuse what would lock people out."""
-        known = [name for name in wish.require if name not in wanted and name in before.public_secrets]
-        if known and not wish.generate:
+        known = [name for name in desired.require if name not in expected and name in before.public_secrets]
+        if known and not desired.generate:
             raise EnvError(
                 f"{' and '.join(known)} of {self.site.root} are public or easy to guess. Set generate, or give a "
                 "value of your own in secret_values."
             )
         for name in known:
-            wanted[name] = secrets.token_hex(32)
+            expected[name] = secrets.token_hex(32)
             result.generated.append(name)
-        new = wanted.get("APP_SECRET")
+        new = expected.get("APP_SECRET")
         old = before.secret("APP_SECRET")
-        if new is None or new in (old, self._shared.get("APP_SECRET")) or wish.rotate_secret:
+        if new is None or new in (old, self._shared.get("APP_SECRET")) or desired.rotate_secret:
             return
         why = self.two_factor(self.site)
         if not why and "APP_SECRET" not in before.public_secrets:
@@ -213,15 +215,15 @@ class Editor:
             raise EnvError(
                 f"APP_SECRET was not changed: {why}. No file was changed. Set rotate_secret to change it all the same."
             )
-        del wanted["APP_SECRET"]
+        del expected["APP_SECRET"]
         result.generated.remove("APP_SECRET")
         result.refused.append({"name": "APP_SECRET", "why": why})
 
-    def _overruled(self, wanted: Mapping[str, str | None], before: dotenv.Environment) -> None:
+    def _overruled(self, expected: Mapping[str, str | None], before: dotenv.Environment) -> None:
         """Refuse what the server gives PHP: that wins over the files, and stands in a file that is not ours."""
         places = [
             f"{name} ({self.given[name].file} line {self.given[name].line})"
-            for name, value in sorted(wanted.items())
+            for name, value in sorted(expected.items())
             if name in self.given and _seen(before, name) != _meant(name, value)
         ]
         if places:
@@ -230,20 +232,20 @@ class Editor:
                 "files. No file was changed. Take it out there, or correct it there."
             )
 
-    def _settle(self, draft: Draft, wanted: Mapping[str, str | None]) -> None:
+    def _settle(self, draft: Draft, expected: Mapping[str, str | None]) -> None:
         """Edit until the application would see every value, first without what Composer wrote, then with it."""
         dumped = posixpath.join(self.site.root, ".env.local.php")
         if draft.exists(dumped) and draft.exists(posixpath.join(self.site.root, ".env")):
             # The next `composer dump-env` takes its values from these.
             draft.hidden = dumped
-            self._edit(draft, wanted)
+            self._edit(draft, expected)
             draft.hidden = ""
-        self._edit(draft, wanted)
+        self._edit(draft, expected)
 
-    def _edit(self, draft: Draft, wanted: Mapping[str, str | None]) -> None:
+    def _edit(self, draft: Draft, expected: Mapping[str, str | None]) -> None:
         for _round in range(_ROUNDS):
             environment = self._environment(draft)
-            left = {name: text for name, text in wanted.items() if _seen(environment, name) != _meant(name, text)}
+            left = {name: text for name, text in expected.items() if _seen(environment, name) != _meant(name, text)}
             if not left:
                 return
             for name, text in left.items():
@@ -269,13 +271,15 @@ class Editor:
         if path not in self._behind:
             self._behind[path] = real = _real(path, self.site.php.user)
             if real not in self._old:
-                self._old[real] = disk.look(real)
+                self._old[real] = disk.inspect(real)
         return self._behind[path]
 
     def _text(self, disk: Disk, path: str) -> str:
         return self._old[self._target(disk, path)].data.decode("utf-8", "surrogateescape")
 
-    def _keys(self, disk: Disk, wish: Wish, before: dotenv.Environment, after: dotenv.Environment) -> dict[str, Item]:
+    def _keys(
+        self, disk: Disk, desired: Desired, before: dotenv.Environment, after: dotenv.Environment
+    ) -> dict[str, Item]:
         """The key pair of the tokens, encrypted with the desired passphrase; a new one where others may have it."""
         paths = [self._named(before, name) for name in nodes.USUAL]
         if not self._below_root(paths[0]):
@@ -296,8 +300,8 @@ class Editor:
         reachable = old.kind == "file" and _reachable(private)
         pair = Pair(private, public, old, half, self.openssl, rewritten, ours, reachable)
         # Several nodes share a pair: none makes one of its own where the passphrase is given to it.
-        alone = wish.generate and "JWT_PASSPHRASE" in wish.require
-        reader = _ids(wish.web_user or self.site.php.user)
+        alone = desired.generate and "JWT_PASSPHRASE" in desired.require
+        reader = _ids(desired.web_user or self.site.php.user)
         words = before.secret("JWT_PASSPHRASE"), after.secret("JWT_PASSPHRASE")
         plan = taken(pair, theirs[0], theirs[1], *words, reader) if theirs[0] else None
         self._pair = plan or planned(pair, *words, alone, reader)
@@ -343,20 +347,20 @@ class Editor:
     def _carry_out(
         self,
         work: Sequence[Change],
-        wish: Wish,
+        desired: Desired,
         before: dotenv.Environment,
         after: dotenv.Environment,
         result: Result,
     ) -> None:
-        user = wish.web_user or self.site.php.user
-        commands = [self._console(user, after), *self._reload(work)] if wish.clear_cache else []
+        user = desired.web_user or self.site.php.user
+        commands = [self._console(user, after), *self._reload(work)] if desired.clear_cache else []
         if commands and not user:
             raise EnvError("It is not known as whom PHP runs here, so its cache cannot be cleared: set web_user.")
         outcome = Outcome()
         try:
             with self._pair.keeping(self.engine.store):
                 owing = self.site.root if self._ends_logins(result) else ""
-                Writer(self.engine).write(work, commands, wish.probe, outcome, owing)
+                Writer(self.engine).write(work, commands, desired.probe, outcome, owing)
         except (HardeningError, OSError) as problem:
             result.changed = False
             raise EnvError(_without_secrets(str(problem), before, after)) from problem
@@ -386,14 +390,15 @@ class Editor:
 
     def _forget_cache(self, user: str, mode: str) -> list[str]:
         """Remove the cache of the previous mode. In dev mode Symfony makes it world-writable."""
-        folder = f"{self.site.root}/var/cache/{mode}"
-        if not os.path.isdir(folder):
+        directory = f"{self.site.root}/var/cache/{mode}"
+        if not os.path.isdir(directory):
             return []
         # As the web user: it can replace any directory on the way by a link.
-        code, said = self.engine.machine.run(["runuser", "-u", user, "--", "rm", "-rf", "--", folder], CACHE_SECONDS)
+        remove = ["runuser", "-u", user, "--", "rm", "-rf", "--", directory]
+        code, output = self.engine.machine.run(remove, CACHE_SECONDS)
         return (
-            [f"{folder} is of no use any more and could not be removed: {said.splitlines()[-1]}"]
-            if code and said
+            [f"{directory} is of no use any more and could not be removed: {output.splitlines()[-1]}"]
+            if code and output
             else []
         )
 
@@ -412,21 +417,21 @@ def _real(path: str, web_user: str) -> str:
         os.close(handle)
 
 
-def checked(wish: Wish) -> dict[str, str | None]:
+def checked(desired: Desired) -> dict[str, str | None]:
     """All desired values. Rejects contradictions."""
-    for name in (*wish.values, *wish.secret_values):
+    for name in (*desired.values, *desired.secret_values):
         if not _NAME.fullmatch(name):
             raise EnvError(f"{name!r} is no name of a variable.")
-    open_secrets = [name for name in wish.values if dotenv.is_secret(name)]
+    open_secrets = [name for name in desired.values if dotenv.is_secret(name)]
     if open_secrets:
         raise EnvError(
             f"{' and '.join(open_secrets)} may be a secret: give it in secret_values, so that no log shows it."
         )
-    twice = sorted(set(wish.values) & set(wish.secret_values))
+    twice = sorted(set(desired.values) & set(desired.secret_values))
     if twice:
         raise EnvError(f"{' and '.join(twice)} stands in values and in secret_values.")
-    wanted: dict[str, str | None] = {**wish.values, **wish.secret_values}
-    for name, text in wanted.items():
+    expected: dict[str, str | None] = {**desired.values, **desired.secret_values}
+    for name, text in expected.items():
         if "\0" in (text or ""):
             raise EnvError(f"The value of {name} has a NUL byte in it.")
         if name in REQUIRED and text is not None and known_secrets.fault(text):
@@ -434,7 +439,7 @@ def checked(wish: Wish) -> dict[str, str | None]:
                 f"The value given for {name} {known_secrets.fault(text)}. No file was changed. Give it a random one, "
                 "such as `openssl rand -hex 32` prints."
             )
-    return wanted
+    return expected
 
 
 def _without_secrets(text: str, *environments: dotenv.Environment) -> str:

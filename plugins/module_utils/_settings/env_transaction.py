@@ -59,7 +59,7 @@ class Writer(Engine):
             state: dict[str, Any] = copy.deepcopy(self.store.peek())
             self._recover(state, outcome.recovered)
             with Disk() as disk:
-                moved = [change.path for change in work if not disk.look(change.path).same(change.old)]
+                moved = [change.path for change in work if not disk.inspect(change.path).same(change.old)]
             if moved:
                 raise TransactionError(
                     f"{' and '.join(moved)} changed while it was read. No file was changed; run again."
@@ -79,9 +79,9 @@ class Writer(Engine):
 
     def _test(self, commands: Sequence[Sequence[str]], left_out: list[str] | None = None) -> None:
         for argv in commands:
-            code, said = self.machine.command(argv, CACHE_SECONDS)
+            code, output = self.machine.command(argv, CACHE_SECONDS)
             if code != 0:
-                said = said or "no output"
+                output = output or "no output"
                 if "cache:clear" not in argv:
-                    raise Refused(f"`{' '.join(argv)}` failed (exit code {code}): {said}")
-                raise Refused(f"The cache could not be cleared as {argv[2]} (exit code {code}): {said}")
+                    raise Refused(f"`{' '.join(argv)}` failed (exit code {code}): {output}")
+                raise Refused(f"The cache could not be cleared as {argv[2]} (exit code {code}): {output}")

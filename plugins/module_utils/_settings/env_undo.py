@@ -18,9 +18,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import d
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
-    Editor,
+    Desired,
+    EnvFile,
     Result,
-    Wish,
     checked,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
@@ -51,10 +51,10 @@ MEMORY = Memory(
 )
 
 
-def remember(name: str, editor: Editor, values: Mapping[str, str]) -> None:
+def remember(name: str, env_file: EnvFile, values: Mapping[str, str]) -> None:
     """Keep what the application sees now of keys that are about to get another value, unless it is kept already."""
-    checked(Wish(values=values))  # a secret among them is refused before it is kept
-    state, site, seen = editor.engine.store.root, editor.site, _seen(editor)
+    checked(Desired(values=values))  # a secret among them is refused before it is kept
+    state, site, seen = env_file.engine.store.root, env_file.site, _seen(env_file)
     with MEMORY.lock(state):
         known = MEMORY.recall(state)
         old = known.get(name)
@@ -66,15 +66,15 @@ def remember(name: str, editor: Editor, values: Mapping[str, str]) -> None:
             MEMORY.replace({**known, name: kept}, state)
 
 
-def bring_back(name: str, editor: Editor, result: Result, check: bool = False) -> list[str]:
+def restore(name: str, env_file: EnvFile, result: Result, check: bool = False) -> list[str]:
     """Restore the previous values. A sentence for each key; later changes by others stay, with a note."""
-    state = editor.engine.store.root
+    state = env_file.engine.store.root
     kept = MEMORY.recall(state).get(name)
     if kept is None:
         return []
-    seen = _seen(editor)
+    seen = _seen(env_file)
     back = {key: value for key, value in kept.before.items() if seen.get(key) in (kept.ours[key], value)}
-    editor.apply(Wish(values=back), result, check)
+    env_file.apply(Desired(values=back), result, check)
     if not check:
         # Not sooner: what edits the environment takes the same lock.
         MEMORY.forget(name, state)
@@ -86,10 +86,10 @@ def bring_back(name: str, editor: Editor, result: Result, check: bool = False) -
 def undo(name: str, engine: Engine) -> list[str]:
     """The same on a host, without Ansible."""
     kept, result = MEMORY.recall(engine.store.root)[name], Result()
-    editor = Editor(*discover_environment(kept.domain, kept.root, kept.web_server), engine)
-    said = bring_back(name, editor, result)
-    return [*said, *result.notes]
+    env_file = EnvFile(*discover_environment(kept.domain, kept.root, kept.web_server), engine)
+    output = restore(name, env_file, result)
+    return [*output, *result.notes]
 
 
-def _seen(editor: Editor) -> dict[str, str]:
-    return dotenv.read(Tree(), editor.site.root, editor.given, editor.site.php.user).visible
+def _seen(env_file: EnvFile) -> dict[str, str]:
+    return dotenv.read(Tree(), env_file.site.root, env_file.given, env_file.site.php.user).visible

@@ -35,14 +35,16 @@ EndLogins = Callable[[Site, str, bool], "tuple[list[str], list[str]]"]
 
 def end_logins(site: Site, mode: str, check: bool = False) -> tuple[list[str], list[str]]:
     """What was ended, and what could not be, each in sentences."""
-    told, notes = [], []
+    reported, notes = [], []
     directory = store = ""
     stay = "Who was logged in before stays so until you delete them there."
     try:
         directory, store = _directory(site, mode)
         if directory:
             ended = _end_sessions(directory, site.php.user, check)
-            told.append(f"All sessions of people who were logged in are ended ({ended}): all users log in once more.")
+            reported.append(
+                f"All sessions of people who were logged in are ended ({ended}): all users log in once more."
+            )
         else:
             notes.append(f"The sessions were not ended: {store} keeps them. {stay}")
     except (KeyError, OSError) as problem:
@@ -52,8 +54,8 @@ def end_logins(site: Site, mode: str, check: bool = False) -> tuple[list[str], l
     except DatabaseError as problem:
         notes.append(f'The devices of "Remember me" were not forgotten. {problem}')
     else:
-        told += [f'{kept} devices of "Remember me" are forgotten.'] if kept else []
-    return told, notes
+        reported += [f'{kept} devices of "Remember me" are forgotten.'] if kept else []
+    return reported, notes
 
 
 def hand_over(site: Site, mode: str, old: str, new: str) -> None:
@@ -85,11 +87,11 @@ def _directory(site: Site, mode: str) -> tuple[str, str]:
         return "", "a PHP that was not found"
     pools = [pool for pool in php_fpm.pools(tree)[0] if pool.file == php.pool_file and pool.user == php.user]
     face = f"/etc/php/{php.version}/{'fpm' if php.sapi == 'fpm' else 'apache2'}"
-    said = php_fpm.settings(tree, face, site.root, pools[0] if pools else None)
-    keeper = said.get("session.save_handler", "files")
+    output = php_fpm.settings(tree, face, site.root, pools[0] if pools else None)
+    keeper = output.get("session.save_handler", "files")
     if keeper != "files":
         return "", keeper
-    path = _resolved(own.get("save_path", "") or said.get("session.save_path", ""), site, mode)
+    path = _resolved(own.get("save_path", "") or output.get("session.save_path", ""), site, mode)
     path = path.rpartition(";")[2].strip("'\"") or _SAVE_PATH
     return (path, "") if _is_path(path) else ("", path)
 

@@ -57,7 +57,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Wish:
+class Desired:
     """What is asked for. ``portals``: None for all. ``lock``, ``pin``: None leaves them as they are."""
 
     values: Mapping[str, str]
@@ -80,7 +80,7 @@ class Wish:
         return {**asdict(self), "values": dict(self.values), "reset": sorted(self.reset), "portals": portals}
 
     @classmethod
-    def from_json(cls, known: Mapping[str, Any]) -> Wish:
+    def from_json(cls, known: Mapping[str, Any]) -> Desired:
         portals = None if known["portals"] is None else tuple(known["portals"])
         return cls(known["values"], frozenset(known["reset"]), portals, known["lock"], known["pin"])
 
@@ -139,14 +139,14 @@ def _places(values: Sequence[Any]) -> str:
 # ------------------------------------------------------------------------------------------------ what is asked for
 
 
-def wish(
+def desired(
     settings: Mapping[str, Any],
     secret_settings: Mapping[str, Any],
     reset: Sequence[str],
     access_url: Sequence[str],
     lock: bool | None,
     pin: bool | None,
-) -> Wish:
+) -> Desired:
     """The desired state that the options of the module express; raises where they are invalid."""
     doubles = [key for key, count in Counter([*settings, *secret_settings, *dict.fromkeys(reset)]).items() if count > 1]
     if doubles:
@@ -163,7 +163,7 @@ def wish(
     portals = None if list(access_url) == ["all"] else _numbers(access_url)
     if lock is not None and portals is not None and MAIN not in portals:
         raise SettingsError("lock is about the row of the main portal. Give access_url: all, or 1 among the numbers.")
-    return Wish(values, frozenset(reset), portals, lock, pin)
+    return Desired(values, frozenset(reset), portals, lock, pin)
 
 
 def known(key: str) -> Setting:
@@ -251,17 +251,17 @@ def _complete(setting: Setting, value: Any) -> None:
 # ------------------------------------------------------------------------------------------------- what has to be done
 
 
-def plan(wish: Wish, seen: Seen) -> Plan:
+def plan(desired: Desired, seen: Seen) -> Plan:
     """What leads from what is there to what is asked for."""
     portals = dict(seen.portals) or {MAIN: ""}
-    unknown = [str(number) for number in wish.portals or () if number not in portals]
+    unknown = [str(number) for number in desired.portals or () if number not in portals]
     if unknown:
         there = ", ".join(f"{number} ({url})" for number, url in sorted(portals.items()))
         raise SettingsError(f"There is no portal {', '.join(unknown)}. There are: {there}. Nothing was written.")
-    strange = [words for key in sorted(wish.values) for words in _of_another(CATALOGUE[key], seen.version)]
+    strange = [words for key in sorted(desired.values) for words in _of_another(CATALOGUE[key], seen.version)]
     if strange:
         raise SettingsError(f"{' '.join(strange)} Remove {'it' if len(strange) == 1 else 'them'}. Nothing was written.")
-    todo = [_one(CATALOGUE[key], wanted, wish, seen, portals) for key, wanted in sorted(wish.values.items())]
+    todo = [_one(CATALOGUE[key], expected, desired, seen, portals) for key, expected in sorted(desired.values.items())]
     overrides: dict[str, dict[str, str | None]] = {}
     for one in todo:
         for scope, value in one.overrides.items():
@@ -362,9 +362,9 @@ class _Todo:
         return self.before.effective(MAIN) != self.after.effective(MAIN)
 
 
-def _one(setting: Setting, wanted: str, wish: Wish, seen: Seen, portals: Mapping[int, str]) -> _Todo:
+def _one(setting: Setting, expected: str, desired: Desired, seen: Seen, portals: Mapping[int, str]) -> _Todo:
     rows = sorted((row for row in seen.rows if row.variable == setting.variable), key=lambda row: row.id)
-    managed = sorted(portals) if wish.portals is None else list(wish.portals)
+    managed = sorted(portals) if desired.portals is None else list(desired.portals)
     todo = _Todo(
         setting, View(setting, portals, rows, seen.overrides), View(setting, portals, [], {}), [], [], [], {}, []
     )
@@ -375,7 +375,7 @@ def _one(setting: Setting, wanted: str, wish: Wish, seen: Seen, portals: Mapping
         stale = [row for row in here if row not in right]
         main = portal == MAIN
         # Without a row the main portal uses the default, and another one what the main portal has.
-        needed = _key_wanted(wish, setting) if main else wish.portals is not None
+        needed = _key_expected(desired, setting) if main else desired.portals is not None
         keeper = right[-1] if right else stale[-1] if stale and needed else None
         for row in here:
             if row is not keeper:
@@ -384,23 +384,23 @@ def _one(setting: Setting, wanted: str, wish: Wish, seen: Seen, portals: Mapping
                 todo.repaired.append(_repair(setting, row, "stale_category"))
             elif row is not keeper:
                 todo.repaired.append(_repair(setting, row, "duplicate"))
-        changeable = not wish.lock if main and wish.lock is not None else None
+        changeable = not desired.lock if main and desired.lock is not None else None
         if keeper is not None:
             new = keeper
             if keeper in stale:
                 new = replace(new, category=setting.category)
-            if not same(setting, keeper.value, wanted):
-                new = replace(new, value=wanted)
+            if not same(setting, keeper.value, expected):
+                new = replace(new, value=expected)
             if changeable is not None:
                 new = replace(new, changeable=changeable)
             if new != keeper:
                 todo.update.append(new)
             kept.append(new)
         elif needed:
-            new = Row(0, portal, setting.category, setting.variable, wanted, changeable is not False)
+            new = Row(0, portal, setting.category, setting.variable, expected, changeable is not False)
             todo.insert.append(new)
             kept.append(new)
-    overrides = _pins(setting, wanted, wish, managed, seen.overrides)
+    overrides = _pins(setting, expected, desired, managed, seen.overrides)
     todo.overrides = overrides
     after = {scope: dict(settings) for scope, settings in seen.overrides.items()}
     for scope, value in overrides.items():
@@ -410,13 +410,13 @@ def _one(setting: Setting, wanted: str, wish: Wish, seen: Seen, portals: Mapping
             after.setdefault(scope, {})[setting.key] = value
     todo.after = View(setting, portals, kept, after)
     for portal in managed:
-        _in_force(todo.after, wanted, portal)
+        _refuse_ineffective(todo.after, expected, portal)
     return todo
 
 
-def _key_wanted(wish: Wish, setting: Setting) -> bool:
+def _key_expected(desired: Desired, setting: Setting) -> bool:
     """A value is asked for, not the default."""
-    return setting.key not in wish.reset
+    return setting.key not in desired.reset
 
 
 def _repair(setting: Setting, row: Row, kind: str) -> dict[str, Any]:
@@ -425,39 +425,43 @@ def _repair(setting: Setting, row: Row, kind: str) -> dict[str, Any]:
 
 
 def _pins(
-    setting: Setting, wanted: str, wish: Wish, managed: Sequence[int], overrides: Overrides
+    setting: Setting, expected: str, desired: Desired, managed: Sequence[int], overrides: Overrides
 ) -> dict[str, str | None]:
     """The entries of this setting that the override file needs, by scope."""
     named = [scope for scope, settings in overrides.items() if setting.key in settings]
-    if wish.pin is False:
-        gone = named if wish.portals is None else [scope for scope in named if scope in map(str, managed)]
+    if desired.pin is False:
+        gone = named if desired.portals is None else [scope for scope in named if scope in map(str, managed)]
         return dict.fromkeys(gone)
-    if wish.portals is None:
+    if desired.portals is None:
         # An entry with another value would win over the database, so it is changed in every scope.
-        scopes = list(dict.fromkeys([*named, *(["default"] if wish.pin else [])]))
+        scopes = list(dict.fromkeys([*named, *(["default"] if desired.pin else [])]))
         return {
-            scope: wanted for scope in scopes if not same(setting, overrides.get(scope, {}).get(setting.key), wanted)
+            scope: expected
+            for scope in scopes
+            if not same(setting, overrides.get(scope, {}).get(setting.key), expected)
         }
     found: dict[str, str | None] = {}
     for portal in managed:
         over = (
-            overrides.get(str(portal), {}).get(setting.key) if wish.pin else wins(overrides, str(portal), setting.key)
+            overrides.get(str(portal), {}).get(setting.key)
+            if desired.pin
+            else wins(overrides, str(portal), setting.key)
         )
-        if (over is not None or wish.pin) and not same(setting, over, wanted):
-            found[str(portal)] = wanted
+        if (over is not None or desired.pin) and not same(setting, over, expected):
+            found[str(portal)] = expected
     return found
 
 
-def _in_force(after: View, wanted: str, portal: int) -> None:
+def _refuse_ineffective(after: View, expected: str, portal: int) -> None:
     """Refuse what would be written and have no effect."""
     setting = after.setting
     over = after.overridden(portal)
-    if over is not None and not same(setting, over, wanted):
+    if over is not None and not same(setting, over, expected):
         raise SettingsError(
             f"{setting.key} of portal {portal} would have no effect: config/settings_overrides.yaml sets it for all"
             " portals, and pin: false for one portal leaves that alone. Nothing was written."
         )
-    if over is None and not same(setting, after.in_database(portal), wanted):
+    if over is None and not same(setting, after.in_database(portal), expected):
         raise SettingsError(
             f"{setting.key} of portal {portal} would have no effect: the main portal's row is locked. Unlock it with"
             " access_url: [1] and lock: false, or set it for all portals. Nothing was written."

@@ -203,18 +203,18 @@ class PairPlan:
 
         It is kept before it is replaced. A copy of a pair that then stays where it is goes again.
         """
-        moment, folder = now().replace(":", ""), f"{store.root}/{_REPLACED}"
+        moment, directory = now().replace(":", ""), f"{store.root}/{_REPLACED}"
         try:
             for name, key in self.kept.items():
-                replace_file(f"{folder}/{moment}-{name}", key.decode("ascii", "replace"))
+                replace_file(f"{directory}/{moment}-{name}", key.decode("ascii", "replace"))
             yield
         except (HardeningError, OSError):
             if self.kept and not store.peek()["open"]:
                 for name in self.kept:
                     with contextlib.suppress(FileNotFoundError):
-                        os.unlink(f"{folder}/{moment}-{name}")
+                        os.unlink(f"{directory}/{moment}-{name}")
                 with Tree() as tree:
-                    tree.remove_directory(folder)
+                    tree.remove_directory(directory)
             raise
 
 

@@ -26,6 +26,6 @@ def undo(name: str, state: str) -> list[str]:
     memory = MEMORY.recall(state)[name]
     site = discover("", memory.root)
     application = Application(site.root, site.php.user, site.environment.get("APP_ENV", "prod"))
-    said = Host(Reader.of_site(site).account, application, state).bring_back(memory.settings)
+    output = Host(Reader.of_site(site).account, application, state).restore(memory.settings)
     MEMORY.forget(name, state)
-    return said
+    return output

@@ -17,11 +17,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
     MAIN,
+    Desired,
     Plan,
     Row,
     Seen,
     View,
-    Wish,
     same,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
@@ -41,7 +41,7 @@ class Kept:
     portals: tuple[int, ...] | None = None
 
     @property
-    def told_of(self) -> tuple[int, ...]:
+    def reported_keys(self) -> tuple[int, ...]:
         """The portals that decide whether it is still ours: where all are asked for, the main one goes before them."""
         return (MAIN,) if self.portals is None else self.portals
 
@@ -49,11 +49,11 @@ class Kept:
         """Whether the value is one that we wrote."""
         return any(same(CATALOGUE[key], value, each) for each in (self.ours, self.earlier) if each is not None)
 
-    def again(self, wanted: str, portals: tuple[int, ...] | None) -> Kept:
+    def again(self, expected: str, portals: tuple[int, ...] | None) -> Kept:
         """As kept, with another value in these portals."""
-        earlier = self.earlier if wanted == self.ours else self.ours
+        earlier = self.earlier if expected == self.ours else self.ours
         both = None if self.portals is None or portals is None else tuple(sorted({*self.portals, *portals}))
-        return replace(self, ours=wanted, earlier=earlier, portals=both)
+        return replace(self, ours=expected, earlier=earlier, portals=both)
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,12 @@ class Section:
 
     root: str
     settings: Mapping[str, Kept]
-    asked: Wish | None = None
+    asked: Desired | None = None
 
 
-def remember(name: str, root: str, seen: Seen, wish: Wish, state: str = STATE, gone: Collection[str] = ()) -> None:
+def remember(
+    name: str, root: str, seen: Seen, desired: Desired, state: str = STATE, gone: Collection[str] = ()
+) -> None:
     """Save the present values, unless some are saved already. ``gone`` was restored."""
     if os.geteuid() != 0 and state == STATE:
         raise StateError("What a section changes is kept in a directory of root: run the task with become.")
@@ -73,32 +75,32 @@ def remember(name: str, root: str, seen: Seen, wish: Wish, state: str = STATE, g
         known = MEMORY.recall(state)
         old = known[name].settings if name in known else {}
         settings = {key: one for key, one in old.items() if key not in gone}
-        for key, value in wish.values.items():
+        for key, value in desired.values.items():
             kept = settings.get(key)
-            settings[key] = kept.again(value, wish.portals) if kept else _kept(key, seen, value, wish.portals)
-        MEMORY.replace({**known, name: Section(root, settings, wish)}, state)
+            settings[key] = kept.again(value, desired.portals) if kept else _kept(key, seen, value, desired.portals)
+        MEMORY.replace({**known, name: Section(root, settings, desired)}, state)
 
 
-def way_back(kept: Mapping[str, Kept], seen: Seen) -> tuple[Plan, list[str]]:
+def restoration(kept: Mapping[str, Kept], seen: Seen) -> tuple[Plan, list[str]]:
     """What leads back, and a sentence for each setting."""
     delete: list[int] = []
     update: list[Row] = []
     overrides: dict[str, dict[str, str | None]] = {}
-    said: list[str] = []
+    messages: list[str] = []
     for key, one in sorted(kept.items()):
         setting = CATALOGUE[key]
         rows = sorted((row for row in seen.rows if row.variable == setting.variable), key=lambda row: row.id)
         now = View(setting, seen.portals, rows, seen.overrides)
         before = View(setting, seen.portals, one.rows, {scope: {key: value} for scope, value in one.overrides.items()})
-        theirs = {portal for portal in one.told_of if not _is_ours(key, one, portal, now, before)}
-        for portal in one.told_of:
+        theirs = {portal for portal in one.reported_keys if not _is_ours(key, one, portal, now, before)}
+        for portal in one.reported_keys:
             what = key if portal == MAIN else f"{key} of portal {portal}"
-            said.append(
+            messages.append(
                 f"{what} was changed since; it stays as it is."
                 if portal in theirs
                 else f"{what} is {_shown(before, portal)} again."
             )
-        if theirs == set(one.told_of):
+        if theirs == set(one.reported_keys):
             continue
         for row in rows:
             old = _remembered(row, one, before)
@@ -112,10 +114,10 @@ def way_back(kept: Mapping[str, Kept], seen: Seen) -> tuple[Plan, list[str]]:
         for scope in dict.fromkeys([*seen.overrides, *one.overrides]):
             if one.portals is not None and scope not in map(str, one.portals):
                 continue
-            there, wanted = seen.overrides.get(scope, {}).get(key), one.overrides.get(scope)
-            if there != wanted and (there is None or one.made(key, there)):
-                overrides.setdefault(scope, {})[key] = wanted
-    return Plan(tuple(delete), tuple(update), (), overrides, {}, [], False), said
+            there, expected = seen.overrides.get(scope, {}).get(key), one.overrides.get(scope)
+            if there != expected and (there is None or one.made(key, there)):
+                overrides.setdefault(scope, {})[key] = expected
+    return Plan(tuple(delete), tuple(update), (), overrides, {}, [], False), messages
 
 
 def _is_ours(key: str, one: Kept, portal: int, now: View, before: View) -> bool:
@@ -146,7 +148,7 @@ def _kept(key: str, seen: Seen, ours: str, portals: tuple[int, ...] | None) -> K
 
 
 def _section(known: Mapping[str, Any]) -> Section:
-    asked = Wish.from_json(known["asked"]) if known.get("asked") else None
+    asked = Desired.from_json(known["asked"]) if known.get("asked") else None
     portals = asked.portals if asked else None
     return Section(
         known["root"],

@@ -38,7 +38,7 @@ def compare(
     with Tree() as tree:
         for want in plan.files:
             new = as_item(want)
-            old = overlay[want.path] if want.path in overlay else tree.look(want.path)
+            old = overlay[want.path] if want.path in overlay else tree.inspect(want.path)
             found[want.path] = old
             if old.same(new):
                 continue
@@ -53,14 +53,14 @@ def compare(
     return changes, found
 
 
-def given_back(
+def restored(
     store: Store, state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Mapping[str, Item]
 ) -> list[Change]:
     """How files come back as they were that the transaction wrote once and wants no more."""
     back: list[Change] = []
     with Tree() as tree:
         for path, known in given_up(state, plan).items():
-            current = overlay[path] if path in overlay else tree.look(path)
+            current = overlay[path] if path in overlay else tree.inspect(path)
             before, after = Item.from_json(known["before"]), Item.from_json(known["after"])
             below = last_owner(state, path, plan.name)
             if next_owner(state, plan.name, path, known["since"]) or current.same(before):

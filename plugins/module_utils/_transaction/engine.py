@@ -28,7 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts_on_the_way
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.difference import compare, given_back
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.difference import compare, restored
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import (
     give_up,
     given_up,
@@ -60,7 +60,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.rec
     sentence,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import copies
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import names, way_back
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import names, restoration
 
 
 class Engine(Recovery):
@@ -78,8 +78,8 @@ class Engine(Recovery):
             old = {each["path"]: self.store.load(Item.from_json(each["old"])) for each in entries}
             changes, _kept = compare(state, plan, outcome, old)
             edits, _known = marked.compare(state, plan, outcome, old)
-            changes += given_back(self.store, state, plan, outcome, old)
-            changes += [*edits, *marked.given_back(state, plan.name, changes, outcome)[0]]
+            changes += restored(self.store, state, plan, outcome, old)
+            changes += [*edits, *marked.restored(state, plan.name, changes, outcome)[0]]
             if interrupted:
                 outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be rolled back.")
             outcome.changed = bool(changes or interrupted or state["pending"])
@@ -93,9 +93,9 @@ class Engine(Recovery):
             outcome.changed = bool(outcome.recovered)
             changes, keep = compare(state, plan, outcome, {})
             edits, known = marked.compare(state, plan, outcome, {})
-            back = given_back(self.store, state, plan, outcome, {})
-            freed, held = marked.given_back(state, plan.name, [*changes, *back], outcome)
-            job = self._job(state, plan, [*changes, *edits, *freed], back, keep, known, held)
+            back = restored(self.store, state, plan, outcome, {})
+            freed, tracked = marked.restored(state, plan.name, [*changes, *back], outcome)
+            job = self._job(state, plan, [*changes, *edits, *freed], back, keep, known, tracked)
             if job.changes:
                 self._carry_out(state, job, outcome)
                 outcome.changed = True
@@ -131,7 +131,7 @@ class Engine(Recovery):
             self._recover(state, outcome.recovered)
             if name not in state["records"]:
                 raise TransactionError(f"Nothing of {name} is active here: there is nothing to undo.")
-            job = way_back(self.store, state, name, outcome)
+            job = restoration(self.store, state, name, outcome)
             outcome.changed = True
             if job.changes:
                 self._carry_out(state, job, outcome)
@@ -185,7 +185,7 @@ class Engine(Recovery):
         back: Sequence[Change],
         found: Mapping[str, Item],
         edited: Mapping[str, marked.Known],
-        held: Mapping[str, Mapping[str, marked.Known]],
+        tracked: Mapping[str, Mapping[str, marked.Known]],
     ) -> Job:
         test, load = plan.test, plan.load
         last = state["records"].get(plan.name, {})
@@ -216,7 +216,7 @@ class Engine(Recovery):
                 known["secret"] = want.secret
             if edited or marked.of(record):
                 record["marked"] = dict(edited)
-            marked.remember(state, held)
+            marked.remember(state, tracked)
             give_up(state, plan)
 
         return Job(plan.name, [*changes, *back], found, test, load, plan.listen, plan.probe, judge, commit)
@@ -344,10 +344,10 @@ class Engine(Recovery):
         new = {path: item for path, item in job.keep.items() if path not in files}
         return {path: self._copy(f"baseline/{job.name}", path, item, used) for path, item in new.items()}
 
-    def _copy(self, folder: str, path: str, item: Item, used: set[str]) -> Item:
+    def _copy(self, directory: str, path: str, item: Item, used: set[str]) -> Item:
         if item.kind != "file":
             return item
-        blob = folder + path
+        blob = directory + path
         while blob in used:
             blob += "~"
         self.store.keep(blob, item.data)

@@ -28,8 +28,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers 
     strip,
     sums,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import said
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.said import mentions
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import shared_directives
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.shared_directives import mentions
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Change,
     Marked,
@@ -76,7 +76,7 @@ def compare(
                 raise TransactionError(f"files: {want.path} and another path lead to {file}. No file was changed.")
             used.add(file)
             _no_file_of_ours(state, file)
-            old = overlay[file] if file in overlay else tree.look(file)
+            old = overlay[file] if file in overlay else tree.inspect(file)
             new = _with(old, _edited(want, file, _text(old), site_of(plan.name)))
             if want.marks:
                 blocks = sums(_text(new), site_of(plan.name))
@@ -96,7 +96,7 @@ def without(state: Mapping[str, Any], name: str, outcome: Outcome) -> list[Chang
         return list(_without(tree, name, of(state["records"][name]), (), outcome, {}))
 
 
-def given_back(
+def restored(
     state: Mapping[str, Any], name: str, changes: Sequence[Change], outcome: Outcome
 ) -> tuple[list[Change], dict[str, dict[str, Known]]]:
     """How what other transactions of a site set aside comes back, where these changes take away what it stood for.
@@ -108,7 +108,7 @@ def given_back(
     found: list[Change] = []
     known: dict[str, dict[str, Known]] = {}
     with Tree() as tree:
-        before, after = _said(tree, state, site, changes)
+        before, after = _output(tree, state, site, changes)
         gone = before - after
         for holder in holders if gone else ():
             if holder == name:
@@ -120,7 +120,7 @@ def given_back(
                     outcome.notes.append(f"{problem} What {holder} set aside there stays so.")
                     continue
                 for file in places:
-                    old = tree.look(file)
+                    old = tree.inspect(file)
                     text = released(_text(old), site, lambda line: mentions(line, gone) and not mentions(line, after))
                     new = _with(old, text)
                     if old.same(new):
@@ -133,30 +133,30 @@ def given_back(
     return found, known
 
 
-def remember(state: Mapping[str, Any], held: Mapping[str, Mapping[str, Known]]) -> None:
+def remember(state: Mapping[str, Any], tracked: Mapping[str, Mapping[str, Known]]) -> None:
     """Files of other transactions as ``given_back`` leaves them."""
-    for name, files in held.items():
+    for name, files in tracked.items():
         state["records"][name]["marked"].update(files)
 
 
-def _said(
+def _output(
     tree: Tree, state: Mapping[str, Any], site: str, changes: Sequence[Change]
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Directives in the virtual hosts of a site that may occur once, before and after some changes."""
-    inside = re.compile(rf".*/chamilo-{re.escape(site)}\.d/(?:location/)?[^/]+\.conf")
-    files = {path for record in state["records"].values() for path in record["files"] if inside.fullmatch(path)}
-    old = {path: _text(tree.look(path)) for path in files}
+    insider = re.compile(rf".*/chamilo-{re.escape(site)}\.d/(?:location/)?[^/]+\.conf")
+    files = {path for record in state["records"].values() for path in record["files"] if insider.fullmatch(path)}
+    old = {path: _text(tree.inspect(path)) for path in files}
     new = {**old, **{change.path: _text(change.new) for change in changes if change.path in old}}
     return (
-        said.once(old.values()) | said.headers(old.values()),
-        said.once(new.values()) | said.headers(new.values()),
+        shared_directives.once(old.values()) | shared_directives.headers(old.values()),
+        shared_directives.once(new.values()) | shared_directives.headers(new.values()),
     )
 
 
 def as_written(tree: Tree, path: str, known: Known) -> bool:
     """Whether a file is as it was when its marks were written."""
     try:
-        return tree.file_of_root(path) == known["file"] and tree.look(known["file"]).sha256 == known["sha256"]
+        return tree.file_of_root(path) == known["file"] and tree.inspect(known["file"]).sha256 == known["sha256"]
     except (StateError, OSError):
         return False  # the transaction itself reports the fault
 
@@ -174,7 +174,7 @@ def lost(name: str, record: Mapping[str, Any]) -> list[str]:
             there: Counter[str] = Counter()
             damaged = []
             for file in places:
-                text = _text(tree.look(file))
+                text = _text(tree.inspect(file))
                 there |= Counter(sums(text, site_of(name)))
                 try:
                     strip(text, site_of(name))
@@ -217,9 +217,9 @@ def _no_file_of_ours(state: Mapping[str, Any], file: str) -> None:
 
 
 def _not_as_a_whole(state: Mapping[str, Any], plan: Plan) -> None:
-    wanted = {want.path for want in plan.files}
+    expected = {want.path for want in plan.files}
     for name, record in state["records"].items():
-        for file in sorted(wanted & {known["file"] for known in of(record).values()}):
+        for file in sorted(expected & {known["file"] for known in of(record).values()}):
             raise TransactionError(
                 f"{file} has lines of {name}, so it is not written as a whole. No file was changed. Undo that first: "
                 f"chamilo-hardening undo {name}"
@@ -273,7 +273,7 @@ def _without(
             if file in used or file in done:
                 continue
             done.add(file)
-            old = overlay[file] if file in overlay else tree.look(file)
+            old = overlay[file] if file in overlay else tree.inspect(file)
             try:
                 new = _with(old, strip(_text(old), site_of(name)))
             except MarkerError as problem:
@@ -286,16 +286,16 @@ def _without(
 
 def _places(tree: Tree, path: str, known: Known, site: str) -> list[str]:
     """Where a file is now: where it was, where its link leads, or under another name in its directory."""
-    found = [known["file"]] if tree.look(known["file"]).kind == "file" else []
+    found = [known["file"]] if tree.inspect(known["file"]).kind == "file" else []
     with suppress(StateError, OSError):
         found.append(tree.file_of_root(path))
     if found:
         return sorted({*found})
-    folder = os.path.dirname(known["file"])
-    for name in sorted(os.listdir(folder))[:_FEW] if os.path.isdir(folder) else ():
+    directory = os.path.dirname(known["file"])
+    for name in sorted(os.listdir(directory))[:_FEW] if os.path.isdir(directory) else ():
         with suppress(StateError, OSError):  # it is no file of root's
-            file = tree.file_of_root(os.path.join(folder, name))
-            if site in sites(_text(tree.look(file))):
+            file = tree.file_of_root(os.path.join(directory, name))
+            if site in sites(_text(tree.inspect(file))):
                 found.append(file)
     return sorted({*found})
 

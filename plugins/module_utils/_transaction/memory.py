@@ -50,7 +50,7 @@ class Memory(Generic[T]):
         """Under which names something of a section (``https``, or of one portal, ``https:SITE``) is kept."""
         return sorted(name for name in self.recall(state) if section in (name, name.partition(":")[0]))
 
-    def told(self, names: Iterable[str], state: str = STATE) -> Iterator[str]:
+    def description(self, names: Iterable[str], state: str = STATE) -> Iterator[str]:
         """What goes back with these."""
         known = self.recall(state)
         for name in names:

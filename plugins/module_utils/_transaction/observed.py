@@ -26,7 +26,7 @@ def in_force(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     with Tree() as tree:
         for name, record in state["records"].items():
             items = {path: Item.from_json(known["after"]) for path, known in record["files"].items()}
-            whole = settled and all(tree.look(path).same(item) for path, item in items.items())
+            whole = settled and all(tree.inspect(path).same(item) for path, item in items.items())
             whole = whole and all(marked.as_written(tree, path, known) for path, known in marked.of(record).items())
             files = {path: as_seen(item.kind, item.target) for path, item in items.items()}
             files.update({path: known["seen"] for path, known in marked.of(record).items()})
@@ -43,7 +43,7 @@ def edited(state: Mapping[str, Any]) -> dict[str, list[str]]:
                 path
                 for path, known in sorted(record["files"].items())
                 # A file that a later section has taken over is that section's to compare.
-                if last_owner(state, path) == name and not tree.look(path).same(Item.from_json(known["after"]))
+                if last_owner(state, path) == name and not tree.inspect(path).same(Item.from_json(known["after"]))
             ]
     return found
 

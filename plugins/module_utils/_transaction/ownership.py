@@ -47,15 +47,15 @@ def last_owner(state: Mapping[str, Any], path: str, but: str = "") -> str:
 def given_up(state: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """What the transaction of that name wrote, and wants no more."""
     files = state["records"].get(plan.name, {"files": {}})["files"]
-    held = (path for path, known in files.items() if known["after"]["kind"] != "absent")
-    return {path: files[path] for path in no_longer_named(plan, held)}
+    tracked = (path for path, known in files.items() if known["after"]["kind"] != "absent")
+    return {path: files[path] for path in no_longer_named(plan, tracked)}
 
 
 def shared(state: Mapping[str, Any], plan: Plan) -> bool:
     """Whether the plan names files that only others manage so far, which they must no longer remove."""
-    held = {name: record["files"] for name, record in state["records"].items()}
-    own = held.pop(plan.name, {})
-    return any(want.path not in own and any(want.path in files for files in held.values()) for want in plan.files)
+    tracked = {name: record["files"] for name, record in state["records"].items()}
+    own = tracked.pop(plan.name, {})
+    return any(want.path not in own and any(want.path in files for files in tracked.values()) for want in plan.files)
 
 
 def written_by_another(state: Mapping[str, Any], plan: Plan) -> bool:

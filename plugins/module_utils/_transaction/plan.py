@@ -294,10 +294,10 @@ def asks_for_nothing(plan: Plan, known: Mapping[str, Any]) -> bool:
     )
 
 
-def no_longer_named(plan: Plan, held: Iterable[str]) -> list[str]:
+def no_longer_named(plan: Plan, tracked: Iterable[str]) -> list[str]:
     """The managed files to restore. Removed files are not requested again: see ``_generation``."""
     named = {*(want.path for want in plan.files), *(want.path for want in plan.marked)}
-    return sorted(path for path in held if path not in named) if plan.complete else []
+    return sorted(path for path in tracked if path not in named) if plan.complete else []
 
 
 def as_item(want: Want) -> Item:

@@ -60,8 +60,8 @@ class Probe:
     @property
     def where(self) -> str:
         """The probe in words."""
-        said = f" as {self.host}" if self.host else ""
-        return f"{self.url}{said} (at {self.address})" if self.address else f"{self.url}{said}"
+        output = f" as {self.host}" if self.host else ""
+        return f"{self.url}{output} (at {self.address})" if self.address else f"{self.url}{output}"
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,8 @@ def judge(probe: Probe, before: Answer | None, after: Answer) -> str:
         return changed(probe, before, after) if before else ""
     faults = probe.faults(after)
     if probe.generation:
-        told = "; ".join(faults.values())
-        return f"The new configuration is not active: {told}" if told else ""
+        reported = "; ".join(faults.values())
+        return f"The new configuration is not active: {reported}" if reported else ""
     was = probe.faults(before) if before is not None else faults
     return "; ".join(text for part, text in faults.items() if part not in was)
 

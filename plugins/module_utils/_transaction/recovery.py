@@ -32,7 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pro
     judge,
     visit,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, copies, held
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, copies, tracked
 
 if TYPE_CHECKING:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
@@ -79,11 +79,11 @@ class Recovery:
 
     def _commit(self, state: dict[str, Any], after: Mapping[str, Any]) -> None:
         """What we know changes only when the disk knows it."""
-        gone = held(state) - held(after)
+        gone = tracked(state) - tracked(after)
         if gone:
             # The daily comparison expects them to differ from its list.
             with Tree() as tree:
-                left = {path: tree.look(path).to_json() for path in sorted(gone)}
+                left = {path: tree.inspect(path).to_json() for path in sorted(gone)}
             after = {**after, "left": {**after["left"], **left}}
         self.store.commit(after)
         state.update(after)
@@ -92,8 +92,8 @@ class Recovery:
         """Everything is written beside its place and durable before the first name changes."""
         paths = [path for path, as_item, _temporary in items]
         with Tree() as tree:
-            for folder in directories:
-                tree.make_directory(folder)
+            for directory in directories:
+                tree.make_directory(directory)
             for path, item, temporary in items:
                 tree.stage(path, item, temporary)
             tree.sync(paths)
@@ -103,21 +103,21 @@ class Recovery:
 
     def _test(self, commands: Sequence[Sequence[str]], left_out: list[str] | None = None) -> None:
         for argv in commands:
-            code, said = self.machine.command(argv, AGAIN_SECONDS if "cache:clear" in argv else TEST_SECONDS)
+            code, output = self.machine.command(argv, AGAIN_SECONDS if "cache:clear" in argv else TEST_SECONDS)
             if left_out is not None and code in _NOT_THERE:
-                left_out.append(f"`{' '.join(argv)}` was left out, because this host cannot run it any more: {said}")
+                left_out.append(f"`{' '.join(argv)}` was left out, because this host cannot run it any more: {output}")
             elif code != 0:
-                raise Refused(f"The test `{' '.join(argv)}` failed ({code}): {said or 'no output'}")
+                raise Refused(f"The test `{' '.join(argv)}` failed ({code}): {output or 'no output'}")
 
     def _probe(self, probes: Sequence[Probe], before: Mapping[Probe, Before], judge: Judge) -> None:
         """Request until the answer is right or time is up. The generation first: it identifies new workers."""
-        told, pages, end = False, False, 0.0
+        reported, pages, end = False, False, 0.0
         known = [probe for probe in probes if not probe.same or probe in before]
         for probe in sorted(known, key=lambda probe: (not probe.generation, probe.same)):
-            if told and not probe.generation:
+            if reported and not probe.generation:
                 # The token came from a new worker; an old one could still take the next question.
                 time.sleep(LEAVE_SECONDS)
-            told = probe.generation
+            reported = probe.generation
             if not probe.same or not pages:
                 end = time.monotonic() + (TOKEN_SECONDS if probe.generation else ANSWER_SECONDS)
                 pages = probe.same  # which have that time together
@@ -142,7 +142,7 @@ class Recovery:
 
         ``again``: the tests are run once more. ``refused``: one of them failed with the new files.
         """
-        edited = "".join(f" {told}" for told in self._put_back(state))
+        edited = "".join(f" {reported}" for reported in self._restore(state))
         failure = ""
         if again:
             try:
@@ -170,7 +170,7 @@ class Recovery:
             return f"The old files were restored and loaded, but {worse}.{unnoted}{edited}"
         return f"The old configuration was restored and is active.{unnoted}{edited}"
 
-    def _put_back(self, state: Mapping[str, Any], early: bool = False) -> list[str]:
+    def _restore(self, state: Mapping[str, Any], early: bool = False) -> list[str]:
         """Restore every file of the open transaction. Returns concurrent modifications.
 
         Raises a StateError when some of them lie on a missing disk, as early at boot. The others are restored.
@@ -189,7 +189,7 @@ class Recovery:
                     waiting.setdefault(point, []).append(path)
                     continue
                 tree.discard(path, entry["temporary"])
-                there = tree.look(path)
+                there = tree.inspect(path)
                 if not there.same(old):
                     # A journal of an older version does not know the new file.
                     if not there.same(Item.from_json(entry["new"]) if "new" in entry else there):
@@ -198,20 +198,20 @@ class Recovery:
                     parents += tree.missing_parents(path) if old.kind != "absent" else []
         self._exchange(items, parents)
         if waiting:
-            told = [
+            reported = [
                 f"{point} is not mounted, and {len(paths)} of the files that the run of {journal['name']} left there "
                 f"have to be restored. Mount it. If it is gone for good, take it out of /etc/fstab and remove {point}."
                 for point, paths in waiting.items()
             ]
-            raise StateError(" ".join([*edited, *told]))
+            raise StateError(" ".join([*edited, *reported]))
         return edited
 
     def _close(self, state: dict[str, Any], load: bool) -> None:
         """Forget the open transaction, whose files are back; from then on at most a load is owed."""
         journal = state["open"]
         with Tree() as tree:
-            for folder in reversed(journal["directories"]):
-                tree.remove_directory(folder)
+            for directory in reversed(journal["directories"]):
+                tree.remove_directory(directory)
         after = {**state, "open": None}
         if load and journal["service"]:
             after["pending"] = {**state["pending"], journal["service"]: journal["owed"]}
@@ -221,7 +221,7 @@ class Recovery:
         """Roll back an interrupted transaction and do pending loads. Returns the loaded services."""
         journal = state["open"]
         if journal:
-            edited = self._put_back(state, early)
+            edited = self._restore(state, early)
             done.append(
                 f"The run of {journal['name']} that began at {journal['since']} did not finish. "
                 f"Its files ({len(journal['entries'])}) are as they were before."
@@ -249,7 +249,7 @@ class Recovery:
     def _again(self, commands: Sequence[Sequence[str]], done: list[str]) -> None:
         """Run the commands that activate files without a service. Once: a failure is reported, not retried."""
         for argv in commands:
-            code, _said = self.machine.command(argv, AGAIN_SECONDS)  # its output may contain a secret
+            code, _output = self.machine.command(argv, AGAIN_SECONDS)  # its output may contain a secret
             if code != 0:
                 done.append(f"Activating the files failed ({code}): `{' '.join(argv)}`. Run it by hand.")
 

@@ -88,8 +88,8 @@ class Store:
     def keep(self, blob: str, data: bytes) -> None:
         """Store bytes under a name relative to the root, readable by root alone."""
         path = os.path.join(self.root, blob)
-        for folder in self._tree.missing_parents(path):
-            self._tree.make_directory(folder, 0o700)
+        for directory in self._tree.missing_parents(path):
+            self._tree.make_directory(directory, 0o700)
         self._tree.write(path, file_item(data, os.geteuid(), os.getegid(), 0o600))
 
     def load(self, item: Item) -> Item:
@@ -105,23 +105,23 @@ class Store:
             raise StateError(f"{self.root}/{item.blob} is not the saved copy. It cannot be restored.")
         return replace(item, data=data)
 
-    def prune(self, wanted: Iterable[str]) -> None:
+    def prune(self, desired: Iterable[str]) -> None:
         """Remove the copies that nothing refers to any more."""
-        keep = {os.path.join(self.root, blob) for blob in wanted}
+        keep = {os.path.join(self.root, blob) for blob in desired}
         self._tree.discard(os.path.join(self.root, "state.json"), f"{TEMPORARY}state.json")
         for part in ("transactions", "baseline"):
-            for folder, _folders, names in os.walk(os.path.join(self.root, part), topdown=False):
+            for directory, _directories, names in os.walk(os.path.join(self.root, part), topdown=False):
                 for name in names:
-                    if os.path.join(folder, name) not in keep:
-                        os.unlink(os.path.join(folder, name))
-                self._tree.remove_directory(folder)
+                    if os.path.join(directory, name) not in keep:
+                        os.unlink(os.path.join(directory, name))
+                self._tree.remove_directory(directory)
 
     def _make_root(self) -> None:
         try:
             mode = stat.S_IMODE(os.stat(self.root).st_mode)
         except FileNotFoundError:
-            for folder in self._tree.missing_parents(self.root):
-                self._tree.make_directory(folder)
+            for directory in self._tree.missing_parents(self.root):
+                self._tree.make_directory(directory)
             self._tree.make_directory(self.root, 0o700)
             mode = 0o700
         if mode != 0o700:
@@ -154,6 +154,6 @@ def copies(state: Mapping[str, Any]) -> list[str]:
     return [item["blob"] for item in items if "blob" in item]
 
 
-def held(state: Mapping[str, Any]) -> set[str]:
+def tracked(state: Mapping[str, Any]) -> set[str]:
     """The files of all sections."""
     return {path for record in state["records"].values() for path in record["files"]}

@@ -30,7 +30,7 @@ def names(records: Iterable[str], section: str) -> list[str]:
     return sorted(name for name in records if name in own or name.startswith(f"{section}:"))
 
 
-def way_back(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome) -> Job:
+def restoration(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome) -> Job:
     """The job that undoes a transaction. A file that was edited since is kept aside, which ``outcome`` notes."""
     record = state["records"][name]
     outcome.generation = record["generation"]
@@ -44,7 +44,7 @@ def way_back(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome
                 # A later section has this file. It stays; that section's undo will go back to before ours.
                 above[path] = over
                 continue
-            current = tree.look(path)
+            current = tree.inspect(path)
             if before.same(after) or current.same(before):
                 continue
             below = last_owner(state, path, name)
@@ -57,7 +57,7 @@ def way_back(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome
             changes.append(Change(path, current, before))
             outcome.diff.extend(diff(path, current, before, private(current), private(before)))
     changes += marked.without(state, name, outcome)
-    released, held = marked.given_back(state, name, changes, outcome)
+    released, tracked = marked.restored(state, name, changes, outcome)
     changes += released
 
     seen = {revive(each): each["seen"] for each in record["seen"]}
@@ -75,7 +75,7 @@ def way_back(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome
     def commit(after: dict[str, Any], _kept: Mapping[str, Item], _before: Mapping[Probe, Before]) -> None:
         for path, over in above.items():
             after["records"][over]["files"][path]["before"] = record["files"][path]["before"]
-        marked.remember(after, held)
+        marked.remember(after, tracked)
         del after["records"][name]
 
     load = Load(**record["load"]) if record["load"] else None

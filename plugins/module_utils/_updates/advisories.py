@@ -96,12 +96,12 @@ def behind(version: str) -> str:
         return f"The branch {of(version)} no longer gets fixes." if parse(version) < parse(oldest) else ""
     if not branch.floor:
         return f"{branch.remark}."
-    holes = open_in(version)
-    if parse(version) >= parse(branch.floor) and not holes:
+    vulnerabilities = open_in(version)
+    if parse(version) >= parse(branch.floor) and not vulnerabilities:
         return ""
     fixed = f" {branch.floor} fixes {branch.fixes}." if branch.fixes else f" They are fixed in {branch.floor}."
-    first, more = "; ".join(f"{each.ids[0]} ({each.summary})" for each in holes[:3]), len(holes) - 3
-    listed = f" {first}{f'; and {more} more' if more > 0 else ''}." if holes else ""
+    first, more = "; ".join(f"{each.ids[0]} ({each.summary})" for each in vulnerabilities[:3]), len(vulnerabilities) - 3
+    listed = f" {first}{f'; and {more} more' if more > 0 else ''}." if vulnerabilities else ""
     return f"It has published vulnerabilities, fixed in {branch.floor}.{listed}{fixed if branch.fixes else ''}"
 
 

@@ -59,7 +59,7 @@ class Aftermath:
     provisioned: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
     unseen: str = ""
 
-    def told(self) -> Iterator[str]:
+    def description(self) -> Iterator[str]:
         yield f"{self.domain}, Chamilo {self.version or 'of an unknown version'}"
         yield from (f"  To do: {step}" for step in self.steps)
         of_whom = f", of administrators: {', '.join(self.administrators)}" if self.administrators else ""
@@ -72,7 +72,7 @@ class Aftermath:
         yield "  Signs of an attacker: monitoring_compromise of the audit, and chamilo-hardening integrity check"
 
 
-def add(commands: Any, say: Callable[..., None]) -> None:
+def add(commands: Any, report: Callable[..., None]) -> None:
     """Add the command. Its output goes to the terminal and to the journal."""
     command = commands.add_parser(
         "aftermath", help="what an update leaves to do after a vulnerability", description=ABOUT
@@ -80,13 +80,13 @@ def add(commands: Any, say: Callable[..., None]) -> None:
     command.add_argument("--domain", default="", help="which portal, where there are several")
     command.add_argument("--invalidate", action="store_true", help="invalidate the open tokens")
     command.add_argument("--yes", action="store_true", help="do not ask")
-    command.set_defaults(run=lambda options, _engine: _run(options, say))
+    command.set_defaults(run=lambda options, _engine: _run(options, report))
 
 
-def _run(options: argparse.Namespace, say: Callable[..., None]) -> int:
-    known = look(options.domain)
+def _run(options: argparse.Namespace, report: Callable[..., None]) -> int:
+    known = inspect(options.domain)
     for each in known:
-        print(*(harmless(line) for line in each.told()), sep="\n")
+        print(*(harmless(line) for line in each.description()), sep="\n")
     tokens = [each for each in known if each.tokens]
     if not options.invalidate or not tokens:
         return 0
@@ -94,11 +94,11 @@ def _run(options: argparse.Namespace, say: Callable[..., None]) -> int:
         print("No token was invalidated.")
         return 1
     for each in tokens:
-        say(f"aftermath {each.domain}: open tokens invalidated: {invalidate(each)}.", syslog.LOG_INFO)
+        report(f"aftermath {each.domain}: open tokens invalidated: {invalidate(each)}.", syslog.LOG_INFO)
     return 0
 
 
-def look(domain: str = "") -> list[Aftermath]:
+def inspect(domain: str = "") -> list[Aftermath]:
     """What is left to do, of the portals that are watched for updates."""
     watched = [(str(known["domain"]), str(known["root"])) for known in releases.watched()]
     found = [_of(*each) for each in watched if domain in ("", each[0])]

@@ -99,10 +99,10 @@ class Package:
             name = raw[len(self._top) :]
             if not raw.startswith(self._top) or not name or _own(name):
                 continue
-            folder = os.path.dirname(name)
-            if folder not in made:
+            directory = os.path.dirname(name)
+            if directory not in made:
                 _way(target, name, owner)
-                made.add(folder)
+                made.add(directory)
             path = f"{target}/{name}"
             if os.path.isdir(path) and not os.path.islink(path):
                 raise PackageError(f"{path} is a directory, and a file in {self.path}. Nothing was changed.")
@@ -138,10 +138,12 @@ class Package:
 
     def _trusted(self, top: str) -> Iterator[tuple[str, os.stat_result]]:
         """The files below a directory. PHP's user can write none of them, nor exchange one."""
-        for folder, folders, names in os.walk(top):
-            below = os.path.relpath(folder, top)
-            folders[:] = sorted(name for name in folders if not _own(name if below == "." else f"{below}/{name}"))
-            for path in (folder, *(os.path.join(folder, name) for name in sorted(names))):
+        for directory, directories, names in os.walk(top):
+            below = os.path.relpath(directory, top)
+            directories[:] = sorted(
+                name for name in directories if not _own(name if below == "." else f"{below}/{name}")
+            )
+            for path in (directory, *(os.path.join(directory, name) for name in sorted(names))):
                 status = os.lstat(path)
                 if stat.S_ISLNK(status.st_mode):  # those of vendor/bin are for who develops
                     continue
@@ -167,13 +169,13 @@ def _length(content: IO[bytes]) -> int:
 
 def _version(heads: dict[str, bytes], web_user: str) -> str:
     """As the portal is read, once the files are there."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as directory:
         for name in _NAMING:
             if name in heads:
-                os.makedirs(os.path.dirname(f"{folder}/{name}"), exist_ok=True)
-                with open(f"{folder}/{name}", "wb") as file:
+                os.makedirs(os.path.dirname(f"{directory}/{name}"), exist_ok=True)
+                with open(f"{directory}/{name}", "wb") as file:
                     file.write(heads[name])
-        return release.installed(Tree(), folder, web_user).version
+        return release.installed(Tree(), directory, web_user).version
 
 
 def _gone(text: bytes) -> list[str]:

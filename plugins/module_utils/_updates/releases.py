@@ -30,7 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.version 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 
-FOLDER = "/etc/chamilo-hardening"
+DIRECTORY = "/etc/chamilo-hardening"
 RECORD = "updates.json"
 SECONDS = 20
 _BYTES = 4 << 20
@@ -78,7 +78,7 @@ def step() -> list[str]:
 
 def watched() -> Iterator[Mapping[str, Any]]:
     """What the role wrote down about each portal."""
-    for path in sorted(glob.glob(f"{FOLDER}/updates-*.json")):
+    for path in sorted(glob.glob(f"{DIRECTORY}/updates-*.json")):
         with open(path, encoding="utf-8") as stream:
             yield json.load(stream)
 
@@ -118,9 +118,9 @@ def _portal(known: Mapping[str, Any], more: Mapping[str, Any], outcomes: list[tu
     if advisories.age(datetime.date.today()) > advisories.DAYS and not (reached and isinstance(listed, list)):
         dated = f"The list of published vulnerabilities is of {advisories.DATED}."
         news.append(f"{dated} Install a newer chamilo.hardening and harden.")
-    told = _tell(domain, [*urgent, *news], bool(urgent), more)
+    reported = _report(domain, [*urgent, *news], bool(urgent), more)
     if reached:
-        outcomes.append((told, " ".join([*urgent, *news]) or f"Chamilo {here} is the newest release of its feed."))
+        outcomes.append((reported, " ".join([*urgent, *news]) or f"Chamilo {here} is the newest release of its feed."))
     return [*left, *urgent, *news]
 
 
@@ -133,7 +133,7 @@ def _left(domain: str, before: str, here: str) -> list[str]:
         f"back that an attacker did before. Run: chamilo-hardening aftermath"
     )
     with contextlib.suppress(alert.AlertError):  # it is in the journal, and the test alert reports the reason
-        alert.tell("updates", f"After the update: {domain}", text)
+        alert.notify("updates", f"After the update: {domain}", text)
     return [text]
 
 
@@ -178,11 +178,11 @@ def _away(domain: str, feed: str, problem: str, more: Mapping[str, Any], outcome
         text = (
             f"{detail}\nNew releases of Chamilo would go unnoticed. Set chamilo_updates_feed, or repair the connection."
         )
-        alert.tell("updates", f"No check for new releases at {domain}", text)
+        alert.notify("updates", f"No check for new releases at {domain}", text)
     return False
 
 
-def _tell(domain: str, news: Sequence[str], urgent: bool, more: Mapping[str, Any]) -> bool:
+def _report(domain: str, news: Sequence[str], urgent: bool, more: Mapping[str, Any]) -> bool:
     """Report what is new, and again each week. Returns whether a person would receive it, as far as is known."""
     who = alert.addressee()
     text = "\n".join(news)
@@ -192,7 +192,7 @@ def _tell(domain: str, news: Sequence[str], urgent: bool, more: Mapping[str, Any
     elif last.get("text") != text or time.time() - float(last.get("at", 0)) >= _WEEK:
         title = f"{'Update Chamilo now' if urgent else 'A new Chamilo is out'}: {domain}"
         try:
-            ways = alert.tell("updates", title, text, again=True)
+            ways = alert.notify("updates", title, text, again=True)
         except alert.AlertError:  # it is in the journal, and the test alert reports the reason
             return False
         if ways:

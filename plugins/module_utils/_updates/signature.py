@@ -82,8 +82,8 @@ def _bytes(text: str, length: int) -> bytes:
 
 
 def _signed(message: bytes, proof: bytes, public: bytes) -> bool:
-    with tempfile.TemporaryDirectory() as folder:
-        paths = {name: os.path.join(folder, name) for name in ("key", "message", "proof")}
+    with tempfile.TemporaryDirectory() as directory:
+        paths = {name: os.path.join(directory, name) for name in ("key", "message", "proof")}
         for name, content in (("key", _SPKI + public), ("message", message), ("proof", proof)):
             with open(paths[name], "wb") as file:
                 file.write(content)

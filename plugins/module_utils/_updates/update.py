@@ -23,12 +23,12 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     backup,
-    drill,
     jobs,
     restic,
     restore,
     restore_swaps,
     restore_tables,
+    restore_test,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
@@ -52,7 +52,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     migrations_without_history,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, signature
@@ -74,7 +74,7 @@ class UpdateError(HardeningError):
     """The update was not made, or was rolled back; the message states why."""
 
 
-def add(commands: Any, say: Callable[..., None]) -> None:
+def add(commands: Any, report: Callable[..., None]) -> None:
     """Add the command. Its output goes to the terminal and to the journal."""
     command = commands.add_parser("update", help="rehearse an update of Chamilo, then make it", description=ABOUT)
     command.add_argument("package", metavar="PACKAGE", nargs="?", default="", help="the package, or a directory")
@@ -84,23 +84,23 @@ def add(commands: Any, say: Callable[..., None]) -> None:
     command.add_argument("--site", default="", help="which portal, where there are several")
     command.add_argument("--rehearse", action="store_true", help="leave the portal alone: update the copy only")
     command.add_argument("--abandon", action="store_true", help="roll back an update that was interrupted")
-    command.set_defaults(run=lambda options, _engine: _run(options, say))
+    command.set_defaults(run=lambda options, _engine: _run(options, report))
 
 
-def _run(options: argparse.Namespace, say: Callable[..., None]) -> int:
+def _run(options: argparse.Namespace, report: Callable[..., None]) -> int:
     if bool(options.package) == options.abandon:
-        say("Name the package: chamilo-hardening update PACKAGE; or --abandon alone.", syslog.LOG_ERR)
+        report("Name the package: chamilo-hardening update PACKAGE; or --abandon alone.", syslog.LOG_ERR)
         return 2
     portal = backups_portal.chosen(options.site)
     if options.abandon:
         lines: Iterable[str] = abandon(portal)
     else:
         proof = proved(options.package, options.signature, options.key, options.sha256)
-        say(f"update of {portal.domain}: {proof}")
+        report(f"update of {portal.domain}: {proof}")
         package = Package(options.package, portal.web_user, os.path.lexists(f"{portal.root}/{GIT}"))
         lines = update(portal, package, options.rehearse)
     for line in lines:
-        say(f"update of {portal.domain}: {line}")
+        report(f"update of {portal.domain}: {line}")
     return 0
 
 
@@ -129,7 +129,7 @@ def update(portal: Portal, package: Package, rehearse: bool = False) -> Iterator
     _suits(portal, site, package)
     yield f"From {site.version} to {package.version}."
     yield from _backup(portal)
-    yield from drill.rehearse(portal, package.lay, [migrate.MIGRATE[:1]])
+    yield from restore_test.rehearse(portal, package.lay, [migrate.MIGRATE[:1]])
     if rehearse:
         yield f"The rehearsal went well. The portal is as it was, with {site.version}."
         return
@@ -141,7 +141,7 @@ def update(portal: Portal, package: Package, rehearse: bool = False) -> Iterator
 def _backup(portal: Portal) -> list[str]:
     try:
         return backup.backup(portal)
-    except backup.NeedsALook as problem:
+    except backup.NeedsReview as problem:
         return [f"The backup was made, and needs a check: {problem}"]
 
 
@@ -291,19 +291,19 @@ def _database_back(portal: Portal, journal: Mapping[str, Any]) -> list[str]:
 
 def _answers(site: Site) -> dict[str, int]:
     """How pages of the portal are answered now: those that are answered well."""
-    look = Look(site, {})
-    found = {path: look.get(path).status for path in _PAGES}
+    observer = Observer(site, {})
+    found = {path: observer.get(path).status for path in _PAGES}
     return {path: status for path, status in found.items() if 200 <= status < 400}
 
 
 def _console(portal: Portal, *words: str) -> list[str]:
-    start = ["runuser", "-u", portal.web_user, "--", "env", f"--chdir={portal.folder}", "HOME=/nonexistent"]
+    start = ["runuser", "-u", portal.web_user, "--", "env", f"--chdir={portal.directory}", "HOME=/nonexistent"]
     return [*start, f"php{portal.php}", "bin/console", "--no-interaction", *words]
 
 
 def _compile(portal: Portal) -> None:
     """What Symfony compiled of the program before is no part of this one, whose console it would break."""
-    top = open_trusted(portal.folder)
+    top = open_trusted(portal.directory)
     try:
         cache = vouch.open_below(top, "var/cache", os.O_DIRECTORY)
     except FileNotFoundError:
@@ -321,16 +321,16 @@ def _compile(portal: Portal) -> None:
 def _migrate(portal: Portal) -> None:
     if os.path.exists(f"{CREDENTIALS}/upgrade-{portal.site}.cnf"):
         _site, code = migrate.migrate((), portal.site)
-        said = ""
+        output = ""
     else:
-        code, said = services.run(_console(portal, migrate.MIGRATE[0]), _SECONDS)
+        code, output = services.run(_console(portal, migrate.MIGRATE[0]), _SECONDS)
     if code:
-        raise UpdateError(f"The migrations ended with {code}{': ' if said else ''}{said.strip()[-_ENDS:]}.")
+        raise UpdateError(f"The migrations ended with {code}{': ' if output else ''}{output.strip()[-_ENDS:]}.")
 
 
 def _size(path: str) -> int:
     """Bytes of a tree."""
     total = os.lstat(path).st_size
-    for folder, _folders, names in os.walk(path):
-        total += sum(os.lstat(os.path.join(folder, name)).st_size for name in names)
+    for directory, _directories, names in os.walk(path):
+        total += sum(os.lstat(os.path.join(directory, name)).st_size for name in names)
     return total

@@ -43,14 +43,14 @@ _OVERLAP = 10.0  # seconds that the last scan and this one have in common
 _DAY = 86400.0  # seconds before the first scan whose uploads it covers
 _PATIENCE = 180.0  # seconds for one answer of the scanner, which gives a file two minutes
 _PARTLY = "Heuristics.Limits.Exceeded"  # its name for archives larger than its limits
-_TOLD = 20  # files that one alert names
+_REPORTED = 20  # files that one alert names
 _HOUR = 3600.0  # between two alerts of a kind
 _REMEMBERED = 1000  # files that are not reported again
 _BLOCK = 1 << 18
 _DEEPEST = 100  # levels of directories; each keeps a descriptor open
 _PLACES = 200_000  # directories that are known from the last scan
 _NAME = 300  # characters of a path that are shown
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TOO_DEEP = f"more than {_DEEPEST} nested directories, not scanned; remove them, or move them further up"
 _STRANGE = "a link to a directory of another user, which is not followed; if it is right: chown -h root"
 
@@ -80,11 +80,11 @@ def _reach(scanner: socket.socket, address: str) -> None:
     except OSError as problem:
         if address:
             raise AntivirusError(f"The virus scanner does not answer: {problem}.") from problem
-    code, said = services.run(["systemctl", "start", "clamav-daemon.socket", "clamav-daemon.service"], 60)
+    code, output = services.run(["systemctl", "start", "clamav-daemon.socket", "clamav-daemon.service"], 60)
     try:
         scanner.connect(SOCKET)
     except OSError as problem:
-        why = said.strip().rpartition("\n")[2] if code else "has it signatures? (systemctl status clamav-daemon)"
+        why = output.strip().rpartition("\n")[2] if code else "has it signatures? (systemctl status clamav-daemon)"
         raise AntivirusError(f"The virus scanner does not answer: {problem}; {why}.") from problem
 
 
@@ -93,16 +93,16 @@ def judge(handle: int, address: str = "") -> str:
 
     Retried when the scanner goes down meanwhile, so that no file is skipped for that.
     """
-    told = _ask(handle, address) or _ask(handle, address)
-    if not told:
+    reported = _ask(handle, address) or _ask(handle, address)
+    if not reported:
         ping(address)  # while it is down, nothing is skipped
         raise NotJudged("the scanner breaks off over it, each time")
-    if told == "OK":
+    if reported == "OK":
         return ""
-    virus = told[: -len(" FOUND")] if told.endswith(" FOUND") else ""
+    virus = reported[: -len(" FOUND")] if reported.endswith(" FOUND") else ""
     if virus and not virus.startswith(_PARTLY):
         return virus
-    raise NotJudged(f"the scanner did not scan all of it, {virus}" if virus else told)
+    raise NotJudged(f"the scanner did not scan all of it, {virus}" if virus else reported)
 
 
 def _ask(handle: int, address: str) -> str:
@@ -161,11 +161,11 @@ def _tops(root: str, left: list[tuple[str, str]]) -> Iterator[int]:
             links = sorted(entry.name for entry in entries if entry.is_symlink() and entry.name not in _SKIPPED)
         for name in links:
             with contextlib.suppress(OSError):  # it leads nowhere, or was gone meanwhile
-                folder = _led(name, var)
-                if folder is None:
+                directory = _led(name, var)
+                if directory is None:
                     left.append((os.path.join(path, name), _STRANGE))
                 else:
-                    yield folder
+                    yield directory
     finally:
         os.close(var)
 
@@ -177,7 +177,7 @@ def _led(name: str, start: int) -> int | None:
     """
     owners: set[int] = set()
 
-    def noted(_part: str, _target: str, link: os.stat_result, _folder: os.stat_result) -> str:
+    def noted(_part: str, _target: str, link: os.stat_result, _directory: os.stat_result) -> str:
         owners.add(link.st_uid)
         return ""
 
@@ -219,21 +219,21 @@ class Places:
         return sorted(self._seen)
 
 
-class _Folder:
+class _Directory:
     """An open directory on the way down; it closes the handle."""
 
     since: float
 
-    def __init__(self, handle: int, path: str, above: _Folder | None, places: Places) -> None:
+    def __init__(self, handle: int, path: str, above: _Directory | None, places: Places) -> None:
         self.handle = handle
         self.path = path
         self.files: list[str] = []
-        self.folders: list[str] = []
+        self.directories: list[str] = []
         try:
             info = os.fstat(self.handle)
             with os.scandir(self.handle) as entries:
                 for entry in entries:
-                    (self.folders if entry.is_dir(follow_symlinks=False) else self.files).append(entry.name)
+                    (self.directories if entry.is_dir(follow_symlinks=False) else self.files).append(entry.name)
         except BaseException:
             os.close(self.handle)
             raise
@@ -259,24 +259,24 @@ def _new(tops: Iterable[int], places: Places, left: list[tuple[str, str]]) -> It
     Directories that were not scanned go into ``left``, with the reason.
     """
     for number, top in enumerate(tops):
-        way: list[_Folder] = []  # no recursion: the web user decides how deep it goes
+        way: list[_Directory] = []  # no recursion: the web user decides how deep it goes
         try:
-            way.append(_Folder(top, os.readlink(f"/proc/self/fd/{top}"), None, places))
+            way.append(_Directory(top, os.readlink(f"/proc/self/fd/{top}"), None, places))
             if not number:
-                way[0].folders = [name for name in way[0].folders if name not in _SKIPPED]
+                way[0].directories = [name for name in way[0].directories if name not in _SKIPPED]
             yield from way[0].new()
             while way:
                 here = way[-1]
-                if here.folders and len(way) == _DEEPEST:
+                if here.directories and len(way) == _DEEPEST:
                     left.append((here.path, _TOO_DEEP))
-                    here.folders = []
-                if not here.folders:
+                    here.directories = []
+                if not here.directories:
                     os.close(way.pop().handle)
                     continue
-                name = here.folders.pop()
+                name = here.directories.pop()
                 path = os.path.join(here.path, name)
                 try:
-                    way.append(_Folder(os.open(name, _FOLDER, dir_fd=here.handle), path, here, places))
+                    way.append(_Directory(os.open(name, _DIRECTORY, dir_fd=here.handle), path, here, places))
                 except (FileNotFoundError, NotADirectoryError):
                     continue
                 except OSError as problem:  # a user's own mount, or a failing disk; once it opens, it is scanned whole
@@ -284,8 +284,8 @@ def _new(tops: Iterable[int], places: Places, left: list[tuple[str, str]]) -> It
                     continue
                 yield from way[-1].new()
         finally:
-            for folder in way:
-                os.close(folder.handle)
+            for directory in way:
+                os.close(directory.handle)
 
 
 def _shown(path: str, root: str) -> str:
@@ -299,17 +299,17 @@ def scan_portal(
     """Show every file that is new to the scanner, and take away what it finds. ``seen`` is filled as things happen."""
     seen = seen or Seen()
     left: list[tuple[str, str]] = []
-    for path, name, folder in _new(_tops(root, left), places or Places(since), left):
+    for path, name, directory in _new(_tops(root, left), places or Places(since), left):
         shown = _shown(path, root)
         try:
-            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
         except OSError:  # gone or changed since: if it is a file again, that is new too
             continue
         try:
             virus = judge(handle, address)
             seen.scanned += 1
             if virus:
-                seen.found.append(f"{shown}: {virus}, kept as {_take_away(handle, name, folder, keep, path, virus)}")
+                seen.found.append(f"{shown}: {virus}, kept as {_take_away(handle, name, directory, keep, path, virus)}")
         except NotJudged as problem:
             seen.not_judged.append(f"{shown}: {problem}")
         finally:
@@ -318,7 +318,7 @@ def scan_portal(
     return seen
 
 
-def _take_away(handle: int, name: str, folder: int, keep: str, path: str, virus: str) -> str:
+def _take_away(handle: int, name: str, directory: int, keep: str, path: str, virus: str) -> str:
     """Copy what was judged to where only root reads it, and remove it where it lay, if it still lies there."""
     os.makedirs(keep, 0o700, exist_ok=True)
     info = os.fstat(handle)
@@ -335,9 +335,9 @@ def _take_away(handle: int, name: str, folder: int, keep: str, path: str, virus:
         raise
     files.replace_file(f"{kept}.json", json.dumps({"path": path, "virus": virus, "owner": info.st_uid}) + "\n")
     with contextlib.suppress(FileNotFoundError):
-        now = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        now = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if (now.st_dev, now.st_ino) == (info.st_dev, info.st_ino):
-            os.unlink(name, dir_fd=folder)
+            os.unlink(name, dir_fd=directory)
     return kept
 
 
@@ -364,7 +364,7 @@ def scan(everything: bool = False, address: str = "") -> list[str]:
                 problems.append(problem)
     if problems:
         try:
-            alert.tell("uploads", "Uploads are not scanned for viruses", "\n".join(problems))
+            alert.notify("uploads", "Uploads are not scanned for viruses", "\n".join(problems))
         except alert.AlertError as problem:
             unheard.append(str(problem))
     if problems or unheard:
@@ -398,20 +398,20 @@ def _scan_site(path: str, everything: bool, address: str, lines: list[str], unhe
         problem = f"The scan of {known['domain']} ended with {raised!r}. Its new files wait until that is mended."
     text = f"{seen.scanned} new files scanned, {len(seen.found)} with a virus, {len(seen.not_judged)} not judged."
     if problem:  # quarantined files are reported all the same: the next scan does not find them
-        news, told = [], known_before
+        news, reported = [], known_before
         lines += seen.found
     else:
         # What every scan finds again (a link, for instance) is reported once a day.
         news = [one for one in seen.not_judged if not 0 <= began - known_before.get(one, -_DAY) < _DAY]
-        told = {**{one: known_before.get(one) for one in seen.not_judged}, **dict.fromkeys(news, began)}
+        reported = {**{one: known_before.get(one) for one in seen.not_judged}, **dict.fromkeys(news, began)}
         since = began - _OVERLAP
         if seen.scanned or seen.not_judged:
             lines += [f"{known['domain']}: {text}", *seen.found, *seen.not_judged]
     outbox = last.get("outbox") or {}
     _post(outbox, f"A virus was uploaded to {known['domain']}", seen.found, began, unheard)
     _post(outbox, f"Uploads to {known['domain']} were not judged", news, began, unheard)
-    told = dict(list(told.items())[:_REMEMBERED])
-    records.note(RECORD, site, not problem, problem or text, since=since, told=told, outbox=outbox)
+    reported = dict(list(reported.items())[:_REMEMBERED])
+    records.note(RECORD, site, not problem, problem or text, since=since, told=reported, outbox=outbox)
     return problem
 
 
@@ -429,7 +429,7 @@ def _still(began: float) -> str:
             "file it is."
         )
         try:
-            alert.tell("uploads", "The scan for viruses does not come to its end", words)
+            alert.notify("uploads", "The scan for viruses does not come to its end", words)
         except alert.AlertError as problem:
             raise AntivirusError(f"{words} {problem}") from problem
         return words
@@ -451,7 +451,7 @@ def late() -> list[str]:
                 "See: /etc/cron.d/chamilo-hardening-scan, and chamilo-hardening scan"
             )
     if lines:
-        alert.tell("uploads", "The scan for viruses is late", "\n".join(lines))
+        alert.notify("uploads", "The scan for viruses is late", "\n".join(lines))
     return lines or (["Uploads are scanned in time."] if paths else [])
 
 
@@ -461,30 +461,30 @@ def _post(outbox: dict[str, Any], title: str, news: list[str], now: float, unhea
     Undelivered findings stay in the outbox.
     """
     box = outbox.setdefault(title, {"sent": 0.0, "lines": [], "more": 0})
-    room = max(_TOLD - len(box["lines"]), 0)
+    room = max(_REPORTED - len(box["lines"]), 0)
     box["lines"] += news[:room]
     box["more"] += len(news[room:])
     if not box["lines"] or 0 <= now - box["sent"] < _HOUR:
         return
     more = f"\nand {box['more']} more; the journal names them" if box["more"] else ""
     try:
-        alert.tell("uploads", title, "\n".join(box["lines"]) + more, again=True)
+        alert.notify("uploads", title, "\n".join(box["lines"]) + more, again=True)
     except alert.AlertError as problem:
         unheard.append(str(problem))
     else:
         outbox[title] = {"sent": now, "lines": [], "more": 0}
 
 
-def add(commands: Any, say: Callable[..., None]) -> None:
+def add(commands: Any, report: Callable[..., None]) -> None:
     """The command of the host program."""
 
     def run(options: argparse.Namespace, _engine: object) -> int:
         lines = scan(options.all)
         if not glob.glob(CONFIGURATION):
-            say("No portal of this host is scanned: chamilo_uploads_antivirus is not set.", syslog.LOG_ERR)
+            report("No portal of this host is scanned: chamilo_uploads_antivirus is not set.", syslog.LOG_ERR)
             return 1
         for line in lines:
-            say(line)
+            report(line)
         return 0
 
     text = "Scan new uploads with ClamAV, quarantine what it finds, and notify the administrator. cron calls this."

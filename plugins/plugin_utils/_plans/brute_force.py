@@ -114,7 +114,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
         friends=_friends(site["managed_from"]) if bans else [],
         jail=Transaction(
             name,
-            _way_back(portal) + _jail(filter_, jail, behind, site["log_rotation"]),
+            _restoration(portal) + _jail(filter_, jail, behind, site["log_rotation"]),
             [["fail2ban-client", "-t"], ["systemctl", "daemon-reload"]] if bans else [],
             # A reload takes an action away again that a running jail did not have before. Bans outlive a restart.
             {"service": "fail2ban", "action": "restart" if behind else "reload"} if bans else None,
@@ -312,7 +312,7 @@ def _jail(filter_: Filter | None, jail: str, behind: bool, rotation: str) -> lis
     return files
 
 
-def _way_back(portal: Portal) -> list[File]:
+def _restoration(portal: Portal) -> list[File]:
     """There before anything is locked. The program itself stays when this section is undone."""
     known = json.dumps({"domain": portal.domain, "root": portal.root}, sort_keys=True)
     return [
@@ -389,7 +389,7 @@ def _settings(portal: Portal, given: Mapping[str, Any], bans: bool) -> dict[str,
     # Guesses from one address lead to a ban of it first, with what is still on its way then: otherwise an attacker
     # could lock the account of an administrator.
     lock = min(attempts + 5, 10) if bans else attempts
-    wishes: list[tuple[str, dict[str, Any]]] = [
+    desired_by_name: list[tuple[str, dict[str, Any]]] = [
         ("brute_force_lock", {"security.login_max_attempt_before_blocking_account": lock}),
         ("brute_force_captcha", {"security.allow_captcha": given["chamilo_brute_force_captcha"]}),
         (
@@ -402,8 +402,12 @@ def _settings(portal: Portal, given: Mapping[str, Any], bans: bool) -> dict[str,
     ]
     if portal.since((3,)):
         used = given["chamilo_brute_force_interfaces"]
-        wishes.append(("brute_force_interfaces", {key: False for name, key in INTERFACES.items() if name not in used}))
-    return {name: value for control, values in wishes if portal.enforced(control) for name, value in values.items()}
+        desired_by_name.append(
+            ("brute_force_interfaces", {key: False for name, key in INTERFACES.items() if name not in used})
+        )
+    return {
+        name: value for control, values in desired_by_name if portal.enforced(control) for name, value in values.items()
+    }
 
 
 def _unique(values: Sequence[str]) -> list[str]:

@@ -56,7 +56,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
     # the names by which it is called. It does so without chamilo_database_tls as well: a web node that was configured
     # to insist on it would be cut off.
     file = "/etc/mysql/mariadb.conf.d/zz-chamilo-hardening.cnf"
-    wanted = present and (bind or audit or not web)
+    desired = present and (bind or audit or not web)
     return Database(
         domain=portal.domain,
         account=account,
@@ -71,7 +71,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
         subject=_subject(portal, given) if not web else "",
         main=Transaction(
             "database",
-            [File(file, "mariadb.cnf.j2") if wanted else File(file, absent=True)],
+            [File(file, "mariadb.cnf.j2") if desired else File(file, absent=True)],
             [["mariadbd", "--verbose", "--help"]],
             {"service": "mariadb", "action": "restart"},
             probe,

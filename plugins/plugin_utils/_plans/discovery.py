@@ -129,10 +129,10 @@ def sections_due(portal: Portal, given: Mapping[str, Any]) -> list[str]:
     asked = _asked(given)
     run, skip = given["ansible_run_tags"], given["ansible_skip_tags"]
     tagged = [one for one in asked if one in run]
-    wanted = asked if "all" in run else tagged or asked
+    desired = asked if "all" in run else tagged or asked
     if not portal.is_web:
-        wanted = [one for one in wanted if one == "database"]
-    return [one for one in wanted if one not in skip and given.get(f"chamilo_{one}_state", "present") != "absent"]
+        desired = [one for one in desired if one == "database"]
+    return [one for one in desired if one not in skip and given.get(f"chamilo_{one}_state", "present") != "absent"]
 
 
 def _gives_rights(portal: Portal, given: Mapping[str, Any], asked: Sequence[str]) -> bool:

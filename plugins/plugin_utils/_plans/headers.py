@@ -78,7 +78,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Headers:
             "hidden": hidden(portal, given),
             "packages": PACKAGES,
             "versions": versions,
-            "said": portal.said,
+            "said": portal.messages,
             "drop_ins": portal.drop_ins,
             "variable": portal.variable,
         },
@@ -92,8 +92,8 @@ def sent(portal: Portal, given: Mapping[str, Any]) -> list[Header]:
         Header("headers_xss_protection", "X-XSS-Protection", given["chamilo_headers_xss_protection"]),
         Header("headers_referrer_policy", "Referrer-Policy", "strict-origin-when-cross-origin"),
     ]
-    wanted = always + _framing(portal, given) + _policy(given)
-    return [one for one in wanted if portal.enforced(one.control)]
+    desired = always + _framing(portal, given) + _policy(given)
+    return [one for one in desired if portal.enforced(one.control)]
 
 
 def hidden(portal: Portal, given: Mapping[str, Any]) -> list[str]:

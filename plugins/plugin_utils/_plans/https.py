@@ -258,7 +258,7 @@ class _Maker:
         ]
 
     def _nginx(self, trusted: bool) -> list[File]:
-        portal, told = self.portal, f"{self.portal.drop_ins}/php/https.conf"
+        portal, reported = self.portal, f"{self.portal.drop_ins}/php/https.conf"
         long = len(portal.domain) > LONGEST and not portal.site["web"]["names_own"]
         names = File(
             "/etc/nginx/conf.d/chamilo-hardening-names.conf",  # the same for each portal that has one
@@ -267,15 +267,15 @@ class _Maker:
         )
         return [
             *([File(f"{portal.drop_ins}/acme/https.conf", "nginx/acme.conf.j2")] if portal.in_place else []),
-            File(told, "nginx/php.conf.j2") if trusted else File(told, absent=True),
+            File(reported, "nginx/php.conf.j2") if trusted else File(reported, absent=True),
             *([names] if long and (self.vhost.managed or portal.in_place) else []),
-            *(self._strangers() if self.vhost.brings_tls and self.vhost.speaks_tls else []),
+            *(self._unrelated() if self.vhost.brings_tls and self.vhost.speaks_tls else []),
         ]
 
-    def _strangers(self) -> list[File]:
+    def _unrelated(self) -> list[File]:
         """One for the host, however many portals there are. One that speaks no TLS leaves it to those that do."""
         path = "/etc/nginx/conf.d/chamilo-hardening.conf"
-        return [File(path, absent=True) if self.vhost.strangers else File(path, "nginx/host.conf.j2")]
+        return [File(path, absent=True) if self.vhost.unrelated else File(path, "nginx/host.conf.j2")]
 
     # -------------------------------------------------------------------------------- how it is seen to work
 
@@ -339,8 +339,8 @@ class _Maker:
     def _proxies(self) -> str:
         """Without proxies only where the application trusts more than this host."""
         portal, trusted = self.portal, list(self.given["chamilo_trusted_proxies"])
-        said = [one.strip() for one in portal.site["environment"].get("TRUSTED_PROXIES", "").split(",")]
-        others = {one for one in said if one} - {*LOCAL, *portal.site["addresses"]}
+        messages = [one.strip() for one in portal.site["environment"].get("TRUSTED_PROXIES", "").split(",")]
+        others = {one for one in messages if one} - {*LOCAL, *portal.site["addresses"]}
         if not (trusted or (others and portal.enforced("https_trusted_proxies"))):
             return ""
         return ",".join(dict.fromkeys(["127.0.0.1", *(trusted or ["::1"])]))
@@ -373,7 +373,7 @@ class _Maker:
             "root_pattern": re.escape(portal.root),
             "drop_ins": portal.drop_ins,
             "include_line": portal.include_line,
-            "said": portal.said,
+            "said": portal.messages,
             "variable": portal.variable,
             "policy": self.policy,
             "proxies": trusted,
@@ -381,7 +381,7 @@ class _Maker:
             "managed": vhost.managed,
             "brings_tls": vhost.brings_tls,
             "speaks_tls": vhost.speaks_tls,
-            "alone": not vhost.strangers,
+            "alone": not vhost.unrelated,
             "pair": vars(self.certificate.pair),
             "tls_policy": tls_policy.APACHE if portal.apache else tls_policy.LINES,
             "http2": vhost.http2,

@@ -97,7 +97,7 @@ def _again(portal: Portal, given: Mapping[str, Any]) -> bool:
     recurring = portal.info.get("recurring", {})
     # A copy on the host itself is none.
     local = given.get("ansible_connection", "ssh") in ("local", "ansible.builtin.local")
-    return portal.told_anew or not recurring.get("daily") or not (local or recurring.get("copied"))
+    return portal.announced_anew or not recurring.get("daily") or not (local or recurring.get("copied"))
 
 
 def _services(portal: Portal) -> list[dict[str, str]]:

@@ -38,21 +38,21 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Passwords:
     compared = [*([RULES] if length or mix else []), *([DAYS] if expiry else [])]
     unknown = [one for one in compared if one not in held and portal.leads]
     stored = {**held, **_seen(given, unknown)}
-    wanted: dict[str, Any] = {}
+    desired: dict[str, Any] = {}
     if length or mix:
         # Both demands stand in one setting. The one that is not enforced keeps what the main portal has.
         minimum = int(given["chamilo_passwords_minimum_length"]) if length else 0
-        wanted[RULES] = password_rules(stored.get(RULES) or "", minimum, mix)
+        desired[RULES] = password_rules(stored.get(RULES) or "", minimum, mix)
     if portal.enforced("passwords_enforced"):
-        wanted["security.check_password"] = True
+        desired["security.check_password"] = True
     if expiry:
-        wanted[DAYS] = days or _days(stored.get(DAYS)) or 365
+        desired[DAYS] = days or _days(stored.get(DAYS)) or 365
     return Passwords(
         root=portal.root,
         client=portal.leads and not portal.site["database"]["client"],
         unknown=unknown,
-        settings=Settings(name, portal.root, wanted, portal.site["php"]["user"])
-        if portal.leads and (wanted or portal.kept(name))
+        settings=Settings(name, portal.root, desired, portal.site["php"]["user"])
+        if portal.leads and (desired or portal.kept(name))
         else None,
         values={},
     )

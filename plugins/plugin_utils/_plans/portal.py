@@ -105,7 +105,7 @@ class Portal(Served):
     # -------------------------------------------------------------------------------- what is there, and what is asked
 
     @property
-    def told_anew(self) -> bool:
+    def announced_anew(self) -> bool:
         """Whether this run changed the recipients of alerts."""
         return bool(self.variables.get("__chamilo_common_program", {}).get("changed", False))
 

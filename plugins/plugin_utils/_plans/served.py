@@ -135,7 +135,7 @@ class Served:
         return self.vhost == "include" or self.in_place
 
     @property
-    def said(self) -> list[str]:
+    def messages(self) -> list[str]:
         """What nginx takes once in a server block, and its owner sets already where his stays."""
         if self.vhost != "include":
             return []
@@ -159,29 +159,29 @@ class Served:
     # -------------------------------------------------------------------------------- how it is reached
 
     @property
-    def doors(self) -> list[Mapping[str, Any]]:
+    def endpoints(self) -> list[Mapping[str, Any]]:
         hosts = self.pages if self.in_place else self.site["serving"]
         return [listen for host in hosts for listen in host["listens"]]
 
     @cached_property
-    def door(self) -> Mapping[str, Any]:
+    def endpoint(self) -> Mapping[str, Any]:
         """Where the probes knock: by plain http as long as the portal speaks it.
 
         In a virtual host of his own, its owner may redirect before our drop-ins are asked; one that only leads away
         has none of them.
         """
         tls = self.in_force and self.site["takeover"]["redirected"]
-        preferred = [listen for listen in self.doors if listen["tls"] == tls]
-        return next(iter([*preferred, *self.doors]), {"address": "*", "tls": False})
+        preferred = [listen for listen in self.endpoints if listen["tls"] == tls]
+        return next(iter([*preferred, *self.endpoints]), {"address": "*", "tls": False})
 
     @property
     def probe_base(self) -> str:
-        return f"{'https' if self.door['tls'] else 'http'}://{self.domain}{self.port}"
+        return f"{'https' if self.endpoint['tls'] else 'http'}://{self.domain}{self.port}"
 
     @property
     def port(self) -> str:
         """An owner's virtual host may stand behind another port than those of the web, which a proxy has."""
-        port = self.door.get("port", 80)
+        port = self.endpoint.get("port", 80)
         return f":{port}" if self.vhost_kept and port not in (80, 443) else ""
 
     @cached_property
@@ -190,11 +190,11 @@ class Served:
         listens = [listen for host in self.site["virtual_hosts"] for listen in host["listens"]]
         taken = {_bare(listen["address"]) for listen in listens if listen["port"] in (80, 443)}
         free = [one for one in ("127.0.0.1", "::1", *self.site["addresses"]) if one not in taken]
-        if self.door["address"] == "*":
+        if self.endpoint["address"] == "*":
             return next((one for one in free if ":" not in one), "127.0.0.1")
-        if self.door["address"] == "[::]":
+        if self.endpoint["address"] == "[::]":
             return next((one for one in free if ":" in one), "::1")
-        return _bare(self.door["address"])
+        return _bare(self.endpoint["address"])
 
     @property
     def bound(self) -> bool:
@@ -217,7 +217,7 @@ class Served:
         Where TLS ends at a proxy, it says that it came by https: the web server would send it there, and PHP would
         never be asked. See the section https, which believes this host.
         """
-        port = self.port if self.door["tls"] == self.tls else ""
+        port = self.port if self.endpoint["tls"] == self.tls else ""
         return {
             "url": f"{'https' if self.tls else 'http'}://{self.domain}{port}/",
             "address": self.probe_address,

@@ -104,8 +104,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
     # On a portal that is reached by plain http, no login would work with a Secure cookie.
     # Nor does a browser take a cookie for frames of other sites that is not Secure.
     framed = portal.encrypted and bool(integrations.framing(given["chamilo_integrations"]))
-    wanted = [*([SECURE] if portal.encrypted else []), HTTP_ONLY, FRAMED if framed else SAME_SITE]
-    flags = [one for one in wanted if portal.enforced(one.control)]
+    expected = [*([SECURE] if portal.encrypted else []), HTTP_ONLY, FRAMED if framed else SAME_SITE]
+    flags = [one for one in expected if portal.enforced(one.control)]
     settings = _settings(portal, name, framed)
     fpm, kept = php["sapi"] == "fpm", store(portal, given)
     if kept and not (fpm and site["sessions_in_php"]):
@@ -208,7 +208,7 @@ def _fpm(portal: Portal, secret: bool) -> list[File]:
     ]
 
 
-def _application(portal: Portal, idle: bool, told: bool) -> Transaction:
+def _application(portal: Portal, idle: bool, reported: bool) -> Transaction:
     """The application needs no service of its own to load it, so it goes together with the timer of PHP's cleaner."""
     timer = "/etc/systemd/system/phpsessionclean.timer.d/chamilo-hardening.conf"
     cleaner = [File(timer, "timer.conf.j2")] if idle and portal.site["systemd"] else []
@@ -220,7 +220,7 @@ def _application(portal: Portal, idle: bool, told: bool) -> Transaction:
         [*([["systemctl", "daemon-reload"]] if cleaner else []), *portal.rebuild],
         {"service": "phpsessionclean.timer", "action": "restart"} if cleaner else None,
         [portal.front],
-        told,
+        reported,
     )
 
 

@@ -108,7 +108,7 @@ class VirtualHost:
     def tls_listens(self) -> list[str]:
         """Those for https, in an owner's virtual host as well."""
         http2 = " http2" if self.http2 and not self.http2_directive else ""
-        default = self.defaults(tls=True) if self.managed and self.strangers else []
+        default = self.defaults(tls=True) if self.managed and self.unrelated else []
         return [
             f"{_bound(one)}443 ssl{http2}{' default_server' if one in default else ''}" for one in self.tls_addresses
         ]
@@ -120,7 +120,7 @@ class VirtualHost:
     # -------------------------------------------------------------------------------- who else is there
 
     @cached_property
-    def strangers(self) -> list[Sequence[str]]:
+    def unrelated(self) -> list[Sequence[str]]:
         """The names of each other site that speaks https.
 
         Portals of the same play are none: they will be ours as well, whoever comes first. Nor is what speaks it by
@@ -148,7 +148,7 @@ class VirtualHost:
     @property
     def neighbours(self) -> list[str]:
         """Their names as patterns."""
-        return [_pattern(name) for name in _once(name for names in self.strangers for name in names)]
+        return [_pattern(name) for name in _once(name for names in self.unrelated for name in names)]
 
     @property
     def names(self) -> list[str]:
@@ -216,8 +216,8 @@ class VirtualHost:
         What stands in a virtual host that ours replaces goes with it. nginx refuses a second line in one virtual host:
         an owner's stays.
         """
-        said = "patience_around" if self.managed else "patience"
-        waits = [host[said] for host in self.portal.site["serving"] if host[said] >= 0]
+        output = "patience_around" if self.managed else "patience"
+        waits = [host[output] for host in self.portal.site["serving"] if host[output] >= 0]
         if self.patience <= min(waits or [WAITS[self.portal.web]]):
             return False
         return (

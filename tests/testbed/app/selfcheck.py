@@ -119,8 +119,8 @@ class Checks:
         ok = answer.status == status and holds in answer.body and seen.startswith(kind)
         detail = str(answer)
         if not ok:
-            wanted = f"wanted {status} {kind}" + (f" with {holds.decode()!r}" if holds else "")
-            detail += f"; {wanted}; got {answer.body[:120]!r}"
+            desired = f"wanted {status} {kind}" + (f" with {holds.decode()!r}" if holds else "")
+            detail += f"; {desired}; got {answer.body[:120]!r}"
         self.results.append((name, ok, detail))
         return answer
 

@@ -70,9 +70,9 @@ class Connection(ConnectionBase):
         Path(out_path).write_bytes(self._copied(self.exec_command(f"cat {quote(in_path)}"), in_path))
 
     def _copied(self, answer: tuple[int, bytes, bytes], path: str) -> bytes:
-        code, out, said = answer
+        code, out, output = answer
         if code:
-            raise AnsibleConnectionFailure(f"{path} could not be copied: {said.decode(errors='replace')}")
+            raise AnsibleConnectionFailure(f"{path} could not be copied: {output.decode(errors='replace')}")
         return out
 
     def close(self) -> None:

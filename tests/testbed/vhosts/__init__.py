@@ -25,10 +25,10 @@ def script(web: str, fixture: str, domain: str, php: str) -> str:
     """A shell script that puts the virtual hosts of Chamilo and of the shop in place, before the host boots."""
     text = render(web, FIXTURES[fixture], domain, php)
     shop = render(web, "shop", domain, php)
-    folder = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[web]
+    directory = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[web]
     suffix = {"nginx": "", "apache": ".conf"}[web]
     lines = [
-        f"cd {folder}",
+        f"cd {directory}",
         _file(f"sites-available/shop{suffix}", shop),
         f"ln -s ../sites-available/shop{suffix} sites-enabled/shop{suffix}",
     ]

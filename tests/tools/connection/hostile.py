@@ -55,9 +55,9 @@ class Connection(ConnectionBase):
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
-        folder = re.search(r"echo (ansible-tmp-[\w.-]+)=", cmd)
-        if folder:
-            return 0, f"{folder[1]}=/nowhere/{folder[1]}\n".encode(), b""
+        directory = re.search(r"echo (ansible-tmp-[\w.-]+)=", cmd)
+        if directory:
+            return 0, f"{directory[1]}=/nowhere/{directory[1]}\n".encode(), b""
         self._look_for_a_module(in_data or b"")
         with open(self.get_option("sent"), "ab") as sent:
             sent.write(cmd.encode() + b"\n" + (in_data or b""))

@@ -47,10 +47,10 @@ class Files:
 
     def site(self, server: str, text: str, name: str = "campus.conf") -> str:
         """A virtual host in sites-available, with its link in sites-enabled. Returns the file's path."""
-        folder = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[server]
-        self.write(f"{folder}/sites-available/{name}", text)
-        self.link(f"{folder}/sites-enabled/{name}", f"../sites-available/{name}")
-        return f"{folder}/sites-available/{name}"
+        directory = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[server]
+        self.write(f"{directory}/sites-available/{name}", text)
+        self.link(f"{directory}/sites-enabled/{name}", f"../sites-available/{name}")
+        return f"{directory}/sites-available/{name}"
 
     def testbed_site(self, server: str, name: str) -> str:
         """One of the virtual hosts that the real hosts are tested with."""
@@ -72,9 +72,9 @@ def host(tmp_path: Path) -> Files:
 @pytest.fixture
 def open_host():
     """The same, in a place that other users may enter; pytest's own is for its user alone."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Files(Path(folder))
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Files(Path(directory))
 
 
 @contextlib.contextmanager
@@ -102,9 +102,9 @@ def deep():
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, limits[0]), limits[1]))
 
-    def make(folder: Path) -> None:
-        made.append(str(folder / "d"))
-        here = os.open(folder, os.O_RDONLY)
+    def make(directory: Path) -> None:
+        made.append(str(directory / "d"))
+        here = os.open(directory, os.O_RDONLY)
         for _level in range(1100):
             os.mkdir("d", dir_fd=here)
             below = os.open("d", os.O_RDONLY, dir_fd=here)

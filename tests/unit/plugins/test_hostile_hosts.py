@@ -47,17 +47,17 @@ class World:
     With ``details``, it prints tasks that change nothing, too.
     """
 
-    def __init__(self, folder: Path, inline: bool = False, details: bool = False) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, inline: bool = False, details: bool = False) -> None:
+        self.directory = directory
         self.details = details
         own = [sys.executable, "-m", "tests.tools.inline_playbook"]
         self.command = own if inline else [str(Path(sys.executable).with_name("ansible-playbook"))]
         for name in ("home", "work", "work/facts", "work/group_vars", "answers"):
-            (folder / name).mkdir()
-        (folder / "home/.profile").write_text("# mine\n")
-        (folder / "work/ansible.cfg").write_text("[defaults]\n")
-        (folder / "work/group_vars/all.yml").write_text("mine: true\n")
-        self.executed = folder / "executed"
+            (directory / name).mkdir()
+        (directory / "home/.profile").write_text("# mine\n")
+        (directory / "work/ansible.cfg").write_text("[defaults]\n")
+        (directory / "work/group_vars/all.yml").write_text("mine: true\n")
+        self.executed = directory / "executed"
         self.temporary = tempfile.TemporaryDirectory(prefix="w-")  # short: the path of a socket has 107 characters
 
     @property
@@ -85,13 +85,13 @@ class World:
         """
         inventory: dict[str, Any] = {}
         for name, answers in hosts.items():
-            path = self.folder / "answers" / f"{name}.json"
+            path = self.directory / "answers" / f"{name}.json"
             path.write_text(json.dumps(answers))
             inventory[name] = {"hostile_answers": str(path), "chamilo_restore_confirm": name, **variables}
             inventory[name] |= (of_hosts or {}).get(name, {})
         shared = {"ansible_connection": "hostile", "ansible_python_interpreter": "/usr/bin/python3"}
-        shared["chamilo_backups_key_folder"] = str(self.folder / "work/chamilo-keys")  # this may be a container
-        path = self.folder / "work/hosts.json"
+        shared["chamilo_backups_key_folder"] = str(self.directory / "work/chamilo-keys")  # this may be a container
+        path = self.directory / "work/hosts.json"
         children = {group: {"hosts": {name: None}} for group, name in (groups or {}).items()}
         path.write_text(json.dumps({"chamilo": {"hosts": inventory, "vars": shared, "children": children}}))
         name = playbook if playbook.endswith(".yml") else f"chamilo.hardening.{playbook}"
@@ -104,12 +104,12 @@ class World:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "LANG": "C.UTF-8",
-            "HOME": str(self.folder / "home"),
+            "HOME": str(self.directory / "home"),
             "TMPDIR": self.temporary.name,
             "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.collections'}:{ROOT / '.cache/collections'}",
             "ANSIBLE_CONFIG": "ansible.cfg",
             "ANSIBLE_CACHE_PLUGIN": "jsonfile",
-            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self.folder / "work/facts"),
+            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self.directory / "work/facts"),
             "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/tools/connection"),
             "ANSIBLE_FORKS": "10",
             "ANSIBLE_NOCOLOR": "1",
@@ -118,7 +118,7 @@ class World:
         }
         done = subprocess.run(
             [*self.command, *arguments],
-            cwd=self.folder / "work",
+            cwd=self.directory / "work",
             env=environment,
             capture_output=True,
             timeout=300,
@@ -133,8 +133,8 @@ class World:
     def seen(self) -> dict[str, str]:
         """Each file and its content, but those that a run may write."""
         found = {}
-        for path in sorted([*self.folder.rglob("*"), *Path(self.temporary.name).rglob("*")]):
-            name = str(path).removeprefix(f"{self.folder}/")
+        for path in sorted([*self.directory.rglob("*"), *Path(self.temporary.name).rglob("*")]):
+            name = str(path).removeprefix(f"{self.directory}/")
             if path.is_dir() or name.startswith(WRITTEN):
                 continue
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else os.readlink(path)
@@ -181,7 +181,7 @@ def good(host: Any) -> dict[str, Any]:
 def test_a_digest_names_no_file_of_the_controller(world: World, good: dict[str, Any]) -> None:
     """Of the list of files a copy is kept here, in a file with a part of its digest in the name."""
     assert "failed=0" in world.play("harden", {"campus.test": good}, "--tags", "monitoring")
-    kept = sorted(path.name for path in (world.folder / "work/chamilo-report/integrity").iterdir())
+    kept = sorted(path.name for path in (world.directory / "work/chamilo-report/integrity").iterdir())
     assert kept == [f"campus.test-campus_test-{DIGEST[:16]}.json"]
     daily = {"ran": [], "lists": {"campus_test": {"digest": "/../../../hosts", "copied": False}}}
     lying = {**good, "command": {**good["command"], "stdout": json.dumps(daily)}, "fetch": "mine"}
@@ -192,7 +192,7 @@ def test_a_digest_names_no_file_of_the_controller(world: World, good: dict[str, 
 def test_a_web_node_has_nothing_executed_on_the_host_of_its_database(world: World, good: dict[str, Any]) -> None:
     """From where it comes stands in a statement that root of the database executes there."""
     account = {"changed": False, "server_here": False, "needs_admin": False, "accounts": {}, "moved": {}, "notes": []}
-    sent = world.folder.parent / "sent"
+    sent = world.directory.parent / "sent"
     groups = {"chamilo_web": "web.test", "chamilo_db": "store.test"}
     for source in ("203.0.113.7", "x'; GRANT ALL ON *.* TO mine; -- ", "%"):
         sent.unlink(missing_ok=True)
@@ -304,9 +304,9 @@ class Page(HTMLParser):
         self.text += data
 
 
-def check_report(folder: Path, hosts: Any) -> None:
+def check_report(directory: Path, hosts: Any) -> None:
     """The report holds what the hosts said, and is a report all the same."""
-    text = (folder / "report.html").read_text()
+    text = (directory / "report.html").read_text()
     page = Page(text)
     assert not page.tags & {"script", "img", "iframe", "object", "a:href"}
     assert page.attributes <= {
@@ -316,8 +316,8 @@ def check_report(folder: Path, hosts: Any) -> None:
     }
     assert "<script>alert(1)</script>" in page.text
     assert len(text) < 20_000_000
-    assert [host["name"] for host in json.loads((folder / "report.json").read_text())["hosts"]] == list(hosts)
-    ET.parse(folder / "junit.xml")
+    assert [host["name"] for host in json.loads((directory / "report.json").read_text())["hosts"]] == list(hosts)
+    ET.parse(directory / "junit.xml")
 
 
 # What a terminal obeys, or a reader is misled by.
@@ -328,19 +328,19 @@ OBEYED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]|\r")
 def test_hosts_that_lie_harm_nobody_but_themselves(world: World, good: dict[str, Any], playbook: str) -> None:
     hosts = crowd(world, good, 1)
     variables = {"chamilo_inventory": "chamilo-report/found.json"} if playbook == "discover" else {}
-    (world.folder / "work/chamilo-report").mkdir()
+    (world.directory / "work/chamilo-report").mkdir()
     if playbook == "prove":  # its attacks become part of the report that is there
         world.play("audit", hosts)
     output = world.play(playbook, hosts, chamilo_prove_address="127.0.0.1", **variables)
     assert "Traceback" not in output
     assert not OBEYED.search(output)
     if playbook in ("audit", "prove"):
-        check_report(world.folder / "work/chamilo-report", hosts)
+        check_report(world.directory / "work/chamilo-report", hosts)
 
 
 def test_results_that_lie_harm_nobody_but_their_hosts(world: World, good: dict[str, Any]) -> None:
     """What hosts delivered by themselves, and what else lies in that directory. No host is connected to."""
-    hosts, directory = crowd(world, good, 1), world.folder / "results"
+    hosts, directory = crowd(world, good, 1), world.directory / "results"
     directory.mkdir()
     for name, answers in hosts.items():
         answer = answers.get("guide_audit_info", answers.get("*"))
@@ -348,13 +348,13 @@ def test_results_that_lie_harm_nobody_but_their_hosts(world: World, good: dict[s
         generated = datetime.datetime.now(datetime.timezone.utc).strftime(_results.WHEN)
         (directory / _results.names(name)["file"]).write_text(json.dumps({**result, "generated": generated}))
     (directory / _results.names("list.test")["file"]).unlink()
-    (directory / _results.names("list.test")["file"]).symlink_to(world.folder / "home/secret")
-    sent = world.folder.parent / "sent"
+    (directory / _results.names("list.test")["file"]).symlink_to(world.directory / "home/secret")
+    sent = world.directory.parent / "sent"
     output = world.play("report", hosts, hostile_sent=str(sent), chamilo_results=str(directory))
     assert "Traceback" not in output
     assert not OBEYED.search(output)
     assert not sent.exists()
-    check_report(world.folder / "work/chamilo-report", hosts)
+    check_report(world.directory / "work/chamilo-report", hosts)
 
 
 @pytest.mark.parametrize(
@@ -379,14 +379,14 @@ def test_an_inventory_of_what_hosts_report_executes_nothing(
     portal |= dict.fromkeys(("web_server", "php", "database", "version"), "")
     other = {**portal, "domain": "library.test", "names": ["library.test"]}
     answer = {"changed": False, "portals": [{**portal, field: words}, other]}  # of several each has its root written
-    made = world.folder / "work/chamilo-report/found.yml"
+    made = world.directory / "work/chamilo-report/found.yml"
     made.parent.mkdir()
     output = world.play("discover", {"srv.test": {"chamilo_portals_info": answer}}, chamilo_inventory=str(made))
     assert made.exists() is not refused, output
     assert ("Invalid answer of the host to chamilo_portals_info" in output) is refused
     if refused:
         return
-    (world.folder / "work/show.yml").write_text(
+    (world.directory / "work/show.yml").write_text(
         json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [{"debug": {"msg": "{{ chamilo_root }}"}}]}])
     )
     shown = world.run("-i", str(made), "show.yml", "-e", "ansible_connection=local")
@@ -404,12 +404,12 @@ SECRET = "a file of the controller, which is nobody else's business"
 
 
 def steering(world: World) -> dict[str, Any]:
-    elsewhere, program = str(world.folder / "home/elsewhere"), str(world.folder / "home/program")
+    elsewhere, program = str(world.directory / "home/elsewhere"), str(world.directory / "home/program")
     Path(program).write_text(f"#!/bin/sh\ntouch {world.executed}\n")
     Path(program).chmod(0o755)
-    (world.folder / "home/secret").write_text(SECRET)
+    (world.directory / "home/secret").write_text(SECRET)
     return {
-        "chamilo_release_archive": str(world.folder / "home/secret"),
+        "chamilo_release_archive": str(world.directory / "home/secret"),
         "chamilo_report_dir": elsewhere,
         "chamilo_backups_key_folder": elsewhere,
         "chamilo_backups_environment": {"X": "{{ lookup('pipe', 'touch " + str(world.executed) + "') }}"},
@@ -457,7 +457,7 @@ def test_facts_set_no_variable_of_the_controller(
     facts = steering(world)
     if run[-1] != "monitoring":  # where a file is fetched
         busy["stat"] = {"changed": False, "stat": {"exists": False}}
-    sent = world.folder.parent / "sent"
+    sent = world.directory.parent / "sent"
     hosts = {"campus.test": {**busy, module: {**busy.get(module, busy["*"]), "ansible_facts": facts}}}
     output = world.play(*run[:1], hosts, *run[1:], hostile_sent=str(sent), chamilo_backups_password="x")
     assert SECRET not in sent.read_text(errors="replace")
@@ -475,9 +475,9 @@ def test_no_fact_of_an_earlier_run_sets_a_variable_of_the_controller(
 ) -> None:
     """A cache holds what a host answered when somebody else gathered facts."""
     names = ("chamilo_report_dir", "inventory_hostname", "ansible_hostile_sent")
-    facts = {"ansible_distribution": "Debian", **dict.fromkeys(names, str(world.folder / "home/elsewhere"))}
+    facts = {"ansible_distribution": "Debian", **dict.fromkeys(names, str(world.directory / "home/elsewhere"))}
     hosts = {"campus.test": {**busy, "setup": {"changed": False, "ansible_facts": facts}}}
-    (world.folder / "work/site.yml").write_text(json.dumps([{"hosts": "all"}]))
+    (world.directory / "work/site.yml").write_text(json.dumps([{"hosts": "all"}]))
     assert "failed=0" in world.play("site.yml", hosts)
     output = world.play(playbook, hosts, chamilo_backups_password="x")
     assert f"{REFUSED}chamilo_report_dir, hostile_sent, inventory_hostname." in output, output[-2000:]
@@ -486,7 +486,7 @@ def test_no_fact_of_an_earlier_run_sets_a_variable_of_the_controller(
 def test_gathered_facts_set_no_variable_of_the_controller(world: World, busy: dict[str, Any]) -> None:
     """In a play of somebody else, with the roles: Ansible gathers facts there."""
     roles = ["chamilo.hardening.permissions", "chamilo.hardening.monitoring"]
-    (world.folder / "work/site.yml").write_text(json.dumps([{"hosts": "all", "become": True, "roles": roles}]))
+    (world.directory / "work/site.yml").write_text(json.dumps([{"hosts": "all", "become": True, "roles": roles}]))
     facts = {"ansible_distribution": "Debian", "ansible_service_mgr": "systemd"}
     honest = {**busy, "setup": {"changed": False, "ansible_facts": facts}}
     assert "failed=0" in world.play("site.yml", {"campus.test": honest})
@@ -497,14 +497,14 @@ def test_gathered_facts_set_no_variable_of_the_controller(world: World, busy: di
 
 def test_what_a_restore_says_is_safe_to_print(world: World) -> None:
     done = {"changed": True}
-    said = {**done, "finished": 1, "rc": 0, "stdout": world.words, "stdout_lines": [world.words, "It is back."]}
+    messages = {**done, "finished": 1, "rc": 0, "stdout": world.words, "stdout_lines": [world.words, "It is back."]}
     answers = {
         "*": done,
         "host_program": {**done, "version": "1.0.0"},
         "backup_key": {**done, "due": [], "held": True},
         "stat": {**done, "stat": {"exists": False}},
         "async_wrapper": {"started": 1, "finished": 0, "ansible_job_id": "7.7", "results_file": "/nowhere"},
-        "async_status": said,
+        "async_status": messages,
     }
     output = world.play("restore", {"campus.test": answers}, chamilo_backups_password="x")
     assert "failed=0" in output and "It is back." in output

@@ -33,11 +33,13 @@ def world(tmp_path: Path) -> World:
 
 def harden(world: World, answers: dict[str, dict[str, Any]], *options: str, **variables: Any) -> str:
     for name in ("drain", "undrain"):
-        path = world.folder / f"work/{name}.yml"
+        path = world.directory / f"work/{name}.yml"
         path.write_text(f"- ansible.builtin.debug: {{msg: '{name} {{{{ inventory_hostname }}}}'}}\n")
         for host in ("web1", "web2"):
             HOSTS[host][f"chamilo_{name}_tasks"] = str(path)
-    of_hosts = {host: {**HOSTS[host], "hostile_calls": str(world.folder.parent / f"{host}.calls")} for host in answers}
+    of_hosts = {
+        host: {**HOSTS[host], "hostile_calls": str(world.directory.parent / f"{host}.calls")} for host in answers
+    }
     return world.play("harden", answers, "--tags", "headers,database", *options, of_hosts=of_hosts, **variables)
 
 
@@ -77,7 +79,7 @@ def test_a_portal_is_hardened_node_by_node_and_its_database_first(world: World, 
     assert steps == ["drain web1", "undrain web1", "drain web2", "undrain web2"]
     alone = harden(world, {"library.test": answers["library.test"]})
     assert order(alone) == [["library.test"]]
-    calls = (world.folder.parent / "library.test.calls").read_text().splitlines()
+    calls = (world.directory.parent / "library.test.calls").read_text().splitlines()
     assert sum("chamilo_site_info" in call for call in calls) == 2, "it is not discovered once more than it was"
     assert "WARNING" not in alone
 
@@ -91,9 +93,9 @@ def test_what_one_node_cannot_do_leaves_its_portal_as_it_was_and_no_other(
     assert failed(output) == ["store", "web1"], "with them the run ends"
     assert "Node web2 of campus.test cannot be hardened, so store was left as it is. No space left." in flat(output)
     for host in ("web1", "store"):
-        asked = (world.folder.parent / f"{host}.calls").read_text()
+        asked = (world.directory.parent / f"{host}.calls").read_text()
         assert "config_transaction" not in asked
-    assert "config_transaction" in (world.folder.parent / "library.test.calls").read_text()
+    assert "config_transaction" in (world.directory.parent / "library.test.calls").read_text()
 
 
 def test_a_shared_cache_and_other_secrets_are_refused_before_anything_changes(
@@ -105,7 +107,7 @@ def test_a_shared_cache_and_other_secrets_are_refused_before_anything_changes(
     output = harden(world, both)
     assert failed(output) == ["store", "web1"]
     assert flat(output).count("Nodes web1, web2 of campus.test share var/cache.") == 2
-    assert "config_transaction" not in (world.folder.parent / "store.calls").read_text()
+    assert "config_transaction" not in (world.directory.parent / "store.calls").read_text()
 
 
 def test_a_node_that_fails_stops_the_next_one_and_no_other_portal(world: World, answers: dict[str, Any]) -> None:
@@ -115,10 +117,10 @@ def test_a_node_that_fails_stops_the_next_one_and_no_other_portal(world: World, 
     output = harden(world, {**broken, **others})
     assert failed(output) == ["web1", "web2"]
     assert "Node web1 of campus.test failed in this run, so web2 was left as it is." in flat(output)
-    assert "config_transaction" not in (world.folder.parent / "web2.calls").read_text()
+    assert "config_transaction" not in (world.directory.parent / "web2.calls").read_text()
     assert "\ndrain web1" in output and "undrain web1" not in output, "it does not go back"
     assert "drain web2" not in output
-    assert "config_transaction" in (world.folder.parent / "library2.test.calls").read_text()
+    assert "config_transaction" in (world.directory.parent / "library2.test.calls").read_text()
 
 
 def test_a_node_that_goes_away_in_the_middle_stops_the_next_one(world: World, answers: dict[str, Any]) -> None:
@@ -130,8 +132,8 @@ def test_a_node_that_goes_away_in_the_middle_stops_the_next_one(world: World, an
     assert failed(output) == ["web1", "web2"]
     assert "Node web1 of campus.test failed in this run, so web2 was left as it is." in flat(output)
     assert "undrain web1" not in output and "drain web2" not in output
-    assert "config_transaction" not in (world.folder.parent / "web2.calls").read_text()
-    assert "config_transaction" in (world.folder.parent / "library2.test.calls").read_text()
+    assert "config_transaction" not in (world.directory.parent / "web2.calls").read_text()
+    assert "config_transaction" in (world.directory.parent / "library2.test.calls").read_text()
     alone = harden(world, broken)
     assert re.search(r'web1: no longer reachable at "[^"]+". What that task did is not known.', flat(alone))
     assert "web2: left as it was: the run ended before its turn." in flat(alone)

@@ -35,29 +35,29 @@ class Outcome:
 
 
 class Ansible:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
 
     def play(self, playbook: Any, hosts: dict[str, Any], *arguments: str) -> Outcome:
         """Run a playbook, given as plays or by its name in the collection, over hosts with their variables."""
         if not isinstance(playbook, str):
-            (self.folder / "play.yml").write_text(yaml.safe_dump(playbook, sort_keys=False))
+            (self.directory / "play.yml").write_text(yaml.safe_dump(playbook, sort_keys=False))
             playbook = "play.yml"
         shared = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         inventory = {"chamilo": {"hosts": hosts, "vars": shared}}
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
+        (self.directory / "hosts.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
         environment = {
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(self.directory / "ansible.cfg"),
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-            "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
+            "ANSIBLE_LOCAL_TEMP": str(self.directory / "tmp"),
             "ANSIBLE_NOCOLOR": "1",
         }
-        (self.folder / "ansible.cfg").touch()
+        (self.directory / "ansible.cfg").touch()
         command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.yml", playbook, *arguments]
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=self.directory, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
         output = done.stdout + done.stderr
         assert "[WARNING]" not in output and "[DEPRECATION WARNING]" not in output, output

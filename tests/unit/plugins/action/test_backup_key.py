@@ -22,8 +22,8 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _keys
 class Host:
     """A host that has a key, or takes the one it is given."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "keys"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory / "keys"
         self.key = ""
         self.lies = False
         self.answer: Callable[..., dict[str, Any]] = self.answers
@@ -32,7 +32,7 @@ class Host:
 
     @property
     def copy(self) -> Path:
-        return self.folder / "campus.test-campus.key"
+        return self.directory / "campus.test-campus.key"
 
     def answers(self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         assert module_name == "chamilo.hardening.backup_key"
@@ -46,7 +46,7 @@ class Host:
         return {"changed": changed, "fingerprint": fingerprint(self.key, module_args["salt"]), "held": True, **shown}
 
     def run(self, check: bool = False, name: str = "campus.test", via: str = "ssh", **arguments: Any) -> dict[str, Any]:
-        given = {"site": "campus", "folder": str(self.folder), **arguments}
+        given = {"site": "campus", "folder": str(self.directory), **arguments}
         task = Mock(args=given, async_val=0, check_mode=check)
         context = SimpleNamespace(no_log=False)
         connection = SimpleNamespace(transport=via, _shell=Mock(tmpdir=None), _play_context=context)
@@ -58,7 +58,7 @@ class Host:
             return answer
 
         action._execute_module = execute
-        school = {"inventory_dir": str(self.folder.parent / "school"), "ansible_inventory_sources": []}
+        school = {"inventory_dir": str(self.directory.parent / "school"), "ansible_inventory_sources": []}
         return action.run(task_vars={"inventory_hostname": name, **school})
 
 
@@ -71,7 +71,7 @@ def test_a_key_that_the_host_made_is_fetched_once_for_one_reader(host: Host) -> 
     result = host.run()
     assert result["changed"] and result["key_file"] == str(host.copy)
     assert host.copy.read_text() == "made on the host\n"
-    assert (host.copy.stat().st_mode & 0o777, host.folder.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert (host.copy.stat().st_mode & 0o777, host.directory.stat().st_mode & 0o777) == (0o600, 0o700)
     assert ["fetch" in asked for asked in host.asked] == [True, False], "the second time it proves that it has it"
     again = host.run()
     assert not again["changed"] and host.asked[-1]["password"] == "made on the host"
@@ -90,17 +90,17 @@ def test_the_key_is_in_no_result(host: Host) -> None:
 
 def test_a_key_of_the_controllers_own_needs_no_file(host: Host) -> None:
     result = host.run(password="from a vault")
-    assert result["key_file"] == "" and host.key == "from a vault" and not host.folder.exists()
+    assert result["key_file"] == "" and host.key == "from a vault" and not host.directory.exists()
 
 
 def test_check_mode_writes_no_copy(host: Host) -> None:
     host.key = "of the host"
     assert host.run(check=True)["key_file"] == str(host.copy)
-    assert not host.folder.exists()
+    assert not host.directory.exists()
 
 
 def test_a_copy_of_another_key_is_said_and_stays(host: Host) -> None:
-    host.folder.mkdir()
+    host.directory.mkdir()
     host.copy.write_text("of another host\n")
     host.key = "of this host"
     result = host.run()
@@ -111,7 +111,7 @@ def test_a_copy_of_another_key_is_said_and_stays(host: Host) -> None:
 
 
 def test_a_damaged_copy_is_reported_before_the_host_is_asked(host: Host) -> None:
-    host.folder.mkdir()
+    host.directory.mkdir()
     host.copy.touch()
     with pytest.raises(AnsibleActionFail, match="campus.test-campus.key is empty"):
         host.run()

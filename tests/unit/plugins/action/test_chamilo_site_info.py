@@ -40,7 +40,11 @@ def test_harden_without_a_password_for_sudo_ends_with_a_sentence(
         program.chmod(0o755)
         hosts[name] = {"ansible_become_exe": str(program), "ansible_become_password": "x" if "wrong" in name else ""}
     outcome = ansible.play("chamilo.hardening.harden", hosts, "--tags", "headers")
-    said = " ".join(outcome.output.split())
-    assert "sudo requires a password and got none. The task was not run. Provide it with -K (--ask-become-pass)" in said
-    assert "sudo rejected the password. The task was not run. Provide the right one with -K (--ask-become-pass)" in said
-    assert "Standard Error" not in said and "become success" not in said
+    output = " ".join(outcome.output.split())
+    assert (
+        "sudo requires a password and got none. The task was not run. Provide it with -K (--ask-become-pass)" in output
+    )
+    assert (
+        "sudo rejected the password. The task was not run. Provide the right one with -K (--ask-become-pass)" in output
+    )
+    assert "Standard Error" not in output and "become success" not in output

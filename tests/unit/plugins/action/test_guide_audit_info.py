@@ -69,7 +69,7 @@ def test_observations_become_statuses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "output"),
     [
         ({"failed": True, "msg": "chamilo_root is '/nowhere', no Chamilo there."}, "chamilo_root is '/nowhere'"),
         ({"failed": True}, "the module gave no reason"),
@@ -77,12 +77,12 @@ def test_observations_become_statuses() -> None:
         (AnsibleError("sudo: a password is required"), "sudo: a password is required"),
     ],
 )
-def test_an_audit_that_could_not_run_passes_nothing_and_lets_the_report_be_written(answer: Any, said: str) -> None:
+def test_an_audit_that_could_not_run_passes_nothing_and_lets_the_report_be_written(answer: Any, output: str) -> None:
     result, _asked = run(answer)
-    assert said in result["error"]
+    assert output in result["error"]
     assert "failed" not in result
     assert {row["status"] for row in result["controls"]} == {"not_assessed", "people"}
-    assert said in result["controls"][0]["evidence"]
+    assert output in result["controls"][0]["evidence"]
 
 
 def test_sections_that_were_not_asked_about_say_so() -> None:
@@ -134,14 +134,14 @@ def test_an_unreachable_host_stays_unreachable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         ({"level": "mast"}, "chamilo_level is 'mast'"),
         ({"waivers": [{**WAIVER, "control": "headers_cps"}]}, "Did you mean headers_csp"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_looking(arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(AnsibleActionFail, match=said):
+def test_what_cannot_be_meant_is_refused_before_looking(arguments: dict[str, Any], output: str) -> None:
+    with pytest.raises(AnsibleActionFail, match=output):
         run({}, **arguments)
 
 
@@ -158,7 +158,7 @@ def test_the_playbook_looks_at_all_hosts_and_fails_for_none(ansible: Any) -> Non
     outcome = ansible.play("chamilo.hardening.audit", hosts, "-e", "ansible_become=false")
     assert outcome.code == 0, outcome.output
     assert outcome.recap("here.test")["changed"] == 0
-    report = json.loads((ansible.folder / "chamilo-report" / "report.json").read_text())
+    report = json.loads((ansible.directory / "chamilo-report" / "report.json").read_text())
     by_name = {host["name"]: host for host in report["hosts"]}
     assert by_name["gone.test"]["reachable"] is False
     assert "error" not in by_name["here.test"]
@@ -170,7 +170,7 @@ def test_what_keeps_one_host_from_being_audited_keeps_no_other(ansible: Any, mon
     """Under a strategy of the user's that lets no host wait for another, and ends all with the first that fails."""
     monkeypatch.setenv("ANSIBLE_STRATEGY", "free")
     monkeypatch.setenv("ANSIBLE_ANY_ERRORS_FATAL", "true")
-    hung = ansible.folder / "hung"
+    hung = ansible.directory / "hung"
     hung.write_text("#!/bin/sh\nexec sleep 20\n")
     hung.chmod(0o755)
     here = {"chamilo_root": "/nonexistent"}
@@ -184,18 +184,18 @@ def test_what_keeps_one_host_from_being_audited_keeps_no_other(ansible: Any, mon
     }
     outcome = ansible.play("chamilo.hardening.audit", hosts, "-e", "ansible_become=false")
     assert outcome.code == 2
-    report = json.loads((ansible.folder / "chamilo-report" / "report.json").read_text())
+    report = json.loads((ansible.directory / "chamilo-report" / "report.json").read_text())
     found = {host["name"]: host for host in report["hosts"]}
     assert list(found) == list(hosts)
     for name in ("a.test", "z.test"):
         assert "error" not in found[name], found[name].get("error")
-    said = {
+    output = {
         "hung.test": "chamilo_host_timeout",
         "misspelt.test": "chamilo_headers_cps is not a variable of this collection. Did you mean chamilo_headers_csp",
         "template.test": "division by zero",
         "waiver.test": "Did you mean headers_csp",
     }
-    for name, reason in said.items():
+    for name, reason in output.items():
         assert reason in found[name]["error"]
         assert set(found[name]["summary"].items()) & {("pass", 0), ("fail", 0)} == {("pass", 0), ("fail", 0)}
         assert reason in found[name]["controls"][0]["evidence"]
@@ -205,7 +205,7 @@ def test_what_keeps_one_host_from_being_audited_keeps_no_other(ansible: Any, mon
 def test_a_report_is_written_where_no_host_could_be_audited(ansible: Any) -> None:
     outcome = ansible.play("chamilo.hardening.audit", {"misspelt.test": {"chamilo_headers_cps": "off"}})
     assert outcome.code == 2
-    (host,) = json.loads((ansible.folder / "chamilo-report" / "report.json").read_text())["hosts"]
+    (host,) = json.loads((ansible.directory / "chamilo-report" / "report.json").read_text())["hosts"]
     assert "chamilo_headers_cps" in host["error"]
 
 

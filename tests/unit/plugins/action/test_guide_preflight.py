@@ -45,7 +45,7 @@ def test_each_host_hears_all_that_is_wrong_with_its_variables(ansible: Any) -> N
     failed = {name for name in hosts if outcome.recap(name)["failed"]}
     assert failed == {"template.test", "my host"}, "a connection is not needed, and a waiver that ran out is no error"
     output = " ".join(outcome.output.split())
-    for said in (
+    for messages in (
         "The waiver of headers_csp (Anna: The editor breaks.) ran out on 2020-01-01",
         "chamilo_domian is not a variable of this collection. Did you mean chamilo_domain",
         "Invalid value for chamilo_level: 'mast'. Valid: must, should, consider",
@@ -53,7 +53,7 @@ def test_each_host_hears_all_that_is_wrong_with_its_variables(ansible: Any) -> N
         "there is no such control. Did you mean headers_csp",
         "'my host', and that is no valid domain name",
     ):
-        assert said in output
+        assert messages in output
     assert len(re.findall("Task failed: Action failed: Invalid value for chamilo_level: 'mast'", output)) == 1
     assert "chamilo_private is not" not in output
 
@@ -67,7 +67,7 @@ def test_a_copy_of_the_backup_key_that_would_be_lost_is_refused_before_any_chang
     assert outcome.recap("campus.test")["failed"] == 1 and outcome.recap("vault.test")["failed"] == 0
     output = " ".join(outcome.output.split())
     assert "does not outlive the run (the environment variable CI is set)" in output
-    assert f"the copy of the backup key in {ansible.folder}/chamilo-keys would be lost" in output
+    assert f"the copy of the backup key in {ansible.directory}/chamilo-keys would be lost" in output
 
 
 def test_a_role_for_another_portal_than_the_play_looked_for_is_refused(ansible: Any) -> None:
@@ -76,8 +76,8 @@ def test_a_role_for_another_portal_than_the_play_looked_for_is_refused(ansible: 
     outcome = ansible.play(play, {"Campus.test": {}, "primary.test": {}})
     assert outcome.recap("Campus.test")["failed"] == 0
     assert outcome.recap("primary.test")["failed"] == 1
-    said = "This play discovered the portal campus.test, and uploads is to harden primary.test"
-    assert said in " ".join(outcome.output.split())
+    messages = "This play discovered the portal campus.test, and uploads is to harden primary.test"
+    assert messages in " ".join(outcome.output.split())
 
 
 def test_a_section_that_is_none_is_refused(ansible: Any) -> None:
@@ -136,10 +136,10 @@ def test_the_playbooks_own_variables_are_refused_by_name(ansible: Any) -> None:
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
     hosts = {"campus.test": {**away, "chamilo_restore": "all", "chamilo_restore_run": "{{ '--x' }}"}}
     outcome = ansible.play("chamilo.hardening.restore", hosts, "-e", "chamilo_restore_confirm=campus.test")
-    said = " ".join(outcome.output.split())
+    messages = " ".join(outcome.output.split())
     assert outcome.recap("campus.test")["unreachable"] == 0
-    assert "Invalid value for chamilo_restore: 'all'. Valid: host, database, files, file." in said
-    assert "Invalid value for chamilo_restore_run: '--x'." in said
+    assert "Invalid value for chamilo_restore: 'all'. Valid: host, database, files, file." in messages
+    assert "Invalid value for chamilo_restore_run: '--x'." in messages
 
 
 def test_what_is_left_out_is_not_judged(ansible: Any) -> None:
@@ -191,9 +191,9 @@ def test_variables_of_ones_own_are_allowed_by_their_exact_names(ansible: Any, pl
     hosts = {"campus.test": {**own, **values}, "other.test": {**own, **values, "chamilo_themes": "x"}}
     outcome = ansible.play(playbook, hosts, "--skip-tags", every, "-e", "ansible_become=false")
     assert outcome.recap("other.test")["failed"] == 1
-    said = " ".join(outcome.output.split())
-    assert "chamilo_theme " not in said and "chamilo_classes" not in said
-    assert "chamilo_themes is not a variable of this collection." in said and "chamilo_own_variables" in said
+    messages = " ".join(outcome.output.split())
+    assert "chamilo_theme " not in messages and "chamilo_classes" not in messages
+    assert "chamilo_themes is not a variable of this collection." in messages and "chamilo_own_variables" in messages
 
 
 TEXTS = {
@@ -305,10 +305,10 @@ def test_the_collection_for_a_database_elsewhere_is_asked_for_there_alone(ansibl
     task = {"chamilo.hardening.guide_preflight": {"sections": ["database"]}}
     plays = [{"hosts": "all", "gather_facts": False, "tasks": [task]}]
     more = "[chamilo_db]\ndb.test ansible_connection=local\n"
-    (ansible.folder / "more.ini").write_text(more)
+    (ansible.directory / "more.ini").write_text(more)
     alone = ansible.play(plays, {"campus.test": {}})
     assert alone.code == 0, alone.output
     outcome = ansible.play(plays, {"campus.test": {}}, "-i", "more.ini")
-    said = " ".join(outcome.output.split())
-    assert outcome.code == 2 and "The collection ansible.mariadb is not on this controller." in said
+    messages = " ".join(outcome.output.split())
+    assert outcome.code == 2 and "The collection ansible.mariadb is not on this controller." in messages
     assert outcome.recap("campus.test")["failed"] == 0

@@ -13,7 +13,7 @@ from ansible.template import Templar, trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.action import guide_prove
 from ansible_collections.chamilo.hardening.plugins.action.guide_prove import ActionModule
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import FAIL, NOT_ASSESSED, PASS, Finding
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
@@ -60,7 +60,7 @@ def test_the_playbook_is_silent_in_check_mode(ansible):
     done = ansible.play("chamilo.hardening.prove", {"campus.test": {}}, "--check")
     assert done.code == 0
     assert done.recap("campus.test")["skipped"] == 1
-    assert not (ansible.folder / "chamilo-report").exists()
+    assert not (ansible.directory / "chamilo-report").exists()
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_the_playbook_is_silent_in_check_mode(ansible):
 def test_the_playbook_says_whether_there_is_a_proxy(variables, proxied):
     playbook = yaml.safe_load(Path(__file__).parents[4].joinpath("playbooks/prove.yml").read_text())
     task = next(task for task in playbook[0]["tasks"][0]["block"] if "chamilo.hardening.guide_prove" in task)
-    told = trust_as_template(task["chamilo.hardening.guide_prove"]["proxied"])
-    assert Templar(DataLoader(), variables=variables).template(told) is proxied
+    reported = trust_as_template(task["chamilo.hardening.guide_prove"]["proxied"])
+    assert Templar(DataLoader(), variables=variables).template(reported) is proxied
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,12 @@ def test_the_playbook_says_whether_there_is_a_proxy(variables, proxied):
     ],
 )
 def test_an_attack_that_breaks_off_ends_no_other(monkeypatch, problem, words):
-    def broken(aim):
+    def broken(target):
         raise problem
 
     control = _controls.load().controls[0]
     monkeypatch.setitem(guide_prove.attacks, control.id, broken)
-    found = ActionModule._try(Aim("campus.test"), control)
+    found = ActionModule._try(Target("campus.test"), control)
     assert (found.status, found.evidence) == (NOT_ASSESSED, words)
 
 
@@ -109,20 +109,20 @@ def test_an_attack_that_breaks_off_ends_no_other(monkeypatch, problem, words):
 )
 def test_what_is_not_enforced_fails_nothing(seen, enforced, status):
     control = _controls.load().controls[0]
-    assert ActionModule._told(control, Finding(seen, "as it was seen"), enforced)["status"] == status
+    assert ActionModule._notify(control, Finding(seen, "as it was seen"), enforced)["status"] == status
 
 
 def test_a_name_is_attacked_only_where_the_word_comes_back(monkeypatch):
     """A host may say that it has the name of another one."""
 
-    class Portal(Aim):
+    class Portal(Target):
         def ask(self, scheme, path, **request):
             return Answer("", 200, (), b"the word" if self.domain != "victim.test" else b"welcome")
 
     placed = {"path": "/chamilo-hardening-x.txt", "names": ["www.campus.test", "victim.test"]}
     monkeypatch.setattr(
-        ActionModule, "_module", lambda _self, told, _vars: placed if told["state"] == "present" else {}
+        ActionModule, "_module", lambda _self, reported, _vars: placed if reported["state"] == "present" else {}
     )
-    aim = Portal("campus.test")
-    assert ActionModule.__new__(ActionModule)._prove_ownership(aim, {"token": "the word"}, {}) == ("", False)
-    assert aim.names == ("www.campus.test",)
+    target = Portal("campus.test")
+    assert ActionModule.__new__(ActionModule)._prove_ownership(target, {"token": "the word"}, {}) == ("", False)
+    assert target.names == ("www.campus.test",)

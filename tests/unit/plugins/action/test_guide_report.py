@@ -49,8 +49,8 @@ def report(arguments: dict[str, Any], hostvars: dict[str, Any]) -> dict[str, Any
     return dict(action.run(task_vars={"hostvars": Mock(raw_get=hostvars.get)}))
 
 
-def read(folder: Path) -> dict[str, Any]:
-    return {host["name"]: host for host in json.loads((folder / "report.json").read_text())["hosts"]}
+def read(directory: Path) -> dict[str, Any]:
+    return {host["name"]: host for host in json.loads((directory / "report.json").read_text())["hosts"]}
 
 
 @pytest.mark.slow
@@ -59,7 +59,7 @@ def test_one_report_for_all_hosts_whatever_became_of_them(ansible: Any) -> None:
     outcome = ansible.play(plays(directory="out"), hosts, "-f", "1", "--check")
     assert outcome.code == 2, "bad.test failed before"
     assert outcome.recap("good.test")["changed"] == 0
-    by_name = read(ansible.folder / "out")
+    by_name = read(ansible.directory / "out")
     assert list(by_name) == list(hosts)
     assert by_name["gone.test"]["reachable"] is False
     assert by_name["gone.test"]["summary"]["not_assessed"] == SEEN
@@ -72,8 +72,8 @@ def test_limit_keeps_the_other_hosts_out(ansible: Any) -> None:
     hosts = {"one.test": {"given": audit()}, "two.test": {"given": audit()}}
     outcome = ansible.play(plays(), hosts, "--limit", "two.test")
     assert outcome.code == 0
-    assert f"The report is {ansible.folder}/chamilo-report/report.html" in " ".join(outcome.output.split())
-    assert list(read(ansible.folder / "chamilo-report")) == ["two.test"]
+    assert f"The report is {ansible.directory}/chamilo-report/report.html" in " ".join(outcome.output.split())
+    assert list(read(ansible.directory / "chamilo-report")) == ["two.test"]
 
 
 @pytest.mark.slow
@@ -142,8 +142,8 @@ def test_a_host_that_was_not_audited_keeps_its_last_good_result(tmp_path: Path) 
         page = (tmp_path / "report.html").read_text()
         assert answer.get("error", answer.get("msg")) in page and f"the last good result, of {day[:10]}" in page
         assert page.count('<article class="control fail">') == 1 and "A shell." in page
-        said = result["msg"] if isinstance(result["msg"], str) else "\n".join(result["msg"])
-        assert f"(last good result: {day[:10]}, 1 not met)" in said
+        output = result["msg"] if isinstance(result["msg"], str) else "\n".join(result["msg"])
+        assert f"(last good result: {day[:10]}, 1 not met)" in output
     report(arguments, {"one.test": {"audit": audit()}})
     assert "last" not in read(tmp_path)["one.test"]
 
@@ -154,7 +154,7 @@ def test_a_run_that_reaches_nobody_leaves_the_last_results(ansible: Any) -> None
         plays(directory="out"), {"one.test": {"given": audit(https_hsts="fail")}, "two.test": {"given": audit()}}
     )
     ansible.play(plays(directory="out"), {"one.test": GONE, "two.test": {"given": audit()}})
-    one = read(ansible.folder / "out")["one.test"]
+    one = read(ansible.directory / "out")["one.test"]
     assert one["last"]["summary"]["pass"] == SEEN - 1 and one["reachable"] is False
 
 

@@ -37,7 +37,7 @@ def test_tasks_that_change_nothing_are_silent_unless_asked_for(ansible: Any) -> 
     assert "Report: " in quiet.output and "Open, the most severe first:" in quiet.output
     verbose = ansible.play("chamilo.hardening.audit", {"empty.test": EMPTY}, "-v")
     assert "TASK [Check the host]" in verbose.output
-    (ansible.folder / "ansible.cfg").write_text("[defaults]\ndisplay_ok_hosts = true\n")
+    (ansible.directory / "ansible.cfg").write_text("[defaults]\ndisplay_ok_hosts = true\n")
     assert "TASK [Check the host]" in ansible.play("chamilo.hardening.audit", {"empty.test": EMPTY}).output
 
 

@@ -23,13 +23,13 @@ def test_a_control_is_enforced_at_its_level_unless_waived() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (("headers_cps",), "Did you mean headers_csp"),
         (("headers_csp", "all"), "chamilo_level is 'all'"),
         (("headers_csp", "should", [{**WAIVER, "owner": ""}]), "owner is missing"),
     ],
 )
-def test_what_is_not_known_is_refused(arguments: tuple[object, ...], said: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=said):
+def test_what_is_not_known_is_refused(arguments: tuple[object, ...], output: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=output):
         enforced(*arguments)

@@ -51,21 +51,21 @@ PLAY = """
 """
 
 
-def played(folder: Path, *options: str) -> list[list[tuple[str, str]]]:
+def played(directory: Path, *options: str) -> list[list[tuple[str, str]]]:
     """What each play printed, a list for each batch."""
     children = {"chamilo": {"hosts": {name: more for name, more in HOSTS.items() if name != "lb.test"}}}
     inventory = {"all": {"hosts": {"lb.test": {}}, "children": children}}
-    (folder / "hosts.json").write_text(json.dumps(inventory))
-    (folder / "play.yml").write_text(PLAY)
+    (directory / "hosts.json").write_text(json.dumps(inventory))
+    (directory / "play.yml").write_text(PLAY)
     command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.json", "play.yml", *options]
     environment = {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
-        "HOME": str(folder),
+        "HOME": str(directory),
         "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.collections'}",
         "ANSIBLE_NOCOLOR": "1",
     }
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     plays = done.stdout.split("PLAY [")[2:]
     return [re.findall(r"ok: \[(\S+?)\].*?msg(?:\": \"|: )([^\s\"]+)", one, re.DOTALL) for one in plays]
@@ -73,21 +73,21 @@ def played(folder: Path, *options: str) -> list[list[tuple[str, str]]]:
 
 def test_a_play_goes_over_its_hosts_in_batches(tmp_path: Path) -> None:
     plays = played(tmp_path)
-    ordered = [sorted({host for host, _said in batch}) for batch in plays]
+    ordered = [sorted({host for host, _output in batch}) for batch in plays]
     assert ordered == [["alone.test", "db", "other"], ["web2"], ["web1"], ["db", "web1", "web2"]]
-    said = {f"{host} {words}" for batch in plays for host, words in batch}
+    output = {f"{host} {words}" for batch in plays for host, words in batch}
     assert {
         "web1 web1=True",
         "db db=False",
         "db leader=web2",
         "web1 leader=web2",
         "alone.test leader=alone.test",
-    } <= said
+    } <= output
 
 
 def test_what_limit_leaves_is_ordered_and_knows_the_others(tmp_path: Path) -> None:
     plays = played(tmp_path, "--limit", "web1,alone.test")
-    assert [sorted({host for host, _said in batch}) for batch in plays] == [["alone.test", "web1"], ["web1"]]
+    assert [sorted({host for host, _output in batch}) for batch in plays] == [["alone.test", "web1"], ["web1"]]
     assert ("web1", "leader=web2") in plays[0]
 
 
@@ -101,7 +101,7 @@ def test_what_is_wrong_is_named() -> None:
 
 def test_no_role_and_no_playbook_looks_for_hosts_by_itself() -> None:
     """By their group, or the first of them: with two portals in one inventory that is another portal's host."""
-    files = [path for folder in ("roles", "playbooks") for path in (ROOT / folder).rglob("*")]
+    files = [path for directory in ("roles", "playbooks") for path in (ROOT / directory).rglob("*")]
     for path in files:
         if path.suffix not in (".yml", ".j2") or path.parent.name == "meta":
             continue

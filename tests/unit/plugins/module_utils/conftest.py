@@ -15,41 +15,41 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
 
 HTTP = Listen("*", 80, tls=False)
 HTTPS = Listen("*", 443, tls=True)
 # (status, headers, body) of a request
 Reply = tuple[int, dict[str, Any], bytes]
-Server = Callable[[Door, str, dict[str, Any]], Reply]
+Server = Callable[[Endpoint, str, dict[str, Any]], Reply]
 
 
-class FakeLook(Look):
+class FakeLook(Observer):
     """Requests go to a function instead of the wire."""
 
     def __init__(self, site: Site, options: dict[str, Any], server: Server) -> None:
         super().__init__(site, options)
         self.server = server
-        self.asked: list[tuple[Door, str, dict[str, Any]]] = []
+        self.asked: list[tuple[Endpoint, str, dict[str, Any]]] = []
         self.as_root = True
 
-    def _fetch(self, door: Door, path: str, **request: Any) -> Answer:
-        self.asked.append((door, path, request))
-        status, headers, body = self.server(door, path, request)
+    def _fetch(self, endpoint: Endpoint, path: str, **request: Any) -> Answer:
+        self.asked.append((endpoint, path, request))
+        status, headers, body = self.server(endpoint, path, request)
         if not status:
-            return Answer(door.url(path), error="connection refused")
+            return Answer(endpoint.url(path), error="connection refused")
         flat = [
             (name, each) for name, value in headers.items() for each in (value if isinstance(value, list) else [value])
         ]
-        return Answer(door.url(path), status, tuple(flat), body)
+        return Answer(endpoint.url(path), status, tuple(flat), body)
 
 
 def virtual_host(root: str, *listens: Listen, names: tuple[str, ...] = ("campus.test",), **more: Any) -> VirtualHost:
     return VirtualHost("/etc/nginx/sites-enabled/campus", 1, names, listens or (HTTP, HTTPS), root, **more)
 
 
-def nothing(_door: Door, _path: str, _request: dict[str, Any]) -> Reply:
+def nothing(_door: Endpoint, _path: str, _request: dict[str, Any]) -> Reply:
     return 404, {}, b"not found"
 
 
@@ -77,14 +77,16 @@ def look_at() -> Callable[..., FakeLook]:
 def beside(look_at: Callable[..., FakeLook]) -> Callable[..., FakeLook]:
     """A portal whose own virtual host is as it should be, beside one that does not answer to its name."""
 
-    def own(door: Door, path: str) -> Reply:
-        return (301, {"Location": f"https://campus.test{path}"}, b"") if door.scheme == "http" else (403, {}, b"")
+    def own(endpoint: Endpoint, path: str) -> Reply:
+        return (301, {"Location": f"https://campus.test{path}"}, b"") if endpoint.scheme == "http" else (403, {}, b"")
 
-    def make(server: Callable[[Door, str], Reply], root: str = "/srv/campus/public", names: tuple[str, ...] = ("_",)):
+    def make(
+        server: Callable[[Endpoint, str], Reply], root: str = "/srv/campus/public", names: tuple[str, ...] = ("_",)
+    ):
         mine = virtual_host("/srv/campus/public")
         other = VirtualHost("/etc/nginx/sites-enabled/default", 7, names, (HTTP,), root)
         return look_at(
-            lambda door, path, _request: (own if door.name == "campus.test" else server)(door, path),
+            lambda endpoint, path, _request: (own if endpoint.name == "campus.test" else server)(endpoint, path),
             root="/srv/campus",
             hosts=(mine, other),
             serving=(mine,),

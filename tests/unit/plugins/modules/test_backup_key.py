@@ -18,7 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.modules import backup_key
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(key, "machine", lambda: "host")
@@ -33,34 +33,34 @@ def call(capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]
     return answer
 
 
-def noted(folder: Path) -> dict[str, Any]:
-    entry: dict[str, Any] = json.loads((folder / "state" / "backups.json").read_text())["encrypted"]
+def noted(directory: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = json.loads((directory / "state" / "backups.json").read_text())["encrypted"]
     return entry
 
 
 def test_a_key_is_made_once_for_root_alone_and_can_be_fetched(
-    folders: Path, capsys: pytest.CaptureFixture[str]
+    directories: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = call(capsys, elsewhere="controller", fetch=True)
-    path = folders / "etc" / "backups-campus.key"
+    path = directories / "etc" / "backups-campus.key"
     assert first["changed"] and first["key"] == path.read_text().strip() and len(first["key"]) >= 40
     assert path.stat().st_mode & 0o777 == 0o600
     second = call(capsys, elsewhere="controller", password=first["key"])
     assert not second["changed"] and "key" not in second
     assert second["fingerprint"] == key.fingerprint(first["key"], "s")
-    assert noted(folders)["ok"] is True
+    assert noted(directories)["ok"] is True
 
 
-def test_what_is_refused_is_said(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_refused_is_said(directories: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = call(capsys, elsewhere="controller", create=False)
     assert answer["failed"] and "chamilo_backups_password" in answer["msg"]
 
 
-def test_check_mode_makes_nothing(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_mode_makes_nothing(directories: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = call(capsys, elsewhere="controller", _ansible_check_mode=True)
     assert answer["changed"] and answer["due"] == ["backup", "drill"]
-    assert not list((folders / "etc").iterdir())
-    assert not (folders / "state").exists()
+    assert not list((directories / "etc").iterdir())
+    assert not (directories / "state").exists()
 
 
 def test_it_works_through_its_action_plugin_only(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,7 +40,7 @@ def run(monkeypatch, capsys):
 
         class Manager:
             def __init__(self, context):
-                made.append((context.site, context.given, context.wish, context.given_admin))
+                made.append((context.site, context.given, context.desired, context.given_admin))
 
             def apply(self, result, check):
                 work(result, check)
@@ -58,8 +58,8 @@ def run(monkeypatch, capsys):
 
 
 def test_what_a_run_that_was_cut_off_left_is_put_back_before_anybody_looks(run):
-    told, _made = run(lambda result, check: None)
-    assert run.done == ["recovered", "discovered"] and told["notes"] == ["It was put back."]
+    reported, _made = run(lambda result, check: None)
+    assert run.done == ["recovered", "discovered"] and reported["notes"] == ["It was put back."]
     run.done.clear()
     run(lambda result, check: None, _ansible_check_mode=True)
     assert run.done == ["discovered"]
@@ -68,39 +68,39 @@ def test_what_a_run_that_was_cut_off_left_is_put_back_before_anybody_looks(run):
 def test_it_tells_what_was_done_without_secrets(run):
     def work(result, check):
         assert not check
-        result.told("root\n", "chamilo_campus\n")
+        result.record_change("root\n", "chamilo_campus\n")
         result.moved = {"from": "root@localhost", "to": "chamilo_campus@localhost"}
 
-    told, ((_site, _given, wish, admin),) = run(
+    reported, ((_site, _given, desired, admin),) = run(
         work, admin_user="boss", admin_password="hunter2", clients=[], _ansible_diff=True
     )
-    assert told["changed"] and told["moved"]["to"] == "chamilo_campus@localhost"
-    assert (told["diff"]["before"], told["diff"]["after"]) == ("root\n", "chamilo_campus\n")
+    assert reported["changed"] and reported["moved"]["to"] == "chamilo_campus@localhost"
+    assert (reported["diff"]["before"], reported["diff"]["after"]) == ("root\n", "chamilo_campus\n")
     assert (admin.user, admin.host, admin.port) == ("boss", "db", 3307)
-    assert list(wish.clients) == [] and "hunter2" not in json.dumps(told)
+    assert list(desired.clients) == [] and "hunter2" not in json.dumps(reported)
 
 
 def test_a_check_without_a_client_says_what_it_needs(run):
     def work(result, check):
         raise NoClient("nothing here speaks to a database")
 
-    told, _made = run(work, _ansible_check_mode=True)
-    assert told["changed"] and "needs python3-pymysql" in told["notes"][-1]
-    told, _made = run(work)
-    assert told["failed"] and told["msg"] == "nothing here speaks to a database"
+    reported, _made = run(work, _ansible_check_mode=True)
+    assert reported["changed"] and "needs python3-pymysql" in reported["notes"][-1]
+    reported, _made = run(work)
+    assert reported["failed"] and reported["msg"] == "nothing here speaks to a database"
 
 
 def test_a_failure_is_one_sentence(run):
     def work(result, check):
         raise AccountError("Everything is as it was before.")
 
-    told, _made = run(work)
-    assert told["failed"] and told["msg"] == "Everything is as it was before."
+    reported, _made = run(work)
+    assert reported["failed"] and reported["msg"] == "Everything is as it was before."
 
 
 def test_nobody_looks_for_strangers_unless_it_is_asked_for(run):
-    _told, ((_site, _given, wish, admin),) = run(lambda result, check: None)
-    assert wish.clients is None and admin is None
+    _notify, ((_site, _given, desired, admin),) = run(lambda result, check: None)
+    assert desired.clients is None and admin is None
 
 
 def test_the_portal_is_asked_as_it_was_told(run):
@@ -110,11 +110,11 @@ def test_the_portal_is_asked_as_it_was_told(run):
         "status": [200, 302],
         "send": {"X-Forwarded-Proto": "https"},
     }
-    _told, ((_site, _given, wish, _admin),) = run(lambda result, check: None, probe=[asked])
+    _notify, ((_site, _given, desired, _admin),) = run(lambda result, check: None, probe=[asked])
     claim = (("X-Forwarded-Proto", "https"),)
-    assert wish.probe == [Probe("http://campus.test/", address="127.0.0.1", status=(200, 302), send=claim)]
+    assert desired.probe == [Probe("http://campus.test/", address="127.0.0.1", status=(200, 302), send=claim)]
 
 
 def test_absent_restores(run):
-    told, _made = run(lambda result, check: None, state="absent")
-    assert told["notes"][-1] == "restored"
+    reported, _made = run(lambda result, check: None, state="absent")
+    assert reported["notes"][-1] == "restored"

@@ -25,8 +25,8 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setattr(chamilo_env, "discover_environment", lambda *_place: (site, {}))
     monkeypatch.setattr(
         chamilo_env,
-        "Editor",
-        lambda *found: env_file.Editor(
+        "EnvFile",
+        lambda *found: env_file.EnvFile(
             *found, engine, lambda _site: "one uses it", end_logins=lambda *_place: (["All are logged out."], [])
         ),
     )
@@ -38,27 +38,27 @@ def root(tmp_path, monkeypatch):
 def run(capsys, **arguments):
     with patch_module_args({"domain": "campus.test", **arguments}), pytest.raises(SystemExit):
         chamilo_env.main()
-    said = capsys.readouterr()
-    return json.loads(said.out), said.out + said.err
+    output = capsys.readouterr()
+    return json.loads(output.out), output.out + output.err
 
 
 def test_values_are_set_once(root, capsys):
-    wish = {"values": {"APP_ENV": "prod", "APP_DEBUG": False}, "_ansible_diff": True}
-    predicted, _ = run(capsys, **wish, _ansible_check_mode=True)
+    desired = {"values": {"APP_ENV": "prod", "APP_DEBUG": False}, "_ansible_diff": True}
+    predicted, _ = run(capsys, **desired, _ansible_check_mode=True)
     assert predicted["changed"] and (root / ".env").read_text().startswith("APP_ENV=dev")
-    done, _ = run(capsys, **wish)
+    done, _ = run(capsys, **desired)
     assert done["changes"] == predicted["changes"] and done["diff"] == predicted["diff"]
     assert (root / ".env").read_text() == "APP_ENV=prod\nAPP_SECRET=\nAPP_DEBUG=0\n"
-    again, _ = run(capsys, **wish)
+    again, _ = run(capsys, **desired)
     assert not again["changed"] and again["files"] == []
 
 
 def test_what_is_kept_under_a_name_comes_back(root, capsys):
     before = (root / ".env").read_text()
-    wish = {"name": "https:campus", "values": {"TRUSTED_PROXIES": "10.0.0.5"}}
-    run(capsys, **wish, _ansible_check_mode=True)
+    desired = {"name": "https:campus", "values": {"TRUSTED_PROXIES": "10.0.0.5"}}
+    run(capsys, **desired, _ansible_check_mode=True)
     assert not (root.parent / "state").exists(), "check mode keeps nothing"
-    run(capsys, **wish)
+    run(capsys, **desired)
     assert "10.0.0.5" in (root / ".env").read_text()
     away = {"name": "https:campus", "state": "absent"}
     assert run(capsys, **away, _ansible_check_mode=True)[0]["changed"]
@@ -91,15 +91,17 @@ def test_a_host_without_chamilo_is_a_failure(monkeypatch, capsys):
 
 
 def test_what_was_refused_is_a_warning_with_the_switch(root, capsys):
-    done, said = run(capsys, require=["APP_SECRET"], generate=True)
+    done, output = run(capsys, require=["APP_SECRET"], generate=True)
     assert done["refused"] == [{"name": "APP_SECRET", "why": "one uses it"}] and not done["changed"]
-    assert "Set rotate_secret" in said
+    assert "Set rotate_secret" in output
 
 
 def test_a_secret_is_in_no_output(root, capsys):
-    done, said = run(capsys, secret_values={"DATABASE_PASSWORD": "canary-7"}, _ansible_diff=True, _ansible_verbosity=4)
+    done, output = run(
+        capsys, secret_values={"DATABASE_PASSWORD": "canary-7"}, _ansible_diff=True, _ansible_verbosity=4
+    )
     assert done["secrets"] == ["DATABASE_PASSWORD"]
-    assert "canary-7" not in said
+    assert "canary-7" not in output
     assert "DATABASE_PASSWORD=canary-7\n" in (root / ".env").read_text()
 
 

@@ -94,17 +94,17 @@ def test_a_name_can_do_no_harm_wherever_it_is_told(capsys, site, tmp_path_factor
         shutil.chown(site / name, "www-data")
     (site / f"var/l{esc}").symlink_to(f"/etc/{esc}")
     os.lchown(site / f"var/l{esc}", pwd.getpwnam("www-data").pw_uid, -1)
-    told = {}
+    reported = {}
     for check in (True, False):
-        told = run(capsys, site, _ansible_check_mode=check)
-        assert told["quarantined"] == ["public/build/q\\x1b[2J\\n.php"]
-        assert told["doubtful"] == ["src/d\\x1b[2J\\n.php"]
-        assert "\nvar/s\\x1b[2J\\n.txt  www-data:root 0644\n" in told["diff"]["before"]
-        assert [one["path"] for one in told["refused"]] == ["var/l\\x1b[2J\\n"]
-        assert "to /etc/\\x1b[2J\\n" in told["refused"][0]["why"]
-        assert "\x1b" not in json.dumps(told, ensure_ascii=False).replace("\\u001b", "\x1b")
+        reported = run(capsys, site, _ansible_check_mode=check)
+        assert reported["quarantined"] == ["public/build/q\\x1b[2J\\n.php"]
+        assert reported["doubtful"] == ["src/d\\x1b[2J\\n.php"]
+        assert "\nvar/s\\x1b[2J\\n.txt  www-data:root 0644\n" in reported["diff"]["before"]
+        assert [one["path"] for one in reported["refused"]] == ["var/l\\x1b[2J\\n"]
+        assert "to /etc/\\x1b[2J\\n" in reported["refused"][0]["why"]
+        assert "\x1b" not in json.dumps(reported, ensure_ascii=False).replace("\\u001b", "\x1b")
     listing = state / f"planted-{str(site).strip('/').replace('-', '--').replace('/', '-')}.txt"
-    assert told["listing"] == str(listing)
+    assert reported["listing"] == str(listing)
     assert sorted(listing.read_text().splitlines()) == [
         "doubtful src/d\\x1b[2J\\n.php",
         "quarantined public/build/q\\x1b[2J\\n.php",
@@ -144,7 +144,7 @@ def test_what_was_laid_by_another_profile_is_set_back(capsys, site):
 )
 def test_what_does_not_fit_is_refused_by_name_and_nothing_changes(capsys, site, given, words):
     before = (site / ".env").stat().st_gid
-    said = run(capsys, given.pop("path", site), **given)
-    assert said["failed"]
-    assert all(word in said["msg"] for word in words), said["msg"]
+    output = run(capsys, given.pop("path", site), **given)
+    assert output["failed"]
+    assert all(word in output["msg"] for word in words), output["msg"]
     assert (site / ".env").stat().st_gid == before

@@ -22,11 +22,11 @@ def asked(monkeypatch):
     """What the engine was asked for; ``problem``: what it raises."""
 
     class Asked:
-        wishes = []
+        desired_by_name = []
         problem = None
 
-        def __init__(self, wish, engine):
-            self.wishes.append(wish)
+        def __init__(self, desired, engine):
+            self.desired_by_name.append(desired)
 
         def go(self, check):
             if self.problem:
@@ -55,14 +55,18 @@ def test_the_answer_is_what_came_of_it(capsys, asked):
         "pool_file": "/x.conf",
     }
     assert (result["log_rotation"], result["exposed_logs"]) == ("# x", {"/var/log/a": ""})
-    wish = asked.wishes[-1]
-    assert wish.own and (wish.domain, wish.site, wish.tree) == ("campus.test", "campus", {"path": "/srv/campus"})
-    assert wish.probe == [{"url": "http://x/", "address": None, "send": {}}]
+    desired = asked.desired_by_name[-1]
+    assert desired.own and (desired.domain, desired.site, desired.tree) == (
+        "campus.test",
+        "campus",
+        {"path": "/srv/campus"},
+    )
+    assert desired.probe == [{"url": "http://x/", "address": None, "send": {}}]
 
 
 def test_a_check_is_handed_on_and_keep_is_not_own(capsys, asked):
     assert not run(capsys, state="keep", _ansible_check_mode=True)["changed"]
-    assert not asked.wishes[-1].own
+    assert not asked.desired_by_name[-1].own
 
 
 def test_a_problem_is_told(capsys, asked):

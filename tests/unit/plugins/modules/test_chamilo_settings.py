@@ -122,8 +122,8 @@ def test_a_secret_is_in_no_output(capsys, database):
     ):
         with pytest.raises(SystemExit):
             chamilo_settings.main()
-    told = capsys.readouterr()
-    assert "hunter" not in told.out + told.err
+    reported = capsys.readouterr()
+    assert "hunter" not in reported.out + reported.err
     assert any("smtp://a:hunter3@b" in params for _sql, params in database.written)
 
 

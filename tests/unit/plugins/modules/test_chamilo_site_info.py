@@ -93,8 +93,8 @@ def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(ca
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
     result = run(capsys, domain="campus.test", takeover=takeover)
     assert result.get("failed", False) is fails
-    told = "campus.test: 1 obstacle. Nothing was changed.\n- campus.conf line 3: X-School"
-    assert result["msg"].startswith(told) if fails else result["site"]["takeover"]["refused"]["auto"] in told
+    reported = "campus.test: 1 obstacle. Nothing was changed.\n- campus.conf line 3: X-School"
+    assert result["msg"].startswith(reported) if fails else result["site"]["takeover"]["refused"]["auto"] in reported
 
 
 @pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])

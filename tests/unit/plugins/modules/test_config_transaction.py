@@ -75,8 +75,8 @@ def test_a_secret_is_in_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[
     arguments = {"name": "https", "files": files, "secrets": {files[0]["path"]: "canary-7"}}
     with patch_module_args({**arguments, "_ansible_diff": True}), pytest.raises(SystemExit):
         config_transaction.main()
-    said = capsys.readouterr()
-    assert "canary-7" not in said.out + said.err
+    output = capsys.readouterr()
+    assert "canary-7" not in output.out + output.err
     assert (tmp_path / "x.conf").read_text() == "canary-7"
 
 

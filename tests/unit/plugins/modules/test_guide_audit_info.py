@@ -68,7 +68,7 @@ def test_what_discovery_refuses_is_the_message(monkeypatch, capsys):
 
 
 def test_a_check_that_breaks_off_is_not_assessed_and_the_others_go_on(empty, capsys, monkeypatch):
-    def broken(look):
+    def broken(observer):
         raise KeyError("lost")
 
     monkeypatch.setitem(checks, "headers_csp", broken)
@@ -83,8 +83,8 @@ def test_what_fails_for_lines_of_ours_that_are_gone_says_so(empty, capsys, monke
     record = {"at": "", "generation": "", "files": {}, "marked": marked}
     (tmp_path / "state.json").write_text(json.dumps({"records": {"https:campus": record}}))
     monkeypatch.setattr(engine.files, "STATE", str(tmp_path))
-    monkeypatch.setitem(checks, "headers_nosniff", lambda look: failed("Not sent."))
-    monkeypatch.setitem(checks, "headers_csp", lambda look: not_assessed("Unseen."))
+    monkeypatch.setitem(checks, "headers_nosniff", lambda observer: failed("Not sent."))
+    monkeypatch.setitem(checks, "headers_csp", lambda observer: not_assessed("Unseen."))
 
     def evidence(site):
         observed = run(capsys, sections=["headers"], site=site)["observed"]
@@ -98,10 +98,10 @@ def test_what_fails_for_lines_of_ours_that_are_gone_says_so(empty, capsys, monke
 
 
 def test_signs_of_a_break_in_stand_by_themselves(empty, capsys, monkeypatch):
-    monkeypatch.setattr(engine.monitoring, "signs", lambda look: ["a shell in public/build"])
-    monkeypatch.setitem(checks, "monitoring_compromise", lambda look: failed("1 sign"))
+    monkeypatch.setattr(engine.monitoring, "signs", lambda observer: ["a shell in public/build"])
+    monkeypatch.setitem(checks, "monitoring_compromise", lambda observer: failed("1 sign"))
     assert run(capsys)["signs"] == ["a shell in public/build"]
-    monkeypatch.setitem(checks, "monitoring_compromise", lambda look: not_assessed("no Chamilo"))
+    monkeypatch.setitem(checks, "monitoring_compromise", lambda observer: not_assessed("no Chamilo"))
     assert run(capsys)["signs"] == []
 
 
@@ -151,9 +151,9 @@ def test_last_week_is_looked_at_under_the_rules_that_were_not_seen_in_force(monk
     )
     site = Site("campus.test", answering=(served, served), portal_names=("campus.test",), addresses=("192.0.2.7",))
     monkeypatch.setattr(guide_audit_info, "discover", lambda *_given, **_more: site)
-    monkeypatch.setattr(engine, "forecast", lambda *told: given.append(told) or {"said": ["x"]})
-    wanted = {"friends": ["10.0.0.0/8"], "trusted_proxies": ["10.1.1.1"], "attempts": 3, "ban_seconds": 60}
-    answer = run(capsys, sections=["brute_force"], **wanted)
+    monkeypatch.setattr(engine, "forecast", lambda *reported: given.append(reported) or {"said": ["x"]})
+    desired = {"friends": ["10.0.0.0/8"], "trusted_proxies": ["10.1.1.1"], "attempts": 3, "ban_seconds": 60}
+    answer = run(capsys, sections=["brute_force"], **desired)
     ((logs, rules, _now),) = given
     assert answer["forecast"] == {"said": ["x"]}
     assert logs == [Log("/var/log/a.log", "vhost_combined")]
@@ -167,7 +167,7 @@ def test_last_week_is_looked_at_under_the_rules_that_were_not_seen_in_force(monk
 
 
 def test_a_log_that_breaks_the_forecast_does_not_end_the_audit(empty, monkeypatch, capsys):
-    def broken(*_told):
+    def broken(*_notify):
         raise ValueError("a line from hell")
 
     monkeypatch.setattr(engine, "forecast", broken)

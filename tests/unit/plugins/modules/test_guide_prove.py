@@ -52,8 +52,8 @@ def test_the_word_goes_where_the_portal_is_and_not_where_its_redirect_is(capsys,
     def host(root, *listens):
         return VirtualHost("/etc/nginx/sites-enabled/campus", 1, ("campus.test",), listens, str(root))
 
-    for folder in ("letsencrypt", "chamilo/public"):
-        (tmp_path / folder).mkdir(parents=True)
+    for directory in ("letsencrypt", "chamilo/public"):
+        (tmp_path / directory).mkdir(parents=True)
     (tmp_path / "current").symlink_to("chamilo")
     serving = (
         host(tmp_path / "letsencrypt", Listen("*", 80, False)),
@@ -89,10 +89,10 @@ def test_it_tells_a_host_that_was_made_to_be_attacked(capsys, portal, tmp_path, 
 
 
 def test_it_runs_the_attacks_it_is_asked_for_on_the_host(capsys, portal, monkeypatch):
-    def break_in(inside):
-        return failed(f"{inside.stranger} is in {inside.site.domain}.")
+    def break_in(insider):
+        return failed(f"{insider.unrelated_client} is in {insider.site.domain}.")
 
-    def stumble(inside):
+    def stumble(insider):
         raise OSError("no way in")
 
     monkeypatch.setattr(guide_prove, "attacks", {"a": break_in, "b": stumble, "c": break_in})

@@ -34,7 +34,9 @@ def test_the_program_is_unpacked_and_installed(
     monkeypatch.setattr(
         host_program,
         "install",
-        lambda *words, tell, store: installed.append((*words, tell)) or install.Installed(True, [{"before": ""}]),
+        lambda *words, recipient, store: (
+            installed.append((*words, recipient)) or install.Installed(True, [{"before": ""}])
+        ),
     )
     done = run(capsys, content=CONTENT, version="1.2.3", path="/x", _ansible_diff=True)
     assert installed == [(b"program", "1.2.3", "/x", False, None)]
@@ -43,7 +45,7 @@ def test_the_program_is_unpacked_and_installed(
 
 
 @pytest.mark.parametrize(
-    "arguments, tell",
+    "arguments, recipient",
     [
         ({"alert_mail": "a@b.example"}, ("a@b.example", "")),
         ({"alert_mail": "", "alert_webhook": "https://b.example/x"}, ("", "https://b.example/x")),
@@ -53,12 +55,14 @@ def test_whom_to_tell_is_handed_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: dict[str, str],
-    tell: tuple[str, str],
+    recipient: tuple[str, str],
 ) -> None:
-    told: list[Any] = []
-    monkeypatch.setattr(host_program, "install", lambda *words, tell, store: told.append(tell) or install.Installed())
+    reported: list[Any] = []
+    monkeypatch.setattr(
+        host_program, "install", lambda *words, recipient, store: reported.append(recipient) or install.Installed()
+    )
     run(capsys, content=CONTENT, version="1.2.3", **arguments)
-    assert [(one.mail, one.webhook) for one in told] == [tell]
+    assert [(one.mail, one.webhook) for one in reported] == [recipient]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_only_what_is_documented_comes_through() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "answer", "said"),
+    ("module", "answer", "output"),
     [
         ("chamilo_remembered", {"changed": "yes", "forgotten": 1}, "changed is a text 'yes', not true or false"),
         ("chamilo_remembered", {"changed": True}, "forgotten is missing"),
@@ -74,10 +74,10 @@ def test_only_what_is_documented_comes_through() -> None:
         ("backup_key", {"key": "a\nb: {{ x }}"}, "key is a text"),
     ],
 )
-def test_what_cannot_be_an_answer_is_refused(module: str, answer: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_an_answer_is_refused(module: str, answer: dict[str, Any], output: str) -> None:
     with pytest.raises(_answers.AnswerError) as refused:
         _answers.read(module, answer)
-    assert said in str(refused.value) and len(str(refused.value)) < 600
+    assert output in str(refused.value) and len(str(refused.value)) < 600
 
 
 @pytest.mark.parametrize("word", ["", "nginx", "apache", "../../../etc/passwd", "nginx\n", "{{ x }}"])

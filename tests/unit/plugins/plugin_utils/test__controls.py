@@ -71,7 +71,7 @@ def test_the_table_of_the_collection_is_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "output"),
     [
         (small(id="hsts"), "hsts: the id must begin with https_"),
         (small(section="htps"), "https_hsts: section 'htps' is none of https, headers"),
@@ -94,10 +94,10 @@ def test_the_table_of_the_collection_is_whole() -> None:
         ({**SMALL, "control": []}, "unknown key 'control'. Did you mean controls?"),
     ],
 )
-def test_a_table_that_is_not_whole_is_refused(data: dict[str, Any], said: str) -> None:
+def test_a_table_that_is_not_whole_is_refused(data: dict[str, Any], output: str) -> None:
     with pytest.raises(ControlError) as error:
         _controls.parse(data)
-    assert said in str(error.value)
+    assert output in str(error.value)
 
 
 def test_fix_says_what_to_do() -> None:
@@ -114,7 +114,7 @@ def test_an_unknown_control_is_refused_with_the_nearest_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "output"),
     [
         ("headers_csp", "chamilo_waivers must be a list"),
         (["headers_csp"], "entry 1 must be a map"),
@@ -127,10 +127,10 @@ def test_an_unknown_control_is_refused_with_the_nearest_name() -> None:
         ([waiver(), waiver()], "waived twice"),
     ],
 )
-def test_a_waiver_that_is_not_whole_is_refused(value: Any, said: str) -> None:
+def test_a_waiver_that_is_not_whole_is_refused(value: Any, output: str) -> None:
     with pytest.raises(ControlError) as error:
         _controls.parse_waivers(value, TABLE)
-    assert said in str(error.value)
+    assert output in str(error.value)
 
 
 @pytest.mark.parametrize("until", ["2026-11-25", datetime.date(2026, 11, 25)])

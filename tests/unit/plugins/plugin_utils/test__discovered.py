@@ -55,11 +55,11 @@ def test_two_inventory_names_of_one_portal_are_refused(other: dict[str, Any], re
     hosts = {"campus.test": found("x"), "library.test": other}
     for name, beside in (("campus.test", "library.test"), ("library.test", "campus.test")):
         play = {"ansible_play_hosts_all": ["campus.test", "library.test"], "hostvars": hosts}
-        said = refusal({**hosts[name], **play, "inventory_hostname": name})
-        assert bool(said) is refused, (name, beside)
+        output = refusal({**hosts[name], **play, "inventory_hostname": name})
+        assert bool(output) is refused, (name, beside)
         if refused:
-            assert said.startswith("Inventory names campus.test, library.test: one portal. ")
-            assert "/var/www/chamilo" in said and "chamilo_names" in said
+            assert output.startswith("Inventory names campus.test, library.test: one portal. ")
+            assert "/var/www/chamilo" in output and "chamilo_names" in output
 
 
 def test_a_host_without_a_portal_or_without_others_is_none() -> None:

@@ -417,25 +417,25 @@ def test_what_can_be_meant_is_accepted(name: str) -> None:
 @pytest.mark.parametrize("name", BAD)
 def test_what_cannot_be_meant_is_refused_by_name(name: str) -> None:
     for value in BAD[name]:
-        said = judged(name, value)
-        assert said, f"{value!r} was accepted"
-        assert all(each.startswith(f"Invalid value for {name}: ") and " Valid: " in each for each in said), said
+        output = judged(name, value)
+        assert output, f"{value!r} was accepted"
+        assert all(each.startswith(f"Invalid value for {name}: ") and " Valid: " in each for each in output), output
         if OPTIONS[name].get("no_log"):
-            assert all("(not shown: it is a secret)" in each for each in said)
+            assert all("(not shown: it is a secret)" in each for each in output)
 
 
 def test_without_any_backup_kept_nothing_is_saved() -> None:
     none = {f"chamilo_backups_keep_{each}": 0 for each in ("daily", "weekly", "monthly")}
-    (said,) = _preflight.errors(SPECS, SECTIONS, none)
-    assert said.startswith("Invalid value for chamilo_backups_keep_daily, ")
+    (output,) = _preflight.errors(SPECS, SECTIONS, none)
+    assert output.startswith("Invalid value for chamilo_backups_keep_daily, ")
     assert _preflight.errors(SPECS, SECTIONS, {**none, "chamilo_backups_keep_weekly": 1}) == []
 
 
 def test_a_list_of_ones_own_may_lack_types_where_the_control_is_waived() -> None:
     waiver = {"control": "uploads_extensions", "reason": "x", "owner": "Anna", "until": "2999-01-01"}
     values: dict[str, Any] = {"chamilo_uploads_blocked_extensions": ["exe"]}
-    (said,) = _preflight.errors(SPECS, ["uploads"], values)
-    assert "it lacks bat, sh, php, phtml, cgi, phps" in said
+    (output,) = _preflight.errors(SPECS, ["uploads"], values)
+    assert "it lacks bat, sh, php, phtml, cgi, phps" in output
     assert _preflight.errors(SPECS, ["uploads"], {**values, "chamilo_waivers": [waiver]}) == []
     assert _preflight.errors(SPECS, ["headers"], values) == []
 
@@ -449,12 +449,12 @@ def test_a_list_of_ones_own_may_lack_types_where_the_control_is_waived() -> None
     ],
 )
 def test_the_ways_in_which_yaml_reads_an_hour_are_named(value: Any, words: str) -> None:
-    (said,) = _preflight.errors(SPECS, SECTIONS, {"chamilo_backups_hour": value})
-    assert words in said and ": 3," not in said
+    (output,) = _preflight.errors(SPECS, SECTIONS, {"chamilo_backups_hour": value})
+    assert words in output and ": 3," not in output
 
 
 @pytest.mark.parametrize("field", ["control", "reason", "owner", "until"])
 def test_a_word_of_a_waiver_that_yaml_read_as_a_boolean_is_refused(field: str) -> None:
     waiver = {"control": "headers_csp", "reason": "x", "owner": "Anna", "until": "2999-01-01", field: False}
-    (said,) = _preflight.errors(SPECS, SECTIONS, {"chamilo_waivers": [waiver]})
-    assert said.startswith("chamilo_waivers, entry 1") and f"{field} is false: YAML reads" in said
+    (output,) = _preflight.errors(SPECS, SECTIONS, {"chamilo_waivers": [waiver]})
+    assert output.startswith("chamilo_waivers, entry 1") and f"{field} is false: YAML reads" in output

@@ -55,7 +55,7 @@ def test_what_cannot_be_an_answer_ends_with_a_sentence_alone(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "output"),
     [
         (
             "Premature end of stream waiting for become success.\n>>> Standard Error\nsudo: a password is required",
@@ -74,10 +74,10 @@ def test_what_cannot_be_an_answer_ends_with_a_sentence_alone(monkeypatch: pytest
         ("Timeout (12s) waiting for privilege escalation prompt: \x1b[2J", "privilege escalation prompt"),
     ],
 )
-def test_whoever_does_not_become_root_hears_why(monkeypatch: pytest.MonkeyPatch, error: str, said: str) -> None:
+def test_whoever_does_not_become_root_hears_why(monkeypatch: pytest.MonkeyPatch, error: str, output: str) -> None:
     with pytest.raises(AnsibleActionFail) as refused:
         run(monkeypatch, AnsibleError(error))
-    assert said in str(refused.value) and "\n" not in str(refused.value) and "\x1b" not in str(refused.value)
+    assert output in str(refused.value) and "\n" not in str(refused.value) and "\x1b" not in str(refused.value)
     assert refused.value.__cause__ is None
 
 
@@ -92,12 +92,12 @@ def test_other_errors_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "output"),
     [
         ({"msg": " Why. "}, "Why."),
         ({"exception": Mock(event=Mock(msg="boom"))}, "the module crashed: boom"),
         ({}, "the module gave no reason"),
     ],
 )
-def test_a_failure_has_a_reason(answer: dict[str, Any], said: str) -> None:
-    assert _host_action.reason(answer) == said
+def test_a_failure_has_a_reason(answer: dict[str, Any], output: str) -> None:
+    assert _host_action.reason(answer) == output

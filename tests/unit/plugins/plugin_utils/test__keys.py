@@ -80,9 +80,9 @@ def test_a_copy_from_before_is_moved_and_reported(controller: Controller, tmp_pa
     before = controller.copy(tmp_path / place)
     found = controller.find()
     assert found.present == before and found.read() == "secret"
-    path, said = found.move()
+    path, output = found.move()
     assert path == controller.school / "chamilo-keys" / NAME and path.read_text() == "secret\n"
-    assert said == f"The copy of the backup key was moved from {before} to {path}."
+    assert output == f"The copy of the backup key was moved from {before} to {path}."
     assert not before.exists()
     assert controller.find().move() == (path, "")
 
@@ -96,8 +96,8 @@ def test_a_copy_that_is_in_place_comes_before_all_others(controller: Controller)
 def test_a_copy_that_cannot_be_moved_is_used_where_it_is(controller: Controller) -> None:
     before = controller.copy(controller.work)
     (controller.school / "chamilo-keys").touch()
-    path, said = controller.find().move()
-    assert path == before and said.startswith(f"The copy of the backup key stays in {before}. The copy of")
+    path, output = controller.find().move()
+    assert path == before and output.startswith(f"The copy of the backup key stays in {before}. The copy of")
     assert controller.find().read() == "secret" and not controller.find().cannot_be_kept()
 
 
@@ -108,8 +108,8 @@ def test_half_a_copy_does_not_hide_a_whole_one(controller: Controller, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    path, said = controller.find().move()
-    assert path == before and "No space left on device" in said
+    path, output = controller.find().move()
+    assert path == before and "No space left on device" in output
     assert controller.find().read() == "secret"
 
 
@@ -145,14 +145,16 @@ def test_where_the_controller_is_gone_after_the_run_a_relative_directory_is_refu
 ) -> None:
     monkeypatch.setattr(_keys, "ephemeral", lambda: "the environment variable CI is set")
     controller.copy(controller.work)
-    said = controller.find().cannot_be_kept()
-    assert said.startswith("chamilo_backups_password is not set, and this controller does not outlive the run (the env")
-    assert "Set chamilo_backups_password" in said and str(controller.school) in said
+    output = controller.find().cannot_be_kept()
+    assert output.startswith(
+        "chamilo_backups_password is not set, and this controller does not outlive the run (the env"
+    )
+    assert "Set chamilo_backups_password" in output and str(controller.school) in output
     assert controller.find(str(tmp_path / "vault")).cannot_be_kept() == ""
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "output"),
     [
         ({}, ""),
         ({"CI": "true"}, "CI"),
@@ -162,8 +164,8 @@ def test_where_the_controller_is_gone_after_the_run_a_relative_directory_is_refu
         ({"JENKINS_URL": "https://jenkins.test/"}, "JENKINS_URL"),
     ],
 )
-def test_a_job_is_known_by_its_environment(environment: dict[str, str], said: str) -> None:
-    assert EPHEMERAL(environment, ()) == (said and f"the environment variable {said} is set")
+def test_a_job_is_known_by_its_environment(environment: dict[str, str], output: str) -> None:
+    assert EPHEMERAL(environment, ()) == (output and f"the environment variable {output} is set")
 
 
 def test_a_container_is_known_by_its_file(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def answered(**node: Any) -> dict[str, Any]:
     return {"__chamilo_common_info": {"site": {}, "node": {"shared": {}, "secrets": {}, **node}}}
 
 
-def said(host: str = "web2", left: str = "web1 web2 other", more: Any = None, **answers: dict[str, Any]) -> str:
+def output(host: str = "web2", left: str = "web1 web2 other", more: Any = None, **answers: dict[str, Any]) -> str:
     hosts = {"web1": CAMPUS, "web2": CAMPUS, "other": {}}
     hostvars = {name: {**values, **answers.get(name, answered())} for name, values in hosts.items()}
     play = {"ansible_play_hosts_all": list(hosts), "ansible_play_hosts": left.split()}
@@ -29,25 +29,25 @@ def said(host: str = "web2", left: str = "web1 web2 other", more: Any = None, **
 
 
 def test_nodes_that_agree_stand_in_nobodys_way() -> None:
-    assert said() == said("web1") == said("other") == ""
+    assert output() == output("web1") == output("other") == ""
     assert (
-        said(
+        output(
             web1=answered(shared={"var/cache": "nfs4 nas:/a /1"}), web2=answered(shared={"var/cache": "nfs4 nas:/a /2"})
         )
         == ""
     )
-    assert said(web1=answered(secrets={"APP_SECRET": "a"}), web2=answered(secrets={"APP_SECRET": "a"})) == ""
+    assert output(web1=answered(secrets={"APP_SECRET": "a"}), web2=answered(secrets={"APP_SECRET": "a"})) == ""
 
 
 def test_a_cache_that_several_nodes_share_is_refused() -> None:
     for host in ("web1", "web2"):
-        words = said(host, web1=answered(shared=NFS), web2=answered(shared={**NFS, "var/log": "nfs4 nas:/web2 /log"}))
+        words = output(host, web1=answered(shared=NFS), web2=answered(shared={**NFS, "var/log": "nfs4 nas:/web2 /log"}))
         assert words.startswith("Nodes web1, web2 of campus.test share var/cache. Each would empty it"), words
-    assert said("other", web1=answered(shared=NFS), web2=answered(shared=NFS)) == "", "another portal"
+    assert output("other", web1=answered(shared=NFS), web2=answered(shared=NFS)) == "", "another portal"
 
 
 def test_secrets_that_differ_are_named_and_not_shown() -> None:
-    words = said(web1=answered(secrets={"APP_SECRET": "1f"}), web2=answered(secrets={"APP_SECRET": "2f"}))
+    words = output(web1=answered(secrets={"APP_SECRET": "1f"}), web2=answered(secrets={"APP_SECRET": "2f"}))
     assert words.startswith("Nodes web1, web2 of campus.test do not have the same APP_SECRET.")
     assert "1f" not in words and "2f" not in words
 
@@ -71,7 +71,7 @@ def test_secrets_that_differ_become_those_of_the_leader(
 ) -> None:
     monkeypatch.setattr(_portals._Known, "salt", "s")
     apart = {name: answered(secrets={"APP_SECRET": name}) for name in ("web1", "web2")}
-    assert (said(more={"ansible_run_tags": ["all"], **given}, **apart) == "") is settled
+    assert (output(more={"ansible_run_tags": ["all"], **given}, **apart) == "") is settled
 
 
 def test_a_salt_is_for_nodes_of_a_portal_with_several(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,15 +103,15 @@ def test_a_salt_is_for_nodes_of_a_portal_with_several(monkeypatch: pytest.Monkey
     ],
 )
 def test_a_node_that_fails_stops_those_that_come_after_it(answer: dict[str, Any], left: str, words: str) -> None:
-    found = said(left=f"{left} other", web1={"__chamilo_common_info": answer})
+    found = output(left=f"{left} other", web1={"__chamilo_common_info": answer})
     assert found.startswith(words) and "\x1b" not in found
     assert bool(found) is bool(words)
-    assert said("other", left=f"{left} other", web1={"__chamilo_common_info": answer}) == ""
+    assert output("other", left=f"{left} other", web1={"__chamilo_common_info": answer}) == ""
 
 
 def test_nodes_that_limit_leaves_out_stop_nobody() -> None:
     play = {"ansible_play_hosts_all": ["web2"], "ansible_play_hosts": ["web2"]}
-    assert said(web1={}, more=play) == ""
+    assert output(web1={}, more=play) == ""
 
 
 CONTROLS = ["backups_database", "database_account", "database_bind", "headers_csp", "monitoring_accounts"]

@@ -41,16 +41,16 @@ def test_good_values_are_good() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "output"),
     [
         ("chamilo_domian", "chamilo_domian is not a variable of this collection. Did you mean chamilo_domain?"),
         ("chamilo_https_hst", "Did you mean chamilo_https_hsts"),
         ("chamilo_zzzzzzzz", "chamilo_zzzzzzzz is not a variable of this collection. Take it out, or list it"),
     ],
 )
-def test_unknown_variables_are_refused_with_the_nearest_name(name: str, said: str) -> None:
+def test_unknown_variables_are_refused_with_the_nearest_name(name: str, output: str) -> None:
     (error,) = errors(**{name: "x"})
-    assert said in error
+    assert output in error
 
 
 def test_variables_of_sections_that_do_not_run_are_known_but_not_judged() -> None:
@@ -63,8 +63,8 @@ def test_an_unknown_value_is_named_with_the_known_ones() -> None:
 
 @pytest.mark.parametrize("value", [False, True])
 def test_a_word_that_yaml_read_as_a_boolean_is_refused(value: bool) -> None:
-    (said,) = errors(chamilo_https_hsts=value)
-    assert said.startswith(f"chamilo_https_hsts is {str(value).lower()}: ") and said.endswith('such as "off".')
+    (output,) = errors(chamilo_https_hsts=value)
+    assert output.startswith(f"chamilo_https_hsts is {str(value).lower()}: ") and output.endswith('such as "off".')
 
 
 def test_a_wrong_type_is_named() -> None:
@@ -81,9 +81,9 @@ NOT_TEXTS = [name for name, option in ALL.items() if option["type"] not in _pref
 def test_a_text_is_none_of_the_other_types(name: str, sections: list[str]) -> None:
     """``-e name=false`` and an INI inventory make texts. Nobody converts them: "false" is true, a name its letters."""
     for text in ("false", "true", "8", "a,b", "{}", ""):
-        (said,) = [each for each in _preflight.errors(_preflight.specs(), sections, {name: text}) if name in each]
-        assert said.startswith(f"{name} is ") and "a text, but must be" in said and f'-e \'{{"{name}": ' in said
-        assert not ALL[name].get("no_log") or "'a,b'" not in said
+        (output,) = [each for each in _preflight.errors(_preflight.specs(), sections, {name: text}) if name in each]
+        assert output.startswith(f"{name} is ") and "a text, but must be" in output and f'-e \'{{"{name}": ' in output
+        assert not ALL[name].get("no_log") or "'a,b'" not in output
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -94,8 +94,8 @@ def test_each_type_takes_its_own_kind_of_value_alone(name: str) -> None:
     if name in _preflight.NUMBERS_TOO:
         good |= {"int"}
     for kind, value in kinds.items():
-        said = _preflight.form(name, ALL[name], value)
-        assert bool(said) is (kind not in good), (kind, said)
+        output = _preflight.form(name, ALL[name], value)
+        assert bool(output) is (kind not in good), (kind, output)
     if of == "list":
         entry: Any = {} if ALL[name]["elements"] == "dict" else "x"
         assert _preflight.form(name, ALL[name], [entry]) == ""
@@ -110,7 +110,7 @@ def test_the_defaults_of_the_roles_are_of_their_types() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "output"),
     [
         (
             *("chamilo_backups_first", "False"),
@@ -137,9 +137,9 @@ def test_the_defaults_of_the_roles_are_of_their_types() -> None:
         ("chamilo_audit_fail_on", False, "is false, but must be a text."),
     ],
 )  # fmt: skip
-def test_a_wrong_type_is_said_with_the_value_and_how_to_write_it(name: str, value: Any, said: str) -> None:
+def test_a_wrong_type_is_said_with_the_value_and_how_to_write_it(name: str, value: Any, output: str) -> None:
     error = _preflight.forms(_preflight.specs(), {name: value})[name]
-    assert error.startswith(name) and said in error
+    assert error.startswith(name) and output in error
 
 
 def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
@@ -148,9 +148,9 @@ def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
         "chamilo_alert_webhook": ["https://hook.example/4711471"],
         "chamilo_backups_environment": "KEY=4711471",
     }
-    said = _preflight.forms(_preflight.specs(), wrong)
-    assert set(said) == set(wrong) and "4711471" not in str(said)
-    assert said["chamilo_backups_password"].startswith("chamilo_backups_password is a number, but must be a text.")
+    output = _preflight.forms(_preflight.specs(), wrong)
+    assert set(output) == set(wrong) and "4711471" not in str(output)
+    assert output["chamilo_backups_password"].startswith("chamilo_backups_password is a number, but must be a text.")
 
 
 def test_a_value_of_the_wrong_type_is_named_once() -> None:
@@ -166,8 +166,8 @@ def test_a_value_of_the_wrong_type_is_named_once() -> None:
         "chamilo_alert_mail": False,
     }
     sections = ["https", "headers", "permissions", "sessions"]
-    said = _preflight.errors(_preflight.specs(), sections, wrong)
-    assert sorted(sentence.split()[0] for sentence in said) == sorted(wrong)
+    output = _preflight.errors(_preflight.specs(), sections, wrong)
+    assert sorted(sentence.split()[0] for sentence in output) == sorted(wrong)
 
 
 def test_a_secret_is_not_shown() -> None:
@@ -177,12 +177,14 @@ def test_a_secret_is_not_shown() -> None:
 
 
 def test_everything_is_said_at_once() -> None:
-    said = errors(chamilo_x="1", chamilo_level="x", chamilo_https_hsts="x", chamilo_friends=["x"], chamilo_waivers=[{}])
-    assert len(said) == 5
-    assert said[3] == (
+    output = errors(
+        chamilo_x="1", chamilo_level="x", chamilo_https_hsts="x", chamilo_friends=["x"], chamilo_waivers=[{}]
+    )
+    assert len(output) == 5
+    assert output[3] == (
         "Invalid value for chamilo_friends: 'x'. Valid: an address or a network, such as 192.0.2.1 or 10.0.0.0/8."
     )
-    assert said[4] == "chamilo_waivers, entry 1: control is missing."
+    assert output[4] == "chamilo_waivers, entry 1: control is missing."
 
 
 @pytest.mark.parametrize("value", ["campus.example.org", "xn--mnchen-3ya.example", "campus", "a-1.b2.c"])
@@ -244,9 +246,9 @@ def test_where_the_copy_of_the_backup_key_would_be_lost_a_run_is_refused(
     monkeypatch.setattr(_keys, "ephemeral", lambda: "the environment variable CI is set")
     monkeypatch.setattr(_keys, "_not_writable", lambda _directory: "")
     known = {"inventory_hostname": "campus.test", "inventory_dir": "/srv/school", **variables}
-    said = _preflight.key_copy(sections, values, known)
-    assert bool(said) == fetched, said
-    assert all(one.startswith("chamilo_backups_password is not set, and this controller does not") for one in said)
+    output = _preflight.key_copy(sections, values, known)
+    assert bool(output) == fetched, output
+    assert all(one.startswith("chamilo_backups_password is not set, and this controller does not") for one in output)
 
 
 def test_where_the_copy_of_the_backup_key_cannot_be_written_a_run_is_refused(
@@ -256,8 +258,8 @@ def test_where_the_copy_of_the_backup_key_cannot_be_written_a_run_is_refused(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     known = {"inventory_hostname": "a-b.test", "inventory_dir": str(tmp_path / "file")}
     (tmp_path / "file").touch()
-    (said,) = _preflight.key_copy(["backups"], {}, known)
-    assert said.startswith(f"The copy of the backup key cannot be written: {tmp_path}/file/chamilo-keys: ")
+    (output,) = _preflight.key_copy(["backups"], {}, known)
+    assert output.startswith(f"The copy of the backup key cannot be written: {tmp_path}/file/chamilo-keys: ")
     copy = tmp_path / "home/chamilo-keys/a-b.test-a__b_test.key"
     copy.parent.mkdir(parents=True)
     copy.touch()
@@ -285,23 +287,23 @@ def test_specs_are_those_of_the_roles(tmp_path: Path) -> None:
 
 def test_half_a_certificate_is_refused() -> None:
     half = {"chamilo_https_certificate": "files", "chamilo_https_certificate_file": "/etc/ssl/chain.pem"}
-    (said,) = _preflight.certificate(half)
-    assert 'chamilo_https_certificate_key_file is ""' in said
+    (output,) = _preflight.certificate(half)
+    assert 'chamilo_https_certificate_key_file is ""' in output
     assert _preflight.certificate({**half, "chamilo_https_certificate_key_file": "/etc/ssl/key.pem"}) == []
     assert _preflight.certificate({"chamilo_https_certificate": "auto"}) == []
 
 
 def test_a_server_of_sessions_needs_an_address_and_a_password() -> None:
     given = {"chamilo_sessions_handler": "redis", "chamilo_sessions_redis_host": "redis.internal"}
-    (said,) = _preflight.session_store(given)
-    assert said == "chamilo_sessions_handler is redis, but chamilo_sessions_redis_password is empty. Set it."
+    (output,) = _preflight.session_store(given)
+    assert output == "chamilo_sessions_handler is redis, but chamilo_sessions_redis_password is empty. Set it."
     assert _preflight.session_store({**given, "chamilo_sessions_redis_password": "x"}) == []
     assert _preflight.session_store({**given, "chamilo_sessions_handler": "files"}) == []
 
 
 def test_tls_that_ends_elsewhere_needs_a_proxy_that_is_believed() -> None:
-    (said,) = _preflight.elsewhere({"chamilo_https_terminated_elsewhere": True})
-    assert "chamilo_trusted_proxies is empty" in said
+    (output,) = _preflight.elsewhere({"chamilo_https_terminated_elsewhere": True})
+    assert "chamilo_trusted_proxies is empty" in output
     proxies = {"chamilo_trusted_proxies": ["10.0.0.5"]}
     assert _preflight.elsewhere({"chamilo_https_terminated_elsewhere": True, **proxies}) == []
     assert _preflight.elsewhere({"chamilo_https_terminated_elsewhere": False}) == _preflight.elsewhere({}) == []
@@ -325,8 +327,8 @@ IMPOSSIBLE = {
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, each in IMPOSSIBLE.items() for value in each])
 def test_impossible_values_of_brute_force_are_refused_by_name(name: str, value: Any) -> None:
-    said = _preflight.errors(_preflight.specs(), ["brute_force"], {name: value})
-    assert said and all(sentence.startswith((name, f"Invalid value for {name}: ")) for sentence in said)
+    output = _preflight.errors(_preflight.specs(), ["brute_force"], {name: value})
+    assert output and all(sentence.startswith((name, f"Invalid value for {name}: ")) for sentence in output)
 
 
 def test_possible_values_of_brute_force() -> None:
@@ -359,22 +361,22 @@ POLICY = "chamilo_permissions_policy"
 )
 def test_a_rule_for_the_tree_that_its_module_would_refuse_is_named(rule: dict[str, Any], words: str) -> None:
     rules = [{"path": "var", "file_mode": "0600"}, {"path": "public/custom", **rule}]
-    (said,) = _preflight.errors(_preflight.specs(), ["permissions"], {POLICY: rules})
-    assert said.startswith(f"{POLICY}, rule 2: ") and words in said
+    (output,) = _preflight.errors(_preflight.specs(), ["permissions"], {POLICY: rules})
+    assert output.startswith(f"{POLICY}, rule 2: ") and words in output
     assert _preflight.errors(_preflight.specs(), ["headers"], {POLICY: rules}) == []
 
 
 def test_rules_for_the_tree_that_have_no_form_are_refused_once_and_good_ones_are_good() -> None:
     specs = _preflight.specs()
     for wrong in ("public", ["public"], [{"file_mode": "0777"}], [{"path": "x", "mode": "0777"}]):
-        said = _preflight.errors(specs, ["permissions"], {POLICY: wrong})
-        assert len(said) == 1 and said[0].startswith(POLICY)
+        output = _preflight.errors(specs, ["permissions"], {POLICY: wrong})
+        assert len(output) == 1 and output[0].startswith(POLICY)
     good = {POLICY: [{"path": "**/*.sh", "owner": "deploy", "file_mode": "0750"}]}
     acknowledged = "chamilo_permissions_acknowledged"
     assert _preflight.errors(specs, ["permissions"], {**good, acknowledged: ["public/build/x.php"]}) == []
     for name in (acknowledged, "chamilo_permissions_roots"):
-        (said,) = _preflight.errors(specs, ["permissions"], {**good, name: ["/var/www/x.php"]})
-        assert said.startswith(f"{name}: '/var/www/x.php' is no path below the tree")
+        (output,) = _preflight.errors(specs, ["permissions"], {**good, name: ["/var/www/x.php"]})
+        assert output.startswith(f"{name}: '/var/www/x.php' is no path below the tree")
 
 
 SHA256 = "0123456789abcdef" * 4
@@ -396,14 +398,14 @@ SHA256 = "0123456789abcdef" * 4
 def test_a_package_of_the_release_is_known_before_anything_changes(
     archive: Any, checksum: str, words: list[str]
 ) -> None:
-    said = _preflight.release({"chamilo_release_archive": archive, "chamilo_release_sha256": checksum})
-    assert len(said) == len(words) and all(word in sentence for word, sentence in zip(words, said))
+    output = _preflight.release({"chamilo_release_archive": archive, "chamilo_release_sha256": checksum})
+    assert len(output) == len(words) and all(word in sentence for word, sentence in zip(words, output))
 
 
 @pytest.mark.parametrize(
     ("entry", "refused"), [("!Campus.test", True), ("!www.campus.test", False), ("campus.test", False)]
 )
 def test_the_first_name_is_never_left_out(entry: str, refused: bool) -> None:
-    said = _preflight.names("campus.test", {"chamilo_names": [entry]})
-    assert bool(said) is refused
-    assert all(each.startswith("Invalid value for chamilo_names: '!Campus.test'. ") for each in said)
+    output = _preflight.names("campus.test", {"chamilo_names": [entry]})
+    assert bool(output) is refused
+    assert all(each.startswith("Invalid value for chamilo_names: '!Campus.test'. ") for each in output)

@@ -27,9 +27,9 @@ def test_what_python_itself_sees_imported_comes_along() -> None:
         tree = ast.parse(utils.joinpath(*module.split(".")).with_suffix(".py").read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(builder.PACKAGE):
-                inside = (node.module or "")[len(builder.PACKAGE) + 1 :]
-                names = [f"{inside}.{alias.name}".lstrip(".") for alias in node.names]
-                assert inside in needed or set(names) <= set(needed), (module, names)
+                insider = (node.module or "")[len(builder.PACKAGE) + 1 :]
+                names = [f"{insider}.{alias.name}".lstrip(".") for alias in node.names]
+                assert insider in needed or set(names) <= set(needed), (module, names)
 
 
 def test_imports_are_found_in_each_form(tmp_path: Path) -> None:

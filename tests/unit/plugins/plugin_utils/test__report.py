@@ -80,20 +80,20 @@ def test_json_is_the_documented_shape() -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "reachable", "said"),
+    ("result", "reachable", "output"),
     [
         ({"unreachable": True, "msg": "Task failed: no route"}, False, "could not be reached: no route"),
         ({"failed": True, "msg": "chamilo_level is 'x'"}, True, "did not run: chamilo_level is 'x'"),
         (None, True, "did not run: An earlier task failed on this host."),
     ],
 )
-def test_a_host_without_an_audit_is_not_assessed(result: dict[str, Any] | None, reachable: bool, said: str) -> None:
+def test_a_host_without_an_audit_is_not_assessed(result: dict[str, Any] | None, reachable: bool, output: str) -> None:
     host = _report.host("gone.test", result, TABLE)
     assert host["reachable"] is reachable
     assert {row["status"] for row in host["controls"]} == {"not_assessed", "people"}
-    assert said in host["controls"][0]["evidence"]
-    assert said in _report.overview(host)
-    assert said.partition(": ")[2] in page(result).text
+    assert output in host["controls"][0]["evidence"]
+    assert output in _report.overview(host)
+    assert output.partition(": ")[2] in page(result).text
 
 
 def test_hostile_evidence_stays_text() -> None:
@@ -176,8 +176,8 @@ def test_a_node_that_gave_no_answer_stands_with_its_portal(variables: dict[str, 
 
 
 def test_signs_and_forecast_stand_before_the_controls() -> None:
-    told = audit(signs=["A shell."], forecast={"said": ["3 requests refused."], "lines": 9})
-    assert json.loads(_report.to_json(document(told)))["hosts"][0]["forecast"]["lines"] == 9
+    reported = audit(signs=["A shell."], forecast={"said": ["3 requests refused."], "lines": 9})
+    assert json.loads(_report.to_json(document(reported)))["hosts"][0]["forecast"]["lines"] == 9
     shown = page(audit(signs=["A shell."], forecast={"said": ["3 requests refused."]})).text
     assert shown.index("A shell.") < shown.index("3 requests refused.") < shown.index("Keep Chamilo Updated")
 
@@ -260,7 +260,7 @@ def test_junit_says_what_failed_and_what_was_not_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "fail_on", "said"),
+    ("result", "fail_on", "output"),
     [
         (audit({"headers_csp": "fail"}), "", None),
         (audit({"headers_csp": "fail"}), "must", None),
@@ -296,25 +296,25 @@ def test_junit_says_what_failed_and_what_was_not_seen() -> None:
         ({"failed": True, "msg": "no Python"}, "", "did not run: no Python"),
     ],
 )
-def test_what_makes_the_run_fail(result: dict[str, Any], fail_on: str, said: str | None) -> None:
+def test_what_makes_the_run_fail(result: dict[str, Any], fail_on: str, output: str | None) -> None:
     objections = _report.objections(document(result)["hosts"], fail_on)
-    if said is None:
+    if output is None:
         assert objections == []
     else:
-        assert len(objections) == 1 and objections[0].startswith("host0.test: ") and said in objections[0]
+        assert len(objections) == 1 and objections[0].startswith("host0.test: ") and output in objections[0]
 
 
 def test_files_are_private_and_replaced_whole(tmp_path: Path) -> None:
-    folder = tmp_path / "new" / "report"
-    _report.write(folder, {"report.json": "old"})
-    _report.write(folder, {"report.json": "new"})
-    assert (folder / "report.json").read_text() == "new"
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert stat.S_IMODE((folder / "report.json").stat().st_mode) == 0o600
+    directory = tmp_path / "new" / "report"
+    _report.write(directory, {"report.json": "old"})
+    _report.write(directory, {"report.json": "new"})
+    assert (directory / "report.json").read_text() == "new"
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE((directory / "report.json").stat().st_mode) == 0o600
     with pytest.raises(UnicodeEncodeError):
-        _report.write(folder, {"report.json": "\ud800"})
-    assert (folder / "report.json").read_text() == "new"
-    assert [path.name for path in folder.iterdir()] == ["report.json"]
+        _report.write(directory, {"report.json": "\ud800"})
+    assert (directory / "report.json").read_text() == "new"
+    assert [path.name for path in directory.iterdir()] == ["report.json"]
 
 
 # One control for each status and each part of a row; the texts are the table's own.

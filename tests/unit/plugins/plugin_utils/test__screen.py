@@ -44,9 +44,9 @@ def test_the_next_command_is_complete_with_the_inventory_as_it_was_named() -> No
 
 def test_a_value_that_may_be_a_password_is_not_repeated() -> None:
     given = ["@vars.yml", "chamilo_hosts=web", "chamilo_backups_password=hunter2", '{"x": "hunter2"}']
-    said = command(run(), extra_vars=given)
-    assert "hunter2" not in said
-    assert said.endswith("-e @vars.yml -e chamilo_hosts=web -e ... -e ...")
+    messages = command(run(), extra_vars=given)
+    assert "hunter2" not in messages
+    assert messages.endswith("-e @vars.yml -e chamilo_hosts=web -e ... -e ...")
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ def test_a_host_that_went_away_in_the_middle_and_one_that_was_never_begun() -> N
         "gone.test": _screen.HostRun(unreachable=True),
         "done.test": _screen.HostRun({}, ["headers"]),
     }
-    said = [
+    messages = [
         'web1.test: no longer reachable at "Reload". What that task did is not known. 1 change: headers 1.',
         "gone.test: could not be reached. Nothing was done.",
         "web2.test: left as it was: the run ended before its turn.",
         "done.test: nothing to change.",
     ]
-    assert _screen.lines(run(hosts=hosts), "Next", "x")[:4] == said
+    assert _screen.lines(run(hosts=hosts), "Next", "x")[:4] == messages
     assert _screen.lines(run(hosts={"a.test": _screen.HostRun()}), "Next", "x")[0] == "a.test: nothing to change."
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, Handshake
 
 
-class Portal(Aim):
+class Portal(Target):
     """A portal that answers from a table: (scheme, path) or path -> Answer without its url. Anything else is 404."""
 
     def __init__(self, answers=None, trusted=True, protocols=("TLSv1_2", "TLSv1_3")):

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.action import guide_prove  # noqa: F401 (the attacks register)
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     attacks,
     failed,
@@ -41,15 +41,15 @@ def port():
 
 
 def test_it_connects_to_the_address_and_speaks_of_the_domain(port):
-    aim = Aim(f"campus.test:{port}", "127.0.0.1")
-    answer = aim.ask("http", "//main/../x")
+    target = Target(f"campus.test:{port}", "127.0.0.1")
+    answer = target.ask("http", "//main/../x")
     assert answer.body.decode() == f"campus.test:{port} GET //main/../x HTTP/1.1", "a path goes out as it stands"
 
 
 def test_without_tls_it_asks_over_http(port):
-    aim = Aim(f"campus.test:{port}", "127.0.0.1")
-    assert aim.scheme == "http"
-    assert (aim.page.status, aim.missing.status) == (200, 404)
+    target = Target(f"campus.test:{port}", "127.0.0.1")
+    assert target.scheme == "http"
+    assert (target.page.status, target.missing.status) == (200, 404)
 
 
 # What the application or the host decides, whatever the name: more guesses and passwords would show nothing new.
@@ -62,7 +62,9 @@ def test_what_a_virtual_host_decides_is_attacked_by_every_name():
 
 
 def test_an_attack_says_by_which_name_it_got_through():
-    aim = Aim("campus.test")
-    aim.names = ("www.campus.test", "old.campus.test")
-    attack = by_every_name(lambda aim: failed("It got through.") if aim.domain[:3] == "old" else passed("It did not."))
-    assert attack(aim) == failed("By the name old.campus.test: It got through.")
+    target = Target("campus.test")
+    target.names = ("www.campus.test", "old.campus.test")
+    attack = by_every_name(
+        lambda target: failed("It got through.") if target.domain[:3] == "old" else passed("It did not.")
+    )
+    assert attack(target) == failed("By the name old.campus.test: It got through.")

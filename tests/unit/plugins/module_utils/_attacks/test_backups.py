@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import backups
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 DUMP = b"-- MariaDB dump 10.19  Distrib 11.8.3-MariaDB\n--\nCREATE TABLE `user` (\n"
@@ -33,14 +33,14 @@ def host(open_host, monkeypatch):
 
     def file(path, content, mode=0o600):
         file = host.root / path
-        for folder in reversed(file.relative_to(host.root).parents[:-1]):
-            (host.root / folder).mkdir(mode=0o755, exist_ok=True)
+        for directory in reversed(file.relative_to(host.root).parents[:-1]):
+            (host.root / directory).mkdir(mode=0o755, exist_ok=True)
         file.write_bytes(content)
         file.chmod(mode)
         return file
 
     host.file = file
-    host.inside = Inside(Site("campus.test", root=str(host.root / "www"), php=Php(user="nobody")))
+    host.insider = Insider(Site("campus.test", root=str(host.root / "www"), php=Php(user="nobody")))
     file("etc/chamilo-hardening/backups-campus.key", b"the key\n")
     settings = {"repository": str(host.root / "repository")}
     file("etc/chamilo-hardening/backups-campus.json", json.dumps(settings).encode())
@@ -50,28 +50,28 @@ def host(open_host, monkeypatch):
 
 
 def test_what_is_encrypted_and_closed_holds(host):
-    found = backups.read_without_the_key(host.inside)
+    found = backups.read_without_the_key(host.insider)
     assert found.status == "pass" and f"1 files of {host.root}/repository show nothing" in found.evidence
-    assert backups.read_as_the_web_user(host.inside).status == "pass"
+    assert backups.read_as_the_web_user(host.insider).status == "pass"
 
 
 @pytest.mark.parametrize("word", [b"CREATE TABLE", b"DATABASE_PASSWORD"])
 def test_a_copy_in_clear_is_seen(host, word):
     host.file("repository/plain", b"\x00" * 5000 + word)
-    found = backups.read_without_the_key(host.inside)
+    found = backups.read_without_the_key(host.insider)
     assert (found.status, f"repository/plain holds {word.decode()} in clear" in found.evidence) == ("fail", True)
 
 
 def test_no_repository_of_ours_protects_nothing(host):
     (host.etc / "backups-campus.json").write_text('{"offsite": "rest:https://vault.test/"}')
-    found = backups.read_without_the_key(host.inside)
+    found = backups.read_without_the_key(host.insider)
     assert found.status == "fail" and "no encrypted repository on this host" in found.evidence
 
 
 def test_an_empty_repository_proves_nothing(host):
     (host.root / "repository/data/00/0011").unlink()
     with pytest.raises(OSError, match="repository is empty"):
-        backups.read_without_the_key(host.inside)
+        backups.read_without_the_key(host.insider)
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_an_empty_repository_proves_nothing(host):
 def test_what_others_can_read_is_named(host, path):
     host.file(path, b"\x01\x02", 0o644)
     for attack in (backups.read_without_the_key, backups.read_as_the_web_user):
-        found = attack(host.inside)
+        found = attack(host.insider)
         assert (found.status, f"nobody reads {host.root}/{path}." == found.evidence) == ("fail", True), found.evidence
 
 
 def test_a_closed_folder_keeps_what_is_in_it(host):
     host.file("repository/data/00/0011", b"\x01", 0o644)
     (host.root / "repository").chmod(0o700)
-    assert backups.read_as_the_web_user(host.inside).status == "pass"
+    assert backups.read_as_the_web_user(host.insider).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_closed_folder_keeps_what_is_in_it(host):
 )
 def test_debians_lists_are_no_backups(host, name, status):
     host.file(f"var/backups/{name}", b"x", 0o644)
-    assert backups.read_as_the_web_user(host.inside).status == status
+    assert backups.read_as_the_web_user(host.insider).status == status
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_debians_lists_are_no_backups(host, name, status):
 )
 def test_a_dump_that_visitors_can_ask_for_is_named(host, name, pack):
     host.file(f"www/public/{name}", pack(DUMP))
-    found = backups.read_as_the_web_user(host.inside)
+    found = backups.read_as_the_web_user(host.insider)
     assert (found.status, f"www/public/{name}." in found.evidence) == ("fail", True), found.evidence
 
 
@@ -129,10 +129,10 @@ def test_what_only_has_the_name_of_a_dump_is_none(host):
     with zipfile.ZipFile(host.root / "www/public/scorm.zip", "w") as archive:
         archive.writestr("imsmanifest.xml", "<manifest/>")
     (host.root / "www/public/gone.sql").symlink_to("/nonexistent")
-    assert backups.read_as_the_web_user(host.inside).status == "pass"
+    assert backups.read_as_the_web_user(host.insider).status == "pass"
 
 
 def test_an_account_that_cannot_be_taken_proves_nothing(host):
-    host.inside.as_user = lambda name, function: SimpleNamespace(error="stopped without a word", value=None)
+    host.insider.as_user = lambda name, function: SimpleNamespace(error="stopped without a word", value=None)
     with pytest.raises(OSError, match="stopped without a word"):
-        backups.read_as_the_web_user(host.inside)
+        backups.read_as_the_web_user(host.insider)

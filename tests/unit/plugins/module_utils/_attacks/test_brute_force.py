@@ -21,11 +21,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
     ],
 )
 def test_a_program_guesses(portal, status, body, outcome):
-    aim = portal({"/login_json": Answer("", status, (), body)})
-    assert brute_force.guess(aim).status == outcome
+    target = portal({"/login_json": Answer("", status, (), body)})
+    assert brute_force.guess(target).status == outcome
 
 
 def test_a_portal_that_is_not_there_is_no_verdict(portal):
-    aim = portal({"/login_json": Answer("", error="refused"), "/": Answer("", 200)})
+    target = portal({"/login_json": Answer("", error="refused"), "/": Answer("", 200)})
     with pytest.raises(OSError, match="no answer"):
-        brute_force.guess(aim)
+        brute_force.guess(target)

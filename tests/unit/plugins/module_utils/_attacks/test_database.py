@@ -13,8 +13,8 @@ import socket
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import database
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
@@ -67,7 +67,7 @@ def misuse(monkeypatch):
 
         monkeypatch.setattr(database, "Reader", Reader)
         monkeypatch.setattr(database, "writing", writing)
-        return database.misuse(Inside(Site("campus.test", root="/var/www/chamilo")))
+        return database.misuse(Insider(Site("campus.test", root="/var/www/chamilo")))
 
     return run
 
@@ -144,7 +144,7 @@ def names(monkeypatch):
 )
 def test_who_answers_is_told(monkeypatch, greeting, status, words):
     monkeypatch.setattr(database.socket, "create_connection", lambda where, seconds: Connection(greeting))
-    found = database.reach(Aim("campus.test"))
+    found = database.reach(Target("campus.test"))
     assert (found.status, words in found.evidence) == (status, True)
 
 
@@ -154,10 +154,10 @@ def test_a_closed_port_holds_and_the_host_itself_tells_nothing(monkeypatch):
         raise ConnectionRefusedError(111, "Connection refused")
 
     monkeypatch.setattr(database.socket, "create_connection", refuse)
-    assert database.reach(Aim("campus.test", "192.0.2.7")).status == "pass"
+    assert database.reach(Target("campus.test", "192.0.2.7")).status == "pass"
     monkeypatch.setattr(database.socket, "create_connection", lambda where, seconds: Connection(b"x", far=False))
     with pytest.raises(OSError, match="the host itself"):
-        database.reach(Aim("campus.test"))
+        database.reach(Target("campus.test"))
 
 
 @pytest.mark.parametrize("problem", [TimeoutError("timed out"), ConnectionRefusedError(111, "Connection refused")])
@@ -190,22 +190,22 @@ def test_an_address_to_which_there_is_no_way_proves_nothing_and_hides_nothing(mo
         return answers[where[0]]
 
     monkeypatch.setattr(database.socket, "create_connection", connect)
-    assert database.reach(Aim("campus.test")).status == "pass"
+    assert database.reach(Target("campus.test")).status == "pass"
     answers["2001:db8::7"] = Connection(b"SSH-2.0")
-    assert database.reach(Aim("campus.test")).status == "fail"
+    assert database.reach(Target("campus.test")).status == "fail"
 
 
 def test_nobody_knocks_on_the_proxy(monkeypatch):
     words = "set chamilo_prove_address to the host's own address; where TLS ends at the proxy, .*waive database_bind"
     with pytest.raises(OSError, match=words):
-        knock(monkeypatch, AssertionError("asked"), Aim("campus.test", proxied=True))
+        knock(monkeypatch, AssertionError("asked"), Target("campus.test", proxied=True))
     refused = ConnectionRefusedError(111, "Connection refused")
-    assert knock(monkeypatch, refused, Aim("campus.test", "192.0.2.7", proxied=True)).status == "pass"
+    assert knock(monkeypatch, refused, Target("campus.test", "192.0.2.7", proxied=True)).status == "pass"
 
 
-def knock(monkeypatch, problem, aim=None):
+def knock(monkeypatch, problem, target=None):
     def fail(where, seconds):
         raise problem
 
     monkeypatch.setattr(database.socket, "create_connection", fail)
-    return database.reach(aim or Aim("campus.test"))
+    return database.reach(target or Target("campus.test"))

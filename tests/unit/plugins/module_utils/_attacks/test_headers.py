@@ -65,10 +65,10 @@ def test_each_answer_must_send_each_header_once(portal):
 
 @pytest.mark.parametrize("name", headers.HEADERS)
 def test_a_header_that_is_not_enforced_is_not_asked_for(portal, name):
-    aim = portal(every(tuple(pair for pair in GOOD if pair[0] != name)))
-    assert headers.elsewhere(aim).status == "fail"
-    aim.unenforced = [headers.HEADERS[name]]
-    assert headers.elsewhere(aim).status == "pass"
+    target = portal(every(tuple(pair for pair in GOOD if pair[0] != name)))
+    assert headers.elsewhere(target).status == "fail"
+    target.unenforced = [headers.HEADERS[name]]
+    assert headers.elsewhere(target).status == "pass"
 
 
 @pytest.mark.parametrize("pairs", [GOOD[1:], (*GOOD, GOOD[0])], ids=["one is missing", "one comes twice"])

@@ -129,10 +129,10 @@ def test_each_name_is_attacked(portal):
                 return Answer("", 200, (), b"{}")
             return super().ask(scheme, path, **request)
 
-    aim = Named({("http", "/login_json"): moved("https://campus.test/login_json"), "/": PAGE})
-    assert https.redirect(aim).status == "pass"
-    aim.names = ("library.test",)
-    assert https.redirect(aim).evidence.endswith("The same applies to library.test.")
-    aim.names = ("library.test", "www.campus.test")
-    assert https.redirect(aim).status == "fail"
-    assert https.certificate(aim).status == "pass" and aim.domain == "campus.test"
+    target = Named({("http", "/login_json"): moved("https://campus.test/login_json"), "/": PAGE})
+    assert https.redirect(target).status == "pass"
+    target.names = ("library.test",)
+    assert https.redirect(target).evidence.endswith("The same applies to library.test.")
+    target.names = ("library.test", "www.campus.test")
+    assert https.redirect(target).status == "fail"
+    assert https.certificate(target).status == "pass" and target.domain == "campus.test"

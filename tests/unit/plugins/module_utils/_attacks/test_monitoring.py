@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import monitoring
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, daily, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import Changes
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.watch import Seen
@@ -35,19 +35,19 @@ ATTACKS = (
 @pytest.fixture
 def host(monkeypatch, tmp_path):
     """A host on which each attack is noticed, as long as ``blind`` does not say otherwise."""
-    for folder in ("public/main", "var/upload"):
-        (tmp_path / folder).mkdir(parents=True)
+    for directory in ("public/main", "var/upload"):
+        (tmp_path / directory).mkdir(parents=True)
     host = SimpleNamespace(
-        inside=Inside(Site("campus.test", root=str(tmp_path))), blind=False, sites=["campus"], sql=[], json=[]
+        insider=Insider(Site("campus.test", root=str(tmp_path))), blind=False, sites=["campus"], sql=[], json=[]
     )
 
     def there():
-        return [os.path.join(folder, name) for folder, _folders, names in os.walk(tmp_path) for name in names]
+        return [os.path.join(directory, name) for directory, _directories, names in os.walk(tmp_path) for name in names]
 
     def compare(site):
         return Changes(added=[] if host.blind else [os.path.relpath(path, tmp_path) for path in there()])
 
-    def trace(look):
+    def trace(observer):
         return compromise.Trace([] if host.blind else [f"PHP: {path}" for path in there()])
 
     def review(reader, days, expected):
@@ -69,30 +69,30 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(monitoring, "writing", writing)
     reader = SimpleNamespace(account=None, query=lambda sql: host.json)
     monkeypatch.setattr(monitoring.Reader, "of_site", classmethod(lambda cls, site: reader))
-    monkeypatch.setattr(monitoring, "_guess", lambda inside, address: None)
+    monkeypatch.setattr(monitoring, "_guess", lambda insider, address: None)
     host.there = there
     return host
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_each_is_noticed_where_the_section_is_in_force(host, attack):
-    assert attack(host.inside).status == "pass" and host.there() == []
+    assert attack(host.insider).status == "pass" and host.there() == []
     host.blind = True
-    assert attack(host.inside).status == "fail" and host.there() == []
+    assert attack(host.insider).status == "fail" and host.there() == []
     host.blind, host.sites = False, []
-    assert attack(host.inside).status == "fail" and host.there() == []
+    assert attack(host.insider).status == "fail" and host.there() == []
 
 
 def test_the_administrator_goes_again(host):
-    monitoring.make_an_administrator(host.inside)
+    monitoring.make_an_administrator(host.insider)
     (made, values), (gone, names) = host.sql
     assert made.startswith("INSERT") and gone.startswith("DELETE") and names == values[:1]
 
 
 def test_the_administrator_has_its_role_in_the_form_of_the_column(host):
-    monitoring.make_an_administrator(host.inside)
+    monitoring.make_an_administrator(host.insider)
     host.json = [{"1": "1"}]
-    monitoring.make_an_administrator(host.inside)
+    monitoring.make_an_administrator(host.insider)
     assert [values[2] for sql, values in host.sql if sql.startswith("INSERT")] == [
         'a:1:{i:0;s:10:"ROLE_ADMIN";}',
         '["ROLE_ADMIN"]',
@@ -101,7 +101,7 @@ def test_the_administrator_has_its_role_in_the_form_of_the_column(host):
 
 def test_an_error_that_is_lost_is_said(host, monkeypatch):
     monkeypatch.setattr(daily, "log_test", lambda known: "A test error did not reach prod.log.")
-    assert monitoring.make_an_error(host.inside).evidence == "A test error did not reach prod.log."
+    assert monitoring.make_an_error(host.insider).evidence == "A test error did not reach prod.log."
 
 
 def test_it_guesses_from_another_address_each_time(monkeypatch):
@@ -121,7 +121,7 @@ def test_it_guesses_from_another_address_each_time(monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         listens = (Listen("*", server.server_port, False),)
         site = Site("campus.test", serving=(VirtualHost("a.conf", 1, ("campus.test",), listens, ""),))
-        monitoring._guess(Inside(site), "127.0.0.9")
+        monitoring._guess(Insider(site), "127.0.0.9")
         server.shutdown()
     assert seen == [("127.0.0.9", "/login_json", "campus.test")]
 
@@ -130,4 +130,4 @@ def test_a_new_file_that_nothing_vouches_for_is_seen_as_well(host, monkeypatch):
     """What root alone can read looks like a file that section permissions holds."""
     there = monitoring.daily.compare
     monkeypatch.setattr(monitoring.daily, "compare", lambda site: Changes(unvouched=there(site).added))
-    assert monitoring.change_a_file(host.inside).status == "pass"
+    assert monitoring.change_a_file(host.insider).status == "pass"

@@ -24,18 +24,20 @@ class Portal:
         self.back = back
 
     def get(self, path, method="GET", headers=None, body=b""):
-        told = json.loads(body) if body else {}
+        reported = json.loads(body) if body else {}
         if path == "/login":
             return Answer(path, 200, (("Set-Cookie", "s=1; Path=/"),), b'data-captcha="true"' if self.captcha else b"")
         assert headers["Cookie"] == "s=1"
         if path == "/login/captcha":
             return Answer(path, 200, (), b"<svg><text x='1'>a</text><text x='2'>7</text></svg>")
         if path == "/login_json":
-            right = told["password"] == self.password and told.get("captcha_code") == ("a7" if self.captcha else None)
+            right = reported["password"] == self.password and reported.get("captcha_code") == (
+                "a7" if self.captcha else None
+            )
             return Answer(path, 200 if right else 401)
         assert (path, method) == ("/account/change-password", "POST")
-        new = told["new_password"]
-        right = told["current_password"] == self.password
+        new = reported["new_password"]
+        right = reported["current_password"] == self.password
         if right and ((new == FIRST and self.back) or (new != FIRST and self.rule(new))):
             self.password = new
             return Answer(path, 200)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import permissions
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
@@ -64,9 +64,9 @@ def test_a_portal_that_is_down_is_no_portal_that_holds(portal):
 @pytest.fixture
 def site():
     """A portal that anybody may change, where everybody may pass: the folders of pytest are closed to others."""
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        os.chmod(folder, 0o755)
-        yield sloppy(Path(folder, "chamilo"))
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        os.chmod(directory, 0o755)
+        yield sloppy(Path(directory, "chamilo"))
 
 
 def sloppy(root):
@@ -92,9 +92,9 @@ def picture(root):
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_from_inside_it_gets_through_and_leaves_nothing(attack, site):
-    inside = Inside(Site("campus.test", root=str(site), php=Php(user="www-data")))
+    insider = Insider(Site("campus.test", root=str(site), php=Php(user="www-data")))
     before = picture(site)
-    assert attack(inside).status == "fail"
+    assert attack(insider).status == "fail"
     assert picture(site) == before
 
 
@@ -102,7 +102,7 @@ def test_from_inside_it_gets_through_and_leaves_nothing(attack, site):
 def test_from_inside_it_is_held_off_by_the_module(attack, site):
     given = {"path": str(site), "owner": "root", "web_user": "www-data"}
     walk.run(policy.order(given, "production"))
-    found = attack(Inside(Site("campus.test", root=str(site), php=Php(user="www-data"))))
+    found = attack(Insider(Site("campus.test", root=str(site), php=Php(user="www-data"))))
     assert found.status == "pass", found.evidence
 
 
@@ -133,39 +133,39 @@ def next_door(site, monkeypatch):
 
 def test_php_of_another_site_that_is_no_other_user_reads_the_secrets(next_door):
     site, _socket = next_door
-    assert permissions.come_from_next_door(Inside(site)).status == "pass"
+    assert permissions.come_from_next_door(Insider(site)).status == "pass"
     shutil.chown(f"{site.root}/.env", group="www-data")
-    found = permissions.come_from_next_door(Inside(site))
+    found = permissions.come_from_next_door(Insider(site))
     assert found.status == "fail" and found.evidence == "The PHP of shop.test (www-data) can read .env."
 
 
 def test_php_of_another_site_that_may_use_the_socket_runs_what_it_wants(next_door):
     site, path = next_door
     shutil.chown(path, "www-data")  # as every tutorial has it for nginx
-    found = permissions.come_from_next_door(Inside(site))
+    found = permissions.come_from_next_door(Insider(site))
     assert found.status == "fail" and f"run any script (unix:{path})" in found.evidence
 
 
 def test_php_of_another_site_that_may_exchange_the_socket_stands_in_for_the_portals(next_door):
     site, path = next_door
     shutil.chown(os.path.dirname(path), "www-data")  # as /run/php is on Debian
-    found = permissions.come_from_next_door(Inside(site))
+    found = permissions.come_from_next_door(Insider(site))
     assert found.status == "fail" and "can stand in for the portal's" in found.evidence
 
 
 def test_without_another_site_nobody_comes_from_next_door(next_door):
     site, _socket = next_door
     alone = Site(site.domain, site.root, php=site.php, virtual_hosts=site.virtual_hosts[:1])
-    assert permissions.come_from_next_door(Inside(alone)).evidence == "No other site of this host runs PHP."
+    assert permissions.come_from_next_door(Insider(alone)).evidence == "No other site of this host runs PHP."
     leading = replace(site.virtual_hosts[1], leads_away=True)
     alone = replace(alone, virtual_hosts=(*alone.virtual_hosts, leading))
-    assert permissions.come_from_next_door(Inside(alone)).evidence == "No other site of this host runs PHP."
+    assert permissions.come_from_next_door(Insider(alone)).evidence == "No other site of this host runs PHP."
 
 
 def test_a_secret_that_can_be_looked_up_is_no_secret(site):
-    inside = Inside(Site("campus.test", root=str(site), php=Php(user="www-data"), secrets_default=("APP_SECRET",)))
-    assert "APP_SECRET" in permissions.forge_token(inside).evidence
-    assert permissions.forge_token(inside).status == "fail"
+    insider = Insider(Site("campus.test", root=str(site), php=Php(user="www-data"), secrets_default=("APP_SECRET",)))
+    assert "APP_SECRET" in permissions.forge_token(insider).evidence
+    assert permissions.forge_token(insider).status == "fail"
 
 
 @pytest.mark.parametrize(("passphrase", "status"), [("your_secret_passphrase", "fail"), ("own", "pass")])
@@ -175,7 +175,7 @@ def test_a_key_that_opens_with_the_shipped_passphrase_signs_a_forged_token(site,
     command = ["openssl", "genpkey", "-algorithm", "RSA", "-aes256", "-pass", f"pass:{passphrase}", "-out", key]
     subprocess.run(command, check=True, capture_output=True)
     subprocess.run(["chmod", "-R", "755", site / "config"], check=True)
-    found = permissions.forge_token(Inside(Site("campus.test", root=str(site), php=Php(user="www-data"))))
+    found = permissions.forge_token(Insider(Site("campus.test", root=str(site), php=Php(user="www-data"))))
     assert found.status == status, found.evidence
 
 

@@ -9,14 +9,14 @@ import re
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import sessions
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
 FLAGS = "; path=/; secure; httponly; samesite=lax"
 FRESH = "0123456789abcdef0123456789abcdef"
 
 
-class Php(Aim):
+class Php(Target):
     """PHP's sessions, as strict as they are told to be."""
 
     def __init__(
@@ -79,7 +79,7 @@ def test_a_script_that_is_not_there_takes_nothing():
 
 
 @pytest.mark.parametrize(
-    "flags, script_flags, said",
+    "flags, script_flags, output",
     [
         (FLAGS, FLAGS, ""),
         (FLAGS, "; path=/; SameSite=Strict", ""),
@@ -87,10 +87,10 @@ def test_a_script_that_is_not_there_takes_nothing():
         ("; path=/; SameSite=None; Secure", FLAGS, "chamilo2 at / (SameSite is none)"),
     ],
 )
-def test_a_browser_keeps_the_cookie_to_itself(flags, script_flags, said):
+def test_a_browser_keeps_the_cookie_to_itself(flags, script_flags, output):
     found = sessions.post_from_elsewhere(Php(flags=flags, script_flags=script_flags))
-    assert found.status == ("fail" if said else "pass")
-    assert said in found.evidence
+    assert found.status == ("fail" if output else "pass")
+    assert output in found.evidence
 
 
 @pytest.mark.parametrize("attack", [sessions.fixate, sessions.post_from_elsewhere])

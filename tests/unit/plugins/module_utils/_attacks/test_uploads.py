@@ -12,75 +12,75 @@ import tempfile
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import uploads
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 
 @pytest.fixture
-def inside(open_folder):
+def insider(open_folder):
     """A portal whose public/files the web user may write to."""
     root = open_folder
     (root / "public/main").mkdir(parents=True)
     (root / "public/files").mkdir()
     os.chown(root / "public/files", 65534, 65534)
     host = VirtualHost("/etc/nginx/campus", 3, ("campus.test",), (Listen("*", 80, tls=False),), str(root / "public"))
-    return Inside(Site("campus.test", root=str(root), php=Php(user="nobody"), virtual_hosts=(host,)))
+    return Insider(Site("campus.test", root=str(root), php=Php(user="nobody"), virtual_hosts=(host,)))
 
 
 @pytest.fixture
 def open_folder():
     """A folder that others may enter too: those of pytest are closed."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        yield pathlib.Path(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        yield pathlib.Path(directory)
 
 
 def serve(monkeypatch, root, answer):
     """``answer(file, behind)``: what the server says when it is asked for a file."""
 
-    def ask(_look, door, path, **_request):
+    def ask(_observer, endpoint, path, **_request):
         where = root / "public" / path.lstrip("/").partition("?")[0]
         file = next((one for one in (where, *where.parents) if one.is_file()), None)
         status, body = answer(file, path) if file else (404, b"")
-        return Answer(door.url(path), status, (), body)
+        return Answer(endpoint.url(path), status, (), body)
 
-    monkeypatch.setattr(Look, "ask", ask)
+    monkeypatch.setattr(Observer, "ask", ask)
 
 
-def test_a_server_that_runs_one_name_is_caught(monkeypatch, inside):
-    root = inside.site.root
+def test_a_server_that_runs_one_name_is_caught(monkeypatch, insider):
+    root = insider.site.root
 
     def runs_phtml(file, path):
         text = file.read_bytes()
         return (200, text.split(b"'")[1][::-1]) if file.name == "a.phtml" else (200, text)
 
     serve(monkeypatch, pathlib.Path(root), runs_phtml)
-    found = uploads.lay_programs(inside)
+    found = uploads.lay_programs(insider)
     assert found.status == "fail"
     assert "a.phtml" in found.evidence
     assert "/etc/nginx/campus:3" in found.evidence
     assert os.listdir(f"{root}/public/files") == []
 
 
-def test_a_server_that_runs_what_a_folder_begins_with_is_caught(monkeypatch, inside):
-    def ask(_look, door, path, **_request):
-        file = pathlib.Path(inside.site.root) / "public" / path.lstrip("/") / "index.php"
+def test_a_server_that_runs_what_a_folder_begins_with_is_caught(monkeypatch, insider):
+    def ask(_observer, endpoint, path, **_request):
+        file = pathlib.Path(insider.site.root) / "public" / path.lstrip("/") / "index.php"
         found = path.endswith("/") and file.is_file()
         body = file.read_bytes().split(b"'")[1][::-1] if found else b""
-        return Answer(door.url(path), 200 if found else 403, (), body)
+        return Answer(endpoint.url(path), 200 if found else 403, (), body)
 
-    monkeypatch.setattr(Look, "ask", ask)
-    found = uploads.lay_programs(inside)
+    monkeypatch.setattr(Observer, "ask", ask)
+    found = uploads.lay_programs(insider)
     assert found.status == "fail" and "index.php, by its directory, in " in found.evidence
 
 
 @pytest.mark.parametrize(("where", "below"), [("data", ""), ("data/own", "/own")])
-def test_a_folder_behind_a_link_is_tried_by_its_address(monkeypatch, inside, where, below):
+def test_a_folder_behind_a_link_is_tried_by_its_address(monkeypatch, insider, where, below):
     """Also where the link leads to what only holds such a folder, and where links lead in a circle."""
-    root = pathlib.Path(inside.site.root)
+    root = pathlib.Path(insider.site.root)
     os.chown(root / "public/files", 0, 0)
     (root / "data/own").mkdir(parents=True)
     os.chown(root / where, 65534, 65534)
@@ -95,36 +95,36 @@ def test_a_folder_behind_a_link_is_tried_by_its_address(monkeypatch, inside, whe
         return 200, text.split(b"'")[1][::-1] if file.name == "a.php" else text
 
     serve(monkeypatch, root, runs)
-    found = uploads.lay_programs(inside)
+    found = uploads.lay_programs(insider)
     assert found.status == "fail", found.evidence
     assert f"{root}/public/courses{below} (virtual host at /etc/nginx/campus:3)" in found.evidence
     assert any(path.startswith(f"/courses{below}/chamilo-hardening-") for path in tried)
     assert sorted(os.listdir(root / where)) == ([] if below else ["own"])
 
 
-def test_a_server_that_only_shows_them_holds(monkeypatch, inside):
-    serve(monkeypatch, pathlib.Path(inside.site.root), lambda file, path: (200, file.read_bytes()))
-    found = uploads.lay_programs(inside)
+def test_a_server_that_only_shows_them_holds(monkeypatch, insider):
+    serve(monkeypatch, pathlib.Path(insider.site.root), lambda file, path: (200, file.read_bytes()))
+    found = uploads.lay_programs(insider)
     assert found.status == "pass", found.evidence
-    assert os.listdir(f"{inside.site.root}/public/files") == []
+    assert os.listdir(f"{insider.site.root}/public/files") == []
 
 
-def test_no_folder_to_lay_them_in(monkeypatch, inside):
-    os.chown(f"{inside.site.root}/public/files", 0, 0)
+def test_no_folder_to_lay_them_in(monkeypatch, insider):
+    os.chown(f"{insider.site.root}/public/files", 0, 0)
     for attack in (uploads.lay_programs, uploads.lay_rules):
-        assert "no directory" in attack(inside).evidence
+        assert "no directory" in attack(insider).evidence
 
 
-def test_rules_that_are_obeyed_are_caught(monkeypatch, inside):
+def test_rules_that_are_obeyed_are_caught(monkeypatch, insider):
     def obeys(file, path):
         return (403 if (file.parent / ".htaccess").exists() else 200), b"plain"
 
-    serve(monkeypatch, pathlib.Path(inside.site.root), obeys)
-    found = uploads.lay_rules(inside)
+    serve(monkeypatch, pathlib.Path(insider.site.root), obeys)
+    found = uploads.lay_rules(insider)
     assert found.status == "fail"
     assert ".htaccess" in found.evidence
-    serve(monkeypatch, pathlib.Path(inside.site.root), lambda file, path: (200, b"plain"))
-    assert uploads.lay_rules(inside).status == "pass"
+    serve(monkeypatch, pathlib.Path(insider.site.root), lambda file, path: (200, b"plain"))
+    assert uploads.lay_rules(insider).status == "pass"
 
 
 def test_no_program_holds_the_word_that_it_says(tmp_path):

@@ -31,7 +31,7 @@ http {
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "output"),
     [
         ("192.0.2.7", "set_real_ip_from 0.0.0.0/0 (/etc/nginx/nginx.conf line 7)"),
         ("2001:db8::7", ""),
@@ -43,13 +43,13 @@ http {
         ("", ""),
     ],
 )
-def test_the_line_of_nginx_that_holds_the_address(tmp_path, address, said):
+def test_the_line_of_nginx_that_holds_the_address(tmp_path, address, output):
     wrote(tmp_path, "etc/nginx/nginx.conf", NGINX)
-    assert _believed.lines("nginx", address, Tree(str(tmp_path))) == said
+    assert _believed.lines("nginx", address, Tree(str(tmp_path))) == output
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "output"),
     [
         (
             "RemoteIPHeader X-Forwarded-For\nRemoteIPTrustedProxy 10.9.0.0/16\nremoteIPInternalProxy 192.0.2.0/24\n",
@@ -63,13 +63,13 @@ def test_the_line_of_nginx_that_holds_the_address(tmp_path, address, said):
         ("ServerName x\n", ""),
     ],
 )
-def test_the_line_of_apache(tmp_path, text, said):
+def test_the_line_of_apache(tmp_path, text, output):
     wrote(tmp_path, "etc/apache2/apache2.conf", text)
-    assert _believed.lines("apache", "192.0.2.7", Tree(str(tmp_path))) == said
+    assert _believed.lines("apache", "192.0.2.7", Tree(str(tmp_path))) == output
 
 
 def test_many_lines_fill_no_report_and_none_is_none(tmp_path):
     assert _believed.lines("nginx", "192.0.2.7", Tree(str(tmp_path))) == ""
     wrote(tmp_path, "etc/nginx/nginx.conf", "http {\n" + "set_real_ip_from 192.0.2.0/24;\n" * 9 + "}\n")
-    said = _believed.lines("nginx", "192.0.2.7", Tree(str(tmp_path)))
-    assert said.count("set_real_ip_from") == 5 and said.endswith(" and 4 more")
+    output = _believed.lines("nginx", "192.0.2.7", Tree(str(tmp_path)))
+    assert output.count("set_real_ip_from") == 5 and output.endswith(" and 4 more")

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _log_writer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
 
@@ -24,29 +24,31 @@ RUNNING: list[Process] = []
 
 
 @pytest.fixture
-def look(monkeypatch):
+def observer(monkeypatch):
     RUNNING.clear()
     monkeypatch.setattr(_log_writer.services, "run", lambda _argv, _seconds: (0, ""))
-    monkeypatch.setattr(_log_writer, "processes", lambda _look: RUNNING)
-    return Look(replace(Site("campus.test"), php=Php(user="nobody"), web=WebServer("nginx", user="nobody")), {})
+    monkeypatch.setattr(_log_writer, "processes", lambda _observer: RUNNING)
+    return Observer(replace(Site("campus.test"), php=Php(user="nobody"), web=WebServer("nginx", user="nobody")), {})
 
 
-def test_by_owner_group_and_mode(look):
-    writer = _log_writer.Writer(look)
+def test_by_owner_group_and_mode(observer):
+    writer = _log_writer.Writer(observer)
     uid, gid = NOBODY.pw_uid, NOBODY.pw_gid
     assert writer.may(uid, 0, 0o400) and writer.may(0, gid, 0o660) and writer.may(0, 0, 0o666)
     assert not writer.may(0, gid, 0o640) and not writer.may(0, 0, 0o660)
 
 
-def test_by_a_handle_that_was_opened_for_writing(look, tmp_path, monkeypatch):
+def test_by_a_handle_that_was_opened_for_writing(observer, tmp_path, monkeypatch):
     log = tmp_path / "access.log"
     log.write_text("x")
     RUNNING.append(Process(os.getpid(), 1, "php", NOBODY.pw_uid))
     monkeypatch.setattr(_log_writer.Writer, "may", lambda *_whose: False)
     with log.open(encoding="ascii"):
-        assert _log_writer.Writer(look).way_into(str(log)) == ""
+        assert _log_writer.Writer(observer).way_into(str(log)) == ""
     with log.open("a", encoding="ascii"):
-        assert f"process {os.getpid()} (php) of nobody has {log} open" in _log_writer.Writer(look).way_into(str(log))
+        assert f"process {os.getpid()} (php) of nobody has {log} open" in _log_writer.Writer(observer).way_into(
+            str(log)
+        )
 
 
 def test_a_handle_that_is_closed_meanwhile_hides_no_other(tmp_path, monkeypatch):
@@ -56,8 +58,8 @@ def test_a_handle_that_is_closed_meanwhile_hides_no_other(tmp_path, monkeypatch)
         assert _log_writer._has_open(os.getpid(), log.stat())
 
 
-def test_whom_nobody_knows_is_not_said_to_write_nothing(look):
+def test_whom_nobody_knows_is_not_said_to_write_nothing(observer):
     for name in ("", "no-such-user"):
-        look.site = replace(look.site, php=Php(user=name))
+        observer.site = replace(observer.site, php=Php(user=name))
         with pytest.raises(Unseen):
-            _log_writer.Writer(look)
+            _log_writer.Writer(observer)

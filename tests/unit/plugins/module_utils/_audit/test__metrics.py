@@ -29,8 +29,8 @@ def host(monkeypatch):
     monkeypatch.setattr(_metrics.records, "read", lambda file: host.records.get(file, {}))
     monkeypatch.setattr(_metrics.fail2ban, "running", lambda: [SimpleNamespace(name=name) for name in host.jails])
     monkeypatch.setattr(_metrics.fail2ban, "banned", lambda: host.banned)
-    host.look = SimpleNamespace(doors={}, now=AT, site=SimpleNamespace(domain="campus.test", version="2.0.4"))
-    host.audit = SimpleNamespace(look=host.look, findings=seen)
+    host.observer = SimpleNamespace(endpoints={}, now=AT, site=SimpleNamespace(domain="campus.test", version="2.0.4"))
+    host.audit = SimpleNamespace(observer=host.observer, findings=seen)
     return host
 
 
@@ -72,9 +72,9 @@ def test_when_the_sources_of_updates_were_read_and_what_is_newer(host):
     assert (found[f'{name}"feed"}}'], found[f'{name}"osv"}}']) == ("1790000123", "0")
     assert float(found[f'{name}"list"}}']) > 1.79e9
     assert found['chamilo_update_available{site="campus",release="2.0.5"}'] == "1"
-    host.look.site.version = "2.0.5"
+    host.observer.site.version = "2.0.5"
     assert figures(host)['chamilo_update_available{site="campus",release="2.0.5"}'] == "0"
-    host.look.site.version = ""
+    host.observer.site.version = ""
     assert not [each for each in figures(host) if each.startswith("chamilo_update_available")]
 
 
@@ -95,7 +95,7 @@ def test_a_fail2ban_that_gives_no_answer_has_no_figures(host, monkeypatch):
 
 
 @pytest.fixture
-def door(tmp_path):
+def endpoint(tmp_path):
     """Something that speaks TLS with a certificate for 30 days. ``trust()``: be told to believe in it."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
@@ -121,14 +121,16 @@ def door(tmp_path):
 DAYS = 'chamilo_certificate_days{site="campus"}'
 
 
-def test_the_days_of_the_served_certificate_are_counted(host, door, monkeypatch):
-    host.audit.look = host.look = SimpleNamespace(doors={"https": door}, now=time.time(), site=host.look.site)
+def test_the_days_of_the_served_certificate_are_counted(host, endpoint, monkeypatch):
+    host.audit.observer = host.observer = SimpleNamespace(
+        endpoints={"https": endpoint}, now=time.time(), site=host.observer.site
+    )
     assert figures(host)[DAYS] == "0", "nobody believes in it"
-    monkeypatch.setenv("SSL_CERT_FILE", door.certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", endpoint.certificate)
     assert 29.9 < float(figures(host)[DAYS]) <= 30
-    host.look.now += 10 * 86400
+    host.observer.now += 10 * 86400
     assert 19.9 < float(figures(host)[DAYS]) <= 20
-    door.name = "other.test"
+    endpoint.name = "other.test"
     assert figures(host)[DAYS] == "0", "it is somebody else's"
 
 

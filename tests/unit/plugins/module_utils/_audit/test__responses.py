@@ -21,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer
 def pages(**bodies):
     """A server that knows the pages home and login, if they are given; anything else is 404."""
 
-    def answer(door, path, request):
+    def answer(endpoint, path, request):
         body = bodies.get({"/": "home", "/login": "login"}.get(path, ""))
         return (404, {}, b"") if body is None else (200, {}, body)
 
@@ -29,7 +29,7 @@ def pages(**bodies):
 
 
 def always(status):
-    return lambda door, path, request: (status, {}, b"")
+    return lambda endpoint, path, request: (status, {}, b"")
 
 
 def test_the_first_page_that_is_there_is_the_page(look_at):
@@ -63,17 +63,17 @@ def test_without_a_file_on_disk_the_page_names_one(look_at, body, path):
 
 def test_an_answer_counts_only_for_what_it_is(look_at):
     """A portal that answers 200 to everything shows no error."""
-    look = look_at(lambda door, path, request: (200, {}, b'<a href="/app.css">'))
-    found = responses(look)
+    observer = look_at(lambda endpoint, path, request: (200, {}, b'<a href="/app.css">'))
+    found = responses(observer)
     assert sorted(found) == ["200 file", "200 page"]
-    assert unseen(look, found) == " Not seen here: 301, 401, 403, 404, 413."
+    assert unseen(observer, found) == " Not seen here: 301, 401, 403, 404, 413."
     plain = look_at(hosts=(VirtualHost("f", 1, ("campus.test",), (Listen("*", 80, tls=False),), "/srv"),))
     assert unseen(plain, found) == " Not seen here: 401, 403, 404, 413."
 
 
 def test_what_a_proxy_answers_by_itself_is_not_the_portal_s(look_at):
-    def answer(door, path, request):
-        if door.scheme == "http":
+    def answer(endpoint, path, request):
+        if endpoint.scheme == "http":
             return 301, {}, b""
         return (413 if request.get("method") == "POST" else 404 if "looks-for" in path else 200), {}, b""
 
@@ -85,9 +85,9 @@ def test_what_a_proxy_answers_by_itself_is_not_the_portal_s(look_at):
 
 
 def test_nothing_is_uploaded_to_see_what_is_too_large(look_at):
-    look = look_at(pages(home=b""))
-    responses(look)
-    (sent,) = [request for _door, _path, request in look.asked if request.get("method") == "POST"]
+    observer = look_at(pages(home=b""))
+    responses(observer)
+    (sent,) = [request for _door, _path, request in observer.asked if request.get("method") == "POST"]
     assert int(sent["headers"]["Content-Length"]) > 10**9 and "body" not in sent
 
 

@@ -20,9 +20,9 @@ USERS = (Identity("www-data", WEB.pw_uid, frozenset({WEB.pw_gid})),)
 PASSPHRASE = "four horses, a red door"
 
 
-def pair(folder, passphrase=PASSPHRASE):
-    folder.mkdir(parents=True, exist_ok=True)
-    private, public = folder / "private.pem", folder / "public.pem"
+def pair(directory, passphrase=PASSPHRASE):
+    directory.mkdir(parents=True, exist_ok=True)
+    private, public = directory / "private.pem", directory / "public.pem"
     words = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-aes256", "-pass", f"pass:{passphrase}"]
     subprocess.run(["openssl", "genpkey", *words, "-out", private], check=True, capture_output=True)
     words = ["-in", private, "-passin", f"pass:{passphrase}", "-pubout", "-out", public]
@@ -67,10 +67,10 @@ def test_a_pair_elsewhere_that_root_alone_can_exchange(site, tmp_path):
 )
 def test_a_public_half_that_the_web_user_can_exchange(site, tmp_path, value):
     """The same one for now, so that all works."""
-    for folder in (site / "var/upload", tmp_path / "loose"):
-        folder.mkdir(parents=True)
-        (folder / "public.pem").write_bytes((site / "config/jwt/public.pem").read_bytes())
-        os.chown(folder, WEB.pw_uid, WEB.pw_gid)
+    for directory in (site / "var/upload", tmp_path / "loose"):
+        directory.mkdir(parents=True)
+        (directory / "public.pem").write_bytes((site / "config/jwt/public.pem").read_bytes())
+        os.chown(directory, WEB.pw_uid, WEB.pw_gid)
     (fault,) = found(site, JWT_PUBLIC_KEY=value)
     assert "JWT_PUBLIC_KEY in" in fault and "which PHP's user can exchange" in fault and "public.pem" in fault
 

@@ -17,7 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import ba
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import traces
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process, jobs, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site, WebServer
 
@@ -51,7 +51,7 @@ class Host:
             monkeypatch.setattr(module, "RECORDS", str(self.records))
         monkeypatch.setattr(traces, "PROGRAM", str(self.program))
 
-    def look(self, root=True):
+    def inspect(self, root=True):
         host = VirtualHost("site.conf", 1, ("campus.test",), (), str(self.root / "public"))
         site = Site(
             "campus.test",
@@ -61,7 +61,7 @@ class Host:
             php=Php(user="nobody"),
             web=WebServer(user="nobody"),
         )
-        it = Look(site, {"site": "campus", **self.copy})
+        it = Observer(site, {"site": "campus", **self.copy})
         it.as_root = root
         it._known[jobs] = tuple(self.jobs)
         it._known[processes] = tuple(self.processes)
@@ -79,7 +79,7 @@ class Host:
             (place / "snapshots/1").write_text("x")
         self.configure()
         (self.settings / "backups-campus.key").write_text("key")
-        entry = {"at": Look(Site("x"), {}).now - 7200, "ok": True}
+        entry = {"at": Observer(Site("x"), {}).now - 7200, "ok": True}
         self.record(**dict.fromkeys(("database", "files", "offsite", "encrypted", "drill"), entry))
 
     def configure(self, **more):
@@ -90,7 +90,7 @@ class Host:
         path = self.place / name
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         path.chmod(0o600)
-        os.utime(path, (Look(Site("x"), {}).now - hours * 3600,) * 2)
+        os.utime(path, (Observer(Site("x"), {}).now - hours * 3600,) * 2)
         return path
 
     def record(self, **entries):
@@ -106,7 +106,7 @@ CHECKS = (backups.database, backups.files, backups.offsite, backups.encrypted, b
 
 
 def test_nothing_at_all_fails_and_says_what_was_looked_for(host):
-    findings = [check(host.look()) for check in CHECKS]
+    findings = [check(host.inspect()) for check in CHECKS]
     assert [finding.status for finding in findings] == ["fail"] * 5
     assert "mariadb-dump" in findings[0].evidence
 
@@ -114,7 +114,7 @@ def test_nothing_at_all_fails_and_says_what_was_looked_for(host):
 def test_a_daily_complete_consistent_dump_passes(host):
     host.jobs = (DAILY,)
     host.dump()
-    finding = backups.database(host.look())
+    finding = backups.database(host.inspect())
     assert finding.status == "pass", finding.evidence
     assert "/etc/cron.d/dump:1" in finding.evidence
 
@@ -122,7 +122,7 @@ def test_a_daily_complete_consistent_dump_passes(host):
 def test_a_packed_one_too(host):
     host.jobs = (DAILY,)
     host.dump(gzip.compress((DUMP + "x" * 100_000 + "\n" + END).encode()), name="chamilo.sql.gz")
-    assert backups.database(host.look()).status == "pass"
+    assert backups.database(host.inspect()).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_packed_one_too(host):
 def test_a_backup_that_is_none(host, jobs_, dump, words):
     host.jobs = jobs_
     host.dump(**dump)
-    finding = backups.database(host.look())
+    finding = backups.database(host.inspect())
     assert finding.status == "fail"
     assert words in finding.evidence
 
@@ -152,7 +152,7 @@ def test_the_script_that_a_job_calls_is_read(host, tmp_path, monkeypatch):
     monkeypatch.setattr(backups, "_SCRIPT", backups.re.compile(backups.re.escape(str(script))))
     host.jobs = (Job("/var/spool/cron/crontabs/root:1", f"0 3 * * * {script}"),)
     host.dump()
-    assert backups.database(host.look()).status == "pass"
+    assert backups.database(host.inspect()).status == "pass"
 
 
 def test_a_program_in_a_zip_file_dumps_nothing_for_the_words_in_it(host, tmp_path, monkeypatch):
@@ -161,7 +161,7 @@ def test_a_program_in_a_zip_file_dumps_nothing_for_the_words_in_it(host, tmp_pat
     program.write_bytes(b"#!/usr/bin/python3 -I\nPK\x03\x04\x00\x00 mariadb-dump --single-transaction")
     monkeypatch.setattr(backups, "_SCRIPT", backups.re.compile(backups.re.escape(str(program))))
     host.jobs = (Job("chamilo-hardening-daily.timer", f"{program} daily"),)
-    finding = backups.database(host.look())
+    finding = backups.database(host.inspect())
     assert finding.status == "fail" and "daily.timer" not in finding.evidence
 
 
@@ -170,37 +170,37 @@ def test_a_packing_that_cannot_be_opened_is_not_assessed(host):
     path = host.dump(b"(\xb5/\xfd" + DUMP.encode(), name="chamilo.sql.zst")
     assert path.exists()
     with pytest.raises(Unseen, match="packed in a way"):
-        backups.database(host.look())
+        backups.database(host.inspect())
 
 
 def test_a_tool_whose_success_does_not_show_is_not_assessed(host):
     host.jobs = (RESTIC,)
     for check in (backups.database, backups.files, backups.encrypted):
         with pytest.raises(Unseen, match=r"restic\.timer"):
-            check(host.look())
+            check(host.inspect())
     with pytest.raises(Unseen, match=r"sftp:vault\.test"):
-        backups.offsite(host.look())
+        backups.offsite(host.inspect())
 
 
 def test_a_password_in_a_target_is_not_shown(host):
     host.jobs = (Job("x.timer", "restic -r rest:https://school:hunter2@vault.test/ backup /"),)
     with pytest.raises(Unseen) as problem:
-        backups.offsite(host.look())
+        backups.offsite(host.inspect())
     assert "vault.test" in str(problem.value)
     assert "hunter2" not in str(problem.value)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "reported",
     [
         "curl -d ok https://hooks.slack.com/services/T0/B0/XYZSECRET",
         "curl -fsS https://hc-ping.com/XYZSECRET/restic",
         "wget -q 'https://bot:XYZSECRET@ping.test:8443/x'",
     ],
 )
-def test_whom_a_script_tells_is_no_place_for_a_copy(host, told):
-    host.jobs = (Job("/etc/cron.d/dump:1", f"{DAILY.command} && {told}"),)
-    finding = backups.offsite(host.look())
+def test_whom_a_script_tells_is_no_place_for_a_copy(host, reported):
+    host.jobs = (Job("/etc/cron.d/dump:1", f"{DAILY.command} && {reported}"),)
+    finding = backups.offsite(host.inspect())
     assert (finding.status, "XYZSECRET" in finding.evidence) == ("fail", False), finding.evidence
 
 
@@ -220,27 +220,27 @@ def test_whom_a_script_tells_is_no_place_for_a_copy(host, told):
 def test_of_a_place_elsewhere_the_host_alone_is_shown(host, command, place):
     host.jobs = (Job("x.timer", command),)
     with pytest.raises(Unseen) as problem:
-        backups.offsite(host.look())
+        backups.offsite(host.inspect())
     assert f"names {place}" in str(problem.value)
     assert "XYZSECRET" not in str(problem.value)
 
 
 def test_copies_that_stay_here_are_none_elsewhere(host):
     host.jobs = (DAILY,)
-    assert "names no other machine" in backups.offsite(host.look()).evidence
+    assert "names no other machine" in backups.offsite(host.inspect()).evidence
 
 
 def test_a_dump_in_the_clear_is_not_encrypted(host):
     path = host.dump()
-    finding = backups.encrypted(host.look())
+    finding = backups.encrypted(host.inspect())
     assert finding.status == "fail"
     assert str(path) in finding.evidence
 
 
 def test_an_object_store_needs_a_backup_of_its_own(host):
-    host.record(files={"at": Look(Site("x"), {}).now, "ok": True})
+    host.record(files={"at": Observer(Site("x"), {}).now, "ok": True})
     (host.root / ".env").write_text("AWS_S3_STORAGE_BUCKET='uploads'\nAWS_S3_STORAGE_SECRET_ACCESS_KEY=hunter2\n")
-    finding = backups.files(host.look())
+    finding = backups.files(host.inspect())
     assert finding.status == "fail"
     assert "object store" in finding.evidence
     assert "hunter2" not in finding.evidence
@@ -257,7 +257,7 @@ def test_an_object_store_needs_a_backup_of_its_own(host):
 )
 def test_what_the_host_program_wrote_down_counts(host, tmp_path, entry, status):
     host.harden(tmp_path)
-    it = host.look()
+    it = host.inspect()
     at = it.now - entry["hours"] * 3600
     host.record(**dict.fromkeys(("database", "files", "offsite", "encrypted", "drill"), {"at": at, "ok": entry["ok"]}))
     assert [check(it).status for check in CHECKS] == [status] * 5
@@ -267,7 +267,7 @@ def test_what_the_host_program_wrote_down_counts(host, tmp_path, entry, status):
 
 def test_the_key_is_safe_where_the_controller_still_holds_the_same(host, tmp_path):
     host.harden(tmp_path)
-    finding = backups.encrypted(host.look())
+    finding = backups.encrypted(host.inspect())
     assert finding.status == "pass"
     assert "The key is the same as that of the controller now (/home/ada/campus.key)." in finding.evidence
 
@@ -275,7 +275,7 @@ def test_the_key_is_safe_where_the_controller_still_holds_the_same(host, tmp_pat
 def test_another_key_than_that_of_the_host_is_no_copy(host, tmp_path):
     host.harden(tmp_path)
     host.copy["key_proof"]["fingerprint"] = key.fingerprint("another key", "s")
-    finding = backups.encrypted(host.look())
+    finding = backups.encrypted(host.inspect())
     assert finding.status == "fail" and "(/home/ada/campus.key) is not the key in" in finding.evidence
 
 
@@ -292,14 +292,14 @@ def test_what_was_written_down_once_is_no_copy_today(host, tmp_path, copy, words
     host.harden(tmp_path)
     host.copy = {**host.copy, **copy} if "key_holder" in copy else copy
     with pytest.raises(Unseen, match=re.escape(words)):
-        backups.encrypted(host.look())
+        backups.encrypted(host.inspect())
 
 
 def test_on_a_host_whose_backups_are_of_another_portal_no_key_is_compared(host, tmp_path):
     host.harden(tmp_path)
     host.copy["site"] = "desk"
     with pytest.raises(Unseen, match="backups-desk.key, so the backups of this host are those of other portals"):
-        backups.encrypted(host.look())
+        backups.encrypted(host.inspect())
 
 
 NIGHTLY = {"database", "files", "offsite", "encrypted"}
@@ -364,50 +364,50 @@ TAKEN = {
 @pytest.mark.parametrize("what", [*TAKEN, ""])
 def test_a_good_result_of_last_night_does_not_hide_what_is_gone_today(host, tmp_path, what):
     host.harden(tmp_path)
-    take, wanted, words = TAKEN.get(what, (lambda _host: None, set(), ""))
+    take, desired, words = TAKEN.get(what, (lambda _host: None, set(), ""))
     take(host)
-    found = {check.__name__: check(host.look()) for check in CHECKS}
-    assert {name for name, finding in found.items() if finding.status == "fail"} == wanted
-    assert {name: one.evidence for name, one in found.items() if name in wanted and words not in one.evidence} == {}
+    found = {check.__name__: check(host.inspect()) for check in CHECKS}
+    assert {name for name, finding in found.items() if finding.status == "fail"} == desired
+    assert {name: one.evidence for name, one in found.items() if name in desired and words not in one.evidence} == {}
 
 
 def test_a_result_dated_in_the_future_is_no_fresh_one(host, tmp_path):
     host.harden(tmp_path)
-    entry = {"at": host.look().now + 400 * 86400, "ok": True}
+    entry = {"at": host.inspect().now + 400 * 86400, "ok": True}
     host.record(**dict.fromkeys(("database", "files", "offsite", "encrypted", "drill"), entry))
     for check in CHECKS:
-        finding = check(host.look())
+        finding = check(host.inspect())
         assert finding.status == "fail" and "400.0 days in the future" in finding.evidence
 
 
 def test_of_a_repository_on_another_machine_the_date_has_to_do(host, tmp_path):
     host.harden(tmp_path)
     host.configure(offsite="sftp:backup@vault.test:/srv/school")
-    assert [check(host.look()).status for check in CHECKS] == ["pass"] * 5
+    assert [check(host.inspect()).status for check in CHECKS] == ["pass"] * 5
 
 
 def test_a_copy_counts_for_the_repository_that_is_configured_now(host, tmp_path):
     host.harden(tmp_path)
     host.configure(offsite="rest:https://user:secret@vault.test/campus")
-    entry = {"at": host.look().now - 7200, "ok": True, "detail": "In sftp:backup@old.test:/srv."}
+    entry = {"at": host.inspect().now - 7200, "ok": True, "detail": "In sftp:backup@old.test:/srv."}
     (host.records / "backups-campus.json").write_text(json.dumps({"offsite": entry}))
-    finding = backups.offsite(host.look())
+    finding = backups.offsite(host.inspect())
     assert finding.status == "fail" and "none is in rest:https://vault.test/campus yet" in finding.evidence
     entry["detail"] = "In rest:https://vault.test/campus."
     (host.records / "backups-campus.json").write_text(json.dumps({"offsite": entry}))
-    assert backups.offsite(host.look()).status == "pass"
+    assert backups.offsite(host.inspect()).status == "pass"
 
 
 def test_a_damaged_record_is_not_assessed(host):
     (host.records / "backups.json").write_text("{")
     with pytest.raises(Unseen, match=r"backups\.json cannot be read"):
-        backups.database(host.look())
+        backups.database(host.inspect())
 
 
 def test_without_root_the_jobs_of_others_are_hidden(host):
     for check in (backups.database, backups.files, backups.offsite, backups.restore_tested):
         with pytest.raises(Unseen, match="root"):
-            check(host.look(root=False))
+            check(host.inspect(root=False))
 
 
 def test_backups_out_of_reach_pass(host):
@@ -416,7 +416,7 @@ def test_backups_out_of_reach_pass(host):
     (host.root / "public/pictures.zip").write_bytes(b"PK")
     (host.root / "var/upload").mkdir(parents=True)
     (host.root / "var/upload/backup.zip").write_bytes(b"PK")
-    finding = backups.private(host.look())
+    finding = backups.private(host.inspect())
     assert finding.status == "pass", finding.evidence
 
 
@@ -432,7 +432,7 @@ def test_backups_out_of_reach_pass(host):
 def test_backups_under_the_web_root(host, path, content):
     (host.root / path).parent.mkdir(exist_ok=True)
     (host.root / path).write_text(content)
-    finding = backups.private(host.look())
+    finding = backups.private(host.inspect())
     assert finding.status == "fail"
     assert path in finding.evidence
 
@@ -451,24 +451,24 @@ def test_an_archive_that_is_seen_whole_is_judged_by_what_is_in_it(host, members,
     with zipfile.ZipFile(path, "w") as archive:
         for name in members:
             archive.writestr(name, "x")
-    assert backups.private(host.look()).status == status
+    assert backups.private(host.inspect()).status == status
     path.write_bytes(path.read_bytes().replace(b"PK\1\2", b"PK\1\3"))
-    assert backups.private(host.look()).status == "fail"
+    assert backups.private(host.inspect()).status == "fail"
 
 
 def test_a_dump_that_the_web_server_can_read(host, tmp_path):
     path = host.dump()
     path.chmod(0o644)
-    for folder in (path.parent, *path.parent.parents):
-        if folder.stat().st_uid == os.getuid() and str(folder).startswith("/tmp/pytest"):
-            folder.chmod(0o755)
-    finding = backups.private(host.look())
+    for directory in (path.parent, *path.parent.parents):
+        if directory.stat().st_uid == os.getuid() and str(directory).startswith("/tmp/pytest"):
+            directory.chmod(0o755)
+    finding = backups.private(host.inspect())
     assert finding.status == "fail"
     path.parent.chmod(0o700)
-    assert backups.private(host.look()).status == "pass"
+    assert backups.private(host.inspect()).status == "pass"
 
 
 def test_a_walk_that_was_cut_is_not_assessed(host, monkeypatch):
     monkeypatch.setattr(backups, "_SECONDS", -1.0)
     with pytest.raises(Unseen, match="Not everything was checked"):
-        backups.private(host.look())
+        backups.private(host.inspect())

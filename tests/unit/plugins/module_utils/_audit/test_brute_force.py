@@ -17,7 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fai
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force as plan
@@ -38,7 +38,7 @@ def settings(**values):
         }
         for variable, value in values.items()
     ]
-    it = Look(Site("campus.test"), {})
+    it = Observer(Site("campus.test"), {})
     it.database = Reader(Account("chamilo"), ask=lambda sql: [] if "access_url WHERE" in sql else rows)
     return it
 
@@ -78,8 +78,8 @@ def test_one_address_is_shut_out_before_an_account_is_locked(monkeypatch, jails,
     it = settings(login_max_attempt_before_blocking_account=value)
     host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log_file="/var/log/nginx/access.log")
     it.site, it.as_root = replace(it.site, serving=(host,), answering=(host,)), True
-    monkeypatch.setattr(brute_force, "_slows", lambda _look, _door: True)
-    monkeypatch.setattr(brute_force, "_own_doors", lambda _look: [Door("https", "campus.test", 443)])
+    monkeypatch.setattr(brute_force, "_slows", lambda _observer, _door: True)
+    monkeypatch.setattr(brute_force, "_own_doors", lambda _observer: [Endpoint("https", "campus.test", 443)])
     finding = brute_force.lock(it)
     assert finding.status == status, finding.evidence
     assert ("an attacker can lock any account" in finding.evidence) == (status == "fail")
@@ -100,12 +100,12 @@ def test_many_guesses_at_once_have_to_wait_before_they_lock_an_account(monkeypat
     it = settings(login_max_attempt_before_blocking_account="10")
     host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log_file="/var/log/nginx/access.log")
     it.site, it.as_root = replace(it.site, serving=(host,), answering=(host,)), True
-    doors = [Door("http", "campus.test", 80), Door("https", "campus.test", 443)]
-    monkeypatch.setattr(brute_force, "_own_doors", lambda _look: doors)
+    endpoints = [Endpoint("http", "campus.test", 80), Endpoint("https", "campus.test", 443)]
+    monkeypatch.setattr(brute_force, "_own_doors", lambda _observer: endpoints)
     asked = []
 
-    def answer(door, path, **_request):
-        if door.scheme == "http":
+    def answer(endpoint, path, **_request):
+        if endpoint.scheme == "http":
             return Answer(path, status=301)
         asked.append(path)
         return Answer(path, status=404 if len(asked) <= free else 503)
@@ -225,22 +225,22 @@ class Host:
         self.rotations = ""  # as logrotate tells of them
         self.processes = []
         monkeypatch.setattr(_log_writer.services, "run", lambda argv, seconds: (0, self.rotations))
-        monkeypatch.setattr(_log_writer, "processes", lambda _look: self.processes)
+        monkeypatch.setattr(_log_writer, "processes", lambda _observer: self.processes)
 
-    def look(self, **options):
+    def inspect(self, **options):
         logs = {"access_log": self.access_log, "access_log_file": str(self.log)}
         virtual_host = VirtualHost("site.conf", 1, ("campus.test",), (Listen("10.0.0.5", 80, False),), "", **logs)
         server = {"web": WebServer("nginx", user="nobody"), "php": Php(user="nobody")}
         hosts = {"serving": (virtual_host,), "virtual_hosts": (virtual_host,)}
-        it = Look(Site("campus.test", root=str(self.root), **server, **hosts), options)
+        it = Observer(Site("campus.test", root=str(self.root), **server, **hosts), options)
         it.as_root = True
         it._fetch = self.fetch
         return it
 
-    def fetch(self, door, path, headers):
+    def fetch(self, endpoint, path, headers):
         if path.startswith("/main/"):
-            return Answer(door.url(path), self.behind)
-        client = headers["X-Forwarded-For"] if self.trusts_anybody else door.address
+            return Answer(endpoint.url(path), self.behind)
+        client = headers["X-Forwarded-For"] if self.trusts_anybody else endpoint.address
         line = self.form.format(
             client=client,
             request=f"GET {self.escape(path)} HTTP/1.1",
@@ -249,7 +249,7 @@ class Host:
         )
         with self.log.open("a") as file:
             file.write(line)
-        return Answer(door.url(path), 200)
+        return Answer(endpoint.url(path), 200)
 
 
 @pytest.fixture
@@ -263,14 +263,14 @@ def host(tmp_path, monkeypatch):
 def test_a_login_behind_an_older_script_is_a_way_past_the_jail(host, answer, status):
     host.jails = [jail(GOOD, file=host.log)]
     host.behind = answer
-    finding = brute_force.fail2ban(host.look())
+    finding = brute_force.fail2ban(host.inspect())
     assert finding.status == status
     assert (f"/main/auth/lostPassword.php/login_json answers {answer}: " in finding.evidence) is (status == "fail")
 
 
 def test_a_jail_that_sees_everything_passes(host):
     host.jails = [jail("^nothing$", file="/var/log/auth.log", name="sshd"), jail(GOOD, file=host.log)]
-    finding = brute_force.fail2ban(host.look())
+    finding = brute_force.fail2ban(host.inspect())
     assert finding.status == "pass", finding.evidence
     assert str(host.log) in finding.evidence
 
@@ -278,7 +278,7 @@ def test_a_jail_that_sees_everything_passes(host):
 def test_an_apache_line_too(host):
     host.escape = lambda text: text.replace('"', r"\"")
     host.jails = [jail(GOOD, file=host.log)]
-    it = host.look()
+    it = host.inspect()
     assert brute_force.fail2ban(it).status == "pass"
     assert brute_force.forgery(it).status == "pass"
 
@@ -286,13 +286,13 @@ def test_an_apache_line_too(host):
 @pytest.mark.parametrize("written", ["${APACHE_LOG_DIR}/campus-access.log combined", '"/srv/the log" combined'])
 def test_a_log_is_looked_for_where_the_server_writes_it(host, written):
     host.access_log = written
-    (log,) = brute_force.logs(host.look())
+    (log,) = brute_force.logs(host.inspect())
     assert log.files == (str(host.log),)
 
 
 def test_without_fail2ban(host):
     host.jails = None
-    it = host.look()
+    it = host.inspect()
     assert brute_force.fail2ban(it).status == "fail"
     assert brute_force.forgery(it).status == "not_applicable"
     assert brute_force.friends(it).status == "not_applicable"
@@ -314,7 +314,7 @@ def test_without_fail2ban(host):
 )
 def test_a_jail_that_does_not(host, differences, words):
     host.jails = [replace(jail(GOOD, file=host.log), **differences)]
-    finding = brute_force.fail2ban(host.look())
+    finding = brute_force.fail2ban(host.inspect())
     assert finding.status == "fail"
     assert words in finding.evidence
 
@@ -324,10 +324,10 @@ def test_a_jail_that_never_bans_most_of_the_internet_is_no_jail(host):
     halves = ("127.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1")
     host.jails = [jail(GOOD, file=host.log, friends=halves)]
     for options in ({}, {"friends": ["0.0.0.0/1", "128.0.0.0/1"]}):
-        finding = brute_force.fail2ban(host.look(**options))
+        finding = brute_force.fail2ban(host.inspect(**options))
         assert finding.status == "fail"
         assert "never bans 127.0.0.0/8, 0.0.0.0/1, 128.0.0.0/1, which is 100.00%" in finding.evidence
-    assert brute_force.shutting_out(host.look()) == []
+    assert brute_force.banning(host.inspect()) == []
 
 
 MAIL = {"mail": "printf '%%b' 'Hi' | mail -s ban root"}
@@ -345,64 +345,64 @@ MAIL = {"mail": "printf '%%b' 'Hi' | mail -s ban root"}
 def test_behind_a_proxy_a_firewall_is_not_enough(host, more, refuses, status, words):
     known = jail(GOOD, file=host.log)
     host.jails = [replace(known, actions={**known.actions, **more})]
-    look = host.look(trusted_proxies=["192.0.2.9"])
-    ask = look.ask
-    look.ask = lambda door, path, **more: (
-        Answer(path, refuses) if path == brute_force._REFUSES else ask(door, path, **more)
+    observer = host.inspect(trusted_proxies=["192.0.2.9"])
+    ask = observer.ask
+    observer.ask = lambda endpoint, path, **more: (
+        Answer(path, refuses) if path == brute_force._REFUSES else ask(endpoint, path, **more)
     )
-    finding = brute_force.fail2ban(look)
+    finding = brute_force.fail2ban(observer)
     assert finding.status == status and words in finding.evidence
-    assert brute_force.fail2ban(host.look()).status == "pass", "packets are the visitors' own"
+    assert brute_force.fail2ban(host.inspect()).status == "pass", "packets are the visitors' own"
 
 
 def test_a_proxy_that_ends_tls_is_not_asked_whether_the_web_server_refuses(host):
     known = jail(GOOD, file=host.log)
     host.jails = [replace(known, actions={**known.actions, "chamilo": "touch /run/banned/<ip>"})]
-    look = host.look(trusted_proxies=["192.0.2.9"], terminated_elsewhere=True)
-    ask = look.ask
+    observer = host.inspect(trusted_proxies=["192.0.2.9"], terminated_elsewhere=True)
+    ask = observer.ask
 
-    def answered(door, path, **more):
+    def answered(endpoint, path, **more):
         if path == brute_force._REFUSES:  # through the proxy this host is a visitor like any other
-            return Answer(path, 204 if door.address else 404)
-        return ask(replace(door, address="198.51.100.4"), path, **more)
+            return Answer(path, 204 if endpoint.address else 404)
+        return ask(replace(endpoint, address="198.51.100.4"), path, **more)
 
-    look.ask = answered
-    assert brute_force.fail2ban(look).status == "pass"
+    observer.ask = answered
+    assert brute_force.fail2ban(observer).status == "pass"
 
 
 def test_what_another_action_does_for_visitors_of_a_proxy_is_not_known(host):
     known = jail(GOOD, file=host.log)
     host.jails = [replace(known, actions={**known.actions, "chat": "curl https://chat.example/?gone=<ip>"})]
     with pytest.raises(Unseen, match="whether chat has the proxy"):
-        brute_force.fail2ban(host.look(trusted_proxies=["192.0.2.9"]))
+        brute_force.fail2ban(host.inspect(trusted_proxies=["192.0.2.9"]))
 
 
 def test_the_firewalls_program_must_be_there(host, monkeypatch):
     monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: None)
     host.jails = [jail(GOOD, file=host.log)]
-    assert "nft, by which it bans, is not installed" in brute_force.fail2ban(host.look()).evidence
+    assert "nft, by which it bans, is not installed" in brute_force.fail2ban(host.inspect()).evidence
 
 
 def test_the_guides_own_jail_never_sees_a_failure(host):
     host.jails = [jail(IDS, file=host.root / "var/log/prod.log")]
-    finding = brute_force.fail2ban(host.look())
+    finding = brute_force.fail2ban(host.inspect())
     assert finding.status == "fail"
     assert "prod.log is read" in finding.evidence
 
 
 def test_more_attempts_can_be_declared(host):
     host.jails = [jail(GOOD, file=host.log, attempts=20)]
-    assert brute_force.fail2ban(host.look(attempts=20)).status == "pass"
+    assert brute_force.fail2ban(host.inspect(attempts=20)).status == "pass"
 
 
 def test_a_log_of_nobody_but_the_proxy_is_of_no_use(host):
     host.jails = [jail(GOOD, file=host.log)]
-    assert "shows the proxy 10.0.0.5" in brute_force.fail2ban(host.look(trusted_proxies=["10.0.0.0/24"])).evidence
+    assert "shows the proxy 10.0.0.5" in brute_force.fail2ban(host.inspect(trusted_proxies=["10.0.0.0/24"])).evidence
 
 
 def test_a_request_that_leaves_no_trace_cannot_be_assessed(host):
-    it = host.look()
-    it._fetch = lambda door, path, headers: Answer(door.url(path), 200)
+    it = host.inspect()
+    it._fetch = lambda endpoint, path, headers: Answer(endpoint.url(path), 200)
     with pytest.raises(Unseen, match="left no line"):
         brute_force.fail2ban(it)
 
@@ -411,11 +411,11 @@ def test_a_form_of_its_own_is_not_understood(host):
     host.form = '{{"client": "{client}", "request": "{request}", "agent": "{agent}"}}\n'
     host.jails = [jail(GOOD, file=host.log)]
     with pytest.raises(Unseen, match="not understood"):
-        brute_force.fail2ban(host.look())
+        brute_force.fail2ban(host.inspect())
 
 
 def test_only_root_can_ask_the_running_one(host):
-    it = host.look()
+    it = host.inspect()
     it.as_root = False
     with pytest.raises(Unseen, match="root only"):
         brute_force.fail2ban(it)
@@ -423,7 +423,7 @@ def test_only_root_can_ask_the_running_one(host):
 
 def test_an_anchored_expression_cannot_be_fooled(host):
     host.jails = [jail(GOOD, file=host.log)]
-    finding = brute_force.forgery(host.look())
+    finding = brute_force.forgery(host.inspect())
     assert finding.status == "pass", finding.evidence
     assert "the basic-auth user" in finding.evidence
 
@@ -441,26 +441,26 @@ def test_an_anchored_expression_cannot_be_fooled(host):
 )
 def test_a_careless_expression_is_fooled(host, expression, by):
     host.jails = [jail(expression, file=host.log)]
-    finding = brute_force.forgery(host.look())
+    finding = brute_force.forgery(host.inspect())
     assert finding.status == "fail"
     assert by in finding.evidence
 
 
 def test_a_line_break_in_a_user_name_forges_a_line_of_the_application(host):
     host.jails = [jail(IDS, file=host.root / "var/log/ids/ids.log")]
-    finding = brute_force.forgery(host.look())
+    finding = brute_force.forgery(host.inspect())
     assert finding.status == "fail"
     assert "a line break in the user name" in finding.evidence
 
 
 def test_a_header_that_anybody_can_send_is_not_to_be_believed(host, monkeypatch):
-    said = "set_real_ip_from 0.0.0.0/0 (/etc/nginx/conf.d/proxy.conf line 3)"
-    monkeypatch.setattr(_believed, "lines", lambda _web, _address: said)
+    output = "set_real_ip_from 0.0.0.0/0 (/etc/nginx/conf.d/proxy.conf line 3)"
+    monkeypatch.setattr(_believed, "lines", lambda _web, _address: output)
     host.trusts_anybody = True
     host.jails = [jail(GOOD, file=host.log)]
-    finding = brute_force.forgery(host.look())
+    finding = brute_force.forgery(host.inspect())
     assert finding.status == "fail"
-    assert "X-Forwarded-For" in finding.evidence and f"Set by: {said}." in finding.evidence
+    assert "X-Forwarded-For" in finding.evidence and f"Set by: {output}." in finding.evidence
 
 
 NOBODY = pwd.getpwnam("nobody")
@@ -477,24 +477,24 @@ running script with args {log} : "
 REOPENING = ("invoke-rc.d nginx rotate", "kill -USR1 `cat /run/nginx.pid`", "nginx -s reopen")
 
 
-def tell(host, uid=0, command="systemctl reload nginx"):
+def notify(host, uid=0, command="systemctl reload nginx"):
     host.rotations = ROTATION.format(log=os.path.realpath(host.log), uid=uid, command=command)
 
 
 @pytest.mark.parametrize("command", REOPENING)
 def test_a_rotation_by_which_nginx_gives_its_logs_away(host, command):
     host.jails = [jail(GOOD, file=host.log)]
-    tell(host, command=command.replace("kill", "kill # nginx"))
-    assert "has nginx reopen its logs" in brute_force.forgery(host.look()).evidence
-    assert brute_force.forgery(host.look()).status == "fail"
-    tell(host)
-    assert brute_force.forgery(host.look()).status == "pass"
+    notify(host, command=command.replace("kill", "kill # nginx"))
+    assert "has nginx reopen its logs" in brute_force.forgery(host.inspect()).evidence
+    assert brute_force.forgery(host.inspect()).status == "fail"
+    notify(host)
+    assert brute_force.forgery(host.inspect()).status == "pass"
 
 
 def test_a_log_that_its_rotation_makes_for_phps_user(host):
     host.jails = [jail(GOOD, file=host.log)]
-    tell(host, uid=NOBODY.pw_uid)
-    finding = brute_force.forgery(host.look())
+    notify(host, uid=NOBODY.pw_uid)
+    finding = brute_force.forgery(host.inspect())
     assert finding.status == "fail" and f"makes {os.path.realpath(host.log)} for nobody" in finding.evidence
 
 
@@ -506,14 +506,14 @@ def test_a_log_that_phps_user_may_write(host, monkeypatch, mode):
         monkeypatch.setattr(
             pwd, "getpwnam", lambda _name: pwd.struct_passwd(("nobody", "", os.getuid(), 9, "", "", ""))
         )
-    finding = brute_force.forgery(host.look())
+    finding = brute_force.forgery(host.inspect())
     assert finding.status == "fail" and f"{os.path.realpath(host.log)} is nobody's to write" in finding.evidence
 
 
 def test_a_log_in_a_directory_of_phps_user(host):
     host.jails = [jail(GOOD, file=host.log)]
     host.log.parent.chmod(0o777)
-    finding = brute_force.forgery(host.look())
+    finding = brute_force.forgery(host.inspect())
     assert finding.status == "fail" and f"{os.path.realpath(host.log.parent)}, where" in finding.evidence
 
 
@@ -524,7 +524,7 @@ def test_a_log_that_somebody_holds_open(host, name, mode, status):
     host.jails = [jail(GOOD, file=host.log)]
     host.processes = [Process(os.getpid(), 1, name, NOBODY.pw_uid)]
     with host.log.open(mode):
-        finding = brute_force.forgery(host.look())
+        finding = brute_force.forgery(host.inspect())
     assert finding.status == status and (f"process {os.getpid()} (php) of nobody" in finding.evidence) == (
         status == "fail"
     )
@@ -532,7 +532,7 @@ def test_a_log_that_somebody_holds_open(host, name, mode, status):
 
 def test_as_whom_php_runs_must_be_known(host):
     host.jails = [jail(GOOD, file=host.log)]
-    it = host.look()
+    it = host.inspect()
     it.site = replace(it.site, php=Php())
     with pytest.raises(Unseen, match="as whom PHP runs"):
         brute_force.forgery(it)
@@ -540,7 +540,7 @@ def test_as_whom_php_runs_must_be_known(host):
 
 def test_jails_that_read_something_else_are_none_of_ours(host):
     host.jails = [jail(GOOD, file="/var/log/auth.log", name="sshd")]
-    it = host.look()
+    it = host.inspect()
     assert brute_force.forgery(it).status == "not_applicable"
     assert brute_force.friends(it).status == "not_applicable"
 
@@ -562,19 +562,19 @@ def test_jails_that_read_something_else_are_none_of_ours(host):
 )
 def test_friends(host, differences, options, missing):
     host.jails = [jail(GOOD, file=host.log, **differences)]
-    finding = brute_force.friends(host.look(**options))
+    finding = brute_force.friends(host.inspect(**options))
     assert finding.status == ("fail" if missing else "pass"), finding.evidence
     assert missing in finding.evidence
 
 
 def test_the_machine_that_manages_the_host_is_one_of_them(host, tmp_path, monkeypatch):
-    folder = tmp_path / "friends"
-    monkeypatch.setattr(brute_force, "FRIENDS", str(folder))
-    ours = {"friend_command": f'test -n "$(find {folder}/<ip> -mmin -1440 2>/dev/null)"'}
+    directory = tmp_path / "friends"
+    monkeypatch.setattr(brute_force, "FRIENDS", str(directory))
+    ours = {"friend_command": f'test -n "$(find {directory}/<ip> -mmin -1440 2>/dev/null)"'}
 
     def seen(controller="", **differences):
         host.jails = [jail(GOOD, file=host.log, **differences)]
-        it = host.look(controller=controller)
+        it = host.inspect(controller=controller)
         it.site = replace(it.site, managed_from="198.51.100.9")
         finding = brute_force.friends(it)
         return finding.status, finding.evidence
@@ -583,7 +583,7 @@ def test_the_machine_that_manages_the_host_is_one_of_them(host, tmp_path, monkey
     for differences in ({}, ours):
         status, words = seen(**differences)
         assert status == "fail" and "could ban 198.51.100.9" in words
-    (folder / "198.51.100.9").mkdir(parents=True)
+    (directory / "198.51.100.9").mkdir(parents=True)
     status, words = seen(**ours)
     assert status == "pass" and "198.51.100.9 for a day" in words
     assert "for a day" not in seen(friends=("198.51.100.9",), **ours)[1]
@@ -619,7 +619,7 @@ def test_unlock(tmp_path, monkeypatch, text, mode, status, words):
     monkeypatch.setattr(
         brute_force.os, "stat", lambda path: type("S", (), {"st_uid": 0, "st_mode": real(path).st_mode})
     )
-    it = Look(Site("campus.test"), {})
+    it = Observer(Site("campus.test"), {})
     it.as_root = True
     finding = brute_force.unlock(it)
     assert (finding.status, words in finding.evidence) == (status, True), finding.evidence

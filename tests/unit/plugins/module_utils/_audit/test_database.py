@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import database
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site
 
@@ -80,18 +80,18 @@ class Tables:
 def tables(monkeypatch):
     made = Tables()
     monkeypatch.setattr(Reader, "of_server", classmethod(lambda _reader: made))
-    monkeypatch.setattr(database, "_ours", lambda _look: {"chamilo_campus_backup"})
+    monkeypatch.setattr(database, "_ours", lambda _observer: {"chamilo_campus_backup"})
     return made
 
 
-def look(*grants, user="app@localhost", password="hunter2hunter2", databases=("information_schema", "chamilo")):
+def inspect(*grants, user="app@localhost", password="hunter2hunter2", databases=("information_schema", "chamilo")):
     def ask(sql):
         if sql == "SHOW GRANTS":
             return [{"Grants for app@localhost": grant} for grant in grants]
         assert "CURRENT_USER() AS account, SCHEMA_NAME AS name" in sql
         return [{"account": user, "name": name} for name in databases]
 
-    it = Look(
+    it = Observer(
         Site("campus.test", database=Database("localhost", name="chamilo", user="app"), php=Php(user="www-data")), {}
     )
     it.as_root = True
@@ -101,18 +101,18 @@ def look(*grants, user="app@localhost", password="hunter2hunter2", databases=("i
 
 
 def test_an_account_of_its_own_passes():
-    assert database.account(look(USAGE, EIGHT)).status == "pass"
+    assert database.account(inspect(USAGE, EIGHT)).status == "pass"
 
 
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
-        (look(USAGE, EIGHT, user="root@localhost"), "administrator"),
-        (look(USAGE, EIGHT, user="@localhost"), "without a name"),
-        (look("GRANT ALL PRIVILEGES ON *.* TO `app`@`localhost` WITH GRANT OPTION"), "by another name"),
-        (look("GRANT USAGE ON *.* TO `app`@`localhost`", EIGHT, password=""), "without a password"),
-        (look(USAGE, EIGHT, password="Chamilo"), "an attacker would try"),
-        (look(USAGE, EIGHT, password="app"), "an attacker would try"),
+        (inspect(USAGE, EIGHT, user="root@localhost"), "administrator"),
+        (inspect(USAGE, EIGHT, user="@localhost"), "without a name"),
+        (inspect("GRANT ALL PRIVILEGES ON *.* TO `app`@`localhost` WITH GRANT OPTION"), "by another name"),
+        (inspect("GRANT USAGE ON *.* TO `app`@`localhost`", EIGHT, password=""), "without a password"),
+        (inspect(USAGE, EIGHT, password="Chamilo"), "an attacker would try"),
+        (inspect(USAGE, EIGHT, password="app"), "an attacker would try"),
     ],
 )
 def test_an_account_that_is_not(seen, words):
@@ -123,12 +123,12 @@ def test_an_account_that_is_not(seen, words):
 
 def test_a_socket_identity_needs_no_password():
     usage = "GRANT USAGE ON *.* TO `app`@`localhost` IDENTIFIED VIA unix_socket"
-    assert database.account(look(usage, EIGHT, password="")).status == "pass"
+    assert database.account(inspect(usage, EIGHT, password="")).status == "pass"
 
 
 @pytest.mark.parametrize("grants", [(USAGE, EIGHT), (USAGE, DUMP_RIGHTS)])
 def test_the_eight_or_fewer_pass(grants):
-    assert database.privileges(look(*grants)).status == "pass"
+    assert database.privileges(inspect(*grants)).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -146,20 +146,20 @@ def test_the_eight_or_fewer_pass(grants):
     ],
 )
 def test_anything_more_fails_and_is_named(grants, words):
-    finding = database.privileges(look(*grants))
+    finding = database.privileges(inspect(*grants))
     assert finding.status == "fail"
     assert words in finding.evidence
     assert "736DE11C" not in finding.evidence
 
 
 def test_an_escaped_underscore_is_the_same_database():
-    it = look(USAGE, EIGHT.replace("chamilo", r"cham\_ilo"), databases=("cham_ilo",))
+    it = inspect(USAGE, EIGHT.replace("chamilo", r"cham\_ilo"), databases=("cham_ilo",))
     it.database.account = Account("app", "x", name="cham_ilo")
     assert database.privileges(it).status == "pass"
 
 
 def test_a_database_open_to_everybody_counts():
-    finding = database.privileges(look(USAGE, EIGHT, databases=("chamilo", "information_schema", "shop")))
+    finding = database.privileges(inspect(USAGE, EIGHT, databases=("chamilo", "information_schema", "shop")))
     assert finding.status == "fail"
     assert "shop" in finding.evidence
 
@@ -174,7 +174,7 @@ def test_nobody_else_has_power_over_the_portal_s_data(tables):
     tables.add("app", "%", "SUPER", place="server", account_locked=True)
     tables.add("nobody", "%", "USAGE", place="server", authentication_string="")
     tables.add("reader", "", is_role=True, access=512)
-    finding = database.privileges(look(USAGE, EIGHT))
+    finding = database.privileges(inspect(USAGE, EIGHT))
     assert finding.status == "pass" and "No other account" in finding.evidence, finding.evidence
 
 
@@ -209,7 +209,7 @@ def test_nobody_else_has_power_over_the_portal_s_data(tables):
 def test_another_account_with_power_over_it_is_named_with_what_to_say(tables, account, words):
     *place, more = account
     tables.add(*place, **more)
-    finding = database.privileges(look(USAGE, EIGHT))
+    finding = database.privileges(inspect(USAGE, EIGHT))
     assert finding.status == "fail" and words in finding.evidence, finding.evidence
     assert HASH not in finding.evidence
 
@@ -227,7 +227,7 @@ def test_another_account_with_power_over_it_is_named_with_what_to_say(tables, ac
 def test_whoever_may_replicate_reads_each_change(tables, right, host, binary_log, clients, status):
     tables.binary_log = binary_log
     tables.add("replica", host, right, place="server")
-    it = look(USAGE, EIGHT)
+    it = inspect(USAGE, EIGHT)
     it.options = {"database_clients": clients}
     finding = database.privileges(it)
     assert finding.status == status, finding.evidence
@@ -238,7 +238,7 @@ def test_an_account_that_may_replicate_without_a_password(tables):
     tables.binary_log = "ON"
     tables.rights += [("'copies'@'%'", "server", "", "REPLICATION SLAVE", "NO")]
     tables.accounts["copies", "%"] = {"authentication_string": ""}
-    finding = database.privileges(look(USAGE, EIGHT))
+    finding = database.privileges(inspect(USAGE, EIGHT))
     assert "'copies'@'%' has REPLICATION SLAVE on the whole server, and no password" in finding.evidence
 
 
@@ -247,14 +247,14 @@ def test_the_rights_of_a_role_are_those_of_its_members(tables):
     tables.add("outer", "", is_role=True)
     tables.add("member", "%")
     tables.roles += [("member", "%", "outer"), ("outer", "", "reader")]
-    assert "'member'@'%' has FILE on the whole server" in database.privileges(look(USAGE, EIGHT)).evidence
+    assert "'member'@'%' has FILE on the whole server" in database.privileges(inspect(USAGE, EIGHT)).evidence
 
 
 def test_an_account_that_may_act_as_another_is_named(tables):
     tables.add("helper", "%")
     tables.proxies.append(("helper", "%", "root", "localhost"))
     words = "'helper'@'%' may act as 'root'@'localhost' (REVOKE PROXY ON 'root'@'localhost' FROM 'helper'@'%';)"
-    assert words in database.privileges(look(USAGE, EIGHT)).evidence
+    assert words in database.privileges(inspect(USAGE, EIGHT)).evidence
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_an_account_that_may_act_as_another_is_named(tables):
 )
 def test_the_account_of_a_declared_client_may_do_what_the_application_may(tables, host, right, clients, status):
     tables.add("web", host, right)
-    it = look(USAGE, EIGHT)
+    it = inspect(USAGE, EIGHT)
     it.options = {"database_clients": clients}
     assert database.privileges(it).status == status
 
@@ -281,7 +281,7 @@ def test_the_account_of_a_declared_client_may_do_what_the_application_may(tables
 @pytest.mark.parametrize("kind", ["TRIGGER", "EVENT", "PROCEDURE", "VIEW"])
 def test_what_runs_with_more_than_the_application_s_rights_is_named(tables, kind):
     tables.defined = [(kind, "planted`x", "root@localhost")]
-    finding = database.privileges(look(USAGE, EIGHT))
+    finding = database.privileges(inspect(USAGE, EIGHT))
     assert finding.status == "fail"
     assert (
         f"the {kind.lower()} planted`x runs with the rights of 'root'@'localhost': GRANT OPTION, SUPER"
@@ -293,7 +293,7 @@ def test_what_runs_with_more_than_the_application_s_rights_is_named(tables, kind
 def test_a_locked_account_is_a_definer_all_the_same(tables):
     tables.add("app", "%", "SUPER", place="server", account_locked=True)
     tables.defined = [("TRIGGER", "old", "app@%")]
-    assert "the trigger old runs with the rights of 'app'@'%'" in database.privileges(look(USAGE, EIGHT)).evidence
+    assert "the trigger old runs with the rights of 'app'@'%'" in database.privileges(inspect(USAGE, EIGHT)).evidence
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_a_locked_account_is_a_definer_all_the_same(tables):
 def test_a_definer_that_may_do_what_the_application_may_is_none_of_ours(tables, rights, status):
     tables.add("plugin", "localhost", rights.pop("right"), account_locked=True, **rights)
     tables.defined = [("TRIGGER", "of_a_plugin", "plugin@localhost"), ("VIEW", "orphan", "gone@%")]
-    assert database.privileges(look(USAGE, EIGHT)).status == status
+    assert database.privileges(inspect(USAGE, EIGHT)).status == status
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_what_runs_in_another_database_counts_where_it_reaches_the_portal_s(tabl
     tables.add("reads", "localhost", "SELECT", account_locked=True)
     tables.add("shop", "localhost", "DELETE", "EVENT", name="shop")
     tables.defined = [(kind, "planted", definer, "shop")]
-    finding = database.privileges(look(USAGE, EIGHT))
+    finding = database.privileges(inspect(USAGE, EIGHT))
     assert finding.status == status
     assert (f"the {kind.lower()} shop.planted runs with" in finding.evidence) == (status == "fail")
 
@@ -351,7 +351,7 @@ def test_an_account_of_the_server_s_own_takes_no_password_of_an_intruder(
 ):
     monkeypatch.setattr(database, "_ROOT_KEEPS", (str(tmp_path / "my.cnf"),))
     tables.accounts[user, "localhost"] = priv
-    finding = database.privileges(look(USAGE, EIGHT))
+    finding = database.privileges(inspect(USAGE, EIGHT))
     assert finding.status == "fail" and statement in finding.evidence, finding.evidence
     assert HASH not in finding.evidence
 
@@ -366,13 +366,13 @@ def test_a_password_that_root_keeps_is_the_administrator_s(tables, tmp_path, mon
     monkeypatch.setattr(database, "_ROOT_KEEPS", (str(kept), str(tmp_path / "none")))
     stored = "*B69027D44F6E5EDC07F1AEAD1477967B16F28227"  # PASSWORD('x')
     tables.accounts["root", "localhost"] = {"authentication_string": stored, "auth_or": [{}, SOCKET]}
-    assert database.privileges(look(USAGE, EIGHT)).status == status
+    assert database.privileges(inspect(USAGE, EIGHT)).status == status
 
 
 def test_who_writes_the_server_s_own_tables_has_power_over_all(tables):
     tables.add("helper", "localhost", "INSERT", "SELECT", name="mysql", place="part")
     tables.add("monitor", "localhost", "SELECT", name="mysql", place="part")
-    evidence = database.privileges(look(USAGE, EIGHT)).evidence
+    evidence = database.privileges(inspect(USAGE, EIGHT)).evidence
     assert "'helper'@'localhost' has INSERT on tables of mysql on the whole server" in evidence
     assert "monitor" not in evidence
 
@@ -389,7 +389,7 @@ def test_who_writes_the_server_s_own_tables_has_power_over_all(tables):
 )
 def test_a_replica_of_a_host_that_is_not_declared_is_named(tables, connection, source, declared, words):
     tables.replicas = [{"Connection_name": connection, "Master_Host": source, "Slave_IO_Running": "No"}]
-    it = look(USAGE, EIGHT)
+    it = inspect(USAGE, EIGHT)
     it.options = {"database_clients": declared}
     finding = database.privileges(it)
     assert finding.status == ("fail" if words else "pass") and words in finding.evidence, finding.evidence
@@ -397,14 +397,14 @@ def test_a_replica_of_a_host_that_is_not_declared_is_named(tables, connection, s
 
 def test_what_the_server_does_without_an_account_is_named(tables):
     tables.variables["slow_query_log_file"] = "/srv/campus/slow.log"
-    it = look(USAGE, EIGHT)
+    it = inspect(USAGE, EIGHT)
     it.site = Site("campus.test", root="/srv/campus", database=it.site.database, php=it.site.php)
     finding = database.privileges(it)
     assert finding.status == "fail" and "slow_query_log_file writes" in finding.evidence
 
 
 def test_what_the_server_does_not_show_is_not_green():
-    it = look(USAGE, EIGHT)
+    it = inspect(USAGE, EIGHT)
     it._known[database._listening] = None
     with pytest.raises(Unseen, match="on the host of the database alone"):
         database.privileges(it)
@@ -412,7 +412,7 @@ def test_what_the_server_does_not_show_is_not_green():
     it.as_root = False
     with pytest.raises(Unseen, match="needs root"):
         database.privileges(it)
-    more = look(USAGE, EIGHT + " WITH GRANT OPTION")
+    more = inspect(USAGE, EIGHT + " WITH GRANT OPTION")
     more.as_root = False
     assert database.privileges(more).status == "fail"
 
@@ -421,11 +421,11 @@ def test_the_accounts_whose_passwords_lie_with_root_are_ours(tmp_path, monkeypat
     monkeypatch.undo()
     (tmp_path / "backup-campus.cnf").write_text('[client]\nuser="chamilo_campus_backup"\npassword="x"\n')
     monkeypatch.setattr(database, "_CREDENTIALS", f"{tmp_path}/*.cnf")
-    assert database._ours(look(USAGE)) == {"chamilo_campus_backup"}
+    assert database._ours(inspect(USAGE)) == {"chamilo_campus_backup"}
 
 
 def on_host(listening, host="localhost", root=True, everywhere=()):
-    it = Look(Site("campus.test", database=Database(host, name="chamilo"), listening=everywhere), {})
+    it = Observer(Site("campus.test", database=Database(host, name="chamilo"), listening=everywhere), {})
     it.as_root = root
     it._known[database._listening] = listening
     return it
@@ -459,7 +459,7 @@ def test_no_server_here_cannot_be_assessed(host):
 
 
 def test_which_process_listens_is_for_root_alone():
-    it = Look(Site("campus.test"), {})
+    it = Observer(Site("campus.test"), {})
     it.as_root = False
     it._known[database.processes] = (Process(os.getpid(), 1, "mariadbd", 100),)
     with pytest.raises(Unseen, match="root only"):

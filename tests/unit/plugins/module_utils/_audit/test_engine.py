@@ -9,11 +9,11 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 
-LOOK = Look(Site("campus.test", portal_names=("campus.test",)), {})
+LOOK = Observer(Site("campus.test", portal_names=("campus.test",)), {})
 
 
 def test_the_answer_is_what_the_controller_reads() -> None:
@@ -28,6 +28,6 @@ def test_damaged_undo_data_is_a_warning_and_the_audit_goes_on(monkeypatch: pytes
 
     monkeypatch.setattr(engine.os, "geteuid", lambda: 0)
     monkeypatch.setattr(engine, "active", damaged)
-    monkeypatch.setitem(checks, "headers_csp", lambda _look: failed("Not sent."))
+    monkeypatch.setitem(checks, "headers_csp", lambda _observer: failed("Not sent."))
     audit = engine.audit("campus", LOOK, ["headers"])
     assert audit.warnings == ["state.json is damaged."] and audit.findings["headers_csp"].status == "fail"

@@ -30,10 +30,10 @@ assert set(attacks_headers.HEADERS.values()) <= set(control.checks), "a header o
 CHECKS = {name: control.checks[attacks_headers.HEADERS[name]] for name in HEADERS}
 
 
-def status_of(door, path, request):
+def status_of(endpoint, path, request):
     if request.get("method") == "POST":
         return 413
-    if door.scheme == "http":
+    if endpoint.scheme == "http":
         return 301
     return {"/": 200, "/build/app.css": 200, "/api/users": 401, "/.htaccess": 403}.get(path, 404)
 
@@ -41,8 +41,8 @@ def status_of(door, path, request):
 def server(sent=GOOD, body=b"", **changes):
     """``changes``: path of the request (or its status) -> headers instead."""
 
-    def answer(door, path, request):
-        status = status_of(door, path, request)
+    def answer(endpoint, path, request):
+        status = status_of(endpoint, path, request)
         special = changes.get(path, changes.get(str(status)))
         text = b'<link href="/build/app.css">' if path == "/" else body
         return status, sent if special is None else special, text
@@ -125,14 +125,14 @@ def test_another_value_fails_and_is_named(look_at, name):
 
 
 def test_the_value_for_old_browsers_can_be_declared(look_at):
-    look = look_at(server({**GOOD, "X-XSS-Protection": "0"}), options={"xss_protection": "0"})
-    assert headers.xss_protection(look).status == "pass"
-    assert "current practice" in headers.xss_protection(look).evidence
+    observer = look_at(server({**GOOD, "X-XSS-Protection": "0"}), options={"xss_protection": "0"})
+    assert headers.xss_protection(observer).status == "pass"
+    assert "current practice" in headers.xss_protection(observer).evidence
 
 
 def test_a_class_that_could_not_be_had_is_named(look_at):
-    def refuses_nothing(door, path, request):
-        status, sent, body = server()(door, path, request)
+    def refuses_nothing(endpoint, path, request):
+        status, sent, body = server()(endpoint, path, request)
         return (404 if status == 403 else status), sent, body
 
     finding = headers.nosniff(look_at(refuses_nothing))
@@ -143,8 +143,8 @@ def test_a_class_that_could_not_be_had_is_named(look_at):
 def test_a_site_without_https_has_no_redirect_to_look_at(look_at):
     host = VirtualHost("f", 1, ("campus.test",), (Listen("*", 80, tls=False),), "/srv/campus/public")
 
-    def answer(door, path, request):
-        return server()(dataclasses.replace(door, scheme="https"), path, request)
+    def answer(endpoint, path, request):
+        return server()(dataclasses.replace(endpoint, scheme="https"), path, request)
 
     finding = headers.nosniff(look_at(answer, hosts=(host,)))
     assert finding.status == "pass"
@@ -152,8 +152,8 @@ def test_a_site_without_https_has_no_redirect_to_look_at(look_at):
 
 
 def test_a_page_that_fails_counts_as_well(look_at):
-    def broken(door, path, request):
-        return (502, {}, b"") if path == "/api/users" else server()(door, path, request)
+    def broken(endpoint, path, request):
+        return (502, {}, b"") if path == "/api/users" else server()(endpoint, path, request)
 
     finding = headers.nosniff(look_at(broken))
     assert finding.status == "fail"
@@ -236,8 +236,8 @@ def test_a_policy_that_lets_any_site_frame_the_portal_fails_though_it_was_declar
 
 @pytest.mark.parametrize("value", ["mode=block", "1; mode=allow", "yes"])
 def test_a_value_that_no_browser_knows_fails_though_it_was_declared(look_at, value):
-    look = look_at(server({**GOOD, "X-XSS-Protection": value}), options={"xss_protection": value})
-    assert headers.xss_protection(look).status == "fail"
+    observer = look_at(server({**GOOD, "X-XSS-Protection": value}), options={"xss_protection": value})
+    assert headers.xss_protection(observer).status == "fail"
 
 
 @pytest.mark.parametrize(
@@ -287,8 +287,8 @@ def test_no_versions(look_at):
 
 
 def test_a_page_may_speak_of_versions(look_at):
-    def answer(door, path, request):
-        status, sent, _body = server()(door, path, request)
+    def answer(endpoint, path, request):
+        status, sent, _body = server()(endpoint, path, request)
         return status, sent, b"We run nginx/1.26.3" if status == 200 else b""
 
     assert headers.versions(look_at(answer)).status == "pass"

@@ -278,17 +278,17 @@ def test_a_client_that_cannot_offer_old_versions_proves_nothing(serve, look_thro
 # ------------------------------------------------------------------------------------------------------ redirect
 
 
-def redirecting(door, path, request):
-    if door.scheme == "http":
+def redirecting(endpoint, path, request):
+    if endpoint.scheme == "http":
         return 301, {"Location": f"https://campus.test{path}"}, b""
     return 200, {}, b"page"
 
 
 def test_every_url_is_redirected(look_at):
-    look = look_at(redirecting)
-    assert https.redirect(look).status == "pass"
-    assert {request.get("method", "GET") for _door, _path, request in look.asked} == {"GET", "POST"}
-    assert not any("login" in path or "token" in path for _door, path, _request in look.asked)
+    observer = look_at(redirecting)
+    assert https.redirect(observer).status == "pass"
+    assert {request.get("method", "GET") for _door, _path, request in observer.asked} == {"GET", "POST"}
+    assert not any("login" in path or "token" in path for _door, path, _request in observer.asked)
 
 
 NAMES = {"portal_names": ("campus.test", "www.campus.test"), "answered": ("campus.test", "www.campus.test")}
@@ -305,28 +305,34 @@ NAMES = {"portal_names": ("campus.test", "www.campus.test"), "answered": ("campu
     ],
 )
 def test_every_name_is_redirected(look_at, reply, status):
-    look = look_at(but(lambda door, path, request: reply if door.name == "www.campus.test" else None), **NAMES)
-    finding = https.redirect(look)
+    observer = look_at(
+        but(lambda endpoint, path, request: reply if endpoint.name == "www.campus.test" else None), **NAMES
+    )
+    finding = https.redirect(observer)
     assert finding.status == status, finding.evidence
     assert status == "pass" or "http://www.campus.test/ answers" in finding.evidence
 
 
 def test_hsts_is_asked_of_every_name_that_serves_pages(look_at):
-    def answer(door, path, request):
-        header = {} if door.name == "www.campus.test" else {"Strict-Transport-Security": GUIDE}
-        return (301, {"Location": f"https://campus.test{path}"}, b"") if door.scheme == "http" else (200, header, b"")
+    def answer(endpoint, path, request):
+        header = {} if endpoint.name == "www.campus.test" else {"Strict-Transport-Security": GUIDE}
+        return (
+            (301, {"Location": f"https://campus.test{path}"}, b"") if endpoint.scheme == "http" else (200, header, b"")
+        )
 
     finding = https.hsts(look_at(answer, **NAMES))
     assert finding.status == "fail" and "https://www.campus.test/ (200 www.campus.test): not sent" in finding.evidence
     led = but(
-        lambda door, path, request: (301, {"Location": "https://campus.test/"}, b"") if "www" in door.name else None
+        lambda endpoint, path, request: (
+            (301, {"Location": "https://campus.test/"}, b"") if "www" in endpoint.name else None
+        )
     )
     assert "www.campus.test" not in https.hsts(look_at(led, **NAMES)).evidence
 
 
 def test_for_good_has_two_numbers(look_at):
-    def for_good(door, path, request):
-        status, headers, body = redirecting(door, path, request)
+    def for_good(endpoint, path, request):
+        status, headers, body = redirecting(endpoint, path, request)
         return (308 if status == 301 else status), headers, body
 
     finding = https.redirect(look_at(for_good))
@@ -334,15 +340,15 @@ def test_for_good_has_two_numbers(look_at):
 
 
 def test_a_proxy_that_does_not_listen_for_http_is_the_best_there_is(look_at):
-    silent = but(lambda door, path, request: (0, {}, b"") if door.scheme == "http" else None)
+    silent = but(lambda endpoint, path, request: (0, {}, b"") if endpoint.scheme == "http" else None)
     behind = https.redirect(look_at(silent, options={"terminated_elsewhere": True}))
     assert behind.status == "pass" and "No process listens" in behind.evidence
     assert https.redirect(look_at(silent)).status == "fail"
 
 
 def but(changed):
-    def answer(door, path, request):
-        return changed(door, path, request) or redirecting(door, path, request)
+    def answer(endpoint, path, request):
+        return changed(endpoint, path, request) or redirecting(endpoint, path, request)
 
     return answer
 
@@ -350,16 +356,16 @@ def but(changed):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        (lambda door, path, request: (200, {}, b""), "answers 200 instead of 301"),
-        (lambda door, path, request: (302, {"Location": f"https://campus.test{path}"}, b""), "answers 302"),
+        (lambda endpoint, path, request: (200, {}, b""), "answers 200 instead of 301"),
+        (lambda endpoint, path, request: (302, {"Location": f"https://campus.test{path}"}, b""), "answers 302"),
         (
-            lambda door, path, request: (301, {"Location": "https://campus.test/"}, b"") if path != "/" else None,
+            lambda endpoint, path, request: (301, {"Location": "https://campus.test/"}, b"") if path != "/" else None,
             "deeper",
         ),
-        (lambda door, path, request: (405, {}, b"") if request.get("method") == "POST" else None, "POST"),
-        (lambda door, path, request: (301, {"Location": "https://else.test/"}, b""), "https://else.test/"),
-        (lambda door, path, request: (200, {}, b"") if request["headers"] else None, "X-Forwarded-Proto"),
-        (lambda door, path, request: (0, {}, b""), "connection refused"),
+        (lambda endpoint, path, request: (405, {}, b"") if request.get("method") == "POST" else None, "POST"),
+        (lambda endpoint, path, request: (301, {"Location": "https://else.test/"}, b""), "https://else.test/"),
+        (lambda endpoint, path, request: (200, {}, b"") if request["headers"] else None, "X-Forwarded-Proto"),
+        (lambda endpoint, path, request: (0, {}, b""), "connection refused"),
     ],
 )
 def test_not_redirected(look_at, changed, words):
@@ -369,8 +375,8 @@ def test_not_redirected(look_at, changed, words):
 
 
 def test_a_trusted_proxy_may_say_so(look_at):
-    said_so = but(lambda door, path, request: (200, {}, b"") if request["headers"] else None)
-    assert https.redirect(look_at(said_so, options={"trusted_proxies": ["192.0.2.0/24"]})).status == "pass"
+    reported = but(lambda endpoint, path, request: (200, {}, b"") if request["headers"] else None)
+    assert https.redirect(look_at(reported, options={"trusted_proxies": ["192.0.2.0/24"]})).status == "pass"
 
 
 def trusting(look_at, value, server=None, **more):
@@ -387,8 +393,8 @@ def trusting(look_at, value, server=None, **more):
     ["", "127.0.0.1", "127.0.0.1,::1", "127.0.0.0/8, localhost", "192.0.2.7", "127.0.0.1,10.1.2.3", "10.1.2.0/24,::1"],
 )
 def test_the_host_itself_and_declared_proxies_are_trusted(look_at, value):
-    look = trusting(look_at, value, options={"trusted_proxies": ["10.1.2.0/24"]})
-    assert https.trusted_proxies(look).status == "pass"
+    observer = trusting(look_at, value, options={"trusted_proxies": ["10.1.2.0/24"]})
+    assert https.trusted_proxies(observer).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -407,15 +413,15 @@ def test_the_host_itself_and_declared_proxies_are_trusted(look_at, value):
     ],
 )
 def test_any_other_client_that_is_trusted_is_named(look_at, value, named):
-    look = trusting(look_at, value, options={"trusted_proxies": ["10.1.2.0/24"]})
-    finding = https.trusted_proxies(look)
+    observer = trusting(look_at, value, options={"trusted_proxies": ["10.1.2.0/24"]})
+    finding = https.trusted_proxies(observer)
     assert finding.status == "fail" and f"headers from {named} (TRUSTED_PROXIES in /.env)" in finding.evidence
 
 
 @pytest.mark.parametrize("value", ["0.0.0.0/1,128.0.0.0/1", "127.0.0.1"])
 def test_declared_proxies_that_are_most_of_the_internet_are_none(look_at, value):
-    look = trusting(look_at, value, options={"trusted_proxies": ["0.0.0.0/1", "128.0.0.0/1"]})
-    finding = https.trusted_proxies(look)
+    observer = trusting(look_at, value, options={"trusted_proxies": ["0.0.0.0/1", "128.0.0.0/1"]})
+    finding = https.trusted_proxies(observer)
     assert finding.status == "fail" and "which is 100.00% of all IPv4 addresses" in finding.evidence
 
 
@@ -437,22 +443,22 @@ def test_what_the_application_does_counts_whatever_the_environment_says(look_at,
 
 
 def test_from_an_address_that_is_trusted_by_right_nothing_is_asked(look_at):
-    look = trusting(look_at, "192.0.2.7", poisoned)
-    assert https.trusted_proxies(look).status == "pass"
-    assert not [request for _door, _path, request in look.asked if "X-Forwarded-Host" in request.get("headers", {})]
+    observer = trusting(look_at, "192.0.2.7", poisoned)
+    assert https.trusted_proxies(observer).status == "pass"
+    assert not [request for _door, _path, request in observer.asked if "X-Forwarded-Host" in request.get("headers", {})]
 
 
 def test_a_web_server_that_takes_any_word_for_the_address(look_at, monkeypatch):
-    look = trusting(look_at, "127.0.0.1")
-    door = look.all_doors[0]
-    log = brute_force.Log(door, ("/var/log/nginx/access.log",), "", brute_force.VICTIM)
-    monkeypatch.setattr(https, "logs", lambda _look: [log])
-    said = "set_real_ip_from 0.0.0.0/0 (/etc/nginx/conf.d/proxy.conf line 3)"
-    monkeypatch.setattr(_believed, "lines", lambda web, address: said if address == door.address else web)
-    finding = https.trusted_proxies(look)
-    assert finding.status == "fail" and f"Set by: {said}." in finding.evidence
-    look = trusting(look_at, "127.0.0.1", options={"trusted_proxies": [door.address]})
-    assert https.trusted_proxies(look).status == "pass"
+    observer = trusting(look_at, "127.0.0.1")
+    endpoint = observer.all_endpoints[0]
+    log = brute_force.Log(endpoint, ("/var/log/nginx/access.log",), "", brute_force.VICTIM)
+    monkeypatch.setattr(https, "logs", lambda _observer: [log])
+    output = "set_real_ip_from 0.0.0.0/0 (/etc/nginx/conf.d/proxy.conf line 3)"
+    monkeypatch.setattr(_believed, "lines", lambda web, address: output if address == endpoint.address else web)
+    finding = https.trusted_proxies(observer)
+    assert finding.status == "fail" and f"Set by: {output}." in finding.evidence
+    observer = trusting(look_at, "127.0.0.1", options={"trusted_proxies": [endpoint.address]})
+    assert https.trusted_proxies(observer).status == "pass"
 
 
 def test_an_environment_that_nobody_can_read_is_not_assessed(look_at):
@@ -492,8 +498,8 @@ def test_other_sites_may_speak_http(beside):
 
 
 def sending(value, **changes):
-    def answer(door, path, request):
-        if door.scheme == "http":
+    def answer(endpoint, path, request):
+        if endpoint.scheme == "http":
             return 301, {}, b""
         status = 413 if request.get("method") else {"/": 200, "/api/users": 401, "/.htaccess": 403}.get(path, 404)
         sent = changes.get(f"on_{status}", value)
@@ -545,7 +551,7 @@ def test_switched_off_is_red_and_says_so(look_at):
 # ------------------------------------------------------------------------------------------------------- renewal
 
 RENEWS = Job(
-    "certbot.timer", "/usr/bin/certbot -q renew", service="certbot.service", result="success", tells="mail@.service"
+    "certbot.timer", "/usr/bin/certbot -q renew", service="certbot.service", result="success", alerts="mail@.service"
 )
 
 
@@ -573,9 +579,9 @@ def certbot(serve, look_through, tmp_path, monkeypatch):
     host = VirtualHost(host.file, 1, host.names, host.listens, host.root, certificate=str(live / "fullchain.pem"))
 
     def make(*found):
-        look = look_through(host)
-        look._known[processes.jobs] = found
-        return look
+        observer = look_through(host)
+        observer._known[processes.jobs] = found
+        return observer
 
     return make
 
@@ -591,7 +597,7 @@ def test_one_owner_with_a_hook(certbot):
         ([], "nothing renews"),
         ([RENEWS, Job("/etc/cron.daily/renew", "certbot renew")], "2 jobs renew at once"),
         ([Job("certbot.timer", "certbot renew", service="certbot.service", result="success")], "no alert is sent"),
-        ([Job("certbot.timer", "certbot", service="certbot.service", result="exit-code", tells="x")], "exit-code"),
+        ([Job("certbot.timer", "certbot", service="certbot.service", result="exit-code", alerts="x")], "exit-code"),
     ],
 )
 def test_owners(certbot, found, words):
@@ -725,7 +731,7 @@ def test_a_renewal_that_was_not_loaded(certbot, tmp_path, authority):
 
 
 def test_without_root_renewal_is_not_assessed(certbot):
-    look = certbot(RENEWS)
-    look.as_root = False
+    observer = certbot(RENEWS)
+    observer.as_root = False
     with pytest.raises(Unseen, match="needs root"):
-        https.renewal(look)
+        https.renewal(observer)

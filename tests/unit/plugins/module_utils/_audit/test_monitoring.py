@@ -22,7 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process, jobs, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
@@ -53,8 +53,8 @@ check filesystem root with path /
 class Host:
     def __init__(self, tmp_path, monkeypatch):
         self.root = tmp_path / "chamilo"
-        for folder in ("var/log/ids", "var/upload", "var/cache/prod", "public/main", "public/img", "src", "bin"):
-            (self.root / folder).mkdir(parents=True)
+        for directory in ("var/log/ids", "var/upload", "var/cache/prod", "public/main", "public/img", "src", "bin"):
+            (self.root / directory).mkdir(parents=True)
         for script in ("public/index.php", "src/Kernel.php", *(f"public/main/{n}.php" for n in range(40))):
             self.file(script, "<?php require 'x.php'; $x = $_GET['y'];", days=100)
         self.etc = tmp_path / "etc"
@@ -94,11 +94,11 @@ class Host:
         monkeypatch.setattr(monitoring, "_MONIT_STARTED", str(self.run / "monit.pid"))
         monkeypatch.setattr(monitoring, "_MAILERS", (str(self.mailer),))
         monkeypatch.setattr(fail2ban, "running", lambda: None)
-        monkeypatch.setattr(compromise, "web_users", lambda look: (Identity("www-data", WEB, frozenset({WEB})),))
+        monkeypatch.setattr(compromise, "web_users", lambda observer: (Identity("www-data", WEB, frozenset({WEB})),))
         monkeypatch.setattr(persistence, "home", lambda name: str(tmp_path / "home"))
         monkeypatch.setattr(privileges, "_DIRECTORIES", (str(tmp_path / "loose"),))
         monkeypatch.setattr(privileges, "_INTERPRETERS", ())
-        monkeypatch.setattr(privileges, "said", lambda argv, seconds: "")
+        monkeypatch.setattr(privileges, "output", lambda argv, seconds: "")
 
     def file(self, path, text, days=0.0):
         target = self.root / path
@@ -108,9 +108,9 @@ class Host:
         return target
 
     def config(self, watcher, text):
-        folder = self.etc / watcher
-        folder.mkdir(exist_ok=True)
-        (folder / "main").write_text(text)
+        directory = self.etc / watcher
+        directory.mkdir(exist_ok=True)
+        (directory / "main").write_text(text)
 
     def record(self, **entries):
         (self.records / "monitoring.json").write_text(json.dumps(entries))
@@ -135,7 +135,7 @@ class Host:
     def pulse(self, minutes=1, **more):
         (self.run / "watch-campus.json").write_text(json.dumps({"at": time.time() - 60 * minutes, **more}))
 
-    def look(self, root=True, environment="prod"):
+    def inspect(self, root=True, environment="prod"):
         logs = {"access_log": self.access_log, "access_log_file": self.access_log_file}
         host = VirtualHost("site.conf", 1, ("campus.test",), (), "", **logs)
         site = Site(
@@ -146,7 +146,7 @@ class Host:
             addresses=("10.0.0.5",),
             php=Php(user="www-data"),
         )
-        it = Look(site, {})
+        it = Observer(site, {})
         it.as_root = root
         it._known[jobs] = tuple(self.jobs)
         it._known[processes] = tuple(self.processes)
@@ -179,15 +179,15 @@ OURS = {
 
 
 def test_a_host_that_nobody_watches_fails(host):
-    assert [check(host.look()).status for check in OURS.values()] == ["fail"] * 5
-    assert monitoring.app_log(host.look()).status == "fail"
+    assert [check(host.inspect()).status for check in OURS.values()] == ["fail"] * 5
+    assert monitoring.app_log(host.inspect()).status == "fail"
 
 
 @pytest.mark.parametrize(("done", "hours", "status"), [(True, 2, "pass"), (False, 2, "fail"), (True, 800, "fail")])
 def test_what_the_host_program_wrote_down_counts(host, done, hours, status):
     host.harden()
     host.record(**dict.fromkeys(OURS, {"at": time.time() - hours * 3600, "ok": done}))
-    assert [check(host.look()).status for check in OURS.values()] == [status] * 5
+    assert [check(host.inspect()).status for check in OURS.values()] == [status] * 5
 
 
 # What is taken away of a host on which all is green, which checks must see it, and what they say.
@@ -237,11 +237,11 @@ TAKEN = {
 @pytest.mark.parametrize("what", [*TAKEN, ""])
 def test_a_good_result_of_last_night_does_not_hide_what_is_gone_today(host, what):
     host.harden()
-    take, wanted, words = TAKEN.get(what, (lambda _host: None, set(), ""))
+    take, desired, words = TAKEN.get(what, (lambda _host: None, set(), ""))
     take(host)
-    found = {name: check(host.look()) for name, check in {**OURS, "app_log": monitoring.app_log}.items()}
-    assert {name for name, finding in found.items() if finding.status == "fail"} == wanted
-    assert {name: one.evidence for name, one in found.items() if name in wanted and words not in one.evidence} == {}
+    found = {name: check(host.inspect()) for name, check in {**OURS, "app_log": monitoring.app_log}.items()}
+    assert {name for name, finding in found.items() if finding.status == "fail"} == desired
+    assert {name: one.evidence for name, one in found.items() if name in desired and words not in one.evidence} == {}
 
 
 def test_chamilo_s_own_check_that_is_paused_is_red_at_once(host):
@@ -249,10 +249,10 @@ def test_chamilo_s_own_check_that_is_paused_is_red_at_once(host):
     state = host.root / "var/security/file_integrity"
     state.mkdir(parents=True)
     (state / "state.json").write_text('{"snoozedUntil": "2099-01-01T00:00:00Z"}')
-    look = host.look()
-    assert monitoring.integrity(look).status == "pass"  # before 3.0 there is none
-    look.site = replace(look.site, version="3.0.2")
-    finding = monitoring.integrity(look)
+    observer = host.inspect()
+    assert monitoring.integrity(observer).status == "pass"  # before 3.0 there is none
+    observer.site = replace(observer.site, version="3.0.2")
+    finding = monitoring.integrity(observer)
     assert (finding.status, "is paused until 2099-01-01 00:00 UTC" in finding.evidence) == ("fail", True)
 
 
@@ -260,27 +260,27 @@ def test_a_monit_that_was_just_started_has_a_quarter_of_an_hour_to_ask(host):
     host.harden()
     (host.run / "watch-campus.json").unlink()
     (host.run / "monit.pid").write_text("7")
-    assert monitoring.auth(host.look()).status == "pass"
+    assert monitoring.auth(host.inspect()).status == "pass"
     os.utime(host.run / "monit.pid", (time.time() - 3600,) * 2)
-    assert monitoring.auth(host.look()).status == "fail"
+    assert monitoring.auth(host.inspect()).status == "fail"
 
 
 def test_files_that_nobody_has_accepted_wait_for_a_person(host):
     host.harden()
     records = dict.fromkeys((*OURS, "app_log"), {"at": time.time() - 7200, "ok": True})
-    told = "Not accepted yet: compare the files, then run: chamilo-hardening integrity accept"
-    host.record(**{**records, "integrity": {"at": time.time() - 7200, "ok": False, "detail": told}})
-    found = monitoring.integrity(host.look())
+    reported = "Not accepted yet: compare the files, then run: chamilo-hardening integrity accept"
+    host.record(**{**records, "integrity": {"at": time.time() - 7200, "ok": False, "detail": reported}})
+    found = monitoring.integrity(host.inspect())
     assert (found.status, found.waits.partition(":")[0]) == ("fail", "For a person")
     host.record(**{**records, "integrity": {"at": time.time() - 7200, "ok": False, "detail": "The disk is full."}})
-    found = monitoring.integrity(host.look())
+    found = monitoring.integrity(host.inspect())
     assert (found.status, found.waits) == ("fail", "")
 
 
 def test_without_root_nothing_is_claimed(host):
     for check in (monitoring.accounts, monitoring.delivery, monitoring.integrity):
         with pytest.raises(Unseen, match="needs root"):
-            check(host.look(root=False))
+            check(host.inspect(root=False))
 
 
 # --------------------------------------------------------------------------------------------------- errors
@@ -296,7 +296,7 @@ def logged(host, rotated=True, name="prod.log"):
 def test_a_log_that_was_just_rotated_is_there(host):
     host.harden()
     (host.root / "var/log/prod.log").rename(host.root / "var/log/prod.log.1")
-    assert monitoring.app_log(host.look()).status == "pass"
+    assert monitoring.app_log(host.inspect()).status == "pass"
 
 
 def test_a_log_that_is_rotated_and_watched_passes(host):
@@ -305,7 +305,7 @@ def test_a_log_that_is_rotated_and_watched_passes(host):
         "monit", MONIT + f"check file chamilo path {host.root}/var/log/prod.log\n if match CRITICAL then alert\n"
     )
     host.processes.append(Process(9, 1, "monit", 0))
-    finding = monitoring.app_log(host.look())
+    finding = monitoring.app_log(host.inspect())
     assert finding.status == "pass", finding.evidence
 
 
@@ -313,7 +313,7 @@ def test_logcheck_is_such_a_watcher_too(host):
     logged(host)
     host.config("logcheck", f"{host.root}/var/log/prod.log\n")
     host.jobs.append(Job("/etc/cron.d/logcheck:1", "2 * * * * logcheck /usr/sbin/logcheck"))
-    assert monitoring.app_log(host.look()).status == "pass"
+    assert monitoring.app_log(host.inspect()).status == "pass"
 
 
 def test_monologs_own_rotation_counts(host):
@@ -321,7 +321,7 @@ def test_monologs_own_rotation_counts(host):
     host.config("logrotate.d", "")
     (host.root / "var/log/prod.log").unlink()
     logged(host, rotated=False, name="prod-2026-11-25.log")
-    assert monitoring.app_log(host.look()).status == "pass"
+    assert monitoring.app_log(host.inspect()).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_monologs_own_rotation_counts(host):
 )
 def test_a_log_that_tells_nobody(host, prepare, words):
     prepare(host)
-    finding = monitoring.app_log(host.look())
+    finding = monitoring.app_log(host.inspect())
     assert finding.status == "fail"
     assert words in finding.evidence
 
@@ -347,7 +347,7 @@ def test_a_reader_that_reports_elsewhere_cannot_be_assessed(host):
     host.config("promtail", f"path: {host.root}/var/log/prod.log\n")
     host.processes.append(Process(9, 1, "promtail", 0))
     with pytest.raises(Unseen, match="promtail reads"):
-        monitoring.app_log(host.look())
+        monitoring.app_log(host.inspect())
 
 
 # ------------------------------------------------------------------------------- resources, logins, accounts
@@ -365,21 +365,21 @@ def test_a_reader_that_reports_elsewhere_cannot_be_assessed(host):
 def test_monit(host, text, status, words):
     host.config("monit", text)
     host.processes.append(Process(9, 1, "monit", 0))
-    finding = monitoring.resources(host.look())
+    finding = monitoring.resources(host.inspect())
     assert (finding.status, words in finding.evidence) == (status, True), finding.evidence
 
 
 def test_an_agent_reports_elsewhere(host):
     host.processes.append(Process(9, 1, "prometheus-node", 0))
     with pytest.raises(Unseen, match="prometheus-node runs"):
-        monitoring.resources(host.look())
+        monitoring.resources(host.inspect())
 
 
 def test_failed_logins_are_counted_in_the_evidence(host):
     host.numbers |= {"failures": "213", "addresses": "4"}
-    assert "213 from 4 addresses" in monitoring.auth(host.look()).evidence
+    assert "213 from 4 addresses" in monitoring.auth(host.inspect()).evidence
     host.database_answers = False
-    finding = monitoring.auth(host.look())
+    finding = monitoring.auth(host.inspect())
     assert finding.status == "fail"
     assert "In the last 7 days" not in finding.evidence
 
@@ -387,13 +387,13 @@ def test_failed_logins_are_counted_in_the_evidence(host):
 def test_somebody_elses_count_of_failed_logins_cannot_be_assessed(host):
     host.jobs.append(Job("/etc/cron.d/count:1", "* * * * * root mariadb -e 'SELECT * FROM track_e_login_record'"))
     with pytest.raises(Unseen, match="/etc/cron.d/count:1"):
-        monitoring.auth(host.look())
+        monitoring.auth(host.inspect())
 
 
 def test_accounts_give_numbers_and_few_names(host):
     host.numbers |= {"dormant": "7", "never": "3", "twice": "1", "locked": "2"}
     host.admins = [{"username": f"admin{n}", "status": "1", "active": "1", "late": "0"} for n in range(8)]
-    finding = monitoring.accounts(host.look())
+    finding = monitoring.accounts(host.inspect())
     assert finding.status == "fail"
     assert "7 were not used for 90 days, 3 never" in finding.evidence
     assert "admin4 and 3 more" in finding.evidence
@@ -407,9 +407,9 @@ def test_the_list_of_another_portal_is_not_that_of_this_one(host, days, status):
     host.harden()
     for site in ("campus", "shop"):
         (host.settings / f"monitoring-{site}.json").write_text(json.dumps({"domain": f"{site}.test"}))
-    told = {site: time.time() - age * 86400 for site, age in days.items()}
-    host.record(accounts={"at": time.time() - 7200, "ok": True, "told": told})
-    finding = monitoring.accounts(host.look())
+    reported = {site: time.time() - age * 86400 for site, age in days.items()}
+    host.record(accounts={"at": time.time() - 7200, "ok": True, "told": reported})
+    finding = monitoring.accounts(host.inspect())
     assert finding.status == status
     assert ("ago, but none of campus.test went out in the last month." in finding.evidence) == (status == "fail")
 
@@ -417,7 +417,7 @@ def test_the_list_of_another_portal_is_not_that_of_this_one(host, days, status):
 def test_aide_may_keep_its_list_safe(host):
     host.jobs.append(Job("dailyaidecheck.timer", "/usr/share/aide/bin/dailyaidecheck"))
     with pytest.raises(Unseen, match=r"dailyaidecheck\.timer"):
-        monitoring.integrity(host.look())
+        monitoring.integrity(host.inspect())
 
 
 @pytest.mark.parametrize(
@@ -434,14 +434,14 @@ def test_aide_may_keep_its_list_safe(host):
 def test_the_applications_own_scan_counts_by_its_version(host, version, branch, setting, counts):
     """A setting turned it on in 2.1; 3.0 has the command alone."""
     host.jobs.append(Job("/etc/cron.d/chamilo:1", "17 3 * * * www-data php bin/console app:file-integrity:scan"))
-    look = host.look()
-    look.site = replace(look.site, version=version, branch=branch)
-    look.settings = {"security.file_integrity_check_enabled": setting} if setting else {}
+    observer = host.inspect()
+    observer.site = replace(observer.site, version=version, branch=branch)
+    observer.settings = {"security.file_integrity_check_enabled": setting} if setting else {}
     if counts:
         with pytest.raises(Unseen, match=r"/etc/cron\.d/chamilo:1 compares files"):
-            monitoring.integrity(look)
+            monitoring.integrity(observer)
     else:
-        assert monitoring.integrity(look).status == "fail"
+        assert monitoring.integrity(observer).status == "fail"
 
 
 # ------------------------------------------------------------------------------------------------- break-ins
@@ -450,16 +450,16 @@ def test_the_applications_own_scan_counts_by_its_version(host, version, branch, 
 def test_what_could_not_be_looked_at_is_never_a_pass(host):
     host.database_answers = False
     with pytest.raises(Unseen, match="The database is gone"):
-        monitoring.compromise(host.look())
+        monitoring.compromise(host.inspect())
     host.database_answers = True
     with pytest.raises(Unseen, match="root is needed"):
-        monitoring.compromise(host.look(root=False))
+        monitoring.compromise(host.inspect(root=False))
     host.log.unlink()
     with pytest.raises(Unseen, match="no access log"):
-        monitoring.compromise(host.look())
+        monitoring.compromise(host.inspect())
 
 
 def test_a_sign_counts_whatever_else_was_not_seen(host):
     host.database_answers = False
     host.file("var/upload/x.php", "<?php")
-    assert monitoring.compromise(host.look()).status == "fail"
+    assert monitoring.compromise(host.inspect()).status == "fail"

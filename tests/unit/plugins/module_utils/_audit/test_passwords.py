@@ -8,14 +8,14 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import passwords
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 MAIN, SECOND = "https://campus.test/", "https://second.test/"
 GOOD = '{"min":{"length":12,"lowercase":1,"uppercase":1,"numeric":1,"specials":1}}'
 
 
-def look(variable, main, second=None):
+def inspect(variable, main, second=None):
     """Two portals; the second one has a row of its own when a value is given."""
     rows = [
         {
@@ -32,14 +32,14 @@ def look(variable, main, second=None):
     def ask(sql):
         return [{"id": "1", "url": MAIN}, {"id": "2", "url": SECOND}] if "access_url WHERE" in sql else rows
 
-    it = Look(Site("campus.test"), {})
+    it = Observer(Site("campus.test"), {})
     it.database = Reader(Account("chamilo"), ask=ask)
     return it
 
 
 @pytest.mark.parametrize("check", [passwords.length, passwords.mix])
 def test_five_good_minimums_pass(check):
-    assert check(look("password_requirements", GOOD)).status == "pass"
+    assert check(inspect("password_requirements", GOOD)).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_five_good_minimums_pass(check):
     ],
 )
 def test_what_the_application_would_make_of_it(value, length, mix):
-    it = look("password_requirements", value)
+    it = inspect("password_requirements", value)
     assert (passwords.length(it).status, passwords.mix(it).status) == (length, mix)
 
 
 def test_one_portal_with_a_weaker_rule_fails_and_is_named():
-    finding = passwords.length(look("password_requirements", GOOD, GOOD.replace("12", "4")))
+    finding = passwords.length(inspect("password_requirements", GOOD, GOOD.replace("12", "4")))
     assert finding.status == "fail"
     assert SECOND in finding.evidence
     assert MAIN not in finding.evidence
@@ -73,9 +73,9 @@ def test_one_portal_with_a_weaker_rule_fails_and_is_named():
     ("value", "status"), [("true", "pass"), ("false", "fail"), (None, "fail"), ("1", "fail"), ("TRUE", "fail")]
 )
 def test_the_rules_count_only_when_the_application_reads_true(value, status):
-    assert passwords.enforced(look("check_password", value)).status == status
+    assert passwords.enforced(inspect("check_password", value)).status == status
 
 
 @pytest.mark.parametrize(("value", "status"), [("90", "pass"), ("0", "fail"), (None, "fail"), ("-1", "fail")])
 def test_expiry(value, status):
-    assert passwords.expiry(look("password_rotation_days", value)).status == status
+    assert passwords.expiry(inspect("password_rotation_days", value)).status == status

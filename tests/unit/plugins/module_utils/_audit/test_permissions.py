@@ -89,8 +89,10 @@ def test_where_root_may_not_look_the_web_user_does(tree_look, project, monkeypat
     assert finding.status == "not_assessed" and "var/upload" in finding.evidence
 
 
-@pytest.mark.parametrize(("profile", "told"), [("upgrade", ["code", "env", "config"]), ("install", ["env", "config"])])
-def test_an_open_window_is_told(tree_look, project, tmp_path, monkeypatch, profile, told):
+@pytest.mark.parametrize(
+    ("profile", "reported"), [("upgrade", ["code", "env", "config"]), ("install", ["env", "config"])]
+)
+def test_an_open_window_is_told(tree_look, project, tmp_path, monkeypatch, profile, reported):
     monkeypatch.setattr(permissions, "RECORDS", str(tmp_path))
     window = {"tree": {"path": str(project.resolve())}, "profile": profile, "opened": 0, "until": 1_000_000}
     elsewhere = {**window, "tree": {"path": "/srv/elsewhere"}}
@@ -100,8 +102,8 @@ def test_an_open_window_is_told(tree_look, project, tmp_path, monkeypatch, profi
     for name in ("code", "env", "config"):
         finding = OF_THE_TREE[name](tree_look())
         words = f"a window is open (profile {profile}, until 1970-01-12 13:46:40 UTC, and should be closed by now)"
-        assert (words in finding.evidence) is (name in told), finding.evidence
-        assert finding.status == ("fail" if name in told else "pass")
+        assert (words in finding.evidence) is (name in reported), finding.evidence
+        assert finding.status == ("fail" if name in reported else "pass")
     (tmp_path / "windows.json").write_text("[")
     assert "is damaged" in permissions.code(tree_look()).evidence
 
@@ -159,8 +161,8 @@ def test_a_folder_above_that_the_web_user_owns_is_named(tree_look, project, web_
 
 def test_the_web_server_that_is_not_php_reads_no_secret(tree_look, project, web_user):
     other = next(entry for entry in pwd.getpwall() if entry.pw_name in ("daemon", "bin"))
-    look = tree_look(web=WebServer("nginx", user=other.pw_name))
-    assert permissions.env(look).status == "pass"
+    observer = tree_look(web=WebServer("nginx", user=other.pw_name))
+    assert permissions.env(observer).status == "pass"
     os.chown(project / ".env", 0, other.pw_gid)
     finding = permissions.env(tree_look(web=WebServer("nginx", user=other.pw_name)))
     assert finding.status == "fail"
@@ -187,8 +189,12 @@ def test_a_folder_that_cannot_be_read_is_not_assessed(tree_look, project, web_us
         os.setgroups([])
         os.setgid(reader.pw_gid)
         os.setuid(reader.pw_uid)
-        look = tree_look()
-        seen = [permissions.no_777(look).status, permissions.var(look).status, permissions.code(look).status]
+        observer = tree_look()
+        seen = [
+            permissions.no_777(observer).status,
+            permissions.var(observer).status,
+            permissions.code(observer).status,
+        ]
         os._exit(0 if seen == ["not_assessed", "not_assessed", "not_assessed"] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
@@ -225,11 +231,11 @@ def two_sites(tree_look, project, tmp_path, monkeypatch):
                 "/etc/shop", 3, ("shop.test",), (HTTP,), "/srv/shop", php=pools[1].address, leads_away=leads_away
             ),
         )
-        look = tree_look(hosts=hosts, php=Php("8.4", sapi, socket=pools[0].address, user=portal))
-        look._known[scripts] = tuple(
+        observer = tree_look(hosts=hosts, php=Php("8.4", sapi, socket=pools[0].address, user=portal))
+        observer._known[scripts] = tuple(
             (Process(7, 1, "php8.4", pwd.getpwnam(user).pw_uid), file) for user, file in running
         )
-        return permissions.php_user_of_its_own(look), path
+        return permissions.php_user_of_its_own(observer), path
 
     return make
 
@@ -288,13 +294,13 @@ def test_pools_that_cannot_be_read_are_not_green(two_sites, tree_look, monkeypat
 # ----------------------------------------------------------------------------------------------------- processes
 
 
-def running(look, *found):
-    look._known[processes] = tuple(Process(*entry) for entry in found)
-    return look
+def running(observer, *found):
+    observer._known[processes] = tuple(Process(*entry) for entry in found)
+    return observer
 
 
 def test_masters_may_be_root_and_workers_not(look_at):
-    look = running(
+    observer = running(
         look_at(),
         (10, 1, "nginx", 0),
         (11, 10, "nginx", 33),
@@ -302,7 +308,7 @@ def test_masters_may_be_root_and_workers_not(look_at):
         (21, 20, "php-fpm8.4", 33),
         (30, 1, "cron", 0),
     )
-    assert permissions.web_user(look).status == "pass"
+    assert permissions.web_user(observer).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -355,23 +361,25 @@ def test_nothing_running_is_not_assessed(look_at):
 # ---------------------------------------------------------------------------------------------------- production
 
 
-def produce(look, server_type="prod", display="Off", second=None):
+def produce(observer, server_type="prod", display="Off", second=None):
     """Two portals where the second one is given a word of its own."""
-    look._known[settings.__globals__["_settings"]] = {"display_errors": Setting(display, "/etc/php/8.4/fpm/php.ini")}
+    observer._known[settings.__globals__["_settings"]] = {
+        "display_errors": Setting(display, "/etc/php/8.4/fpm/php.ini")
+    }
     setting = {"category": "platform", "variable": "server_type", "access_url_changeable": "1"}
     rows = [{**setting, "access_url": "1", "selected_value": server_type}]
     portals = [{"id": "1", "url": "https://campus.test/"}]
     if second is not None:
         rows.append({**setting, "access_url": "2", "selected_value": second})
         portals.append({"id": "2", "url": "https://second.test/"})
-    look.database = Reader(Account("chamilo"), ask=lambda sql: portals if "access_url WHERE" in sql else rows)
-    return look
+    observer.database = Reader(Account("chamilo"), ask=lambda sql: portals if "access_url WHERE" in sql else rows)
+    return observer
 
 
 PROD = {"APP_ENV": "prod", "APP_DEBUG": "0"}
 
 
-def plain(door, path, request):
+def plain(endpoint, path, request):
     return 200 if path == "/" else 404, {}, b"<html>"
 
 
@@ -402,15 +410,15 @@ def test_an_environment_that_cannot_be_read_is_not_assessed(tree_look):
 
 
 def test_a_site_that_does_not_answer_is_not_assessed(tree_look):
-    look = produce(tree_look(lambda *_: (0, {}, b""), environment=PROD))
-    assert permissions.production(look).status == "not_assessed"
+    observer = produce(tree_look(lambda *_: (0, {}, b""), environment=PROD))
+    assert permissions.production(observer).status == "not_assessed"
 
 
 def test_a_database_that_does_not_answer_is_not_assessed(tree_look):
     with pytest.raises(DatabaseError):
-        look = tree_look(plain, environment=PROD)
-        look._known[settings.__globals__["_settings"]] = {}
-        permissions.production(look)
+        observer = tree_look(plain, environment=PROD)
+        observer._known[settings.__globals__["_settings"]] = {}
+        permissions.production(observer)
 
 
 # ------------------------------------------------------------------------------------------------------- secrets
@@ -504,11 +512,11 @@ def test_secrets_that_cannot_be_read_are_not_assessed(tree_look, project):
 # ------------------------------------------------------------------------------------------------------- docroot
 
 
-def serving(folder):
+def serving(directory):
     """A web server with this folder as its root, and a front controller for the rest."""
 
-    def answer(door, path, request):
-        file = os.path.normpath(f"{folder}/{path}")
+    def answer(endpoint, path, request):
+        file = os.path.normpath(f"{directory}/{path}")
         if os.path.isfile(file) and not file.endswith(".php"):
             with open(file, "rb") as stream:
                 return 200, {}, stream.read()
@@ -518,17 +526,17 @@ def serving(folder):
 
 
 def test_only_the_public_folder(tree_look, project):
-    finding = permissions.docroot(tree_look(lambda door, path, request: (404, {}, b"")))
+    finding = permissions.docroot(tree_look(lambda endpoint, path, request: (404, {}, b"")))
     assert finding.status == "pass"
     assert ".env" in finding.evidence
 
 
 def test_without_root_what_cannot_be_read_cannot_be_recognised(tree_look, project, monkeypatch):
-    look = tree_look(lambda door, path, request: (404, {}, b""))
-    look.as_root = False
-    assert permissions.docroot(look).status == "pass"
+    observer = tree_look(lambda endpoint, path, request: (404, {}, b""))
+    observer.as_root = False
+    assert permissions.docroot(observer).status == "pass"
     monkeypatch.setattr(permissions, "head", lambda *_file: b"")
-    assert permissions.docroot(look).status == "not_assessed"
+    assert permissions.docroot(observer).status == "not_assessed"
 
 
 @pytest.mark.parametrize(
@@ -547,7 +555,7 @@ def test_a_file_that_cannot_be_read_is_known_by_its_look(file, body, known):
 
 
 def test_a_front_controller_that_answers_200_to_everything_gives_nothing_away(tree_look, project):
-    def answer(door, path, request):
+    def answer(endpoint, path, request):
         return 200, {}, b"<!DOCTYPE html><title>Campus</title>"
 
     assert permissions.docroot(tree_look(answer)).status == "pass"
@@ -567,8 +575,8 @@ def test_an_old_virtual_host_with_the_project_as_its_root_is_named(tree_look, pr
     old = VirtualHost("/etc/nginx/sites-enabled/old", 7, ("old.test",), (HTTP,), str(project))
     new = VirtualHost("/etc/nginx/sites-enabled/campus", 1, ("campus.test",), (HTTP,), f"{project}/public")
 
-    def answer(door, path, request):
-        return serving(project if door.name == "old.test" else project / "public")(door, path, request)
+    def answer(endpoint, path, request):
+        return serving(project if endpoint.name == "old.test" else project / "public")(endpoint, path, request)
 
     finding = permissions.docroot(tree_look(answer, virtual_hosts=(new, old)))
     assert finding.status == "fail"
@@ -585,27 +593,27 @@ def test_a_root_above_the_project(tree_look, project):
 
 def test_a_virtual_host_that_hangs_up_on_strangers_gives_nothing_away(tree_look, project, monkeypatch):
     """As nginx does with `return 444`."""
-    strangers = VirtualHost("/etc/nginx/sites-enabled/default", 1, ("_",), (HTTP,), "/var/www/html")
+    unrelated = VirtualHost("/etc/nginx/sites-enabled/default", 1, ("_",), (HTTP,), "/var/www/html")
     campus = VirtualHost("/etc/nginx/sites-enabled/campus", 1, ("campus.test",), (HTTP,), f"{project}/public")
-    look = tree_look(lambda door, path, request: (404, {}, b""), virtual_hosts=(strangers, campus))
-    fetch = look._fetch
+    observer = tree_look(lambda endpoint, path, request: (404, {}, b""), virtual_hosts=(unrelated, campus))
+    fetch = observer._fetch
 
-    def hang_up(door, path, **request):
-        if (door.name == "campus.test") is of_ours:
-            return Answer(door.url(path), error="Remote end closed connection without response")
-        return fetch(door, path, **request)
+    def hang_up(endpoint, path, **request):
+        if (endpoint.name == "campus.test") is of_ours:
+            return Answer(endpoint.url(path), error="Remote end closed connection without response")
+        return fetch(endpoint, path, **request)
 
-    monkeypatch.setattr(look, "_fetch", hang_up)
+    monkeypatch.setattr(observer, "_fetch", hang_up)
     of_ours = False
-    assert permissions.docroot(look).status == "pass"
+    assert permissions.docroot(observer).status == "pass"
     of_ours = True
     with pytest.raises(Unseen, match="gave no answer"):
-        permissions.docroot(tree_look(lambda door, path, _: (0, {}, b""), virtual_hosts=(strangers, campus)))
+        permissions.docroot(tree_look(lambda endpoint, path, _: (0, {}, b""), virtual_hosts=(unrelated, campus)))
 
 
 def test_a_server_that_does_not_answer_is_not_assessed(tree_look):
     with pytest.raises(Unseen, match="gave no answer"):
-        permissions.docroot(tree_look(lambda door, path, _: (0 if door.scheme == "http" else 404, {}, b"")))
+        permissions.docroot(tree_look(lambda endpoint, path, _: (0 if endpoint.scheme == "http" else 404, {}, b"")))
 
 
 @pytest.mark.parametrize(

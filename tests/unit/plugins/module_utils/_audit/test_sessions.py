@@ -24,10 +24,10 @@ NUMBER = "317541b6161e81623ab87ea25ea02428"
 
 
 def setting(*cookies):
-    return lambda door, path, request: (200, {"Set-Cookie": list(cookies)}, b"")
+    return lambda endpoint, path, request: (200, {"Set-Cookie": list(cookies)}, b"")
 
 
-def look(look_at, server, **more):
+def inspect(look_at, server, **more):
     it = look_at(server, root="/srv/campus", **more)
     it._known[sessions.symfony] = {"name": "chamilo2"}
     return it
@@ -42,7 +42,7 @@ CHECKS = {
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_all_flags(look_at, name):
-    finding = CHECKS[name](look(look_at, setting(f"chamilo2={NUMBER}{FLAGS}")))
+    finding = CHECKS[name](inspect(look_at, setting(f"chamilo2={NUMBER}{FLAGS}")))
     assert finding.status == "pass"
     assert NUMBER not in finding.evidence
 
@@ -50,14 +50,14 @@ def test_all_flags(look_at, name):
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_flag_that_is_missing(look_at, name):
     flags = ";".join(flag for flag in FLAGS.split(";") if not flag.strip().lower().startswith(name.lower()))
-    finding = CHECKS[name](look(look_at, setting(f"chamilo2={NUMBER}{flags}")))
+    finding = CHECKS[name](inspect(look_at, setting(f"chamilo2={NUMBER}{flags}")))
     assert finding.status == "fail"
     assert "chamilo2" in finding.evidence
     assert NUMBER not in finding.evidence
 
 
 def test_samesite_none_is_no_protection(look_at):
-    finding = sessions.same_site(look(look_at, setting(f"chamilo2={NUMBER}; SameSite=None; Secure")))
+    finding = sessions.same_site(inspect(look_at, setting(f"chamilo2={NUMBER}; SameSite=None; Secure")))
     assert finding.status == "fail"
     assert "None" in finding.evidence
 
@@ -75,12 +75,12 @@ def test_samesite_none_is_no_protection(look_at):
 )
 def test_samesite_none_is_declared_by_who_frames_the_portal(look_at, kind, flags, status, words):
     declared = {"integrations": {kind: ["https://lms.example"]}}
-    finding = sessions.same_site(look(look_at, setting(f"chamilo2={NUMBER}{flags}"), options=declared))
+    finding = sessions.same_site(inspect(look_at, setting(f"chamilo2={NUMBER}{flags}"), options=declared))
     assert finding.status == status and words in finding.evidence
 
 
 def test_secure_is_asked_of_every_cookie_and_the_others_of_the_session_alone(look_at):
-    it = look(look_at, setting(f"chamilo2={NUMBER}{FLAGS}", "language=en; path=/"))
+    it = inspect(look_at, setting(f"chamilo2={NUMBER}{FLAGS}", "language=en; path=/"))
     assert sessions.secure(it).status == "fail"
     assert sessions.http_only(it).status == "pass"
     assert sessions.same_site(it).status == "pass"
@@ -88,7 +88,7 @@ def test_secure_is_asked_of_every_cookie_and_the_others_of_the_session_alone(loo
 
 def test_plain_http_keeps_no_cookie_safe(look_at):
     host = VirtualHost("f", 1, ("campus.test",), (Listen("*", 80, tls=False),), "/srv/campus/public")
-    finding = sessions.secure(look(look_at, setting(f"chamilo2={NUMBER}{FLAGS}"), hosts=(host,)))
+    finding = sessions.secure(inspect(look_at, setting(f"chamilo2={NUMBER}{FLAGS}"), hosts=(host,)))
     assert finding.status == "fail"
     assert "plain http" in finding.evidence
 
@@ -96,7 +96,7 @@ def test_plain_http_keeps_no_cookie_safe(look_at):
 def test_a_site_without_a_cookie_is_not_assessed(look_at):
     for function in (*CHECKS.values(), sessions.strict):
         with pytest.raises(Unseen, match="no page without a login sets a cookie"):
-            function(look(look_at, setting()))
+            function(inspect(look_at, setting()))
 
 
 # -------------------------------------------------------------------------------------------------------- strict
@@ -105,7 +105,7 @@ def test_a_site_without_a_cookie_is_not_assessed(look_at):
 def starting(takes_cookie=False, takes_address=False):
     """A site that starts a session on each page, and the numbers it takes from a visitor."""
 
-    def answer(door, path, request):
+    def answer(endpoint, path, request):
         cookie = request["headers"].get("Cookie", "")
         chosen = re.search(r"chamilo2=(\w+)", cookie if takes_cookie else "")
         if chosen:
@@ -117,7 +117,7 @@ def starting(takes_cookie=False, takes_address=False):
 
 
 def test_nobody_chooses_a_number(look_at):
-    it = look(look_at, starting())
+    it = inspect(look_at, starting())
     assert sessions.strict(it).status == "pass"
     assert len(it.asked) == 4
 
@@ -141,11 +141,11 @@ KEPT = "tls://10.0.0.5:6380?auth[user]=a&auth[pass]=canary&stream[cafile]=%2Fa%2
 )
 def test_a_redis_that_answers_anybody_is_red(look_at, monkeypatch, php, application, found):
     def asked(open_to_all):
-        it = look(look_at, starting())
+        it = inspect(look_at, starting())
         it._known[settings.__globals__["_settings"]] = {name: Setting(text, "") for name, text in php.items()}
         it._known[sessions.symfony] = {"name": "chamilo2", "handler_id": application}
         seen = []
-        monkeypatch.setattr(sessions.redis, "takes_anybody", lambda store: seen.append(store) or open_to_all)
+        monkeypatch.setattr(sessions.redis, "is_open", lambda store: seen.append(store) or open_to_all)
         finding = sessions.strict(it)
         assert "canary" not in finding.evidence
         return finding, seen
@@ -158,7 +158,7 @@ def test_a_redis_that_answers_anybody_is_red(look_at, monkeypatch, php, applicat
 
 
 def test_a_redis_that_is_away_is_not_assessed(look_at):
-    it = look(look_at, starting())
+    it = inspect(look_at, starting())
     it._known[settings.__globals__["_settings"]] = {}
     it._known[sessions.symfony] = {"handler_id": "redis://127.0.0.1:1"}
     with pytest.raises(Unseen, match=r"whether Redis at 127\.0\.0\.1:1 answers clients without a password: "):
@@ -170,7 +170,7 @@ def test_a_redis_that_is_away_is_not_assessed(look_at):
     [(starting(takes_cookie=True), "use_strict_mode"), (starting(takes_address=True), "use_only_cookies")],
 )
 def test_a_number_of_the_visitors_choice(look_at, server, words):
-    finding = sessions.strict(look(look_at, server))
+    finding = sessions.strict(inspect(look_at, server))
     assert finding.status == "fail"
     assert words in finding.evidence
 
@@ -191,7 +191,7 @@ class Tokens:
 
 @pytest.mark.parametrize(("kept", "words"), [(14, "14 people"), (0, "Nothing removes the cookie")])
 def test_remember_me(look_at, kept, words):
-    it = look(look_at, setting())
+    it = inspect(look_at, setting())
     it.database = Tokens(kept)
     finding = sessions.remember_me(it)
     assert finding.status == "fail"
@@ -217,7 +217,7 @@ def test_the_web_server_may_take_the_cookie_away(look_at, host, monkeypatch, web
     host.install(web)
     host.site(web, text % line)
     monkeypatch.setattr(sessions, "Tree", lambda: host.tree)
-    it = look(look_at, setting(), web=WebServer(web))
+    it = inspect(look_at, setting(), web=WebServer(web))
     it.database = Tokens(1)
     assert sessions.remember_me(it).status == ("pass" if taken else "fail")
 
@@ -231,7 +231,7 @@ def test_the_web_server_may_take_the_cookie_away(look_at, host, monkeypatch, web
     ],
 )
 def test_stored_logins_are_told_even_where_the_cookie_is_taken_away(look_at, kept, words):
-    it = look(look_at, setting())
+    it = inspect(look_at, setting())
     it._known[sessions.taken_away] = True
     it.database = Tokens(kept)
     finding = sessions.remember_me(it)
@@ -246,15 +246,15 @@ EVERY_HALF_HOUR = Job("phpsessionclean.timer", "/usr/lib/php/sessionclean")
 
 @pytest.fixture
 def idle(tree_look, tmp_path, monkeypatch, web_user):
-    folder = tmp_path / "sessions"
-    folder.mkdir()
+    directory = tmp_path / "sessions"
+    directory.mkdir()
 
     def make(
         php=None, application=None, faces=None, found=(EVERY_HALF_HOUR,), pause=1800.0, oldest=60, root=True, **options
     ):
         faces = {"fpm": "1440", "cli": "1440"} if faces is None else faces
         known = {
-            face: {"session.save_path": Setting(str(folder), ""), "session.gc_maxlifetime": Setting(seconds, "")}
+            face: {"session.save_path": Setting(str(directory), ""), "session.gc_maxlifetime": Setting(seconds, "")}
             for face, seconds in faces.items()
         }
         monkeypatch.setattr(sessions, "faces", lambda: [("8.4", face) for face in faces])
@@ -262,10 +262,10 @@ def idle(tree_look, tmp_path, monkeypatch, web_user):
         monkeypatch.setattr(sessions, "longest_pause", lambda job: pause)
         it = tree_look(options=options)
         it.as_root = root
-        it._known[settings.__globals__["_settings"]] = {"session.save_path": Setting(str(folder), ""), **(php or {})}
+        it._known[settings.__globals__["_settings"]] = {"session.save_path": Setting(str(directory), ""), **(php or {})}
         it._known[sessions.symfony] = application or {}
         it._known[processes.jobs] = found
-        session = folder / "sess_abc"
+        session = directory / "sess_abc"
         session.touch()
         shutil.chown(session, web_user)
         os.utime(session, (it.now - oldest, it.now - oldest))

@@ -34,7 +34,7 @@ def test_a_refused_installer(look_at, status):
 
 @pytest.mark.parametrize("path", updates.INSTALLER)
 def test_one_way_to_the_installer_is_enough(look_at, path):
-    finding = updates.installer(look_at(lambda door, asked, _: (200 if asked == path else 403, {}, b"wizard")))
+    finding = updates.installer(look_at(lambda endpoint, asked, _: (200 if asked == path else 403, {}, b"wizard")))
     assert finding.status == "fail"
     assert path in finding.evidence
 
@@ -73,7 +73,7 @@ def test_a_page_that_answers_to_everything_is_no_installer(look_at):
 
 
 def test_an_installer_that_fails_is_not_refused(look_at):
-    finding = updates.installer(look_at(lambda door, path, _: (404 if "looks" in path else 500, {}, b"")))
+    finding = updates.installer(look_at(lambda endpoint, path, _: (404 if "looks" in path else 500, {}, b"")))
     assert finding.status == "fail"
 
 
@@ -125,7 +125,7 @@ def test_a_redirect_to_the_same_name_is_no_refusal(beside):
 def test_other_sites_are_not_asked_for_this_installer(beside, root):
     look = beside(lambda *_: (200, {}, str(_).encode()), root=root)
     assert updates.installer(look).status == "pass"
-    assert {door.name for door, _path, _request in look.asked} == {"campus.test"}
+    assert {endpoint.name for endpoint, _path, _request in look.asked} == {"campus.test"}
 
 
 def test_another_name_that_gives_no_answer_is_not_assessed(beside):
@@ -157,7 +157,7 @@ def system(look_at, tmp_path, monkeypatch):
 
     def make(configuration=GOOD, found=(UPGRADES,), waits=(), days=None, up=100.0, installed=100.0, configured=0.0):
         (tmp_path / "uptime").write_text(f"{up * 86400:.2f} 1.00\n")
-        monkeypatch.setattr(updates, "said", lambda argv: configuration)
+        monkeypatch.setattr(updates, "output", lambda argv: configuration)
         look = look_at()
         look._known.update({processes.jobs: found, updates.pending: list(waits)})
         if days is not None:

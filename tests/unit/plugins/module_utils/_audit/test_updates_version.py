@@ -171,10 +171,10 @@ def test_what_is_said_of_a_layout(host, look_at, name: str) -> None:
             host.write(f"{ROOT}/{path}", text)
     site = discover("campus.test", ROOT, tree=host.tree)
     shown = (field for field in ("version", "version_source", "branch") if hasattr(site, field))
-    look = look_at(root=ROOT, **{field: getattr(site, field) for field in shown})
-    look.now = LISTED + 86400
-    look.settings = {}
-    finding = updates.version(look)
+    observer = look_at(root=ROOT, **{field: getattr(site, field) for field in shown})
+    observer.now = LISTED + 86400
+    observer.settings = {}
+    finding = updates.version(observer)
     assert (finding.status, words in finding.evidence) == (status, True), finding.evidence
 
 
@@ -187,11 +187,11 @@ def installed(look_at, monkeypatch, tmp_path):
     monkeypatch.setattr(files, "STATE", str(tmp_path))
 
     def make(version="2.0.4", days=1.0, feed=None, osv=None):
-        look = look_at(root=ROOT, version=version, version_source=OWN)
-        look.now = LISTED + days * 86400
+        observer = look_at(root=ROOT, version=version, version_source=OWN)
+        observer.now = LISTED + days * 86400
         read = {"feed": feed or {}, "osv": osv or {}}
         records.note("updates.json", "watch", True, "x", read={"campus.test": read})
-        return updates.version(look)
+        return updates.version(observer)
 
     return make
 
@@ -268,9 +268,9 @@ def test_without_root_nothing_that_was_read_is_known(look_at, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(records, "read", closed)
-    look = look_at(root=ROOT, version="2.0.4", version_source=OWN)
-    look.now = LISTED
-    assert "feed of releases not read yet" in updates.version(look).evidence
+    observer = look_at(root=ROOT, version="2.0.4", version_source=OWN)
+    observer.now = LISTED
+    assert "feed of releases not read yet" in updates.version(observer).evidence
 
 
 @pytest.mark.parametrize(
@@ -285,9 +285,9 @@ def test_without_root_nothing_that_was_read_is_known(look_at, monkeypatch):
     ],
 )
 def test_php_that_is_too_old_for_the_release_is_named(look_at, version, php, status):
-    look = look_at(root=ROOT, version=version, version_source=OWN, php=Php(php))
-    look.now = LISTED
-    finding = updates.version(look)
+    observer = look_at(root=ROOT, version=version, version_source=OWN, php=Php(php))
+    observer.now = LISTED
+    finding = updates.version(observer)
     assert (finding.status, f"and this portal runs with {php}" in finding.evidence) == (status, status == "fail")
 
 
@@ -296,7 +296,7 @@ def test_an_empty_history_of_migrations_is_named_before_an_update(look_at, versi
     def ask(sql):
         return [{"name": "user"}, {"name": "version"}] if "information_schema" in sql else versions
 
-    look = look_at(root=ROOT, version="2.0.4", version_source=OWN)
-    look.now, look.database = LISTED, Reader(Account("chamilo"), ask=ask)
-    finding = updates.version(look)
+    observer = look_at(root=ROOT, version="2.0.4", version_source=OWN)
+    observer.now, observer.database = LISTED, Reader(Account("chamilo"), ask=ask)
+    finding = updates.version(observer)
     assert finding.status == "pass" and ("The history of migrations is empty" in finding.evidence) == warned

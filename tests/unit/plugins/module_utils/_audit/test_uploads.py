@@ -45,9 +45,9 @@ def extensions(look_at, changeable="1", second=None, **known):
         for name, value in values.items()
     ]
     portals = [{"id": "1", "url": MAIN}, {"id": "2", "url": SECOND}][: 1 if second is None else 2]
-    look = look_at(root="/srv/campus")
-    look.database = Reader(Account("chamilo"), ask=lambda sql: portals if "access_url WHERE" in sql else rows)
-    return uploads.extensions(look)
+    observer = look_at(root="/srv/campus")
+    observer.database = Reader(Account("chamilo"), ask=lambda sql: portals if "access_url WHERE" in sql else rows)
+    return uploads.extensions(observer)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def host(root, line=1, name="campus.test", php=SOCKET):
     return VirtualHost("/etc/nginx/sites-enabled/campus", line, (name,), (Listen("*", 80, tls=False),), root, php=php)
 
 
-def refuse(door, path, request):
+def refuse(endpoint, path, request):
     return 403, {}, b""
 
 
@@ -106,11 +106,11 @@ def seen(tree_look, project):
     def make(server=refuse, hosts=None, user_ini=".user.ini", web="nginx", **more):
         hosts = hosts or (host(f"{project}/public"),)
         server_user = WebServer(web, user="www-data")
-        look = tree_look(server, virtual_hosts=hosts, serving=hosts, web=server_user, **more)
-        look._known[settings.__globals__["_settings"]] = {
+        observer = tree_look(server, virtual_hosts=hosts, serving=hosts, web=server_user, **more)
+        observer._known[settings.__globals__["_settings"]] = {
             "user_ini.filename": Setting(user_ini, "/etc/php/8.4/fpm/php.ini")
         }
-        return look
+        return observer
 
     return make
 
@@ -124,23 +124,23 @@ def test_nothing_to_write_to_under_a_web_root(seen):
 
 @pytest.fixture
 def upload(project, web_user):
-    folder = project / "public/upload"
-    folder.mkdir()
-    shutil.chown(folder, web_user)
-    return folder
+    directory = project / "public/upload"
+    directory.mkdir()
+    shutil.chown(directory, web_user)
+    return directory
 
 
 def test_a_folder_where_every_php_name_is_refused(seen, upload):
-    look = seen()
-    finding = uploads.no_exec(look)
+    observer = seen()
+    finding = uploads.no_exec(observer)
     assert finding.status == "pass"
     assert "1 writable directories" in finding.evidence
-    assert {path.rpartition("hardening-")[2] for _door, path, _request in look.asked} == set(uploads._NAMES)
+    assert {path.rpartition("hardening-")[2] for _door, path, _request in observer.asked} == set(uploads._NAMES)
 
 
 @pytest.mark.parametrize("name", uploads._NAMES)
 def test_one_name_that_gets_through_is_enough(seen, upload, name):
-    finding = uploads.no_exec(seen(lambda door, path, _: (404 if path.endswith(f"-{name}") else 403, {}, b"")))
+    finding = uploads.no_exec(seen(lambda endpoint, path, _: (404 if path.endswith(f"-{name}") else 403, {}, b"")))
     assert finding.status == "fail"
     assert f"/upload/chamilo-hardening-{name} answers 404" in finding.evidence
     assert "/etc/nginx/sites-enabled/campus:1" in finding.evidence
@@ -179,16 +179,16 @@ def test_a_location_that_our_rules_leave_alone_is_named(
         and f"{asked}chamilo-hardening-a.php answers 404 instead of 403. {FORUM}:12" in finding.evidence
     )
     assert f'set chamilo_uploads_other_programs to ["!{path}"] and run harden' in finding.evidence
-    look = seen(refuse, in_place=in_place)
-    finding = uploads.no_exec(look)
+    observer = seen(refuse, in_place=in_place)
+    finding = uploads.no_exec(observer)
     assert finding.status == "pass"
     assert finding.evidence.endswith(f" Other programs under the portal's name: {path} ({FORUM}:12).")
-    assert {each.rpartition("chamilo-hardening-")[0] for _door, each, _request in look.asked} == {asked}
+    assert {each.rpartition("chamilo-hardening-")[0] for _door, each, _request in observer.asked} == {asked}
     assert uploads.no_override(seen(refuse, in_place=in_place, user_ini="")).status == "pass"
 
 
 @pytest.fixture
-def folders(project, tmp_path, web_user):
+def directories(project, tmp_path, web_user):
     """Folders of the web user's below the portal's public/ and below another site."""
 
     def make(number):
@@ -204,11 +204,11 @@ def folders(project, tmp_path, web_user):
 
 
 @pytest.mark.parametrize("wrong", ["campus.test", "shop.test"])
-def test_every_folder_is_asked(seen, folders, wrong):
-    hosts = folders(12)
+def test_every_folder_is_asked(seen, directories, wrong):
+    hosts = directories(12)
 
-    def server(door, path, _request):
-        return 200 if (door.name, path.split("/")[2]) == (wrong, "11") else 403, {}, b""
+    def server(endpoint, path, _request):
+        return 200 if (endpoint.name, path.split("/")[2]) == (wrong, "11") else 403, {}, b""
 
     finding = uploads.no_exec(seen(server, hosts))
     assert finding.status == "fail" and "/some/11 (virtual host" in finding.evidence
@@ -217,8 +217,8 @@ def test_every_folder_is_asked(seen, folders, wrong):
 
 
 @pytest.mark.parametrize("alone", [0, 1])
-def test_too_many_folders_to_ask_each_are_not_assessed(seen, folders, monkeypatch, alone):
-    hosts = folders(13)[alone : alone + 1]
+def test_too_many_folders_to_ask_each_are_not_assessed(seen, directories, monkeypatch, alone):
+    hosts = directories(13)[alone : alone + 1]
     root = hosts[0].root
     finding = uploads.no_exec(seen(refuse, hosts))
     assert finding.status == "not_assessed"
@@ -240,7 +240,7 @@ def test_a_wrong_root_behind_which_php_refuses(seen, project, web_user, answer, 
     shutil.chown(project / "var", web_user)
     hosts = (host(f"{project}/public"), host(str(project), 9, "old.test"))
 
-    def server(door, path, request):
+    def server(endpoint, path, request):
         return (answer[0], {}, answer[1]) if path == "/vendor/autoload.php" else (404, {}, b"")
 
     finding = uploads.no_exec(seen(server, hosts))
@@ -270,8 +270,8 @@ def test_a_folder_behind_a_link_is_asked_by_its_address(seen, project, tmp_path)
         finding = function(seen(lambda *_: (200, {}, b""), hosts, web="nginx"))
         assert finding.status == "fail"
         assert f"{project}/public/courses (virtual host at /etc/nginx/sites-enabled/campus:1)" in finding.evidence
-    look = seen(lambda door, path, _: (403 if path.startswith("/courses/") else 404, {}, b""), hosts)
-    evidence = uploads.no_exec(look).evidence
+    observer = seen(lambda endpoint, path, _: (403 if path.startswith("/courses/") else 404, {}, b""), hosts)
+    evidence = uploads.no_exec(observer).evidence
     assert evidence.count("instead of 403") == 1
     assert f"{shop}/media/files (virtual host at /etc/nginx/sites-enabled/campus:9)" in evidence
 
@@ -372,14 +372,14 @@ OURS = Job("/etc/cron.d/chamilo-hardening-scan:2", "nice /usr/local/sbin/chamilo
     ],
 )
 def test_antivirus(look_at, monkeypatch, names, found, knows, late, status, words):
-    look = look_at(root="/srv/campus")
-    look.as_root = True
-    look._known[processes.processes] = tuple(Process(number, 1, name, 0) for number, name in enumerate(names, 10))
-    look._known[processes.jobs] = tuple(found)
+    observer = look_at(root="/srv/campus")
+    observer.as_root = True
+    observer._known[processes.processes] = tuple(Process(number, 1, name, 0) for number, name in enumerate(names, 10))
+    observer._known[processes.jobs] = tuple(found)
     monkeypatch.setattr(uploads, "_knows_the_test_virus", lambda: knows)
-    monkeypatch.setattr(uploads, "_late", lambda _look: late)
-    monkeypatch.setattr(uploads, "said", lambda _argv: CLAMCONF)
-    finding = uploads.antivirus(look)
+    monkeypatch.setattr(uploads, "_late", lambda _observer: late)
+    monkeypatch.setattr(uploads, "output", lambda _argv: CLAMCONF)
+    finding = uploads.antivirus(observer)
     assert finding.status == status
     assert words in finding.evidence
 
@@ -402,15 +402,15 @@ MaxFileSize = "419430400"
     ],
 )
 def test_what_is_in_force_in_clamd_counts_whoever_wrote_its_file(look_at, monkeypatch, right, instead, words):
-    look = look_at(root="/srv/campus")
-    look.as_root = True
-    look._known[processes.processes] = (Process(10, 1, "clamd", 0),)
-    look._known[processes.jobs] = (OURS,)
+    observer = look_at(root="/srv/campus")
+    observer.as_root = True
+    observer._known[processes.processes] = (Process(10, 1, "clamd", 0),)
+    observer._known[processes.jobs] = (OURS,)
     monkeypatch.setattr(uploads, "_knows_the_test_virus", lambda: True)
-    monkeypatch.setattr(uploads, "_late", lambda _look: "")
-    monkeypatch.setattr(uploads, "said", lambda _argv: CLAMCONF.replace(right, instead))
-    finding = uploads.antivirus(look)
+    monkeypatch.setattr(uploads, "_late", lambda _observer: "")
+    monkeypatch.setattr(uploads, "output", lambda _argv: CLAMCONF.replace(right, instead))
+    finding = uploads.antivirus(observer)
     assert finding.status == "fail" and words in finding.evidence
-    monkeypatch.setattr(uploads, "said", lambda _argv: "")
+    monkeypatch.setattr(uploads, "output", lambda _argv: "")
     with pytest.raises(Unseen, match="clamconf"):
-        uploads.antivirus(look)
+        uploads.antivirus(observer)

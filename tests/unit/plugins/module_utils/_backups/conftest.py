@@ -32,7 +32,7 @@ def work(portal: Portal) -> restore_staging.Staging:
     made = restore_staging.Staging(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
     made.clear()
     assert os.stat(made.staging).st_mode & 0o777 == 0o700
-    fetched = Path(f"{made.staging}{portal.folder}")
+    fetched = Path(f"{made.staging}{portal.directory}")
     (fetched / "var").mkdir(parents=True)
     (fetched / "var" / "lesson").write_text("as it was")
     (fetched / "new" / "deep").mkdir(parents=True)
@@ -44,13 +44,13 @@ def work(portal: Portal) -> restore_staging.Staging:
 def planned(portal: Portal) -> restore_staging.Staging:
     made = work(portal)
     for name in ("var", "later", "new/deep/file"):
-        made._swap(f"{made.staging}{portal.folder}/{name}", f"{portal.folder}/{name}")
+        made._swap(f"{made.staging}{portal.directory}/{name}", f"{portal.directory}/{name}")
     made.write_down()
     return made
 
 
 def looks_right(portal: Portal, kept: str) -> None:
-    root, old = Path(portal.folder), Path(f"{kept}{portal.folder}")
+    root, old = Path(portal.directory), Path(f"{kept}{portal.directory}")
     assert (root / "var" / "lesson").read_text() == "as it was"
     assert (root / "new" / "deep" / "file").read_text() == "gone since"
     assert not (root / "later").exists()

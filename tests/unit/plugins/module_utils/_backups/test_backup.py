@@ -45,15 +45,15 @@ CREATE TABLE `user` (
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
 
 
-def portal(folder: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+def portal(directory: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
 
 
 def made(run: str, number: int, at: float) -> restic.Pair:
@@ -62,9 +62,9 @@ def made(run: str, number: int, at: float) -> restic.Pair:
 
 
 def test_a_machine_that_knows_no_number_counts_on_from_the_repositories(
-    folders: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = portal(folders, repository="/near", offsite="/far")
+    there = portal(directories, repository="/near", offsite="/far")
     pairs = {"/near": [made("1", 4, 0)], "/far": [made("2", 7, 0)]}
     monkeypatch.setattr(restic.Repository, "reached", lambda _self, _memory: None)
     monkeypatch.setattr(restic.Repository, "pairs", lambda self: pairs[self.url])
@@ -82,7 +82,7 @@ def test_a_machine_that_knows_no_number_counts_on_from_the_repositories(
 @pytest.mark.parametrize(
     ("now", "earlier"), [("23:59:59", "23:59:58"), ("00:00:00", "00:00:00"), ("00:00:01", "00:00:00")]
 )
-def test_both_halves_are_of_one_day(folders: Path, monkeypatch: pytest.MonkeyPatch, now: str, earlier: str) -> None:
+def test_both_halves_are_of_one_day(directories: Path, monkeypatch: pytest.MonkeyPatch, now: str, earlier: str) -> None:
     """Else each would be kept or forgotten by itself, where midnight lies between them."""
 
     class Clock(datetime.datetime):
@@ -107,7 +107,7 @@ def test_both_halves_are_of_one_day(folders: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(dump, "save", database)
     monkeypatch.setattr(saved_files, "save", files)
     monkeypatch.setattr(datetime, "datetime", Clock)
-    there = portal(folders, repository="/repository")
+    there = portal(directories, repository="/repository")
     backup._pair(there, backups_portal.remembered(there))
     assert times == [f"2026-11-27 {earlier}", f"2026-11-27 {now}"]
 
@@ -138,7 +138,7 @@ def test_what_is_much_less_than_before_is_named() -> None:
     ],
 )
 def test_a_repository_on_this_machine_is_not_elsewhere(
-    folders: Path, monkeypatch: pytest.MonkeyPatch, offsite: str, near: bool
+    directories: Path, monkeypatch: pytest.MonkeyPatch, offsite: str, near: bool
 ) -> None:
     def resolve(name: str, _port: None) -> list[Any]:
         if name == "nowhere.example":
@@ -149,115 +149,115 @@ def test_a_repository_on_this_machine_is_not_elsewhere(
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(backup.host, "addresses", lambda _tree: ("10.0.0.5", "2001:db8::5"))
-    assert bool(backup.nearby(portal(folders, offsite=offsite))) is near
+    assert bool(backup.nearby(portal(directories, offsite=offsite))) is near
 
 
-def test_a_folder_on_the_same_disk_is_not_elsewhere(folders: Path) -> None:
-    (folders / "chamilo").mkdir()
-    assert "same disk" in backup.nearby(portal(folders, offsite=str(folders / "copy")))
+def test_a_folder_on_the_same_disk_is_not_elsewhere(directories: Path) -> None:
+    (directories / "chamilo").mkdir()
+    assert "same disk" in backup.nearby(portal(directories, offsite=str(directories / "copy")))
     # For restic all but its own schemes are paths, a forgotten slash included; cron's directory is the root.
-    for offsite in ("mnt/nas", "nas", "S3:bucket", f"local:{folders}/copy"):
-        assert "same disk" in backup.nearby(portal(folders, offsite=offsite)), offsite
+    for offsite in ("mnt/nas", "nas", "S3:bucket", f"local:{directories}/copy"):
+        assert "same disk" in backup.nearby(portal(directories, offsite=offsite)), offsite
 
 
 def test_what_only_its_name_makes_a_copy_stays_and_is_reported_once(
-    folders: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plugin = folders / "chamilo" / "public" / "plugin" / "slides"
+    plugin = directories / "chamilo" / "public" / "plugin" / "slides"
     plugin.mkdir(parents=True)
     names = ["backup-2025.tar.gz", "slides-2024.zip", "timetable-2026.zip"]
     for name in names[1:]:
         with zipfile.ZipFile(plugin / name, "w") as archive:
             archive.writestr("slide.html", "<p>SELECT</p>")
     (plugin / names[0]).write_bytes(b"x")
-    told = made_up(folders, monkeypatch)
-    there = portal(folders, repository="/repository", offsite="")
+    reported = made_up(directories, monkeypatch)
+    there = portal(directories, repository="/repository", offsite="")
     for number in range(2):
         (line,) = [line for line in backup.backup(there) if "Named like a copy" in line]
         assert all(f"{plugin}/{name}" in line for name in names)
         assert sorted(path.name for path in plugin.iterdir()) == names
-        assert [title for title, _text in told] == ["Files may be copies of data"], number
+        assert [title for title, _text in reported] == ["Files may be copies of data"], number
     (plugin / "db.zip").write_bytes(b"x")
     backup.backup(there)
-    assert len(told) == 2 and "db.zip" in told[1][1]
+    assert len(reported) == 2 and "db.zip" in reported[1][1]
 
 
-def made_up(folders: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+def made_up(directories: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Backups go well without restic. What is told, as title and text."""
-    told: list[tuple[str, str]] = []
+    reported: list[tuple[str, str]] = []
     last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
-    monkeypatch.setattr(jobs, "tell", lambda _portal, title, text, again=False: told.append((title, text)))
+    monkeypatch.setattr(jobs, "notify", lambda _portal, title, text, again=False: reported.append((title, text)))
     monkeypatch.setattr(backup, "_pair", lambda _portal, memory: memory.update(last=last) or last)
     monkeypatch.setattr(retention, "upkeep", lambda _portal, _memory, _url: [])
-    (folders / "etc" / "backups-campus.key").write_text("a key")
-    return told
+    (directories / "etc" / "backups-campus.key").write_text("a key")
+    return reported
 
 
 def test_folders_without_end_hide_no_copy_and_end_no_backup(
-    folders: Path, monkeypatch: pytest.MonkeyPatch, deep: Callable[[Path], None]
+    directories: Path, monkeypatch: pytest.MonkeyPatch, deep: Callable[[Path], None]
 ) -> None:
-    public = folders / "chamilo" / "public"
+    public = directories / "chamilo" / "public"
     (public / "zz").mkdir(parents=True)
     (public / "zz" / "dump.sql").write_bytes(DUMP)
-    told = made_up(folders, monkeypatch)
+    reported = made_up(directories, monkeypatch)
     deep(public)
     with pytest.raises(BackupError) as raised:
-        backup.backup(portal(folders, repository="/repository"))
+        backup.backup(portal(directories, repository="/repository"))
     assert "levels deep, and not checked" in str(raised.value)
     assert len(str(raised.value)) < 1000
-    assert [title for title, _text in told] == ["Copies of data lay in the portal's directory", "Check the backup"]
-    assert "zz/dump.sql could be downloaded" in told[0][1]
-    assert json.loads((folders / "state" / "backups.json").read_text())["files"]["ok"] is True
+    assert [title for title, _text in reported] == ["Copies of data lay in the portal's directory", "Check the backup"]
+    assert "zz/dump.sql could be downloaded" in reported[0][1]
+    assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is True
 
 
 def test_whatever_stops_the_search_for_copies_is_told_and_a_backup_is_made(
-    folders: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folders / "chamilo").mkdir()
+    (directories / "chamilo").mkdir()
     for name in ("a.sql", "b.sql"):
-        (folders / "chamilo" / name).write_bytes(DUMP)
-    told = made_up(folders, monkeypatch)
-    real = dump_detection.holds_data
+        (directories / "chamilo" / name).write_bytes(DUMP)
+    reported = made_up(directories, monkeypatch)
+    real = dump_detection.contains_data
 
     def broken(stream: IO[bytes]) -> bool:
         if os.readlink(f"/proc/self/fd/{stream.fileno()}").endswith("/b.sql"):
             raise MemoryError
         return real(stream)
 
-    monkeypatch.setattr(dump_detection, "holds_data", broken)
+    monkeypatch.setattr(dump_detection, "contains_data", broken)
     with pytest.raises(BackupError, match="MemoryError"):
-        backup.backup(portal(folders, repository="/repository"))
-    assert "a.sql could be downloaded" in told[0][1] and "MemoryError" in told[1][1]
-    assert json.loads((folders / "state" / "backups.json").read_text())["files"]["ok"] is True
+        backup.backup(portal(directories, repository="/repository"))
+    assert "a.sql could be downloaded" in reported[0][1] and "MemoryError" in reported[1][1]
+    assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is True
 
 
-def test_whatever_breaks_a_backup_is_told_and_written_down(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folders / "chamilo").mkdir()
-    told = made_up(folders, monkeypatch)
+def test_whatever_breaks_a_backup_is_told_and_written_down(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directories / "chamilo").mkdir()
+    reported = made_up(directories, monkeypatch)
 
     def broken(*_arguments: Any) -> None:
         raise RecursionError
 
     monkeypatch.setattr(backup, "_pair", broken)
     with pytest.raises(BackupError, match="RecursionError"):
-        backup.backup(portal(folders, repository="/repository"))
-    assert told == [("The backup failed", "RecursionError")]
-    assert json.loads((folders / "state" / "backups.json").read_text())["files"]["ok"] is False
+        backup.backup(portal(directories, repository="/repository"))
+    assert reported == [("The backup failed", "RecursionError")]
+    assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is False
 
 
 def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
-    folders: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folders / "chamilo" / "var").mkdir(parents=True)
-    told = made_up(folders, monkeypatch)
-    there = portal(folders, repository="/repository", offsite="", drills=False)
-    (folders / "etc" / "backups-campus.json").write_text(json.dumps(vars(there)))
-    (folders / "state" / "backups").mkdir(parents=True)
-    (folders / "state" / "backups" / "campus.restoring.json").write_text(json.dumps({"phase": "changing"}))
+    (directories / "chamilo" / "var").mkdir(parents=True)
+    reported = made_up(directories, monkeypatch)
+    there = portal(directories, repository="/repository", offsite="", drills=False)
+    (directories / "etc" / "backups-campus.json").write_text(json.dumps(vars(there)))
+    (directories / "state" / "backups").mkdir(parents=True)
+    (directories / "state" / "backups" / "campus.restoring.json").write_text(json.dumps({"phase": "changing"}))
     with pytest.raises(BackupError, match="made while a restore was not finished.* --abandon --site campus"):
         backup.backup(there)
     (line,) = jobs.late()
-    assert "is not finished" in line and told[-1] == ("A restore is not finished", line)
+    assert "is not finished" in line and reported[-1] == ("A restore is not finished", line)
     with jobs.alone(there, "restore"):
         assert jobs.holder(there).startswith("restore (process")
         assert jobs.late() == ["Backups and restore tests are in time."]
@@ -265,10 +265,10 @@ def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
 
 
 def test_a_backup_is_made_even_when_nobody_can_be_told_of_a_copy(
-    folders: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folders / "chamilo" / "var").mkdir(parents=True)
-    (folders / "chamilo" / "dump.sql").write_bytes(DUMP)
+    (directories / "chamilo" / "var").mkdir(parents=True)
+    (directories / "chamilo" / "dump.sql").write_bytes(DUMP)
     made: list[str] = []
 
     def nobody(*_arguments: Any, **_more: Any) -> None:
@@ -278,41 +278,41 @@ def test_a_backup_is_made_even_when_nobody_can_be_told_of_a_copy(
         made.append("pair")
         return {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
 
-    monkeypatch.setattr(jobs, "tell", nobody)
+    monkeypatch.setattr(jobs, "notify", nobody)
     monkeypatch.setattr(backup, "_pair", pair)
-    (folders / "etc" / "backups-campus.key").write_text("a key")
+    (directories / "etc" / "backups-campus.key").write_text("a key")
     with pytest.raises(BackupError, match="nobody was told"):
-        backup.backup(portal(folders, repository="/repository"))
+        backup.backup(portal(directories, repository="/repository"))
     assert made == ["pair"]
-    assert json.loads((folders / "state" / "backups.json").read_text())["database"]["ok"] is True
+    assert json.loads((directories / "state" / "backups.json").read_text())["database"]["ok"] is True
 
 
 def test_a_backup_that_was_made_and_needs_a_look_is_told_from_one_that_failed(
-    folders: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folders / "chamilo" / "var").mkdir(parents=True)
-    told = made_up(folders, monkeypatch)
-    there = portal(folders, repository="/repository", offsite="rest:http://store.example/x")
+    (directories / "chamilo" / "var").mkdir(parents=True)
+    reported = made_up(directories, monkeypatch)
+    there = portal(directories, repository="/repository", offsite="rest:http://store.example/x")
 
     def nobody(*_arguments: Any, **_more: Any) -> None:
         raise BackupError("store.example is not there")
 
     monkeypatch.setattr(restic.Repository, "prepare", nobody)
-    with pytest.raises(backup.NeedsALook, match="store.example is not there"):
+    with pytest.raises(backup.NeedsReview, match="store.example is not there"):
         backup.backup(there)
-    assert told == [("Check the backup", "store.example is not there")]
+    assert reported == [("Check the backup", "store.example is not there")]
     # Nobody can be told, and the key is another one than that of which there is a copy.
     backups_portal.note(there, "encrypted", True, "", salt="s", fingerprint="another")
-    monkeypatch.setattr(jobs, "tell", nobody)
-    with pytest.raises(backup.NeedsALook):
+    monkeypatch.setattr(jobs, "notify", nobody)
+    with pytest.raises(backup.NeedsReview):
         backup.backup(there)
-    made_up(folders, monkeypatch)
+    made_up(directories, monkeypatch)
     # Much less than before: nobody knows whether it would be enough.
     memory = backups_portal.remembered(there)
     backups_portal.remember(there, {**memory, "good": {**memory["good"], "files": 100}})
     with pytest.raises(BackupError, match="1 files were saved") as raised:
         backup.backup(there)
-    assert not isinstance(raised.value, backup.NeedsALook)
+    assert not isinstance(raised.value, backup.NeedsReview)
 
 
 @pytest.mark.parametrize(
@@ -324,53 +324,53 @@ def test_a_backup_that_was_made_and_needs_a_look_is_told_from_one_that_failed(
     ],
 )
 def test_a_backup_in_a_repository_that_is_not_sound_is_not_enough_to_go_back_to(
-    folders: Path, monkeypatch: pytest.MonkeyPatch, places: dict[str, str], sick: str, enough: bool
+    directories: Path, monkeypatch: pytest.MonkeyPatch, places: dict[str, str], sick: str, enough: bool
 ) -> None:
     def upkeep(_portal: Portal, _memory: dict[str, Any], url: str) -> list[str]:
         if url == sick:
             raise BackupError("pack 1a2b does not match its name")
         return [f"{url} is in order."]
 
-    (folders / "chamilo" / "var").mkdir(parents=True)
-    made_up(folders, monkeypatch)
+    (directories / "chamilo" / "var").mkdir(parents=True)
+    made_up(directories, monkeypatch)
     monkeypatch.setattr(backup, "_offsite", lambda *_words: [])
     monkeypatch.setattr(retention, "upkeep", upkeep)
     with pytest.raises(BackupError, match="does not match its name") as raised:
-        backup.backup(portal(folders, **places))
-    assert isinstance(raised.value, backup.NeedsALook) == enough
+        backup.backup(portal(directories, **places))
+    assert isinstance(raised.value, backup.NeedsReview) == enough
 
 
-def test_a_failure_is_told_where_the_disk_is_full(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_told_where_the_disk_is_full(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    told: list[str] = []
-    (folders / "chamilo").mkdir()
-    monkeypatch.setattr(jobs, "tell", lambda _portal, title, _text: told.append(title))
+    reported: list[str] = []
+    (directories / "chamilo").mkdir()
+    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: reported.append(title))
     monkeypatch.setattr(common_files, "replace_file", full)
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match="No space"):
-        backup.backup(portal(folders))
-    assert told == ["The backup failed"]
+        backup.backup(portal(directories))
+    assert reported == ["The backup failed"]
 
 
 def test_an_offsite_repository_that_speaks_nonsense_is_written_down(
-    folders: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = portal(folders, offsite="sftp:store.example:/x")
+    there = portal(directories, offsite="sftp:store.example:/x")
     monkeypatch.setattr(restic.Repository, "run", lambda *_a, **_k: ("no json", ""))
     with pytest.raises(ValueError, match="Expecting value"):
         backup._offsite(there, {"last": {"run": "1"}}, there.offsite)
-    assert json.loads((folders / "state" / "backups.json").read_text())["offsite"]["ok"] is False
+    assert json.loads((directories / "state" / "backups.json").read_text())["offsite"]["ok"] is False
 
 
-def test_each_copy_that_lay_about_is_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    (folders / "chamilo" / "var").mkdir(parents=True)
+def test_each_copy_that_lay_about_is_told(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[str] = []
+    (directories / "chamilo" / "var").mkdir(parents=True)
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("admin@school.example"))
-    monkeypatch.setattr(alert, "_mail", lambda _to, _section, _title, text: told.append(text) or "")
+    monkeypatch.setattr(alert, "_mail", lambda _to, _section, _title, text: reported.append(text) or "")
     for name in ("dump1.sql", "dump2.sql"):
-        (folders / "chamilo" / name).write_bytes(DUMP)
+        (directories / "chamilo" / name).write_bytes(DUMP)
         with pytest.raises(BackupError):  # there is no repository
-            backup.backup(portal(folders))
-    assert [name for name in ("dump1.sql", "dump2.sql") if not any(f"/{name} could" in text for text in told)] == []
+            backup.backup(portal(directories))
+    assert [name for name in ("dump1.sql", "dump2.sql") if not any(f"/{name} could" in text for text in reported)] == []

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, drill
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, restore_test
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
@@ -49,7 +49,7 @@ def host(monkeypatch, tmp_path):
     host.portals = portals
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path))
     monkeypatch.setattr(backup, "backup", job("backup"))
-    monkeypatch.setattr(drill, "drill", job("drill"))
+    monkeypatch.setattr(restore_test, "restore_test", job("drill"))
     monkeypatch.setattr(backups_restore, "restore", restore)
     monkeypatch.setattr(backups_restore, "begin", begin)
     monkeypatch.setattr(
@@ -65,9 +65,9 @@ def test_one_portal_that_fails_does_not_stop_the_others(host, capsys, job):
     host.portals("campus", "shop")
     host.broken = "campus"
     assert main.main([job]) == 1
-    said = capsys.readouterr()
-    assert said.err == f"{job} of campus.test: The repository is full.\n"
-    assert said.out == f"{job} of shop.test: {job} done.\n"
+    output = capsys.readouterr()
+    assert output.err == f"{job} of campus.test: The repository is full.\n"
+    assert output.out == f"{job} of shop.test: {job} done.\n"
 
 
 def test_quiet_is_quiet_when_all_is_well_and_only_then(host, capsys):
@@ -154,10 +154,10 @@ def test_a_new_machine_is_told_where_the_backups_are(host, tmp_path, known):
     """By a file: the address may hold a password."""
     if known:
         host.portals("campus")
-    told = tmp_path / "told"
-    told.write_text("rest:https://u:p@vault.test/\n", encoding="utf-8")
+    reported = tmp_path / "told"
+    reported.write_text("rest:https://u:p@vault.test/\n", encoding="utf-8")
     asked = ["restore", "host", "--site", "campus", "--confirm", "campus.test"]
-    assert main.main([*asked, "--repository-file", str(told)]) == 0
+    assert main.main([*asked, "--repository-file", str(reported)]) == 0
     begun = [] if known else [("campus", "rest:https://u:p@vault.test/")]
     assert host.did == [*begun, ("campus", "host", "", "", "")]
 

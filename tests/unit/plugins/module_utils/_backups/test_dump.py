@@ -33,15 +33,15 @@ CREATE TABLE `user` (
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
 
 
-def portal(folder: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+def portal(directory: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 10000])
@@ -71,7 +71,7 @@ def test_a_dump_without_its_last_line_has_not_ended(missing: int) -> None:
     ],
 )
 def test_the_account_for_backups_dumps_unless_it_cannot_see_all(
-    folders: Path, monkeypatch: pytest.MonkeyPatch, account: bool, routines: int | None, who: str
+    directories: Path, monkeypatch: pytest.MonkeyPatch, account: bool, routines: int | None, who: str
 ) -> None:
     class Reader:
         def __init__(self, login: Any) -> None:
@@ -84,16 +84,16 @@ def test_the_account_for_backups_dumps_unless_it_cannot_see_all(
 
     monkeypatch.setattr(database, "Reader", Reader)
     monkeypatch.setattr(dump, "program", lambda: "dump")
-    (folders / "socket").touch()
+    (directories / "socket").touch()
     if account:
-        (folders / "etc/backup-campus.cnf").touch()
-    with dump.dumping(portal(folders, socket=str(folders / "socket"), name="chamilo")) as (command, _handles):
+        (directories / "etc/backup-campus.cnf").touch()
+    with dump.dumping(portal(directories, socket=str(directories / "socket"), name="chamilo")) as (command, _handles):
         assert any(word.startswith(who) for word in command[:2] + command[2:3])
 
 
-def test_without_the_application_s_environment_nothing_is_dumped_as_nobody(folders: Path) -> None:
-    (folders / "chamilo").mkdir()
-    os.mkfifo(folders / "chamilo/.env")
+def test_without_the_application_s_environment_nothing_is_dumped_as_nobody(directories: Path) -> None:
+    (directories / "chamilo").mkdir()
+    os.mkfifo(directories / "chamilo/.env")
     with pytest.raises(backups_portal.BackupError, match=r"\.env cannot be read: no regular file"):
-        with dump.dumping(portal(folders, host="db.example.org", name="chamilo")):
+        with dump.dumping(portal(directories, host="db.example.org", name="chamilo")):
             pass

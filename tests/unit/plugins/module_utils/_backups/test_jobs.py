@@ -20,32 +20,32 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import a
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
 
 
-def portal(folder: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+def portal(directory: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
 
 
-def test_one_backup_at_a_time(folders: Path) -> None:
-    with jobs.alone(portal(folders), "drill"):
-        with pytest.raises(jobs.Busy, match="drill"), jobs.alone(portal(folders), "backup"):
+def test_one_backup_at_a_time(directories: Path) -> None:
+    with jobs.alone(portal(directories), "drill"):
+        with pytest.raises(jobs.Busy, match="drill"), jobs.alone(portal(directories), "backup"):
             raise AssertionError("two at a time")
-    with jobs.alone(portal(folders), "backup"):
-        assert os.path.exists(folders / "state" / "backups" / "campus.lock")
+    with jobs.alone(portal(directories), "backup"):
+        assert os.path.exists(directories / "state" / "backups" / "campus.lock")
 
 
-def test_late_ones_are_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(jobs, "tell", lambda _portal, title, _text: told.append(title))
-    (folders / "etc" / "backups-campus.json").write_text(
+def test_late_ones_are_told(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[str] = []
+    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: reported.append(title))
+    (directories / "etc" / "backups-campus.json").write_text(
         json.dumps({"site": "campus", "domain": "campus.test", "root": "/x"})
     )
-    assert len(jobs.late()) == 2 and told == ["The backup is late", "The restore test is late"]
+    assert len(jobs.late()) == 2 and reported == ["The backup is late", "The restore test is late"]
     for name in ("database", "drill"):
         backups_portal.note(backups_portal.portals()[0], name, True, "fine")
     assert jobs.late() == ["Backups and restore tests are in time."]
@@ -55,17 +55,17 @@ def test_late_ones_are_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "dated in the future" in jobs.late()[0]
 
 
-def test_no_drill_is_late_where_none_are_made(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(jobs, "tell", lambda _portal, title, _text: told.append(title))
-    (folders / "etc" / "backups-campus.json").write_text(
+def test_no_drill_is_late_where_none_are_made(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[str] = []
+    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: reported.append(title))
+    (directories / "etc" / "backups-campus.json").write_text(
         json.dumps({"site": "campus", "domain": "campus.test", "root": "/x", "drills": False})
     )
-    assert len(jobs.late()) == 1 and told == ["The backup is late"]
+    assert len(jobs.late()) == 1 and reported == ["The backup is late"]
 
 
 def test_another_problem_of_the_same_day_and_the_same_of_the_next_night_are_told(
-    folders: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the real alert, of which only the mail is caught."""
     mails: list[str] = []
@@ -73,12 +73,12 @@ def test_another_problem_of_the_same_day_and_the_same_of_the_next_night_are_told
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("admin@school.example"))
     monkeypatch.setattr(alert, "_mail", lambda _to, _section, title, text: mails.append(f"{title}: {text}") or "")
     monkeypatch.setattr(alert.time, "time", lambda: moment)
-    look = "Check the backup"
-    jobs.tell(portal(folders), look, "/store is not there (attempt 1).")
-    jobs.tell(portal(folders), look, "/store is not there (attempt 2).")
-    assert mails == [f"{look} (campus.test): /store is not there (attempt 1)."]
-    jobs.tell(portal(folders), look, "Tables are gone: user.")
+    observer = "Check the backup"
+    jobs.notify(portal(directories), observer, "/store is not there (attempt 1).")
+    jobs.notify(portal(directories), observer, "/store is not there (attempt 2).")
+    assert mails == [f"{observer} (campus.test): /store is not there (attempt 1)."]
+    jobs.notify(portal(directories), observer, "Tables are gone: user.")
     assert len(mails) == 2
     moment += 86400 - 600  # cron began ten minutes later yesterday
-    jobs.tell(portal(folders), look, "Tables are gone: user.")
+    jobs.notify(portal(directories), observer, "Tables are gone: user.")
     assert len(mails) == 3

@@ -59,12 +59,12 @@ def test_a_key_that_is_gone_is_brought_back_and_no_other_takes_its_place(path: P
     if left is not None:  # such as by a disk that was full
         path.write_text(left)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(jobs, "tell", lambda *_arguments: None)
+            patch.setattr(jobs, "notify", lambda *_arguments: None)
             backup._compare_key(portal.Portal("campus", "campus", ""))
     for given, check in (("", False), ("another one", False), ("", True)):
-        with pytest.raises(BackupError) as told:
+        with pytest.raises(BackupError) as reported:
             kept(given, check=check)
-        assert f"{path} is gone" in str(told.value)
+        assert f"{path} is gone" in str(reported.value)
         assert (path.read_text() if path.exists() else None) == left
     assert kept("the first one").changed
     assert path.read_text() == "the first one\n"

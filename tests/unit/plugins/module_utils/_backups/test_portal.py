@@ -16,18 +16,18 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import f
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
 
 
-def test_a_portal_must_be_named_where_there_are_several(folders: Path) -> None:
+def test_a_portal_must_be_named_where_there_are_several(directories: Path) -> None:
     with pytest.raises(BackupError, match="Known: none"):
         portal.chosen("")
     for site in ("one", "two"):
-        (folders / "etc" / f"backups-{site}.json").write_text(
+        (directories / "etc" / f"backups-{site}.json").write_text(
             json.dumps({"site": site, "domain": f"{site}.test", "root": "/x"})
         )
     with pytest.raises(BackupError, match="--site one or --site two"):
@@ -35,21 +35,21 @@ def test_a_portal_must_be_named_where_there_are_several(folders: Path) -> None:
     assert portal.chosen("two.test").site == "two"
 
 
-def test_the_audit_sees_the_worst_of_all_portals(folders: Path) -> None:
+def test_the_audit_sees_the_worst_of_all_portals(directories: Path) -> None:
     for site in ("one", "two"):
-        (folders / "etc" / f"backups-{site}.json").write_text(
+        (directories / "etc" / f"backups-{site}.json").write_text(
             json.dumps({"site": site, "domain": f"{site}.test", "root": "/x"})
         )
     one, two = portal.portals()
     portal.note(one, "database", False, "broken")
     portal.note(two, "database", True, "fine")
-    entry = json.loads((folders / "state" / "backups.json").read_text())["database"]
+    entry = json.loads((directories / "state" / "backups.json").read_text())["database"]
     assert (entry["ok"], entry["detail"], entry["site"]) == (False, "broken", "one")
     portal.note(one, "database", True, "fine again")
-    assert json.loads((folders / "state" / "backups.json").read_text())["database"]["ok"] is True
+    assert json.loads((directories / "state" / "backups.json").read_text())["database"]["ok"] is True
 
 
-def test_a_repository_that_no_copy_reached_is_due(folders: Path) -> None:
+def test_a_repository_that_no_copy_reached_is_due(directories: Path) -> None:
     vault, other = "sftp:backup@vault.test:/srv", "rest:https://user:secret@other.test/campus"
     for last, offsite, due in (
         ({}, "", False),

@@ -17,15 +17,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import f
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
 
 
-def portal(folder: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+def portal(directory: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
 
 
 def snapshot(run: str, paths: list[str], name: str) -> dict[str, Any]:
@@ -58,12 +58,12 @@ def test_only_a_run_with_both_halves_is_a_backup() -> None:
 
 
 @pytest.mark.parametrize("password", ["se/cret", "se%cret", "se?cret", "se#cret"])
-def test_an_address_that_cannot_be_read_shows_no_password(folders: Path, password: str) -> None:
+def test_an_address_that_cannot_be_read_shows_no_password(directories: Path, password: str) -> None:
     url = f"rest:https://campus:{password}@store.example/x"
     complaint = (
         f'Fatal: parsing repository location failed: parse "{url[5:]}/": invalid port ":{password[:2]}" after host'
     )
-    words = str(restic.Repository(portal(folders), url).failed("cat", 1, complaint))
+    words = str(restic.Repository(portal(directories), url).failed("cat", 1, complaint))
     assert "se" not in words.replace("rest:https://store.example/x", "") and "%2F" in words
 
 
@@ -83,15 +83,15 @@ LONG = "ignoring error for /chamilo/var/d\nd: open /staging/chamilo/var/d\nd: fi
     ],
 )
 def test_only_paths_that_are_too_long_may_stay_away_from_what_is_fetched(
-    folders: Path, monkeypatch: pytest.MonkeyPatch, complaint: str, left: bool | None
+    directories: Path, monkeypatch: pytest.MonkeyPatch, complaint: str, left: bool | None
 ) -> None:
     """The web user may lay such ones, which must not keep all else from coming back."""
-    (folders / "restic").write_text(f"#!/bin/sh\ncat {folders}/complaint >&2\nexit {int(bool(complaint))}\n")
-    (folders / "restic").chmod(0o755)
-    (folders / "complaint").write_text(complaint)
-    monkeypatch.setattr(restic, "PATH", f"{folders}:{restic.PATH}")
-    monkeypatch.setattr(restic, "CACHE", str(folders / "cache"))
-    place = restic.Repository(portal(folders), "/repository")
+    (directories / "restic").write_text(f"#!/bin/sh\ncat {directories}/complaint >&2\nexit {int(bool(complaint))}\n")
+    (directories / "restic").chmod(0o755)
+    (directories / "complaint").write_text(complaint)
+    monkeypatch.setattr(restic, "PATH", f"{directories}:{restic.PATH}")
+    monkeypatch.setattr(restic, "CACHE", str(directories / "cache"))
+    place = restic.Repository(portal(directories), "/repository")
     if left is None:
         with pytest.raises(BackupError, match="restic restore on /repository failed"):
             place.fetch("id", "/staging")

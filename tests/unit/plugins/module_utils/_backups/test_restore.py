@@ -34,7 +34,7 @@ def test_what_was_fetched_comes_in_and_what_was_there_is_kept(portal: Portal) ->
     made = planned(portal)
     assert made.kept in " ".join(restore.finish(portal))
     looks_right(portal, made.kept)
-    assert (Path(portal.folder) / "new").stat().st_mode & 0o777 == 0o750
+    assert (Path(portal.directory) / "new").stat().st_mode & 0o777 == 0o750
     assert restore.finish(portal) == []
 
 
@@ -68,7 +68,7 @@ def killed_after(calls: int, monkeypatch: pytest.MonkeyPatch, act: Callable[[], 
 
 
 def looks_as_before(portal: Portal) -> None:
-    root = Path(portal.folder)
+    root = Path(portal.directory)
     assert sorted(path.name for path in root.iterdir()) == ["later", "var"]
     assert (root / "var" / "lesson").read_text() == "spoilt"
     assert (root / "later").read_text() == "came after the backup"
@@ -100,16 +100,16 @@ def test_it_is_resumed_or_rolled_back_whenever_it_was_killed(
                 restore.abandon(portal)
             looks_as_before(portal)
             assert backups_portal.unfinished(portal) == "" and not os.path.lexists(made.staging)
-            for left in Path(portal.folder).parent.glob(".chamilo.*"):
+            for left in Path(portal.directory).parent.glob(".chamilo.*"):
                 shutil.rmtree(left)
             made = planned(portal)
             killed_after(calls, monkeypatch, lambda: restore.finish(portal))
             restore.finish(portal)
         looks_right(portal, made.kept)
         assert not os.path.lexists(made.staging) and backups_portal.unfinished(portal) == ""
-        shutil.rmtree(portal.folder)
-        shutil.rmtree(f"{made.kept}{portal.folder}/new")
-        shutil.move(f"{made.kept}{portal.folder}", portal.folder)
+        shutil.rmtree(portal.directory)
+        shutil.rmtree(f"{made.kept}{portal.directory}/new")
+        shutil.move(f"{made.kept}{portal.directory}", portal.directory)
         shutil.rmtree(made.kept)
         calls += 1
     assert phases == {"staged", "changing"} and calls > 15
@@ -132,7 +132,7 @@ def test_what_cannot_change_places_is_found_before_anything_does(
     made.write_down()
     with pytest.raises(BackupError, match=r"var cannot be replaced: .*Nothing was changed\. .*lsattr -d .*/var "):
         restore.finish(portal)
-    assert server.said == [] and backups_portal.unfinished(portal) == ""
+    assert server.messages == [] and backups_portal.unfinished(portal) == ""
     looks_as_before(portal)
     assert not os.path.lexists(made.staging)
 
@@ -149,10 +149,10 @@ def test_what_cannot_change_places_is_found_before_anything_does(
 def test_where_an_unfinished_restore_stands_is_said(portal: Portal, phase: str, words: str) -> None:
     made = planned(portal)
     made.write_down(phase)
-    said = backups_portal.unfinished(portal)
-    assert words in said and "(host of campus.test from run)" in said
-    assert "Resume: chamilo-hardening restore host --site campus --confirm campus.test." in said
-    assert said.endswith("Roll back: chamilo-hardening restore --abandon --site campus")
+    messages = backups_portal.unfinished(portal)
+    assert words in messages and "(host of campus.test from run)" in messages
+    assert "Resume: chamilo-hardening restore host --site campus --confirm campus.test." in messages
+    assert messages.endswith("Roll back: chamilo-hardening restore --abandon --site campus")
     Path(backups_portal.journal_path(portal)).write_text("{")
     with pytest.raises(BackupError, match="restoring.json cannot be read"):
         backups_portal.unfinished(portal)
@@ -227,7 +227,7 @@ def test_tables_are_rolled_back_with_the_files(portal: Portal, monkeypatch: pyte
                     assert server.objects == "views-and-programs"
                 server.has.pop("chamilo_restoring", None)
                 assert not any(server.has.values())
-            for left in Path(portal.folder).parent.glob(".chamilo.*"):
+            for left in Path(portal.directory).parent.glob(".chamilo.*"):
                 shutil.rmtree(left)
             calls += 1
     assert moved > 5
@@ -250,10 +250,10 @@ def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
 
         patch.setattr(restore, "wake", refused)
         restore.finish(portal)
-    (Path(portal.folder) / "later").write_text("came once more")
+    (Path(portal.directory) / "later").write_text("came once more")
     restore.finish(portal)
-    assert (Path(portal.folder) / "later").read_text() == "came once more"
-    assert (Path(f"{made.kept}{portal.folder}") / "later").read_text() == "came after the backup"
+    assert (Path(portal.directory) / "later").read_text() == "came once more"
+    assert (Path(f"{made.kept}{portal.directory}") / "later").read_text() == "came after the backup"
     assert restore.finish(portal) == []
 
 
@@ -262,7 +262,7 @@ def test_what_did_not_come_back_is_said(portal: Portal, monkeypatch: pytest.Monk
         shown = "/repository"
 
         def fetch(self, _snapshot: str, staging: str, *_patterns: str) -> bool:
-            os.makedirs(f"{staging}{portal.folder}/var/lesson")
+            os.makedirs(f"{staging}{portal.directory}/var/lesson")
             return True
 
     half = Snapshot("f1", "tree", 0, "run", ())
@@ -291,7 +291,7 @@ class Server:
     """Knows tables, and what cannot be moved with them, by database."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.tables = {"chamilo_restoring": ["course", "user"], "chamilo": ["user"]}
         self.objects = {"chamilo": ["TRIGGER\ttrimmed", "VIEW\tactive"]}
         self.pointing = ""
@@ -308,8 +308,8 @@ class Server:
             return self.pointing
         if sql.startswith("\nSELECT 'VIEW'"):
             return "\n".join(next((found for name, found in self.objects.items() if f"'{name}'" in sql), []))
-        self.said.append(source.read().decode() if source else sql)
-        if self.refuses and self.refuses in self.said[-1]:
+        self.messages.append(source.read().decode() if source else sql)
+        if self.refuses and self.refuses in self.messages[-1]:
             raise BackupError(self.words)
         return ""
 
@@ -336,12 +336,12 @@ def test_where_the_tables_may_not_be_moved_nothing_is_and_nothing_is_left_to_do(
     Path(made.staging, "views-and-programs.sql").write_text("CREATE VIEW that fails")
     with pytest.raises(BackupError, match=r"ERROR 1205.*Something uses them for long.*Nothing was changed\.$"):
         restore.finish(portal)
-    assert server.said[1:] == [
+    assert server.messages[1:] == [
         "CREATE TRIGGER going",
         "DROP DATABASE IF EXISTS `chamilo_before_x`",
         "DROP DATABASE IF EXISTS `chamilo_restoring`",
     ]
-    assert Path(portal.folder, "var", "lesson").read_text() == "spoilt"
+    assert Path(portal.directory, "var", "lesson").read_text() == "spoilt"
     assert not os.path.lexists(made.staging)
     assert restore.finish(portal) == []
 
@@ -355,7 +355,7 @@ def test_where_tables_may_have_moved_all_the_same_the_restore_can_be_finished(
     server.tables["chamilo_before_x"] = ["user"] if moved == "chamilo_before_x" else []
     with pytest.raises(BackupError, match=moved.split()[0]):
         restore.finish(portal)
-    assert Path(portal.folder, "var", "lesson").read_text() == "spoilt"
+    assert Path(portal.directory, "var", "lesson").read_text() == "spoilt"
     server.refuses = ""
     restore.finish(portal)
     looks_right(portal, made.kept)
@@ -374,11 +374,11 @@ def test_folders_follow_tables_also_where_the_restore_was_killed_between_them(
         patch.setattr(restore_swaps, "rehearse", lambda _swaps: None)
         patch.setattr(restore_swaps, "change_places", killed)
         restore.finish(portal)
-    assert any("RENAME TABLE" in words for words in server.said)
+    assert any("RENAME TABLE" in words for words in server.messages)
     server.tables["chamilo_restoring"] = []
-    server.said.clear()
+    server.messages.clear()
     restore.finish(portal)
-    assert "CREATE VIEW coming" in server.said and not any("RENAME TABLE" in words for words in server.said)
+    assert "CREATE VIEW coming" in server.messages and not any("RENAME TABLE" in words for words in server.messages)
     looks_right(portal, made.kept)
 
 
@@ -425,7 +425,7 @@ def test_who_asks_for_less_does_not_finish_a_restore_of_more(
     with pytest.raises(BackupError) as raised:
         restore.restore(portal, asked, "var/lesson")
     assert (str(raised.value) == "another backup is looked for") == goes
-    assert Path(portal.folder, "var", "lesson").read_text() == ("as it was" if goes else "spoilt")
+    assert Path(portal.directory, "var", "lesson").read_text() == ("as it was" if goes else "spoilt")
     if not goes:
         finishing = f"chamilo-hardening restore {begun} --site campus --confirm campus.test"
         assert str(raised.value) == (
@@ -448,12 +448,12 @@ def test_a_machine_that_knew_nothing_goes_on_with_the_address_it_was_given(
     assert backups_portal.portals() == [begun]
 
 
-@pytest.mark.parametrize(("wanted", "stays"), [(False, []), (True, [".chamilo.restoring"])])
+@pytest.mark.parametrize(("desired", "stays"), [(False, []), (True, [".chamilo.restoring"])])
 def test_what_was_fetched_in_vain_fills_no_disk(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, wanted: bool, stays: list[str]
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, desired: bool, stays: list[str]
 ) -> None:
     def full(work: restore_staging.Staging, _path: str) -> None:
-        work.wanted = wanted
+        work.desired = desired
         raise OSError(errno.ENOSPC, "No space left on device")
 
     half = Snapshot("f1", "tree", 0, "run", ())
@@ -461,14 +461,14 @@ def test_what_was_fetched_in_vain_fills_no_disk(
     monkeypatch.setattr(restore_staging.Staging, "stage_file", full)
     with pytest.raises(OSError, match="No space left"):
         restore.restore(portal, "file", "var/lesson")
-    parent = Path(portal.folder).parent
+    parent = Path(portal.directory).parent
     assert [path.name for path in parent.iterdir() if path.name.startswith(".")] == stays
 
 
 def test_files_are_back_where_no_database_server_runs_here(portal: Portal) -> None:
     """As where it runs in a container, behind a port."""
     here = replace(portal, host="127.0.0.1", socket="/nothing/here")
-    (Path(portal.folder) / ".env").write_text("DATABASE_USER=chamilo\nDATABASE_PASSWORD=x\n")
+    (Path(portal.directory) / ".env").write_text("DATABASE_USER=chamilo\nDATABASE_PASSWORD=x\n")
     planned(here)
     assert "were restored" in restore.finish(here)[0]
     assert not os.path.exists(backups_portal.journal_path(here))

@@ -31,7 +31,7 @@ def test_sparse_files_are_reported_and_need_no_room_for_their_holes(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = work(portal)
-    used, fetched = Path(portal.folder, "var", "big"), Path(f"{made.staging}{portal.folder}", "var", "big")
+    used, fetched = Path(portal.directory, "var", "big"), Path(f"{made.staging}{portal.directory}", "var", "big")
     for path in (used, fetched):
         with open(path, "wb") as stream:
             stream.truncate(1 << 40)
@@ -88,10 +88,10 @@ def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
 def test_a_portal_on_a_disk_of_its_own_that_others_can_write_is_refused(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(["/", portal.folder], "ext4"))
-    assert work(portal).staging == f"{portal.folder}/.chamilo.restoring"
-    os.chmod(portal.folder, 0o770)
-    with pytest.raises(BackupError, match=f"{portal.folder} can be written by others"):
+    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(["/", portal.directory], "ext4"))
+    assert work(portal).staging == f"{portal.directory}/.chamilo.restoring"
+    os.chmod(portal.directory, 0o770)
+    with pytest.raises(BackupError, match=f"{portal.directory} can be written by others"):
         work(portal)
 
 
@@ -101,7 +101,7 @@ def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal, monkeypatch:
     class Place:
         def fetch(self, *_words: str) -> None:
             os.rename(made.staging, f"{made.staging}.aside")
-            os.makedirs(f"{made.staging}{portal.folder}/var/lesson")
+            os.makedirs(f"{made.staging}{portal.directory}/var/lesson")
 
     monkeypatch.setattr(made, "place", Place())
     with pytest.raises(BackupError, match="exchanged while the backup was fetched. Nothing was changed"):
@@ -110,14 +110,14 @@ def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal, monkeypatch:
 
 
 def test_a_portal_on_a_disk_of_its_own_is_staged_inside(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert restore_staging._directory(portal) == f"{os.path.dirname(portal.folder)}/.chamilo.restoring"
+    assert restore_staging._directory(portal) == f"{os.path.dirname(portal.directory)}/.chamilo.restoring"
     real = os.stat
 
     def stat(path: str) -> Any:
-        return real("/proc") if path == portal.folder else real(path)
+        return real("/proc") if path == portal.directory else real(path)
 
     monkeypatch.setattr(os, "stat", stat)
-    assert restore_staging._directory(portal) == f"{portal.folder}/.chamilo.restoring"
+    assert restore_staging._directory(portal) == f"{portal.directory}/.chamilo.restoring"
 
 
 def test_what_goes_and_cannot_be_written_down_hinders_no_restore(
@@ -183,12 +183,12 @@ def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal,
     etc = tmp_path / "etc"
     etc.mkdir()
     (etc / "lesson").write_text("root's")
-    fetched, live = f"{made.staging}{portal.folder}/var/lesson", f"{portal.folder}/var/lesson"
+    fetched, live = f"{made.staging}{portal.directory}/var/lesson", f"{portal.directory}/var/lesson"
     made._swap(fetched, live)
     made.write_down()
-    os.rename(f"{portal.folder}/var", f"{portal.folder}/aside")
-    os.symlink(etc, f"{portal.folder}/var")
-    os.chown(f"{portal.folder}/var", os.geteuid() or 12345, -1, follow_symlinks=False)
+    os.rename(f"{portal.directory}/var", f"{portal.directory}/aside")
+    os.symlink(etc, f"{portal.directory}/var")
+    os.chown(f"{portal.directory}/var", os.geteuid() or 12345, -1, follow_symlinks=False)
     with pytest.raises(BackupError, match=r"an account other than root.*Nothing was changed"):
         restore.finish(portal)
     assert (etc / "lesson").read_text() == "root's"
@@ -197,34 +197,34 @@ def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal,
 
 
 def test_a_disk_inside_is_refused_before_anything_changes(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    mounted = ["/", portal.folder, f"{portal.folder}/var/upload"]
+    mounted = ["/", portal.directory, f"{portal.directory}/var/upload"]
     monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
     made = work(portal)
-    made._swap(f"{made.staging}{portal.folder}/later", f"{portal.folder}/later")
+    made._swap(f"{made.staging}{portal.directory}/later", f"{portal.directory}/later")
     with pytest.raises(BackupError, match="var/upload is a file system of its own.*Nothing was changed"):
-        made._swap(f"{made.staging}{portal.folder}/var", f"{portal.folder}/var")
+        made._swap(f"{made.staging}{portal.directory}/var", f"{portal.directory}/var")
 
 
 def test_a_disk_inside_is_found_before_anything_is_fetched(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    mounted = ["/", portal.folder, f"{portal.folder}/node_modules", f"{portal.folder}/public"]
+    mounted = ["/", portal.directory, f"{portal.directory}/node_modules", f"{portal.directory}/public"]
     monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
     made = work(portal)
     made._refuse_mounts(False)
-    with pytest.raises(BackupError, match=f"^{portal.folder}/public is a file system of its own"):
+    with pytest.raises(BackupError, match=f"^{portal.directory}/public is a file system of its own"):
         made.stage_files(True)
-    mounted.append(f"{portal.folder}/var/upload")
-    with pytest.raises(BackupError, match=f"^{portal.folder}/var/upload is a file system of its own"):
+    mounted.append(f"{portal.directory}/var/upload")
+    with pytest.raises(BackupError, match=f"^{portal.directory}/var/upload is a file system of its own"):
         made.stage_files(False)
 
 
 def test_what_is_on_a_disk_inside_is_refused_too(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were it written down, no later restore could get past it."""
-    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(["/", f"{portal.folder}/var"], "ext4"))
+    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(["/", f"{portal.directory}/var"], "ext4"))
     made = work(portal)
     for name in ("var/lesson", "var/gone/since"):
-        fetched = f"{made.staging}{portal.folder}/{name}"
+        fetched = f"{made.staging}{portal.directory}/{name}"
         with pytest.raises(BackupError, match="on another file system.*Nothing was changed.*copy it") as raised:
-            made._swap(fetched, f"{portal.folder}/{name}")
+            made._swap(fetched, f"{portal.directory}/{name}")
         assert fetched in str(raised.value)
     assert made.journal["swaps"] == []
 
@@ -239,7 +239,7 @@ def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp
             os.makedirs(f"{staging}{data}")
             return False
 
-    half = Snapshot("f1", "tree", 0, "run", (portal.folder, str(data), backups_portal.path_of("campus")))
+    half = Snapshot("f1", "tree", 0, "run", (portal.directory, str(data), backups_portal.path_of("campus")))
     made = restore_staging.Staging(portal, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for here
     (line,) = made.elsewhere()
     assert line.startswith(f"A link leads to {data}, which is not there.")

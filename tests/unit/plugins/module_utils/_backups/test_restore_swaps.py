@@ -51,7 +51,7 @@ def test_a_folder_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkey
             os.rmdir(path)
             os.symlink(secret, path)
 
-    made._swap(f"{made.staging}{portal.folder}/new/deep/file", f"{portal.folder}/new/deep/file")
+    made._swap(f"{made.staging}{portal.directory}/new/deep/file", f"{portal.directory}/new/deep/file")
     made.write_down()
     monkeypatch.setattr(os, "mkdir", swapped)
     with pytest.raises(BackupError, match="Not a directory|symbolic links"):

@@ -34,7 +34,7 @@ class Server:
     """Knows tables, and what cannot be moved with them, by database."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.tables = {"chamilo_restoring": ["course", "user"], "chamilo": ["user"]}
         self.objects = {"chamilo": ["TRIGGER\ttrimmed", "VIEW\tactive"]}
         self.pointing = ""
@@ -51,8 +51,8 @@ class Server:
             return self.pointing
         if sql.startswith("\nSELECT 'VIEW'"):
             return "\n".join(next((found for name, found in self.objects.items() if f"'{name}'" in sql), []))
-        self.said.append(source.read().decode() if source else sql)
-        if self.refuses and self.refuses in self.said[-1]:
+        self.messages.append(source.read().decode() if source else sql)
+        if self.refuses and self.refuses in self.messages[-1]:
             raise BackupError(self.words)
         return ""
 
@@ -68,7 +68,7 @@ def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(
     (tmp_path / "coming.sql").write_text("CREATE VIEW coming")
     (tmp_path / "views-and-programs.sql").write_text("CREATE VIEW going")
     lines = restore_tables.change_tables(portal, NAMES, str(tmp_path), "/kept")
-    swap, drops, made, end = server.said
+    swap, drops, made, end = server.messages
     assert "DROP TRIGGER IF EXISTS `chamilo`.`trimmed`" in swap and "DROP VIEW" not in swap
     assert swap.count("RENAME TABLE") == 1 and swap.index("DROP TRIGGER") < swap.index("RENAME TABLE")
     assert "`chamilo`.`user` TO `chamilo_before_x`.`user`, `chamilo_restoring`.`course` TO `chamilo`.`course`" in swap
@@ -76,10 +76,10 @@ def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(
     assert (made, end) == ("CREATE VIEW coming", "DROP DATABASE IF EXISTS `chamilo_restoring`")
     assert "/kept/views-and-programs.sql" in lines[1] and "nobody@here" in lines[2]
     # Cut off after the tables: only the rest is done.
-    server.said.clear()
+    server.messages.clear()
     server.tables["chamilo_restoring"] = []
     restore_tables.change_tables(portal, NAMES, str(tmp_path), "/kept")
-    assert server.said == [drops, made, end]
+    assert server.messages == [drops, made, end]
 
 
 def test_where_no_table_is_named_it_is_said_what_names_it() -> None:
@@ -100,7 +100,7 @@ def test_what_was_moved_aside_points_no_longer_to_what_is_in_use(
     server = Server(monkeypatch)
     server.pointing = "course\tfk1\n"
     lines = restore_tables.change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
-    assert server.said[-1] == "ALTER TABLE `chamilo_before_x`.`course` DROP FOREIGN KEY `fk1`"
+    assert server.messages[-1] == "ALTER TABLE `chamilo_before_x`.`course` DROP FOREIGN KEY `fk1`"
     assert any(line.endswith("were removed: fk1 of course.") for line in lines)
 
 

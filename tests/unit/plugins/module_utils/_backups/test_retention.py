@@ -19,15 +19,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import f
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
 
 
-def portal(folder: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+def portal(directory: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
 
 
 def made(run: str, number: int, at: float) -> restic.Pair:
@@ -38,9 +38,9 @@ def made(run: str, number: int, at: float) -> restic.Pair:
 DAY = 86400.0
 
 
-def test_what_is_dated_ahead_takes_no_place_of_what_is_kept(folders: Path) -> None:
+def test_what_is_dated_ahead_takes_no_place_of_what_is_kept(directories: Path) -> None:
     """For ten nights the clock was 400 days ahead; restic's own forget would remove each backup made since."""
-    there = portal(folders, keep_daily=3, keep_weekly=0, keep_monthly=0)
+    there = portal(directories, keep_daily=3, keep_weekly=0, keep_monthly=0)
     now = time.time()
     ahead = [made(f"a{number}", number, now + (400 + number) * DAY) for number in range(10)]
     since = [made(f"b{number}", 10 + number, now - (10 - number) * DAY) for number in range(10)]
@@ -53,8 +53,8 @@ def test_what_is_dated_ahead_takes_no_place_of_what_is_kept(folders: Path) -> No
     )
 
 
-def test_days_weeks_and_months_are_kept_as_restic_does(folders: Path) -> None:
-    there = portal(folders, keep_daily=2, keep_weekly=2, keep_monthly=2)
+def test_days_weeks_and_months_are_kept_as_restic_does(directories: Path) -> None:
+    there = portal(directories, keep_daily=2, keep_weekly=2, keep_monthly=2)
     begin = datetime.datetime(2026, 3, 31, 3).timestamp()  # a Tuesday
     every = [made(f"{number}", number, begin - (60 - number) * DAY) for number in range(61)]
     gone = {pair.run for pair in retention.outdated(there, every)}

@@ -120,14 +120,14 @@ def test_what_the_restored_portal_says_is_read_from_where_it_was_written(
 
 def test_no_message_holds_the_statement_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be mailed."""
-    said = (
+    output = (
         b"--------------\nINSERT INTO user VALUES ('anna')\n--------------\n\nERROR 1406 (22001) at line 2: Too long\n"
     )
     commands: list[list[str]] = []
 
     def run(command: list[str], **_more: Any) -> Any:
         commands.append(command)
-        return SimpleNamespace(returncode=1, stderr=said)
+        return SimpleNamespace(returncode=1, stderr=output)
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(BackupError, match="^The dump could not be loaded: ERROR 1406 .22001. at line 2: Too long$"):

@@ -20,15 +20,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import f
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
 
 
-def portal(folder: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+def portal(directory: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
 
 
 def made(run: str, number: int, at: float) -> restic.Pair:
@@ -46,7 +46,7 @@ def made(run: str, number: int, at: float) -> restic.Pair:
     ],
 )
 def test_where_the_portal_was_is_found_in_the_snapshot(
-    folders: Path, monkeypatch: pytest.MonkeyPatch, paths: tuple[str, ...], root: str
+    directories: Path, monkeypatch: pytest.MonkeyPatch, paths: tuple[str, ...], root: str
 ) -> None:
     """A link to its folder may lead to a newer release by now."""
     there = Portal("campus", "campus.test", "/www/releases/8")
@@ -57,7 +57,7 @@ def test_where_the_portal_was_is_found_in_the_snapshot(
     assert saved_files.saved_root(there, place, saved) == root
 
 
-def test_where_the_portal_was_is_not_guessed(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_portal_was_is_not_guessed(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = Portal("campus", "campus.test", "/www/releases/8")
     place = restic.Repository(there, "/repository")
     monkeypatch.setattr(place, "nodes", lambda _id: [{"path": "/srv/data/var"}])
@@ -65,50 +65,50 @@ def test_where_the_portal_was_is_not_guessed(folders: Path, monkeypatch: pytest.
         saved_files.saved_root(there, place, restic.Snapshot("f1", "tree", 0, "run", ("/srv/data", "/www/releases/7")))
 
 
-def test_what_links_lead_to_is_saved_too(folders: Path) -> None:
-    shared = folders / "shared"
-    (folders / "chamilo" / "public").mkdir(parents=True)
+def test_what_links_lead_to_is_saved_too(directories: Path) -> None:
+    shared = directories / "shared"
+    (directories / "chamilo" / "public").mkdir(parents=True)
     (shared / "var").mkdir(parents=True)
-    (folders / "chamilo" / "var").symlink_to(shared / "var")
-    (folders / "chamilo" / "public" / "here").symlink_to(folders / "chamilo")
-    (folders / "chamilo" / "broken").symlink_to("/nothing-here")
-    assert saved_files.contents(portal(folders)) == [str(folders / "chamilo"), str(shared / "var")]
+    (directories / "chamilo" / "var").symlink_to(shared / "var")
+    (directories / "chamilo" / "public" / "here").symlink_to(directories / "chamilo")
+    (directories / "chamilo" / "broken").symlink_to("/nothing-here")
+    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo"), str(shared / "var")]
 
 
-def test_links_are_found_however_deep_they_lie(folders: Path) -> None:
+def test_links_are_found_however_deep_they_lie(directories: Path) -> None:
     """Uploads on a bigger disk, keys that all releases share, and what these lead to in turn."""
-    root, disk, shared = folders / "chamilo", folders / "disk", folders / "shared"
-    for folder in (root / "var/upload", root / "config", disk / "resource/1", disk / "old", shared / "jwt"):
-        folder.mkdir(parents=True)
+    root, disk, shared = directories / "chamilo", directories / "disk", directories / "shared"
+    for directory in (root / "var/upload", root / "config", disk / "resource/1", disk / "old", shared / "jwt"):
+        directory.mkdir(parents=True)
     (shared / "logo.svg").write_text("<svg/>")
     (root / "var/upload/resource").symlink_to(disk / "resource")
     (disk / "resource/1/2019").symlink_to("../../old")
     (root / "config/jwt").symlink_to(shared / "jwt")
     (shared / "jwt/logo.svg").symlink_to(shared / "logo.svg")
-    assert saved_files.contents(portal(folders)) == sorted(
+    assert saved_files.contents(portal(directories)) == sorted(
         map(str, (root, disk / "resource", disk / "old", shared / "jwt", shared / "logo.svg"))
     )
 
 
-def test_links_to_what_holds_no_data_are_none_of_the_backups(folders: Path) -> None:
+def test_links_to_what_holds_no_data_are_none_of_the_backups(directories: Path) -> None:
     """As a log to the terminal, which is another one in each run."""
-    log = folders / "chamilo" / "var" / "log"
+    log = directories / "chamilo" / "var" / "log"
     log.mkdir(parents=True)
-    os.mkfifo(folders / "queue")
-    (log / "prod.log").symlink_to(folders / "queue")
+    os.mkfifo(directories / "queue")
+    (log / "prod.log").symlink_to(directories / "queue")
     (log / "dev.log").symlink_to("/dev/null")
-    assert saved_files.contents(portal(folders)) == [str(folders / "chamilo")]
+    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]
 
 
-def test_the_walk_for_links_has_an_end(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_walk_for_links_has_an_end(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Links to folders above and to each other: each folder is listed once."""
-    one, two = folders / "disk" / "one", folders / "disk" / "two"
-    (folders / "chamilo" / "var").mkdir(parents=True)
+    one, two = directories / "disk" / "one", directories / "disk" / "two"
+    (directories / "chamilo" / "var").mkdir(parents=True)
     for here, there in ((one, two), (two, one)):
         here.mkdir(parents=True)
         (here / "other").symlink_to(there)
-        (here / "above").symlink_to(folders)
-    (folders / "chamilo" / "var" / "upload").symlink_to(one)
+        (here / "above").symlink_to(directories)
+    (directories / "chamilo" / "var" / "upload").symlink_to(one)
     listed: list[str] = []
     scandir = os.scandir
 
@@ -118,64 +118,64 @@ def test_the_walk_for_links_has_an_end(folders: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(os, "scandir", listing)
     # What lies in a folder that is saved is not named once more: the paths of a snapshot tell which came before it.
-    assert saved_files.contents(portal(folders)) == [str(folders), str(folders / "chamilo")]
+    assert saved_files.contents(portal(directories)) == [str(directories), str(directories / "chamilo")]
     assert str(two) in listed and len(listed) == len(set(listed))
 
 
 @pytest.mark.parametrize("made", ["var/cache", "vendor", "node_modules", ".git"])
-def test_no_links_are_looked_for_in_what_is_made_anew(folders: Path, made: str) -> None:
-    (folders / "chamilo" / made).mkdir(parents=True)
-    (folders / "data").mkdir()
-    (folders / "chamilo" / made / "data").symlink_to(folders / "data")
-    assert saved_files.contents(portal(folders)) == [str(folders / "chamilo")]
+def test_no_links_are_looked_for_in_what_is_made_anew(directories: Path, made: str) -> None:
+    (directories / "chamilo" / made).mkdir(parents=True)
+    (directories / "data").mkdir()
+    (directories / "chamilo" / made / "data").symlink_to(directories / "data")
+    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]
 
 
 def test_a_folder_that_becomes_a_link_during_the_walk_is_not_followed(
-    folders: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The web user may exchange its own. Links in what is there now are none of the portal's."""
-    upload, host = folders / "chamilo" / "var" / "upload", folders / "host"
-    for folder in (upload / "a", host / "a", folders / "secret"):
-        folder.mkdir(parents=True)
-    (host / "a" / "link").symlink_to(folders / "secret")
+    upload, host = directories / "chamilo" / "var" / "upload", directories / "host"
+    for directory in (upload / "a", host / "a", directories / "secret"):
+        directory.mkdir(parents=True)
+    (host / "a" / "link").symlink_to(directories / "secret")
     opened = os.open
 
     def exchanged(path: Any, flags: int, *mode: int, **more: Any) -> int:
         if path == str(upload / "a"):
-            upload.rename(folders / "aside")
+            upload.rename(directories / "aside")
             upload.symlink_to(host)
         return opened(path, flags, *mode, **more)
 
     monkeypatch.setattr(os, "open", exchanged)
-    assert saved_files.contents(portal(folders)) == [str(folders / "chamilo")]
+    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]
     assert upload.is_symlink()
 
 
-def test_folders_too_deep_to_be_named_end_no_backup(folders: Path) -> None:
+def test_folders_too_deep_to_be_named_end_no_backup(directories: Path) -> None:
     """The web user may lay such ones."""
-    (folders / "chamilo").mkdir()
-    here = os.open(folders / "chamilo", os.O_DIRECTORY)
+    (directories / "chamilo").mkdir()
+    here = os.open(directories / "chamilo", os.O_DIRECTORY)
     for _level in range(30):
         os.mkdir("x" * 200, dir_fd=here)
         below = os.open("x" * 200, os.O_DIRECTORY, dir_fd=here)
         os.close(here)
         here = below
     os.close(here)
-    assert saved_files.contents(portal(folders)) == [str(folders / "chamilo")]
+    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]
 
 
-def test_the_web_user_cannot_have_the_whole_host_saved(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_web_user_cannot_have_the_whole_host_saved(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     web = os.geteuid() or 12345
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web, pw_gid=web))
-    var = folders / "chamilo" / "var"
+    var = directories / "chamilo" / "var"
     var.mkdir(parents=True)
-    (folders / "data").mkdir()
-    (var / "upload").symlink_to(folders / "data")
+    (directories / "data").mkdir()
+    (var / "upload").symlink_to(directories / "data")
     (var / "x\n").symlink_to("/proc")
-    for path in (folders / "data", var / "upload", var / "x\n"):
+    for path in (directories / "data", var / "upload", var / "x\n"):
         os.chown(path, web, -1, follow_symlinks=False)
-    assert saved_files.contents(portal(folders)) == [str(folders / "chamilo"), str(folders / "data")]
-    (line,) = saved_files.strange_links(portal(folders))
+    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo"), str(directories / "data")]
+    (line,) = saved_files.strange_links(portal(directories))
     assert r"var/x\n is not followed" in line
 
 
@@ -198,7 +198,7 @@ def test_the_web_user_cannot_have_the_whole_host_saved(folders: Path, monkeypatc
     ],
 )
 def test_a_link_of_roots_is_followed_to_the_portals_data_alone(
-    folders: Path, monkeypatch: pytest.MonkeyPatch, link: str, target: str, followed: bool
+    directories: Path, monkeypatch: pytest.MonkeyPatch, link: str, target: str, followed: bool
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("gives files to other accounts")
@@ -206,42 +206,42 @@ def test_a_link_of_roots_is_followed_to_the_portals_data_alone(
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web, pw_gid=web))
     monkeypatch.setattr(os, "getgrouplist", lambda _name, group: [group])
     for path in ("chamilo/var/upload", "chamilo/config", "roots", "webs", "groups"):
-        (folders / path).mkdir(parents=True)
-    os.chown(folders / "chamilo/var/upload", web, web)
-    os.chown(folders / "webs", web, web)
-    os.chown(folders / "groups", 0, web)
-    target = target.format(folders=folders)
+        (directories / path).mkdir(parents=True)
+    os.chown(directories / "chamilo/var/upload", web, web)
+    os.chown(directories / "webs", web, web)
+    os.chown(directories / "groups", 0, web)
+    target = target.format(folders=directories)
     if not os.path.exists(target):
         pytest.skip(f"no {target} here")
-    (folders / "chamilo" / link).symlink_to(target)
-    found = saved_files.contents(portal(folders))
-    assert found == sorted([str(folders / "chamilo"), *([target] if followed else [])])
-    assert [link in line for line in saved_files.strange_links(portal(folders))] == [True] * (not followed)
+    (directories / "chamilo" / link).symlink_to(target)
+    found = saved_files.contents(portal(directories))
+    assert found == sorted([str(directories / "chamilo"), *([target] if followed else [])])
+    assert [link in line for line in saved_files.strange_links(portal(directories))] == [True] * (not followed)
 
 
-def test_many_links_are_told_as_few(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_links_are_told_as_few(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     web = os.geteuid() or 12345
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web, pw_gid=web))
-    var = folders / "chamilo" / "var"
+    var = directories / "chamilo" / "var"
     var.mkdir(parents=True)
     for number in range(300):
         (var / str(number)).symlink_to("/etc")
         os.lchown(var / str(number), web, -1)
-    lines = saved_files.strange_links(portal(folders))
+    lines = saved_files.strange_links(portal(directories))
     assert (len(lines), lines[-1]) == (6, "The same goes for 295 more links.")
 
 
-def test_no_process_is_saved(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    var = folders / "chamilo" / "var"
+def test_no_process_is_saved(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    var = directories / "chamilo" / "var"
     var.mkdir(parents=True)
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=os.geteuid(), pw_gid=os.getegid()))
     (var / "x").symlink_to(f"/proc/{os.getpid()}/task")
-    assert saved_files.contents(portal(folders)) == [str(folders / "chamilo")]
+    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]
 
 
-def test_a_link_to_a_link_without_end_leads_nowhere(folders: Path) -> None:
-    (folders / "chamilo").mkdir()
-    (folders / "chamilo" / "own").symlink_to("own")
+def test_a_link_to_a_link_without_end_leads_nowhere(directories: Path) -> None:
+    (directories / "chamilo").mkdir()
+    (directories / "chamilo" / "own").symlink_to("own")
     for number in range(5000):
-        (folders / "chamilo" / f"{number}").symlink_to(f"{number + 1}")
-    assert saved_files.contents(portal(folders)) == [str(folders / "chamilo")]
+        (directories / "chamilo" / f"{number}").symlink_to(f"{number + 1}")
+    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]

@@ -38,25 +38,25 @@ CREATE TABLE `user` (
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
 
 
-def portal(folder: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+def portal(directory: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
 
 
 def put_away(there: Portal) -> list[str]:
     return list(stray_dumps.put_away(there, []))
 
 
-def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(folders: Path) -> None:
-    public = folders / "chamilo" / "public"
+def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(directories: Path) -> None:
+    public = directories / "chamilo" / "public"
     public.mkdir(parents=True)
-    (folders / "chamilo" / "var").mkdir()
+    (directories / "chamilo" / "var").mkdir()
     (public / "dump.sql").write_bytes(DUMP)
     with gzip.open(public / "x.sql.gz", "wb") as stream:
         stream.write(DUMP)
@@ -64,67 +64,67 @@ def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(folders: Pa
         archive.writestr("all/chamilo.sql", DUMP)
     (public / "database.sql").write_text("-- the installer's own\n")
     (public / "lesson.zip").write_bytes(b"x")
-    (folders / "chamilo" / "var" / "backup.zip").write_bytes(b"a pupil's")
-    lines = put_away(portal(folders))
+    (directories / "chamilo" / "var" / "backup.zip").write_bytes(b"a pupil's")
+    lines = put_away(portal(directories))
     assert len(lines) == 3
     assert sorted(path.name for path in public.iterdir()) == ["database.sql", "lesson.zip"]
-    kept = [path for path in (folders / "state").rglob("*") if path.is_file()]
+    kept = [path for path in (directories / "state").rglob("*") if path.is_file()]
     assert len(kept) == 3 and all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
-    assert put_away(portal(folders)) == []
+    assert put_away(portal(directories)) == []
 
 
 def test_what_changes_places_while_copies_are_put_away_is_left_alone(
-    folders: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    public = folders / "chamilo" / "public"
+    public = directories / "chamilo" / "public"
     public.mkdir(parents=True)
-    secret = folders / "secret.sql"
+    secret = directories / "secret.sql"
     secret.write_bytes(DUMP)
     (public / "link.sql").symlink_to(secret)
     os.mkfifo(public / "backup.sql")
     (public / "dump.sql").write_bytes(DUMP)
-    real = dump_detection.holds_data
+    real = dump_detection.contains_data
 
     def exchanged(stream: IO[bytes]) -> bool:
         """The web user puts another file, and another folder, where we just looked."""
-        public.rename(folders / "chamilo" / "aside")
-        public.symlink_to(folders)
-        (folders / "chamilo" / "aside" / "dump.sql").unlink()
-        (folders / "chamilo" / "aside" / "dump.sql").symlink_to(secret)
+        public.rename(directories / "chamilo" / "aside")
+        public.symlink_to(directories)
+        (directories / "chamilo" / "aside" / "dump.sql").unlink()
+        (directories / "chamilo" / "aside" / "dump.sql").symlink_to(secret)
         return real(stream)
 
-    monkeypatch.setattr(dump_detection, "holds_data", exchanged)
-    (line,) = put_away(portal(folders))
+    monkeypatch.setattr(dump_detection, "contains_data", exchanged)
+    (line,) = put_away(portal(directories))
     assert "dump.sql" in line and secret.read_bytes() == DUMP
-    assert (folders / "chamilo" / "aside" / "dump.sql").is_symlink()
-    (kept,) = [path for path in (folders / "state").rglob("*") if path.is_file()]
+    assert (directories / "chamilo" / "aside" / "dump.sql").is_symlink()
+    (kept,) = [path for path in (directories / "state").rglob("*") if path.is_file()]
     assert kept.read_bytes() == DUMP
 
 
-def test_a_copy_that_asks_for_much_memory_gets_none(folders: Path) -> None:
+def test_a_copy_that_asks_for_much_memory_gets_none(directories: Path) -> None:
     """64 bytes of xz whose dictionary is to have 4 GiB: nothing of it is unpacked."""
     packed = bytearray(lzma.compress(b"x" * 100, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32))
     end = 12 + (packed[12] + 1) * 4
     packed[packed.index(b"\x21\x01", 12) + 2] = 40  # the size of the dictionary
     packed[end - 4 : end] = struct.pack("<I", zlib.crc32(bytes(packed[12 : end - 4])))
-    (folders / "chamilo").mkdir()
-    (folders / "chamilo" / "dump.sql.xz").write_bytes(packed)
-    (folders / "chamilo" / "lesson.sql.xz").write_bytes(packed)
-    (folders / "chamilo" / "real.sql.xz").write_bytes(lzma.compress(DUMP, preset=9))
+    (directories / "chamilo").mkdir()
+    (directories / "chamilo" / "dump.sql.xz").write_bytes(packed)
+    (directories / "chamilo" / "lesson.sql.xz").write_bytes(packed)
+    (directories / "chamilo" / "real.sql.xz").write_bytes(lzma.compress(DUMP, preset=9))
     child = os.fork()
     if not child:
         resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))  # a host with less memory than that
         with contextlib.suppress(BaseException):
-            put_away(portal(folders))
+            put_away(portal(directories))
             os._exit(0)
         os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
-    assert sorted(path.name for path in (folders / "chamilo").iterdir()) == ["dump.sql.xz", "lesson.sql.xz"]
+    assert sorted(path.name for path in (directories / "chamilo").iterdir()) == ["dump.sql.xz", "lesson.sql.xz"]
 
 
-def test_the_name_of_a_copy_is_told_as_text(folders: Path) -> None:
-    (folders / "chamilo").mkdir()
-    with open(os.fsencode(folders / "chamilo") + b"/\xe9\n.sql", "wb") as stream:
+def test_the_name_of_a_copy_is_told_as_text(directories: Path) -> None:
+    (directories / "chamilo").mkdir()
+    with open(os.fsencode(directories / "chamilo") + b"/\xe9\n.sql", "wb") as stream:
         stream.write(DUMP)
-    (line,) = put_away(portal(folders))
+    (line,) = put_away(portal(directories))
     assert r"\udce9\n.sql could be downloaded" in line and line.isprintable()

@@ -88,7 +88,7 @@ def test_a_running_jail_is_told_apart_from_its_files(server):
 
 
 def test_all_of_a_jail_is_told(server):
-    told = {
+    reported = {
         "logpath": ["/a", "/b"],
         "failregex": ["^1$", "^2$"],
         "ignoreregex": ["^3$"],
@@ -103,7 +103,7 @@ def test_all_of_a_jail_is_told(server):
         "ignorecommand": "/bin/friend",
         "actions": [],
     }
-    server.update({f"get chamilo {key}": value for key, value in told.items()})
+    server.update({f"get chamilo {key}": value for key, value in reported.items()})
     assert fail2ban.running() == [
         fail2ban.Jail(
             name="chamilo",

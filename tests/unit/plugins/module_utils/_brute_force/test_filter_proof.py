@@ -30,9 +30,9 @@ class Fake:
     yields = staticmethod(lambda line: [])
     first: dict[str, object] = {}
 
-    def __init__(self, told):
-        told = json.loads(told)
-        self.lines = [line for group in told["groups"] for line in group]
+    def __init__(self, reported):
+        reported = json.loads(reported)
+        self.lines = [line for group in reported["groups"] for line in group]
         self.answers = [self.first or {"read": self.read, "loose": []}]
         self.answers += [[self.yields(line), 0.001] for line in self.lines]
 
@@ -61,9 +61,9 @@ def fake(monkeypatch):
 
 
 def refused(*samples, definition=GOOD, **options):
-    with pytest.raises(FilterError) as told:
+    with pytest.raises(FilterError) as reported:
         filter_proof.prove(definition, samples, **options)
-    return str(told.value)
+    return str(reported.value)
 
 
 def test_a_sound_filter_is_proved_with_what_was_planted(fake):
@@ -104,21 +104,21 @@ def test_whoever_bans_himself_is_no_victim(fake):
 
 
 def test_a_miss_is_named_with_its_line(fake):
-    told = refused(FAILURE, Sample(IDS, "203.0.113.7"))
-    assert "must match does not" in told
-    assert IDS in told
-    assert "nothing instead of 203.0.113.7" in told
+    reported = refused(FAILURE, Sample(IDS, "203.0.113.7"))
+    assert "must match does not" in reported
+    assert IDS in reported
+    assert "nothing instead of 203.0.113.7" in reported
 
 
 def test_a_false_hit_is_named_with_what_it_yields(fake):
-    told = refused(FAILURE, Sample(f"{NGINX} again"))
-    assert "must not match does" in told
-    assert "yields 203.0.113.7" in told
+    reported = refused(FAILURE, Sample(f"{NGINX} again"))
+    assert "must not match does" in reported
+    assert "yields 203.0.113.7" in reported
 
 
 def test_a_wrong_address_is_named(fake):
-    told = refused(Sample(NGINX, "203.0.113.8"))
-    assert "yields 203.0.113.7 instead of 203.0.113.8" in told
+    reported = refused(Sample(NGINX, "203.0.113.8"))
+    assert "yields 203.0.113.7 instead of 203.0.113.8" in reported
 
 
 def test_a_second_address_is_wrong_too(fake):
@@ -148,9 +148,9 @@ def test_a_victim_that_comes_out_of_any_part_is_refused(fake, what, form):
         return ["203.0.113.7", VICTIM] if planted in line else ["203.0.113.7"]
 
     fake.yields = staticmethod(yields)
-    told = refused(FAILURE)
-    assert f"planted in {what}, the line" in told
-    assert f"yields {VICTIM}" in told
+    reported = refused(FAILURE)
+    assert f"planted in {what}, the line" in reported
+    assert f"yields {VICTIM}" in reported
 
 
 URI = "[2026-11-25 09:44:57] [XSS] [URI /x] [IP 203.0.113.7] [PARAM q] Detected"
@@ -197,9 +197,9 @@ def real(fake):
 def test_a_victim_that_comes_out_of_a_line_of_no_known_form_is_refused(real, pattern, line, what):
     """A stranger goes on with the rest of the line."""
     own = "2001:db8::7" if "::" in line else "203.0.113.7"
-    told = refused(Sample(line, own), definition=real(pattern), escaped="escaped")
-    assert f"planted in {what}, the line" in told
-    assert f"yields {VICTIM}" in told
+    reported = refused(Sample(line, own), definition=real(pattern), escaped="escaped")
+    assert f"planted in {what}, the line" in reported
+    assert f"yields {VICTIM}" in reported
 
 
 @pytest.mark.parametrize(
@@ -231,8 +231,8 @@ def test_another_address_of_the_line_is_a_stranger_s_too(fake):
 
 def test_a_log_with_raw_line_breaks_can_be_written_by_strangers(fake):
     fake.yields = staticmethod(lambda line: [line.split("Client ")[1].split("]")[0]] if line.startswith("[") else [])
-    told = refused(Sample(IDS, "203.0.113.7"))
-    assert "behind a line break that this log does not escape" in told
+    reported = refused(Sample(IDS, "203.0.113.7"))
+    assert "behind a line break that this log does not escape" in reported
     fake.yields = staticmethod(lambda line: ["203.0.113.7"] if line == IDS else [])
     assert filter_proof.prove(GOOD, [Sample(IDS, "203.0.113.7")], escaped="escaped").matched == 1
 
@@ -273,9 +273,9 @@ def test_what_is_no_pattern_may_look_like_the_name_of_a_file():
 @pytest.mark.parametrize(("length", "whole"), [(300, True), (301, False)])
 def test_of_a_long_line_both_ends_are_told(fake, length, whole):
     line = f'{NGINX[:-1]}{"z" * (length - len(NGINX) - 3)}end"'
-    told = refused(Sample(line, "203.0.113.8"))
-    assert (repr(line) in told) is whole
-    assert whole or f"{line[:200]}...{line[-60:]}" in told
+    reported = refused(Sample(line, "203.0.113.8"))
+    assert (repr(line) in reported) is whole
+    assert whole or f"{line[:200]}...{line[-60:]}" in reported
 
 
 def test_without_samples_nothing_is_proved():
@@ -294,26 +294,26 @@ def test_a_budget_is_a_time():
 
 
 def test_the_engine_is_told_the_budget_and_the_file(fake, monkeypatch):
-    told = []
-    monkeypatch.setattr(filter_proof, "_Process", lambda text: told.append(json.loads(text)) or fake(text))
+    reported = []
+    monkeypatch.setattr(filter_proof, "_Process", lambda text: reported.append(json.loads(text)) or fake(text))
     filter_proof.prove(GOOD, [FAILURE], budget=0.5)
-    assert (told[0]["name"], told[0]["text"], told[0]["budget"]) == ("campus", GOOD.text(), 0.5)
-    assert told[0]["groups"][0] == [NGINX]
+    assert (reported[0]["name"], reported[0]["text"], reported[0]["budget"]) == ("campus", GOOD.text(), 0.5)
+    assert reported[0]["groups"][0] == [NGINX]
 
 
 def test_a_line_that_many_samples_yield_is_tried_once_and_judged_for_each(fake, monkeypatch):
-    told = []
-    monkeypatch.setattr(filter_proof, "_Process", lambda text: told.append(json.loads(text)) or fake(text))
+    reported = []
+    monkeypatch.setattr(filter_proof, "_Process", lambda text: reported.append(json.loads(text)) or fake(text))
     alike = [FAILURE, Sample(NGINX.replace(" 401 ", " 200 "))]
     filter_proof.prove(GOOD, alike)
-    lines = [line for group in told[0]["groups"] for line in group]
-    wanted = [
+    lines = [line for group in reported[0]["groups"] for line in group]
+    desired = [
         line
         for each in alike
         for line in (*(trial.line for trial in filter_attacks.plants(each, False)), *filter_attacks.strain(each))
     ]
-    assert len(lines) == len(set(lines)) < len(wanted)
-    assert set(lines) == {*wanted, *(each.line for each in alike)}
+    assert len(lines) == len(set(lines)) < len(desired)
+    assert set(lines) == {*desired, *(each.line for each in alike)}
     # The same line, out of which somebody has to come for one sample and nobody for the other.
     assert "A line that must not match does" in refused(FAILURE, Sample(NGINX))
 
@@ -343,8 +343,8 @@ def test_a_loose_pattern_is_named(fake):
     )
     fake.read = {**fake.read, "failregex": ["^x|<ADDR>"]}
     fake.first = {"read": fake.read, "loose": ["^x|(?P<ip4>)"]}
-    told = refused(FAILURE, definition=Definition("campus", ("^x|<ADDR>",)))
-    assert "'^x|(?P<ip4>)' is not anchored" in told, "an alternative of it, so it is told as fail2ban takes it"
+    reported = refused(FAILURE, definition=Definition("campus", ("^x|<ADDR>",)))
+    assert "'^x|(?P<ip4>)' is not anchored" in reported, "an alternative of it, so it is told as fail2ban takes it"
 
 
 class TestProcess:
@@ -370,18 +370,18 @@ class TestProcess:
         )
         self.code(monkeypatch, f"print(json.dumps([['203.0.113.7'], 0]), flush=True)\n{timers}{work}\n")
         began = time.monotonic()
-        told = refused(FAILURE, budget=0.2)
+        reported = refused(FAILURE, budget=0.2)
         assert time.monotonic() - began < 5
-        assert told.startswith("Too slow: the line '198.51.100.77") or "Too slow: the line '203.0.113.7" in told
-        assert "made from the sample" in told
+        assert reported.startswith("Too slow: the line '198.51.100.77") or "Too slow: the line '203.0.113.7" in reported
+        assert "made from the sample" in reported
 
-    @pytest.mark.parametrize("said", ["", "[["])
+    @pytest.mark.parametrize("output", ["", "[["])
     @pytest.mark.parametrize("end", ["SIGALRM", "SIGPROF"])
-    def test_a_sample_that_takes_too_long_is_told_as_it_is(self, monkeypatch, said, end):
+    def test_a_sample_that_takes_too_long_is_told_as_it_is(self, monkeypatch, output, end):
         """Also by a process that was ended in the middle of a word."""
-        self.code(monkeypatch, f"print({said!r}, end='', flush=True)\nsignal.raise_signal(signal.{end})\n")
-        told = refused(FAILURE)
-        assert told.startswith(f"Too slow: the line {NGINX!r} ({len(NGINX)} characters) and its like take longer")
+        self.code(monkeypatch, f"print({output!r}, end='', flush=True)\nsignal.raise_signal(signal.{end})\n")
+        reported = refused(FAILURE)
+        assert reported.startswith(f"Too slow: the line {NGINX!r} ({len(NGINX)} characters) and its like take longer")
 
     def test_an_engine_that_breaks_is_no_verdict(self, monkeypatch):
         self.code(monkeypatch, "raise SystemExit('broken')")

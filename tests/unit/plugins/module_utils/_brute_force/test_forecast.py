@@ -33,15 +33,15 @@ def line(address, ago, request="POST /login_json HTTP/1.1", status=401, agent="F
     return f'{address} - {user} [{date}] "{request}" {status} 43 "-" "{agent}"\n'
 
 
-def look(tmp_path, *lines, rules=None, form="", **bounds):
+def inspect(tmp_path, *lines, rules=None, form="", **bounds):
     file = tmp_path / "access.log"
     file.write_bytes("".join(lines).encode())
     os.utime(file, (NOW, NOW))
     return forecast([Log(str(file), form)], rules or Rules(ALL), NOW, **bounds)
 
 
-def met(told):
-    return {each["address"]: each["times"] for each in told["shut_out"]}
+def met(reported):
+    return {each["address"]: each["times"] for each in reported["shut_out"]}
 
 
 def test_whom_it_would_have_met_how_often_and_whether_that_is_a_school(tmp_path):
@@ -49,27 +49,27 @@ def test_whom_it_would_have_met_how_often_and_whether_that_is_a_school(tmp_path)
     school += [line("10.1.2.3", 5000 - turn, agent=f"browser {turn}") for turn in range(5)]
     school += [line("10.1.2.3", 4000 - turn, status=200) for turn in range(4)]
     attacker = [line("203.0.113.7", 3000 - turn, "POST /api/authentication_token HTTP/2.0") for turn in range(200)]
-    told = look(tmp_path, *school, *attacker, line("198.51.100.4", 10), line("198.51.100.4", 9, status=200))
-    assert met(told) == {"10.1.2.3": 2, "203.0.113.7": 1}
-    assert told["shut_out"][0] == {
+    reported = inspect(tmp_path, *school, *attacker, line("198.51.100.4", 10), line("198.51.100.4", 9, status=200))
+    assert met(reported) == {"10.1.2.3": 2, "203.0.113.7": 1}
+    assert reported["shut_out"][0] == {
         "address": "10.1.2.3", "times": 2, "failed": 11, "good": 4, "browsers": 7, "gateway": True,
     }  # fmt: skip
-    assert not told["shut_out"][1]["gateway"]
-    said = " ".join(told["said"])
-    assert "would have met 2 addresses, 3 times: 10.1.2.3 2 times (11 failed and 4 good logins, 7 browsers)" in said
-    assert "203.0.113.7 once (200 failed and 0 good logins, 1 browser)" in said
-    assert "Several people share 10.1.2.3: likely the gateway of a school." in said
-    assert "Read: 217 lines of" in said and told["whole"]
+    assert not reported["shut_out"][1]["gateway"]
+    output = " ".join(reported["said"])
+    assert "would have met 2 addresses, 3 times: 10.1.2.3 2 times (11 failed and 4 good logins, 7 browsers)" in output
+    assert "203.0.113.7 once (200 failed and 0 good logins, 1 browser)" in output
+    assert "Several people share 10.1.2.3: likely the gateway of a school." in output
+    assert "Read: 217 lines of" in output and reported["whole"]
 
 
 def test_only_what_is_not_in_force_yet_counts(tmp_path):
     lines = [line("203.0.113.7", 20)] * 5 + [line("203.0.113.9", 10, "GET /.git/config HTTP/1.1", 200)]
-    assert look(tmp_path, *lines, rules=Rules(frozenset({"https_hsts"}))) == {}
-    told = look(tmp_path, *lines, rules=Rules(frozenset({BANS})))
-    assert met(told) and told["refused"] == [] and "refused" not in " ".join(told["said"])
-    told = look(tmp_path, *lines, rules=Rules(frozenset({"permissions_docroot"})))
-    assert not met(told) and "A ban of" not in " ".join(told["said"])
-    assert told["refused"] == [
+    assert inspect(tmp_path, *lines, rules=Rules(frozenset({"https_hsts"}))) == {}
+    reported = inspect(tmp_path, *lines, rules=Rules(frozenset({BANS})))
+    assert met(reported) and reported["refused"] == [] and "refused" not in " ".join(reported["said"])
+    reported = inspect(tmp_path, *lines, rules=Rules(frozenset({"permissions_docroot"})))
+    assert not met(reported) and "A ban of" not in " ".join(reported["said"])
+    assert reported["refused"] == [
         {"control": "permissions_docroot", "requests": 1, "addresses": 1, "most": ["203.0.113.9"]}
     ]
 
@@ -98,23 +98,23 @@ def test_only_what_is_not_in_force_yet_counts(tmp_path):
     ],
 )
 def test_what_would_have_been_refused(tmp_path, control, path):
-    told = look(tmp_path, line("198.51.100.4", 10, f"GET {path} HTTP/1.1", 200))
-    assert [each["control"] for each in told["refused"]] == ([control] if control else [])
-    told = look(tmp_path, line("198.51.100.4", 10, f"GET {path} HTTP/1.1", 404))
-    assert told["refused"] == [], "what was never answered is no loss"
+    reported = inspect(tmp_path, line("198.51.100.4", 10, f"GET {path} HTTP/1.1", 200))
+    assert [each["control"] for each in reported["refused"]] == ([control] if control else [])
+    reported = inspect(tmp_path, line("198.51.100.4", 10, f"GET {path} HTTP/1.1", 404))
+    assert reported["refused"] == [], "what was never answered is no loss"
 
 
 def test_what_the_role_updates_closes_is_known(tmp_path):
     paths = [path.replace("\\", "") for path in (*updates.EXPLOITED, *updates.INSTALLER.split("|"))]
-    told = look(tmp_path, *[line("198.51.100.4", 10, f"GET /{path} HTTP/1.1", 200) for path in paths])
-    assert [(each["control"], each["requests"]) for each in told["refused"]] == [("updates_installer", len(paths))]
+    reported = inspect(tmp_path, *[line("198.51.100.4", 10, f"GET /{path} HTTP/1.1", 200) for path in paths])
+    assert [(each["control"], each["requests"]) for each in reported["refused"]] == [("updates_installer", len(paths))]
 
 
 def test_a_request_for_a_refused_page_says_which(tmp_path):
-    told = look(tmp_path, *[line("198.51.100.4", 10, "GET /check.php HTTP/1.1", 200)] * 3)
+    reported = inspect(tmp_path, *[line("198.51.100.4", 10, "GET /check.php HTTP/1.1", 200)] * 3)
     assert (
         "3 requests of 1 address would have been refused by updates_installer, such as /check.php: 198.51.100.4."
-        in told["said"]
+        in reported["said"]
     )
 
 
@@ -127,12 +127,12 @@ def test_it_counts_what_the_filter_of_the_role_counts():
         rules = Rules(frozenset({BANS}), names=("campus.test",))
         for sample in samples["match"]:
             reading, visitors = brute_force_forecast._Reading(), {}
-            brute_force_forecast._Look(rules, [], 0, visitors, reading).at([sample["line"].encode()])
+            brute_force_forecast._Accounting(rules, [], 0, visitors, reading).at([sample["line"].encode()])
             seen = [address for address, one in brute_force_forecast._people(visitors).items() if one.failures]
             assert seen == [sample["address"].replace("::ffff:", "")], sample["line"]
         for sample in samples["no_match"]:
             reading, visitors = brute_force_forecast._Reading(), {}
-            brute_force_forecast._Look(rules, [], 0, visitors, reading).at([sample.encode()])
+            brute_force_forecast._Accounting(rules, [], 0, visitors, reading).at([sample.encode()])
             assert not [one for one in visitors.values() if one.failures], sample
 
 
@@ -143,7 +143,7 @@ def test_it_counts_the_failures_that_real_servers_wrote(pytestconfig):
     for file in files:
         for each in json.loads(file.read_text()):
             visitors = {}
-            brute_force_forecast._Look(rules, [], 0, visitors, brute_force_forecast._Reading()).at(
+            brute_force_forecast._Accounting(rules, [], 0, visitors, brute_force_forecast._Reading()).at(
                 [each["line"].encode()]
             )
             seen = [address for address, one in brute_force_forecast._people(visitors).items() if one.failures]
@@ -153,9 +153,11 @@ def test_it_counts_the_failures_that_real_servers_wrote(pytestconfig):
 def test_an_audit_of_this_collection_is_no_visitor(tmp_path):
     own = [line("192.0.2.1", 10, "GET /check.php HTTP/1.1", 200, agent="chamilo-hardening")]
     own += [line("192.0.2.1", 9 - turn / 10, agent="chamilo-hardening") for turn in range(9)]
-    told = look(tmp_path, *own, line("203.0.113.7", 5, "GET /check.php HTTP/1.1", 200))
-    assert told["refused"] == [{"control": "updates_installer", "requests": 1, "addresses": 1, "most": ["203.0.113.7"]}]
-    assert met(told) == {}
+    reported = inspect(tmp_path, *own, line("203.0.113.7", 5, "GET /check.php HTTP/1.1", 200))
+    assert reported["refused"] == [
+        {"control": "updates_installer", "requests": 1, "addresses": 1, "most": ["203.0.113.7"]}
+    ]
+    assert met(reported) == {}
 
 
 def test_forged_lines_meet_nobody_else(tmp_path):
@@ -172,20 +174,20 @@ def test_forged_lines_meet_nobody_else(tmp_path):
         "\n",
         "\x00\xff \\\n",
     ]
-    told = look(tmp_path, *(mine * 5))
-    assert met(told) == {"203.0.113.7": 1} and told["shut_out"][0]["failed"] == 15
+    reported = inspect(tmp_path, *(mine * 5))
+    assert met(reported) == {"203.0.113.7": 1} and reported["shut_out"][0]["failed"] == 15
 
 
 def test_friends_are_spared_and_the_same_address_is_one(tmp_path):
     lines = [line("10.0.0.9", 10), line("::ffff:203.0.113.7", 10), line("203.0.113.7", 9)] * 3
-    assert met(look(tmp_path, *lines, rules=Rules(ALL, spared=("10.0.0.0/8", "nonsense")))) == {"203.0.113.7": 1}
-    assert met(look(tmp_path, *lines, rules=Rules(ALL, attempts=3))) == {"10.0.0.9": 1, "203.0.113.7": 1}
+    assert met(inspect(tmp_path, *lines, rules=Rules(ALL, spared=("10.0.0.0/8", "nonsense")))) == {"203.0.113.7": 1}
+    assert met(inspect(tmp_path, *lines, rules=Rules(ALL, attempts=3))) == {"10.0.0.9": 1, "203.0.113.7": 1}
 
 
 def test_a_shared_log_counts_for_this_portal_alone(tmp_path):
     lines = [f"campus.test:443 {line('203.0.113.7', 10)}", f"shop.test:443 {line('203.0.113.8', 10)}"] * 5
-    told = look(tmp_path, *lines, rules=Rules(ALL, names=("campus.test",)), form="vhost_combined")
-    assert met(told) == {"203.0.113.7": 1}
+    reported = inspect(tmp_path, *lines, rules=Rules(ALL, names=("campus.test",)), form="vhost_combined")
+    assert met(reported) == {"203.0.113.7": 1}
 
 
 @pytest.mark.parametrize(
@@ -213,32 +215,32 @@ def test_rotated_and_packed_logs_of_the_week_are_read_too(tmp_path):
     ancient.write_bytes(b"no gzip at all")
     os.utime(ancient, (NOW - 9 * 86400, NOW - 9 * 86400))
     (tmp_path / "access.log.old").write_text("x")
-    told = look(tmp_path, line("203.0.113.8", 8 * 86400) * 5, line("203.0.113.7", 1))
-    assert met(told) == {"203.0.113.7": 2} and told["lines"] == 16 and told["whole"]
+    reported = inspect(tmp_path, line("203.0.113.8", 8 * 86400) * 5, line("203.0.113.7", 1))
+    assert met(reported) == {"203.0.113.7": 2} and reported["lines"] == 16 and reported["whole"]
     packed = gzip.compress(os.urandom(5000))
     (tmp_path / "access.log.4.gz").write_bytes(packed[:2000] + packed[-4:])
-    told = look(tmp_path, line("203.0.113.7", 1))
-    assert not told["whole"] and "access.log.4.gz cannot be read to its end" in " ".join(told["said"])
+    reported = inspect(tmp_path, line("203.0.113.7", 1))
+    assert not reported["whole"] and "access.log.4.gz cannot be read to its end" in " ".join(reported["said"])
     (tmp_path / "access.log.4.gz").write_bytes(b"\xff" * 50)
-    told = look(tmp_path, line("203.0.113.7", 1))
-    assert met(told) and "access.log.4.gz is too long" in " ".join(told["said"])
+    reported = inspect(tmp_path, line("203.0.113.7", 1))
+    assert met(reported) and "access.log.4.gz is too long" in " ".join(reported["said"])
 
 
 def test_what_is_too_long_is_read_from_its_newest_part(tmp_path):
     lines = [line(f"10.0.{turn // 100}.{turn % 100}", 5000 - turn) for turn in range(1000)] + [
         line("203.0.113.7", 9)
     ] * 5
-    told = look(tmp_path, *lines, most_bytes=2000)
-    assert met(told) == {"203.0.113.7": 1} and not told["whole"]
-    assert "There is more, which would have taken too long." in " ".join(told["said"])
-    told = look(tmp_path, *lines, most_seconds=-1)
-    assert not told["whole"]
+    reported = inspect(tmp_path, *lines, most_bytes=2000)
+    assert met(reported) == {"203.0.113.7": 1} and not reported["whole"]
+    assert "There is more, which would have taken too long." in " ".join(reported["said"])
+    reported = inspect(tmp_path, *lines, most_seconds=-1)
+    assert not reported["whole"]
 
 
 def test_memory_is_bounded_by_addresses(tmp_path, monkeypatch):
     monkeypatch.setattr(brute_force_forecast, "MOST_ADDRESSES", 3)
-    told = look(tmp_path, *[line(f"10.0.0.{turn}", 100 - turn) for turn in range(9)])
-    assert not told["whole"] and "More than 3 addresses" in " ".join(told["said"])
+    reported = inspect(tmp_path, *[line(f"10.0.0.{turn}", 100 - turn) for turn in range(9)])
+    assert not reported["whole"] and "More than 3 addresses" in " ".join(reported["said"])
 
 
 def test_long_paths_that_never_come_twice_are_not_kept(tmp_path):
@@ -262,11 +264,13 @@ def test_long_paths_that_never_come_twice_are_not_kept(tmp_path):
 
 def test_memory_is_bounded_by_failures(tmp_path, monkeypatch):
     monkeypatch.setattr(brute_force_forecast, "MOST_FAILURES", 6)
-    told = look(tmp_path, *[line("203.0.113.7", 100 - turn) for turn in range(6)])
-    assert told["whole"] and met(told) == {"203.0.113.7": 1}
-    told = look(tmp_path, *[line("203.0.113.7", 100 - turn) for turn in range(7)])
-    assert not told["whole"] and "More than 6 logins failed; only the first ones count here." in " ".join(told["said"])
-    assert met(told) == {"203.0.113.7": 1} and told["shut_out"][0]["failed"] == 7
+    reported = inspect(tmp_path, *[line("203.0.113.7", 100 - turn) for turn in range(6)])
+    assert reported["whole"] and met(reported) == {"203.0.113.7": 1}
+    reported = inspect(tmp_path, *[line("203.0.113.7", 100 - turn) for turn in range(7)])
+    assert not reported["whole"] and "More than 6 logins failed; only the first ones count here." in " ".join(
+        reported["said"]
+    )
+    assert met(reported) == {"203.0.113.7": 1} and reported["shut_out"][0]["failed"] == 7
 
 
 @pytest.mark.parametrize("ban", [1, 40, -1])
@@ -277,7 +281,7 @@ def test_of_many_failures_in_one_second_enough_are_kept(tmp_path, ban):
     for _round in range(50):
         times = sorted(int(NOW) - dice.randrange(150) for _ in range(200))
         reading, visitors = brute_force_forecast._Reading(), {}
-        view = brute_force_forecast._Look(rules, [], 0, visitors, reading)
+        view = brute_force_forecast._Accounting(rules, [], 0, visitors, reading)
         view.at([line("203.0.113.7", NOW - moment).encode() for moment in times])
         (visitor,) = visitors.values()
         assert visitor.failed == 200 > len(visitor.failures)
@@ -290,21 +294,24 @@ def test_of_many_browsers_twenty_are_kept(tmp_path):
     ]
     lines += [line("203.0.113.8", 100, agent=f"{turn}") for turn in range(30)]
     lines += [line("::ffff:203.0.113.8", 100, agent=f"{turn}") for turn in range(40, 70)]
-    told = look(tmp_path, *lines)
-    assert {each["address"]: each["browsers"] for each in told["shut_out"]} == {"203.0.113.7": 15, "203.0.113.8": 20}
+    reported = inspect(tmp_path, *lines)
+    assert {each["address"]: each["browsers"] for each in reported["shut_out"]} == {
+        "203.0.113.7": 15,
+        "203.0.113.8": 20,
+    }
 
 
 def test_what_is_no_address_is_no_visitor(tmp_path):
-    told = look(tmp_path, *[line("2001:db8:" + "0" * 60, 10)] * 5)
-    assert met(told) == {}
+    reported = inspect(tmp_path, *[line("2001:db8:" + "0" * 60, 10)] * 5)
+    assert met(reported) == {}
 
 
 def test_a_log_that_is_not_there_or_cannot_be_read_is_named(tmp_path, nobody):
     gone = str(tmp_path / "gone.log")
     assert forecast([Log(gone)], Rules(ALL), NOW)["said"] == [f"There is no access log of the last 7 days: {gone}."]
     assert "No access log of the portal is known" in forecast([], Rules(ALL), NOW)["said"][0]
-    told = forecast([Log("/x.log", "json")], Rules(ALL), NOW)
-    assert "/x.log is written in the form json, which is not understood." in told["said"] and not told["whole"]
+    reported = forecast([Log("/x.log", "json")], Rules(ALL), NOW)
+    assert "/x.log is written in the form json, which is not understood." in reported["said"] and not reported["whole"]
     os.mkfifo(tmp_path / "pipe.log.1")
     assert "There is no" in forecast([Log(str(tmp_path / "pipe.log"))], Rules(ALL), NOW)["said"][0]
     file = tmp_path / "access.log"
@@ -313,5 +320,5 @@ def test_a_log_that_is_not_there_or_cannot_be_read_is_named(tmp_path, nobody):
     file.chmod(0o600)
     tmp_path.chmod(0o755)
     with nobody():
-        told = forecast([Log(str(file))], Rules(ALL), NOW)
-    assert told["said"] == [f"{file} cannot be read: Permission denied."] and not told["whole"]
+        reported = forecast([Log(str(file))], Rules(ALL), NOW)
+    assert reported["said"] == [f"{file} cannot be read: Permission denied."] and not reported["whole"]

@@ -90,8 +90,8 @@ def test_the_usual_form_of_an_address(address, usual):
 
 
 @pytest.mark.parametrize(
-    ("network", "inside"),
+    ("network", "insider"),
     [("10.0.0.0/24", True), ("10.0.0.5/24", True), ("10.0.0.9", True), ("10.0.1.0/24", False), ("fe80::/10", False)],
 )
-def test_who_lies_within_a_network(network, inside):
-    assert log_fields.within("10.0.0.9", ["nonsense", network]) is inside
+def test_who_lies_within_a_network(network, insider):
+    assert log_fields.within("10.0.0.9", ["nonsense", network]) is insider

@@ -64,8 +64,8 @@ def host(monkeypatch):
 
 def test_without_a_target_it_shows_all_and_does_nothing(host):
     host.rows.append(SWITCHED_OFF)
-    said = list(unlock.look("").told())
-    assert said == [
+    output = list(unlock.inspect("").description())
+    assert output == [
         "admin (administrator, a@x.test) of campus.test is locked: 6 failed logins, the last at 2026-11-25 10:00:00, "
         "from 203.0.113.7 203.0.113.8.",
         "2001:db8::7 is banned by chamilo, sshd.",
@@ -75,17 +75,17 @@ def test_without_a_target_it_shows_all_and_does_nothing(host):
 
 
 def test_a_locked_account_comes_back(host):
-    todo = unlock.look("admin")
-    assert "is locked" in next(iter(todo.told()))
-    said = list(todo.act())
+    todo = unlock.inspect("admin")
+    assert "is locked" in next(iter(todo.description()))
+    output = list(todo.act())
     assert host.done == [("UPDATE user SET active = 1", (1,)), "captchas"]
-    assert said[0] == "admin of campus.test is active again."
-    assert said[-1].startswith("Log in soon")
+    assert output[0] == "admin of campus.test is active again."
+    assert output[-1].startswith("Log in soon")
 
 
 def test_an_attack_of_last_summer_locks_today(host):
-    unlock.look("admin")
-    unlock.look("")
+    unlock.inspect("admin")
+    unlock.inspect("")
     named, listed = host.asked
     assert "INTERVAL" not in named, "whoever gives the name is helped, however long ago it was"
     assert "INTERVAL 400 DAY" in listed
@@ -93,9 +93,9 @@ def test_an_attack_of_last_summer_locks_today(host):
 
 def test_an_account_that_a_person_switched_off_stays_off(host):
     host.rows = [SWITCHED_OFF]
-    todo = unlock.look("old")
+    todo = unlock.inspect("old")
     assert not todo.acts
-    assert "switched off, but not by failed logins" in next(iter(todo.told()))
+    assert "switched off, but not by failed logins" in next(iter(todo.description()))
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,12 @@ def test_an_account_that_a_person_switched_off_stays_off(host):
 def test_how_many_failures_are_an_attack(host, limit, failures, attacked):
     """Not since the last login: a right password for a locked account counts as one."""
     host.limit, host.rows = limit, [{**LOCKED, "failures": failures}]
-    assert unlock.look("admin").acts is attacked
+    assert unlock.inspect("admin").acts is attacked
 
 
 def test_an_account_that_waits_for_its_captcha_is_not_locked_but_helped(host):
     host.rows = [{**LOCKED, "active": "1"}]
-    todo = unlock.look("admin")
+    todo = unlock.inspect("admin")
     assert todo.acts
     list(todo.act())
     assert host.done == ["captchas"]
@@ -117,7 +117,7 @@ def test_an_account_that_waits_for_its_captcha_is_not_locked_but_helped(host):
 
 @pytest.mark.parametrize(("target", "jails"), [("203.0.113.7", 1), ("::ffff:203.0.113.7", 1), ("2001:DB8:0::7", 2)])
 def test_an_address_comes_back_in_whatever_form(host, target, jails):
-    todo = unlock.look(target)
+    todo = unlock.inspect(target)
     assert [len(one) for one in todo.bans.values()] == [jails]
     list(todo.act())
     assert host.done == list(todo.bans)
@@ -125,8 +125,8 @@ def test_an_address_comes_back_in_whatever_form(host, target, jails):
 
 @pytest.mark.parametrize("target", ["nobody", "192.0.2.1"])
 def test_somebody_who_is_not_locked(host, target):
-    todo = unlock.look(target)
-    assert list(todo.told()) == [f"{target} is neither locked nor banned."]
+    todo = unlock.inspect(target)
+    assert list(todo.description()) == [f"{target} is neither locked nor banned."]
     assert not todo.acts
 
 
@@ -135,8 +135,8 @@ def test_accounts_come_back_when_fail2ban_is_dead(host, monkeypatch):
         raise Fail2banError("no answer")
 
     monkeypatch.setattr(unlock.fail2ban, "banned", dead)
-    todo = unlock.look("admin")
-    assert next(iter(todo.told())) == "no answer."
+    todo = unlock.inspect("admin")
+    assert next(iter(todo.description())) == "no answer."
     assert todo.acts
 
 
@@ -146,7 +146,7 @@ def test_a_dead_database_is_said(host, monkeypatch):
 
     monkeypatch.setattr(unlock.Reader, "of_site", refuse)
     with pytest.raises(UnlockError, match="no server"):
-        unlock.look("admin")
+        unlock.inspect("admin")
 
 
 def test_the_portals_are_those_that_were_written_down(tmp_path, monkeypatch):
@@ -166,8 +166,8 @@ def test_a_portal_that_nobody_wrote_down_is_found(tmp_path, monkeypatch):
 
 def test_a_name_harms_no_terminal(host):
     host.rows = [{**LOCKED, "username": "\x1b[2Jadmin", "email": "a\n@x.test"}]
-    (said,) = [line for line in unlock.look("\x1b[2Jadmin").told() if "locked" in line]
-    assert said.startswith(r"\x1b[2Jadmin (administrator, a\n@x.test) of")
+    (output,) = [line for line in unlock.inspect("\x1b[2Jadmin").description() if "locked" in line]
+    assert output.startswith(r"\x1b[2Jadmin (administrator, a\n@x.test) of")
 
 
 class TestConsole:
@@ -218,14 +218,14 @@ class TestProgram:
     @pytest.fixture(autouse=True)
     def root(self, monkeypatch, host):
         monkeypatch.setattr(main.os, "geteuid", lambda: 0)
-        monkeypatch.setattr(main.syslog, "syslog", lambda *said: None)
+        monkeypatch.setattr(main.syslog, "syslog", lambda *output: None)
         monkeypatch.setattr(main.sys.stdin, "isatty", lambda: False, raising=False)
 
     def test_it_lists_before_it_acts(self, capsys, host):
         assert main.main(["unlock", "admin"]) == 0
-        said = capsys.readouterr().out.splitlines()
-        assert "is locked" in said[0]
-        assert said[2] == "unlock admin: admin of campus.test is active again."
+        output = capsys.readouterr().out.splitlines()
+        assert "is locked" in output[0]
+        assert output[2] == "unlock admin: admin of campus.test is active again."
 
     def test_without_a_target_it_lists(self, capsys, host):
         assert main.main(["unlock"]) == 0

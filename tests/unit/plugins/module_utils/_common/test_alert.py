@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import AlertError, tell
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import AlertError, notify
 
 
 @pytest.fixture
@@ -48,13 +48,13 @@ def host(monkeypatch, tmp_path):
 
 
 def test_without_an_addressee_it_is_in_the_journal_alone(host):
-    assert tell("https", "Certificate", "It ends in 3 days.") == []
+    assert notify("https", "Certificate", "It ends in 3 days.") == []
     assert host.journal == ["https: Certificate: It ends in 3 days."] and host.mails() == []
 
 
 def test_it_is_mailed_by_the_hosts_own_program(host):
     host.configure(mail="admin@school.example", webhook="")
-    assert tell("https", "Certificate\nBcc: x@y", "It ends.\n.\nNow. ä") == ["mail to admin@school.example"]
+    assert notify("https", "Certificate\nBcc: x@y", "It ends.\n.\nNow. ä") == ["mail to admin@school.example"]
     (mail,) = host.mails()
     assert mail["To"] == "admin@school.example" and mail["Bcc"] is None
     assert "https: Certificate Bcc: x@y" in mail["Subject"]
@@ -64,14 +64,14 @@ def test_it_is_mailed_by_the_hosts_own_program(host):
 
 def test_the_same_is_told_once_a_day(host):
     host.configure(mail="admin@school.example")
-    ways = [tell("https", "Certificate", "It ends in 3 days."), tell("https", "Certificate", "It ends in 2 days.")]
+    ways = [notify("https", "Certificate", "It ends in 3 days."), notify("https", "Certificate", "It ends in 2 days.")]
     assert ways == [["mail to admin@school.example"]] * 2 and len(host.mails()) == 1
-    tell("https", "Certificate", "It ends in 3 days.", again=True)
-    tell("backups", "Certificate", "It ends in 3 days.")
+    notify("https", "Certificate", "It ends in 3 days.", again=True)
+    notify("backups", "Certificate", "It ends in 3 days.")
     assert len(host.mails()) == 3
     # What fails each night is told each night, also when one night's work begins a little earlier.
     host.moment += 86400 - 1800
-    tell("https", "Certificate", "It ends in 1 day.")
+    notify("https", "Certificate", "It ends in 1 day.")
     assert len(host.mails()) == 4
 
 
@@ -79,13 +79,15 @@ def test_what_monit_repeats_each_half_hour_is_told_as_soon_as_it_can_be_and_once
     host.configure(mail="admin@school.example")
     host.fails.touch()
     with pytest.raises(AlertError):
-        tell("monitoring", "Disk", "A full disk stops logins.\nmonit: space usage 90.2% matches [space usage > 90.0%]")
+        notify(
+            "monitoring", "Disk", "A full disk stops logins.\nmonit: space usage 90.2% matches [space usage > 90.0%]"
+        )
     host.fails.unlink()
     began = host.moment
     for number in range(1, 48):
         host.moment = began + number * 1800
         saw = f"space usage {90 + number / 10}% matches [space usage > 90.0%]"
-        assert tell("monitoring", "Disk", f"A full disk stops logins.\nmonit: {saw}") == [
+        assert notify("monitoring", "Disk", f"A full disk stops logins.\nmonit: {saw}") == [
             "mail to admin@school.example"
         ]
         assert len(host.mails()) == (1 if host.moment - began < 20.5 * 3600 else 2)
@@ -95,9 +97,9 @@ def test_another_text_under_the_same_title_is_told_and_nobody_is_flooded(host):
     host.configure(mail="admin@school.example")
     for disk in ("/", "/home", "/srv", "/var", "/opt", "/boot", "/usr"):
         for percent in (91, 97):
-            assert tell("monitoring", "Disk", f"{disk} is {percent} % full") == ["mail to admin@school.example"]
-    told = [mail.get_content().split()[0] for mail in host.mails()]
-    assert told == ["/", "/home", "/srv", "/var", "/opt"]
+            assert notify("monitoring", "Disk", f"{disk} is {percent} % full") == ["mail to admin@school.example"]
+    reported = [mail.get_content().split()[0] for mail in host.mails()]
+    assert reported == ["/", "/home", "/srv", "/var", "/opt"]
     assert len(host.journal) == 14, "all of it is in the journal"
 
 
@@ -105,29 +107,29 @@ def test_what_did_not_go_out_is_an_error_and_is_tried_again(host):
     host.configure(mail="admin@school.example")
     host.fails.touch()
     with pytest.raises(AlertError, match=r"No notification was sent: 'Disk'.*refused the mail.*connection refused"):
-        tell("monitoring", "Disk", "full")
+        notify("monitoring", "Disk", "full")
     host.fails.unlink()
-    assert tell("monitoring", "Disk", "full") == ["mail to admin@school.example"]
+    assert notify("monitoring", "Disk", "full") == ["mail to admin@school.example"]
 
 
 def test_a_host_without_a_mail_program_says_so(host, monkeypatch):
     host.configure(mail="admin@school.example")
     monkeypatch.setattr(alert, "SENDMAIL", ())
     with pytest.raises(AlertError, match="no sendmail, so no mail can go to admin@school.example: install msmtp-mta"):
-        tell("monitoring", "Disk", "full")
+        notify("monitoring", "Disk", "full")
 
 
 def test_a_damaged_memory_does_not_keep_an_alert_back(host):
     host.configure(mail="admin@school.example")
     Path(files.STATE).mkdir()
     (Path(files.STATE) / "alerts.json").write_text("{")
-    assert tell("monitoring", "Disk", "full")
+    assert notify("monitoring", "Disk", "full")
 
 
 def test_a_damaged_configuration_is_an_error(host):
     Path(alert.CONFIGURATION).write_text("[")
     with pytest.raises(AlertError, match="cannot be read"):
-        tell("monitoring", "Disk", "full")
+        notify("monitoring", "Disk", "full")
 
 
 @pytest.fixture
@@ -169,7 +171,7 @@ def hook(tmp_path, monkeypatch):
 def test_it_is_posted_to_the_webhook(host, hook):
     hook.trust()
     host.configure(webhook=hook.address)
-    assert tell("backups", "Late", "No backup since Monday.") == ["webhook"]
+    assert notify("backups", "Late", "No backup since Monday.") == ["webhook"]
     ((path, kind, content),) = hook.got
     assert (path, kind) == ("/services/T0/secret?a=1", "application/json")
     assert set(content) == {"host", "section", "title", "text"} and content["title"] == "Late"
@@ -180,9 +182,9 @@ def test_a_webhook_that_cannot_show_who_it_is_gets_nothing(host, hook):
     host.configure(webhook=hook.address)
     with pytest.raises(
         AlertError, match="webhook on localhost could not be reached.*CERTIFICATE_VERIFY_FAILED"
-    ) as told:
-        tell("backups", "Late", "No backup since Monday.")
-    assert hook.got == [] and "secret" not in str(told.value)
+    ) as reported:
+        notify("backups", "Late", "No backup since Monday.")
+    assert hook.got == [] and "secret" not in str(reported.value)
 
 
 @pytest.mark.parametrize("status", [302, 307, 404, 500])
@@ -191,20 +193,20 @@ def test_a_webhook_that_refuses_is_an_error_and_no_redirect_is_followed(host, ho
     hook.status = status
     host.configure(webhook=hook.address)
     with pytest.raises(AlertError, match=f"webhook on localhost answered {status}"):
-        tell("backups", "Late", "No backup since Monday.")
+        notify("backups", "Late", "No backup since Monday.")
 
 
 def test_one_of_two_ways_is_enough_and_the_other_is_in_the_journal(host, hook):
     hook.trust()
     host.configure(mail="admin@school.example", webhook=hook.address)
     host.fails.touch()
-    assert tell("backups", "Late", "No backup.") == ["webhook"]
+    assert notify("backups", "Late", "No backup.") == ["webhook"]
     assert any("refused the mail" in line for line in host.journal)
 
 
 def test_names_that_are_no_text_keep_no_alert_back(host):
     host.configure(mail="admin@school.example")
-    assert tell("backups", "Copies \x1b[2J\udcff", "dump\udce9.sql\x1b[2J\r\nis away") == [
+    assert notify("backups", "Copies \x1b[2J\udcff", "dump\udce9.sql\x1b[2J\r\nis away") == [
         "mail to admin@school.example"
     ]
     (mail,) = host.mails()
@@ -219,11 +221,11 @@ def test_a_full_disk_is_told(host, monkeypatch):
 
     host.configure(mail="admin@school.example")
     monkeypatch.setattr(files, "replace_file", full)
-    assert tell("monitoring", "Disk", "full") == ["mail to admin@school.example"]
+    assert notify("monitoring", "Disk", "full") == ["mail to admin@school.example"]
     assert "could not be recorded" in host.journal[-1]
 
 
 def test_a_webhook_with_a_bad_port_does_not_make_the_mail_fail(host):
     host.configure(mail="admin@school.example", webhook="https://hook.example:abc/secret")
-    assert tell("monitoring", "Disk", "full") == ["mail to admin@school.example"]
+    assert notify("monitoring", "Disk", "full") == ["mail to admin@school.example"]
     assert "hook.example could not be reached" in host.journal[-1] and "secret" not in host.journal[-1]

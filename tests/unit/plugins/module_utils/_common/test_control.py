@@ -75,7 +75,7 @@ def test_one_that_breaks_without_a_word_is_named():
 
 def test_a_control_has_one_check_and_one_attack():
     @check("headers_x")
-    def look(it):
+    def inspect(it):
         return passed(f"{it} is well")
 
     @attack("headers_x")
@@ -86,12 +86,12 @@ def test_a_control_has_one_check_and_one_attack():
     assert observe(control.attacks, "campus")["headers_x"].status == "fail"
     for register in (check, attack):
         with pytest.raises(ValueError, match="headers_x is registered twice"):
-            register("headers_x")(look)
+            register("headers_x")(inspect)
     assert observe(control.checks, "campus")["headers_x"].status == "pass", "the first one stays"
 
 
 def test_what_runs_on_the_host_itself_is_told_apart():
-    attack("backups_x", inside=True)(passed)
+    attack("backups_x", insider=True)(passed)
     attack("headers_x")(passed)
     assert control.inside_attacks == {"backups_x"} and set(control.attacks) == {"backups_x", "headers_x"}
 

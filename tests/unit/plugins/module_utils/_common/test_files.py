@@ -31,7 +31,7 @@ def test_a_file_is_seen_with_content_owner_and_mode(tmp_path: Path) -> None:
     path.write_bytes(b"old\xff")
     path.chmod(0o640)
     with Tree() as tree:
-        seen = tree.look(str(path))
+        seen = tree.inspect(str(path))
     assert seen.same(file_item(b"old\xff", *ME, 0o640))
     assert not seen.same(file_item(b"old\xff", *ME, 0o644))
     assert not seen.same(file_item(b"other", *ME, 0o640))
@@ -40,13 +40,13 @@ def test_a_file_is_seen_with_content_owner_and_mode(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_absent_even_below_what_is_not_there(tmp_path: Path) -> None:
     with Tree() as tree:
-        assert tree.look(str(tmp_path / "a/b/c")) == ABSENT
+        assert tree.inspect(str(tmp_path / "a/b/c")) == ABSENT
         assert tree.missing_parents(str(tmp_path / "a/b/c")) == [str(tmp_path / "a"), str(tmp_path / "a/b")]
 
 
 def test_a_directory_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
     with Tree() as tree, pytest.raises(StateError, match="neither a file nor a link"):
-        tree.look(str(tmp_path))
+        tree.inspect(str(tmp_path))
 
 
 def test_a_fifo_that_takes_the_place_of_a_file_at_the_last_moment_is_refused(
@@ -64,21 +64,21 @@ def test_a_fifo_that_takes_the_place_of_a_file_at_the_last_moment_is_refused(
 
     monkeypatch.setattr(os, "stat", exchanged)
     with Tree() as tree, pytest.raises(StateError, match="neither a file nor a link"):
-        tree.look(str(tmp_path / "x"))
+        tree.inspect(str(tmp_path / "x"))
 
 
 def test_a_giant_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
     with open(tmp_path / "file", "wb") as file:
         file.truncate(1 << 40)
     with Tree() as tree, pytest.raises(StateError, match="larger than 64 MiB"):
-        tree.look(str(tmp_path / "file"))
+        tree.inspect(str(tmp_path / "file"))
 
 
 def test_a_link_is_looked_at_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("x")
     (tmp_path / "link").symlink_to("real")
     with Tree() as tree:
-        assert tree.look(str(tmp_path / "link")).same(Item("link", target="real"))
+        assert tree.inspect(str(tmp_path / "link")).same(Item("link", target="real"))
 
 
 def test_links_of_root_on_the_way_are_followed(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_links_of_root_on_the_way_are_followed(tmp_path: Path) -> None:
     (tmp_path / "absolute").symlink_to(tmp_path / "current")
     (tmp_path / "releases/7/x").write_text("x")
     with Tree() as tree:
-        assert tree.look(str(tmp_path / "current/x")).data == b"x"
-        assert tree.look(str(tmp_path / "absolute/x")).data == b"x"
+        assert tree.inspect(str(tmp_path / "current/x")).data == b"x"
+        assert tree.inspect(str(tmp_path / "absolute/x")).data == b"x"
 
 
 @pytest.mark.parametrize("how", ["look", "write"])
@@ -98,7 +98,7 @@ def test_a_link_that_somebody_else_made_leads_nowhere(tmp_path: Path, how: str) 
     os.chown(tmp_path / "trap", 33, 33, follow_symlinks=False)
     path = str(tmp_path / "trap/x")
     with Tree() as tree, pytest.raises(StateError, match="trap is a link to target that an account other than root"):
-        tree.look(path) if how == "look" else tree.write(path, file_item(b"x", *ME, 0o644))
+        tree.inspect(path) if how == "look" else tree.write(path, file_item(b"x", *ME, 0o644))
     assert list((tmp_path / "target").iterdir()) == []
 
 
@@ -111,14 +111,14 @@ def test_a_link_of_root_is_not_followed_where_others_can_move_it(tmp_path: Path,
     (tmp_path / "web/link").symlink_to("../target")
     os.chown(tmp_path / "web", owner, owner)
     with Tree() as tree, pytest.raises(StateError, match="link is a link to ../target that an account other than root"):
-        tree.look(str(tmp_path / "web/link/x"))
+        tree.inspect(str(tmp_path / "web/link/x"))
 
 
 def test_links_in_a_circle_end(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with Tree() as tree, pytest.raises(StateError, match="too many links"):
-        tree.look(str(tmp_path / "a/x"))
+        tree.inspect(str(tmp_path / "a/x"))
 
 
 def test_a_file_is_replaced_not_written_into(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_time_and_attributes_come_back_with_an_old_file(tmp_path: Path) -> None:
     os.setxattr(path, "user.note", b"\x00kept")
     os.utime(path, ns=(5, 1_000_000_007))
     with Tree() as tree:
-        old = tree.look(str(path))
+        old = tree.inspect(str(path))
         tree.write(str(path), file_item(b"new", *ME, 0o644))
         assert os.listxattr(path) == []
         tree.write(str(path), old)

@@ -200,17 +200,17 @@ def test_a_name_that_no_host_can_have_is_an_answer_too(server, name):
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
     """A certificate that signs itself: its context, and the file of whoever trusts it."""
-    folder = tmp_path_factory.mktemp("identity")
+    directory = tmp_path_factory.mktemp("identity")
     key = ec.generate_private_key(ec.SECP256R1())
     authority = certify("An authority of the tests", key)
     leaf_key = ec.generate_private_key(ec.SECP256R1())
     leaf = certify("campus.test", leaf_key, authority, key)
-    (folder / "chain.pem").write_bytes(pem(leaf) + key_pem(leaf_key))
-    (folder / "ca.pem").write_bytes(pem(authority))
+    (directory / "chain.pem").write_bytes(pem(leaf) + key_pem(leaf_key))
+    (directory / "ca.pem").write_bytes(pem(authority))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "chain.pem")
+    context.load_cert_chain(directory / "chain.pem")
     der = leaf.public_bytes(serialization.Encoding.DER)
-    return SimpleNamespace(context=context, ca=str(folder / "ca.pem"), der=der)
+    return SimpleNamespace(context=context, ca=str(directory / "ca.pem"), der=der)
 
 
 def test_a_handshake_says_what_was_agreed_on(server, identity):
@@ -239,20 +239,20 @@ def test_a_page_over_tls_is_verified_where_that_is_asked_for(server, identity):
 
 
 @pytest.fixture
-def stranger(tmp_path):
+def unrelated_client(tmp_path):
     """The file of an authority that signed nothing here."""
     (tmp_path / "stranger.pem").write_bytes(pem(certify("Another authority", ec.generate_private_key(ec.SECP256R1()))))
     return str(tmp_path / "stranger.pem")
 
 
-def test_an_authority_is_trusted_besides_those_of_the_system(server, identity, stranger, monkeypatch):
+def test_an_authority_is_trusted_besides_those_of_the_system(server, identity, unrelated_client, monkeypatch):
     port = server(context=identity.context).port
     monkeypatch.setenv("SSL_CERT_FILE", identity.ca)
     url = f"https://campus.test:{port}/"
-    assert fetch(url, address="127.0.0.1", verify=True, ca_file=stranger).status == 200
-    alone = fetch(url, address="127.0.0.1", verify=True, ca_file=stranger, ca_alone=True)
+    assert fetch(url, address="127.0.0.1", verify=True, ca_file=unrelated_client).status == 200
+    alone = fetch(url, address="127.0.0.1", verify=True, ca_file=unrelated_client, ca_alone=True)
     assert alone.error.startswith("certificate refused: ")
-    monkeypatch.setenv("SSL_CERT_FILE", stranger)
+    monkeypatch.setenv("SSL_CERT_FILE", unrelated_client)
     for ca_alone in (False, True):
         answer = fetch(url, address="127.0.0.1", verify=True, ca_file=identity.ca, ca_alone=ca_alone)
         assert answer.status == 200, answer.error

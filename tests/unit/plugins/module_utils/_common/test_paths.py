@@ -41,8 +41,8 @@ class Campus:
         self.top = top
         self.root = top / "releases/7"
         self.shared = top / "shared"
-        for folder in (self.root / "var/upload", self.shared):
-            folder.mkdir(parents=True)
+        for directory in (self.root / "var/upload", self.shared):
+            directory.mkdir(parents=True)
         (self.shared / ".env").write_text("DATABASE_USER=shared\n")
         (self.root / ".env").symlink_to("../../shared/.env")
         (top / "current").symlink_to("releases/7")
@@ -184,18 +184,18 @@ def test_a_link_is_led_and_owned_by_one_and_the_same(tmp_path: Path, monkeypatch
     (tmp_path / "here").symlink_to("good")
     (tmp_path / "theirs").symlink_to("bad")
     give(tmp_path / "theirs", WEB.pw_uid)
-    looked = os.stat
+    inspected = os.stat
 
-    def look(path: str, **how: Any) -> os.stat_result:
-        found = looked(path, **how)
+    def inspect(path: str, **how: Any) -> os.stat_result:
+        found = inspected(path, **how)
         if path == "here":
             (tmp_path / "theirs").replace(tmp_path / "here")
         return found
 
-    monkeypatch.setattr(os, "stat", look)
+    monkeypatch.setattr(os, "stat", inspect)
     owners = []
     handle, _linked = open_path(str(tmp_path / "here"), lambda _part, _to, link, _in: owners.append(link.st_uid) or "")
-    assert os.path.samestat(os.fstat(handle), looked(tmp_path / "bad"))
+    assert os.path.samestat(os.fstat(handle), inspected(tmp_path / "bad"))
     os.close(handle)
     assert owners == [WEB.pw_uid]
 

@@ -33,8 +33,8 @@ class Log:
 
 
 def test_a_command_is_no_shell_and_both_its_outputs_come_back() -> None:
-    code, said = run([sys.executable, "-c", "import sys; print(sys.argv[1]); sys.exit('$HOME; no')", "$HOME"], 10)
-    assert (code, said.splitlines()) == (1, ["$HOME; no", "$HOME"]) or (code, sorted(said.splitlines())) == (
+    code, output = run([sys.executable, "-c", "import sys; print(sys.argv[1]); sys.exit('$HOME; no')", "$HOME"], 10)
+    assert (code, output.splitlines()) == (1, ["$HOME; no", "$HOME"]) or (code, sorted(output.splitlines())) == (
         1,
         ["$HOME", "$HOME; no"],
     )
@@ -46,8 +46,8 @@ def test_a_command_that_is_not_there_says_so() -> None:
 
 def test_a_command_that_does_not_end_is_ended_with_its_children(tmp_path: Path) -> None:
     began = time.monotonic()
-    code, said = run(["sh", "-c", f"(sleep 60; touch {tmp_path}/late) & echo $! >{tmp_path}/child; wait"], 0.5)
-    assert (code, said) == (124, "no end within 0 seconds")
+    code, output = run(["sh", "-c", f"(sleep 60; touch {tmp_path}/late) & echo $! >{tmp_path}/child; wait"], 0.5)
+    assert (code, output) == (124, "no end within 0 seconds")
     assert time.monotonic() - began < 10
     child = int((tmp_path / "child").read_text())
     end = time.monotonic() + 10
@@ -72,7 +72,7 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("said", "state"),
+    ("output", "state"),
     [
         ("active", "active"),
         ("reloading", "active"),
@@ -83,8 +83,8 @@ def _alive(pid: int) -> bool:
         ("", "inactive"),
     ],
 )
-def test_the_state_of_a_service(said: str, state: str) -> None:
-    assert Machine(Log((3, said)), systemd=True).state("web") == state
+def test_the_state_of_a_service(output: str, state: str) -> None:
+    assert Machine(Log((3, output)), systemd=True).state("web") == state
 
 
 def test_without_systemd_the_service_command_answers() -> None:
@@ -196,8 +196,8 @@ def test_a_free_address_is_free_and_stays_so() -> None:
 def test_an_occupied_address_names_who_is_there(listener: socket.socket, host: str) -> None:
     port = listener.getsockname()[1]
     name = Path("/proc/self/comm").read_text().strip()
-    said = Machine().occupied(f"{host}:{port}", "web")
-    assert said == f"{host}:{port} is occupied by {name} (process {os.getpid()}); web could not listen there."
+    output = Machine().occupied(f"{host}:{port}", "web")
+    assert output == f"{host}:{port} is occupied by {name} (process {os.getpid()}); web could not listen there."
 
 
 def test_an_address_the_service_has_itself_is_no_fault(listener: socket.socket) -> None:

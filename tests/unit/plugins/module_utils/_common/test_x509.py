@@ -104,7 +104,7 @@ def test_the_first_of_a_chain_is_that_of_the_site(authority):
     assert int(found.serial, 16) == leaf.serial_number and found.names == ("campus.test",)
 
 
-@pytest.mark.parametrize("inside", ["AAA", "\u00e9", "MAMCAQE="])
-def test_what_stands_between_the_marks_may_be_nonsense(inside):
+@pytest.mark.parametrize("insider", ["AAA", "\u00e9", "MAMCAQE="])
+def test_what_stands_between_the_marks_may_be_nonsense(insider):
     with pytest.raises(x509.CertificateError):
-        x509.first_of(f"-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n")
+        x509.first_of(f"-----BEGIN CERTIFICATE-----\n{insider}\n-----END CERTIFICATE-----\n")

@@ -17,7 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.services
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import context
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import server as database_server
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import hashed
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site
@@ -94,8 +94,8 @@ class Server:
         elif statement.startswith("GRANT"):
             what, where = re.match(r"GRANT (.*) ON (.*) TO '", statement).groups()
             old = [one for one in self.rights(who) if f" ON {where}" in one]
-            held = old[0].partition(" ON ")[0].split(", ") if old else []
-            words = list(dict.fromkeys([*held, *what.split(", ")]))
+            current = old[0].partition(" ON ")[0].split(", ") if old else []
+            words = list(dict.fromkeys([*current, *what.split(", ")]))
             option = " WITH GRANT OPTION" if statement.endswith("OPTION") else ""
             others = [one for one in self.rights(who) if one not in old]
             self.users[who]["rights"] = [*others, f"{', '.join(words)} ON {where}{option}"]
@@ -112,13 +112,13 @@ class Server:
 
 
 class Host:
-    def __init__(self, folder, monkeypatch):
+    def __init__(self, directory, monkeypatch):
         self.server = Server()
-        self.folder = folder
+        self.directory = directory
         self.broken = lambda: False
         self.hosts = ()
         self.own = ()
-        os.mkdir(folder / "campus")
+        os.mkdir(directory / "campus")
         self.write("chamilo", "old-password-1")
         server = self.server
 
@@ -128,7 +128,7 @@ class Host:
 
             @classmethod
             def of_site(cls, site):
-                text = (folder / "campus/.env").read_text()
+                text = (directory / "campus/.env").read_text()
                 found = dict(re.findall(r"^(\w+)='?(.*?)'?$", text, re.MULTILINE))
                 account = Account(
                     site.database.user, found["DATABASE_PASSWORD"], "localhost", socket="/socket", name="chamilo"
@@ -148,45 +148,45 @@ class Host:
         monkeypatch.setattr(context, "Reader", Reader)
         monkeypatch.setattr(database_server, "Reader", Reader)
         monkeypatch.setattr(context, "writing", writing)
-        monkeypatch.setattr(context, "SOCKET", str(folder))
+        monkeypatch.setattr(context, "SOCKET", str(directory))
         monkeypatch.setattr(context, "_ANSWER_SECONDS", 0.0)
 
     def write(self, user, password):
         text = f"APP_ENV=prod\nDATABASE_USER='{user}'\nDATABASE_PASSWORD='{password}'\n"
-        (self.folder / "campus/.env").write_text(text)
+        (self.directory / "campus/.env").write_text(text)
 
     @property
     def user(self):
-        return re.search(r"DATABASE_USER='?(\w*)", (self.folder / "campus/.env").read_text())[1]
+        return re.search(r"DATABASE_USER='?(\w*)", (self.directory / "campus/.env").read_text())[1]
 
-    def apply(self, check=False, step=lambda name: None, state="present", there="localhost", **wish):
+    def apply(self, check=False, step=lambda name: None, state="present", there="localhost", **desired):
         database = Database(there, socket="/socket", name="chamilo", user=self.user)
         site = Site(
             "campus.test",
-            root=str(self.folder / "campus"),
+            root=str(self.directory / "campus"),
             php=Php("8.4", user="www-data"),
             database=database,
             virtual_hosts=self.hosts,
             addresses=self.own,
         )
         machine = Machine(lambda argv, seconds: (0, ""), systemd=False)
-        told = Engine(
-            str(self.folder / "state"), machine, lambda probe: Answer(probe.url, 500 if self.broken() else 200)
+        reported = Engine(
+            str(self.directory / "state"), machine, lambda probe: Answer(probe.url, 500 if self.broken() else 200)
         )
         result = Result()
-        wish = Wish("campus", probe=(PROBE,), **wish)
-        root, etc = str(self.folder / "state"), str(self.folder / "etc")
-        manager = AccountManager(Context(site, {}, wish, root=root, credentials=etc, engine=told, step=step))
+        desired = Desired("campus", probe=(PROBE,), **desired)
+        root, etc = str(self.directory / "state"), str(self.directory / "etc")
+        manager = AccountManager(Context(site, {}, desired, root=root, credentials=etc, engine=reported, step=step))
         (manager.apply if state == "present" else manager.restore)(result, check)
         return result
 
     def memory(self):
-        return json.loads((self.folder / "state/database-campus.json").read_text())
+        return json.loads((self.directory / "state/database-campus.json").read_text())
 
 
 @pytest.fixture
 def make_host(monkeypatch):
-    return lambda folder: Host(folder, monkeypatch)
+    return lambda directory: Host(directory, monkeypatch)
 
 
 @pytest.fixture

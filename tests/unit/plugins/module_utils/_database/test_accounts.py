@@ -20,7 +20,7 @@ def test_a_prediction_writes_nothing(sloppy):
     before = json.dumps(sloppy.server.users)
     result = sloppy.apply(check=True, split=True, backup=True)
     assert result.changed and json.dumps(sloppy.server.users) == before and sloppy.user == "chamilo"
-    assert not (sloppy.folder / "state").exists() and sloppy.server.statements == []
+    assert not (sloppy.directory / "state").exists() and sloppy.server.statements == []
 
 
 @pytest.mark.parametrize(

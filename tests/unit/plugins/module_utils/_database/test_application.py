@@ -85,7 +85,7 @@ def test_whatever_the_server_refuses_everything_is_put_back(sloppy, what):
     with pytest.raises(AccountError, match="Everything is as it was before"):
         sloppy.apply()
     assert sloppy.user == "chamilo" and json.dumps(sloppy.server.users) == before
-    assert "old-password-1" in (sloppy.folder / "campus/.env").read_text() and "move" not in sloppy.memory()
+    assert "old-password-1" in (sloppy.directory / "campus/.env").read_text() and "move" not in sloppy.memory()
 
 
 @pytest.mark.parametrize("when", ["written", "locked", "revoked"])
@@ -104,9 +104,9 @@ class Killed(BaseException):
 
 def test_killed_after_any_step_somebody_can_log_in_and_the_next_run_goes_through(tmp_path, monkeypatch, make_host):
     for number in range(1, 40):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        host = make_host(folder)
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        host = make_host(directory)
         host.server.add("'chamilo'@'%'", "old-password-1", "ALL PRIVILEGES ON *.* WITH GRANT OPTION")
         steps = []
 
@@ -117,14 +117,14 @@ def test_killed_after_any_step_somebody_can_log_in_and_the_next_run_goes_through
 
         with monkeypatch.context() as patch:
             # Nothing is put back by who is dead.
-            patch.setattr(Application, "_take_back", lambda *unused: None)
+            patch.setattr(Application, "_restore_rights", lambda *unused: None)
             try:
                 host.apply(step=step)
             except Killed:
                 pass
             else:
                 break
-        text = (folder / "campus/.env").read_text()
+        text = (directory / "campus/.env").read_text()
         password = re.search("DATABASE_PASSWORD='?([^'\n]*)", text)[1]
         assert host.server.login(Account(host.user, password)), steps
         host.apply()

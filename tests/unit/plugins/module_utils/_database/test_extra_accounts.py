@@ -22,14 +22,14 @@ def test_split_and_backup_have_passwords_that_root_alone_reads(sloppy):
     sloppy.apply(split=True, backup=True)
     assert sloppy.server.rights(NEW) == ["SELECT, INSERT, UPDATE, DELETE ON `chamilo`.*"]
     for role, rights in (("upgrade", EIGHT), ("backup", "SELECT, LOCK TABLES, SHOW VIEW, TRIGGER, EVENT")):
-        path = sloppy.folder / f"etc/{role}-campus.cnf"
+        path = sloppy.directory / f"etc/{role}-campus.cnf"
         assert os.stat(path).st_mode & 0o777 == 0o600
         found = option_file(path.read_text())
         assert sloppy.server.login(Account(found["user"], found["password"])) == f"'chamilo_campus_{role}'@'localhost'"
         assert sloppy.server.rights(f"'chamilo_campus_{role}'@'localhost'") == [f"{rights} ON `chamilo`.*"]
     assert not sloppy.apply(split=True, backup=True).changed
     sloppy.apply(backup=True)
-    assert not (sloppy.folder / "etc/upgrade-campus.cnf").exists()
+    assert not (sloppy.directory / "etc/upgrade-campus.cnf").exists()
     assert "'chamilo_campus_upgrade'@'localhost'" not in sloppy.server.users
 
 

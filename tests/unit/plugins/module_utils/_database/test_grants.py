@@ -56,7 +56,7 @@ def test_a_right_to_be_somebody_else_is_none_of_chamilo_s():
 
 
 @pytest.mark.parametrize(
-    "held",
+    "current",
     [
         [],
         [Grant(GUIDE[:-1], HERE)],
@@ -67,14 +67,14 @@ def test_a_right_to_be_somebody_else_is_none_of_chamilo_s():
         [Grant(GUIDE, HERE), Grant(("`reader`",))],
     ],
 )
-def test_more_or_less_is_not_right(held):
-    assert not is_right(held, GUIDE, HERE)
+def test_more_or_less_is_not_right(current):
+    assert not is_right(current, GUIDE, HERE)
     assert is_right([Grant(tuple(reversed(GUIDE)), HERE)], GUIDE, HERE)
 
 
 def test_what_is_missing_is_given_before_anything_is_taken():
-    held = [Grant(("ALL PRIVILEGES",), "*.*", True)]
-    assert change(WHO, held, GUIDE, HERE, KNOWN) == [
+    current = [Grant(("ALL PRIVILEGES",), "*.*", True)]
+    assert change(WHO, current, GUIDE, HERE, KNOWN) == [
         f"GRANT {', '.join(GUIDE)} ON `chamilo`.* TO 'chamilo'@'%'",
         "REVOKE ALL PRIVILEGES ON *.* FROM 'chamilo'@'%'",
         "REVOKE GRANT OPTION ON *.* FROM 'chamilo'@'%'",
@@ -82,8 +82,8 @@ def test_what_is_missing_is_given_before_anything_is_taken():
 
 
 def test_a_right_that_stays_is_never_missing():
-    held = [Grant(("ALL PRIVILEGES",), HERE), Grant(("FILE",), "*.*"), Grant(("`reader`",))]
-    statements = change(WHO, held, DATA, HERE, KNOWN)
+    current = [Grant(("ALL PRIVILEGES",), HERE), Grant(("FILE",), "*.*"), Grant(("`reader`",))]
+    statements = change(WHO, current, DATA, HERE, KNOWN)
     assert statements == [
         "REVOKE ALTER, CREATE, CREATE VIEW, DROP, EXECUTE, INDEX, LOCK TABLES, TRIGGER ON `chamilo`.* "
         "FROM 'chamilo'@'%'",

@@ -66,8 +66,8 @@ def test_what_it_says_is_passed_on_and_harms_no_terminal(portal, capfd):
     portal("campus")
     portal.php = r"printf 'one\n\033[2Jt\303\274\n' >&2; printf '%070000d\nlast' 0"
     assert portal.go() == ("campus", 0)
-    said = capfd.readouterr().out
-    assert said.startswith("one\n\\x1b[2Jtü\n") and said.endswith("\nlast\n") and said.count("0") >= 70_000
+    output = capfd.readouterr().out
+    assert output.startswith("one\n\\x1b[2Jtü\n") and output.endswith("\nlast\n") and output.count("0") >= 70_000
 
 
 def test_no_command_asks_and_none_gets_our_environment(portal, monkeypatch):
@@ -140,12 +140,12 @@ def test_whoever_stops_us_stops_it(tmp_path, monkeypatch):
     (tmp_path / "upgrade-campus.cnf").write_text('user="u"\npassword="p"\n')
     (tmp_path / "database-campus.json").write_text(json.dumps({"place": PLACE}))
     real = subprocess.Popen
-    looks = []
+    pattern = []
 
     class Interrupted(real):
         def poll(self):
-            looks.append(self.pid)
-            if len(looks) == 1:
+            pattern.append(self.pid)
+            if len(pattern) == 1:
                 raise KeyboardInterrupt
             return super().poll()
 

@@ -29,10 +29,10 @@ EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 @pytest.mark.parametrize("rights", ["ALL PRIVILEGES", EIGHT])
 def test_an_account_that_another_site_names_keeps_its_rights(host, rights, path, text):
     host.server.add("'chamilo'@'%'", "old-password-1", f"{rights} ON *.*")
-    there = host.folder / "shop" / path
+    there = host.directory / "shop" / path
     there.parent.mkdir(parents=True)
     there.write_text(text)
-    host.hosts = (VirtualHost("shop.conf", 1, ("shop.test",), (), str(host.folder / "shop")),)
+    host.hosts = (VirtualHost("shop.conf", 1, ("shop.test",), (), str(host.directory / "shop")),)
     result = host.apply()
     assert host.user == "chamilo_campus" and "chamilo@% keeps its rights" in result.notes[-1]
     assert host.server.rights("'chamilo'@'%'") == [f"{rights} ON *.*"]
@@ -40,16 +40,16 @@ def test_an_account_that_another_site_names_keeps_its_rights(host, rights, path,
 
 def test_the_site_s_own_configuration_under_another_name_is_not_another_s(host):
     host.server.add("'chamilo'@'%'", "old-password-1", f"{EIGHT} ON *.*")
-    (host.folder / "current").symlink_to("campus")
-    host.hosts = (VirtualHost("campus.conf", 1, ("campus.test",), (), str(host.folder / "current")),)
+    (host.directory / "current").symlink_to("campus")
+    host.hosts = (VirtualHost("campus.conf", 1, ("campus.test",), (), str(host.directory / "current")),)
     host.apply()
     assert host.user == "chamilo" and host.server.rights("'chamilo'@'%'") == [f"{EIGHT} ON `chamilo`.*"]
 
 
 def test_an_account_that_another_portal_may_use_keeps_its_rights_where_its_environment_is_refused(sloppy):
-    shop = sloppy.folder / "shop"
+    shop = sloppy.directory / "shop"
     shop.mkdir()
-    (sloppy.folder / "real.env").write_text("DATABASE_USER=chamilo\n")
+    (sloppy.directory / "real.env").write_text("DATABASE_USER=chamilo\n")
     (shop / ".env").symlink_to("../real.env")
     os.chown(shop / ".env", pwd.getpwnam("www-data").pw_uid, -1, follow_symlinks=False)
     sloppy.hosts = (VirtualHost("shop.conf", 1, ("shop.test",), (), str(shop)),)

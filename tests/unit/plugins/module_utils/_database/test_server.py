@@ -11,6 +11,6 @@ EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 def test_what_everybody_may_do_is_not_the_account_s_own(host, monkeypatch):
     host.server.add("'chamilo'@'%'", "old-password-1", f"{EIGHT} ON `chamilo`.*")
     lines = host.server.lines
-    everybody = [{"line": "GRANT SELECT ON `help`.* TO PUBLIC"}]
-    monkeypatch.setattr(host.server, "lines", lambda name: [*lines(name), *everybody])
+    every_address = [{"line": "GRANT SELECT ON `help`.* TO PUBLIC"}]
+    monkeypatch.setattr(host.server, "lines", lambda name: [*lines(name), *every_address])
     assert not host.apply().changed

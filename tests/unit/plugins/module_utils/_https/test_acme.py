@@ -100,14 +100,14 @@ def test_no_mode_is_changed_of_what_takes_the_place_of_a_folder(net: Net, monkey
 
 
 def test_a_challenge_can_be_read_by_the_web_server(net: Net) -> None:
-    def look(url: str, address: str) -> Answer:
+    def inspect(url: str, address: str) -> Answer:
         modes.extend(path.stat().st_mode & 0o777 for path in sorted(net.webroot.rglob("*")))
         return net.fetch(url, address)
 
     modes: list[int] = []
     before = os.umask(0o077)
     try:
-        assert acme.rehearse("campus.test", str(net.webroot), lambda name: ["192.0.2.1"], look, TOKEN) == ""
+        assert acme.rehearse("campus.test", str(net.webroot), lambda name: ["192.0.2.1"], inspect, TOKEN) == ""
         assert os.umask(0o077) == 0o077
     finally:
         os.umask(before)
@@ -123,16 +123,16 @@ def test_a_redirect_is_followed_as_an_authority_does(net: Net) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "output"),
     [
         (Answer("", error="Connection refused"), "does not answer: Connection refused"),
         (Answer("", 403), "gives 403 where the challenge should be"),
         (Answer("", 200, body=b"welcome"), "gives another answer than this host's"),
     ],
 )
-def test_one_wrong_address_is_enough_to_be_refused(net: Net, answer: Answer, said: str) -> None:
+def test_one_wrong_address_is_enough_to_be_refused(net: Net, answer: Answer, output: str) -> None:
     net.answers["2001:db8::1"] = answer
-    assert said in net.rehearse() and "2001:db8::1" in net.rehearse()
+    assert output in net.rehearse() and "2001:db8::1" in net.rehearse()
 
 
 def test_redirects_without_end_are_refused(net: Net) -> None:
@@ -149,8 +149,8 @@ def test_a_name_without_an_address_is_refused(net: Net) -> None:
     assert acme.refusal("campus.test", lambda name: ["192.0.2.1"]) == ""
 
 
-def budget(folder: Path, minutes: float = 0, directory: str = "") -> acme.Budget:
-    return acme.Budget("campus", directory, str(folder), NOON + datetime.timedelta(minutes=minutes))
+def budget(webroot_directory: Path, minutes: float = 0, directory: str = "") -> acme.Budget:
+    return acme.Budget("campus", directory, str(webroot_directory), NOON + datetime.timedelta(minutes=minutes))
 
 
 def test_three_failures_in_an_hour_are_enough(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_damaged_count_is_named(tmp_path: Path) -> None:
 
 
 def test_what_certbot_says_without_what_it_always_says() -> None:
-    said = """\
+    output = """\
 Saving debug log to /var/log/letsencrypt/letsencrypt.log
 Certbot failed to authenticate some domains (authenticator: webroot). The Certificate Authority reported these problems:
   Domain: campus.test
@@ -195,12 +195,12 @@ Certbot failed to authenticate some domains (authenticator: webroot). The Certif
 
 Ask for help or search for solutions at https://community.letsencrypt.org.
 """
-    assert "192.0.2.7: Invalid response" in acme._reason(said) and "log" not in acme._reason(said)
+    assert "192.0.2.7: Invalid response" in acme._reason(output) and "log" not in acme._reason(output)
     assert acme._reason("An unexpected error occurred:\nNo route") == "An unexpected error occurred: No route"
 
 
 @pytest.mark.parametrize(
-    ("stopped_by", "names", "told"),
+    ("stopped_by", "names", "reported"),
     [
         ("/etc/cron.d/certbot line 3", ["campus.test"], 1),
         ("", ["campus.test"], 0),
@@ -208,17 +208,17 @@ Ask for help or search for solutions at https://community.letsencrypt.org.
     ],
 )
 def test_who_stops_the_web_server_is_told_where_standalone_stays(
-    host: Files, monkeypatch: pytest.MonkeyPatch, stopped_by: str, names: list[str], told: int
+    host: Files, monkeypatch: pytest.MonkeyPatch, stopped_by: str, names: list[str], reported: int
 ) -> None:
-    folder = str(host.root / "etc/letsencrypt")
-    monkeypatch.setattr(certbot, "FOLDER", folder)
+    webroot_directory = str(host.root / "etc/letsencrypt")
+    monkeypatch.setattr(certbot, "DIRECTORY", webroot_directory)
     host.write("/etc/letsencrypt/live/x/fullchain.pem", authority.issue(*names, days=60)[0])
     host.write("/etc/letsencrypt/renewal/x.conf", "[renewalparams]\nauthenticator = standalone\n")
     monkeypatch.setattr(certbot, "stopper", lambda _tree, _text: stopped_by)
     outcome, engine = Outcome(), Engine(str(host.root / "state"))
-    wish = acme.Wish(("campus.test",), "campus", "/var/www/chamilo/public")
-    assert acme.obtain(wish, engine, outcome, check=True).changed
-    assert len([note for note in outcome.notes if "/etc/cron.d/certbot line 3" in note]) == told
+    desired = acme.Desired(("campus.test",), "campus", "/var/www/chamilo/public")
+    assert acme.obtain(desired, engine, outcome, check=True).changed
+    assert len([note for note in outcome.notes if "/etc/cron.d/certbot line 3" in note]) == reported
 
 
 class Certbot:
@@ -249,7 +249,7 @@ def lineage(host: Files, name: str, *names: str, days: int = 60, conf: str = "au
 @pytest.fixture
 def ask(host: Files, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[acme.Got, list[str], list[list[str]]]]:
     """The names of a portal become a certificate. Those of ``gone`` have no address, ``astray`` are somebody else's."""
-    monkeypatch.setattr(certbot, "FOLDER", str(host.root / "etc/letsencrypt"))
+    monkeypatch.setattr(certbot, "DIRECTORY", str(host.root / "etc/letsencrypt"))
     monkeypatch.setattr(certbot, "program", lambda _tree: "/usr/bin/certbot")
     monkeypatch.setattr(acme, "STATE", str(host.root / "state"))
     monkeypatch.setattr(plan, "_user", lambda _name: os.geteuid())
@@ -271,9 +271,9 @@ def ask(host: Files, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[acm
 
         program.asked, program.unproved = [], {*unproved}
         check = bool(options.pop("check", False))
-        wish = acme.Wish(names, "campus", str(webroot), **options)
+        desired = acme.Desired(names, "campus", str(webroot), **options)
         outcome = Outcome()
-        got = acme.obtain(wish, engine, outcome, check, lambda name: [] if name in gone else ["192.0.2.1"], fetch)
+        got = acme.obtain(desired, engine, outcome, check, lambda name: [] if name in gone else ["192.0.2.1"], fetch)
         notes = [note for note in outcome.notes if "systemd" not in note]
         return got, notes, program.asked
 

@@ -118,9 +118,9 @@ def test_how_long_a_browser_is_bound(value: str, age: int) -> None:
 class Host:
     """A portal whose header is the file that is served."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.engine = Engine(str(folder / "state"), Machine(lambda argv, seconds: (0, "inactive"), systemd=False))
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.engine = Engine(str(directory / "state"), Machine(lambda argv, seconds: (0, "inactive"), systemd=False))
         self.asked: list[str] = []
         self.error = ""
 
@@ -128,12 +128,12 @@ class Host:
         self.asked.append(f"{url} {address}")
         if self.error:
             return Answer(url, error=self.error)
-        return Answer(url, 200, (("Strict-Transport-Security", (self.folder / "hsts.conf").read_text()),))
+        return Answer(url, 200, (("Strict-Transport-Security", (self.directory / "hsts.conf").read_text()),))
 
     def configuration(self, mode: str) -> dict[str, Any]:
-        wanted: dict[str, Any] = {"mode": mode, "subdomains": [MEDIA], "probe": []}
-        wanted["files"] = [{"path": str(self.folder / "hsts.conf"), "content": "@hsts@"}]
-        return {"site": "campus", "domain": "campus.test", "service": "nginx", "test": [], "hsts": wanted}
+        desired: dict[str, Any] = {"mode": mode, "subdomains": [MEDIA], "probe": []}
+        desired["files"] = [{"path": str(self.directory / "hsts.conf"), "content": "@hsts@"}]
+        return {"site": "campus", "domain": "campus.test", "service": "nginx", "test": [], "hsts": desired}
 
     def take(self, day: str, check: bool = False, mode: str = "ramp") -> tuple[Step, bool]:
         outcome = Outcome()
@@ -157,7 +157,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def test_a_step_is_taken_once_by_whoever_comes_first(host: Host) -> None:
-    assert host.take(BEGAN, check=True)[1] and not (host.folder / "hsts.conf").exists()
+    assert host.take(BEGAN, check=True)[1] and not (host.directory / "hsts.conf").exists()
     assert host.take(BEGAN)[1] and not host.take("2026-11-28")[1]
     assert host.asked == [], "nobody is asked before a step is due"
     host.error = "certificate refused"
@@ -166,8 +166,8 @@ def test_a_step_is_taken_once_by_whoever_comes_first(host: Host) -> None:
     assert "certificate refused" in " ".join(step.waits)
     host.error = ""
     assert host.take("2026-12-02")[1] and not host.take("2026-12-03")[1]
-    assert (host.folder / "hsts.conf").read_text() == GUIDE
-    assert host.take("2026-12-03", mode="none")[1] and not (host.folder / "hsts.conf").exists()
+    assert (host.directory / "hsts.conf").read_text() == GUIDE
+    assert host.take("2026-12-03", mode="none")[1] and not (host.directory / "hsts.conf").exists()
     assert not host.take("2026-12-03", mode="none")[1]
 
 
@@ -190,7 +190,7 @@ def test_what_is_in_force_is_told_without_the_host(host: Host) -> None:
     assert host.settled("2026-12-01", mode="full") == host.settled("2026-12-01", mode="none") == ""
     host.take("2026-12-02")
     assert host.settled("2027-01-01") == GUIDE
-    (host.folder / "hsts.conf").write_text(TRIAL)
+    (host.directory / "hsts.conf").write_text(TRIAL)
     assert host.settled("2027-01-01") == ""
 
 
@@ -212,18 +212,18 @@ def test_an_owners_longer_value_is_in_force_from_the_first_day(host: Host) -> No
         hsts.take(host.configuration("ramp"), host.engine, outcome, False, today, host.ask, owner)
         return outcome.changed
 
-    assert take(BEGAN, ALONE) and (host.folder / "hsts.conf").read_text() == ALONE
+    assert take(BEGAN, ALONE) and (host.directory / "hsts.conf").read_text() == ALONE
     today = datetime.date.fromisoformat("2026-12-01")
     step = hsts.settled(host.configuration("ramp"), BEGAN, host.engine.in_force(), today, ALONE)
     assert step and step.value == ALONE
     assert not take("2026-12-01", ""), "the line may be gone since"
-    assert take("2026-12-02", ALONE) and (host.folder / "hsts.conf").read_text() == GUIDE
+    assert take("2026-12-02", ALONE) and (host.directory / "hsts.conf").read_text() == GUIDE
 
 
 def test_a_subdomain_that_has_not_answered_yet_is_asked_by_the_host(host: Host) -> None:
     host.error = "no https"
     host.take(BEGAN, mode="full")
-    assert (host.folder / "hsts.conf").read_text() == ALONE
+    assert (host.directory / "hsts.conf").read_text() == ALONE
     assert host.settled(BEGAN, mode="full") == ""
 
 

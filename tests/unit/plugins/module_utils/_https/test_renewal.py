@@ -27,19 +27,19 @@ LINEAGE = "/etc/letsencrypt/live/campus.test"
 class Host:
     """One portal whose web server serves what it has loaded."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.file = folder / "fullchain.pem"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.file = directory / "fullchain.pem"
         self.file.write_text(authority.issue("campus.test")[0])
         self.loaded = "old"
         self.broken = False
         self.deaf = False
         self.active = "active"
         self.commands: list[str] = []
-        self.engine = Engine(str(folder / "state"), Machine(self.run, systemd=True))
+        self.engine = Engine(str(directory / "state"), Machine(self.run, systemd=True))
         site = {"domain": "campus.test", "site": "campus", "service": "nginx", "test": [["nginx", "-t"]]}
         more = {"certificate": str(self.file), "address": "127.0.0.1"}
-        (folder / "https-campus.json").write_text(json.dumps({**site, **more}))
+        (directory / "https-campus.json").write_text(json.dumps({**site, **more}))
 
     @property
     def new(self) -> str:
@@ -60,19 +60,19 @@ class Host:
 
 
 @pytest.fixture
-def told(monkeypatch) -> list[str]:
+def reported(monkeypatch) -> list[str]:
     found: list[str] = []
 
-    def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
+    def notify(section: str, title: str, text: str, again: bool = False) -> list[str]:
         found.append(f"{title}: {text}")
         return []
 
-    monkeypatch.setattr(common_alert, "tell", tell)
+    monkeypatch.setattr(common_alert, "notify", notify)
     return found
 
 
 @pytest.fixture
-def host(tmp_path, monkeypatch, told) -> Host:
+def host(tmp_path, monkeypatch, reported) -> Host:
     made = Host(tmp_path)
     monkeypatch.setattr(renewal.glob, "glob", lambda pattern: [str(path) for path in tmp_path.glob("https-*.json")])
     monkeypatch.setattr(certbot, "lineage_of", lambda file: "campus.test" if file.startswith(str(tmp_path)) else "")
@@ -80,10 +80,10 @@ def host(tmp_path, monkeypatch, told) -> Host:
     return made
 
 
-def test_a_renewed_certificate_is_tested_loaded_and_looked_for(host, told):
+def test_a_renewed_certificate_is_tested_loaded_and_looked_for(host, reported):
     assert host.renewed() == [f"campus.test serves the certificate with serial {host.new}."]
     assert host.commands == ["nginx -t", "systemctl is-active nginx", "systemctl reload nginx"]
-    assert told == []
+    assert reported == []
 
 
 def test_the_lineage_of_somebody_else_is_left_alone(host):
@@ -91,55 +91,55 @@ def test_the_lineage_of_somebody_else_is_left_alone(host):
     assert host.commands == []
 
 
-def test_a_broken_configuration_is_not_loaded_and_told(host, told):
+def test_a_broken_configuration_is_not_loaded_and_told(host, reported):
     host.broken = True
     with pytest.raises(renewal.RenewalError, match="unknown directive"):
         host.renewed()
     assert host.loaded == "old" and not any("reload" in command for command in host.commands)
-    assert "The renewed certificate of campus.test is not active" in told[0] and "unknown directive" in told[0]
+    assert "The renewed certificate of campus.test is not active" in reported[0] and "unknown directive" in reported[0]
 
 
-def test_a_reload_that_did_nothing_is_told(host, told):
+def test_a_reload_that_did_nothing_is_told(host, reported):
     host.deaf = True
     with pytest.raises(renewal.RenewalError, match="still serves old"):
         host.renewed()
-    assert "systemctl status nginx" in told[0]
+    assert "systemctl status nginx" in reported[0]
 
 
 def test_nothing_is_loaded_while_somebody_else_has_the_lock_of_the_host(host):
-    said: list[str] = []
-    hook = threading.Thread(target=lambda: said.extend(host.renewed()))
-    with Store(str(host.folder / "state")).lock("a run of the role", 1):
+    messages: list[str] = []
+    hook = threading.Thread(target=lambda: messages.extend(host.renewed()))
+    with Store(str(host.directory / "state")).lock("a run of the role", 1):
         hook.start()
         hook.join(0.5)
         assert hook.is_alive() and host.commands == [], "the files may be half of one run and half of another"
     hook.join(10)
-    assert said == [f"campus.test serves the certificate with serial {host.new}."]
+    assert messages == [f"campus.test serves the certificate with serial {host.new}."]
     assert "systemctl reload nginx" in host.commands
 
 
 @pytest.mark.parametrize("fault", ["busy", "no certificate", "no file"])
-def test_whatever_stops_one_site_is_told_and_the_others_go_on(host, told, monkeypatch, fault):
-    first = host.folder / "https-alumni.json"  # in the way of the one behind it
-    known = json.loads((host.folder / "https-campus.json").read_text())
-    theirs = host.folder / "theirs.pem"
+def test_whatever_stops_one_site_is_told_and_the_others_go_on(host, reported, monkeypatch, fault):
+    first = host.directory / "https-alumni.json"  # in the way of the one behind it
+    known = json.loads((host.directory / "https-campus.json").read_text())
+    theirs = host.directory / "theirs.pem"
     first.write_text(json.dumps({**known, "domain": "alumni.test", "certificate": str(theirs)}))
-    monkeypatch.setattr(renewal.glob, "glob", lambda pattern: [str(first), str(host.folder / "https-campus.json")])
-    wanted = {"busy": "Busy", "no certificate": "no certificate", "no file": "theirs.pem"}[fault]
+    monkeypatch.setattr(renewal.glob, "glob", lambda pattern: [str(first), str(host.directory / "https-campus.json")])
+    desired = {"busy": "Busy", "no certificate": "no certificate", "no file": "theirs.pem"}[fault]
     if fault != "no file":
         theirs.write_text(host.file.read_text() if fault == "busy" else "empty")
     lock = host.engine.store.lock
 
     def busy(who: str, wait: float):
-        if len(told) == 0 and fault == "busy":
+        if len(reported) == 0 and fault == "busy":
             raise Busy("Busy")
         return lock(who, wait)
 
     monkeypatch.setattr(host.engine.store, "lock", busy)
-    with pytest.raises(renewal.RenewalError, match=wanted):
+    with pytest.raises(renewal.RenewalError, match=desired):
         host.renewed()
-    (alert,) = told
-    assert alert.startswith("The renewed certificate of alumni.test is not active: ") and wanted in alert
+    (alert,) = reported
+    assert alert.startswith("The renewed certificate of alumni.test is not active: ") and desired in alert
     assert host.loaded == host.new, "the other site has its certificate in force"
 
 
@@ -147,11 +147,11 @@ def test_an_alert_that_reaches_nobody_keeps_no_other_site_waiting(host, monkeypa
     def deaf(*_what: object, **_how: object) -> list[str]:
         raise common_alert.AlertError("No notification was sent.")
 
-    first = host.folder / "https-alumni.json"
-    known = json.loads((host.folder / "https-campus.json").read_text())
-    first.write_text(json.dumps({**known, "domain": "alumni.test", "certificate": str(host.folder / "theirs.pem")}))
-    monkeypatch.setattr(renewal.glob, "glob", lambda pattern: [str(first), str(host.folder / "https-campus.json")])
-    monkeypatch.setattr(common_alert, "tell", deaf)
+    first = host.directory / "https-alumni.json"
+    known = json.loads((host.directory / "https-campus.json").read_text())
+    first.write_text(json.dumps({**known, "domain": "alumni.test", "certificate": str(host.directory / "theirs.pem")}))
+    monkeypatch.setattr(renewal.glob, "glob", lambda pattern: [str(first), str(host.directory / "https-campus.json")])
+    monkeypatch.setattr(common_alert, "notify", deaf)
     with pytest.raises(renewal.RenewalError, match=r"theirs\.pem.* No notification was sent\."):
         host.renewed()
     assert host.loaded == host.new
@@ -162,33 +162,33 @@ def test_a_server_that_does_not_run_is_left_as_it_is(host):
     assert "does not run" in host.renewed()[0] and host.loaded == "old"
 
 
-def test_a_run_of_certbot_that_failed_is_told(told):
-    assert "letsencrypt.log" in renewal.failed()[0] and told[0].startswith("Certbot failed: ")
+def test_a_run_of_certbot_that_failed_is_told(reported):
+    assert "letsencrypt.log" in renewal.failed()[0] and reported[0].startswith("Certbot failed: ")
 
 
 def test_whoever_takes_hsts_back_is_warned(host, monkeypatch):
-    monkeypatch.setattr(hsts, "STATE", str(host.folder))
+    monkeypatch.setattr(hsts, "STATE", str(host.directory))
     assert renewal.warnings(["https:campus", "https:campus.hsts"]) == []
     record = hsts.Ramp("ramp", "2026-11-25", full=True)
-    (host.folder / "hsts-campus.json").write_text(record.text([]))
+    (host.directory / "hsts-campus.json").write_text(record.text([]))
     (warning,) = renewal.warnings(["https:campus", "https:campus.hsts"])
     assert "at campus.test since 2026-11-25" in warning and "31536000 seconds (365 days)" in warning
-    (host.folder / "hsts-campus.json").write_text(hsts.Ramp("off", "2026-11-25").text([]))
+    (host.directory / "hsts-campus.json").write_text(hsts.Ramp("off", "2026-11-25").text([]))
     assert renewal.warnings(["https:campus.hsts"]) == []
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "7", '{"site": "alumni", "domain": "alumni.test"}', None])
-def test_a_damaged_configuration_is_told_and_the_other_sites_go_on(host, told, monkeypatch, text):
-    damaged = host.folder / "https-alumni.json"  # in the way of the one behind it
+def test_a_damaged_configuration_is_told_and_the_other_sites_go_on(host, reported, monkeypatch, text):
+    damaged = host.directory / "https-alumni.json"  # in the way of the one behind it
     if text is not None:
         damaged.write_text(text)
-    both = [str(damaged), str(host.folder / "https-campus.json")]
+    both = [str(damaged), str(host.directory / "https-campus.json")]
     monkeypatch.setattr(renewal.glob, "glob", lambda pattern: both)
     words = r"https-alumni\.json is damaged \(.*\)\. Run the playbook harden again\."
     with pytest.raises(renewal.RenewalError, match=words):
         host.renewed()
     assert host.loaded == host.new
-    (alert,) = told
+    (alert,) = reported
     assert alert.startswith("A renewed certificate may not be active: ") and "https-alumni.json" in alert
     worked = []
     monkeypatch.setattr(renewal, "_step", lambda site, engine: worked.append(site["domain"]) or [])

@@ -32,10 +32,10 @@ folder.mkdir(parents=True, exist_ok=True)
 @pytest.fixture
 def portal(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    folder = tmp_path / "portal/var/security/file_integrity"
+    directory = tmp_path / "portal/var/security/file_integrity"
     site = Site("campus.test", root=str(tmp_path / "portal"), version="3.0.2", php=Php(user="nobody"))
-    console = [sys.executable, "-c", CONSOLE.format(folder=str(folder))]
-    return SimpleNamespace(site=site, folder=folder, console=console)
+    console = [sys.executable, "-c", CONSOLE.format(folder=str(directory))]
+    return SimpleNamespace(site=site, directory=directory, console=console)
 
 
 def follow(portal, digest="list 1"):
@@ -47,33 +47,33 @@ def faults(portal):
 
 
 def snooze(portal, until):
-    portal.folder.mkdir(parents=True, exist_ok=True)
-    (portal.folder / "state.json").write_text(json.dumps({"snoozedUntil": until}))
+    portal.directory.mkdir(parents=True, exist_ok=True)
+    (portal.directory / "state.json").write_text(json.dumps({"snoozedUntil": until}))
 
 
 def test_the_baseline_is_made_once_for_each_list(portal):
     assert faults(portal) == [] and follow(portal) == ""
-    made = (portal.folder / "baseline.json").stat().st_mtime_ns
-    assert follow(portal) == "" and (portal.folder / "baseline.json").stat().st_mtime_ns == made
-    assert follow(portal, "list 2") == "" and (portal.folder / "baseline.json").stat().st_mtime_ns != made
+    made = (portal.directory / "baseline.json").stat().st_mtime_ns
+    assert follow(portal) == "" and (portal.directory / "baseline.json").stat().st_mtime_ns == made
+    assert follow(portal, "list 2") == "" and (portal.directory / "baseline.json").stat().st_mtime_ns != made
     assert faults(portal) == []
 
 
 def test_one_that_another_made_or_removed_is_a_fault(portal):
     follow(portal)
-    (portal.folder / "baseline.json").write_text("with a back door")
+    (portal.directory / "baseline.json").write_text("with a back door")
     assert faults(portal) == [
         "The baseline of Chamilo's own file integrity check was made anew, and not by chamilo-hardening."
     ]
-    (portal.folder / "baseline.json").unlink()
+    (portal.directory / "baseline.json").unlink()
     assert "was removed" in faults(portal)[0]
     application_scan.forget("campus")
     assert faults(portal) == [] and follow(portal) == "" and faults(portal) == []
 
 
 def test_one_of_before_us_is_no_fault(portal):
-    portal.folder.mkdir(parents=True)
-    (portal.folder / "baseline.json").write_text("of the administrator")
+    portal.directory.mkdir(parents=True)
+    (portal.directory / "baseline.json").write_text("of the administrator")
     assert faults(portal) == []
     application_scan.forget("campus")
     assert records.read(application_scan.RECORD) == {}
@@ -93,17 +93,17 @@ def test_one_that_is_over_is_none(portal, until):
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"snoozedUntil": "soon"}', '{"snoozedUntil": [1]}', "x" * 70000])
 def test_what_cannot_be_read_may_be_a_pause(portal, text):
-    portal.folder.mkdir(parents=True)
-    (portal.folder / "state.json").write_text(text)
+    portal.directory.mkdir(parents=True)
+    (portal.directory / "state.json").write_text(text)
     assert "may be paused" in faults(portal)[0]
 
 
 def test_a_link_of_the_web_user_is_not_followed(portal, tmp_path):
-    portal.folder.mkdir(parents=True)
+    portal.directory.mkdir(parents=True)
     (tmp_path / "secret").write_text("{}")
-    (portal.folder / "state.json").symlink_to(tmp_path / "secret")
+    (portal.directory / "state.json").symlink_to(tmp_path / "secret")
     if os.geteuid() == 0:
-        os.lchown(portal.folder / "state.json", 65534, 65534)
+        os.lchown(portal.directory / "state.json", 65534, 65534)
         assert "may be paused" in faults(portal)[0]
 
 

@@ -45,9 +45,9 @@ def test_a_clean_host_shows_no_sign(host):
         '192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET /.env HTTP/1.1" 404 5 "-" "-"\n'
         '192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET /main/a.php HTTP/1.1" 200 5 "/x.phtml" "-"\n'
     )
-    finding = monitoring.compromise(host.look())
+    finding = monitoring.compromise(host.inspect())
     assert finding.status == "pass", finding.evidence
-    assert monitoring.signs(host.look()) == []
+    assert monitoring.signs(host.inspect()) == []
 
 
 def plant(path, text="<?php echo 1;", days=0.0):
@@ -67,13 +67,13 @@ def test_compiled_code_that_changed_later_is_named(host, monkeypatch):
         host.file(f"var/cache/prod/ContainerX/get{number}.php", "<?php")
     host.file("var/cache/prod/App_Container.php", "<?php")
     host.file("var/cache/prod/twig/ab/late.php", "<?php")
-    assert monitoring.signs(host.look()) == []
+    assert monitoring.signs(host.inspect()) == []
     monkeypatch.setattr(compromise, "_AN_HOUR", 0.05)
     time.sleep(0.2)
     with (host.root / "var/cache/prod/ContainerX/get7.php").open("a") as file:
         file.write("system('id');")
     os.utime(file.name, (0, 0))
-    signs = monitoring.signs(host.look())
+    signs = monitoring.signs(host.inspect())
     assert any("after it was compiled: var/cache/prod/ContainerX/get7.php" in sign for sign in signs)
 
 
@@ -186,33 +186,33 @@ def test_signs(host, plant, words):
     env = host.file(".env", "APP_ENV=prod\n", days=400)
     os.utime(env, (time.mktime((2026, 1, 1, 0, 0, 0, 0, 0, -1)),) * 2)
     plant(host)
-    finding = monitoring.compromise(host.look())
+    finding = monitoring.compromise(host.inspect())
     assert finding.status == "fail"
     assert words in finding.evidence
-    assert sum(words in sign for sign in monitoring.signs(host.look())) == 1
+    assert sum(words in sign for sign in monitoring.signs(host.inspect())) == 1
 
 
 @pytest.mark.parametrize(
-    ("version", "key", "told"),
+    ("version", "key", "reported"),
     [("2.0.0", "f3a9", True), ("2.0.4", "f3a9", False), ("", "f3a9", False), ("2.0.4", "../../x", True)],
 )
-def test_an_upload_of_cstudio_is_a_sign_where_it_needed_no_login_or_names_a_path(host, version, key, told):
+def test_an_upload_of_cstudio_is_a_sign_where_it_needed_no_login_or_names_a_path(host, version, key, reported):
     request(f'"POST /plugin/CStudio/editor/import-project/inc/big-upload.php?action=upload&key={key} HTTP/1.1"')(host)
-    look = host.look()
-    look.site = replace(look.site, version=version)
-    assert any("CStudio" in sign for sign in trace(look).signs) is told
+    observer = host.inspect()
+    observer.site = replace(observer.site, version=version)
+    assert any("CStudio" in sign for sign in trace(observer).signs) is reported
 
 
-@pytest.mark.parametrize(("days", "told"), [(1, False), (3, True)])
-def test_a_migration_long_after_the_update_is_a_sign(host, days, told):
+@pytest.mark.parametrize(("days", "reported"), [(1, False), (3, True)])
+def test_a_migration_long_after_the_update_is_a_sign(host, days, reported):
     host.file("version.php", "<?php return [];")
     log = host.file("var/log/migration-to-2.0.log", "done")
     os.utime(log, (time.time() + days * 86400,) * 2)
-    assert any("the installer migrated 3 days after" in sign for sign in trace(host.look()).signs) is told
+    assert any("the installer migrated 3 days after" in sign for sign in trace(host.inspect()).signs) is reported
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "reported"),
     [
         ("13:00:00 +0000", True),  # 90 minutes after .env
         ("13:00:00 +0200", False),  # 30 minutes before it
@@ -223,13 +223,13 @@ def test_a_migration_long_after_the_update_is_a_sign(host, days, told):
         ("13:00:60 +0000", True),  # no date there is
     ],
 )
-def test_when_the_installer_answered_goes_by_the_zone_in_the_line(host, monkeypatch, written, told):
+def test_when_the_installer_answered_goes_by_the_zone_in_the_line(host, monkeypatch, written, reported):
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
         os.utime(host.file(".env", "APP_ENV=prod\n"), (1795606200,) * 2)  # 2026-11-25 11:30 UTC
         host.log.write_text(f'192.0.2.66 - - [25/Nov/2026:{written}] "POST /main/install/index.php HTTP/1.1" 200 5\n')
-        assert bool(trace(host.look()).signs) is told
+        assert bool(trace(host.inspect()).signs) is reported
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -242,7 +242,7 @@ def test_a_process_of_the_web_user_that_is_no_server(host, monkeypatch):
     links = {f"/proc/{number}/exe": program for number, program in programs.items()}
     readlink = os.readlink  # os.path.realpath of Python 3.11 goes by it too
     monkeypatch.setattr(persistence.os, "readlink", lambda path, **at: links.get(path) or readlink(path, **at))
-    found = monitoring.signs(host.look())
+    found = monitoring.signs(host.inspect())
     assert len(found) == 1
     assert "process 50" in found[0]
     assert "process 52" in found[0]
@@ -284,7 +284,7 @@ def test_a_program_of_the_portals_own_is_known_by_where_it_really_is(released, m
         persistence.os, "readlink", lambda path, **at: program if path == "/proc/50/exe" else real(path, **at)
     )
     released.processes.append(Process(50, 7, "php-fpm8.4", WEB))
-    found = trace(released.look()).signs
+    found = trace(released.inspect()).signs
     assert (f"a process of the web user that is no server: php-fpm8.4 (process 50, {program})" in found) == strange
     assert len(found) == strange
 
@@ -308,7 +308,7 @@ def test_a_unit_that_starts_what_is_in_var(released, monkeypatch, program, stran
     real = persistence.glob.glob
     patterns = {"/etc/systemd/system/*.service": [str(unit)], "/etc/systemd/system/*.timer": []}
     monkeypatch.setattr(persistence.glob, "glob", lambda pattern: patterns.get(pattern, ()) or real(pattern))
-    found = trace(released.look()).signs
+    found = trace(released.inspect()).signs
     assert any("a unit of systemd" in sign and str(unit) in sign for sign in found) == strange
     assert len(found) == strange
 
@@ -318,7 +318,7 @@ def test_a_log_that_is_not_named_is_in_a_usual_place(host, monkeypatch, written)
     monkeypatch.setattr(compromise, "USUAL_LOGS", (str(host.log),))
     request('"GET /dump.sql HTTP/1.1"')(host)
     host.access_log, host.access_log_file = written, ""
-    assert len(monitoring.signs(host.look())) == 1
+    assert len(monitoring.signs(host.inspect())) == 1
 
 
 @pytest.mark.parametrize("written", ["${APACHE_LOG_DIR}/campus-access.log combined", '"/srv/the log" combined'])
@@ -326,19 +326,19 @@ def test_a_log_is_read_where_the_server_writes_it(host, monkeypatch, written):
     monkeypatch.setattr(compromise, "USUAL_LOGS", ())
     request('"GET /dump.sql HTTP/1.1"')(host)
     host.access_log = written
-    assert len(monitoring.signs(host.look())) == 1
+    assert len(monitoring.signs(host.inspect())) == 1
 
 
 def test_a_name_that_could_harm_a_terminal_is_escaped(host):
     host.file("var/upload/\x1b[2Jx.php", "<?php")
-    assert "\x1b" not in monitoring.compromise(host.look()).evidence
+    assert "\x1b" not in monitoring.compromise(host.inspect()).evidence
 
 
 def test_a_newer_file_of_the_program_is_no_script_beside_index_php(host):
     host.file("src/New.php", "<?php class New_ {}")
-    assert not any("beside index.php" in sign for sign in monitoring.signs(host.look()))
+    assert not any("beside index.php" in sign for sign in monitoring.signs(host.inspect()))
     host.file("public/help.php", "<?php phpversion();")
-    assert any("beside index.php" in sign and "public/help.php" in sign for sign in monitoring.signs(host.look()))
+    assert any("beside index.php" in sign and "public/help.php" in sign for sign in monitoring.signs(host.inspect()))
 
 
 @pytest.mark.parametrize("name", [".ssh/authorized_keys2", ".config/systemd/user/x.service"])
@@ -348,7 +348,7 @@ def test_a_link_that_leads_nowhere_hides_nothing(host, name):
     link.parent.mkdir(parents=True)
     link.symlink_to("/nonexistent/key")
     host.file("var/upload/x.php", "<?php")
-    php, way_in = sorted(trace(host.look()).signs)
+    php, way_in = sorted(trace(host.inspect()).signs)
     assert name in way_in and "var/upload/x.php" in php
 
 
@@ -356,7 +356,7 @@ def test_an_empty_file_of_keys_lets_nobody_in(host):
     keys = host.root.parent / "home/.ssh/authorized_keys"
     keys.parent.mkdir(parents=True)
     keys.touch()
-    assert trace(host.look()).signs == []
+    assert trace(host.inspect()).signs == []
 
 
 def test_pipes_and_nonsense_stop_nobody(host):
@@ -364,7 +364,7 @@ def test_pipes_and_nonsense_stop_nobody(host):
     os.mkfifo(host.root / "var/upload/.htaccess")
     (host.root / "public/main/loop.php").symlink_to("loop.php")
     host.log.write_bytes(b"\xff\x00" * 100 + b'\n"GET /.env HTTP/1.1" 200 \n' + b'POST /main/install/ "')
-    found = trace(host.look())
+    found = trace(host.inspect())
     (sign,) = found.signs
     assert sign.startswith("the environment file answered a visitor once")
     assert sign.endswith("for an unknown address")
@@ -375,7 +375,7 @@ def test_the_log_that_was_rotated_is_read_as_well(host):
     request('"GET /dump.sql HTTP/1.1"')(host)
     host.log.rename(f"{host.log}.1")
     host.log.write_text("")
-    assert len(trace(host.look()).signs) == 1
+    assert len(trace(host.inspect()).signs) == 1
 
 
 def test_long_requests_push_nothing_out_of_the_log(host):
@@ -384,23 +384,23 @@ def test_long_requests_push_nothing_out_of_the_log(host):
         file.write(
             ('192.0.2.66 - - [25/Nov/2026:13:05:00 +0000] "GET / HTTP/1.1" 200 5 "' + "x" * 32000 + '" "-"\n') * 300
         )
-    assert any("bigUpload" in sign for sign in trace(host.look()).signs)
+    assert any("bigUpload" in sign for sign in trace(host.inspect()).signs)
 
 
-@pytest.mark.parametrize(("ago", "told"), [(2, True), (30, False)])
-def test_what_of_the_day_was_not_read_is_told(host, monkeypatch, ago, told):
+@pytest.mark.parametrize(("ago", "reported"), [(2, True), (30, False)])
+def test_what_of_the_day_was_not_read_is_told(host, monkeypatch, ago, reported):
     monkeypatch.setattr(compromise, "_LOG_BYTES", 1000)
-    look = host.look()
-    date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(look.now - 3600 * ago))
+    observer = host.inspect()
+    date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(observer.now - 3600 * ago))
     host.log.write_text(f'192.0.2.66 - - [{date}] "GET / HTTP/1.1" 200 5 "-" "-"\n' * 50)
-    found = trace(look)
-    assert [f"{date} on" in cut for cut in found.cut] == [True] * told
+    found = trace(observer)
+    assert [f"{date} on" in cut for cut in found.cut] == [True] * reported
     assert any("MB of" in one for one in found.seen)
 
 
 def test_the_time_that_is_over_is_a_gap(host, monkeypatch):
     monkeypatch.setattr(compromise, "_SECONDS", -1.0)
-    assert any("the time for it" in gap for gap in trace(host.look()).gaps)
+    assert any("the time for it" in gap for gap in trace(host.inspect()).gaps)
 
 
 def test_many_are_counted_and_none_is_no_sign():
@@ -413,35 +413,35 @@ def test_many_are_counted_and_none_is_no_sign():
 
 def test_an_administrator_whose_password_is_being_reset_is_a_sign(host):
     host.accounts = {"confirmation_token": [{"name": "admin"}]}
-    (sign,) = monitoring.signs(host.look())
+    (sign,) = monitoring.signs(host.inspect())
     assert sign == "open password resets of administrators, asked for in the last 30 days: admin"
 
 
 def test_an_administrator_that_lti_or_scim_made_is_a_sign(host):
     made = {"JOIN user_auth_source": [{"name": "eve"}]}
     host.accounts = made
-    assert monitoring.signs(host.look()) == []  # 1.11 has no such table
+    assert monitoring.signs(host.inspect()) == []  # 1.11 has no such table
     host.accounts = {"SHOW TABLES": [{"name": "user_auth_source"}], **made}
-    (sign,) = monitoring.signs(host.look())
+    (sign,) = monitoring.signs(host.inspect())
     assert sign == "administrators whose account LTI or SCIM made or took over: eve"
 
 
 @pytest.mark.parametrize(("value", "sign"), [("1", True), ("On", True), ("true", True), ("0", False), ("", False)])
 def test_a_web_updater_that_takes_unsigned_packages_is_a_sign(host, value, sign):
-    look, name = host.look(), "CHAMILO_UPDATE_DEVELOPMENT_TOOLS"
-    environment, source = {**look.site.environment, name: value}, {name: "/var/www/chamilo/.env.local"}
-    look.site = replace(look.site, environment=environment, environment_source=source)
-    said = f"the web updater takes packages without a signature: /var/www/chamilo/.env.local ({name})"
-    assert trace(look).signs == ([said] if sign else [])
+    observer, name = host.inspect(), "CHAMILO_UPDATE_DEVELOPMENT_TOOLS"
+    environment, source = {**observer.site.environment, name: value}, {name: "/var/www/chamilo/.env.local"}
+    observer.site = replace(observer.site, environment=environment, environment_source=source)
+    output = f"the web updater takes packages without a signature: /var/www/chamilo/.env.local ({name})"
+    assert trace(observer).signs == ([output] if sign else [])
 
 
 UPDATER = ("var/update/staging/3.0.2/public/main/a.php", "var/update/backups/3.0.1-20261103T1-4f/files/src/b.php")
 
 
 def of_version(host, version):
-    look = host.look()
-    look.site = replace(look.site, version=version)
-    return trace(look)
+    observer = host.inspect()
+    observer.site = replace(observer.site, version=version)
+    return trace(observer)
 
 
 def test_what_the_web_updater_of_3_0_unpacked_is_no_sign(host):
@@ -490,7 +490,7 @@ def test_many_files_in_var_leave_the_program_its_time(host, monkeypatch):
     monkeypatch.setattr(traces.os, "scandir", lambda path: Slow(real(path), is_dir))
     for number in range(20):
         host.file(f"var/upload/{number}", "")
-    found = trace(host.look())
+    found = trace(host.inspect())
     assert any("public/main/c.php" in sign for sign in found.signs)
     (cut,) = found.cut
     assert cut.startswith("var/: Not everything was checked: the time for it (10 s) was over") and cut in found.gaps
@@ -522,7 +522,7 @@ def test_a_link_in_the_program_that_runs_data(host, name, there):
         host.file("var/upload/k.txt", "<?php echo 1;", days=100)
     (host.root / "public/main").mkdir(parents=True, exist_ok=True)
     (host.root / "public/main" / name).symlink_to("../../var/upload/k.txt")
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert sign == f"a link that runs what the web user can change: public/main/{name}"
 
 
@@ -530,20 +530,20 @@ def test_a_shell_behind_a_link_in_the_program_is_read(host):
     host.file("vendor/x.inc", "<?php system($_GET['c']);", days=100)
     (host.root / "public/main").mkdir(parents=True, exist_ok=True)
     (host.root / "public/main/linked.php").symlink_to("../../vendor/x.inc")
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert "a suspected web shell: public/main/linked.php" in sign
 
 
 @pytest.mark.parametrize("where", ["campus/var/cache/x", "elsewhere"])
 def test_php_behind_a_link_to_a_folder(host, tmp_path, where):
-    folder = (host.root / "var/cache/x") if "cache" in where else tmp_path / where
-    folder.mkdir(parents=True)
-    (folder / "a.php").write_text("<?php echo 1;")
-    os.chown(folder / "a.php", WEB, WEB)
-    (folder / "essay.txt").write_text("")
+    directory = (host.root / "var/cache/x") if "cache" in where else tmp_path / where
+    directory.mkdir(parents=True)
+    (directory / "a.php").write_text("<?php echo 1;")
+    os.chown(directory / "a.php", WEB, WEB)
+    (directory / "essay.txt").write_text("")
     (host.root / "public/main").mkdir(parents=True, exist_ok=True)
-    (host.root / "public/main/x").symlink_to(folder)
-    (sign,) = trace(host.look()).signs
+    (host.root / "public/main/x").symlink_to(directory)
+    (sign,) = trace(host.inspect()).signs
     assert sign == "PHP of the web user's behind a link: public/main/x/a.php"
 
 
@@ -562,4 +562,4 @@ def test_links_of_the_administrators_are_no_signs(host, tmp_path):
         ("public/bundles/x", "../../vendor/bundle/public"),
     ):
         (host.root / link).symlink_to(target)
-    assert trace(host.look()).signs == []
+    assert trace(host.inspect()).signs == []

@@ -22,12 +22,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, package, vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 
 def step():
-    return daily.step(lambda _site, _look: ("", dict))
+    return daily.step(lambda _site, _observer: ("", dict))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def host(monkeypatch, tmp_path):
         (root / path).parent.mkdir(parents=True)
         (root / path).write_text("<?php")
     host = SimpleNamespace(
-        told=[], ways=["webhook"], admins=["admin"], signs=[], gone=[], error=None, broken=False, root=root
+        reported=[], ways=["webhook"], admins=["admin"], signs=[], gone=[], error=None, broken=False, root=root
     )
     host.version = "2.0.4"
     log = root / "var/log/prod.log"
@@ -61,10 +61,10 @@ def host(monkeypatch, tmp_path):
     )
     host.pulse()
 
-    def tell(section, title, text, again=False):
+    def notify(section, title, text, again=False):
         if host.error:
             raise alert.AlertError(host.error)
-        host.told.append((title, text))
+        host.reported.append((title, text))
         return host.ways
 
     def reviewed(reader, days, expected):
@@ -72,27 +72,29 @@ def host(monkeypatch, tmp_path):
             raise accounts.AccountsError("The accounts could not be read.")
         return accounts.Review(3, [], host.admins, [name for name in host.admins if name not in expected])
 
-    look = Look(Site("campus.test", root=str(root)), {})
-    look.database = Reader(Account("chamilo"), ask=lambda sql: [])
-    monkeypatch.setattr(watch, "FOLDER", str(tmp_path / "etc"))
+    observer = Observer(Site("campus.test", root=str(root)), {})
+    observer.database = Reader(Account("chamilo"), ask=lambda sql: [])
+    monkeypatch.setattr(watch, "DIRECTORY", str(tmp_path / "etc"))
     monkeypatch.setattr(watch, "PULSE", str(tmp_path / "run"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(daily, "_PATIENCE", 0)
-    host.real_tell = alert.tell
-    monkeypatch.setattr(alert, "tell", tell)
+    host.real_tell = alert.notify
+    monkeypatch.setattr(alert, "notify", notify)
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("", "https://hook.example" if host.ways else ""))
     monkeypatch.setattr(accounts, "review", reviewed)
     monkeypatch.setattr(accounts, "disable", lambda reader, names: host.gone)
-    monkeypatch.setattr(compromise, "trace", lambda look, seconds: compromise.Trace(list(host.signs), [], ["var/"]))
+    monkeypatch.setattr(compromise, "trace", lambda observer, seconds: compromise.Trace(list(host.signs), [], ["var/"]))
     monkeypatch.setattr(
         daily,
         "portal_of",
-        lambda site: daily.Portal(site, watch.configuration(site), Look(replace(look.site, version=host.version), {})),
+        lambda site: daily.Portal(
+            site, watch.configuration(site), Observer(replace(observer.site, version=host.version), {})
+        ),
     )
-    monkeypatch.setattr(Look, "database", look.database)
+    monkeypatch.setattr(Observer, "database", observer.database)
     host.record = lambda: {name: entry["ok"] for name, entry in records.read(daily.RECORD).items()}
     host.detail = lambda name: records.read(daily.RECORD)[name]["detail"]
-    host.titles = lambda: [title for title, _text in host.told]
+    host.titles = lambda: [title for title, _text in host.reported]
     return host
 
 
@@ -110,7 +112,7 @@ def test_chamilo_s_own_check_goes_by_our_list_and_another_s_baseline_is_red(host
     daily.copied("campus", daily.lists()["campus"]["digest"], "laptop:/copy")
     assert host.record()["integrity"]
     (state / "baseline.json").write_text("with a back door\n")
-    host.told.clear()
+    host.reported.clear()
     step()
     assert host.titles() == ["Chamilo's own file integrity check of campus.test was changed"]
     assert not host.record()["integrity"] and "was made anew, and not by chamilo-hardening" in host.detail("integrity")
@@ -124,7 +126,7 @@ def test_where_all_is_well_all_is_green_and_only_the_copy_is_missing(host):
     assert host.titles() == ["Test alert", "Accounts to review at campus.test"]
     daily.copied("campus", daily.lists()["campus"]["digest"], "laptop:/copy")
     assert host.record()["integrity"] and "laptop:/copy" in host.detail("integrity")
-    host.told.clear()
+    host.reported.clear()
     step()
     assert host.titles() == [] and host.record()["integrity"]
 
@@ -203,39 +205,39 @@ def test_accounts_are_looked_through_by_one_node_of_a_portal(host):
 
 def test_a_new_administrator_is_told_at_once_and_once(host):
     step()
-    host.told.clear()
+    host.reported.clear()
     host.admins = ["admin", "intruder"]
     step()
     step()
     assert host.titles() == ["An unexpected administrator at campus.test"]
     host.configure(administrators=["admin", "intruder"])
-    host.told.clear()
+    host.reported.clear()
     step()
     assert host.titles() == []
 
 
 def test_a_second_stranger_and_a_second_sign_of_one_day_go_out_too(host, monkeypatch):
     """With the real alert and its memory, of which only the mail is caught."""
-    monkeypatch.setattr(alert, "tell", host.real_tell)
+    monkeypatch.setattr(alert, "notify", host.real_tell)
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("admin@school.example"))
-    monkeypatch.setattr(alert, "_mail", lambda _to, _section, title, text: host.told.append((title, text)) or "")
+    monkeypatch.setattr(alert, "_mail", lambda _to, _section, title, text: host.reported.append((title, text)) or "")
     step()
     for number in (1, 2):
-        host.told.clear()
+        host.reported.clear()
         host.admins = [*host.admins, f"intruder{number}"]
         host.signs = [*host.signs, f"PHP where only data belongs: var/x{number}.php"]
         step()
-        told = dict(host.told)
-        assert f"intruder{number}" in told["An unexpected administrator at campus.test"]
-        assert f"x{number}.php" in told["Signs of a break-in at campus.test"]
-    host.told.clear()
+        reported = dict(host.reported)
+        assert f"intruder{number}" in reported["An unexpected administrator at campus.test"]
+        assert f"x{number}.php" in reported["Signs of a break-in at campus.test"]
+    host.reported.clear()
     step()
     assert host.titles() == []
 
 
 def test_a_month_later_the_list_and_the_test_come_again(host, monkeypatch):
     step()
-    host.told.clear()
+    host.reported.clear()
     later = time.time() + 28 * 86400
     monkeypatch.setattr(daily.time, "time", lambda: later)
     files.replace_file(f"{watch.PULSE}/watch-campus.json", json.dumps({"at": later, "text": ""}))
@@ -245,10 +247,10 @@ def test_a_month_later_the_list_and_the_test_come_again(host, monkeypatch):
 
 def test_changed_files_are_told_until_they_are_accepted(host):
     step()
-    host.told.clear()
+    host.reported.clear()
     (host.root / "public/index.php").write_text("<?php evil();")
     step()
-    assert host.titles() == ["Files of campus.test were changed"] and "changed: public/index.php" in host.told[0][1]
+    assert host.titles() == ["Files of campus.test were changed"] and "changed: public/index.php" in host.reported[0][1]
     assert not host.record()["integrity"]
     assert daily.accept("campus") == "changed: public/index.php"
     assert not daily.compare("campus")
@@ -286,7 +288,7 @@ def test_a_program_that_the_web_user_could_write_is_red_until_it_was_compared_or
 
 
 def test_a_first_list_of_files_that_the_web_user_can_write_proves_nothing(host, monkeypatch):
-    monkeypatch.setattr(daily, "_users", lambda look: (identity("www-data"),))
+    monkeypatch.setattr(daily, "_users", lambda observer: (identity("www-data"),))
     (host.root / "public/index.php").chmod(0o666)
     (host.root / ".env").write_text("APP_ENV=prod")
     (host.root / ".env").chmod(0o666)
@@ -382,7 +384,7 @@ def test_an_unexpected_administrator_of_one_portal_is_told_once_whatever_is_told
     monkeypatch.setattr(accounts, "disable", lambda reader, names: names)
     shop.write_text(shop.read_text().replace('"disable": []', '"disable": ["old"]'))
     for _day in range(2):
-        host.told.clear()
+        host.reported.clear()
         step()
         assert host.titles() == ["An unexpected administrator at shop.test"]
 
@@ -397,10 +399,10 @@ def test_the_monthly_list_of_one_portal_comes_whatever_is_told_of_another(host, 
         files.replace_file(f"{files.STATE}/{daily.RECORD}", json.dumps(record))
     monkeypatch.setattr(accounts, "disable", lambda reader, names: names)
     shop.write_text(shop.read_text().replace('"disable": []', '"disable": ["old"]'))
-    wanted = {14: {"shop"}, 26: {"shop"}, 28: {"campus", "shop"}, 29: {"shop"}, 56: {"campus", "shop"}}
-    for days, sites in wanted.items():
+    desired = {14: {"shop"}, 26: {"shop"}, 28: {"campus", "shop"}, 29: {"shop"}, 56: {"campus", "shop"}}
+    for days, sites in desired.items():
         monkeypatch.setattr(daily.time, "time", lambda moment=began + days * 86400: moment)
-        host.told.clear()
+        host.reported.clear()
         step()
         lists = {title for title in host.titles() if title.startswith("Accounts to review")}
         assert lists == {f"Accounts to review at {site}.test" for site in sites}, f"day {days}"
@@ -411,7 +413,7 @@ def test_a_list_that_did_not_go_out_is_tried_each_day_and_the_other_portal_has_i
     step()
     host.error = None
     for titles in ({"Test alert", *(f"Accounts to review at {site}.test" for site in ("campus", "shop"))}, set()):
-        host.told.clear()
+        host.reported.clear()
         step()
         assert set(host.titles()) == titles
 
@@ -421,7 +423,7 @@ def test_a_list_that_was_tampered_with_is_told(host):
     path = f"{files.STATE}/integrity-campus.json"
     text = open(path, encoding="utf-8").read().replace("index.php", "indexx.php")
     files.replace_file(path, text)
-    host.told.clear()
+    host.reported.clear()
     step()
     assert host.titles() == ["The list of files of campus.test cannot be used"]
     assert not host.record()["integrity"] and daily.lists() == {}
@@ -441,7 +443,7 @@ def test_signs_are_told_when_they_are_new_and_each_week(host, monkeypatch):
     host.signs = ["PHP where only data belongs: var/x.php"]
     step()
     assert not host.record()["compromise"] and "Signs of a break-in at campus.test" in host.titles()
-    host.told.clear()
+    host.reported.clear()
     step()
     assert host.titles() == []
     host.signs.append("persistent access for www-data: .ssh")
@@ -451,7 +453,7 @@ def test_signs_are_told_when_they_are_new_and_each_week(host, monkeypatch):
 
 def test_where_not_everything_was_looked_at_it_is_said(host, monkeypatch):
     gaps = ["Not everything was checked: the time for it (10 s) was over."]
-    monkeypatch.setattr(compromise, "trace", lambda look, seconds: compromise.Trace([], gaps, ["7 files in var/"]))
+    monkeypatch.setattr(compromise, "trace", lambda observer, seconds: compromise.Trace([], gaps, ["7 files in var/"]))
     step()
     assert records.read(daily.RECORD)["compromise"]["gaps"] == {"campus": gaps}
     assert host.detail("compromise").startswith("No sign in 7 files in var/. But Not everything was checked")
@@ -459,13 +461,13 @@ def test_where_not_everything_was_looked_at_it_is_said(host, monkeypatch):
 
 def test_a_search_that_was_cut_is_not_done_and_is_told_and_one_that_lacks_something_else_is(host, monkeypatch):
     cut = ["var/: Not everything was checked: the time for it (60 s) was over."]
-    monkeypatch.setattr(compromise, "trace", lambda look, seconds: compromise.Trace([], cut, ["the program"], cut))
+    monkeypatch.setattr(compromise, "trace", lambda observer, seconds: compromise.Trace([], cut, ["the program"], cut))
     step()
     assert not host.record()["compromise"]
-    (text,) = [text for title, text in host.told if title.startswith("Not all of campus.test was searched")]
+    (text,) = [text for title, text in host.reported if title.startswith("Not all of campus.test was searched")]
     assert text.startswith(cut[0]) and "du --inodes" in text
     gaps = ["no access log could be read"]
-    monkeypatch.setattr(compromise, "trace", lambda look, seconds: compromise.Trace([], gaps, ["the program"]))
+    monkeypatch.setattr(compromise, "trace", lambda observer, seconds: compromise.Trace([], gaps, ["the program"]))
     step()
     assert host.record()["compromise"]
 
@@ -487,7 +489,7 @@ def test_files_of_ours_that_were_edited_are_told(host, tmp_path):
     files.replace_file(f"{files.STATE}/state.json", json.dumps({"records": {"monitoring": record}}))
     step()
     assert ("Files of this collection were edited by hand", path) in [
-        (title, text.splitlines()[0]) for title, text in host.told
+        (title, text.splitlines()[0]) for title, text in host.reported
     ]
 
 
@@ -501,7 +503,7 @@ def test_lines_of_ours_that_a_panel_removed_are_told(host, tmp_path):
     lines = step()
     lost = f"{path}: lines of https:campus are gone, in 1 of 1 places."
     assert lost in lines
-    ((title, text),) = ((title, text) for title, text in host.told if lost in text)
+    ((title, text),) = ((title, text) for title, text in host.reported if lost in text)
     assert title == "Lines of this collection are gone from a virtual host" and "adds them again" in text
 
 

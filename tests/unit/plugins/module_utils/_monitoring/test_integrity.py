@@ -47,7 +47,7 @@ def test_a_damaged_list_says_what_to_do(portal, damage):
     with open(portal.path, "w", encoding="utf-8") as file:
         file.write(damage)
     with pytest.raises(IntegrityError, match="is damaged: .* Compare the files with the copy off this host .* run"):
-        portal.look()
+        portal.inspect()
 
 
 def test_a_file_of_holes_is_not_read_to_its_end(portal):
@@ -63,7 +63,7 @@ def test_a_file_of_holes_is_not_read_to_its_end(portal):
 
 
 def test_each_change_is_noticed(portal):
-    assert not portal.look()[0]
+    assert not portal.inspect()[0]
     root = portal.root
     with open(f"{root}/.env", "a", encoding="utf-8") as file:
         file.write("X=1")
@@ -72,10 +72,10 @@ def test_each_change_is_noticed(portal):
     os.unlink(f"{root}/config/app.yaml")
     os.mkfifo(f"{root}/public/pipe")
     os.chmod(f"{root}/public/index.php", 0o4755)
-    changes = portal.look()[0]
+    changes = portal.inspect()[0]
     assert changes.changed == [".env", "public/index.php", "public/link"]
     assert (changes.added, changes.gone) == (["public/pipe"], ["config/app.yaml"])
-    assert changes.told().splitlines()[0] == "new: public/pipe"
+    assert changes.description().splitlines()[0] == "new: public/pipe"
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -92,11 +92,11 @@ def test_what_a_link_in_the_program_leads_to_is_on_the_list(portal, tmp_path, el
     assert present["public/Kernel.php"] == f"-> ../var/upload/x {hashlib.sha256(b'var/upload/x').hexdigest()}"
     assert (present["public/folder"], present["public/index"]) == ("-> ../var/upload", "-> index.php")
     portal.accept(present, "accepted")
-    assert not portal.look()[0]
+    assert not portal.inspect()[0]
     for name in ("x", "later"):
         with open(f"{root}/var/upload/{name}", "a", encoding="utf-8") as file:
             file.write("#")
-    assert portal.look()[0].changed == ["public/Kernel.php", "public/later.php"]
+    assert portal.inspect()[0].changed == ["public/Kernel.php", "public/later.php"]
 
 
 def test_no_link_has_it_read_without_end(portal, monkeypatch):
@@ -107,7 +107,7 @@ def test_no_link_has_it_read_without_end(portal, monkeypatch):
         file.truncate(1 << 40)
     portal.accept(integrity.files(portal.root), "accepted")
     os.truncate(large, (1 << 40) + 1)
-    assert portal.look()[0].changed == ["public/large.php"]
+    assert portal.inspect()[0].changed == ["public/large.php"]
 
 
 def test_what_we_wrote_is_expected_and_what_comes_after_it_is_not(portal):
@@ -123,11 +123,11 @@ def test_what_we_wrote_is_expected_and_what_comes_after_it_is_not(portal):
     state = {"records": records, "left": {f"{portal.root}/public/index.php": {"kind": "absent"}}}
     os.unlink(f"{portal.root}/public/index.php")
     files.replace_file(f"{files.STATE}/state.json", json.dumps(state))
-    assert not portal.look()[0]
+    assert not portal.inspect()[0]
     for changed in (path, drop_in):
         with open(changed, "a", encoding="utf-8") as file:
             file.write("#")
-    changes = portal.look()[0]
+    changes = portal.inspect()[0]
     assert (changes.changed, changes.added) == ([".env"], ["config/ours.yaml"])
 
 
@@ -137,15 +137,15 @@ def test_a_list_that_was_made_fit_is_not_believed(portal):
     known["files"]["public/shell.php"] = "0"
     files.replace_file(portal.path, json.dumps(known))
     with pytest.raises(IntegrityError, match="was changed by hand"):
-        portal.look()
+        portal.inspect()
     files.replace_file(portal.path, "{")
     with pytest.raises(IntegrityError, match="is damaged"):
-        portal.look()
+        portal.inspect()
 
 
 def test_names_that_could_harm_a_terminal_are_escaped_and_many_are_cut():
-    told = Changes(added=["a\x1b[2J", *map(str, range(40))]).told(3)
-    assert told.splitlines()[0] == "new: a\\x1b[2J" and told.endswith("and 38 more")
+    reported = Changes(added=["a\x1b[2J", *map(str, range(40))]).description(3)
+    assert reported.splitlines()[0] == "new: a\\x1b[2J" and reported.endswith("and 38 more")
 
 
 def test_a_portal_that_is_gone_is_an_error(tmp_path):

@@ -75,7 +75,7 @@ def theirs(path, text="x"):
 def test_cron_lines_that_chamilo_documents_are_no_signs(host, line):
     host.jobs.append(Job(CRONTAB, line.format(root=host.root)))
     (host.spool / "www-data").write_text(f"# mine\n\nMAILTO=admin@school.example\nPATH=/usr/bin:/bin\n{line}\n")
-    assert trace(host.look()).signs == []
+    assert trace(host.inspect()).signs == []
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_cron_lines_that_chamilo_documents_are_no_signs(host, line):
 )
 def test_a_cron_line_that_merely_contains_the_console(host, line):
     host.jobs.append(Job(CRONTAB, line.format(root=host.root)))
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert sign.startswith("a cron job of the web user (/var/spool/cron/crontabs/www-data, line 1)")
     assert "move it into /etc/cron.d" in sign and sign.isprintable()
 
@@ -134,20 +134,20 @@ def test_a_cron_line_that_merely_contains_the_console(host, line):
 )
 def test_what_a_crontab_sets_is_judged_as_well(host, line):
     (host.spool / "www-data").write_text(f"# mine\n{line}\n* * * * * php {host.root}/bin/console app:x\n")
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert f"({host.spool}/www-data, line 2)" in sign and line.strip() in sign
 
 
 def test_many_lines_fill_no_report(host):
     host.jobs += [Job(CRONTAB, f"* * * * * /srv/x{number}") for number in range(9000)]
-    signs = trace(host.look()).signs
+    signs = trace(host.inspect()).signs
     assert len(signs) == 6 and "8995 more lines" in signs[-1]
 
 
 def test_a_crontab_has_no_end_that_is_not_read(host, monkeypatch):
     monkeypatch.setattr(persistence, "CRON_LIMIT", 1000)
     (host.spool / "www-data").write_text("#\n" * 600 + "* * * * * /srv/x\n")
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert "too long to be read" in sign
 
 
@@ -159,7 +159,7 @@ def test_a_line_ends_where_cron_ends_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("source", "line", "told"),
+    ("source", "line", "reported"),
     [
         ("/etc/cron.d/shop:1", "* * * * * root php {www}/cron.php", True),
         ("/etc/cron.d/shop:1", "* * * * * root cd {www} && nice -n 10 /usr/bin/php -q {www}/cron.php", True),
@@ -182,22 +182,22 @@ def test_a_line_ends_where_cron_ends_it(tmp_path, monkeypatch):
         ("/etc/cron.daily/x", "#!/bin/sh\n# {www}/cron.php\ncase $1 in {www}/*) ;; esac\ntrue {www}/cron.php\n", False),
     ],
 )
-def test_what_others_run_and_the_web_user_can_change(host, tmp_path, source, line, told):
+def test_what_others_run_and_the_web_user_can_change(host, tmp_path, source, line, reported):
     www = theirs(tmp_path / "shop/cron.php").parent
     os.chown(www, WEB, WEB)
     os.chown(theirs(host.root / "bin/console"), WEB, WEB)
     host.jobs.append(Job(source, line.format(www=www, root=host.root)))
-    signs = [sign for sign in trace(host.look()).signs if not sign.endswith("vouches for: bin/console")]
-    assert [sign.startswith("a cron job of another account") for sign in signs] == [True] * told
+    signs = [sign for sign in trace(host.inspect()).signs if not sign.endswith("vouches for: bin/console")]
+    assert [sign.startswith("a cron job of another account") for sign in signs] == [True] * reported
 
 
 def test_a_script_of_roots_that_an_acl_lets_the_web_user_write(host, tmp_path):
     script = theirs(tmp_path / "shop/cron.php")
     os.chown(script, 0, 0)
     host.jobs.append(Job("/etc/cron.d/shop:1", f"* * * * * root php {script}"))
-    assert not trace(host.look()).signs
+    assert not trace(host.inspect()).signs
     let_write(script, WEB)
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert sign.startswith("a cron job of another account")
 
 
@@ -237,7 +237,7 @@ def test_a_script_of_roots_that_an_acl_lets_the_web_user_write(host, tmp_path):
 def test_ways_back_in_a_home(host, tmp_path, path, text):
     (tmp_path / "sshd_config").write_text("Match User x\n  AuthorizedKeysFile %h/keys/%u .ssh/authorized_keys.d/x\n")
     theirs(host.home / path, text or "k")
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert path in sign
 
 
@@ -252,7 +252,7 @@ def test_innocent_files_in_a_home(host, tmp_path):
     theirs(host.home / ".composer/cache/x.json", "{}")
     theirs(host.home / ".config/composer/.htaccess", "Deny from all")
     theirs(host.home / ".ssh/known_hosts", "nas.example.org ssh-ed25519 AAAA")
-    assert trace(host.look()).signs == []
+    assert trace(host.inspect()).signs == []
 
 
 @pytest.mark.parametrize("place", ["linger", "incron"])
@@ -260,23 +260,23 @@ def test_a_users_manager_that_outlives_its_session_and_other_tables(host, tmp_pa
     (tmp_path / place).mkdir()
     (tmp_path / place / "www-data").touch()
     (tmp_path / place / "deploy").touch()
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert f"{place}/www-data" in sign and "deploy" not in sign
 
 
 @pytest.mark.parametrize("place", ["at/a0001", "etc-of-root/cron.d/x", "etc-of-root/profile.d/x.sh"])
 def test_files_of_the_web_user_that_others_run(host, tmp_path, place):
     theirs(tmp_path / place)
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert place in sign
 
 
 def test_a_masked_unit_and_a_file_of_roots_are_no_signs(host, tmp_path):
-    folder = tmp_path / "etc-of-root/systemd/system"
-    folder.mkdir(parents=True)
-    (folder / "x.service").symlink_to("/dev/null")
-    (folder / "y.service").write_text("[Service]")
-    assert trace(host.look()).signs == []
+    directory = tmp_path / "etc-of-root/systemd/system"
+    directory.mkdir(parents=True)
+    (directory / "x.service").symlink_to("/dev/null")
+    (directory / "y.service").write_text("[Service]")
+    assert trace(host.inspect()).signs == []
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_a_file_of_the_web_user_that_is_loaded_or_started(host, tmp_path, path, 
     library = theirs(tmp_path / "lib/x")
     (tmp_path / path).parent.mkdir(exist_ok=True)
     (tmp_path / path).write_text(text.format(library=library))
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert path in sign or str(library) in sign
 
 
@@ -320,9 +320,9 @@ def test_what_root_runs_is_looked_at_there(path):
 def test_what_lends_rights_is_named(host, tmp_path, monkeypatch):
     shell = theirs(tmp_path / "loose/.x/sh")
     shell.chmod(0o6755)
-    monkeypatch.setattr(privileges, "said", lambda argv, seconds: "    (ALL) NOPASSWD: ALL\n")
+    monkeypatch.setattr(privileges, "output", lambda argv, seconds: "    (ALL) NOPASSWD: ALL\n")
     monkeypatch.setattr(privileges, "_GROUPS", frozenset({grp.getgrgid(WEB).gr_name}))
-    group, sudo, program = trace(host.look()).signs
+    group, sudo, program = trace(host.inspect()).signs
     assert group == "a group by which the web user can become root: www-data in www-data"
     assert sudo == "what sudo lets the web user do: www-data as ALL: NOPASSWD: ALL"
     assert str(shell) in program
@@ -334,7 +334,7 @@ def test_a_worker_with_the_web_users_own_rights_is_no_sign(host, tmp_path):
     (tmp_path / "units/queue.service").write_text(
         f"[Service]\nUser=www-data\nExecStart=/usr/bin/php {script} queue:work\n"
     )
-    assert trace(host.look()).signs == []
+    assert trace(host.inspect()).signs == []
 
 
 # ------------------------------------------------------------------------------------------------- processes
@@ -383,7 +383,7 @@ def running(host, monkeypatch):
 )
 def test_a_daemon_of_the_web_user(host, running, strange):
     running(**{"pid": 60, "program": PHP, **strange})
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert sign.startswith("a process of the web user that is no server") and "(process 60," in sign
 
 
@@ -399,15 +399,15 @@ def test_workers_and_what_they_start_are_no_daemons(host, running):
     running(71, 70, PHP, unit="queue.service", hours=99)
     running(72, 999, PHP, hours=99)  # from outside of the container
     host.jobs.append(Job(CRONTAB, f"@hourly  php {host.root}/bin/console  messenger:consume"))
-    assert trace(host.look()).signs == []
+    assert trace(host.inspect()).signs == []
 
 
 def test_the_first_process_of_a_container_may_start_services_itself(host, running):
     host.processes[0] = Process(1, 0, "supervisord", ROOT)
     running(60, 1, PHP, hours=99)
-    assert trace(host.look()).signs == []
+    assert trace(host.inspect()).signs == []
     running(61, 1, "/usr/bin/bash")
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert "(process 61," in sign and "(process 60," not in sign
 
 
@@ -415,9 +415,9 @@ def test_what_a_users_manager_starts(host, running):
     running(80, 1, "/usr/lib/systemd/systemd", unit="user@33.service init.scope", hours=99)
     running(81, 80, "/usr/lib/systemd/systemd-executor", unit="user@33.service init.scope", hours=99)  # (sd-pam)
     running(82, 80, "/usr/bin/dbus-daemon", unit="user@33.service dbus.service", hours=99)
-    assert trace(host.look()).signs == []
+    assert trace(host.inspect()).signs == []
     running(83, 80, PHP, unit="user@33.service x.service")
-    (sign,) = trace(host.look()).signs
+    (sign,) = trace(host.inspect()).signs
     assert "(process 83," in sign
 
 

@@ -34,14 +34,14 @@ def test_a_group_that_is_as_good_as_root(monkeypatch):
 
 def test_what_sudo_allows(monkeypatch):
     asked = []
-    monkeypatch.setattr(privileges, "said", lambda argv, _seconds: asked.append(argv) or SUDO)
+    monkeypatch.setattr(privileges, "output", lambda argv, _seconds: asked.append(argv) or SUDO)
     assert list(privileges.rules([WEB])) == [
         "www-data as ALL : ALL: ALL",
         "www-data as root: NOPASSWD: /usr/bin/systemctl restart *",
     ]
     assert asked == [["sudo", "-n", "-l", "-U", "www-data"]]
     monkeypatch.setattr(
-        privileges, "said", lambda _argv, _seconds: "User www-data is not allowed to run sudo on campus.\n"
+        privileges, "output", lambda _argv, _seconds: "User www-data is not allowed to run sudo on campus.\n"
     )
     assert list(privileges.rules([WEB])) == []
 
@@ -56,8 +56,8 @@ def test_a_program_with_its_owners_rights(tmp_path, monkeypatch, mode, lends):
     (tmp_path / "tmp/link").symlink_to("php8.4")
     monkeypatch.setattr(privileges, "_DIRECTORIES", (str(tmp_path / "tmp"), str(tmp_path / "none")))
     monkeypatch.setattr(privileges, "_INTERPRETERS", (str(tmp_path / "bin/php*"),))
-    wanted = [str(tmp_path / name / "php8.4") for name in ("tmp", "bin")] if lends else []
-    assert privileges.programs() == (wanted, "")
+    desired = [str(tmp_path / name / "php8.4") for name in ("tmp", "bin")] if lends else []
+    assert privileges.programs() == (desired, "")
 
 
 @pytest.mark.parametrize(("bits", "lends"), [(1 << 7, True), (1 << 10, False), (1 << 38, True), (0, False)])

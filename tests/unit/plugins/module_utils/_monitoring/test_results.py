@@ -118,7 +118,7 @@ def test_a_server_with_the_certificate_of_somebody_else_gets_nothing(
 
 
 def test_the_configuration_is_that_of_the_playbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(watch, "DIRECTORY", str(tmp_path))
     assert results.configuration("campus") == {}
     path = tmp_path / "results-campus.json"
     path.write_text(json.dumps(known("/srv/results")))

@@ -74,8 +74,8 @@ def test_what_is_pinned_is_the_administrator_s(tmp_path):
 def sending(tmp_path, monkeypatch):
     """A portal whose environment names a command, and what this host wrote down of it."""
     root, state, etc = tmp_path / "campus", tmp_path / "state", tmp_path / "etc"
-    for folder in (root, state, etc):
-        folder.mkdir()
+    for directory in (root, state, etc):
+        directory.mkdir()
     (root / ".env").write_text("MAILER_DSN='sendmail://default?command=/opt/mail/send%20-q'\n")
     (root / ".env").chmod(0o640)
     monkeypatch.setattr(files, "STATE", str(state))

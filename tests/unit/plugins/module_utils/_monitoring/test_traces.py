@@ -22,14 +22,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 
 
 @pytest.mark.parametrize(
-    ("file", "folder", "readable"), [(0o604, 0o701, True), (0o640, 0o701, False), (0o604, 0o700, False)]
+    ("file", "directory", "readable"), [(0o604, 0o701, True), (0o640, 0o701, False), (0o604, 0o700, False)]
 )
-def test_who_can_read_needs_the_whole_way(tmp_path, monkeypatch, file, folder, readable):
+def test_who_can_read_needs_the_whole_way(tmp_path, monkeypatch, file, directory, readable):
     path = tmp_path / "a/b"
     path.parent.mkdir()
     path.write_text("x")
     path.chmod(file)
-    path.parent.chmod(folder)
+    path.parent.chmod(directory)
     # What lies above is the test's own business.
     real = os.stat
     above = set(map(str, tmp_path.parents)) | {str(tmp_path)}

@@ -62,8 +62,8 @@ def test_a_link_of_the_web_users_to_a_folder_of_its_own(tree_look, project, web_
 def test_links_of_the_administrators_to_data_and_in_the_program(tree_look, project, web_user):
     """Upload folders on another disk, assets of Symfony's bundles, what releases have in common."""
     data, shared = project.parent / "data", project.parent / "shared"
-    for folder in (data, shared, project / "vendor/bundle/public", project / "public/bundles"):
-        folder.mkdir(parents=True)
+    for directory in (data, shared, project / "vendor/bundle/public", project / "public/bundles"):
+        directory.mkdir(parents=True)
     shutil.chown(data, web_user)
     (shared / ".env").write_text("APP_ENV=prod\n")
     (shared / "settings.yaml").touch()
@@ -103,8 +103,8 @@ def test_hard_links(tree_look, project):
 def test_a_shared_var_behind_the_administrators_link_is_part_of_the_site(tree_look, project):
     shutil.move(project / "var", project.parent / "shared")
     (project / "var").symlink_to(project.parent / "shared")
-    look = tree_look()
-    assert permissions.var(look).status == "pass"
+    observer = tree_look()
+    assert permissions.var(observer).status == "pass"
     (project.parent / "shared/log/prod.log").chmod(0o666)
     assert permissions.var(tree_look()).status == "fail"
     assert permissions.no_777(tree_look()).status == "fail"
@@ -178,7 +178,7 @@ def test_a_pipe_is_never_opened(tree_look, project):
     os.mkfifo(project / "public/.env.old", 0o666)
     (project / "public/.env.old").chmod(0o666)
     seen = tree.tree(tree_look())
-    assert seen.everybody.samples == ["public/.env.old"] and seen.left == []
+    assert seen.every_address.samples == ["public/.env.old"] and seen.left == []
 
 
 def test_the_topmost_folder_that_the_web_user_can_change_is_named(tree_look, project, web_user):
@@ -193,8 +193,8 @@ def test_a_folder_that_the_web_user_can_change_behind_a_link_below_public_is_nam
     tree_look, project, web_user
 ):
     data = project.parent / "data"
-    for folder in (data / "upload/deep", data / "own", project / "public/img", project / "vendor/bundle/public"):
-        folder.mkdir(parents=True)
+    for directory in (data / "upload/deep", data / "own", project / "public/img", project / "vendor/bundle/public"):
+        directory.mkdir(parents=True)
     shutil.chown(data / "upload", web_user)
     for link, target in (
         ("public/courses", "../var/upload"),
@@ -209,8 +209,8 @@ def test_a_folder_that_the_web_user_can_change_behind_a_link_below_public_is_nam
     ):
         (project / link).symlink_to(target)
     (data / "upload/more").symlink_to("/tmp")  # within what is named anyway
-    look = tree_look()
-    seen = tree.tree(look)
+    observer = tree_look()
+    seen = tree.tree(observer)
     there = ["courses", "files/upload", "img/again"]
     assert sorted(seen.public_writable) == [f"public/{name}" for name in (*there, *(f"self/{name}" for name in there))]
     assert seen.public_unread == []
@@ -226,9 +226,9 @@ def test_too_much_behind_a_link_below_public_is_said(tree_look, project, monkeyp
 
 
 def test_who_works_for_strangers_is_named_once(look_at, web_user):
-    look = look_at(php=Php(user=web_user), web=WebServer("nginx", user=web_user))
-    assert [user.name for user in tree.web_users(look)] == [web_user]
-    assert tree.php_user(look) == tree.web_users(look)[0]
+    observer = look_at(php=Php(user=web_user), web=WebServer("nginx", user=web_user))
+    assert [user.name for user in tree.web_users(observer)] == [web_user]
+    assert tree.php_user(observer) == tree.web_users(observer)[0]
     both = look_at(php=Php(user=web_user), web=WebServer("nginx", user="daemon"))
     assert [user.name for user in tree.web_users(both)] == [web_user, "daemon"]
 

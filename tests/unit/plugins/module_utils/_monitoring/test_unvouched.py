@@ -31,10 +31,10 @@ def state(tmp_path, monkeypatch):
 def seen(site):
     found = Unvouched(SimpleNamespace(root=str(site)), (identity("www-data"),))
     try:
-        for folder, _folders, files in os.walk(site):
+        for directory, _directories, files in os.walk(site):
             for name in files:
-                path = os.path.join(folder, name)
-                found.look(os.path.relpath(path, site), os.lstat(path))
+                path = os.path.join(directory, name)
+                found.inspect(os.path.relpath(path, site), os.lstat(path))
         return sorted(found.doubtful), sorted(found.held), found.git(), found.unread
     finally:
         found.close()
@@ -70,8 +70,8 @@ def test_git_is_asked_in_the_project_and_in_plugins(site):
 
 def test_what_an_acl_lets_the_web_user_write_is_theirs(site):
     lay(site, "public/img/logo.php", "<?php // theirs", days=30, owner=0, mode=0o644)
-    folder = git(site, "[core]\n\tfsmonitor = id\n", mode=0o644, owner=0)
-    os.chmod(folder, 0o755)
+    directory = git(site, "[core]\n\tfsmonitor = id\n", mode=0o644, owner=0)
+    os.chmod(directory, 0o755)
     lay(site, ".git/hooks/pre-commit", "#!/bin/sh\n", mode=0o755, owner=0)
     assert seen(site) == ([], [], [], 0)
     for path in ("public/img/logo.php", ".git/config", ".git/hooks/pre-commit"):

@@ -31,7 +31,7 @@ def host(monkeypatch, tmp_path):
     log = tmp_path / "access.log"
     known = {"domain": "campus.test", "logs": [str(log)], "failures": 3, "minutes": 10}
     (tmp_path / "monitoring-campus.json").write_text(json.dumps(known))
-    monkeypatch.setattr(watch, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(watch, "DIRECTORY", str(tmp_path))
     monkeypatch.setattr(watch, "PULSE", str(tmp_path / "run"))
     host = SimpleNamespace(pulse=lambda: watch.pulse("campus"), path=log)
 

@@ -70,11 +70,11 @@ def state(path):
     return status.st_uid, status.st_gid, f"{stat.S_IMODE(status.st_mode):04o}"
 
 
-def picture(folder):
+def picture(directory):
     """Owner, group, mode and content of everything."""
     found = {}
-    for where, folders, files in os.walk(os.fsencode(folder)):
-        for name in [b".", *folders, *files]:
+    for where, directories, files in os.walk(os.fsencode(directory)):
+        for name in [b".", *directories, *files]:
             path = os.path.join(where, name)
             found[path] = state(path)
     return found
@@ -137,9 +137,9 @@ def given(site):
     return permissions_policy.order(tree, "production")
 
 
-def fill(site, folders=400, files=5):
-    for folder in range(folders):
-        path = site / f"var/upload/{folder % 20}/{folder}"
+def fill(site, directories=400, files=5):
+    for directory in range(directories):
+        path = site / f"var/upload/{directory % 20}/{directory}"
         path.mkdir(parents=True)
         for file in range(files):
             (path / str(file)).write_text("")

@@ -69,18 +69,18 @@ def various(site):
     """Files of each kind beside each other, right and wrong, so that each follows each."""
     owners = [(0, 0), (0, WEB.pw_gid), (WEB.pw_uid, WEB.pw_gid), (WEB.pw_uid, 0)]
     number = 0
-    for folder in ("src", "public/main", "public/build", "vendor/bin", "config", "var/upload"):
-        (site / folder).mkdir(parents=True, exist_ok=True)
+    for directory in ("src", "public/main", "public/build", "vendor/bin", "config", "var/upload"):
+        (site / directory).mkdir(parents=True, exist_ok=True)
         for mode in (0o644, 0o640, 0o660, 0o666, 0o600, 0o755, 0o777, 0o4755, 0o2644, 0o6644):
             for owner in owners:
                 number += 1
-                file = site / folder / f"{number * 7919 % 1000:03}.{'txt' if number % 3 else 'php'}"
+                file = site / directory / f"{number * 7919 % 1000:03}.{'txt' if number % 3 else 'php'}"
                 file.write_text("")
                 os.chown(file, *owner)
                 file.chmod(mode)
-        os.symlink("000.php", site / folder / "link.php")
-        os.mkfifo(site / folder / "fifo.php")
-        os.setxattr(site / folder / file.name, "system.posix_acl_access", acl())
+        os.symlink("000.php", site / directory / "link.php")
+        os.mkfifo(site / directory / "fifo.php")
+        os.setxattr(site / directory / file.name, "system.posix_acl_access", acl())
     os.link(site / "src/Kernel.php", site / "src/again.php")
 
 
@@ -186,18 +186,21 @@ def test_an_acl_in_the_program_that_gives_more_than_its_mode_is_removed(site, ha
     if hardened:
         run(order(site))
     secrets = [".env", "config/jwt/private.pem"]
-    folders = [".", "config", "public/main", "src"]
+    directories = [".", "config", "public/main", "src"]
     for name in secrets:
         os.setxattr(site / name, ACCESS, acl())
-    for name in folders:
+    for name in directories:
         for kind in (ACCESS, DEFAULT):
             os.setxattr(site / name, kind, acl(WEB.pw_uid, 7))
     if not hardened:  # nothing is let by an ACL that a mode of 0644 does not show
         os.setxattr(site / "src/Kernel.php", ACCESS, acl(WEB.pw_uid, 6))
     predicted = run(order(site), check=True)
-    assert acls(site) == sorted([*secrets, *folders, *([] if hardened else ["src/Kernel.php"])])
+    assert acls(site) == sorted([*secrets, *directories, *([] if hardened else ["src/Kernel.php"])])
     found = run(order(site))
-    assert (predicted.result(), found.fixed["acl"]) == (found.result(), len(acls_of(secrets, folders)) + (not hardened))
+    assert (predicted.result(), found.fixed["acl"]) == (
+        found.result(),
+        len(acls_of(secrets, directories)) + (not hardened),
+    )
     assert acls(site) == [] and not found.refused
     (site / "public/main/new.php").write_text("")
     assert state(site / "public/main") == (0, WEB.pw_gid, "0755")
@@ -205,8 +208,8 @@ def test_an_acl_in_the_program_that_gives_more_than_its_mode_is_removed(site, ha
     assert run(order(site)).fixed["acl"] == 0
 
 
-def acls_of(secrets, folders):
-    return [*secrets, *folders, *folders]
+def acls_of(secrets, directories):
+    return [*secrets, *directories, *directories]
 
 
 def test_what_is_no_acl_or_lets_nobody_more_in_stays(site):

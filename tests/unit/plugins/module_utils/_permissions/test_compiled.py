@@ -23,11 +23,11 @@ CONSOLE = ["php", "bin/console", "cache:warmup"]
 
 @pytest.fixture
 def cache(tmp_path):
-    folder = tmp_path / "var/cache"
-    (folder / "prod/ContainerX").mkdir(parents=True)
-    (folder / "prod/ContainerX/getX.php").write_text("<?php // planted")
-    (folder / "prod/link").symlink_to("/etc")
-    return folder
+    directory = tmp_path / "var/cache"
+    (directory / "prod/ContainerX").mkdir(parents=True)
+    (directory / "prod/ContainerX/getX.php").write_text("<?php // planted")
+    (directory / "prod/link").symlink_to("/etc")
+    return directory
 
 
 def renew(cache, run, console=CONSOLE):
@@ -48,9 +48,9 @@ def served(cache):
     """The cache is the web user's, and any user may come to it."""
     for path in [cache, *cache.rglob("*")]:
         os.chown(path, WEB.pw_uid, WEB.pw_gid, follow_symlinks=False)
-    for folder in cache.parents:
-        if folder.stat().st_mode & 0o005 != 0o005:
-            folder.chmod(folder.stat().st_mode | 0o055)
+    for directory in cache.parents:
+        if directory.stat().st_mode & 0o005 != 0o005:
+            directory.chmod(directory.stat().st_mode | 0o055)
     cache.chmod(0o775)
     return cache
 
@@ -86,8 +86,8 @@ def test_requests_find_the_old_one_until_the_new_one_is_there(served):
 
 
 def test_it_stays_in_use_where_the_new_one_cannot_be_compiled(served):
-    said = renew(served, services.run, console(served, "mkdir prod", "echo no memory", "exit 3"))
-    assert "the old one is back" in said and "ended with 3: no memory" in said
+    output = renew(served, services.run, console(served, "mkdir prod", "echo no memory", "exit 3"))
+    assert "the old one is back" in output and "ended with 3: no memory" in output
     assert os.listdir(served) == ["prod"]
     assert (served / "prod/ContainerX/getX.php").read_text() == "<?php // planted"
 
@@ -103,10 +103,10 @@ def test_a_directory_in_its_place_is_not_taken_for_it(served, tmp_path):
         served.symlink_to(other)
         view = [sys.executable, "-I", "-c", compiled._VIEW, *compiled._named(handle)]
         found = os.fstat(handle)
-        code, said = services.run([*view, str(served), f"{found.st_dev}:{found.st_ino}", "touch", f"{other}/x"], 60)
+        code, output = services.run([*view, str(served), f"{found.st_dev}:{found.st_ino}", "touch", f"{other}/x"], 60)
     finally:
         os.close(handle)
-    assert code and "was exchanged meanwhile" in said
+    assert code and "was exchanged meanwhile" in output
     assert os.listdir(other) == ["prod"]
 
 
@@ -142,8 +142,8 @@ def test_what_was_planted_is_gone_and_no_link_was_followed(cache):
 
 
 def test_the_old_one_comes_back_where_the_new_one_cannot_be_compiled(cache):
-    said = renew(cache, compiles(cache, 1))
-    assert "the old one is back" in said and "what failed" in said
+    output = renew(cache, compiles(cache, 1))
+    assert "the old one is back" in output and "what failed" in output
     assert os.listdir(cache) == ["prod"]
     assert (cache / "prod/ContainerX/getX.php").exists() and not (cache / "prod/new.php").exists()
 

@@ -60,9 +60,9 @@ def test_where_a_link_of_the_web_user_s_leads(site, target, leads_out):
     for name in ("theirs", "roots"):
         os.symlink(target, site / f"var/log/{name}")
     give(site / "var/log/theirs", 0)
-    said = reasons(run(order(site)))
-    assert list(said) == ["var/log/theirs"] * leads_out
-    assert all("leads out of the tree" in why for why in said.values())
+    messages = reasons(run(order(site)))
+    assert list(messages) == ["var/log/theirs"] * leads_out
+    assert all("leads out of the tree" in why for why in messages.values())
 
 
 def test_a_link_of_the_web_user_s_with_the_tree_s_own_path_stays_in_it(site):
@@ -76,7 +76,7 @@ def test_a_link_of_the_web_user_s_with_the_tree_s_own_path_stays_in_it(site):
 
 
 @pytest.mark.parametrize(
-    ("link", "target", "told"),
+    ("link", "target", "reported"),
     [
         ("src/Later.php", "../var/log/prod.log", True),
         (".env.prod", "var/log/prod.log", True),
@@ -85,13 +85,13 @@ def test_a_link_of_the_web_user_s_with_the_tree_s_own_path_stays_in_it(site):
         ("var/Later.php", "log/prod.log", False),
     ],
 )
-def test_a_link_of_the_web_user_s_from_the_program_to_what_it_can_change_is_told(site, link, target, told):
+def test_a_link_of_the_web_user_s_from_the_program_to_what_it_can_change_is_told(site, link, target, reported):
     os.symlink(target.format(site=site), site / link)
     assert reasons(run(order(site))) == {}, "root's own"
     give(site / link, 0)
-    said = reasons(run(order(site)))
-    assert list(said) == [link] * told
-    assert all("leads to what it can change" in why for why in said.values())
+    messages = reasons(run(order(site)))
+    assert list(messages) == [link] * reported
+    assert all("leads to what it can change" in why for why in messages.values())
 
 
 def test_a_hard_link_to_a_file_elsewhere_is_left_alone(site, outside):
@@ -121,7 +121,7 @@ def test_names_that_are_all_in_the_tree_are_set_once(site):
 
 
 @pytest.mark.parametrize(
-    ("profile", "folder", "movable"),
+    ("profile", "directory", "movable"),
     [
         ("production", "src", False),  # PHP may read there
         ("production", "config", False),
@@ -130,15 +130,15 @@ def test_names_that_are_all_in_the_tree_are_set_once(site):
         ("install", "src", False),
     ],
 )
-def test_a_check_knows_where_names_could_be_moved(site, profile, folder, movable):
+def test_a_check_knows_where_names_could_be_moved(site, profile, directory, movable):
     for name in ("one", "two"):
-        (site / folder / name).mkdir()
-    (site / folder / "one/file").write_text("")  # root's, so a name may hide one that is elsewhere
-    os.link(site / folder / "one/file", site / folder / "two/file")
+        (site / directory / name).mkdir()
+    (site / directory / "one/file").write_text("")  # root's, so a name may hide one that is elsewhere
+    os.link(site / directory / "one/file", site / directory / "two/file")
     predicted = run(order(site, profile), check=True)
     done = run(order(site, profile))
     for found in (predicted, done):
-        assert list(reasons(found)) == [f"{folder}/one/file"] * movable
+        assert list(reasons(found)) == [f"{directory}/one/file"] * movable
 
 
 def by_a_link(path, outside):
@@ -167,10 +167,10 @@ def test_a_file_that_is_exchanged_at_the_very_moment(site, outside, monkeypatch,
     file = site / "src/Kernel.php"
     before = state(outside)
     at_the_moment(monkeypatch, file.name, lambda: exchange(file, outside))
-    said = reasons(run(order(site)))
+    messages = reasons(run(order(site)))
     assert state(outside) == before
-    assert list(said) == ["src/Kernel.php"]
-    assert "exchanged" in said["src/Kernel.php"] or "not in this tree" in said["src/Kernel.php"]
+    assert list(messages) == ["src/Kernel.php"]
+    assert "exchanged" in messages["src/Kernel.php"] or "not in this tree" in messages["src/Kernel.php"]
 
 
 def of_another_file(site, outside):
@@ -199,20 +199,20 @@ def test_names_that_are_exchanged_after_they_were_counted(site, outside, monkeyp
         settle(walk)
 
     monkeypatch.setattr(Entries, "settle_links", late)
-    said = [*reasons(run(order(site))).values()]
+    messages = [*reasons(run(order(site))).values()]
     assert state(outside) == before
-    assert said == ["was exchanged during the check"]
+    assert messages == ["was exchanged during the check"]
 
 
 def test_a_name_that_was_counted_twice_is_not_believed(site, monkeypatch):
     """Somebody moved it ahead of the walk: then one more is hidden somewhere else."""
     os.link(site / "src/Kernel.php", site / "src/Again.php")
-    look = Entries.opened
+    observer = Entries.opened
 
     def twice(walk, handle, path, *given):
-        look(walk, handle, path, *given)
+        observer(walk, handle, path, *given)
         if path == "src/Again.php":
-            look(walk, handle, path, *given)
+            observer(walk, handle, path, *given)
 
     monkeypatch.setattr(Entries, "opened", twice)
     assert [*reasons(run(order(site))).values()] == ["has 2 names, and -1 of them not in this tree"]
@@ -225,18 +225,18 @@ def test_more_files_with_several_names_than_can_be_remembered_are_told(site, mon
         (site / f"src/{number}").write_text("")
         (site / f"src/{number}").chmod(0o666)
         os.link(site / f"src/{number}", site / f"vendor/{number}")
-    said = reasons(run(order(site)))
-    assert len(said) == 2 and all("too many files" in why for why in said.values())
+    messages = reasons(run(order(site)))
+    assert len(messages) == 2 and all("too many files" in why for why in messages.values())
     assert sorted(state(site / f"src/{number}")[2] for number in range(3)) == ["0644", "0644", "0666"]
 
 
 def test_several_names_in_a_declared_part_beside_one_that_is_called_alike(site, tmp_path):
     """var is a root of its own, and various is not below it."""
     (site / "various").mkdir()
-    for folder in ("var/log", "various"):
-        (site / folder / "first").write_text("")
-        give(site / folder / "first", 0o777)
-        os.link(site / folder / "first", site / folder / "second")
+    for directory in ("var/log", "various"):
+        (site / directory / "first").write_text("")
+        give(site / directory / "first", 0o777)
+        os.link(site / directory / "first", site / directory / "second")
     os.rename(site / "var", tmp_path / "shared")
     os.symlink(tmp_path / "shared", site / "var")
     os.chown(site, 0, 0)
@@ -275,9 +275,13 @@ def test_fifo_socket_and_device_are_told_and_left(site):
     os.chdir("/")
     os.mknod(site / "public/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
     before = {name: state(site / name) for name in ("var/fifo", "var/socket", "public/null")}
-    said = reasons(run(order(site)))
+    messages = reasons(run(order(site)))
     assert {name: state(site / name) for name in before} == before
-    assert "a FIFO" in said["var/fifo"] and "a socket" in said["var/socket"] and "a device" in said["public/null"]
+    assert (
+        "a FIFO" in messages["var/fifo"]
+        and "a socket" in messages["var/socket"]
+        and "a device" in messages["public/null"]
+    )
     listener.close()
 
 
@@ -286,9 +290,9 @@ def test_a_fifo_that_is_as_a_file_there_would_be_is_not_told(site):
         os.mkfifo(site / f"var/{name}")
         give(site / f"var/{name}", mode, owner)
     os.chown(site / "var/roots", 0, WEB.pw_gid)
-    said = reasons(run(order(site)))
-    assert sorted(said) == ["var/open", "var/roots"]
-    assert "www-data:www-data 0666" in said["var/open"]
+    messages = reasons(run(order(site)))
+    assert sorted(messages) == ["var/open", "var/roots"]
+    assert "www-data:www-data 0666" in messages["var/open"]
 
 
 @pytest.mark.parametrize("listed", [0, 20])

@@ -27,18 +27,18 @@ def test_twenty_are_told_one_by_one_and_all_are_counted(site):
         give(shell, 0o644)
     found = run(order(site), check=True)
     assert (found.refused_total, found.quarantined_total) == (23, 23)
-    for told in ([one["path"] for one in found.refused], found.quarantined, [one["path"] for one in found.samples]):
-        assert len(told) == len(set(told)) == 20
-        assert told == sorted(told)
+    for reported in ([one["path"] for one in found.refused], found.quarantined, [one["path"] for one in found.samples]):
+        assert len(reported) == len(set(reported)) == 20
+        assert reported == sorted(reported)
     owners, groups, modes = (found.fixed[kind] for kind in ("owner", "group", "mode"))
-    told = permissions_found.diff(str(site), found)["after"].splitlines()
-    assert told[20:] == [f"and others: {owners} owners, {groups} groups, {modes} modes"]
+    reported = permissions_found.diff(str(site), found)["after"].splitlines()
+    assert reported[20:] == [f"and others: {owners} owners, {groups} groups, {modes} modes"]
 
 
 def test_a_number_that_is_nobody_s_is_told_as_it_is(site):
     os.chown(site / "src/Kernel.php", 54321, 54322)
-    told = {one["path"]: one["before"] for one in run(order(site), check=True).samples}
-    assert told["src/Kernel.php"] == "54321:54322 0777"
+    reported = {one["path"]: one["before"] for one in run(order(site), check=True).samples}
+    assert reported["src/Kernel.php"] == "54321:54322 0777"
 
 
 def test_whose_something_is_is_asked_once_however_much_of_it_there_is(site, monkeypatch):
@@ -60,9 +60,9 @@ def test_names_are_never_raw_in_what_is_told(site):
         with open(os.path.join(os.fsencode(site / "var"), name), "w"):
             pass
         os.link(os.path.join(os.fsencode(site / "var"), name), os.path.join(os.fsencode(site.parent), name))
-    told = run(order(site))
-    assert told.refused_total == 4
-    text = json.dumps([told.refused, told.samples], ensure_ascii=False)
+    reported = run(order(site))
+    assert reported.refused_total == 4
+    text = json.dumps([reported.refused, reported.samples], ensure_ascii=False)
     text.encode()
     assert "\\u001b" not in text and "\x1b" not in text and "\\n" not in text.replace("\\\\n", "")
 

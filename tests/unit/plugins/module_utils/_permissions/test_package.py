@@ -37,8 +37,8 @@ def test_a_package_vouches_for_its_files_whatever_their_times_say(site, tmp_path
     known = package.learn(archive, "", str(site), str(state))
     assert sorted(known) == sorted(set(RELEASE) - {".env"})
     assert package.learn(archive, "", str(site), str(state)) == known  # what was written down
-    told = basis.read(str(site), str(state)).words
-    assert told.startswith("the package 2.0.1 (sha256 ") and len(told) > 64
+    reported = basis.read(str(site), str(state)).words
+    assert reported.startswith("the package 2.0.1 (sha256 ") and len(reported) > 64
     assert "no package" in basis.read(str(tmp_path), str(state)).words
     for name, text in IMPLANTS.items():
         lay(site, name, text, days=-30)  # older than the release, as `touch` makes it

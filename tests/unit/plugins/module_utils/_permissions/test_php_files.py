@@ -21,15 +21,15 @@ def test_two_portals_share_the_group_of_the_web_server(tmp_path, monkeypatch):
     engine = Engine(str(tmp_path / "state"), Machine(lambda argv, seconds: (0, ""), systemd=True))
     site = Site("campus.test", "/srv/campus", web=WebServer("nginx", service="nginx"), php=Php("8.4", "fpm"))
     made = php_files.PoolFiles("campus", site, engine, ())
-    wanted = {one["path"]: one for one in made.wanted(MEMO, made.own)["files"]}
-    changed = wanted[str(tmp_path / "nginx.conf")]["content"]
+    desired = {one["path"]: one for one in made.desired(MEMO, made.own)["files"]}
+    changed = desired[str(tmp_path / "nginx.conf")]["content"]
     assert "user www-data chamilo-web;" in changed
     (tmp_path / "nginx.conf").write_text(changed)
     (tmp_path / "php_user-library.json").write_text("{}")
-    assert made.others() and made.given_back(MEMO)["files"][0]["content"] == changed
+    assert made.others() and made.restored(MEMO)["files"][0]["content"] == changed
     (tmp_path / "php_user-library.json").unlink()
     (tmp_path / "php_user-campus.json").write_text("{}")
-    assert not made.others() and made.given_back(MEMO)["files"][0]["content"] == "user www-data;\n"
+    assert not made.others() and made.restored(MEMO)["files"][0]["content"] == "user www-data;\n"
 
 
 def test_what_the_pool_says_is_secret(tmp_path, monkeypatch):
@@ -37,7 +37,7 @@ def test_what_the_pool_says_is_secret(tmp_path, monkeypatch):
     engine = Engine(str(tmp_path / "state"), Machine(lambda argv, seconds: (0, ""), systemd=True))
     site = Site("campus.test", "/srv/campus", web=WebServer("apache", service="apache2"), php=Php("8.4", "fpm"))
     made = php_files.PoolFiles("campus", site, engine, ({"url": "http://campus.test/"},))
-    asked = made.wanted(MEMO, made.own)
+    asked = made.desired(MEMO, made.own)
     assert asked["files"][0]["mode"] == "0600" and "content" not in asked["files"][0]
     assert "\nlisten = /run/chamilo-campus.sock\n" in asked["files"][0]["secret_content"]
     assert asked["probe"] == [{"url": "http://campus.test/", "status": [200, 301, 302, 303]}]

@@ -49,9 +49,9 @@ def test_the_name_of_an_account_fits_and_two_long_sites_are_two() -> None:
 
 def test_a_pool_takes_over_what_its_owner_said() -> None:
     assert php_pool.pools_in(WWW) == ["www", "shop"]
-    said = php_pool.lines_of(WWW, "www")
-    assert said == SAID
-    text = php_pool.pool("chamilo-campus", "chamilo-campus", "chamilo-campus", "unix:/run/x.sock", said, "From www.")
+    output = php_pool.lines_of(WWW, "www")
+    assert output == SAID
+    text = php_pool.pool("chamilo-campus", "chamilo-campus", "chamilo-campus", "unix:/run/x.sock", output, "From www.")
     assert "[chamilo-campus]\nuser = chamilo-campus\ngroup = chamilo-campus\nlisten = /run/x.sock\n" in text
     assert "listen.owner = root\nlisten.group = chamilo-web\nlisten.mode = 0660\n" in text
     # From its own text once more: what is written does not grow.

@@ -34,8 +34,8 @@ POOL = "[{name}]\nuser = {user}\ngroup = {user}\nlisten = {listen}\npm = ondeman
 class Host:
     """A portal and a shop, each with a virtual host that names a socket."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, directory):
+        self.directory = directory
         self.commands = []
         self.rights = []
         self.fails = None
@@ -44,24 +44,24 @@ class Host:
         self.sapi = "fpm"
         self.web = "nginx"
         self.crontabs = {}
-        self.root = folder / "chamilo"
+        self.root = directory / "chamilo"
         for name in ("chamilo/public", "8.4/fpm/pool.d", "8.4/fpm/conf.d", "cron.d", "etc", "run", "nginx"):
-            (folder / name).mkdir(parents=True)
+            (directory / name).mkdir(parents=True)
         self.write("8.4/fpm/pool.d/www.conf", POOL.format(name="www", user=OLD, listen=self.socket("www")))
         self.write("nginx/nginx.conf", "user www-data;\nevents {}\n")
         self.write("campus", f"fastcgi_pass unix:{self.socket('www')};\n")
         self.write("shop", f"fastcgi_pass unix:{self.socket('www')};\n")
         self.write("cron.d/campus", f"* * * * * {OLD} php {self.root}/bin/console x\n")
-        self.engine = Engine(str(folder / "state"), Machine(self.run, systemd=True, program=sys.executable))
+        self.engine = Engine(str(directory / "state"), Machine(self.run, systemd=True, program=sys.executable))
 
     def socket(self, name):
-        return str(self.folder / "run" / f"{name}.sock")
+        return str(self.directory / "run" / f"{name}.sock")
 
     def write(self, name, text):
-        (self.folder / name).write_text(text)
+        (self.directory / name).write_text(text)
 
     def read(self, name):
-        return (self.folder / name).read_text()
+        return (self.directory / name).read_text()
 
     def run(self, argv, _seconds):
         self.commands.append(" ".join(argv))
@@ -77,7 +77,7 @@ class Host:
 
     def pools(self, _tree):
         found = []
-        for path in sorted((self.folder / "8.4/fpm/pool.d").glob("*.conf")):
+        for path in sorted((self.directory / "8.4/fpm/pool.d").glob("*.conf")):
             found += [
                 replace(one, file=str(path))
                 for one in php_fpm._parse(path.read_text(), "/etc/php/8.4/fpm/pool.d/x.conf")
@@ -88,7 +88,13 @@ class Host:
         def host(name, root, ours):
             php = re.search(r"unix:[^;|]+", self.read(name))[0]
             return VirtualHost(
-                str(self.folder / name), 1, (f"{name}.test",), (Listen("*", 80, tls=False),), root, php=php, ours=ours
+                str(self.directory / name),
+                1,
+                (f"{name}.test",),
+                (Listen("*", 80, tls=False),),
+                root,
+                php=php,
+                ours=ours,
             )
 
         hosts = (host("campus", f"{self.root}/public", self.ours), host("shop", "/srv/shop", ours=False))
@@ -103,13 +109,13 @@ class Host:
         self.rights.append((tree["web_user"], tree["group"]))
 
     def go(self, own=True, check=False, **more):
-        wish = php_user.Wish("campus", own, "campus.test", tree={"path": str(self.root), "owner": "root"}, **more)
-        return php_user.Switch(wish, self.engine).go(check)
+        desired = php_user.Desired("campus", own, "campus.test", tree={"path": str(self.root), "owner": "root"}, **more)
+        return php_user.Switch(desired, self.engine).go(check)
 
     def picture(self):
         return {
             str(path): path.read_bytes()
-            for path in self.folder.rglob("*")
+            for path in self.directory.rglob("*")
             if path.is_file() and "state" not in path.parts
         }
 
@@ -129,8 +135,9 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(php_user, "discover", made.discover)
     monkeypatch.setattr(php_user.permissions_window, "apply", made.apply)
     monkeypatch.setattr(
-        php_user.permissions_window.Windows, "at", lambda self, path: type("W", (), {"told": lambda _: made.window})()
-        if made.window else None
+        php_user.permissions_window.Windows,
+        "at",
+        lambda self, path: type("W", (), {"description": lambda _: made.window})() if made.window else None
     )  # fmt: skip
     monkeypatch.setattr(php_user.logins, "hand_over", lambda site, mode, old, new: made.rights.append((old, new)))
     # The socket of the portal's own pool.
@@ -166,7 +173,7 @@ def test_php_gets_a_user_of_its_own_and_loses_it_byte_for_byte(host):
     assert host.rights[2:] == [(OLD, OLD), (OWN, OLD)]
     assert host.picture() == before
     assert host.crontabs[OLD].splitlines() == ["8 3 * * * true", f"7 3 * * * php {host.root}/bin/console x"]
-    assert OWN not in host.crontabs and php_files.held(host.engine) == []
+    assert OWN not in host.crontabs and php_files.tracked(host.engine) == []
     assert not host.go(own=False).changed
 
 
@@ -200,19 +207,19 @@ def test_in_a_virtual_host_of_its_owner_he_changes_the_line(host):
     before = host.picture()
     done = host.go()
     assert done.changed and done.site.php.user == OLD and not host.rights
-    assert f"Write there: fastcgi_pass unix:{host.socket('campus')};" in done.told[0]
+    assert f"Write there: fastcgi_pass unix:{host.socket('campus')};" in done.reported[0]
     assert f"user = {OLD}\n" in host.read("8.4/fpm/pool.d/chamilo-campus.conf")
-    assert not host.go().changed and host.go().told[0] == done.told[0]
+    assert not host.go().changed and host.go().reported[0] == done.reported[0]
     host.write("campus", f"fastcgi_pass unix:{host.socket('campus')};\n")
     assert host.go().site.php.user == OWN and host.rights[0] == (OWN, OWN)
     assert not host.go().changed
 
     done = host.go(own=False)
-    assert done.site.php.user == OLD and f"Write there: fastcgi_pass unix:{host.socket('www')};" in done.told[0]
-    assert php_files.held(host.engine) == ["campus"], "its pool stays while the line leads there"
+    assert done.site.php.user == OLD and f"Write there: fastcgi_pass unix:{host.socket('www')};" in done.reported[0]
+    assert php_files.tracked(host.engine) == ["campus"], "its pool stays while the line leads there"
     host.write("campus", f"fastcgi_pass unix:{host.socket('www')};\n")
     host.go(own=False)
-    assert host.picture() == before and php_files.held(host.engine) == []
+    assert host.picture() == before and php_files.tracked(host.engine) == []
 
 
 def test_a_pool_of_the_portal_alone_is_replaced_where_it_listens(host):
@@ -224,7 +231,7 @@ def test_a_pool_of_the_portal_alone_is_replaced_where_it_listens(host):
     before = host.picture()
     done = host.go()
     assert (done.site.php.user, done.site.php.socket) == (OWN, f"unix:{host.socket('own')}")
-    assert not (host.folder / "8.4/fpm/pool.d/campus.conf").exists()
+    assert not (host.directory / "8.4/fpm/pool.d/campus.conf").exists()
     assert "env[SECRET] = s3cret" in host.read("8.4/fpm/pool.d/chamilo-campus.conf")
     assert "systemctl try-restart php8.4-fpm" in host.commands
     assert not host.go().changed
@@ -238,7 +245,7 @@ def test_a_user_that_no_other_site_has_stays(host):
     host.write("8.4/fpm/pool.d/shop.conf", POOL.format(name="shop", user=OWN, listen=host.socket("shop")))
     host.write("shop", f"fastcgi_pass unix:{host.socket('shop')};\n")
     done = host.go()
-    assert not done.changed and done.told == [
+    assert not done.changed and done.reported == [
         "PHP of campus.test runs as nobody, which no other site of this host does."
     ]
 
@@ -250,7 +257,7 @@ def test_apache_gets_its_group_by_a_file_of_its_own(host):
     assert host.read("nginx/nginx.conf").startswith("user www-data;")
     assert "apache2ctl configtest" in host.commands
     host.go(own=False)
-    assert not (host.folder / "etc/group.conf").exists()
+    assert not (host.directory / "etc/group.conf").exists()
 
 
 def test_a_check_touches_nothing(host):
@@ -266,7 +273,7 @@ def test_a_check_touches_nothing(host):
 def test_mod_php_has_one_user_for_all_sites(host):
     host.sapi = "mod_php"
     done = host.go()
-    assert not done.changed and "mod_php" in done.told[0]
+    assert not done.changed and "mod_php" in done.reported[0]
 
 
 def test_what_cannot_be_is_refused(host):
@@ -294,8 +301,8 @@ def test_back_needs_no_ansible(host, monkeypatch):
 
 def test_a_job_of_systemd_is_named(host):
     host.write("worker.service", f"[Service]\nUser={OLD}\nExecStart=php {host.root}/bin/console messenger:consume\n")
-    assert host.go().told == [
-        f"{host.folder}/worker.service: runs the portal's program as {OLD}. Write User={OWN} there, and restart it."
+    assert host.go().reported == [
+        f"{host.directory}/worker.service: runs the portal's program as {OLD}. Write User={OWN} there, and restart it."
     ]
 
 
@@ -306,7 +313,7 @@ def test_what_other_sections_wrote_is_tested_as_the_new_user(host):
         return ["runuser", "-u", user, "--", "env", f"--chdir={root}", "php8.4", "bin/console", "cache:clear"]
 
     for name, root in (("campus", host.root), ("shop", "/srv/shop")):
-        files = [{"path": str(host.folder / f"{name}.yaml"), "content": "x\n"}]
+        files = [{"path": str(host.directory / f"{name}.yaml"), "content": "x\n"}]
         tests = [["nginx", "-t"], console(OLD, root)]
         host.engine.apply(plan({"name": f"sessions:{name}.application", "files": files, "test": tests}), Outcome())
 

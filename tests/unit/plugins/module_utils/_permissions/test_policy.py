@@ -26,13 +26,13 @@ OWN = "config/packages/prod/zz_chamilo_hardening"  # what the collection lays fo
 def test_a_portal_that_was_777_is_as_the_guide_wants_it(site):
     found = run(order(site))
     code, secret, data = (0, WEB.pw_gid), (0, WEB.pw_gid), (WEB.pw_uid, WEB.pw_gid)
-    assert {path: state(site / path) for path in WANTED} == {
-        path: (*{"code": code, "secret": secret, "data": data}[kind], mode) for path, (kind, mode) in WANTED.items()
+    assert {path: state(site / path) for path in DESIRED} == {
+        path: (*{"code": code, "secret": secret, "data": data}[kind], mode) for path, (kind, mode) in DESIRED.items()
     }
     assert found.fixed["mode"] and found.fixed["owner"] and not found.refused_total
 
 
-WANTED = {
+DESIRED = {
     ".": ("code", "0755"),
     ".env": ("secret", "0640"),
     ".env.local": ("secret", "0640"),

@@ -181,15 +181,15 @@ def laid(site, monkeypatch):
         names = [f"src/C{number:02}.php" for number in range(len(files))]
         write_map(site, names)
         known = {name: like(*file) for name, file in zip(names, files)}
-        seen, looks = permissions_release.seen, []
+        seen, pattern = permissions_release.seen, []
         monkeypatch.setattr(
-            permissions_release, "seen", lambda top, path: looks.append(path) or known.get(path) or seen(top, path)
+            permissions_release, "seen", lambda top, path: pattern.append(path) or known.get(path) or seen(top, path)
         )
         top = os.open(site, os.O_RDONLY)
         release = Release(top, WEB.pw_uid)
-        release.look()
+        release.inspect()
         os.close(top)
-        return release, [path for path in looks if path in known]
+        return release, [path for path in pattern if path in known]
 
     return made
 
@@ -233,8 +233,8 @@ def test_few_files_in_the_map_say_nothing_of_the_others(laid, files, enough):
 
 def test_a_large_part_is_known_by_a_sample_of_its_files(laid, monkeypatch):
     monkeypatch.setattr(permissions_release, "_SAMPLE", 20)
-    release, looks = laid([(0, 100)] * 39)
-    assert len(looks) == 20 and {"src/C00.php", "src/C38.php"} < set(looks)
+    release, pattern = laid([(0, 100)] * 39)
+    assert len(pattern) == 20 and {"src/C00.php", "src/C38.php"} < set(pattern)
     assert not release.needs("src/data.php", like(0, 8000))
 
 
@@ -386,18 +386,18 @@ def listing(tmp_path):
     return tmp_path / "state/planted.txt"
 
 
-def crowd(site, folders=1, each=25):
-    names = [f"public/build/d{folder}/s{number}.php" for folder in range(folders) for number in range(each)]
+def crowd(site, directories=1, each=25):
+    names = [f"public/build/d{directory}/s{number}.php" for directory in range(directories) for number in range(each)]
     for name in names:
         put(site, name)
     put(site, "config/bundles.php")
     return sorted([f"quarantined {name}" for name in names] + ["doubtful config/bundles.php"])
 
 
-@pytest.mark.parametrize("folders", [1, 250])
-def test_all_are_named_in_a_file_and_each_before_its_owner_changes(site, listing, monkeypatch, folders):
+@pytest.mark.parametrize("directories", [1, 250])
+def test_all_are_named_in_a_file_and_each_before_its_owner_changes(site, listing, monkeypatch, directories):
     """Of 250 folders several processes make a list."""
-    names = crowd(site, folders, 25 if folders == 1 else 2)
+    names = crowd(site, directories, 25 if directories == 1 else 2)
     fchown, early = os.fchown, []
 
     def watch(handle, owner, group):
@@ -438,9 +438,9 @@ def full(listing):
     subprocess.run(["umount", "-l", listing.parent], check=True)
 
 
-@pytest.mark.parametrize("folders", [1, 250])
-def test_a_full_disk_lets_no_planted_php_run_and_keeps_nothing_else_open(site, listing, full, folders):
-    names = crowd(site, folders, 2)
+@pytest.mark.parametrize("directories", [1, 250])
+def test_a_full_disk_lets_no_planted_php_run_and_keeps_nothing_else_open(site, listing, full, directories):
+    names = crowd(site, directories, 2)
     doubted, open_file = site / "config/bundles.php", site / "src/CoreBundle/C1.php"
     open_file.chmod(0o777)
     found = permissions_walk.run(order(site), processes=2, listing=str(listing))
@@ -517,14 +517,14 @@ def test_no_name_is_longer_than_a_path_can_be(site, listing):
 @contextlib.contextmanager
 def another_run(site, listing):
     """One that has looked at everything, and is about to end."""
-    told, tell = os.pipe(), os.pipe()
+    reported, notify = os.pipe(), os.pipe()
     child = os.fork()
     if not child:
         settle = Entries.settle_links
 
         def wait(walk):
-            os.write(told[1], b"x")
-            os.read(tell[0], 1)
+            os.write(reported[1], b"x")
+            os.read(notify[0], 1)
             settle(walk)
 
         Entries.settle_links = wait
@@ -533,8 +533,8 @@ def another_run(site, listing):
         finally:
             os._exit(0)
     try:
-        os.read(told[0], 1)
-        yield lambda: os.write(tell[1], b"x")
+        os.read(reported[0], 1)
+        yield lambda: os.write(notify[1], b"x")
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

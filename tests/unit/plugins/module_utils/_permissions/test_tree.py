@@ -79,9 +79,9 @@ def squashed(monkeypatch):
                 if name == "open" and more and more[0] & os.O_CREAT:
                     return real[name](what, *more, **options)
                 if os.geteuid() == 0 and of(what, options) == device and not (name == "open" and more[0] & os.O_PATH):
-                    inside = what if isinstance(what, int) else None
+                    insider = what if isinstance(what, int) else None
                     status = (
-                        os.fstat(inside) if inside is not None else real["stat"](what, dir_fd=options.get("dir_fd"))
+                        os.fstat(insider) if insider is not None else real["stat"](what, dir_fd=options.get("dir_fd"))
                     )
                     if name != "open" or not status.st_mode & 0o004:
                         raise OSError(code, os.strerror(code), str(what))

@@ -130,7 +130,7 @@ def test_a_picture_too_large_to_be_searched_is_no_data(tmp_path, monkeypatch):
 )
 def test_settings_that_git_runs(text, names):
     found = vouch.git_settings(text)
-    assert len(found) == len(names) and all(told.endswith(name) for told, name in zip(found, names)), found
+    assert len(found) == len(names) and all(reported.endswith(name) for reported, name in zip(found, names)), found
 
 
 # ------------------------------------------------------------------------------------------------ in a whole tree
@@ -367,44 +367,44 @@ def git(site, text="[core]\n\tbare = false\n", mode=0o777, owner=WEB.pw_uid):
 
 
 def test_git_that_runs_what_an_acl_lets_the_web_user_set(site):
-    folder = git(site, "[core]\n\tfsmonitor = touch /tmp/x\n", mode=0o644, owner=0)
-    os.chmod(folder, 0o755)
+    directory = git(site, "[core]\n\tfsmonitor = touch /tmp/x\n", mode=0o644, owner=0)
+    os.chmod(directory, 0o755)
     assert not harden(site).refused
-    let_write(folder / "config", WEB.pw_uid)
+    let_write(directory / "config", WEB.pw_uid)
     (refused,) = harden(site).refused
     assert refused["path"] == ".git" and "core.fsmonitor" in refused["why"]
 
 
 def test_git_that_runs_what_the_web_user_set_never_becomes_root_s(site):
-    folder = git(site, "[core]\n\tfsmonitor = touch /tmp/x\n")
+    directory = git(site, "[core]\n\tfsmonitor = touch /tmp/x\n")
     found = harden(site)
-    (told,) = found.refused
-    assert told["path"] == ".git" and "core.fsmonitor" in told["why"]
-    assert mode(folder) == (WEB.pw_uid, "0700") and mode(folder / "config")[0] == WEB.pw_uid
+    (reported,) = found.refused
+    assert reported["path"] == ".git" and "core.fsmonitor" in reported["why"]
+    assert mode(directory) == (WEB.pw_uid, "0700") and mode(directory / "config")[0] == WEB.pw_uid
     again = harden(site)
     assert not again.changed and again.refused == found.refused
-    (folder / "config").write_text("[core]\n\tbare = false\n")
+    (directory / "config").write_text("[core]\n\tbare = false\n")
     assert harden(site).refused == []
-    assert (mode(folder), mode(folder / "config")) == ((0, "0700"), (0, "0600"))
+    assert (mode(directory), mode(directory / "config")) == ((0, "0700"), (0, "0600"))
     assert not harden(site).changed
 
 
 def test_a_hook_of_the_web_user_s_too(site):
-    folder = git(site)
+    directory = git(site)
     lay(site, ".git/hooks/post-checkout", "#!/bin/sh\nid\n")
-    (told,) = harden(site).refused
-    assert "hooks/post-checkout" in told["why"]
-    assert mode(folder) == (WEB.pw_uid, "0700")
+    (reported,) = harden(site).refused
+    assert "hooks/post-checkout" in reported["why"]
+    assert mode(directory) == (WEB.pw_uid, "0700")
 
 
 def test_settings_of_root_s_own_are_root_s(site):
-    folder = git(site, "[core]\n\tsshCommand = ssh -i /root/key\n", mode=0o600, owner=0)
+    directory = git(site, "[core]\n\tsshCommand = ssh -i /root/key\n", mode=0o600, owner=0)
     lay(site, ".git/hooks/post-merge", "#!/bin/sh\n", mode=0o755, owner=0)
-    (folder / "hooks").chmod(0o755)
-    folder.chmod(0o755)
-    os.chown(folder / "hooks", 0, 0)
+    (directory / "hooks").chmod(0o755)
+    directory.chmod(0o755)
+    os.chown(directory / "hooks", 0, 0)
     assert harden(site).refused == []
-    assert mode(folder / "hooks/post-merge") == (0, "0700")
+    assert mode(directory / "hooks/post-merge") == (0, "0700")
 
 
 def index(site, names, version=2):

@@ -46,12 +46,12 @@ def test_what_is_right_costs_one_look(site, monkeypatch, wrong, most):
     opened = []
     openly = os.open
 
-    def look(path, flags, *given, **options):
+    def inspect(path, flags, *given, **options):
         if not flags & (os.O_DIRECTORY | os.O_PATH):
             opened.append(path)
         return openly(path, flags, *given, **options)
 
-    monkeypatch.setattr(os, "open", look)
+    monkeypatch.setattr(os, "open", inspect)
     assert run(order(site)).changed is bool(wrong)
     assert wrong <= len(opened) <= most
 
@@ -110,11 +110,11 @@ def test_several_processes_tell_all_that_one_tells(site):
     """Every kind of thing, in the last folders that are looked at."""
     fill(site, 400, 1)
     for number in (7, 250, 399):
-        folder = site / f"var/upload/{number % 20}/{number}"
-        os.mkfifo(folder / "fifo")
-        os.link(folder / "0", folder / "again")
-        os.symlink("/etc/shadow", folder / "link")
-        give(folder / "link", 0)
+        directory = site / f"var/upload/{number % 20}/{number}"
+        os.mkfifo(directory / "fifo")
+        os.link(directory / "0", directory / "again")
+        os.symlink("/etc/shadow", directory / "link")
+        give(directory / "link", 0)
         (site / f"public/build/{number}").mkdir()
         (site / f"public/build/{number}/x.php").write_text("<?php")
         give(site / f"public/build/{number}/x.php", 0o600)
@@ -148,9 +148,9 @@ def test_what_goes_or_is_exchanged_while_it_is_looked_at(site, monkeypatch, name
         return openly(path, *given, **options)
 
     monkeypatch.setattr(os, "open", opened)
-    said = reasons(run(order(site)))
-    assert list(said) == ([name] if words else [])
-    assert all(words in why for why in said.values())
+    output = reasons(run(order(site)))
+    assert list(output) == ([name] if words else [])
+    assert all(words in why for why in output.values())
     assert state(site / "vendor/autoload.php")[2] == "0644"
 
 
@@ -181,7 +181,7 @@ def test_300_levels_and_a_path_of_4000_characters(site):
 def test_as_many_descriptors_as_the_depth_needs_are_asked_for(site, monkeypatch, allowed, asked):
     made = []
     monkeypatch.setattr(resource, "getrlimit", lambda _what: allowed)
-    monkeypatch.setattr(resource, "setrlimit", lambda _what, wanted: made.append(wanted))
+    monkeypatch.setattr(resource, "setrlimit", lambda _what, desired: made.append(desired))
     run(order(site), check=True)
     assert made == asked
 
@@ -210,9 +210,9 @@ def test_a_bind_mount_of_the_same_file_system_is_not_entered(site, tmp_path, mou
     (site / "var/mounted").mkdir()
     mount("--bind", other, site / "var/mounted")
     before = picture(other)
-    said = reasons(run(order(site)))
+    output = reasons(run(order(site)))
     assert picture(other) == before
-    assert "another file system" in said["var/mounted"]
+    assert "another file system" in output["var/mounted"]
 
 
 def test_only_root_can(site, monkeypatch):
@@ -232,12 +232,12 @@ def test_a_folder_of_thousands_of_folders_is_looked_at_whole(site):
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory):
     """A folder of 4,100 files that are as they should be."""
-    folder = tmp_path_factory.mktemp("crowd")
+    directory = tmp_path_factory.mktemp("crowd")
     for number in range(4100):
-        os.close(os.open(folder / str(number), os.O_CREAT, 0o644))
-    run(order(folder))
-    assert not run(order(folder)).changed
-    return folder
+        os.close(os.open(directory / str(number), os.O_CREAT, 0o644))
+    run(order(directory))
+    assert not run(order(directory)).changed
+    return directory
 
 
 def test_somebody_who_fills_a_folder_with_what_is_right_cannot_hold_it_for_ever(crowd, monkeypatch):

@@ -85,9 +85,9 @@ def attacker(code, here, out):
 @pytest.fixture
 def arena():
     """A folder that others may pass, in memory, where an attacker is fastest. Those of pytest are closed to them."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        os.chmod(folder, 0o755)
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        os.chmod(directory, 0o755)
+        yield Path(directory)
 
 
 def battlefield(arena):
@@ -111,8 +111,8 @@ def battlefield(arena):
 
 def by_name(root):
     """A walk as one writes it in a minute."""
-    for where, folders, files in os.walk(root):
-        for name in [*folders, *files]:
+    for where, directories, files in os.walk(root):
+        for name in [*directories, *files]:
             with contextlib.suppress(OSError):
                 path = os.path.join(where, name)
                 if not os.path.islink(path):
@@ -138,7 +138,7 @@ def by_going_there(root):
 def by_counting_names(root):
     """A file with several names is changed when as many were met as it has."""
     met = {}
-    for where, _folders, files in os.walk(root):
+    for where, _directories, files in os.walk(root):
         for path in (os.path.join(where, name) for name in files):
             with contextlib.suppress(OSError):
                 status = os.lstat(path)
@@ -198,9 +198,9 @@ def test_files_without_end_keep_whoever_goes_on_until_all_is_right(arena):
         assert clean <= 5, "this attack is none"
 
 
-def filled(folder, files):
+def filled(directory, files):
     until = time.monotonic() + 60
-    while len(os.listdir(folder)) < files:
+    while len(os.listdir(directory)) < files:
         assert time.monotonic() < until, "nobody fills it"
         time.sleep(0.05)
 
@@ -208,9 +208,9 @@ def filled(folder, files):
 def walked(site):
     """What is wrong in a tree that nobody changes, by another walk: entries, how much, where, and what is refused."""
     entries, fixed, wrong, refused = 0, Counter(), set(), set()
-    for where, folders, files in os.walk(site):
+    for where, directories, files in os.walk(site):
         for path in [where, *(os.path.join(where, name) for name in files)] + [
-            path for path in (os.path.join(where, name) for name in folders) if os.path.islink(path)
+            path for path in (os.path.join(where, name) for name in directories) if os.path.islink(path)
         ]:
             entries += 1
             name, status = os.path.relpath(path, site), os.lstat(path)
@@ -247,8 +247,8 @@ def tells_the_truth(site, found):
         kind: fixed[kind] for kind in ("owner", "group", "mode")
     }
     assert set(reasons(found)) == refused and found.refused_total == len(refused)
-    told = {one["path"] for one in found.samples}
-    assert told == wrong if len(wrong) <= 20 else len(told) == 20 and told < wrong
+    reported = {one["path"] for one in found.samples}
+    assert reported == wrong if len(wrong) <= 20 else len(reported) == 20 and reported < wrong
     return wrong
 
 

@@ -35,22 +35,22 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
 class Host:
     """A portal with an installer, and a clock that a test can turn."""
 
-    def __init__(self, folder, web="nginx"):
-        self.folder = folder
+    def __init__(self, directory, web="nginx"):
+        self.directory = directory
         self.now = 1_000_000.0
         self.commands = []
         self.fails = ""
-        self.root = folder / "chamilo"
+        self.root = directory / "chamilo"
         for name in ("public/index.php", "var/log/x.log", "config/a.yaml", ".env"):
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
             (self.root / name).write_text("")
         self.root.chmod(0o755)
         for name in ("units", "etc/window", "sites"):
-            (folder / name).mkdir(parents=True)
-        (folder / "etc/updates.conf").write_text("")
-        self.engine = Engine(str(folder / "state"), Machine(self.run, systemd=True, program=sys.executable))
-        self.windows = Windows(self.engine, str(folder / "units"), lambda: self.now)
-        self.file = folder / "etc/window/installer.conf"
+            (directory / name).mkdir(parents=True)
+        (directory / "etc/updates.conf").write_text("")
+        self.engine = Engine(str(directory / "state"), Machine(self.run, systemd=True, program=sys.executable))
+        self.windows = Windows(self.engine, str(directory / "units"), lambda: self.now)
+        self.file = directory / "etc/window/installer.conf"
         installer = {"web": web, "file": str(self.file), "test": [["nginx", "-t"]], "service": "nginx"}
         self.tree = {"path": str(self.root), "owner": "root", "web_user": "www-data", "group": None}
         self.portal = Site("campus", self.tree, installer)
@@ -65,7 +65,7 @@ class Host:
         return (self.root / path).stat().st_mode & 0o777
 
     def units(self):
-        return {path.name: path.read_text() for path in (self.folder / "units").iterdir()}
+        return {path.name: path.read_text() for path in (self.directory / "units").iterdir()}
 
     def open(self, profile="upgrade", minutes=30, address=""):
         return self.windows.open(self.tree, profile, minutes, address, self.portal)
@@ -81,7 +81,7 @@ def host(tmp_path):
 def test_open_and_close_and_nothing_is_left(host):
     done = host.open(address="203.0.113.7")
     assert host.mode() == 0o664
-    assert "until 1970-01-12 14:16:40 UTC; the installer answers 203.0.113.7 only" in done.window.told()
+    assert "until 1970-01-12 14:16:40 UTC; the installer answers 203.0.113.7 only" in done.window.description()
     assert host.file.read_text().endswith('if ($remote_addr = "203.0.113.7") {\n    set $chamilo_installer "";\n}\n')
     assert "OnCalendar=1970-01-12 14:16:40 UTC\n" in host.units()["chamilo-hardening-window.timer"]
     assert f"{sys.executable} window close --due" in host.units()["chamilo-hardening-window.service"]
@@ -97,7 +97,7 @@ def test_open_and_close_and_nothing_is_left(host):
 def test_closing_takes_away_what_authorises_an_upgrade(host, what):
     """Chamilo's own wizard cannot remove it from a tree that is no longer PHP's to write."""
     host.open()
-    flag, elsewhere = host.root / "UPGRADE_ENABLED", host.folder / "elsewhere"
+    flag, elsewhere = host.root / "UPGRADE_ENABLED", host.directory / "elsewhere"
     elsewhere.write_text("kept")
     {
         "file": flag.touch,
@@ -126,16 +126,16 @@ def test_a_window_is_not_closed_while_an_upgrade_stays_authorised(host, monkeypa
 @pytest.mark.parametrize("name", ["disk", "disk/chamilo", "disk/chamilo/public"])
 def test_a_tree_on_a_disk_that_comes_late_is_closed_when_it_is_there(host, monkeypatch, name):
     """The disk is the folder above the tree, the tree itself, or a part of it that was named."""
-    disk = host.folder / name
-    (host.folder / "disk").mkdir()
-    host.root = host.root.rename(host.folder / "disk/chamilo")
+    disk = host.directory / name
+    (host.directory / "disk").mkdir()
+    host.root = host.root.rename(host.directory / "disk/chamilo")
     host.tree["path"] = str(host.root)
     if name.endswith("public"):
         host.tree["roots"] = ["public"]
     mounted = {"/": "ext4", str(disk): "nfs4"}
     monkeypatch.setattr(paths, "mounts", lambda: mounted)
     host.open()
-    disk.rename(host.folder / "elsewhere")
+    disk.rename(host.directory / "elsewhere")
     disk.mkdir()
     del mounted[str(disk)]
     with pytest.raises(WindowError, match=f"not wholly closed: {disk} is not mounted. If it is gone for good"):
@@ -143,7 +143,7 @@ def test_a_tree_on_a_disk_that_comes_late_is_closed_when_it_is_there(host, monke
     assert host.windows.known() and host.units(), "it is tried again"
     assert os.listdir(disk) == []
     disk.rmdir()
-    (host.folder / "elsewhere").rename(disk)
+    (host.directory / "elsewhere").rename(disk)
     mounted[str(disk)] = "nfs4"
     host.windows.close(host.windows.at(host.tree["path"]))
     assert host.mode() == 0o644 and host.units() == {}
@@ -151,7 +151,7 @@ def test_a_tree_on_a_disk_that_comes_late_is_closed_when_it_is_there(host, monke
 
 def test_a_window_of_an_older_version_is_closed(host):
     host.open()
-    path = host.folder / "state/windows.json"
+    path = host.directory / "state/windows.json"
     known = json.loads(path.read_text())
     del known[0]["mounts"]
     path.write_text(json.dumps(known))
@@ -174,8 +174,8 @@ def test_what_nothing_would_close_is_not_open(host, monkeypatch, fails):
         host.open()
     assert host.windows.known() == [] and host.mode() == 0o644
     (host.root / "public/index.php").chmod(0o666)
-    found, told = permissions_window.apply(host.tree, "production", None, False)
-    assert found.changed and told == "" and host.mode() == 0o644
+    found, reported = permissions_window.apply(host.tree, "production", None, False)
+    assert found.changed and reported == "" and host.mode() == 0o644
 
 
 def test_a_window_keeps_its_deadline_when_it_cannot_be_moved(host):
@@ -203,8 +203,8 @@ def test_apache_is_told_in_its_own_words(tmp_path):
     assert host.file.read_text().endswith("\nRequire ip 2001:db8::7\n")
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(30, []), (0.1, ["nginx was reloaded and still answers as before."])])
-def test_a_window_is_open_when_no_old_worker_of_nginx_answers(host, monkeypatch, seconds, said):
+@pytest.mark.parametrize(("seconds", "output"), [(30, []), (0.1, ["nginx was reloaded and still answers as before."])])
+def test_a_window_is_open_when_no_old_worker_of_nginx_answers(host, monkeypatch, seconds, output):
     """And shut when none answers: by its end, or for the first address by opening it again for another."""
     monkeypatch.setattr(services, "TURN_SECONDS", seconds)
     leaves = []
@@ -221,8 +221,8 @@ def test_a_window_is_open_when_no_old_worker_of_nginx_answers(host, monkeypatch,
         with subprocess.Popen(["sleep", "60"]) as worker:
             leaves.append(threading.Timer(0.5, worker.kill))
             done = change()
-            assert (worker.poll() is None) is bool(said)
-            assert [note.partition(" See its")[0] for note in done.notes] == said
+            assert (worker.poll() is None) is bool(output)
+            assert [note.partition(" See its")[0] for note in done.notes] == output
             leaves[-1].join()
 
 
@@ -247,11 +247,11 @@ def test_opening_again_moves_the_deadline_and_the_address(host):
 def test_of_two_open_trees_the_one_that_was_asked_for_is_meant(host):
     host.open()
     (one,) = host.windows.known()
-    other = replace(one, tree={**one.tree, "path": str(host.folder / "other")})
+    other = replace(one, tree={**one.tree, "path": str(host.directory / "other")})
     host.engine.store.keep("windows.json", json.dumps([vars(other), vars(one)]).encode())
     assert host.windows.at(str(host.root)) == one
-    assert host.windows.at(str(host.folder / "other")) == other
-    assert host.windows.at(str(host.folder)) is None
+    assert host.windows.at(str(host.directory / "other")) == other
+    assert host.windows.at(str(host.directory)) is None
 
 
 def test_what_is_due(host):
@@ -264,7 +264,7 @@ def test_what_is_due(host):
 
 
 def test_a_link_that_moves_on_leaves_no_tree_open(host):
-    current = host.folder / "current"
+    current = host.directory / "current"
     current.symlink_to("chamilo")
     host.tree["path"] = str(current)
     host.open()
@@ -276,7 +276,7 @@ def test_a_link_that_moves_on_leaves_no_tree_open(host):
 
 def test_a_tree_that_has_gone_is_closed(host):
     host.open()
-    host.root.rename(host.folder / "gone")
+    host.root.rename(host.directory / "gone")
     assert "is not there any more" in host.windows.close(host.windows.known()[0]).notes[0]
     assert host.windows.known() == []
 
@@ -284,9 +284,9 @@ def test_a_tree_that_has_gone_is_closed(host):
 def test_a_full_disk_keeps_no_window_open(host, monkeypatch, capsys):
     """What is written down lies on a disk of its own here, and nothing fits on it once the window is open."""
     monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
-    folder = host.folder / "state"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], check=True)
+    directory = host.directory / "state"
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", directory], check=True)
     try:
         host.open()
         for number in range(25):  # they wait since a run before
@@ -294,16 +294,16 @@ def test_a_full_disk_keeps_no_window_open(host, monkeypatch, capsys):
             planted.parent.mkdir(exist_ok=True)
             planted.write_text("<?php")
             planted.chmod(0o600)
-        with contextlib.suppress(OSError), open(folder / "filler", "wb", buffering=0) as filler:
+        with contextlib.suppress(OSError), open(directory / "filler", "wb", buffering=0) as filler:
             while True:
                 filler.write(b"x" * 4096)
         assert main.main(("window", "close"), "1", host.engine) == 0
-        said = capsys.readouterr().out
-        assert "25 of these files are not in the list: No space left on device. Make room" in said
+        output = capsys.readouterr().out
+        assert "25 of these files are not in the list: No space left on device. Make room" in output
         assert host.mode() == 0o644
         assert host.windows.known() == [] and host.units() == {}
     finally:
-        subprocess.run(["umount", "-l", folder], check=True)
+        subprocess.run(["umount", "-l", directory], check=True)
 
 
 def test_what_cannot_be_closed_stays_written_down(host):
@@ -350,14 +350,14 @@ def test_nothing_opens_where_nothing_would_close_it(host):
 
 
 def test_that_nobody_guards_the_installer_is_said(host):
-    (host.folder / "etc/updates.conf").unlink()
+    (host.directory / "etc/updates.conf").unlink()
     assert "section updates is not active" in host.open(address="203.0.113.7").notes[0]
 
 
 @pytest.mark.parametrize("text", ["[{", '[{"tree": {}}]'])
 def test_a_damaged_list_is_said(host, text):
-    (host.folder / "state").mkdir()
-    (host.folder / "state/windows.json").write_text(text)
+    (host.directory / "state").mkdir()
+    (host.directory / "state/windows.json").write_text(text)
     with pytest.raises(WindowError, match=r"windows\.json is damaged"):
         host.windows.known()
 
@@ -365,39 +365,39 @@ def test_a_damaged_list_is_said(host, text):
 def write(host, *names):
     for name in names:
         text = json.dumps({"tree": host.tree, "installer": dict(host.portal.installer)})
-        (host.folder / f"sites/permissions-{name}.json").write_text(text)
-    return str(host.folder / "sites")
+        (host.directory / f"sites/permissions-{name}.json").write_text(text)
+    return str(host.directory / "sites")
 
 
 def test_the_site_is_the_only_one_or_the_one_named(host):
-    folder = write(host)
+    directory = write(host)
     with pytest.raises(WindowError, match="has not run on this host"):
-        permissions_window.site("", folder)
+        permissions_window.site("", directory)
     write(host, "campus")
-    assert permissions_window.site("", folder).tree == host.tree
+    assert permissions_window.site("", directory).tree == host.tree
     write(host, "shop")
     with pytest.raises(WindowError, match="several sites here: campus, shop"):
-        permissions_window.site("", folder)
-    assert permissions_window.site("shop", folder).name == "shop"
+        permissions_window.site("", directory)
+    assert permissions_window.site("shop", directory).name == "shop"
     with pytest.raises(WindowError, match="no site 'shap' here. There is: campus, shop"):
-        permissions_window.site("shap", folder)
+        permissions_window.site("shap", directory)
 
 
 def test_the_module_leaves_an_open_tree_alone_and_closes_one_that_is_due(host, monkeypatch):
     monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
-    found, told = permissions_window.apply(host.tree, "upgrade", 30, False)
-    assert found.changed and "is open (upgrade)" in told
-    found, told = permissions_window.apply(host.tree, "install", 30, False)
-    assert found.changed and "is open (install)" in told, "another profile is another wish"
+    found, reported = permissions_window.apply(host.tree, "upgrade", 30, False)
+    assert found.changed and "is open (upgrade)" in reported
+    found, reported = permissions_window.apply(host.tree, "install", 30, False)
+    assert found.changed and "is open (install)" in reported, "another profile is another wish"
     permissions_window.apply(host.tree, "upgrade", 30, False)
     for profile, until in (("production", None), ("upgrade", 60)):
-        found, told = permissions_window.apply(host.tree, profile, until, False)
-        assert not found.changed and "1970-01-12 14:16:40" in told
+        found, reported = permissions_window.apply(host.tree, profile, until, False)
+        assert not found.changed and "1970-01-12 14:16:40" in reported
     host.now += 1800
-    found, told = permissions_window.apply(host.tree, "production", None, True)
+    found, reported = permissions_window.apply(host.tree, "production", None, True)
     assert found.changed and host.mode() == 0o664
-    found, told = permissions_window.apply(host.tree, "production", None, False)
-    assert found.changed and told == "" and host.windows.known() == []
+    found, reported = permissions_window.apply(host.tree, "production", None, False)
+    assert found.changed and reported == "" and host.windows.known() == []
     with pytest.raises(WindowError, match="production has no end"):
         permissions_window.apply(host.tree, "production", 30, False)
 
@@ -407,9 +407,9 @@ def desk(host, monkeypatch):
     """A host on which commands about windows can be typed. ``saved``: backups taken; ``told``: alerts that went out."""
     monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
     monkeypatch.setattr(permissions_window, "SITES", write(host, "campus"))
-    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(host.folder))
+    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(host.directory))
     monkeypatch.setattr(main.syslog, "syslog", lambda level, line: None)
-    host.saved, host.told, host.broken = [], [], ""
+    host.saved, host.reported, host.broken = [], [], ""
 
     def backup(portal):
         if host.broken:
@@ -418,12 +418,14 @@ def desk(host, monkeypatch):
         return ["42 files."]
 
     monkeypatch.setattr(backups_backup, "backup", backup)
-    monkeypatch.setattr(alert, "tell", lambda section, title, text, again=False: host.told.append((title, text)))
+    monkeypatch.setattr(alert, "notify", lambda section, title, text, again=False: host.reported.append((title, text)))
     return host
 
 
 def saves(host, site):
-    (host.folder / f"backups-{site}.json").write_text(json.dumps({"site": site, "domain": f"{site}.test", "root": "/"}))
+    (host.directory / f"backups-{site}.json").write_text(
+        json.dumps({"site": site, "domain": f"{site}.test", "root": "/"})
+    )
 
 
 def test_a_backup_of_the_portal_comes_before_an_opening(desk, capsys):
@@ -442,8 +444,8 @@ def test_a_backup_that_fails_keeps_the_window_shut(desk, capsys):
     desk.broken = "The repository is full."
     assert main.main(("window", "open"), "1", desk.engine) == 1
     assert (desk.mode(), desk.windows.known()) == (0o644, [])
-    said = capsys.readouterr().err
-    assert "the window stays closed: The repository is full." in said and "window open --without-backup" in said
+    output = capsys.readouterr().err
+    assert "the window stays closed: The repository is full." in output and "window open --without-backup" in output
     assert main.main(("window", "open", "--without-backup"), "1", desk.engine) == 0
     assert desk.mode() == 0o664 and desk.saved == []
 
@@ -458,38 +460,43 @@ def test_what_is_refused_takes_no_backup(desk, capsys, words):
 
 def test_a_backup_that_was_made_and_needs_a_look_keeps_no_window_shut(desk, capsys, monkeypatch):
     def backup(_portal):
-        raise backups_backup.NeedsALook("The other place is not there.")
+        raise backups_backup.NeedsReview("The other place is not there.")
 
     saves(desk, "campus")
     monkeypatch.setattr(backups_backup, "backup", backup)
     assert main.main(("window", "open"), "1", desk.engine) == 0
     assert desk.mode() == 0o664
-    said = capsys.readouterr()
-    assert "The backup of campus.test was made, and needs a check: The other place is not there." in said.out + said.err
+    output = capsys.readouterr()
+    assert (
+        "The backup of campus.test was made, and needs a check: The other place is not there."
+        in output.out + output.err
+    )
 
 
 @pytest.mark.parametrize("words", [[], ["--due"]])
 def test_a_closing_ends_with_what_the_update_changed_of_ours(desk, capsys, words):
     ours = desk.root / "config/ours.yaml"
-    wanted = {"path": str(ours), "content": "ours", "owner": "root", "group": "www-data", "mode": "0640"}
-    desk.engine.apply(plan({"name": "sessions", "files": [wanted]}), Outcome())
+    expected = {"path": str(ours), "content": "ours", "owner": "root", "group": "www-data", "mode": "0640"}
+    desk.engine.apply(plan({"name": "sessions", "files": [expected]}), Outcome())
     for changed in ("", "theirs"):
         desk.open()
         if changed:
             ours.write_text(changed)
         desk.now += 60 * 60
         assert main.main(["window", "close", *words], "1", desk.engine) == 0
-        said = capsys.readouterr().out
-        assert (f"No longer as this collection wrote it: {ours}" in said) is bool(changed)
-        assert "ansible-playbook chamilo.hardening.harden" in said
-    assert [str(ours) in text for _title, text in desk.told] == ([True] if words else []), "a person who asked read it"
+        output = capsys.readouterr().out
+        assert (f"No longer as this collection wrote it: {ours}" in output) is bool(changed)
+        assert "ansible-playbook chamilo.hardening.harden" in output
+    assert [str(ours) in text for _title, text in desk.reported] == ([True] if words else []), (
+        "a person who asked read it"
+    )
 
 
 def test_nobody_to_tell_does_not_keep_a_window_open(desk, monkeypatch):
-    def tell(*_words, **_more):
+    def notify(*_words, **_more):
         raise alert.AlertError("no mail")
 
-    monkeypatch.setattr(alert, "tell", tell)
+    monkeypatch.setattr(alert, "notify", notify)
     monkeypatch.setattr(main.observed, "edited", lambda state: {"sessions": ["/etc/x"]})
     desk.open()
     desk.now += 60 * 60
@@ -512,7 +519,7 @@ def test_what_the_web_user_lays_keeps_no_window_open(desk, capsys, laid):
     desk.now += 60 * 60
     assert main.main(("window", "close", "--due"), "1", desk.engine) == 1
     assert desk.mode() == 0o644 and not desk.root.stat().st_mode & 0o022
-    ((title, text),) = desk.told
+    ((title, text),) = desk.reported
     assert title == "A window cannot be closed" and "is not wholly closed: config" in text
     assert desk.windows.known(), "it is tried again"
     config.unlink(missing_ok=True)
@@ -528,8 +535,8 @@ def test_the_commands(desk, capsys):
         assert main.main(words, "1", host.engine) == 0
         return capsys.readouterr().out
 
-    said = typed("window", "open", "--minutes", "1")
-    assert "is open (upgrade) until" in said and "No backup was taken" in said
+    output = typed("window", "open", "--minutes", "1")
+    assert "is open (upgrade) until" in output and "No backup was taken" in output
     assert "OPEN: " in typed("status")
     assert typed("window", "close", "--due") == ""
     host.now += 60
@@ -557,7 +564,7 @@ def test_what_cannot_run_any_more_is_named_in_full_when_a_window_closes(host, mo
     assert main.main(("window", "close"), "1", host.engine) == 0
     assert f".php and others, all of them in {listing}." in capsys.readouterr().out
     assert host.windows.listing("/srv/a-b/c") != host.windows.listing("/srv/a/b/c")
-    found, _told = permissions_window.apply(host.tree, "production", None, False)
+    found, _notify = permissions_window.apply(host.tree, "production", None, False)
     assert found.listing == listing
     assert permissions_window.apply(host.tree, "production", None, True)[0].listing == ""
 

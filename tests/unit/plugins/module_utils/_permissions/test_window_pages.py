@@ -31,20 +31,20 @@ NEEDED = "public/index.php"
 class Host:
     """A portal that works while others may read what it needs, or does not at all."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         self.now, self.dead, self.commands = 1_000_000.0, False, []
-        self.folder, self.root = folder, folder / "chamilo"
+        self.directory, self.root = directory, directory / "chamilo"
         for name in (NEEDED, "config/a.yaml", "var/log/x.log"):
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
             (self.root / name).write_text("")
         self.root.chmod(0o755)
-        (folder / "units").mkdir()
-        (folder / "etc/window").mkdir(parents=True)
-        (folder / "etc/updates.conf").write_text("")
+        (directory / "units").mkdir()
+        (directory / "etc/window").mkdir(parents=True)
+        (directory / "etc/updates.conf").write_text("")
         machine = Machine(self.run, systemd=True, program=sys.executable)
-        self.engine = Engine(str(folder / "state"), machine, self.fetch)
-        self.windows = Windows(self.engine, str(folder / "units"), lambda: self.now)
-        installer = {"web": "nginx", "file": str(folder / "etc/window/installer.conf")}
+        self.engine = Engine(str(directory / "state"), machine, self.fetch)
+        self.windows = Windows(self.engine, str(directory / "units"), lambda: self.now)
+        installer = {"web": "nginx", "file": str(directory / "etc/window/installer.conf")}
         self.tree = {"path": str(self.root), "owner": "root", "web_user": "www-data", "group": None}
         pages = {"console": [], "probe": [{"url": FRONT}], "service": "php8.4-fpm"}
         installer.update(test=[["nginx", "-t"]], service="nginx")
@@ -82,7 +82,7 @@ def test_a_portal_that_works_no_more_once_it_is_closed_stays_open_and_that_is_sa
     words = str(failed.value)
     assert "is not wholly closed" in words and f"{FRONT} answers 500, and 200 before" in words
     assert "were rolled back" in words and host.mode() == 0o664
-    assert host.windows.known() and (host.folder / "units/chamilo-hardening-window.timer").exists()
+    assert host.windows.known() and (host.directory / "units/chamilo-hardening-window.timer").exists()
     host.needs = 0o004
     host.windows.close(host.windows.known()[0])
     assert host.mode() == 0o644 and not host.windows.known()
@@ -117,14 +117,14 @@ def test_what_is_overdue_is_closed_by_the_role_in_the_same_way(host, monkeypatch
 
 
 def test_the_unit_that_closes_it_alerts(host, monkeypatch, capsys):
-    told = []
+    reported = []
     monkeypatch.setattr(window, "Windows", lambda _engine: host.windows)
-    monkeypatch.setattr(alert, "tell", lambda *given, **_more: told.append(given))
+    monkeypatch.setattr(alert, "notify", lambda *given, **_more: reported.append(given))
     host.open()
     host.now += 3600
     host.needs = 0o020
     assert main.main(["window", "close", "--due"], engine=host.engine) == 1
-    ((section, title, text),) = told
+    ((section, title, text),) = reported
     assert (section, title) == ("permissions", "A window cannot be closed")
     assert "were rolled back" in text and "tried again each minute" in text
     assert "were rolled back" in capsys.readouterr().err
@@ -148,7 +148,7 @@ def test_what_an_opened_installer_breaks_is_rolled_back(host):
 
 def test_a_window_of_an_older_version_has_no_pages(host):
     host.open()
-    path = host.folder / "state/windows.json"
+    path = host.directory / "state/windows.json"
     known = json.loads(path.read_text())
     assert known[0].pop("pages") == host.portal.pages
     path.write_text(json.dumps(known))
@@ -168,8 +168,8 @@ def test_the_role_writes_down_what_the_host_needs(tmp_path):
 def test_whose_environment_files_were_is_written_down_and_that_a_window_let_php_write_them(host, monkeypatch):
     monkeypatch.setattr(window, "Windows", lambda _engine: host.windows)
     monkeypatch.setattr(window, "Engine", lambda: host.engine)
-    monkeypatch.setattr(window, "SITES", str(host.folder / "sites"))
-    (host.folder / "sites").mkdir()
+    monkeypatch.setattr(window, "SITES", str(host.directory / "sites"))
+    (host.directory / "sites").mkdir()
     state = host.engine.store.root
 
     def noted():
@@ -181,7 +181,7 @@ def test_whose_environment_files_were_is_written_down_and_that_a_window_let_php_
     window.apply(host.tree, "production", None, False)
     assert noted() == 0, "root's own already"
     known = {"tree": host.tree, "installer": {}}
-    (host.folder / "sites/permissions-campus.json").write_text(json.dumps(known))
+    (host.directory / "sites/permissions-campus.json").write_text(json.dumps(known))
     os.chown(host.root / ".env", WEB.pw_uid, WEB.pw_gid)
     window.apply(host.tree, "production", None, False)
     assert noted() == 1

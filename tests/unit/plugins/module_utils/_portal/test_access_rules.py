@@ -114,10 +114,10 @@ def test_a_rule_of_the_whole_portal_counts_and_nothing_of_ours_ends_it_in_a_virt
     assert [(file.directory, file.keep) for file in site(portal).access_files] == [(PUBLIC, "")]
 
 
-@pytest.mark.parametrize("said", ["AllowOverride None", "AllowOverride FileInfo", ""])
-def test_what_apache_does_not_obey_is_not_lost(portal, said):
+@pytest.mark.parametrize("output", ["AllowOverride None", "AllowOverride FileInfo", ""])
+def test_what_apache_does_not_obey_is_not_lost(portal, output):
     file = portal.root / "etc/apache2/sites-available/campus.conf"
-    file.write_text(file.read_text().replace("AllowOverride All", said))
+    file.write_text(file.read_text().replace("AllowOverride All", output))
     portal.write(f"{PUBLIC}/reports/.htaccess", "Require ip 10.0.0.1\n")
     assert site(portal).access_files == ()
     assert site(portal).takeover.closed == ()

@@ -46,10 +46,14 @@ def test_each_kind_is_counted_and_named(database):
         "ORDER BY username": ["admin", "new\x1b"],
     }
     seen = review(database.reader, 90, ["admin"])
-    told = seen.told()
-    assert "Not used for 90 days: 1 (old)" in told and "never used: 60 (never0," in told and "and 10 more" in told
-    assert "Locked by guessed passwords: none" in told and "without a second factor: 1 (admin)" in told
-    assert seen.strangers == ["new\\x1b"] and told.startswith("UNEXPECTED ADMINISTRATORS: new\\x1b")
+    reported = seen.description()
+    assert (
+        "Not used for 90 days: 1 (old)" in reported
+        and "never used: 60 (never0," in reported
+        and "and 10 more" in reported
+    )
+    assert "Locked by guessed passwords: none" in reported and "without a second factor: 1 (admin)" in reported
+    assert seen.unrelated == ["new\\x1b"] and reported.startswith("UNEXPECTED ADMINISTRATORS: new\\x1b")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +80,7 @@ def test_whoever_is_in_a_group_of_administrators_is_one(tables, counts):
 
 def test_an_account_that_was_locked_last_summer_is_still_locked(database):
     database.found = {"track_e_login_record": ["admin"]}
-    assert "Locked by guessed passwords: 1 (admin)" in review(database.reader, 90, []).told()
+    assert "Locked by guessed passwords: 1 (admin)" in review(database.reader, 90, []).description()
     windows = [sql for sql in database.asked if "track_e_login_record" in sql]
     assert windows and all("INTERVAL 400 DAY" in sql for sql in windows)
 

@@ -60,13 +60,13 @@ def test_what_answers_with_its_generation_is_active():
 
 @pytest.mark.parametrize("answer", [(204, "g0"), (404, ""), (301, ""), (0, ""), (200, "g1")])
 def test_what_answers_with_anything_else_is_not_and_has_to_be_reloaded(answer):
-    said = inactive(site(), "campus", SECTIONS, answers(answer))
-    assert "campus.test: not active." in said and "systemctl reload nginx" in said
+    output = inactive(site(), "campus", SECTIONS, answers(answer))
+    assert "campus.test: not active." in output and "systemctl reload nginx" in output
 
 
 def test_a_line_that_is_missing_is_named_with_its_place():
-    said = inactive(site(includes_ours=False), "campus", SECTIONS, answers((204, "g1")))
-    assert f'own.conf line 3 includes no files of this collection. Add the line "{LINE}" there' in said
+    output = inactive(site(includes_ours=False), "campus", SECTIONS, answers((204, "g1")))
+    assert f'own.conf line 3 includes no files of this collection. Add the line "{LINE}" there' in output
     nobody = Site("campus.test", web=WebServer("nginx", service="nginx"))
     assert "No virtual host carries this name" in inactive(nobody, "campus", SECTIONS)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, apache_beside
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Wanted
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost
 
 ROOTS = {"/var/www/chamilo", "/var/www/chamilo/public"}
-WANTED = Wanted("campus", "campus.test", frozenset(), frozenset(ROOTS), "/x.d", frozenset(), tls=True)
+DESIRED = DesiredHost("campus", "campus.test", frozenset(), frozenset(ROOTS), "/x.d", frozenset(), tls=True)
 
 
 def served(host, lines, root="/var/www/chamilo/public"):
@@ -61,7 +61,7 @@ def test_programs_and_addresses(host):
     host.write("/srv/files/x.txt")
     lines = "Alias /forum /srv/forum\nAlias /files /srv/files\nProxyPass /office/ http://me:word@127.0.0.1/\n"
     configuration, server = served(host, f"{lines}RewriteRule ^/shop/?$ /s [R]\n<Location /admin>\n</Location>\n")
-    programs = list(apache_beside.programs(host.tree, configuration, [server], WANTED))
+    programs = list(apache_beside.programs(host.tree, configuration, [server], DESIRED))
     assert [(one.path, one.line) for one in programs] == [("/forum", 4), ("/office/", 6)]
     assert "word" not in str(programs)
     assert list(apache_beside.paths(server.block.block)) == ["/forum", "/files", "/office/", "/shop", "/admin"]

@@ -20,8 +20,8 @@ FILE, KEY = "chamilo_https_certificate_file", "chamilo_https_certificate_key_fil
 class Maker:
     """Writes pairs of certificate and key into a folder."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, directory):
+        self.directory = directory
         self.authority_key = ec.generate_private_key(ec.SECP256R1())
         self.authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Example CA")])
 
@@ -44,7 +44,7 @@ class Maker:
         return self.write(certificate.public_bytes(serialization.Encoding.PEM)), self.write(pem)
 
     def write(self, content):
-        file = self.folder / f"{len(list(self.folder.iterdir()))}.pem"
+        file = self.directory / f"{len(list(self.directory.iterdir()))}.pem"
         file.write_bytes(content)
         return str(file)
 
@@ -61,9 +61,9 @@ def test_a_pair_for_the_name_is_fine_whoever_signed_it(make, names):
 
 def test_a_pair_for_another_name(make):
     certificate, key = make.pair("other.test")
-    said = complaint(certificate, key, "campus.test")
-    assert said.startswith(f'{FILE} is "{certificate}", which cannot serve "campus.test": Hostname mismatch')
-    assert said.endswith("'campus.test'. Set it to a certificate for that name.")
+    output = complaint(certificate, key, "campus.test")
+    assert output.startswith(f'{FILE} is "{certificate}", which cannot serve "campus.test": Hostname mismatch')
+    assert output.endswith("'campus.test'. Set it to a certificate for that name.")
 
 
 @pytest.mark.parametrize(
@@ -75,15 +75,15 @@ def test_a_pair_out_of_date(make, days, why):
 
 def test_a_key_of_another_certificate(make):
     certificate, key = make.pair("campus.test")[0], make.pair("campus.test")[1]
-    said = complaint(certificate, key, "campus.test")
-    assert said.startswith(f'{KEY} is "{key}", which does not belong to the certificate. ')
-    assert certificate in said
+    output = complaint(certificate, key, "campus.test")
+    assert output.startswith(f'{KEY} is "{key}", which does not belong to the certificate. ')
+    assert certificate in output
 
 
 def test_a_key_with_a_passphrase(make):
     certificate, key = make.pair("campus.test", password=b"secret")
-    said = complaint(certificate, key, "campus.test")
-    assert said.startswith(f'{KEY} is "{key}", which is not a key in PEM form that a server can read')
+    output = complaint(certificate, key, "campus.test")
+    assert output.startswith(f'{KEY} is "{key}", which is not a key in PEM form that a server can read')
 
 
 def test_files_that_hold_something_else(make):

@@ -70,49 +70,53 @@ def test_a_password_is_in_no_representation():
 
 
 def test_the_main_portal_reads_only_its_own_rows():
-    look = reader(("security", "check_password", "1", "true", "1"), ("security", "check_password", "2", "false", "1"))
-    assert look.settings()["security.check_password"] == "true"
-    assert look.effective("check_password", "security") == {MAIN: "true", SECOND: "false"}
+    observer = reader(
+        ("security", "check_password", "1", "true", "1"), ("security", "check_password", "2", "false", "1")
+    )
+    assert observer.settings()["security.check_password"] == "true"
+    assert observer.effective("check_password", "security") == {MAIN: "true", SECOND: "false"}
 
 
 def test_a_second_portal_may_not_differ_from_a_pinned_row():
-    look = reader(("security", "check_password", "1", "true", "0"), ("security", "check_password", "2", "false", "1"))
-    assert look.effective("check_password", "security") == {MAIN: "true", SECOND: "true"}
+    observer = reader(
+        ("security", "check_password", "1", "true", "0"), ("security", "check_password", "2", "false", "1")
+    )
+    assert observer.effective("check_password", "security") == {MAIN: "true", SECOND: "true"}
 
 
 def test_a_second_portal_counts_where_the_main_row_is_missing():
-    look = reader(("security", "check_password", "2", "true", "0"))
-    assert look.effective("check_password", "security") == {MAIN: "false", SECOND: "true"}
-    assert look.settings()["security.check_password"] == "false"
+    observer = reader(("security", "check_password", "2", "true", "0"))
+    assert observer.effective("check_password", "security") == {MAIN: "false", SECOND: "true"}
+    assert observer.settings()["security.check_password"] == "false"
 
 
 def test_a_row_under_a_stale_category_is_ignored():
-    look = reader(("platform", "login_max_attempt_before_blocking_account", "1", "5", "1"))
-    assert look.settings()["security.login_max_attempt_before_blocking_account"] == "0"
+    observer = reader(("platform", "login_max_attempt_before_blocking_account", "1", "5", "1"))
+    assert observer.settings()["security.login_max_attempt_before_blocking_account"] == "0"
 
 
 def test_no_value_is_an_empty_text():
-    look = reader(("security", "captcha_time_to_block", "1", None, "1"))
-    assert look.settings()["security.captcha_time_to_block"] == ""
+    observer = reader(("security", "captcha_time_to_block", "1", None, "1"))
+    assert observer.settings()["security.captcha_time_to_block"] == ""
 
 
 def test_the_case_of_a_category_is_no_fault():
-    look = reader(("Security", "check_password", "1", "true", "1"), (None, "check_password", "1", "false", "1"))
-    assert look.settings()["security.check_password"] == "true"
+    observer = reader(("Security", "check_password", "1", "true", "1"), (None, "check_password", "1", "false", "1"))
+    assert observer.settings()["security.check_password"] == "true"
 
 
 def test_a_row_without_a_portal_is_never_read():
     """Migrations to 3.0 leave it out. Chamilo asks for the rows of a portal."""
     orphan = ("security", "mcp_enabled", None, "true", "0")
     assert reader(orphan).effective("mcp_enabled", "security") == {MAIN: "false", SECOND: "false"}
-    look = reader(("security", "mcp_enabled", "1", "false", "1"), orphan)
-    assert look.settings()["security.mcp_enabled"] == "false"
+    observer = reader(("security", "mcp_enabled", "1", "false", "1"), orphan)
+    assert observer.settings()["security.mcp_enabled"] == "false"
 
 
 def test_a_table_without_portals_is_of_one():
     rows = [("security", "check_password", "1", "true", "1"), ("security", "check_password", "2", "false", "1")]
-    look = Reader(Account("chamilo"), ask=Asked(rows, ()))
-    assert look.effective("check_password", "security") == {"the only portal": "true"}
+    observer = Reader(Account("chamilo"), ask=Asked(rows, ()))
+    assert observer.effective("check_password", "security") == {"the only portal": "true"}
 
 
 def test_the_names_in_the_addresses_of_the_portals():
@@ -123,10 +127,10 @@ def test_the_names_in_the_addresses_of_the_portals():
 
 def test_many_questions_cost_two_queries():
     asked = Asked([("security", "check_password", "1", "true", "1")])
-    look = Reader(Account("chamilo"), ask=asked)
+    observer = Reader(Account("chamilo"), ask=asked)
     for variable in ("check_password", "allow_captcha", "password_requirements"):
-        look.effective(variable, "security")
-        look.settings()
+        observer.effective(variable, "security")
+        observer.settings()
     assert len(asked.statements) == 2
 
 
@@ -146,11 +150,11 @@ parameters:
             security.check_password: "fal\\"se"
 """,
     )
-    look = reader(("security", "check_password", "1", "false", "1"), root=root)
-    assert look.effective("check_password", "security") == {MAIN: "true", SECOND: 'fal"se'}
-    assert look.settings()["security.login_max_attempt_before_blocking_account"] == "5"
-    assert json.loads(look.settings()["security.password_requirements"])["min"]["length"] == 12
-    assert look.settings()["document.upload_extensions_blacklist"] == "exe;bat;sh"
+    observer = reader(("security", "check_password", "1", "false", "1"), root=root)
+    assert observer.effective("check_password", "security") == {MAIN: "true", SECOND: 'fal"se'}
+    assert observer.settings()["security.login_max_attempt_before_blocking_account"] == "5"
+    assert json.loads(observer.settings()["security.password_requirements"])["min"]["length"] == 12
+    assert observer.settings()["document.upload_extensions_blacklist"] == "exe;bat;sh"
 
 
 def test_a_bare_true_is_not_the_text_true(tmp_path):
@@ -180,15 +184,15 @@ def test_overrides_that_the_application_has_not_compiled_are_not_in_force(tmp_pa
     root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.x: 'a'\n")
     cache = tmp_path / "var/cache/prod"
     cache.mkdir(parents=True)
-    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
-    assert look.settings()["security.x"] == "a"  # nothing compiled: the next request does it
+    observer = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
+    assert observer.settings()["security.x"] == "a"  # nothing compiled: the next request does it
     (cache / "Chamilo_KernelProdContainer.php").write_text("<?php")
-    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
-    assert look.settings()["security.x"] == "a"
+    observer = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
+    assert observer.settings()["security.x"] == "a"
     os.utime(cache / "Chamilo_KernelProdContainer.php", (1, 1))
-    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
+    observer = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
     with pytest.raises(DatabaseError, match="newer than the application's cache"):
-        look.settings()
+        observer.settings()
 
 
 @pytest.mark.parametrize(("newest", "in_force"), [(6, False), (7, True), (8, True)])
@@ -198,12 +202,12 @@ def test_the_newest_of_the_compiled_counts(tmp_path, newest, in_force):
     for name, moment in (("Old", 1), ("New", newest)):
         (tmp_path / f"{name}Container.php").write_text("<?php")
         os.utime(tmp_path / f"{name}Container.php", (moment, moment))
-    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(tmp_path))
+    observer = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(tmp_path))
     if in_force:
-        assert look.settings()["security.x"] == "a"
+        assert observer.settings()["security.x"] == "a"
     else:
         with pytest.raises(DatabaseError, match="is newer than"):
-            look.settings()
+            observer.settings()
 
 
 def test_an_empty_override_file_overrides_nothing(tmp_path):
@@ -248,21 +252,21 @@ two\x01 &amp;amp;</field>
 @pytest.fixture
 def pretender(tmp_path, monkeypatch):
     """A program in place of the client, which writes down what it was given."""
-    told = tmp_path / "told.json"
+    reported = tmp_path / "told.json"
     program = tmp_path / "mariadb"
-    program.write_text(PRETENDER.format(python=sys.executable, told=told))
+    program.write_text(PRETENDER.format(python=sys.executable, told=reported))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    return lambda: json.loads(told.read_text())
+    return lambda: json.loads(reported.read_text())
 
 
 def test_the_client_gets_the_password_in_its_option_file_alone(pretender):
     ask = portal_database._client(Account("chamilo", 'hun"ter\\2', name="chamilo"))
     assert ask("SELECT 1") == [{"a&b": "1 <field>\ntwo\x01 &amp;", "c": None, "d": ""}]
-    told = pretender()
-    assert 'password="hun\\"ter\\\\2"' in told["options"]
-    assert "hun" not in json.dumps([told["argv"], told["input"], told["environment"]])
-    assert told["input"].startswith("SET SESSION TRANSACTION READ ONLY;\n")
+    reported = pretender()
+    assert 'password="hun\\"ter\\\\2"' in reported["options"]
+    assert "hun" not in json.dumps([reported["argv"], reported["input"], reported["environment"]])
+    assert reported["input"].startswith("SET SESSION TRANSACTION READ ONLY;\n")
 
 
 def test_one_client_answers_all_questions(server):
@@ -278,8 +282,10 @@ def test_a_client_that_ended_between_two_questions_is_replaced(pretender):
     """As after a restart of the server."""
     ask = portal_database._client(Account("chamilo"))
     assert ask("SELECT 1 AS END") == ask("SELECT 2")
-    told = pretender()["input"]
-    assert told.startswith("SET SESSION TRANSACTION READ ONLY;\n") and "SELECT 2" in told and "END" not in told
+    reported = pretender()["input"]
+    assert (
+        reported.startswith("SET SESSION TRANSACTION READ ONLY;\n") and "SELECT 2" in reported and "END" not in reported
+    )
 
 
 def test_an_error_in_a_question_is_no_end_of_the_questions(server):
@@ -387,13 +393,13 @@ for line in sys.stdin:
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """A client in place of the real one, for one session of many statements."""
-    told = tmp_path / "told"
+    reported = tmp_path / "told"
     program = tmp_path / "mariadb"
-    program.write_text(SERVER.format(python=sys.executable, told=told))
+    program.write_text(SERVER.format(python=sys.executable, told=reported))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "pymysql", None)
-    return lambda: [line for line in told.read_text().splitlines() if "chamilo_end" not in line]
+    return lambda: [line for line in reported.read_text().splitlines() if "chamilo_end" not in line]
 
 
 def test_a_transaction_is_one_session_of_the_client(server):

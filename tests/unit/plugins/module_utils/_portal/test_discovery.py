@@ -185,7 +185,7 @@ def test_an_empty_host(host):
 
 
 @pytest.mark.parametrize(
-    "running, wanted, name, problem",
+    "running, desired, name, problem",
     [
         (["nginx", "apache"], "", "", "nginx and Apache are both installed and both running. Set chamilo_web_server"),
         ([], "", "", "nginx and Apache are both installed and neither of them running. Set chamilo_web_server"),
@@ -194,13 +194,13 @@ def test_an_empty_host(host):
         (["nginx", "apache"], "apache", "apache", None),
     ],
 )
-def test_which_of_two_web_servers_counts(host, running, wanted, name, problem):
+def test_which_of_two_web_servers_counts(host, running, desired, name, problem):
     host.install("nginx")
     host.install("apache")
     host.chamilo()
     for server in running:
         runs(host, server)
-    site = site_of(host, web_server=wanted)
+    site = site_of(host, web_server=desired)
     assert site.web.both
     assert site.web.name == name
     if problem:
@@ -361,10 +361,10 @@ def test_a_release_that_is_too_old_is_only_looked_at(host, name, version, fits):
     host.chamilo(env=ENVIRONMENT)
     host.write("/etc/os-release", f'NAME="{name}"\nVERSION_ID="{version}"\n')
     site = site_of(host, require=True)
-    said = unfit(site, ["headers"], host.tree)
-    assert bool(said) is not fits
-    if said:
-        assert f"This host is {name.split()[0]} {version}" in said[0] and "Debian 12 or Ubuntu 24.04" in said[0]
+    output = unfit(site, ["headers"], host.tree)
+    assert bool(output) is not fits
+    if output:
+        assert f"This host is {name.split()[0]} {version}" in output[0] and "Debian 12 or Ubuntu 24.04" in output[0]
     assert unfit(site, [], host.tree) == []
 
 
@@ -386,10 +386,10 @@ def test_mysql_is_not_put_aside_for_mariadb(host, programs, where, refused):
     for program in programs:
         host.write(program)
     site = site_of(host)
-    said = unfit(site, ["https", "database", "backups", "monitoring"], host.tree)
-    assert len(said) == bool(refused)
+    output = unfit(site, ["https", "database", "backups", "monitoring"], host.tree)
+    assert len(output) == bool(refused)
     if refused:
-        assert "MySQL" in said[0] and said[0].endswith(f"--skip-tags {refused}") and programs[0] in said[0]
+        assert "MySQL" in output[0] and output[0].endswith(f"--skip-tags {refused}") and programs[0] in output[0]
     assert unfit(site, ["https", "monitoring"], host.tree) == []
 
 

@@ -77,8 +77,10 @@ def test_the_headers_of_an_earlier_run_have_one_sender_still(host):
     assert "add_header" not in aside(), "nothing of ours is sent yet"
     host.write(f"{DROP_INS['nginx']}/headers.conf", "server_tokens off;\n")
     host.write(f"{DROP_INS['nginx']}/location/headers.conf", 'add_header X-Frame-Options "SAMEORIGIN" always;\n')
-    said = aside()
-    assert "# add_header X-Frame-Options DENY;" in said and "# server_tokens on;" in said and "X-School" not in said
+    shared = aside()
+    assert (
+        "# add_header X-Frame-Options DENY;" in shared and "# server_tokens on;" in shared and "X-School" not in shared
+    )
 
 
 def test_a_virtual_host_that_leads_elsewhere_needs_no_line(host):

@@ -12,13 +12,13 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import apply, strip
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, in_place_apache, tls_policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked, Wanted, digest
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost, Unmarked, digest
 from tests.vhosts import Case, cases
 
 DROP_INS = "/etc/apache2/sites-available/chamilo-campus.d"
 SITE = "/etc/apache2/sites-available/campus.conf"
 INCLUDE = f"IncludeOptional {DROP_INS}/*.conf"
-WANTED = Wanted(
+DESIRED = DesiredHost(
     site="campus",
     domain="campus.example.org",
     names=frozenset(),
@@ -30,21 +30,21 @@ WANTED = Wanted(
 HEAD = "<VirtualHost *:80>\nServerName campus.example.org\nDocumentRoot /var/www/chamilo/public\n"
 
 
-def planned(host, wanted=WANTED):
+def planned(host, desired=DESIRED):
     """The plan for a host, and its files with the marks in them. It is the same with the marks in place."""
-    tree = Unmarked(Tree(host.tree.prefix), wanted.site)
-    first = in_place_apache.plan(tree, apache.parse(tree, "2.4.62"), wanted)
+    tree = Unmarked(Tree(host.tree.prefix), desired.site)
+    first = in_place_apache.plan(tree, apache.parse(tree, "2.4.62"), desired)
     texts = {}
     for edited in first.files:
         path = host.root / edited.path.lstrip("/")
         before = path.read_bytes().decode("utf-8", "surrogateescape")
         assert edited.digest == digest(before)
-        texts[edited.path] = apply(before, edited.marks, wanted.site)
-        assert strip(texts[edited.path], wanted.site) == before
+        texts[edited.path] = apply(before, edited.marks, desired.site)
+        assert strip(texts[edited.path], desired.site) == before
         path.write_bytes(texts[edited.path].encode("utf-8", "surrogateescape"))
-    again = in_place_apache.plan(tree, apache.parse(tree, "2.4.62"), wanted)
+    again = in_place_apache.plan(tree, apache.parse(tree, "2.4.62"), desired)
     assert again == first
-    host.write(f"{wanted.drop_ins}/tls/https.conf", "SSLEngine on\n")
+    host.write(f"{desired.drop_ins}/tls/https.conf", "SSLEngine on\n")
     marked = apache.parse(Tree(host.tree.prefix), "2.4.62")
     assert marked.problems == apache.parse(tree, "2.4.62").problems
     return first, texts, marked
@@ -62,7 +62,7 @@ def test_every_virtual_host_of_the_world(host, case):
     modules(host, case)
     case.lay(host.root)
     # Where another program has the ports of the web, it speaks https as well.
-    plan, texts, marked = planned(host, replace(WANTED, tls="proxy" not in case.head))
+    plan, texts, marked = planned(host, replace(DESIRED, tls="proxy" not in case.head))
     if case.panel:
         assert plan.files == ()
         assert plan.obstacles
@@ -72,7 +72,7 @@ def test_every_virtual_host_of_the_world(host, case):
         return
     assert plan.obstacles == ()
     assert plan.files
-    named, _fallback = apache.answering(apache.servers(marked), WANTED.domain)
+    named, _fallback = apache.answering(apache.servers(marked), DESIRED.domain)
     redirects = {(block.file, block.line) for block in plan.blocks if block.kind == "redirect"}
 
     serving = [server for server in named if INCLUDE.split()[1] in server.host.includes]
@@ -95,7 +95,7 @@ def lay(host, text, file=SITE, enabled=True, modules=("ssl",)):
 
 def served(marked):
     """What answers to the portal's name: for each, its ports, and whether it includes our files and those of TLS."""
-    named, _fallback = apache.answering(apache.servers(marked), WANTED.domain)
+    named, _fallback = apache.answering(apache.servers(marked), DESIRED.domain)
     return [
         (
             [listen.port for listen in server.host.listens],
@@ -181,7 +181,7 @@ def test_two_portals_in_one_file(host):
     )
     first, texts, _marked = planned(host)
     library = replace(
-        WANTED,
+        DESIRED,
         site="library",
         domain="library.example.org",
         roots=frozenset({"/var/www/library/public"}),
@@ -193,9 +193,9 @@ def test_two_portals_in_one_file(host):
         ("campus.example.org",),
         ("library.example.org",),
     ]
-    for wanted in (WANTED, library):
-        named, _fallback = apache.answering(apache.servers(marked), wanted.domain)
-        assert [f"{wanted.drop_ins}/*.conf" in server.host.includes for server in named] == [True, True]
+    for desired in (DESIRED, library):
+        named, _fallback = apache.answering(apache.servers(marked), desired.domain)
+        assert [f"{desired.drop_ins}/*.conf" in server.host.includes for server in named] == [True, True]
     own = strip(both[SITE], "campus")
     assert "library" in own
     assert "chamilo-campus" not in own
@@ -328,7 +328,7 @@ def test_where_nothing_speaks_http_it_only_leads_to_https(host):
 
 def test_without_tls_nothing_is_copied(host):
     lay(host, f"{HEAD}</VirtualHost>\n")
-    plan, _texts, marked = planned(host, replace(WANTED, tls=False))
+    plan, _texts, marked = planned(host, replace(DESIRED, tls=False))
     assert served(marked) == [([80], True, False)]
     assert not plan.tls
 
@@ -376,7 +376,7 @@ def test_a_file_that_others_may_write_is_not_gone_by(host):
 
 def test_a_line_of_the_owner_that_includes_ours_is_enough_at_the_top(host):
     lay(host, f"{HEAD}{INCLUDE}\n</VirtualHost>\n")
-    _plan, texts, _marked = planned(host, replace(WANTED, tls=False))
+    _plan, texts, _marked = planned(host, replace(DESIRED, tls=False))
     assert texts[SITE].startswith(f"{HEAD}{INCLUDE}\n# BEGIN")
 
 
@@ -419,7 +419,7 @@ def test_a_portal_behind_another_port_is_refused_unless_a_proxy_speaks_https(hos
     (obstacle,) = plan.obstacles
     assert (obstacle.file, obstacle.line) == (SITE, 1)
     assert "port 80 or 443" in obstacle.what and "chamilo_https_terminated_elsewhere" in obstacle.remedy
-    plan, _texts, _marked = planned(host, replace(WANTED, tls=False))
+    plan, _texts, _marked = planned(host, replace(DESIRED, tls=False))
     assert plan.files and not plan.obstacles
 
 
@@ -505,14 +505,14 @@ def test_what_waits_for_the_module_of_tls_counts(host):
 
 
 @pytest.mark.parametrize(
-    ("ports", "said"),
+    ("ports", "output"),
     [("Listen 80\n", True), ("Listen 80\n<IfModule ssl_module>\nListen 443\n</IfModule>\n", False)],
 )
-def test_a_port_that_nothing_listens_on_is_opened(host, ports, said):
+def test_a_port_that_nothing_listens_on_is_opened(host, ports, output):
     lay(host, f"{HEAD}</VirtualHost>\n", modules=())
     host.write("/etc/apache2/ports.conf", ports)
     _plan, texts, _marked = planned(host)
-    assert ("Listen 443\n<VirtualHost *:443>" in texts[SITE]) is said
+    assert ("Listen 443\n<VirtualHost *:443>" in texts[SITE]) is output
 
 
 def test_an_address_that_others_have_for_themselves_is_ours_too(host):
@@ -542,7 +542,7 @@ def test_each_portal_of_a_host_has_visitors_of_other_sites_led_back_by_itself(ho
     host.write(path, HEAD.replace("campus.", "learn.").replace("chamilo/", "learn/") + "</VirtualHost>\n")
     (host.root / "etc/apache2/sites-enabled/learn.conf").symlink_to("../sites-available/learn.conf")
     learn = replace(
-        WANTED,
+        DESIRED,
         site="learn",
         domain="learn.example.org",
         roots=frozenset({"/var/www/learn/public"}),
@@ -552,7 +552,7 @@ def test_each_portal_of_a_host_has_visitors_of_other_sites_led_back_by_itself(ho
     of_learn = planned(host, learn)[1][path]
     assert [text.count("other-names.invalid") for text in (of_campus, of_learn)] == [1, 1]
     tree = Unmarked(Tree(host.tree.prefix), "campus")
-    (edited,) = in_place_apache.plan(tree, apache.parse(tree, "2.4.62"), WANTED).files
+    (edited,) = in_place_apache.plan(tree, apache.parse(tree, "2.4.62"), DESIRED).files
     assert apply(strip(of_campus, "campus"), edited.marks, "campus") == of_campus, "the other changes nothing here"
     (host.root / SITE.lstrip("/")).write_text(strip(of_campus, "campus"))
     named, fallback = apache.answering(apache.servers(apache.parse(Tree(host.tree.prefix))), "z.test")
@@ -586,7 +586,7 @@ def test_behind_old_protocols_and_ciphers_of_an_owner_stand_ours(host, own, arou
     host.write("/etc/apache2/snippets/tls.conf", f"{GOOD}SSLProtocol all\n")
     # Read behind Debian's.
     host.write("/etc/apache2/conf-enabled/tls.conf", around)
-    _plan, texts, marked = planned(host, replace(WANTED, tls=tls))
+    _plan, texts, marked = planned(host, replace(DESIRED, tls=tls))
     assert [line for line in (PROTOCOLS, CIPHERS) if line in texts[SITE]] == (added if tls else [])
     (server,) = [one for one in apache.servers(marked) if one.host.file == SITE and one.host.listens[0].tls]
     assert not tls or not tls_policy.closing(server.block.block, marked.directives)

@@ -19,9 +19,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    DesiredHost,
     InPlace,
     Unmarked,
-    Wanted,
 )
 from tests.vhosts import DOMAIN, ROOT, cases
 
@@ -44,9 +44,9 @@ BOTH = "listen 80; listen 443 ssl;"
 SERVED = f"root {ROOT}/public; location ~ \\.php$ {{ include fastcgi_params; fastcgi_pass unix:/run/php/x.sock; }}"
 
 
-def wanted(*names: str, tls: bool = True) -> Wanted:
+def desired(*names: str, tls: bool = True) -> DesiredHost:
     roots = frozenset({ROOT, f"{ROOT}/public"})
-    return Wanted(SITE, DOMAIN, frozenset({DOMAIN, *names}), roots, DROP_INS, HEADERS, tls)
+    return DesiredHost(SITE, DOMAIN, frozenset({DOMAIN, *names}), roots, DROP_INS, HEADERS, tls)
 
 
 @dataclass
@@ -73,14 +73,14 @@ class Planned:
 def planned(host, names: tuple[str, ...] = (), tls: bool = True) -> Planned:
     tree = Unmarked(host.tree, SITE)
     configuration = nginx.parse(tree)
-    plan = in_place_nginx.plan(tree, configuration, wanted(*names, tls=tls))
+    plan = in_place_nginx.plan(tree, configuration, desired(*names, tls=tls))
     before = {edited.path: configuration.texts[edited.path] for edited in plan.files}
     after = {edited.path: apply(before[edited.path], edited.marks, SITE) for edited in plan.files}
     assert {file: strip(text, SITE) for file, text in after.items()} == before
     for file, text in after.items():
         (host.root / file.lstrip("/")).write_bytes(text.encode("utf-8", "surrogateescape"))
     again = Unmarked(host.tree, SITE)
-    assert in_place_nginx.plan(again, nginx.parse(again), wanted(*names, tls=tls)) == plan
+    assert in_place_nginx.plan(again, nginx.parse(again), desired(*names, tls=tls)) == plan
     assert nginx.parse(host.tree).problems == configuration.problems
     return Planned(plan, before, after)
 
@@ -160,7 +160,7 @@ def test_what_a_panel_writes_is_never_edited(host, name, places):
         file = host.root / obstacle.file.lstrip("/")
         file.write_text(re.sub(r"(?m)^server\s*{", f"server {{ {OURS}", file.read_text()))
     tree = Unmarked(host.tree, SITE)
-    accepted = in_place_nginx.plan(tree, nginx.parse(tree), wanted())
+    accepted = in_place_nginx.plan(tree, nginx.parse(tree), desired())
     assert (accepted.files, accepted.obstacles) == ((), ())
 
 
@@ -689,7 +689,7 @@ def test_what_a_server_block_may_hold_once_is_set_aside(host):
     host.install("nginx")
     host.site("nginx", f"server {{ listen 80; server_name {DOMAIN}; root {ROOT}/public; server_tokens on; gzip on; }}")
     tree = Unmarked(host.tree, SITE)
-    asked = replace(wanted(), once=frozenset({"server_tokens", "real_ip_header"}))
+    asked = replace(desired(), once=frozenset({"server_tokens", "real_ip_header"}))
     (edited,) = in_place_nginx.plan(tree, nginx.parse(tree), asked).files
     assert "# server_tokens on;\n" in apply(nginx.parse(tree).texts[edited.path], edited.marks, SITE)
 
@@ -710,8 +710,8 @@ def test_what_an_owner_said_of_tls_stands_aside_where_a_server_block_gets_it_fro
 def test_the_file_for_tls_says_nothing_that_an_owner_could_say_beside_it():
     role = Path(__file__).parents[5] / "roles/https"
     files = [(role / "templates/nginx" / name).read_text() for name in ("tls.conf.j2", "profile.conf.j2")]
-    said = re.findall(r"^(\w+) ", "".join(files), re.MULTILINE)
-    assert {*said, *tls_policy.LINES} - {"listen"} == {*in_place_nginx.TLS}
+    output = re.findall(r"^(\w+) ", "".join(files), re.MULTILINE)
+    assert {*output, *tls_policy.LINES} - {"listen"} == {*in_place_nginx.TLS}
     # What every server block of the portal includes, those that speak https as their owner says among them.
     everywhere = (role / "templates/nginx/https.conf.j2").read_text()
     assert re.findall(r"^(ssl_\w+|http2) ", everywhere, re.MULTILINE) == []
@@ -725,12 +725,12 @@ def test_the_file_for_tls_says_nothing_that_an_owner_could_say_beside_it():
         ("listen 80;", False, "max-age=31536000"),  # TLS ends elsewhere
     ],
 )
-@pytest.mark.parametrize("inside", [True, False])
-def test_what_an_owner_bound_browsers_to_is_known_though_its_line_stands_aside(host, listen, tls, bound, inside):
+@pytest.mark.parametrize("insider", [True, False])
+def test_what_an_owner_bound_browsers_to_is_known_though_its_line_stands_aside(host, listen, tls, bound, insider):
     line = "add_header Strict-Transport-Security max-age=31536000 always;"
-    host.write("/etc/nginx/conf.d/headers.conf", "" if inside else line)
-    found = site(host, f"server {{ {listen} server_name {DOMAIN}; {line if inside else ''} {SERVED} }}\n", tls=tls)
-    assert found.aside() == ([line] if inside else [])
+    host.write("/etc/nginx/conf.d/headers.conf", "" if insider else line)
+    found = site(host, f"server {{ {listen} server_name {DOMAIN}; {line if insider else ''} {SERVED} }}\n", tls=tls)
+    assert found.aside() == ([line] if insider else [])
     assert found.plan.bound == bound
 
 

@@ -159,25 +159,25 @@ server { server_name second.test; access_log /a.log odd buffer=32k; http2 on; }
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "output"),
     [
         ("", False),
         ("server_names_hash_bucket_size 128;", True),
         ("# Managed by Ansible: chamilo.hardening, section https.\nserver_names_hash_bucket_size 512;", False),
     ],
 )
-def test_who_says_how_long_names_may_be(host, text, said):
+def test_who_says_how_long_names_may_be(host, text, output):
     host.install("nginx")
     host.write("/etc/nginx/conf.d/names.conf", text)
-    assert nginx.limits_names(nginx.parse(host.tree)) is said
+    assert nginx.limits_names(nginx.parse(host.tree)) is output
 
 
 @pytest.mark.parametrize(
-    ("words", "wanted"),
+    ("words", "desired"),
     [(["60"], 60), (["5m"], 300), (["1h", "30m"], 5400), (["1500ms"], 1), (["2d"], 172800), (["soon"], -1), ([], -1)],
 )
-def test_seconds(words, wanted):
-    assert nginx.seconds(words) == wanted
+def test_seconds(words, desired):
+    assert nginx.seconds(words) == desired
 
 
 def test_how_long_all_virtual_hosts_wait_and_what_we_say_does_not_count(host):

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, Place, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, WebServer
 
 HTTP, HTTPS = Listen("*", 80, tls=False), Listen("*", 443, tls=True)
@@ -21,12 +21,14 @@ def host(*listens, names=("campus.test",), root="/srv/campus/public"):
     return VirtualHost("/etc/nginx/sites-enabled/x", 1, names, listens, root)
 
 
-def look(*serving, options=None, addresses=("192.0.2.7",), **more):
-    return Look(Site("campus.test", root="/srv/campus", serving=serving, addresses=addresses, **more), options or {})
+def inspect(*serving, options=None, addresses=("192.0.2.7",), **more):
+    return Observer(
+        Site("campus.test", root="/srv/campus", serving=serving, addresses=addresses, **more), options or {}
+    )
 
 
 @pytest.mark.parametrize(
-    ("listen", "addresses", "doors"),
+    ("listen", "addresses", "endpoints"),
     [
         (HTTP, ("192.0.2.7",), ["192.0.2.7"]),
         (HTTP, ("127.0.0.1", "169.254.1.1", "192.0.2.7"), ["192.0.2.7"]),
@@ -37,43 +39,43 @@ def look(*serving, options=None, addresses=("192.0.2.7",), **more):
         (Listen("unix:/run/nginx.sock", 0, tls=False), ("192.0.2.7",), []),
     ],
 )
-def test_a_socket_is_called_as_a_visitor_would(listen, addresses, doors):
-    assert [door.address for door in look(host(listen), addresses=addresses).all_doors] == doors
+def test_a_socket_is_called_as_a_visitor_would(listen, addresses, endpoints):
+    assert [endpoint.address for endpoint in inspect(host(listen), addresses=addresses).all_endpoints] == endpoints
 
 
 @pytest.mark.parametrize(
-    ("door", "url"),
+    ("endpoint", "url"),
     [
-        (Door("http", "campus.test", 80), "http://campus.test/x"),
-        (Door("https", "campus.test", 443), "https://campus.test/x"),
-        (Door("http", "campus.test", 8080), "http://campus.test:8080/x"),
-        (Door("https", "2001:db8::7", 8443), "https://[2001:db8::7]:8443/x"),
+        (Endpoint("http", "campus.test", 80), "http://campus.test/x"),
+        (Endpoint("https", "campus.test", 443), "https://campus.test/x"),
+        (Endpoint("http", "campus.test", 8080), "http://campus.test:8080/x"),
+        (Endpoint("https", "2001:db8::7", 8443), "https://[2001:db8::7]:8443/x"),
     ],
 )
-def test_urls(door, url):
-    assert door.url("/x") == url
+def test_urls(endpoint, url):
+    assert endpoint.url("/x") == url
 
 
 def test_https_is_preferred_where_it_is_served():
-    assert look(host(HTTP)).scheme == "http"
-    assert look(host(HTTP), host(HTTPS)).scheme == "https"
+    assert inspect(host(HTTP)).scheme == "http"
+    assert inspect(host(HTTP), host(HTTPS)).scheme == "https"
 
 
 def test_the_usual_port_is_preferred():
-    assert look(host(Listen("*", 8080, tls=False), HTTP)).doors["http"].port == 80
+    assert inspect(host(Listen("*", 8080, tls=False), HTTP)).endpoints["http"].port == 80
 
 
 def test_a_stranger_that_answers_for_want_of_a_better_is_not_the_portal():
-    stranger = host(HTTPS, names=("_",), root="/var/www/html")
-    assert look(host(HTTP), fallback=(stranger,)).scheme == "http"
-    assert look(host(HTTP), fallback=(host(HTTPS, names=("_",)),)).scheme == "https"
-    assert look(fallback=(stranger,)).scheme == "https"
+    unrelated_client = host(HTTPS, names=("_",), root="/var/www/html")
+    assert inspect(host(HTTP), fallback=(unrelated_client,)).scheme == "http"
+    assert inspect(host(HTTP), fallback=(host(HTTPS, names=("_",)),)).scheme == "https"
+    assert inspect(fallback=(unrelated_client,)).scheme == "https"
 
 
 def test_without_a_configuration_what_listens_is_asked():
-    found = look(listening=("0.0.0.0:80", "[::]:443", "127.0.0.1:3306"))
-    assert sorted(found.doors) == ["http", "https"]
-    assert look().doors == {}
+    found = inspect(listening=("0.0.0.0:80", "[::]:443", "127.0.0.1:3306"))
+    assert sorted(found.endpoints) == ["http", "https"]
+    assert inspect().endpoints == {}
 
 
 @pytest.mark.parametrize(
@@ -95,14 +97,14 @@ def test_one_of_several_nodes_is_asked_itself_past_the_proxy(monkeypatch, option
         return Answer(url, 200)
 
     monkeypatch.setattr(observer, "fetch", fetch)
-    found = look(host(HTTPS, HTTP), options={"terminated_elsewhere": True, **options})
+    found = inspect(host(HTTPS, HTTP), options={"terminated_elsewhere": True, **options})
     assert found.get("/x", headers={"X-A": "1"}).url == "https://campus.test/x"
     assert asked == [sent]
 
 
 def test_behind_a_proxy_the_name_is_asked():
-    found = look(host(HTTP), options={"terminated_elsewhere": True})
-    assert found.doors["https"] == Door("https", "campus.test", 443)
+    found = inspect(host(HTTP), options={"terminated_elsewhere": True})
+    assert found.endpoints["https"] == Endpoint("https", "campus.test", 443)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_behind_a_proxy_the_name_is_asked():
     ],
 )
 def test_every_virtual_host_can_be_called(names, name):
-    assert [door.name for door in look().doors_of(host(HTTP, names=names))] == [name]
+    assert [endpoint.name for endpoint in inspect().doors_of(host(HTTP, names=names))] == [name]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_every_virtual_host_can_be_called(names, name):
 )
 def test_a_folder_leads_to_the_portal_or_does_not(root, starts):
     own, other = host(HTTP), host(HTTP, names=("_",), root=root)
-    assert [side.start for side in look(own, virtual_hosts=(own, other)).side_doors] == starts
+    assert [side.start for side in inspect(own, virtual_hosts=(own, other)).side_endpoints] == starts
 
 
 @pytest.mark.parametrize(
@@ -154,10 +156,10 @@ def test_a_folder_leads_to_the_portal_or_does_not(root, starts):
 )
 def test_what_closes_another_virtual_host_is_a_line_of_its_web_server(web, redirect, include):
     other = host(HTTP, names=("_",))
-    assert look(web=web).closing(other).endswith(f'Give it the line "{redirect}" or the line "{include}".')
+    assert inspect(web=web).closing(other).endswith(f'Give it the line "{redirect}" or the line "{include}".')
     # nginx would take no second line of what our files say too.
     for own in ({"body_limit_own": True}, {"patience_own": True}, {"once": (Place("/a", 1, "server_tokens on"),)}):
-        assert look(web=web).closing(replace(other, **own)).endswith(f'Give it the line "{redirect}".')
+        assert inspect(web=web).closing(replace(other, **own)).endswith(f'Give it the line "{redirect}".')
 
 
 @pytest.fixture
@@ -173,7 +175,7 @@ def wire(monkeypatch):
 
 
 def test_the_same_question_is_sent_once(wire):
-    it = look(host(HTTP))
+    it = inspect(host(HTTP))
     for _time in range(2):
         it.get("/")
         it.get("/", headers={"Cookie": "a"})
@@ -186,15 +188,15 @@ def test_the_same_question_is_sent_once(wire):
 
 
 def test_several_questions_come_back_in_order(wire):
-    it = look(host(HTTP))
-    door = it.doors["http"]
-    assert [answer.url for answer in it.ask_all([(door, f"/{n}") for n in range(9)])] == [
-        door.url(f"/{n}") for n in range(9)
+    it = inspect(host(HTTP))
+    endpoint = it.endpoints["http"]
+    assert [answer.url for answer in it.ask_all([(endpoint, f"/{n}") for n in range(9)])] == [
+        endpoint.url(f"/{n}") for n in range(9)
     ]
 
 
 def test_what_is_not_served_is_an_answer_too(wire):
-    answer = look(host(HTTP)).get("/", "https")
+    answer = inspect(host(HTTP)).get("/", "https")
     assert (answer.status, wire) == (0, [])
     assert "nothing here serves https" in answer.error
 
@@ -207,7 +209,7 @@ def test_a_server_that_does_not_answer_is_left_alone(monkeypatch):
         return Answer(url, error=NO_ANSWER)
 
     monkeypatch.setattr(observer, "fetch", fetch)
-    it = look(host(HTTP))
+    it = inspect(host(HTTP))
     errors = [it.get(f"/{number}").error for number in range(9)]
     assert len(sent) == 3
     assert errors[-1] == "not asked: 3 requests before got no answer in time"
@@ -220,13 +222,13 @@ def test_what_several_checks_need_is_found_once():
         calls.append(it)
         return "answer"
 
-    it = look()
+    it = inspect()
     assert [it.once(question), it.once(question)] == ["answer", "answer"]
     assert calls == [it]
 
 
 def test_what_cannot_be_seen_is_said():
-    it = Look(Site("campus.test"), {"root": "/srv/nothing"})
+    it = Observer(Site("campus.test"), {"root": "/srv/nothing"})
     with pytest.raises(Unseen, match="no Chamilo found under /srv/nothing; set chamilo_root"):
         it.root  # noqa: B018 (the look is the test)
     it.as_root = False

@@ -267,10 +267,10 @@ CAMPUS, OLD = "campus.example.org", "old.example.org"
 def test_a_name_that_is_not_served(facts, urls, meant):
     found = Site("campsu.example.org", **{"root": "/srv/campus", **facts})
     found = replace(found, access_urls=urls)
-    said = misnamed(found)
-    assert bool(said) is bool(meant), said
+    messages = misnamed(found)
+    assert bool(messages) is bool(meant), messages
     if meant:
-        assert f"campsu.example.org is not served here. Did you mean {meant}?" in said
+        assert f"campsu.example.org is not served here. Did you mean {meant}?" in messages
         assert bool(obstacles(found, Host(now=NOW), ALL))
         assert not obstacles(found, Host(now=NOW), Desired(["database"], controller_time=NOW))
 
@@ -453,12 +453,12 @@ def test_groups_are_those_that_no_directory_service_lists(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("sections", "said"), [(["uploads"], True), (["sessions", "https"], True), (["https", "headers"], False)]
+    ("sections", "messages"), [(["uploads"], True), (["sessions", "https"], True), (["https", "headers"], False)]
 )
-def test_an_open_basedir_that_leaves_out_what_sections_have_php_run(sections, said):
+def test_an_open_basedir_that_leaves_out_what_sections_have_php_run(sections, messages):
     confined = site(php=Php(confined="/etc/php/8.4/fpm/pool.d/www.conf", service="php8.4-fpm"))
     text = " ".join(obstacles(confined, Host(now=NOW), replace(ALL, sections=sections)))
-    assert ("open_basedir in /etc/php/8.4/fpm/pool.d/www.conf: it leaves out /usr/local/share" in text) is said
+    assert ("open_basedir in /etc/php/8.4/fpm/pool.d/www.conf: it leaves out /usr/local/share" in text) is messages
 
 
 @pytest.mark.parametrize(
@@ -472,18 +472,18 @@ def test_php_that_no_pool_of_the_host_is(host, address, sections, out):
     location = f"location ~ php {{ fastcgi_pass {address}; }}"
     host.site("nginx", f"server {{ server_name campus.test; root /var/www/chamilo/public; {location} }}\n")
     found = obstacles(discover("campus.test", tree=host.tree), Host(now=NOW), Desired(sections))
-    said = [text for text in found if text.startswith(f"PHP of the portal: {address} (/etc/nginx/sites-available/")]
-    assert len(said) == bool(out)
-    assert all(f"listen = {address.replace('unix:', '')} in" in text for text in said)
-    assert all(text.endswith(f"--skip-tags {out}") for text in said)
+    messages = [text for text in found if text.startswith(f"PHP of the portal: {address} (/etc/nginx/sites-available/")]
+    assert len(messages) == bool(out)
+    assert all(f"listen = {address.replace('unix:', '')} in" in text for text in messages)
+    assert all(text.endswith(f"--skip-tags {out}") for text in messages)
 
 
-@pytest.mark.parametrize(("takeover", "said"), [("auto", False), ("managed", True), ("include", True), ("", True)])
-def test_an_open_basedir_that_this_run_widens(takeover, said):
+@pytest.mark.parametrize(("takeover", "messages"), [("auto", False), ("managed", True), ("include", True), ("", True)])
+def test_an_open_basedir_that_this_run_widens(takeover, messages):
     place = "/etc/nginx/sites-available/campus line 3"
     confined = site(php=Php(confined=place), in_place=InPlace(widened=(place,)))
     text = " ".join(obstacles(confined, Host(now=NOW), Desired(["uploads"], takeover=takeover)))
-    assert (f"open_basedir in {place}" in text) is said
+    assert (f"open_basedir in {place}" in text) is messages
 
 
 @pytest.mark.parametrize(

@@ -223,8 +223,8 @@ def test_every_value_comes_back_as_it_was(value):
     assert parse(new, "x.yaml")["default"][CHECK] == value
     assert parse(new, "x.yaml")["7"][CHECK] == value
     # As Symfony reads it: percent signs are doubled in a container parameter.
-    told = yaml.safe_load(new)["parameters"]["settings_overrides"]
-    assert told["default"][CHECK] == told[7][CHECK] == value.replace("%", "%%")
+    reported = yaml.safe_load(new)["parameters"]["settings_overrides"]
+    assert reported["default"][CHECK] == reported[7][CHECK] == value.replace("%", "%%")
 
 
 def test_a_control_character_cannot_be_pinned():
@@ -268,22 +268,24 @@ def test_any_row_of_edits_leaves_a_file_that_says_what_it_should():
     chance = random.Random(4)
     for _ in range(200):
         text = chance.choice(["", FULL, "parameters:\n  settings_overrides: {}\n"])
-        told = parse(text, "x.yaml")
+        reported = parse(text, "x.yaml")
         for _ in range(6):
             scope = chance.choice(["default", "2", "3"])
             key = chance.choice([CHECK, "security.allow_captcha", "document.upload_extensions_blacklist"])
             value = chance.choice([None, "", "it's # 5%", "a\nb"])
             text = edit(text, "x.yaml", {scope: {key: value}})
             if value is None:
-                told.get(scope, {}).pop(key, None)
+                reported.get(scope, {}).pop(key, None)
             else:
-                told.setdefault(scope, {})[key] = value
+                reported.setdefault(scope, {})[key] = value
             judged = (yaml.safe_load(text) or {}).get("parameters", {}).get("settings_overrides") or {}
             seen = {
                 str(name): {k: str(v).replace("%%", "%") for k, v in (settings or {}).items() if "." in k}
                 for name, settings in judged.items()
             }
             assert {name: settings for name, settings in seen.items() if settings} == {
-                name: settings for name, settings in told.items() if settings
+                name: settings for name, settings in reported.items() if settings
             }
-            assert {name: s for name, s in parse(text, "x.yaml").items() if s} == {n: s for n, s in told.items() if s}
+            assert {name: s for name, s in parse(text, "x.yaml").items() if s} == {
+                n: s for n, s in reported.items() if s
+            }

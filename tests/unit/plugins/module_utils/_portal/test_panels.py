@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, nginx, panels
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Wanted
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost
 from tests.vhosts import DOMAIN, cases
 
 NAMES = {"a27": "HestiaCP", "a29": "Plesk", "n09": "CloudPanel", "n11": "HestiaCP", "n13": "aaPanel", "n15": "Plesk"}
@@ -41,9 +41,9 @@ CustomLog /var/log/virtualmin/campus.example.org_access_log combined
 OWN = "<VirtualHost *:80>\n  ServerName campus.example.org\n  DocumentRoot /var/www/chamilo/public\n</VirtualHost>\n"
 
 
-def wanted(web: str) -> Wanted:
+def desired(web: str) -> DesiredHost:
     service = "nginx" if web == "nginx" else "apache2"
-    return Wanted(
+    return DesiredHost(
         site="campus",
         domain=DOMAIN,
         names=frozenset(),
@@ -60,8 +60,8 @@ def found(tree: Tree, web: str):
     configuration = server.parse(tree)
     named = [one for one in server.servers(configuration) if one.host.root != "/var/www/html"]
     assert named
-    said = [panels.rewritten(web, one, configuration, wanted(web)) for one in named]
-    return said, [panels.includes(one.block, wanted(web).drop_ins) for one in named]
+    messages = [panels.rewritten(web, one, configuration, desired(web)) for one in named]
+    return messages, [panels.includes(one.block, desired(web).drop_ins) for one in named]
 
 
 @pytest.mark.parametrize("case", [*cases("nginx"), *cases("apache")], ids=lambda case: case.name)
@@ -70,14 +70,14 @@ def test_a_panel_is_recognised_by_what_it_writes(host, case):
     for module in case.head.get("modules", "").split():
         host.write(f"/etc/apache2/mods-enabled/{module}.load", f"LoadModule {module}_module x.so\n")
     case.lay(host.root)
-    said, _included = found(host.tree, case.server)
+    messages, _included = found(host.tree, case.server)
     if not case.panel:
-        assert not any(said)
+        assert not any(messages)
         return
-    for obstacle in said:
+    for obstacle in messages:
         assert obstacle.what.startswith(NAMES[case.name[:3]])
         assert "/sites-available/chamilo-campus.d/*.conf" in obstacle.remedy
-    assert PLACES[case.name] in said[0].remedy
+    assert PLACES[case.name] in messages[0].remedy
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_panels_and_tools_that_write_for_apache(host, file, text, name, place):
     host.install("apache")
     host.write(f"/etc/apache2/sites-available/{file}", text)
     host.link(f"/etc/apache2/sites-enabled/100-{file.replace('.conf', '')}.conf", f"../sites-available/{file}")
-    (said,), _included = found(host.tree, "apache")
+    (messages,), _included = found(host.tree, "apache")
     if not name:
-        assert said is None
+        assert messages is None
         return
-    assert re.match(rf"{name} writes this file again", said.what)
-    assert place in said.remedy
+    assert re.match(rf"{name} writes this file again", messages.what)
+    assert place in messages.remedy
 
 
 @pytest.mark.parametrize(

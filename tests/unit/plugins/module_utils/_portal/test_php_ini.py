@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_ini
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import (
     _LINE,
     _POOL_LINE,
@@ -82,13 +82,13 @@ def test_the_lines_of_the_pool_come_last(etc, sapi, value):
     etc("8.4/apache2/php.ini", "session.save_path = /var/lib\n")
     pool = etc("8.4/fpm/pool.d/campus.conf", '[campus]\nphp_admin_value[session.save_path] = "5;/srv/sessions"\n')
     php = Php("8.4", sapi, pool_file=pool if sapi == "fpm" else "")
-    assert settings(Look(Site("campus.test", php=php), {}))["session.save_path"].value == value
+    assert settings(Observer(Site("campus.test", php=php), {}))["session.save_path"].value == value
 
 
 def test_without_a_php_nothing_is_guessed(etc):
     etc("8.4/fpm/php.ini", "a = 1\n")
     with pytest.raises(Unseen, match="PHP that serves the site could not be found"):
-        settings(Look(Site("campus.test"), {}))
+        settings(Observer(Site("campus.test"), {}))
 
 
 def test_what_counts_for_the_folder_of_the_site(etc, tmp_path):
@@ -98,7 +98,7 @@ def test_what_counts_for_the_folder_of_the_site(etc, tmp_path):
     site = Site("campus.test", root=str(root), php=Php("8.4", "fpm", pool_file=etc("8.4/fpm/pool.d/www.conf", "")))
 
     def shows():
-        return settings(Look(site, {}))["display_errors"].value
+        return settings(Observer(site, {}))["display_errors"].value
 
     etc("8.4/fpm/php.ini", "display_errors = Off\n")
     etc("8.4/fpm/conf.d/20-own.ini", f"[PATH={root}x]\ndisplay_errors = On\n[HOST=x]\ndisplay_errors = On\n")
@@ -117,7 +117,7 @@ def test_a_file_in_the_folder_that_cannot_be_read_is_not_passed_over(etc, tmp_pa
     etc("8.4/fpm/php.ini", "a = 1\n")
     (tmp_path / "campus/public/.user.ini").mkdir(parents=True)
     with pytest.raises(Unseen, match="which PHP goes by, cannot be read"):
-        settings(Look(Site("campus.test", root=str(tmp_path / "campus"), php=Php("8.4", "fpm")), {}))
+        settings(Observer(Site("campus.test", root=str(tmp_path / "campus"), php=Php("8.4", "fpm")), {}))
 
 
 def test_what_apache_tells_its_own_php_for_the_folder(etc, tmp_path, monkeypatch):
@@ -131,4 +131,4 @@ def test_what_apache_tells_its_own_php_for_the_folder(etc, tmp_path, monkeypatch
     monkeypatch.setattr(php_ini, "Tree", lambda: Tree(str(tmp_path)))
     for root, value in (("/srv/campus", "off"), ("/srv/other", "on"), ("/srv/third", "On")):
         site = Site("campus.test", root=root, php=Php("8.4", "mod_php"))
-        assert settings(Look(site, {}))["display_errors"].value == value
+        assert settings(Observer(site, {}))["display_errors"].value == value

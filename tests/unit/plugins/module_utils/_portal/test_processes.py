@@ -12,7 +12,7 @@ import time
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
@@ -41,10 +41,10 @@ OnFailure=mail@phpsessionclean.service
 
 
 def test_timers(monkeypatch):
-    def said(argv):
+    def output(argv):
         return TIMERS if argv[-1] == "*.timer" else SERVICES
 
-    monkeypatch.setattr(processes, "said", said)
+    monkeypatch.setattr(processes, "output", output)
     clean, tmpfiles = processes._timers()
     assert clean == Job(
         source="phpsessionclean.timer",
@@ -55,7 +55,7 @@ def test_timers(monkeypatch):
         next=1795615740.0,
         schedule=("OnCalendar=*-*-* *:09,39:00",),
         result="success",
-        tells="mail@phpsessionclean.service",
+        alerts="mail@phpsessionclean.service",
     )
     assert not tmpfiles.active
     assert (tmpfiles.last, tmpfiles.command) == (0, "systemd-tmpfiles-clean.service")
@@ -86,7 +86,7 @@ Normalized form: *-*-* *:00/5:00
     ],
 )
 def test_the_longest_pause_of_a_timer(monkeypatch, schedule, printed, seconds):
-    monkeypatch.setattr(processes, "said", lambda argv: printed)
+    monkeypatch.setattr(processes, "output", lambda argv: printed)
     assert processes.longest_pause(Job("x.timer", "x", schedule=schedule)) == seconds
 
 
@@ -108,7 +108,7 @@ def test_cron(monkeypatch, systemd, line, active):
 
 
 def test_processes_of_this_host():
-    found = {process.pid: process for process in processes.processes(Look(Site("campus.test"), {}))}
+    found = {process.pid: process for process in processes.processes(Observer(Site("campus.test"), {}))}
     own = found[os.getpid()]
     assert (own.parent, own.user) == (os.getppid(), os.geteuid())
     assert 1 in found
@@ -125,7 +125,7 @@ def test_processes_of_this_host():
     ],
 )
 def test_what_a_command_says(argv, printed):
-    assert processes.said(argv, seconds=0.5 if argv[0] == "sleep" else 5) == printed
+    assert processes.output(argv, seconds=0.5 if argv[0] == "sleep" else 5) == printed
 
 
 def test_a_php_that_runs_a_script_is_seen_with_it(tmp_path):
@@ -136,6 +136,6 @@ def test_a_php_that_runs_a_script_is_seen_with_it(tmp_path):
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE) as child:
         while pathlib.Path(f"/proc/{child.pid}/comm").read_text() != "php8.4\n":
             time.sleep(0.01)
-        found = processes.scripts(Look(Site("campus.test"), {}))
+        found = processes.scripts(Observer(Site("campus.test"), {}))
         child.kill()
     assert (child.pid, str(script)) in [(process.pid, path) for process, path in found]

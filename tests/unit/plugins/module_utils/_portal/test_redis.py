@@ -81,14 +81,14 @@ def refused(store: redis.Store) -> str:
 
 def test_a_server_for_this_portal_alone_is_taken(server: Server) -> None:
     redis.examine(server.store())
-    assert not redis.takes_anybody(server.store())
+    assert not redis.is_open(server.store())
 
 
 def test_a_server_that_others_could_use_is_refused(server: Server) -> None:
     server.own = ""
     assert "can use keys of others. Permit those of the portal alone" in refused(server.store())
     server.open = True
-    assert "answers clients without a password" in refused(server.store()) and redis.takes_anybody(server.store())
+    assert "answers clients without a password" in refused(server.store()) and redis.is_open(server.store())
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_a_server_that_others_could_use_is_refused(server: Server) -> None:
 def test_a_server_that_cannot_keep_sessions_is_named(server: Server, wrong: dict[str, Any], words: str) -> None:
     for name, value in wrong.items():
         setattr(server, name, value)
-    said = refused(server.store())
-    assert words in said and f"Redis at 127.0.0.1:{server.server_address[1]}" in said
+    output = refused(server.store())
+    assert words in output and f"Redis at 127.0.0.1:{server.server_address[1]}" in output
 
 
 def test_a_server_that_is_away_is_named(server: Server) -> None:

@@ -43,12 +43,12 @@ APACHE = """/var/log/apache2/*.log {
 
 @pytest.fixture
 def given(tmp_path):
-    folder = tmp_path / "etc/logrotate.d"
-    folder.mkdir(parents=True)
+    directory = tmp_path / "etc/logrotate.d"
+    directory.mkdir(parents=True)
 
     def files(*logs: str, **texts: str) -> rotation.Rotation:
         for name, text in texts.items():
-            (folder / name.replace("__", ".")).write_text(text)
+            (directory / name.replace("__", ".")).write_text(text)
         return rotation.rotation(Tree(str(tmp_path)), "www-data", logs or (LOG,))
 
     return files

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx, server_blocks
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Wanted
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost
 from tests.vhosts import DOMAIN, ROOT, cases
 
 TESTBED = sorted((Path(__file__).parents[4] / "testbed/vhosts/nginx").glob("*.conf"))
-WANTED = Wanted(
+DESIRED = DesiredHost(
     "campus", DOMAIN, frozenset({DOMAIN}), frozenset({ROOT, f"{ROOT}/public"}), "/etc/nginx/d", frozenset(), True
 )
 
@@ -27,7 +27,7 @@ def classified(host, text: str = "", name: str = "") -> server_blocks.Found:
     for case in cases("nginx"):
         if case.name == name:
             case.lay(host.root)
-    return server_blocks.classify(host.tree, nginx.parse(host.tree), WANTED)
+    return server_blocks.classify(host.tree, nginx.parse(host.tree), DESIRED)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_what_only_leads_on_is_told_from_what_serves(host, body, kind):
 def test_the_virtual_hosts_of_the_testbed(host, name, obstacles):
     host.install("nginx")
     host.testbed_site("nginx", name)
-    wanted = replace(WANTED, domain="campus.test", names=frozenset({"campus.test"}))
-    found = server_blocks.classify(host.tree, nginx.parse(host.tree), wanted)
+    desired = replace(DESIRED, domain="campus.test", names=frozenset({"campus.test"}))
+    found = server_blocks.classify(host.tree, nginx.parse(host.tree), desired)
     assert found.portal
     assert len(list(server_blocks.obstacles(host.tree, found))) == obstacles
 
@@ -83,12 +83,12 @@ TOUCHBASE = "/var/www/chamilo/public/plugin/touchbase/public"
     ],
 )
 def test_other_programs_under_the_name(host, name, program):
-    found = [program for one in classified(host, name=name).portal for program in server_blocks.programs(one, WANTED)]
+    found = [program for one in classified(host, name=name).portal for program in server_blocks.programs(one, DESIRED)]
     assert [(one.path, one.what, one.directory) for one in found] == ([program] if program else [])
 
 
 def test_the_pages_of_the_owner(host):
-    found = server_blocks.pages(classified(host, name="n29-phpmyadmin-beside"), WANTED)
+    found = server_blocks.pages(classified(host, name="n29-phpmyadmin-beside"), DESIRED)
     assert [(page.scheme, page.name, page.path) for page in found] == [
         ("http", DOMAIN, "/"),
         ("http", DOMAIN, "/phpmyadmin"),

@@ -34,9 +34,9 @@ def configure(host, text, file="packages/framework.yaml"):
     host.write(f"{ROOT}/config/{file}", text)
 
 
-def compiled(host, save_path, folder="ContainerNew"):
+def compiled(host, save_path, directory="ContainerNew"):
     """A compiled container, as Symfony writes it."""
-    path = f"{ROOT}/var/cache/prod/{folder}/App_KernelProdContainer.php"
+    path = f"{ROOT}/var/cache/prod/{directory}/App_KernelProdContainer.php"
     host.write(path, COMPILED % save_path)
     return host.root / path.lstrip("/")
 

@@ -11,7 +11,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover
 from tests.vhosts import DOMAIN, cases
 
 OTHER = {"nginx": "apache", "apache": "nginx"}
-FOLDER = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}
+DIRECTORY = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}
 
 
 def takeover(host):
@@ -23,18 +23,18 @@ def takeover(host):
 def ready(host, server):
     host.install(server)
     host.chamilo()
-    return FOLDER[server]
+    return DIRECTORY[server]
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 @pytest.mark.parametrize("name", ["plain", "https", "wrong-docroot", "default-server"])
 def test_a_virtual_host_is_replaced_by_choice(host, server, name):
-    folder = ready(host, server)
+    directory = ready(host, server)
     file = host.testbed_site(server, name)
     found = takeover(host)
     assert "managed" not in found.refused
     assert found.files == (file,)
-    assert found.disable == (f"{folder}/sites-enabled/campus.conf",)
+    assert found.disable == (f"{directory}/sites-enabled/campus.conf",)
 
 
 def test_another_site_without_a_name_in_the_same_file_is_a_neighbour(host):
@@ -188,8 +188,8 @@ def test_ours_takes_no_place_where_nobody_would_read_it(host, line, read):
     host.write("/etc/nginx/nginx.conf", main.replace("include /etc/nginx/sites-enabled/*;", line))
     host.write("/etc/nginx/conf.d/campus.conf", NGINX.format("", ""))
     found = takeover(host)
-    said = found.refused.get("managed", "")
-    assert ('the line "include /etc/nginx/sites-enabled/*;" is missing' in said) is not read
+    output = found.refused.get("managed", "")
+    assert ('the line "include /etc/nginx/sites-enabled/*;" is missing' in output) is not read
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
@@ -202,13 +202,13 @@ def test_nothing_has_to_go_where_nobody_names_the_domain(host, server):
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 def test_what_is_ours_already_needs_no_takeover(host, server):
-    folder = ready(host, server)
+    directory = ready(host, server)
     header = "# Managed by Ansible: chamilo.hardening, section https. Changes here are lost.\n"
     body = {"nginx": NGINX.format("gzip off;", ""), "apache": APACHE.format("Alias /x /y", "")}[server]
     host.site(server, header + body, "chamilo-campus.conf")
     site = discover("campus.test", tree=host.tree)
     assert site.serving[0].ours
-    assert site.serving[0].file == f"{folder}/sites-available/chamilo-campus.conf"
+    assert site.serving[0].file == f"{directory}/sites-available/chamilo-campus.conf"
     assert (site.takeover.refused, site.takeover.files) == ({}, ())
 
 
@@ -256,20 +256,20 @@ def test_what_nginx_takes_once_is_named_where_its_owner_says_something_else(host
     ready(host, "nginx")
     file = host.site("nginx", SERVERS.format(first + LINE, second + LINE))
     serving = discover("campus.test", tree=host.tree).serving
-    said = twice("campus.test", serving, "include", OURS)
-    assert [place for place in wrong if f"{file} {place}" not in said] == []
-    assert bool(said) is bool(wrong)
-    assert not wrong or "Remove these lines from it: our files set " in said
+    output = twice("campus.test", serving, "include", OURS)
+    assert [place for place in wrong if f"{file} {place}" not in output] == []
+    assert bool(output) is bool(wrong)
+    assert not wrong or "Remove these lines from it: our files set " in output
     assert twice("campus.test", serving, "managed", OURS) == "", "his goes"
     assert twice("campus.test", serving, "include", {}) == "", "we say nothing"
 
 
-@pytest.mark.parametrize(("wish", "asked"), [("", False), ("auto", False), ("managed", False), ("include", True)])
-def test_a_virtual_host_that_ours_replaces_may_say_what_it_likes(host, wish, asked):
+@pytest.mark.parametrize(("desired", "asked"), [("", False), ("auto", False), ("managed", False), ("include", True)])
+def test_a_virtual_host_that_ours_replaces_may_say_what_it_likes(host, desired, asked):
     ready(host, "nginx")
     host.site("nginx", SERVERS.format("server_tokens on;", "server_tokens on;"))
-    said = twice("campus.test", discover("campus.test", tree=host.tree).serving, wish, OURS)
-    assert ('our files set "server_tokens off;"' in said) is asked
+    output = twice("campus.test", discover("campus.test", tree=host.tree).serving, desired, OURS)
+    assert ('our files set "server_tokens off;"' in output) is asked
 
 
 def test_each_obstacle_in_an_owners_virtual_host_is_said_with_its_place_and_remedy(host):

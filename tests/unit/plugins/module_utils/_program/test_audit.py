@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import failed, not_assessed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, results, watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 
@@ -22,11 +22,11 @@ def findings(monkeypatch):
     """What the checks find, to be changed by the test."""
     found = {"headers_csp": passed("Sent."), "https_hsts": failed("It is not sent.")}
     found["backups_key"] = not_assessed("The controller knows.")
-    look = Look(Site("campus.test", portal_names=("campus.test",), version="2.0.4"), {})
+    observer = Observer(Site("campus.test", portal_names=("campus.test",), version="2.0.4"), {})
     monkeypatch.setattr(daily, "sites", lambda: ["campus_test"])
-    monkeypatch.setattr(daily, "portal_of", lambda site: SimpleNamespace(site=site, look=look))
+    monkeypatch.setattr(daily, "portal_of", lambda site: SimpleNamespace(site=site, observer=observer))
     monkeypatch.setattr(
-        engine, "audit", lambda _site, look: engine.Audit(look, found, warnings=["state.json is damaged."])
+        engine, "audit", lambda _site, observer: engine.Audit(observer, found, warnings=["state.json is damaged."])
     )
     monkeypatch.setattr(results, "configuration", lambda _site: {"host": "campus"})
     monkeypatch.setattr(main.os, "geteuid", lambda: 0)
@@ -53,8 +53,8 @@ def test_it_ends_with_0_where_all_is_met(findings, capsys):
 
 
 def test_what_the_level_or_a_waiver_leaves_out_is_no_failure(findings, capsys):
-    look = daily.portal_of("campus_test").look
-    look.options = {**look.options, "unenforced": ["https_hsts"]}
+    observer = daily.portal_of("campus_test").observer
+    observer.options = {**observer.options, "unenforced": ["https_hsts"]}
     assert main.main(["audit"]) == 0
     assert "  not enforced   https_hsts  It is not sent." in capsys.readouterr().out
 
@@ -68,6 +68,6 @@ def test_programs_read_what_the_daily_work_delivers(findings, capsys):
 
 def test_a_host_without_the_section_says_what_to_do(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(main.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(watch, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(watch, "DIRECTORY", str(tmp_path))
     assert main.main(["audit"]) == 1
     assert "Run the playbook harden with section monitoring." in capsys.readouterr().err

@@ -21,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program.daily i
 @pytest.fixture
 def host(monkeypatch, tmp_path):
     """``told``: the alerts; ``etc``: the configuration; ``steps``: one that works and one that breaks."""
-    host = SimpleNamespace(told=[], etc=tmp_path / "etc", ran=[], broken=True)
+    host = SimpleNamespace(reported=[], etc=tmp_path / "etc", ran=[], broken=True)
 
     def breaks():
         host.ran.append("https")
@@ -38,14 +38,14 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(daily, "STEPS", host.steps)
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(common_alert, "CONFIGURATION", str(host.etc / "alert.json"))
-    monkeypatch.setattr(common_alert, "tell", lambda *words, again=False: host.told.append(words) or [])
+    monkeypatch.setattr(common_alert, "notify", lambda *words, again=False: host.reported.append(words) or [])
     monkeypatch.setattr(main.syslog, "syslog", lambda level, line: None)
     return host
 
 
 def test_a_step_that_breaks_is_told_and_the_others_go_on(host):
     assert [(done.name, done.problem) for done in run()] == [("https", "no such file"), ("updates", "")]
-    assert host.told == [("https", "The daily work of https failed", "no such file")]
+    assert host.reported == [("https", "The daily work of https failed", "no such file")]
     record = records.read(recurring.DAILY)
     assert record["https"]["ok"] is False and record["updates"]["ok"] is True
 
@@ -109,8 +109,8 @@ def test_one_step_alone_and_none_that_is_not_there(host):
 
 def test_the_program_says_what_was_done_and_what_broke(host, capsys):
     assert main.main(["daily"]) == 1
-    said = capsys.readouterr()
-    assert said.out == "updates: All is new.\n" and said.err == "https: no such file\n"
+    output = capsys.readouterr()
+    assert output.out == "updates: All is new.\n" and output.err == "https: no such file\n"
     host.broken = False
     assert main.main(["daily", "https"]) == 0
     assert main.main(["daily", "nothing"]) == 1
@@ -119,11 +119,13 @@ def test_the_program_says_what_was_done_and_what_broke(host, capsys):
 def test_the_program_proves_that_somebody_is_reached(host, monkeypatch, capsys):
     assert main.main(["alert", "--test"]) == 1
     assert "No recipient: set" in capsys.readouterr().err
-    monkeypatch.setattr(common_alert, "tell", lambda *words, again: host.told.append((*words, again)) or ["webhook"])
+    monkeypatch.setattr(
+        common_alert, "notify", lambda *words, again: host.reported.append((*words, again)) or ["webhook"]
+    )
     assert main.main(["alert", "--test"]) == 0
     assert capsys.readouterr().out == "Reported by webhook.\n"
     assert main.main(["alert", "Disk", "is full", "--section", "backups"]) == 0
-    assert host.told[-1] == ("backups", "Disk", "is full", False)
+    assert host.reported[-1] == ("backups", "Disk", "is full", False)
     assert main.main(["alert"]) == 2
 
 

@@ -69,13 +69,13 @@ class Place:
         content: bytes = ONE,
         check: bool = False,
         systemd: bool = True,
-        tell: Addressee | None = None,
+        recipient: Addressee | None = None,
         store: Store | None = None,
     ) -> Installed:
         self.commands.clear()
         machine = Machine(self.run, systemd=systemd)
         paths = {"units": str(self.units), "addressee": str(self.addressee), "share": str(self.share)}
-        return install(content, "1.2.3", str(self.program), check, machine, tell=tell, store=store, **paths)
+        return install(content, "1.2.3", str(self.program), check, machine, recipient=recipient, store=store, **paths)
 
     def seen(self) -> dict[str, str]:
         return seen(str(self.program), str(self.units), str(self.addressee), str(self.share))
@@ -87,18 +87,18 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.mark.parametrize(
-    ("result", "told"), [("success", False), ("exit-code", False), ("timeout", True), ("signal", True)]
+    ("result", "reported"), [("success", False), ("exit-code", False), ("timeout", True), ("signal", True)]
 )
-def test_a_daily_work_that_was_stopped_is_told(place: Place, tmp_path: Path, result: str, told: bool) -> None:
+def test_a_daily_work_that_was_stopped_is_told(place: Place, tmp_path: Path, result: str, reported: bool) -> None:
     """What failed by itself has told it already."""
     place.install(program("import sys\nprint(*sys.argv[1:], sep='\\n', file=open(sys.argv[0] + '.told', 'w'))"))
     unit = (place.units / f"{DAILY}.service").read_text()
     (line,) = [line for line in unit.splitlines() if line.startswith("ExecStopPost=")]
     subprocess.run(shlex.split(line.partition("=")[2]), env={"SERVICE_RESULT": result}, check=True)
-    said = place.program.with_suffix(".told")
-    assert said.exists() == told
-    if told:
-        command, title, text = said.read_text().splitlines()
+    output = place.program.with_suffix(".told")
+    assert output.exists() == reported
+    if reported:
+        command, title, text = output.read_text().splitlines()
         assert command == "alert" and "daily work" in title and result in text
 
 
@@ -192,14 +192,14 @@ def test_who_saw_it_knows_whether_there_is_something_to_do(place: Place) -> None
     known = place.seen()
     assert asks_for_nothing(ONE, None, known)
     assert not asks_for_nothing(TWO, None, known) and not asks_for_nothing(ONE, Addressee(), known)
-    told = Addressee("admin@school.example", "https://hook.example/secret")
-    place.install(tell=told)
+    reported = Addressee("admin@school.example", "https://hook.example/secret")
+    place.install(recipient=reported)
     known, again = place.seen(), place.seen()
-    assert asks_for_nothing(ONE, told, known) and asks_for_nothing(ONE, None, known)
+    assert asks_for_nothing(ONE, reported, known) and asks_for_nothing(ONE, None, known)
     assert not asks_for_nothing(ONE, Addressee("admin@school.example"), known)
     assert known["told"] != again["told"], "it cannot be compared with another one"
     place.addressee.chmod(0o644)
-    assert not asks_for_nothing(ONE, told, place.seen())
+    assert not asks_for_nothing(ONE, reported, place.seen())
 
 
 def test_a_host_with_another_python_is_asked_about_its_own(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +270,7 @@ def test_what_was_cut_off_before_its_commands_ends_with_the_next_run(
 def test_whom_it_tells_is_written_for_root_alone_and_never_shown(place: Place) -> None:
     place.install()
     assert not place.addressee.exists(), "nobody asked for it"
-    done = place.install(tell=Addressee("admin@school.example", "https://hook.example/secret"))
+    done = place.install(recipient=Addressee("admin@school.example", "https://hook.example/secret"))
     assert done.changed and place.commands == [] and "hook.example" not in str(done.diff)
     assert json.loads(place.addressee.read_text()) == {
         "mail": "admin@school.example",
@@ -278,9 +278,9 @@ def test_whom_it_tells_is_written_for_root_alone_and_never_shown(place: Place) -
     }
     assert stat.S_IMODE(place.addressee.stat().st_mode) == 0o600
     assert stat.S_IMODE(place.addressee.parent.stat().st_mode) == 0o700
-    assert not place.install(tell=Addressee("admin@school.example", "https://hook.example/secret")).changed
+    assert not place.install(recipient=Addressee("admin@school.example", "https://hook.example/secret")).changed
     assert not place.install().changed and place.addressee.exists(), "left as it is"
-    assert place.install(tell=Addressee()).changed
+    assert place.install(recipient=Addressee()).changed
 
 
 def settings(text: str) -> dict[str, list[str]]:

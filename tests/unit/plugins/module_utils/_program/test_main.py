@@ -62,8 +62,8 @@ class Desk:
 
     def type(self, *words: str) -> tuple[int, str, str]:
         code = main(words, "1.2.3", self.engine())
-        said = self.capsys.readouterr()
-        return code, said.out, said.err
+        output = self.capsys.readouterr()
+        return code, output.out, output.err
 
     def text(self, path: str = "etc/a.conf") -> str:
         return (self.root / path).read_text()
@@ -107,8 +107,8 @@ def test_lines_of_ours_that_are_gone_are_shown_and_undo_removes_the_others(
     path = desk.root / "etc/a.conf"
     digest = hashlib.sha256(b"old").hexdigest()
     marks = [{"at": 0, "lines": ["one"]}, {"at": 3, "lines": ["two"]}]
-    wanted = {"name": "https:campus", "files": [{"path": str(path), "marks": marks, "digest": digest}]}
-    desk.engine().apply(plan(wanted), Outcome())
+    desired = {"name": "https:campus", "files": [{"path": str(path), "marks": marks, "digest": digest}]}
+    desk.engine().apply(plan(desired), Outcome())
     assert "\n  https:campus   20" in desk.type("status")[1] and "gone" not in desk.type("status")[1]
     path.write_text(path.read_text().partition("old")[0] + "old\n# mine\n")
     lost = f"{path}: lines of https:campus are gone, in 1 of 2 places."
@@ -140,12 +140,12 @@ def test_status_shows_how_old_the_list_is_and_when_its_sources_were_read(
     monkeypatch.setattr(releases, "watched", lambda: [{"domain": "campus.test"}])
     read = {"feed": {"at": 1790000000.0, "problem": "away"}}
     records.note("updates.json", "watch", True, "x", read={"campus.test": read})
-    said = (
+    output = (
         f"list of vulnerabilities of {advisories.DATED} (",
         "feed of releases read 2026-09-21 14:13 UTC, not reached since, OSV not read yet.",
     )
     out, known = desk.type("status")[1], json.loads(desk.type("status", "--json")[1])["updates"]
-    for words in said:
+    for words in output:
         assert words in out[out.index("Updates:\n  campus.test: ") :] and words in known["campus.test"]
 
 
@@ -228,7 +228,7 @@ def test_undo_takes_back_what_the_application_was_told(desk: Desk, monkeypatch: 
 
 
 def test_undo_goes_on_behind_what_cannot_go_back_now(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def down(name: str, _folder: str) -> list[str]:
+    def down(name: str, _directory: str) -> list[str]:
         raise HardeningError("The database does not answer.")
 
     (desk.root / "state").mkdir(mode=0o700)
@@ -401,9 +401,9 @@ def test_what_goes_to_the_journal_anyway_goes_there_once(
     with (tmp_path / "journal").open("w") as stream:
         info = os.fstat(stream.fileno())
         monkeypatch.setattr(sys, "stdout", stream)
-        program_main._say("one")
+        program_main._print("one")
         monkeypatch.setenv("JOURNAL_STREAM", f"{info.st_dev}:{info.st_ino}")
-        program_main._say("two")
+        program_main._print("two")
     assert (tmp_path / "journal").read_text() == "one\n" and log == ["one", "two"]
 
 
@@ -425,6 +425,6 @@ def test_a_wrong_command_is_told_how(desk: Desk, words: list[str]) -> None:
 def test_help_is_for_people(desk: Desk) -> None:
     with pytest.raises(SystemExit):
         desk.type("--help")
-    said = desk.capsys.readouterr().out
-    assert "status" in said and "undo" in said and "journalctl -t chamilo-hardening" in said
-    assert "recover" not in said, "timers and the boot call that, not people"
+    output = desk.capsys.readouterr().out
+    assert "status" in output and "undo" in output and "journalctl -t chamilo-hardening" in output
+    assert "recover" not in output, "timers and the boot call that, not people"

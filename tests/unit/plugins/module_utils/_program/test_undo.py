@@ -49,8 +49,10 @@ def state(tmp_path: Path) -> str:
 def test_each_kind_reads_what_the_first_release_wrote(state: str) -> None:
     found = {kind.memory.name: kind.memory.names("https", state) for kind in KINDS}
     assert found == {"settings": [], "environment": ["https:campus"]}
-    told = [line for kind in KINDS for name in kind.memory.recall(state) for line in kind.memory.told([name], state)]
-    assert told == [
+    reported = [
+        line for kind in KINDS for name in kind.memory.recall(state) for line in kind.memory.description([name], state)
+    ]
+    assert reported == [
         "These settings of /srv/campus as well: security.check_password",
         "These keys of the environment of /srv/campus as well: TRUSTED_PROXIES",
     ]

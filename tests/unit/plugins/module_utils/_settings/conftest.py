@@ -14,7 +14,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.services
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Editor, EnvError, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
+    Desired,
+    EnvError,
+    EnvFile,
+    Result,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import ask
 
@@ -40,9 +45,9 @@ def key(plain_key):
 class App:
     """An application on disk; commands are written down instead of run."""
 
-    def __init__(self, folder):
-        self.root = str(folder / "campus")
-        self.state = str(folder / "state")
+    def __init__(self, directory):
+        self.root = str(directory / "campus")
+        self.state = str(directory / "state")
         self.commands = []
         self.fails = ""
         self.code = 1
@@ -80,13 +85,13 @@ class App:
         self.ended.append((mode, check))
         return ["All are logged out."], []
 
-    def set(self, given=None, check=False, **wish):
+    def set(self, given=None, check=False, **desired):
         site = Site("campus.test", root=self.root, php=self.php)
         engine = Engine(self.state, Machine(self.run, systemd=False), self.fetch)
         result = Result()
-        editor = Editor(site, given or {}, engine, lambda _site: self.factors, end_logins=self.end_logins)
+        env_file = EnvFile(site, given or {}, engine, lambda _site: self.factors, end_logins=self.end_logins)
         try:
-            editor.apply(Wish(**wish), result, check)
+            env_file.apply(Desired(**desired), result, check)
         except EnvError as problem:
             return result, str(problem)
         return result, ""

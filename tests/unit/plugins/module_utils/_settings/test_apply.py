@@ -25,7 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply 
     result,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, same, wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired, same
 
 CHECK = "security.check_password"
 ACCOUNT = Account("chamilo")
@@ -106,7 +106,7 @@ def host(fake, application=None, state=""):
 
 def asked(settings, **options):
     given = {"secret_settings": {}, "reset": [], "access_url": ["all"], "lock": None, "pin": None, **options}
-    return wish(settings, given.pop("secret_settings"), **given)
+    return desired(settings, given.pop("secret_settings"), **given)
 
 
 KEYS = [CHECK, "security.login_max_attempt_before_blocking_account", "security.allow_strength_pass_checker"]
@@ -143,26 +143,26 @@ def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing():
     changed = refused = 0
     for _ in range(1500):
         fake, portals = random_state(chance)
-        wanted = random_wish(chance, portals)
+        expected = random_wish(chance, portals)
         before = fake.rows()
         try:
-            predicted = result(host(fake).apply(wanted, check=True))
+            predicted = result(host(fake).apply(expected, check=True))
         except SettingsError:
             refused += 1
             with pytest.raises(SettingsError):
-                host(fake).apply(wanted, check=False)
+                host(fake).apply(expected, check=False)
             assert fake.rows() == before
             continue
         assert fake.rows() == before, "a check wrote something"
-        assert result(host(fake).apply(wanted, check=False)) == predicted
+        assert result(host(fake).apply(expected, check=False)) == predicted
         changed += predicted["changed"]
         assert predicted["changed"] == (fake.rows() != before)
         after = fake.rows()
-        again = result(host(fake).apply(wanted, check=False))
+        again = result(host(fake).apply(expected, check=False))
         assert fake.rows() == after
         assert (again["changed"], again["repaired"]) == (False, [])
-        managed = portals if wanted.portals is None else wanted.portals
-        for key, text in wanted.values.items():
+        managed = portals if expected.portals is None else expected.portals
+        for key, text in expected.values.items():
             assert again["settings"][key]["before"] == predicted["settings"][key]["after"]
             for portal in portals:
                 assert again["settings"][key]["after"]["effective"][portal] == fake.uses(key, portal)
@@ -178,7 +178,7 @@ def test_forty_settings_cost_as_many_queries_as_one(kinds):
     """Where they need the same kinds of statement."""
     keys = [key for key, setting in CATALOGUE.items() if not setting.secret and not setting.members]
     values = {"bool": True, "int": 7, "json": {}}
-    wanted = {key: values.get(CATALOGUE[key].type, (*CATALOGUE[key].choices, "x")[0]) for key in keys}
+    expected = {key: values.get(CATALOGUE[key].type, (*CATALOGUE[key].choices, "x")[0]) for key in keys}
     assert len(keys) >= 40 and CHECK in keys
 
     def cost(settings):
@@ -191,7 +191,7 @@ def test_forty_settings_cost_as_many_queries_as_one(kinds):
         assert kinds == {sql.split()[0] for sql in fake.asked} - {"SELECT"}
         return len(fake.asked)
 
-    assert cost(wanted) == cost({CHECK: True})
+    assert cost(expected) == cost({CHECK: True})
 
 
 def test_nothing_is_locked_where_nothing_is_to_do(fake):
@@ -278,8 +278,8 @@ def test_a_row_with_nothing_in_it_is_read_as_the_application_reads_it(fake):
 def test_the_diff_shows_values_and_no_secret(fake):
     fake.add(1, CHECK, "false")
     fake.add(1, "mail.mailer_dsn", "smtp://old-secret")
-    wanted = asked({CHECK: True}, secret_settings={"mail.mailer_dsn": "smtp://new-secret"}, lock=True)
-    (diff,) = host(fake).apply(wanted, check=True).diff
+    expected = asked({CHECK: True}, secret_settings={"mail.mailer_dsn": "smtp://new-secret"}, lock=True)
+    (diff,) = host(fake).apply(expected, check=True).diff
     assert f"{CHECK} of portal 1: 'false'\n" in diff["before"]
     assert f"{CHECK} of portal 1: 'true' (locked)\n" in diff["after"]
     assert "secret" not in str(diff)
@@ -297,10 +297,10 @@ touch {cache}/Chamilo_KernelProdContainer.php
 class Portal:
     """A folder of Chamilo, and a php that clears its cache."""
 
-    def __init__(self, folder: Path, monkeypatch) -> None:
-        self.root = folder / "chamilo"
-        self.told = folder / "told"
-        self.broken = folder / "broken"
+    def __init__(self, directory: Path, monkeypatch) -> None:
+        self.root = directory / "chamilo"
+        self.reported = directory / "told"
+        self.broken = directory / "broken"
         self.file = self.root / "config/settings_overrides.yaml"
         cache = self.root / "var/cache/prod"
         cache.mkdir(parents=True)
@@ -308,18 +308,18 @@ class Portal:
         self.container = cache / "Chamilo_KernelProdContainer.php"
         self.container.touch()
         self.container.chmod(0o666)
-        self.php = php = folder / "bin/php"
+        self.php = php = directory / "bin/php"
         php.parent.mkdir()
-        php.write_text(CONSOLE.format(told=self.told, broken=self.broken, cache=cache))
+        php.write_text(CONSOLE.format(told=self.reported, broken=self.broken, cache=cache))
         php.chmod(0o755)
         monkeypatch.setenv("PATH", f"{php.parent}:{os.environ['PATH']}")
-        for path in (folder, cache, self.root):
+        for path in (directory, cache, self.root):
             path.chmod(0o777)
-        self.state = str(folder / "state")
+        self.state = str(directory / "state")
         self.application = Application(str(self.root), "nobody")
 
     def cleared(self) -> int:
-        return self.told.read_text().count("bin/console cache:clear") if self.told.exists() else 0
+        return self.reported.read_text().count("bin/console cache:clear") if self.reported.exists() else 0
 
 
 @pytest.fixture
@@ -339,7 +339,7 @@ def test_a_pin_is_a_new_file_of_root_and_a_cleared_cache(fake, portal):
     assert "        default:\n            security.check_password: 'true'\n" in portal.file.read_text()
     info = portal.file.stat()
     assert (info.st_uid, info.st_mode & 0o777, portal.cleared()) == (0, 0o640, 1)
-    assert portal.told.read_text().endswith(" in prod\n"), "the server may give PHP another mode than the files"
+    assert portal.reported.read_text().endswith(" in prod\n"), "the server may give PHP another mode than the files"
     again = pin(fake, portal, {CHECK: True})
     assert not again.changed and portal.cleared() == 1
 
@@ -478,12 +478,12 @@ def test_a_php_that_was_killed_cleared_no_cache(fake, portal):
 
 def test_the_cache_is_cleared_as_the_web_user_and_with_nothing_of_root_s(fake, portal, monkeypatch):
     monkeypatch.setenv("SECRET", "hunter2")
-    portal.php.write_text(f"#!/bin/sh\n(id -u; id -g; umask; pwd; env; cat) >>{portal.told} 2>&1\n")
+    portal.php.write_text(f"#!/bin/sh\n(id -u; id -g; umask; pwd; env; cat) >>{portal.reported} 2>&1\n")
     pin(fake, portal, {CHECK: True})
-    told = portal.told.read_text()
+    reported = portal.reported.read_text()
     user = pwd.getpwnam("nobody")
-    assert told.splitlines()[:4] == [str(user.pw_uid), str(user.pw_gid), "0007", str(portal.root)]
-    assert "hunter2" not in told and "HOME=/nonexistent" in told
+    assert reported.splitlines()[:4] == [str(user.pw_uid), str(user.pw_gid), "0007", str(portal.root)]
+    assert "hunter2" not in reported and "HOME=/nonexistent" in reported
 
 
 @pytest.mark.parametrize("environment, stale", [("prod", True), ("dev", False)])
@@ -493,8 +493,8 @@ def test_only_the_cache_that_is_in_use_can_be_stale(fake, portal, environment, s
     portal.file.write_text(f"parameters:\n  settings_overrides:\n    default:\n      {CHECK}: 'true'\n")
     fake.add(1, CHECK, "true")
     os.utime(portal.container, (7, 7))
-    wanted = asked({CHECK: True})
-    assert host(fake, portal.application, portal.state).apply(wanted, check=True).changed is stale
+    expected = asked({CHECK: True})
+    assert host(fake, portal.application, portal.state).apply(expected, check=True).changed is stale
     other = asked({"security.2fa_enable": False}, reset=[])
     fake.add(1, "security.2fa_enable", "false")
     assert not host(fake, portal.application, portal.state).apply(other, check=True).changed, (
@@ -603,13 +603,13 @@ def test_what_a_section_asks_for_no_more_is_brought_back_in_that_run(fake, porta
     predicted = there.apply(asked({CHECK: True}, lock=True), check=True, section="brute_force:campus")
     assert fake.rows() == held and KEYS[1] in undo_data.MEMORY.recall(portal.state)["brute_force:campus"].settings
     done = section(fake, portal, {CHECK: True}, "brute_force:campus", lock=True)
-    assert predicted.changed and done.changed and predicted.diff == done.diff and predicted.said == done.said
-    assert KEYS[1] in done.said[0] and len(done.said) == 1
+    assert predicted.changed and done.changed and predicted.diff == done.diff and predicted.messages == done.messages
+    assert KEYS[1] in done.messages[0] and len(done.messages) == 1
     assert list(undo_data.MEMORY.recall(portal.state)["brute_force:campus"].settings) == [CHECK]
     assert list(seen_in_force(fake, portal)) == ["brute_force:campus"]
     again = section(fake, portal, {CHECK: True}, "brute_force:campus", lock=True)
-    assert not again.changed and again.said == []
-    there.bring_back(undo_data.MEMORY.recall(portal.state)["brute_force:campus"].settings)
+    assert not again.changed and again.messages == []
+    there.restore(undo_data.MEMORY.recall(portal.state)["brute_force:campus"].settings)
     assert fake.rows() == before
 
 
@@ -618,8 +618,8 @@ def test_what_somebody_changed_since_stays_and_is_told_once(fake, portal):
     variable = KEYS[1].partition(".")[2]
     fake.database.execute(f"UPDATE settings SET selected_value = '9' WHERE variable = '{variable}'")
     done = section(fake, portal, {CHECK: True}, "brute_force:campus")
-    assert not done.changed and "stays as it is" in done.said[0]
-    assert section(fake, portal, {CHECK: True}, "brute_force:campus").said == []
+    assert not done.changed and "stays as it is" in done.messages[0]
+    assert section(fake, portal, {CHECK: True}, "brute_force:campus").messages == []
     assert list(seen_in_force(fake, portal)) == ["brute_force:campus"]
 
 

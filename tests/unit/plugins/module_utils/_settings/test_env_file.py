@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file, token_keys
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Editor, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
@@ -84,9 +84,9 @@ def test_a_file_that_another_key_brings_into_play_is_corrected_too(app):
     }
 
 
-@pytest.mark.parametrize("said", ["0", "false", "off", ""])
-def test_debugging_that_is_off_in_other_words_is_left(app, said):
-    app.write(".env", f"APP_ENV=prod\nAPP_DEBUG={said}\n")
+@pytest.mark.parametrize("output", ["0", "false", "off", ""])
+def test_debugging_that_is_off_in_other_words_is_left(app, output):
+    app.write(".env", f"APP_ENV=prod\nAPP_DEBUG={output}\n")
     assert app.set(values={"APP_DEBUG": "0"})[0] == Result()
 
 
@@ -122,14 +122,14 @@ def test_what_the_server_gives_may_be_right_already(app):
 def test_a_file_that_cannot_be_changed_stays(app, files, problem):
     for name, text in files.items():
         app.write(name, text)
-    result, said = app.set(values={"APP_ENV": "prod"})
-    assert problem in said
+    result, output = app.set(values={"APP_ENV": "prod"})
+    assert problem in output
     assert not result.changed
     assert {name: app.read(name) for name in files} == files
 
 
 @pytest.mark.parametrize(
-    "wish, problem",
+    "desired, problem",
     [
         ({"values": {"A B": "1"}}, "'A B' is no name of a variable"),
         ({"values": {"MAILER_DSN": "1"}}, "MAILER_DSN may be a secret: give it in secret_values"),
@@ -141,9 +141,9 @@ def test_a_file_that_cannot_be_changed_stays(app, files, problem):
         ({"secret_values": {"APP_SECRET": PUBLIC_SECRET}}, "The value given for APP_SECRET is published"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(app, wish, problem):
+def test_what_cannot_be_meant_is_refused(app, desired, problem):
     app.write(".env", "APP_ENV=dev\n")
-    assert problem in app.set(**wish)[1]
+    assert problem in app.set(**desired)[1]
     assert app.read(".env") == "APP_ENV=dev\n"
 
 
@@ -178,8 +178,8 @@ def test_a_way_of_links_has_an_end(app, tmp_path, links, problem):
         link = app.path(".env") if number == links - 1 else tmp_path / f"link{number}"
         os.symlink(last, link)
         last = link
-    result, said = app.set(values={"APP_ENV": "prod"})
-    assert problem in said and result.changed is not bool(problem)
+    result, output = app.set(values={"APP_ENV": "prod"})
+    assert problem in output and result.changed is not bool(problem)
 
 
 def test_two_names_of_one_file_are_one_file(app, tmp_path):
@@ -193,13 +193,13 @@ def test_two_names_of_one_file_are_one_file(app, tmp_path):
 
 def test_a_file_that_somebody_changes_meanwhile_is_left(app, monkeypatch):
     app.write(".env", "APP_ENV=dev\n")
-    begin = Editor._carry_out
+    begin = EnvFile._carry_out
 
     def late(*given):
         app.write(".env", "APP_ENV=test\n")
         begin(*given)
 
-    monkeypatch.setattr(Editor, "_carry_out", late)
+    monkeypatch.setattr(EnvFile, "_carry_out", late)
     result, problem = app.set(values={"APP_ENV": "prod"})
     assert "changed while it was read. No file was changed; run again" in problem
     assert (result.changed, app.read(".env")) == (False, "APP_ENV=test\n")
@@ -277,16 +277,16 @@ def test_the_portal_s_own_php_clears_the_cache_where_it_is(app, monkeypatch, the
     ]
 
 
-@pytest.mark.parametrize("said, told", [("first\nno such luck", True), ("", False)])
-def test_an_old_cache_that_stays_is_told(app, said, told):
+@pytest.mark.parametrize("output, reported", [("first\nno such luck", True), ("", False)])
+def test_an_old_cache_that_stays_is_told(app, output, reported):
     app.write(".env", "APP_ENV=dev\n")
     os.makedirs(app.path("var/cache/dev"))
-    app.remove = (1, said)
+    app.remove = (1, output)
     result, problem = app.set(values={"APP_ENV": "prod"})
     assert (problem, result.changed) == ("", True)
-    folder = app.path("var/cache/dev")
-    notes = [note for note in result.notes if folder in note]
-    assert notes == [f"{folder} is of no use any more and could not be removed: no such luck"] * told
+    directory = app.path("var/cache/dev")
+    notes = [note for note in result.notes if directory in note]
+    assert notes == [f"{directory} is of no use any more and could not be removed: no such luck"] * reported
 
 
 @pytest.mark.parametrize("mode", ["../../config", "."])
@@ -322,13 +322,13 @@ def test_when_the_cache_cannot_be_cleared_all_is_as_before(portal, code):
     assert PUBLIC_PASSPHRASE not in problem
     assert not result.changed
     assert {name: portal.read(name) for name in before} == before
-    left = [name for _folder, _folders, names in os.walk(portal.state) for name in names]
+    left = [name for _directory, _directories, names in os.walk(portal.state) for name in names]
     assert sorted(left) == ["lock", "state.json"], "no copy of a secret is kept"
 
 
 def test_no_copy_of_an_old_secret_is_kept(portal):
     portal.set(require=env_file.REQUIRED, generate=True)
-    left = [name for _folder, _folders, names in os.walk(portal.state) for name in names]
+    left = [name for _directory, _directories, names in os.walk(portal.state) for name in names]
     # Checksums of what was written, and nothing of it; and the key that others may have.
     assert [name for name in sorted(left) if "private" not in name] == ["lock", "state.json", "written.json"]
 
@@ -370,7 +370,7 @@ def test_with_a_second_factor_in_use_the_secret_stays(portal):
 
 
 def test_a_wish_can_be_printed():
-    assert "canary" not in repr(Wish(secret_values={"APP_SECRET": "canary"}))
+    assert "canary" not in repr(Desired(secret_values={"APP_SECRET": "canary"}))
 
 
 def test_the_secret_that_is_there_already_is_no_new_one(portal):

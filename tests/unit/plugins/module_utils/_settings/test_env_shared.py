@@ -26,10 +26,10 @@ def half_of(key, passphrase):
     return openssl("pkey", "-passin", f"pass:{passphrase}", "-pubout", data=key).stdout
 
 
-def node(folder, secret, passphrase, key=b""):
+def node(directory, secret, passphrase, key=b""):
     """A web node of a portal with several."""
-    folder.mkdir()
-    made = App(folder)
+    directory.mkdir()
+    made = App(directory)
     made.write(".env", f"APP_ENV=prod\nAPP_SECRET='{secret}'\nJWT_PASSPHRASE={passphrase}\n")
     if key:
         made.write("config/jwt/private.pem", key, 0o600)
@@ -39,9 +39,9 @@ def node(folder, secret, passphrase, key=b""):
     return made
 
 
-def lead(app, **wish):
+def lead(app, **desired):
     """What the node that leads the portal hands on."""
-    result, problem = app.set(require=env_file.REQUIRED, generate=True, salt="salt", **wish)
+    result, problem = app.set(require=env_file.REQUIRED, generate=True, salt="salt", **desired)
     assert not problem
     return result
 

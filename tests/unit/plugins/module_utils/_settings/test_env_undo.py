@@ -16,7 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Editor, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 
@@ -25,25 +25,25 @@ BEFORE = f"APP_ENV=prod\n{KEY}=127.0.0.1 # ours\nAPP_SECRET=canary\n"
 
 
 class Portal:
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "campus/.env"
-        self.state = str(folder / "state")
+    def __init__(self, directory: Path) -> None:
+        self.file = directory / "campus/.env"
+        self.state = str(directory / "state")
         self.engine = Engine(self.state, Machine(lambda _argv, _seconds: (0, ""), systemd=False))
-        self.site = Site("campus.test", root=str(folder / "campus"), php=Php(user="www-data"))
+        self.site = Site("campus.test", root=str(directory / "campus"), php=Php(user="www-data"))
         self.file.parent.mkdir()
         self.file.write_text(BEFORE)
 
-    def editor(self) -> Editor:
-        return Editor(self.site, {}, self.engine, lambda _site: "")
+    def env_file(self) -> EnvFile:
+        return EnvFile(self.site, {}, self.engine, lambda _site: "")
 
     def set(self, proxies: str) -> None:
-        env_undo.remember(NAME, self.editor(), {KEY: proxies})
-        self.editor().apply(Wish(values={KEY: proxies}), Result())
+        env_undo.remember(NAME, self.env_file(), {KEY: proxies})
+        self.env_file().apply(Desired(values={KEY: proxies}), Result())
 
     def back(self, check: bool = False) -> tuple[bool, list[str]]:
         result = Result()
-        said = env_undo.bring_back(NAME, self.editor(), result, check)
-        return result.changed, said
+        output = env_undo.restore(NAME, self.env_file(), result, check)
+        return result.changed, output
 
 
 @pytest.fixture
@@ -77,13 +77,13 @@ def test_what_somebody_changed_since_stays(portal: Portal) -> None:
     portal.set("10.0.0.5")
     portal.file.write_text(BEFORE.replace("127.0.0.1", "10.9.9.9"))
     result = Result()
-    assert env_undo.bring_back(NAME, portal.editor(), result) == [] and not result.changed
+    assert env_undo.restore(NAME, portal.env_file(), result) == [] and not result.changed
     assert result.notes == [f"{KEY} was changed since; it stays as it is."]
     assert "10.9.9.9" in portal.file.read_text() and env_undo.MEMORY.recall(portal.state) == {}
 
 
 def test_a_run_that_did_not_get_to_write_has_nothing_to_bring_back(portal: Portal) -> None:
-    env_undo.remember(NAME, portal.editor(), {KEY: "10.0.0.5"})
+    env_undo.remember(NAME, portal.env_file(), {KEY: "10.0.0.5"})
     assert portal.back() == (False, [f"{KEY} is '127.0.0.1' again."])
     assert portal.file.read_text() == BEFORE
 
@@ -94,8 +94,8 @@ def test_the_host_brings_it_back_by_itself(portal: Portal, monkeypatch: pytest.M
     assert env_undo.MEMORY.names("headers", portal.state) == []
     assert env_undo.MEMORY.names("https", portal.state) == env_undo.MEMORY.names(NAME, portal.state) == [NAME]
     assert env_undo.MEMORY.names("https:other", portal.state) == []
-    (told,) = env_undo.MEMORY.told([NAME], portal.state)
-    assert KEY in told and portal.site.root in told
+    (reported,) = env_undo.MEMORY.description([NAME], portal.state)
+    assert KEY in reported and portal.site.root in reported
     assert env_undo.undo(NAME, portal.engine)[0] == f"{KEY} is '127.0.0.1' again."
     assert portal.file.read_text() == BEFORE
 
@@ -108,7 +108,7 @@ def test_two_portals_at_once_lose_nothing_of_each_other(
     if first == "bring_back":
         portal.set("10.0.0.5")
     write = Memory.replace
-    other = threading.Thread(target=env_undo.remember, args=("https:other", portal.editor(), {KEY: "10.0.0.6"}))
+    other = threading.Thread(target=env_undo.remember, args=("https:other", portal.env_file(), {KEY: "10.0.0.6"}))
 
     def late(*known: Any) -> None:
         monkeypatch.setattr(Memory, "replace", write)

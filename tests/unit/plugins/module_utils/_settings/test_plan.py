@@ -13,9 +13,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan i
     Row,
     Seen,
     SettingsError,
+    desired,
     lines,
     plan,
-    wish,
 )
 
 LOCK = "security.login_max_attempt_before_blocking_account"
@@ -27,7 +27,7 @@ PORTALS = {1: "https://campus.test/", 2: "https://second.test/", 3: "https://thi
 
 
 def asked(settings=None, reset=(), access_url=("all",), secret=None, lock=None, pin=None):
-    return wish(settings or {}, secret or {}, reset, access_url, lock, pin)
+    return desired(settings or {}, secret or {}, reset, access_url, lock, pin)
 
 
 def row(number, portal, value, key=CHECK, category="", changeable=True):
@@ -35,8 +35,8 @@ def row(number, portal, value, key=CHECK, category="", changeable=True):
     return Row(number, portal, category or known, variable, value, changeable)
 
 
-def planned(wanted, *rows, overrides=None, portals=PORTALS, version=""):
-    return plan(wanted, Seen(portals, rows, overrides or {}, version))
+def planned(expected, *rows, overrides=None, portals=PORTALS, version=""):
+    return plan(expected, Seen(portals, rows, overrides or {}, version))
 
 
 # ------------------------------------------------------------------------------------------------ what is asked for
@@ -413,15 +413,15 @@ def test_sessions_hold_what_the_application_does_not_ask_for_each_time():
     ],
 )
 def test_a_setting_of_another_version_is_refused(key, version, known):
-    wanted = asked({f"security.{key}": "true" if "notify" not in key else "admin@campus.test"})
+    expected = asked({f"security.{key}": "true" if "notify" not in key else "admin@campus.test"})
     if known:
         with pytest.raises(SettingsError) as refused:
-            planned(wanted, version=version)
+            planned(expected, version=version)
         assert str(refused.value) == (
             f"security.{key} is a setting {known}, and this is {version}. Remove it. Nothing was written."
         )
     else:
-        assert planned(wanted, version=version).insert
+        assert planned(expected, version=version).insert
 
 
 def test_many_settings_are_as_many_statements_as_one():
@@ -443,8 +443,8 @@ def test_each_kind_of_change_is_one_statement_with_its_values_in_order():
         row(11, 1, "3", LOCK, "platform", changeable=False),
         row(12, 2, "3", LOCK),
     ]
-    wanted = {CHECK: True, LOCK: 5, "security.2fa_enable": True}
-    delete, update, insert = planned(asked(wanted, access_url=["1", "2"]), *rows).statements()
+    expected = {CHECK: True, LOCK: 5, "security.2fa_enable": True}
+    delete, update, insert = planned(asked(expected, access_url=["1", "2"]), *rows).statements()
     assert delete == ("DELETE FROM settings WHERE id IN (%s, %s)", [7, 9])
     case = "CASE id WHEN %s THEN %s WHEN %s THEN %s WHEN %s THEN %s END"
     assert update == (

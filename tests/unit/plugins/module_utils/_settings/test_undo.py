@@ -37,13 +37,13 @@ def test_each_portal_of_a_section_is_told_of(portal):
     found = undo_data.MEMORY.names("passwords", portal.state)
     assert found == ["passwords:campus", "passwords:shop"]
     assert undo_data.MEMORY.names("passwords:shop", portal.state) == ["passwords:shop"]
-    told = list(undo_data.MEMORY.told(found, portal.state))
-    assert told == [f"These settings of {portal.root} as well: {CHECK}, {LOCK}"] * 2
+    reported = list(undo_data.MEMORY.description(found, portal.state))
+    assert reported == [f"These settings of {portal.root} as well: {CHECK}, {LOCK}"] * 2
 
 
 def test_nothing_goes_back_where_nothing_was_kept(portal):
     assert undo_data.MEMORY.names("passwords", portal.state) == []
-    assert list(undo_data.MEMORY.told([], portal.state)) == []
+    assert list(undo_data.MEMORY.description([], portal.state)) == []
 
 
 def test_a_damaged_memory_is_said_before_anything_is_undone(portal):

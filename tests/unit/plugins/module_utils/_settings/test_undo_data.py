@@ -28,12 +28,12 @@ NAME = "passwords:campus"
 LONG = {"min": {"length": 12, "lowercase": 1, "uppercase": 1, "numeric": 1, "specials": 1}}
 
 
-def portal_in(folder):
+def portal_in(directory):
     """A portal whose table is the fake, and a memory of its own."""
 
     class Portal:
-        state = str(folder / "state")
-        root = str(folder / "www")
+        state = str(directory / "state")
+        root = str(directory / "www")
         table = Fake()
 
         def host(self):
@@ -43,9 +43,9 @@ def portal_in(folder):
             return self.host().apply(asked(**options), check=False, section=name)
 
         def back(self, name=NAME):
-            said = self.host().bring_back(undo_data.MEMORY.recall(self.state)[name].settings)
+            output = self.host().restore(undo_data.MEMORY.recall(self.state)[name].settings)
             undo_data.MEMORY.forget(name, self.state)
-            return said
+            return output
 
     os.makedirs(f"{Portal.root}/config")
     it = Portal()
@@ -64,9 +64,9 @@ def test_what_a_section_changed_comes_back(portal):
     before = portal.table.rows()
     assert portal.set(settings={CHECK: True, RULES: LONG, LOCK: 5}, lock=True).changed
     assert portal.table.uses(CHECK, 2) == "true" and portal.table.rows() != before
-    said = portal.back()
+    output = portal.back()
     assert portal.table.rows() == before
-    assert said == [
+    assert output == [
         f"{CHECK} is 'false' again.",
         f"{LOCK} is not set again.",
         f"{RULES} is '' again.",
@@ -86,8 +86,8 @@ def test_the_first_values_count_however_often_it_changed(portal):
 def test_what_somebody_else_changed_since_stays(portal):
     portal.set(settings={CHECK: True, LOCK: 5}, lock=True)
     portal.table.database.execute("UPDATE settings SET selected_value = '7' WHERE variable LIKE 'login_max%'")
-    said = portal.back()
-    assert f"{LOCK} was changed since; it stays as it is." in said
+    output = portal.back()
+    assert f"{LOCK} was changed since; it stays as it is." in output
     assert portal.table.uses(LOCK, 1) == "7" and portal.table.uses(CHECK, 1) == "false"
 
 
@@ -97,7 +97,7 @@ def test_two_sections_do_not_mix_and_nothing_is_kept_for_nothing(portal):
     assert list(undo_data.MEMORY.recall(portal.state)) == ["brute_force:campus"]
     assert undo_data.MEMORY.names("brute_force", portal.state) == ["brute_force:campus"]
     assert undo_data.MEMORY.names("brute", portal.state) == []
-    (line,) = undo_data.MEMORY.told(["brute_force:campus"], portal.state)
+    (line,) = undo_data.MEMORY.description(["brute_force:campus"], portal.state)
     assert LOCK in line and portal.root in line
     portal.host().apply(asked(settings={CHECK: True}), check=True, section=NAME)
     assert len(undo_data.MEMORY.recall(portal.state)) == 1, "a prediction keeps nothing"
@@ -133,7 +133,7 @@ def test_what_was_pinned_comes_back_as_it_was(portal):
     portal.table.database.execute("UPDATE settings SET selected_value = 'true' WHERE variable = 'check_password'")
     now = replace(seen, rows=[replace(row, value="true") for row in seen.rows])
     now = replace(now, overrides={"default": {CHECK: "true"}, "2": {"a.b": "c", CHECK: "true"}})
-    plan, _said = undo_data.way_back(kept, now)
+    plan, _output = undo_data.restoration(kept, now)
     assert plan.overrides == {"default": {CHECK: "false"}, "2": {CHECK: None}}
     assert [(row.id, row.value) for row in plan.update] == [(1, "false"), (2, "false")]
 
@@ -230,10 +230,10 @@ def test_what_somebody_changed_in_one_portal_does_not_hold_up_another(portal):
     assert [(row[1], row[5]) for row in portal.table.rows() if row[2] == "check_password"] == [(1, ""), (2, "false")]
 
 
-@pytest.mark.parametrize("wanted", [["2"], ["all"]])
-def test_a_memory_of_an_older_version_knows_its_portals_by_what_was_asked_for(portal, wanted):
+@pytest.mark.parametrize("desired", [["2"], ["all"]])
+def test_a_memory_of_an_older_version_knows_its_portals_by_what_was_asked_for(portal, desired):
     before = portal.table.rows()
-    portal.set("exams", settings={CHECK: True}, access_url=wanted)
+    portal.set("exams", settings={CHECK: True}, access_url=desired)
     path = f"{portal.state}/{undo_data.MEMORY.file}"
     with open(path, encoding="utf-8") as file:
         known = json.load(file)

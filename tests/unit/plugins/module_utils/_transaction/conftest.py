@@ -305,5 +305,5 @@ def alone(*paths: str) -> list[dict[str, Any]]:
 
 def nothing_to_do(world: World, **different: Any) -> bool:
     """Whether discovery may say of a transaction that nobody has to ask again."""
-    wanted = plan(world.params(**different))
-    return asks_for_nothing(wanted, world.engine().in_force().get(wanted.name, {}))
+    desired = plan(world.params(**different))
+    return asks_for_nothing(desired, world.engine().in_force().get(desired.name, {}))

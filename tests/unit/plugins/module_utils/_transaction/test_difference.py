@@ -138,9 +138,9 @@ def test_without_a_service_the_one_that_read_it_is_told(world: World) -> None:
 
 def test_when_it_cannot_be_given_back_everything_stays(world: World) -> None:
     world.apply(files=alone("main.conf", "new/deep/first.conf"))
-    held = world.tree()
+    tracked = world.tree()
     world.site = lambda loaded: 200 if "new/deep/first.conf" in loaded else 500
     with pytest.raises(TransactionError, match="answers 500"):
         world.apply(files=alone("main.conf"))
-    assert world.tree() == held and world.untouched()
+    assert world.tree() == tracked and world.untouched()
     assert nothing_to_do(world, files=alone("main.conf", "new/deep/first.conf"))

@@ -32,7 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     in_place_nginx,
     nginx,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked, Wanted
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost, Unmarked
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
@@ -70,7 +70,7 @@ def owners(text: str = HOST, path: str = "enabled/campus", marks: Any = None) ->
     return [{"path": path, "marks": MARKS if marks is None else marks, "digest": digest(text)}]
 
 
-def wanted(text: str = HOST, **more: Any) -> dict[str, Any]:
+def desired(text: str = HOST, **more: Any) -> dict[str, Any]:
     return {"name": NAME, "files": [*owners(text), *one("ours", "ours/https.conf")], **more}
 
 
@@ -88,14 +88,14 @@ def host(world: World) -> World:
 
 def test_a_file_gets_its_lines_and_loses_them(host: World) -> None:
     before = host.tree()
-    predicted = host.apply(check=True, **wanted())
+    predicted = host.apply(check=True, **desired())
     assert host.tree() == before and predicted.changed
-    done = host.apply(**wanted())
+    done = host.apply(**desired())
     assert done.changed and done.loaded and predicted.diff == done.diff
     assert INCLUDE in read(host) and "# # set aside" not in read(host) and '#     add_header X-Mine "1";' in read(host)
     assert host.tree()["campus.conf"][1:] == before["campus.conf"][1:], "owner and mode"
     assert host.tree()["enabled/campus"] == before["enabled/campus"], "the link stays"
-    assert not host.apply(**wanted()).changed and nothing_to_do(host, **wanted())
+    assert not host.apply(**desired()).changed and nothing_to_do(host, **desired())
     undone = host.undo(NAME)
     assert host.tree() == before and undone.loaded and not undone.notes and host.untouched()
 
@@ -114,34 +114,34 @@ def test_an_access_list_stays(host: World) -> None:
     path = host.etc / "campus.conf"
     path.chmod(0o644)
     os.setxattr(path, ACL, access(4))
-    host.apply(**wanted())
+    host.apply(**desired())
     assert os.getxattr(path, ACL) == access(4) and INCLUDE in read(host)
     host.undo(NAME)
     assert os.getxattr(path, ACL) == access(4) and read(host) == HOST
     os.setxattr(path, ACL, access(6))
     with pytest.raises(StateError, match="others than root can write to it"):
-        host.apply(**wanted())
+        host.apply(**desired())
 
 
 def test_a_diff_shows_the_changed_lines_and_no_more(host: World) -> None:
     long = HOST.replace("    root", "    ssl_password secret;\n" * 9 + "    root")
     host.write("campus.conf", long)
-    (shown,) = (each for each in host.apply(check=True, **wanted(long)).diff if "prepared" in each)
+    (shown,) = (each for each in host.apply(check=True, **desired(long)).diff if "prepared" in each)
     assert "+    include ours/*.conf;" in shown["prepared"] and '-    add_header X-Mine "1";' in shown["prepared"]
     assert shown["prepared"].count("secret") == 2, "two lines around"
     host.write("campus.conf", long, 0o640)
-    (shown,) = (each for each in host.apply(**wanted(long)).diff if "prepared" in each)
+    (shown,) = (each for each in host.apply(**desired(long)).diff if "prepared" in each)
     assert "not shown" in shown["prepared"] and "secret" not in shown["prepared"]
     assert "server_name" not in json.dumps(host.journal()), "nor is the text written down"
 
 
 def test_what_was_edited_around_our_lines_stays(host: World) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     mine = HOST.replace("server_name campus;", "server_name campus www;").replace("}", "    # mine, ü\n}") + "# end\r\n"
     (host.etc / "campus.conf").write_bytes(apply(mine, _shifted(mine), "campus").encode())
     assert observed.edited(host.journal())[NAME] == observed.lost(host.journal())[NAME] == []
-    assert not nothing_to_do(host, **wanted(mine)), "the host is asked once"
-    again = {**wanted(mine), "files": [*owners(mine, marks=_data(_shifted(mine))), *wanted()["files"][1:]]}
+    assert not nothing_to_do(host, **desired(mine)), "the host is asked once"
+    again = {**desired(mine), "files": [*owners(mine, marks=_data(_shifted(mine))), *desired()["files"][1:]]}
     done = host.apply(**again)
     assert not done.changed and not host.loads()
     assert nothing_to_do(host, **again)
@@ -165,33 +165,33 @@ def test_a_file_that_changed_since_it_was_read_is_not_touched(host: World) -> No
     host.write("campus.conf", HOST + "# late\n")
     before = host.tree()
     with pytest.raises(TransactionError, match=r"campus.conf was changed since it was read\. No file was changed\."):
-        host.apply(**wanted())
+        host.apply(**desired())
     assert host.tree() == before
     (host.etc / "campus.conf").unlink()
     with pytest.raises(TransactionError, match="enabled/campus is not there any more"):
-        host.apply(**wanted())
+        host.apply(**desired())
 
 
 @pytest.mark.parametrize("check", [True, False])
 def test_a_file_that_others_can_write_is_refused(host: World, check: bool) -> None:
     (host.etc / "campus.conf").chmod(0o666)
     with pytest.raises(StateError, match="campus.conf is not changed: others than root can write to it"):
-        host.apply(check=check, **wanted())
+        host.apply(check=check, **desired())
     (host.etc / "campus.conf").chmod(0o664)
     os.chown(host.etc / "campus.conf", 0, 33)
     with pytest.raises(StateError, match="chmod go-w"):
-        host.apply(check=check, **wanted())
+        host.apply(check=check, **desired())
     os.chown(host.etc / "campus.conf", 33, 0)
     with pytest.raises(StateError, match="chown root"):
-        host.apply(check=check, **wanted())
+        host.apply(check=check, **desired())
     os.chown(host.etc / "campus.conf", 0, 0)
     os.chown(host.etc / "enabled/campus", 33, 33, follow_symlinks=False)
     with pytest.raises(StateError, match="an account other than root could have made"):
-        host.apply(check=check, **wanted())
+        host.apply(check=check, **desired())
     (host.etc / "enabled/campus").unlink()
     (host.etc / "enabled/campus").mkdir()
     with pytest.raises(StateError, match="neither a file"):
-        host.apply(check=check, **wanted())
+        host.apply(check=check, **desired())
 
 
 def test_lines_out_of_place_are_refused_before_any_change(host: World) -> None:
@@ -206,11 +206,11 @@ def test_lines_out_of_place_are_refused_before_any_change(host: World) -> None:
 def test_a_file_that_we_wrote_as_a_whole_gets_no_lines(host: World) -> None:
     host.apply(name="headers:campus", files=one(HOST, "campus.conf"))
     with pytest.raises(TransactionError, match=r"Undo that first: chamilo-hardening undo headers:campus"):
-        host.apply(**wanted())
+        host.apply(**desired())
 
 
 def test_a_file_with_our_lines_is_not_written_as_a_whole(host: World) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     before = host.tree()
     for name in (NAME, "headers:school"):
         with pytest.raises(TransactionError, match="has lines of https:campus, so it is not written as a whole"):
@@ -220,7 +220,7 @@ def test_a_file_with_our_lines_is_not_written_as_a_whole(host: World) -> None:
 
 def test_what_is_listed_no_more_loses_its_lines(host: World) -> None:
     before = host.tree()
-    host.apply(**wanted())
+    host.apply(**desired())
     rest = {"name": NAME, "files": one("ours", "ours/https.conf")}
     assert not host.apply(**rest, complete=False).changed
     assert INCLUDE in read(host) and not nothing_to_do(host, **rest)
@@ -228,14 +228,14 @@ def test_what_is_listed_no_more_loses_its_lines(host: World) -> None:
     assert done.changed and done.loaded, "as it was brought into force"
     assert host.tree()["campus.conf"] == before["campus.conf"]
     assert nothing_to_do(host, **rest)
-    host.apply(**wanted())
+    host.apply(**desired())
     host.apply(name=NAME, files=[])
     assert host.tree() == before and not host.journal()["records"]
 
 
 def test_a_file_that_is_to_have_no_lines_is_remembered_no_more(host: World) -> None:
     before = host.tree()
-    host.apply(**wanted())
+    host.apply(**desired())
     without = {"name": NAME, "files": [*owners(marks=[]), *one("ours", "ours/https.conf")], "complete": False}
     assert host.apply(**without).changed and host.tree()["campus.conf"] == before["campus.conf"]
     assert not marked.of(host.journal()["records"][NAME])
@@ -245,7 +245,7 @@ def test_a_file_that_is_to_have_no_lines_is_remembered_no_more(host: World) -> N
 
 
 def test_a_file_that_its_owner_removed_is_no_error(host: World) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     (host.etc / "campus.conf").unlink()
     (host.etc / "enabled/campus").unlink()
     assert observed.lost(host.journal())[NAME] == [f"{host.etc}/campus.conf is not there any more."]
@@ -255,7 +255,7 @@ def test_a_file_that_its_owner_removed_is_no_error(host: World) -> None:
 
 
 def test_a_directory_in_its_place_is_none_either(host: World) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     (host.etc / "campus.conf").unlink()
     (host.etc / "campus.conf").mkdir()
     assert "neither a file nor a link" in host.undo(NAME).notes[0]
@@ -264,7 +264,7 @@ def test_a_directory_in_its_place_is_none_either(host: World) -> None:
 
 @pytest.mark.parametrize("linked", [True, False], ids=["and its link", "alone"])
 def test_a_file_that_its_owner_renamed_loses_its_lines_too(host: World, linked: bool) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     (host.etc / "campus.conf").rename(host.etc / "school.conf")
     (host.etc / "enabled/campus").unlink()
     if linked:
@@ -278,12 +278,12 @@ def test_a_file_that_its_owner_renamed_loses_its_lines_too(host: World, linked: 
 
 
 def test_a_renamed_file_is_found_by_the_next_run(host: World) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     (host.etc / "campus.conf").rename(host.etc / "school.conf")
     (host.etc / "enabled/campus").rename(host.etc / "enabled/school")
     (host.etc / "enabled/school").unlink()
     (host.etc / "enabled/school").symlink_to("../school.conf")
-    renamed = {"name": NAME, "files": [*owners(path="enabled/school"), *wanted()["files"][1:]]}
+    renamed = {"name": NAME, "files": [*owners(path="enabled/school"), *desired()["files"][1:]]}
     done = host.apply(**renamed)
     assert not done.changed and not done.notes
     host.undo(NAME)
@@ -291,13 +291,13 @@ def test_a_renamed_file_is_found_by_the_next_run(host: World) -> None:
 
 
 def test_damaged_marks_are_left_alone_and_named(host: World) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     damaged = read(host).replace("include ours/*.conf;", "include theirs/*.conf;")
     host.write("campus.conf", damaged)
-    (told,) = observed.lost(host.journal())[NAME]
-    assert told.startswith(f"{host.etc}/campus.conf line 2: ")
+    (reported,) = observed.lost(host.journal())[NAME]
+    assert reported.startswith(f"{host.etc}/campus.conf line 2: ")
     with pytest.raises(TransactionError, match=r"campus.conf line 2: .* No file was changed\."):
-        host.apply(**wanted(damaged))
+        host.apply(**desired(damaged))
     done = host.undo(NAME)
     assert read(host) == damaged and "ours" not in host.tree()
     (note,) = done.notes
@@ -306,7 +306,7 @@ def test_damaged_marks_are_left_alone_and_named(host: World) -> None:
 
 
 def test_a_line_that_was_removed_is_reported_and_one_that_was_moved_is_not(host: World) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     text = read(host)
     block = text[text.index("    # BEGIN") : text.index("    server_name")]
     moved = text.replace(block, "").replace("    root", f"{block}    root")
@@ -317,7 +317,7 @@ def test_a_line_that_was_removed_is_reported_and_one_that_was_moved_is_not(host:
     assert observed.lost(host.journal())[NAME] == [
         f"{host.etc}/campus.conf: lines of {NAME} are gone, in 1 of 2 places."
     ]
-    assert host.apply(**wanted()).changed and read(host) == text
+    assert host.apply(**desired()).changed and read(host) == text
 
 
 def test_two_portals_have_their_lines_in_one_file(host: World) -> None:
@@ -370,7 +370,7 @@ def test_portals_that_were_read_at_the_same_time_do_not_stop_each_other(host: Wo
 
 
 def test_what_another_portal_set_aside_since_is_not_edited(host: World) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     before = read(host)
     within = [{"at": HEADER + 6, "until": HEADER + 9, "lines": []}]
     with pytest.raises(TransactionError, match=r"is within what campus set aside\. No file was changed"):
@@ -384,7 +384,7 @@ def test_what_another_portal_set_aside_since_is_not_edited(host: World) -> None:
 def test_killed_while_the_second_portal_is_edited_the_first_keeps_its_lines(
     host: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     first = host.tree()
     school = {"name": "https:school", "files": owners(read(host), marks=[{"at": 0, "lines": ["include x;"]}])}
     for number, _stopped in kill_points(host, monkeypatch, lambda: host.apply(**school)):
@@ -427,7 +427,7 @@ def test_a_step_that_fails_brings_back_the_exact_bytes(host: World, step: str) -
 
 def test_killed_at_any_change_the_owners_bytes_come_back(host: World, monkeypatch: pytest.MonkeyPatch) -> None:
     before = host.tree()
-    for number, _stopped in kill_points(host, monkeypatch, lambda: host.apply(**wanted())):
+    for number, _stopped in kill_points(host, monkeypatch, lambda: host.apply(**desired())):
         host.engine().recover()
         if host.journal()["records"]:
             assert strip(read(host), "campus") == HOST != read(host), number
@@ -436,7 +436,7 @@ def test_killed_at_any_change_the_owners_bytes_come_back(host: World, monkeypatc
 
 
 def test_killed_at_any_change_an_undo_keeps_what_its_owner_edited(host: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     host.write("campus.conf", read(host) + "# mine\n")
     hardened = host.tree()
     for number, _stopped in kill_points(host, monkeypatch, lambda: host.undo(NAME)):
@@ -449,10 +449,10 @@ def test_killed_at_any_change_an_undo_keeps_what_its_owner_edited(host: World, m
 
 
 def test_a_run_that_was_cut_off_does_not_count_as_edited(host: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    host.apply(**wanted())
+    host.apply(**desired())
     interrupted(host, monkeypatch)
-    assert not nothing_to_do(host, **wanted())
-    assert host.apply(**wanted(), check=True).changed and not host.apply(**wanted()).diff
+    assert not nothing_to_do(host, **desired())
+    assert host.apply(**desired(), check=True).changed and not host.apply(**desired()).diff
 
 
 def test_random_texts_come_back_byte_for_byte(host: World) -> None:
@@ -557,13 +557,15 @@ class Owner:
         tree = Unmarked(self.host.tree, "campus")
         names, roots = frozenset({DOMAIN}), frozenset({ROOT, f"{ROOT}/public"})
         headers = frozenset({"x-frame-options", "strict-transport-security"})
-        folder = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[self.case.server]
+        directory = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[self.case.server]
         tls = "behind" not in self.case.name
-        wanted = Wanted("campus", DOMAIN, names, roots, f"{folder}/sites-available/chamilo-campus.d", headers, tls)
+        desired = DesiredHost(
+            "campus", DOMAIN, names, roots, f"{directory}/sites-available/chamilo-campus.d", headers, tls
+        )
         if self.case.server == "nginx":
-            found = in_place_nginx.plan(tree, nginx.parse(tree), wanted)
+            found = in_place_nginx.plan(tree, nginx.parse(tree), desired)
         else:
-            found = in_place_apache.plan(tree, apache.parse(tree, "2.4.62"), wanted)
+            found = in_place_apache.plan(tree, apache.parse(tree, "2.4.62"), desired)
         assert not found.obstacles and found.files
         files = [{**asdict(one), "path": f"{self.host.root}{one.path}"} for one in found.files]
         return {"name": NAME, "files": files, "complete": False}
@@ -622,7 +624,7 @@ def test_what_was_set_aside_for_a_section_comes_back_with_what_it_says(host: Wor
     for name, (file, text) in files.items():
         drop_in = one(text, f"sites-available/chamilo-campus.d/location/{file}")
         host.apply(name=name, files=[*drop_in, *(owners(SENT, marks=marks) if name == NAME else [])])
-    held = read(host)
+    tracked = read(host)
     if way == "undo":
         done = host.undo("headers:campus")
     else:  # such as with a waiver
@@ -639,7 +641,7 @@ def test_what_was_set_aside_for_a_section_comes_back_with_what_it_says(host: Wor
     again["files"] += owners(SENT, marks=marks)
     assert not nothing_to_do(host, **again)
     host.apply(**again)
-    assert read(host) == held
+    assert read(host) == tracked
     for name in host.engine().store.peek()["records"].copy():
         host.undo(name)
     assert host.tree() == before and host.untouched()

@@ -49,7 +49,7 @@ def test_what_is_kept_is_found_by_section_or_portal(state: str) -> None:
     assert MEMORY.names("https", state) == ["https:campus", "https:shop"]
     assert MEMORY.names("https:shop", state) == ["https:shop"]
     assert MEMORY.names("http", state) == MEMORY.names("https:x", state) == []
-    assert list(MEMORY.told(["https:campus"], state)) == ["These things of /srv/campus as well: a, b"]
+    assert list(MEMORY.description(["https:campus"], state)) == ["These things of /srv/campus as well: a, b"]
 
 
 def test_what_was_brought_back_is_forgotten_alone(state: str) -> None:

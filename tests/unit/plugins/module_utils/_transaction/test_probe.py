@@ -122,6 +122,6 @@ def test_a_page_is_the_same_for_visitors(case: str) -> None:
 
 @pytest.mark.parametrize("case", OTHER)
 def test_a_page_is_not_the_same_any_more(case: str) -> None:
-    before, after, told = OTHER[case]
+    before, after, reported = OTHER[case]
     where = "http://127.0.0.1/a?b=1 as campus.test answers"
-    assert changed(PAGE, visit(PAGE, before), visit(PAGE, after)) == f"{where} {told}"
+    assert changed(PAGE, visit(PAGE, before), visit(PAGE, after)) == f"{where} {reported}"

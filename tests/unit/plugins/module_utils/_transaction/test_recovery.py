@@ -283,9 +283,9 @@ def test_early_at_boot_nobody_has_a_disk_mounted_by_looking(
     world: World, late: Late, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late.mounts[str(late.disk)] = "autofs"
-    look = Tree.look
+    observer = Tree.inspect
     with monkeypatch.context() as patch:
-        patch.setattr(Tree, "look", lambda tree, path: pytest.fail(path) if "srv" in path else look(tree, path))
+        patch.setattr(Tree, "inspect", lambda tree, path: pytest.fail(path) if "srv" in path else observer(tree, path))
         with pytest.raises(StateError, match="is not mounted"):
             world.engine().recover(early=True)
     world.engine().recover()
@@ -357,7 +357,7 @@ def test_a_way_back_that_is_blocked_is_told_and_tried_again(world: World, monkey
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Engine, "_put_back", full)
+        patch.setattr(Engine, "_restore", full)
         with pytest.raises(TransactionError) as caught:
             world.apply(files=one("syntax error"))
     assert str(caught.value).startswith(

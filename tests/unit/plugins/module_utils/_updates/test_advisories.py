@@ -91,8 +91,8 @@ def test_what_the_list_knows_is_judged_by_the_list():
     ],
 )
 def test_what_stands_in_the_way_of_a_supported_branch(version, php, words):
-    said = advisories.move(version, php)
-    assert said.endswith(words) and bool(said) is bool(words)
+    output = advisories.move(version, php)
+    assert output.endswith(words) and bool(output) is bool(words)
 
 
 def test_what_is_to_be_done_after_an_update():

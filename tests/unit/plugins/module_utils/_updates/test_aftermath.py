@@ -54,11 +54,11 @@ def host(monkeypatch):
 
 def test_what_is_left_is_shown_and_nothing_is_changed(host, capsys):
     assert main.main(["aftermath", "--domain", "a.test"], version="1") == 0
-    said = capsys.readouterr().out
-    assert "a.test, Chamilo 2.0.4\n" in said and "b.test" not in said
-    assert "  To do: Invalidate open tokens" in said and "SSO or SCIM" in said
-    assert "confirmations: 2, of administrators: root\n" in said
-    assert "Accounts made by azure: 2 (newest first: eve, bob)" in said and "platform" not in said
+    output = capsys.readouterr().out
+    assert "a.test, Chamilo 2.0.4\n" in output and "b.test" not in output
+    assert "  To do: Invalidate open tokens" in output and "SSO or SCIM" in output
+    assert "confirmations: 2, of administrators: root\n" in output
+    assert "Accounts made by azure: 2 (newest first: eve, bob)" in output and "platform" not in output
     assert host.done == []
 
 
@@ -80,9 +80,9 @@ def test_a_person_is_asked_before(host, monkeypatch, capsys):
 def test_what_cannot_be_seen_is_said(host, capsys):
     host.sources, host.tokens = None, []
     assert main.main(["aftermath"], version="1") == 0
-    said = capsys.readouterr().out
-    assert said.count("other services: not known, since this release keeps no table user_auth_source") == 2
-    assert "confirmations: none\n" in said
+    output = capsys.readouterr().out
+    assert output.count("other services: not known, since this release keeps no table user_auth_source") == 2
+    assert "confirmations: none\n" in output
 
 
 def test_names_harm_no_terminal(host, capsys):
@@ -93,4 +93,4 @@ def test_names_harm_no_terminal(host, capsys):
 
 def test_a_portal_that_is_not_watched_is_refused(host):
     with pytest.raises(AftermathError, match="no portal c.test. Known by the section updates: a.test, b.test"):
-        aftermath.look("c.test")
+        aftermath.inspect("c.test")

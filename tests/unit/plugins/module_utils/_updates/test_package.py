@@ -40,11 +40,11 @@ OLD = {
 }
 
 
-def lay(folder, files):
+def lay(directory, files):
     for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text)
+    return directory
 
 
 def packed(path, files, top="chamilo-3.0.2/"):
@@ -121,12 +121,12 @@ def test_a_directory_that_others_write_is_refused(tmp_path, path, mode):
         Package(str(source), "www-data", checkout=True)
 
 
-def checkout(folder, files):
+def checkout(directory, files):
     """As git clone leaves it: with directories that are empty, and a hook that runs."""
-    (folder / ".git/refs/heads").mkdir(parents=True)
-    lay(folder, {**files, ".git/HEAD": "3.0.2", ".git/hooks/post-checkout": "#!/bin/sh"})
-    (folder / ".git/hooks/post-checkout").chmod(0o755)
-    return folder
+    (directory / ".git/refs/heads").mkdir(parents=True)
+    lay(directory, {**files, ".git/HEAD": "3.0.2", ".git/hooks/post-checkout": "#!/bin/sh"})
+    (directory / ".git/hooks/post-checkout").chmod(0o755)
+    return directory
 
 
 def test_a_checkout_takes_over_the_history_of_the_release_whole(tmp_path, portal):

@@ -49,7 +49,7 @@ def test_what_is_no_feed(text):
 
 
 @pytest.mark.parametrize(
-    ("here", "known", "wanted"),
+    ("here", "known", "desired"),
     [
         ("2.0.1", ["v2.0.3", "v2.0.1"], ["2.0.3"]),
         ("2.0.3", ["v2.0.3", "v2.1.0-RC.1"], []),
@@ -60,8 +60,8 @@ def test_what_is_no_feed(text):
         ("trunk", ["2.0.3"], ["2.0.3"]),
     ],
 )
-def test_newer(here, known, wanted):
-    assert [each.version for each in newer(here, [Published(each) for each in known])] == wanted
+def test_newer(here, known, desired):
+    assert [each.version for each in newer(here, [Published(each) for each in known])] == desired
 
 
 def test_a_release_counts_as_urgent_for_what_any_since_the_installed_one_fixed():
@@ -79,7 +79,7 @@ NOON = 1_795_953_600  # on 2026-11-29
 def host(monkeypatch, tmp_path):
     """A host with one portal. ``feed`` and ``osv``: what they answer, or the error; ``told``: the alerts."""
     host = SimpleNamespace(feed=ATOM, osv='{"vulns": []}', version="2.0.4", days=1, moment=float(NOON))
-    host.asked, host.told, host.ways = [], [], ["webhook"]
+    host.asked, host.reported, host.ways = [], [], ["webhook"]
 
     def fetch(address, body=b""):
         host.asked.append((address, body))
@@ -94,14 +94,14 @@ def host(monkeypatch, tmp_path):
 
     host.configure = configure
     configure(osv="https://osv.example/v1/query")
-    monkeypatch.setattr(updates_releases, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(updates_releases, "DIRECTORY", str(tmp_path))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(updates_releases, "fetch", fetch)
     monkeypatch.setattr(updates_releases, "installed", lambda domain, root: host.version)
     monkeypatch.setattr(updates_releases.time, "time", lambda: host.moment)
     monkeypatch.setattr(advisories, "age", lambda _today: host.days)
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("", "https://hook.example/" if host.ways else ""))
-    monkeypatch.setattr(alert, "tell", lambda *words, again=False: host.told.append(words) or host.ways)
+    monkeypatch.setattr(alert, "notify", lambda *words, again=False: host.reported.append(words) or host.ways)
     host.watch = lambda: records.read("updates.json")["watch"]
     return host
 
@@ -110,15 +110,15 @@ def test_a_new_release_is_told_and_told_again_after_a_week(host):
     for _day in range(8):
         step()
         host.moment += 86400
-    assert [words[1] for words in host.told] == ["A new Chamilo is out: campus.test"] * 2
-    assert host.told[0][2] == "Chamilo 2.0.6 is out; 2.0.4 is installed."
+    assert [words[1] for words in host.reported] == ["A new Chamilo is out: campus.test"] * 2
+    assert host.reported[0][2] == "Chamilo 2.0.6 is out; 2.0.4 is installed."
     assert host.watch()["ok"] is True
 
 
 def test_a_release_that_fixes_vulnerabilities_is_urgent(host):
     host.feed = SECURITY
     step()
-    assert host.told[0][1:] == (
+    assert host.reported[0][1:] == (
         "Update Chamilo now: campus.test",
         "Chamilo 2.0.6 is out; 2.0.4 is installed. It fixes vulnerabilities.",
     )
@@ -128,7 +128,7 @@ def test_a_release_that_fixes_vulnerabilities_is_urgent(host):
 def test_a_version_with_vulnerabilities_of_the_list_is_urgent(host, version):
     host.version = version
     step()
-    title, text = host.told[0][1:]
+    title, text = host.reported[0][1:]
     assert title == "Update Chamilo now: campus.test" and f"Chamilo {version} is installed. " in text
     assert ("CVE-2026-45140" in text) is (version == "2.0.0")
 
@@ -148,7 +148,7 @@ def test_osv_is_asked_for_the_installed_version_and_what_it_alone_knows_is_urgen
     step()
     (body,) = [json.loads(body) for address, body in host.asked if address == "https://osv.example/v1/query"]
     assert body == {"package": {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}, "version": "2.0.6"}
-    assert host.told[0][1:] == (
+    assert host.reported[0][1:] == (
         "Update Chamilo now: campus.test",
         "OSV names vulnerabilities of Chamilo 2.0.6: GHSA-2222-2222-2222.",
     )
@@ -167,7 +167,7 @@ def test_without_osv_the_check_goes_on_and_what_was_read_stays_known(host, answe
     host.osv = answer
     step()
     read = updates_releases.last_read("campus.test")
-    assert host.told == [] and host.watch()["ok"] is True
+    assert host.reported == [] and host.watch()["ok"] is True
     assert read["osv"]["at"] == NOON and "problem" in read["osv"] and "problem" not in read["feed"]
     assert "OSV read 2026-11-29 12:00 UTC, not reached since" in updates_releases.states()["campus.test"]
 
@@ -175,13 +175,13 @@ def test_without_osv_the_check_goes_on_and_what_was_read_stays_known(host, answe
 def test_after_an_update_from_a_version_with_vulnerabilities_there_is_more_to_do_and_that_is_told_once(host):
     host.version = "2.0.3"
     step()
-    host.told.clear()
+    host.reported.clear()
     host.version = "2.0.6"
     assert "Run: chamilo-hardening aftermath" in step()[0]
-    assert [words[1] for words in host.told] == ["After the update: campus.test"]
+    assert [words[1] for words in host.reported] == ["After the update: campus.test"]
     assert step() == []
     host.version = "2.0.7"
-    assert step() == [] and len(host.told) == 1
+    assert step() == [] and len(host.reported) == 1
 
 
 def test_a_portal_that_went_is_forgotten(host, tmp_path):
@@ -194,7 +194,7 @@ def test_a_portal_that_went_is_forgotten(host, tmp_path):
 
 def test_the_newest_release_is_no_news(host):
     host.version = "2.0.6"
-    assert step() == [] and host.told == []
+    assert step() == [] and host.reported == []
     assert host.watch()["ok"] and "newest release" in host.watch()["detail"]
 
 
@@ -203,16 +203,16 @@ def test_an_old_list_is_said_while_a_source_is_not_read(host):
     assert step() == []
     host.osv = FeedError("osv.example answered 502.")
     assert [words[:47] for words in step()] == ["The list of published vulnerabilities is of 202"]
-    assert host.told[0][1] == "A new Chamilo is out: campus.test"
+    assert host.reported[0][1] == "A new Chamilo is out: campus.test"
 
 
 def test_a_feed_that_is_away_is_no_alarm_on_the_first_day(host):
     host.version, host.feed = "2.0.6", FeedError("feed.example answered 502.")
     step()
-    assert host.told == [] and host.watch()["ok"] is True and "502" in host.watch()["detail"]
+    assert host.reported == [] and host.watch()["ok"] is True and "502" in host.watch()["detail"]
     host.moment += 3 * 86400
     step()
-    assert host.told[-1][1] == "No check for new releases at campus.test" and host.watch()["ok"] is False
+    assert host.reported[-1][1] == "No check for new releases at campus.test" and host.watch()["ok"] is False
     host.feed = ATOM
     step()
     assert host.watch()["ok"] is True and host.watch()["away"] == {}

@@ -16,11 +16,11 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     backup,
-    drill,
     jobs,
     restore,
     restore_staging,
     restore_tables,
+    restore_test,
     saved_files,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
@@ -49,11 +49,11 @@ def campus(tmp_path, monkeypatch):
 
     monkeypatch.setattr(update, "discover", lambda domain, root: Site(domain, root, version="3.0.1", php=Php("8.4")))
     monkeypatch.setattr(backup, "backup", did("backup"))
-    monkeypatch.setattr(drill, "rehearse", did("rehearsal"))
+    monkeypatch.setattr(restore_test, "rehearse", did("rehearsal"))
     monkeypatch.setattr(restore, "restore", did("database back", ["The database is back."]))
     monkeypatch.setattr(restore, "wake", did("wake"))
     monkeypatch.setattr(restore, "found", lambda *_words: (None, Pair("run7", HALF, HALF)))
-    monkeypatch.setattr(saved_files, "saved_root", lambda *_words: portal.folder)
+    monkeypatch.setattr(saved_files, "saved_root", lambda *_words: portal.directory)
     monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: False)
     monkeypatch.setattr(jobs, "alone", lambda *_words: contextlib.nullcontext())
     monkeypatch.setattr(update.window, "sites", dict)
@@ -96,7 +96,7 @@ def test_what_fails_in_the_rehearsal_never_reaches_the_portal(campus, monkeypatc
     def fails(*_words):
         raise BackupError("The restored portal does not start: /login answers 500")
 
-    monkeypatch.setattr(drill, "rehearse", fails)
+    monkeypatch.setattr(restore_test, "rehearse", fails)
     with pytest.raises(BackupError, match="does not start"):
         list(update.update(campus.portal, campus.package))
     assert there(campus) == OLD and campus.done == ["backup"]
@@ -197,10 +197,10 @@ def test_a_checkout_of_git_is_not_left_with_the_history_of_the_release_before(su
     lay(campus.at, {".git/HEAD": "3.0.1"})
     with pytest.raises(update.UpdateError) as refused:
         suits()
-    said = str(refused.value)
-    assert "is a checkout of Git" in said and "git clone --branch v3.0.2 --depth 1" in said
-    assert "composer install" in said and "yarn build" in said and "chmod" not in said
-    assert said.endswith("chamilo-hardening update /srv/chamilo-3.0.2. Nothing was changed.")
+    output = str(refused.value)
+    assert "is a checkout of Git" in output and "git clone --branch v3.0.2 --depth 1" in output
+    assert "composer install" in output and "yarn build" in output and "chmod" not in output
+    assert output.endswith("chamilo-hardening update /srv/chamilo-3.0.2. Nothing was changed.")
     built = lay(tmp_path / "built", {**FILES, ".git/HEAD": "3.0.2"})
     campus.package = Package(str(built), "www-data", checkout=True)
     suits()

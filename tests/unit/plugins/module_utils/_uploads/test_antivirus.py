@@ -79,8 +79,8 @@ def scanner(tmp_path):
 @pytest.fixture
 def portal(tmp_path, monkeypatch):
     root = tmp_path / "campus"
-    for folder in ("upload/re", "cache", "log"):
-        (root / "var" / folder).mkdir(parents=True)
+    for directory in ("upload/re", "cache", "log"):
+        (root / "var" / directory).mkdir(parents=True)
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(antivirus, "CONFIGURATION", str(tmp_path / "uploads-*.json"))
     (tmp_path / "uploads-campus.json").write_text(json.dumps({"domain": "campus.test", "root": str(root)}))
@@ -88,13 +88,13 @@ def portal(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def told(monkeypatch):
+def reported(monkeypatch):
     heard = []
-    monkeypatch.setattr(alert, "tell", lambda section, title, text, again=False: heard.append((title, text, again)))
+    monkeypatch.setattr(alert, "notify", lambda section, title, text, again=False: heard.append((title, text, again)))
     return heard
 
 
-def test_a_virus_is_taken_away_and_told(portal, scanner, told):
+def test_a_virus_is_taken_away_and_told(portal, scanner, reported):
     (portal / "var/upload/re/essay.txt").write_bytes(b"x" + VIRUS)
     (portal / "var/upload/re/other.txt").write_bytes(b"good")
     (portal / "var/cache/x.php").write_bytes(VIRUS)
@@ -103,7 +103,7 @@ def test_a_virus_is_taken_away_and_told(portal, scanner, told):
     assert not (portal / "var/upload/re/essay.txt").exists()
     assert (portal / "var/upload/re/other.txt").exists()
     assert (portal / "var/cache/x.php").exists()
-    ((title, text, again),) = told
+    ((title, text, again),) = reported
     assert (title, again) == ("A virus was uploaded to campus.test", True)
     assert "var/upload/re/essay.txt: Test.Virus, kept as " in text
     kept = text.rpartition(" ")[2]
@@ -115,7 +115,7 @@ def test_a_virus_is_taken_away_and_told(portal, scanner, told):
     assert os.stat(os.path.dirname(kept)).st_mode & 0o777 == 0o700
 
 
-def test_what_was_scanned_is_not_scanned_again(portal, scanner, told, monkeypatch):
+def test_what_was_scanned_is_not_scanned_again(portal, scanner, reported, monkeypatch):
     (portal / "var/upload/a").write_bytes(b"good")
     monkeypatch.setattr(antivirus, "_OVERLAP", 0.0)
     assert len(antivirus.scan(address=scanner)) == 1
@@ -124,31 +124,31 @@ def test_what_was_scanned_is_not_scanned_again(portal, scanner, told, monkeypatc
     (portal / "var/upload/b").write_bytes(b"good")
     assert "1 new files" in antivirus.scan(address=scanner)[0]
     assert "2 new files" in antivirus.scan(everything=True, address=scanner)[0]
-    assert told == []
+    assert reported == []
 
 
-def test_an_upload_waits_for_a_scanner_that_is_down(portal, scanner, told, tmp_path):
+def test_an_upload_waits_for_a_scanner_that_is_down(portal, scanner, reported, tmp_path):
     (portal / "var/upload/a").write_bytes(VIRUS)
     with pytest.raises(antivirus.AntivirusError, match="does not answer"):
         antivirus.scan(address=str(tmp_path / "nobody"))
     assert (portal / "var/upload/a").exists()
-    assert [title for title, _text, _again in told] == ["Uploads are not scanned for viruses"]
+    assert [title for title, _text, _again in reported] == ["Uploads are not scanned for viruses"]
     assert "1 with a virus" in antivirus.scan(address=scanner)[0]
 
 
-def test_a_scanner_that_is_down_is_told_when_nothing_is_new(portal, told, tmp_path):
+def test_a_scanner_that_is_down_is_told_when_nothing_is_new(portal, reported, tmp_path):
     with pytest.raises(antivirus.AntivirusError):
         antivirus.scan(address=str(tmp_path / "nobody"))
-    assert len(told) == 1
+    assert len(reported) == 1
 
 
-def test_what_the_scanner_does_not_judge_holds_up_nothing(portal, scanner, told):
+def test_what_the_scanner_does_not_judge_holds_up_nothing(portal, scanner, reported):
     (portal / "var/upload/a-large").write_bytes(bytes(2000))
     (portal / "var/upload/b-bad").write_bytes(b"stumble")
     (portal / "var/upload/c").write_bytes(VIRUS)
     lines = antivirus.scan(address=scanner)
     assert "1 with a virus, 2 not judged" in lines[0]
-    assert {title for title, _text, _again in told} == {
+    assert {title for title, _text, _again in reported} == {
         "A virus was uploaded to campus.test",
         "Uploads to campus.test were not judged",
     }
@@ -197,14 +197,14 @@ def failing(tmp_path):
         one.server.close()
 
 
-def test_the_file_over_which_the_scanner_went_down_is_shown_again(portal, failing, told):
+def test_the_file_over_which_the_scanner_went_down_is_shown_again(portal, failing, reported):
     (portal / "var/upload/a").write_bytes(VIRUS)
     handle = os.open(portal / "var/upload/a", os.O_RDONLY)
     assert antivirus.judge(handle, failing(1)) == "Test.Virus"
     os.close(handle)
 
 
-def test_while_the_scanner_stays_down_no_file_counts_as_not_judged(portal, failing, told):
+def test_while_the_scanner_stays_down_no_file_counts_as_not_judged(portal, failing, reported):
     (portal / "var/upload/a").write_bytes(VIRUS)
     handle = os.open(portal / "var/upload/a", os.O_RDONLY)
     with pytest.raises(antivirus.AntivirusError, match="ping"):
@@ -226,12 +226,12 @@ def test_a_scanner_that_hangs_is_asked_whether_it_is_there(portal, monkeypatch):
             antivirus.judge(file.fileno(), str(portal / "silent.ctl"))
 
 
-def test_what_is_too_large_inside_is_not_judged_and_stays(portal, scanner, told):
+def test_what_is_too_large_inside_is_not_judged_and_stays(portal, scanner, reported):
     (portal / "var/upload/a.zip").write_bytes(b"deep")
     lines = antivirus.scan(address=scanner)
     assert "0 with a virus, 1 not judged" in lines[0]
     assert (portal / "var/upload/a.zip").exists()
-    ((title, text, _again),) = told
+    ((title, text, _again),) = reported
     assert title == "Uploads to campus.test were not judged"
     assert "var/upload/a.zip: the scanner did not scan all of it, Heuristics.Limits.Exceeded.MaxScanSize" in text
 
@@ -245,70 +245,70 @@ def clock(monkeypatch):
     return added
 
 
-def test_the_first_file_that_is_not_judged_is_told_at_once_and_the_others_together(portal, scanner, told, clock):
+def test_the_first_file_that_is_not_judged_is_told_at_once_and_the_others_together(portal, scanner, reported, clock):
     for name in ("one", "two", "three"):
         (portal / f"var/upload/{name}").write_bytes(bytes(2000))
         antivirus.scan(address=scanner)  # the file before is met again: two scans have a moment in common
-    assert [text.count("var/upload/") for _title, text, _again in told] == [1] and "one" in told[0][1]
+    assert [text.count("var/upload/") for _title, text, _again in reported] == [1] and "one" in reported[0][1]
     clock.hours = 1.1
     antivirus.scan(address=scanner)
-    assert [text.count("var/upload/") for _title, text, _again in told] == [1, 2] and "one" not in told[1][1]
+    assert [text.count("var/upload/") for _title, text, _again in reported] == [1, 2] and "one" not in reported[1][1]
     for number in range(25):
         (portal / f"var/upload/many-{number}").write_bytes(bytes(2000))
     antivirus.scan(everything=True, address=scanner)
     clock.hours = 2.2
     antivirus.scan(address=scanner)
-    assert len(told) == 3 and told[-1][1].endswith("\nand 5 more; the journal names them")
+    assert len(reported) == 3 and reported[-1][1].endswith("\nand 5 more; the journal names them")
     clock.hours = 3.3
     antivirus.scan(address=scanner)
-    assert len(told) == 3
+    assert len(reported) == 3
 
 
-def test_what_every_scan_finds_again_is_told_once_a_day(portal, scanner, told, clock):
+def test_what_every_scan_finds_again_is_told_once_a_day(portal, scanner, reported, clock):
     (portal / "var/upload/one").write_bytes(bytes(2000))
     for clock.hours in range(24):
         antivirus.scan(everything=True, address=scanner)
-    assert len(told) == 1
+    assert len(reported) == 1
     clock.hours = 24.1
     antivirus.scan(everything=True, address=scanner)
-    assert len(told) == 2
+    assert len(reported) == 2
 
 
-def test_viruses_of_an_hour_are_told_together(portal, scanner, told, clock):
+def test_viruses_of_an_hour_are_told_together(portal, scanner, reported, clock):
     for number in range(30):
         (portal / "var/upload/essay.txt").write_bytes(VIRUS)
         clock.hours = number / 30  # every two minutes
         antivirus.scan(everything=True, address=scanner)
-    assert len(told) == 1 and not (portal / "var/upload/essay.txt").exists()
+    assert len(reported) == 1 and not (portal / "var/upload/essay.txt").exists()
     clock.hours = 1.1
     antivirus.scan(address=scanner)
-    assert len(told) == 2 and told[1][1].count("kept as") == 20 and "and 9 more" in told[1][1]
+    assert len(reported) == 2 and reported[1][1].count("kept as") == 20 and "and 9 more" in reported[1][1]
 
 
 def test_what_nobody_could_be_told_is_told_as_soon_as_somebody_can(portal, scanner, monkeypatch):
     def deaf(*_words, again=False):
         raise alert.AlertError("No notification was sent.")
 
-    monkeypatch.setattr(alert, "tell", deaf)
+    monkeypatch.setattr(alert, "notify", deaf)
     (portal / "var/upload/essay.txt").write_bytes(VIRUS)
     with pytest.raises(antivirus.AntivirusError, match="No notification was sent"):
         antivirus.scan(address=scanner)
     heard = []
-    monkeypatch.setattr(alert, "tell", lambda section, title, text, again=False: heard.append(text))
+    monkeypatch.setattr(alert, "notify", lambda section, title, text, again=False: heard.append(text))
     antivirus.scan(address=scanner)
     assert len(heard) == 1 and "essay.txt" in heard[0]
 
 
-def test_a_scanner_that_is_down_does_not_make_old_news_new(portal, scanner, told, tmp_path):
+def test_a_scanner_that_is_down_does_not_make_old_news_new(portal, scanner, reported, tmp_path):
     (portal / "var/upload/one").write_bytes(bytes(2000))
     antivirus.scan(address=scanner)
     with pytest.raises(antivirus.AntivirusError):
         antivirus.scan(address=str(tmp_path / "nobody"))
     antivirus.scan(address=scanner)
-    assert [again for _title, _text, again in told] == [True, False]
+    assert [again for _title, _text, again in reported] == [True, False]
 
 
-def test_no_link_is_followed_and_no_pipe_read(portal, scanner, told, tmp_path):
+def test_no_link_is_followed_and_no_pipe_read(portal, scanner, reported, tmp_path):
     (tmp_path / "shadow").write_bytes(VIRUS)
     (portal / "var/upload/link").symlink_to(tmp_path / "shadow")
     (portal / "var/upload/folder").symlink_to(tmp_path)
@@ -336,7 +336,7 @@ def test_nobody_could_be_told(portal, scanner, monkeypatch):
     def deaf(*_unused, **_also):
         raise alert.AlertError("no mail went out")
 
-    monkeypatch.setattr(alert, "tell", deaf)
+    monkeypatch.setattr(alert, "notify", deaf)
     (portal / "var/upload/a").write_bytes(VIRUS)
     with pytest.raises(antivirus.AntivirusError, match=r"kept as .* no mail went out"):
         antivirus.scan(address=scanner)
@@ -352,7 +352,7 @@ def test_two_scans_do_not_meet(portal, scanner):
         assert antivirus.scan(address=scanner) == ["The last scan is still going on."]
 
 
-def test_uploads_on_another_disk_are_scanned_too(portal, scanner, told, tmp_path):
+def test_uploads_on_another_disk_are_scanned_too(portal, scanner, reported, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     (data / "essay.txt").write_bytes(VIRUS)
@@ -366,7 +366,7 @@ def test_uploads_on_another_disk_are_scanned_too(portal, scanner, told, tmp_path
     assert "1 new files scanned, 1 with a virus" in antivirus.scan(address=scanner)[0]
 
 
-def test_the_web_user_has_no_other_files_taken_away(portal, scanner, told, tmp_path):
+def test_the_web_user_has_no_other_files_taken_away(portal, scanner, reported, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "file").write_bytes(VIRUS)
@@ -382,7 +382,9 @@ def test_the_web_user_has_no_other_files_taken_away(portal, scanner, told, tmp_p
 
 
 @pytest.mark.parametrize("turned", ["the link", "a folder on its way"])
-def test_a_link_that_is_turned_during_the_scan_takes_nothing_away(portal, scanner, told, tmp_path, monkeypatch, turned):
+def test_a_link_that_is_turned_during_the_scan_takes_nothing_away(
+    portal, scanner, reported, tmp_path, monkeypatch, turned
+):
     (tmp_path / "log/nginx").mkdir(parents=True)
     (tmp_path / "log/nginx/access.log").write_bytes(VIRUS)
     mine, link = portal / "var/upload/mine", portal / "var/l"
@@ -413,7 +415,7 @@ def test_a_link_that_is_turned_during_the_scan_takes_nothing_away(portal, scanne
     )
 
 
-def test_what_grows_after_it_was_judged_is_not_kept_whole(portal, scanner, told, monkeypatch):
+def test_what_grows_after_it_was_judged_is_not_kept_whole(portal, scanner, reported, monkeypatch):
     path = portal / "var/upload/a"
     path.write_bytes(VIRUS)
 
@@ -429,7 +431,7 @@ def test_what_grows_after_it_was_judged_is_not_kept_whole(portal, scanner, told,
         assert kept.read() == VIRUS
 
 
-def test_a_full_disk_is_not_filled_further_by_each_scan(portal, scanner, told):
+def test_a_full_disk_is_not_filled_further_by_each_scan(portal, scanner, reported):
     (portal / "var/upload/a").write_bytes(VIRUS)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # Python ignores the signal
@@ -441,20 +443,20 @@ def test_a_full_disk_is_not_filled_further_by_each_scan(portal, scanner, told):
     assert os.listdir(portal / "keep") == [] and (portal / "var/upload/a").exists()
 
 
-def test_a_portal_that_is_not_there_is_told(portal, scanner, told, tmp_path):
+def test_a_portal_that_is_not_there_is_told(portal, scanner, reported, tmp_path):
     portal.rename(tmp_path / "moved")
     with pytest.raises(antivirus.AntivirusError, match="No such file"):
         antivirus.scan(address=scanner)
-    assert [title for title, _text, _again in told] == ["Uploads are not scanned for viruses"]
+    assert [title for title, _text, _again in reported] == ["Uploads are not scanned for viruses"]
 
 
-def test_after_the_clock_was_put_back_nothing_is_skipped(portal, scanner, told):
+def test_after_the_clock_was_put_back_nothing_is_skipped(portal, scanner, reported):
     records.note(antivirus.RECORD, "campus", True, "", since=time.time() + 3600)
     (portal / "var/upload/a").write_bytes(VIRUS)
     assert "1 with a virus" in antivirus.scan(address=scanner)[0]
 
 
-def test_what_was_found_before_the_scanner_went_is_told(portal, scanner, told, monkeypatch):
+def test_what_was_found_before_the_scanner_went_is_told(portal, scanner, reported, monkeypatch):
     for name in "ab":
         (portal / f"var/upload/{name}").write_bytes(VIRUS)
     answers = ["Test.Virus"]
@@ -467,7 +469,7 @@ def test_what_was_found_before_the_scanner_went_is_told(portal, scanner, told, m
     monkeypatch.setattr(antivirus, "judge", judge)
     with pytest.raises(antivirus.AntivirusError, match="Test.Virus, kept as"):
         antivirus.scan(address=scanner)
-    assert [title for title, _text, _again in told] == [
+    assert [title for title, _text, _again in reported] == [
         "A virus was uploaded to campus.test",
         "Uploads are not scanned for viruses",
     ]
@@ -483,18 +485,18 @@ def second(portal, tmp_path):
     return root
 
 
-def test_a_pit_of_folders_ends_no_scan_and_is_told(portal, second, scanner, told, tmp_path, deep):
+def test_a_pit_of_folders_ends_no_scan_and_is_told(portal, second, scanner, reported, tmp_path, deep):
     deep(portal / "var/upload")
     (portal / "var/upload/z.txt").write_bytes(VIRUS)
     for _scan in range(2):
         antivirus.scan(address=scanner)
     assert not (second / "var/upload/essay.txt").exists() and not (portal / "var/upload/z.txt").exists()
-    pits = [text for title, text, _again in told if title == "Uploads to campus.test were not judged"]
+    pits = [text for title, text, _again in reported if title == "Uploads to campus.test were not judged"]
     assert len(pits) == 1 and "more than 100 nested directories" in pits[0] and len(pits[0]) < 1000
 
 
 def test_whatever_one_portal_stumbles_over_is_told_and_the_others_are_scanned(
-    portal, second, scanner, told, monkeypatch, tmp_path
+    portal, second, scanner, reported, monkeypatch, tmp_path
 ):
     scan_portal = antivirus.scan_portal
 
@@ -509,7 +511,7 @@ def test_whatever_one_portal_stumbles_over_is_told_and_the_others_are_scanned(
             antivirus.scan(address=scanner)
     assert not (second / "var/upload/essay.txt").exists()
     assert records.read(antivirus.RECORD)["campus"]["ok"] is False
-    assert "Uploads are not scanned for viruses" in [title for title, _text, _again in told]
+    assert "Uploads are not scanned for viruses" in [title for title, _text, _again in reported]
     (tmp_path / "uploads-campus.json").write_text("{")
     (second / "var/upload/essay.txt").write_bytes(VIRUS)
     with pytest.raises(antivirus.AntivirusError, match=r"uploads-campus\.json ended with JSONDecodeError"):
@@ -517,7 +519,7 @@ def test_whatever_one_portal_stumbles_over_is_told_and_the_others_are_scanned(
     assert not (second / "var/upload/essay.txt").exists()
 
 
-def test_a_scan_that_comes_to_no_end_is_told(portal, scanner, told, clock):
+def test_a_scan_that_comes_to_no_end_is_told(portal, scanner, reported, clock):
     answers = []
 
     def judge(handle, address=""):
@@ -531,16 +533,16 @@ def test_a_scan_that_comes_to_no_end_is_told(portal, scanner, told, clock):
         patch.setattr(antivirus, "judge", judge)
         antivirus.scan(address=scanner)
     assert answers[0] == "The last scan is still going on." and "2 hours ago" in answers[1]
-    assert [(title, again) for title, _text, again in told] == [
+    assert [(title, again) for title, _text, again in reported] == [
         ("The scan for viruses does not come to its end", False)
     ]
 
 
-def test_scans_that_do_not_take_place_are_told_by_the_daily_work(portal, second, scanner, told, clock):
-    assert antivirus.late() == ["Uploads are scanned in time."] and told == []
+def test_scans_that_do_not_take_place_are_told_by_the_daily_work(portal, second, scanner, reported, clock):
+    assert antivirus.late() == ["Uploads are scanned in time."] and reported == []
     clock.hours = 3
     assert len(antivirus.late()) == 2
-    ((title, text, again),) = told
+    ((title, text, again),) = reported
     assert (title, again) == ("The scan for viruses is late", False)
     assert "no scan of the uploads of campus for 3 hours" in text and "school" in text
     records.note(antivirus.RECORD, "school", True, "")
@@ -553,7 +555,7 @@ def test_scans_that_do_not_take_place_are_told_by_the_daily_work(portal, second,
 
 
 @pytest.fixture
-def scan(portal, scanner, told, monkeypatch):
+def scan(portal, scanner, reported, monkeypatch):
     """A scan, a moment after what was written before it: how many files were shown to the scanner."""
     monkeypatch.setattr(antivirus, "_OVERLAP", 0.0)
 
@@ -645,7 +647,9 @@ def memory():
         return json.load(file)
 
 
-def test_a_folder_that_does_not_open_is_told_and_scanned_whole_once_it_does(portal, scanner, told, scan, monkeypatch):
+def test_a_folder_that_does_not_open_is_told_and_scanned_whole_once_it_does(
+    portal, scanner, reported, scan, monkeypatch
+):
     for name in "abc":
         (portal / f"var/upload/{name}").mkdir()
         (portal / f"var/upload/{name}/1").write_bytes(b"good")
@@ -661,7 +665,7 @@ def test_a_folder_that_does_not_open_is_told_and_scanned_whole_once_it_does(port
         patch.setattr(antivirus.os, "open", stale)
         (portal / "var/upload/b/2").write_bytes(b"good")
         assert scan() == 0
-        ((_title, text, _again),) = told
+        ((_title, text, _again),) = reported
         assert "var/upload/b: could not be opened: Stale file handle" in text
         (portal / "var/upload/c/2").write_bytes(b"good")
         assert scan() == 1

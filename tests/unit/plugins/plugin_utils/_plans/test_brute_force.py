@@ -369,8 +369,8 @@ def test_the_ban_outlives_a_new_action_behind_a_proxy(host):
     behind = planned(host, "brute_force", __chamilo_common_info=info, chamilo_trusted_proxies=["192.0.2.9"])
     assert behind["jail"]["load"]["action"] == "restart"
     assert behind["filter"]["proxies"] == ["192.0.2.9"]
-    told = {"chamilo_trusted_proxies": ["192.0.2.9"], "__chamilo_https_vhost": {}}
-    assert planned(host, "brute_force", __chamilo_common_info=info, **told)["filter"]["proxies"] == []
+    reported = {"chamilo_trusted_proxies": ["192.0.2.9"], "__chamilo_https_vhost": {}}
+    assert planned(host, "brute_force", __chamilo_common_info=info, **reported)["filter"]["proxies"] == []
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_an_owner_is_reminded_of_the_line_and_of_tls(host, mute):
 
 
 @pytest.mark.parametrize(
-    ("said", "given", "trusted"),
+    ("output", "given", "trusted"),
     [
         ("", {}, ""),
         ("127.0.0.1, ::1,192.0.2.7", {}, ""),
@@ -153,8 +153,8 @@ def test_an_owner_is_reminded_of_the_line_and_of_tls(host, mute):
         ("", {"chamilo_trusted_proxies": ["10.0.0.2", "127.0.0.1"]}, "127.0.0.1,10.0.0.2"),
     ],
 )
-def test_the_application_trusts_its_proxies_and_no_others(host, said, given, trusted):
-    found = site(host, addresses=["192.0.2.7"], environment={"TRUSTED_PROXIES": said})
+def test_the_application_trusts_its_proxies_and_no_others(host, output, given, trusted):
+    found = site(host, addresses=["192.0.2.7"], environment={"TRUSTED_PROXIES": output})
     assert asked(host, found, **given)["proxies"] == trusted
 
 

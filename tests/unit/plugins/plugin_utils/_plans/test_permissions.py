@@ -212,7 +212,7 @@ LISTING = "/var/lib/chamilo-hardening/files.txt"
 
 
 @pytest.mark.parametrize(
-    ("seen", "told", "unset"),
+    ("seen", "reported", "unset"),
     [
         ({}, [], False),
         ({"window": "A window is open until 10:00"}, ["open until 10:00. It is left as it is until then"], False),
@@ -230,7 +230,7 @@ LISTING = "/var/lib/chamilo-hardening/files.txt"
         ({"refused": [{"path": "var/x", "why": "Permission denied: x"}]}, ["var/x: Permission denied: x"], True),
     ],
 )
-def test_what_an_administrator_has_to_check_is_reported(host, seen, told, unset):
+def test_what_an_administrator_has_to_check_is_reported(host, seen, reported, unset):
     known = {
         "__chamilo_permissions_tree": {**SEEN, **seen},
         "__chamilo_permissions_environment": {"consequences": ["Everybody has to log in again."]},
@@ -238,7 +238,7 @@ def test_what_an_administrator_has_to_check_is_reported(host, seen, told, unset)
     info = site(host)
     plan = planned(host, "permissions", __chamilo_common_info=info, **known)
     assert plan["told"][0] == "Everybody has to log in again." and plan["unset"] is unset
-    assert len(plan["told"]) == 1 + len(told)
-    assert all(re.search(pattern, text, re.DOTALL) for pattern, text in zip(told, plan["told"][1:]))
+    assert len(plan["told"]) == 1 + len(reported)
+    assert all(re.search(pattern, text, re.DOTALL) for pattern, text in zip(reported, plan["told"][1:]))
     without = planned(host, "permissions", __chamilo_common_info=info, chamilo_waivers=waived(*ALL), **known)
     assert (without["told"], without["unset"]) == (["Everybody has to log in again."], False)

@@ -29,8 +29,8 @@ def served(site: dict[str, Any] | None = None, **variables: Any) -> Served:
 
 
 def host(*listens: dict[str, Any], ours: bool = True, away: bool = False, once: tuple[str, ...] = ()) -> dict[str, Any]:
-    says = [{"what": line} for line in once]
-    return {"listens": list(listens), "includes_ours": ours, "leads_away": away, "once": says}
+    text = [{"what": line} for line in once]
+    return {"listens": list(listens), "includes_ours": ours, "leads_away": away, "once": text}
 
 
 def test_the_virtual_host_that_answers_for_want_of_a_better_counts_where_none_has_the_name() -> None:
@@ -75,8 +75,8 @@ def test_an_owners_virtual_host_stays_where_it_serves_or_is_to_stay(
 
 def test_what_an_owner_says_is_known_where_his_virtual_host_stays() -> None:
     site = {"serving": [host(PLAIN, once=("server_tokens on",))]}
-    assert served(site, chamilo_https_vhost="include").said == ["server_tokens"]
-    assert served(site).said == []
+    assert served(site, chamilo_https_vhost="include").messages == ["server_tokens"]
+    assert served(site).messages == []
 
 
 @pytest.mark.parametrize(

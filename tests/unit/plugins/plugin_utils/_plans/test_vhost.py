@@ -96,7 +96,7 @@ def test_who_speaks_https_by_files_of_ours_is_nobody_else(managed, first, more, 
     ]
     given = {"chamilo_https_vhost": "managed" if managed else "include"}
     found = made({"virtual_hosts": hosts, "serving": hosts[:1]}, **given)
-    assert bool(found.strangers) is open_to_others
+    assert bool(found.unrelated) is open_to_others
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import said
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import shared_directives
 
 NGINX = """# add_header X-Comment a;
 add_header X-Frame-Options "SAMEORIGIN" always;
@@ -21,8 +21,8 @@ APACHE = 'Header always set Referrer-Policy "same-origin"\nHeader always unset X
 
 
 def test_headers_and_directives() -> None:
-    assert said.headers([NGINX, APACHE]) == {"x-frame-options", "referrer-policy"}
-    assert said.once([NGINX, APACHE]) == {"server_tokens"}
+    assert shared_directives.headers([NGINX, APACHE]) == {"x-frame-options", "referrer-policy"}
+    assert shared_directives.once([NGINX, APACHE]) == {"server_tokens"}
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,4 @@ def test_headers_and_directives() -> None:
     ],
 )
 def test_a_line_is_about_a_header(line: str, about: bool) -> None:
-    assert said.mentions(line, ["x-frame-options"]) is about
+    assert shared_directives.mentions(line, ["x-frame-options"]) is about

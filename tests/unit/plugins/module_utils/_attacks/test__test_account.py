@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import _canary, brute_force, sessions
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import _test_account, brute_force, sessions
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Tried
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 
-class Inside:
+class Insider:
     """The host of a portal whose web user can make a hash, or not."""
 
     web_user = "www-data"
@@ -36,24 +36,24 @@ JSON: list[dict[str, str]] = []  # what is found where the roles are kept in JSO
 @pytest.fixture
 def statements(tmp_path, monkeypatch):
     """What is asked of the database, in order; the word COMMIT ends each transaction."""
-    said = []
+    messages = []
 
     @contextlib.contextmanager
     def writing(account):
-        yield lambda sql, params: said.append((sql, params))
-        said.append(("COMMIT", ()))
+        yield lambda sql, params: messages.append((sql, params))
+        messages.append(("COMMIT", ()))
 
     (tmp_path / "testbed").write_text("")
-    monkeypatch.setattr(_canary, "TESTBED", str(tmp_path / "testbed"))
-    monkeypatch.setattr(_canary, "writing", writing)
+    monkeypatch.setattr(_test_account, "TESTBED", str(tmp_path / "testbed"))
+    monkeypatch.setattr(_test_account, "writing", writing)
     monkeypatch.setattr(
-        _canary.Reader, "of_site", lambda site: SimpleNamespace(account=site.domain, query=lambda sql: JSON)
+        _test_account.Reader, "of_site", lambda site: SimpleNamespace(account=site.domain, query=lambda sql: JSON)
     )
-    return said
+    return messages
 
 
 def test_an_account_comes_and_goes_with_all_it_left(statements):
-    with _canary.canary(Inside()) as (name, password):
+    with _test_account.test_account(Insider()) as (name, password):
         assert statements[0][1][:3] == (name, name, f"{name}@example.test") and statements[2][0] == "COMMIT"
         assert password not in str(statements)
         made = len(statements)
@@ -69,27 +69,27 @@ def test_an_account_comes_and_goes_with_all_it_left(statements):
 
 
 def test_its_role_has_the_form_of_the_column(statements, monkeypatch):
-    with _canary.canary(Inside()):
+    with _test_account.test_account(Insider()):
         assert statements[0][1][4] == 'a:1:{i:0;s:12:"ROLE_STUDENT";}'
-    monkeypatch.setattr(_canary, "accounts", SimpleNamespace(stored_role=lambda reader, role: f'["{role}"]'))
+    monkeypatch.setattr(_test_account, "accounts", SimpleNamespace(stored_role=lambda reader, role: f'["{role}"]'))
     statements.clear()
-    with _canary.canary(Inside()):
+    with _test_account.test_account(Insider()):
         assert statements[0][1][4] == '["ROLE_STUDENT"]'
 
 
 def test_it_goes_after_a_failure_too_and_comes_on_the_testbed_alone(statements, monkeypatch):
-    with pytest.raises(OSError, match="no answer"), _canary.canary(Inside()):
+    with pytest.raises(OSError, match="no answer"), _test_account.test_account(Insider()):
         raise OSError("no answer")
     assert statements[-2][0].startswith("DELETE FROM user ")
-    with pytest.raises(OSError, match="no php here"), _canary.canary(Inside("")):
+    with pytest.raises(OSError, match="no php here"), _test_account.test_account(Insider("")):
         pass
-    monkeypatch.setattr(_canary, "TESTBED", "/nowhere")
-    with pytest.raises(OSError, match="hosts of the testbed alone"), _canary.canary(Inside()):
+    monkeypatch.setattr(_test_account, "TESTBED", "/nowhere")
+    with pytest.raises(OSError, match="hosts of the testbed alone"), _test_account.test_account(Insider()):
         pass
 
 
 def test_it_is_called_from_its_own_host():
-    assert _canary.here(Inside()).address == "192.0.2.7"
+    assert _test_account.here(Insider()).address == "192.0.2.7"
 
 
 class Portal:
@@ -101,16 +101,16 @@ class Portal:
         self.lock, self.keeps, self.odd, self.wrong = lock, keeps, odd, 0
 
     def get(self, path, method="GET", headers=None, body=b""):
-        told = json.loads(body) if body else {}
+        reported = json.loads(body) if body else {}
         cookie = (headers or {}).get("Cookie", "")
         if path == "/check-session":
             known = b"true" if self.keeps and "ch_remember_me=7" in cookie else b"false"
             return Answer(path, 200, (), b'{"isAuthenticated":%s}' % known)
-        if path == "/login_json" and "_remember_me" in told:
+        if path == "/login_json" and "_remember_me" in reported:
             return Answer(path, 200, (("Set-Cookie", "chamilo2=1; Path=/"), ("Set-Cookie", "ch_remember_me=7; Path=/")))
         if path == "/login":
             return Answer(path, 200)
-        right = told["password"] == "right"
+        right = reported["password"] == "right"
         self.wrong += not right
         locked = self.lock and self.wrong >= self.lock
         return Answer(path, self.odd or (200 if right and not locked else 401))
@@ -120,11 +120,11 @@ class Portal:
 def attacked(monkeypatch):
     def by(module, portal):
         @contextlib.contextmanager
-        def canary(inside):
+        def test_account(insider):
             yield "canary", "right"
 
-        monkeypatch.setattr(module, "canary", canary)
-        monkeypatch.setattr(module, "here", lambda inside: portal)
+        monkeypatch.setattr(module, "test_account", test_account)
+        monkeypatch.setattr(module, "here", lambda insider: portal)
 
     return by
 

@@ -17,8 +17,8 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import TESTBED, Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import TESTBED, Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader, writing
@@ -74,20 +74,20 @@ class Visitor:
         return self.ask(_API, {"username": user, "password": password}).status
 
 
-def here(inside: Inside) -> Aim:
+def here(insider: Insider) -> Target:
     """The portal, requested from its own host, whose addresses are never banned."""
-    own = [address for address in inside.site.addresses if ":" not in address]
-    return Aim(inside.site.domain, own[0] if own else "127.0.0.1")
+    own = [address for address in insider.site.addresses if ":" not in address]
+    return Target(insider.site.domain, own[0] if own else "127.0.0.1")
 
 
 @contextlib.contextmanager
-def canary(inside: Inside) -> Iterator[tuple[str, str]]:
+def test_account(insider: Insider) -> Iterator[tuple[str, str]]:
     """An account and its password. What it leaves in the database goes with it."""
     if not os.path.exists(TESTBED):
         raise OSError(f"accounts are made on hosts of the testbed alone, and this one has no {TESTBED}")
     name, password = f"canary-{secrets.token_hex(6)}", f"Aa1!{secrets.token_hex(12)}"
-    secret = _hashed(inside, password)
-    reader = Reader.of_site(inside.site)
+    secret = _hashed(insider, password)
+    reader = Reader.of_site(insider.site)
     database, roles = reader.account, accounts.stored_role(reader, "ROLE_STUDENT")
     with writing(database) as ask:
         ask(
@@ -113,7 +113,7 @@ def canary(inside: Inside) -> Iterator[tuple[str, str]]:
             ask("DELETE FROM user WHERE username = %s", (name,))
 
 
-def _hashed(inside: Inside, password: str) -> str:
+def _hashed(insider: Insider, password: str) -> str:
     """As the application stores it: PHP makes it, and gets the password where no process list shows it."""
 
     def ask() -> str:
@@ -129,7 +129,7 @@ def _hashed(inside: Inside, password: str) -> str:
         )
         return done.stdout.decode("ascii")
 
-    tried = inside.as_user(inside.web_user, ask)
+    tried = insider.as_user(insider.web_user, ask)
     if not tried.value:
         raise OSError(f"PHP made no hash of the test account's password: {tried.error}")
     return str(tried.value)

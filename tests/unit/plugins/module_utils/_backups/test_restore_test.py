@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import drill, jobs, key, restic, sandbox
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, key, restic, restore_test, sandbox
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
@@ -40,10 +40,10 @@ def pair(run: str = "1", tree: str = "t", hours: float = 1) -> Pair:
     return Pair(run, Snapshot("d1", tree, at, run, ()), Snapshot("f1", "f", at, run, ()))
 
 
-def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> drill._RestoreTest:
+def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> restore_test._RestoreTest:
     last = {"run": "1", "at": time.time(), "trees": ["t", "f"], "snapshots": ["d1", "f1"]}
     memory = {"repositories": {"rest:http://store/x": "known"}, "last": last, "good": {}}
-    made = drill._RestoreTest(portal, memory, False)
+    made = restore_test._RestoreTest(portal, memory, False)
 
     class Place(restic.Repository):
         def identity(self) -> str:
@@ -110,8 +110,8 @@ def test_dumps_are_compared_table_by_table(tmp_path: Path, change: Any, differen
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_text(f"/*M!999999 */\n-- Host: localhost\n{text}")
     other.write_text(change(f"-- Host: localhost\n{text}"))
-    found, wanted = drill._tables(str(one)), drill._tables(str(other))
-    assert [name for name in found if found[name] != wanted.get(name)] == different
+    found, desired = restore_test._tables(str(one)), restore_test._tables(str(other))
+    assert [name for name in found if found[name] != desired.get(name)] == different
 
 
 def test_the_restored_portal_asks_for_no_tls_of_its_database(tmp_path: Path) -> None:
@@ -134,21 +134,21 @@ doctrine:
     outside = tmp_path / "outside.yaml"
     outside.write_text(configured)
     (path.parent / "link.yaml").symlink_to(outside)
-    drill._without_tls(str(tmp_path))
+    restore_test._without_tls(str(tmp_path))
     left = path.read_text().splitlines()
     assert len(left) == 6 and "1002" in left[4] and "ATTR_TIMEOUT" in left[5]
     assert outside.read_text() == configured
 
 
 def test_results_are_dated_and_a_hundred_are_kept(portal: Portal, tmp_path: Path) -> None:
-    folder = tmp_path / "state" / "backups" / "drills"
-    folder.mkdir(parents=True)
+    directory = tmp_path / "state" / "backups" / "drills"
+    directory.mkdir(parents=True)
     for number in range(120):
-        (folder / f"campus-20260101T{number:06}Z.json").write_text("{}")
-    (folder / "campus-2-20260101T000000Z.json").write_text("of another portal")
-    drill._write(portal, {"ok": True})
-    assert len(list(folder.iterdir())) == 101
-    newest = sorted(folder.glob("campus-????????T??????Z.json"))[-1]
+        (directory / f"campus-20260101T{number:06}Z.json").write_text("{}")
+    (directory / "campus-2-20260101T000000Z.json").write_text("of another portal")
+    restore_test._write(portal, {"ok": True})
+    assert len(list(directory.iterdir())) == 101
+    newest = sorted(directory.glob("campus-????????T??????Z.json"))[-1]
     assert json.loads(newest.read_text()) == {"ok": True}
 
 
@@ -161,32 +161,32 @@ def test_who_owns_what_runs_in_a_dump_is_known(tmp_path: Path) -> None:
         b"/*!50106 CREATE*/ /*!50117 DEFINER=`e`@`h`*/ /*!50106 EVENT `nightly` ON SCHEDULE EVERY 1 DAY */ ;;\n"
         b"INSERT INTO `course` VALUES (1,'DEFINER=`no`@`no`');\n"
     )
-    assert drill._definers(str(dump)) == {"`root`@`localhost`", "`a``b`@`%`", "`f`@`h`", "`e`@`h`"}
+    assert restore_test._definers(str(dump)) == {"`root`@`localhost`", "`a``b`@`%`", "`f`@`h`", "`e`@`h`"}
 
 
 def test_a_failure_is_told_where_the_disk_is_full(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    told: list[str] = []
-    monkeypatch.setattr(jobs, "tell", lambda _portal, title, _text: told.append(title))
-    monkeypatch.setattr(drill._RestoreTest, "run", full)
+    reported: list[str] = []
+    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: reported.append(title))
+    monkeypatch.setattr(restore_test._RestoreTest, "run", full)
     monkeypatch.setattr(files, "replace_file", full)
     with pytest.raises(OSError, match="No space"):
-        drill.drill(portal)
-    assert told == ["The restore test failed"]
+        restore_test.restore_test(portal)
+    assert reported == ["The restore test failed"]
 
 
 def test_whatever_breaks_a_drill_is_told(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_arguments: Any) -> None:
         raise RecursionError
 
-    told: list[str] = []
-    monkeypatch.setattr(jobs, "tell", lambda _portal, _title, text: told.append(text))
-    monkeypatch.setattr(drill._RestoreTest, "run", broken)
+    reported: list[str] = []
+    monkeypatch.setattr(jobs, "notify", lambda _portal, _title, text: reported.append(text))
+    monkeypatch.setattr(restore_test._RestoreTest, "run", broken)
     with pytest.raises(BackupError, match="RecursionError"):
-        drill.drill(portal)
-    assert told == ["RecursionError"]
+        restore_test.restore_test(portal)
+    assert reported == ["RecursionError"]
 
 
 def test_what_came_back_is_given_away_and_removed_however_deep_it_is(
@@ -214,28 +214,28 @@ def test_nothing_that_takes_the_place_of_a_file_holds_up_the_comparison(tmp_path
     (tmp_path / "folder").mkdir()
     path = tmp_path / "folder/film"
     path.write_bytes(b"film")
-    saved = drill.File(str(path), 4, path.stat().st_mtime)
-    assert drill._used(saved) == drill._digest(str(path)) == hashlib.sha256(b"film").hexdigest()
+    saved = restore_test.File(str(path), 4, path.stat().st_mtime)
+    assert restore_test._used(saved) == restore_test._digest(str(path)) == hashlib.sha256(b"film").hexdigest()
     os.truncate(path, 1 << 40)
-    assert drill._used(saved) == ""
+    assert restore_test._used(saved) == ""
     path.unlink()
-    assert drill._used(saved) == ""
+    assert restore_test._used(saved) == ""
     os.mkfifo(path)
-    assert drill._used(drill.File(str(path), 0, path.stat().st_mtime)) == ""
+    assert restore_test._used(restore_test.File(str(path), 0, path.stat().st_mtime)) == ""
     path.unlink()
     (tmp_path / "folder").rmdir()
     (tmp_path / "folder").touch()
-    assert drill._used(saved) == ""
+    assert restore_test._used(saved) == ""
     (tmp_path / "folder").unlink()
     (tmp_path / "folder").symlink_to("/dev")
     zero = tmp_path / "folder/zero"
-    assert drill._used(drill.File(str(zero), 0, zero.stat().st_mtime)) == ""
+    assert restore_test._used(restore_test.File(str(zero), 0, zero.stat().st_mtime)) == ""
 
 
 def test_a_file_that_is_changed_while_it_is_read_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "film"
     path.write_bytes(b"film")
-    saved = drill.File(str(path), 4, path.stat().st_mtime)
+    saved = restore_test.File(str(path), 4, path.stat().st_mtime)
     read = os.pread
 
     def written(handle: int, size: int, start: int) -> bytes:
@@ -243,7 +243,7 @@ def test_a_file_that_is_changed_while_it_is_read_was_changed(tmp_path: Path, mon
         return read(handle, size, start)
 
     monkeypatch.setattr(os, "pread", written)
-    assert drill._used(saved) == ""
+    assert restore_test._used(saved) == ""
 
 
 def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,14 +253,14 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
     (tmp_path / "larger").mkdir()
     (tmp_path / "disk" / "resource").symlink_to(tmp_path / "larger")
     there = Portal("campus", "campus.test", str(tmp_path / "portal"), repository="/repository")
-    made = drill._RestoreTest(there, {"last": {}, "good": {}}, False)
+    made = restore_test._RestoreTest(there, {"last": {}, "good": {}}, False)
     listed = {
-        "d1": [drill.File("/database.sql", 7, 0)],
+        "d1": [restore_test.File("/database.sql", 7, 0)],
         "f1": [
-            drill.File(f"{tmp_path}/portal/index.php", 1, 0),
-            drill.File(f"{tmp_path}/disk/film", 100, 0),
-            drill.File(f"{tmp_path}/larger/film", 100, 0),
-            drill.File("/srv/plugin/file", 20, 0),
+            restore_test.File(f"{tmp_path}/portal/index.php", 1, 0),
+            restore_test.File(f"{tmp_path}/disk/film", 100, 0),
+            restore_test.File(f"{tmp_path}/larger/film", 100, 0),
+            restore_test.File("/srv/plugin/file", 20, 0),
         ],
     }
     monkeypatch.setattr(made, "_files", listed.__getitem__)
@@ -283,7 +283,7 @@ def test_a_release_that_came_after_the_backup_hinders_no_drill(
     there = replace(portal, root=str(tmp_path / "releases" / "8"))
     made = attempt(there)
     made.saved = "/www/releases/7"
-    monkeypatch.setattr(made, "_files", lambda _id: [drill.File("/www/releases/7/var/upload/film", 100, 0)])
+    monkeypatch.setattr(made, "_files", lambda _id: [restore_test.File("/www/releases/7/var/upload/film", 100, 0)])
     assert made._list(pair())[1] == 0
     started: list[str] = []
     monkeypatch.setattr(sandbox, "boot", lambda _portal, root, _socket: started.append(root) or "")
@@ -294,16 +294,16 @@ def test_a_release_that_came_after_the_backup_hinders_no_drill(
 def test_what_is_started_does_not_go_by_what_is_in_use(portal: Portal, tmp_path: Path) -> None:
     """Links with whole paths, as some tools lay them for what all releases share, lead to what came back."""
     used, shared, system = (tmp_path / name for name in ("releases/8", "shared", "system"))
-    for folder in (used / "config", shared / "var", system):
-        folder.mkdir(parents=True)
+    for directory in (used / "config", shared / "var", system):
+        directory.mkdir(parents=True)
     (tmp_path / "current").symlink_to("releases/8")
     (tmp_path / "old-name").symlink_to("shared")
     made = attempt(replace(portal, root=str(tmp_path / "current")))
     made.saved = f"{tmp_path}/releases/7"
     tree = tmp_path / "scratch"
     root, came = Path(f"{tree}{made.saved}"), Path(f"{tree}{shared}/var")
-    for folder in (root / "config", came / "upload"):
-        folder.mkdir(parents=True)
+    for directory in (root / "config", came / "upload"):
+        directory.mkdir(parents=True)
     links = {
         "var": (shared / "var", came),
         "again": (tmp_path / "old-name/var", came),
@@ -328,7 +328,7 @@ def test_links_are_turned_however_deep_they_lie(portal: Portal, tmp_path: Path) 
         below = os.open("d", os.O_DIRECTORY, dir_fd=here)
         os.close(here)
         here = below
-    os.symlink(f"{portal.folder}/config", "link", dir_fd=here)
+    os.symlink(f"{portal.directory}/config", "link", dir_fd=here)
     made._turn_links(str(tree))
     assert os.readlink("link", dir_fd=here) == f"{tree}{made.saved}/config"
     os.close(here)
@@ -337,16 +337,16 @@ def test_links_are_turned_however_deep_they_lie(portal: Portal, tmp_path: Path) 
 def test_a_drill_does_not_end_that_of_another_portal(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
-    def run(attempt: drill._RestoreTest) -> None:
+    def run(attempt: restore_test._RestoreTest) -> None:
         ran.append(attempt.portal.site)
         if attempt.portal.site == "campus":
             with pytest.raises(jobs.Busy, match="drill"):
-                drill.drill(replace(portal, site="shop"))
+                restore_test.restore_test(replace(portal, site="shop"))
 
-    monkeypatch.setattr(drill, "_PATIENCE", 0)
-    monkeypatch.setattr(drill._RestoreTest, "run", run)
-    drill.drill(portal)
-    drill.drill(replace(portal, site="shop"))
+    monkeypatch.setattr(restore_test, "_PATIENCE", 0)
+    monkeypatch.setattr(restore_test._RestoreTest, "run", run)
+    restore_test.restore_test(portal)
+    restore_test.restore_test(replace(portal, site="shop"))
     assert ran == ["campus", "shop"]
 
 
@@ -367,7 +367,7 @@ class Listed:
         return json.dumps({"total_size": self.size}), ""
 
 
-def listed(portal: Portal, nodes: list[dict[str, Any]], size: int = 0) -> tuple[drill._RestoreTest, Listed]:
+def listed(portal: Portal, nodes: list[dict[str, Any]], size: int = 0) -> tuple[restore_test._RestoreTest, Listed]:
     """A drill on such a repository, and that."""
     made, place = attempt(portal), Listed(nodes, size)
     made.place = cast(restic.Repository, place)
@@ -426,7 +426,7 @@ def test_a_name_that_cannot_be_asked_for_or_brought_back_is_left_out_of_the_samp
 
 
 def test_a_large_repository_is_read_part_by_part_in_turn(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drill, "_READ_ALL", 100)
+    monkeypatch.setattr(restore_test, "_READ_ALL", 100)
     made, place = listed(portal, [], 250)
     for _drill_number in range(4):
         made._read()

@@ -49,7 +49,7 @@ _BULK = ("var/upload", "var/courses", "var/log")  # of these only a sample comes
 _DEFINER = re.compile(rb"(?:/\*!\d+ )?(?:CREATE\b[^`']*?)?\bDEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
 
 
-def drill(portal: Portal, accept: bool = False) -> list[str]:
+def restore_test(portal: Portal, accept: bool = False) -> list[str]:
     """Test that the newest backup can be restored. What is wrong is recorded and reported; then it is raised."""
     # One on the whole host: whatever runs as the account of restore tests is ended when one begins.
     with jobs.alone(replace(portal, site=_EVERY), "drill", _PATIENCE), jobs.alone(portal, "drill", 600):
@@ -86,11 +86,11 @@ def rehearse(portal: Portal, lay: Callable[[str], None], commands: Sequence[Sequ
 
 def _write(portal: Portal, result: dict[str, Any]) -> None:
     """A dated result. The newest hundred are kept."""
-    folder = os.path.join(files.STATE, "backups", "drills")
+    directory = os.path.join(files.STATE, "backups", "drills")
     now = datetime.datetime.now(datetime.timezone.utc)
-    path = os.path.join(folder, f"{portal.site}-{now:%Y%m%dT%H%M%SZ}.json")
+    path = os.path.join(directory, f"{portal.site}-{now:%Y%m%dT%H%M%SZ}.json")
     files.replace_file(path, json.dumps(result, indent=1, sort_keys=True) + "\n")
-    for old in sorted(glob.glob(os.path.join(folder, f"{glob.escape(portal.site)}-????????T??????Z.json")))[:-_KEPT]:
+    for old in sorted(glob.glob(os.path.join(directory, f"{glob.escape(portal.site)}-????????T??????Z.json")))[:-_KEPT]:
         os.unlink(old)
 
 
@@ -119,7 +119,7 @@ class _RestoreTest:
         self.last: dict[str, Any] = memory["last"]
         self.lines: list[str] = []
         self.untried = 0
-        self.saved = portal.folder
+        self.saved = portal.directory
 
     def run(self) -> None:
         self._clear()
@@ -160,12 +160,12 @@ class _RestoreTest:
     @functools.cached_property
     def bulk(self) -> list[str]:
         saved = [f"{self.saved}/{name}" for name in _BULK]
-        used = [f"{self.portal.folder}/{name}" for name in _BULK]
-        folders = {*saved, *used, *map(os.path.realpath, used)}
+        used = [f"{self.portal.directory}/{name}" for name in _BULK]
+        directories = {*saved, *used, *map(os.path.realpath, used)}
         for link, target in saved_files.links(self.portal):  # some lead to another disk, and from there to the next
-            if target and any(link.startswith(f"{folder}/") for folder in folders):
-                folders.add(target)
-        return sorted(folders)
+            if target and any(link.startswith(f"{directory}/") for directory in directories):
+                directories.add(target)
+        return sorted(directories)
 
     def _newest(self) -> Pair:
         """The newest pair, if it is what this host sent last."""
@@ -245,13 +245,13 @@ class _RestoreTest:
                 yield File(node["path"], int(node.get("size", 0)), restic.moment(node["mtime"]))
 
     def _room(self, dump: int, program: int, sample: Sequence[File]) -> None:
-        folder = self.portal.scratch or "/var/tmp"
+        directory = self.portal.scratch or "/var/tmp"
         needed = _BASE + 5 * dump + program + sum(file.size for file in sample)
-        there = os.statvfs(folder)
+        there = os.statvfs(directory)
         free = there.f_bavail * there.f_frsize
         if free < needed:
             raise BackupError(
-                f"{folder} has {free / 1e6:.0f} MB free, a restore test needs {needed / 1e6:.0f}: make room, or set "
+                f"{directory} has {free / 1e6:.0f} MB free, a restore test needs {needed / 1e6:.0f}: make room, or set "
                 "chamilo_backups_scratch to another directory."
             )
 
@@ -325,19 +325,19 @@ class _RestoreTest:
 
     def _turn_links(self, tree: str) -> None:
         """Have links lead to what came back. Else the restored portal would go by, or change, what is in use."""
-        folders = [tree]
-        while folders:  # no recursion: the web user decides how deep it goes
-            with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+        directories = [tree]
+        while directories:  # no recursion: the web user decides how deep it goes
+            with contextlib.suppress(OSError), os.scandir(directories.pop()) as entries:
                 for entry in list(entries):
                     if entry.is_symlink():
                         self._turn_link(tree, entry.path)
                     elif entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
+                        directories.append(entry.path)
 
     def _turn_link(self, tree: str, path: str) -> None:
         if not os.readlink(path).startswith("/"):
             return
-        used = self.portal.folder
+        used = self.portal.directory
         leads = os.path.realpath(os.readlink(path))
         if f"{leads}/".startswith(f"{used}/"):
             leads = self.saved + leads.removeprefix(used)
@@ -365,8 +365,8 @@ class _RestoreTest:
         if done.returncode:
             words = done.stderr.decode(errors="replace").strip()[-300:]
             raise BackupError(f"The restored database could not be dumped: {words}")
-        wanted, found = _tables(f"{scratch}/database.sql"), _tables(again)
-        different = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        desired, found = _tables(f"{scratch}/database.sql"), _tables(again)
+        different = sorted(name for name in desired.keys() | found.keys() if desired.get(name) != found.get(name))
         if different:
             raise BackupError(f"The restored database differs from its dump in: {', '.join(different[:5])}.")
         self.lines.append(f"its database came back with {len([name for name in found if name])} tables, all the same;")
@@ -448,9 +448,9 @@ _CONFIGURED = 1 << 20  # bytes of a file of configuration
 
 def _without_tls(root: str) -> None:
     """Have the restored portal ask its database, behind a socket here, for no TLS, as one elsewhere may demand."""
-    for folder, _folders, names in os.walk(f"{root}/config"):
+    for directory, _directories, names in os.walk(f"{root}/config"):
         for name in names:
-            path = os.path.join(folder, name)
+            path = os.path.join(directory, name)
             if not name.endswith((".yaml", ".yml")) or not stat.S_ISREG(os.lstat(path).st_mode):
                 continue
             with open(path, "r+b") as stream:
