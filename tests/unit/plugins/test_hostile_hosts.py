@@ -389,6 +389,7 @@ def test_an_inventory_of_what_hosts_report_executes_nothing(
     (world.directory / "work/show.yml").write_text(
         json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [{"debug": {"msg": "{{ chamilo_root }}"}}]}])
     )
+    world.details = True
     shown = world.run("-i", str(made), "show.yml", "-e", "ansible_connection=local")
     assert "failed=0" in shown and sorted(re.findall(r"^(\w+\.test) +: ok=1", shown, re.MULTILINE)) == [
         "campus.test",

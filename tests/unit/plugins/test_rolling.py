@@ -66,7 +66,7 @@ def answers(good: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def with_node(answers: dict[str, dict[str, Any]], host: str, **node: Any) -> dict[str, dict[str, Any]]:
     found = answers[host]["chamilo_site_info"]
-    known = {"shared": {}, "secrets": {}, **node}
+    known = {"shared": {}, "secrets": {}, "sealed": "", **node}
     return {**answers, host: {**answers[host], "chamilo_site_info": {**found, "node": known}}}
 
 
