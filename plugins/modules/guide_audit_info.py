@@ -183,7 +183,7 @@ options:
   integrations:
     description:
       - Origins of other services that the portal works with, by kind, as P(chamilo.hardening.common#role) has them in
-        O(chamilo.hardening.common#role:chamilo_integrations).
+        O(chamilo.hardening.common#role:main:chamilo_integrations).
     type: dict
     default: {}
     version_added: 1.1.0
