@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tokenize
@@ -16,8 +17,6 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-# From Python 3.12 on the texts of an f-string are tokens of their own.
-TEXTS = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 # What to write instead is in the brackets.
 AVOID = {
     r"somebody|nobody|anybody|everybody|whoever": "the administrator, a visitor, an attacker, or the passive",
@@ -109,13 +108,21 @@ def apart(identifier: str) -> str:
 
 def words_of_code(source: str) -> str:
     """Comments, docstrings and messages: a text of fewer than three words is a name, not a message."""
-    texts: list[str] = []
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            texts.append(token.string)
-        elif token.type in TEXTS and len(re.findall(r"[A-Za-z]+ +(?=[A-Za-z{])", token.string)) >= 2:
-            texts.append(token.string.strip("\"'"))
-    return "\n".join(prose(without_names(text)) for text in texts)
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    messages = [text for text in messages_of(source) if len(re.findall(r"[A-Za-z]+ +(?=[A-Za-z])", text)) >= 2]
+    return "\n".join(prose(without_names(text)) for text in (*comments, *messages))
+
+
+def messages_of(source: str) -> Iterator[str]:
+    """The texts in code, each as a whole, however many literals it is written in; with an X for each value."""
+    within: set[int] = set()
+    for node in ast.walk(ast.parse(source)):  # an f-string comes before the parts of it
+        if isinstance(node, ast.JoinedStr):
+            within |= {id(part) for part in node.values}
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in within:
+            yield node.value
 
 
 def avoided(text: str) -> list[str]:

@@ -62,7 +62,7 @@ def read_without_the_key(insider: Insider) -> Finding:
             content = stream.read(_MOST)
         clear = [word.decode() for word in _CLEAR if word in content]
         if clear:
-            return failed(f"{path} holds {clear[0]} in clear.")
+            return failed(f"{path} contains {clear[0]} in clear.")
     if not inspected:
         raise OSError(f"{place} is empty")
     inside_of = _read(insider.unrelated_client, insider, place, _CONFIGURATION)

@@ -154,7 +154,7 @@ def _called(makers: tuple[tuple[Job, str], ...]) -> str:
 
 
 _SEARCHED = (
-    f"Looked for: {RECORDS}/{OURS}, timers and cron jobs that call mysqldump, mariadb-dump, restic, borg and the like, "
+    f"Searched: {RECORDS}/{OURS}, timers and cron jobs that call mysqldump, mariadb-dump, restic, borg and the like, "
     "and dumps in /var/backups, /backup, /srv, /opt, /root, /home"
 )
 

@@ -423,7 +423,7 @@ def renewal(observer: Observer) -> Finding:
     faults += [fault for lineage in lineages for fault in _lineage(observer, lineage)]
     newest = _from_file(files[0])
     if newest.serial != own.serial:
-        faults.append(f"{files[0]} holds serial {newest.serial}, but {own.serial} is served: a renewal was not loaded")
+        faults.append(f"{files[0]} contains serial {newest.serial}, but {own.serial} is served: a renewal was not loaded")
     if faults:
         return failed(f"{'; '.join(faults)}.")
     owner = _certbot(observer)[0]
@@ -455,7 +455,7 @@ def _lineage(observer: Observer, name: str) -> list[str]:
     with open(path, encoding="utf-8", errors="replace") as file:
         text = file.read()
     if re.search(r"^\s*autorenew\s*=\s*False", text, re.MULTILINE):
-        return [f"{path} says autorenew = False"]
+        return [f"{path} sets autorenew = False"]
     if re.search(r"^\s*installer\s*=\s*(?:nginx|apache)\b", text, re.MULTILINE):
         return []  # Certbot's own plugin tests and reloads
     own = re.findall(r"^\s*(?:renew_hook|post_hook)\s*=\s*(.+)$", text, re.MULTILINE)

@@ -331,7 +331,7 @@ def _people(observer: Observer) -> Row:
     failures = "FROM track_e_login_record WHERE success = 0 AND login_date > NOW() - INTERVAL"
     return observer.database.query(
         "SELECT"
-        f" (SELECT COUNT(*) {people}) AS everybody,"
+        f" (SELECT COUNT(*) {people}) AS total,"
         f" (SELECT COUNT(*) {people} AND active = 1 AND last_login < NOW() - INTERVAL %s DAY) AS dormant,"
         f" (SELECT COUNT(*) {people} AND active = 1 AND last_login IS NULL AND created_at < NOW() - INTERVAL %s DAY)"
         " AS never,"
@@ -362,7 +362,7 @@ def accounts(observer: Observer) -> Finding:
     admins = [admin for admin in observer.once(monitoring_compromise.administrators) if admin["active"] == "1"]
     listed = names(shown(admin["username"] or "") for admin in admins)
     text = (
-        f"Of {row['everybody']} accounts {row['dormant']} were not used for {days} days, {row['never']} never, "
+        f"Of {row['total']} accounts {row['dormant']} were not used for {days} days, {row['never']} never, "
         f"{row['twice']} mail addresses are there more than once, {row['locked']} accounts seem to be locked by "
         f"guessing, and {len(admins)} are administrators: {listed}."
     )

@@ -390,7 +390,7 @@ def _reports(answer: Answer) -> str:
     if answer.values("X-Debug-Token"):
         return f"{answer.url} sends X-Debug-Token: the debug toolbar is on"
     trace = re.search(rb"Symfony Exception|sf-dump|exception-message|Stack trace:|Fatal error</b>:", answer.body)
-    return f"{answer.url} shows {trace[0].decode()!r} to everybody" if trace else ""
+    return f"{answer.url} shows {trace[0].decode()!r} to every visitor" if trace else ""
 
 
 @check("permissions_secrets")

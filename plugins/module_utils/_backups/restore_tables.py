@@ -158,7 +158,7 @@ def _advice(live: str, problem: BackupError) -> str:
             f"and remove it with the statements SET foreign_key_checks = 0; DROP TABLE {name}; then restore again."
         )
     if "ERROR 1030 " in str(problem):  # a trigger of such a table
-        return f" A table may be damaged: mariadb-check --databases {shlex.quote(live)} says which."
+        return f" A table may be damaged: mariadb-check --databases {shlex.quote(live)} names it."
     if "ERROR 1205 " in str(problem):
         return " Something uses them for long: see SHOW FULL PROCESSLIST, let it end or KILL it, then restore again."
     return ""

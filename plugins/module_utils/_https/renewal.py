@@ -122,7 +122,7 @@ def activate(site: Mapping[str, Any], engine: Engine, serial: Serial | None = No
             if code != 0:
                 raise RenewalError(
                     f"{site['domain']} has a new certificate, but the web server goes on with the old one, because its "
-                    f"configuration is broken: `{' '.join(argv)}` says: {output[-600:]} Mend that, then run: "
+                    f"configuration is broken: `{' '.join(argv)}` answers: {output[-600:]} Mend that, then run: "
                     f"{certbot.HOOK} --lineage {os.path.dirname(site['certificate'])}"
                 )
         if engine.machine.state(site["service"]) != "active":

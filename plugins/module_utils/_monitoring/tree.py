@@ -147,7 +147,7 @@ def user_name(number: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
-        return f"nobody known (user {number})"
+        return f"an unknown account (user {number})"
 
 
 def group_name(number: int) -> str:

@@ -154,9 +154,8 @@ def _move(source: int, target: int, *but: str) -> None:
             except OSError as problem:
                 if problem.errno != errno.EXDEV:
                     raise
-                _delete(
-                    source, name
-                )  # of an image's lower layer, or a mount: it cannot come back, and is compiled anew
+                # Of an image's lower layer, or a mount: it cannot come back, and is compiled anew.
+                _delete(source, name)
 
 
 def _delete(source: int, name: str) -> None:

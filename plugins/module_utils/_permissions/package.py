@@ -87,7 +87,7 @@ def top_of(archive: str, names: Iterable[str]) -> str:
     """What stands before the path of each file of the release, as in ``chamilo-3.0.2/public/index.php``."""
     tops = [name[: -len(_KNOWN_BY)] for name in names if name == _KNOWN_BY or name.endswith(f"/{_KNOWN_BY}")]
     if not tops:
-        raise vouch.ArchiveError(f"{archive} holds no {_KNOWN_BY}. Name the package of a release of Chamilo.")
+        raise vouch.ArchiveError(f"{archive} contains no {_KNOWN_BY}. Name the package of a release of Chamilo.")
     return min(tops, key=len)
 
 

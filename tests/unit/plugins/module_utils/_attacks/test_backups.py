@@ -59,7 +59,7 @@ def test_what_is_encrypted_and_closed_holds(host):
 def test_a_copy_in_clear_is_seen(host, word):
     host.file("repository/plain", b"\x00" * 5000 + word)
     found = backups.read_without_the_key(host.insider)
-    assert (found.status, f"repository/plain holds {word.decode()} in clear" in found.evidence) == ("fail", True)
+    assert (found.status, f"repository/plain contains {word.decode()} in clear" in found.evidence) == ("fail", True)
 
 
 def test_no_repository_of_ours_protects_nothing(host):

@@ -71,7 +71,7 @@ class Host:
         self.stored = []
         self.accounts = {}  # rows by a part of the question
         self.numbers = dict.fromkeys(("dormant", "never", "twice", "locked", "failures", "addresses"), "0")
-        self.numbers["everybody"] = "30"
+        self.numbers["total"] = "30"
         self.database_answers = True
         self.asked = []
         monkeypatch.setattr(

@@ -251,7 +251,7 @@ def test_the_web_user_is_never_a_rightful_owner(tree_look, project, web_user):
 
 def test_numbers_without_a_name_are_said_as_such():
     assert (tree.user_name(0), tree.group_name(0)) == ("root", "root")
-    assert tree.user_name(54321) == "nobody known (user 54321)"
+    assert tree.user_name(54321) == "an unknown account (user 54321)"
     assert tree.group_name(54321) == "no known group (54321)"
 
 

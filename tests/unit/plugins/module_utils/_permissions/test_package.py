@@ -74,7 +74,7 @@ def test_another_package_is_refused_before_anything_is_written(site, tmp_path):
     ("content", "words"),
     [
         (b"text", "no whole zip or tar file"),
-        (b"PK\x05\x06" + b"\0" * 18, "holds no public/index.php"),
+        (b"PK\x05\x06" + b"\0" * 18, "contains no public/index.php"),
         (None, "cannot be read"),
     ],
 )

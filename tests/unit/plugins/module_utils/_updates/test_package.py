@@ -157,5 +157,5 @@ def test_a_portal_without_a_history_is_given_none(tmp_path, portal):
 
 
 def test_what_is_no_release_is_refused(tmp_path):
-    with pytest.raises(HardeningError, match="holds no public/index.php"):
+    with pytest.raises(HardeningError, match="contains no public/index.php"):
         Package(str(packed(tmp_path / "other.zip", {"readme.txt": ""})), "www-data")
