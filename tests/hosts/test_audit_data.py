@@ -31,8 +31,8 @@ options = json.load(sys.stdin)
 wanted = tuple(options.pop("sections"))
 observer = Observer(discover(options.pop("domain")), options)
 began = time.monotonic()
-found = observe({{name: check for name, check in checks.items() if name.startswith(wanted)}}, look)
-json.dump({{"seconds": time.monotonic() - began, "signs": monitoring.signs(look) if "monitoring_" in wanted else [],
+found = observe({{name: check for name, check in checks.items() if name.startswith(wanted)}}, observer)
+json.dump({{"seconds": time.monotonic() - began, "signs": monitoring.signs(observer) if "monitoring_" in wanted else [],
            "found": {{name: [finding.status, finding.evidence] for name, finding in found.items()}}}}, sys.stdout)
 """
 

@@ -423,7 +423,7 @@ def renewal(observer: Observer) -> Finding:
     faults += [fault for lineage in lineages for fault in _lineage(observer, lineage)]
     newest = _from_file(files[0])
     if newest.serial != own.serial:
-        faults.append(f"{files[0]} contains serial {newest.serial}, but {own.serial} is served: a renewal was not loaded")
+        faults.append(f"{files[0]} has serial {newest.serial}, but {own.serial} is served: a renewal was not loaded")
     if faults:
         return failed(f"{'; '.join(faults)}.")
     owner = _certbot(observer)[0]

@@ -119,7 +119,7 @@ def found(portal: Portal, run: str, source: str) -> tuple[Repository, Pair]:
             continue
         if pairs:
             return place, pairs[-1]
-        problems.append(f"{place.shown} contains no {'backup ' + run if run else 'complete backup'} of {portal.domain}.")
+        problems.append(f"{place.shown} has no {'backup ' + run if run else 'complete backup'} of {portal.domain}.")
     raise BackupError(" ".join(problems) or f"{portal.domain} has no {source or 'repository'}.")
 
 

@@ -127,7 +127,7 @@ class Package:
             for raw, content in package.members(stream):
                 name = raw.removeprefix("./")
                 if name.startswith("/") or "\0" in name or {"", ".", ".."} & set(name.split("/")):
-                    raise PackageError(f"{self.path} contains {ascii(raw)}, which leads elsewhere. Nothing was changed.")
+                    raise PackageError(f"{self.path} has {ascii(raw)}, which leads elsewhere. Nothing was changed.")
                 yield name, content
 
     def _directory(self) -> Iterator[tuple[str, IO[bytes]]]:

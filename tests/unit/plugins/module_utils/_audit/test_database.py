@@ -200,7 +200,7 @@ def test_nobody_else_has_power_over_the_portal_s_data(tables):
         (("www-data", "localhost", "SELECT", {"plugin": "unix_socket"}), "'www-data'@'localhost' has SELECT"),
         (("teacher", "localhost", "SELECT", {"auth_or": [{}, {"plugin": "unix_socket"}]}), "'teacher'@'localhost' has"),
         (("", "localhost", {}), "''@'localhost' accepts any user (DROP USER ''@'localhost';)"),
-        (("PUBLIC", "", "SELECT", {"is_role": True}), "PUBLIC (every account) has SELECT on the portal's"),
+        (("PUBLIC", "", "SELECT", {"is_role": True}), "each account (PUBLIC) has SELECT on the portal's"),
         (("chamilo_campus_backup", "%", "SELECT", "FILE", {"place": "server"}), "'chamilo_campus_backup'@'%' has"),
         (("chamilo_campus_backup", "%", "SELECT", "ALTER ROUTINE", {}), "has ALTER ROUTINE, SELECT on the portal's"),
         (("o'b\\", "%", "SELECT", {}), "ALTER USER 'o''b\\\\'@'%' ACCOUNT LOCK;"),
