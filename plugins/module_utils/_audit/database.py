@@ -301,7 +301,9 @@ def _other_accounts(observer: Observer) -> list[str]:
     for login in logins.values():
         if login.user == "PUBLIC" and not login.host:
             if login.powers:
-                faults.append(f"each account (PUBLIC) has {login.powers} (SHOW GRANTS FOR PUBLIC; REVOKE it FROM PUBLIC;)")
+                faults.append(
+                    f"each account (PUBLIC) has {login.powers} (SHOW GRANTS FOR PUBLIC; REVOKE it FROM PUBLIC;)"
+                )
         elif login.locked or login.role:
             continue
         elif not login.user:
