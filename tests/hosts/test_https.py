@@ -365,7 +365,7 @@ def included(stage: Callable[..., Host], playbook: Playbook) -> Host:
         with pytest.raises(PlayError) as asked:
             playbook.harden(host, **OWN)
         output = " ".join(str(asked.value).split())
-        assert f'Add the line "{include_line(host)}" there' in output, "as it must be pasted"
+        assert f'Add the line "{include_line(host)}" to the virtual host of' in output, "as it must be pasted"
         paste(host, include_line(host))
         host.run(["systemctl", "reload", "nginx" if host.web == "nginx" else "apache2"])
         playbook.harden(host, **OWN)
