@@ -115,7 +115,7 @@ class Machine:
         return code, output
 
     def workers(self, service: str) -> set[str]:
-        """The process numbers of a service's workers. Empty without systemd, and where the kernel keeps no list."""
+        """The process numbers of a service's workers. Empty without systemd."""
         if not self.systemd:
             return set()
         return _children(self.run(["systemctl", "show", "--property=MainPID", "--value", service], 30)[1])
@@ -179,15 +179,19 @@ class Machine:
 
 
 def _children(master: str) -> set[str]:
-    found: set[str] = set()
-    # proc(5): one reading can leave out a process while another one begins or ends.
-    for _time in range(3):
-        try:
-            with open(f"/proc/{master}/task/{master}/children", encoding="ascii") as file:
-                found.update(file.read().split())
-        except OSError:  # it does not run, or this kernel keeps no list
-            break
-    return found
+    """Found by their parent: the kernel's list of children may lack some while processes begin or end (proc(5))."""
+    if master in ("", "0"):  # the service does not run
+        return set()
+    return {pid for pid in os.listdir("/proc") if pid.isdigit() and _parent(pid) == master}
+
+
+def _parent(pid: str) -> str:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            status = file.read()
+    except OSError:  # it has ended
+        return ""
+    return status.rpartition(")")[2].split()[1]
 
 
 def _answers(worker: str) -> bool:
