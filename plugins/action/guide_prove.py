@@ -74,7 +74,7 @@ class ActionModule(HostAction):
         findings = self._attack_inside(within, place, task_vars or {})
         today = datetime.date.today()
         result["attacks"] = [
-            self._notify(
+            self._row(
                 control,
                 findings[control.id] if control.id in findings else self._try(target, control),
                 _controls.enforced(control, level, waivers, today),
@@ -142,7 +142,7 @@ class ActionModule(HostAction):
             return not_assessed(": ".join(filter(None, (type(problem).__name__, str(problem)))))
 
     @staticmethod
-    def _notify(control: _controls.Control, finding: Finding, enforced: bool) -> dict[str, str]:
+    def _row(control: _controls.Control, finding: Finding, enforced: bool) -> dict[str, str]:
         status, evidence = "held", _answers.displayable(finding.evidence)  # the portal's answers are untrusted as well
         if finding.status == NOT_ASSESSED:
             status, evidence = "not_tried", f"The attack could not be tried: {evidence}"

@@ -80,7 +80,7 @@ KEEP_PROGRAMS = (
 class Playbook:
     """Runs playbooks on hosts of the testbed.
 
-    ``folder`` holds inventories and plays. ``sections``: those that harden makes true, as tags; empty for all.
+    ``directory`` holds inventories and plays. ``sections``: those that harden makes true, as tags; empty for all.
     ``vhost``: whose virtual host serves the portal; with auto it stays its owner's. ``given``: variables of each run.
     """
 

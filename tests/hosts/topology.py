@@ -67,7 +67,7 @@ def image_of_balancer() -> str:
 
 @dataclass
 class Topology:
-    """Both portals. ``folder`` holds inventories, keys and reports of the controller, and the hooks of the balancer."""
+    """Both portals. ``directory``: inventories, keys and reports of the controller, and the hooks of the balancer."""
 
     network: str
     directory: Path

@@ -174,7 +174,7 @@ def forecast(
     people = _people(visitors)
     for visitor in people.values():
         visitor.bans = bans(sorted(visitor.failures), rules) if BANS in rules.missing else 0
-    return _notify(rules, reading, people, time.monotonic() - began)
+    return _report(rules, reading, people, time.monotonic() - began)
 
 
 # ------------------------------------------------------------------------------------------------- what is read
@@ -451,7 +451,7 @@ def _gateway(address: str, visitor: Visitor) -> bool:
     return len(visitor.browsers) >= _BROWSERS and (visitor.good >= _GOOD or ipaddress.ip_address(address).is_private)
 
 
-def _notify(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: float) -> dict[str, Any]:
+def _report(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: float) -> dict[str, Any]:
     messages: list[str] = []
     shut_out = sorted(
         ((address, one) for address, one in people.items() if one.bans),

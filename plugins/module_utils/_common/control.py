@@ -87,7 +87,7 @@ def check(control: str, program: bool = False) -> Callable[[_Function], _Functio
 def attack(control: str, insider: bool = False) -> Callable[[_Function], _Function]:
     """Register the function as the attack of a control. It leaves nothing behind.
 
-    It gets an ``Aim`` and comes over the wire, or with ``inside`` an ``Inside`` and runs on the host itself.
+    It gets an ``Target`` and comes over the wire, or with ``inside`` an ``Insider`` and runs on the host itself.
     """
     if insider:
         inside_attacks.add(control)

@@ -100,7 +100,7 @@ def discover(
     """Discover this host once.
 
     ``root`` and ``web_server``: set by the administrator, otherwise discovered. ``site``: the word in the names of our
-    files. ``once``, ``headers`` and ``tls``: what is planned for an owner's virtual host, see ``Wanted``.
+    files. ``once``, ``headers`` and ``tls``: what is planned for an owner's virtual host, see ``DesiredHost``.
     ``names``: chamilo_names; with it the application's database is asked for its access URLs too. What every section
     needs and is not there is a ``SiteError`` when it is required, else a problem.
     """

@@ -157,7 +157,7 @@ def refused(
 def twice(domain: str, serving: Sequence[VirtualHost], desired: str, ours: Mapping[str, str]) -> str:
     """Why our drop-ins do not fit into the virtual host that its owner keeps, or an empty text.
 
-    ``wish``: the value of chamilo_https_vhost, where it counts. ``ours``: what ours say of directives that nginx takes
+    ``desired``: chamilo_https_vhost, where it counts. ``ours``: what ours say of directives that nginx takes
     once in a server block. Where its owner says the same in all of them, ours need not.
     """
     if desired != "include":

@@ -167,7 +167,7 @@ def install(
 ) -> Installed:
     """Install what is not there already. An unchanged host costs a check of each file and no command.
 
-    ``tell``: the recipients of alerts; None leaves them as they are. ``store``: whose lock is taken for a
+    ``recipient``: the recipients of alerts; None leaves them as they are. ``store``: whose lock is taken for a
     change. Two portals of one host are two hosts to Ansible, which works on them at the same time.
     """
     machine = machine or Machine()

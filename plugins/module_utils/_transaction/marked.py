@@ -134,7 +134,7 @@ def restored(
 
 
 def remember(state: Mapping[str, Any], tracked: Mapping[str, Mapping[str, Known]]) -> None:
-    """Files of other transactions as ``given_back`` leaves them."""
+    """Files of other transactions as ``restored`` leaves them."""
     for name, files in tracked.items():
         state["records"][name]["marked"].update(files)
 

@@ -75,7 +75,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         bool(files),
     )
     archive = str(given["chamilo_release_archive"] or "")
-    told, unset = _notify(given) if asked else ([], False)
+    told, unset = _to_check(given) if asked else ([], False)
     return Permissions(
         domain=portal.domain,
         web_server=portal.web,
@@ -187,7 +187,7 @@ def _web(portal: Portal, tree: Mapping[str, Any], docroot: bool, pages: Mapping[
     ]
 
 
-def _notify(given: Mapping[str, Any]) -> tuple[list[str], bool]:
+def _to_check(given: Mapping[str, Any]) -> tuple[list[str], bool]:
     """What the walk over the files reported, and whether a file could not be set."""
     seen: Mapping[str, Any] = given.get("__chamilo_permissions_tree", {})
     if "quarantined_total" not in seen:

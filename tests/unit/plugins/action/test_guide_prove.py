@@ -109,7 +109,7 @@ def test_an_attack_that_breaks_off_ends_no_other(monkeypatch, problem, words):
 )
 def test_what_is_not_enforced_fails_nothing(seen, enforced, status):
     control = _controls.load().controls[0]
-    assert ActionModule._notify(control, Finding(seen, "as it was seen"), enforced)["status"] == status
+    assert ActionModule._row(control, Finding(seen, "as it was seen"), enforced)["status"] == status
 
 
 def test_a_name_is_attacked_only_where_the_word_comes_back(monkeypatch):

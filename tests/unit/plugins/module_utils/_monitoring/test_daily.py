@@ -32,7 +32,7 @@ def step():
 
 @pytest.fixture
 def host(monkeypatch, tmp_path):
-    """A host with one portal on which all is well. ``told``: the alerts, as title and text."""
+    """A host with one portal on which all is well. ``reported``: the alerts, as title and text."""
     root = tmp_path / "portal"
     for path in ("public/index.php", "var/log/x"):
         (root / path).parent.mkdir(parents=True)

@@ -404,7 +404,7 @@ def test_the_module_leaves_an_open_tree_alone_and_closes_one_that_is_due(host, m
 
 @pytest.fixture
 def desk(host, monkeypatch):
-    """A host on which commands about windows can be typed. ``saved``: backups taken; ``told``: alerts that went out."""
+    """A host on which commands about windows can be typed. ``saved``: backups taken; ``reported``: the alerts."""
     monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
     monkeypatch.setattr(permissions_window, "SITES", write(host, "campus"))
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(host.directory))

@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program.daily i
 
 @pytest.fixture
 def host(monkeypatch, tmp_path):
-    """``told``: the alerts; ``etc``: the configuration; ``steps``: one that works and one that breaks."""
+    """``reported``: the alerts; ``etc``: the configuration; ``steps``: one that works and one that breaks."""
     host = SimpleNamespace(reported=[], etc=tmp_path / "etc", ran=[], broken=True)
 
     def breaks():

@@ -77,7 +77,7 @@ NOON = 1_795_953_600  # on 2026-11-29
 
 @pytest.fixture
 def host(monkeypatch, tmp_path):
-    """A host with one portal. ``feed`` and ``osv``: what they answer, or the error; ``told``: the alerts."""
+    """A host with one portal. ``feed`` and ``osv``: what they answer, or the error; ``reported``: the alerts."""
     host = SimpleNamespace(feed=ATOM, osv='{"vulns": []}', version="2.0.4", days=1, moment=float(NOON))
     host.asked, host.reported, host.ways = [], [], ["webhook"]
 
