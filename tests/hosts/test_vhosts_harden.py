@@ -110,7 +110,7 @@ def whole_way(host: Host, playbook: Playbook, case: Case) -> list[str]:
     directory = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[host.web]
     host.run(f"rm -rf /root/before && cp -a {directory} /root/before")
     before = seen(host, case)
-    variables = {**BEHIND, "chamilo_trusted_proxies": ["172.16.0.0/12"]} if "proxy" in case.head else {}
+    variables = {**BEHIND, "chamilo_trusted_proxies": ["172.16.0.0/12", "192.168.0.0/16"]} if "proxy" in case.head else {}
     wrong = []
     try:
         playbook.harden(host, **variables)
