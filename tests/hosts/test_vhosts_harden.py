@@ -110,7 +110,8 @@ def whole_way(host: Host, playbook: Playbook, case: Case) -> list[str]:
     directory = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[host.web]
     host.run(f"rm -rf /root/before && cp -a {directory} /root/before")
     before = seen(host, case)
-    variables = {**BEHIND, "chamilo_trusted_proxies": ["172.16.0.0/12", "192.168.0.0/16"]} if "proxy" in case.head else {}
+    networks = ["172.16.0.0/12", "192.168.0.0/16"]
+    variables = {**BEHIND, "chamilo_trusted_proxies": networks} if "proxy" in case.head else {}
     wrong = []
     try:
         playbook.harden(host, **variables)

@@ -259,7 +259,7 @@ class Run:
     def text(self) -> str:
         written = [line for module, asked in self.calls if module not in READ_ONLY for line in shown(module, asked)]
         text = "\n".join(written).replace(str(ROOT), "ROOT")
-        text = re.sub(r"[^\s=]+(?=/world/)", "HERE", text)
+        text = re.sub(r"[^\s=]+/world/work(?=/)", "HERE", text)
         return re.sub(r"(?<=password: )\w{32}$", "RANDOM", text, flags=re.MULTILINE) + "\n"
 
 
