@@ -48,7 +48,8 @@ def action(
 ) -> Action:
     """What closes this control. ``active``: the sections that were enforced on the host before.
 
-    A role that ran and left the control open (``stuck``) does not close it by another run.
+    What follows from a fault elsewhere (its ``cause``) is closed where that is mended. A role that ran and left the
+    control open (``stuck``) does not close it by another run.
     """
     if row["status"] == "not_assessed":
         return Action(UNSEEN, _first(row["evidence"]))
@@ -56,6 +57,8 @@ def action(
         return Action(WAITING, _first(row["waits"]))
     if control.fixer.role and (lacking := missing(control, variables)):
         return lacking
+    if row.get("cause"):
+        return Action(HAND, _first(row["cause"]))
     if control.fixer.role and (control.fixer.role not in active or not stuck):
         return Action(ROLE, "harden enforces it")
     if not control.fixer.role:

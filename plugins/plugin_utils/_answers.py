@@ -104,7 +104,9 @@ LINE = r"(?!.*\{[{%#])[ -~]+"
 MESSAGE = Text(most=MOST_DISPLAYED, cut=True)
 EVIDENCE = Text(most=4_000, cut=True)
 _STATUS = Text(r"pass|fail|not_applicable|not_assessed")
-_FINDING = Table({"status": _STATUS, "evidence": EVIDENCE, "waits": EVIDENCE}, frozenset({"status", "evidence"}))
+_FINDING = Table(
+    {"status": _STATUS, **dict.fromkeys(("evidence", "waits", "cause"), EVIDENCE)}, frozenset({"status", "evidence"})
+)
 
 # It becomes an inventory of the controller.
 _PORTAL = Table(

@@ -366,8 +366,8 @@ def rows(
             "evidence": control.unchecked or seen["evidence"],
             "fix": control.fix,
         }
-        if seen.get("waits") and row["status"] == FAIL:
-            row["waits"] = seen["waits"]
+        if row["status"] == FAIL:
+            row.update({name: seen[name] for name in ("waits", "cause") if seen.get(name)})
         for waiver in waivers:
             if waiver.control == control.id:
                 row["waiver"] = {

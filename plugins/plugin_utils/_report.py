@@ -170,7 +170,7 @@ _ROW = {
     "status": _answers.Text("|".join(STATUSES)),
     "severity": _answers.Text("|".join(SEVERITIES)),
     "since": _WHEN,
-    "waits": _TEXT,
+    **dict.fromkeys(("waits", "cause"), _TEXT),
     "next": _answers.Table(
         {"kind": _answers.Text("|".join(_actions.KINDS)), "text": _TEXT}, frozenset({"kind", "text"})
     ),

@@ -182,16 +182,26 @@ def _relative(path: str, directory: str) -> str:
 
 def lines(run: Run, why: str, command: str) -> list[str]:
     """At most 20 lines. The command is one line, however long: so it can be copied."""
-    top = [_limited(line) for line in _top(run)]
     end = [*([f"Report: {run.report}"] if run.report else []), f"{why}:", f"  {command}"]
     causes = _actions.merge(run.causes)
     room = LINES - len(end) - bool(causes)
-    if len(top) > room // 2 and len(top) + 2 * len(causes) > room:
-        keep = max(1, room // 2 - 1)
-        top = [*top[:keep], f"... and {len(top) - keep} more hosts."]
+    top = _fitting([_wrapped(line, 4 if len(run.hosts) == 1 else 2, "", "  ") for line in _top(run)], room, causes)
     room -= len(top)
     middle = _open(causes, room, len(run.causes))
     return [*top, *middle, *end]
+
+
+def _fitting(blocks: Sequence[Sequence[str]], room: int, causes: Sequence[Any]) -> list[str]:
+    """The lines of these hosts, of as many as leave half of the room to what is open."""
+    whole = [line for block in blocks for line in block]
+    if len(whole) <= room // 2 or len(whole) + 2 * len(causes) <= room:
+        return whole
+    shown = list(blocks[0])
+    for number, block in enumerate(blocks[1:], 1):
+        if len(shown) + len(block) >= room // 2:
+            return [*shown, f"... and {len(blocks) - number} more hosts."]
+        shown += block
+    return shown
 
 
 def _top(run: Run) -> Iterable[str]:
@@ -238,8 +248,8 @@ def _open(causes: Sequence[Mapping[str, Any]], room: int, hosts: int) -> list[st
         names = ", ".join(cause["controls"])
         by_name = {_actions.ROLE: names, _actions.HAND: f"{cause['controls'][0]}: {cause['text']}"}
         text = by_name.get(cause["kind"], cause["text"])
-        words = _answers.printable(f"{cause['severity']:<8} {_LABELS[cause['kind']]}{number}{where}: {text}")
-        reported.append(_wrapped(words, max(1, min(4, room // len(causes)))))
+        words = f"{cause['severity']:<8} {_LABELS[cause['kind']]}{number}{where}: {text}"
+        reported.append(_wrapped(words, max(1, min(4, room // len(causes))), "  ", " " * 11))
     shown: list[str] = []
     for number, block in enumerate(reported):
         left = len(reported) - number
@@ -249,19 +259,14 @@ def _open(causes: Sequence[Mapping[str, Any]], room: int, hosts: int) -> list[st
     return ["Open, the most severe first:", *shown]
 
 
-def _wrapped(text: str, most: int) -> list[str]:
+def _wrapped(text: str, most: int, first: str, rest: str) -> list[str]:
     return textwrap.wrap(
-        text,
+        _answers.printable(text),
         WIDTH,
-        initial_indent="  ",
-        subsequent_indent=" " * 11,
+        initial_indent=first,
+        subsequent_indent=rest,
         max_lines=most,
         placeholder=" ...",
         break_on_hyphens=False,
         break_long_words=True,
     )
-
-
-def _limited(text: str) -> str:
-    text = _answers.printable(" ".join(text.split()))
-    return text if len(text) <= 2 * WIDTH else f"{text[: 2 * WIDTH - 4]} ..."

@@ -112,7 +112,7 @@ class Audit:
         broken_in = self.findings.get("monitoring_compromise")
         return {
             "observed": {
-                name: {key: value for key, value in asdict(finding).items() if value or key != "waits"}
+                name: {key: value for key, value in asdict(finding).items() if value or key not in ("waits", "cause")}
                 for name, finding in self.findings.items()
             },
             "forecast": foretold(self.observer, self.findings),

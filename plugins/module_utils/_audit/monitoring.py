@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -369,7 +369,7 @@ def accounts(observer: Observer) -> Finding:
     lost = partial(_accounts_lost, observer)
     ours = job_of_ours(observer, OURS, "accounts", "The list of accounts for a person", _MONTH, "daily", lost)
     if ours:
-        return Finding(ours.status, f"{ours.evidence} {text}")
+        return replace(ours, evidence=f"{ours.evidence} {text}")
     observer.needs_root(f"read {RECORDS}/{OURS}")
     return failed(f"{text} Nothing shows that a person was given such a list in the last month.")
 

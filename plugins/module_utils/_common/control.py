@@ -32,11 +32,13 @@ class Finding:
     ``status``: pass, fail, not_applicable or not_assessed; of an attack, pass means that it was held off.
     ``evidence``: what was seen, with the value, in words an administrator understands; never a secret.
     ``waits``: what a failure waits for where nothing has to be done, with the date; empty otherwise.
+    ``cause``: the fault elsewhere that this failure follows from, the same text for all that follow from it.
     """
 
     status: str
     evidence: str
     waits: str = ""
+    cause: str = ""
 
 
 def passed(evidence: str) -> Finding:

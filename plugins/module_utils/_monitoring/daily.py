@@ -44,7 +44,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.sto
 Audit = Callable[[str, Observer], "tuple[str, Callable[[], dict[str, Any]]]"]
 RECORD = "monitoring.json"
 MARK = "chamilo-hardening:log-test"
-_UNPRIVILEGED = "There is no recipient of alerts: set chamilo_alert_mail or chamilo_alert_webhook."
+_NO_RECIPIENT = "There is no recipient of alerts: set chamilo_alert_mail or chamilo_alert_webhook."
 _DAY = 86400
 _MONTH, _WEEK = 27 * _DAY, 7 * _DAY  # a little before the audit asks
 _PATIENCE = 30.0  # seconds until monit asks for the first time after it was started
@@ -77,6 +77,7 @@ class _Day:
     problems: list[str] = field(default_factory=list)
     jobs: dict[str, list[tuple[bool, str]]] = field(default_factory=dict)
     more: dict[str, dict[str, Any]] = field(default_factory=dict)
+    undelivered: str = ""  # why alerts do not arrive
 
     def job(self, name: str, done: bool, detail: str) -> None:
         self.jobs.setdefault(name, []).append((done, detail))
@@ -93,11 +94,11 @@ def step(audit: Audit) -> list[str]:
     if not watched:
         return []
     day = _Day()
-    reached = _delivery(day)
+    _delivery(day)
     for site in watched:
         portal = portal_of(site)
         parts: tuple[tuple[str, Callable[[], None]], ...] = (
-            ("the watch over log and machine", partial(_watched, day, portal, reached)),
+            ("the watch over log and machine", partial(_watched, day, portal)),
             ("the accounts", partial(_reviewed, day, portal)),
             ("the files", partial(_compared, day, portal)),
             ("what the application compiled", partial(_recompiled, day, portal)),
@@ -135,14 +136,14 @@ def portal_of(site: str) -> Portal:
 # ------------------------------------------------------------------------------------------------ delivery
 
 
-def _delivery(day: _Day) -> bool:
-    """Send a test alert monthly, and to a new recipient. Returns whether alerts arrive."""
+def _delivery(day: _Day) -> None:
+    """Send a test alert monthly, and to a new recipient."""
     who = alert.addressee()
     present = str(hash_of(who))
     known = records.read(RECORD).get("delivery", {})
     recent = 0 <= time.time() - float(known.get("at", 0)) < _MONTH
     if known.get("ok") is True and known.get("to") == present and recent:
-        return True
+        return
     day.more["delivery"] = {"to": present}
     try:
         ways = alert.notify(
@@ -152,11 +153,11 @@ def _delivery(day: _Day) -> bool:
             again=True,
         )
     except alert.AlertError as problem:
-        day.job("delivery", False, str(problem))
+        day.undelivered = str(problem)
         day.lines.append(str(problem))
-        return False
-    day.job("delivery", bool(ways), f"It went out by {' and '.join(ways)}." if ways else _UNPRIVILEGED)
-    return bool(ways)
+    else:
+        day.undelivered = "" if ways else _NO_RECIPIENT
+    day.job("delivery", not day.undelivered, day.undelivered or f"It went out by {' and '.join(ways)}.")
 
 
 def hash_of(who: alert.Addressee) -> str:
@@ -167,26 +168,25 @@ def hash_of(who: alert.Addressee) -> str:
 # ------------------------------------------------------------------------------------------- log and machine
 
 
-def _watched(day: _Day, portal: Portal, reached: bool) -> None:
+def _watched(day: _Day, portal: Portal) -> None:
     pulse = _pulse(portal.site)
     if pulse:
-        watched, words = reached, "" if reached else _UNPRIVILEGED
+        words = day.undelivered
     else:
-        watched = False
         words = "monit does not run, or did not read our files: see /var/log/monit.log and `monit -t`."
     known = portal.known
     blind = str(pulse.get("error", ""))
     day.job(
         "auth",
-        watched and not blind,
+        not (words or blind),
         words or blind or f"{pulse.get('text', '')} An alert goes out at {known['failures']}.",
     )
     thresholds = f"monit watches processor, memory and disk; an alert goes out at {known['percent']} % of a disk."
-    day.job("resources", watched, words or thresholds)
+    day.job("resources", not words, words or thresholds)
     if known["log"]:
         problem = log_test(known)
         detail = f"A test error reached {known['log']}, and monit watches it."
-        day.job("app_log", watched and not problem, problem or words or detail)
+        day.job("app_log", not (problem or words), problem or words or detail)
         day.lines += [problem] if problem else []
     day.lines += [line for line in (words, blind) if line]
 
@@ -265,13 +265,13 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     title = f"{'An unexpected administrator' if unrelated else 'Accounts to review'} at {portal.domain}"
     text = review.description() + (f"\nSwitched off just now: {', '.join(gone)}" if gone else "")
     files.replace_file(os.path.join(files.STATE, f"accounts-{portal.site}.txt"), text + "\n")
-    ways = _notify(title, text, again=True)  # sent alerts are recorded here, by name
+    ways = _notify(day, title, text, again=True)  # sent alerts are recorded here, by name
     more["told"][portal.site] = time.time() if ways else 0
     listed = f"The list is in {files.STATE}/accounts-{portal.site}.txt."
     day.job(
         "accounts",
         bool(ways),
-        f"It went out by {' and '.join(ways)}. {listed}" if ways else f"{_UNPRIVILEGED} {listed}",
+        f"It went out by {' and '.join(ways)}. {listed}" if ways else f"{day.undelivered} {listed}",
     )
     day.lines += text.splitlines()
 
@@ -282,10 +282,11 @@ def _notified_at(last: Mapping[str, Any]) -> dict[str, float]:
     return {**dict.fromkeys(last.get("administrators", {}), moment), **last.get("told", {})}
 
 
-def _notify(title: str, text: str, again: bool = False) -> list[str]:
+def _notify(day: _Day, title: str, text: str, again: bool = False) -> list[str]:
     try:
         return alert.notify("monitoring", title, text, again=again)
-    except alert.AlertError:  # it is in the journal, and the test alert reports the reason
+    except alert.AlertError as problem:  # it is in the journal, too
+        day.undelivered = str(problem)
         return []
 
 
@@ -299,7 +300,7 @@ def _compared(day: _Day, portal: Portal) -> None:
     except integrity.IntegrityError as problem:
         day.job("integrity", False, str(problem))
         day.lines.append(str(problem))
-        _notify(f"The list of files of {portal.domain} cannot be used", str(problem))
+        _notify(day, f"The list of files of {portal.domain} cannot be used", str(problem))
         return
     basis = str((known or {}).get("basis", ""))
     if known is None:
@@ -315,7 +316,7 @@ def _compared(day: _Day, portal: Portal) -> None:
         if not changes.differs:
             title = f"Nothing vouches for {'the program' if changes.unproven else 'plugins'} of {portal.domain}"
             text = changes.description()
-        ways = _notify(title, text)
+        ways = _notify(day, title, text)
         day.lines += changes.description().splitlines()
         first = changes.description(3).replace("\n", ", ")
         rests = f" The first list was based on {basis}." if basis else ""
@@ -354,7 +355,7 @@ def _scanned(day: _Day, portal: Portal, digest: str) -> bool:
         f"{' '.join(faults)}\n\nWhere you did this: chamilo-hardening integrity accept\n"
         "Else an attacker did, to hide a change."
     )
-    ways = _notify(f"Chamilo's own file integrity check of {portal.domain} was changed", text)
+    ways = _notify(day, f"Chamilo's own file integrity check of {portal.domain} was changed", text)
     day.lines += faults
     day.job("integrity", False, f"{' '.join(faults)} Reported by {ways or 'no way'}.")
     return False
@@ -490,7 +491,7 @@ def _edited(day: _Day) -> None:
     edited = [path for paths in observed.edited(state).values() for path in paths]
     if edited:
         text = "\n".join([*edited, "", "The next run of the playbook harden writes them again."])
-        _notify("Files of this collection were edited by hand", text)
+        _notify(day, "Files of this collection were edited by hand", text)
         day.lines += [f"Edited by hand: {path}" for path in edited]
     lost = [sentence for sentences in observed.lost(state).values() for sentence in sentences]
     if lost:
@@ -498,7 +499,7 @@ def _edited(day: _Day) -> None:
             "A panel, Certbot or a person removed them, and what they include is not active. Find out what writes the "
             "file. The next run of the playbook harden adds them again."
         )
-        _notify("Lines of this collection are gone from a virtual host", "\n".join([*lost, "", remedy]))
+        _notify(day, "Lines of this collection are gone from a virtual host", "\n".join([*lost, "", remedy]))
         day.lines += lost
 
 
@@ -534,7 +535,7 @@ def _searched(day: _Day, portal: Portal) -> None:
             f"{'; '.join(found.cut)}\nMany files can hide others among them. See where they are: "
             f"du --inodes -d 3 {portal.observer.root} | sort -n | tail"
         )
-        _notify(f"Not all of {portal.domain} was searched for signs of a break-in", text)
+        _notify(day, f"Not all of {portal.domain} was searched for signs of a break-in", text)
         day.lines += found.cut
     known = day.more.setdefault("compromise", {"signs": {}, "told": {}, "gaps": {}})
     known["gaps"][portal.site] = found.gaps
@@ -545,7 +546,7 @@ def _searched(day: _Day, portal: Portal) -> None:
         text = "\n".join(
             [*found.signs, "", "Check each. If one is real, restore from before and change every password."]
         )
-        if _notify(f"Signs of a break-in at {portal.domain}", text, again=True):  # remembered here, sign by sign
+        if _notify(day, f"Signs of a break-in at {portal.domain}", text, again=True):  # remembered here, sign by sign
             known["told"][portal.site] = time.time()
         day.lines += found.signs
 

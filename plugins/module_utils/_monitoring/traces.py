@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import FAIL, Finding, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
@@ -188,7 +188,8 @@ def job_of_ours(
         return None
     age = (observer.now - entry.at) / 3600
     if not entry.done:
-        return failed(f"{what} failed {age:.0f} hours ago. {entry.detail}".strip())
+        words = f"{what} failed {age:.0f} hours ago. {entry.detail}".strip()
+        return Finding(FAIL, words, cause=_undelivered(entry))
     if age <= -1:
         return failed(f"{what} is dated {-age / 24:.1f} days in the future: the clock was wrong then, or is now.")
     if age > hours:
@@ -197,6 +198,14 @@ def job_of_ours(
     if gone:
         return failed(f"{what} succeeded {age:.0f} hours ago, but {gone}.")
     return passed(f"{what} succeeded {age:.0f} hours ago. {entry.detail}".strip())
+
+
+def _undelivered(entry: Record) -> str:
+    """The cause, where a job failed for want of a way for alerts."""
+    delivery = record("monitoring.json", "delivery")
+    if delivery is None or delivery.done or not delivery.detail or delivery.detail not in entry.detail:
+        return ""
+    return f"{delivery.detail} When that is mended, run on the host: chamilo-hardening daily monitoring"
 
 
 def is_started(observer: Observer, command: str) -> str:

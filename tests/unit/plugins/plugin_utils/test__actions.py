@@ -47,6 +47,14 @@ def test_one_of_the_variables_is_enough(name: str) -> None:
     assert causes(rows(*ALERTED), {name: ""})[0][0] == "variable"
 
 
+def test_five_controls_open_for_an_alert_that_does_not_arrive_are_one_cause() -> None:
+    mail = {"chamilo_alert_mail": "admin@school.test"}
+    failed = rows(*ALERTED, cause="No notification was sent: mail.school.test refuses. When that is mended, run it.")
+    assert causes(failed, mail, ALL) == [("hand", "high", ALERTED)]
+    assert _actions.causes(failed)[0]["text"].startswith("No notification was sent")
+    assert "cause" not in rows("monitoring_auth", status="pass", cause="x")[0]
+
+
 def test_a_role_that_did_not_close_it_is_not_named_once_more() -> None:
     failed = rows("headers_nosniff")
     assert causes(failed)[0][0] == "role", "it never ran"

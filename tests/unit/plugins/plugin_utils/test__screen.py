@@ -87,6 +87,15 @@ def test_it_never_has_more_than_twenty_lines(hosts: int, causes: int, playbook: 
     assert all(len(line) <= 80 for line in shown[:-1] if "Text" in line)
 
 
+def test_a_first_run_names_each_section_that_changed_on_a_screen_of_80_columns() -> None:
+    sections = "updates https permissions passwords brute_force sessions headers uploads database backups monitoring"
+    host = _screen.HostRun(dict.fromkeys(sections.split(), 3), sections.split(), sections.split())
+    shown = _screen.lines(run(hosts={"campus.school.example": host}), "Next", "ansible-playbook x")
+    assert all(len(line) <= 80 for line in shown)
+    text = " ".join(line.strip() for line in shown)
+    assert all(f"{name} 3" in text for name in sections.split()) and "All sections are active." in text
+
+
 def test_what_changed_and_what_is_active() -> None:
     enforces = ["https", "headers"]
     of = run(
@@ -112,12 +121,13 @@ def test_a_host_that_went_away_in_the_middle_and_one_that_was_never_begun() -> N
         "done.test": _screen.HostRun({}, ["headers"]),
     }
     messages = [
-        'web1.test: no longer reachable at "Reload". What that task did is not known. 1 change: headers 1.',
+        'web1.test: no longer reachable at "Reload". What that task did is not known. 1',
+        "  change: headers 1.",
         "gone.test: could not be reached. Nothing was done.",
         "web2.test: left as it was: the run ended before its turn.",
         "done.test: nothing to change.",
     ]
-    assert _screen.lines(run(hosts=hosts), "Next", "x")[:4] == messages
+    assert _screen.lines(run(hosts=hosts), "Next", "x")[:5] == messages
     assert _screen.lines(run(hosts={"a.test": _screen.HostRun()}), "Next", "x")[0] == "a.test: nothing to change."
 
 

@@ -190,6 +190,20 @@ def test_what_the_host_program_wrote_down_counts(host, done, hours, status):
     assert [check(host.inspect()).status for check in OURS.values()] == [status] * 5
 
 
+def test_what_fails_for_want_of_a_way_for_alerts_has_that_cause(host):
+    host.harden()
+    now, refused = time.time(), "No notification was sent: the mail server refuses."
+    lost = {"at": now, "ok": False, "detail": refused}
+    accounts, auth = ({**lost, "detail": text} for text in (f"{refused} The list is here.", "No log."))
+    host.record(delivery=lost, accounts=accounts, auth=auth, resources={"at": now, "ok": True})
+    found = {name: check(host.inspect()) for name, check in OURS.items()}
+    assert found["delivery"].cause == found["accounts"].cause != ""
+    assert found["delivery"].cause.startswith(
+        f"{refused} When that is mended, run on the host: chamilo-hardening daily"
+    )
+    assert found["auth"].status == "fail" and found["auth"].cause == ""
+
+
 # What is taken away of a host on which all is green, which checks must see it, and what they say.
 EVERY = {*OURS, "app_log"}
 WATCH = {"app_log", "resources", "auth"}

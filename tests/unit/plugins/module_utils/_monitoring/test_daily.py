@@ -141,7 +141,9 @@ def test_where_nobody_is_named_nothing_is_green_that_tells(host):
 def test_an_alert_that_does_not_go_out_is_said(host):
     host.error = "No notification was sent. The webhook on hook.example answered 500."
     step()
-    assert "answered 500" in host.detail("delivery") and not host.record()["accounts"]
+    for name in ("delivery", "auth", "resources", "app_log", "accounts"):
+        assert not host.record()[name] and "answered 500" in host.detail(name), name
+        assert "chamilo_alert" not in host.detail(name), "there is a recipient"
 
 
 def test_a_monit_that_does_not_ask_is_no_watch(host):
