@@ -68,6 +68,8 @@ options:
         host was restarted in between, or earlier by C(chamilo-hardening window close).
       - While a window is open, O(profile=production) leaves the tree as it is, and a second task with O(until) leaves
         the deadline as it is. RV(window) reports so.
+      - Refused while what the web updater of Chamilo 3.0 downloaded or unpacked below C(var/update) is not what a
+        signature with the key of Chamilo's releases vouches for.
       - Needs systemd, and the program that M(chamilo.hardening.host_program) installs.
       - Without it an open profile stays active until a task with O(profile=production) runs.
     type: int

@@ -41,7 +41,7 @@ REVIEWED = {
     """,
     "the package of the release, which an administrator names": """
         _permissions/package.py:learn _updates/package.py:_raw _updates/package.py:_directory
-        _updates/signature.py:verify _updates/update.py:proved
+        _permissions/signature.py:verify _updates/update.py:proved
     """,
     "made in a directory of its own, or as another account than root": """
         _uploads/antivirus.py:_take_away _attacks/backups.py:first _attacks/backups.py:read_without_the_key
@@ -53,7 +53,7 @@ REVIEWED = {
         _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way _backups/restore_tables.py:_read
         _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
         _backups/restore_staging.py:stage_database guide_prove.py:main _updates/package.py:lay
-        _updates/package.py:_version _updates/signature.py:_signed
+        _updates/package.py:_version _permissions/signature.py:_signed _permissions/updater.py:_verified
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage

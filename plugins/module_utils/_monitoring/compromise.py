@@ -117,7 +117,6 @@ _BEFORE_ITS_FIX = (
 )
 # Of Chamilo 3.0. It lies outside of the document root, and nothing includes it.
 _UPDATER = re.compile(r"var/update/(?:staging/[^/]+|backups/[^/]+/files)/.")
-_UNSIGNED = "CHAMILO_UPDATE_DEVELOPMENT_TOOLS"  # since 3.0
 _MIGRATION_LOG = "var/log/migration-to-2.0.log"
 _DATE = re.compile(rb"\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?: [+-]\d{4})?)")
 _INSTALLER = re.compile(
@@ -268,9 +267,8 @@ def _environment(observer: Observer, found: Trace) -> None:
         for name in vouch.environment_steers(text, observer.root):
             steered.append(f"{os.path.relpath(path, observer.root)} ({name})")
     found.add("an environment file that has code loaded from outside var/", steered)
-    unsigned = observer.site.environment.get(_UNSIGNED, "").lower() in ("1", "true", "yes", "on")
-    source = observer.site.environment_source.get(_UNSIGNED, "")
-    found.add("the web updater takes packages without a signature", [f"{source} ({_UNSIGNED})"] if unsigned else [])
+    unsigned = release.takes_unsigned(observer.site.environment, observer.site.environment_source)
+    found.add("the web updater takes packages without a signature", [unsigned] if unsigned else [])
     for name in ("APP_BUILD_DIR", "APP_CACHE_DIR"):
         value, source = observer.site.environment.get(name, ""), observer.site.environment_source.get(name, "")
         by_server = not source.startswith(f"{observer.root}/.env")

@@ -60,6 +60,13 @@ def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str,
 
 def _packed(archive: str, stream: BinaryIO) -> dict[str, str]:
     """The checksum of each file of a package, by its path below the project directory."""
+    found = checksums(archive, stream)
+    top = top_of(archive, found)
+    return {name[len(top) :]: value for name, value in found.items() if name.startswith(top)}
+
+
+def checksums(archive: str, stream: BinaryIO) -> dict[str, str]:
+    """The checksum of each file of a package, by the path at which it is unpacked."""
     found: dict[str, str] = {}
     size = 0
     try:
@@ -79,8 +86,7 @@ def _packed(archive: str, stream: BinaryIO) -> dict[str, str]:
                 )
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as problem:
         raise vouch.ArchiveError(f"{archive} is no whole zip or tar file: {problem}.") from problem
-    top = top_of(archive, found)
-    return {name[len(top) :]: value for name, value in found.items() if name.startswith(top)}
+    return found
 
 
 def top_of(archive: str, names: Iterable[str]) -> str:

@@ -208,7 +208,7 @@ class Windows:
 
         Without an address, the one given before goes on.
         """
-        address = self.validate(tree, minutes, address, portal)
+        address, proved = self.validate(tree, minutes, address, portal)
         given = {**tree, "path": os.path.realpath(tree["path"])}
         desired = order(given, profile)
         now = int(self.clock())
@@ -234,10 +234,16 @@ class Windows:
         except HardeningError:
             self.close(window)
             raise
+        done.notes += proved
         return done
 
-    def validate(self, tree: Mapping[str, Any], minutes: int, address: str, portal: Site | None) -> str:
-        """The address as the web server writes it. Refuse what cannot be opened, or would not be closed again."""
+    def validate(
+        self, tree: Mapping[str, Any], minutes: int, address: str, portal: Site | None
+    ) -> tuple[str, list[str]]:
+        """The address as the web server writes it, and what the web updater would lay, as sentences.
+
+        Refuse what cannot be opened, or would not be closed again, and a release that its maintainers did not sign.
+        """
         if not 1 <= minutes <= _LONGEST:
             raise WindowError(f"minutes is {minutes}; a window is open for 1 to {_LONGEST} minutes.")
         if address:
@@ -250,7 +256,10 @@ class Windows:
         if not os.access(machine.program, os.X_OK):
             raise WindowError(f"{machine.program} is not installed, so nothing would close the window again.")
         os.close(open_trusted(tree["path"]))
-        return address
+        try:
+            return address, _proved(tree["path"])
+        except HardeningError as problem:
+            raise WindowError(f"{problem} The window stays closed.") from problem
 
     def _opened(self, window: Window, desired: Order, before: Window | None, portal: Site | None) -> Done:
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
@@ -286,6 +295,10 @@ class Windows:
                 self._write([one for one in self.known() if one.path != window.path])
         if problems:
             raise WindowError(f"{shown(window.path)} is not wholly closed: {' '.join(problems)}")
+        try:
+            _proved(window.path)
+        except HardeningError as problem:  # it may have been downloaded while the window was open
+            done.notes.append(f"Compare the program with the package of the release: {problem}")
         return done
 
     def _close(self, window: Window, done: Done, problems: list[str]) -> None:
@@ -461,6 +474,13 @@ def _revoke(path: str) -> list[str]:
     return [
         f"{UPGRADES} was removed: with it, the installer would start the next upgrade for any visitor who reaches it."
     ]
+
+
+def _proved(path: str) -> list[str]:
+    # No run of the playbook needs it, unless it opens a window.
+    from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import updater
+
+    return updater.prove(path)
 
 
 def _of_site(tree: Mapping[str, Any], portal: Site | None) -> Mapping[str, Any]:

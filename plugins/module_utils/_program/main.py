@@ -81,11 +81,12 @@ completion bash needs the package bash-completion, zsh only compinit."""
 WINDOW = """\
 For an update or an installation through the browser, lets PHP write what it must for a while. `open` gives the tree
 the modes for it and, with --from, lets that one address reach the installer; opened again without --from, it goes on
-with the address given before. Before that it takes a backup where the
-portal is backed up here. It closes by itself when the time is up, also when the host was restarted in between. `close`
-does it now: owners and modes are as the guide wants them again. Where a page of the portal worked before and does not
-afterwards, they are rolled back, the tree stays open, and that is reported. It ends by naming the files of this
-collection that the update changed. While a window is open, the playbook leaves the tree as it is and reports so."""
+with the address given before. Before that it verifies what the web updater of Chamilo 3.0 downloaded and unpacked, and
+takes a backup where the portal is backed up here. It closes by itself when the time is up, also when the host was
+restarted in between. `close` does it now: owners and modes are as the guide wants them again. Where a page of the
+portal worked before and does not afterwards, they are rolled back, the tree stays open, and that is reported. It ends
+by naming the files of this collection that the update changed. While a window is open, the playbook leaves the tree as
+it is and reports so."""
 
 
 def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engine | None = None) -> int:

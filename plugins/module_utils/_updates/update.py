@@ -44,7 +44,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import compiled, vouch, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import compiled, signature, vouch, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import GIT
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
@@ -55,7 +55,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, signature
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package import Package
 
 ABOUT = """\

@@ -93,6 +93,23 @@ def test_open_and_close_and_nothing_is_left(host):
     assert "systemctl disable --now chamilo-hardening-window.timer" in host.commands
 
 
+def test_no_window_opens_for_a_package_that_is_not_signed(host, monkeypatch):
+    """That of the web updater; one that comes while the window is open is named when it closes."""
+    (host.root / "version.php").write_text("<?php return ['new_version' => '3.0.1'];")
+    package = host.root / "var/update/downloads/chamilo-3.0.2.zip"
+    package.parent.mkdir(parents=True)
+    package.write_bytes(b"PK")
+    with pytest.raises(WindowError, match=r"has no signature beside it\..*The window stays closed"):
+        host.open()
+    assert host.windows.known() == [] and host.mode() != 0o664
+    package.unlink()
+    assert host.open().notes == [] and host.mode() == 0o664
+    package.write_bytes(b"PK")
+    done = host.windows.close(host.windows.at(host.tree["path"]))
+    assert host.mode() == 0o644
+    assert any("Compare the program with the package of the release: " in note for note in done.notes)
+
+
 @pytest.mark.parametrize("what", ["file", "link", "directory", "nothing"])
 def test_closing_takes_away_what_authorises_an_upgrade(host, what):
     """Chamilo's own wizard cannot remove it from a tree that is no longer PHP's to write."""

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -204,6 +207,23 @@ def test_no_secret_is_shown(host):
     assert environment.get("DATABASE_PASSWORD") == ""
     assert environment.secret("DATABASE_PASSWORD") == "s2"
     assert not any(f"s{number}" in str(environment.sources) for number in range(1, 6))
+
+
+def asked() -> Iterator[tuple[str, str]]:
+    """Each name that an engine asks the visible environment of a portal for, and where."""
+    utils = Path(dotenv.__file__).parents[1]
+    for path in sorted(utils.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        constants = dict(re.findall(r'^([A-Z_]+) = "([A-Z_0-9]+)"', text, re.MULTILINE))
+        for literal, constant in re.findall(r'\benvironment(?:\.get\(|\[)(?:"([A-Z_0-9]+)"|([A-Z_]{2,})\b)', text):
+            yield literal or constants[constant], str(path.relative_to(utils))
+
+
+def test_what_is_asked_for_is_not_taken_for_a_secret():
+    """A secret is never in there: a check of it would find nothing, on every host."""
+    names = dict(asked())
+    assert {"APP_ENV", "TRUSTED_PROXIES", "CHAMILO_UPDATE_DEVELOPMENT_TOOLS"} <= names.keys()
+    assert {name: where for name, where in names.items() if dotenv.is_secret(name)} == {}
 
 
 @pytest.mark.parametrize(
