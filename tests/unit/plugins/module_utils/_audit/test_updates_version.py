@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -83,7 +85,7 @@ def three(version: str) -> dict[str, str]:
 
 LAYOUTS = {
     # What is installed, and whether it is behind.
-    "2.0.0": (two("2.0.0"), "fail", "2.0.0 is installed"),
+    "2.0.0": (two("2.0.0"), "fail", "fixed in 2.0.4"),
     "2.0.1": (two("2.0.1"), "fail", "fixed in 2.0.4"),
     "2.0.2": (two("2.0.2"), "fail", "fixed in 2.0.4"),
     "2.0.3": (two("2.0.3"), "fail", "fixed in 2.0.4"),
@@ -105,10 +107,14 @@ LAYOUTS = {
     "the root's file before the installer's": (
         {**two("2.0.4"), **three("3.0.1"), INSTALLER: php("2.0.4")},
         "fail",
-        "3.0.1",
+        "3.0.1 is installed",
     ),
     "the installer of 3.0 deleted": ({**three("3.0.2"), INSTALLER: None}, "pass", "3.0.2 is installed"),
-    "the installer of 2.0 deleted": ({**TWO, CHANGELOG: OLD_CHANGELOG}, "not_assessed", "branch 2.0"),
+    "the installer of 2.0 deleted": (
+        {**TWO, CHANGELOG: OLD_CHANGELOG},
+        "not_assessed",
+        "The code is of the branch 2.0",
+    ),
     "deleted, named by Composer": ({**TWO, PACKAGES: packages("v2.0.4")}, "pass", "2.0.4 is installed"),
     "deleted, Composer without a tag": (
         {**TWO, PACKAGES: packages("dev-master"), JSON: '{"name": "chamilo/chamilo-lms", "version": "2.0.3"}'},
@@ -117,44 +123,69 @@ LAYOUTS = {
     "deleted, Composer without a version": (
         {**TWO, PACKAGES: packages("1.0.0+no-version-set")},
         "not_assessed",
-        "branch 2.0",
+        "The code is of the branch 2.0",
     ),
-    "3.0 without its file": (THREE, "not_assessed", "branch 3.0"),
+    "3.0 without its file": (THREE, "not_assessed", "The code is of the branch 3.0"),
     "a file of 2.0 in a tree of 3.0": (
         {**THREE, INSTALLER: php("2.0.4")},
         "not_assessed",
         "the code is of the branch 3.0",
     ),
     "3.0.2 on an old framework": ({**TWO, OWN: php("3.0.2")}, "not_assessed", "the code is of the branch 2.0"),
-    "nothing at all": ({CHANGELOG: OLD_CHANGELOG}, "not_assessed", "version.php"),
+    "nothing at all": ({CHANGELOG: OLD_CHANGELOG}, "not_assessed", "The installed version is not known: no file"),
     # Hostile.
-    "huge": ({**THREE, OWN: php("3.0.2") + " " * (1 << 20)}, "not_assessed", "larger than"),
+    "huge": ({**THREE, OWN: php("3.0.2") + " " * (1 << 20)}, "not_assessed", "larger than 65536 bytes"),
     "binary": ({**THREE, OWN: "\x7fELF\0\0'new_version' => '3.0.2'"}, "not_assessed", "more than a list of values"),
-    "a link": ({**two("2.0.4"), OWN: "-> /root/key"}, "not_assessed", "link"),
+    "a link": ({**two("2.0.4"), OWN: "-> /root/key"}, "not_assessed", "is a link"),
     "a second value": (
         {**THREE, OWN: php("3.0.1").replace("];", "'new_version' => '3.0.2'];")},
         "not_assessed",
-        "more than",
+        "more than a list of values",
     ),
-    "a value in a comment": ({**THREE, OWN: "<?php // 'new_version' => '3.0.2'\n" + php("3.0.1")[5:]}, "fail", "3.0.1"),
+    "a value in a comment": (
+        {**THREE, OWN: "<?php // 'new_version' => '3.0.2'\n" + php("3.0.1")[5:]},
+        "fail",
+        "3.0.1 is installed",
+    ),
     "a comment that ends PHP": (
         {**THREE, OWN: "<?php // ?><?php return ['new_version' => '3.0.1']; //\nreturn ['new_version' => '3.0.2'];"},
-        *("not_assessed", "more than"),
+        *("not_assessed", "more than a list of values"),
     ),
     "an earlier return": (
         {**THREE, OWN: php("3.0.2").replace("return [", "if (true) { return ['new_version' => '3.0.1']; }\nreturn [")},
-        *("not_assessed", "more than"),
+        *("not_assessed", "more than a list of values"),
     ),
     "a value put together": (
         {**THREE, OWN: "<?php return ['new_version' => '3.0'.'.2'];"},
         "not_assessed",
-        "more than",
+        "more than a list of values",
     ),
-    "a call": ({**THREE, OWN: "<?php return ['new_version' => getenv('X') ?: '3.0.2'];"}, "not_assessed", "more than"),
-    "a number that goes on": ({**THREE, OWN: php("3.0.2<script>")}, "not_assessed", "no version"),
-    "a number for a terminal": ({**THREE, OWN: php("3.0.2\x1b[2J")}, "not_assessed", "no version"),
-    "a tower of Composer's": ({**TWO, JSON: "[" * 100_000}, "not_assessed", "branch 2.0"),
+    "a call": (
+        {**THREE, OWN: "<?php return ['new_version' => getenv('X') ?: '3.0.2'];"},
+        "not_assessed",
+        "more than a list of values",
+    ),
+    "a number that goes on": ({**THREE, OWN: php("3.0.2<script>")}, "not_assessed", "names no version where it should"),
+    "a number for a terminal": (
+        {**THREE, OWN: php("3.0.2\x1b[2J")},
+        "not_assessed",
+        "names no version where it should",
+    ),
+    "a tower of Composer's": ({**TWO, JSON: "[" * 100_000}, "not_assessed", "The code is of the branch 2.0"),
 }
+
+
+def test_each_layout_is_in_the_documentation_with_its_verdict() -> None:
+    """UPDATE=1 renders the table anew."""
+    page = Path(__file__).resolve().parents[5] / "docs/tested.md"
+    text = page.read_text(encoding="utf-8")
+    before, heading, rest = text.partition("| version or layout | verdict | its reason, in part |\n|---|---|---|\n")
+    old, blank, after = rest.partition("\n\n")
+    rows = "\n".join(f"| {name} | `{status}` | {words} |" for name, (_files, status, words) in LAYOUTS.items())
+    if os.environ.get("UPDATE"):
+        page.write_text(f"{before}{heading}{rows}{blank}{after}", encoding="utf-8")
+    else:
+        assert old == rows
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

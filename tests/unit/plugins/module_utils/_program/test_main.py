@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
+import html
 import json
 import os
 import re
@@ -15,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics, updates
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import Audit
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
@@ -32,6 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.eng
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _report
 
 
 class Desk:
@@ -133,20 +138,34 @@ def test_status_lists_nothing_as_active_that_is_not(desk: Desk, monkeypatch: pyt
     assert "undo SECTION" in idle
 
 
-def test_status_shows_how_old_the_list_is_and_when_its_sources_were_read(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_the_age_of_the_list_and_the_state_of_the_feed_are_in_status_report_and_metrics(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, look_at: Any
 ) -> None:
     monkeypatch.setattr(common_files, "STATE", str(desk.root))
     monkeypatch.setattr(releases, "watched", lambda: [{"domain": "campus.test"}])
     read = {"feed": {"at": 1790000000.0, "problem": "away"}}
     records.note("updates.json", "watch", True, "x", read={"campus.test": read})
-    output = (
+    states = (
         f"list of vulnerabilities of {advisories.DATED} (",
         "feed of releases read 2026-09-21 14:13 UTC, not reached since, OSV not read yet.",
     )
     out, known = desk.type("status")[1], json.loads(desk.type("status", "--json")[1])["updates"]
-    for words in output:
+    observer = look_at(root="/srv/campus", version="2.0.4", version_source="version.php")
+    finding = updates.version(observer)
+    table = _controls.load()
+    seen = {"updates_version": {"status": finding.status, "evidence": finding.evidence}}
+    audited = {"controls": _controls.rows(table, seen, "Unseen."), "chamilo_version": "2.0.4"}
+    report = _report.document([_report.host("campus.test", audited, table)], "2026-11-25T13:45:00Z")
+    for words in states:
         assert words in out[out.index("Updates:\n  campus.test: ") :] and words in known["campus.test"]
+        assert words in json.dumps(report) and words in html.unescape(_report.to_html(report, table))
+
+    monkeypatch.setattr(_metrics.fail2ban, "running", list)
+    monkeypatch.setattr(_metrics.fail2ban, "banned", dict)
+    figures = _metrics.render("campus", Audit(observer, {"updates_version": finding}))
+    moment = int(datetime.datetime.fromisoformat(f"{advisories.DATED}T00:00:00+00:00").timestamp())
+    for source, at in (("list", moment), ("feed", 1790000000), ("osv", 0)):
+        assert f'chamilo_updates_read_timestamp_seconds{{site="campus",source="{source}"}} {at}\n' in figures
 
 
 def test_status_shows_sections_of_which_there_are_settings_alone(desk: Desk) -> None:
