@@ -16,8 +16,8 @@ from ansible.parsing.vault import EncryptedString
 
 from ansible_collections.chamilo.hardening.plugins.action.foreign_module import MODULES, not_there
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _controls, _nodes, _preflight
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import refusal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._portals import refusal
 
 HARDEN_NAME = "chamilo.hardening.harden"
 HARDEN = Path(__file__).resolve().parents[2] / "playbooks/harden.yml"

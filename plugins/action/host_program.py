@@ -15,8 +15,9 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import asks_for_nothing
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import refusal, seen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._portals import refusal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import Program, build
 
 

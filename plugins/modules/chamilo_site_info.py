@@ -1053,6 +1053,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pol
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import redis
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.nodes import compared
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacles import (
     NOT_ROOT,
@@ -1062,7 +1063,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacle
     obstacles,
     report,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, word
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import MEMORY as ENVIRONMENT

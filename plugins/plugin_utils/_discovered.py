@@ -15,7 +15,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     asks_for_nothing,
     plan,
 )
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals
 
 if TYPE_CHECKING:
     from ansible.playbook.task import Task
@@ -66,29 +65,3 @@ def holds(info: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     except (SettingsError, AttributeError, TypeError):
         return False  # the module reports what is wrong with its options
     return bool(given.get("chamilo_root") == info["site"]["root"] and asked.to_json() == known)
-
-
-def refusal(variables: Mapping[str, Any]) -> str:
-    """Why a host is not hardened: another inventory name of the play is the same portal. Empty where none is."""
-    own = _web_site(variables)
-    if not own.get("fingerprint"):
-        return ""
-    host, hosts = variables.get("inventory_hostname"), variables.get("hostvars") or {}
-    others = (name for name in variables.get("ansible_play_hosts_all") or () if name != host and name in hosts)
-    same = [str(name) for name in others if _web_site(hosts[name]).get("fingerprint") == own["fingerprint"]]
-    if not same:
-        return ""
-    names = sorted([str(host), *same])
-    return (
-        f"Inventory names {', '.join(names)}: one portal. They lead to {own.get('root')} on the same machine, and each "
-        "would undo what the other one configures. Keep one of them, and list names of the "
-        "portal that are in no virtual host and no access URL in its chamilo_names."
-    )
-
-
-def _web_site(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The discovered site of a host that serves it; empty for a host of the database alone."""
-    if not _portals.serves_web(variables):
-        return {}
-    site = (variables.get("__chamilo_common_info") or {}).get("site")
-    return site if isinstance(site, Mapping) else {}

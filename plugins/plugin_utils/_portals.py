@@ -281,3 +281,29 @@ def here(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> tuple[Por
     if portal.error:
         raise PortalError(portal.error)
     return portal, portal.of(host, unreachable(portal, hostvars))
+
+
+def refusal(variables: Mapping[str, Any]) -> str:
+    """Why a host is not hardened: another inventory name of the play is the same portal. Empty where none is."""
+    own = _web_site(variables)
+    if not own.get("fingerprint"):
+        return ""
+    host, hosts = variables.get("inventory_hostname"), variables.get("hostvars") or {}
+    others = (name for name in variables.get("ansible_play_hosts_all") or () if name != host and name in hosts)
+    same = [str(name) for name in others if _web_site(hosts[name]).get("fingerprint") == own["fingerprint"]]
+    if not same:
+        return ""
+    names = sorted([str(host), *same])
+    return (
+        f"Inventory names {', '.join(names)}: one portal. They lead to {own.get('root')} on the same machine, and each "
+        "would undo what the other one configures. Keep one of them, and list names of the "
+        "portal that are in no virtual host and no access URL in its chamilo_names."
+    )
+
+
+def _web_site(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The discovered site of a host that serves it; empty for a host of the database alone."""
+    if not serves_web(variables):
+        return {}
+    site = (variables.get("__chamilo_common_info") or {}).get("site")
+    return site if isinstance(site, Mapping) else {}

@@ -16,8 +16,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _forms, _keys, _portals
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -351,6 +350,10 @@ def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     messages: list[str] = []
     if against_spec({name: spec[name] for name in (policy, *paths)}, values):
         return messages  # they have not even the right form, and that is reported
+    if not any(values.get(name) for name in (policy, *paths)):
+        return messages
+    # Loaded only here: Ansible compiles it anew in each run, and most hosts set none of these.
+    from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
 
     def judge(judged: Callable[[str, Any], object], where: str, value: Any) -> None:
         try:

@@ -105,7 +105,7 @@ def test_roles_and_playbooks_make_the_word_of_a_domain_as_modules_do() -> None:
     assert rule in (ROOT / "playbooks" / "restore.yml").read_text(encoding="utf-8")
     environment = jinja2.Environment()
     environment.filters["regex_replace"] = regex_replace
-    assert environment.from_string(f"{{{{ 'a-B.test' | {rule} }}}}").render() == site.word("a-B.test") == "a__b_test"
+    assert environment.from_string(f"{{{{ 'a-B.test' | {rule} }}}}").render() == naming.word("a-B.test") == "a__b_test"
 
 
 @pytest.mark.parametrize("word", ["plain", 'a"b', "a\\b", "\\\\n", "a\\", "it's #1; ä€", "two\nlines", " "])

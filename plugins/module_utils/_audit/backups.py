@@ -48,9 +48,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, jobs, named
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
 
 OURS = "backups.json"
 PLACES = (

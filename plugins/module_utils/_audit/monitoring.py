@@ -39,9 +39,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
 
 OURS = "monitoring.json"
 _DAY, _MONTH = 26, 31 * 24  # hours

@@ -24,7 +24,6 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch
 
 FORMAT = 1
 LOST = "The result of the audit was not delivered"
@@ -37,6 +36,9 @@ class DeliveryError(HardeningError):
 
 def configuration(site: str) -> dict[str, str]:
     """Where the results of a portal go: ``to`` and ``file``, and ``host``, its name in the inventory. Or nothing."""
+    # Loaded only here: the controller needs no more of this file than the format.
+    from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch
+
     path = f"{watch.DIRECTORY}/results-{site}.json"
     try:
         with open(path, encoding="utf-8") as stream:

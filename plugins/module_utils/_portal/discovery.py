@@ -49,6 +49,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names im
     redirected,
     visitors_names,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import Findings, Projects
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
     Database,
@@ -57,7 +58,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
     SiteError,
     WebServer,
     include_line,
-    word,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import Portal, assess, refused
 

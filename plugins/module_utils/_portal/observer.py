@@ -20,7 +20,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, include_line, word
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, include_line
 
 _T = TypeVar("_T")
 MOST_NAMES = 20  # that are asked besides the domain

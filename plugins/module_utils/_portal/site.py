@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
@@ -133,11 +132,6 @@ class Site:
     def major(self) -> int:
         """The first number of the version, or of the branch of the code where that is all that is known; else 0."""
         return int((self.version or self.branch or "0").partition(".")[0])
-
-
-def word(domain: str) -> str:
-    """What is in the names of our files for this domain. A dash counts twice: a-b.test and a.b.test are two portals."""
-    return re.sub("[^a-z0-9_]", "_", domain.lower().replace("-", "__"))
 
 
 def include_line(web: WebServer, site: str) -> str:

@@ -1,23 +1,24 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The word for a domain in the names of files."""
+"""The line by which a virtual host includes our drop-ins."""
 
 from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import WebServer, include_line
 
 
 @pytest.mark.parametrize(
-    ("domain", "known_as"),
+    ("web", "line"),
     [
-        ("campus.test", "campus_test"),
-        ("A.b.test", "a_b_test"),
-        ("a-b.test", "a__b_test"),
-        ("xn--caf-dma.test", "xn____caf__dma_test"),
+        (WebServer("nginx", service="nginx"), "include /etc/nginx/sites-available/chamilo-campus.d/*.conf;"),
+        (
+            WebServer("apache", service="apache2"),
+            "IncludeOptional /etc/apache2/sites-available/chamilo-campus.d/*.conf",
+        ),
     ],
 )
-def test_the_word_in_the_names_of_files_tells_domains_apart(domain, known_as):
-    assert word(domain) == known_as
+def test_a_virtual_host_includes_the_drop_ins_of_its_portal(web: WebServer, line: str) -> None:
+    assert include_line(web, "campus") == line
