@@ -21,8 +21,8 @@ from ansible.template import Templar, trust_as_template
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     database,
     declared,
+    naming,
     shared_directives,
-    site,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
