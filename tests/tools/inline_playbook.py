@@ -7,11 +7,14 @@ For tests in which a connection stands in for the hosts, so that tasks only rend
 is copied: the task, which is resolved in place, with its blocks. Each template is compiled once for all hosts.
 
     python -m tests.tools.inline_playbook -i hosts.yml playbook.yml
+
+Each task that a condition lets through is written to the file of calls (see connection/hostile.py), before its calls.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import sys
 from typing import Any
 
@@ -20,6 +23,7 @@ from ansible._internal._templating._jinja_bits import AnsibleEnvironment, _Templ
 from ansible.cli.playbook import PlaybookCLI
 from ansible.executor.process import worker
 from ansible.executor.task_executor import TaskExecutor
+from ansible.playbook.task import Task
 from ansible.plugins import strategy
 
 # What an overlay of an environment can change, and with it what a text is compiled to.
@@ -40,6 +44,33 @@ def compile_once(self: AnsibleEnvironment, source: Any, *arguments: Any, **more:
     if key not in compiled:
         compiled[key] = compile_text(self, source)
     return compiled[key]
+
+
+# How a task is carried out. What it is for stands beside it, and whether it runs is seen by its being there.
+KEYWORDS = (
+    *("any_errors_fatal", "async_val", "become", "changed_when", "check_mode", "delay", "delegate_to", "failed_when"),
+    *("ignore_errors", "ignore_unreachable", "no_log", "poll", "register", "retries", "run_once", "tags", "timeout"),
+    "until",
+)
+validate = Task.post_validate
+
+
+def bare(value: Any) -> Any:
+    """The same without what ansible-core knows about each value."""
+    if isinstance(value, dict):
+        return {str(key): bare(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [bare(item) for item in value]
+    return value if isinstance(value, (bool, int, float, type(None))) else str(value)
+
+
+def validate_and_record(self: Task, templar: Any) -> None:
+    validate(self, templar)
+    if path := templar.available_variables.get("hostile_calls"):
+        how = {name: getattr(self, name) for name in KEYWORDS if getattr(self, name) != self.fattributes[name].default}
+        task = bare({"name": self.name, "action": self.action, "args": self.args, "how": how})
+        with open(path, "a", encoding="utf-8") as calls:
+            calls.write(json.dumps(["TASK", task]) + "\n")
 
 
 class InlineWorker(worker.WorkerProcess):
@@ -71,4 +102,5 @@ if __name__ == "__main__":
     gc.disable()  # it is over soon
     strategy.WorkerProcess = InlineWorker
     AnsibleEnvironment.compile = compile_once
+    Task.post_validate = validate_and_record
     PlaybookCLI.cli_executor(["ansible-playbook", *sys.argv[1:]])

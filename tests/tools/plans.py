@@ -16,6 +16,7 @@ from ansible.template import Templar, trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.lookup.plan import LookupModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Plan, as_seen
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -56,3 +57,17 @@ def planned(host: Any, section: str, due: bool = False, **given: Any) -> Any:
     loader = DataLoader()
     (plan,) = LookupModule(loader=loader, templar=Templar(loader, variables=known)).run([section], known, due=due)
     return plan
+
+
+def in_force(*made: Plan) -> dict[str, Any]:
+    """What a host reports on which these transactions are active."""
+    return {
+        one.name: {
+            "generation": one.generation,
+            "files": {
+                **{file.path: as_seen(file.state, file.target) for file in one.files},
+                **{file.path: file.seen for file in one.marked},
+            },
+        }
+        for one in made
+    }

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What harden sends to recorded sites: each module, each file with its mode, each test, reload and probe.
+"""What playbooks send to recorded sites: each module, each file with its mode, each test, reload and probe.
 
 A connection stands in for the host: it takes down what each module is asked for, and answers as an honest host would.
-What came of it lies in tests/unit/rendered/, whole for nginx and Apache, and for the others as what differs from these.
+Each task that is carried out stands before what it sends, with its keywords. What came of it lies in tests/unit/rendered/, whole for nginx and Apache, and for the others as what differs from these.
 After a change that is meant, write it anew and review the difference:
 
     UPDATE=1 bin/env pytest tests/unit/test_rendering.py
@@ -13,36 +13,45 @@ After a change that is meant, write it anew and review the difference:
 from __future__ import annotations
 
 import base64
+import datetime
 import difflib
 import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import desired
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as parsed
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import DESIRED
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.discovery import ALL_PACKAGES
+from tests.tools.plans import in_force
 from tests.unit.plugins.conftest import Files
 from tests.unit.plugins.test_hostile_hosts import World, empty
 
 RENDERED = Path(__file__).parent / "rendered"
 ROOT = Path(__file__).resolve().parents[2]
 Once = Callable[[str, Callable[[], Any]], Any]
-# Modules that read, and what differs from run to run.
-READ_ONLY = ("chamilo_site_info", "setup", "stat", "slurp")
+# What differs from run to run, and the actions that do something of their own besides what they send.
 LEFT_OUT = {
     "host_program": ("content",),
     "chamilo_site_info": ("controller_time",),
     "backup_key": ("elsewhere", "folder", "salt"),
     "guide_audit_info": ("key_copy", "key_holder", "key_proof"),
+    "copy": ("src",),  # a temporary file; the task beside it has the content
+    "guide_prove": ("token",),
+    "ansible.builtin.set_fact": ("__chamilo_database_password",),
+    "ansible.builtin.validate_argument_spec": ("argument_spec", "provided_arguments", "validate_args_context"),
 }
-
+OWN_WORK = ("chamilo.hardening.guide_audit_info", "chamilo.hardening.guide_prove")
 
 POOL = "[www]\nuser = www-data\ngroup = www-data\nlisten = /run/php/php8.4-fpm.sock\n"
 
@@ -58,6 +67,13 @@ def with_lines(host: Files) -> None:
     logs = "access_log /var/log/nginx/one.log;\naccess_log /var/log/nginx/two.log;\n"
     lines = f'{logs}fastcgi_read_timeout 600;\nfastcgi_param PHP_VALUE "memory_limit=1G\npost_max_size=2G";\n'
     path.write_text(path.read_text().replace("server {\n", f"server {{\n{lines}", 1))
+
+
+def with_drop_ins(host: Files) -> None:
+    with_fpm(host)
+    (path,) = (host.root / "etc/nginx/sites-available").glob("campus*")
+    line = "include /etc/nginx/sites-available/chamilo-campus_test.d/*.conf;\n"
+    path.write_text(path.read_text().replace("server {\n", f"server {{\n{line}"))
 
 
 def with_mod_php(host: Files) -> None:
@@ -155,9 +171,25 @@ SITES = {
         },
         answers={
             "chamilo_site_info": {"active": False},
+            "backup_key": {"due": ["backup", "drill"]},
             "command": {"stdout": daily(copied=False)},
             "config_transaction": {"changed": True},
         },
+    ),
+    # Hardened before, by a version that wrote other files. As soon as they are these, nothing is left to do.
+    "upgraded": Recorded(
+        "nginx",
+        {},
+        with_drop_ins,
+        vhost="https",
+        base="nginx",
+        site={
+            "database": {"client": "pymysql"},
+            "fail2ban": True,
+            "hsts_since": datetime.date.today().isoformat(),
+            "ssh_log": True,
+        },
+        answers={"chamilo_site_info": {"recurring": {"daily": True, "copied": True, "spared": True, "proxies": []}}},
     ),
     "https_undone": Recorded("nginx", {"chamilo_https_state": "absent"}, base="nginx"),
     # The nodes of one portal.
@@ -204,7 +236,7 @@ def answers(host: Files, tls: bool, recorded: Recorded) -> dict[str, Any]:
     site["web"]["version"], site["memory"], site["systemd"] = "1.26.3", 4 << 30, True
     done: dict[str, Any] = {"changed": False}
     own = {path.stem: {**empty(_answers.shape(path.stem)), **done} for path in (ROOT / "plugins/modules").glob("*.py")}
-    site |= recorded.site
+    site |= {name: {**site[name], **new} if isinstance(new, dict) else new for name, new in recorded.site.items()}
     known = {
         **own,
         "*": done,
@@ -223,11 +255,13 @@ def answers(host: Files, tls: bool, recorded: Recorded) -> dict[str, Any]:
         "config_transaction": {**done, "generation": "5f", "loaded": False, "recovered": [], "notes": []},
         "host_program": {**done, "version": "1.0.0"},
         "backup_key": {**own["backup_key"], "key": "k" * 43},
+        "async_wrapper": {**done, "started": 1, "finished": 0, "ansible_job_id": "1.2", "results_file": "/r"},
+        "async_status": {**done, "started": 1, "finished": 1, "rc": 0, "stdout": "", "stdout_lines": ["Done."]},
         "fetch": "[]",
         "slurp": {**done, "content": "W10=", "encoding": "base64"},
         "stat": {**done, "stat": {"exists": True, "isreg": True, "checksum": "0" * 40}},
     }
-    return known | {module: known[module] | answer for module, answer in recorded.answers.items()}
+    return known | {module: known.get(module, {}) | answer for module, answer in recorded.answers.items()}
 
 
 def shown(module: str, arguments: dict[str, Any]) -> Iterator[str]:
@@ -248,24 +282,52 @@ def shown(module: str, arguments: dict[str, Any]) -> Iterator[str]:
             yield str(content).rstrip("\n")
 
 
+def keywords(how: dict[str, Any]) -> Iterator[str]:
+    """Those of a task that are not as usual here: as root, with nothing else."""
+    for name, value in how.items():
+        if name == "register" and isinstance(value, dict):
+            value = list(value)
+        if name == "poll" or bool(value) != (name == "become"):
+            yield f"{name.removesuffix('_val')}={json.dumps(sorted(value) if name == 'tags' else value)}"
+
+
+def carried_out(task: dict[str, Any], sent: str) -> Iterator[str]:
+    """A task as text, with its arguments where no module is sent that has them all."""
+    action, asked = task["action"], task["args"]
+    yield " ".join([f"### {task['name']}", *keywords(task["how"])])
+    if action in OWN_WORK or sent not in (action.rpartition(".")[2], *asked):
+        if "sections" in asked:
+            asked = {**asked, "sections": sorted(asked["sections"])}
+        yield from shown(action, asked)
+
+
 @dataclass(frozen=True)
 class Run:
-    """What harden did to a site. The output is that of all sites."""
+    """What a playbook did to a site. The output is that of all sites."""
 
     output: str
-    calls: list[tuple[str, dict[str, Any]]]
+    events: list[tuple[str, dict[str, Any]]]  # each task, and what it sends
+
+    @property
+    def calls(self) -> list[tuple[str, dict[str, Any]]]:
+        return [(module, asked) for module, asked in self.events if module != "TASK"]
 
     @property
     def text(self) -> str:
-        written = [line for module, asked in self.calls if module not in READ_ONLY for line in shown(module, asked)]
+        written: list[str] = []
+        for (module, asked), (sent, _arguments) in zip(self.events, [*self.events[1:], ("", {})]):
+            lines = list(carried_out(asked, sent) if module == "TASK" else shown(module, asked))
+            if module != "setup" and not (module == "TASK" and written[-len(lines) :] == lines):
+                written += lines
         text = "\n".join(written).replace(str(ROOT), "ROOT")
         text = re.sub(r"[^\s=]+/world/work(?=/)", "HERE", text)
         return re.sub(r"(?<=password: )\w{32}$", "RANDOM", text, flags=re.MULTILINE) + "\n"
 
 
-def play_all(directory: Path, playbook: str = "harden", *sites: str) -> tuple[str, dict[str, list[Any]]]:
+def play_all(
+    directory: Path, playbook: str = "harden", **recorded_sites: Recorded
+) -> tuple[str, dict[str, list[Any]]]:
     """One play over all sites: what it printed, and the calls of each. It is less work than a play for each."""
-    recorded_sites = {site: SITES[site] for site in sites or SITES}
     hosts, variables = {}, {}
     for site, recorded in recorded_sites.items():
         host = Files(directory / site)
@@ -276,7 +338,7 @@ def play_all(directory: Path, playbook: str = "harden", *sites: str) -> tuple[st
         hosts[site] = answers(host, not recorded.variables.get("chamilo_https_terminated_elsewhere"), recorded)
         own = {
             "chamilo_domain": "campus.test",
-            "chamilo_portal": site,
+            **({"chamilo_portal": site} if playbook == "harden" else {}),
             "hostile_calls": str(directory / f"{site}.calls"),
         }
         variables[site] = {**CERTIFICATE, **own, **recorded.variables}
@@ -288,7 +350,7 @@ def play_all(directory: Path, playbook: str = "harden", *sites: str) -> tuple[st
 
 @pytest.fixture(scope="session")
 def runs(once: Once, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    output, calls = once("rendered", lambda: play_all(tmp_path_factory.mktemp("sites")))
+    output, calls = once("rendered", lambda: play_all(tmp_path_factory.mktemp("sites"), **SITES))
     return {site: Run(output, [(module, asked) for module, asked in calls[site]]) for site in SITES}
 
 
@@ -314,7 +376,6 @@ UNREACHED = {
     "Activate the virtual host that leads to it": "only where it is ours: tests/hosts/test_php_user.py",
     "Create the account for backups": "only where the role backups runs without database before it",
     "Discover the host": "no host is touched by it",
-    "Run the first backup and restore test": "in the background, which the connection cannot",
     "Refuse to ban where only a proxy visits": "ends the run: test_obstacles",
     "Refuse to cut the web nodes off": "ends the run: tests/hosts/test_database.py",
     "Refuse to replace a virtual host that would lose something": "ends the run: tests/hosts/test_vhosts.py",
@@ -401,9 +462,116 @@ def test_each_transaction_is_tested_loaded_and_probed_or_there_is_a_reason(site:
             assert missing <= WITHOUT.get(name, (set(), ""))[0], name
 
 
-def test_what_the_audit_asks_is_what_was_reviewed(tmp_path: Path) -> None:
-    output, calls = play_all(tmp_path, "audit", "everything")
-    golden, text = RENDERED / "audit.txt", Run(output, [(module, asked) for module, asked in calls["everything"]]).text
+def settled(run: Run) -> dict[str, Any]:
+    """What discovery reports of a host that a run was carried out on."""
+    tasks = [(task["action"].rpartition(".")[2], task["args"]) for module, task in run.events if module == "TASK"]
+    asked = [given for module, given in tasks if module == "config_transaction" and "files" in given]
+    (bound,) = [given["configuration"] for module, given in tasks if module == "chamilo_hsts"]
+    step = hsts.decide(bound["hsts"]["mode"], [], hsts.Ramp(), datetime.date.today(), str, str)
+    asked.append(hsts._transaction(bound, step))
+    settings = {
+        given.get("section", ""): desired(**{name: given.get(name, default) for name, default in DESIRED.items()})
+        for module, given in tasks
+        if module == "chamilo_settings" and "settings" in given
+    }
+    return {
+        "in_force": in_force(*map(parsed, asked)),
+        "settings_in_force": {section: one.to_json() for section, one in settings.items()},
+    }
+
+
+def test_on_a_host_with_nothing_to_do_only_these_tasks_are_carried_out(runs: dict[str, Run], tmp_path: Path) -> None:
+    """A condition that is left out costs each host of each run a task."""
+    held = {"chamilo_site_info": {**SITES["upgraded"].answers["chamilo_site_info"], **settled(runs["upgraded"])}}
+    _output, calls = play_all(tmp_path, upgraded=replace(SITES["upgraded"], answers=held))
+    assert [task["name"] for module, task in calls["upgraded"] if module == "TASK"] == [
+        "Check every variable",
+        "Validating arguments against arg spec 'main' - Discovery and shared defaults",
+        "Discover Chamilo and what serves it",
+        "Install the host program",
+        "Run in production mode, with secrets of its own",
+        "Set owner and mode of each file",
+        "Configure a database account of Chamilo's own with the privileges it needs",
+        "Let the database listen only where its clients are",
+        "Keep a copy of the backup key on the controller",
+    ]
+
+
+# What each of the other playbooks reads, none as it is by default: what is left out of a task is missed then.
+OWNED = {
+    "chamilo_host_timeout": 600,
+    "chamilo_level": "consider",
+    "chamilo_names": ["www.campus.test"],
+    "chamilo_report_dir": "chamilo-report/here",
+    "chamilo_root": "/var/www/chamilo",
+    "chamilo_web_server": "nginx",
+    "chamilo_waivers": SITES["waivers"].variables["chamilo_waivers"][:1],
+}
+ELSEWHERE = {"chamilo_trusted_proxies": ["10.0.0.2"], "chamilo_https_terminated_elsewhere": True}
+PLAYS = {
+    "audit": {
+        **OWNED,
+        **ELSEWHERE,
+        "chamilo_audit_fail_on": "must",
+        "chamilo_brute_force_attempts": 6,
+        "chamilo_brute_force_ban_seconds": 7200,
+        "chamilo_brute_force_find_seconds": 300,
+        "chamilo_brute_force_interfaces": ["soap"],
+        "chamilo_database_clients": ["10.0.0.3"],
+        "chamilo_friends": ["192.0.2.0/24"],
+        "chamilo_headers_csp": "enforce",
+        "chamilo_headers_frame_ancestors": ["https://lms.school.example"],
+        "chamilo_headers_xss_protection": "absent",
+        "chamilo_https_acme_ca_file": "/etc/ssl/school.pem",
+        "chamilo_https_hsts": "full",
+        "chamilo_integrations": {"lti": ["https://lms.school.example"]},
+        "chamilo_monitoring_dormant_days": 90,
+        "chamilo_owner": "Ada",
+        "chamilo_sessions_lifetime": 1800,
+        "chamilo_site": "campus",
+    },
+    "discover": {"chamilo_host_timeout": 600, "chamilo_inventory": "chamilo-report/found.yml"},
+    "prove": {**OWNED, **ELSEWHERE, "chamilo_prove_address": "127.0.0.2", "chamilo_prove_ca_file": "/etc/ssl/school.pem"},
+    "report": {
+        **{name: OWNED[name] for name in ("chamilo_level", "chamilo_report_dir", "chamilo_waivers")},
+        "chamilo_audit_fail_on": "should",
+        "chamilo_results": "delivered",
+        "chamilo_results_hours": 24,
+    },
+    "restore": {
+        "chamilo_backups_environment": {"AWS_SECRET_ACCESS_KEY": "secret"},
+        "chamilo_backups_key_folder": "chamilo-report/keys",
+        "chamilo_backups_offsite_repository": "sftp:backup@vault.test:/srv/campus",
+        "chamilo_backups_password": "p" * 43,
+        "chamilo_backups_repository": "/srv/backups",
+        "chamilo_database_admin_password": "secret",
+        "chamilo_database_admin_user": "root",
+        "chamilo_restore": "file",
+        "chamilo_restore_path": "var/upload/1.pdf",
+        "chamilo_restore_run": "20261125T020000Z",
+        "chamilo_site": "campus",
+    },
+}
+# Of a play, or set by World.play.
+ELSE_READ = {"chamilo_hosts", "chamilo_domain", "chamilo_restore_confirm"}
+
+
+@pytest.mark.parametrize("playbook", PLAYS)
+def test_what_a_playbook_does_to_a_host_is_what_was_reviewed(tmp_path: Path, playbook: str) -> None:
+    text = (ROOT / f"playbooks/{playbook}.yml").read_text(encoding="utf-8")
+    read = set(re.findall(r"(?<!\.)\bchamilo_[a-z_]+(?=[^a-z_:.])", re.sub("#.*", "", text)))
+    assert read - set(PLAYS[playbook]) - ELSE_READ == set(), "the site below does not set them"
+    absent = {"stat": {"stat": {"exists": False}}}
+    output, calls = play_all(tmp_path, playbook, **{playbook: Recorded("nginx", PLAYS[playbook], answers=absent)})
+    golden, text = RENDERED / f"{playbook}.txt", Run(output, calls[playbook]).text
     if os.environ.get("UPDATE"):
         golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8"), f"read the difference; if it is meant, see {__name__}"
+
+
+def test_nothing_is_restored_where_its_tools_cannot_be_installed(tmp_path: Path) -> None:
+    refused = Recorded("nginx", answers={"apt": {"failed": True, "msg": "No such package."}})
+    output, calls = play_all(tmp_path, "restore", refused=refused)
+    assert "Nothing was restored: restic and mariadb-client could not be installed. No such package." in output
+    assert "host_program" not in [module for module, _asked in calls["refused"]]
+

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import as_seen
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as parsed
 from tests.testbed import authority
-from tests.tools.plans import discovered, planned, waived
+from tests.tools.plans import discovered, in_force, planned, waived
 
 SELF_SIGNED = {"chamilo_https_certificate": "self_signed"}
 RUN = {"ansible_run_tags": ["all"], "ansible_skip_tags": [], "ansible_play_role_names": ["chamilo.hardening.https"]}
@@ -55,16 +54,7 @@ def active(plan: dict[str, Any]) -> dict[str, Any]:
     step = hsts.decide("ramp", [], hsts.Ramp(), today, str, str, plan["bound"])
     made = [parsed({**plan["vhost"], "load": None})]
     made += [parsed(hsts._transaction(plan["program"], step))] if plan["program"]["hsts"]["mode"] == "ramp" else []
-    return {
-        one.name: {
-            "generation": one.generation,
-            "files": {
-                **{file.path: as_seen(file.state, file.target) for file in one.files},
-                **{file.path: file.seen for file in one.marked},
-            },
-        }
-        for one in made
-    }
+    return in_force(*made)
 
 
 @pytest.mark.parametrize("vhost", ["auto", "managed"])
