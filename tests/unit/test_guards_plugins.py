@@ -171,3 +171,16 @@ def test_no_module_logs_a_secret_however_it_is_called(path: Path) -> None:
     assert bool(line) != bool(within), "a call with a secret within another option is refused, and nothing is logged"
     unsaid = [name for name, option in options(known) if SECRET.search(name) and "no_log" not in option]
     assert unsaid == []
+
+
+def test_every_unit_of_systemd_is_compared_by_what_it_orders() -> None:
+    """Line by line, with the reasons: see tests/tools/units.py. Those in templates are in tests/unit/rendered."""
+    units = set()
+    for path in SOURCES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            text = node.value.value if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) else ""
+            if "\n[Service]\n" in str(text) or "\n[Timer]\n" in str(text):
+                assert isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+                units.add(node.targets[0].id)
+    tests = "".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
+    assert units and units - set(re.findall(r"\bsettings\(\w+\.(\w+)", tests)) == set()

@@ -4,8 +4,9 @@
 """What playbooks send to recorded sites: each module, each file with its mode, each test, reload and probe.
 
 A connection stands in for the host: it takes down what each module is asked for, and answers as an honest host would.
-Each task that is carried out stands before what it sends, with its keywords. What came of it lies in tests/unit/rendered/, whole for nginx and Apache, and for the others as what differs from these.
-After a change that is meant, write it anew and review the difference:
+Before what it sends stands each task that is carried out, with its keywords. What came of it lies in
+tests/unit/rendered/, whole for nginx, Apache and the playbooks other than harden, and for the other sites as what
+differs from these. After a change that is meant, write it anew and review the difference:
 
     UPDATE=1 bin/env pytest tests/unit/test_rendering.py
 """
@@ -324,9 +325,7 @@ class Run:
         return re.sub(r"(?<=password: )\w{32}$", "RANDOM", text, flags=re.MULTILINE) + "\n"
 
 
-def play_all(
-    directory: Path, playbook: str = "harden", **recorded_sites: Recorded
-) -> tuple[str, dict[str, list[Any]]]:
+def play_all(directory: Path, playbook: str = "harden", **recorded_sites: Recorded) -> tuple[str, dict[str, list[Any]]]:
     """One play over all sites: what it printed, and the calls of each. It is less work than a play for each."""
     hosts, variables = {}, {}
     for site, recorded in recorded_sites.items():
@@ -531,7 +530,12 @@ PLAYS = {
         "chamilo_site": "campus",
     },
     "discover": {"chamilo_host_timeout": 600, "chamilo_inventory": "chamilo-report/found.yml"},
-    "prove": {**OWNED, **ELSEWHERE, "chamilo_prove_address": "127.0.0.2", "chamilo_prove_ca_file": "/etc/ssl/school.pem"},
+    "prove": {
+        **OWNED,
+        **ELSEWHERE,
+        "chamilo_prove_address": "127.0.0.2",
+        "chamilo_prove_ca_file": "/etc/ssl/school.pem",
+    },
     "report": {
         **{name: OWNED[name] for name in ("chamilo_level", "chamilo_report_dir", "chamilo_waivers")},
         "chamilo_audit_fail_on": "should",
@@ -574,4 +578,3 @@ def test_nothing_is_restored_where_its_tools_cannot_be_installed(tmp_path: Path)
     output, calls = play_all(tmp_path, "restore", refused=refused)
     assert "Nothing was restored: restic and mariadb-client could not be installed. No such package." in output
     assert "host_program" not in [module for module, _asked in calls["refused"]]
-

@@ -34,6 +34,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program.install
     seen,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from tests.tools.units import settings
 
 
 def program(source: str, **modules: str) -> bytes:
@@ -281,22 +282,6 @@ def test_whom_it_tells_is_written_for_root_alone_and_never_shown(place: Place) -
     assert not place.install(recipient=Addressee("admin@school.example", "https://hook.example/secret")).changed
     assert not place.install().changed and place.addressee.exists(), "left as it is"
     assert place.install(recipient=Addressee()).changed
-
-
-def settings(text: str) -> dict[str, list[str]]:
-    """A unit file, as systemd reads it: each setting with its section, and its values in their order."""
-    found: dict[str, list[str]] = {}
-    section = ""
-    for line in text.replace("\\\n", " ").splitlines():
-        if line.startswith("["):
-            section = line.strip("[]")
-        elif line and not line.startswith("#"):
-            name, _equals, value = line.partition("=")
-            found.setdefault(f"{section}.{name}", []).extend(value.split() if name in ORDERS else [value])
-    return found
-
-
-ORDERS = {"After", "Before", "Conflicts", "RequiresMountsFor", "WantedBy"}
 
 
 def test_recovery_comes_before_whatever_serves_the_files() -> None:
