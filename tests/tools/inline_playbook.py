@@ -8,7 +8,7 @@ is copied: the task, which is resolved in place, with its blocks. Each template 
 
     python -m tests.tools.inline_playbook -i hosts.yml playbook.yml
 
-Each task that a condition lets through is written to the file of calls (see connection/hostile.py), before its calls.
+Each task that a condition lets through is written to the file that the variable hostile_tasks names.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def bare(value: Any) -> Any:
 
 def validate_and_record(self: Task, templar: Any) -> None:
     validate(self, templar)
-    if path := templar.available_variables.get("hostile_calls"):
+    if path := templar.available_variables.get("hostile_tasks"):
         how = {name: getattr(self, name) for name in KEYWORDS if getattr(self, name) != self.fattributes[name].default}
         task = bare({"name": self.name, "action": self.action, "args": self.args, "how": how})
         with open(path, "a", encoding="utf-8") as calls:

@@ -338,7 +338,7 @@ def play_all(directory: Path, playbook: str = "harden", **recorded_sites: Record
         own = {
             "chamilo_domain": "campus.test",
             **({"chamilo_portal": site} if playbook == "harden" else {}),
-            "hostile_calls": str(directory / f"{site}.calls"),
+            **dict.fromkeys(("hostile_calls", "hostile_tasks"), str(directory / f"{site}.calls")),
         }
         variables[site] = {**CERTIFICATE, **own, **recorded.variables}
     (directory / "world").mkdir()
