@@ -7,8 +7,9 @@
 """Symfony's compiled code, compared with a new compilation.
 
 The web user writes that code, each request runs it, and an attacker who changes all of it at one moment leaves no
-suspicious time. So root records what was compiled into an empty cache. After a later difference the cache is compiled
-again: a file that does not come out the same was not compiled, and is removed by that.
+suspicious time. So each day the cache is compiled again, into an empty directory: a file that does not come out the
+same was not compiled. All else that lies there goes with it, as it cannot be compared: templates that were compiled
+later, and the pools, whose values requests run as PHP or make objects of. What all of it came out as is recorded.
 """
 
 from __future__ import annotations
@@ -56,8 +57,6 @@ def check(root: str, console: Sequence[str], run: Run, forget: Callable[[], str]
         return [], ""
     try:
         before = picture(cache)
-        if known.get("files") and _is_as(before, known["files"]):
-            return [], ""
         problem = compiled.renew(cache, [*console, *WARM_UP], run)
         after = picture(cache)
         found = [] if problem else changed(before, after, known.get("files") or {})
@@ -152,15 +151,6 @@ def _digest(directory: int, name: str) -> str:
 def _containers(seen: Picture, environment: str) -> set[str]:
     names = (_OF_THE_CONTAINER.match(path) for path in seen if path.startswith(f"{environment}/"))
     return {name[1] for name in names if name}
-
-
-def _is_as(seen: Picture, known: Picture) -> bool:
-    """Nothing that was compiled then is otherwise now. Templates come later and go."""
-    if _MORE in seen:
-        return False
-    return all(
-        seen[path] == digest if path in seen else not _OF_THE_CONTAINER.match(path) for path, digest in known.items()
-    )
 
 
 def _note(root: str, values: Mapping[str, Any]) -> None:

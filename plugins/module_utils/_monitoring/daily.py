@@ -36,6 +36,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pag
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import settings as php_settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
@@ -515,9 +517,17 @@ def _recompiled(day: _Day, portal: Portal) -> None:
         (), observer.site.php.service or observer.site.web.service, services.Machine()
     ).reload  # PHP may be in it
     found, problem = container.check(observer.root, portal.known["console"], services.run, forget)
+    if not found and not problem and _keeps_programs(observer):  # it would go on with what is gone
+        problem = forget()
     if problem:
         day.lines.append(f"What the application of {portal.domain} compiled could not be compared: {problem}")
     day.lines += [f"Changed after it was compiled, and compiled again: {shown(path)}" for path in found]
+
+
+def _keeps_programs(observer: Observer) -> bool:
+    """Whether PHP never asks again for a program that it read."""
+    kept = php_settings(observer).get("opcache.validate_timestamps") if observer.site.php.version else None
+    return kept is not None and not is_on(kept.value)
 
 
 def _searched(day: _Day, portal: Portal) -> None:

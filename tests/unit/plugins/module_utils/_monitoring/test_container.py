@@ -65,11 +65,13 @@ def portal(tmp_path, monkeypatch):
     return there
 
 
-def test_what_is_as_root_saw_it_compiled_is_left_alone(portal):
-    portal.write("prod/twig/cd/later.php", "<?php // compiled when it was asked for")
-    portal.write("prod/pools/x/y.php", "<?php // data")
+@pytest.mark.parametrize("path", ["prod/twig/cd/later.php", "prod/pools/system/x/y.php", "prod/pools/app/z", "x/y"])
+def test_what_cannot_be_compared_goes_each_day(portal, path):
+    """Requests run the values of the pools, and the templates that were compiled later: they may be planted."""
+    portal.write(path, EVIL)
     (portal.cache / "prod/App_Container.php").write_text(LOADER.format(name="ContainerAbc", time=1))
-    assert portal.check() == ([], "") and (portal.times, portal.reloads) == (2, 0)
+    assert portal.check() == ([], "") and (portal.times, portal.reloads) == (3, 0)
+    assert not (portal.cache / path).exists()
 
 
 @pytest.mark.parametrize("path", [GETTER, "prod/App_Container.php", "prod/twig/ab/page.php"])

@@ -23,7 +23,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 
 def step():
@@ -512,6 +513,20 @@ def test_lines_of_ours_that_a_panel_removed_are_told(host, tmp_path):
 def test_a_host_without_the_section_has_nothing_to_do(host, tmp_path):
     (tmp_path / "etc/monitoring-campus.json").unlink()
     assert step() == [] and host.record() == {}
+
+
+@pytest.mark.parametrize(("value", "reloads"), [("", 0), ("1", 0), ("0", 1)])
+def test_php_that_keeps_programs_forgets_those_that_are_gone(host, monkeypatch, value, reloads):
+    done = []
+    seen = {"opcache.validate_timestamps": Setting(value, "x.ini")} if value else {}
+    observer = Observer(Site("campus.test", php=Php("8.4")), {})
+    monkeypatch.setattr(daily.container, "check", lambda *_rest: ([], ""))
+    monkeypatch.setattr(daily, "php_settings", lambda _observer: seen)
+    keeps = daily._keeps_programs
+    monkeypatch.setattr(daily, "_keeps_programs", lambda _observer: keeps(observer))
+    monkeypatch.setattr(daily.Pages, "reload", lambda _self: done.append(1) or "")
+    step()
+    assert len(done) == reloads
 
 
 @pytest.mark.parametrize("opened", [False, True])
