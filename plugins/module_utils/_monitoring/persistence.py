@@ -92,7 +92,8 @@ _STARTUP = (
     ".ssh/rc .ssh/config .vimrc .screenrc .tmux.conf .npmrc .yarnrc .yarnrc.yml .config/psysh/config.php "
     ".composer/composer.json .composer/vendor/autoload.php .config/composer/composer.json "
     ".config/composer/vendor/autoload.php .local/lib/python*/site-packages/* .config/ImageMagick/*.xml .magick/*.xml "
-    ".config/libreoffice/*/user/basic/*/*.xba .my.cnf .mylogin.cnf .curlrc .wgetrc .gnupg/gpg.conf .inputrc"
+    ".config/libreoffice/*/user/basic/*/*.xba .msmtprc .config/msmtp/config "
+    ".mailrc .node_modules/* .node_libraries/* .my.cnf .mylogin.cnf .curlrc .wgetrc .gnupg/gpg.conf .inputrc"
 ).split()
 _SKELETON = "/etc/skel"
 _GIT = (".gitconfig", ".config/git/config")
@@ -101,63 +102,7 @@ _GIT_RUNS = re.compile(
     rb"|cmd|program|path)[ \t]*=|^[ \t]*\[[ \t]*(?:alias|include|includeif)\b|=[ \t]*!"
 )
 # What root runs, or goes by when it runs something.
-_OF_ROOT = (
-    "/etc/crontab",
-    "/etc/cron.d",
-    "/etc/cron.hourly",
-    "/etc/cron.daily",
-    "/etc/cron.weekly",
-    "/etc/cron.monthly",
-    "/etc/systemd",
-    "/etc/init.d",
-    "/etc/rc.local",
-    "/etc/profile",
-    "/etc/profile.d",
-    "/etc/bash.bashrc",
-    "/etc/environment",
-    "/etc/ld.so.preload",
-    "/etc/ld.so.conf.d",
-    "/etc/logrotate.d",
-    "/etc/pam.d",
-    "/etc/sudoers.d",
-    "/etc/ssh",
-    "/etc/udev/rules.d",
-    "/etc/update-motd.d",
-    "/etc/apt",
-    "/etc/dpkg",
-    "/etc/php",
-    "/etc/nginx",
-    "/etc/apache2",
-    "/etc/fail2ban",
-    "/etc/letsencrypt",
-    "/etc/monit",
-    "/etc/mysql",
-    "/etc/network",
-    "/etc/default",
-    "/etc/sudoers",
-    "/etc/sudo.conf",
-    "/etc/polkit-1",
-    "/etc/dbus-1",
-    "/etc/rsyslog.d",
-    "/etc/modprobe.d",
-    "/etc/modules-load.d",
-    "/etc/sysctl.d",
-    "/etc/tmpfiles.d",
-    "/etc/environment.d",
-    "/etc/xdg",
-    "/etc/security",
-    "/etc/passwd",
-    "/etc/shadow",
-    "/etc/group",
-    "/etc/gitconfig",
-    "/etc/aliases",
-    "/etc/msmtprc",
-    "/etc/needrestart",
-    "/etc/chamilo-hardening",
-    "/usr/local/bin",
-    "/usr/local/sbin",
-    "/usr/local/lib",
-)
+_OF_ROOT = ("/etc", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib")
 _UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.timer", "/etc/systemd/system/*.d/*.conf")
 _PRELOAD = "/etc/ld.so.preload"
 _PHP_FILES = ("/etc/php/*/*/php.ini", "/etc/php/*/*/conf.d/*.ini")
@@ -165,6 +110,12 @@ _PHP_RUNS = re.compile(
     r"^[ \t]*(?:php_(?:admin_)?value\[)?(?:auto_(?:pre|ap)pend_file|opcache\.(?:preload|file_cache)|include_path"
     r"|(?:zend_)?extension(?:_dir)?|sendmail_path)\]?[ \t]*=[ \t]*[\"']?(/[^\"'\s;]+)",
     re.M,
+)
+_SERVER_FILES = ("/etc/nginx/*.conf", "/etc/nginx/*/*", "/etc/apache2/*.conf", "/etc/apache2/*/*")
+_SERVER_RUNS = re.compile(
+    r"^[ \t]*(?:include(?:optional)?|load_?module(?:[ \t]+\w+(?=[ \t]))?|loadfile|js_import|perl_(?:modules|require))"
+    r"[ \t]+[\"']?(/[^\"'\s;]+)",
+    re.M | re.I,
 )
 _MANAGERS = frozenset(f"{usr}/lib/systemd/systemd{part}" for usr in ("", "/usr") for part in ("", "-executor"))
 _SESSION = frozenset("/usr/bin/dbus-daemon /usr/bin/dbus-broker-launch /usr/bin/gpg-agent /usr/bin/ssh-agent".split())
@@ -334,7 +285,7 @@ def _from(path: str, user: Identity) -> bool:
     except OSError:
         return False
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # a masked unit is a link to /dev/null
-        return status.st_uid == user.user
+        return status.st_uid == user.user and not stat.S_ISSOCK(status.st_mode)  # of PHP, behind an alternative
     return user.changes(path, status)
 
 
@@ -431,12 +382,23 @@ def _of_root(observer: Observer, found: Planted, own: Sequence[Identity]) -> Non
         "what PHP itself runs or loads, and the web user can change",
         (at for at in _by_php(observer) if _gains([at], own)),
     )
+    found.add(
+        "what the web server includes or loads as root, and the web user can change",
+        (at for at in _by_server() if changeable(re.sub(r"/[^/]*[*?\[].*", "/x", at), own)),
+    )
 
 
 def _by_php(observer: Observer) -> Iterator[str]:
     pool = [observer.site.php.pool_file] if observer.site.php.pool_file else []
     for path in (*(path for pattern in _PHP_FILES for path in glob.glob(pattern)), *pool):
         yield from _PHP_RUNS.findall(head(path, 1 << 20).decode("utf-8", "replace"))
+
+
+def _by_server() -> Iterator[str]:
+    """What its files include or load, and what a pattern there matches."""
+    for path in (path for pattern in _SERVER_FILES for path in glob.glob(pattern)):
+        for place in _SERVER_RUNS.findall(head(path, 1 << 20).decode("utf-8", "replace")):
+            yield from (place, *(glob.glob(place) if set(place) & set("*?[") else ()))
 
 
 def _lines(command: str) -> Iterator[str]:
@@ -513,7 +475,9 @@ def _is_a_daemon(
     while above.user in numbers and above.parent in known:
         top, above = above, known[above.parent]
     server = _program(above).removesuffix(_DELETED)
-    if program.removesuffix(_DELETED) == server or age(process.pid) <= _LONG:
+    if program.removesuffix(_DELETED) == server:  # only the server itself makes workers
+        return process.parent != above.pid
+    if age(process.pid) <= _LONG:
         return False
     if _CRONS.fullmatch(server):
         command = arguments(top.pid)

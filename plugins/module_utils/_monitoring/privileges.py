@@ -25,7 +25,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processe
 _SECONDS = 5.0  # for the directories below, and for sudo
 # Each lets its members become root: by its devices, its daemon, or the passwords that it reads.
 _GROUPS = frozenset("root sudo wheel admin docker lxd incus incus-admin libvirt disk kmem shadow".split())
-_DIRECTORIES = ("/tmp", "/var/tmp", "/dev/shm", "/usr/local/bin", "/usr/local/sbin")
+_DIRECTORIES = (
+    "/tmp /var/tmp /dev/shm /run/lock /run/screen /var/crash /var/lib/php/sessions /usr/local/bin /usr/local/sbin"
+).split()
 _INTERPRETERS = tuple(
     f"/usr/bin/{name}" for name in ("*sh", "php*", "python*", "perl*", "ruby*", "node*", "lua*", "env", "find", "vi*")
 )

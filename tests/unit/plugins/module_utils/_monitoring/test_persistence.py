@@ -9,6 +9,7 @@ from __future__ import annotations
 import grp
 import os
 import re
+import socket
 import sys
 
 import pytest
@@ -276,6 +277,10 @@ def test_a_masked_unit_and_a_file_of_roots_are_no_signs(host, tmp_path):
     directory.mkdir(parents=True)
     (directory / "x.service").symlink_to("/dev/null")
     (directory / "y.service").write_text("[Service]")
+    (directory / "php-fpm.sock").symlink_to(tmp_path / "fpm.sock")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "fpm.sock"))
+    os.chown(tmp_path / "fpm.sock", WEB, WEB)
     assert trace(host.inspect()).signs == []
 
 
@@ -310,11 +315,39 @@ def test_a_file_of_the_web_user_that_is_loaded_or_started(host, tmp_path, path, 
         "/etc/systemd/system-generators/x",
         "/etc/apt/apt.conf.d/x",
         "/etc/logrotate.d/x",
+        "/etc/supervisor/conf.d/x.conf",
+        "/etc/zabbix/zabbix_agentd.d/x.conf",
+        "/etc/NetworkManager/dispatcher.d/x",
         "/usr/local/lib/python3.13/dist-packages/x.pth",
     ],
 )
 def test_what_root_runs_is_looked_at_there(path):
     assert any(f"{path}/".startswith(f"{top}/") for top in _OF_ROOT)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "include {}/*.conf;",
+        "    include {}/x.conf;",
+        'IncludeOptional "{}/*.conf"',
+        "LoadModule x_module {}/x.so",
+        "load_module {}/y.so;",
+    ],
+)
+def test_what_the_web_server_includes_of_the_web_user_s(host, tmp_path, monkeypatch, line):
+    directory = theirs(tmp_path / "theirs/x.conf").parent
+    os.chown(directory, WEB, WEB)
+    ours = tmp_path / "nginx"
+    ours.mkdir()
+    monkeypatch.setattr(persistence, "_SERVER_FILES", (f"{ours}/*",))
+    (ours / "a").write_text(
+        f"include /etc/nginx/mime.types;\n# include {directory}/x.conf;\ninclude snippets/x.conf;\n"
+    )
+    assert trace(host.inspect()).signs == []
+    (ours / "b").write_text(line.format(directory) + "\n")
+    (sign,) = trace(host.inspect()).signs
+    assert sign.startswith("what the web server includes or loads as root") and str(directory) in sign
 
 
 def test_what_lends_rights_is_named(host, tmp_path, monkeypatch):
@@ -377,6 +410,7 @@ def running(host, monkeypatch):
         {"of": 1, "unit": "queue.service"},  # out of another service of the same user
         {"of": 1, "unit": "session-4.scope"},
         {"of": 1},  # no systemd here
+        {"of": 41, "unit": "php8.4-fpm.service", "program": FPM},  # a server of its own that waits below a worker
         {"of": 41, "unit": "php8.4-fpm.service", "hours": 2},  # it goes on below a worker
         {"of": 46, "unit": "cron.service", "hours": 2, "command": "php -r while(1);"},  # its line is gone
     ],

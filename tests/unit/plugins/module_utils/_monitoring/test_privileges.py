@@ -25,6 +25,10 @@ User www-data may run the following commands on campus:
 """
 
 
+def test_directories_in_which_all_can_write_are_searched():
+    assert {"/run/lock", "/var/lib/php/sessions", "/var/tmp"} <= set(privileges._DIRECTORIES)
+
+
 def test_a_group_that_is_as_good_as_root(monkeypatch):
     names = {4: "adm", 33: "www-data", 999: "docker"}
     monkeypatch.setattr(grp, "getgrgid", lambda number: grp.struct_group((names[number], "x", number, [])))
