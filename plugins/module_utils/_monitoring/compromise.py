@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import glob
 import itertools
@@ -16,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import container
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import container, in_database
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.persistence import planted
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.stored_code import stored_code
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
@@ -33,6 +34,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import r
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import administers
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import logins
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 
 _SECONDS = 10.0  # for each walk
@@ -47,6 +49,7 @@ _UPDATE_DAYS = 2  # between the code of an update and its migration
 # Where Debian's servers write when a virtual host sets no log.
 USUAL_LOGS = ("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/other_vhosts_access.log")
 _AN_HOUR = 3600
+_A_DAY = 24 * _AN_HOUR
 
 # ".phps" is what Chamilo itself makes of a forbidden upload, and nothing runs it.
 _PHP = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
@@ -166,6 +169,7 @@ def trace(observer: Observer, seconds: float = 0.0) -> Trace:
     found.seen += ["cron jobs, keys, units and startup files of the web user", "its processes", "what root runs"]
     _accounts(observer, found)
     _settings(observer, found)
+    _sessions(observer, found)
     _requests(observer, found)
     found.gaps += found.cut
     return found
@@ -437,6 +441,33 @@ def _settings(observer: Observer, found: Trace) -> None:
         _NAMED,
     )
     found.seen.append("settings")
+    try:
+        objects, scripts = in_database.planted(observer.database)
+    except DatabaseError as problem:
+        found.gaps.append(f"the tables could not be checked for objects and scripts: {problem}")
+        return
+    found.add("objects of PHP in the database that are none of the application's", objects, _NAMED)
+    found.add("pages and announcements that run a script in the browser of each visitor", scripts)
+
+
+def _sessions(observer: Observer, found: Trace) -> None:
+    """PHP ends a session by its age: one that is dated in the future, which only a hand can do, lasts for good."""
+    site = observer.site
+    try:
+        directory = logins.directory_of(site, site.environment.get("APP_ENV", "prod"))[0]
+        ahead = 0
+        with os.scandir(directory or "/nonexistent") as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    ahead += entry.stat(follow_symlinks=False).st_mtime > observer.now + _A_DAY
+    except FileNotFoundError:  # sessions lie elsewhere, or there was none yet
+        return
+    except OSError as problem:
+        found.gaps.append(f"the sessions could not be checked: {problem}")
+        return
+    if ahead:
+        found.signs.append(f"sessions that never end, since they are dated in the future: {ahead} in {directory}")
+    found.seen.append("sessions")
 
 
 def _requests(observer: Observer, found: Trace) -> None:

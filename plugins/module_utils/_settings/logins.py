@@ -39,7 +39,7 @@ def end_logins(site: Site, mode: str, check: bool = False) -> tuple[list[str], l
     directory = store = ""
     stay = "Who was logged in before stays so until you delete them there."
     try:
-        directory, store = _directory(site, mode)
+        directory, store = directory_of(site, mode)
         if directory:
             ended = _end_sessions(directory, site.php.user, check)
             reported.append(
@@ -60,7 +60,7 @@ def end_logins(site: Site, mode: str, check: bool = False) -> tuple[list[str], l
 
 def hand_over(site: Site, mode: str, old: str, new: str) -> None:
     """Give the sessions of the portal to another user of PHP, which opens no others: no user has to log in again."""
-    directory = _directory(site, mode)[0]
+    directory = directory_of(site, mode)[0]
     if not os.path.isdir(directory):
         return
     owner, taker = pwd.getpwnam(old), pwd.getpwnam(new)
@@ -73,7 +73,7 @@ def hand_over(site: Site, mode: str, old: str, new: str) -> None:
         os.close(top)
 
 
-def _directory(site: Site, mode: str) -> tuple[str, str]:
+def directory_of(site: Site, mode: str) -> tuple[str, str]:
     """Where the files of the sessions lie; else nothing, and what keeps them instead."""
     tree, php = Tree(), site.php
     own = {} if site.sessions_in_php else symfony_sessions.options(tree, site.root, mode, php.user)

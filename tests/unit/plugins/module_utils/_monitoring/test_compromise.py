@@ -77,6 +77,17 @@ def test_compiled_code_that_changed_later_is_named(host, monkeypatch):
     assert any("after it was compiled: var/cache/prod/ContainerX/get7.php" in sign for sign in signs)
 
 
+def test_sessions_that_never_end_are_counted_and_not_named(host, tmp_path, monkeypatch):
+    directory = tmp_path / "sessions"
+    directory.mkdir()
+    monkeypatch.setattr(compromise.logins, "directory_of", lambda _site, _mode: (str(directory), ""))
+    for name, days in {"sess_old": 30.0, "sess_new": -0.5, "sess_secret": -400.0}.items():
+        (directory / name).touch()
+        os.utime(directory / name, (time.time() - days * 86400,) * 2)
+    (sign,) = trace(host.inspect()).signs
+    assert sign == f"sessions that never end, since they are dated in the future: 1 in {directory}"
+
+
 def request(line, client="192.0.2.66"):
     def add(host):
         with host.log.open("a") as file:
