@@ -400,7 +400,7 @@ _MADE_UP = "PREPARE|EXECUTE|GRANT|CREATE USER|ALTER USER"
 
 def _definers(observer: Observer) -> list[str]:
     """What runs in or on the portal's database with more than the application's rights, and the statement for it."""
-    own, logins = observer.database.account.name, observer.once(_logins)
+    application, own, logins = observer.database.account.user, observer.database.account.name, observer.once(_logins)
     faults = []
     for row in observer.once(_server).query(_DEFINED, (own, f"{re.escape(own)}|{_MADE_UP}") * 3):
         user, _at, host = (row["definer"] or "").rpartition("@")
@@ -409,12 +409,17 @@ def _definers(observer: Observer) -> list[str]:
             continue
         insider = row["place"] == own
         more = (login.everywhere - _HARMLESS) | (login.here - ({*ALLOWED, *_TO_DEFINE} if insider else set()))
+        kind, place = row["kind"] or "", audit_server.name(row["place"] or "", row["name"] or "")
+        statements = f"SHOW CREATE {kind} {place}; DROP {kind} {place};"
+        called = row["name"] if insider else f"{row['place']}.{row['name']}"
         if more or insider and login.elsewhere:
             what = _spelled(more) if more else f"rights on {names(sorted(login.elsewhere))}"
-            kind, place = row["kind"] or "", audit_server.name(row["place"] or "", row["name"] or "")
-            statements = f"SHOW CREATE {kind} {place}; DROP {kind} {place};"
-            called = row["name"] if insider else f"{row['place']}.{row['name']}"
             faults.append(f"the {kind.lower()} {called} runs with the rights of {login.name}: {what} ({statements})")
+        elif insider and kind in ("TRIGGER", "EVENT") and user == application:
+            faults.append(
+                f"the {kind.lower()} {called} was made with the application's account, and Chamilo has none"
+                f" ({statements})"
+            )
     return faults
 
 

@@ -237,6 +237,7 @@ def links(observer: Observer) -> Finding:
         (seen.setuid, "carry a setuid or setgid bit"),
         (seen.devices, "are device files"),
         (seen.links_out, "are links that lead out of the site"),
+        (seen.links_given_away, "are links that give a web address to secrets of the program"),
         (seen.links_writable, "are links in the program to what the web user can change"),
         (seen.hard_links, "are also known under a name outside the site"),
     )

@@ -96,6 +96,7 @@ class Seen:
     devices: Tally = field(default_factory=Tally)
     links_out: Tally = field(default_factory=Tally)
     links_writable: Tally = field(default_factory=Tally)  # from the program to what the web user can change
+    links_given_away: Tally = field(default_factory=Tally)  # below public/, to what has no web address
     hard_links: Tally = field(default_factory=Tally)
     public_writable: list[str] = field(default_factory=list)  # directories below public/ that the web user can change
     public_writable_count: int = 0  # how many of them there are
@@ -346,12 +347,22 @@ class _Walk:
             return [(target, path, area, self._controlled(target, insider))]
         if path.startswith("public/") and not open_ and os.path.isdir(target):
             self._public_link(full, path)
+        if path.startswith("public/") and self._gives_away(target):
+            self.seen.links_given_away.add(path)
+            return []
         theirs = open_ or status.st_uid in {user.user for user in self.users}
         if theirs and not f"{target}/".startswith(f"{self.root}/"):
             self.seen.links_out.add(path)
         elif area != VAR and self._leads_to_data(target, path, status):
             self.seen.links_writable.add(path)
         return []
+
+    def _gives_away(self, target: str) -> bool:
+        """Whether a web address for it is one for secrets of the program: they lie there, or below."""
+        if f"{self.root}/".startswith(f"{target.rstrip('/')}/"):
+            return True
+        first = os.path.relpath(target, self.root).split("/")[0]
+        return first == ".git" or _area(first) in (ENV, CONFIG)
 
     def _public_link(self, full: str, path: str) -> None:
         """What the web user can change behind it has a web address."""

@@ -311,6 +311,15 @@ def test_a_definer_that_may_do_what_the_application_may_is_none_of_ours(tables, 
     assert database.privileges(inspect(USAGE, EIGHT)).status == status
 
 
+@pytest.mark.parametrize(("kind", "status"), [("TRIGGER", "fail"), ("EVENT", "fail"), ("VIEW", "pass")])
+def test_what_was_made_with_the_application_s_account_and_is_none_of_chamilo_s(tables, kind, status):
+    """With its rights alone: each login may make an attacker an administrator again."""
+    tables.defined = [(kind, "again", "app@localhost")]
+    finding = database.privileges(inspect(USAGE, EIGHT))
+    assert finding.status == status
+    assert ("DROP TRIGGER `chamilo`.`again`;" in finding.evidence) == (kind == "TRIGGER")
+
+
 @pytest.mark.parametrize(
     ("kind", "definer", "status"),
     [

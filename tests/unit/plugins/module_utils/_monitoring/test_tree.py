@@ -52,6 +52,18 @@ def test_a_link_in_the_program_to_what_the_web_user_can_change(tree_look, projec
     assert f"links in the program to what the web user can change, for example {link}" in finding.evidence
 
 
+@pytest.mark.parametrize("target", ["../.env", "../config/jwt", "..", "/", "{root}/config", "../.git"])
+@pytest.mark.parametrize("owner", [0, 1])
+def test_a_link_that_gives_secrets_a_web_address(tree_look, project, web_user, target, owner):
+    """Whoever it belongs to: the owner of a link changes with that of the tree."""
+    (project / ".git").mkdir(exist_ok=True)
+    (project / "public/x").symlink_to(target.format(root=project))
+    os.lchown(project / "public/x", pwd.getpwnam(web_user).pw_uid if owner else 0, -1)
+    finding = permissions.links(tree_look())
+    assert finding.status == "fail"
+    assert "give a web address to secrets of the program, for example public/x" in finding.evidence
+
+
 def test_a_link_of_the_web_users_to_a_folder_of_its_own(tree_look, project, web_user):
     (project / "public/x").symlink_to("../var/upload")
     assert permissions.links(tree_look()).status == "pass"
