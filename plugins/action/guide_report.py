@@ -85,9 +85,10 @@ class ActionModule(CollectionAction):
         result["report"] = str(directory / "report.html")
         result["causes"] = {entry["name"]: entry["causes"] for entry in report["hosts"]}
         result["lines"] = [_report.overview(entry) for entry in report["hosts"]]
-        # For AWX and ansible-runner, which keep no file: an artifact of the job. The slices of one are merged by host.
+        # For AWX and ansible-runner, which keep no file: artifacts of the job. Of slices AWX keeps one of each name.
+        # It hands them to the next job as variables, and guide_preflight refuses those with names like its own.
         result["ansible_stats"] = {
-            "data": {"chamilo_report": {entry["name"]: _report.artifact(entry) for entry in report["hosts"]}},
+            "data": {_report.artifact_name(entry["name"]): _report.artifact(entry) for entry in report["hosts"]},
             "per_host": False,
             "aggregate": True,
         }

@@ -26,8 +26,8 @@ description:
     better and worse since the audit before; C(attacks) when the playbook prove has run.
   - The directory C(history) beside the report keeps the statuses of the last 50 audits.
   - Above 20 hosts each has a page of its own in the directory C(hosts), to which C(report.html) leads.
-  - What is open on each host is a custom statistic of the run, C(chamilo_report). AWX and ansible-runner keep it as an
-    artifact of the job.
+  - What is open on a host is a custom statistic of the run, C(guide_report_HOST), with an underscore for a dot in its
+    name and two for a dash. AWX and ansible-runner keep it as an artifact of the job, that of all slices.
   - Hosts that were not reached, or on which the audit did not run, are in it with all controls not assessed. The last
     good result in the C(report.json) that is there already stays with them, in C(last), with the day it is of
     (C(generated)).

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -331,11 +332,17 @@ def overview(entry: Mapping[str, Any]) -> str:
     return f"{entry['name']}: {counts}{signs}{changed(entry)}"
 
 
+def artifact_name(host: str) -> str:
+    """The name of a variable for a host, another one for each."""
+    short = {".": "_", "-": "__"}
+    return "guide_report_" + re.sub(r"[^0-9A-Za-z]", lambda found: short.get(found[0], f"_x{ord(found[0]):x}_"), host)
+
+
 def artifact(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A host in short, for programs that keep nothing else of a run."""
     open_ = {status: [row["id"] for row in entry["controls"] if row["status"] == status] for status in OPEN}
     known = {name: entry[name] for name in ("error", "signs", "taken") if entry.get(name)}
-    return {"summary": dict(entry["summary"]), **open_, **known}
+    return {"host": entry["name"], "summary": dict(entry["summary"]), **open_, **known}
 
 
 def changed(entry: Mapping[str, Any]) -> str:

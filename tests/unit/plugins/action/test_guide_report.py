@@ -14,7 +14,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.action.guide_report import ActionModule
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
 
 TABLE = _controls.load()
 GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
@@ -108,14 +108,17 @@ def test_a_job_of_awx_keeps_what_is_open_as_its_artifact(ansible: Any, monkeypat
     monkeypatch.setenv("ANSIBLE_SHOW_CUSTOM_STATS", "1")
     outcome = ansible.play(plays(directory="out"), {"good.test": {"given": audit(https_hsts="fail")}})
     kept = outcome.output.partition("RUN: ")[2].split()
-    assert kept[:2] == ["chamilo_report:", "good.test:"] and "https_hsts" in kept
+    assert kept[0] == "guide_report_good_test:" and "https_hsts" in kept
 
 
-def test_the_artifact_of_a_slice_is_merged_by_host(tmp_path: Path) -> None:
+def test_the_artifacts_of_slices_are_as_many_as_hosts(tmp_path: Path) -> None:
+    """AWX keeps one of each name, and gives the next job all of them as variables."""
     audits = {"good.test": {"audit": audit(https_hsts="fail")}, "gone.test": {"audit": {"unreachable": True}}}
     kept = report({"directory": str(tmp_path)}, audits)["ansible_stats"]
     assert (kept["per_host"], kept["aggregate"]) == (False, True)
-    good, gone = kept["data"]["chamilo_report"]["good.test"], kept["data"]["chamilo_report"]["gone.test"]
+    assert _preflight.unknown(kept["data"], []) == []
+    good, gone = kept["data"]["guide_report_good_test"], kept["data"]["guide_report_gone_test"]
+    assert (good["host"], gone["host"]) == ("good.test", "gone.test")
     assert good["fail"] == ["https_hsts"] and good["summary"]["pass"] == SEEN - 1 and "error" not in good
     assert len(gone["not_assessed"]) == SEEN and gone["error"]
 
