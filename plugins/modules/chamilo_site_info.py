@@ -639,6 +639,19 @@ site:
           description: Where PHP requests go, V(mod_php), or empty.
           type: str
           sample: unix:/run/php/php8.4-fpm.sock
+        aliases:
+          description: The addresses whose files lie elsewhere than below RV(site.serving[].root).
+          type: list
+          elements: dict
+          contains:
+            path:
+              description: What the addresses begin with; empty for all of them.
+              type: str
+              sample: /moodle
+            directory:
+              description: Where their files are.
+              type: str
+              sample: /srv/moodle
         ours:
           description: Whether this collection wrote it.
           type: bool

@@ -199,7 +199,7 @@ def _served_aside(observer: Observer) -> str:
     ]
     for side, answer in asked:
         if 0 < answer.status < 400 and not answer.value("Location").startswith("https://"):
-            return f"{answer.url} answers {answer.status} over http. {observer.closing(side.host)}"
+            return f"{answer.url} answers {answer.status} over http. {observer.closing(side)}"
     for _side, answer in asked:
         if not answer.status:
             raise Unseen(f"{answer.url} gave no answer: {answer.error}")

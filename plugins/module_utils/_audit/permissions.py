@@ -489,6 +489,9 @@ def docroot(observer: Observer) -> Finding:
     if found:
         worst = list(heads)
         return _verdict([found[key] for key in sorted(found, key=lambda key: worst.index(key[0]))], "")
+    aside = _served_aside(observer)
+    if aside:
+        return failed(aside)
     if not questions:
         raise Unseen("none of the virtual hosts of this host can be called")
     if silent:
@@ -502,6 +505,18 @@ def docroot(observer: Observer) -> Finding:
     if not observer.as_root and not all(heads.values()):
         return not_assessed(f"{tried}, but without root not every file can be recognised in an answer.")
     return passed(f"{tried}.")
+
+
+def _served_aside(observer: Observer) -> str:
+    """How visitors come to a page of the portal past the rules of its own virtual host."""
+    for side in observer.side_endpoints:
+        # Our lines count in all of a virtual host, and are written for paths that begin at the document root.
+        if not side.start and (side.host.includes_ours or side.host in observer.site.answering):
+            continue
+        answer = observer.ask(side.endpoint, f"{side.start}/index.php")
+        if 0 < answer.status < 400 and not side.sends_on(answer):
+            return f"{answer.url} answers {answer.status}. {observer.closing(side)}"
+    return ""
 
 
 def _heads(observer: Observer, root: str) -> Mapping[str, bytes]:

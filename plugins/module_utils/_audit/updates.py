@@ -138,9 +138,9 @@ def installer(observer: Observer) -> Finding:
     aside: list[Answer] = []
     for side in observer.side_endpoints:
         asked, reached = _installer_behind(observer, side.endpoint, side.start)
-        reached = [answer for answer in reached if not _sent_on(answer, side.endpoint)]
+        reached = [answer for answer in reached if not side.sends_on(answer)]
         if reached:
-            return failed(f"{_called(reached)} {observer.closing(side.host)}")
+            return failed(f"{_called(reached)} {observer.closing(side)}")
         aside += asked
     _all_answered(aside)
     refused = (
@@ -174,13 +174,6 @@ def _called(reached: Sequence[Answer]) -> str:
     if not open_:
         return f"{reached[0].url} answers {reached[0].status}: it is not refused, it only fails."
     return f"Any client can call {', '.join(f'{answer.url} ({answer.status})' for answer in open_[:3])}."
-
-
-def _sent_on(answer: Answer, endpoint: Endpoint) -> bool:
-    """Whether visitors are sent to another scheme or name. Where that is on this host, it is asked itself."""
-    target = answer.value("Location")
-    elsewhere = target.startswith(("http://", "https://")) and not f"{target}/".startswith(endpoint.url("/"))
-    return answer.status in (301, 302, 307, 308) and elsewhere
 
 
 def _alike(answer: Answer, missing: Answer) -> bool:

@@ -32,6 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Alias,
     Directive,
     Tree,
     VirtualHost,
@@ -120,17 +121,20 @@ class Spot:
     host: VirtualHost
     directory: str  # below the real root, perhaps behind a link
     program: Program | None = None  # whose directory it lies in, where that is outside of the root
+    alias: Alias | None = None  # by which it is reached, where that is no document root
 
     @property
     def below(self) -> str:
-        """Its path below the root of its virtual host, or the directory of a program; a dot for that itself."""
-        around = self.program.directory if self.program else self.host.root
+        """Its path below the root of its virtual host, or that of a program or an alias; a dot for that itself."""
+        outer = self.program or self.alias
+        around = outer.directory if outer else self.host.root
         return os.path.relpath(self.directory, os.path.realpath(around))
 
     @property
     def start(self) -> str:
         """The beginning of the addresses of what lies in it."""
-        around = self.program.path.rstrip("/") if self.program else ""
+        outer = self.program or self.alias
+        around = outer.path.rstrip("/") if outer else ""
         return f"{around}/" if self.below == "." else f"{around}/{self.below}/"
 
 
@@ -155,17 +159,20 @@ def spots(observer: Observer) -> Spots:
     left_out: dict[str, str] = {}
     for host in observer.site.virtual_hosts:
         root = os.path.realpath(host.root) if host.root else ""
-        if not os.path.isdir(root):
-            continue
-        if root not in inspected:
-            directories, whole = writable_directories(root, users)
-            inspected[root] = (directories[:KEPT], len(directories))
-            if not whole:
-                unseen.append(root)
-        kept, count = inspected[root]
-        found += [Spot(host, directory) for directory in kept]
-        if count > len(kept):
-            left_out[root] = f"{len(kept)} of the {count} writable directories under {shown(root)}"
+        if os.path.isdir(root):
+            if root not in inspected:
+                directories, whole = writable_directories(root, users)
+                inspected[root] = (directories[:KEPT], len(directories))
+                if not whole:
+                    unseen.append(root)
+            kept, count = inspected[root]
+            found += [Spot(host, directory) for directory in kept]
+            if count > len(kept):
+                left_out[root] = f"{len(kept)} of the {count} writable directories under {shown(root)}"
+        for way in observer.ways(host):
+            if not root or not f"{way.directory}/".startswith(f"{root}/"):
+                inside = [path for path in public if f"{path}/".startswith(f"{way.directory}/")]
+                found += [Spot(host, directory, alias=way) for directory in inside[:_FEW]]
     pages = [host for host in observer.site.serving if not host.leads_away]
     for program in observer.site.in_place.programs if pages else ():
         if os.path.isdir(program.directory):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Alias,
     Configuration,
     Directive,
     Listen,
@@ -49,6 +50,9 @@ _LINE = re.compile(
     re.DOTALL,
 )
 _FCGI = re.compile(r"(?:(unix:[^|]+)\|)?fcgi://([^/|]*)")
+_PART = re.compile(r"%%|%(-?\d\+?)(?:\.(-?\d\+?))?")
+_FCGI_PATH = re.compile(r"fcgi://[^/|]*(/.*)")
+_LITERAL = re.compile(r"\^?(?:/[\w-]+)*")  # what every address begins with that fits an expression, or is below a path
 
 
 class _SyntaxError(HardeningError):
@@ -320,9 +324,19 @@ def _own_name(tree: Tree) -> list[Directive]:
     return [Directive("servername", (full,), _HOSTNAME, 1)] if full else []
 
 
-def servers(configuration: Configuration) -> list[Server]:
-    """The VirtualHost sections, in order."""
-    return [Server(_host(block, configuration), block) for block in every(configuration.directives, "virtualhost")]
+def servers(configuration: Configuration, name: str = "") -> list[Server]:
+    """The VirtualHost sections, in order.
+
+    ``name``: one that answers to it, and has another document root for each name, has that of this one.
+    """
+    result = [Server(_host(block, configuration), block) for block in every(configuration.directives, "virtualhost")]
+    asked = [id(server) for part in answering(result, name) for server in part] if name else []
+    return [
+        replace(server, host=replace(server.host, root=root_for(server.host.root, name)))
+        if "%" in server.host.root and id(server) in asked
+        else server
+        for server in result
+    ]
 
 
 def _host(block: Directive, configuration: Configuration) -> VirtualHost:
@@ -360,7 +374,7 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
         line=block.line,
         names=tuple(names),
         listens=listens,
-        root=value("documentroot").rstrip("/"),
+        root=(value("virtualdocumentroot") or value("documentroot")).rstrip("/"),
         certificate=value("sslcertificatefile"),
         certificate_key=value("sslcertificatekeyfile"),
         enabled_by=links[0] if links else "",
@@ -382,7 +396,53 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
         php=_php(level)
         or _php(every(main, "filesmatch", "files", "sethandler", "proxypassmatch", "directory"))
         or ("mod_php" if is_mod_php(configuration.modules) else ""),
+        aliases=tuple(dict.fromkeys(_aliases([*walk(level), *_outside(main)]))),
         ours=configuration.is_ours(block.file),
+    )
+
+
+def root_for(pattern: str, name: str) -> str:
+    """What VirtualDocumentRoot means for a name: %0 is all of it, %1 its first label, %2.1 a letter."""
+
+    def part(found: re.Match[str]) -> str:
+        if found[0] == "%%":
+            return "%"
+        text = _chosen(name.split("."), found[1], ".")
+        return _chosen(list(text), found[2], "") if found[2] else text
+
+    return _PART.sub(part, pattern)
+
+
+def _chosen(parts: Sequence[str], which: str, joint: str) -> str:
+    number, onwards = int(which.rstrip("+")), which.endswith("+")
+    if number == 0:
+        return joint.join(parts)
+    if abs(number) > len(parts):
+        return "_"
+    at = number - 1 if number > 0 else len(parts) + number
+    chosen = (parts[at:] if number > 0 else parts[: at + 1]) if onwards else [parts[at]]
+    return joint.join(chosen)
+
+
+def _aliases(directives: Iterable[Directive]) -> Iterator[Alias]:
+    """Where addresses have their files, or PHP its scripts, as far as it is written out."""
+    for item in directives:
+        if item.name in ("location", "locationmatch") and item.arguments:
+            for inner in every(item.block or (), "alias"):
+                if len(inner.arguments) == 1:
+                    yield _alias(item.arguments[-1], inner.arguments[0])
+        elif item.name in ("alias", "aliasmatch", "scriptalias", "scriptaliasmatch") and len(item.arguments) == 2:
+            yield _alias(*item.arguments)
+        elif item.name in ("proxypass", "proxypassmatch") and len(item.arguments) > 1:
+            found = _FCGI_PATH.search(item.arguments[1])
+            if found:
+                yield _alias(item.arguments[0], found[1])
+
+
+def _alias(address: str, directory: str) -> Alias:
+    literal = _LITERAL.match(address)
+    return Alias(
+        (literal[0] if literal else "").lstrip("^").rstrip("/"), directory.partition("$")[0].rstrip("/") or "/"
     )
 
 

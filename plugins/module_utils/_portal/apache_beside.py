@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
@@ -24,15 +25,37 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     DesiredHost,
     Program,
     below,
+    by_name,
+    public_of,
 )
 
 _EVERYTHING = ("/", "^/(.*)$", "^(.*)$", "^/(.*)", "^(/.*)$")
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
 
 
-def refusal(server: Server, tree: Tree, roots: set[str], desired: DesiredHost) -> tuple[str, str] | None:
+def refusal(
+    server: Server, tree: Tree, roots: set[str], desired: DesiredHost, configuration: Configuration
+) -> tuple[str, str] | None:
     """Why a VirtualHost is not edited for what it serves or for how it is reached, and what to do."""
-    return misplaced(server, tree, roots, desired.domain) or unasked(server, desired)
+    written = next(one.host.root for one in apache.servers(configuration) if one.block is server.block)
+    return (
+        _differing(server, tree, roots, desired, written)
+        or misplaced(server, tree, roots, desired.domain)
+        or unasked(server, desired)
+    )
+
+
+def _differing(
+    server: Server, tree: Tree, roots: set[str], desired: DesiredHost, written: str
+) -> tuple[str, str] | None:
+    """Of one whose directory differs by the name that is asked for, and is not always the portal's."""
+    if "%" not in written:
+        return None
+    each = [apache.root_for(written, name) if "*" not in name else "" for name in server.host.names]
+    if each and all(tree.real(path.rstrip("/")) in roots for path in each):
+        return None
+    lines = f'"ServerName {desired.domain}" and "DocumentRoot {public_of(desired.roots)}"'
+    return by_name(written, f"{lines} instead of VirtualDocumentRoot")
 
 
 def misplaced(server: Server, tree: Tree, roots: set[str], domain: str) -> tuple[str, str] | None:
@@ -69,7 +92,7 @@ def unasked(server: Server, desired: DesiredHost) -> tuple[str, str] | None:
 def _reaches(server: Server, tree: Tree, roots: set[str]) -> bool:
     """Whether the portal is reached by another way than the document root."""
     for item in walk(server.block.block or ()):
-        if item.name in ("proxypass", "proxypassmatch", "virtualdocumentroot"):
+        if item.name in ("proxypass", "proxypassmatch"):
             return True
         if item.name == "rewriterule" and re.search(r"[\[,]\s*(?:P|proxy)\s*[\],]", item.arguments[-1]):
             return True

@@ -132,6 +132,14 @@ class Listen:
 
 
 @dataclass(frozen=True)
+class Alias:
+    """An address of a virtual host whose files lie outside of its document root."""
+
+    path: str  # what addresses begin with, without a slash at the end; empty for all of them
+    directory: str
+
+
+@dataclass(frozen=True)
 class VirtualHost:
     """One server block of nginx or one VirtualHost section of Apache that is active."""
 
@@ -158,6 +166,7 @@ class VirtualHost:
     patience_around: int = -1  # the same of the value for every virtual host
     once: tuple[Place, ...] = ()  # nginx: its owner's own lines that may occur once and that ours would repeat
     php: str = ""  # where PHP requests go: unix:/run/php/x.sock, 127.0.0.1:9000 or mod_php
+    aliases: tuple[Alias, ...] = ()
     ours: bool = False  # the file is managed by this collection
 
 

@@ -287,13 +287,13 @@ class _Discovery(Findings):
             version = _upstream(installed.get("nginx", ""))
             names_own = nginx.limits_names(configuration)
             web = WebServer(name, both, version, user, "nginx", name in running, names_own=names_own)
-            return configuration, nginx.servers(configuration), web
+            return configuration, nginx.servers(configuration, self.domain), web
         if name == "apache":
             version = _upstream(installed.get("apache2", ""))
             configuration = apache.parse(self.tree, version)
             user = first(configuration.directives, "user") or "www-data"
             web = WebServer(name, both, version, user, "apache2", name in running, configuration.modules)
-            return configuration, apache.servers(configuration), web
+            return configuration, apache.servers(configuration, self.domain), web
         return Configuration(), [], WebServer(both=both)
 
     def runs(self, name: str) -> bool:

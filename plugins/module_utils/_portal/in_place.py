@@ -14,6 +14,7 @@ import os
 import posixpath
 import re
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, strip
@@ -127,6 +128,27 @@ def below(path: str, domain: str) -> tuple[str, str]:
         f"Give the portal a virtual host of its own, with {domain} as its name and the portal's directory public as "
         "its root, and lead visitors of the old address there",
     )
+
+
+def by_name(root: str, lines: str) -> tuple[str, str]:
+    """Of a virtual host in which each name has a directory of its own. ``lines``: those that give the portal one."""
+    return (
+        f"its document root is {root}, another one for each name, and other sites would get the rules of the portal",
+        f"Give the portal a virtual host of its own beside this one: the same lines, but with {lines}",
+    )
+
+
+def unreached(domain: str, other: str, line: str) -> tuple[str, str]:
+    """Of a portal that visitors reach by no name, and where another site answers to it."""
+    return (
+        f"visitors of {domain} get another site, {other}, which answers to every name that no other has",
+        f'Add the line "{line}" to this virtual host, so that they get the portal',
+    )
+
+
+def public_of(roots: Iterable[str]) -> str:
+    """The document root of a portal, as it can be written."""
+    return next((root for root in sorted(roots) if root.endswith("/public")), "the portal's directory public")
 
 
 def digest(text: str) -> str:

@@ -41,6 +41,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     Unmarked,
     digest,
     exposed,
+    unreached,
     unreadable,
 )
 
@@ -71,7 +72,7 @@ def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> 
 class _Planner:
     def __init__(self, tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> None:
         self.tree, self.configuration, self.desired = tree, configuration, desired
-        self.servers = [server for server in apache.servers(configuration) if not server.host.ours]
+        self.servers = [server for server in apache.servers(configuration, desired.domain) if not server.host.ours]
         self.roots = {tree.real(root) for root in desired.roots}
         self.marks: dict[str, list[Mark]] = {}
         self.guarded = False
@@ -84,6 +85,7 @@ class _Planner:
         serving = [server for server, kind in blocks if kind == "portal"]
         if not serving:
             self.refuse_unserved(own)
+        self.obstacles += _unreached(self.servers, serving, own, self.desired.domain)
         for server in serving:
             self.edit(server)
         if self.marks and self.desired.tls:
@@ -151,10 +153,9 @@ class _Planner:
             return
         by_panel = panels.rewritten("apache", server, self.configuration, self.desired)
         if by_panel:
-            if not panels.includes(block, self.desired.drop_ins):
-                self.obstacles.append(by_panel)
+            self.obstacles += [] if panels.includes(block, self.desired.drop_ins) else [by_panel]
             return
-        refusal = apache_beside.refusal(server, self.tree, self.roots, self.desired)
+        refusal = apache_beside.refusal(server, self.tree, self.roots, self.desired, self.configuration)
         if refusal:
             self.refuse(server, *refusal)
             return
@@ -368,6 +369,18 @@ class _Planner:
                     for path in dict.fromkeys(("/", *apache_beside.paths(_level(server)))):
                         found[Page(scheme, name, path)] = None
         return iter(list(found)[:_MOST_PAGES])
+
+
+def _unreached(
+    servers: Sequence[Server], serving: Sequence[Server], own: Sequence[Server], domain: str
+) -> Iterator[Obstacle]:
+    """Of a portal in virtual hosts without a name, of which none answers for being the first one."""
+    named, fallback = apache.answering(servers, domain)
+    if not (serving and fallback) or named or any(one in own for one in fallback) or any(map(_names, serving)):
+        return
+    host, other = serving[0].host, fallback[0].host
+    what, remedy = unreached(domain, f"{other.file} line {other.line}", f"ServerName {domain}")
+    yield Obstacle(host.file, host.line, what, remedy)
 
 
 def _unreadable(tree: Unmarked, configuration: Configuration) -> Iterator[Obstacle]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import shared_directives
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Alias,
     Configuration,
     Directive,
     Listen,
@@ -50,6 +51,8 @@ _LUA = re.compile(
     r"""--\[(=*)\[.*?\]\1\]|--[^\n]*|\[(=*)\[.*?\]\2\]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[{}]""", re.DOTALL
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_PLAIN_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+_LITERAL = re.compile(r"\^(?:/[\w-]+)*")  # what every address begins with that fits an expression
 _ESCAPED = {"t": "\t", "r": "\r", "n": "\n", '"': '"', "'": "'", "\\": "\\"}
 
 
@@ -165,15 +168,24 @@ def _expand(
     return result
 
 
-def servers(configuration: Configuration) -> list[Server]:
-    """The server blocks of http, in order."""
+def servers(configuration: Configuration, name: str = "") -> list[Server]:
+    """The server blocks of http, in order.
+
+    ``name``: one that answers to it, and has another document root for each name, has that of this one.
+    """
     result = []
     for http in every(configuration.directives, "http"):
         level = http.block or ()
         upstreams = _upstreams(level)
         around = [item for item in level if item.name != "server"]  # there may be thousands of these
         result += [Server(_host(block, around, upstreams, configuration), block) for block in every(level, "server")]
-    return result
+    asked = [id(server) for part in answering(result, name) for server in part] if name else []
+    return [
+        replace(server, host=replace(server.host, root=root_for(server, name)))
+        if "$" in server.host.root and id(server) in asked
+        else server
+        for server in result
+    ]
 
 
 def limits_names(configuration: Configuration) -> bool:
@@ -247,8 +259,29 @@ def _host(
             if not configuration.is_ours(item.file)
         ),
         php=upstreams.get(php, php),
+        aliases=tuple(dict.fromkeys(_aliases(level))),
         ours=configuration.is_ours(block.file),
     )
+
+
+def _aliases(level: Sequence[Directive]) -> Iterator[Alias]:
+    """Where locations have their files, or PHP its scripts, as far as it is written out."""
+    for location in every(walk(level), "location"):
+        path = location.arguments[-1] if location.arguments else ""
+        if location.arguments[:1] in (("~",), ("~*",)):
+            path = (_LITERAL.match(path) or [""])[0].lstrip("^")
+        path = path.rstrip("/")
+        for item in every(location.block or (), "alias", "root", "fastcgi_param"):
+            if item.name == "fastcgi_param" and item.arguments[:1] != ("SCRIPT_FILENAME",):
+                continue
+            written = with_variables(item.arguments[-1], level) if item.arguments else ""
+            directory, variable, _rest = written.partition("$")
+            if item.name == "root" or (item.name == "fastcgi_param" and variable):
+                directory = f"{directory.rstrip('/')}{path}"
+            elif item.name == "fastcgi_param":
+                directory = posixpath.dirname(directory)
+            if path[:1] in ("", "/") and directory.startswith("/"):
+                yield Alias(path, directory.rstrip("/") or "/")
 
 
 def _root(level: Sequence[Directive]) -> str:
@@ -256,9 +289,34 @@ def _root(level: Sequence[Directive]) -> str:
     front = (item.block or () for item in every(level, "location") if item.arguments[-1:] == ("/",))
     root = with_variables(first(level, "root") or next((first(block, "root") for block in front), ""), level)
     names = [name for item in every(level, "server_name") for name in item.arguments]
-    if len(names) == 1 and re.fullmatch(r"[\w.-]+", names[0]):  # visitors can ask for no other
-        root = re.sub(r"\$(?:(?:host|http_host|server_name)\b|\{(?:host|http_host|server_name)\})", names[0], root)
+    if names and _PLAIN_NAME.fullmatch(names[0]):
+        root = _put(root, "server_name", names[0])
+        if len(names) == 1:  # visitors can ask for no other
+            root = _put(_put(root, "host", names[0]), "http_host", names[0])
     return root
+
+
+def root_for(server: Server, name: str) -> str:
+    """The document root under a name that visitors ask for."""
+    root = server.host.root
+    known = next(filter(None, (_captures(pattern, name) for pattern in server.host.names)), {})
+    for variable, value in {**known, "host": name, "http_host": name}.items():
+        root = _put(root, variable, value)
+    return root
+
+
+def _captures(pattern: str, name: str) -> dict[str, str]:
+    """What the parts of an expression fit in a name, by their numbers and names."""
+    if pattern[:1] != "~" or not _matches(pattern[1:], name):
+        return {}
+    found = re.search(_python(pattern[1:]), name, re.IGNORECASE)
+    parts = {str(number): value for number, value in enumerate(found.groups(), 1)} if found else {}
+    parts.update(found.groupdict() if found else {})
+    return {part: value or "" for part, value in parts.items()}
+
+
+def _put(text: str, variable: str, value: str) -> str:
+    return re.sub(rf"\$(?:{variable}\b|\{{{variable}\}})", lambda _found: value, text)
 
 
 def with_variables(text: str, level: Sequence[Directive]) -> str:
@@ -341,22 +399,37 @@ def by_name(candidates: Sequence[Server], name: str) -> Server | None:
     ranked: list[tuple[int, int, Server]] = []
     for server in candidates:
         for pattern in server.host.names:
-            if pattern == name or pattern == "." + name:
+            rank = _rank(pattern, name)
+            if rank == _EXACT:
                 return server
-            if pattern.startswith(("*.", ".")) and name.endswith(pattern.lstrip("*")):
-                ranked.append((2, len(pattern.lstrip("*")), server))
-            elif pattern.endswith(".*") and name.startswith(pattern[:-1]):
-                ranked.append((1, len(pattern), server))
-            elif pattern.startswith("~") and _matches(pattern[1:], name):
-                ranked.append((0, 0, server))
+            if rank:
+                ranked.append((*rank, server))
     return max(ranked, key=lambda entry: entry[:2])[2] if ranked else None
+
+
+_EXACT = (4, 0)
+
+
+def _rank(pattern: str, name: str) -> tuple[int, int] | None:
+    """How well a pattern fits a name in lower case; None where it does not."""
+    if pattern in (name, f".{name}"):
+        return _EXACT
+    if pattern.startswith(("*.", ".")) and name.endswith(pattern.lstrip("*")):
+        return 2, len(pattern.lstrip("*"))
+    if pattern.endswith(".*") and name.startswith(pattern[:-1]):
+        return 1, len(pattern)
+    return (0, 0) if pattern.startswith("~") and _matches(pattern[1:], name) else None
 
 
 def _matches(pattern: str, name: str) -> bool:
     try:
-        return re.search(re.sub(r"\(\?<(?![=!])", "(?P<", pattern), name, re.IGNORECASE) is not None
+        return re.search(_python(pattern), name, re.IGNORECASE) is not None
     except re.error:
         return False  # a form only PCRE knows
+
+
+def _python(pattern: str) -> str:
+    return re.sub(r"\(\?<(?![=!])", "(?P<", pattern)
 
 
 def real_environment(server: Server) -> dict[str, Place]:

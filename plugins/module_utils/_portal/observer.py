@@ -7,17 +7,18 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer, fetch
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Alias, Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
@@ -25,6 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
 
 _T = TypeVar("_T")
 MOST_NAMES = 20  # that are asked besides the domain
+_MOST_FILES = 10_000  # of one document root that are read
 _PATIENCE = 3  # requests without an answer, then a door is left alone
 
 
@@ -49,11 +51,28 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class SideEndpoint:
-    """Where a virtual host that does not answer to the portal's name serves its directory."""
+    """Where a virtual host serves the portal's directory past the document root of its own one."""
 
     host: VirtualHost
     endpoint: Endpoint
     start: str  # what stands in a path before that of the portal
+
+    def sends_on(self, answer: Answer) -> bool:
+        """Whether visitors are sent to another scheme or name. Where that is on this host, it is asked itself."""
+        target = answer.value("Location")
+        elsewhere = target.startswith(("http://", "https://")) and not f"{target}/".startswith(self.endpoint.url("/"))
+        return answer.status in (301, 302, 307, 308) and elsewhere
+
+
+def _links(directory: str) -> list[tuple[str, str]]:
+    """The links that lie in a document root, as addresses and where they lead."""
+    try:
+        with os.scandir(directory or "/nonexistent") as found:
+            return [(f"/{one.name}", one.path) for one in itertools.islice(found, _MOST_FILES) if one.is_symlink()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except PermissionError:
+        raise Unseen(f"{directory} cannot be listed without root") from None
 
 
 class Observer:
@@ -150,35 +169,59 @@ class Observer:
 
     @functools.cached_property
     def side_endpoints(self) -> tuple[SideEndpoint, ...]:
-        """Where the portal can be reached, perhaps, under other names than its own."""
+        """Where the portal can be reached, perhaps, by another way than its own virtual host's document root."""
         if not self.site.root:
             return ()
-        public = os.path.realpath(os.path.join(self.site.root, "public"))
         found = []
         for host in self.site.virtual_hosts:
-            served = os.path.realpath(host.root or "/nonexistent").rstrip("/")
-            if host in self.site.serving or not f"{public}/".startswith(f"{served}/"):
-                continue
-            # With the project directory as its root it may have a rule that leads to public/.
-            below = public[len(served) :]
-            starts = ["", below] if served == os.path.dirname(public) else [below]
+            starts = dict.fromkeys(way.path for way in self.ways(host))
             found += [SideEndpoint(host, endpoint, start) for endpoint in self.doors_of(host) for start in starts]
         return tuple(found)
 
-    def closing(self, host: VirtualHost) -> str:
-        """What to do about a virtual host that serves the portal under another name."""
-        site, target = self.site, f"https://{self.site.domain}"
-        redirect = (
-            f"return 301 {target}$request_uri;" if site.web.name == "nginx" else f"Redirect permanent / {target}/"
-        )
+    def ways(self, host: VirtualHost) -> Iterator[Alias]:
+        """What leads into public/ past the portal's own document root: another one, an alias, a link among files."""
+        public = os.path.realpath(os.path.join(self.site.root, "public"))
+        served = os.path.realpath(host.root or "/nonexistent").rstrip("/")
+        if host not in self.site.serving and f"{public}/".startswith(f"{served}/"):
+            # With the project directory as its root it may have a rule that leads to public/.
+            below = public[len(served) :]
+            yield from (
+                Alias(start, public) for start in (["", below] if served == os.path.dirname(public) else [below])
+            )
+        elsewhere = [(alias.path, alias.directory) for alias in host.aliases]
+        if not f"{served}/".startswith(f"{public}/"):
+            elsewhere += _links(served)
+        for path, directory in elsewhere:
+            real = os.path.realpath(directory).rstrip("/")
+            if real == f"{served}{path}".rstrip("/"):
+                continue  # the same without it
+            if f"{public}/".startswith(f"{real}/"):
+                yield Alias(f"{path}{public[len(real) :]}", public)
+            elif real.startswith(f"{public}/"):
+                yield Alias(path, real)
+
+    def closing(self, side: SideEndpoint) -> str:
+        """What to do about a virtual host by which visitors come to the portal past its own one."""
+        site, target, host = self.site, f"https://{self.site.domain}", side.host
+        place, nginx = f"The virtual host of {host.file} line {host.line}", site.web.name == "nginx"
+        if side.start:
+            # All of the project directory, where that lies below a document root.
+            path = side.start.removesuffix("/public") or side.start
+            line = (
+                f"location ^~ {path}/ {{ return 301 {target}/; }}"
+                if nginx
+                else f'RedirectMatch permanent "^{path}(?:/|$)" {target}/'
+            )
+            return (
+                f"{place} serves the portal as well, below {side.start}, where the rules of this collection do not "
+                f'reach it. Give it the line "{line}", in place of what serves that address now.'
+            )
+        redirect = f"return 301 {target}$request_uri;" if nginx else f"Redirect permanent / {target}/"
         include = include_line(site.web, self.options["site"] or word(site.domain))
         # nginx would refuse a second line of these.
         fits = not (host.once or host.body_limit_own or host.patience_own)
         lines = " or ".join(f'the line "{line}"' for line in ([redirect, include] if fits else [redirect]))
-        return (
-            f"The virtual host of {host.file} line {host.line} serves the portal as well, but not for {site.domain}. "
-            f"Give it {lines}."
-        )
+        return f"{place} serves the portal as well, but not for {site.domain}. Give it {lines}."
 
     def _doors(self, listens: Iterable[Listen], name: str) -> list[Endpoint]:
         endpoints = []

@@ -29,6 +29,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     Page,
     Program,
     below,
+    by_name,
+    public_of,
+    unreached,
 )
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
@@ -49,6 +52,7 @@ class Found:
     portal: list[Server] = field(default_factory=list)
     redirect: list[Server] = field(default_factory=list)
     elsewhere: list[Server] = field(default_factory=list)  # they answer to its name, and serve something else
+    by_name: dict[int, Server] = field(default_factory=dict)  # block -> where the root differs by the name
     sockets: dict[tuple[str, int], list[tuple[Server, Listen]]] = field(default_factory=dict)
     upstreams: dict[str, list[str]] = field(default_factory=dict)  # the addresses behind a name
     apache: bool = False  # it is on this host too
@@ -162,8 +166,9 @@ def _is_in(server: Server, servers: Iterable[Server]) -> bool:
 
 def classify(tree: Tree, configuration: Configuration, desired: DesiredHost) -> Found:
     """All server blocks with the document root of the portal, and those that answer to its names."""
-    servers = nginx.servers(configuration)
-    found = Found(desired, servers, apache=tree.exists("/usr/sbin/apache2"))
+    servers = nginx.servers(configuration, desired.domain)
+    differing = {id(one.block): one for one in nginx.servers(configuration) if "$" in one.host.root}
+    found = Found(desired, servers, by_name=differing, apache=tree.exists("/usr/sbin/apache2"))
     for http in every(configuration.directives, "http"):
         for one in every(http.block or (), "upstream"):
             addresses = [item.arguments[0] for item in every(one.block or (), "server") if item.arguments]
@@ -174,8 +179,12 @@ def classify(tree: Tree, configuration: Configuration, desired: DesiredHost) -> 
                 found.sockets.setdefault(listen.socket, []).append((server, listen))
     roots = {tree.real(root.rstrip("/")) for root in desired.roots}
     own = [server for server in servers if not server.host.ours]
-    found.portal = [server for server in own if not leads(server) and _has_root(tree, server, roots)]
-    named = {id(one) for name in _all_names(desired) for one in nginx.answering(servers, name)[0]}
+    asked = [nginx.answering(servers, name) for name in _all_names(desired)]
+    named = {id(one) for by_names, _default in asked for one in by_names}
+    reached = named | {id(one) for _by_names, default in asked for one in default}
+    found.portal = [
+        server for server in own if not leads(server) and _has_root(tree, server, roots, nested=id(server) in reached)
+    ]
     answering = [server for server in own if id(server) in named]
     found.redirect = [server for server in answering if leads(server)]
     fronts = [server for server in answering if _is_front(server, found)]
@@ -190,7 +199,7 @@ def obstacles(tree: Tree, found: Found) -> Iterator[Obstacle]:
     """Why the server blocks cannot be edited so that the portal is served well."""
     roots = {tree.real(root.rstrip("/")) for root in found.desired.roots}
     for server in found.elsewhere:
-        yield _elsewhere(tree, server, found.desired)
+        yield _elsewhere(tree, server, found)
     yield from _behind_another_server(found)
     yield from _behind_a_proxy(found)
     for server in (*found.portal, *found.redirect):
@@ -199,7 +208,9 @@ def obstacles(tree: Tree, found: Found) -> Iterator[Obstacle]:
             if refusal:
                 what, remedy = refusal
                 yield Obstacle(item.file, item.line, what, remedy)
+    yield from _unreached(found)
     for server in found.portal:
+        yield from _by_name_alone(tree, server, found)
         host, root = server.host, server.host.root.rstrip("/")
         if root and tree.real(f"{root}/public") in roots:
             yield Obstacle(
@@ -259,10 +270,14 @@ def _everything(pattern: str) -> bool:
         return False  # a form only PCRE knows
 
 
-def _has_root(tree: Tree, server: Server, roots: set[str]) -> bool:
+def _has_root(tree: Tree, server: Server, roots: set[str], nested: bool) -> bool:
+    """``nested``: a location with the root counts as well. By other names, it is a part of another site."""
     level = server.block.block or ()
     found = [server.host.root]
-    found += [nginx.with_variables(item.arguments[0], level) for item in every(walk(level), "root") if item.arguments]
+    if nested:
+        found += [
+            nginx.with_variables(item.arguments[0], level) for item in every(walk(level), "root") if item.arguments
+        ]
     return any(tree.real(path.rstrip("/")) in roots for path in found if path.startswith("/"))
 
 
@@ -293,10 +308,12 @@ def _is_front(server: Server, found: Found) -> bool:
     return named and not any(is_public(*listen.socket) for listen in behind) and not ports & known
 
 
-def _elsewhere(tree: Tree, server: Server, desired: DesiredHost) -> Obstacle:
-    target, host = _handed_on(server), server.host
+def _elsewhere(tree: Tree, server: Server, found: Found) -> Obstacle:
+    target, host, desired = _handed_on(server), server.host, found.desired
     if target:
         return _another_server(server, target)
+    for obstacle in _by_name_alone(tree, server, found):
+        return obstacle
     roots = {tree.real(root.rstrip("/")) for root in desired.roots}
     for path, location in _prefixes(server.block.block or (), ""):
         for item in every(location.block or (), "alias"):
@@ -309,6 +326,33 @@ def _elsewhere(tree: Tree, server: Server, desired: DesiredHost) -> Obstacle:
         f"{desired.domain} is served from {host.root or 'no directory'}, where no portal is",
         "Set root to the directory public of the portal, or chamilo_root to where the portal is",
     )
+
+
+def _by_name_alone(tree: Tree, server: Server, found: Found) -> Iterator[Obstacle]:
+    """Of a server block whose directory differs by the name that is asked for, and is not always the portal's."""
+    written = found.by_name.get(id(server.block))
+    if written is None:
+        return
+    desired, host = found.desired, server.host
+    roots = {tree.real(root.rstrip("/")) for root in desired.roots}
+    each = [nginx.root_for(written, name) if _NAME.fullmatch(name) else "" for name in host.names]
+    if not each or any(tree.real(root.rstrip("/")) not in roots for root in each):
+        lines = f'"server_name {desired.domain};" and "root {public_of(desired.roots)};"'
+        what, remedy = by_name(written.host.root, lines)
+        yield Obstacle(host.file, host.line, what, remedy)
+
+
+def _unreached(found: Found) -> Iterator[Obstacle]:
+    """Of a portal in server blocks without a name, which are not asked for want of a better either."""
+    domain = found.desired.domain
+    named, default = nginx.answering(found.servers, domain)
+    known = [*found.portal, *found.redirect]
+    if named or not default or not found.portal or any(_is_in(one, known) for one in default):
+        return
+    if not any(found.names(server) for server in found.portal):
+        host, other = found.portal[0].host, default[0].host
+        what, remedy = unreached(domain, f"{other.file} line {other.line}", f"server_name {domain};")
+        yield Obstacle(host.file, host.line, what, remedy)
 
 
 def _another_server(server: Server, target: str) -> Obstacle:

@@ -15,7 +15,11 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Alias,
+    Listen,
+    VirtualHost,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_fpm import Pool
@@ -24,6 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processe
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer
 
 HTTP = Listen("*", 80, tls=False)
+HTTPS = Listen("*", 443, tls=True)
 
 OF_THE_TREE = {
     "code": permissions.code,
@@ -589,6 +594,45 @@ def test_a_root_above_the_project(tree_look, project):
     finding = permissions.docroot(tree_look(serving(project.parent), virtual_hosts=(above,)))
     assert finding.status == "fail"
     assert "http://192.0.2.7/campus/.env" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "result"),
+    [
+        (200, "", "fail"),
+        (302, "/school/login", "fail"),
+        (301, "https://campus.test/", "pass"),
+        (403, "", "pass"),
+        (404, "", "pass"),
+    ],
+)
+def test_an_alias_of_another_site_past_our_rules_is_named(tree_look, project, status, location, result):
+    aliases = (Alias("/school", f"{project}/public"),)
+    shop = VirtualHost("/etc/nginx/sites-enabled/shop", 7, ("shop.test",), (HTTPS,), "/srv/shop", aliases=aliases)
+    campus = VirtualHost("/etc/nginx/sites-enabled/campus", 1, ("campus.test",), (HTTP,), f"{project}/public")
+
+    def answer(endpoint, path, request):
+        if endpoint.name == "shop.test" and path == "/school/index.php":
+            return status, {"Location": location} if location else {}, b""
+        return 404, {}, b""
+
+    finding = permissions.docroot(tree_look(answer, virtual_hosts=(campus, shop), serving=(campus,)))
+    assert finding.status == result
+    if result == "fail":
+        assert finding.evidence.startswith(f"https://shop.test/school/index.php answers {status}. ")
+        assert "sites-enabled/shop line 7 serves the portal as well, below /school" in finding.evidence
+
+
+@pytest.mark.parametrize(("ours", "result"), [(False, "fail"), (True, "pass")])
+def test_a_site_without_a_name_with_the_root_of_the_portal(tree_look, project, ours, result):
+    default = VirtualHost("/etc/x", 7, ("_",), (HTTP,), f"{project}/public", includes_ours=ours)
+    campus = VirtualHost("/etc/nginx/sites-enabled/campus", 1, ("campus.test",), (HTTP,), f"{project}/public")
+
+    def answer(endpoint, path, request):
+        return 200 if path == "/index.php" else 404, {}, b""
+
+    finding = permissions.docroot(tree_look(answer, virtual_hosts=(campus, default), serving=(campus,)))
+    assert finding.status == result
 
 
 def test_a_virtual_host_that_hangs_up_on_strangers_gives_nothing_away(tree_look, project, monkeypatch):

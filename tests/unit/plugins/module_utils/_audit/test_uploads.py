@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import up
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree as monitoring_tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Alias,
     Configuration,
     Directive,
     Listen,
@@ -154,6 +156,22 @@ def test_many_folders_are_counted(seen, project, web_user):
     evidence = uploads.no_exec(seen(lambda *_: (404, {}, b""), hosts)).evidence
     assert evidence.endswith("; and 7 more.")
     assert evidence.count("instead of 403") == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "below", "start"), [("/lms", "public", "/lms/upload/"), ("/x", "public/upload", "/x/")]
+)
+def test_an_alias_of_another_site_is_asked_too(seen, project, upload, path, below, start):
+    shop = replace(host("/srv/shop", 7, "shop.test"), aliases=(Alias(path, f"{project}/{below}"),))
+    own = host(f"{project}/public")
+
+    def answer(endpoint, path, request):
+        return 404 if endpoint.name == "shop.test" else 403, {}, b""
+
+    finding = uploads.no_exec(seen(answer, (own, shop)))
+    assert finding.status == "fail"
+    assert f"http://shop.test{start}chamilo-hardening-a.php answers 404 instead of 403" in finding.evidence
+    assert uploads.no_exec(seen(refuse, (own, shop))).status == "pass"
 
 
 FORUM = "/etc/nginx/sites-enabled/campus"

@@ -410,6 +410,55 @@ def test_a_document_root_that_is_not_the_portals(host, root, lines, refusal):
     assert bool(plan.files) is not bool(refusal)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("/srv/%0", "ServerAlias *.example.org"),
+        ("/srv/%0", ""),
+        ("/srv/%1.%2.%-1", "ServerName www.example.org\nServerAlias *.example.org"),
+        ("/srv/%1.%-2+", "ServerName school.example.org\nServerAlias campus.example.org"),
+        ("/srv/%1.1%1.2+.%2+", "ServerAlias campus.example.org *.school.example.org"),
+    ],
+)
+def test_a_directory_for_each_name_is_shared_with_other_sites(host, pattern, names):
+    """Our rules would count for them, too."""
+    pattern = pattern.replace("%1.%-2+", "%0")
+    head = f"<VirtualHost *:80>\n{names}\nVirtualDocumentRoot {pattern}/public\n</VirtualHost>\n"
+    lay(host, head)
+    (host.root / "etc/apache2/sites-available/000-default.conf").unlink()
+    host.chamilo("/srv/campus.example.org")
+    known = apache.servers(apache.parse(host.tree), DESIRED.domain)[-1].host.root
+    assert known == "/srv/campus.example.org/public", "discovery finds it"
+    roots = frozenset({"/srv/campus.example.org", "/srv/campus.example.org/public"})
+    plan, _texts, _marked = planned(host, replace(DESIRED, roots=roots))
+    assert plan.files == ()
+    (refusal,) = plan.obstacles
+    assert refusal.what.startswith(f"its document root is {pattern}/public, another one for each name")
+    assert refusal.remedy.endswith(
+        '"ServerName campus.example.org" and "DocumentRoot /srv/campus.example.org/public" instead of '
+        "VirtualDocumentRoot"
+    )
+    host.write(SITE, f"{HEAD.replace('/var/www/chamilo', '/srv/campus.example.org')}</VirtualHost>\n{head}")
+    plan, _texts, _marked = planned(host, replace(DESIRED, roots=roots))
+    assert plan.obstacles == () and [block.line for block in plan.blocks] == [1]
+
+
+def test_a_portal_without_a_name_beside_the_first_virtual_host(host):
+    """Visitors get another site. That they get the portal from now on is its owner's to say."""
+    lay(
+        host,
+        "<VirtualHost *:80>\nDocumentRoot /srv/other\n</VirtualHost>\n"
+        + HEAD.replace("ServerName campus.example.org\n", "")
+        + "</VirtualHost>\n",
+    )
+    (host.root / "etc/apache2/sites-available/000-default.conf").unlink()
+    plan, _texts, _marked = planned(host)
+    (refusal,) = plan.obstacles
+    assert (refusal.line, plan.files) == (4, ())
+    assert refusal.what.startswith(f"visitors of campus.example.org get another site, {SITE} line 1, which")
+    assert 'Add the line "ServerName campus.example.org"' in refusal.remedy
+
+
 @pytest.mark.parametrize("address", ["*:8080", "127.0.0.1:80"])
 def test_a_portal_behind_another_port_is_refused_unless_a_proxy_speaks_https(host, address):
     """There, https could be spoken on no port of the portal, and nothing would say so."""

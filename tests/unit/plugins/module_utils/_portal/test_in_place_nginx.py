@@ -604,6 +604,76 @@ def test_what_is_refused_names_its_place(host, text, what):
     assert what in refusal
 
 
+EACH = {
+    "*.example.org": "/srv/$host",
+    "_": "/srv/$http_host",
+    "~^(?<name>.+)\\.example\\.org$": "/srv/${name}.example.org",
+    "~^(www\\.)?(.+)$": "/srv/$2",
+    f"{DOMAIN} school.example.org": "/srv/$host",
+    f"{DOMAIN} www.example.org": "$chosen",
+}
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_a_directory_for_each_name_is_shared_with_other_sites(host, name):
+    """Our rules would count for them, too."""
+    host.chamilo(f"/srv/{DOMAIN}")
+    host.write("/srv/school.example.org/index.html")
+    of = replace(desired(), roots=frozenset({f"/srv/{DOMAIN}", f"/srv/{DOMAIN}/public"}))
+    written = EACH[name] if EACH[name] == "$chosen" else f"{EACH[name]}/public"
+    block = f"listen 80 default_server; server_name {name}; {SERVED.replace(f'{ROOT}/public', written)}"
+    host.install("nginx")
+    file = host.site("nginx", f"map $host $chosen {{ default /srv/x; }}\nserver {{ {block} }}\n")
+    configuration = nginx.parse(host.tree)
+    known = nginx.servers(configuration, DOMAIN)[-1].host.root
+    assert known == (EACH[name] if EACH[name] == "$chosen" else f"/srv/{DOMAIN}/public"), "discovery finds it"
+    plan = in_place_nginx.plan(Unmarked(host.tree, SITE), configuration, of)
+    (refusal,) = plan.obstacles
+    assert (refusal.file, refusal.line, plan.files) == (file, 2, ())
+    assert refusal.what.startswith(f"its document root is {written}, another one for each name")
+    assert refusal.remedy.endswith(f'but with "server_name {DOMAIN};" and "root /srv/{DOMAIN}/public;"')
+    # What it says, followed.
+    more = (
+        block.replace(" default_server", "")
+        .replace(f"name {name};", f"name {DOMAIN};")
+        .replace(written, f"/srv/{DOMAIN}/public")
+    )
+    host.write(file, f"map $host $chosen {{ default /srv/x; }}\nserver {{ {more} }}\nserver {{ {block} }}\n")
+    if DOMAIN not in name:
+        plan = in_place_nginx.plan(Unmarked(host.tree, SITE), nginx.parse(host.tree), of)
+        assert plan.obstacles == () and [edited.marks[0].at for edited in plan.files] == [
+            len("map $host $chosen { default /srv/x; }\nserver {")
+        ]
+
+
+def test_a_directory_for_each_name_that_is_the_portals_for_all_of_them(host):
+    host.chamilo(f"/srv/{DOMAIN}")
+    host.link("/srv/www.example.org", DOMAIN)
+    of = replace(desired(), roots=frozenset({f"/srv/{DOMAIN}", f"/srv/{DOMAIN}/public"}))
+    host.install("nginx")
+    text = SERVED.replace(ROOT, "/srv/$host")
+    host.site("nginx", f"server {{ listen 80; server_name {DOMAIN} www.example.org; {text} }}")
+    plan = in_place_nginx.plan(Unmarked(host.tree, SITE), nginx.parse(host.tree), of)
+    assert plan.obstacles == () and plan.files
+
+
+def test_a_portal_without_a_name_beside_the_default_server(host):
+    """Visitors get another site. That they get the portal from now on is its owner's to say."""
+    other = "server { listen 80 default_server; root /srv/other; }\n"
+    (refusal,) = refusals(site(host, f"{other}server {{ listen 80; {SERVED} }}\n"))
+    file = "/etc/nginx/sites-available/campus.conf"
+    assert refusal.startswith(f"{file}:2: visitors of {DOMAIN} get another site, {file} line 1, which")
+    assert f'Add the line "server_name {DOMAIN};" to this virtual host' in refusal
+    host.write(file, f"{other}server {{ listen 80; server_name {DOMAIN}; {SERVED} }}\n")
+    assert planned(host).plan.obstacles == ()
+
+
+def test_a_location_of_another_site_with_the_root_of_the_portal_makes_no_portal_of_it(host):
+    other = f"server {{ listen 80; server_name shop.test; root /srv/shop; location /main {{ root {ROOT}/public; }} }}\n"
+    found = site(host, f"{other}server {{ listen 80; server_name {DOMAIN}; {SERVED} }}\n")
+    assert found.plan.obstacles == () and [block.names for block in found.plan.blocks] == [(DOMAIN,)]
+
+
 def test_a_file_that_others_can_change_is_refused(host):
     host.install("nginx")
     file = host.site("nginx", f"server {{ listen 80; server_name {DOMAIN}; {SERVED} }}")

@@ -10,8 +10,18 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, Place, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Alias,
+    Listen,
+    Place,
+    VirtualHost,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import (
+    Endpoint,
+    Observer,
+    SideEndpoint,
+    Unseen,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, WebServer
 
 HTTP, HTTPS = Listen("*", 80, tls=False), Listen("*", 443, tls=True)
@@ -156,10 +166,52 @@ def test_a_folder_leads_to_the_portal_or_does_not(root, starts):
 )
 def test_what_closes_another_virtual_host_is_a_line_of_its_web_server(web, redirect, include):
     other = host(HTTP, names=("_",))
-    assert inspect(web=web).closing(other).endswith(f'Give it the line "{redirect}" or the line "{include}".')
+    side = SideEndpoint(other, Endpoint("http", "192.0.2.7", 80), "")
+    assert inspect(web=web).closing(side).endswith(f'Give it the line "{redirect}" or the line "{include}".')
     # nginx would take no second line of what our files say too.
     for own in ({"body_limit_own": True}, {"patience_own": True}, {"once": (Place("/a", 1, "server_tokens on"),)}):
-        assert inspect(web=web).closing(replace(other, **own)).endswith(f'Give it the line "{redirect}".')
+        closing = inspect(web=web).closing(replace(side, host=replace(other, **own)))
+        assert closing.endswith(f'Give it the line "{redirect}".')
+
+
+@pytest.mark.parametrize(
+    ("web", "line"),
+    [
+        (WebServer("nginx"), "location ^~ /campus/ { return 301 https://campus.test/; }"),
+        (WebServer("apache"), 'RedirectMatch permanent "^/campus(?:/|$)" https://campus.test/'),
+    ],
+)
+def test_what_closes_a_way_below_another_site_leaves_the_rest_of_it(web, line):
+    side = SideEndpoint(host(HTTP, root="/srv"), Endpoint("http", "192.0.2.7", 80), "/campus/public")
+    assert f'Give it the line "{line}"' in inspect(web=web).closing(side)
+
+
+def test_an_alias_of_another_site_and_a_link_among_its_files_lead_to_the_portal(tmp_path):
+    public, shop = tmp_path / "campus/public", tmp_path / "shop"
+    for path in (public / "main", public / "img", shop / "own"):
+        path.mkdir(parents=True)
+    (shop / "lms").symlink_to(public)
+    (shop / "more").symlink_to(shop / "own")
+    aliases = (
+        Alias("/school", str(public)),
+        Alias("/all", str(tmp_path / "campus")),
+        Alias("/chosen", str(public / "main")),
+        Alias("/own", str(shop / "own")),
+    )
+    other = host(HTTP, names=("shop.test",), root=str(shop))
+    own = replace(host(HTTP, root=str(public)), aliases=(Alias("/img", str(public / "img")), Alias("", str(public))))
+    found = Observer(
+        Site(
+            "campus.test",
+            root=str(tmp_path / "campus"),
+            virtual_hosts=(own, replace(other, aliases=aliases)),
+            serving=(own,),
+            addresses=("192.0.2.7",),
+        ),
+        {},
+    )
+    starts = [(side.endpoint.name, side.start) for side in found.side_endpoints]
+    assert starts == [("shop.test", start) for start in ("/school", "/all/public", "/chosen", "/lms")]
 
 
 @pytest.fixture
