@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import fingerprint
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _keys
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered, _keys
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
 
@@ -31,7 +33,10 @@ class ActionModule(HostAction):
             if name in given:
                 raise AnsibleActionFail(f"backup_key: {name} is made by the collection and cannot be given.")
         password = str(given.get("password") or "")
+        info = _discovered.seen(self._task, variables).get("backup_key") or {}
         if password:
+            if self._proved(info, password):
+                return {"changed": False, "held": True, "due": info.get("due", []), "key_file": ""}
             return {**self._ask({**given, "password": password}, variables), "key_file": ""}
         host = str(variables.get("inventory_hostname", "host"))
         copy = _keys.find(str(given.get("folder") or ""), host, str(given.get("site")), variables)
@@ -41,6 +46,8 @@ class ActionModule(HostAction):
         key, place, moved = copy.read(), copy.present or copy.path, ""
         if not self._task.check_mode:
             place, moved = copy.move()
+        if key and not (lost or moved) and self._proved(info, key):
+            return {"changed": False, "held": True, "due": info.get("due", []), "key_file": str(place)}
         # What is to be restored is restored without a copy too, where the host has the key.
         answer = self._ask({**given, "password": key, "fetch": not key and not lost}, variables)
         if lost and answer.get("failed"):
@@ -52,6 +59,12 @@ class ActionModule(HostAction):
         if moved:
             answer["warnings"] = [*answer.get("warnings", []), moved]
         return {**answer, "key_file": str(place)}
+
+    def _proved(self, info: Mapping[str, Any], key: str) -> bool:
+        """Whether the host showed in its discovery that it has this key, and knows of the copy on this machine."""
+        elsewhere = bool(_keys.machine(self._connection.transport)) and info.get("held") is True
+        proof = fingerprint(key, info.get("salt", ""))
+        return elsewhere and hmac.compare_digest(str(info.get("fingerprint", "")), proof)
 
     def _ask(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         salt = secrets.token_hex(16)

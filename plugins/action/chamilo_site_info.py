@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
@@ -20,11 +21,13 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action imp
 class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        if "salt" in self._task.args:
-            raise AnsibleActionFail("chamilo_site_info: salt is made by the collection and cannot be given.")
+        for name in ("salt", "key_salt"):
+            if name in self._task.args:
+                raise AnsibleActionFail(f"chamilo_site_info: {name} is made by the collection and cannot be given.")
         variables = task_vars or {}
         # The playbook harden has the nodes of a portal compared. Of one that has no other there is nothing to compare.
-        arguments = {**self._task.args, **_nodes.salted(self._templar, variables)}
+        key_salt = secrets.token_hex(16)
+        arguments = {**self._task.args, **_nodes.salted(self._templar, variables), "key_salt": key_salt}
         ahead = bool(variables.get("_chamilo_ahead"))
         try:
             answer = self._execute_module(module_args=arguments, task_vars=task_vars)
@@ -37,5 +40,7 @@ class ActionModule(HostAction):
         if ahead and answer.get("failed"):
             # The node goes on into the play that changes it, where this stops each node of its portal.
             return {**result, "changed": False, "refused": reason(answer)}
+        if answer.get("backup_key"):
+            answer["backup_key"]["salt"] = key_salt
         result.update(answer)
         return result

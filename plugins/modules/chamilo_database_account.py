@@ -148,6 +148,13 @@ options:
         description: Names and values of headers that go with the request.
         type: dict
         default: {}
+  request:
+    description:
+      - A digest of all options, by which the next run knows that M(chamilo.hardening.chamilo_site_info) found the
+        accounts as they are asked for. It is made by the collection and cannot be given in a task.
+    type: str
+    default: ""
+    version_added: 1.1.0
 requirements:
   - python3-pymysql, or the mariadb or mysql client, on the target
 seealso:
@@ -226,6 +233,7 @@ diff:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, NoClient, authority
@@ -299,6 +307,7 @@ def main() -> None:
             "admin_password": {"type": "str", "default": "", "no_log": True},
             "web_user": {"type": "str", "default": ""},
             "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
+            "request": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -310,6 +319,9 @@ def main() -> None:
         found = manager(module.params)
         work = found.apply if module.params["state"] == "present" else found.restore
         work(result, check=module.check_mode)
+        asked = module.params["state"] == "present" and not module.params["admin_user"]
+        if asked and not module.check_mode:
+            accounts_asked.remember(found.context.site.root, module.params["request"], found.desired)
     except NoClient as problem:
         if not module.check_mode:
             failure = str(problem)
@@ -320,15 +332,7 @@ def main() -> None:
         failure = str(problem)
     for note in result.notes:
         module.warn(note)
-    reported = {
-        "changed": result.changed,
-        "server_here": result.server_here,
-        "needs_admin": result.needs_admin,
-        "source": result.source,
-        "accounts": result.accounts,
-        "moved": result.moved,
-        "notes": result.notes,
-    }
+    reported = accounts_asked.reported(result)
     if module._diff and result.changed:
         head = "accounts of the database"
         reported["diff"] = {

@@ -161,6 +161,13 @@ options:
         each run and gives it to the nodes of portals that have several. It cannot be given in a task.
     type: str
     default: ""
+  request:
+    description:
+      - A digest of all options, by which the next run knows that M(chamilo.hardening.chamilo_site_info) found the
+        environment as it is asked for. It is made by the collection and cannot be given in a task.
+    type: str
+    default: ""
+    version_added: 1.1.0
 seealso:
   - module: chamilo.hardening.chamilo_site_info
     description: Reports which values are effective now, and where each comes from.
@@ -308,6 +315,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     REQUIRED,
     Desired,
@@ -346,13 +354,14 @@ def main() -> None:
             "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
             "sealed": {"type": "str", "default": ""},
             "salt": {"type": "str", "default": "", "no_log": True},
+            "request": {"type": "str", "default": ""},
         },
         required_if=[("state", "absent", ("name",))],
         supports_check_mode=True,
     )
     given = dict(module.params)
     place = [given.pop(name) for name in ("domain", "root", "web_server")]
-    name, state = given.pop("name"), given.pop("state")
+    name, state, request = given.pop("name"), given.pop("state"), given.pop("request")
     for kind in ("values", "secret_values"):
         given[kind] = {str(key): text(value) for key, value in given[kind].items()}
     result = Result()
@@ -364,7 +373,10 @@ def main() -> None:
         else:
             if name and not module.check_mode:
                 remember(name, env_file, given["values"])
-            env_file.apply(Desired(**given), result, check=module.check_mode)
+            desired = Desired(**given)
+            env_file.apply(desired, result, check=module.check_mode)
+            if not name and not module.check_mode:
+                env_asked.remember(env_file.site.root, request, desired)
     except (HardeningError, OSError) as problem:
         failure = str(problem)
     for one in result.refused:

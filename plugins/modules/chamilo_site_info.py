@@ -226,6 +226,13 @@ options:
         Empty means that there are none.
     type: str
     default: ""
+  key_salt:
+    description:
+      - What the fingerprint in RV(backup_key) is made with. The collection makes one for each run, and it cannot be
+        given in a task.
+    type: str
+    default: ""
+    version_added: 1.1.0
 """
 
 EXAMPLES = r"""
@@ -317,6 +324,21 @@ settings_kept:
   type: list
   elements: str
   sample: ["uploads:campus"]
+backup_key:
+  description:
+    - What M(chamilo.hardening.backup_key) would answer, where it compared the key with its copy within the last day,
+      and the key is still that one. The C(fingerprint) is made with C(salt), and does not reveal the key.
+    - Otherwise, and without root, there is none.
+  returned: success
+  type: dict
+unchanged:
+  description:
+    - What M(chamilo.hardening.chamilo_env) and M(chamilo.hardening.chamilo_database_account) would answer now, by the
+      name of the module, as far as nothing of what they were asked for last would change. The options are those of the
+      last run, identified by C(request); whether something would change was observed in this one.
+    - Without root, or while a run that was cut off has left something to do, there is none.
+  returned: success
+  type: dict
 environment_kept:
   description:
     - The names under which M(chamilo.hardening.chamilo_env) keeps what keys of the environment were before.
@@ -1058,13 +1080,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import log_summary
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import recurring
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import redis
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.nodes import compared
@@ -1078,10 +1103,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacle
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import MEMORY as ENVIRONMENT
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY as SETTINGS
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.observed import settled
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ask, ask_until
 
 PATIENCE = 30.0  # seconds for a portal to answer as it has to
@@ -1110,6 +1137,17 @@ def _settings(site: Site) -> tuple[dict, list[str]]:
         return settings_in_force(site), kept
     except HardeningError:
         return {}, kept  # nothing is known to be effective, so chamilo_settings checks again and reports the error
+
+
+def _unchanged(site: Site, given: Mapping[str, Place]) -> dict:
+    """What modules of this run would find as they want it, by what they were asked for last."""
+    found = {}
+    for known in (env_asked, accounts_asked):
+        try:
+            found[known.MODULE] = known.answer(site, given)
+        except (HardeningError, OSError, TypeError, ValueError):
+            found[known.MODULE] = {}  # the module is run in its turn, and reports it
+    return {name: answer for name, answer in found.items() if answer}
 
 
 def _recurring(site: Site, portal: str, visits: dict) -> dict:
@@ -1175,18 +1213,22 @@ def main() -> None:
             },
             "session_store_password": {"type": "str", "default": "", "no_log": True},
             "salt": {"type": "str", "default": "", "no_log": True},
+            # No secret: nothing can be opened with it.
+            "key_salt": {"type": "str", "default": "", "no_log": False},
         },
         supports_check_mode=True,
     )
     expected = dict(module.params)
-    apart = ("tree", "visits", "require", "active", "salt", "probe", "session_store", "session_store_password")
-    tree, visits, require, active, salt, probes, store, password = (expected.pop(name) for name in apart)
+    apart = ("tree", "visits", "require", "active", "salt", "key_salt", "probe")
+    tree, visits, require, active, salt, key_salt, probes = (expected.pop(name) for name in apart)
+    store, password = expected.pop("session_store"), expected.pop("session_store_password")
     desired = Desired(**{each.name: expected.pop(each.name) for each in fields(Desired)})
     if desired.sections and os.geteuid() != 0:  # what else is in the way could not be seen
         module.fail_json(msg=report(expected["domain"], [NOT_ROOT]))
     messages: list[str] = []
     try:
-        site = discover(**expected, once=desired.once)
+        given: dict[str, Place] = {}
+        site = discover(**expected, once=desired.once, given=given)
         try:
             if tree and site.root:
                 _judge(tree, site)
@@ -1198,11 +1240,16 @@ def main() -> None:
         except redis.StoreError as problem:
             messages.append(str(problem))
         # Only root may read what it rests on.
-        in_force = Engine().in_force() if os.geteuid() == 0 else {}
+        engine = Engine()
+        in_force = engine.in_force() if os.geteuid() == 0 else {}
         program = installed_program() if os.geteuid() == 0 else {}
         settings, settings_kept = _settings(site) if os.geteuid() == 0 else ({}, [])
         kept = sorted(ENVIRONMENT.recall()) if os.geteuid() == 0 else []
         recurring_ = _recurring(site, expected["site"] or word(site.domain), visits) if os.geteuid() == 0 else NOT_SEEN
+        whole = os.geteuid() == 0 and bool(site.root) and settled(engine.store.peek())
+        unchanged = _unchanged(site, given) if whole and desired.sections else {}
+        site_word = expected["site"] or word(site.domain)
+        key = backups_key.shown(site_word, key_salt) if whole and key_salt and "backups" in desired.sections else {}
         node = compared(site, salt) if salt and require and site.root and os.geteuid() == 0 else {}
         around = observe(site, desired, refusal) if desired.sections else Host()
     except (HardeningError, OSError) as problem:
@@ -1226,6 +1273,8 @@ def main() -> None:
         "program": program,
         "in_force": in_force,
         "settings_in_force": settings,
+        "unchanged": unchanged,
+        "backup_key": key,
         "recurring": recurring_,
     }
     module.exit_json(changed=False, **found, settings_kept=settings_kept, environment_kept=kept)

@@ -130,6 +130,10 @@ FORMS: dict[str, dict[str, Shape]] = {
         "in_force": Each(Table({"generation": Text(HEX), "files": Each(Text())}, frozenset({"generation", "files"}))),
         "program": Each(Text(HEX)),
         "settings_in_force": Each(Each(Plain())),
+        "backup_key": Table({"fingerprint": Text(HEX), "held": Flag(), "due": List(Text(r"backup|drill"))}),
+        "unchanged": Each(
+            Table({"request": Text(r"[0-9a-f]{64}"), "result": Each(Plain())}, frozenset({"request", "result"}))
+        ),
         "node.sealed": Text(SEALED),
         "site.environment": Each(Text()),
         "site.environment_source": Each(Text()),

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     asks_for_nothing,
     plan,
 )
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 
 if TYPE_CHECKING:
     from ansible.playbook.task import Task
@@ -29,6 +32,8 @@ DESIRED: Mapping[str, Any] = {
     "pin": None,
 }
 ELSE = {"chamilo_root", "web_user", "section"}
+# Options of chamilo_env and chamilo_database_account.
+SECRET = ("secret_values", "sealed", "admin_password")
 
 
 def seen(task: Task | None, variables: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -65,3 +70,21 @@ def holds(info: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     except (SettingsError, AttributeError, TypeError):
         return False  # the module reports what is wrong with its options
     return bool(given.get("chamilo_root") == info["site"]["root"] and asked.to_json() == known)
+
+
+def request(options: Mapping[str, Any]) -> str:
+    """A digest of the options of a task, by which the next run knows that it asks for the same.
+
+    Empty with a secret among them: the host logs the digest, and a short secret could be guessed by it.
+    """
+    if any(options.get(name) for name in SECRET):
+        return ""
+    return hashlib.sha256(json.dumps(dict(options), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def unchanged(info: Mapping[str, Any], module: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What this module would answer, where discovery saw that it has nothing to do; else nothing."""
+    known = info.get("unchanged", {}).get(module)
+    if not known or known["request"] != request(options):
+        return {}
+    return {**_answers.read(module, known["result"]), "changed": False}

@@ -29,7 +29,7 @@ REVIEWED = {
         _audit/uploads.py:_late
         _monitoring/application_scan.py:_in_window
         _backups/backup.py:_compare_key _backups/restic.py:_credentials _backups/commands.py:_restored
-        _backups/key.py:keep_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
+        _backups/key.py:_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
         _backups/restore_test.py:_newest _https/hsts.py:_read
         _https/hsts.py:bound _monitoring/integrity.py:read _database/migrate.py:migrate _common/records.py:read
         _https/renewal.py:configurations _common/locks.py:acquire

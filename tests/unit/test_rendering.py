@@ -44,8 +44,10 @@ Once = Callable[[str, Callable[[], Any]], Any]
 # What differs from run to run, and the actions that do something of their own besides what they send.
 LEFT_OUT = {
     "host_program": ("content",),
-    "chamilo_site_info": ("controller_time",),
+    "chamilo_site_info": ("controller_time", "key_salt"),
     "backup_key": ("elsewhere", "folder", "salt"),
+    "chamilo_database_account": ("request",),
+    "chamilo_env": ("request",),
     "guide_audit_info": ("key_copy", "key_holder", "key_proof"),
     "copy": ("src",),  # a temporary file; the task beside it has the content
     "guide_prove": ("token",),

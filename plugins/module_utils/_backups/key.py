@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     portals,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
+
+_DAY = 86400.0  # seconds; the audit asks that the key was compared within a few weeks
 
 
 def fingerprint(key: str, salt: str) -> str:
@@ -44,14 +47,8 @@ def keep_key(site: str, given: str, salt: str, controller: str, create: bool, ch
 
     ``controller``: which machine that is; empty when it is this one, or unknown.
     """
-    portal = Portal(site, site, "")
-    known = [known for known in portals() if known.site == site]
-    portal = known[0] if known else portal
-    try:
-        with open(portal.key_file, encoding="utf-8") as stream:
-            key = stream.read().strip()
-    except FileNotFoundError:
-        key = ""
+    portal = _portal(site)
+    key = _key(portal)
     if key and given and not hmac.compare_digest(key.encode(), given.strip().encode()):
         raise BackupError(
             f"The key in {portal.key_file} is not the controller's copy. Backups were made with the one on the "
@@ -78,6 +75,16 @@ def keep_key(site: str, given: str, salt: str, controller: str, create: bool, ch
     return Kept(changed, held, due(portal), key, fingerprint(key, salt))
 
 
+def shown(site: str, salt: str) -> dict[str, Any]:
+    """What ``keep_key`` would report of a key that was compared with its copy within a day; else nothing."""
+    portal = _portal(site)
+    entry, key = compared(portal), _key(portal)
+    same = bool(key) and fingerprint(key, str(entry.get("salt", ""))) == entry.get("fingerprint")
+    if not (same and 0 <= time.time() - float(entry.get("at", 0)) < _DAY):
+        return {}
+    return {"fingerprint": fingerprint(key, salt), "held": entry["ok"] is True, "due": due(portal)}
+
+
 def compared(portal: Portal) -> dict[str, Any]:
     """What is known of the key that was there when it was compared: "salt" and "fingerprint", or neither."""
     entry: dict[str, Any] = records.read(f"backups-{portal.site}.json").get("encrypted", {})
@@ -94,6 +101,19 @@ def _refuse_another(portal: Portal, given: str) -> None:
             "(chamilo_backups_key_folder), or set chamilo_backups_password. If it is lost for good, remove "
             f'"encrypted" from {files.STATE}/backups-{portal.site}.json and name new repositories.'
         )
+
+
+def _portal(site: str) -> Portal:
+    return next((known for known in portals() if known.site == site), Portal(site, site, ""))
+
+
+def _key(portal: Portal) -> str:
+    """The key on this host; empty where there is none."""
+    try:
+        with open(portal.key_file, encoding="utf-8") as stream:
+            return stream.read().strip()
+    except FileNotFoundError:
+        return ""
 
 
 def machine() -> str:

@@ -96,13 +96,15 @@ def discover(
     require: bool = False,
     tree: Tree | None = None,
     names: Sequence[str] | None = None,
+    given: dict[str, Place] | None = None,
 ) -> Site:
     """Discover this host once.
 
     ``root`` and ``web_server``: set by the administrator, otherwise discovered. ``site``: the word in the names of our
     files. ``once``, ``headers`` and ``tls``: what is planned for an owner's virtual host, see ``DesiredHost``.
     ``names``: chamilo_names; with it the application's database is asked for its access URLs too. What every section
-    needs and is not there is a ``SiteError`` when it is required, else a problem.
+    needs and is not there is a ``SiteError`` when it is required, else a problem. ``given``: gets what the server gives
+    PHP before any environment file is read; it may be secret.
     """
     observer = _Discovery(tree or Tree(), domain.lower(), site or word(domain))
     observer.once, observer.headers, observer.tls = frozenset(once), frozenset(map(str.lower, headers)), tls
@@ -115,6 +117,8 @@ def discover(
     found = observer.all(root, web_server, packages, names)
     if require and observer.errors:
         raise SiteError(" ".join(observer.errors))
+    if given is not None:
+        given.update(observer.given)
     return found
 
 

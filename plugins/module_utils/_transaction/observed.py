@@ -15,18 +15,23 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.own
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import as_seen
 
 
+def settled(state: Mapping[str, Any]) -> bool:
+    """Whether no run was cut off, and nothing is owed to a service."""
+    return not state["open"] and not state["pending"]
+
+
 def in_force(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """All transactions, and what ``asks_for_nothing`` wants to know of each.
 
     None has a generation while something is owed to a service, or a run was cut off; nor has one with a file that is
     not as it was written.
     """
-    settled = not state["open"] and not state["pending"]
+    quiet = settled(state)
     found: dict[str, dict[str, Any]] = {}
     with Tree() as tree:
         for name, record in state["records"].items():
             items = {path: Item.from_json(known["after"]) for path, known in record["files"].items()}
-            whole = settled and all(tree.inspect(path).same(item) for path, item in items.items())
+            whole = quiet and all(tree.inspect(path).same(item) for path, item in items.items())
             whole = whole and all(marked.as_written(tree, path, known) for path, known in marked.of(record).items())
             files = {path: as_seen(item.kind, item.target) for path, item in items.items()}
             files.update({path: known["seen"] for path, known in marked.of(record).items()})

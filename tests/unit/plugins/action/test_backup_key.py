@@ -45,9 +45,16 @@ class Host:
         shown = {"key": self.key} if module_args.get("fetch") else {}
         return {"changed": changed, "fingerprint": fingerprint(self.key, module_args["salt"]), "held": True, **shown}
 
-    def run(self, check: bool = False, name: str = "campus.test", via: str = "ssh", **arguments: Any) -> dict[str, Any]:
+    def run(
+        self,
+        check: bool = False,
+        name: str = "campus.test",
+        via: str = "ssh",
+        discovered: dict[str, Any] | None = None,
+        **arguments: Any,
+    ) -> dict[str, Any]:
         given = {"site": "campus", "folder": str(self.directory), **arguments}
-        task = Mock(args=given, async_val=0, check_mode=check)
+        task = Mock(args=given, async_val=0, check_mode=check, delegate_to=None)
         context = SimpleNamespace(no_log=False)
         connection = SimpleNamespace(transport=via, _shell=Mock(tmpdir=None), _play_context=context)
         action = ActionModule(task, connection, *[Mock()] * 4)
@@ -59,7 +66,8 @@ class Host:
 
         action._execute_module = execute
         school = {"inventory_dir": str(self.directory.parent / "school"), "ansible_inventory_sources": []}
-        return action.run(task_vars={"inventory_hostname": name, **school})
+        known = {"_chamilo_each_once": True, "__chamilo_common_info": {"backup_key": discovered or {}}}
+        return action.run(task_vars={"inventory_hostname": name, **school, **known})
 
 
 @pytest.fixture
@@ -176,3 +184,33 @@ def test_nobody_else_makes_what_the_comparison_needs(host: Host, name: str) -> N
     with pytest.raises(AnsibleActionFail, match=f"{name} is made by the collection"):
         host.run(**{name: "x"})
     assert host.asked == []
+
+
+def observed(key: str, **other: Any) -> dict[str, Any]:
+    return {"fingerprint": fingerprint(key, "f0"), "salt": "f0", "held": True, "due": ["drill"], **other}
+
+
+@pytest.mark.parametrize("password", ["", "of a vault"])
+def test_a_host_that_showed_its_key_in_this_run_is_not_asked(host: Host, password: str) -> None:
+    host.run(password=password)
+    host.asked.clear()
+    result = host.run(password=password, discovered=observed(host.key))
+    assert result == {"changed": False, "held": True, "due": ["drill"], "key_file": "" if password else str(host.copy)}
+    assert not host.asked
+
+
+@pytest.mark.parametrize(
+    ("discovered", "via"),
+    [
+        (observed("another"), "ssh"),
+        (observed("made on the host", held=False), "ssh"),
+        (observed("made on the host", salt="f1"), "ssh"),
+        ({"held": True}, "ssh"),
+        (observed("made on the host"), "local"),
+    ],
+)
+def test_any_other_host_is_asked(host: Host, discovered: dict[str, Any], via: str) -> None:
+    host.run()
+    host.asked.clear()
+    host.run(discovered=discovered, via=via)
+    assert len(host.asked) == 1 and host.key == "made on the host"

@@ -40,6 +40,7 @@ def run(monkeypatch, capsys):
 
         class Manager:
             def __init__(self, context):
+                self.context, self.desired = context, context.desired
                 made.append((context.site, context.given, context.desired, context.given_admin))
 
             def apply(self, result, check):

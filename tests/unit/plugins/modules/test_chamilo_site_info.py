@@ -8,6 +8,7 @@ import json
 from dataclasses import fields, is_dataclass
 from types import SimpleNamespace
 from typing import get_args, get_type_hints
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -21,9 +22,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     VirtualHost,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
+
+
+def engine(in_force=None, cut_off=False):
+    """What transactions left behind."""
+    state = {"open": {"name": "headers:campus"} if cut_off else None, "pending": []}
+    return SimpleNamespace(in_force=lambda: in_force or {}, store=SimpleNamespace(peek=lambda: state))
 
 
 def run(capsys, **arguments):
@@ -108,7 +115,7 @@ def test_what_only_root_can_make_true_is_refused_to_others(capsys, monkeypatch, 
 @pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
 def test_a_host_that_cannot_have_what_is_asked_for_fails(capsys, monkeypatch, sections, fails):
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", distribution="Debian 11"))
-    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
     result = run(capsys, domain="campus.test", sections=sections)
     assert result.get("failed", False) is fails
@@ -128,7 +135,7 @@ def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, 
     facts = {"root": "/srv/campus", "names": ("campus.test",), "errors": ("There is no web server.",)}
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("cmapus.test", **facts))
     monkeypatch.setattr(chamilo_site_info, "_judge", lambda *_given: (_ for _ in ()).throw(PermsError("No such user.")))
-    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
     asked = {"sections": ["https"], "require": True, "tree": {"owner": "x"}, "alert_mail": "a@campus.test"}
     for check in (False, True):
@@ -153,7 +160,7 @@ def test_what_is_active_is_said_and_what_is_not_fails_where_that_is_asked_for(ca
     path = "/etc/nginx/sites-available/chamilo-campus_test.d/https.conf"
     held = {"https:campus_test": {"generation": "ab12", "files": {path: kind}}}
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=lambda: held))
+    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: engine(held))
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
     monkeypatch.setattr(chamilo_site_info, "inactive", lambda _site, word, known: dark if (word, known) else "")
     assert run(capsys, domain="campus.test")["active"] is active
@@ -167,7 +174,7 @@ def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, monk
         raise problem
 
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", fails)
     result = run(capsys, domain="campus.test")
     assert result["settings_in_force"] == {} and "failed" not in result
@@ -176,7 +183,7 @@ def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, monk
 @pytest.mark.parametrize("holds", [True, False])
 def test_what_is_kept_of_settings_is_named_whether_or_not_it_holds(capsys, monkeypatch, holds):
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
     monkeypatch.setattr(Memory, "recall", lambda _memory: {"uploads:campus": None})
     held = {"uploads:campus": {}} if holds else {}
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: held)
@@ -186,7 +193,7 @@ def test_what_is_kept_of_settings_is_named_whether_or_not_it_holds(capsys, monke
 
 def test_what_is_kept_of_the_environment_is_named_to_root(capsys, monkeypatch):
     monkeypatch.setattr(Memory, "recall", lambda _memory: {"https:shop": None, "https:campus": None})
-    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
     for user, kept in ((0, ["https:campus", "https:shop"]), (1000, [])):
         monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda user=user: user)
@@ -195,7 +202,7 @@ def test_what_is_kept_of_the_environment_is_named_to_root(capsys, monkeypatch):
 
 def test_the_host_program_is_looked_at_by_root(capsys, monkeypatch):
     monkeypatch.setattr(chamilo_site_info, "installed_program", lambda: {"made_of": "5f"})
-    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
     for user, program in ((0, {"made_of": "5f"}), (1000, {})):
         monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda user=user: user)
@@ -239,3 +246,29 @@ def test_who_visits_is_read_from_the_log_of_the_portal(capsys, monkeypatch, tmp_
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: found)
     recurring = run(capsys, domain="campus.test", visits=visits)["recurring"]
     assert recurring["proxies"] == proxies and not recurring["spared"]
+
+
+@pytest.mark.parametrize(
+    ("cut_off", "problem", "names"),
+    [
+        (False, None, ["chamilo_database_account", "chamilo_env"]),
+        (True, None, []),
+        (False, SiteError("damaged"), ["chamilo_database_account"]),
+        (False, TypeError("an option of another version"), ["chamilo_database_account"]),
+    ],
+)
+def test_what_would_change_nothing_is_answered_ahead(capsys, monkeypatch, cut_off, problem, names):
+    answer = {"request": "5f" * 32, "result": {}}
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", root="/srv/campus"))
+    monkeypatch.setattr(chamilo_site_info, "obstacles", lambda *_given: [])
+    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: engine(cut_off=cut_off))
+    monkeypatch.setattr(chamilo_site_info.env_asked, "answer", Mock(return_value=answer, side_effect=problem))
+    monkeypatch.setattr(chamilo_site_info.accounts_asked, "answer", lambda *_given: answer)
+    assert sorted(run(capsys, domain="campus.test", sections=["headers"])["unchanged"]) == names
+    monkeypatch.setattr(chamilo_site_info.backups_key, "shown", lambda site, salt: {"held": site == "campus_test"})
+    assert run(capsys, domain="campus.test", key_salt="f0")["backup_key"] == {}
+    shown = run(capsys, domain="campus.test", sections=["backups"], key_salt="f0")["backup_key"]
+    assert shown == ({} if cut_off else {"held": True})
+    bare = run(capsys, domain="campus.test")
+    assert bare["unchanged"] == bare["backup_key"] == {}, "nothing is applied"

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._answers import AnswerError
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import request, seen, unchanged
 
 INFO = {"in_force": {"headers:campus": {}}}
 HERE = SimpleNamespace(delegate_to=None)
@@ -32,3 +33,41 @@ def test_what_discovery_saw_in_this_play() -> None:
 )
 def test_otherwise_the_host_is_asked(task: Any, variables: dict[str, Any]) -> None:
     assert seen(task, variables) == {}
+
+
+ASKED = {"require": ["APP_SECRET"], "values": {"APP_ENV": "prod"}}
+FOUND = {
+    "changed": False,
+    "files": [],
+    "changes": {},
+    "secrets": [],
+    "generated": [],
+    "refused": [],
+    "consequences": [],
+    "cache_cleared": False,
+    "sealed": "",
+    "notes": [],
+}
+
+
+def observed(options: dict[str, Any], **result: Any) -> dict[str, Any]:
+    return {"unchanged": {"chamilo_env": {"request": request(options), "result": {**FOUND, **result}}}}
+
+
+def test_what_discovery_found_as_it_is_asked_for_needs_no_host() -> None:
+    assert unchanged(observed(ASKED), "chamilo_env", dict(reversed(ASKED.items()))) == FOUND
+    assert unchanged(observed(ASKED), "chamilo_env", {**ASKED, "generate": True}) == {}
+    assert unchanged(observed(ASKED), "chamilo_database_account", ASKED) == {}
+    assert unchanged({}, "chamilo_env", ASKED) == {}
+
+
+def test_the_host_cannot_answer_what_the_module_cannot() -> None:
+    with pytest.raises(AnswerError, match="files"):
+        unchanged(observed(ASKED, files="rm"), "chamilo_env", ASKED)
+    assert not unchanged(observed(ASKED, changed=True), "chamilo_env", ASKED)["changed"]
+
+
+@pytest.mark.parametrize("secret", ["secret_values", "sealed", "admin_password"])
+def test_a_secret_is_in_no_digest(secret: str) -> None:
+    assert request({**ASKED, secret: {"APP_SECRET": "canary"}}) == ""
+    assert len(request({**ASKED, secret: ""})) == 64

@@ -86,3 +86,27 @@ def test_a_restore_makes_up_no_key(path: Path) -> None:
     with pytest.raises(BackupError, match="chamilo_backups_password"):
         kept(create=False)
     assert not path.exists()
+
+
+def test_what_was_compared_within_a_day_is_shown_without_being_compared_again(path: Path) -> None:
+    assert key.shown("campus", "new") == {}
+    first = kept(controller="").key
+    assert key.shown("campus", "new")["held"] is False, "it has no copy yet"
+    kept(first)
+    proof = fingerprint(first, "new")
+    assert key.shown("campus", "new") == {"fingerprint": proof, "held": True, "due": ["backup", "drill"]}
+
+
+@pytest.mark.parametrize("age", [-60.0, 86401.0])
+def test_what_was_compared_longer_ago_is_compared_anew(path: Path, monkeypatch: pytest.MonkeyPatch, age: float) -> None:
+    kept(kept().key)
+    moment = noted(path)["at"] + age
+    monkeypatch.setattr(key.time, "time", lambda: moment)
+    assert key.shown("campus", "new") == {}
+
+
+@pytest.mark.parametrize("text", ["another\n", ""])
+def test_a_key_that_was_exchanged_since_is_compared_anew(path: Path, text: str) -> None:
+    kept(kept().key)
+    path.write_text(text)
+    assert key.shown("campus", "new") == {}

@@ -1,0 +1,42 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+"""Whether the environment of a portal is still as it was asked for last."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import asked
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import is_secret
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
+
+MODULE = "chamilo_env"
+# Without what is a secret, or of this run alone, and what only a change needs.
+KEPT = ("values", "require", "generate", "rotate_secret", "web_user")
+
+
+def remember(root: str, request: str, desired: Desired) -> None:
+    """What depends on a secret, or on another node, is asked for anew in each run."""
+    if request and not (desired.secret_values or desired.sealed or desired.salt or any(map(is_secret, desired.values))):
+        asked.remember(MODULE, root, request, {name: getattr(desired, name) for name in KEPT})
+
+
+def answer(site: Site, given: Mapping[str, Place]) -> dict[str, Any]:
+    """What the module would answer, where it would change nothing and has nothing to report; else nothing."""
+    request, options = asked.recall(MODULE, site.root)
+    if not request:
+        return {}
+    result = Result()
+    EnvFile(site, given).apply(Desired(**options), result, check=True)
+    if result.changed or result.refused or result.notes or result.consequences:
+        return {}
+    found = dataclasses.asdict(result)
+    del found["diff"]
+    return {"request": request, "result": found}
