@@ -13,7 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered, _keys
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 

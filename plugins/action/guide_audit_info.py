@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys, _nodes, _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason

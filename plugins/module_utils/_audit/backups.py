@@ -24,6 +24,7 @@ from typing import IO, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import shown as repository_shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     PASS,
     Finding,
@@ -376,7 +377,7 @@ def _compared(observer: Observer, ours: Finding) -> Finding:
         raise Unseen(f"there is no {path}, so the backups of this host are those of other portals")
     with open(path, encoding="utf-8") as stream:
         key = stream.read()
-    if backups_key.fingerprint(key, proof["salt"]) != proof["fingerprint"]:
+    if fingerprint(key, proof["salt"]) != proof["fingerprint"]:
         return failed(
             f"The copy of the backup key on the controller ({copy}) is not the key in {path}: without a copy of that "
             "one the backups are lost with the host. Put the right copy there, or move the wrong one away and run the "

@@ -45,6 +45,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     shown,
     unfinished,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
@@ -274,7 +275,7 @@ def _compare_key(portal: Portal) -> None:
     """The copy elsewhere is of the key that was there when the two were compared."""
     known = key.compared(portal)
     with open(portal.key_file, encoding="utf-8") as stream:
-        present = key.fingerprint(stream.read(), str(known.get("salt", "")))
+        present = fingerprint(stream.read(), str(known.get("salt", "")))
     if known.get("ok") and known["fingerprint"] != present:
         words = "The key on this host is no longer the one of which there is a copy elsewhere."
         note(portal, "encrypted", False, words, salt=known["salt"], fingerprint=known["fingerprint"])

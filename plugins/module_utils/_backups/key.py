@@ -21,14 +21,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     note,
     portals,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
 
 _DAY = 86400.0  # seconds; the audit asks that the key was compared within a few weeks
-
-
-def fingerprint(key: str, salt: str) -> str:
-    """Shows whether two keys are the same without showing a key."""
-    return hmac.new(salt.encode(), key.strip().encode(), "sha256").hexdigest()
 
 
 @dataclass

@@ -30,9 +30,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, key, restic, sandbox, saved_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, restic, sandbox, saved_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_tables import quoted
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.sandbox import Server
@@ -172,7 +173,7 @@ class _RestoreTest:
         self.place.reached(self.memory)
         encrypted = records.read(f"backups-{self.portal.site}.json").get("encrypted", {})
         with open(self.portal.key_file, encoding="utf-8") as stream:
-            present = key.fingerprint(stream.read(), str(encrypted.get("salt", "")))
+            present = fingerprint(stream.read(), str(encrypted.get("salt", "")))
         if encrypted.get("fingerprint") not in (None, present):
             raise BackupError("The key on this host is no longer the one of which there is a copy elsewhere.")
         self.place.unlock()

@@ -15,7 +15,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.action.backup_key import ActionModule
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _keys
 
 

@@ -14,7 +14,7 @@ import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.action.guide_audit_info import ActionModule
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 

@@ -13,6 +13,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key, portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.modules import backup_key
 
@@ -47,7 +48,7 @@ def test_a_key_is_made_once_for_root_alone_and_can_be_fetched(
     assert path.stat().st_mode & 0o777 == 0o600
     second = call(capsys, elsewhere="controller", password=first["key"])
     assert not second["changed"] and "key" not in second
-    assert second["fingerprint"] == key.fingerprint(first["key"], "s")
+    assert second["fingerprint"] == fingerprint(first["key"], "s")
     assert noted(directories)["ok"] is True
 
 

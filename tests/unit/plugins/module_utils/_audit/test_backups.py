@@ -14,7 +14,7 @@ import zipfile
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import backups
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import traces
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
@@ -39,7 +39,7 @@ class Host:
         self.records = tmp_path / "records"
         self.records.mkdir()
         self.jobs = ()
-        proof = {"salt": "s", "fingerprint": key.fingerprint("key", "s")}
+        proof = {"salt": "s", "fingerprint": fingerprint("key", "s")}
         self.copy = {"key_copy": "/home/ada/campus.key", "key_holder": "the machine of ada", "key_proof": proof}
         monkeypatch.setattr(backups, "PLACES", (str(self.place),))
         self.settings = tmp_path / "settings"
@@ -274,7 +274,7 @@ def test_the_key_is_safe_where_the_controller_still_holds_the_same(host, tmp_pat
 
 def test_another_key_than_that_of_the_host_is_no_copy(host, tmp_path):
     host.harden(tmp_path)
-    host.copy["key_proof"]["fingerprint"] = key.fingerprint("another key", "s")
+    host.copy["key_proof"]["fingerprint"] = fingerprint("another key", "s")
     finding = backups.encrypted(host.inspect())
     assert finding.status == "fail" and "(/home/ada/campus.key) is not the key in" in finding.evidence
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs, key, portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import Kept, fingerprint, keep_key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import Kept, keep_key
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
 

@@ -17,9 +17,10 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, key, restic, restore_test, sandbox
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, restic, restore_test, sandbox
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
@@ -80,7 +81,7 @@ def test_what_is_not_the_newest_is_refused(portal: Portal, pairs: list[Pair], id
 
 
 def test_a_key_that_changed_is_refused(portal: Portal) -> None:
-    backups_portal.note(portal, "encrypted", True, "", salt="s", fingerprint=key.fingerprint(KEY, "s"))
+    backups_portal.note(portal, "encrypted", True, "", salt="s", fingerprint=fingerprint(KEY, "s"))
     attempt(portal, pair())._newest()
     Path(portal.key_file).write_text("another")
     with pytest.raises(BackupError, match="no longer the one"):
