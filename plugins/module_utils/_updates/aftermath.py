@@ -25,8 +25,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._updates import 
 ABOUT = """\
 Shows what an update leaves to do where the version before had published vulnerabilities: what the releases ask for, how
 many tokens of password resets and confirmations are open (an attacker may have guessed one), and which accounts LTI,
-LDAP, SCIM or another service made. With --invalidate the open tokens no longer work; a person who waits for such a mail
-asks for another."""
+LDAP, SCIM or another service made, and which keys and tokens of the API are open, since they outlive each change of a
+password. With --invalidate the open tokens of mails no longer work; a person who waits for such
+a mail asks for another."""
 _MOST = 20  # names that are shown
 _OPEN = "FROM `user` WHERE confirmation_token IS NOT NULL AND confirmation_token <> ''"
 _INVALIDATE = (
@@ -42,13 +43,31 @@ _OF_THEM = (
 )
 
 
+# What lets a program in without a password: where it lies, and the column of its owner.
+_KEYS = {
+    "user": ("id", "api_token <> ''", "UPDATE `user` SET api_token = NULL"),
+    "user_api_key": ("user_id", "TRUE", "DELETE FROM user_api_key"),
+    "oauth_client": ("", "TRUE", "DELETE FROM oauth_client"),
+    "oauth_access_token": ("user_id", "TRUE", "DELETE FROM oauth_access_token"),
+    "oauth_refresh_token": ("user_id", "TRUE", "DELETE FROM oauth_refresh_token"),
+}
+_COLUMNS = (
+    "SELECT TABLE_NAME AS place, COLUMN_NAME AS name FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
+    " AND TABLE_NAME IN ('user', 'user_api_key', 'oauth_client', 'oauth_access_token', 'oauth_refresh_token')"
+    " ORDER BY place"
+)
+
+
 class AftermathError(HardeningError):
     """There is no portal to check."""
 
 
 @dataclass
 class Aftermath:
-    """Of one portal. ``provisioned``: by the service that made them, how many, and the newest names."""
+    """Of one portal. ``provisioned``: by the service that made them, how many, and the newest names.
+
+    ``keys``: by their table, how many, the administrators among their owners, and the statement that revokes them.
+    """
 
     domain: str
     version: str
@@ -58,6 +77,7 @@ class Aftermath:
     administrators: list[str]
     provisioned: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
     unseen: str = ""
+    keys: dict[str, tuple[int, list[str], str]] = field(default_factory=dict)
 
     def description(self) -> Iterator[str]:
         yield f"{self.domain}, Chamilo {self.version or 'of an unknown version'}"
@@ -69,6 +89,11 @@ class Aftermath:
             yield f"  Accounts made by {source}: {number} (newest first: {', '.join(names)}{more})"
         if not self.provisioned:
             yield f"  Accounts made by other services: {self.unseen or 'none'}"
+        for place, (number, names, revoke) in self.keys.items():
+            of_whom = f", of administrators: {', '.join(names)}" if names else ""
+            yield f"  Keys or tokens of the API in {place}: {number}{of_whom} (to revoke all of them: {revoke};)"
+        if not self.keys:
+            yield "  Keys and tokens of the API: none"
         yield "  Signs of an attacker: monitoring_compromise of the audit, and chamilo-hardening integrity check"
 
 
@@ -121,6 +146,7 @@ def _of(domain: str, root: str) -> Aftermath:
         int(count or 0),
         [row["username"] or "" for row in admins],
     )
+    found.keys = _keys(reader)
     if not reader.query("SHOW TABLES LIKE 'user\\_auth\\_source'"):
         found.unseen = "not known, since this release keeps no table user_auth_source"
         return found
@@ -128,6 +154,25 @@ def _of(domain: str, root: str) -> Aftermath:
         source = row["source"] or ""
         names = [each["username"] or "" for each in reader.query(_OF_THEM, (source,))]
         found.provisioned[source] = (int(row["number"] or 0), names)
+    return found
+
+
+def _keys(reader: Reader) -> dict[str, tuple[int, list[str], str]]:
+    found = {}
+    columns = {(row["place"] or "", row["name"] or "") for row in reader.query(_COLUMNS)}
+    for place, (owner, which, revoke) in _KEYS.items():
+        if (place, "api_token" if place == "user" else "id") not in columns:
+            continue
+        number = int(reader.query(f"SELECT COUNT(*) AS number FROM `{place}` WHERE {which}")[0]["number"] or 0)
+        names = []
+        if number and (place, owner) in columns:
+            owners = f"SELECT {owner} FROM `{place}` WHERE {which}"
+            names = reader.query(
+                f"SELECT username FROM `user` WHERE {administers(reader)} AND `user`.id IN ({owners}) ORDER BY username"
+                f" LIMIT {_MOST}"
+            )
+        if number:
+            found[place] = (number, [row["username"] or "" for row in names], revoke)
     return found
 
 

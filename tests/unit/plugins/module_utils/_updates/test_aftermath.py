@@ -18,7 +18,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._updates.afterma
 @pytest.fixture
 def host(monkeypatch):
     """Two portals. ``tokens``: who has an open one; ``sources``: whose accounts those are, None without a table."""
-    host = SimpleNamespace(tokens=["root", "ann"], sources={"azure": ["eve", "bob"], "platform": ["ann"]}, done=[])
+    host = SimpleNamespace(
+        keys={}, tokens=["root", "ann"], sources={"azure": ["eve", "bob"], "platform": ["ann"]}, done=[]
+    )
 
     class Reader:
         account = "the account"
@@ -28,6 +30,14 @@ def host(monkeypatch):
             return Reader()
 
         def query(self, sql, params=()):
+            if "information_schema" in sql:
+                return [
+                    {"place": place, "name": name} for place in host.keys for name in ("id", "user_id", "api_token")
+                ]
+            for place, owners in sorted(host.keys.items(), reverse=True):
+                if f"FROM `{place}` WHERE" in sql and "confirmation_token" not in sql:
+                    admins = [{"username": name} for name in owners if name == "root"]
+                    return [{"number": str(len(owners))}] if "COUNT" in sql else admins
             if sql.startswith("SHOW TABLES"):
                 return [{"x": "user_auth_source"}] if host.sources is not None else []
             if sql.startswith("SELECT COUNT(*)"):
@@ -83,6 +93,19 @@ def test_what_cannot_be_seen_is_said(host, capsys):
     output = capsys.readouterr().out
     assert output.count("other services: not known, since this release keeps no table user_auth_source") == 2
     assert "confirmations: none\n" in output
+
+
+def test_keys_that_an_attacker_made_are_shown_with_what_revokes_them(host, capsys):
+    """They go on after each password was changed."""
+    assert main.main(["aftermath"], version="1") == 0
+    assert capsys.readouterr().out.count("  Keys and tokens of the API: none\n") == 2
+    host.keys = {"user": ["ann"], "user_api_key": ["root", "eve"], "oauth_client": [], "oauth_refresh_token": ["eve"]}
+    assert main.main(["aftermath", "--domain", "a.test"], version="1") == 0
+    output = capsys.readouterr().out
+    assert "in user: 1 (to revoke all of them: UPDATE `user` SET api_token = NULL;)" in output
+    assert "in user_api_key: 2, of administrators: root (to revoke all of them: DELETE FROM user_api_key;)" in output
+    assert "in oauth_refresh_token: 1 (" in output and "oauth_client" not in output
+    assert host.done == []
 
 
 def test_names_harm_no_terminal(host, capsys):
