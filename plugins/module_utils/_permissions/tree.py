@@ -158,7 +158,22 @@ class Tree:
                 os.fchmod(handle, stat.S_IMODE(status.st_mode))
             except OSError as problem:
                 squashed = problem.errno in DENIED and not flags(handle) & IMMUTABLE
+            if squashed:
+                handle = self._opened_again(handle, part, top)
         self.roots.append(Root(handle, part, status.st_dev, status.st_ino, squashed))
+
+    def _opened_again(self, handle: int, part: str, top: int) -> int:
+        """As the web user: NFS lists an open directory with the rights of the user who opened it."""
+        try:
+            with as_web(self.order):
+                again = open_trusted(part, top)
+        except PermsError:  # its mode does not let the web user in
+            return handle
+        if not os.path.sameopenfile(handle, again):
+            os.close(again)
+            return handle
+        os.close(handle)
+        return again
 
     def _is_right(self, top: int, part: str) -> bool:
         """Was this part made what it should be in a run before?"""

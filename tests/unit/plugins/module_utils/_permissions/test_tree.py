@@ -64,7 +64,10 @@ def test_what_a_user_serves_is_not_asked(site, mount, monkeypatch):
 
 @pytest.fixture
 def squashed(monkeypatch):
-    """``squashed(path)``: a mount that refuses root, as NFS with root_squash does. It stands in for one."""
+    """``squashed(path)``: a mount that refuses root, as NFS with root_squash does. It stands in for one.
+
+    Such a directory is listed with the rights of the user who opened it, whoever lists it later.
+    """
 
     def squash(path):
         device = os.lstat(path).st_dev
@@ -85,11 +88,27 @@ def squashed(monkeypatch):
                     )
                     if name != "open" or not status.st_mode & 0o004:
                         raise OSError(code, os.strerror(code), str(what))
-                return real[name](what, *more, **options)
+                done = real[name](what, *more, **options)
+                if name == "open":
+                    (of_root.add if os.geteuid() == 0 else of_root.discard)(done)
+                return done
 
             return call
 
-        real = {name: getattr(os, name) for name in ("open", "fchmod", "fchown", "stat")}
+        def dup(handle):
+            again = real["dup"](handle)
+            (of_root.add if handle in of_root else of_root.discard)(again)
+            return again
+
+        def scandir(what="."):
+            if what in of_root and os.fstat(what).st_dev == device and not os.fstat(what).st_mode & 0o004:
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+            return real["scandir"](what)
+
+        of_root = set()
+        real = {name: getattr(os, name) for name in ("open", "fchmod", "fchown", "stat", "dup", "scandir")}
+        monkeypatch.setattr(os, "dup", dup)
+        monkeypatch.setattr(os, "scandir", scandir)
         for name, code in (("open", errno.EACCES), ("fchmod", errno.EPERM), ("fchown", errno.EPERM)):
             monkeypatch.setattr(os, name, refusing(name, code))
 
