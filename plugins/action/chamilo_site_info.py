@@ -10,7 +10,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.chamilo.hardening.plugins.lookup import plan  # noqa: F401  # read before the fork, see below
+# Read before the fork, see below.
+from ansible_collections.chamilo.hardening.plugins.lookup import plan  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 

@@ -214,7 +214,7 @@ def order(nodes: Mapping[str, Node], hosts: Sequence[str], at_once: Mapping[str,
         for number, wave in enumerate(wave for wave in waves if wave):
             for host in wave:
                 batch[host] = max(batch.get(host, 0), number)
-    batches: list[list[str]] = [[] for _ in range(max(batch.values(), default=0) + 1)]
+    batches: list[list[str]] = [[] for _number in range(max(batch.values(), default=0) + 1)]
     for host in hosts:
         batches[batch.get(host, 0)].append(host)
     return [one for one in batches if one]

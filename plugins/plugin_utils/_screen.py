@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ansible import constants as C
@@ -32,12 +33,14 @@ _LABELS = {
     _actions.UNSEEN: "not assessed",
 }
 # What ansible-playbook does without an option.
-DEFAULTS = {
-    "inventory": C.DEFAULT_HOST_LIST,
-    "connection": C.DEFAULT_TRANSPORT,
-    "remote_user": C.DEFAULT_REMOTE_USER,
-    "private_key_file": C.DEFAULT_PRIVATE_KEY_FILE,
-}
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "inventory": C.DEFAULT_HOST_LIST,
+        "connection": C.DEFAULT_TRANSPORT,
+        "remote_user": C.DEFAULT_REMOTE_USER,
+        "private_key_file": C.DEFAULT_PRIVATE_KEY_FILE,
+    }
+)
 # What a command of the next playbook may repeat from the command line of this one. A value can be a password.
 _HARMLESS = re.compile(r"(?:chamilo_\w+|ansible_become)=[\w./,-]*")
 _SECRET = re.compile(r"password|secret|key|token|webhook|repository|environment|arguments")

@@ -200,7 +200,7 @@ class Switch:
         else:
             self._apply(self.files.restored(before), check=False)
             self.engine.forget(transaction(self.desired.site))
-        self._rights(new, old)
+        self._rights(old=new, new=old)
         self._leave(old.user, new.group)
         self._leave(new.user, old.group)
 

@@ -42,9 +42,8 @@ class Ways:
         pools = php_fpm.pools(Tree())[0]
         desired = php_fpm.pool_behind(Tree(), pools, address)
         for host in self.site.virtual_hosts:
-            if host.php and (
-                host.php == address or php_fpm.pool_behind(Tree(), pools, host.php) == desired is not None
-            ):
+            same_pool = desired is not None and php_fpm.pool_behind(Tree(), pools, host.php) == desired
+            if host.php and (host.php == address or same_pool):
                 yield host
 
     def is_alone(self, pool: php_fpm.Pool) -> bool:

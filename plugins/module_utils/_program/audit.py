@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
 """The command audit: what the playbook audit observes, on the host itself, without a controller."""
 
 from __future__ import annotations
