@@ -87,3 +87,36 @@ def test_what_is_closed_stays_closed(fresh: Host, playbook: Playbook, place: str
     playbook.harden(fresh, **UNBOUND, chamilo_https_vhost="include")
     assert closed(fresh) == CLOSED[place]
     assert fresh.http("/main/index.php").values("X-Frame-Options") == ["SAMEORIGIN"]
+
+
+@pytest.mark.long
+@pytest.mark.cells("trixie-nginx")
+def test_what_auth_basic_closes_stays_closed(fresh: Host, playbook: Playbook) -> None:
+    """The whole portal by a password, one directory by addresses as well; in place, and by the line of its owner."""
+    file = "/etc/nginx/sites-available/chamilo"
+    fresh.put("/etc/nginx/pilot.htpasswd", "pilot:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=\n", "0644")
+    rules = 'auth_basic "Pilot";\n    auth_basic_user_file pilot.htpasswd;\n    location ^~ /reports/ { deny all; }\n'
+    fresh.run(f"install -d {PUBLIC}/reports && echo rows >{PUBLIC}/reports/list.txt")
+    owners = re.sub(r"(server_name [^;]*;\n)", rf"\1    {rules}", fresh.get(file))
+    fresh.put(file, owners)
+    fresh.run("systemctl reload nginx")
+    expected = {"/reports/list.txt": 403, "/main/index.php": 401, "/": 401}
+    assert closed(fresh) == expected
+    before = fresh.snapshot()
+    with pytest.raises(PlayError) as refused:
+        playbook.harden(fresh, **UNBOUND, chamilo_https_vhost="managed")
+    message = " ".join(str(refused.value).split())
+    assert re.search(rf"{re.escape(file)} line \d+: auth_basic", message) and "deny all" in message, message
+    assert not before.changes(fresh.snapshot(), QUIET), "nothing was changed"
+    playbook.harden(fresh, **UNBOUND)
+    assert closed(fresh) == expected
+    assert fresh.http(f"https://{fresh.domain}/main/index.php").values("X-Frame-Options") == ["SAMEORIGIN"]
+    assert playbook.harden(fresh, **UNBOUND) == 0
+    absent = dict.fromkeys(("chamilo_https_state", "chamilo_headers_state", "chamilo_uploads_state"), "absent")
+    playbook.harden(fresh, **UNBOUND, **absent)
+    assert fresh.get(file) == owners and closed(fresh) == expected
+    paste(fresh, include_line(fresh))
+    fresh.run("systemctl reload nginx")
+    playbook.harden(fresh, **UNBOUND, chamilo_https_vhost="include")
+    assert closed(fresh) == expected
+    assert fresh.http("/main/index.php").values("X-Frame-Options") == ["SAMEORIGIN"]

@@ -392,6 +392,46 @@ def test_one_certificate_has_all_names_of_the_portal(
 
 
 @pytest.mark.long
+def test_three_names_two_access_urls_and_a_wildcard_have_one_certificate(
+    sloppy: Host, authority: Acme, playbook: Playbook, tmp_path: Path
+) -> None:
+    """Proved in the DNS, since that is the only way for a wildcard; and what is said without it."""
+    service, edit = {
+        "nginx": ("nginx", "s/server_name campus.test/& www.campus.test learn.test *.campus.test/"),
+        "apache": (
+            "apache2",
+            "s/ServerName campus.test/&\\n    ServerAlias www.campus.test learn.test *.campus.test/",
+        ),
+    }[sloppy.web]
+    sloppy.run(f"sed -i '{edit}' /etc/{service}/sites-available/chamilo* && systemctl reload {service}")
+    served_names = {"campus.test", "www.campus.test", "learn.test", "any.campus.test"}
+    for name in served_names:
+        authority.name(name, sloppy.address)
+        sloppy.run(f"echo '{sloppy.address} {name}' >>/etc/hosts")
+    urls = "UPDATE access_url SET url = 'https://campus.test/' WHERE id = 1; INSERT INTO access_url "
+    row = "(id, url, description, active, created_by, tms) VALUES (2, 'https://learn.test/', '', 1, 1, NOW())"
+    sloppy.run(["mariadb", "chamilo", "-e", urls + row])
+    by_http, output = certified(playbook, sloppy)
+    assert by_http == {"campus.test", "www.campus.test", "learn.test"}
+    assert "*.campus.test is not in the certificate. A wildcard is proved in the DNS alone" in output
+
+    sloppy.put("/usr/local/sbin/publish", PUBLISH, "0755")
+    variables = {**CERTBOT, "chamilo_https_acme_arguments": IN_THE_DNS, "chamilo_https_hsts": "ramp"}
+    playbook.sections = "https,headers"
+    playbook.harden(sloppy, **variables)
+    names = {*x509.first_of(sloppy.get(f"{LIVE}/fullchain.pem")).names}
+    assert names == {"campus.test", "www.campus.test", "learn.test", "*.campus.test"}
+    (tmp_path / "roots.pem").write_text(authority.roots)
+    for name in sorted(served_names):
+        page = sloppy.http(f"https://{name}/login", verify=True, ca_file=str(tmp_path / "roots.pem"))
+        sent = [len(page.values(header)) for header in ("Strict-Transport-Security", "X-Frame-Options")]
+        assert (page.status, sent) == (200, [1, 1]), (name, page.error, page.headers)
+        assert sloppy.http(f"http://{name}/login").value("Location") == f"https://{name}/login"
+    asked = authority.orders()
+    assert playbook.harden(sloppy, **variables) == 0 and authority.orders() == asked
+
+
+@pytest.mark.long
 def test_an_authority_that_says_no_is_not_asked_for_ever(sloppy: Host, authority: Acme, playbook: Playbook) -> None:
     authority.name(sloppy.domain, authority.address)  # the world's DNS differs from the host's
     before = authority.orders()

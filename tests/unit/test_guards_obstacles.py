@@ -82,7 +82,7 @@ def test_an_obstacle_says_what_to_do(output: str) -> None:
 
 
 def test_the_sentences_are_seen() -> None:
-    assert len(list(sentences())) > 25 and len(list(pairs())) == 7
+    assert len(list(sentences())) > 25 and len(list(pairs())) == 9
 
 
 def pairs() -> Iterator[tuple[str, ast.Tuple]]:

@@ -23,13 +23,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     PLAIN_443,
     PROXY_PROTOCOL,
     DesiredHost,
+    Obstacle,
     Program,
     below,
     by_name,
+    other_status,
     public_of,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import EVERYTHING
 
-_EVERYTHING = ("/", "^/(.*)$", "^(.*)$", "^/(.*)", "^(/.*)$")
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
 
 
@@ -72,9 +74,20 @@ def misplaced(server: Server, tree: Tree, roots: set[str], domain: str) -> tuple
                 return below(item.arguments[0], domain)
         return (
             f"{domain} is served from {root}, where no portal is",
-            "Set DocumentRoot to the directory public of the portal, or chamilo_root to where the portal is",
+            "Set DocumentRoot to the directory public of the portal, or chamilo_root to where the portal is; where it "
+            f"has https already, you may lead visitors there instead (Redirect permanent / https://{domain}/)",
         )
     return None
+
+
+def other_statuses(server: Server, configuration: Configuration) -> Iterator[Obstacle]:
+    """Pages of their own for what is refused, which are answered with a status of theirs."""
+    outside = (item for item in configuration.directives if item.name != "virtualhost")
+    for item in every(walk([*outside, *(server.block.block or ())]), "errordocument"):
+        page = item.arguments[-1] if item.arguments[:1] == ("403",) else ""
+        if page.startswith("http") or re.fullmatch(r"/\S*\.php\S*", page):
+            what, remedy = other_status(item.written)
+            yield Obstacle(item.file, item.line, what, remedy)
 
 
 def unasked(server: Server, desired: DesiredHost) -> tuple[str, str] | None:
@@ -91,15 +104,23 @@ def unasked(server: Server, desired: DesiredHost) -> tuple[str, str] | None:
 
 def _reaches(server: Server, tree: Tree, roots: set[str]) -> bool:
     """Whether the portal is reached by another way than the document root."""
-    for item in walk(server.block.block or ()):
-        if item.name in ("proxypass", "proxypassmatch"):
-            return True
-        if item.name == "rewriterule" and re.search(r"[\[,]\s*(?:P|proxy)\s*[\],]", item.arguments[-1]):
-            return True
-        whole = item.name in ("alias", "aliasmatch") and item.arguments[0] in _EVERYTHING
-        if whole and tree.real(_directory(item)) in roots:
-            return True
-    return False
+    if any(not alias.path and tree.real(alias.directory) in roots for alias in server.host.aliases):
+        return True
+    return any(_handed_on(server))
+
+
+def _handed_on(server: Server) -> Iterator[tuple[str, bool]]:
+    """Where a VirtualHost hands on requests for any address, and whether it does so with all of them."""
+    condition = False
+    for item in server.block.block or ():
+        words = item.arguments
+        if item.name == "location" and words[-1:] == ("/",):
+            yield from ((one.arguments[0], True) for one in every(item.block or (), "proxypass") if one.arguments)
+        elif item.name in ("proxypass", "proxypassmatch", "rewriterule") and len(words) > 1:
+            proxied = item.name != "rewriterule" or re.search(r"[\[,]\s*(?:P|proxy)\s*[\],]", words[-1])
+            if proxied and EVERYTHING.fullmatch(words[0]):
+                yield words[1], not (condition and item.name == "rewriterule")
+        condition = item.name == "rewritecond" or (condition and item.name != "rewriterule")
 
 
 def _directory(item: Directive) -> str:
@@ -107,14 +128,38 @@ def _directory(item: Directive) -> str:
     return re.sub(r"/?(?:\$\d)?$", "", item.arguments[-1])
 
 
-def hands_all_on(server: Server) -> str:
+def elsewhere(server: Server, configuration: Configuration) -> tuple[str, str] | None:
+    """Why nothing of the portal's PHP is here, and what to do."""
+    host = hands_all_on(server, configuration)
+    if not host:
+        return None
+    return (
+        f"all requests are handed on to {host}, which is another host",
+        "Harden the portal on that host, under the name it has there",
+    )
+
+
+def hands_all_on(server: Server, configuration: Configuration) -> str:
     """The other host to which a VirtualHost hands all requests on, or an empty text."""
-    for item in server.block.block or ():
-        if item.name == "proxypass" and len(item.arguments) > 1 and item.arguments[0] == "/":
-            found = re.match(r"(?:https?|wss?|h2c?|ajp)://(\[[^\]]*\]|[^/:]+)", item.arguments[1])
-            if found and not re.fullmatch(r"localhost|127\.[\d.]+|\[::1\]|[\w-]+", found[1]):
+    for target in (target for target, always in _handed_on(server) if always):
+        for address in _members(target, (*(server.block.block or ()), *configuration.directives)) or [target]:
+            found = re.match(r"(?:https?|wss?|h2c?|ajp)://(\[[^\]]*\]|[^/:]+)", address)
+            if found and not re.fullmatch(r"localhost|127\.[\d.]+|\[::1\]|[\w-]+|.*[%$].*", found[1]):
                 return found[1]
     return ""
+
+
+def _members(target: str, directives: Iterable[Directive]) -> list[str]:
+    """The hosts between which a balancer chooses."""
+    name = re.match(r"balancer://[^/]+", target)
+    blocks = [
+        item
+        for item in every(directives, "proxy")
+        if name and item.arguments[:1] and item.arguments[0].rstrip("/") == name[0]
+    ]
+    return [
+        item.arguments[0] for block in blocks for item in every(block.block or (), "balancermember") if item.arguments
+    ]
 
 
 def paths(level: Iterable[Directive]) -> Iterator[str]:

@@ -146,6 +146,14 @@ def unreached(domain: str, other: str, line: str) -> tuple[str, str]:
     )
 
 
+def other_status(line: str) -> tuple[str, str]:
+    """Of a page for what is refused that is answered with another status."""
+    return (
+        f"what is refused would be answered with another status than 403 ({line}), so nothing could see that it is",
+        "Take 403 out of this line, or give it a page of its own as a file of this site, such as /403.html",
+    )
+
+
 def public_of(roots: Iterable[str]) -> str:
     """The document root of a portal, as it can be written."""
     return next((root for root in sorted(roots) if root.endswith("/public")), "the portal's directory public")

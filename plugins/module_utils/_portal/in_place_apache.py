@@ -146,16 +146,16 @@ class _Planner:
 
     def edit(self, server: Server) -> None:
         block, file = server.block, server.host.file
-        elsewhere = apache_beside.hands_all_on(server)
+        elsewhere = apache_beside.elsewhere(server, self.configuration)
         if elsewhere:
-            what = f"all requests are handed on to {elsewhere}, which is another host"
-            self.refuse(server, what, "Harden the portal on that host, under the name it has there")
+            self.refuse(server, *elsewhere)
             return
         by_panel = panels.rewritten("apache", server, self.configuration, self.desired)
         if by_panel:
             self.obstacles += [] if panels.includes(block, self.desired.drop_ins) else [by_panel]
             return
         refusal = apache_beside.refusal(server, self.tree, self.roots, self.desired, self.configuration)
+        self.obstacles += apache_beside.other_statuses(server, self.configuration)
         if refusal:
             self.refuse(server, *refusal)
             return

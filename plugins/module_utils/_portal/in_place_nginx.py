@@ -102,7 +102,9 @@ def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> 
     for server in found.portal:
         if server.host.file not in by_panels:
             made.server(server)
-    obstacles += [obstacle for obstacle in server_blocks.obstacles(tree, found) if obstacle.file not in by_panels]
+    obstacles += [
+        obstacle for obstacle in server_blocks.obstacles(tree, configuration, found) if obstacle.file not in by_panels
+    ]
     obstacles += made.obstacles
     obstacles += [
         Obstacle(file, 1, problem, "Make it root's own: chown root: and chmod go-w")

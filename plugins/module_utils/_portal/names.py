@@ -22,7 +22,7 @@ HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a
 Answering = Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]
 # What a whole virtual host is redirected by, and the pattern of a rewrite that every address fits.
 _REDIRECTS = ("return", "rewrite", "redirect", "redirectpermanent", "redirectmatch", "rewriterule")
-_EVERYTHING = re.compile(r"/|\^?(?:/\??)?\(?(?:\.[*+])?\)?\$?")
+EVERYTHING = re.compile(r"/|\^?\(?(?:/\??)?\(?(?:\.[*+])?\)?\$?")
 _TARGET = re.compile(r"https?://([a-z0-9.-]+)(?::\d+)?(?:[/$%].*)?", re.IGNORECASE)
 
 _HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\]):(\d+)")
@@ -114,8 +114,8 @@ def _target(item: Directive) -> str:
     if item.name == "return":
         words = words[-1:] if re.fullmatch(r"30[12378]", words[0] if words else "") or len(words) == 1 else ()
     elif item.name in ("rewrite", "rewriterule"):
-        words = words[1:2] if words and _EVERYTHING.fullmatch(words[0]) else ()
+        words = words[1:2] if words and EVERYTHING.fullmatch(words[0]) else ()
     else:  # an optional status, the path, the URL
-        words = words[-1:] if len(words) > 1 and _EVERYTHING.fullmatch(words[-2]) else ()
+        words = words[-1:] if len(words) > 1 and EVERYTHING.fullmatch(words[-2]) else ()
     found = _TARGET.fullmatch(words[0]) if words else None
     return found[1].lower() if found else ""

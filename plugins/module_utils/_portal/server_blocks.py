@@ -30,6 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     Program,
     below,
     by_name,
+    other_status,
     public_of,
     unreached,
 )
@@ -195,7 +196,7 @@ def classify(tree: Tree, configuration: Configuration, desired: DesiredHost) -> 
     return found
 
 
-def obstacles(tree: Tree, found: Found) -> Iterator[Obstacle]:
+def obstacles(tree: Tree, configuration: Configuration, found: Found) -> Iterator[Obstacle]:
     """Why the server blocks cannot be edited so that the portal is served well."""
     roots = {tree.real(root.rstrip("/")) for root in found.desired.roots}
     for server in found.elsewhere:
@@ -209,6 +210,7 @@ def obstacles(tree: Tree, found: Found) -> Iterator[Obstacle]:
                 what, remedy = refusal
                 yield Obstacle(item.file, item.line, what, remedy)
     yield from _unreached(found)
+    yield from _other_status(configuration, found)
     for server in found.portal:
         yield from _by_name_alone(tree, server, found)
         host, root = server.host, server.host.root.rstrip("/")
@@ -324,7 +326,8 @@ def _elsewhere(tree: Tree, server: Server, found: Found) -> Obstacle:
         host.file,
         host.line,
         f"{desired.domain} is served from {host.root or 'no directory'}, where no portal is",
-        "Set root to the directory public of the portal, or chamilo_root to where the portal is",
+        "Set root to the directory public of the portal, or chamilo_root to where the portal is; where it has https "
+        f"already, you may lead visitors there instead (return 301 https://{desired.domain}$request_uri;)",
     )
 
 
@@ -339,7 +342,24 @@ def _by_name_alone(tree: Tree, server: Server, found: Found) -> Iterator[Obstacl
     if not each or any(tree.real(root.rstrip("/")) not in roots for root in each):
         lines = f'"server_name {desired.domain};" and "root {public_of(desired.roots)};"'
         what, remedy = by_name(written.host.root, lines)
+        if len(host.names) == 1 and each[0]:  # a map, perhaps
+            what = f"its document root is {written.host.root}, which is not written out"
+            remedy = f'Write "root {public_of(desired.roots)};" in its place'
         yield Obstacle(host.file, host.line, what, remedy)
+
+
+def _other_status(configuration: Configuration, found: Found) -> Iterator[Obstacle]:
+    """Our locations inherit the pages of the server block, or of http where it has none."""
+    http = [
+        item for block in every(configuration.directives, "http") for item in every(block.block or (), "error_page")
+    ]
+    for server in found.portal:
+        for item in list(every(server.block.block or (), "error_page")) or http:
+            *statuses, page = item.arguments or ("",)
+            changes = any(word[0] == "=" and word != "=403" for word in statuses) or page.startswith("http")
+            if "403" in statuses and changes:
+                what, remedy = other_status(item.written)
+                yield Obstacle(item.file, item.line, what, remedy)
 
 
 def _unreached(found: Found) -> Iterator[Obstacle]:

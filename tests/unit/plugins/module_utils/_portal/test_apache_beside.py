@@ -50,10 +50,38 @@ def test_a_root_of_another_program_is_no_portal(host, root, lines, refusal):
         ("ProxyPass / http://127.0.0.1:8080/\n", ""),
         ("ProxyPass / http://container:8080/\n", ""),
         ("ProxyPass /office http://10.0.0.7/\n", ""),
+        ("<Location />\nProxyPass http://10.0.0.7/\n</Location>\n", "10.0.0.7"),
+        ("ProxyPassMatch ^/(.*)$ http://10.0.0.7/$1\n", "10.0.0.7"),
+        ("RewriteRule ^/(.*) http://10.0.0.7/$1 [P]\n", "10.0.0.7"),
+        ("RewriteRule ^/(.*) http://10.0.0.7/$1 [R]\n", ""),
+        ("RewriteCond %{HTTP:Upgrade} websocket\nRewriteRule ^/(.*) ws://10.0.0.7/$1 [P,L]\n", ""),
+        (
+            "<Proxy balancer://c>\nBalancerMember http://127.0.0.1:81\nBalancerMember http://10.0.0.7\n</Proxy>\n"
+            "ProxyPass / balancer://c/\n",
+            "10.0.0.7",
+        ),
+        ("<Proxy balancer://c/>\nBalancerMember http://127.0.0.1:81\n</Proxy>\nProxyPass / balancer://c/\n", ""),
     ],
 )
 def test_what_is_handed_on_to_another_host(host, lines, to):
-    assert apache_beside.hands_all_on(served(host, lines)[1]) == to
+    configuration, server = served(host, lines)
+    assert apache_beside.hands_all_on(server, configuration) == to
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("ErrorDocument 403 https://campus.test/robots.txt", True),
+        ("<Directory /var/www>\nErrorDocument 403 /index.php\n</Directory>", True),
+        ("ErrorDocument 403 /403.html", False),
+        ('ErrorDocument 403 "closed"', False),
+        ("ErrorDocument 404 /index.php", False),
+    ],
+)
+def test_a_page_that_hides_that_something_is_refused(host, line, refused):
+    configuration, server = served(host, f"{line}\n")
+    found = list(apache_beside.other_statuses(server, configuration))
+    assert [one.line for one in found] == ([5 if "Directory" in line else 4] if refused else [])
 
 
 def test_programs_and_addresses(host):

@@ -657,6 +657,29 @@ def test_a_directory_for_each_name_that_is_the_portals_for_all_of_them(host):
     assert plan.obstacles == () and plan.files
 
 
+@pytest.mark.parametrize(
+    ("line", "around", "refused"),
+    [
+        ("error_page 403 404 = /index.php;", "", True),
+        ("error_page 403 =404 /404.html;", "", True),
+        ("error_page 403 https://example.org/closed;", "", True),
+        ("", "error_page 403 =200 /x.html;", True),
+        ("error_page 500 /500.html;", "error_page 403 =200 /x.html;", False),
+        ("error_page 403 404 /404.html;", "", False),
+        ("error_page 403 =403 /403.html;", "", False),
+        ("error_page 404 = /index.php;", "", False),
+    ],
+)
+def test_a_page_that_hides_that_something_is_refused(host, line, around, refused):
+    text = f"{around}\nserver {{ listen 80; server_name {DOMAIN};\n{line}\n{SERVED} }}\n"
+    found = site(host, text)
+    if refused:
+        (refusal,) = refusals(found)
+        assert f"campus.conf:{3 if line else 1}: what is refused would be answered with another status" in refusal
+    else:
+        assert found.plan.obstacles == ()
+
+
 def test_a_portal_without_a_name_beside_the_default_server(host):
     """Visitors get another site. That they get the portal from now on is its owner's to say."""
     other = "server { listen 80 default_server; root /srv/other; }\n"

@@ -20,6 +20,10 @@ DESIRED = DesiredHost(
 )
 
 
+def obstacles_of(host, found: server_blocks.Found) -> list:
+    return list(server_blocks.obstacles(host.tree, nginx.parse(host.tree), found))
+
+
 def classified(host, text: str = "", name: str = "") -> server_blocks.Found:
     host.install("nginx")
     if text:
@@ -50,7 +54,7 @@ def classified(host, text: str = "", name: str = "") -> server_blocks.Found:
 def test_what_only_leads_on_is_told_from_what_serves(host, body, kind):
     found = classified(host, f"server {{ listen 80; server_name {DOMAIN}; {body} }}")
     assert (len(found.portal), len(found.redirect)) == {"portal": (1, 0), "redirect": (0, 1)}[kind]
-    assert list(server_blocks.obstacles(host.tree, found)) == []
+    assert obstacles_of(host, found) == []
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,7 @@ def test_the_virtual_hosts_of_the_testbed(host, name, obstacles):
     desired = replace(DESIRED, domain="campus.test", names=frozenset({"campus.test"}))
     found = server_blocks.classify(host.tree, nginx.parse(host.tree), desired)
     assert found.portal
-    assert len(list(server_blocks.obstacles(host.tree, found))) == obstacles
+    assert len(obstacles_of(host, found)) == obstacles
 
 
 TOUCHBASE = "/var/www/chamilo/public/plugin/touchbase/public"
