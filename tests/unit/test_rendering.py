@@ -416,8 +416,9 @@ def test_each_task_of_the_roles_is_carried_out_for_a_site_or_there_is_a_reason(r
 
 
 def difference(before: list[str], after: list[str], base: str, site: str) -> Iterator[str]:
-    """Each part below the task that it is of. Line numbers would change with each line before them."""
-    for line in difflib.unified_diff(before, after, base, site, n=2):
+    """Each part below the task that it is of. Line numbers would change with each line before them, and so would lines
+    that are alike in both."""
+    for line in difflib.unified_diff(before, after, base, site, n=0):
         number = re.match(r"@@ -(\d+)", line)
         if not number:
             yield line
@@ -426,11 +427,11 @@ def difference(before: list[str], after: list[str], base: str, site: str) -> Ite
         yield f"@@ {tasks[-1][4:]}" if tasks else "@@\n"
 
 
-def test_what_is_sent_is_what_was_reviewed(site: str, run: Run, request: pytest.FixtureRequest) -> None:
+def test_what_is_sent_is_what_was_reviewed(site: str, run: Run, runs: dict[str, Run]) -> None:
     golden, base = RENDERED / f"{site}.txt", SITES[site].base
     text = run.text
     if base:
-        before = (RENDERED / f"{base}.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+        before = runs[base].text.splitlines(keepends=True)
         text = "".join(difference(before, text.splitlines(keepends=True), base, site))
     if os.environ.get("UPDATE"):
         golden.write_text(text, encoding="utf-8")
