@@ -105,7 +105,24 @@ H5P = f"""<!DOCTYPE html><title>x</title><body><script src="{THERE}/h5p-resizer.
 <iframe src="{THERE}/content.html"></iframe></body>"""
 PACKAGE = f"""<?php ?><!DOCTYPE html><title>x</title><body><script src="{THERE}/evil.js"></script>
 <script>fetch('{THERE}/statements', {{method: 'POST', mode: 'no-cors', body: '{{"verb": "passed"}}'}});</script>"""
+# The editor of CStudio: inline handlers and styles, templates that are compiled, a canvas in a frame, an image in an
+# address. It fetches what shows formulas from elsewhere, and so does what it publishes, a learning package.
+STUDIO = f"""<!DOCTYPE html><title>x</title><body style="background-color: #d8d8d8">
+<style>.cell {{ padding: 9px; }}</style><div id="tool" class="cell" onclick="document.body.dataset.tool = 'used'"></div>
+<script src="{THERE}/mathjax.js"></script><script>
+document.getElementById('tool').click();
+var canvas = document.body.appendChild(document.createElement('iframe'));
+canvas.contentDocument.write('<style>b {{ top: 0 }}</style><b onclick="parent.document.body.dataset.canvas = 1">x</b>');
+canvas.contentDocument.close();
+canvas.contentDocument.querySelector('b').click();
+var image = new Image();
+image.onload = new Function("var seen = document.body.dataset; if (seen.tool && seen.canvas) seen.studio = 'ready';");
+image.src = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7';
+</script></body>"""
+FORMULAS = "document.documentElement.dataset.formulas = 'shown';"
+PUBLISHED = "/assets/scorm/studio/teachdoc-1.html"
 SERVED = {
+    "/plugin/CStudio/editor/index.html": STUDIO,
     "/plugin/Onlyoffice/editor.html": OFFICE,
     "/main/embedded.html": H5P,
     "/plugin/XApi/package_asset.php": PACKAGE,
@@ -122,7 +139,9 @@ def test_declared_services_work_under_an_enforced_policy_and_no_others(
     base = f"https://{fresh.domain}"
     for path, text in SERVED.items():
         fresh.put(f"/var/www/chamilo/public{path}", text)
-    for name, text in {"api.js": API, "h5p-resizer.js": RESIZER, "evil.js": "", "frame.html": ""}.items():
+    fresh.put(f"/var/www/chamilo/var/upload{PUBLISHED}", STUDIO)
+    scripts = {"api.js": API, "h5p-resizer.js": RESIZER, "mathjax.js": FORMULAS, "evil.js": ""}
+    for name, text in {**scripts, "frame.html": ""}.items():
         browser.serve(name, text)
     for name in ("office.html", "content.html"):
         browser.serve(name, CONTENT)
@@ -155,6 +174,12 @@ def test_declared_services_work_under_an_enforced_policy_and_no_others(
         assert not browser.run(f"return document.body.dataset.{unseen}")
     assert not framed(browser, f"{base}/login")
     assert "samesite=lax" in cookie("/login") and "samesite=lax" in cookie("/main/lp/aicc_hacp.php")
+    for path, shown in (("/plugin/CStudio/editor/index.html", False), (PUBLISHED, True)):
+        browser.open(f"{base}{path}")
+        assert browser.until("document.body.dataset.studio === 'ready'"), path
+        assert browser.run("return document.documentElement.dataset.formulas === 'shown'") is shown, path
+        output = browser.violations()
+        assert len(output) == (not shown) and all("mathjax.js" in one for one in output), output
     # A course in xAPI is made by others, and reports to where it was told.
     browser.open(f"{base}/plugin/XApi/package_asset.php?path=course/index.html")
     assert browser.posted("/statements") == [{"verb": "passed"}] and browser.violations() == []

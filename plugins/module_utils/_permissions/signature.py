@@ -43,25 +43,22 @@ def verify(path: str, signature: str, key: str) -> str:
             while part := file.read(_CHUNK):
                 digest.update(part)
     except OSError as problem:
-        raise SignatureError(
-            f"{problem.filename} cannot be read: {problem.strerror}. Nothing was unpacked."
-        ) from problem
+        raise SignatureError(f"{problem.filename} cannot be read: {problem.strerror}.") from problem
     form = _FORM.fullmatch(text)
     signed, comment = (_bytes(form[1], 74), form[2]) if form else (b"", "")
     both = _bytes(form[3], 64) if form else b""
     if not signed or not both or signed[:2] != b"ED":
-        raise SignatureError(f"{signature} is no signature of minisign. Fetch it again. Nothing was unpacked.")
+        raise SignatureError(f"{signature} is no signature of minisign. Fetch it again.")
     if signed[2:10] != number:
         other, ours = signed[2:10][::-1].hex().upper(), number[::-1].hex().upper()
         raise SignatureError(
             f"{path} is signed with the key {other}, and {ours} is the trusted one. Do not use this package, unless "
-            "its maintainers announced another key (--key). Nothing was unpacked."
+            "its maintainers announced another key."
         )
     proofs = ((digest.digest(), signed[10:]), (signed[10:] + comment.encode(), both))
     if not all(_signed(message, proof, public) for message, proof in proofs):
         raise SignatureError(
-            f"{path} is not what was signed: the signature does not fit. Do not use it; fetch both again. Nothing was "
-            "unpacked."
+            f"{path} is not what was signed: the signature does not fit. Do not use it; fetch both again."
         )
     return comment
 

@@ -120,7 +120,10 @@ def proved(path: str, signed: str, key: str, sha256: str) -> str:
             f"There is no {beside}. Fetch the signature of the package, or give its checksum from the page of the "
             "release (--sha256). Nothing was unpacked."
         )
-    return f"{path} is signed: {signature.verify(path, beside, key)}"
+    try:
+        return f"{path} is signed: {signature.verify(path, beside, key)}"
+    except signature.SignatureError as problem:
+        raise UpdateError(f"{problem} Nothing was unpacked.") from problem
 
 
 def update(portal: Portal, package: Package, rehearse: bool = False) -> Iterator[str]:

@@ -23,7 +23,7 @@ def package(tmp_path):
 def refused(package, signer, words):
     with pytest.raises(signature.SignatureError) as problem:
         signature.verify(str(package), f"{package}.minisig", signer.public)
-    assert words in str(problem.value) and "Nothing was unpacked" in str(problem.value)
+    assert words in str(problem.value)
 
 
 def test_what_is_signed_is_proved_with_its_comment(package):

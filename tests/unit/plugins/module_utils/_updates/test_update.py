@@ -257,4 +257,6 @@ def test_a_package_needs_a_proof(campus):
     signer = Signer()
     signer.sign(path, "file:chamilo-3.0.2.zip")
     assert "file:chamilo-3.0.2.zip" in update.proved(str(path), "", signer.public, "")
+    with pytest.raises(update.UpdateError, match=r"is the trusted one\..*Nothing was unpacked\."):
+        update.proved(str(path), "", Signer().public, "")
     assert "its builder" in update.proved(str(path.parent), "", "", "")
