@@ -195,7 +195,7 @@ def of_hosts() -> dict[str, set[str]]:
 
 
 def comes_from(name: str, known: set[str]) -> bool:
-    return not formed(name) and name.split(".")[0] in known
+    return not formed(name) and name.split(".", maxsplit=1)[0] in known
 
 
 HOSTS = of_hosts()

@@ -361,7 +361,7 @@ class _Walk:
         """Whether a web address for it is one for secrets of the program: they lie there, or below."""
         if f"{self.root}/".startswith(f"{target.rstrip('/')}/"):
             return True
-        first = os.path.relpath(target, self.root).split("/")[0]
+        first = os.path.relpath(target, self.root).partition("/")[0]
         return first == ".git" or _area(first) in (ENV, CONFIG)
 
     def _public_link(self, full: str, path: str) -> None:

@@ -19,7 +19,7 @@ POOL = "[www]\nuser = www-data\ngroup = www-data\nlisten = /run/php/php8.4-fpm.s
 
 
 def served(host: Files, names: str, root: str, listen: str = "443 ssl") -> None:
-    name = names.split()[0]
+    name = names.split(maxsplit=1)[0]
     host.site("nginx", SERVER.format(names=names, root=f"{root}/public", listen=listen), f"{name}.conf")
 
 
