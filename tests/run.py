@@ -373,6 +373,21 @@ def alone_steps() -> list[Step]:
     ]
 
 
+def full_steps(part: slice) -> tuple[list[Step], list[Step]]:
+    """All steps, or a part of them; and those that run one after the other, behind the others."""
+    images, *on_hosts = host_steps(full=True)
+    first = [] if part.start else [*fast_steps(), *package_steps(full=True)]
+    return [images, *first, *on_hosts[part]], alone_steps()[part]
+
+
+def shard(text: str) -> slice:
+    """The part that `--shard K/N` names: each N-th step, from the K-th on."""
+    number, count = (int(word) for word in text.split("/"))
+    if not 1 <= number <= count:
+        raise ValueError(text)
+    return slice(number - 1, None, count)
+
+
 def section_steps(section: str) -> list[Step]:
     guards = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/unit").glob("test_guards_*.py"))
     steps = [Step("guards", ["pytest", "-q", *guards], 2)]
@@ -391,19 +406,25 @@ def main() -> int:
     one.add_argument("--changed", metavar="BASE", help="as CI, but only the sections that changed since a commit")
     one.add_argument("--full", action="store_true", help="the whole matrix and the long ones")
     one.add_argument("section", nargs="?", choices=SECTIONS, metavar="SECTION", help="only the tests of this section")
+    parser.add_argument("--shard", metavar="K/N", type=shard, help="of --full, the part K of N")
     args = parser.parse_args()
+    if args.shard and not args.full:
+        parser.error("--shard is for --full")
     if args.section:
         return execute(section_steps(args.section))
     if args.fast:
         return execute(fast_steps(slow=False))
+    alone: list[Step] = []
     if args.changed:
         steps = changed_steps(args.changed)
+    elif args.full:
+        steps, alone = full_steps(args.shard or slice(None))
     else:
-        images, *on_hosts = host_steps(args.full)  # images come first: most of the others wait for them
-        steps = [images, *fast_steps(), *package_steps(args.full), *on_hosts]
+        images, *on_hosts = host_steps(full=False)  # images come first: most of the others wait for them
+        steps = [images, *fast_steps(), *package_steps(), *on_hosts]
     with shared_stages():
         code = execute(steps)
-    return execute(alone_steps(), 1) or code if args.full else code
+    return (execute(alone, 1) if alone else 0) or code
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -139,6 +140,24 @@ def test_the_tests_of_the_testbed_are_left_out_where_it_is_verified(checkout, mo
     run.write(run.VERIFIED, known)
     assert not own & {step.name for step in run.host_steps(full=False)}
     assert own <= {step.name for step in run.host_steps(full=True)}
+
+
+def test_the_shards_of_the_nightly_run_are_the_whole_of_it(checkout, monkeypatch):
+    monkeypatch.setattr(run, "package_steps", lambda full: [shell("build", "true")])
+    workflow = (selection.ROOT / ".github/workflows/tests.yml").read_text()
+    shards = json.loads(re.search(r"^ +shard: (\[.*\])$", workflow, re.MULTILINE)[1])
+    assert f"bin/test --full --shard ${{{{ matrix.shard }}}}/{len(shards)}\n" in workflow
+    parts = [run.full_steps(run.shard(f"{number}/{len(shards)}")) for number in shards]
+    found = [step.name for steps, alone in parts for step in [*steps, *alone] if step.name != "images"]
+    whole = [step.name for steps in run.full_steps(slice(None)) for step in steps if step.name != "images"]
+    assert sorted(found) == sorted(whole) and {"build", "bench", "unit tests", "hosts nodes"} <= set(whole)
+    assert all(steps[0].name == "images" for steps, _alone in parts)
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/2/3"])
+def test_a_shard_that_there_is_not_is_refused(text):
+    with pytest.raises(ValueError):
+        run.shard(text)
 
 
 def test_the_record_of_the_testbed_depends_on_all_of_it(checkout):
