@@ -37,7 +37,7 @@ REVIEWED = {
         _brute_force/unlock.py:sites _updates/releases.py:watched _monitoring/watch.py:configuration
         _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/basis.py:_noted
         _monitoring/watch.py:pulse _monitoring/results.py:configuration _permissions/window.py:known
-        _permissions/window.py:sites
+        _permissions/sites.py:known
     """,
     "the package of the release, which an administrator names": """
         _permissions/package.py:learn _updates/package.py:_raw _updates/package.py:_directory

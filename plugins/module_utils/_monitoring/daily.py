@@ -32,6 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis as permissions_basis
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites as permissions_sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
@@ -473,7 +474,7 @@ def accept(site: str) -> str:
     held = [path for path, mark in waits.items() if mark == quarantine.QUARANTINED]
     basis = str((known or {}).get("basis", "")) or compared_with(site)
     manifest.accept(present, "accepted by hand", basis, held)
-    tree = window.sites().get(site)
+    tree = permissions_sites.known().get(site)
     if tree and quarantine.DOUBTFUL in waits.values():
         window.apply(tree.tree, "production", None, False, pages=tree.pages)  # what was doubtful is vouched for now
     permissions_basis.accepted(portal.observer.root, files.STATE)

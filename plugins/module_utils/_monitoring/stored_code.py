@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
@@ -60,7 +60,7 @@ def _is_administrators(path: str, root: str, users: Sequence[Identity]) -> bool:
     status = os.stat(path)  # which was read by the strict rules for links
     if not users or status.st_uid or any(user.changes(path, status) for user in users):
         return False
-    hardened = any(os.path.realpath(one.tree["path"]) == os.path.realpath(root) for one in window.sites().values())
+    hardened = any(os.path.realpath(one.tree["path"]) == os.path.realpath(root) for one in sites.known().values())
     seen = basis.read(root, files.STATE).environment
     return seen == 0 or (seen is None and not hardened)
 

@@ -30,11 +30,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     not_mounted,
     shown,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, sites, vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.compiled import renew
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, PermsError, order
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.release import UPGRADES
@@ -42,7 +43,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.eng
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
 
-SITES = "/etc/chamilo-hardening"
 MINUTES = 60
 _LONGEST = 24 * 60
 _UNITS = "/etc/systemd/system"
@@ -112,20 +112,6 @@ class Window:
         return f"{shown(self.path)} is open ({self.profile}) until {self.closes}{reach}"
 
 
-@dataclass(frozen=True)
-class Site:
-    """What the role wrote down about one portal: its tree, and the file that lets an address reach its installer.
-
-    ``pages``: the probes that have to be answered as before, the service with PHP in it, and the console, as
-    chamilo_perms takes them.
-    """
-
-    name: str
-    tree: Mapping[str, Any]
-    installer: Mapping[str, Any]
-    pages: Mapping[str, Any] = field(default_factory=dict)
-
-
 @dataclass
 class Done:
     window: Window
@@ -133,19 +119,9 @@ class Done:
     notes: list[str] = field(default_factory=list)
 
 
-def sites(directory: str = "") -> dict[str, Site]:
-    known = {}
-    for path in sorted(glob.glob(f"{directory or SITES}/permissions-*.json")):
-        name = os.path.basename(path)[len("permissions-") : -len(".json")]
-        with open(path, encoding="utf-8") as file:
-            given = json.load(file)
-        known[name] = Site(name, given["tree"], given["installer"], given.get("pages") or {})
-    return known
-
-
 def site(name: str = "", directory: str = "") -> Site:
     """The one that is named, or the only one there is."""
-    known = sites(directory)
+    known = sites.known(directory)
     if name in known:
         return known[name]
     names = ", ".join(known)
@@ -456,7 +432,7 @@ def _note(path: str, windows: Windows, found: Found) -> None:
 def _note_environment(path: str, windows: Windows, found: Found) -> None:
     """Of environment files too."""
     real = os.path.realpath(path)
-    first = all(os.path.realpath(one.tree["path"]) != real for one in sites().values())
+    first = all(os.path.realpath(one.tree["path"]) != real for one in sites.known().values())
     basis.environment_taken(real, windows.engine.store.root, found.environment, first)
 
 
@@ -485,7 +461,7 @@ def _proved(path: str) -> list[str]:
 
 def _of_site(tree: Mapping[str, Any], portal: Site | None) -> Mapping[str, Any]:
     """The pages of the portal whose tree it is. The module names no portal."""
-    known = [portal] if portal else sites().values()
+    known = [portal] if portal else sites.known().values()
     return next((one.pages for one in known if os.path.realpath(one.tree["path"]) == tree["path"]), {})
 
 

@@ -44,7 +44,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import compiled, signature, vouch, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import (
+    compiled,
+    signature,
+    sites,
+    vouch,
+    window,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import GIT
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
@@ -262,7 +268,7 @@ class _Update(Staging):
 
     def _owned(self) -> None:
         """Owners and modes as the section permissions sets them, where it is active."""
-        known = window.sites().get(self.portal.site)
+        known = sites.known().get(self.portal.site)
         if known:
             package = (self.package.path, "") if self.package.is_archive else ("", "")
             window.apply(known.tree, "production", None, False, package=package)

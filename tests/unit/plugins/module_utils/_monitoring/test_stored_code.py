@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.stored_code import runs, stored_code
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
@@ -79,7 +79,7 @@ def sending(tmp_path, monkeypatch):
     (root / ".env").write_text("MAILER_DSN='sendmail://default?command=/opt/mail/send%20-q'\n")
     (root / ".env").chmod(0o640)
     monkeypatch.setattr(files, "STATE", str(state))
-    monkeypatch.setattr(window, "SITES", str(etc))
+    monkeypatch.setattr(sites, "SITES", str(etc))
     return root
 
 

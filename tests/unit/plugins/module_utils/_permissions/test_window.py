@@ -22,7 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, paths, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
@@ -424,7 +424,7 @@ def test_the_module_leaves_an_open_tree_alone_and_closes_one_that_is_due(host, m
 def desk(host, monkeypatch):
     """A host on which commands about windows can be typed. ``saved``: backups taken; ``reported``: the alerts."""
     monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
-    monkeypatch.setattr(permissions_window, "SITES", write(host, "campus"))
+    monkeypatch.setattr(sites, "SITES", write(host, "campus"))
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(host.directory))
     monkeypatch.setattr(main.syslog, "syslog", lambda level, line: None)
     host.saved, host.reported, host.broken = [], [], ""
@@ -526,7 +526,7 @@ def test_nobody_to_tell_does_not_keep_a_window_open(desk, monkeypatch):
 def test_what_the_web_user_lays_keeps_no_window_open(desk, capsys, laid):
     """While one is open the folder of the portal is its own."""
     desk.tree["roots"] = ["var", "config"]
-    permissions_window.SITES = write(desk, "campus")
+    sites.SITES = write(desk, "campus")
     desk.open()
     config = desk.root / "config"
     config.rename(desk.root / "config.real")

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
@@ -161,14 +161,14 @@ def test_the_role_writes_down_what_the_host_needs(tmp_path):
     known = {"tree": {"path": "/srv"}, "installer": {}, "pages": {"probe": [{"url": FRONT}]}}
     for name, given in (("campus", known), ("older", {**known, "pages": None})):
         (tmp_path / f"permissions-{name}.json").write_text(json.dumps(given))
-    found = window.sites(str(tmp_path))
+    found = sites.known(str(tmp_path))
     assert (found["campus"].pages, found["older"].pages) == (known["pages"], {})
 
 
 def test_whose_environment_files_were_is_written_down_and_that_a_window_let_php_write_them(host, monkeypatch):
     monkeypatch.setattr(window, "Windows", lambda _engine: host.windows)
     monkeypatch.setattr(window, "Engine", lambda: host.engine)
-    monkeypatch.setattr(window, "SITES", str(host.directory / "sites"))
+    monkeypatch.setattr(sites, "SITES", str(host.directory / "sites"))
     (host.directory / "sites").mkdir()
     state = host.engine.store.root
 
