@@ -18,7 +18,7 @@ import yaml
 
 COLLECTION = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.chamilo.hardening.plugins.module_utils"
-ENTRY = "_program.main"
+ENTRY = "_program.start"
 # Isolated (-I): nothing from the caller's directory or environment is imported by root.
 SHEBANG = b"#!/usr/bin/python3 -I\n"
 # By its text: to parse half a megabyte of Python takes as long as a task.

@@ -351,6 +351,7 @@ def test_only_what_comes_before_every_change_says_that_nothing_was_changed() -> 
     commands = {
         "_backups/commands",
         "_backups/portal",
+        "_brute_force/unlock_command",
         "_program/main",
         "_backups/restore",
         "_backups/restore_staging",

@@ -14,14 +14,14 @@ import os
 import socket
 import sys
 import syslog
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, TextIO
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import commands as backups_commands
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock as brute_force_unlock
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock_command
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Tree
@@ -33,8 +33,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import php_files, php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unused_drop_ins
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import audit, display, manual
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import audit, display, manual, session
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.session import report as _print
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
@@ -60,11 +61,6 @@ Shows which sections are active, since when, which of their files were edited by
 no virtual host includes them, whether a run was interrupted or the web server still has to load something, how old the
 list of vulnerabilities is, and when the feed of releases and OSV were last read."""
 
-UNLOCK = """\
-Unlocks an account that too many wrong passwords have locked, or unbans an address that fail2ban has banned.
-Without a name it shows both. It shows what it is going to do before it does it. An account that an administrator has
-switched off is left alone."""
-
 DAILY = """\
 Runs the daily tasks of this host, and sends alerts to chamilo_alert_mail and chamilo_alert_webhook about what an
 administrator has to see. The timer chamilo-hardening-daily.timer starts it. Without STEP it runs all of it."""
@@ -89,24 +85,9 @@ by naming the files of this collection that the update changed. While a window i
 it is and reports so."""
 
 
-def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engine | None = None) -> int:
+def main(arguments: Sequence[str], version: str = "", engine: Engine | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 it failed, 2 it was asked for in a wrong way."""
-    if arguments is None and os.path.basename(sys.argv[0]) == "chamilo-unlock":
-        arguments = ["unlock", *sys.argv[1:]]
-    options = _parser(version).parse_args(arguments)
-    if options.root and os.geteuid() != 0:
-        print("chamilo-hardening must be run by root: try `sudo chamilo-hardening ...`.", file=sys.stderr)
-        return 2
-    syslog.openlog("chamilo-hardening", syslog.LOG_PID, syslog.LOG_DAEMON)
-    command: Callable[[argparse.Namespace, Engine], int] = options.run
-    try:
-        return command(options, engine or Engine())
-    except (HardeningError, OSError) as problem:
-        _print(str(problem), syslog.LOG_ERR)
-        return 1
-    except KeyboardInterrupt:
-        _print("Interrupted. `chamilo-hardening status` shows whether anything is left unfinished.", syslog.LOG_ERR)
-        return 130
+    return session.run(_parser(version).parse_args(arguments), lambda: engine or Engine())
 
 
 def _parser(version: str) -> argparse.ArgumentParser:
@@ -131,10 +112,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     undo.add_argument("--yes", action="store_true", help="do not ask")
     undo.set_defaults(run=_undo)
 
-    unlock = commands.add_parser("unlock", help="unlock an account or unban an address", description=UNLOCK)
-    unlock.add_argument("target", metavar="USER|ADDRESS", nargs="?", default="", help="empty: show who is locked")
-    unlock.add_argument("--yes", action="store_true", help="do not ask")
-    unlock.set_defaults(run=_unlocked)
+    unlock_command.add(commands, _print)
 
     window = commands.add_parser("window", help="let PHP write the program for a while", description=WINDOW)
     doing = window.add_subparsers(metavar="open|close", required=True)
@@ -194,25 +172,6 @@ def _manual(options: argparse.Namespace, parser: argparse.ArgumentParser, versio
     text = manual.man(parser, version) if options.form == "man" else shells[options.form](parser)
     print(text, end="")
     return 0
-
-
-def _print(text: str, level: int = syslog.LOG_INFO) -> None:
-    """To the one who asked, and to the journal. The web user's programs may have chosen the words of a failure."""
-    text = common_alert.harmless(text)
-    stream = sys.stderr if level == syslog.LOG_ERR else sys.stdout
-    if not _is_journal(stream):
-        print(text, file=stream)
-    for line in text.splitlines():
-        syslog.syslog(level, line)
-
-
-def _is_journal(stream: TextIO) -> bool:
-    """Whether what is printed here lands in the journal anyway, as from a timer: once is enough."""
-    try:
-        info = os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return False
-    return os.environ.get("JOURNAL_STREAM") == f"{info.st_dev}:{info.st_ino}"
 
 
 def _recover(options: argparse.Namespace, engine: Engine) -> int:
@@ -353,19 +312,6 @@ def _with_secure_cookie(paths: Iterable[str]) -> list[str]:
 def _report(outcome: Outcome) -> None:
     for line in [*outcome.recovered, *outcome.notes]:
         _print(line)
-
-
-def _unlocked(options: argparse.Namespace, _engine: Engine) -> int:
-    todo = brute_force_unlock.inspect(options.target)
-    print(*todo.description(), sep="\n")
-    if not options.target or not todo.acts:
-        return 1 if options.target else 0
-    if sys.stdin.isatty() and not options.yes and input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
-        print("Nothing was changed.")
-        return 1
-    for line in todo.act():
-        _print(f"unlock {options.target}: {line}")
-    return 0
 
 
 def _daily_work(options: argparse.Namespace, _engine: Engine) -> int:
@@ -582,7 +528,3 @@ def _kept(memory: Memory[Any], engine: Engine) -> dict[str, list[str]]:
     except StateError as problem:
         _print(str(problem), syslog.LOG_ERR)
         return {}
-
-
-if __name__ == "__main__":
-    sys.exit(main())
