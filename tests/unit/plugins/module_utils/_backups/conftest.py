@@ -1,19 +1,81 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A portal and a restore of it that fetched its files, for the tests of each part of a restore."""
+"""A portal, a server of its database, and a restore that fetched its files, for the tests of each part."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_staging
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_staging, restore_tables
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+
+DUMP = b"""/*M!999999\\- enable the sandbox mode */
+-- MariaDB dump 10.19-11.8.3-MariaDB, for debian-linux-gnu (x86_64)
+DROP TABLE IF EXISTS `course`;
+CREATE TABLE `course` (
+  `id` int(11) NOT NULL
+);
+INSERT INTO `course` VALUES (1,'a\\nCREATE TABLE `no` (');
+CREATE TABLE `user` (
+  `id` int(11) NOT NULL
+);
+-- Dump completed
+"""
+
+
+@pytest.fixture
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
+    (tmp_path / "etc").mkdir()
+    return tmp_path
+
+
+def of_campus(directory: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
+
+
+def made(run: str, number: int, at: float) -> Pair:
+    half = Snapshot(f"s{run}", "tree", at, run, (), number)
+    return Pair(run, half, half)
+
+
+class Server:
+    """Knows tables, and what cannot be moved with them, by database."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.messages: list[str] = []
+        self.tables = {"chamilo_restoring": ["course", "user"], "chamilo": ["user"]}
+        self.objects = {"chamilo": ["TRIGGER\ttrimmed", "VIEW\tactive"]}
+        self.pointing = ""
+        self.refuses, self.words = "", "refused"
+        monkeypatch.setattr(restore_tables, "tables", lambda _portal, name: self.tables.get(name, []))
+        monkeypatch.setattr(restore_tables, "execute", self.sql)
+
+    def sql(self, _portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
+        if "SELECT DISTINCT DEFINER" in sql:
+            if self.refuses == "DEFINER":
+                raise BackupError("denied")
+            return "nobody@here\n"
+        if "REFERENTIAL_CONSTRAINTS" in sql:
+            return self.pointing
+        if sql.startswith("\nSELECT 'VIEW'"):
+            return "\n".join(next((found for name, found in self.objects.items() if f"'{name}'" in sql), []))
+        self.messages.append(source.read().decode() if source else sql)
+        if self.refuses and self.refuses in self.messages[-1]:
+            raise BackupError(self.words)
+        return ""
+
+
+NAMES = {"new": "chamilo_restoring", "old": "chamilo_before_x"}
 
 
 @pytest.fixture

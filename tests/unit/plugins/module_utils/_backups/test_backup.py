@@ -21,50 +21,23 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
     dump,
     dump_detection,
     jobs,
+    portal,
     restic,
     retention,
     saved_files,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from tests.unit.plugins.module_utils._backups.conftest import DUMP, made, of_campus
 
-DUMP = b"""/*M!999999\\- enable the sandbox mode */
--- MariaDB dump 10.19-11.8.3-MariaDB, for debian-linux-gnu (x86_64)
-DROP TABLE IF EXISTS `course`;
-CREATE TABLE `course` (
-  `id` int(11) NOT NULL
-);
-INSERT INTO `course` VALUES (1,'a\\nCREATE TABLE `no` (');
-CREATE TABLE `user` (
-  `id` int(11) NOT NULL
-);
--- Dump completed
-"""
-
-
-@pytest.fixture(autouse=True)
-def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
-    (tmp_path / "etc").mkdir()
-    return tmp_path
-
-
-def portal(directory: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
-
-
-def made(run: str, number: int, at: float) -> restic.Pair:
-    half = restic.Snapshot(f"s{run}", "tree", at, run, (), number)
-    return restic.Pair(run, half, half)
+pytestmark = pytest.mark.usefixtures("directories")
 
 
 def test_a_machine_that_knows_no_number_counts_on_from_the_repositories(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = portal(directories, repository="/near", offsite="/far")
+    there = of_campus(directories, repository="/near", offsite="/far")
     pairs = {"/near": [made("1", 4, 0)], "/far": [made("2", 7, 0)]}
     monkeypatch.setattr(restic.Repository, "reached", lambda _self, _memory: None)
     monkeypatch.setattr(restic.Repository, "pairs", lambda self: pairs[self.url])
@@ -72,7 +45,7 @@ def test_a_machine_that_knows_no_number_counts_on_from_the_repositories(
     assert backup._highest(there, {"number": 3}) == 3
     # One that could not be asked then, and is ahead: once it is reported, then the numbers go on from there.
     monkeypatch.setattr(restic.Repository, "run", lambda _self, *_words, **_more: ("", ""))
-    memory = {**backups_portal.remembered(there), "number": 5, "last": {"run": "3"}, "repositories": {"/far": "x"}}
+    memory = {**portal.remembered(there), "number": 5, "last": {"run": "3"}, "repositories": {"/far": "x"}}
     pairs["/far"] = [made("3", 5, 0), made("2", 7, 0)]
     with pytest.raises(BackupError, match=r"The backup 2 in /far has a higher number \(7\) than this one \(5\)"):
         backup._offsite(there, memory, "/far")
@@ -107,8 +80,8 @@ def test_both_halves_are_of_one_day(directories: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(dump, "save", database)
     monkeypatch.setattr(saved_files, "save", files)
     monkeypatch.setattr(datetime, "datetime", Clock)
-    there = portal(directories, repository="/repository")
-    backup._pair(there, backups_portal.remembered(there))
+    there = of_campus(directories, repository="/repository")
+    backup._pair(there, portal.remembered(there))
     assert times == [f"2026-11-27 {earlier}", f"2026-11-27 {now}"]
 
 
@@ -149,15 +122,15 @@ def test_a_repository_on_this_machine_is_not_elsewhere(
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(backup.host, "addresses", lambda _tree: ("10.0.0.5", "2001:db8::5"))
-    assert bool(backup.nearby(portal(directories, offsite=offsite))) is near
+    assert bool(backup.nearby(of_campus(directories, offsite=offsite))) is near
 
 
 def test_a_folder_on_the_same_disk_is_not_elsewhere(directories: Path) -> None:
     (directories / "chamilo").mkdir()
-    assert "same disk" in backup.nearby(portal(directories, offsite=str(directories / "copy")))
+    assert "same disk" in backup.nearby(of_campus(directories, offsite=str(directories / "copy")))
     # For restic all but its own schemes are paths, a forgotten slash included; cron's directory is the root.
     for offsite in ("mnt/nas", "nas", "S3:bucket", f"local:{directories}/copy"):
-        assert "same disk" in backup.nearby(portal(directories, offsite=offsite)), offsite
+        assert "same disk" in backup.nearby(of_campus(directories, offsite=offsite)), offsite
 
 
 def test_what_only_its_name_makes_a_copy_stays_and_is_reported_once(
@@ -171,7 +144,7 @@ def test_what_only_its_name_makes_a_copy_stays_and_is_reported_once(
             archive.writestr("slide.html", "<p>SELECT</p>")
     (plugin / names[0]).write_bytes(b"x")
     reported = made_up(directories, monkeypatch)
-    there = portal(directories, repository="/repository", offsite="")
+    there = of_campus(directories, repository="/repository", offsite="")
     for number in range(2):
         (line,) = [line for line in backup.backup(there) if "Named like a copy" in line]
         assert all(f"{plugin}/{name}" in line for name in names)
@@ -202,7 +175,7 @@ def test_folders_without_end_hide_no_copy_and_end_no_backup(
     reported = made_up(directories, monkeypatch)
     deep(public)
     with pytest.raises(BackupError) as raised:
-        backup.backup(portal(directories, repository="/repository"))
+        backup.backup(of_campus(directories, repository="/repository"))
     assert "levels deep, and not checked" in str(raised.value)
     assert len(str(raised.value)) < 1000
     assert [title for title, _text in reported] == ["Copies of data lay in the portal's directory", "Check the backup"]
@@ -226,7 +199,7 @@ def test_whatever_stops_the_search_for_copies_is_told_and_a_backup_is_made(
 
     monkeypatch.setattr(dump_detection, "contains_data", broken)
     with pytest.raises(BackupError, match="MemoryError"):
-        backup.backup(portal(directories, repository="/repository"))
+        backup.backup(of_campus(directories, repository="/repository"))
     assert "a.sql could be downloaded" in reported[0][1] and "MemoryError" in reported[1][1]
     assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is True
 
@@ -240,7 +213,7 @@ def test_whatever_breaks_a_backup_is_told_and_written_down(directories: Path, mo
 
     monkeypatch.setattr(backup, "_pair", broken)
     with pytest.raises(BackupError, match="RecursionError"):
-        backup.backup(portal(directories, repository="/repository"))
+        backup.backup(of_campus(directories, repository="/repository"))
     assert reported == [("The backup failed", "RecursionError")]
     assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is False
 
@@ -250,7 +223,7 @@ def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
 ) -> None:
     (directories / "chamilo" / "var").mkdir(parents=True)
     reported = made_up(directories, monkeypatch)
-    there = portal(directories, repository="/repository", offsite="", drills=False)
+    there = of_campus(directories, repository="/repository", offsite="", drills=False)
     (directories / "etc" / "backups-campus.json").write_text(json.dumps(vars(there)))
     (directories / "state" / "backups").mkdir(parents=True)
     (directories / "state" / "backups" / "campus.restoring.json").write_text(json.dumps({"phase": "changing"}))
@@ -282,7 +255,7 @@ def test_a_backup_is_made_even_when_nobody_can_be_told_of_a_copy(
     monkeypatch.setattr(backup, "_pair", pair)
     (directories / "etc" / "backups-campus.key").write_text("a key")
     with pytest.raises(BackupError, match="nobody was told"):
-        backup.backup(portal(directories, repository="/repository"))
+        backup.backup(of_campus(directories, repository="/repository"))
     assert made == ["pair"]
     assert json.loads((directories / "state" / "backups.json").read_text())["database"]["ok"] is True
 
@@ -292,7 +265,7 @@ def test_a_backup_that_was_made_and_needs_a_look_is_told_from_one_that_failed(
 ) -> None:
     (directories / "chamilo" / "var").mkdir(parents=True)
     reported = made_up(directories, monkeypatch)
-    there = portal(directories, repository="/repository", offsite="rest:http://store.example/x")
+    there = of_campus(directories, repository="/repository", offsite="rest:http://store.example/x")
 
     def nobody(*_arguments: Any, **_more: Any) -> None:
         raise BackupError("store.example is not there")
@@ -302,14 +275,14 @@ def test_a_backup_that_was_made_and_needs_a_look_is_told_from_one_that_failed(
         backup.backup(there)
     assert reported == [("Check the backup", "store.example is not there")]
     # Nobody can be told, and the key is another one than that of which there is a copy.
-    backups_portal.note(there, "encrypted", True, "", salt="s", fingerprint="another")
+    portal.note(there, "encrypted", True, "", salt="s", fingerprint="another")
     monkeypatch.setattr(jobs, "notify", nobody)
     with pytest.raises(backup.NeedsReview):
         backup.backup(there)
     made_up(directories, monkeypatch)
     # Much less than before: nobody knows whether it would be enough.
-    memory = backups_portal.remembered(there)
-    backups_portal.remember(there, {**memory, "good": {**memory["good"], "files": 100}})
+    memory = portal.remembered(there)
+    portal.remember(there, {**memory, "good": {**memory["good"], "files": 100}})
     with pytest.raises(BackupError, match="1 files were saved") as raised:
         backup.backup(there)
     assert not isinstance(raised.value, backup.NeedsReview)
@@ -336,7 +309,7 @@ def test_a_backup_in_a_repository_that_is_not_sound_is_not_enough_to_go_back_to(
     monkeypatch.setattr(backup, "_offsite", lambda *_words: [])
     monkeypatch.setattr(retention, "upkeep", upkeep)
     with pytest.raises(BackupError, match="does not match its name") as raised:
-        backup.backup(portal(directories, **places))
+        backup.backup(of_campus(directories, **places))
     assert isinstance(raised.value, backup.NeedsReview) == enough
 
 
@@ -350,14 +323,14 @@ def test_a_failure_is_told_where_the_disk_is_full(directories: Path, monkeypatch
     monkeypatch.setattr(common_files, "replace_file", full)
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match="No space"):
-        backup.backup(portal(directories))
+        backup.backup(of_campus(directories))
     assert reported == ["The backup failed"]
 
 
 def test_an_offsite_repository_that_speaks_nonsense_is_written_down(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = portal(directories, offsite="sftp:store.example:/x")
+    there = of_campus(directories, offsite="sftp:store.example:/x")
     monkeypatch.setattr(restic.Repository, "run", lambda *_a, **_k: ("no json", ""))
     with pytest.raises(ValueError, match="Expecting value"):
         backup._offsite(there, {"last": {"run": "1"}}, there.offsite)
@@ -372,5 +345,5 @@ def test_each_copy_that_lay_about_is_told(directories: Path, monkeypatch: pytest
     for name in ("dump1.sql", "dump2.sql"):
         (directories / "chamilo" / name).write_bytes(DUMP)
         with pytest.raises(BackupError):  # there is no repository
-            backup.backup(portal(directories))
+            backup.backup(of_campus(directories))
     assert [name for name in ("dump1.sql", "dump2.sql") if not any(f"/{name} could" in text for text in reported)] == []

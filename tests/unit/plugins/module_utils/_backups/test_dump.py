@@ -11,37 +11,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump, portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.dump import Reading
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database
+from tests.unit.plugins.module_utils._backups.conftest import DUMP, of_campus
 
-DUMP = b"""/*M!999999\\- enable the sandbox mode */
--- MariaDB dump 10.19-11.8.3-MariaDB, for debian-linux-gnu (x86_64)
-DROP TABLE IF EXISTS `course`;
-CREATE TABLE `course` (
-  `id` int(11) NOT NULL
-);
-INSERT INTO `course` VALUES (1,'a\\nCREATE TABLE `no` (');
-CREATE TABLE `user` (
-  `id` int(11) NOT NULL
-);
--- Dump completed
-"""
-
-
-@pytest.fixture(autouse=True)
-def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    (tmp_path / "etc").mkdir()
-    return tmp_path
-
-
-def portal(directory: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
+pytestmark = pytest.mark.usefixtures("directories")
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 10000])
@@ -87,13 +62,16 @@ def test_the_account_for_backups_dumps_unless_it_cannot_see_all(
     (directories / "socket").touch()
     if account:
         (directories / "etc/backup-campus.cnf").touch()
-    with dump.dumping(portal(directories, socket=str(directories / "socket"), name="chamilo")) as (command, _handles):
+    with dump.dumping(of_campus(directories, socket=str(directories / "socket"), name="chamilo")) as (
+        command,
+        _handles,
+    ):
         assert any(word.startswith(who) for word in command[:2] + command[2:3])
 
 
 def test_without_the_application_s_environment_nothing_is_dumped_as_nobody(directories: Path) -> None:
     (directories / "chamilo").mkdir()
     os.mkfifo(directories / "chamilo/.env")
-    with pytest.raises(backups_portal.BackupError, match=r"\.env cannot be read: no regular file"):
-        with dump.dumping(portal(directories, host="db.example.org", name="chamilo")):
+    with pytest.raises(portal.BackupError, match=r"\.env cannot be read: no regular file"):
+        with dump.dumping(of_campus(directories, host="db.example.org", name="chamilo")):
             pass

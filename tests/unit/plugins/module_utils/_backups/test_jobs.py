@@ -9,33 +9,21 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
+from tests.unit.plugins.module_utils._backups.conftest import of_campus
 
-
-@pytest.fixture(autouse=True)
-def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    (tmp_path / "etc").mkdir()
-    return tmp_path
-
-
-def portal(directory: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
+pytestmark = pytest.mark.usefixtures("directories")
 
 
 def test_one_backup_at_a_time(directories: Path) -> None:
-    with jobs.alone(portal(directories), "drill"):
-        with pytest.raises(jobs.Busy, match="drill"), jobs.alone(portal(directories), "backup"):
+    with jobs.alone(of_campus(directories), "drill"):
+        with pytest.raises(jobs.Busy, match="drill"), jobs.alone(of_campus(directories), "backup"):
             raise AssertionError("two at a time")
-    with jobs.alone(portal(directories), "backup"):
+    with jobs.alone(of_campus(directories), "backup"):
         assert os.path.exists(directories / "state" / "backups" / "campus.lock")
 
 
@@ -47,7 +35,7 @@ def test_late_ones_are_told(directories: Path, monkeypatch: pytest.MonkeyPatch) 
     )
     assert len(jobs.late()) == 2 and reported == ["The backup is late", "The restore test is late"]
     for name in ("database", "drill"):
-        backups_portal.note(backups_portal.portals()[0], name, True, "fine")
+        portal.note(portal.portals()[0], name, True, "fine")
     assert jobs.late() == ["Backups and restore tests are in time."]
     # The clock was wrong, and is right now.
     before = time.time() - 7200
@@ -74,11 +62,11 @@ def test_another_problem_of_the_same_day_and_the_same_of_the_next_night_are_told
     monkeypatch.setattr(alert, "_mail", lambda _to, _section, title, text: mails.append(f"{title}: {text}") or "")
     monkeypatch.setattr(alert.time, "time", lambda: moment)
     observer = "Check the backup"
-    jobs.notify(portal(directories), observer, "/store is not there (attempt 1).")
-    jobs.notify(portal(directories), observer, "/store is not there (attempt 2).")
+    jobs.notify(of_campus(directories), observer, "/store is not there (attempt 1).")
+    jobs.notify(of_campus(directories), observer, "/store is not there (attempt 2).")
     assert mails == [f"{observer} (campus.test): /store is not there (attempt 1)."]
-    jobs.notify(portal(directories), observer, "Tables are gone: user.")
+    jobs.notify(of_campus(directories), observer, "Tables are gone: user.")
     assert len(mails) == 2
     moment += 86400 - 600  # cron began ten minutes later yesterday
-    jobs.notify(portal(directories), observer, "Tables are gone: user.")
+    jobs.notify(of_campus(directories), observer, "Tables are gone: user.")
     assert len(mails) == 3

@@ -12,15 +12,8 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
-
-@pytest.fixture(autouse=True)
-def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    (tmp_path / "etc").mkdir()
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("directories")
 
 
 def test_a_portal_must_be_named_where_there_are_several(directories: Path) -> None:

@@ -10,22 +10,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
+from tests.unit.plugins.module_utils._backups.conftest import of_campus
 
-
-@pytest.fixture(autouse=True)
-def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    (tmp_path / "etc").mkdir()
-    return tmp_path
-
-
-def portal(directory: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
+pytestmark = pytest.mark.usefixtures("directories")
 
 
 def snapshot(run: str, paths: list[str], name: str) -> dict[str, Any]:
@@ -63,7 +52,7 @@ def test_an_address_that_cannot_be_read_shows_no_password(directories: Path, pas
     complaint = (
         f'Fatal: parsing repository location failed: parse "{url[5:]}/": invalid port ":{password[:2]}" after host'
     )
-    words = str(restic.Repository(portal(directories), url).failed("cat", 1, complaint))
+    words = str(restic.Repository(of_campus(directories), url).failed("cat", 1, complaint))
     assert "se" not in words.replace("rest:https://store.example/x", "") and "%2F" in words
 
 
@@ -91,7 +80,7 @@ def test_only_paths_that_are_too_long_may_stay_away_from_what_is_fetched(
     (directories / "complaint").write_text(complaint)
     monkeypatch.setattr(restic, "PATH", f"{directories}:{restic.PATH}")
     monkeypatch.setattr(restic, "CACHE", str(directories / "cache"))
-    place = restic.Repository(portal(directories), "/repository")
+    place = restic.Repository(of_campus(directories), "/repository")
     if left is None:
         with pytest.raises(BackupError, match="restic restore on /repository failed"):
             place.fetch("id", "/staging")

@@ -27,7 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
-from tests.unit.plugins.module_utils._backups.conftest import looks_right, planned, work
+from tests.unit.plugins.module_utils._backups.conftest import NAMES, Server, looks_right, planned, work
 
 
 def test_what_was_fetched_comes_in_and_what_was_there_is_kept(portal: Portal) -> None:
@@ -285,36 +285,6 @@ def test_a_restore_begins_anew_also_after_one_that_was_killed_over_folders_witho
 
 def test_a_pattern_stands_for_its_path_alone() -> None:
     assert restic.literal("/a/[x]*?\\") == "/a/\\[x\\]\\*\\?\\\\"
-
-
-class Server:
-    """Knows tables, and what cannot be moved with them, by database."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.messages: list[str] = []
-        self.tables = {"chamilo_restoring": ["course", "user"], "chamilo": ["user"]}
-        self.objects = {"chamilo": ["TRIGGER\ttrimmed", "VIEW\tactive"]}
-        self.pointing = ""
-        self.refuses, self.words = "", "refused"
-        monkeypatch.setattr(restore_tables, "tables", lambda _portal, name: self.tables.get(name, []))
-        monkeypatch.setattr(restore_tables, "execute", self.sql)
-
-    def sql(self, _portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
-        if "SELECT DISTINCT DEFINER" in sql:
-            if self.refuses == "DEFINER":
-                raise BackupError("denied")
-            return "nobody@here\n"
-        if "REFERENTIAL_CONSTRAINTS" in sql:
-            return self.pointing
-        if sql.startswith("\nSELECT 'VIEW'"):
-            return "\n".join(next((found for name, found in self.objects.items() if f"'{name}'" in sql), []))
-        self.messages.append(source.read().decode() if source else sql)
-        if self.refuses and self.refuses in self.messages[-1]:
-            raise BackupError(self.words)
-        return ""
-
-
-NAMES = {"new": "chamilo_restoring", "old": "chamilo_before_x"}
 
 
 def with_database(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> tuple[Portal, restore_staging.Staging, Server]:

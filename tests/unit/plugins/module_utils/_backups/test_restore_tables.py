@@ -8,19 +8,19 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_tables
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database as portal_database
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database
+from tests.unit.plugins.module_utils._backups.conftest import NAMES, Server
 
 
 def test_a_database_elsewhere_is_asked_over_tls_where_the_portal_does(
     portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(portal_database, "AUTHORITY", str(tmp_path / "database.pem"))
+    monkeypatch.setattr(database, "AUTHORITY", str(tmp_path / "database.pem"))
     assert len(restore_tables.client_options(portal)) == 3
     (tmp_path / "database.pem").write_text("x")
     assert restore_tables.client_options(portal)[3:] == [
@@ -28,36 +28,6 @@ def test_a_database_elsewhere_is_asked_over_tls_where_the_portal_does(
         "--ssl-verify-server-cert",
     ]
     assert restore_tables.client_options(replace(portal, host="localhost"))[0] == "--no-defaults"
-
-
-class Server:
-    """Knows tables, and what cannot be moved with them, by database."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.messages: list[str] = []
-        self.tables = {"chamilo_restoring": ["course", "user"], "chamilo": ["user"]}
-        self.objects = {"chamilo": ["TRIGGER\ttrimmed", "VIEW\tactive"]}
-        self.pointing = ""
-        self.refuses, self.words = "", "refused"
-        monkeypatch.setattr(restore_tables, "tables", lambda _portal, name: self.tables.get(name, []))
-        monkeypatch.setattr(restore_tables, "execute", self.sql)
-
-    def sql(self, _portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
-        if "SELECT DISTINCT DEFINER" in sql:
-            if self.refuses == "DEFINER":
-                raise BackupError("denied")
-            return "nobody@here\n"
-        if "REFERENTIAL_CONSTRAINTS" in sql:
-            return self.pointing
-        if sql.startswith("\nSELECT 'VIEW'"):
-            return "\n".join(next((found for name, found in self.objects.items() if f"'{name}'" in sql), []))
-        self.messages.append(source.read().decode() if source else sql)
-        if self.refuses and self.refuses in self.messages[-1]:
-            raise BackupError(self.words)
-        return ""
-
-
-NAMES = {"new": "chamilo_restoring", "old": "chamilo_before_x"}
 
 
 def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(

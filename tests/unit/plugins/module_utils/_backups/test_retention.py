@@ -8,31 +8,13 @@ from __future__ import annotations
 import datetime
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic, retention
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from tests.unit.plugins.module_utils._backups.conftest import made, of_campus
 
-
-@pytest.fixture(autouse=True)
-def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    (tmp_path / "etc").mkdir()
-    return tmp_path
-
-
-def portal(directory: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
-
-
-def made(run: str, number: int, at: float) -> restic.Pair:
-    half = restic.Snapshot(f"s{run}", "tree", at, run, (), number)
-    return restic.Pair(run, half, half)
+pytestmark = pytest.mark.usefixtures("directories")
 
 
 DAY = 86400.0
@@ -40,7 +22,7 @@ DAY = 86400.0
 
 def test_what_is_dated_ahead_takes_no_place_of_what_is_kept(directories: Path) -> None:
     """For ten nights the clock was 400 days ahead; restic's own forget would remove each backup made since."""
-    there = portal(directories, keep_daily=3, keep_weekly=0, keep_monthly=0)
+    there = of_campus(directories, keep_daily=3, keep_weekly=0, keep_monthly=0)
     now = time.time()
     ahead = [made(f"a{number}", number, now + (400 + number) * DAY) for number in range(10)]
     since = [made(f"b{number}", 10 + number, now - (10 - number) * DAY) for number in range(10)]
@@ -54,7 +36,7 @@ def test_what_is_dated_ahead_takes_no_place_of_what_is_kept(directories: Path) -
 
 
 def test_days_weeks_and_months_are_kept_as_restic_does(directories: Path) -> None:
-    there = portal(directories, keep_daily=2, keep_weekly=2, keep_monthly=2)
+    there = of_campus(directories, keep_daily=2, keep_weekly=2, keep_monthly=2)
     begin = datetime.datetime(2026, 3, 31, 3).timestamp()  # a Tuesday
     every = [made(f"{number}", number, begin - (60 - number) * DAY) for number in range(61)]
     gone = {pair.run for pair in retention.outdated(there, every)}

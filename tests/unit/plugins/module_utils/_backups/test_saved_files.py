@@ -13,27 +13,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic, saved_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal, restic, saved_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from tests.unit.plugins.module_utils._backups.conftest import of_campus
 
-
-@pytest.fixture(autouse=True)
-def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    (tmp_path / "etc").mkdir()
-    return tmp_path
-
-
-def portal(directory: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
-
-
-def made(run: str, number: int, at: float) -> restic.Pair:
-    half = restic.Snapshot(f"s{run}", "tree", at, run, (), number)
-    return restic.Pair(run, half, half)
+pytestmark = pytest.mark.usefixtures("directories")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +37,7 @@ def test_where_the_portal_was_is_found_in_the_snapshot(
     listed = ["/srv/data/var", "/www/releases/7/bin/console", "/www/releases/7/var", "/www/releases/7/x/bin/console"]
     place = restic.Repository(there, "/repository")
     monkeypatch.setattr(place, "nodes", lambda _id: [{"path": path} for path in listed])
-    saved = restic.Snapshot("f1", "tree", 0, "run", (*paths, backups_portal.path_of("campus")))
+    saved = restic.Snapshot("f1", "tree", 0, "run", (*paths, portal.path_of("campus")))
     assert saved_files.saved_root(there, place, saved) == root
 
 
@@ -72,7 +56,7 @@ def test_what_links_lead_to_is_saved_too(directories: Path) -> None:
     (directories / "chamilo" / "var").symlink_to(shared / "var")
     (directories / "chamilo" / "public" / "here").symlink_to(directories / "chamilo")
     (directories / "chamilo" / "broken").symlink_to("/nothing-here")
-    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo"), str(shared / "var")]
+    assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo"), str(shared / "var")]
 
 
 def test_links_are_found_however_deep_they_lie(directories: Path) -> None:
@@ -85,7 +69,7 @@ def test_links_are_found_however_deep_they_lie(directories: Path) -> None:
     (disk / "resource/1/2019").symlink_to("../../old")
     (root / "config/jwt").symlink_to(shared / "jwt")
     (shared / "jwt/logo.svg").symlink_to(shared / "logo.svg")
-    assert saved_files.contents(portal(directories)) == sorted(
+    assert saved_files.contents(of_campus(directories)) == sorted(
         map(str, (root, disk / "resource", disk / "old", shared / "jwt", shared / "logo.svg"))
     )
 
@@ -97,7 +81,7 @@ def test_links_to_what_holds_no_data_are_none_of_the_backups(directories: Path) 
     os.mkfifo(directories / "queue")
     (log / "prod.log").symlink_to(directories / "queue")
     (log / "dev.log").symlink_to("/dev/null")
-    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]
+    assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo")]
 
 
 def test_the_walk_for_links_has_an_end(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +102,7 @@ def test_the_walk_for_links_has_an_end(directories: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "scandir", listing)
     # What lies in a folder that is saved is not named once more: the paths of a snapshot tell which came before it.
-    assert saved_files.contents(portal(directories)) == [str(directories), str(directories / "chamilo")]
+    assert saved_files.contents(of_campus(directories)) == [str(directories), str(directories / "chamilo")]
     assert str(two) in listed and len(listed) == len(set(listed))
 
 
@@ -127,7 +111,7 @@ def test_no_links_are_looked_for_in_what_is_made_anew(directories: Path, made: s
     (directories / "chamilo" / made).mkdir(parents=True)
     (directories / "data").mkdir()
     (directories / "chamilo" / made / "data").symlink_to(directories / "data")
-    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]
+    assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo")]
 
 
 def test_a_folder_that_becomes_a_link_during_the_walk_is_not_followed(
@@ -147,7 +131,7 @@ def test_a_folder_that_becomes_a_link_during_the_walk_is_not_followed(
         return opened(path, flags, *mode, **more)
 
     monkeypatch.setattr(os, "open", exchanged)
-    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]
+    assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo")]
     assert upload.is_symlink()
 
 
@@ -161,7 +145,7 @@ def test_folders_too_deep_to_be_named_end_no_backup(directories: Path) -> None:
         os.close(here)
         here = below
     os.close(here)
-    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]
+    assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo")]
 
 
 def test_the_web_user_cannot_have_the_whole_host_saved(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,8 +158,8 @@ def test_the_web_user_cannot_have_the_whole_host_saved(directories: Path, monkey
     (var / "x\n").symlink_to("/proc")
     for path in (directories / "data", var / "upload", var / "x\n"):
         os.chown(path, web, -1, follow_symlinks=False)
-    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo"), str(directories / "data")]
-    (line,) = saved_files.strange_links(portal(directories))
+    assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo"), str(directories / "data")]
+    (line,) = saved_files.strange_links(of_campus(directories))
     assert r"var/x\n is not followed" in line
 
 
@@ -214,9 +198,9 @@ def test_a_link_of_roots_is_followed_to_the_portals_data_alone(
     if not os.path.exists(target):
         pytest.skip(f"no {target} here")
     (directories / "chamilo" / link).symlink_to(target)
-    found = saved_files.contents(portal(directories))
+    found = saved_files.contents(of_campus(directories))
     assert found == sorted([str(directories / "chamilo"), *([target] if followed else [])])
-    assert [link in line for line in saved_files.strange_links(portal(directories))] == [True] * (not followed)
+    assert [link in line for line in saved_files.strange_links(of_campus(directories))] == [True] * (not followed)
 
 
 def test_many_links_are_told_as_few(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +211,7 @@ def test_many_links_are_told_as_few(directories: Path, monkeypatch: pytest.Monke
     for number in range(300):
         (var / str(number)).symlink_to("/etc")
         os.lchown(var / str(number), web, -1)
-    lines = saved_files.strange_links(portal(directories))
+    lines = saved_files.strange_links(of_campus(directories))
     assert (len(lines), lines[-1]) == (6, "The same goes for 295 more links.")
 
 
@@ -236,7 +220,7 @@ def test_no_process_is_saved(directories: Path, monkeypatch: pytest.MonkeyPatch)
     var.mkdir(parents=True)
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=os.geteuid(), pw_gid=os.getegid()))
     (var / "x").symlink_to(f"/proc/{os.getpid()}/task")
-    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]
+    assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo")]
 
 
 def test_a_link_to_a_link_without_end_leads_nowhere(directories: Path) -> None:
@@ -244,4 +228,4 @@ def test_a_link_to_a_link_without_end_leads_nowhere(directories: Path) -> None:
     (directories / "chamilo" / "own").symlink_to("own")
     for number in range(5000):
         (directories / "chamilo" / f"{number}").symlink_to(f"{number + 1}")
-    assert saved_files.contents(portal(directories)) == [str(directories / "chamilo")]
+    assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo")]

@@ -14,39 +14,15 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump_detection, stray_dumps
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from tests.unit.plugins.module_utils._backups.conftest import DUMP, of_campus
 
-DUMP = b"""/*M!999999\\- enable the sandbox mode */
--- MariaDB dump 10.19-11.8.3-MariaDB, for debian-linux-gnu (x86_64)
-DROP TABLE IF EXISTS `course`;
-CREATE TABLE `course` (
-  `id` int(11) NOT NULL
-);
-INSERT INTO `course` VALUES (1,'a\\nCREATE TABLE `no` (');
-CREATE TABLE `user` (
-  `id` int(11) NOT NULL
-);
--- Dump completed
-"""
-
-
-@pytest.fixture(autouse=True)
-def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    (tmp_path / "etc").mkdir()
-    return tmp_path
-
-
-def portal(directory: Path, **more: Any) -> Portal:
-    return Portal("campus", "campus.test", str(directory / "chamilo"), **more)
+pytestmark = pytest.mark.usefixtures("directories")
 
 
 def put_away(there: Portal) -> list[str]:
@@ -65,12 +41,12 @@ def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(directories
     (public / "database.sql").write_text("-- the installer's own\n")
     (public / "lesson.zip").write_bytes(b"x")
     (directories / "chamilo" / "var" / "backup.zip").write_bytes(b"a pupil's")
-    lines = put_away(portal(directories))
+    lines = put_away(of_campus(directories))
     assert len(lines) == 3
     assert sorted(path.name for path in public.iterdir()) == ["database.sql", "lesson.zip"]
     kept = [path for path in (directories / "state").rglob("*") if path.is_file()]
     assert len(kept) == 3 and all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
-    assert put_away(portal(directories)) == []
+    assert put_away(of_campus(directories)) == []
 
 
 def test_what_changes_places_while_copies_are_put_away_is_left_alone(
@@ -94,7 +70,7 @@ def test_what_changes_places_while_copies_are_put_away_is_left_alone(
         return real(stream)
 
     monkeypatch.setattr(dump_detection, "contains_data", exchanged)
-    (line,) = put_away(portal(directories))
+    (line,) = put_away(of_campus(directories))
     assert "dump.sql" in line and secret.read_bytes() == DUMP
     assert (directories / "chamilo" / "aside" / "dump.sql").is_symlink()
     (kept,) = [path for path in (directories / "state").rglob("*") if path.is_file()]
@@ -115,7 +91,7 @@ def test_a_copy_that_asks_for_much_memory_gets_none(directories: Path) -> None:
     if not child:
         resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))  # a host with less memory than that
         with contextlib.suppress(BaseException):
-            put_away(portal(directories))
+            put_away(of_campus(directories))
             os._exit(0)
         os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
@@ -126,5 +102,5 @@ def test_the_name_of_a_copy_is_told_as_text(directories: Path) -> None:
     (directories / "chamilo").mkdir()
     with open(os.fsencode(directories / "chamilo") + b"/\xe9\n.sql", "wb") as stream:
         stream.write(DUMP)
-    (line,) = put_away(portal(directories))
+    (line,) = put_away(of_campus(directories))
     assert r"\udce9\n.sql could be downloaded" in line and line.isprintable()
