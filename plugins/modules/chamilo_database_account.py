@@ -13,6 +13,7 @@ author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
+  - chamilo.hardening.portal
 description:
   - Gives the application an account of its own that may do what Chamilo needs on its own database, and nothing else.
   - An application that logs in as root, with all rights on the server, with an account that is used for other databases
@@ -37,19 +38,6 @@ attributes:
     support: full
     description: A second run with the same input changes nothing.
 options:
-  domain:
-    description: The public name of the portal.
-    type: str
-    required: true
-  root:
-    description: The directory of Chamilo. Empty means that it is discovered.
-    type: str
-    default: ""
-  web_server:
-    description: The web server that serves Chamilo. Empty means that it is found.
-    type: str
-    choices: ["", nginx, apache]
-    default: ""
   site:
     description: A short name for the portal. The accounts are called C(chamilo_<site>), C(chamilo_<site>_upgrade) and
       C(chamilo_<site>_backup).

@@ -13,6 +13,8 @@ author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
+  - chamilo.hardening.portal
+  - chamilo.hardening.portal.probe
 description:
   - Sets keys in the environment files of Chamilo, or of another Symfony application that is laid out like it, and makes
     sure that the application really sees them.
@@ -42,20 +44,6 @@ attributes:
     support: full
     description: A second run with the same input changes nothing. O(generate) replaces public values only.
 options:
-  domain:
-    description:
-      - The public name of the portal. It determines which virtual host and pool give the application its environment.
-    type: str
-    required: true
-  root:
-    description: The directory of Chamilo, the one with C(.env). Empty means that it is discovered.
-    type: str
-    default: ""
-  web_server:
-    description: The web server that serves it. Empty means that it is found.
-    type: str
-    choices: ["", nginx, apache]
-    default: ""
   values:
     description:
       - Keys and their values, such as V(APP_ENV) and V(prod). What is true or false in YAML is written as V(1) or V(0).
@@ -129,23 +117,6 @@ options:
     description: The user PHP runs as. Empty means the one of the pool that serves the portal.
     type: str
     default: ""
-  probe:
-    description: Pages of the portal that must be answered as before. Where one is not, the change is rolled back.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      url:
-        description: The URL.
-        type: str
-        required: true
-      address:
-        description: The address to connect to, if it is not the one of the host in the URL.
-        type: str
-      send:
-        description: Names and values of headers that go with the request.
-        type: dict
-        default: {}
   sealed:
     description:
       - The RV(sealed) of another node of the portal. Its C(APP_SECRET), its C(JWT_PASSPHRASE) and its key pair of the

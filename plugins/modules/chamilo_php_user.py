@@ -13,6 +13,8 @@ author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
+  - chamilo.hardening.portal
+  - chamilo.hardening.portal.probe
 description:
   - With O(state=own), PHP of the portal runs in a pool C(chamilo-SITE) of PHP-FPM, as a system user of that name that
     no other site of the host has. The settings of the owner's pool (C(php_admin_value), C(env), limits) apply in it as
@@ -36,23 +38,10 @@ attributes:
     support: full
     description: A second run changes nothing.
 options:
-  domain:
-    description: The public name of the portal.
-    type: str
-    required: true
   site:
     description: The word for the portal in the names of files.
     type: str
     required: true
-  root:
-    description: The directory of Chamilo, the one with C(.env). Empty means that it is discovered.
-    type: str
-    default: ""
-  web_server:
-    description: The web server that serves it. Empty means that it is found.
-    type: str
-    choices: ["", nginx, apache]
-    default: ""
   state:
     description: Whether PHP of the portal has a user of its own.
     type: str
@@ -70,23 +59,6 @@ options:
     description: The portal's files, as M(chamilo.hardening.chamilo_perms) takes them.
     type: dict
     required: true
-  probe:
-    description: Pages of the portal that must be answered as before.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      url:
-        description: The URL.
-        type: str
-        required: true
-      address:
-        description: The address to connect to, if it is not the one of the host in the URL.
-        type: str
-      send:
-        description: Names and values of headers that go with the request.
-        type: dict
-        default: {}
 seealso:
   - module: chamilo.hardening.chamilo_perms
   - module: chamilo.hardening.config_transaction

@@ -13,6 +13,7 @@ author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
+  - chamilo.hardening.portal
 description:
   - Deletes what Chamilo stored for the cookie of "Remember me", which logs its bearer in for 14 days. Remembered users
     have to log in with the password once more.
@@ -31,21 +32,6 @@ attributes:
   idempotent:
     support: full
     description: Nothing changes until a user is remembered again.
-options:
-  domain:
-    description:
-      - The public name of the portal. It determines which virtual host and pool give the application its environment.
-    type: str
-    required: true
-  root:
-    description: The directory of Chamilo, the one with C(.env). Empty means that it is discovered.
-    type: str
-    default: ""
-  web_server:
-    description: The web server that serves it. Empty means that it is found.
-    type: str
-    choices: ["", nginx, apache]
-    default: ""
 requirements:
   - python3-pymysql, or the mariadb or mysql client, on the target
   - root on the target, to read the portal's environment files

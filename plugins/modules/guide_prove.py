@@ -13,6 +13,7 @@ author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
+  - chamilo.hardening.portal
 description:
   - Attacks the portal, one attack for each control that can be attacked without harm. Most come over the network from
     the controller. Some run on the host, as the user PHP runs as or as another account, and try what an attacker who
@@ -24,10 +25,6 @@ description:
     The file is removed in any case.
   - Fails when an attack on a control that is enforced gets through, or could not be tried.
 options:
-  domain:
-    description: The public name of the portal.
-    type: str
-    required: true
   names:
     description:
       - The value of C(chamilo_names), further names of the portal, and those that are none of it behind a C(!).
@@ -37,15 +34,6 @@ options:
     elements: str
     default: []
     version_added: 1.1.0
-  root:
-    description: The directory of Chamilo on the host. Empty means that it is discovered.
-    type: str
-    default: ""
-  web_server:
-    description: The web server that serves it. Empty means that it is found.
-    type: str
-    choices: ["", nginx, apache]
-    default: ""
   address:
     description:
       - The address the controller connects to.

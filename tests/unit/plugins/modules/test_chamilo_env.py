@@ -11,6 +11,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.doc_fragments.portal import ModuleDocFragment
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
@@ -108,4 +109,5 @@ def test_a_secret_is_in_no_output(root, capsys):
 def test_each_example_can_be_meant():
     for task in yaml.safe_load(chamilo_env.EXAMPLES):
         options = task.get("chamilo.hardening.chamilo_env", {})
-        assert set(options) <= set(yaml.safe_load(chamilo_env.DOCUMENTATION)["options"])
+        fragments = (chamilo_env.DOCUMENTATION, ModuleDocFragment.DOCUMENTATION, ModuleDocFragment.PROBE)
+        assert set(options) <= {name for text in fragments for name in yaml.safe_load(text)["options"]}
