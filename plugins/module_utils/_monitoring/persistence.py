@@ -93,6 +93,7 @@ _STARTUP = (
     ".composer/composer.json .composer/vendor/autoload.php .config/composer/composer.json "
     ".config/composer/vendor/autoload.php .local/lib/python*/site-packages/* .config/ImageMagick/*.xml .magick/*.xml "
     ".config/libreoffice/*/user/basic/*/*.xba .msmtprc .config/msmtp/config "
+    ".bash_completion .config/libreoffice/*/user/Scripts/*/* .config/libreoffice/*/user/uno_packages/cache/*/* "
     ".mailrc .node_modules/* .node_libraries/* .my.cnf .mylogin.cnf .curlrc .wgetrc .gnupg/gpg.conf .inputrc"
 ).split()
 _SKELETON = "/etc/skel"
@@ -103,7 +104,16 @@ _GIT_RUNS = re.compile(
 )
 # What root runs, or goes by when it runs something.
 _OF_ROOT = ("/etc", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib")
-_UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.timer", "/etc/systemd/system/*.d/*.conf")
+_UNITS = tuple(
+    f"{directory}/{kind}"
+    for directory in (
+        "/etc/systemd/system",
+        "/usr/local/lib/systemd/system",
+        "/run/systemd/system",
+        "/run/systemd/transient",
+    )
+    for kind in ("*.service", "*.timer", "*.d/*.conf")
+)
 _PRELOAD = "/etc/ld.so.preload"
 _PHP_FILES = ("/etc/php/*/*/php.ini", "/etc/php/*/*/conf.d/*.ini")
 _PHP_RUNS = re.compile(

@@ -233,6 +233,9 @@ def test_a_script_of_roots_that_an_acl_lets_the_web_user_write(host, tmp_path):
         (".config/ImageMagick/delegates.xml", '<delegate decode="pdf" command="/srv/x"/>'),
         (".my.cnf", "[mysql]\npager = /srv/x"),
         (".curlrc", "output = /srv/x"),
+        (".msmtprc", "passwordeval /srv/x"),
+        (".node_modules/x.js", "require('child_process')"),
+        (".config/libreoffice/4/user/Scripts/python/x.py", "import os"),
     ],
 )
 def test_ways_back_in_a_home(host, tmp_path, path, text):
