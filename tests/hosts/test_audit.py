@@ -95,7 +95,7 @@ class TestSloppy:
         broken = {name: control["evidence"] for name, control in seen.items() if "Error: " in control["evidence"]}
         assert broken == {}
 
-    def test_no_secret_is_told(self, shared: Host, seen: dict[str, dict[str, Any]]) -> None:
+    def test_no_secret_is_reported(self, shared: Host, seen: dict[str, dict[str, Any]]) -> None:
         environment = dict(
             line.split("=", 1) for line in shared.get("/var/www/chamilo/.env").splitlines() if "=" in line
         )

@@ -543,7 +543,7 @@ def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell
 
 
 @pytest.mark.long
-def test_without_another_place_the_local_part_is_done_and_says_so(fresh: Host, playbook: Playbook) -> None:
+def test_without_another_place_the_local_part_is_done_and_reports_so(fresh: Host, playbook: Playbook) -> None:
     playbook.sections = "database,backups"
     assert through(playbook, fresh) == ["backups_encrypted", "backups_private"]
     assert playbook.harden(fresh, "--check") > 0
@@ -581,7 +581,7 @@ def test_without_another_place_the_local_part_is_done_and_says_so(fresh: Host, p
 
 
 @pytest.mark.long
-def test_a_backup_from_before_the_account_was_moved_says_how_to_go_on(fresh: Host, playbook: Playbook) -> None:
+def test_a_backup_from_before_the_account_was_moved_reports_how_to_go_on(fresh: Host, playbook: Playbook) -> None:
     login = f"http://{fresh.domain}/login"
     make_anew(fresh)
     playbook.sections = "backups"

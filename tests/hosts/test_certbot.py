@@ -209,7 +209,7 @@ def test_a_renewal_under_load_loses_no_request(issued: Host) -> None:
 
 
 @pytest.mark.wire
-def test_a_broken_configuration_at_renewal_is_told_and_made_up_for(issued: Host) -> None:
+def test_a_broken_configuration_at_renewal_is_reported_and_made_up_for(issued: Host) -> None:
     before = served(issued)
     service = "nginx" if issued.web == "nginx" else "apache2"
     broken = "/etc/nginx/conf.d/broken.conf" if issued.web == "nginx" else "/etc/apache2/conf-enabled/broken.conf"
@@ -224,7 +224,7 @@ def test_a_broken_configuration_at_renewal_is_told_and_made_up_for(issued: Host)
     assert served(issued) == in_file(issued)
 
 
-def test_a_renewal_that_fails_is_told(issued: Host, authority: Acme) -> None:
+def test_a_renewal_that_fails_is_reported(issued: Host, authority: Acme) -> None:
     issued.run(f"sed -i 's/^.*renew_before_expiry.*/renew_before_expiry = 3000 days/' {CONF}")
     authority.name(issued.domain, authority.address)
     assert issued.run("systemctl start certbot.service", check=False).returncode
@@ -274,7 +274,7 @@ def test_a_certificate_that_certbot_got_before_is_adopted(
 
 
 @pytest.mark.long
-def test_a_virtual_host_of_ones_own_gets_a_certificate_and_says_what_to_do(
+def test_a_virtual_host_of_ones_own_gets_a_certificate_and_reports_what_to_do(
     sloppy: Host, authority: Acme, playbook: Playbook, cell: Cell
 ) -> None:
     variables = {**CERTBOT, "chamilo_https_vhost": "include"}
@@ -432,7 +432,7 @@ def test_three_names_two_access_urls_and_a_wildcard_have_one_certificate(
 
 
 @pytest.mark.long
-def test_an_authority_that_says_no_is_not_asked_for_ever(sloppy: Host, authority: Acme, playbook: Playbook) -> None:
+def test_an_authority_that_reports_no_is_not_asked_for_ever(sloppy: Host, authority: Acme, playbook: Playbook) -> None:
     authority.name(sloppy.domain, authority.address)  # the world's DNS differs from the host's
     before = authority.orders()
     for _time in range(3):

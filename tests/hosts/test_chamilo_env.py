@@ -115,7 +115,7 @@ def test_what_does_not_boot_is_put_back(fresh: Host, playbook: Playbook) -> None
     assert not missing_from_the_portal(fresh, "http")
 
 
-def test_what_the_pool_says_is_named(fresh: Host, playbook: Playbook) -> None:
+def test_what_the_pool_reports_is_named(fresh: Host, playbook: Playbook) -> None:
     pool = fresh.run("ls /etc/php/*/fpm/pool.d/www.conf").stdout.strip()
     fresh.run(f"echo 'env[APP_ENV] = dev' >>{pool} && systemctl reload 'php*-fpm.service'")
     with pytest.raises(PlayError, match=rf"APP_ENV \({pool} line \d+\)"):
@@ -124,7 +124,7 @@ def test_what_the_pool_says_is_named(fresh: Host, playbook: Playbook) -> None:
 
 
 @pytest.mark.cells("trixie-nginx", "bookworm-apache")
-def test_what_the_web_server_says_is_named_and_wins_until_it_is_corrected_there(
+def test_what_the_web_server_reports_is_named_and_wins_until_it_is_corrected_there(
     fresh: Host, playbook: Playbook
 ) -> None:
     service, file, before, line = {

@@ -72,7 +72,7 @@ def test_it_foretells_the_bans_that_fail2ban_then_gives(
     assert given["203.0.113.3"] == 1 and "203.0.113.99" not in given and reported["whole"]
 
 
-def test_the_report_says_whom_the_new_rules_would_have_met(fresh: Host, playbook: Playbook) -> None:
+def test_the_report_reports_whom_the_new_rules_would_have_met(fresh: Host, playbook: Playbook) -> None:
     log, front = LOGS[fresh.web], "campus.test:80 " if fresh.web == "apache" else ""
     now = time.time() - 3600
 

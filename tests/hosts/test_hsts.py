@@ -127,7 +127,7 @@ def test_a_certificate_that_clients_refuse_holds_the_ramp_back(ramping: Host) ->
     assert sent(ramping) == [TRIAL]
 
 
-def test_off_is_said_to_browsers_and_the_ramp_begins_again(ramping: Host, playbook: Playbook) -> None:
+def test_off_is_reported_to_browsers_and_the_ramp_begins_again(ramping: Host, playbook: Playbook) -> None:
     a_week_goes_by(ramping)
     daily(ramping)
     playbook.harden(ramping, chamilo_https_hsts="off")
@@ -139,7 +139,7 @@ def test_off_is_said_to_browsers_and_the_ramp_begins_again(ramping: Host, playbo
 
 
 @pytest.mark.wire
-def test_undo_says_that_browsers_stay_bound(ramping: Host, playbook: Playbook) -> None:
+def test_undo_reports_that_browsers_stay_bound(ramping: Host, playbook: Playbook) -> None:
     output = ramping.run("chamilo-hardening undo https").stdout
     assert "each for 86400 seconds (1 day)" in output and 'chamilo_https_hsts to "off"' in output
     assert ramping.wait("/login").status == 200

@@ -386,7 +386,7 @@ def test_a_virtual_host_of_ones_own_works_with_the_include_line(included: Host, 
 
 
 @pytest.mark.wire
-def test_what_the_owner_says_later_is_heard(included: Host, playbook: Playbook) -> None:
+def test_what_the_owner_reports_later_is_heard(included: Host, playbook: Playbook) -> None:
     host = included
     if host.web == "nginx":
         file = "/etc/nginx/sites-available/chamilo"

@@ -74,7 +74,7 @@ def record(host: Host) -> dict[str, Any]:
     return known
 
 
-def test_one_run_has_a_person_told_and_the_second_changes_nothing(
+def test_one_run_has_a_person_reported_and_the_second_changes_nothing(
     fresh: Host, sink: Sink, playbook: Playbook, tmp_path: Path
 ) -> None:
     other = neighbour(fresh)
@@ -96,7 +96,7 @@ def test_one_run_has_a_person_told_and_the_second_changes_nothing(
     assert missing_from_the_portal(fresh, "http") == [] and neighbour(fresh) == other
 
 
-def test_an_error_and_many_failed_logins_and_a_full_disk_are_told(monitored: Host, sink: Sink) -> None:
+def test_an_error_and_many_failed_logins_and_a_full_disk_are_reported(monitored: Host, sink: Sink) -> None:
     sink.forget()
     # The page that is not there is nobody's error.
     assert monitored.http("/nothing-here").status == 404
@@ -142,7 +142,7 @@ LOWER = r"s/(usage) > [0-9]+% for [0-9]+ cycles/\1 > 0%/; s/(per core) > 4/\1 > 
 BUSY = {"The processor is busy", "The memory is nearly used up", "The machine is overloaded"}
 
 
-def test_a_busy_machine_and_a_service_that_stopped_are_told(monitored: Host, sink: Sink) -> None:
+def test_a_busy_machine_and_a_service_that_stopped_are_reported(monitored: Host, sink: Sink) -> None:
     # Tests may have made it a busy machine already, and what was told today is not told again.
     monitored.run("rm -f /var/lib/chamilo-hardening/alerts.json")
     sink.forget()
@@ -216,7 +216,7 @@ def sql(host: Host, statement: str) -> str:
     return host.run(["mariadb", "-N", "-B", "chamilo", "-e", statement]).stdout.strip()
 
 
-def test_a_changed_file_and_an_edited_one_are_told(
+def test_a_changed_file_and_an_edited_one_are_reported(
     monitored: Host, sink: Sink, playbook: Playbook, tmp_path: Path
 ) -> None:
     script = f"{ROOT}/public/main/admin/index.php"
@@ -306,7 +306,7 @@ for number in range(300):
 """
 
 
-def test_each_sign_of_a_break_in_is_found_and_told_and_none_on_a_clean_host(monitored: Host, sink: Sink) -> None:
+def test_each_sign_of_a_break_in_is_found_and_reported_and_none_on_a_clean_host(monitored: Host, sink: Sink) -> None:
     monitored.run(["python3", "-"], data=CLEAN.replace("\\\\n", "\\n"))
     monitored.run(["chamilo-hardening", "integrity", "accept"])
     daily(monitored)
@@ -519,7 +519,7 @@ ONLY_TIME = re.compile(r": d (\d+ \S+) \d+ -> d \1 \d+$")
 
 
 @pytest.mark.long
-def test_nobody_notices_before_somebody_is_told_of_each_and_absent_takes_it_back(
+def test_nobody_notices_before_somebody_is_reported_of_each_and_absent_takes_it_back(
     fresh: Host, sink: Sink, playbook: Playbook, tmp_path: Path
 ) -> None:
     before = fresh.snapshot()

@@ -173,7 +173,7 @@ def test_a_portal_that_calls_itself_a_test_is_put_right(permitted: Host, playboo
     assert seen()[0] == "pass"
 
 
-def test_php_shows_no_errors_whatever_its_pool_says(permitted: Host, playbook: Playbook) -> None:
+def test_php_shows_no_errors_whatever_its_pool_reports(permitted: Host, playbook: Playbook) -> None:
     """Nor what a file in conf.d says that is read after ours."""
     directory = permitted.run("ls -d /etc/php/*/fpm").stdout.strip()
     permitted.put(

@@ -30,7 +30,7 @@ def refusal(playbook: Playbook, host: Host, *options: str, **variables: object) 
 
 @pytest.mark.parametrize("vhost", ["plain", pytest.param("default-server", marks=pytest.mark.long)])
 @pytest.mark.wire
-def test_everything_in_the_way_is_said_at_once_and_nothing_changes(
+def test_everything_in_the_way_is_reported_at_once_and_nothing_changes(
     make: Callable[..., Host], cell: Cell, playbook: Playbook, vhost: str
 ) -> None:
     host = make(vhost=vhost)

@@ -89,7 +89,7 @@ def test_php_the_cleaner_and_the_application_agree(secured: Host) -> None:
 
 
 @pytest.mark.long
-def test_the_application_is_told_in_the_mode_that_the_server_gives_it(fresh: Host, playbook: Playbook) -> None:
+def test_the_application_is_reported_in_the_mode_that_the_server_gives_it(fresh: Host, playbook: Playbook) -> None:
     """What PHP-FPM is given wins over .env, which the console alone would go by."""
     play = playbook.write("server.yml", PLAY.replace("values: {APP_ENV: prod, APP_DEBUG: 0}", "values: {}"))
     fresh.run("sed -i '/^APP_ENV=/d' /var/www/chamilo/.env && echo APP_ENV=dev >>/var/www/chamilo/.env")
@@ -260,7 +260,7 @@ def as_a_module(host: Host) -> None:
 
 @pytest.mark.long
 @pytest.mark.cells("trixie-apache")
-def test_php_inside_apache_is_told_the_same(fresh: Host, playbook: Playbook) -> None:
+def test_php_inside_apache_is_reported_the_same(fresh: Host, playbook: Playbook) -> None:
     host = fresh
     as_a_module(host)
     (line,) = host.http(f"http://{host.domain}{SCRIPT}").values("Set-Cookie")

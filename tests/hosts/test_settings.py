@@ -196,7 +196,7 @@ def test_forty_settings_cost_as_many_queries_as_one(way: Way) -> None:
     assert forty == one > 5
 
 
-def test_an_account_that_may_only_read_is_told_so(way: Way) -> None:
+def test_an_account_that_may_only_read_is_reported_so(way: Way) -> None:
     host = way.host
     sql(host, "GRANT SELECT ON chamilo.* TO 'reader'@'%' IDENTIFIED BY 'reader-Password'; FLUSH PRIVILEGES;")
     way.account = dataclasses.replace(way.account, user="reader", password="reader-Password")

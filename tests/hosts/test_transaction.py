@@ -359,7 +359,7 @@ def test_the_host_goes_down_half_way_and_a_disk_comes_late(lab: Lab) -> None:
     lab.host.run("systemctl stop srv-late.mount; sed -i '/late/d' /etc/fstab; rm -r /srv/late /srv/disk")
 
 
-def test_the_next_run_says_what_it_found(lab: Lab) -> None:
+def test_the_next_run_reports_what_it_found(lab: Lab) -> None:
     with Visitors(lab.host):
         lab.die()
         assert "INTERRUPTED: the run of headers" in lab.host.run([PROGRAM, "status"]).stdout

@@ -30,7 +30,7 @@ def watch(host: Host) -> dict[str, Any]:
     return known
 
 
-def test_security_fixes_install_themselves_and_a_new_release_is_told(
+def test_security_fixes_install_themselves_and_a_new_release_is_reported(
     cell: Cell, fresh: Host, sink: Sink, playbook: Playbook
 ) -> None:
     here, later = RELEASES[cell.flavour]

@@ -304,7 +304,7 @@ def test_dangerous_files_are_refused_and_no_larger_ones_are_taken_than_before(ha
     assert offer(browser, "film.mp4", bytes((2 << 20) + 1)) == 400, "nobody asked for more than Debian's PHP takes"
 
 
-def test_the_largest_file_is_what_the_variable_says(hardened: Host, playbook: Playbook) -> None:
+def test_the_largest_file_is_what_the_variable_reports(hardened: Host, playbook: Playbook) -> None:
     playbook.harden(hardened, "--tags", "uploads", chamilo_uploads_maximum_size="3M")
     browser = student(hardened, "https")
     assert offer(browser, "film.mp4", bytes(3 << 20)) == 201
@@ -458,7 +458,7 @@ def deep(megabytes: int) -> bytes:
 
 
 @pytest.mark.long
-def test_a_virus_is_found_and_told_and_an_upload_never_lost(fresh: Host, playbook: Playbook, sink: Sink) -> None:
+def test_a_virus_is_found_and_reported_and_an_upload_never_lost(fresh: Host, playbook: Playbook, sink: Sink) -> None:
     fresh.put("/tmp/meminfo", "MemTotal:        2900000 kB\n")
     fresh.run("mount --bind /tmp/meminfo /proc/meminfo")
     with pytest.raises(PlayError, match=r"2\.76 GiB of memory"):

@@ -66,7 +66,7 @@ def waived(*names: str) -> list[dict[str, str]]:
     return [{"control": name, "reason": "A test.", "owner": "Ada", "until": "2999-12-31"} for name in names]
 
 
-def test_with_everything_waived_nothing_is_done_and_the_audit_says_so(fresh: Host, playbook: Playbook) -> None:
+def test_with_everything_waived_nothing_is_done_and_the_audit_reports_so(fresh: Host, playbook: Playbook) -> None:
     options = {"chamilo_level": "consider", "chamilo_waivers": waived(*CONTROLS)}
     before = fresh.snapshot()
     playbook.harden(fresh, "--tags", ",".join(SECTIONS), **options)

@@ -129,7 +129,7 @@ def test_the_role_leaves_an_open_tree_alone(closed: Host, playbook: Playbook) ->
 
 
 @pytest.mark.long
-def test_the_module_opens_until_a_deadline_and_the_audit_says_so(closed: Host, playbook: Playbook) -> None:
+def test_the_module_opens_until_a_deadline_and_the_audit_reports_so(closed: Host, playbook: Playbook) -> None:
     opening = playbook.write("open.yml", OPENING.format(root=ROOT))
 
     def play(**given: object) -> tuple[int, str]:

@@ -121,7 +121,7 @@ def test_a_new_record_is_taken_over_for_review(refreshed: Any) -> None:
     assert "GHSA-3333-4444-5555 is new: SQL injection in the calendar" in messages
 
 
-def test_what_was_reviewed_stays_and_a_difference_is_said(refreshed: Any) -> None:
+def test_what_was_reviewed_stays_and_a_difference_is_reported(refreshed: Any) -> None:
     before, after, messages = refreshed
     old, new = ([one for one in each["advisories"] if one["id"] == "CVE-2026-45143"][0] for each in (before, after))
     assert {key for key in new if new[key] != old.get(key)} == {"severity", "modified"}

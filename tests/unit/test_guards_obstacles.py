@@ -77,7 +77,7 @@ def sentences() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("output", [pytest.param(output, id=place) for place, output in sentences()])
-def test_an_obstacle_says_what_to_do(output: str) -> None:
+def test_an_obstacle_reports_what_to_do(output: str) -> None:
     assert INSTRUCTION.search(output), f"no instruction: {output}"
 
 
@@ -94,7 +94,7 @@ def pairs() -> Iterator[tuple[str, ast.Tuple]]:
 
 
 @pytest.mark.parametrize("pair", [pytest.param(pair, id=place) for place, pair in pairs()])
-def test_what_is_refused_elsewhere_says_what_to_do(pair: ast.Tuple) -> None:
+def test_what_is_refused_elsewhere_reports_what_to_do(pair: ast.Tuple) -> None:
     what, remedy = map(literal, pair.elts)
     assert INSTRUCTION.match(remedy), f"no instruction: {remedy}"
     assert not what.endswith(".") and not remedy.endswith("."), "the sentences are ended where they are shown"

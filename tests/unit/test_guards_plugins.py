@@ -85,7 +85,7 @@ def test_the_action_group_holds_every_module() -> None:
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *CALLBACKS], ids=lambda path: str(path.relative_to(ROOT)))
-def test_sources_say_whose_they_are_and_under_which_licence(path: Path) -> None:
+def test_sources_report_whose_they_are_and_under_which_licence(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     if path.name == "__init__.py":
         assert lines == []

@@ -303,7 +303,7 @@ def test_every_collection_in_use_is_a_dependency() -> None:
     assert {name: str(path) for name, path in used.items() if name not in known} == {}
 
 
-def test_the_table_of_ways_in_says_what_the_roles_refuse_and_what_the_advisories_say() -> None:
+def test_the_table_of_ways_in_reports_what_the_roles_refuse_and_what_the_advisories_report() -> None:
     ways = ways_in.table()
     known = {control["id"] for control in load(ROOT / "meta/controls.yml")["controls"]}
     assert {control for way in ways for control in way.controls} <= known
@@ -333,7 +333,7 @@ TELLS_PORTALS_APART = re.compile(r"\bchamilo_(?:site|domain|root)\b|_root\b|\.ro
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_file_of_the_whole_host_says_the_same_whichever_portal_it_is_written_for(role: str) -> None:
+def test_a_file_of_the_whole_host_reports_the_same_whichever_portal_it_is_written_for(role: str) -> None:
     """Two portals on one host would write it anew in each run, each with its own name in it."""
     for entry in maps(load(ROOT / "roles" / role / "vars/main.yml")):
         path = str(entry.get("path", ""))
@@ -345,7 +345,7 @@ def test_a_file_of_the_whole_host_says_the_same_whichever_portal_it_is_written_f
         assert not TELLS_PORTALS_APART.search(content), path
 
 
-def test_only_what_comes_before_every_change_says_that_nothing_was_changed() -> None:
+def test_only_what_comes_before_every_change_reports_that_nothing_was_changed() -> None:
     """In the middle of a run, sections before it did change something: what a task left alone is named."""
     first = {"playbooks/harden.yml", "plugins/action/guide_preflight.py", "plugins/module_utils/_portal/obstacles.py"}
     commands = {

@@ -60,7 +60,7 @@ def test_the_sections_are_those_of_the_guide_in_its_order() -> None:
 
 
 @pytest.mark.parametrize("section", present(CHECK_FILES, "guide_audit_info"))
-def test_every_control_has_a_check_or_says_why_not(section: str) -> None:
+def test_every_control_has_a_check_or_reports_why_not(section: str) -> None:
     desired = {control.id for control in TABLE.of(section) if not control.unchecked}
     registered = {name for name, function in common_control.checks.items() if section_of(function) == section}
     assert registered == desired

@@ -203,7 +203,7 @@ def test_a_log_without_an_end_of_line_is_read_in_pieces(tmp_path: Any, monkeypat
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
-def test_what_is_no_log_is_told_and_not_waited_for(tmp_path: Any, kind: str) -> None:
+def test_what_is_no_log_is_reported_and_not_waited_for(tmp_path: Any, kind: str) -> None:
     log = tmp_path / "access.log"
     if kind == "pipe":
         os.mkfifo(log)

@@ -296,7 +296,7 @@ def test_no_step_of_the_package_reads_what_another_one_writes(logs, monkeypatch)
 
 
 @pytest.mark.parametrize("path", sorted((run.ROOT / "tests/hosts").glob("test_*.py")), ids=lambda path: path.stem)
-def test_a_file_whose_tests_are_all_long_says_so_for_the_whole(path):
+def test_a_file_whose_tests_are_all_long_reports_so_for_the_whole(path):
     """Else bin/test starts pytest for nothing, which fails."""
     tests = [
         [ast.unparse(mark) for mark in node.decorator_list]

@@ -133,7 +133,7 @@ def test_a_waiver_leaves_its_control_alone_and_no_other(doings: Doings, control:
 
 
 @pytest.mark.parametrize("web, words", [("nginx", "server_tokens off"), ("apache", "ServerTokens Prod")])
-def test_a_waiver_leaves_it_to_the_web_server_what_it_tells_of_its_version(
+def test_a_waiver_leaves_it_to_the_web_server_what_it_reports_of_its_version(
     doings: Doings, web: str, words: str
 ) -> None:
     assert words in doings["headers", web] and words not in doings["headers", web, "headers_versions"]

@@ -35,7 +35,7 @@ def test_the_policy_is_tried_out_first(portal: Host) -> None:
     assert answer.values("Content-Security-Policy") == []
 
 
-def test_versions_are_not_told(portal: Host) -> None:
+def test_versions_are_not_reported(portal: Host) -> None:
     answer = portal.http("/login")
     assert answer.values("X-Powered-By") == []
     assert not any(character.isdigit() for character in answer.value("Server"))

@@ -496,7 +496,7 @@ def test_gathered_facts_set_no_variable_of_the_controller(world: World, busy: di
     assert f"{REFUSED}__chamilo_prove, _chamilo_each_once, chamilo_backups_environment, " in output, output[-2000:]
 
 
-def test_what_a_restore_says_is_safe_to_print(world: World) -> None:
+def test_what_a_restore_reports_is_safe_to_print(world: World) -> None:
     done = {"changed": True}
     messages = {**done, "finished": 1, "rc": 0, "stdout": world.words, "stdout_lines": [world.words, "It is back."]}
     answers = {

@@ -85,7 +85,7 @@ def test_a_key_that_the_host_made_is_fetched_once_for_one_reader(host: Host) -> 
     assert not again["changed"] and host.asked[-1]["password"] == "made on the host"
 
 
-def test_the_folder_may_begin_with_a_tilde(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_directory_may_begin_with_a_tilde(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert host.run(folder="~/keys")["key_file"] == str(host.copy)
     assert host.copy.is_file()
@@ -107,7 +107,7 @@ def test_check_mode_writes_no_copy(host: Host) -> None:
     assert not host.directory.exists()
 
 
-def test_a_copy_of_another_key_is_said_and_stays(host: Host) -> None:
+def test_a_copy_of_another_key_is_reported_and_stays(host: Host) -> None:
     host.directory.mkdir()
     host.copy.write_text("of another host\n")
     host.key = "of this host"

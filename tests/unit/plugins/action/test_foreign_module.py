@@ -134,7 +134,7 @@ def test_it_waits_for_a_job_and_clears_it_away() -> None:
     ]
 
 
-def test_a_job_that_failed_says_so() -> None:
+def test_a_job_that_failed_reports_so() -> None:
     result = act(Core(STARTED, {**DONE, "failed": True, "rc": 3}), {"command": {}}, seconds=60)
     assert (result["failed"], result["rc"]) == (True, 3)
     result = act(Core({"failed": True, "msg": "no"}), {"command": {}}, seconds=60)

@@ -85,7 +85,7 @@ def test_an_audit_that_could_not_run_passes_nothing_and_lets_the_report_be_writt
     assert output in result["controls"][0]["evidence"]
 
 
-def test_sections_that_were_not_asked_about_say_so() -> None:
+def test_sections_that_were_not_asked_about_report_so() -> None:
     result, asked = run({"observed": {}}, sections=["https", "headers"])
     assert asked.pop("unenforced")
     assert asked["sections"] == ["https", "headers"]

@@ -228,7 +228,7 @@ def test_a_section_in_somebody_else_s_play_refuses_texts_too(ansible: Any, role:
     assert all(f"{variable} is " in outcome.output for variable in TEXTS)
 
 
-def test_an_ini_inventory_says_what_it_can_and_the_command_line_takes_json(ansible: Any, tmp_path: Path) -> None:
+def test_an_ini_inventory_reports_what_it_can_and_the_command_line_takes_json(ansible: Any, tmp_path: Path) -> None:
     hosts = tmp_path / "hosts.ini"
     hosts.write_text("[chamilo:vars]\nchamilo_friends=['10.0.0.0/8']\nchamilo_sessions_lifetime=600\n")
     more = ["-i", str(hosts), "-e", '{"chamilo_backups_first": true}', "-e", "chamilo_restore_confirm=campus.test"]

@@ -72,7 +72,7 @@ def test_the_playbook_is_silent_in_check_mode(ansible):
         ({"chamilo_https_terminated_elsewhere": True}, True),
     ],
 )
-def test_the_playbook_says_whether_there_is_a_proxy(variables, proxied):
+def test_the_playbook_reports_whether_there_is_a_proxy(variables, proxied):
     playbook = yaml.safe_load(Path(__file__).parents[4].joinpath("playbooks/prove.yml").read_text())
     task = next(task for task in playbook[0]["tasks"][0]["block"] if "chamilo.hardening.guide_prove" in task)
     reported = trust_as_template(task["chamilo.hardening.guide_prove"]["proxied"])

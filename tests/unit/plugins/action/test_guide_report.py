@@ -195,7 +195,7 @@ def test_an_unknown_threshold_is_refused(tmp_path: Path) -> None:
         report({"fail_on": "always", "directory": str(tmp_path)}, {"one.test": {"audit": audit()}})
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(AnsibleActionFail, match="Set chamilo_report_dir"):
         report({"directory": str(tmp_path / "file" / "report")}, {"one.test": {"audit": audit()}})

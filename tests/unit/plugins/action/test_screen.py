@@ -51,7 +51,7 @@ def test_the_tasks_of_somebody_else_stay_visible(ansible: Any) -> None:
 
 
 @pytest.mark.slow
-def test_discover_says_what_it_found_and_how_to_have_it_written(ansible: Any) -> None:
+def test_discover_reports_what_it_found_and_how_to_have_it_written(ansible: Any) -> None:
     outcome = ansible.play("chamilo.hardening.discover", {"empty.test": {"ansible_become": False}})
     assert outcome.code == 0, outcome.output
     assert outcome.output.splitlines()[-3:] == [

@@ -54,7 +54,7 @@ def shared(value: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_a_file_of_the_whole_host_says_the_same_whichever_portal_it_is_written_for(host, section, site):
+def test_a_file_of_the_whole_host_reports_the_same_whichever_portal_it_is_written_for(host, section, site):
     """Two portals on one host would write it anew in each run, each with its own name in it."""
     first = shared(planned(host, section, __chamilo_common_info={"site": site}))
     other = {**site, "domain": "shop.test", "root": "/srv/shop", "real_root": "/srv/shop", "spellings": ["/srv/shop"]}

@@ -52,7 +52,7 @@ def test_a_key_is_made_once_for_root_alone_and_can_be_fetched(
     assert noted(directories)["ok"] is True
 
 
-def test_what_is_refused_is_said(directories: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_refused_is_reported(directories: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = call(capsys, elsewhere="controller", create=False)
     assert answer["failed"] and "chamilo_backups_password" in answer["msg"]
 

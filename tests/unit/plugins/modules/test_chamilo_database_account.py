@@ -66,7 +66,7 @@ def test_what_a_run_that_was_cut_off_left_is_put_back_before_anybody_looks(run):
     assert run.done == ["discovered"]
 
 
-def test_it_tells_what_was_done_without_secrets(run):
+def test_it_reports_what_was_done_without_secrets(run):
     def work(result, check):
         assert not check
         result.record_change("root\n", "chamilo_campus\n")
@@ -81,7 +81,7 @@ def test_it_tells_what_was_done_without_secrets(run):
     assert list(desired.clients) == [] and "hunter2" not in json.dumps(reported)
 
 
-def test_a_check_without_a_client_says_what_it_needs(run):
+def test_a_check_without_a_client_reports_what_it_needs(run):
     def work(result, check):
         raise NoClient("nothing here speaks to a database")
 
@@ -104,7 +104,7 @@ def test_nobody_looks_for_strangers_unless_it_is_asked_for(run):
     assert desired.clients is None and admin is None
 
 
-def test_the_portal_is_asked_as_it_was_told(run):
+def test_the_portal_is_asked_as_it_was_reported(run):
     asked = {
         "url": "http://campus.test/",
         "address": "127.0.0.1",

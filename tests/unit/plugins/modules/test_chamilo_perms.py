@@ -35,7 +35,7 @@ def site(tmp_path):
     return tmp_path
 
 
-def test_it_says_what_it_will_do_does_it_and_is_done(capsys, site):
+def test_it_reports_what_it_will_do_does_it_and_is_done(capsys, site):
     predicted = run(capsys, site, _ansible_check_mode=True)
     done = run(capsys, site)
     assert predicted == done
@@ -84,7 +84,7 @@ def test_what_is_excluded_acknowledged_or_a_root_of_its_own(capsys, site):
     assert (site / "var/log/x.log").owner() == "www-data"
 
 
-def test_a_name_can_do_no_harm_wherever_it_is_told(capsys, site, tmp_path_factory, monkeypatch):
+def test_a_name_can_do_no_harm_wherever_it_is_reported(capsys, site, tmp_path_factory, monkeypatch):
     state = tmp_path_factory.mktemp("state")
     monkeypatch.setattr(window, "Engine", lambda: Engine(str(state)))
     esc = "\x1b[2J\n"

@@ -69,7 +69,7 @@ def test_a_check_is_handed_on_and_keep_is_not_own(capsys, asked):
     assert not asked.desired_by_name[-1].own
 
 
-def test_a_problem_is_told(capsys, asked):
+def test_a_problem_is_reported(capsys, asked):
     asked.problem = PhpUserError("It cannot be.")
     result = run(capsys)
     assert result["failed"] and result["msg"] == "It cannot be."

@@ -52,7 +52,7 @@ def run(capsys, **arguments):
     return json.loads(capsys.readouterr().out)
 
 
-def test_it_says_how_many_and_a_second_run_changes_nothing(capsys, host):
+def test_it_reports_how_many_and_a_second_run_changes_nothing(capsys, host):
     first = run(capsys)
     assert (first["changed"], first["forgotten"]) == (True, 2)
     second = run(capsys)
@@ -73,7 +73,7 @@ def test_nothing_is_passed_over_in_silence(capsys, host, problem):
     assert result["failed"] and result["msg"] == f"Who is remembered was not forgotten. {problem}"
 
 
-def test_a_check_without_a_client_says_what_is_needed(capsys, host, monkeypatch, tmp_path):
+def test_a_check_without_a_client_reports_what_is_needed(capsys, host, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "pymysql", None)
     monkeypatch.setattr(chamilo_remembered, "forget", lambda reader, check: reader.query("SELECT 1"))

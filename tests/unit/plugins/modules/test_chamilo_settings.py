@@ -55,7 +55,7 @@ def run(capsys, **arguments):
     return json.loads(capsys.readouterr().out)
 
 
-def test_it_writes_and_says_what_it_was(capsys, database):
+def test_it_writes_and_reports_what_it_was(capsys, database):
     result = run(capsys, **LOGIN, settings={CHECK: True}, _ansible_diff=True)
     assert result["changed"] is True
     assert result["settings"][CHECK]["before"]["effective"] == {"1": "false"}
@@ -94,12 +94,12 @@ def test_what_cannot_be_fails_with_words_and_writes_nothing(capsys, database, op
     assert database.written == []
 
 
-def test_an_account_or_a_folder_is_needed(capsys):
+def test_an_account_or_a_directory_is_needed(capsys):
     assert "chamilo_root, login_user" in run(capsys, settings={CHECK: True})["msg"]
     assert "login_db" in run(capsys, login_user="a", settings={CHECK: True})["msg"]
 
 
-def test_what_the_database_says_is_passed_on(capsys, database, monkeypatch):
+def test_what_the_database_reports_is_passed_on(capsys, database, monkeypatch):
     def refuse(sql, params=()):
         raise DatabaseError("The database on x could not be read as 'maintenance': gone away")
 
@@ -107,7 +107,7 @@ def test_what_the_database_says_is_passed_on(capsys, database, monkeypatch):
     assert "gone away" in run(capsys, **LOGIN, settings={CHECK: True})["msg"]
 
 
-def test_a_check_without_a_client_says_what_is_needed(capsys, monkeypatch, tmp_path):
+def test_a_check_without_a_client_reports_what_is_needed(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "pymysql", None)
     result = run(capsys, **LOGIN, settings={CHECK: True}, _ansible_check_mode=True)

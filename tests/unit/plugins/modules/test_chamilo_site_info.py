@@ -156,7 +156,9 @@ def test_without_being_asked_for_what_is_missing_is_only_named(capsys, monkeypat
 
 
 @pytest.mark.parametrize(("kind", "dark", "active"), [("absent", "x", False), ("file", "", True), ("file", "x", False)])
-def test_what_is_active_is_said_and_what_is_not_fails_where_that_is_asked_for(capsys, monkeypatch, kind, dark, active):
+def test_what_is_active_is_reported_and_what_is_not_fails_where_that_is_asked_for(
+    capsys, monkeypatch, kind, dark, active
+):
     path = "/etc/nginx/sites-available/chamilo-campus_test.d/https.conf"
     held = {"https:campus_test": {"generation": "ab12", "files": {path: kind}}}
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)

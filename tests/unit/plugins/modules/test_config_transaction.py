@@ -61,7 +61,7 @@ def test_a_failure_is_one_sentence_with_its_reason(tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_rollback_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rollback_reports_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.conf").write_text("old")
     failed = run(config_transaction, capsys, name="headers", files=file(tmp_path, content="new"), test=[["false"]])
     assert failed["failed"] and failed["rolled_back"] == "The test `false` failed (1): no output"

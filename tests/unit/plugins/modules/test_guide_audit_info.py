@@ -77,7 +77,7 @@ def test_a_check_that_breaks_off_is_not_assessed_and_the_others_go_on(empty, cap
     assert set(observed) == {control.id for control in _controls.load().of("headers") if not control.unchecked}
 
 
-def test_what_fails_for_lines_of_ours_that_are_gone_says_so(empty, capsys, monkeypatch, tmp_path):
+def test_what_fails_for_lines_of_ours_that_are_gone_reports_so(empty, capsys, monkeypatch, tmp_path):
     path = tmp_path / "campus.conf"
     marked = {str(path): {"file": str(path), "seen": "", "sha256": "", "blocks": ["01234567"]}}
     record = {"at": "", "generation": "", "files": {}, "marked": marked}

@@ -71,7 +71,7 @@ def test_a_file_that_is_there_is_never_written_to(capsys, portal, tmp_path):
     assert file.read_text() == "somebody else's"
 
 
-def test_alone_it_says_who_makes_the_word(capsys, portal):
+def test_alone_it_reports_who_makes_the_word(capsys, portal):
     assert "do not call the module alone" in run(capsys, portal, token="")["msg"]
     assert "do not call the module alone" in run(capsys, portal, token="../x")["msg"]
 
@@ -80,7 +80,7 @@ def test_a_host_without_chamilo_is_refused(capsys):
     assert run(capsys, SiteError("There is no Chamilo."))["msg"] == "There is no Chamilo."
 
 
-def test_it_tells_a_host_that_was_made_to_be_attacked(capsys, portal, tmp_path, monkeypatch):
+def test_it_reports_a_host_that_was_made_to_be_attacked(capsys, portal, tmp_path, monkeypatch):
     monkeypatch.setattr(guide_prove, "TESTBED", str(tmp_path / "testbed"))
     assert run(capsys, portal)["testbed"] is False
     run(capsys, portal, state="absent")

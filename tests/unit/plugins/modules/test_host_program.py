@@ -51,7 +51,7 @@ def test_the_program_is_unpacked_and_installed(
         ({"alert_mail": "", "alert_webhook": "https://b.example/x"}, ("", "https://b.example/x")),
     ],
 )
-def test_whom_to_tell_is_handed_on(
+def test_whom_to_report_is_handed_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: dict[str, str],
@@ -73,7 +73,7 @@ def test_whom_to_tell_is_handed_on(
         ({"alert_webhook": "http://b.example/hidden"}, "begins with https://"),
     ],
 )
-def test_whom_nobody_could_tell_is_refused(
+def test_whom_nobody_could_report_is_refused(
     capsys: pytest.CaptureFixture[str], arguments: dict[str, str], words: str
 ) -> None:
     failed = run(capsys, content=CONTENT, version="1.2.3", **arguments)

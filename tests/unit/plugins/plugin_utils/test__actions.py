@@ -66,7 +66,7 @@ def test_a_role_that_did_not_close_it_is_not_named_once_more() -> None:
     assert causes(rows("headers_nosniff"), active=ALL, earlier=met)[0][0] == "role", "something changed since"
 
 
-def test_by_hand_says_what_was_seen_and_what_to_do() -> None:
+def test_by_hand_reports_what_was_seen_and_what_to_do() -> None:
     failed = rows("updates_version")
     _actions.annotate(failed, TABLE, {}, ALL, {})
     (cause,) = _actions.causes(failed)

@@ -100,7 +100,7 @@ def test_a_table_that_is_not_whole_is_refused(data: dict[str, Any], output: str)
     assert output in str(error.value)
 
 
-def test_fix_says_what_to_do() -> None:
+def test_fix_reports_what_to_do() -> None:
     by_role, by_hand = _controls.parse(SMALL).controls
     assert by_role.fix == "Run the role chamilo.hardening.https. Steered by chamilo_https_hsts."
     assert by_hand.fix == "No role does this yet. By hand: Send a policy. Mind: It breaks the editor."

@@ -48,7 +48,7 @@ def test_facts_that_are_variables_of_the_controller_are_refused(ssh: Any, name: 
     assert refusal({"ansible_delegated_vars": {"db.test": variables}}, ssh).startswith("Facts of db.test are")
 
 
-def test_what_hosts_say_of_themselves_is_no_variable_of_the_controller(ssh: Any) -> None:
+def test_what_hosts_report_of_themselves_is_no_variable_of_the_controller(ssh: Any) -> None:
     names = """ansible_distribution ansible_user_id ansible_user_shell ansible_hostname ansible_ssh_host_key_rsa_public
         ansible_local ansible_env ansible_python discovered_interpreter_python module_setup gather_subset services
         packages ansible_pkg_mgr ansible_service_mgr ansible_system ansible_date_time ansible_python_version"""

@@ -157,7 +157,7 @@ def test_a_node_is_audited_as_one_of_several() -> None:
     assert _nodes.elsewhere(Plain(), of_a_task("web1", behind), ["https_protocols"]) == {}
 
 
-def test_hundreds_of_portals_of_one_node_are_told_apart_without_reading_all_of_them() -> None:
+def test_hundreds_of_portals_of_one_node_are_reported_apart_without_reading_all_of_them() -> None:
     class Unread(dict[str, Any]):
         def __getitem__(self, name: str) -> Any:
             raise AssertionError("read")

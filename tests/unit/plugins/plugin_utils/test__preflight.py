@@ -137,7 +137,7 @@ def test_the_defaults_of_the_roles_are_of_their_types() -> None:
         ("chamilo_audit_fail_on", False, "is false, but must be a text."),
     ],
 )  # fmt: skip
-def test_a_wrong_type_is_said_with_the_value_and_how_to_write_it(name: str, value: Any, output: str) -> None:
+def test_a_wrong_type_is_reported_with_the_value_and_how_to_write_it(name: str, value: Any, output: str) -> None:
     error = _preflight.forms(_preflight.specs(), {name: value})[name]
     assert error.startswith(name) and output in error
 
@@ -176,7 +176,7 @@ def test_a_secret_is_not_shown() -> None:
     assert "hunter2" not in error
 
 
-def test_everything_is_said_at_once() -> None:
+def test_everything_is_reported_at_once() -> None:
     output = errors(
         chamilo_x="1", chamilo_level="x", chamilo_https_hsts="x", chamilo_friends=["x"], chamilo_waivers=[{}]
     )
@@ -211,7 +211,7 @@ def test_an_address_is_no_name() -> None:
     assert "is an address, not a name" in error
 
 
-def test_a_bad_name_out_of_the_inventory_says_where_it_is_from() -> None:
+def test_a_bad_name_out_of_the_inventory_reports_where_it_is_from() -> None:
     (error,) = _preflight.domain("my host", "my host")
     assert error.startswith("The portal's name is the host's name in the inventory, 'my host'")
     assert "Set chamilo_domain" in error

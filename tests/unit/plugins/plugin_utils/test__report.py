@@ -235,7 +235,7 @@ def test_what_changed_since_the_audit_before_is_named() -> None:
     assert "Since the audit of 2026-11-01: 1 better, 1 worse (headers_csp)." in shown
 
 
-def test_junit_says_what_failed_and_what_was_not_seen() -> None:
+def test_junit_reports_what_failed_and_what_was_not_seen() -> None:
     observed = {
         "https_hsts": "fail",
         "headers_csp": "not_assessed",

@@ -108,6 +108,6 @@ def test_an_old_result_is_none_and_one_that_is_to_come_neither(tmp_path: Path) -
         read(tmp_path)
 
 
-def test_a_host_that_delivered_nothing_is_told_how(tmp_path: Path) -> None:
+def test_a_host_that_delivered_nothing_is_reported_how(tmp_path: Path) -> None:
     with pytest.raises(_results.ResultError, match=r"There is no .*chamilo_monitoring_results"):
         read(tmp_path)

@@ -61,7 +61,7 @@ def test_what_a_virtual_host_decides_is_attacked_by_every_name():
     assert {control for control, one in outside.items() if not hasattr(one, "__wrapped__")} == WHATEVER_THE_NAME
 
 
-def test_an_attack_says_by_which_name_it_got_through():
+def test_an_attack_reports_by_which_name_it_got_through():
     target = Target("campus.test")
     target.names = ("www.campus.test", "old.campus.test")
     attack = by_every_name(

@@ -84,7 +84,7 @@ def test_what_others_can_read_is_named(host, path):
         assert (found.status, f"nobody reads {host.root}/{path}." == found.evidence) == ("fail", True), found.evidence
 
 
-def test_a_closed_folder_keeps_what_is_in_it(host):
+def test_a_closed_directory_keeps_what_is_in_it(host):
     host.file("repository/data/00/0011", b"\x01", 0o644)
     (host.root / "repository").chmod(0o700)
     assert backups.read_as_the_web_user(host.insider).status == "pass"

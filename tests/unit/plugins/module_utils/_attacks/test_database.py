@@ -142,13 +142,13 @@ def names(monkeypatch):
         (b"", "fail", "something answers"),
     ],
 )
-def test_who_answers_is_told(monkeypatch, greeting, status, words):
+def test_who_answers_is_reported(monkeypatch, greeting, status, words):
     monkeypatch.setattr(database.socket, "create_connection", lambda where, seconds: Connection(greeting))
     found = database.reach(Target("campus.test"))
     assert (found.status, words in found.evidence) == (status, True)
 
 
-def test_a_closed_port_holds_and_the_host_itself_tells_nothing(monkeypatch):
+def test_a_closed_port_holds_and_the_host_itself_reports_nothing(monkeypatch):
     def refuse(where, seconds):
         assert where == ("192.0.2.7", 3306)
         raise ConnectionRefusedError(111, "Connection refused")
@@ -173,7 +173,7 @@ def test_a_knock_that_nobody_answers_is_held_off(monkeypatch, problem):
         socket.gaierror(-2, "Name or service not known"),
     ],
 )
-def test_a_knock_that_never_got_there_tells_nothing(monkeypatch, problem):
+def test_a_knock_that_never_got_there_reports_nothing(monkeypatch, problem):
     with pytest.raises(OSError, match=problem.strerror):
         knock(monkeypatch, problem)
 

@@ -99,7 +99,7 @@ def test_the_administrator_has_its_role_in_the_form_of_the_column(host):
     ]
 
 
-def test_an_error_that_is_lost_is_said(host, monkeypatch):
+def test_an_error_that_is_lost_is_reported(host, monkeypatch):
     monkeypatch.setattr(daily, "log_test", lambda known: "A test error did not reach prod.log.")
     assert monitoring.make_an_error(host.insider).evidence == "A test error did not reach prod.log."
 

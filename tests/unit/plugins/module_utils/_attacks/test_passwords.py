@@ -66,7 +66,7 @@ def test_rules_hold():
     assert portal.password == FIRST
 
 
-def test_what_went_wrong_is_said():
+def test_what_went_wrong_is_reported():
     with pytest.raises(OSError, match="could not be set back: it is 'a' now"):
         passwords.choose_a_weak_one(Portal(back=False))
     portal = Portal()

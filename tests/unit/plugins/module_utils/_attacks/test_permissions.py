@@ -179,7 +179,7 @@ def test_a_key_that_opens_with_the_shipped_passphrase_signs_a_forged_token(site,
     assert found.status == status, found.evidence
 
 
-def test_an_error_that_tells_too_much_is_named(portal):
+def test_an_error_that_reports_too_much_is_named(portal):
     answer = Answer("https://campus.test/_profiler/", 500, (), b"<pre>Stack trace:</pre>")
     found = permissions.provoke(portal({**PAGE, "/_profiler/": answer}))
     assert found.status == "fail"

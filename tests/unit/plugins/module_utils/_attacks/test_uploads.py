@@ -65,7 +65,7 @@ def test_a_server_that_runs_one_name_is_caught(monkeypatch, insider):
     assert os.listdir(f"{root}/public/files") == []
 
 
-def test_a_server_that_runs_what_a_folder_begins_with_is_caught(monkeypatch, insider):
+def test_a_server_that_runs_what_a_directory_begins_with_is_caught(monkeypatch, insider):
     def ask(_observer, endpoint, path, **_request):
         file = pathlib.Path(insider.site.root) / "public" / path.lstrip("/") / "index.php"
         found = path.endswith("/") and file.is_file()
@@ -78,7 +78,7 @@ def test_a_server_that_runs_what_a_folder_begins_with_is_caught(monkeypatch, ins
 
 
 @pytest.mark.parametrize(("where", "below"), [("data", ""), ("data/own", "/own")])
-def test_a_folder_behind_a_link_is_tried_by_its_address(monkeypatch, insider, where, below):
+def test_a_directory_behind_a_link_is_tried_by_its_address(monkeypatch, insider, where, below):
     """Also where the link leads to what only holds such a folder, and where links lead in a circle."""
     root = pathlib.Path(insider.site.root)
     os.chown(root / "public/files", 0, 0)
@@ -109,7 +109,7 @@ def test_a_server_that_only_shows_them_holds(monkeypatch, insider):
     assert os.listdir(f"{insider.site.root}/public/files") == []
 
 
-def test_no_folder_to_lay_them_in(monkeypatch, insider):
+def test_no_directory_to_lay_them_in(monkeypatch, insider):
     os.chown(f"{insider.site.root}/public/files", 0, 0)
     for attack in (uploads.lay_programs, uploads.lay_rules):
         assert "no directory" in attack(insider).evidence
@@ -127,7 +127,7 @@ def test_rules_that_are_obeyed_are_caught(monkeypatch, insider):
     assert uploads.lay_rules(insider).status == "pass"
 
 
-def test_no_program_holds_the_word_that_it_says(tmp_path):
+def test_no_program_holds_the_word_that_it_reports(tmp_path):
     for name in uploads._LAID:
         assert "abcdefghijklmnop" not in uploads._program(name, "abcdefghijklmnop"), name
     script = tmp_path / "a.cgi"

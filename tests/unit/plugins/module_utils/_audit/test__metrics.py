@@ -50,7 +50,7 @@ def test_each_control_has_its_status(host):
     )
 
 
-def test_when_a_job_ran_is_told_to_the_second_and_how_it_ended(host):
+def test_when_a_job_ran_is_reported_to_the_second_and_how_it_ended(host):
     host.records["backups.json"] = {"drill": {"at": AT, "ok": False}, "note": "no job"}
     host.records["updates.json"] = {"watch": {"at": AT - 1, "ok": True}}
     assert (

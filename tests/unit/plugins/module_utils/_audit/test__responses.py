@@ -95,6 +95,6 @@ def test_a_portal_that_is_down_has_one_class(look_at):
     assert list(responses(look_at(always(502)))) == ["502"]
 
 
-def test_an_answer_of_no_class_is_said(look_at):
+def test_an_answer_of_no_class_is_reported(look_at):
     with pytest.raises(Unseen, match="answered 418; no page, file or error"):
         responses(look_at(always(418)))

@@ -74,6 +74,6 @@ def test_a_plugin_that_logs_or_checks_is_fine_where_root_alone_may_change_its_li
         ("general_log_file", "/home/x/shell.php", "fail"),
     ],
 )
-def test_what_the_server_says_or_writes_for_an_intruder_is_named(server, variable, value, status):
+def test_what_the_server_reports_or_writes_for_an_intruder_is_named(server, variable, value, status):
     server.variables[variable] = value
     assert [text.startswith(variable) for text in server.left()] == ([True] if status == "fail" else [])

@@ -105,7 +105,7 @@ def host(tmp_path, monkeypatch):
 CHECKS = (backups.database, backups.files, backups.offsite, backups.encrypted, backups.restore_tested)
 
 
-def test_nothing_at_all_fails_and_says_what_was_looked_for(host):
+def test_nothing_at_all_fails_and_reports_what_was_looked_for(host):
     findings = [check(host.inspect()) for check in CHECKS]
     assert [finding.status for finding in findings] == ["fail"] * 5
     assert "mariadb-dump" in findings[0].evidence
@@ -198,7 +198,7 @@ def test_a_password_in_a_target_is_not_shown(host):
         "wget -q 'https://bot:XYZSECRET@ping.test:8443/x'",
     ],
 )
-def test_whom_a_script_tells_is_no_place_for_a_copy(host, reported):
+def test_whom_a_script_reports_is_no_place_for_a_copy(host, reported):
     host.jobs = (Job("/etc/cron.d/dump:1", f"{DAILY.command} && {reported}"),)
     finding = backups.offsite(host.inspect())
     assert (finding.status, "XYZSECRET" in finding.evidence) == ("fail", False), finding.evidence

@@ -591,7 +591,7 @@ def test_the_machine_that_manages_the_host_is_one_of_them(host, tmp_path, monkey
     assert "203.0.113.4" in seen("203.0.113.4", **ours)[1], "what is given counts more than what is found"
 
 
-def test_the_folder_of_friends_is_that_of_the_role():
+def test_the_directory_of_friends_is_that_of_the_role():
     assert plan.FRIENDS == brute_force.FRIENDS
 
 

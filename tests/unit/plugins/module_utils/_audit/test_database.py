@@ -206,7 +206,7 @@ def test_nobody_else_has_power_over_the_portal_s_data(tables):
         (("o'b\\", "%", "SELECT", {}), "ALTER USER 'o''b\\\\'@'%' ACCOUNT LOCK;"),
     ],
 )
-def test_another_account_with_power_over_it_is_named_with_what_to_say(tables, account, words):
+def test_another_account_with_power_over_it_is_named_with_what_to_report(tables, account, words):
     *place, more = account
     tables.add(*place, **more)
     finding = database.privileges(inspect(USAGE, EIGHT))

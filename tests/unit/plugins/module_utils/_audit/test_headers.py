@@ -303,7 +303,7 @@ def test_a_page_may_speak_of_versions(look_at):
         (GOOD, b"Symfony 6.4.29", ""),
     ],
 )
-def test_versions_told(look_at, sent, body, words):
+def test_versions_reported(look_at, sent, body, words):
     finding = headers.versions(look_at(server(sent, body)))
     assert finding.status == "fail"
     assert words in finding.evidence

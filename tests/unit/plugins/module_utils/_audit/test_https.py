@@ -215,7 +215,7 @@ def test_an_unknown_authority_is_refused(serve, look_at):
     assert "unable to get local issuer certificate" in finding.evidence
 
 
-def test_an_authority_file_that_is_not_there_is_said(serve, look_at):
+def test_an_authority_file_that_is_not_there_is_reported(serve, look_at):
     host, _certificate = serve()
     with pytest.raises(Unseen, match="chamilo_https_acme_ca_file names /nowhere"):
         https.certificate(look_at(hosts=(host,), options={"ca_file": "/nowhere"}))
@@ -374,7 +374,7 @@ def test_not_redirected(look_at, changed, words):
     assert words in finding.evidence
 
 
-def test_a_trusted_proxy_may_say_so(look_at):
+def test_a_trusted_proxy_may_report_so(look_at):
     reported = but(lambda endpoint, path, request: (200, {}, b"") if request["headers"] else None)
     assert https.redirect(look_at(reported, options={"trusted_proxies": ["192.0.2.0/24"]})).status == "pass"
 
@@ -435,7 +435,7 @@ def linked(_door, path, request):
 
 
 @pytest.mark.parametrize("server", [poisoned, linked])
-def test_what_the_application_does_counts_whatever_the_environment_says(look_at, server):
+def test_what_the_application_does_counts_whatever_the_environment_reports(look_at, server):
     finding = https.trusted_proxies(trusting(look_at, "127.0.0.1", server))
     assert finding.status == "fail" and "named in X-Forwarded-Host" in finding.evidence
     finding = https.trusted_proxies(trusting(look_at, "127.0.0.1", server, options={"terminated_elsewhere": True}))
@@ -542,7 +542,7 @@ def test_the_ramp_is_red_with_its_date(look_at):
     assert finding.waits.startswith(f"The ramp began on {today}; the full value is due on ")
 
 
-def test_switched_off_is_red_and_says_so(look_at):
+def test_switched_off_is_red_and_reports_so(look_at):
     finding = https.hsts(look_at(sending("max-age=0"), options={"hsts": "off"}))
     assert finding.status == "fail"
     assert "chamilo_https_hsts is off" in finding.evidence
@@ -623,7 +623,7 @@ def test_hooks(certbot, tmp_path, text, words):
     assert words in finding.evidence
 
 
-def test_a_hook_in_the_folder(certbot, tmp_path):
+def test_a_hook_in_the_directory(certbot, tmp_path):
     (tmp_path / "renewal/campus.test.conf").write_text("")
     hook = tmp_path / "renewal-hooks/deploy/reload"
     hook.parent.mkdir(parents=True)
@@ -701,7 +701,7 @@ def test_a_hook_that_names_a_script(certbot, tmp_path, hook, script, words):
     assert words in finding.evidence
 
 
-def test_a_script_in_the_folder_that_names_another(certbot, tmp_path):
+def test_a_script_in_the_directory_that_names_another(certbot, tmp_path):
     (tmp_path / "renewal/campus.test.conf").write_text("")
     path = tmp_path / "after-renewal.sh"
     path.write_text("#!/bin/sh\napachectl configtest && apachectl graceful\n")

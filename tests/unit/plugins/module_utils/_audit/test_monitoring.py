@@ -349,7 +349,7 @@ def test_monologs_own_rotation_counts(host):
         (lambda host: (logged(host), host.jobs.clear()), "nothing rotates it"),
     ],
 )
-def test_a_log_that_tells_nobody(host, prepare, words):
+def test_a_log_that_reports_nobody(host, prepare, words):
     prepare(host)
     finding = monitoring.app_log(host.inspect())
     assert finding.status == "fail"

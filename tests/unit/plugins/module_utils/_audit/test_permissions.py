@@ -97,7 +97,7 @@ def test_where_root_may_not_look_the_web_user_does(tree_look, project, monkeypat
 @pytest.mark.parametrize(
     ("profile", "reported"), [("upgrade", ["code", "env", "config"]), ("install", ["env", "config"])]
 )
-def test_an_open_window_is_told(tree_look, project, tmp_path, monkeypatch, profile, reported):
+def test_an_open_window_is_reported(tree_look, project, tmp_path, monkeypatch, profile, reported):
     monkeypatch.setattr(permissions, "RECORDS", str(tmp_path))
     window = {"tree": {"path": str(project.resolve())}, "profile": profile, "opened": 0, "until": 1_000_000}
     elsewhere = {**window, "tree": {"path": "/srv/elsewhere"}}
@@ -156,7 +156,7 @@ def test_a_deploy_user_may_own_the_program_but_a_stranger_may_not(tree_look, pro
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o1755])
-def test_a_folder_above_that_the_web_user_owns_is_named(tree_look, project, web_user, mode):
+def test_a_directory_above_that_the_web_user_owns_is_named(tree_look, project, web_user, mode):
     shutil.chown(project.parent, web_user)
     project.parent.chmod(mode)
     finding = permissions.code(tree_look())
@@ -183,7 +183,7 @@ def test_an_environment_file_that_the_web_user_led_elsewhere_is_a_finding(tree_l
     assert " to var/upload/resource/essay.txt, and " in finding.evidence
 
 
-def test_a_folder_that_cannot_be_read_is_not_assessed(tree_look, project, web_user):
+def test_a_directory_that_cannot_be_read_is_not_assessed(tree_look, project, web_user):
     """As another user, in a process of its own: root may read everything."""
     reader = next(entry for entry in pwd.getpwall() if entry.pw_name in ("daemon", "bin"))
     for parent in list(project.parents)[:-1]:
@@ -210,7 +210,7 @@ def test_without_chamilo_nothing_is_assessed(look_at):
             function(look_at())
 
 
-def test_a_user_that_is_not_there_is_said(tree_look):
+def test_a_user_that_is_not_there_is_reported(tree_look):
     with pytest.raises(Unseen, match="no-such-user"):
         permissions.code(tree_look(php=Php("8.4", "fpm", user="no-such-user")))
 
@@ -530,7 +530,7 @@ def serving(directory):
     return answer
 
 
-def test_only_the_public_folder(tree_look, project):
+def test_only_the_public_directory(tree_look, project):
     finding = permissions.docroot(tree_look(lambda endpoint, path, request: (404, {}, b"")))
     assert finding.status == "pass"
     assert ".env" in finding.evidence

@@ -230,7 +230,7 @@ def test_the_web_server_may_take_the_cookie_away(look_at, host, monkeypatch, web
         (None, "stored for it nevertheless was not seen: db.test"),
     ],
 )
-def test_stored_logins_are_told_even_where_the_cookie_is_taken_away(look_at, kept, words):
+def test_stored_logins_are_reported_even_where_the_cookie_is_taken_away(look_at, kept, words):
     it = inspect(look_at, setting())
     it._known[sessions.taken_away] = True
     it.database = Tokens(kept)

@@ -97,7 +97,7 @@ def test_the_installer_is_open_under_another_name(beside, names, called):
         assert words in finding.evidence
 
 
-def test_the_installer_is_open_below_a_folder_above_the_portal(beside):
+def test_the_installer_is_open_below_a_directory_above_the_portal(beside):
     def server(_door, path):
         return (200, {}, b"wizard") if path.startswith("/campus/public/main/install/") else (404, {}, b"")
 
@@ -220,7 +220,7 @@ def test_what_is_switched_on_by_name_is_on(system):
     assert system(configuration=GOOD + 'APT::Periodic::Enable "1";\n').status == "pass"
 
 
-def test_the_time_of_a_change_is_not_the_one_that_a_package_says(tmp_path):
+def test_the_time_of_a_change_is_not_the_one_that_a_package_reports(tmp_path):
     (tmp_path / "program").touch()
     os.utime(tmp_path / "program", (1, 1))
     assert updates._changed(str(tmp_path / "program")) > 86400

@@ -189,7 +189,7 @@ def test_each_layout_is_in_the_documentation_with_its_verdict() -> None:
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_what_is_said_of_a_layout(host, look_at, name: str) -> None:
+def test_what_is_reported_of_a_layout(host, look_at, name: str) -> None:
     files, status, words = LAYOUTS[name]
     host.write(f"{ROOT}/public/main/index.php")
     host.write(f"{ROOT}/bin/console")
@@ -281,7 +281,7 @@ def test_old_news_are_still_true(installed):
     assert installed("2.0.3", days=500).status == "fail"
 
 
-def test_the_evidence_says_when_what_was_read(installed):
+def test_the_evidence_reports_when_what_was_read(installed):
     finding = installed(feed={"at": LISTED, "newest": {}}, osv={"problem": "api.osv.dev could not be reached"})
     assert finding.evidence.endswith(
         f"Known by: list of vulnerabilities of {advisories.DATED} (1 day old), feed of releases read "

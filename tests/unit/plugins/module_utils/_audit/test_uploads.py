@@ -132,7 +132,7 @@ def upload(project, web_user):
     return directory
 
 
-def test_a_folder_where_every_php_name_is_refused(seen, upload):
+def test_a_directory_where_every_php_name_is_refused(seen, upload):
     observer = seen()
     finding = uploads.no_exec(observer)
     assert finding.status == "pass"
@@ -148,7 +148,7 @@ def test_one_name_that_gets_through_is_enough(seen, upload, name):
     assert "/etc/nginx/sites-enabled/campus:1" in finding.evidence
 
 
-def test_many_folders_are_counted(seen, project, web_user):
+def test_many_directories_are_counted(seen, project, web_user):
     for name in "abcde":
         (project / "public" / name).mkdir()
         shutil.chown(project / "public" / name, web_user)
@@ -222,7 +222,7 @@ def directories(project, tmp_path, web_user):
 
 
 @pytest.mark.parametrize("wrong", ["campus.test", "shop.test"])
-def test_every_folder_is_asked(seen, directories, wrong):
+def test_every_directory_is_asked(seen, directories, wrong):
     hosts = directories(12)
 
     def server(endpoint, path, _request):
@@ -235,7 +235,7 @@ def test_every_folder_is_asked(seen, directories, wrong):
 
 
 @pytest.mark.parametrize("alone", [0, 1])
-def test_too_many_folders_to_ask_each_are_not_assessed(seen, directories, monkeypatch, alone):
+def test_too_many_directories_to_ask_each_are_not_assessed(seen, directories, monkeypatch, alone):
     hosts = directories(13)[alone : alone + 1]
     root = hosts[0].root
     finding = uploads.no_exec(seen(refuse, hosts))
@@ -277,7 +277,7 @@ def test_another_site_on_this_host_counts(seen, project, tmp_path, web_user):
     assert f"{shop}/media (virtual host at /etc/nginx/sites-enabled/campus:9)" in finding.evidence
 
 
-def test_a_folder_behind_a_link_is_asked_by_its_address(seen, project, tmp_path):
+def test_a_directory_behind_a_link_is_asked_by_its_address(seen, project, tmp_path):
     """Of the portal, where the web user has var/, and of a shop beside it."""
     (project / "public/courses").symlink_to("../var/upload")
     shop = tmp_path / "shop"

@@ -125,7 +125,7 @@ def test_a_repository_on_this_machine_is_not_elsewhere(
     assert bool(backup.nearby(of_campus(directories, offsite=offsite))) is near
 
 
-def test_a_folder_on_the_same_disk_is_not_elsewhere(directories: Path) -> None:
+def test_a_directory_on_the_same_disk_is_not_elsewhere(directories: Path) -> None:
     (directories / "chamilo").mkdir()
     assert "same disk" in backup.nearby(of_campus(directories, offsite=str(directories / "copy")))
     # For restic all but its own schemes are paths, a forgotten slash included; cron's directory is the root.
@@ -166,7 +166,7 @@ def made_up(directories: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[st
     return reported
 
 
-def test_folders_without_end_hide_no_copy_and_end_no_backup(
+def test_directories_without_end_hide_no_copy_and_end_no_backup(
     directories: Path, monkeypatch: pytest.MonkeyPatch, deep: Callable[[Path], None]
 ) -> None:
     public = directories / "chamilo" / "public"
@@ -183,7 +183,7 @@ def test_folders_without_end_hide_no_copy_and_end_no_backup(
     assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is True
 
 
-def test_whatever_stops_the_search_for_copies_is_told_and_a_backup_is_made(
+def test_whatever_stops_the_search_for_copies_is_reported_and_a_backup_is_made(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (directories / "chamilo").mkdir()
@@ -204,7 +204,9 @@ def test_whatever_stops_the_search_for_copies_is_told_and_a_backup_is_made(
     assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is True
 
 
-def test_whatever_breaks_a_backup_is_told_and_written_down(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_breaks_a_backup_is_reported_and_written_down(
+    directories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (directories / "chamilo").mkdir()
     reported = made_up(directories, monkeypatch)
 
@@ -237,7 +239,7 @@ def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
     assert jobs.holder(there) == ""
 
 
-def test_a_backup_is_made_even_when_nobody_can_be_told_of_a_copy(
+def test_a_backup_is_made_even_when_nobody_can_be_reported_of_a_copy(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (directories / "chamilo" / "var").mkdir(parents=True)
@@ -260,7 +262,7 @@ def test_a_backup_is_made_even_when_nobody_can_be_told_of_a_copy(
     assert json.loads((directories / "state" / "backups.json").read_text())["database"]["ok"] is True
 
 
-def test_a_backup_that_was_made_and_needs_a_look_is_told_from_one_that_failed(
+def test_a_backup_that_was_made_and_needs_a_look_is_reported_from_one_that_failed(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (directories / "chamilo" / "var").mkdir(parents=True)
@@ -313,7 +315,7 @@ def test_a_backup_in_a_repository_that_is_not_sound_is_not_enough_to_go_back_to(
     assert isinstance(raised.value, backup.NeedsReview) == enough
 
 
-def test_a_failure_is_told_where_the_disk_is_full(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_reported_where_the_disk_is_full(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -337,7 +339,7 @@ def test_an_offsite_repository_that_speaks_nonsense_is_written_down(
     assert json.loads((directories / "state" / "backups.json").read_text())["offsite"]["ok"] is False
 
 
-def test_each_copy_that_lay_about_is_told(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_copy_that_lay_about_is_reported(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[str] = []
     (directories / "chamilo" / "var").mkdir(parents=True)
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("admin@school.example"))

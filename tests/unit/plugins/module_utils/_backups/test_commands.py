@@ -99,14 +99,14 @@ def test_the_portal_that_was_named_alone(host):
         (("campus",), ["restore", "files", "--confirm", ""], "Nothing was changed."),
     ],
 )
-def test_what_is_not_said_clearly_is_not_done(host, capsys, known, arguments, words):
+def test_what_is_not_reported_clearly_is_not_done(host, capsys, known, arguments, words):
     host.portals(*known)
     assert main.main(arguments) == 1
     assert words in capsys.readouterr().err
     assert host.did == []
 
 
-def test_a_damaged_configuration_is_said(host, capsys):
+def test_a_damaged_configuration_is_reported(host, capsys):
     open(backups_portal.path_of("campus"), "w", encoding="utf-8").write("{")
     assert main.main(["backup"]) == 1
     assert "backups-campus.json cannot be used" in capsys.readouterr().err
@@ -150,7 +150,7 @@ def test_a_list_changes_nothing_and_asks_nothing(host, capsys):
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_a_new_machine_is_told_where_the_backups_are(host, tmp_path, known):
+def test_a_new_machine_is_reported_where_the_backups_are(host, tmp_path, known):
     """By a file: the address may hold a password."""
     if known:
         host.portals("campus")
@@ -162,7 +162,7 @@ def test_a_new_machine_is_told_where_the_backups_are(host, tmp_path, known):
     assert host.did == [*begun, ("campus", "host", "", "", "")]
 
 
-def test_a_file_that_is_not_there_is_said(host, capsys, tmp_path):
+def test_a_file_that_is_not_there_is_reported(host, capsys, tmp_path):
     assert main.main(["restore", "list", "--repository-file", str(tmp_path / "gone")]) == 1
     assert f"{tmp_path}/gone" in capsys.readouterr().err
     assert host.did == []

@@ -27,7 +27,7 @@ def test_one_backup_at_a_time(directories: Path) -> None:
         assert os.path.exists(directories / "state" / "backups" / "campus.lock")
 
 
-def test_late_ones_are_told(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_ones_are_reported(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[str] = []
     monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: reported.append(title))
     (directories / "etc" / "backups-campus.json").write_text(
@@ -52,7 +52,7 @@ def test_no_drill_is_late_where_none_are_made(directories: Path, monkeypatch: py
     assert len(jobs.late()) == 1 and reported == ["The backup is late"]
 
 
-def test_another_problem_of_the_same_day_and_the_same_of_the_next_night_are_told(
+def test_another_problem_of_the_same_day_and_the_same_of_the_next_night_are_reported(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the real alert, of which only the mail is caught."""

@@ -146,7 +146,7 @@ def test_what_cannot_change_places_is_found_before_anything_does(
         ("abandoning", "It was being rolled back"),
     ],
 )
-def test_where_an_unfinished_restore_stands_is_said(portal: Portal, phase: str, words: str) -> None:
+def test_where_an_unfinished_restore_stands_is_reported(portal: Portal, phase: str, words: str) -> None:
     made = planned(portal)
     made.write_down(phase)
     messages = backups_portal.unfinished(portal)
@@ -257,7 +257,7 @@ def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
     assert restore.finish(portal) == []
 
 
-def test_what_did_not_come_back_is_said(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_did_not_come_back_is_reported(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     class Place:
         shown = "/repository"
 
@@ -274,7 +274,7 @@ def test_what_did_not_come_back_is_said(portal: Portal, monkeypatch: pytest.Monk
         restore.restore(portal, "file", "var/another")
 
 
-def test_a_restore_begins_anew_also_after_one_that_was_killed_over_folders_without_end(
+def test_a_restore_begins_anew_also_after_one_that_was_killed_over_directories_without_end(
     portal: Portal, deep: Callable[[Path], None]
 ) -> None:
     made = work(portal)
@@ -331,7 +331,7 @@ def test_where_tables_may_have_moved_all_the_same_the_restore_can_be_finished(
     looks_right(portal, made.kept)
 
 
-def test_folders_follow_tables_also_where_the_restore_was_killed_between_them(
+def test_directories_follow_tables_also_where_the_restore_was_killed_between_them(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     portal, made, server = with_database(portal, monkeypatch)

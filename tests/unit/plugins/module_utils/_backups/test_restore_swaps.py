@@ -39,7 +39,7 @@ def test_two_paths_change_places_also_where_the_kernel_cannot_do_it_in_one_step(
         restore_swaps.exchange(str(one), str(other))
 
 
-def test_a_folder_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = work(portal)
     secret = tmp_path / "secret"
     secret.mkdir(0o700)

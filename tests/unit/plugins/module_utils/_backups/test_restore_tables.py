@@ -52,7 +52,7 @@ def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(
     assert server.messages == [drops, made, end]
 
 
-def test_where_no_table_is_named_it_is_said_what_names_it() -> None:
+def test_where_no_table_is_named_it_is_reported_what_names_it() -> None:
     problem = BackupError('ERROR 1030 (HY000) at line 1: Got error 194 "Tablespace is missing" from storage engine')
     assert "mariadb-check --databases chamilo names it" in restore_tables._advice("chamilo", problem)
 

@@ -165,7 +165,7 @@ def test_who_owns_what_runs_in_a_dump_is_known(tmp_path: Path) -> None:
     assert restore_test._definers(str(dump)) == {"`root`@`localhost`", "`a``b`@`%`", "`f`@`h`", "`e`@`h`"}
 
 
-def test_a_failure_is_told_where_the_disk_is_full(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_reported_where_the_disk_is_full(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -178,7 +178,7 @@ def test_a_failure_is_told_where_the_disk_is_full(portal: Portal, monkeypatch: p
     assert reported == ["The restore test failed"]
 
 
-def test_whatever_breaks_a_drill_is_told(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_breaks_a_drill_is_reported(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_arguments: Any) -> None:
         raise RecursionError
 
@@ -406,7 +406,7 @@ def test_the_sample_is_bounded_in_bytes_and_holds_no_huge_file(portal: Portal) -
     assert made._list(pair())[1] == 77, "the program comes back whole and is no part of the sample"
 
 
-def test_a_name_that_cannot_be_asked_for_or_brought_back_is_left_out_of_the_sample_and_said(
+def test_a_name_that_cannot_be_asked_for_or_brought_back_is_left_out_of_the_sample_and_reported(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """restic lists what is no UTF-8 with a sign for it, and finds nothing of that name."""

@@ -92,7 +92,7 @@ def test_the_account_of_the_restore_test_can_read_what_nobody_but_root_could(
     assert (done.stdout, (tmp_path / "outside").stat().st_mode & 0o777) == (b"<?php", 0o200), done.stderr
 
 
-def test_what_the_restored_portal_says_is_read_from_where_it_was_written(
+def test_what_the_restored_portal_reports_is_read_from_where_it_was_written(
     portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It owns the folder: another file under that name would be shown to whoever is told."""

@@ -114,7 +114,7 @@ def test_no_links_are_looked_for_in_what_is_made_anew(directories: Path, made: s
     assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo")]
 
 
-def test_a_folder_that_becomes_a_link_during_the_walk_is_not_followed(
+def test_a_directory_that_becomes_a_link_during_the_walk_is_not_followed(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The web user may exchange its own. Links in what is there now are none of the portal's."""
@@ -135,7 +135,7 @@ def test_a_folder_that_becomes_a_link_during_the_walk_is_not_followed(
     assert upload.is_symlink()
 
 
-def test_folders_too_deep_to_be_named_end_no_backup(directories: Path) -> None:
+def test_directories_too_deep_to_be_named_end_no_backup(directories: Path) -> None:
     """The web user may lay such ones."""
     (directories / "chamilo").mkdir()
     here = os.open(directories / "chamilo", os.O_DIRECTORY)
@@ -203,7 +203,7 @@ def test_a_link_of_roots_is_followed_to_the_portals_data_alone(
     assert [link in line for line in saved_files.strange_links(of_campus(directories))] == [True] * (not followed)
 
 
-def test_many_links_are_told_as_few(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_links_are_reported_as_few(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     web = os.geteuid() or 12345
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web, pw_gid=web))
     var = directories / "chamilo" / "var"

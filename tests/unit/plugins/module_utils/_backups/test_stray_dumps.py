@@ -29,7 +29,7 @@ def put_away(there: Portal) -> list[str]:
     return list(stray_dumps.put_away(there, []))
 
 
-def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(directories: Path) -> None:
+def test_copies_in_the_portals_directory_are_put_where_root_alone_reads(directories: Path) -> None:
     public = directories / "chamilo" / "public"
     public.mkdir(parents=True)
     (directories / "chamilo" / "var").mkdir()
@@ -98,7 +98,7 @@ def test_a_copy_that_asks_for_much_memory_gets_none(directories: Path) -> None:
     assert sorted(path.name for path in (directories / "chamilo").iterdir()) == ["dump.sql.xz", "lesson.sql.xz"]
 
 
-def test_the_name_of_a_copy_is_told_as_text(directories: Path) -> None:
+def test_the_name_of_a_copy_is_reported_as_text(directories: Path) -> None:
     (directories / "chamilo").mkdir()
     with open(os.fsencode(directories / "chamilo") + b"/\xe9\n.sql", "wb") as stream:
         stream.write(DUMP)

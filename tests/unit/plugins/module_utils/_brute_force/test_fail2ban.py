@@ -80,14 +80,14 @@ def server(tmp_path, monkeypatch):
     listener.close()
 
 
-def test_a_running_jail_is_told_apart_from_its_files(server):
+def test_a_running_jail_is_reported_apart_from_its_files(server):
     jail = fail2ban.running()[0]
     assert jail.files == ("/var/log/nginx/access.log",)
     assert (jail.attempts, jail.window, jail.seconds, jail.friends) == (5, 600, -1, ("127.0.0.0/8",))
     assert jail.actions == {"nftables": BAN, "python": ""}
 
 
-def test_all_of_a_jail_is_told(server):
+def test_all_of_a_jail_is_reported(server):
     reported = {
         "logpath": ["/a", "/b"],
         "failregex": ["^1$", "^2$"],
@@ -287,7 +287,7 @@ class Filter:
 """
 
 
-def test_the_engine_is_told_all_of_a_jail(engine):
+def test_the_engine_is_reported_all_of_a_jail(engine):
     (jail,) = engine(WHOLE)
     assert fail2ban.matches([jail], ["x"]) == [[["no", "fail ^x$", "prefix "]]]
     more = replace(jail, ignored_expressions=("^i",), prefix="^p", date_pattern="%Y", lines=2)
@@ -303,7 +303,7 @@ def test_an_engine_that_never_ends_is_stopped(engine, monkeypatch):
         fail2ban.matches(jails, ["x"])
 
 
-def test_an_engine_that_breaks_says_why(engine):
+def test_an_engine_that_breaks_reports_why(engine):
     jails = engine("raise ImportError('no such engine')\n")
     with pytest.raises(Fail2banError, match="could not be used: ImportError: no such engine"):
         fail2ban.matches(jails, ["x"])
@@ -316,7 +316,7 @@ def test_an_engine_that_breaks_without_a_word_is_no_answer(engine, end):
         fail2ban.matches(jails, ["x"])
 
 
-def test_a_client_that_is_no_python_says_so(engine):
+def test_a_client_that_is_no_python_reports_so(engine):
     jails = engine("", first="#!/bin/sh")
     with pytest.raises(Fail2banError, match="does not name the Python"):
         fail2ban.matches(jails, ["x"])

@@ -271,7 +271,7 @@ def test_what_is_no_pattern_may_look_like_the_name_of_a_file():
 
 
 @pytest.mark.parametrize(("length", "whole"), [(300, True), (301, False)])
-def test_of_a_long_line_both_ends_are_told(fake, length, whole):
+def test_of_a_long_line_both_ends_are_reported(fake, length, whole):
     line = f'{NGINX[:-1]}{"z" * (length - len(NGINX) - 3)}end"'
     reported = refused(Sample(line, "203.0.113.8"))
     assert (repr(line) in reported) is whole
@@ -293,7 +293,7 @@ def test_a_budget_is_a_time():
     assert refused(FAILURE, budget=-0.5).startswith("time_budget: -0.5 is no time")
 
 
-def test_the_engine_is_told_the_budget_and_the_file(fake, monkeypatch):
+def test_the_engine_is_reported_the_budget_and_the_file(fake, monkeypatch):
     reported = []
     monkeypatch.setattr(filter_proof, "_Process", lambda text: reported.append(json.loads(text)) or fake(text))
     filter_proof.prove(GOOD, [FAILURE], budget=0.5)
@@ -377,7 +377,7 @@ class TestProcess:
 
     @pytest.mark.parametrize("output", ["", "[["])
     @pytest.mark.parametrize("end", ["SIGALRM", "SIGPROF"])
-    def test_a_sample_that_takes_too_long_is_told_as_it_is(self, monkeypatch, output, end):
+    def test_a_sample_that_takes_too_long_is_reported_as_it_is(self, monkeypatch, output, end):
         """Also by a process that was ended in the middle of a word."""
         self.code(monkeypatch, f"print({output!r}, end='', flush=True)\nsignal.raise_signal(signal.{end})\n")
         reported = refused(FAILURE)

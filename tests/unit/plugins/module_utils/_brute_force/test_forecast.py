@@ -110,7 +110,7 @@ def test_what_the_role_updates_closes_is_known(tmp_path):
     assert [(each["control"], each["requests"]) for each in reported["refused"]] == [("updates_installer", len(paths))]
 
 
-def test_a_request_for_a_refused_page_says_which(tmp_path):
+def test_a_request_for_a_refused_page_reports_which(tmp_path):
     reported = inspect(tmp_path, *[line("198.51.100.4", 10, "GET /check.php HTTP/1.1", 200)] * 3)
     assert (
         "3 requests of 1 address would have been refused by updates_installer, such as /check.php: 198.51.100.4."

@@ -140,7 +140,7 @@ def test_accounts_come_back_when_fail2ban_is_dead(host, monkeypatch):
     assert todo.acts
 
 
-def test_a_dead_database_is_said(host, monkeypatch):
+def test_a_dead_database_is_reported(host, monkeypatch):
     def refuse(site):
         raise DatabaseError("no server")
 
@@ -196,13 +196,13 @@ class TestConsole:
             unlock._forget_captchas(Site("campus.test", "/x", php=Php(user="root")))
         assert self.ran == []
 
-    def test_what_it_says_is_shown_as_text(self, monkeypatch):
+    def test_what_it_reports_is_shown_as_text(self, monkeypatch):
         done = SimpleNamespace(returncode=1, stdout=b"\x1b[2Jall is well")
         monkeypatch.setattr(unlock.subprocess, "run", lambda words, **options: done)
         with pytest.raises(UnlockError, match=r"bin/console: \\x1b\[2Jall is well"):
             unlock._forget_captchas(SITE)
 
-    def test_a_failure_is_said(self):
+    def test_a_failure_is_reported(self):
         self.code = 1
         with pytest.raises(UnlockError, match="it broke"):
             unlock._forget_captchas(SITE)

@@ -62,7 +62,7 @@ def test_it_is_mailed_by_the_hosts_own_program(host):
     assert host.arguments() == "-i -- admin@school.example\n"
 
 
-def test_the_same_is_told_once_a_day(host):
+def test_the_same_is_reported_once_a_day(host):
     host.configure(mail="admin@school.example")
     ways = [notify("https", "Certificate", "It ends in 3 days."), notify("https", "Certificate", "It ends in 2 days.")]
     assert ways == [["mail to admin@school.example"]] * 2 and len(host.mails()) == 1
@@ -75,7 +75,7 @@ def test_the_same_is_told_once_a_day(host):
     assert len(host.mails()) == 4
 
 
-def test_what_monit_repeats_each_half_hour_is_told_as_soon_as_it_can_be_and_once_a_day(host):
+def test_what_monit_repeats_each_half_hour_is_reported_as_soon_as_it_can_be_and_once_a_day(host):
     host.configure(mail="admin@school.example")
     host.fails.touch()
     with pytest.raises(AlertError):
@@ -93,7 +93,7 @@ def test_what_monit_repeats_each_half_hour_is_told_as_soon_as_it_can_be_and_once
         assert len(host.mails()) == (1 if host.moment - began < 20.5 * 3600 else 2)
 
 
-def test_another_text_under_the_same_title_is_told_and_nobody_is_flooded(host):
+def test_another_text_under_the_same_title_is_reported_and_nobody_is_flooded(host):
     host.configure(mail="admin@school.example")
     for disk in ("/", "/home", "/srv", "/var", "/opt", "/boot", "/usr"):
         for percent in (91, 97):
@@ -112,7 +112,7 @@ def test_what_did_not_go_out_is_an_error_and_is_tried_again(host):
     assert notify("monitoring", "Disk", "full") == ["mail to admin@school.example"]
 
 
-def test_a_host_without_a_mail_program_says_so(host, monkeypatch):
+def test_a_host_without_a_mail_program_reports_so(host, monkeypatch):
     host.configure(mail="admin@school.example")
     monkeypatch.setattr(alert, "SENDMAIL", ())
     with pytest.raises(AlertError, match="no sendmail, so no mail can go to admin@school.example: install msmtp-mta"):
@@ -215,7 +215,7 @@ def test_names_that_are_no_text_keep_no_alert_back(host):
     assert not [line for line in host.journal if not line.isprintable()]
 
 
-def test_a_full_disk_is_told(host, monkeypatch):
+def test_a_full_disk_is_reported(host, monkeypatch):
     def full(*_arguments):
         raise OSError(28, "No space left on device")
 

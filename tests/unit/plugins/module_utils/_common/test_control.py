@@ -90,7 +90,7 @@ def test_a_control_has_one_check_and_one_attack():
     assert observe(control.checks, "campus")["headers_x"].status == "pass", "the first one stays"
 
 
-def test_what_runs_on_the_host_itself_is_told_apart():
+def test_what_runs_on_the_host_itself_is_reported_apart():
     attack("backups_x", insider=True)(passed)
     attack("headers_x")(passed)
     assert control.inside_attacks == {"backups_x"} and set(control.attacks) == {"backups_x", "headers_x"}

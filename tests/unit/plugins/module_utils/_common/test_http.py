@@ -106,7 +106,7 @@ def test_a_path_goes_out_as_it_stands_or_encoded_where_it_could_not(server, path
     assert it.heard[0].partition(b"\r\n")[0] == b"GET " + sent + b" HTTP/1.1"
 
 
-def test_it_connects_to_the_address_and_says_the_name(server):
+def test_it_connects_to_the_address_and_reports_the_name(server):
     it = server()
     assert fetch(f"http://user:secret@campus.test:{it.port}/", address="127.0.0.1").status == 200
     assert f"Host: campus.test:{it.port}\r\n".encode() in it.heard[0]
@@ -213,7 +213,7 @@ def identity(tmp_path_factory):
     return SimpleNamespace(context=context, ca=str(directory / "ca.pem"), der=der)
 
 
-def test_a_handshake_says_what_was_agreed_on(server, identity):
+def test_a_handshake_reports_what_was_agreed_on(server, identity):
     port = server(context=identity.context).port
     found = handshake("campus.test", port, "127.0.0.1", tls_context(True, identity.ca))
     assert (found.protocol, found.certificate, found.error) == ("TLSv1.3", identity.der, "")

@@ -36,7 +36,7 @@ def test_the_second_waits_and_reads_who_the_first_is(path: str) -> None:
         assert locks.holder(path).startswith("restore (process "), "and no rest of the longer name before it"
 
 
-def test_what_it_means_that_it_is_held_is_for_the_caller_to_say(path: str) -> None:
+def test_what_it_means_that_it_is_held_is_for_the_caller_to_report(path: str) -> None:
     class Mine(HardeningError):
         pass
 

@@ -40,7 +40,7 @@ def test_a_command_is_no_shell_and_both_its_outputs_come_back() -> None:
     )
 
 
-def test_a_command_that_is_not_there_says_so() -> None:
+def test_a_command_that_is_not_there_reports_so() -> None:
     assert run(["/no/such/command"], 10) == (127, "/no/such/command: No such file or directory")
 
 
@@ -150,7 +150,7 @@ def test_a_failed_service_may_be_restarted_however_often_it_failed() -> None:
     assert log.commands == ["systemctl reset-failed web", "systemctl restart web"]
 
 
-def test_a_timer_that_cannot_be_set_is_told(tmp_path: Path) -> None:
+def test_a_timer_that_cannot_be_set_is_reported(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("")
     program.chmod(0o755)

@@ -44,7 +44,7 @@ def test_what_follows_a_dash_comes_before_the_release(text):
 
 
 @pytest.mark.parametrize("text", ["", "2", "two", "-2.0", "Chamilo 2.0", "2." + "9" * 5000, "2.0.0-RC." + "9" * 5000])
-def test_what_is_no_version_is_said_in_short(text):
+def test_what_is_no_version_is_reported_in_short(text):
     with pytest.raises(VersionError, match="is no version that could be compared") as reported:
         parse(text)
     assert len(str(reported.value)) < 300

@@ -62,7 +62,7 @@ def test_it_has_no_descriptor_of_ours_and_what_it_leaves_running_holds_nothing_u
     assert descriptors[0] == "/dev/null" and all(each.startswith("pipe:") for each in descriptors[1:])
 
 
-def test_what_it_says_is_passed_on_and_harms_no_terminal(portal, capfd):
+def test_what_it_reports_is_passed_on_and_harms_no_terminal(portal, capfd):
     portal("campus")
     portal.php = r"printf 'one\n\033[2Jt\303\274\n' >&2; printf '%070000d\nlast' 0"
     assert portal.go() == ("campus", 0)

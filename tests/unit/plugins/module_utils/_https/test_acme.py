@@ -81,7 +81,7 @@ def test_what_an_account_without_rights_lays_leads_nowhere(net: Net) -> None:
     assert list(theirs.iterdir()) == []
 
 
-def test_no_mode_is_changed_of_what_takes_the_place_of_a_folder(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_mode_is_changed_of_what_takes_the_place_of_a_directory(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = net.webroot.parent / "shadow"
     secret.touch(0o600)
     made = os.mkdir
@@ -185,7 +185,7 @@ def test_a_damaged_count_is_named(tmp_path: Path) -> None:
         budget(tmp_path).refusal()
 
 
-def test_what_certbot_says_without_what_it_always_says() -> None:
+def test_what_certbot_reports_without_what_it_always_reports() -> None:
     output = """\
 Saving debug log to /var/log/letsencrypt/letsencrypt.log
 Certbot failed to authenticate some domains (authenticator: webroot). The Certificate Authority reported these problems:
@@ -207,7 +207,7 @@ Ask for help or search for solutions at https://community.letsencrypt.org.
         ("/etc/cron.d/certbot line 3", ["campus.test", "b.test"], 0),  # standalone stays in any case
     ],
 )
-def test_who_stops_the_web_server_is_told_where_standalone_stays(
+def test_who_stops_the_web_server_is_reported_where_standalone_stays(
     host: Files, monkeypatch: pytest.MonkeyPatch, stopped_by: str, names: list[str], reported: int
 ) -> None:
     webroot_directory = str(host.root / "etc/letsencrypt")

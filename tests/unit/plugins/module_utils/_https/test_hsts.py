@@ -49,7 +49,7 @@ def test_value_by_mode_and_day(mode: str, day: str, known: Ramp, expected: str) 
     assert (step.value, step.waits) == (expected, [])
 
 
-def test_a_portal_that_is_not_well_stays_at_one_day_and_says_why() -> None:
+def test_a_portal_that_is_not_well_stays_at_one_day_and_reports_why() -> None:
     step = decide("ramp", "2026-12-02", Ramp("ramp", BEGAN), portal="the certificate is refused")
     assert (step.value, step.waits) == (TRIAL, ["the certificate is refused"])
     assert decide("ramp", "2026-12-03", step.ramp).value == GUIDE
@@ -182,7 +182,7 @@ def test_the_portal_is_asked_where_its_visitors_reach_it(host: Host, address: st
     assert host.asked == [f"https://campus.test/ {address}"]
 
 
-def test_what_is_in_force_is_told_without_the_host(host: Host) -> None:
+def test_what_is_in_force_is_reported_without_the_host(host: Host) -> None:
     assert host.settled(BEGAN) == ""
     host.take(BEGAN)
     assert host.settled("2026-12-01") == TRIAL

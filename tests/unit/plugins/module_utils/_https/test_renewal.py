@@ -91,7 +91,7 @@ def test_the_lineage_of_somebody_else_is_left_alone(host):
     assert host.commands == []
 
 
-def test_a_broken_configuration_is_not_loaded_and_told(host, reported):
+def test_a_broken_configuration_is_not_loaded_and_reported(host, reported):
     host.broken = True
     with pytest.raises(renewal.RenewalError, match="unknown directive"):
         host.renewed()
@@ -99,7 +99,7 @@ def test_a_broken_configuration_is_not_loaded_and_told(host, reported):
     assert "The renewed certificate of campus.test is not active" in reported[0] and "unknown directive" in reported[0]
 
 
-def test_a_reload_that_did_nothing_is_told(host, reported):
+def test_a_reload_that_did_nothing_is_reported(host, reported):
     host.deaf = True
     with pytest.raises(renewal.RenewalError, match="still serves old"):
         host.renewed()
@@ -119,7 +119,7 @@ def test_nothing_is_loaded_while_somebody_else_has_the_lock_of_the_host(host):
 
 
 @pytest.mark.parametrize("fault", ["busy", "no certificate", "no file"])
-def test_whatever_stops_one_site_is_told_and_the_others_go_on(host, reported, monkeypatch, fault):
+def test_whatever_stops_one_site_is_reported_and_the_others_go_on(host, reported, monkeypatch, fault):
     first = host.directory / "https-alumni.json"  # in the way of the one behind it
     known = json.loads((host.directory / "https-campus.json").read_text())
     theirs = host.directory / "theirs.pem"
@@ -162,7 +162,7 @@ def test_a_server_that_does_not_run_is_left_as_it_is(host):
     assert "does not run" in host.renewed()[0] and host.loaded == "old"
 
 
-def test_a_run_of_certbot_that_failed_is_told(reported):
+def test_a_run_of_certbot_that_failed_is_reported(reported):
     assert "letsencrypt.log" in renewal.failed()[0] and reported[0].startswith("Certbot failed: ")
 
 
@@ -178,7 +178,7 @@ def test_whoever_takes_hsts_back_is_warned(host, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "7", '{"site": "alumni", "domain": "alumni.test"}', None])
-def test_a_damaged_configuration_is_told_and_the_other_sites_go_on(host, reported, monkeypatch, text):
+def test_a_damaged_configuration_is_reported_and_the_other_sites_go_on(host, reported, monkeypatch, text):
     damaged = host.directory / "https-alumni.json"  # in the way of the one behind it
     if text is not None:
         damaged.write_text(text)

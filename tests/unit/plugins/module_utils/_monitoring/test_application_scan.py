@@ -107,7 +107,7 @@ def test_a_link_of_the_web_user_is_not_followed(portal, tmp_path):
         assert "may be paused" in faults(portal)[0]
 
 
-def test_in_a_maintenance_window_and_before_3_0_there_is_nothing_to_say(portal, tmp_path):
+def test_in_a_maintenance_window_and_before_3_0_there_is_nothing_to_report(portal, tmp_path):
     snooze(portal, NOW + 3600)
     windows = [{"tree": {"path": os.path.realpath(portal.site.root)}}]
     (tmp_path / "state").mkdir()
@@ -118,7 +118,7 @@ def test_in_a_maintenance_window_and_before_3_0_there_is_nothing_to_say(portal, 
     assert application_scan.faults(replace(portal.site, version="2.0.4"), "campus", NOW) == []
 
 
-def test_a_command_that_fails_is_said_once_for_each_list(portal):
+def test_a_command_that_fails_is_reported_once_for_each_list(portal):
     portal.console = [sys.executable, "-c", "import sys; sys.exit('There is no such command.')"]
     assert "ended with 1 (There is no such command." in follow(portal)
     assert follow(portal) == "" and faults(portal) == []

@@ -41,7 +41,7 @@ def test_what_cannot_be_looked_at_is_no_alarm(monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("enforced", [True, False])
-def test_who_waived_the_count_is_not_told_that_it_is_not_made(enforced):
+def test_who_waived_the_count_is_not_reported_that_it_is_not_made(enforced):
     plan = {"resources": False, "app_log": False, "site": "campus", "domain": "campus.test", "auth": enforced}
     text = jinja2.Template(MONIT.read_text(), undefined=jinja2.StrictUndefined).render(plan=plan)
     assert [words in text for words in ("if status = 1 for 3 cycles", "if status = 10")] == [enforced, enforced]

@@ -399,7 +399,7 @@ def test_long_requests_push_nothing_out_of_the_log(host):
 
 
 @pytest.mark.parametrize(("ago", "reported"), [(2, True), (30, False)])
-def test_what_of_the_day_was_not_read_is_told(host, monkeypatch, ago, reported):
+def test_what_of_the_day_was_not_read_is_reported(host, monkeypatch, ago, reported):
     monkeypatch.setattr(compromise, "_LOG_BYTES", 1000)
     observer = host.inspect()
     date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(observer.now - 3600 * ago))
@@ -546,7 +546,7 @@ def test_a_shell_behind_a_link_in_the_program_is_read(host):
 
 
 @pytest.mark.parametrize("where", ["campus/var/cache/x", "elsewhere"])
-def test_php_behind_a_link_to_a_folder(host, tmp_path, where):
+def test_php_behind_a_link_to_a_directory(host, tmp_path, where):
     directory = (host.root / "var/cache/x") if "cache" in where else tmp_path / where
     directory.mkdir(parents=True)
     (directory / "a.php").write_text("<?php echo 1;")

@@ -122,7 +122,7 @@ def test_a_configuration_that_changed_is_no_break_in(portal):
     assert portal.check() == ([], "")
 
 
-def test_what_never_comes_out_the_same_says_nothing(portal):
+def test_what_never_comes_out_the_same_reports_nothing(portal):
     portal.random = True
     portal.write("prod/ContainerAbc/App.php", "<?php // 0")
     assert portal.check() == ([], "")
@@ -130,7 +130,7 @@ def test_what_never_comes_out_the_same_says_nothing(portal):
     assert portal.check()[0] == [f"var/cache/{GETTER}"]
 
 
-def test_a_cache_that_cannot_be_compiled_again_stays_and_that_is_said(portal):
+def test_a_cache_that_cannot_be_compiled_again_stays_and_that_is_reported(portal):
     portal.write(GETTER, EVIL)
     portal.code = 255
     found, problem = portal.check()

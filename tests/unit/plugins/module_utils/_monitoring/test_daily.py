@@ -132,14 +132,14 @@ def test_where_all_is_well_all_is_green_and_only_the_copy_is_missing(host):
     assert host.titles() == [] and host.record()["integrity"]
 
 
-def test_where_nobody_is_named_nothing_is_green_that_tells(host):
+def test_where_nobody_is_named_nothing_is_green_that_reports(host):
     host.ways = []
     step()
     assert [name for name, ok in host.record().items() if ok] == ["compromise"]
     assert "set chamilo_alert_mail" in host.detail("auth")
 
 
-def test_an_alert_that_does_not_go_out_is_said(host):
+def test_an_alert_that_does_not_go_out_is_reported(host):
     host.error = "No notification was sent. The webhook on hook.example answered 500."
     step()
     for name in ("delivery", "auth", "resources", "app_log", "accounts"):
@@ -160,14 +160,14 @@ def test_logins_that_are_not_seen_are_red_alone(host):
     assert host.detail("auth") == "No log."
 
 
-def test_an_error_that_does_not_reach_the_log_is_said(host):
+def test_an_error_that_does_not_reach_the_log_is_reported(host):
     host.configure(console=["true"])
     step()
     assert not host.record()["app_log"] and "APP_ENV=prod" in host.detail("app_log")
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "directory", "device"])
-def test_what_takes_the_place_of_the_log_is_told_and_not_waited_for(host, tmp_path, kind):
+def test_what_takes_the_place_of_the_log_is_reported_and_not_waited_for(host, tmp_path, kind):
     log = host.root / "var/log/prod.log"
     ran = tmp_path / "ran"
     host.configure(console=["touch", str(ran)])
@@ -206,7 +206,7 @@ def test_accounts_are_looked_through_by_one_node_of_a_portal(host):
     assert host.titles() == ["Test alert"] and "accounts" not in host.record()
 
 
-def test_a_new_administrator_is_told_at_once_and_once(host):
+def test_a_new_administrator_is_reported_at_once_and_once(host):
     step()
     host.reported.clear()
     host.admins = ["admin", "intruder"]
@@ -248,7 +248,7 @@ def test_a_month_later_the_list_and_the_test_come_again(host, monkeypatch):
     assert host.titles() == ["Test alert", "Accounts to review at campus.test"]
 
 
-def test_changed_files_are_told_until_they_are_accepted(host):
+def test_changed_files_are_reported_until_they_are_accepted(host):
     step()
     host.reported.clear()
     (host.root / "public/index.php").write_text("<?php evil();")
@@ -366,7 +366,7 @@ def shop(host, tmp_path):
     return path
 
 
-def test_what_was_accepted_of_one_portal_says_nothing_of_another(host, shop):
+def test_what_was_accepted_of_one_portal_reports_nothing_of_another(host, shop):
     step()
     for site in ("campus", "shop"):
         daily.copied(site, daily.lists()[site]["digest"], "laptop:/copy")
@@ -380,7 +380,9 @@ def test_what_was_accepted_of_one_portal_says_nothing_of_another(host, shop):
     assert "The files of shop could not be checked" in host.detail("integrity")
 
 
-def test_an_unexpected_administrator_of_one_portal_is_told_once_whatever_is_told_of_another(host, shop, monkeypatch):
+def test_an_unexpected_administrator_of_one_portal_is_reported_once_whatever_is_reported_of_another(
+    host, shop, monkeypatch
+):
     step()
     host.admins = ["admin", "eve"]
     step()
@@ -393,7 +395,7 @@ def test_an_unexpected_administrator_of_one_portal_is_told_once_whatever_is_told
 
 
 @pytest.mark.parametrize("noted", ["by portal", "for the host alone, as before"])
-def test_the_monthly_list_of_one_portal_comes_whatever_is_told_of_another(host, shop, monkeypatch, noted):
+def test_the_monthly_list_of_one_portal_comes_whatever_is_reported_of_another(host, shop, monkeypatch, noted):
     began = time.time()
     step()
     if noted != "by portal":
@@ -421,7 +423,7 @@ def test_a_list_that_did_not_go_out_is_tried_each_day_and_the_other_portal_has_i
         assert set(host.titles()) == titles
 
 
-def test_a_list_that_was_tampered_with_is_told(host):
+def test_a_list_that_was_tampered_with_is_reported(host):
     step()
     path = f"{files.STATE}/integrity-campus.json"
     text = open(path, encoding="utf-8").read().replace("index.php", "indexx.php")
@@ -442,7 +444,7 @@ def test_a_copy_elsewhere_shows_what_differs(host, tmp_path):
         daily.compare("campus", str(tmp_path / "nothing"))
 
 
-def test_signs_are_told_when_they_are_new_and_each_week(host, monkeypatch):
+def test_signs_are_reported_when_they_are_new_and_each_week(host, monkeypatch):
     host.signs = ["PHP where only data belongs: var/x.php"]
     step()
     assert not host.record()["compromise"] and "Signs of a break-in at campus.test" in host.titles()
@@ -454,7 +456,7 @@ def test_signs_are_told_when_they_are_new_and_each_week(host, monkeypatch):
     assert host.titles() == ["Signs of a break-in at campus.test"]
 
 
-def test_where_not_everything_was_looked_at_it_is_said(host, monkeypatch):
+def test_where_not_everything_was_looked_at_it_is_reported(host, monkeypatch):
     gaps = ["Not everything was checked: the time for it (10 s) was over."]
     monkeypatch.setattr(compromise, "trace", lambda observer, seconds: compromise.Trace([], gaps, ["7 files in var/"]))
     step()
@@ -462,7 +464,7 @@ def test_where_not_everything_was_looked_at_it_is_said(host, monkeypatch):
     assert host.detail("compromise").startswith("No sign in 7 files in var/. But Not everything was checked")
 
 
-def test_a_search_that_was_cut_is_not_done_and_is_told_and_one_that_lacks_something_else_is(host, monkeypatch):
+def test_a_search_that_was_cut_is_not_done_and_is_reported_and_one_that_lacks_something_else_is(host, monkeypatch):
     cut = ["var/: Not everything was checked: the time for it (60 s) was over."]
     monkeypatch.setattr(compromise, "trace", lambda observer, seconds: compromise.Trace([], cut, ["the program"], cut))
     step()
@@ -482,7 +484,7 @@ def test_what_cannot_be_looked_at_does_not_hide_the_rest(host):
     assert host.record()["compromise"] and "accounts" not in host.record()
 
 
-def test_files_of_ours_that_were_edited_are_told(host, tmp_path):
+def test_files_of_ours_that_were_edited_are_reported(host, tmp_path):
     path = str(tmp_path / "etc/monit")
     with open(path, "w", encoding="utf-8") as file:
         file.write("mine")
@@ -496,7 +498,7 @@ def test_files_of_ours_that_were_edited_are_told(host, tmp_path):
     ]
 
 
-def test_lines_of_ours_that_a_panel_removed_are_told(host, tmp_path):
+def test_lines_of_ours_that_a_panel_removed_are_reported(host, tmp_path):
     path = str(tmp_path / "etc/campus.conf")
     with open(path, "w", encoding="utf-8") as file:
         file.write("server {\n}\n")

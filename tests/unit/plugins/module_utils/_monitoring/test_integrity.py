@@ -43,7 +43,7 @@ def test_it_holds_the_program_its_configuration_and_secrets_and_no_data(portal):
 @pytest.mark.parametrize(
     "damage", ["{}", "[]", "null", '{"digest": "x"}', '{"files": []}', '{"files": {"a": "b"}}', "{"]
 )
-def test_a_damaged_list_says_what_to_do(portal, damage):
+def test_a_damaged_list_reports_what_to_do(portal, damage):
     with open(portal.path, "w", encoding="utf-8") as file:
         file.write(damage)
     with pytest.raises(IntegrityError, match="is damaged: .* Compare the files with the copy off this host .* run"):

@@ -66,7 +66,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     listening.server_close()
 
 
-def test_a_result_says_of_which_host_and_when() -> None:
+def test_a_result_reports_of_which_host_and_when() -> None:
     assert RESULT == {
         "format": 1,
         "host": "campus",
@@ -139,7 +139,7 @@ def test_a_request_is_signed_as_amazon_s_own_client_signs_it(
 
 
 @pytest.mark.parametrize("status", [302, 401, 507])
-def test_what_the_endpoint_refuses_is_said_without_the_password_and_no_redirect_is_followed(
+def test_what_the_endpoint_refuses_is_reported_without_the_password_and_no_redirect_is_followed(
     server: Any, status: int
 ) -> None:
     server.answers = [status]

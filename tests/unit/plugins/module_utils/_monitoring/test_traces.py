@@ -41,7 +41,7 @@ def test_a_file_that_is_not_there_is_not_readable():
     assert not can_read(Identity("nobody", 65534, frozenset()), "/nonexistent/x")
 
 
-def test_a_walk_follows_no_link_and_skips_what_it_is_told(tmp_path):
+def test_a_walk_follows_no_link_and_skips_what_it_is_reported(tmp_path):
     for name in ("a/x", "b/y", "c/z"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("")
@@ -50,7 +50,7 @@ def test_a_walk_follows_no_link_and_skips_what_it_is_told(tmp_path):
     assert found == {"x", "z", "loop"}
 
 
-def test_a_walk_ends_in_time_and_says_so(tmp_path):
+def test_a_walk_ends_in_time_and_reports_so(tmp_path):
     (tmp_path / "x").write_text("")
     budget = Budget(-1)
     assert list(walk(str(tmp_path), budget)) == []

@@ -64,7 +64,7 @@ def test_a_link_that_gives_secrets_a_web_address(tree_look, project, web_user, t
     assert "give a web address to secrets of the program, for example public/x" in finding.evidence
 
 
-def test_a_link_of_the_web_users_to_a_folder_of_its_own(tree_look, project, web_user):
+def test_a_link_of_the_web_users_to_a_directory_of_its_own(tree_look, project, web_user):
     (project / "public/x").symlink_to("../var/upload")
     assert permissions.links(tree_look()).status == "pass"
     os.lchown(project / "public/x", pwd.getpwnam(web_user).pw_uid, -1)
@@ -150,7 +150,7 @@ def test_identities():
     assert user.may(2, 0o602, 0, 0)
 
 
-def test_a_folder_of_that_name_below_var_is_data_as_all_there(tree_look, project):
+def test_a_directory_of_that_name_below_var_is_data_as_all_there(tree_look, project):
     (project / "var/upload/bin").mkdir()
     shutil.chown(project / "var/upload/bin", "www-data", "www-data")
     (project / "var/upload/bin").chmod(0o770)
@@ -193,7 +193,7 @@ def test_a_pipe_is_never_opened(tree_look, project):
     assert seen.every_address.samples == ["public/.env.old"] and seen.left == []
 
 
-def test_the_topmost_folder_that_the_web_user_can_change_is_named(tree_look, project, web_user):
+def test_the_topmost_directory_that_the_web_user_can_change_is_named(tree_look, project, web_user):
     (project / "public/plugin/deep").mkdir(parents=True)
     for path in ("public/plugin", "public/plugin/deep"):
         shutil.chown(project / path, web_user)
@@ -201,7 +201,7 @@ def test_the_topmost_folder_that_the_web_user_can_change_is_named(tree_look, pro
     assert (seen.public_writable, seen.public_writable_count) == (["public/plugin"], 1)
 
 
-def test_a_folder_that_the_web_user_can_change_behind_a_link_below_public_is_named_by_its_address(
+def test_a_directory_that_the_web_user_can_change_behind_a_link_below_public_is_named_by_its_address(
     tree_look, project, web_user
 ):
     data = project.parent / "data"
@@ -229,7 +229,7 @@ def test_a_folder_that_the_web_user_can_change_behind_a_link_below_public_is_nam
     assert permissions.links(tree_look()).status == "pass", "uploads that the administrator has elsewhere"
 
 
-def test_too_much_behind_a_link_below_public_is_said(tree_look, project, monkeypatch):
+def test_too_much_behind_a_link_below_public_is_reported(tree_look, project, monkeypatch):
     (project / "public/shared").symlink_to("../src")
     (project / "src/deep").mkdir()
     monkeypatch.setattr(tree, "_ELSEWHERE", 1)
@@ -261,7 +261,7 @@ def test_the_web_user_is_never_a_rightful_owner(tree_look, project, web_user):
     assert tree.owners(tree_look(options={"owner": "no-such-user"})) == {0}
 
 
-def test_numbers_without_a_name_are_said_as_such():
+def test_numbers_without_a_name_are_reported_as_such():
     assert (tree.user_name(0), tree.group_name(0)) == ("root", "root")
     assert tree.user_name(54321) == "an unknown account (user 54321)"
     assert tree.group_name(54321) == "no known group (54321)"

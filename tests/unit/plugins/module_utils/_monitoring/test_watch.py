@@ -183,7 +183,7 @@ def test_where_no_file_is_written_nothing_is_counted(host, tmp_path):
     assert "not seen" in host.pulse()["error"]
 
 
-def test_an_old_sign_of_life_says_when_it_was(host):
+def test_an_old_sign_of_life_reports_when_it_was(host):
     assert host.pulse() == {}
     host.log("")
     logins("campus")

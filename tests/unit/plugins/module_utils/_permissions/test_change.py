@@ -41,7 +41,7 @@ def test_setuid_goes_and_is_counted(site):
     assert state(site / "bin/console")[2] == "0755"
 
 
-def test_a_folder_for_a_group_is_no_program_that_runs_as_one(site):
+def test_a_directory_for_a_group_is_no_program_that_runs_as_one(site):
     give(site / "src", 0o2777)
     found = run(order(site))
     assert state(site / "src")[2] == "0755"
@@ -84,7 +84,7 @@ def various(site):
     os.link(site / "src/Kernel.php", site / "src/again.php")
 
 
-def test_what_is_told_of_the_first_is_done_to_all(site, tmp_path, monkeypatch):
+def test_what_is_reported_of_the_first_is_done_to_all(site, tmp_path, monkeypatch):
     """Once enough is told, most files are set right in a shorter way. It has to end the same."""
     various(site)
     twin = tmp_path / "twin"
@@ -143,7 +143,7 @@ def test_nobody_may_hold_for_a_moment_what_only_others_had(site, monkeypatch, wa
     assert state(site / ".env") == (0, WEB.pw_gid, "0640")
 
 
-def test_an_immutable_file_is_told_in_a_check_too(site):
+def test_an_immutable_file_is_reported_in_a_check_too(site):
     file = site / "src/Kernel.php"
     subprocess.run(["chattr", "+i", file], check=True)
     try:
@@ -154,7 +154,7 @@ def test_an_immutable_file_is_told_in_a_check_too(site):
         subprocess.run(["chattr", "-i", file], check=True)
 
 
-def test_a_change_that_the_system_forbids_for_another_reason_is_told_with_its_words(site, monkeypatch):
+def test_a_change_that_the_system_forbids_for_another_reason_is_reported_with_its_words(site, monkeypatch):
     change = os.fchown
 
     def fchown(handle, *owner):
@@ -174,7 +174,7 @@ def acls(site):
     )
 
 
-def test_an_acl_on_data_is_told_whether_or_not_the_mode_was_right(site):
+def test_an_acl_on_data_is_reported_whether_or_not_the_mode_was_right(site):
     os.setxattr(site / "var/log/prod.log", ACCESS, acl())
     for _again in range(2):
         assert "ACL" in reasons(run(order(site)))["var/log/prod.log"]
@@ -220,7 +220,7 @@ def test_what_is_no_acl_or_lets_nobody_more_in_stays(site):
     assert acls(site) == ["src"]
 
 
-def test_an_acl_that_cannot_be_removed_is_told(site, monkeypatch):
+def test_an_acl_that_cannot_be_removed_is_reported(site, monkeypatch):
     os.setxattr(site / "src", DEFAULT, acl(WEB.pw_uid, 7))
 
     def refuse(_handle, _name):
@@ -245,7 +245,7 @@ def test_a_file_system_that_knows_no_acl_is_asked_once(site, monkeypatch, number
     assert (len(asked) > 2) is asked_again
 
 
-def test_a_read_only_file_system_is_said_once(site, mount):
+def test_a_read_only_file_system_is_reported_once(site, mount):
     mount("--bind", site, site)
     mount("-o", "remount,ro,bind", site)
     for check in (True, False):

@@ -208,7 +208,7 @@ def test_it_stays_where_only_modes_or_data_were_wrong(tmp_path):
     assert not walk.run(order(root), renew=lambda _handle: "asked").refused
 
 
-def test_a_link_in_its_place_is_not_followed_and_told(tmp_path):
+def test_a_link_in_its_place_is_not_followed_and_reported(tmp_path):
     root = site(tmp_path, WEB.pw_uid)
     (root / "var/cache").rename(root / "var/elsewhere")
     (root / "var/cache").symlink_to("/etc")

@@ -36,7 +36,7 @@ def test_no_link_is_followed(site, outside, tmp_path):
     assert (state(outside), state(tmp_path)) == before
 
 
-def test_a_link_of_the_web_user_s_that_leads_out_is_told(site, outside):
+def test_a_link_of_the_web_user_s_that_leads_out_is_reported(site, outside):
     for path, target in {"var/out": outside, "var/in": "../src", "var/up": "../../shadow"}.items():
         os.symlink(target, site / path)
         give(site / path, 0)
@@ -85,7 +85,7 @@ def test_a_link_of_the_web_user_s_with_the_tree_s_own_path_stays_in_it(site):
         ("var/Later.php", "log/prod.log", False),
     ],
 )
-def test_a_link_of_the_web_user_s_from_the_program_to_what_it_can_change_is_told(site, link, target, reported):
+def test_a_link_of_the_web_user_s_from_the_program_to_what_it_can_change_is_reported(site, link, target, reported):
     os.symlink(target.format(site=site), site / link)
     assert reasons(run(order(site))) == {}, "root's own"
     give(site / link, 0)
@@ -219,7 +219,7 @@ def test_a_name_that_was_counted_twice_is_not_believed(site, monkeypatch):
     assert state(site / "src/Kernel.php")[2] == "0777"
 
 
-def test_more_files_with_several_names_than_can_be_remembered_are_told(site, monkeypatch):
+def test_more_files_with_several_names_than_can_be_remembered_are_reported(site, monkeypatch):
     monkeypatch.setattr(entries, "_LINKS", 2)
     for number in range(3):
         (site / f"src/{number}").write_text("")
@@ -267,7 +267,7 @@ def outside_of_the_web_user(site):
     return file
 
 
-def test_fifo_socket_and_device_are_told_and_left(site):
+def test_fifo_socket_and_device_are_reported_and_left(site):
     os.mkfifo(site / "var/fifo", 0o666)
     listener = socket.socket(socket.AF_UNIX)
     os.chdir(site / "var")
@@ -285,7 +285,7 @@ def test_fifo_socket_and_device_are_told_and_left(site):
     listener.close()
 
 
-def test_a_fifo_that_is_as_a_file_there_would_be_is_not_told(site):
+def test_a_fifo_that_is_as_a_file_there_would_be_is_not_reported(site):
     for name, mode, owner in (("right", 0o660, "www-data"), ("open", 0o666, "www-data"), ("roots", 0o660, "root")):
         os.mkfifo(site / f"var/{name}")
         give(site / f"var/{name}", mode, owner)

@@ -16,7 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.wal
 from tests.unit.plugins.module_utils._permissions.conftest import give, order
 
 
-def test_twenty_are_told_one_by_one_and_all_are_counted(site):
+def test_twenty_are_reported_one_by_one_and_all_are_counted(site):
     """Of what is changed, of what is left alone and of what cannot run any more."""
     (site / "public/build/shells").mkdir()
     for number in range(23):
@@ -35,7 +35,7 @@ def test_twenty_are_told_one_by_one_and_all_are_counted(site):
     assert reported[20:] == [f"and others: {owners} owners, {groups} groups, {modes} modes"]
 
 
-def test_a_number_that_is_nobody_s_is_told_as_it_is(site):
+def test_a_number_that_is_nobody_s_is_reported_as_it_is(site):
     os.chown(site / "src/Kernel.php", 54321, 54322)
     reported = {one["path"]: one["before"] for one in run(order(site), check=True).samples}
     assert reported["src/Kernel.php"] == "54321:54322 0777"
@@ -54,7 +54,7 @@ def test_whose_something_is_is_asked_once_however_much_of_it_there_is(site, monk
     assert asked.count(("user", 54323)) == asked.count(("group", 54323)) == 1
 
 
-def test_names_are_never_raw_in_what_is_told(site):
+def test_names_are_never_raw_in_what_is_reported(site):
     names = [b"line\nbreak", b"esc\x1b[31m", b"latin\xe9", b"\xff\xfe"]
     for name in names:
         with open(os.path.join(os.fsencode(site / "var"), name), "w"):

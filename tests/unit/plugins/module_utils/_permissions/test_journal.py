@@ -67,7 +67,7 @@ def test_a_name_that_is_taken_is_left(tmp_path, journal):
     assert (tmp_path / "x.php").read_text() == "x.php"
 
 
-def test_a_link_in_the_place_of_a_file_is_told_and_not_followed(tmp_path, journal):
+def test_a_link_in_the_place_of_a_file_is_reported_and_not_followed(tmp_path, journal):
     path, other = tmp_path / "x", tmp_path / "other"
     path.write_text("")
     other.write_text("")
@@ -102,7 +102,7 @@ def test_no_file_runs_as_another_again(tmp_path, journal):
     assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
-def test_without_room_for_a_journal_it_says_so(tmp_path, monkeypatch):
+def test_without_room_for_a_journal_it_reports_so(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     made = Journal(str(tmp_path / "file/state"), WEB)
     made.changed("x", tmp_path.stat(), (0, 0, 0))

@@ -30,7 +30,7 @@ def packed(site, path, kind="zip", top="chamilo-2.0.1/", more=()):
 
 
 @pytest.mark.parametrize(("kind", "top"), [("zip", "chamilo-2.0.1/"), ("zip", ""), ("gz", "./"), ("xz", "a/b/")])
-def test_a_package_vouches_for_its_files_whatever_their_times_say(site, tmp_path, kind, top):
+def test_a_package_vouches_for_its_files_whatever_their_times_report(site, tmp_path, kind, top):
     state = tmp_path / "state"
     state.mkdir()
     archive = packed(site, tmp_path / "2.0.1", kind, top)
@@ -50,7 +50,7 @@ def test_a_package_vouches_for_its_files_whatever_their_times_say(site, tmp_path
     assert not walk.run(order, lists=lists).changed
 
 
-def test_what_a_plugin_of_the_release_does_not_have_came_later_whatever_its_times_say(site, tmp_path):
+def test_what_a_plugin_of_the_release_does_not_have_came_later_whatever_its_times_report(site, tmp_path):
     state = tmp_path / "state"
     state.mkdir()
     plugin = [f"public/plugin/Theirs/{name}" for name in ("plugin.php", "composer.json", "src/a.php", "view/b.tpl")]

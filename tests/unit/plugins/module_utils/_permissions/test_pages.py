@@ -160,7 +160,7 @@ def test_what_was_broken_before_is_no_reason(site):
     assert harden(site, portal).changed
 
 
-def test_an_outage_for_another_reason_is_told_as_such(site):
+def test_an_outage_for_another_reason_is_reported_as_such(site):
     portal = Portal(site)
     fetch = portal.fetch
 
@@ -228,7 +228,7 @@ def test_what_another_changed_since_stays_as_it_is(site):
     assert stat.S_IMODE((site / "public/.htaccess").stat().st_mode) == 0o640
 
 
-def test_a_full_disk_keeps_no_file_as_it_was_and_is_told_when_it_matters(site, monkeypatch):
+def test_a_full_disk_keeps_no_file_as_it_was_and_is_reported_when_it_matters(site, monkeypatch):
     class Full:
         def write(self, _lines):
             raise OSError(28, "No space left on device")

@@ -41,7 +41,7 @@ def test_who_is_no_member_has_not_to_leave(accounts):
     assert php_accounts.primary_group("root") == "root"
 
 
-def test_a_command_that_fails_is_told(accounts):
+def test_a_command_that_fails_is_reported(accounts):
     accounts.fails = "gpasswd"
     with pytest.raises(PhpUserError, match="`gpasswd --add nobody daemon` failed .1.: no."):
         accounts.join("nobody", "daemon")

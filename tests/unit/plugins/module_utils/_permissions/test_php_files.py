@@ -32,7 +32,7 @@ def test_two_portals_share_the_group_of_the_web_server(tmp_path, monkeypatch):
     assert not made.others() and made.restored(MEMO)["files"][0]["content"] == "user www-data;\n"
 
 
-def test_what_the_pool_says_is_secret(tmp_path, monkeypatch):
+def test_what_the_pool_reports_is_secret(tmp_path, monkeypatch):
     monkeypatch.setattr(php_files, "_CRON", f"{tmp_path}/none/*")
     engine = Engine(str(tmp_path / "state"), Machine(lambda argv, seconds: (0, ""), systemd=True))
     site = Site("campus.test", "/srv/campus", web=WebServer("apache", service="apache2"), php=Php("8.4", "fpm"))

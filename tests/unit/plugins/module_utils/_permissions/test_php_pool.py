@@ -47,7 +47,7 @@ def test_the_name_of_an_account_fits_and_two_long_sites_are_two() -> None:
     assert first.startswith("chamilo-campus_of_a_ver-")
 
 
-def test_a_pool_takes_over_what_its_owner_said() -> None:
+def test_a_pool_takes_over_what_its_owner_reported() -> None:
     assert php_pool.pools_in(WWW) == ["www", "shop"]
     output = php_pool.lines_of(WWW, "www")
     assert output == SAID

@@ -63,7 +63,7 @@ def test_where_others_could_exchange_the_socket_it_is_not_used(ways, tmp_path):
     assert found.way(pools[0]) == "line"
 
 
-def test_a_pool_that_is_not_known_is_told(ways):
+def test_a_pool_that_is_not_known_is_reported(ways):
     found, _pools = ways()
     lost = Ways(Site("campus.test", "/srv/campus", php=Php(socket="unix:/run/lost.sock")))
     with pytest.raises(PhpUserError, match="requests go to unix:/run/lost.sock, which no pool here is"):

@@ -121,7 +121,7 @@ def test_what_was_planted_is_put_aside_until_it_is_acknowledged(site):
 
 
 @pytest.mark.parametrize("name", ["src/Kernel.php", PACKAGES[0], "config/bundles.php", "vendor/composer/platform.php"])
-def test_what_the_portal_may_need_runs_on_and_is_told_until_it_is_acknowledged(site, name):
+def test_what_the_portal_may_need_runs_on_and_is_reported_until_it_is_acknowledged(site, name):
     path = put(site, name)
     for changed in (True, False):
         found = permissions_walk.run(order(site))
@@ -139,7 +139,7 @@ def test_secrets_stay_secret_while_they_are_doubted(site):
     assert state(path) == (0, WEB.pw_gid, "0240")
 
 
-def test_without_a_map_of_all_classes_nobody_can_say(site):
+def test_without_a_map_of_all_classes_nobody_can_report(site):
     write_map(site, CLASSES[:3])
     put(site, "src/CoreBundle/Shell.php")
     found = permissions_walk.run(order(site))
@@ -202,7 +202,7 @@ def test_the_file_with_the_version_is_needed(laid):
 
 
 @pytest.mark.parametrize(("touched", "when"), [(0, 100), (2, 100), (3, 8000)])
-def test_two_files_of_forty_that_somebody_touched_do_not_say_when_a_part_was_laid(laid, touched, when):
+def test_two_files_of_forty_that_somebody_touched_do_not_report_when_a_part_was_laid(laid, touched, when):
     release, _looks = laid([(0, 8000)] * touched + [(0, 100)] * (40 - touched))
     assert release.needs("src/data.php", like(0, when + 3600))
     assert not release.needs("src/data.php", like(0, when + 3601))
@@ -226,7 +226,7 @@ def test_whose_a_part_is(laid, owners, theirs):
 
 
 @pytest.mark.parametrize(("files", "enough"), [(9, False), (10, True)])
-def test_few_files_in_the_map_say_nothing_of_the_others(laid, files, enough):
+def test_few_files_in_the_map_report_nothing_of_the_others(laid, files, enough):
     release, _looks = laid([(0, 100)] * files)
     assert release.needs("src/data.php", like(0, 8000)) is not enough
 
@@ -481,7 +481,7 @@ def test_a_disk_that_becomes_full_leaves_what_was_named(site, listing, monkeypat
     assert len(listing.read_text().splitlines()) == 3
 
 
-def test_a_list_has_an_end_and_says_how_many_more_there_are(site, listing, monkeypatch):
+def test_a_list_has_an_end_and_reports_how_many_more_there_are(site, listing, monkeypatch):
     monkeypatch.setattr(quarantine, "_LIST", 100)
     names = crowd(site, 1, 10)
     for _again in range(2):

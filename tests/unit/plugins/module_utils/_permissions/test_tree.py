@@ -174,7 +174,7 @@ def test_a_link_that_somebody_else_could_have_laid_is_not_followed(site, tmp_pat
 @pytest.mark.parametrize(
     ("mode", "followed"), [(0o755, True), (0o1777, True), (0o775, False), (0o757, False), (0o777, False)]
 )
-def test_who_could_have_laid_a_link_in_that_folder(site, tmp_path, mode, followed):
+def test_who_could_have_laid_a_link_in_that_directory(site, tmp_path, mode, followed):
     """In a folder such as /tmp everybody can lay one, but nobody can exchange root's."""
     os.symlink("chamilo", tmp_path / "current")
     tmp_path.chmod(mode)
@@ -185,7 +185,7 @@ def test_who_could_have_laid_a_link_in_that_folder(site, tmp_path, mode, followe
             run(order(tmp_path / "current"))
 
 
-def test_a_folder_of_somebody_else_s_can_be_full_of_links_by_root_s_name(site, tmp_path):
+def test_a_directory_of_somebody_else_s_can_be_full_of_links_by_root_s_name(site, tmp_path):
     os.symlink("chamilo", tmp_path / "current")
     os.chown(tmp_path, 1, 0)
     with pytest.raises(PermsError, match="an account other than root"):
@@ -234,7 +234,7 @@ def test_the_system_itself_is_no_tree(site, monkeypatch):
         run(order(site, roots=("data",)))
 
 
-def test_a_root_that_cannot_be_trusted_is_refused_before_or_told_after_the_others(site):
+def test_a_root_that_cannot_be_trusted_is_refused_before_or_reported_after_the_others(site):
     give(site / "public/index.php", 0o666)
     (site / "config").rename(site / "real")
     (site / "config").symlink_to("real")

@@ -69,7 +69,7 @@ DAY = 86400
         ("UPGRADE_ENABLED", "", "steers"),
     ],
 )
-def test_what_a_file_runs_is_told_by_what_it_holds(tmp_path, path, text, what):
+def test_what_a_file_runs_is_reported_by_what_it_holds(tmp_path, path, text, what):
     file = tmp_path / "file"
     file.write_text(text)
     handle = os.open(file, os.O_RDONLY)
@@ -337,7 +337,7 @@ def test_a_second_name_puts_no_page_out_of_action(site, monkeypatch):
 
 
 @pytest.mark.parametrize(("made", "is_new"), [(None, False), (-60, False), (60, True)])
-def test_a_new_file_is_known_however_old_it_says_it_is(site, monkeypatch, made, is_new):
+def test_a_new_file_is_known_however_old_it_reports_it_is(site, monkeypatch, made, is_new):
     """By its time of birth. Where there is none, a later change time alone puts no page out of action."""
     now_later(monkeypatch)
     lay(site, "public/main/ws.php")
@@ -346,7 +346,7 @@ def test_a_new_file_is_known_however_old_it_says_it_is(site, monkeypatch, made, 
     assert (found.quarantined, found.doubtful)[not is_new] == ["public/main/ws.php"]
 
 
-def test_a_page_that_obeys_its_visitors_is_held_however_old_it_says_it_is(site, monkeypatch):
+def test_a_page_that_obeys_its_visitors_is_held_however_old_it_reports_it_is(site, monkeypatch):
     now_later(monkeypatch)
     lay(site, "public/main/page3.php", "<?php system($_GET[0]);")
     assert harden(site).quarantined == ["public/main/page3.php"]
@@ -459,7 +459,7 @@ def test_an_index_that_the_web_user_could_write_vouches_for_no_shell(site, loose
 @pytest.mark.parametrize(
     "text", [b"", b"DIRC", b"DIRC\0\0\0\2\xff\xff\xff\xff", b"x" * 100, b"DIRC\0\0\0\4\0\0\0\1" + b"\xff" * 80]
 )
-def test_an_index_that_is_none_says_nothing(site, text):
+def test_an_index_that_is_none_reports_nothing(site, text):
     lay(site, ".git/index").write_bytes(text)
     handle = os.open(site, os.O_RDONLY)
     assert vouch.tracked(handle) == {}

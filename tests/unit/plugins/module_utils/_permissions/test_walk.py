@@ -56,7 +56,7 @@ def test_what_is_right_costs_one_look(site, monkeypatch, wrong, most):
     assert wrong <= len(opened) <= most
 
 
-def test_a_check_says_what_a_run_does_and_touches_nothing(site):
+def test_a_check_reports_what_a_run_does_and_touches_nothing(site):
     (site / "var/upload").mkdir()
     os.link(site / "src/Kernel.php", site / "src/Second.php")
     os.link(site / "src/Kernel.php", site / "var/upload/third.php")
@@ -74,7 +74,7 @@ def test_no_handle_is_left_open(site):
 
 
 @pytest.mark.parametrize("turn", [1, 2])
-def test_a_folder_that_is_exchanged_at_the_very_moment(site, tmp_path, monkeypatch, turn):
+def test_a_directory_that_is_exchanged_at_the_very_moment(site, tmp_path, monkeypatch, turn):
     """When it is met, and when its turn comes."""
     other = sloppy(tmp_path / "other")
     before = picture(other)
@@ -89,14 +89,14 @@ def test_a_folder_that_is_exchanged_at_the_very_moment(site, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("turn", [1, 2])
-def test_a_folder_that_goes_meanwhile_is_no_fault(site, tmp_path, monkeypatch, turn):
+def test_a_directory_that_goes_meanwhile_is_no_fault(site, tmp_path, monkeypatch, turn):
     at_the_moment(monkeypatch, "log", lambda: os.rename(site / "var/log", tmp_path / "away"), turn)
     found = run(order(site))
     assert found.refused_total == 0
     assert state(site / "var/cache/prod/x.php")[2] == "0660"
 
 
-def test_a_folder_that_another_file_system_covers_when_its_turn_comes(site, mount, monkeypatch):
+def test_a_directory_that_another_file_system_covers_when_its_turn_comes(site, mount, monkeypatch):
     def cover():
         mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var/log")
         (site / "var/log/file").touch(0o666)
@@ -106,7 +106,7 @@ def test_a_folder_that_another_file_system_covers_when_its_turn_comes(site, moun
     assert state(site / "var/log/file")[2] == "0644", "it was not looked at"
 
 
-def test_several_processes_tell_all_that_one_tells(site):
+def test_several_processes_report_all_that_one_reports(site):
     """Every kind of thing, in the last folders that are looked at."""
     fill(site, 400, 1)
     for number in (7, 250, 399):
@@ -186,7 +186,7 @@ def test_as_many_descriptors_as_the_depth_needs_are_asked_for(site, monkeypatch,
     assert made == asked
 
 
-def test_deeper_than_any_descriptor_can_go_is_told(site):
+def test_deeper_than_any_descriptor_can_go_is_reported(site):
     """And what lies beside the way is looked at."""
     here = os.open(site / "var", os.O_RDONLY)
     for level in range(1000):
@@ -221,7 +221,7 @@ def test_only_root_can(site, monkeypatch):
         run(order(site))
 
 
-def test_a_folder_of_thousands_of_folders_is_looked_at_whole(site):
+def test_a_directory_of_thousands_of_directories_is_looked_at_whole(site):
     few = run(order(site)).entries
     for number in range(4200):
         os.mkdir(site / f"var/log/{number}")
@@ -240,7 +240,7 @@ def crowd(tmp_path_factory):
     return directory
 
 
-def test_somebody_who_fills_a_folder_with_what_is_right_cannot_hold_it_for_ever(crowd, monkeypatch):
+def test_somebody_who_fills_a_directory_with_what_is_right_cannot_hold_it_for_ever(crowd, monkeypatch):
     """Its end may never come, so it is not waited for."""
     monkeypatch.setattr(permissions_walk, "_IN_ONE", 4000)
     with pytest.raises(PermsError, match="/crowd0 has more than 4,000 entries, or is being filled"):
@@ -250,7 +250,7 @@ def test_somebody_who_fills_a_folder_with_what_is_right_cannot_hold_it_for_ever(
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_somebody_who_fills_a_folder_keeps_no_other_one_open(site, monkeypatch, processes):
+def test_somebody_who_fills_a_directory_keeps_no_other_one_open(site, monkeypatch, processes):
     fill(site)
     (site / "var/upload/crowd").mkdir()
     for number in range(4100):
@@ -264,7 +264,7 @@ def test_somebody_who_fills_a_folder_keeps_no_other_one_open(site, monkeypatch, 
     assert not [path for path in others if path.stat().st_mode & 0o002]
 
 
-def test_a_folder_with_as_many_entries_as_can_be_is_no_fault(crowd, monkeypatch):
+def test_a_directory_with_as_many_entries_as_can_be_is_no_fault(crowd, monkeypatch):
     monkeypatch.setattr(permissions_walk, "_IN_ONE", 4100)
     assert run(order(crowd)).entries == 4101
 
@@ -299,7 +299,7 @@ def test_a_process_that_dies_is_no_success(site, monkeypatch):
         run(order(site), processes=2)
 
 
-def test_of_several_processes_that_die_the_first_is_told(site, monkeypatch):
+def test_of_several_processes_that_die_the_first_is_reported(site, monkeypatch):
     monkeypatch.setattr(permissions_walk, "_ENOUGH", 1)
     parent, fork, work, children = os.getpid(), os.fork, permissions_walk._Walk.work, []
 

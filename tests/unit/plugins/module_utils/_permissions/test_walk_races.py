@@ -280,7 +280,7 @@ def test_nothing_outside_changes_while_somebody_attacks(attack, arena):
 
 
 @pytest.mark.slow
-def test_a_folder_that_only_grows_is_left_in_time_and_looked_at_whole_afterwards(arena, monkeypatch):
+def test_a_directory_that_only_grows_is_left_in_time_and_looked_at_whole_afterwards(arena, monkeypatch):
     site, here, out, watched = battlefield(arena)
     before = [state(path) for path in watched]
     run(order(site))

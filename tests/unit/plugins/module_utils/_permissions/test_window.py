@@ -215,7 +215,7 @@ def test_an_opening_that_fails_is_closed_again(host, monkeypatch):
     assert host.units() == {}
 
 
-def test_apache_is_told_in_its_own_words(tmp_path):
+def test_apache_is_reported_in_its_own_words(tmp_path):
     host = Host(tmp_path, web="apache")
     host.open(address="2001:db8:0::7")
     assert host.file.read_text().endswith("\nRequire ip 2001:db8::7\n")
@@ -367,13 +367,13 @@ def test_nothing_opens_where_nothing_would_close_it(host):
     assert host.windows.known() == []
 
 
-def test_that_nobody_guards_the_installer_is_said(host):
+def test_that_nobody_guards_the_installer_is_reported(host):
     (host.directory / "etc/updates.conf").unlink()
     assert "section updates is not active" in host.open(address="203.0.113.7").notes[0]
 
 
 @pytest.mark.parametrize("text", ["[{", '[{"tree": {}}]'])
-def test_a_damaged_list_is_said(host, text):
+def test_a_damaged_list_is_reported(host, text):
     (host.directory / "state").mkdir()
     (host.directory / "state/windows.json").write_text(text)
     with pytest.raises(WindowError, match=r"windows\.json is damaged"):
@@ -510,7 +510,7 @@ def test_a_closing_ends_with_what_the_update_changed_of_ours(desk, capsys, words
     )
 
 
-def test_nobody_to_tell_does_not_keep_a_window_open(desk, monkeypatch):
+def test_nobody_to_report_does_not_keep_a_window_open(desk, monkeypatch):
     def notify(*_words, **_more):
         raise alert.AlertError("no mail")
 

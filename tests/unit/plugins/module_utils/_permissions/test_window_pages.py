@@ -74,7 +74,7 @@ def host(tmp_path, monkeypatch):
     os.umask(old)
 
 
-def test_a_portal_that_works_no_more_once_it_is_closed_stays_open_and_that_is_said(host):
+def test_a_portal_that_works_no_more_once_it_is_closed_stays_open_and_that_is_reported(host):
     host.open()
     host.needs = 0o020  # as if the update needed to write what it may not
     with pytest.raises(WindowError) as failed:

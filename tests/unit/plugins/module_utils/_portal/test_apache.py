@@ -307,7 +307,7 @@ def test_the_log_that_virtual_hosts_share_is_in_the_format_of_the_first_of_them(
     assert [server.host.access_log_format for server in hosts] == ['"own"', form, form]
 
 
-def test_how_long_all_virtual_hosts_wait_and_what_we_say_does_not_count(host):
+def test_how_long_all_virtual_hosts_wait_and_what_we_report_does_not_count(host):
     ours = "# Managed by Ansible: chamilo.hardening, section https.\nProxyTimeout 150\n"
     host.write("/etc/apache2/mine/x.conf", ours)
     all_servers = servers(
@@ -380,7 +380,7 @@ def test_directives_know_where_they_stand(host):
     assert [text[item.start : item.end] for item in last if item.name == "define"] == ["Define LAST x"]
 
 
-def test_a_macro_says_what_it_says_where_it_is_used(host):
+def test_a_macro_reports_what_it_reports_where_it_is_used(host):
     found = servers(
         host,
         "<Macro Campus $name $name2 @root>\n  <VirtualHost *:80>\n    ServerName $name2.$name\n    DocumentRoot @root\n"

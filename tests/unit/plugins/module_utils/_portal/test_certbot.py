@@ -190,7 +190,7 @@ def test_an_adopted_lineage_is_settled(host: Files) -> None:
         (ADOPTED.replace(f"campus.test = {WEBROOT}", "").replace(f"{WEBROOT},", "/a, /b,"), "/b"),
     ],
 )
-def test_another_folder_for_challenges_is_known(host: Files, conf: str, webroot: str) -> None:
+def test_another_directory_for_challenges_is_known(host: Files, conf: str, webroot: str) -> None:
     put(host, "campus.test", "campus.test", conf=conf)
     assert certbot.for_names(host.tree, ["campus.test"], NOW, "/var/www/chamilo").webroot == webroot
 

@@ -93,7 +93,7 @@ def test_files_that_hold_something_else(make):
     assert complaint(certificate, nothing, "campus.test").startswith(f'{KEY} is "{nothing}", which is not a key')
 
 
-def test_files_that_are_not_there_or_not_said(make):
+def test_files_that_are_not_there_or_not_reported(make):
     certificate, key = make.pair("campus.test")
     assert complaint("/none.pem", key, "campus.test") == (
         f'{FILE} is "/none.pem", which cannot be read: No such file or directory. Put the file there.'

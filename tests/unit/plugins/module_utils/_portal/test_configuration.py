@@ -36,7 +36,7 @@ def test_a_giant_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [".env.local", "public/main/install/version.php"])
-def test_discovery_goes_on_past_a_pipe_and_says_so(host, name):
+def test_discovery_goes_on_past_a_pipe_and_reports_so(host, name):
     host.install("nginx")
     host.chamilo()
     host.testbed_site("nginx", "plain")

@@ -175,7 +175,7 @@ def test_a_bare_true_is_not_the_text_true(tmp_path):
         "parameters:\n  settings_overrides:\n    security.x: 'a'\n",
     ],
 )
-def test_another_shape_is_said_and_not_guessed(tmp_path, text):
+def test_another_shape_is_reported_and_not_guessed(tmp_path, text):
     with pytest.raises(DatabaseError, match=r"settings_overrides.yaml, line \d"):
         reader(root=overrides(tmp_path, text)).settings()
 
@@ -216,14 +216,14 @@ def test_an_empty_override_file_overrides_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: path.write_bytes(b"\xff")])
-def test_what_is_no_text_in_place_of_the_overrides_is_said_at_once(tmp_path, put):
+def test_what_is_no_text_in_place_of_the_overrides_is_reported_at_once(tmp_path, put):
     (tmp_path / "config").mkdir()
     put(tmp_path / "config/settings_overrides.yaml")
     with pytest.raises(DatabaseError, match="settings_overrides.yaml, which wins over the database, cannot be read"):
         reader(root=tmp_path).settings()
 
 
-def test_without_a_site_the_reason_is_said():
+def test_without_a_site_the_reason_is_reported():
     with pytest.raises(DatabaseError, match="No Chamilo was found"):
         Reader.of_site(Site("campus.test"))
 
@@ -344,7 +344,7 @@ def test_a_server_that_wants_the_password_itself_does_not_get_it():
     assert got[0] and b"hunter2" not in b"".join(got) and "hunter2" not in str(problem.value)
 
 
-def test_what_the_server_said_is_passed_on(pretender):
+def test_what_the_server_reported_is_passed_on(pretender):
     with pytest.raises(DatabaseError, match=r"could not be read as 'broken': .*Access denied") as problem:
         portal_database._client(Account("broken", "hunter2"))("SELECT 1")
     assert "hunter2" not in str(problem.value)
@@ -366,7 +366,7 @@ def test_the_account_comes_from_the_environment(tmp_path):
         account("localhost", source="/etc/php/pool.conf:7")
 
 
-def test_without_pymysql_and_client_it_says_what_to_install(tmp_path, monkeypatch):
+def test_without_pymysql_and_client_it_reports_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "pymysql", None)
     with pytest.raises(DatabaseError, match="python3-pymysql or the mariadb client"):
@@ -425,14 +425,14 @@ def test_a_failure_in_the_block_is_never_committed(server):
     assert "COMMIT;" not in server()
 
 
-def test_what_the_server_says_ends_the_transaction(server):
+def test_what_the_server_reports_ends_the_transaction(server):
     with pytest.raises(DatabaseError, match="could not be changed as 'chamilo': ERROR 1142"):
         with writing(Account("chamilo")) as query:
             query("BROKEN", [])
     assert "COMMIT;" not in server()
 
 
-def test_a_deadlock_is_told_from_other_errors(server):
+def test_a_deadlock_is_reported_from_other_errors(server):
     with pytest.raises(Deadlock, match="Deadlock found"):
         with writing(Account("chamilo")) as query:
             query("DEAD BROKEN", [])

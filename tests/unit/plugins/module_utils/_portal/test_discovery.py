@@ -125,7 +125,7 @@ def test_whose_scanner_it_is(host, text, own):
     assert (site_of(host).clamd_own, site_of(host).memory) == (own, 2048000 * 1024)
 
 
-def test_what_php_says_about_uploads(host):
+def test_what_php_reports_about_uploads(host):
     host.install("nginx")
     host.chamilo()
     host.testbed_site("nginx", "plain")
@@ -280,7 +280,7 @@ def test_a_socket_that_no_pool_serves(host):
     assert (site.php.sapi, site.php.socket, site.php.service) == ("fpm", "unix:/run/php/gone.sock", "")
 
 
-def test_the_drop_ins_of_the_site_are_told_from_others(host):
+def test_the_drop_ins_of_the_site_are_reported_from_others(host):
     host.install("nginx")
     host.chamilo()
     host.site("nginx", "server {\n server_name campus.test;\n include sites-available/chamilo-campus.d/*.conf;\n}\n")
@@ -328,7 +328,7 @@ def test_a_wildcard_certificate_that_is_given_as_files_is_for_all_names_it_cover
     assert site.given.names == names and {*site.given.lacks} == {*lacks}
 
 
-def test_what_a_user_may_not_read_is_said(open_host, nobody):
+def test_what_a_user_may_not_read_is_reported(open_host, nobody):
     open_host.install("nginx")
     open_host.chamilo()
     open_host.testbed_site("nginx", "plain")

@@ -180,7 +180,7 @@ def test_what_the_server_gives_wins_and_is_named(host):
 
 
 @pytest.mark.parametrize("given", ["prod", None])
-def test_a_dump_counts_alone_where_the_server_says_the_same_or_nothing(host, given):
+def test_a_dump_counts_alone_where_the_server_reports_the_same_or_nothing(host, given):
     dump = "<?php return ['APP_ENV' => 'prod', 'A' => 'dumped'];"
     real = {"APP_ENV": Place("/pool.conf", 1, given)} if given else {"B": Place("/pool.conf", 2, "2")}
     environment = read(host, {".env": "A=1\nC=1", ".env.local.php": dump}, real)
@@ -242,7 +242,7 @@ def test_published_and_guessable_secrets_are_named(host, text, names):
 
 
 @pytest.mark.parametrize("name", [".env.local", ".env.local.php", ".env.prod"])
-def test_nothing_is_said_where_a_file_that_would_win_cannot_be_read(open_host, nobody, name):
+def test_nothing_is_reported_where_a_file_that_would_win_cannot_be_read(open_host, nobody, name):
     open_host.write(f"{ROOT}/.env", "APP_ENV=prod\nAPP_SECRET=x")
     open_host.write(f"{ROOT}/{name}", "APP_SECRET=y")
     (open_host.root / "srv/campus" / name).chmod(0)
@@ -283,7 +283,7 @@ def test_what_may_be_shown(name, secret):
     assert dotenv.is_secret(name) is secret
 
 
-def test_nothing_is_said_of_a_file_that_cannot_be_read(open_host, nobody):
+def test_nothing_is_reported_of_a_file_that_cannot_be_read(open_host, nobody):
     open_host.write(f"{ROOT}/.env", "APP_SECRET=x")
     (open_host.root / "srv/campus/.env").chmod(0)
     with nobody():

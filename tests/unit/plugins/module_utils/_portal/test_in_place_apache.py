@@ -283,7 +283,7 @@ def test_a_redirect_of_some_requests_makes_no_redirect_of_it(host, line):
     assert plan.obstacles == ()
 
 
-def test_what_a_copy_must_not_say_again_is_left_out(host):
+def test_what_a_copy_must_not_report_again_is_left_out(host):
     lay(
         host,
         f"{HEAD}SSLCertificateFile /old.pem\nWSGIDaemonProcess x\n<IfModule ssl_module>\n  SSLEngine off\n"
@@ -355,7 +355,7 @@ def test_a_site_without_a_name_stays_the_first_one(host):
         (f"<Macro Site $name>\n{HEAD}</VirtualHost>\n</Macro>\nUse Site x\n", "made by a macro"),
     ],
 )
-def test_what_cannot_be_edited_is_said_with_its_file(host, text, what):
+def test_what_cannot_be_edited_is_reported_with_its_file(host, text, what):
     lay(host, text)
     plan, _texts, _marked = planned(host)
     assert plan.files == ()

@@ -320,7 +320,7 @@ def test_lines_of_the_module_headers_more(host):
 
 
 @pytest.mark.parametrize("line", ["'X-Frame-Options: DENY' 'A: b'", "-s 404 'X-Frame-Options: DENY'"])
-def test_lines_of_the_module_headers_more_that_say_more(host, line):
+def test_lines_of_the_module_headers_more_that_report_more(host, line):
     head = f"server {{ listen 80; listen 443 ssl; server_name {DOMAIN}; {SERVED} "
     (refusal,) = refusals(site(host, f"{head} more_set_headers {line}; }}"))
     assert refusal.endswith("Give each header a line of its own")
@@ -498,7 +498,7 @@ def test_the_tls_settings_of_all_sites_are_written_out(host):
         "gzip on;",
     ],
 )
-def test_what_a_snippet_of_other_sites_may_say(host, line):
+def test_what_a_snippet_of_other_sites_may_report(host, line):
     found = site(
         host,
         f"server {{\n {BOTH}\n server_name {DOMAIN};\n root {ROOT}/public;\n include snippets/php.conf;\n}}\n{OTHER}",
@@ -787,7 +787,7 @@ def test_what_a_server_block_may_hold_once_is_set_aside(host):
     assert "# server_tokens on;\n" in apply(nginx.parse(tree).texts[edited.path], edited.marks, SITE)
 
 
-def test_what_an_owner_said_of_tls_stands_aside_where_a_server_block_gets_it_from_us(host):
+def test_what_an_owner_reported_of_tls_stands_aside_where_a_server_block_gets_it_from_us(host):
     own = "ssl_protocols TLSv1.2; ssl_session_cache shared:SSL:1m; http2 on;"
     found = site(
         host,
@@ -800,7 +800,7 @@ def test_what_an_owner_said_of_tls_stands_aside_where_a_server_block_gets_it_fro
     assert found.aside() == ["ssl_protocols TLSv1.2;", "ssl_session_cache shared:SSL:1m;", "http2 on;"]
 
 
-def test_the_file_for_tls_says_nothing_that_an_owner_could_say_beside_it():
+def test_the_file_for_tls_reports_nothing_that_an_owner_could_report_beside_it():
     role = Path(__file__).parents[5] / "roles/https"
     files = [(role / "templates/nginx" / name).read_text() for name in ("tls.conf.j2", "profile.conf.j2")]
     output = re.findall(r"^(\w+) ", "".join(files), re.MULTILINE)
@@ -924,7 +924,7 @@ def test_old_protocols_and_ciphers_of_an_owner_stand_aside(host, own, around, ad
     assert len(found.aside()) == (aside if tls else 0)
 
 
-def test_what_other_sites_say_of_tls_too_stays(host):
+def test_what_other_sites_report_of_tls_too_stays(host):
     include = "include snippets/tls.conf;"
     text = f"server {{ {BOTH} server_name {DOMAIN}; {include} {SERVED} }}\n"
     text += f"server {{ server_name other.example; {include} }}\n"

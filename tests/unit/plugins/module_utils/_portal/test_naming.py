@@ -19,5 +19,5 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming i
         ("xn--caf-dma.test", "xn____caf__dma_test"),
     ],
 )
-def test_the_word_in_the_names_of_files_tells_domains_apart(domain, known_as):
+def test_the_word_in_the_names_of_files_reports_domains_apart(domain, known_as):
     assert word(domain) == known_as

@@ -166,7 +166,7 @@ server { server_name second.test; access_log /a.log odd buffer=32k; http2 on; }
         ("# Managed by Ansible: chamilo.hardening, section https.\nserver_names_hash_bucket_size 512;", False),
     ],
 )
-def test_who_says_how_long_names_may_be(host, text, output):
+def test_who_reports_how_long_names_may_be(host, text, output):
     host.install("nginx")
     host.write("/etc/nginx/conf.d/names.conf", text)
     assert nginx.limits_names(nginx.parse(host.tree)) is output
@@ -180,7 +180,7 @@ def test_seconds(words, desired):
     assert nginx.seconds(words) == desired
 
 
-def test_how_long_all_virtual_hosts_wait_and_what_we_say_does_not_count(host):
+def test_how_long_all_virtual_hosts_wait_and_what_we_report_does_not_count(host):
     host.write("/etc/nginx/conf.d/own.conf", "fastcgi_read_timeout 20s;\n")
     ours = "# Managed by Ansible: chamilo.hardening, section https.\nfastcgi_read_timeout 150s;\n"
     host.write("/etc/nginx/mine/ours.conf", ours)

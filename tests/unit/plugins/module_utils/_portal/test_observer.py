@@ -144,7 +144,7 @@ def test_every_virtual_host_can_be_called(names, name):
         ("", []),
     ],
 )
-def test_a_folder_leads_to_the_portal_or_does_not(root, starts):
+def test_a_directory_leads_to_the_portal_or_does_not(root, starts):
     own, other = host(HTTP), host(HTTP, names=("_",), root=root)
     assert [side.start for side in inspect(own, virtual_hosts=(own, other)).side_endpoints] == starts
 
@@ -279,7 +279,7 @@ def test_what_several_checks_need_is_found_once():
     assert calls == [it]
 
 
-def test_what_cannot_be_seen_is_said():
+def test_what_cannot_be_seen_is_reported():
     it = Observer(Site("campus.test"), {"root": "/srv/nothing"})
     with pytest.raises(Unseen, match="no Chamilo found under /srv/nothing; set chamilo_root"):
         it.root  # noqa: B018 (the look is the test)

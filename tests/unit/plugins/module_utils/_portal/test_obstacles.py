@@ -300,7 +300,7 @@ def test_by_the_virtual_hosts_of_a_host(host, server, names, refused):
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
-def test_a_virtual_host_that_says_it_is_the_default_and_has_a_name_is_not_meant_for_another(host, server):
+def test_a_virtual_host_that_reports_it_is_the_default_and_has_a_name_is_not_meant_for_another(host, server):
     """It would be taken over, and everybody sent to the name that was mistyped."""
     host.install(server)
     host.chamilo()

@@ -263,7 +263,7 @@ def test_who_wins():
     assert in_force(overrides, [CHECK]) and not in_force(overrides, ["security.x"])
 
 
-def test_any_row_of_edits_leaves_a_file_that_says_what_it_should():
+def test_any_row_of_edits_leaves_a_file_that_reports_what_it_should():
     """Random edits against a plain map, with a YAML parser as the judge."""
     chance = random.Random(4)
     for _ in range(200):

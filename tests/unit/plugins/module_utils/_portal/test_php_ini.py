@@ -67,7 +67,7 @@ def test_the_last_file_counts_in_the_order_of_names(etc):
     assert faces() == [("8.4", "cli"), ("8.4", "fpm")]
 
 
-def test_a_face_that_is_not_there_says_nothing(etc):
+def test_a_face_that_is_not_there_reports_nothing(etc):
     assert of_face("8.4", "fpm") == {} and faces() == []
 
 
@@ -91,7 +91,7 @@ def test_without_a_php_nothing_is_guessed(etc):
         settings(Observer(Site("campus.test"), {}))
 
 
-def test_what_counts_for_the_folder_of_the_site(etc, tmp_path):
+def test_what_counts_for_the_directory_of_the_site(etc, tmp_path):
     """PHP goes by a section for its folder after the pool, and by a .user.ini in it after that."""
     root = tmp_path / "campus"
     (root / "public").mkdir(parents=True)
@@ -113,14 +113,14 @@ def test_what_counts_for_the_folder_of_the_site(etc, tmp_path):
     assert shows() == "Off"
 
 
-def test_a_file_in_the_folder_that_cannot_be_read_is_not_passed_over(etc, tmp_path):
+def test_a_file_in_the_directory_that_cannot_be_read_is_not_passed_over(etc, tmp_path):
     etc("8.4/fpm/php.ini", "a = 1\n")
     (tmp_path / "campus/public/.user.ini").mkdir(parents=True)
     with pytest.raises(Unseen, match="which PHP goes by, cannot be read"):
         settings(Observer(Site("campus.test", root=str(tmp_path / "campus"), php=Php("8.4", "fpm")), {}))
 
 
-def test_what_apache_tells_its_own_php_for_the_folder(etc, tmp_path, monkeypatch):
+def test_what_apache_reports_its_own_php_for_the_directory(etc, tmp_path, monkeypatch):
     etc("8.4/apache2/php.ini", "display_errors = On\n")
     (tmp_path / "etc/apache2").mkdir(parents=True)
     (tmp_path / "etc/apache2/apache2.conf").write_text(

@@ -124,7 +124,7 @@ def test_processes_of_this_host():
         (["sleep", "9"], ""),
     ],
 )
-def test_what_a_command_says(argv, printed):
+def test_what_a_command_reports(argv, printed):
     assert processes.output(argv, seconds=0.5 if argv[0] == "sleep" else 5) == printed
 
 

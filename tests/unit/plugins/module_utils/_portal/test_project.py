@@ -32,7 +32,7 @@ def site_of(host, **options):
         ("/var/www/chamilo", {"/var/www/chamilo": "/srv/chamilo-2"}, "", ["/srv/chamilo-2", "/var/www/chamilo"]),
     ],
 )
-def test_how_the_project_folder_is_written(host, root, links, document_root, spellings):
+def test_how_the_project_directory_is_written(host, root, links, document_root, spellings):
     host.install("nginx")
     host.chamilo(links.get(root, root))
     for link, target in links.items():
@@ -102,7 +102,7 @@ def test_the_version(host, text, version):
     assert site_of(host).version == version
 
 
-def test_a_project_a_user_may_not_enter_is_said(open_host, nobody):
+def test_a_project_a_user_may_not_enter_is_reported(open_host, nobody):
     open_host.install("nginx")
     open_host.chamilo()
     (open_host.root / "var/www/chamilo").chmod(0)

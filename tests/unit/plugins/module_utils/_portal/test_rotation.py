@@ -65,7 +65,7 @@ def test_debians_own_is_taken_over_with_what_its_owner_set(given):
     assert found.content.startswith("# Managed by Ansible: chamilo.hardening, section brute_force.")
 
 
-def test_what_it_says_does_not_count_as_somebodys_own(given, tmp_path):
+def test_what_it_reports_does_not_count_as_somebodys_own(given, tmp_path):
     found = given(nginx=DEBIAN)
     (tmp_path / rotation.FILE.lstrip("/")).write_text(found.content)
     assert given() == found

@@ -51,7 +51,7 @@ def classified(host, text: str = "", name: str = "") -> server_blocks.Found:
         (f"root /srv/x; location /lms {{ root {ROOT}/public; }}", "portal"),
     ],
 )
-def test_what_only_leads_on_is_told_from_what_serves(host, body, kind):
+def test_what_only_leads_on_is_reported_from_what_serves(host, body, kind):
     found = classified(host, f"server {{ listen 80; server_name {DOMAIN}; {body} }}")
     assert (len(found.portal), len(found.redirect)) == {"portal": (1, 0), "redirect": (0, 1)}[kind]
     assert obstacles_of(host, found) == []

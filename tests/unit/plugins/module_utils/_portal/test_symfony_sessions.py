@@ -67,7 +67,7 @@ def test_without_a_container_the_files_count(host):
     assert options(host) == {"handler_id": "", "gc_maxlifetime": "3600"}
 
 
-def test_a_folder_of_the_files_is_known_beside_the_container(host):
+def test_a_directory_of_the_files_is_known_beside_the_container(host):
     compiled(host, "'/srv/sessions'")
     configure(host, "framework:\n    session:\n        save_path: /srv/sessions\n")
     assert options(host)["save_path"] == "/srv/sessions"
@@ -117,7 +117,7 @@ def test_sessions_are_kept_elsewhere_or_who_knows_where(host, file, text):
 
 
 @pytest.mark.parametrize("save_path", ["'/srv/sessions'", "false"])  # false: made of the folders of the application
-def test_the_newest_container_must_not_say_something_else(host, save_path):
+def test_the_newest_container_must_not_report_something_else(host, save_path):
     configure(host, SHIPPED)
     old = compiled(host, "NULL", "ContainerOld")
     os.utime(old, (1, 1))

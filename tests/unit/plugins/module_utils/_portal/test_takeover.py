@@ -85,7 +85,7 @@ def test_a_neighbour_that_answers_for_being_first_stays_the_first(host, server, 
 
 
 @pytest.mark.parametrize(("more", "name"), [(" default_server", "_"), ("", "other.test")])
-def test_a_neighbour_that_says_so_or_has_a_name_may_come_later(host, more, name):
+def test_a_neighbour_that_reports_so_or_has_a_name_may_come_later(host, more, name):
     ready(host, "nginx")
     host.site("nginx", NAMELESS["nginx"].format(more, name), "default.conf")
     host.site("nginx", NGINX.format("", ""), "portal.conf")
@@ -147,7 +147,7 @@ INCLUDE = {
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 @pytest.mark.parametrize(("name", "values"), [("two-servers", {"managed"}), ("foreign-headers", set())])
-def test_who_is_refused_is_told_where_and_what_to_do(host, server, name, values):
+def test_who_is_refused_is_reported_where_and_what_to_do(host, server, name, values):
     ready(host, server)
     file = host.testbed_site(server, name)
     found = takeover(host)
@@ -252,7 +252,7 @@ OURS = {"server_tokens": "off", "real_ip_header": "X-Forwarded-For", "real_ip_re
         ),
     ],
 )
-def test_what_nginx_takes_once_is_named_where_its_owner_says_something_else(host, first, second, wrong):
+def test_what_nginx_takes_once_is_named_where_its_owner_reports_something_else(host, first, second, wrong):
     ready(host, "nginx")
     file = host.site("nginx", SERVERS.format(first + LINE, second + LINE))
     serving = discover("campus.test", tree=host.tree).serving
@@ -265,14 +265,14 @@ def test_what_nginx_takes_once_is_named_where_its_owner_says_something_else(host
 
 
 @pytest.mark.parametrize(("desired", "asked"), [("", False), ("auto", False), ("managed", False), ("include", True)])
-def test_a_virtual_host_that_ours_replaces_may_say_what_it_likes(host, desired, asked):
+def test_a_virtual_host_that_ours_replaces_may_report_what_it_likes(host, desired, asked):
     ready(host, "nginx")
     host.site("nginx", SERVERS.format("server_tokens on;", "server_tokens on;"))
     output = twice("campus.test", discover("campus.test", tree=host.tree).serving, desired, OURS)
     assert ('our files set "server_tokens off;"' in output) is asked
 
 
-def test_each_obstacle_in_an_owners_virtual_host_is_said_with_its_place_and_remedy(host):
+def test_each_obstacle_in_an_owners_virtual_host_is_reported_with_its_place_and_remedy(host):
     host.install("nginx")
     host.chamilo()
     next(case for case in cases("nginx") if "hestia" in case.name).lay(host.root)

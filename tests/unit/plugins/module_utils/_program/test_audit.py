@@ -66,7 +66,7 @@ def test_programs_read_what_the_daily_work_delivers(findings, capsys):
     assert result["answer"]["observed"]["https_hsts"] == {"status": "fail", "evidence": "It is not sent."}
 
 
-def test_a_host_without_the_section_says_what_to_do(monkeypatch, capsys, tmp_path):
+def test_a_host_without_the_section_reports_what_to_do(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(main.os, "geteuid", lambda: 0)
     monkeypatch.setattr(watch, "DIRECTORY", str(tmp_path))
     assert main.main(["audit"]) == 1

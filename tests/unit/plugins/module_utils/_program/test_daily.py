@@ -43,7 +43,7 @@ def host(monkeypatch, tmp_path):
     return host
 
 
-def test_a_step_that_breaks_is_told_and_the_others_go_on(host):
+def test_a_step_that_breaks_is_reported_and_the_others_go_on(host):
     assert [(done.name, done.problem) for done in run()] == [("https", "no such file"), ("updates", "")]
     assert host.reported == [("https", "The daily work of https failed", "no such file")]
     record = records.read(recurring.DAILY)
@@ -90,7 +90,7 @@ def test_two_at_a_time_do_it_once(host):
 
 
 @pytest.mark.parametrize(("alert", "again"), [({}, []), ({"mail": "admin@school.example"}, ["updates"])])
-def test_a_job_that_failed_is_due_again_where_somebody_can_be_told(host, alert, again):
+def test_a_job_that_failed_is_due_again_where_somebody_can_be_reported(host, alert, again):
     host.broken = False
     (host.etc / "alert.json").write_text(json.dumps(alert))
     list(run())
@@ -107,7 +107,7 @@ def test_one_step_alone_and_none_that_is_not_there(host):
         list(run(["uploads"]))
 
 
-def test_the_program_says_what_was_done_and_what_broke(host, capsys):
+def test_the_program_reports_what_was_done_and_what_broke(host, capsys):
     assert main.main(["daily"]) == 1
     output = capsys.readouterr()
     assert output.out == "updates: All is new.\n" and output.err == "https: no such file\n"

@@ -90,7 +90,7 @@ def place(tmp_path: Path) -> Place:
 @pytest.mark.parametrize(
     ("result", "reported"), [("success", False), ("exit-code", False), ("timeout", True), ("signal", True)]
 )
-def test_a_daily_work_that_was_stopped_is_told(place: Place, tmp_path: Path, result: str, reported: bool) -> None:
+def test_a_daily_work_that_was_stopped_is_reported(place: Place, tmp_path: Path, result: str, reported: bool) -> None:
     """What failed by itself has told it already."""
     place.install(program("import sys\nprint(*sys.argv[1:], sep='\\n', file=open(sys.argv[0] + '.told', 'w'))"))
     unit = (place.units / f"{DAILY}.service").read_text()
@@ -241,7 +241,7 @@ def test_a_manual_that_is_not_as_it_was_written_is_written_again(place: Place, s
     assert (place.manual in place.commands) is (spoil != "completion")
 
 
-def test_systemd_that_refuses_is_told(place: Place) -> None:
+def test_systemd_that_refuses_is_reported(place: Place) -> None:
     place.code = 1
     with pytest.raises(StateError, match=r"`systemctl daemon-reload` failed \(1\)"):
         place.install()
@@ -268,7 +268,7 @@ def test_what_was_cut_off_before_its_commands_ends_with_the_next_run(
     assert not place.install().changed
 
 
-def test_whom_it_tells_is_written_for_root_alone_and_never_shown(place: Place) -> None:
+def test_whom_it_reports_is_written_for_root_alone_and_never_shown(place: Place) -> None:
     place.install()
     assert not place.addressee.exists(), "nobody asked for it"
     done = place.install(recipient=Addressee("admin@school.example", "https://hook.example/secret"))

@@ -192,7 +192,7 @@ def test_a_file_two_sections_touch_is_compared_with_the_later_one(desk: Desk) ->
     assert sections["https"]["edited"] == sections["headers"]["edited"] == []
 
 
-def test_status_tells_a_running_run_from_an_interrupted_one(desk: Desk) -> None:
+def test_status_reports_a_running_run_from_an_interrupted_one(desk: Desk) -> None:
     desk.harden()
     store = desk.engine().store
     journal = {"name": "https", "since": "2026-11-25T00:00:00Z", "entries": []}
@@ -219,12 +219,12 @@ def test_status_shows_a_restore_that_is_not_finished(desk: Desk, monkeypatch: py
     assert code == 0 and "restoring.json cannot be read" in err and "No section is active" in out
 
 
-def test_what_it_says_harms_no_terminal(desk: Desk) -> None:
+def test_what_it_reports_harms_no_terminal(desk: Desk) -> None:
     _code, out, err = desk.type("undo", "\x1b[2Jheaders")
     assert "\\x1b[2Jheaders" in out + err and "\x1b" not in out + err
 
 
-def test_undo_brings_back_and_says_so(desk: Desk, log: list[str]) -> None:
+def test_undo_brings_back_and_reports_so(desk: Desk, log: list[str]) -> None:
     desk.harden()
     (desk.root / "etc/a.conf").write_text("edited")
     code, out, _err = desk.type("undo", "headers")
@@ -234,7 +234,7 @@ def test_undo_brings_back_and_says_so(desk: Desk, log: list[str]) -> None:
     assert log[0] == "undo headers: begins" and log[-1].startswith("undo headers: done")
 
 
-def test_undo_takes_back_what_the_application_was_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undo_takes_back_what_the_application_was_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     (desk.root / "state").mkdir(mode=0o700)
     kept = {"domain": "campus.test", "root": "/srv/campus", "web_server": "nginx"}
     keys = {"before": {"TRUSTED_PROXIES": None}, "ours": {"TRUSTED_PROXIES": "10.0.0.5"}}
@@ -322,7 +322,7 @@ def test_whoever_interrupts_a_command_gets_a_sentence(desk: Desk, monkeypatch: p
     )
 
 
-def test_undo_that_fails_says_why(desk: Desk, log: list[str]) -> None:
+def test_undo_that_fails_reports_why(desk: Desk, log: list[str]) -> None:
     desk.harden()
     desk.reload = 1
     code, _out, err = desk.type("undo", "headers")
@@ -373,7 +373,7 @@ def test_without_https_the_cookie_that_needs_it_goes_too(
     assert ("Logins to campus.test by plain http would fail" in out) is not after
 
 
-def test_a_cookie_that_another_portal_needs_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cookie_that_another_portal_needs_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program_main, "_encrypted", lambda names: {"campus": "campus.test"})
     monkeypatch.setattr(program_main, "_speaks_tls", lambda domain: False)
     desk.harden("https:campus", "etc/host.conf")
@@ -434,7 +434,7 @@ def test_only_root_may(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["undo"]])
-def test_a_wrong_command_is_told_how(desk: Desk, words: list[str]) -> None:
+def test_a_wrong_command_is_reported_how(desk: Desk, words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         desk.type(*words)
     assert ended.value.code == 2

@@ -461,7 +461,7 @@ def test_a_cache_that_takes_for_ever_is_not_waited_for(fake, portal, monkeypatch
     assert not portal.file.exists()
 
 
-def test_of_a_long_complaint_the_end_is_told(fake, portal):
+def test_of_a_long_complaint_the_end_is_reported(fake, portal):
     portal.php.write_text("#!/bin/sh\nseq -f 'word%.0f' 500\nexit 3\n")
     with pytest.raises(SettingsError) as problem:
         pin(fake, portal, {CHECK: True})
@@ -576,7 +576,7 @@ def test_no_secret_and_no_other_portal_is_shown(fake, portal):
     assert in_force(elsewhere, portal.state, fake.ask) == {}
 
 
-def test_a_memory_of_an_earlier_version_says_nothing(fake, portal):
+def test_a_memory_of_an_earlier_version_reports_nothing(fake, portal):
     section(fake, portal, {CHECK: True}, "passwords:campus")
     path = Path(portal.state, undo_data.MEMORY.file)
     known = json.loads(path.read_text())
@@ -585,7 +585,7 @@ def test_a_memory_of_an_earlier_version_says_nothing(fake, portal):
     assert seen_in_force(fake, portal) == {}
 
 
-def test_a_setting_that_this_version_does_not_know_says_nothing(fake, portal):
+def test_a_setting_that_this_version_does_not_know_reports_nothing(fake, portal):
     section(fake, portal, {CHECK: True}, "passwords:campus")
     path = Path(portal.state, undo_data.MEMORY.file)
     path.write_text(path.read_text().replace(CHECK, "security.of_another_version"))
@@ -613,7 +613,7 @@ def test_what_a_section_asks_for_no_more_is_brought_back_in_that_run(fake, porta
     assert fake.rows() == before
 
 
-def test_what_somebody_changed_since_stays_and_is_told_once(fake, portal):
+def test_what_somebody_changed_since_stays_and_is_reported_once(fake, portal):
     section(fake, portal, {CHECK: True, KEYS[1]: 5}, "brute_force:campus")
     variable = KEYS[1].partition(".")[2]
     fake.database.execute(f"UPDATE settings SET selected_value = '9' WHERE variable = '{variable}'")

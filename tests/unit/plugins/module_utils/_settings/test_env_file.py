@@ -216,7 +216,7 @@ def test_a_link_of_the_web_user_is_not(portal, tmp_path, name):
     assert (tmp_path / "bait").read_text() == before and portal.commands == []
 
 
-def test_check_mode_tells_and_touches_nothing(portal):
+def test_check_mode_reports_and_touches_nothing(portal):
     before = {name: portal.read(name) for name in (".env", "config/jwt/private.pem")}
     predicted, _ = portal.set(values={"APP_DEBUG": "1"}, require=env_file.REQUIRED, generate=True, check=True)
     assert {name: portal.read(name) for name in before} == before
@@ -278,7 +278,7 @@ def test_the_portal_s_own_php_clears_the_cache_where_it_is(app, monkeypatch, the
 
 
 @pytest.mark.parametrize("output, reported", [("first\nno such luck", True), ("", False)])
-def test_an_old_cache_that_stays_is_told(app, output, reported):
+def test_an_old_cache_that_stays_is_reported(app, output, reported):
     app.write(".env", "APP_ENV=dev\n")
     os.makedirs(app.path("var/cache/dev"))
     app.remove = (1, output)
@@ -290,7 +290,7 @@ def test_an_old_cache_that_stays_is_told(app, output, reported):
 
 
 @pytest.mark.parametrize("mode", ["../../config", "."])
-def test_no_folder_but_a_cache_is_removed(app, mode):
+def test_no_directory_but_a_cache_is_removed(app, mode):
     app.write(".env", f"APP_ENV={mode}\n")
     os.makedirs(app.path("var/cache"))
     os.makedirs(app.path("config"))
@@ -305,7 +305,7 @@ def test_the_cache_stays_where_the_mode_does(app):
     assert not any("rm" in argv for argv in app.commands)
 
 
-def test_a_failure_is_told_with_all_but_its_secrets(app):
+def test_a_failure_is_reported_with_all_but_its_secrets(app):
     app.write(".env", "APP_ENV=dev\nAPP_SECRET=in\nDATABASE_PASSWORD=four\nDATABASE_NAME=campus\n")
     app.fails = "no four, canary-2 in campus or production"
     _result, problem = app.set(values={"APP_ENV": "production"}, secret_values={"MAILER_DSN": "canary-2"})
@@ -512,7 +512,7 @@ def test_only_what_every_account_gets_to_is_exposed_by_its_mode(portal, tmp_path
     assert env_file._reachable("/usr/bin/env") and not env_file._reachable(portal.path(".env"))
 
 
-def test_a_mode_that_something_sets_again_and_again_is_told_and_ends_no_logins(portal, monkeypatch):
+def test_a_mode_that_something_sets_again_and_again_is_reported_and_ends_no_logins(portal, monkeypatch):
     monkeypatch.setattr(env_file, "_reachable", lambda _path: True)
     lay_own(portal, 0o644)
     assert portal.set(require=env_file.REQUIRED, generate=True)[0].changed and len(portal.ended) == 1

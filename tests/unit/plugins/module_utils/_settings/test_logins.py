@@ -88,7 +88,7 @@ def test_another_user_of_php_gets_the_sessions_of_the_portal_alone(sessions):
         ({}, {"session.save_path": "/nowhere/at/all"}, "in /nowhere/at/all were not ended"),
     ],
 )
-def test_what_cannot_be_ended_is_said(sessions, monkeypatch, own, output, store):
+def test_what_cannot_be_ended_is_reported(sessions, monkeypatch, own, output, store):
     monkeypatch.setattr(logins.symfony_sessions, "options", lambda *_where: own)
     sessions[1].update(output)
     reported, notes = logins.end_logins(site(in_php=False), "prod")
@@ -133,7 +133,7 @@ def test_a_directory_that_an_administrator_linked_is_followed(sessions):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a link to another account")
-def test_a_directory_that_the_web_user_linked_is_told(sessions):
+def test_a_directory_that_the_web_user_linked_is_reported(sessions):
     directory, output = sessions
     os.symlink(directory, directory.parent / "link")
     os.lchown(directory.parent / "link", pwd.getpwnam("www-data").pw_uid, -1)
@@ -142,7 +142,7 @@ def test_a_directory_that_the_web_user_linked_is_told(sessions):
     assert len(reported) == 1 and "www-data could have laid it" in notes[0] and len(left(directory)) == 6
 
 
-def test_a_database_that_does_not_answer_is_said(sessions, monkeypatch):
+def test_a_database_that_does_not_answer_is_reported(sessions, monkeypatch):
     def refuse(_reader, _check):
         raise DatabaseError("It is down.")
 

@@ -144,7 +144,7 @@ def test_the_right_name_under_another_category_comes_first(name, meant):
         asked(reset=[name])
 
 
-def test_a_secret_is_refused_where_it_would_be_logged_and_told_nowhere():
+def test_a_secret_is_refused_where_it_would_be_logged_and_reported_nowhere():
     with pytest.raises(SettingsError, match="Give it in secret_settings"):
         asked({"mail.mailer_dsn": "smtp://a:hunter2@b"})
     with pytest.raises(SettingsError) as problem:
@@ -178,7 +178,7 @@ def test_what_makes_no_sense_is_refused(options, words):
     assert words in str(problem.value)
 
 
-def test_what_makes_sense_although_it_is_said_twice():
+def test_what_makes_sense_although_it_is_reported_twice():
     assert asked(reset=[CHECK, CHECK]).values == {CHECK: "false"}
     assert asked({CHECK: True}, access_url=["3", "1", "3"], lock=True).portals == (1, 3)
     assert asked(secret={CHECK: True}).values == {CHECK: "true"}, "what is no secret may stand there too"
@@ -365,7 +365,7 @@ def test_a_pin_of_one_portal_stands_under_its_number():
     assert not again.overrides and not again.settings[CHECK]["changed"]
 
 
-def test_an_entry_that_says_the_same_stays_without_a_pin():
+def test_an_entry_that_reports_the_same_stays_without_a_pin():
     same = {"default": {CHECK: "true"}}
     assert planned(asked({CHECK: True}, access_url=["2"]), row(7, 2, "true"), overrides=same).overrides == {}
     assert planned(asked({CHECK: True}), row(7, 1, "true"), overrides=same).overrides == {}
@@ -469,7 +469,7 @@ def test_each_kind_of_change_is_one_statement_with_its_values_in_order():
     )
 
 
-def test_a_diff_says_what_is_stored_where_that_is_not_in_force():
+def test_a_diff_reports_what_is_stored_where_that_is_not_in_force():
     rows = row(7, 1, "true", changeable=False), row(8, 2, "false")
     todo = planned(asked({CHECK: False}), *rows, overrides={"3": {CHECK: "true"}})
     assert lines(todo.settings, "before") == (

@@ -68,7 +68,7 @@ def test_a_plan_shows_no_key():
     assert "PRIVATE" not in repr(planned(pair(mode=0o604), OWN, OWN, True, READER))
 
 
-def test_a_pair_of_ours_that_all_can_read_is_told_and_stays():
+def test_a_pair_of_ours_that_all_can_read_is_reported_and_stays():
     plan = planned(pair(mode=0o644, ours=True), OWN, OWN, True, READER)
     assert plan.items == () and "Every account" in plan.notes[0] and "mode 0644" in plan.notes[0]
     assert planned(pair(mode=0o644, ours=True), "your_secret_passphrase", OWN, True, READER).kept == {}

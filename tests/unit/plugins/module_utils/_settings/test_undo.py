@@ -31,7 +31,7 @@ def test_undo_finds_the_portal_again(portal, monkeypatch):
     assert undo_data.MEMORY.names("passwords", portal.state) == []
 
 
-def test_each_portal_of_a_section_is_told_of(portal):
+def test_each_portal_of_a_section_is_reported_of(portal):
     for tries, name in enumerate(("passwords:shop", "passwords:campus", "sessions:campus"), 3):
         portal.set(name, settings={LOCK: tries, CHECK: bool(tries % 2)})
     found = undo_data.MEMORY.names("passwords", portal.state)
@@ -46,7 +46,7 @@ def test_nothing_goes_back_where_nothing_was_kept(portal):
     assert list(undo_data.MEMORY.description([], portal.state)) == []
 
 
-def test_a_damaged_memory_is_said_before_anything_is_undone(portal):
+def test_a_damaged_memory_is_reported_before_anything_is_undone(portal):
     portal.set(settings={LOCK: 5})
     Path(portal.state, undo_data.MEMORY.file).write_text("{")
     for ask in (undo_data.MEMORY.names, undo.undo):
@@ -54,6 +54,6 @@ def test_a_damaged_memory_is_said_before_anything_is_undone(portal):
             ask(NAME, portal.state)
 
 
-def test_what_does_not_come_back_is_said_of_sections_that_there_are():
+def test_what_does_not_come_back_is_reported_of_sections_that_there_are():
     table = yaml.safe_load((Path(__file__).parents[5] / "meta/controls.yml").read_text(encoding="utf-8"))
     assert set(undo.GONE) <= {control["section"] for control in table["controls"]}

@@ -103,7 +103,7 @@ def test_two_sections_do_not_mix_and_nothing_is_kept_for_nothing(portal):
     assert len(undo_data.MEMORY.recall(portal.state)) == 1, "a prediction keeps nothing"
 
 
-def test_the_memory_is_root_s_alone_and_a_damaged_one_is_said(portal):
+def test_the_memory_is_root_s_alone_and_a_damaged_one_is_reported(portal):
     portal.set(settings={LOCK: 5})
     path = f"{portal.state}/{undo_data.MEMORY.file}"
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
@@ -145,7 +145,7 @@ def test_a_secret_that_comes_back_is_hidden(portal):
     assert portal.table.uses("mail.mailer_dsn", 1) == "smtp://old:hunter2@b"
 
 
-def test_only_root_keeps_things_in_root_s_folder(portal, monkeypatch):
+def test_only_root_keeps_things_in_root_s_directory(portal, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 33)
     with pytest.raises(StateError, match="run the task with become"):
         undo_data.remember(NAME, portal.root, None, None)

@@ -104,7 +104,7 @@ def test_a_plan_that_is_not_complete_leaves_the_rest_alone(world: World) -> None
     assert not nothing_to_do(world, files=one("newer"))
 
 
-def test_what_somebody_edited_stays_and_is_told_once(world: World) -> None:
+def test_what_somebody_edited_stays_and_is_reported_once(world: World) -> None:
     world.apply(files=alone("main.conf", "new/deep/first.conf"))
     world.write("new/deep/first.conf", "edited")
     done = world.apply(files=alone("main.conf"))
@@ -127,7 +127,7 @@ def test_another_owner_or_mode_is_no_edit(world: World) -> None:
     assert not [note for note in world.undo().notes if "edited" in note] and not file.exists()
 
 
-def test_without_a_service_the_one_that_read_it_is_told(world: World) -> None:
+def test_without_a_service_the_one_that_read_it_is_reported(world: World) -> None:
     """Whoever waives a jail names fail2ban no more, which has to forget it."""
     world.apply(files=alone("main.conf", "new/deep/first.conf"))
     done = world.apply(files=alone("main.conf"), load=None, test=[])

@@ -102,7 +102,7 @@ def test_without_a_service_it_is_asked_all_the_same(world: World) -> None:
         world.undo()
 
 
-def test_without_a_service_a_command_that_fails_on_the_way_back_is_told(world: World) -> None:
+def test_without_a_service_a_command_that_fails_on_the_way_back_is_reported(world: World) -> None:
     how = unloaded(world)
     clear = world.machine.run
 
@@ -138,7 +138,7 @@ def test_a_service_on_its_way_up_may_have_read_the_old_files(world: World) -> No
     ("broken", "note"),
     [({"systemd": False}, "systemd does not run here"), ({"program": "/nowhere"}, "/nowhere is not installed")],
 )
-def test_without_a_timer_it_goes_on_and_says_so(world: World, broken: dict[str, Any], note: str) -> None:
+def test_without_a_timer_it_goes_on_and_reports_so(world: World, broken: dict[str, Any], note: str) -> None:
     world.machine = Machine(world.run, **{"systemd": True, **broken})
     done = world.apply(probe=[], load=None)
     assert done.changed
@@ -154,7 +154,7 @@ def test_a_test_that_fails_puts_everything_back(world: World) -> None:
     assert world.apply().changed
 
 
-def test_a_fault_that_was_there_before_is_told_from_ours(world: World) -> None:
+def test_a_fault_that_was_there_before_is_reported_from_ours(world: World) -> None:
     world.write("foreign.conf", "syntax error")
     failure = failing(world)
     assert "fail the same test: the fault was there before" in str(failure)

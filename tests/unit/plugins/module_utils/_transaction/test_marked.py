@@ -608,7 +608,7 @@ def aside(what: str, *lines: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("way", ["undo", "another plan"])
-def test_what_was_set_aside_for_a_section_comes_back_with_what_it_says(host: World, way: str) -> None:
+def test_what_was_set_aside_for_a_section_comes_back_with_what_it_reports(host: World, way: str) -> None:
     host.write("campus.conf", SENT)
     before = host.tree()
     shared = ["# shared.conf:", "gzip on;", without("add_header X-Frame-Options c;")]

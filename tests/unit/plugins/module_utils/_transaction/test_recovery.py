@@ -110,7 +110,7 @@ def test_the_commands_run_before_it_is_noted_that_all_is_over(world: World) -> N
     assert world.loaded == loaded
 
 
-def test_a_command_that_fails_in_recovery_is_told_once_without_what_it_said(world: World) -> None:
+def test_a_command_that_fails_in_recovery_is_reported_once_without_what_it_reported(world: World) -> None:
     cut_off(world, **unloaded(world))
     world.machine.run = lambda argv, _seconds: (1, "a secret") if argv[0] == "clear" else (0, "")
     first, second = world.engine().recover()
@@ -159,7 +159,7 @@ def test_a_journal_that_knows_only_the_old_files_is_enough(world: World, monkeyp
     assert world.tree() == before and not (world.state / "kept").exists()
 
 
-def test_the_next_run_says_what_it_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_reports_what_it_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted(world, monkeypatch)
     predicted = world.apply(check=True)
     assert predicted.changed and "did not finish; its files would be rolled back" in predicted.notes[0]
@@ -292,7 +292,9 @@ def test_early_at_boot_nobody_has_a_disk_mounted_by_looking(
     assert world.tree() == late.before
 
 
-def test_early_at_boot_folders_that_we_made_are_not_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_early_at_boot_directories_that_we_made_are_not_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.apply()
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "_sweep", lambda engine, state: pytest.fail("a look at a folder"))
@@ -350,7 +352,7 @@ def test_an_error_at_any_change_puts_everything_back(
     assert seen > 50
 
 
-def test_a_way_back_that_is_blocked_is_told_and_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_way_back_that_is_blocked_is_reported_and_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     before = world.tree()
 
     def full(*_unused: object) -> None:

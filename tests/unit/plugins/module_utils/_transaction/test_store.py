@@ -72,7 +72,7 @@ def test_copies_nobody_refers_to_go(tmp_path: Path) -> None:
     assert sorted(files) == ["baseline/a/etc/y", "lock"]
 
 
-def test_the_second_waits_then_says_who_is_there(tmp_path: Path) -> None:
+def test_the_second_waits_then_reports_who_is_there(tmp_path: Path) -> None:
     first, second = Store(str(tmp_path)), Store(str(tmp_path))
     assert second.holder() == ""
     with first.lock("headers", 0):

@@ -87,7 +87,7 @@ def test_a_person_is_asked_before(host, monkeypatch, capsys):
     assert host.done == [] and "No token was invalidated." in capsys.readouterr().out
 
 
-def test_what_cannot_be_seen_is_said(host, capsys):
+def test_what_cannot_be_seen_is_reported(host, capsys):
     host.sources, host.tokens = None, []
     assert main.main(["aftermath"], version="1") == 0
     output = capsys.readouterr().out

@@ -106,7 +106,7 @@ def host(monkeypatch, tmp_path):
     return host
 
 
-def test_a_new_release_is_told_and_told_again_after_a_week(host):
+def test_a_new_release_is_reported_and_reported_again_after_a_week(host):
     for _day in range(8):
         step()
         host.moment += 86400
@@ -172,7 +172,7 @@ def test_without_osv_the_check_goes_on_and_what_was_read_stays_known(host, answe
     assert "OSV read 2026-11-29 12:00 UTC, not reached since" in updates_releases.states()["campus.test"]
 
 
-def test_after_an_update_from_a_version_with_vulnerabilities_there_is_more_to_do_and_that_is_told_once(host):
+def test_after_an_update_from_a_version_with_vulnerabilities_there_is_more_to_do_and_that_is_reported_once(host):
     host.version = "2.0.3"
     step()
     host.reported.clear()
@@ -198,7 +198,7 @@ def test_the_newest_release_is_no_news(host):
     assert host.watch()["ok"] and "newest release" in host.watch()["detail"]
 
 
-def test_an_old_list_is_said_while_a_source_is_not_read(host):
+def test_an_old_list_is_reported_while_a_source_is_not_read(host):
     host.version, host.days = "2.0.6", 61
     assert step() == []
     host.osv = FeedError("osv.example answered 502.")
@@ -218,7 +218,7 @@ def test_a_feed_that_is_away_is_no_alarm_on_the_first_day(host):
     assert host.watch()["ok"] is True and host.watch()["away"] == {}
 
 
-def test_without_a_feed_or_without_anybody_to_tell_it_is_no_watch(host):
+def test_without_a_feed_or_without_anybody_to_report_it_is_no_watch(host):
     host.configure("")
     step()
     assert not host.watch()["ok"] and "disabled" in host.watch()["detail"]
@@ -254,7 +254,7 @@ def test_only_https_is_asked(monkeypatch, address, moved):
         ([Answer("", 302, (("Location", "/"),))] * 4, "https://feed.example/ is one redirect too many."),
     ],
 )
-def test_what_comes_instead_of_a_feed_is_said(monkeypatch, answers, words):
+def test_what_comes_instead_of_a_feed_is_reported(monkeypatch, answers, words):
     asked = []
 
     def there(url, verify=False, **_more):

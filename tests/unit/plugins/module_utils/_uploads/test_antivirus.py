@@ -94,7 +94,7 @@ def reported(monkeypatch):
     return heard
 
 
-def test_a_virus_is_taken_away_and_told(portal, scanner, reported):
+def test_a_virus_is_taken_away_and_reported(portal, scanner, reported):
     (portal / "var/upload/re/essay.txt").write_bytes(b"x" + VIRUS)
     (portal / "var/upload/re/other.txt").write_bytes(b"good")
     (portal / "var/cache/x.php").write_bytes(VIRUS)
@@ -136,7 +136,7 @@ def test_an_upload_waits_for_a_scanner_that_is_down(portal, scanner, reported, t
     assert "1 with a virus" in antivirus.scan(address=scanner)[0]
 
 
-def test_a_scanner_that_is_down_is_told_when_nothing_is_new(portal, reported, tmp_path):
+def test_a_scanner_that_is_down_is_reported_when_nothing_is_new(portal, reported, tmp_path):
     with pytest.raises(antivirus.AntivirusError):
         antivirus.scan(address=str(tmp_path / "nobody"))
     assert len(reported) == 1
@@ -245,7 +245,9 @@ def clock(monkeypatch):
     return added
 
 
-def test_the_first_file_that_is_not_judged_is_told_at_once_and_the_others_together(portal, scanner, reported, clock):
+def test_the_first_file_that_is_not_judged_is_reported_at_once_and_the_others_together(
+    portal, scanner, reported, clock
+):
     for name in ("one", "two", "three"):
         (portal / f"var/upload/{name}").write_bytes(bytes(2000))
         antivirus.scan(address=scanner)  # the file before is met again: two scans have a moment in common
@@ -264,7 +266,7 @@ def test_the_first_file_that_is_not_judged_is_told_at_once_and_the_others_togeth
     assert len(reported) == 3
 
 
-def test_what_every_scan_finds_again_is_told_once_a_day(portal, scanner, reported, clock):
+def test_what_every_scan_finds_again_is_reported_once_a_day(portal, scanner, reported, clock):
     (portal / "var/upload/one").write_bytes(bytes(2000))
     for clock.hours in range(24):
         antivirus.scan(everything=True, address=scanner)
@@ -274,7 +276,7 @@ def test_what_every_scan_finds_again_is_told_once_a_day(portal, scanner, reporte
     assert len(reported) == 2
 
 
-def test_viruses_of_an_hour_are_told_together(portal, scanner, reported, clock):
+def test_viruses_of_an_hour_are_reported_together(portal, scanner, reported, clock):
     for number in range(30):
         (portal / "var/upload/essay.txt").write_bytes(VIRUS)
         clock.hours = number / 30  # every two minutes
@@ -285,7 +287,7 @@ def test_viruses_of_an_hour_are_told_together(portal, scanner, reported, clock):
     assert len(reported) == 2 and reported[1][1].count("kept as") == 20 and "and 9 more" in reported[1][1]
 
 
-def test_what_nobody_could_be_told_is_told_as_soon_as_somebody_can(portal, scanner, monkeypatch):
+def test_what_nobody_could_be_reported_is_reported_as_soon_as_somebody_can(portal, scanner, monkeypatch):
     def deaf(*_words, again=False):
         raise alert.AlertError("No notification was sent.")
 
@@ -332,7 +334,7 @@ def test_another_file_of_that_name_stays(portal, scanner, monkeypatch):
     assert path.read_bytes() == b"good" or seen.scanned > 1
 
 
-def test_nobody_could_be_told(portal, scanner, monkeypatch):
+def test_nobody_could_be_reported(portal, scanner, monkeypatch):
     def deaf(*_unused, **_also):
         raise alert.AlertError("no mail went out")
 
@@ -443,7 +445,7 @@ def test_a_full_disk_is_not_filled_further_by_each_scan(portal, scanner, reporte
     assert os.listdir(portal / "keep") == [] and (portal / "var/upload/a").exists()
 
 
-def test_a_portal_that_is_not_there_is_told(portal, scanner, reported, tmp_path):
+def test_a_portal_that_is_not_there_is_reported(portal, scanner, reported, tmp_path):
     portal.rename(tmp_path / "moved")
     with pytest.raises(antivirus.AntivirusError, match="No such file"):
         antivirus.scan(address=scanner)
@@ -456,7 +458,7 @@ def test_after_the_clock_was_put_back_nothing_is_skipped(portal, scanner, report
     assert "1 with a virus" in antivirus.scan(address=scanner)[0]
 
 
-def test_what_was_found_before_the_scanner_went_is_told(portal, scanner, reported, monkeypatch):
+def test_what_was_found_before_the_scanner_went_is_reported(portal, scanner, reported, monkeypatch):
     for name in "ab":
         (portal / f"var/upload/{name}").write_bytes(VIRUS)
     answers = ["Test.Virus"]
@@ -485,7 +487,7 @@ def second(portal, tmp_path):
     return root
 
 
-def test_a_pit_of_folders_ends_no_scan_and_is_told(portal, second, scanner, reported, tmp_path, deep):
+def test_a_pit_of_directories_ends_no_scan_and_is_reported(portal, second, scanner, reported, tmp_path, deep):
     deep(portal / "var/upload")
     (portal / "var/upload/z.txt").write_bytes(VIRUS)
     for _scan in range(2):
@@ -495,7 +497,7 @@ def test_a_pit_of_folders_ends_no_scan_and_is_told(portal, second, scanner, repo
     assert len(pits) == 1 and "more than 100 nested directories" in pits[0] and len(pits[0]) < 1000
 
 
-def test_whatever_one_portal_stumbles_over_is_told_and_the_others_are_scanned(
+def test_whatever_one_portal_stumbles_over_is_reported_and_the_others_are_scanned(
     portal, second, scanner, reported, monkeypatch, tmp_path
 ):
     scan_portal = antivirus.scan_portal
@@ -519,7 +521,7 @@ def test_whatever_one_portal_stumbles_over_is_told_and_the_others_are_scanned(
     assert not (second / "var/upload/essay.txt").exists()
 
 
-def test_a_scan_that_comes_to_no_end_is_told(portal, scanner, reported, clock):
+def test_a_scan_that_comes_to_no_end_is_reported(portal, scanner, reported, clock):
     answers = []
 
     def judge(handle, address=""):
@@ -538,7 +540,7 @@ def test_a_scan_that_comes_to_no_end_is_told(portal, scanner, reported, clock):
     ]
 
 
-def test_scans_that_do_not_take_place_are_told_by_the_daily_work(portal, second, scanner, reported, clock):
+def test_scans_that_do_not_take_place_are_reported_by_the_daily_work(portal, second, scanner, reported, clock):
     assert antivirus.late() == ["Uploads are scanned in time."] and reported == []
     clock.hours = 3
     assert len(antivirus.late()) == 2
@@ -569,7 +571,7 @@ def scan(portal, scanner, reported, monkeypatch):
 
 
 @pytest.mark.parametrize("where", ["campus/var/cache", "campus/var/log", "elsewhere"])
-def test_a_folder_that_was_filled_elsewhere_is_scanned_where_it_comes_to(portal, scan, tmp_path, where):
+def test_a_directory_that_was_filled_elsewhere_is_scanned_where_it_comes_to(portal, scan, tmp_path, where):
     bad = tmp_path / where / "x/below"
     bad.mkdir(parents=True)
     (bad / "essay.txt").write_bytes(VIRUS)
@@ -578,7 +580,7 @@ def test_a_folder_that_was_filled_elsewhere_is_scanned_where_it_comes_to(portal,
     assert scan() == 1 and not (portal / "var/upload/x/below/essay.txt").exists()
 
 
-def test_an_upload_has_no_known_folder_scanned_again(portal, scan):
+def test_an_upload_has_no_known_directory_scanned_again(portal, scan):
     for number in range(20):
         (portal / f"var/upload/re/{number}").write_bytes(b"good")
     assert scan() == 20
@@ -593,7 +595,7 @@ def test_an_upload_has_no_known_folder_scanned_again(portal, scan):
     assert scan() == 0
 
 
-def test_a_known_folder_that_was_filled_elsewhere_is_scanned_when_it_comes_back(portal, scan):
+def test_a_known_directory_that_was_filled_elsewhere_is_scanned_when_it_comes_back(portal, scan):
     scan()
     (portal / "var/upload/re").rename(portal / "var/cache/re")
     (portal / "var/cache/re/essay.txt").write_bytes(VIRUS)
@@ -622,7 +624,7 @@ def test_a_scan_that_broke_off_has_learnt_nothing(portal, scan, monkeypatch):
     assert scan() == 1
 
 
-def test_how_many_folders_are_remembered_has_an_end_and_only_what_is_forgotten_is_scanned_again(
+def test_how_many_directories_are_remembered_has_an_end_and_only_what_is_forgotten_is_scanned_again(
     portal, scan, monkeypatch
 ):
     for name in "abcdef":
@@ -647,7 +649,7 @@ def memory():
         return json.load(file)
 
 
-def test_a_folder_that_does_not_open_is_told_and_scanned_whole_once_it_does(
+def test_a_directory_that_does_not_open_is_reported_and_scanned_whole_once_it_does(
     portal, scanner, reported, scan, monkeypatch
 ):
     for name in "abc":
@@ -672,7 +674,7 @@ def test_a_folder_that_does_not_open_is_told_and_scanned_whole_once_it_does(
     assert scan() == 2
 
 
-def test_a_scan_on_a_host_without_one_says_so(portal, scanner, monkeypatch):
+def test_a_scan_on_a_host_without_one_reports_so(portal, scanner, monkeypatch):
     """Nothing found, and nothing looked at, must not look the same."""
     heard = []
     parser = argparse.ArgumentParser()

@@ -105,7 +105,7 @@ def test_the_old_account_goes_with_the_last_node_that_needs_it(host, site, other
         ({**ALONE, **BIND}, ["bind-address = 10.0.0.7", "ssl-cert = /etc/mysql/chamilo-hardening.pem"]),
     ],
 )
-def test_what_the_server_is_told(host, site, given, lines):
+def test_what_the_server_is_reported(host, site, given, lines):
     (file,) = of(host, site, **given)["main"]["files"]
     assert file["path"] == "/etc/mysql/mariadb.conf.d/zz-chamilo-hardening.cnf"
     if lines is None:

@@ -134,7 +134,7 @@ def test_a_host_is_judged_by_what_this_run_makes_true(host: Any, given: dict[str
         ({"chamilo_https_acme_arguments": ["--dns-x"]}, True, True, "", False),
     ],
 )
-def test_discovery_is_told_what_this_run_may_do(
+def test_discovery_is_reported_what_this_run_may_do(
     host: Any, given: dict[str, Any], takes_over: bool, needs: bool, acme: str, only_checks: bool
 ) -> None:
     played = [f"chamilo.hardening.{name}" for name in ("common", "https", "headers", "database")]

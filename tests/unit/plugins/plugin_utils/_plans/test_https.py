@@ -149,7 +149,7 @@ def test_the_application_trusts_its_proxies_and_no_others(host, output, given, t
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
-def test_what_a_visitor_spoke_is_what_a_proxy_of_ours_says(host, server):
+def test_what_a_visitor_spoke_is_what_a_proxy_of_ours_reports(host, server):
     given = {"chamilo_trusted_proxies": ["10.0.0.2", "2001:db8::1"], "chamilo_https_terminated_elsewhere": True}
     plan = asked(host, site(host, server), **given)
     if server == "apache":

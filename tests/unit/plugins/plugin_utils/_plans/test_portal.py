@@ -137,7 +137,7 @@ def test_the_console_goes_by_what_the_server_gives_php(sources: dict[str, str], 
     ],
 )
 @pytest.mark.parametrize(("web", "words"), [("nginx", "client_max_body_size {};"), ("apache", "LimitRequestBody {}")])
-def test_a_request_may_be_as_long_as_its_owner_or_a_variable_says(
+def test_a_request_may_be_as_long_as_its_owner_or_a_variable_reports(
     asked: str, owners: list[int], limit: int | None, web: str, words: str
 ) -> None:
     serving = [{"body_limit": one} for one in owners]

@@ -73,7 +73,7 @@ def test_an_owners_virtual_host_stays_where_it_serves_or_is_to_stay(
     assert (found.vhost_kept, found.in_place) == (kept, in_place)
 
 
-def test_what_an_owner_says_is_known_where_his_virtual_host_stays() -> None:
+def test_what_an_owner_reports_is_known_where_his_virtual_host_stays() -> None:
     site = {"serving": [host(PLAIN, once=("server_tokens on",))]}
     assert served(site, chamilo_https_vhost="include").messages == ["server_tokens"]
     assert served(site).messages == []
