@@ -257,6 +257,8 @@ class _Plan:
             lines.append(f"include {self.desired.drop_ins}/location/*.conf;")
         if block.name == "location" and any(every(level, *_HIDES)):
             lines.append(f"include {self.desired.drop_ins}/hide/*.conf;")
+        if block.name == "location" and any(every(level, "limit_req")):
+            lines.append(f"include {self.desired.drop_ins}/limit/*.conf;")
         self._add(block, self._end(block), lines)
         if block.name == "location" and any(item.name == "fastcgi_pass" for item in _of_location(level)):
             self._php(block, around)

@@ -144,6 +144,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
             "on_pages": _on_pages(portal.apache),
             "behind_scripts": _behind_scripts(portal.apache),
             "variable": portal.variable,
+            "limit": _limit(portal),
             "unasked": _unasked(portal.apache),
             "escaped": _by(ASKED, portal.apache),
             "at_once": portal.attempts(AT_ONCE),
@@ -340,9 +341,10 @@ def _web(portal: Portal, bans: bool) -> Transaction:
     # nginx counts by itself, outside of a virtual host. Apache asks a program.
     pace = File(_pace(portal), "apache/pace.py.j2" if portal.apache else "nginx/pace.conf.j2")
     pace = replace(pace, mode="0755") if portal.apache else pace
+    limit = [] if portal.apache else [File(_limit(portal), "nginx/limit.conf.j2")]
     return Transaction(
         f"brute_force:{portal.word}.web",
-        [drop_in, pace, *portal.apache_modules("rewrite", "headers")] if bans else [],
+        [drop_in, pace, *limit, *portal.apache_modules("rewrite", "headers")] if bans else [],
         portal.test,
         {"service": portal.service, "action": "reload"},
         portal.token("brute_force"),
@@ -373,6 +375,10 @@ def _unasked(apache: bool) -> str:
 
 def _by(logins: Sequence[str], apache: bool) -> str:
     return rf"^/(?:index\.php{_slash(apache)}?)?(?:{_alternatives(logins, apache)})$"
+
+
+def _limit(portal: Portal) -> str:
+    return f"{portal.drop_ins}/limit/brute_force.conf"
 
 
 def _pace(portal: Portal) -> str:

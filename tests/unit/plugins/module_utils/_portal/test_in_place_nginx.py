@@ -379,6 +379,16 @@ def test_parameters_of_php_for_all_of_http_are_refused(host):
     assert "word" not in refusal
 
 
+def test_a_rate_limit_of_a_location_brings_ours_along(host):
+    """A location with one of its own inherits none: many guesses at once would be let through there."""
+    limit = "location / { limit_req zone=one burst=20; try_files $uri /index.php; location /api/ { expires 1d; } }"
+    zone = "limit_req_zone $binary_remote_addr zone=one:1m rate=9r/s;"
+    found = site(host, f"{zone}\nserver {{ {BOTH} server_name {DOMAIN}; limit_req zone=one; {limit} {SERVED} }}")
+    assert found.lines().count(f"include {DROP_INS}/limit/*.conf;") == 1
+    outer = next(item for item in walk(nginx.parse(host.tree).directives) if item.arguments == ("/",))
+    assert [item.arguments for item in outer.block if item.name == "include"] == [(f"{DROP_INS}/limit/*.conf",)]
+
+
 def test_hidden_headers_of_a_location_bring_ours_along(host):
     found = lay(host, "n19-laravel-docs-school")
     assert found.lines() == [OURS, TLS, f"include {DROP_INS}/hide/*.conf;", PHP]
