@@ -299,8 +299,8 @@ LONG = re.compile(r"^pytestmark = pytest\.mark\.long$", re.MULTILINE)  # a file 
 SECOND_CELL = ("harden", "headers", "transaction")
 
 
-# Whose tests --full runs on the next version of Chamilo, too. What bin/test runs there is test_flavours.
-LATER = "trixie-nginx-3.0"
+# Whose tests --full runs on the next version of Chamilo, too, with either server. bin/test runs test_flavours there.
+LATER = ",".join(f"trixie-{web}-3.0" for web in testbed_images.SERVERS)
 ON_LATER = {"settings", *SECTIONS, "audit", "window"}
 
 
@@ -337,7 +337,7 @@ def host_steps(full: bool) -> list[Step]:
             if first in SECOND_CELL:
                 steps.append(Step(f"{name}, second cell", [*command, *second], 30, needs="images"))
         if full and first in ON_LATER:
-            steps.append(Step(f"{name}, later Chamilo", [*command, "--matrix", LATER], 60, needs="images"))
+            steps.append(Step(f"{name}, later Chamilo", [*command, "--matrix", LATER], 120, needs="images"))
     return [images, *longest_first([step for step in steps if not is_verified(step)])]
 
 

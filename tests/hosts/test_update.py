@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import signature
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import Playbook, missing_from_the_portal
 from tests.hosts.test_audit import audit
@@ -47,6 +49,26 @@ with zipfile.ZipFile(given["to"], "w", zipfile.ZIP_DEFLATED) as package:
 DIGEST = "import hashlib, sys; print(hashlib.blake2b(open(sys.argv[1], 'rb').read()).hexdigest())"
 COMMAND = "src/CoreBundle/Command/MigrateCommand.php"
 VERSIONS = {"2.0": ("2.0.3", "2.0.4"), "3.0": ("3.0.1", "3.0.2")}
+
+
+# As the web updater unpacks a package, with what it notes beside that.
+UNPACK = """
+import pathlib, sys, zipfile
+package, staging = map(pathlib.Path, sys.argv[1:])
+staging.mkdir(parents=True)
+zipfile.ZipFile(package).extractall(staging)
+for note in ("STAGING-INFO", "APPLY-PLAN"):
+    (staging / (note + ".json")).write_text("{}")
+"""
+# The host program, as if this were the key of Chamilo's releases.
+WITH_KEY = """
+import sys
+sys.path.insert(0, "/usr/local/sbin/chamilo-hardening")
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import signature
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
+signature.OFFICIAL = sys.argv[1]
+sys.exit(main.main(sys.argv[2:]))
+"""
 
 
 @dataclass
@@ -219,3 +241,83 @@ def test_an_update_is_rehearsed_made_and_rolled_back(
     found = audit(playbook, host)
     assert f"Chamilo {new} is installed" in found["updates_version"]["evidence"]
     assert found["updates_version"]["status"] == "pass"
+
+
+def test_the_web_updater_lays_what_was_signed_and_in_a_window_alone(
+    cell: Cell, make: Callable[..., Host], playbook: Playbook
+) -> None:
+    if images.PHP[cell.release] < flavours.PHP["3.0"]:
+        pytest.skip(f"Chamilo 3.0 does not run with PHP {images.PHP[cell.release]}")
+    host = make("campus", flavour="3.0")
+    make_anew(host)
+    host.run(f"sed -i s/3.0.2/3.0.1/ {ROOT}/version.php")
+    playbook.harden(host, "--tags", SECTIONS, chamilo_database_split=True)
+    host.put(f"{ROOT}/public/main/admin/updater.php", Path(__file__).with_name("web_updater.php").read_text())
+    signer, var = Signer(), f"{ROOT}/var/update"
+
+    def stage(name: str, *statements: str) -> None:
+        path = signed(host, package(host, "3.0", name, *statements), signer)
+        host.run(f"install -d -o www-data {var}/downloads && install -o www-data {path} {path}.minisig {var}/downloads")
+        host.run(["python3", "-c", UNPACK, f"{var}/downloads/{name}.zip", f"{var}/staging/{name}"], user="www-data")
+
+    def apply(name: str) -> tuple[int, str]:
+        answer = host.http(
+            f"https://{host.domain}/main/admin/updater.php?staging={name}",
+            ca_file=str(authority.certificate()),
+            verify=True,
+            timeout=120,
+        )
+        return answer.status, answer.body.decode()
+
+    def window(*words: str, key: str = signer.public) -> tuple[int, str]:
+        done = host.run(["python3", "-c", WITH_KEY, key, "window", *words], check=False)
+        print(done.stdout, done.stderr)
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    def refused(*words: str) -> bool:
+        """Whether no window opens for this reason, and the updater reaches nothing."""
+        code, output = window("open")
+        assert code == 1 and "The window stays closed." in output and all(word in output for word in words), output
+        code, output = apply("half")
+        return code == 409 and output.startswith("Target file is not writable") and installed(host, "3.0") == "3.0.1"
+
+    stage("half", MARK, HALF_WAY)
+    code, output = window("open", key=signature.OFFICIAL)
+    assert code == 1 and "A158EB4EFF622FB3 is the trusted one" in output
+    host.put(f"{ROOT}/.env.local", "CHAMILO_UPDATE_DEVELOPMENT_TOOLS=1\n")
+    assert refused(".env.local (CHAMILO_UPDATE_DEVELOPMENT_TOOLS)")
+    host.run(f"rm {ROOT}/.env.local && cp -p {var}/staging/half/chamilo/public/index.php /root/index.php")
+    host.run(f"echo '// more' >>{var}/staging/half/chamilo/public/index.php")
+    assert refused("var/update/staging/half", "public/index.php is none of its files")
+    host.run(f"cp -p /root/index.php {var}/staging/half/chamilo/public/index.php")
+
+    # One that fails in the middle: the backup that came before the window brings all of it back.
+    with visited(host) as visitors:
+        code, output = window("open")
+        assert code == 0 and "var/update/downloads/half.zip is signed" in output
+        assert "var/update/staging/half is what var/update/downloads/half.zip contains" in output
+        code, output = apply("half")
+        assert (code, output.endswith("files applied"), installed(host, "3.0")) == (200, True, "3.0.2"), output
+        done = host.run(["chamilo-hardening", "migrate"], check=False)
+        assert done.returncode and "marked" in columns(host)
+        assert window("close")[0] == 0
+        host.run(["chamilo-hardening", "restore", "host", "--confirm", host.domain])
+    assert (installed(host, "3.0"), columns(host) & {"marked"}) == ("3.0.1", set())
+    # It lays file after file over the program in use, and what is half written answers wrongly or not at all.
+    assert visitors.answered > 20 and len(visitors.failed) <= 4, visitors.failed
+    assert missing_from_the_portal(host, "https") == []
+
+    host.run(f"rm -rf {var}/staging {var}/downloads")
+    stage("good", MARK)
+    with visited(host) as visitors:
+        assert window("open")[0] == 0
+        assert apply("good")[0] == 200
+        host.run(["chamilo-hardening", "migrate"])
+        code, output = window("close")
+    assert code == 0 and "Compare the program" not in output, output
+    assert (installed(host, "3.0"), columns(host) & {"marked"}) == ("3.0.2", {"marked"})
+    assert visitors.answered > 20 and len(visitors.failed) <= 4, visitors.failed
+    assert missing_from_the_portal(host, "https") == []
+    modes = f"cd {ROOT} && stat -c '%U:%G %a' public/index.php public/main/fresh.php config/services.yaml"
+    assert host.run(modes).stdout.split("\n")[:3] == [*["root:www-data 644"] * 2, "root:www-data 640"]
+    assert audit(playbook, host)["updates_version"]["status"] == "pass"
