@@ -24,8 +24,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package, signature, vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, release
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 DOWNLOADS, STAGED = "var/update/downloads", "var/update/staging"
 _USED = ("STAGING-INFO.json", "APPLY-PLAN.json")  # it takes nothing from a directory that has neither
@@ -47,12 +47,15 @@ class Signed:
     files: Mapping[str, str]
 
 
-def prove(root: str) -> list[str]:
+def prove(root: str, web_user: str) -> list[str]:
     """What the web updater would lay, as sentences. Nothing where the portal has none."""
     if not os.path.lexists(os.path.join(root, release.OWN)):
         return []
-    site = discover("", root)
-    source = release.takes_unsigned(site.environment, site.environment_source)
+    tree, real = Tree(), os.path.realpath(root)
+    environment = dotenv.read(tree, real, web_user=web_user)  # what root set in PHP's pool is for the audit
+    if not environment.files and tree.exists(f"{real}/.env"):  # before the installation there is none
+        raise UpdaterError(" ".join(environment.problems))
+    source = release.takes_unsigned(environment.visible, environment.sources)
     if source:
         raise UpdaterError(
             f"{source}: with it the web updater takes any package, without a signature. Remove the line, and update "

@@ -233,7 +233,7 @@ class Windows:
             raise WindowError(f"{machine.program} is not installed, so nothing would close the window again.")
         os.close(open_trusted(tree["path"]))
         try:
-            return address, _proved(tree["path"])
+            return address, _proved(tree)
         except HardeningError as problem:
             raise WindowError(f"{problem} The window stays closed.") from problem
 
@@ -272,7 +272,7 @@ class Windows:
         if problems:
             raise WindowError(f"{shown(window.path)} is not wholly closed: {' '.join(problems)}")
         try:
-            _proved(window.path)
+            _proved(window.tree)
         except HardeningError as problem:  # it may have been downloaded while the window was open
             done.notes.append(f"Compare the program with the package of the release: {problem}")
         return done
@@ -452,11 +452,11 @@ def _revoke(path: str) -> list[str]:
     ]
 
 
-def _proved(path: str) -> list[str]:
+def _proved(tree: Mapping[str, Any]) -> list[str]:
     # No run of the playbook needs it, unless it opens a window.
     from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import updater
 
-    return updater.prove(path)
+    return updater.prove(tree["path"], tree["web_user"])
 
 
 def _of_site(tree: Mapping[str, Any], portal: Site | None) -> Mapping[str, Any]:

@@ -54,7 +54,7 @@ class Portal:
         return path
 
     def prove(self):
-        return updater.prove(str(self.root))
+        return updater.prove(str(self.root), "www-data")
 
     def refuse(self):
         with pytest.raises(HardeningError) as problem:
@@ -102,6 +102,13 @@ def test_a_web_updater_that_takes_any_package_is_refused(portal, value):
 def test_one_that_takes_signed_packages_alone_is_not(portal, value):
     portal.write(".env.local", f"CHAMILO_UPDATE_DEVELOPMENT_TOOLS={value}\n")
     assert len(portal.prove()) == 2
+
+
+def test_an_environment_that_cannot_be_read_is_refused(portal):
+    (portal.root / ".env").unlink()
+    assert len(portal.prove()) == 2, "before the installation there is none"
+    (portal.root / ".env").mkdir()
+    assert ".env cannot be read" in portal.refuse()
 
 
 def test_the_key_is_that_of_chamilo_s_releases(portal, monkeypatch):
