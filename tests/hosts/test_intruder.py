@@ -74,6 +74,10 @@ ELSEWHERE = {
     "groupadd -f docker && usermod -aG docker www-data": "www-data in docker",
     "install -D -o www-data /etc/hostname /var/www/.config/ImageMagick/delegates.xml": "ImageMagick/delegates.xml",
     "install -D -o www-data /etc/hostname /etc/fail2ban/action.d/theirs.conf": "/etc/fail2ban/action.d/theirs.conf",
+    "install -D -o www-data /etc/hostname /etc/supervisor/conf.d/theirs.conf": "/etc/supervisor/conf.d/theirs.conf",
+    "install -o www-data -m 6755 /bin/sh /run/lock/.sh": "/run/lock/.sh",
+    "install -o www-data /etc/hostname /var/www/.msmtprc": "/var/www/.msmtprc",
+    "runuser -u www-data -- touch -d 2040-01-01 /var/lib/php/sessions/sess_ever": "sessions that never end",
 }
 # All of it has the time of the release again, as each file of the portal.
 SET_BACK = {
@@ -107,6 +111,9 @@ IN_THE_DATABASE = {
     "CREATE DATABASE hidden; CREATE EVENT hidden.again ON SCHEDULE EVERY 1 DAY DO GRANT ALL ON *.* TO x@localhost": (
         "DROP EVENT `hidden`.`again`;"
     ),
+    "CREATE TRIGGER raise AFTER INSERT ON track_e_login FOR EACH ROW UPDATE user SET status = 1 WHERE username = 'x'": (
+        "DROP TRIGGER `chamilo`.`raise`;"
+    ),
 }
 
 
@@ -125,6 +132,11 @@ IN_THE_PORTAL = {
     "CREATE TABLE IF NOT EXISTS fos_user_user_group (user_id INT, group_id INT);"
     """INSERT INTO fos_group VALUES (77, 'Readers', 'a:1:{i:0;s:10:"ROLE_ADMIN";}');"""
     "INSERT INTO fos_user_user_group SELECT id, 77 FROM user WHERE username = 'student08'": "student08",
+    """UPDATE user SET roles = 'a:1:{i:0;O:4:"Evil":0:{}}' WHERE username = 'student07'""": "user.roles (Evil)",
+    "CREATE TABLE IF NOT EXISTS messenger_messages (id INT PRIMARY KEY, body LONGTEXT);"
+    """INSERT INTO messenger_messages VALUES (1, 'O:5:"Evil2":0:{}')""": "messenger_messages.body (Evil2)",
+    "CREATE TABLE IF NOT EXISTS page (id INT PRIMARY KEY, title TEXT, content LONGTEXT);"
+    "INSERT INTO page VALUES (1, 'Start', '<img src=x onerror=x()>')": "page Start (<img src=x onerror=)",
 }
 
 
@@ -169,6 +181,7 @@ def plant(host: Host) -> None:
     for path, text in {**NAMED, **HELD, **GIT, **IN_BROWSERS}.items():
         as_the_web_user(host, path, text or ("\n# planted\n" if path.endswith("yaml") else "\n// planted\n"))
     host.run(f"cd {ROOT}/.git && chmod 755 hooks/post-checkout && mkdir -p objects refs", user="www-data")
+    host.run(f"cd {ROOT}/public && ln -s ../../.env build/env.txt && ln -s ../.. img/all", user="www-data")
     as_the_web_user(host, "var/upload/prepended.txt", php("prepended"))
     host.run(f"cd {ROOT} && env APP_ENV=prod APP_DEBUG=0 php bin/console cache:warmup", user="www-data")
     host.run(f"cd {ROOT} && APP_DEBUG=0 php bin/console cache:warmup --env=evil", user="www-data")
@@ -249,6 +262,8 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     for statement in IN_THE_DATABASE.values():
         assert statement in found.evidence["database_privileges"]
     assert found.status["permissions_secrets"] == "pass", found.evidence["permissions_secrets"]
+    links = found.evidence["permissions_links"].partition("secrets of the program")[2]
+    assert "public/build/env.txt" in links and "public/img/all" in links
     assert found.status["monitoring_compromise"] == found.status["monitoring_integrity"] == "fail"
     evidence = found.evidence["monitoring_compromise"]
     assert [words for words in (*IN_THE_PORTAL.values(), *ELSEWHERE.values()) if words not in evidence] == []
@@ -270,10 +285,12 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     daily = ["chamilo-hardening", "daily", "monitoring"]
     assert "compiled again" not in fresh.run(daily, check=False).stdout
     poison = "for file in new/Container*/*Container.php; do cat /srv/compiled >>$file; done"
+    fresh.run(f"cd {ROOT}/var/cache/prod && install -D /etc/hostname pools/system/x.php", user="www-data")
     fresh.run(f"cd {ROOT}/var/cache && cp -a prod new && {poison} && rm -r prod && mv new prod", user="www-data")
     assert "compiled" in ran(fresh)
     assert "compiled again: var/cache/prod/Container" in fresh.run(daily, check=False).stdout
     assert "compiled" not in ran(fresh)
+    assert fresh.run(["test", "-e", f"{ROOT}/var/cache/prod/pools/system/x.php"], check=False).returncode == 1
     assert "was compiled again since" in audit(fresh, "monitoring").evidence["monitoring_compromise"]
     # A person looked: what runs on is accepted, what cannot run waits until it is removed or acknowledged.
     fresh.run(["chamilo-hardening", "integrity", "accept"])
