@@ -29,8 +29,9 @@ DATA_TYPE IN ('text', 'mediumtext', 'longtext') AND (COLUMN_COMMENT REGEXP 'DC2T
 _QUEUE = "messenger_messages"
 _OBJECT = r'[OCE]:[0-9]+:"'
 _TOKEN = re.compile(rb's:(\d+):"|[OC]:\d+:"([^"]{1,300})"|E:\d+:"([^":]{1,300})')
+_DATE = re.compile(r"Date(?:Interval|Period|Time(?:Immutable|Zone)?)")  # Doctrine's log of changes has them
 _OF_THE_QUEUE = re.compile(
-    r"Symfony\\(?:Bridge\\Twig\\Mime|Component\\(?:Mailer|Messenger|Mime|Notifier))\\.*|Chamilo\\[\w\\]+|Date\w+"
+    r"Symfony\\(?:Bridge\\Twig\\Mime|Component\\(?:Mailer|Messenger|Mime|Notifier))\\.*|Chamilo\\[\w\\]+"
 )
 _SCRIPT = re.compile(r"<\s*script\b|<[^>]*[\s/\"']on[a-z]+\s*=|javascript:", re.I)
 
@@ -56,7 +57,7 @@ def _unusual(reader: Reader, place: str, name: str) -> list[str]:
     rows = reader.query(f"SELECT `{name}` AS value FROM `{place}`{where} LIMIT {_ROWS}")
     values = ((row["value"] or "").encode() for row in rows)
     classes = {each for value in values for each in _classes(_plain(value) if queue else value)}
-    return sorted(each for each in classes if not (queue and _OF_THE_QUEUE.fullmatch(each)))
+    return sorted(each for each in classes if not (_DATE.fullmatch(each) or queue and _OF_THE_QUEUE.fullmatch(each)))
 
 
 def _scripts(reader: Reader, place: str) -> Iterator[str]:

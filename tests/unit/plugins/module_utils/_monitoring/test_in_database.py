@@ -47,6 +47,7 @@ def reader(**tables):
         ("user__roles", GADGET, "Monolog\\Handler\\FingersCrossedHandler"),
         ("asset__metadata", 'C:11:"ArrayObject":2:{x}', "ArrayObject"),
         ("user__roles", ROLES, ""),
+        ("ext_log_entries__data", 'a:1:{s:2:"at";O:8:"DateTime":1:{s:4:"date";s:4:"2026";}}', ""),
         ("user__roles", 'a:1:{i:0;s:13:"O:4:"Evil":0:";}', ""),  # in a text it is one
         ("messenger_messages__body", with_slashes(ENVELOPE % ("x" * 24)), ""),
         ("messenger_messages__body", base64.b64encode(with_slashes(ENVELOPE % ("x" * 24)).encode()).decode(), ""),
