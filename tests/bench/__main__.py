@@ -23,9 +23,9 @@ from tests.testbed import hosts, images, mail, store
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache/bench"
-LIMITS = {"second harden run": 45, "audit": 15, "20 unchanged files, one transaction": 3}
+LIMITS = {"second harden run": 20, "audit": 10, "20 unchanged files, one transaction": 3}
 # Of the second harden run, on a host with nothing to do.
-TASKS = {"carried out": 14, "started": 38}
+TASKS = {"carried out": 9, "started": 30}
 MANY = 11  # tasks in a play, to get at the price of one
 PING = {"name": "Do nothing", "ansible.builtin.ping": {}}
 TRANSACTION = {
@@ -107,6 +107,9 @@ def main() -> int:
         variables = {**host.inventory(), **VARIABLES, **whole}
         inventory.write_text(json.dumps({"chamilo": {"hosts": {host.domain: variables}}}))
         play("harden", inventory)
+        # What waits for an administrator is done: each run looks again at what was not accepted yet.
+        host.run("chamilo-hardening integrity accept")
+        play("harden", inventory)  # takes the copy of that list
         second = play("harden", inventory).output
         play(written("transaction-1", [TRANSACTION]), inventory)  # the first one writes
         rounds = [measured(inventory) for _ in range(options.rounds)]
