@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ansible-playbook, run for real: the action plugins on the controller and a connection that is local or fails."""
+"""ansible-playbook in one process, without forks: real action plugins, and a connection that is local or fails."""
 
 from __future__ import annotations
 
@@ -53,9 +53,10 @@ class Ansible:
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
             "ANSIBLE_LOCAL_TEMP": str(self.directory / "tmp"),
             "ANSIBLE_NOCOLOR": "1",
+            "PYTHONPATH": str(ROOT),
         }
         (self.directory / "ansible.cfg").touch()
-        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.yml", playbook, *arguments]
+        command = [sys.executable, "-m", "tests.tools.inline_playbook", "-i", "hosts.yml", playbook, *arguments]
         done = subprocess.run(
             command, cwd=self.directory, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
