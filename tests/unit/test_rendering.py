@@ -13,14 +13,13 @@ differs from these. After a change that is meant, write it anew and review the d
 
 from __future__ import annotations
 
-import base64
 import datetime
 import difflib
 import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._https import hs
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as parsed
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import DESIRED
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.discovery import ALL_PACKAGES
 from tests.tools.plans import in_force
+from tests.tools.recorded import CERTIFICATE, PLAYS, SITES, Recorded, daily
 from tests.unit.plugins.conftest import Files
 from tests.unit.plugins.test_hostile_hosts import World, empty
 
@@ -55,182 +54,6 @@ LEFT_OUT = {
     "ansible.builtin.validate_argument_spec": ("argument_spec", "provided_arguments", "validate_args_context"),
 }
 OWN_WORK = ("chamilo.hardening.guide_audit_info", "chamilo.hardening.guide_prove")
-
-POOL = "[www]\nuser = www-data\ngroup = www-data\nlisten = /run/php/php8.4-fpm.sock\n"
-
-
-def with_fpm(host: Files) -> None:
-    host.write("/etc/php/8.4/fpm/pool.d/www.conf", POOL)
-
-
-def with_lines(host: Files) -> None:
-    """Of the owner, for timeouts, logs and PHP."""
-    with_fpm(host)
-    (path,) = (host.root / "etc/nginx/sites-available").glob("campus*")
-    logs = "access_log /var/log/nginx/one.log;\naccess_log /var/log/nginx/two.log;\n"
-    lines = f'{logs}fastcgi_read_timeout 600;\nfastcgi_param PHP_VALUE "memory_limit=1G\npost_max_size=2G";\n'
-    path.write_text(path.read_text().replace("server {\n", f"server {{\n{lines}", 1))
-
-
-def with_drop_ins(host: Files) -> None:
-    with_fpm(host)
-    (path,) = (host.root / "etc/nginx/sites-available").glob("campus*")
-    line = "include /etc/nginx/sites-available/chamilo-campus_test.d/*.conf;\n"
-    path.write_text(path.read_text().replace("server {\n", f"server {{\n{line}"))
-
-
-def with_mod_php(host: Files) -> None:
-    host.write("/etc/php/8.4/apache2/php.ini")
-    (host.root / "etc/apache2/conf-enabled/php8.4-fpm.conf").unlink()
-    host.write("/etc/apache2/mods-enabled/php8.4.load", "LoadModule php_module /usr/lib/apache2/modules/libphp8.4.so\n")
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A portal as it stands before the first run, and what its administrator has set."""
-
-    server: str
-    variables: dict[str, Any] = field(default_factory=dict)
-    php: Callable[[Files], None] = with_fpm
-    vhost: str = "plain"  # of tests/testbed/vhosts/
-    base: str = ""  # the site whose rendering this one is compared with
-    site: dict[str, Any] = field(default_factory=dict)  # what discovery reports besides
-    answers: dict[str, dict[str, Any]] = field(default_factory=dict)  # what modules answer besides
-
-
-CERTIFICATE = {
-    "chamilo_https_certificate": "files",
-    "chamilo_https_certificate_file": "/etc/ssl/campus.pem",
-    "chamilo_https_certificate_key_file": "/etc/ssl/campus.key",
-}
-# By section, so that a new control in one leaves the others as they were.
-ALL_WAIVED = [
-    one.id
-    for section in _controls.load().sections
-    for one in [one for one in _controls.load().of(section.id) if one.level in ("must", "should", "consider")][::2]
-]
-
-PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\nAA==\n-----END CERTIFICATE-----\n"
-
-
-def daily(copied: bool) -> str:
-    """What the daily work answers."""
-    return json.dumps({"ran": [], "lists": {"campus_test": {"digest": "5f" * 32, "copied": copied}}})
-
-
-SITES = {
-    "nginx": Recorded("nginx"),
-    "apache": Recorded("apache"),
-    "proxy": Recorded(
-        "nginx",
-        {"chamilo_https_terminated_elsewhere": True, "chamilo_trusted_proxies": ["10.0.0.2"]},
-        base="nginx",
-    ),
-    "managed": Recorded("nginx", {"chamilo_https_vhost": "managed"}, with_lines, base="nginx"),
-    "kept_virtual_host": Recorded("apache", {"chamilo_https_vhost": "include"}, base="apache"),
-    "mod_php": Recorded("apache", {}, with_mod_php, base="apache"),
-    "waivers": Recorded(
-        "nginx",
-        {
-            "chamilo_waivers": [
-                {"control": name, "reason": "A test.", "owner": "Ada", "until": "2999-12-31"} for name in ALL_WAIVED
-            ]
-        },
-        base="nginx",
-    ),
-    "tls_already": Recorded("nginx", {"chamilo_uploads_other_programs": ["/old.forum/"]}, vhost="https", base="nginx"),
-    # Certbot gets its certificate from an authority of the school's own.
-    "certbot": Recorded(
-        "nginx",
-        {
-            "chamilo_https_certificate": "certbot",
-            "chamilo_https_certificate_file": "",
-            "chamilo_https_certificate_key_file": "",
-            "chamilo_https_acme_email": "it@school.example",
-            "chamilo_https_acme_directory": "https://acme.school.example/directory",
-            "chamilo_https_acme_ca_file": "/etc/ssl/school.pem",
-        },
-        base="nginx",
-    ),
-    # A host on which nothing is installed yet, and what is due once.
-    "bare": Recorded(
-        "nginx",
-        {
-            "chamilo_https_certificate": "self_signed",
-            "chamilo_https_certificate_file": "",
-            "chamilo_https_certificate_key_file": "",
-            "chamilo_integrations": {"lti": ["https://lms.school.example"]},
-            "chamilo_release_archive": "https://school.example/chamilo.tar.gz",
-            "chamilo_release_sha256": "5f" * 32,
-            "chamilo_uploads_antivirus": True,
-        },
-        base="nginx",
-        site={
-            "missing_packages": ALL_PACKAGES,
-            "sendmail": False,
-            "fail2ban": False,
-            "exposed_logs": {"/var/www/chamilo/var/log/prod.log": "/etc/logrotate.d/chamilo"},
-            "managed_from": "192.0.2.7",
-        },
-        answers={
-            "chamilo_site_info": {"active": False},
-            "backup_key": {"due": ["backup", "drill"]},
-            "command": {"stdout": daily(copied=False)},
-            "config_transaction": {"changed": True},
-        },
-    ),
-    # Hardened before, by a version that wrote other files. As soon as they are these, nothing is left to do.
-    "upgraded": Recorded(
-        "nginx",
-        {},
-        with_drop_ins,
-        vhost="https",
-        base="nginx",
-        site={
-            "database": {"client": "pymysql"},
-            "fail2ban": True,
-            "hsts_since": datetime.date.today().isoformat(),
-            "ssh_log": True,
-        },
-        answers={"chamilo_site_info": {"recurring": {"daily": True, "copied": True, "spared": True, "proxies": []}}},
-    ),
-    "https_undone": Recorded("nginx", {"chamilo_https_state": "absent"}, base="nginx"),
-    # The nodes of one portal.
-    "web_node": Recorded(
-        "nginx",
-        {
-            "chamilo_portal": "nodes",
-            "chamilo_node": ["web"],
-        },
-        base="nginx",
-        answers={
-            "chamilo_database_account": {"server_here": False, "needs_admin": True, "source": "10.0.0.11"},
-        },
-    ),
-    "database_node": Recorded(
-        "nginx",
-        {"chamilo_portal": "nodes", "chamilo_node": ["database"], "chamilo_database_bind_address": "10.0.0.9"},
-        answers={"slurp": {"content": base64.b64encode(PEM).decode()}},
-    ),
-    "everything": Recorded(
-        "apache",
-        {
-            "chamilo_level": "consider",
-            "chamilo_alert_mail": "it@school.example",
-            "chamilo_friends": ["192.0.2.0/24"],
-            "chamilo_headers_csp": "enforce",
-            "chamilo_headers_frame_ancestors": ["https://lms.school.example"],
-            "chamilo_https_hsts": "full",
-            "chamilo_backups_offsite_repository": "sftp:backup@vault.test:/srv/campus",
-            "chamilo_database_audit_log": True,
-            "chamilo_uploads_antivirus": True,
-            "chamilo_uploads_other_programs": ["/forum/", "!/phpmyadmin"],
-            "chamilo_monitoring_node_exporter": True,
-        },
-        base="apache",
-        answers={"chamilo_php_user": {"changed": True, "told": ["The cron job of www-data."]}},
-    ),
-}
 
 
 def answers(host: Files, tls: bool, recorded: Recorded) -> dict[str, Any]:
@@ -415,6 +238,25 @@ def test_each_task_of_the_roles_is_carried_out_for_a_site_or_there_is_a_reason(r
     assert {name for _role, name in written} >= set(UNREACHED)
 
 
+# Lines of templates that no recorded site is sent, and why.
+UNSENT = {
+    "<IfModule proxy_module>": "only where PHP waits longer than Apache: tests of the plan",
+    "Protocols h2 http/1.1": "only where the owner's virtual host has it: tests of the plan",
+}
+
+
+def test_each_line_of_a_template_is_sent_to_a_site_or_there_is_a_reason(runs: dict[str, Run]) -> None:
+    """But comments, and lines with a value in them: the others stand in the text as they are."""
+    text = "".join(run.text for run in runs.values())
+    missing = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for path in (ROOT / "roles").glob("*/templates/**/*.j2")
+        for line in map(str.strip, path.read_text(encoding="utf-8").splitlines())
+        if not re.search(r"^(?:#|;|//)|\{[{%#]|[%#]\}", line) and line not in text and line not in UNSENT
+    ]
+    assert missing == []
+
+
 def difference(before: list[str], after: list[str], base: str, site: str) -> Iterator[str]:
     """Each part below the task that it is of. Line numbers would change with each line before them, and so would lines
     that are alike in both."""
@@ -499,66 +341,6 @@ def test_on_a_host_with_nothing_to_do_only_these_tasks_are_carried_out(runs: dic
     ]
 
 
-# What each of the other playbooks reads, none as it is by default: what is left out of a task is missed then.
-OWNED = {
-    "chamilo_host_timeout": 600,
-    "chamilo_level": "consider",
-    "chamilo_names": ["www.campus.test"],
-    "chamilo_report_dir": "chamilo-report/here",
-    "chamilo_root": "/var/www/chamilo",
-    "chamilo_web_server": "nginx",
-    "chamilo_waivers": SITES["waivers"].variables["chamilo_waivers"][:1],
-}
-ELSEWHERE = {"chamilo_trusted_proxies": ["10.0.0.2"], "chamilo_https_terminated_elsewhere": True}
-PLAYS = {
-    "audit": {
-        **OWNED,
-        **ELSEWHERE,
-        "chamilo_audit_fail_on": "must",
-        "chamilo_brute_force_attempts": 6,
-        "chamilo_brute_force_ban_seconds": 7200,
-        "chamilo_brute_force_find_seconds": 300,
-        "chamilo_brute_force_interfaces": ["soap"],
-        "chamilo_database_clients": ["10.0.0.3"],
-        "chamilo_friends": ["192.0.2.0/24"],
-        "chamilo_headers_csp": "enforce",
-        "chamilo_headers_frame_ancestors": ["https://lms.school.example"],
-        "chamilo_headers_xss_protection": "absent",
-        "chamilo_https_acme_ca_file": "/etc/ssl/school.pem",
-        "chamilo_https_hsts": "full",
-        "chamilo_integrations": {"lti": ["https://lms.school.example"]},
-        "chamilo_monitoring_dormant_days": 90,
-        "chamilo_owner": "Ada",
-        "chamilo_sessions_lifetime": 1800,
-        "chamilo_site": "campus",
-    },
-    "discover": {"chamilo_host_timeout": 600, "chamilo_inventory": "chamilo-report/found.yml"},
-    "prove": {
-        **OWNED,
-        **ELSEWHERE,
-        "chamilo_prove_address": "127.0.0.2",
-        "chamilo_prove_ca_file": "/etc/ssl/school.pem",
-    },
-    "report": {
-        **{name: OWNED[name] for name in ("chamilo_level", "chamilo_report_dir", "chamilo_waivers")},
-        "chamilo_audit_fail_on": "should",
-        "chamilo_results": "delivered",
-        "chamilo_results_hours": 24,
-    },
-    "restore": {
-        "chamilo_backups_environment": {"AWS_SECRET_ACCESS_KEY": "secret"},
-        "chamilo_backups_key_folder": "chamilo-report/keys",
-        "chamilo_backups_offsite_repository": "sftp:backup@vault.test:/srv/campus",
-        "chamilo_backups_password": "p" * 43,
-        "chamilo_backups_repository": "/srv/backups",
-        "chamilo_database_admin_password": "secret",
-        "chamilo_database_admin_user": "root",
-        "chamilo_restore": "file",
-        "chamilo_restore_path": "var/upload/1.pdf",
-        "chamilo_restore_run": "20261125T020000Z",
-        "chamilo_site": "campus",
-    },
-}
 # Of a play, or set by World.play.
 ELSE_READ = {"chamilo_hosts", "chamilo_domain", "chamilo_restore_confirm"}
 
