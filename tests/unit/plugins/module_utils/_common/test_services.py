@@ -234,3 +234,15 @@ def test_an_address_of_another_host_cannot_be_listened_on() -> None:
     assert Machine().occupied("192.0.2.1:8099", "web") == (
         "192.0.2.1:8099 cannot be listened on: Cannot assign requested address."
     )
+
+
+@pytest.mark.parametrize(
+    ("family", "host", "words"),
+    [
+        (socket.AF_INET, "127.0.0.1", ["7f000001"]),
+        (socket.AF_INET6, "2001:db8::1", ["20010db8", "00000000", "00000000", "00000001"]),
+    ],
+)
+def test_an_address_is_looked_up_as_the_kernel_lists_it(family: int, host: str, words: list[str]) -> None:
+    listed = "".join(f"{int.from_bytes(bytes.fromhex(word), sys.byteorder):08X}" for word in words)
+    assert services._kernel_address(family, host) == listed

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
@@ -30,3 +32,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 )
 def test_whom_an_account_at_a_host_lets_in(client, host, may):
     assert clients.may_come(client, host) is may
+
+
+@pytest.mark.parametrize(
+    ("client", "among"),
+    [("10.0.0.8:50712", True), ("192.0.2.9:50712", False), ("localhost:50712", True), ("nowhere.invalid:50712", False)],
+)
+def test_a_client_is_compared_by_its_address_also_where_the_server_shows_its_name(client, among):
+    networks = [ipaddress.ip_network(one) for one in ("10.0.0.0/8", "127.0.0.0/8", "::1/128")]
+    assert clients.is_among(client, networks) is among

@@ -41,11 +41,18 @@ def test_it_is_what_the_command_returns() -> None:
     ],
 )
 def test_a_failure_is_one_sentence(
-    capsys: pytest.CaptureFixture[str], problem: BaseException, code: int, words: str
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    problem: BaseException,
+    code: int,
+    words: str,
 ) -> None:
+    journal: list[str] = []
+    monkeypatch.setattr(session.syslog, "syslog", lambda _level, line: journal.append(line))
     assert run(problem) == code
     output = capsys.readouterr()
     assert words in output.err and "\x1b" not in output.err and not output.out
+    assert journal == output.err.splitlines()
 
 
 def test_what_needs_root_is_refused_to_others(

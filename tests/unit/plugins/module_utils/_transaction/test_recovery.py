@@ -110,12 +110,13 @@ def test_the_commands_run_before_it_is_noted_that_all_is_over(world: World) -> N
     assert world.loaded == loaded
 
 
-def test_a_command_that_fails_in_recovery_is_reported_once_without_what_it_reported(world: World) -> None:
+@pytest.mark.parametrize("code", [1, -15])
+def test_a_command_that_fails_in_recovery_is_reported_once_without_what_it_reported(world: World, code: int) -> None:
     cut_off(world, **unloaded(world))
-    world.machine.run = lambda argv, _seconds: (1, "a secret") if argv[0] == "clear" else (0, "")
+    world.machine.run = lambda argv, _seconds: (code, "a secret") if argv[0] == "clear" else (0, "")
     first, second = world.engine().recover()
     assert "are as they were before" in first
-    assert second == "Activating the files failed (1): `clear`. Run it by hand."
+    assert second == f"Activating the files failed ({code}): `clear`. Run it by hand."
     assert world.engine().recover() == []
 
 

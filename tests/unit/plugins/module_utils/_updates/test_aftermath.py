@@ -117,3 +117,9 @@ def test_names_harm_no_terminal(host, capsys):
 def test_a_portal_that_is_not_watched_is_refused(host):
     with pytest.raises(AftermathError, match="no portal c.test. Known by the section updates: a.test, b.test"):
         aftermath.inspect("c.test")
+
+
+def test_of_many_accounts_the_newest_are_named_and_the_others_counted():
+    many = {"azure": (7, ["eve", "bob"])}
+    portal = aftermath.Aftermath("a.test", "2.0.4", "the account", (), 0, [], provisioned=many)
+    assert "  Accounts made by azure: 7 (newest first: eve, bob and 5 more)" in portal.description()
