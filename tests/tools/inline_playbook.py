@@ -100,7 +100,8 @@ class InlineWorker(worker.WorkerProcess):
 
 if __name__ == "__main__":
     gc.disable()  # it is over soon
-    strategy.WorkerProcess = InlineWorker
+    if hasattr(_task.TaskContext, "create"):  # else ansible-core is older than 2.21, and forks
+        strategy.WorkerProcess = InlineWorker
     AnsibleEnvironment.compile = compile_once
     Task.post_validate = validate_and_record
     PlaybookCLI.cli_executor(["ansible-playbook", *sys.argv[1:]])

@@ -171,7 +171,7 @@ def _lay(insider: Insider, directory: str, files: dict[str, str]) -> None:
     def write() -> bool:
         for name, text in files.items():
             path = os.path.join(directory, name)
-            with open(path, "w", encoding="ascii") as file:
+            with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
             os.chmod(path, 0o755)
         return True

@@ -29,5 +29,9 @@ KINDS = (
         "settings of Chamilo",
         lambda name, engine: settings_undo.undo(name, engine.store.root),
     ),
-    Kind(env_undo.MEMORY, "keys of the environment", env_undo.undo),
+    Kind(
+        env_undo.MEMORY,
+        "keys of the environment",
+        lambda name, engine: env_undo.undo(name, engine),  # pylint: disable=unnecessary-lambda  # looked up when called
+    ),
 )
