@@ -186,7 +186,8 @@ def test_a_digest_names_no_file_of_the_controller(world: World, good: dict[str, 
     daily = {"ran": [], "lists": {"campus_test": {"digest": "/../../../hosts", "copied": False}}}
     lying = {**good, "command": {**good["command"], "stdout": json.dumps(daily)}, "fetch": "mine"}
     output = world.play("harden", {"campus.test": lying}, "--tags", "monitoring")
-    assert "Invalid answer of the host to chamilo-hardening daily: lists.campus_test.digest is" in output
+    words = " ".join(output.split())  # ansible-core 2.19 has them in a value that it wraps
+    assert "Invalid answer of the host to chamilo-hardening daily: lists.campus_test.digest is" in words
 
 
 def test_a_web_node_has_nothing_executed_on_the_host_of_its_database(world: World, good: dict[str, Any]) -> None:
