@@ -40,9 +40,22 @@ class ActionModule(CollectionAction):
                 },
                 "found_domain": {"type": "str"},
                 "discovered": {"type": "bool", "default": False},
+                "waits_for": {"type": "str", "default": ""},
             }
         )
         result["changed"] = False
+        if arguments["waits_for"]:
+            message = (
+                f"The restart of the database on {arguments['waits_for']} is put off (chamilo_database_restart). This "
+                "node keeps its accounts and its connection as they are, and backups are not configured."
+            )
+            return {
+                **result,
+                "waiting": ["database", "backups"],
+                "waits_for": arguments["waits_for"],
+                "msg": message,
+                "_ansible_verbose_always": True,
+            }
         unknown = _preflight.tags(
             task_vars or {}, [section.id for section in _controls.load().sections], self._task.tags
         )

@@ -63,6 +63,12 @@ options:
     type: bool
     default: false
     version_added: 1.1.0
+  waits_for:
+    description:
+      - The host of a database whose restart is put off. Nothing is checked then. RV(waiting) names what waits for it.
+    type: str
+    default: ""
+    version_added: 1.1.0
 """
 
 EXAMPLES = r"""
@@ -84,6 +90,17 @@ enforces:
   type: list
   elements: str
   sample: [https, headers]
+waiting:
+  description: The sections that wait for the restart, on the host that RV(waits_for) names.
+  returned: with O(waits_for)
+  type: list
+  elements: str
+  sample: [database, backups]
+waits_for:
+  description: O(waits_for).
+  returned: with O(waits_for)
+  type: str
+  sample: db.example.org
 causes:
   description: The controls of these sections that stay open for want of a variable, by that variable.
   returned: success

@@ -53,6 +53,7 @@ class HostRun:
     changed: dict[str, int] = field(default_factory=dict)  # section (or "other") -> number of tasks
     sections: list[str] = field(default_factory=list)  # whose role ran
     enforces: list[str] = field(default_factory=list)  # and which of them are not to be undone
+    deferred: dict[str, str] = field(default_factory=dict)  # section -> the restart for which it was left
     failed: str = ""  # the task
     unreachable: bool = False
     lost: str = ""  # the task of a section at which it no longer was
@@ -212,7 +213,7 @@ def _top(run: Run) -> Iterable[str]:
         yield from run.lines
         return
     # The worst first.
-    for name, host in sorted(run.hosts.items(), key=lambda item: not (item[1].failed or item[1].unreachable)):
+    for name, host in sorted(run.hosts.items(), key=lambda item: _severity(item[1])):
         if host.lost and not run.check:
             unknown = "What that task did is not known."
             yield f'{name}: no longer reachable at "{host.lost}". {unknown}{_changes(run, host)}'
@@ -223,7 +224,13 @@ def _top(run: Run) -> Iterable[str]:
         elif run.playbook == "harden" and run.failed and not (host.sections or host.changed):
             yield f"{name}: left as it was: the run ended before its turn."
         elif run.playbook in ("harden", "restore"):
-            yield f"{name}:{_changes(run, host) or ' nothing to change.'}{_active(host)}"
+            waits = _waits(host)
+            nothing = " Otherwise nothing to change." if waits else " nothing to change."
+            yield f"{name}:{waits}{_changes(run, host) or nothing}{_active(host)}"
+
+
+def _severity(host: HostRun) -> int:
+    return 0 if host.failed or host.unreachable else 1 if host.deferred else 2
 
 
 def _changes(run: Run, host: HostRun) -> str:
@@ -234,8 +241,15 @@ def _changes(run: Run, host: HostRun) -> str:
     return f" {number} change{'s' * (number != 1)}{' to make' if run.check else ''}: {where}."
 
 
+def _waits(host: HostRun) -> str:
+    """What is not active for want of a restart. It comes first: a line is limited."""
+    waiting = [name for name in host.deferred if name in host.enforces]
+    reasons = ", ".join(dict.fromkeys(host.deferred[name] for name in waiting))
+    return f" Not active: {', '.join(waiting)} ({reasons} is put off)." if waiting else ""
+
+
 def _active(host: HostRun) -> str:
-    active = [name for name in host.enforces if name in host.sections]
+    active = [name for name in host.enforces if name in host.sections and name not in host.deferred]
     if not active:
         return ""
     return " All sections are active." if active == host.enforces else f" Active: {', '.join(active)}."

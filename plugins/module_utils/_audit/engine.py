@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import f
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     FAIL,
     NOT_ASSESSED,
+    PASS,
     Finding,
     checks,
     observe,
@@ -37,7 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import deferral, observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 SECTIONS = {
@@ -75,18 +76,26 @@ def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, A
 
 
 def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
-    """The findings; what fails for lines of ours that are gone from a virtual host reports it."""
+    """The findings; what fails for lines of ours that are gone from a virtual host, or are put off, reports it."""
+    deferred: list[str] = []
     try:
-        lost = observed.lost(Store(files.STATE).peek()) if os.geteuid() == 0 else {}
+        state = Store(files.STATE).peek() if os.geteuid() == 0 else {}
+        lost = observed.lost(state) if state else {}
         messages = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
+        deferred = deferral.descriptions(state) if state else []
     except (HardeningError, OSError) as problem:
         messages = [str(problem)]
-    return {
-        control: replace(found, evidence=" ".join([found.evidence, *messages]))
-        if found.status == FAIL and control.startswith(("https_", "headers_"))
-        else found
-        for control, found in findings.items()
-    }
+    return {control: _explained(control, found, messages, deferred) for control, found in findings.items()}
+
+
+def _explained(control: str, found: Finding, lost: Sequence[str], deferred: Sequence[str]) -> Finding:
+    if found.status == FAIL and control.startswith(("https_", "headers_")):
+        return replace(found, evidence=" ".join([found.evidence, *lost]))
+    # Of all that is loaded by a restart, these controls observe what is active.
+    if found.status in (FAIL, PASS) and control in ("database_bind", "database_audit_log") and deferred:
+        waits = " ".join(deferred) if found.status == FAIL else ""
+        return replace(found, evidence=" ".join([found.evidence, *deferred]), waits=waits)
+    return found
 
 
 def active() -> list[str]:

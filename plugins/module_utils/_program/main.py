@@ -38,7 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.session import report as _print
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import deferral, marked, observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
@@ -58,8 +58,8 @@ status` shows it (headers:campus_example_org)."""
 
 STATUS = """\
 Shows which sections are active, since when, which of their files were edited by hand since, which are not because
-no virtual host includes them, whether a run was interrupted or the web server still has to load something, how old the
-list of vulnerabilities is, and when the feed of releases and OSV were last read."""
+no virtual host includes them, whether a run was interrupted or the web server still has to load something, which
+restart is put off, how old the list of vulnerabilities is, and when the feed of releases and OSV were last read."""
 
 DAILY = """\
 Runs the daily tasks of this host, and sends alerts to chamilo_alert_mail and chamilo_alert_webhook about what an
@@ -460,6 +460,8 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
         print("Its files are rolled back by a timer, at the next boot, or now by: chamilo-hardening recover")
     for service in known["pending"]:
         print(f"\n{alarm('NOT LOADED')}: {service} has not read its present files. Try: chamilo-hardening recover")
+    for sentence in known["deferred"]:
+        print(f"\n{alarm('PUT OFF')}: {sentence}")
     active, idle = display.sections(known, colour)
     print("\nActive:" if active else "\nNo section is active.")
     print(*(f"  {line}" for line in active), sep="\n", end="\n" * bool(active))
@@ -500,6 +502,7 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
         "running": running,
         "interrupted": {key: interrupted[key] for key in ("name", "since")} if interrupted else None,
         "pending": sorted(state["pending"]),
+        "deferred": deferral.descriptions(state),
         "restores": _restores(),
         "updates": releases.states(),
         "windows": [window.description() for window in permissions_window.Windows(engine).known()],

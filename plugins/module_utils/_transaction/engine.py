@@ -27,7 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     now,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts_on_the_way
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import deferral, marked, observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.difference import compare, restored
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import (
     give_up,
@@ -82,6 +82,8 @@ class Engine(Recovery):
             changes += [*edits, *marked.restored(state, plan.name, changes, outcome)[0]]
             if interrupted:
                 outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be rolled back.")
+            if deferral.is_due(plan, changes, self.machine, outcome):
+                changes = []
             outcome.changed = bool(changes or interrupted or state["pending"])
             if changes and plan.load and plan.load.action == "restart":
                 words = f"{plan.load.service} would be restarted: requests that need it fail for that moment.\n"
@@ -96,6 +98,11 @@ class Engine(Recovery):
             back = restored(self.store, state, plan, outcome, {})
             freed, tracked = marked.restored(state, plan.name, [*changes, *back], outcome)
             job = self._job(state, plan, [*changes, *edits, *freed], back, keep, known, tracked)
+            deferred = deferral.noted(state, plan, job.changes, self.machine, outcome)
+            if deferred != state["deferred"]:
+                self._commit(state, {**state, "deferred": deferred})
+            if outcome.deferred:
+                return
             if job.changes:
                 self._carry_out(state, job, outcome)
                 outcome.changed = True
@@ -129,6 +136,7 @@ class Engine(Recovery):
         with self.store.lock(f"undo {name}", LOCK_SECONDS):
             state = self.store.peek()
             self._recover(state, outcome.recovered)
+            state["deferred"].pop(name, None)
             if name not in state["records"]:
                 raise TransactionError(f"Nothing of {name} is active here: there is nothing to undo.")
             job = restoration(self.store, state, name, outcome)

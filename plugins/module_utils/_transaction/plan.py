@@ -88,6 +88,7 @@ class Plan:
     generation: str = ""
     complete: bool = True  # earlier files that ``files`` no longer names are restored
     marked: tuple[Marked, ...] = ()
+    deferred: bool = False  # nothing changes that a service that runs would have to be loaded for
 
 
 @dataclass
@@ -99,6 +100,7 @@ class Outcome:
     loaded: bool = False
     recovered: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    deferred: str = ""  # the service whose restart is put off, and with it the whole change
     diff: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -163,6 +165,7 @@ def plan(params: Mapping[str, Any]) -> Plan:
         generation,
         params.get("complete", True),
         marked,
+        bool(load and load.get("deferred")),
     )
 
 

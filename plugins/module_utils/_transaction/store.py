@@ -73,6 +73,7 @@ class Store:
             "serial": 0,
             "open": None,
             "pending": {},
+            "deferred": {},
             "directories": [],
             "records": {},
             "left": {},

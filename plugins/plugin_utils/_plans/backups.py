@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import database
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
 
@@ -19,6 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes im
 @dataclass(frozen=True)
 class Backups(Plan):
     present: bool
+    waits: bool  # for an account in a database whose restart is put off
     first: bool  # before anything else is changed
     packages: Sequence[str]
     main: Transaction
@@ -31,12 +33,14 @@ class Backups(Plan):
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Backups:
     present = portal.leads and given["chamilo_backups_state"] == "present"
+    waits = present and database.waits(portal, given)
     drills = portal.enforced("backups_restore_tested")
     first = present and bool(given.get("_chamilo_backups_before"))  # the playbook harden sets it
     due = given.get("__chamilo_backups_key", {}).get("due", [])
     configuration = _configuration(portal, given, drills)
     return Backups(
         present=present,
+        waits=waits,
         first=first,
         packages=portal.missing("backups") if present else [],
         main=Transaction(

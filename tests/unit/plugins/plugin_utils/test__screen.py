@@ -112,6 +112,25 @@ def test_what_changed_and_what_is_active() -> None:
     ]
 
 
+def test_what_waits_for_a_restart_comes_first_and_is_not_active() -> None:
+    enforces = ["headers", "database", "backups"]
+    there = "the restart of the database on db.test"
+    many = dict.fromkeys((f"section{number}" for number in range(15)), 11)
+    hosts = {
+        "other.test": _screen.HostRun({}, ["headers"], enforces),
+        "a.test": _screen.HostRun(many, ["headers", "database"], enforces, {"database": "the restart of x"}),
+        "b.test": _screen.HostRun({}, enforces, enforces, {"database": there, "backups": there}),
+        "c.test": _screen.HostRun({}, ["database"], ["database"], {"database": there, "backups": there}),
+    }
+    text = " ".join(" ".join(_screen.lines(run(hosts=hosts), "Next", "x")).split())
+    assert text.startswith("a.test: Not active: database (the restart of x is put off). 165 changes: section0 11, ")
+    for line in (
+        f"b.test: Not active: database, backups ({there} is put off). Otherwise nothing to change. Active: headers.",
+        f"c.test: Not active: database ({there} is put off). Otherwise nothing to change. other.test: ",
+    ):
+        assert line in text
+
+
 def test_a_host_that_went_away_in_the_middle_and_one_that_was_never_begun() -> None:
     """Nobody knows what a host did whose answer never came. One after it was not looked at at all."""
     hosts = {

@@ -1,0 +1,47 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Changes that were put off, because the service that reads them must not be restarted now.
+
+No file of theirs was changed. A run that may restart the service carries them out; so does nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import now
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Change, Outcome, Plan
+
+
+def is_due(plan: Plan, changes: Sequence[Change], machine: Machine, outcome: Outcome) -> bool:
+    """Whether these changes are to be put off, as ``outcome`` reports. A service that does not run is not restarted."""
+    load = plan.load if plan.deferred and changes else None
+    if load is None or machine.state(load.service) != "active":
+        return False
+    outcome.deferred = load.service
+    return True
+
+
+def noted(
+    state: Mapping[str, Any], plan: Plan, changes: Sequence[Change], machine: Machine, outcome: Outcome
+) -> dict[str, Any]:
+    """All that is put off on this host after this plan, which may put these changes off."""
+    found = {name: entry for name, entry in state["deferred"].items() if name != plan.name}
+    if is_due(plan, changes, machine, outcome):
+        since = state["deferred"].get(plan.name, {}).get("since") or now()
+        files = sorted(change.path for change in changes)
+        found[plan.name] = {"service": outcome.deferred, "since": since, "files": files}
+    return found
+
+
+def descriptions(state: Mapping[str, Any]) -> list[str]:
+    """What is put off on this host, a sentence each."""
+    return [
+        f"The restart of {entry['service']} is put off since {entry['since'][:16].replace('T', ' ')} UTC, so of {name} "
+        f"this is not active: {', '.join(entry['files'])}."
+        for name, entry in sorted(state["deferred"].items())
+    ]
