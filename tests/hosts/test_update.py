@@ -49,6 +49,11 @@ with zipfile.ZipFile(given["to"], "w", zipfile.ZIP_DEFLATED) as package:
 DIGEST = "import hashlib, sys; print(hashlib.blake2b(open(sys.argv[1], 'rb').read()).hexdigest())"
 COMMAND = "src/CoreBundle/Command/MigrateCommand.php"
 VERSIONS = {"2.0": ("2.0.3", "2.0.4"), "3.0": ("3.0.1", "3.0.2")}
+# The migrations that were made, as where it was installed before 3.0.
+HISTORY = "INSERT INTO version (version, executed_at, execution_time) VALUES " + ",".join(
+    f"('Chamilo\\\\CoreBundle\\\\Migrations\\\\Schema\\\\V200\\\\Version{name}', NOW(), 1)"
+    for name in ("20260401000000", "20260501000000", "20260601000000")
+)
 
 
 # As the web updater unpacks a package, with what it notes beside that.
@@ -172,13 +177,7 @@ def test_an_update_is_rehearsed_made_and_rolled_back(
         host.run("mariadb chamilo -e 'DELETE FROM version'")
         code, output = update(good, check=False)
         assert code == 1 and "history of migrations is empty" in output
-        names = ("20260401000000", "20260501000000", "20260601000000")
-        values = ",".join(
-            f"('Chamilo\\\\CoreBundle\\\\Migrations\\\\Schema\\\\V200\\\\Version{name}', NOW(), 1)" for name in names
-        )
-        host.run(
-            ["mariadb", "chamilo"], data=f"INSERT INTO version (version, executed_at, execution_time) VALUES {values}"
-        )
+        host.run(["mariadb", "chamilo"], data=HISTORY)
 
     # Nothing of these reaches the portal.
     host.run(

@@ -191,7 +191,7 @@ def unfinished(portal: Portal) -> str:
     if known["part"] == UPDATE:
         return (
             f"The update of {portal.domain} that began at {known['since']} is not finished. "
-            f"Roll back: chamilo-hardening update --abandon --site {portal.site}"
+            f"Roll back: chamilo-hardening update --abandon --site {portal.site}{'' if known['run'] else ' --node'}"
         )
     words = {name: f" {word} {known[name]}" if known[name] else "" for name, word in (("run", "from"), ("since", "of"))}
     resume = [known["part"], *filter(None, [known["path"]]), "--site", portal.site, "--confirm", portal.domain]

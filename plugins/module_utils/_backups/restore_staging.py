@@ -37,23 +37,19 @@ _LEFT = (".git", "node_modules")  # in no backup
 _SPARSE = 1 << 20  # bytes from which on sparse files matter
 
 
-class Staging:
-    """What is fetched beside the portal, before anything changes places."""
+class Exchange:
+    """What is laid beside the portal, before anything changes places."""
 
-    def __init__(self, portal: Portal, place: Repository, pair: Pair, part: str = "host", path: str = "") -> None:
+    def __init__(self, portal: Portal, part: str, path: str = "", run: str = "") -> None:
         self.portal = portal
-        self.place = place
-        self.pair = pair
         self.root = portal.directory
-        self.saved = saved_files.saved_root(portal, place, pair.files)
         self.staging = _directory(portal, part != "database")
         self.kept = _kept(self.staging)
-        self.left: list[str] = []  # what did not come back, or could not be kept
-        self.desired = False  # what was fetched, though nothing of it can change places
+        self.desired = False  # what is there, though nothing of it can change places
         self.journal: dict[str, Any] = {
             "part": part,
             "path": path,
-            "run": pair.run,
+            "run": run,
             "since": common_files.now(),
             "staging": self.staging,
             "kept": self.kept,
@@ -78,6 +74,36 @@ class Staging:
 
     def write_down(self, phase: str = STAGED) -> None:
         backups_portal.reach(self.portal, self.journal, phase)
+
+    def _swap(self, fetched: str, live: str) -> None:
+        """Note what is to change places, and refuse while nothing was changed what could not."""
+        _refuse_mount(live, [mount for mount in mounts() if restore_swaps.below(mount, live)])
+        above = os.path.dirname(live)
+        while not os.path.lexists(above):
+            above = os.path.dirname(above)
+        if _disk(above) != _disk(os.path.dirname(self.staging)):
+            self.desired = True
+            raise BackupError(
+                f"{live} is on another file system than {self.staging}, so it cannot change places. "
+                f"Nothing was changed. What came back is {fetched}: copy it from there."
+            )
+        try:
+            os.close(open_trusted(above))
+        except PermsError as problem:
+            raise BackupError(f"{problem} Nothing was changed.") from problem
+        inode = os.lstat(fetched).st_ino if os.path.lexists(fetched) else 0
+        self.journal["swaps"].append([fetched, live, inode, above])
+
+
+class Staging(Exchange):
+    """What is fetched of a backup."""
+
+    def __init__(self, portal: Portal, place: Repository, pair: Pair, part: str = "host", path: str = "") -> None:
+        super().__init__(portal, part, path, pair.run)
+        self.place = place
+        self.pair = pair
+        self.saved = saved_files.saved_root(portal, place, pair.files)
+        self.left: list[str] = []  # what did not come back, or could not be kept
 
     def stage_files(self, everything: bool) -> None:
         """Fetch the whole directory, or what the application writes and is configured by."""
@@ -258,25 +284,6 @@ class Staging:
         except OSError:
             return False
         return stat.S_ISREG(used.st_mode) and used.st_size == size and used.st_blocks * 512 < size * 0.9
-
-    def _swap(self, fetched: str, live: str) -> None:
-        """Note what is to change places, and refuse while nothing was changed what could not."""
-        _refuse_mount(live, [mount for mount in mounts() if restore_swaps.below(mount, live)])
-        above = os.path.dirname(live)
-        while not os.path.lexists(above):
-            above = os.path.dirname(above)
-        if _disk(above) != _disk(os.path.dirname(self.staging)):
-            self.desired = True
-            raise BackupError(
-                f"{live} is on another file system than {self.staging}, so it cannot change places. "
-                f"Nothing was changed. What came back is {fetched}: copy it from there."
-            )
-        try:
-            os.close(open_trusted(above))
-        except PermsError as problem:
-            raise BackupError(f"{problem} Nothing was changed.") from problem
-        inode = os.lstat(fetched).st_ino if os.path.lexists(fetched) else 0
-        self.journal["swaps"].append([fetched, live, inode, above])
 
 
 def _directory(portal: Portal, files: bool = True) -> str:

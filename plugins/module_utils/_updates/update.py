@@ -20,6 +20,7 @@ import shutil
 import syslog
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     backup,
@@ -38,7 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     BackupError,
     Portal,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_staging import Staging
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_staging import Exchange
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
@@ -69,7 +70,8 @@ Updates Chamilo by the package of a release (zip or tar), or by a directory in w
 A package needs its signature (FILE.minisig beside it) or --sha256. It takes a backup, restores it into a scratch
 directory as a restore test does, updates this copy and requests its login page. Only then it takes another backup and
 updates the portal: the programs are exchanged at once, migrations run, and the pages that answered before have to
-answer. After a failure, the previous program and the database of that backup are restored."""
+answer. After a failure, the previous program and the database of that backup are restored. On each other web node of
+the portal, --node then lays the same program."""
 _REPOSITORY = "https://github.com/chamilo/chamilo-lms.git"
 _PAGES = ("/", "/login")
 _SECONDS = 3600.0  # of a migration
@@ -89,6 +91,7 @@ def add(commands: Any, report: Callable[..., None]) -> None:
     command.add_argument("--sha256", default="", help="of the package, from the release's page, instead of a signature")
     command.add_argument("--site", default="", help="which portal, where there are several")
     command.add_argument("--rehearse", action="store_true", help="leave the portal alone: update the copy only")
+    command.add_argument("--node", action="store_true", help="another node updated the database: lay the program alone")
     command.add_argument("--abandon", action="store_true", help="roll back an update that was interrupted")
     command.set_defaults(run=lambda options, _engine: _run(options, report))
 
@@ -97,14 +100,14 @@ def _run(options: argparse.Namespace, report: Callable[..., None]) -> int:
     if bool(options.package) == options.abandon:
         report("Name the package: chamilo-hardening update PACKAGE; or --abandon alone.", syslog.LOG_ERR)
         return 2
-    portal = backups_portal.chosen(options.site)
+    portal = _here(options.site) if options.node else backups_portal.chosen(options.site)
     if options.abandon:
         lines: Iterable[str] = abandon(portal)
     else:
         proof = proved(options.package, options.signature, options.key, options.sha256)
         report(f"update of {portal.domain}: {proof}")
         package = Package(options.package, portal.web_user, os.path.lexists(f"{portal.root}/{GIT}"))
-        lines = update(portal, package, options.rehearse)
+        lines = follow(portal, package) if options.node else update(portal, package, options.rehearse)
     for line in lines:
         report(f"update of {portal.domain}: {line}")
     return 0
@@ -147,6 +150,30 @@ def update(portal: Portal, package: Package, rehearse: bool = False) -> Iterator
     yield "Harden the portal again from where you run the playbook, then: chamilo-hardening integrity accept"
 
 
+def follow(portal: Portal, package: Package) -> Iterator[str]:
+    """Update the program of a web node. Its database, and the copy on which it was rehearsed, are the leader's."""
+    site = discover(portal.domain, portal.root)
+    _fits(portal, site, package)
+    yield f"From {site.version} to {package.version}, on this node alone."
+    yield from _Update(portal, site, package, node=True).carried_out()
+
+
+def _here(name: str) -> Portal:
+    """A portal of this host that is not backed up here: a web node that does not lead."""
+    known = window.site(name)
+    probes = known.pages.get("probe") or [{}]
+    site = discover(urlsplit(probes[0].get("url", "")).hostname or "", known.tree["path"])
+    return Portal(
+        known.name,
+        site.domain,
+        known.tree["path"],
+        known.tree["web_user"],
+        site.php.version,
+        site.php.service,
+        site.database.host or "localhost",
+    )
+
+
 def _backup(portal: Portal) -> list[str]:
     try:
         return backup.backup(portal)
@@ -156,6 +183,22 @@ def _backup(portal: Portal) -> list[str]:
 
 def _suits(portal: Portal, site: Site, package: Package) -> None:
     """Refuse what could not be made, or not be rolled back, before anything is done."""
+    _fits(portal, site, package)
+    if not restore_tables.may_restore(portal):
+        raise UpdateError(
+            f"The database is on {portal.host}, and could not be rolled back. Put the login of an account that may "
+            f"make databases there into {restore_tables.login_file(portal)}, below [client]. Nothing was changed."
+        )
+    if migrations_without_history(Reader.of_site(site)):
+        raise UpdateError(
+            "The history of migrations is empty, so all of them would run again. With the code that is installed, run: "
+            "doctrine:migrations:sync-metadata-storage, then doctrine:migrations:version --add --all (by "
+            "chamilo-hardening migrate, or bin/console as PHP's user). Nothing was changed."
+        )
+
+
+def _fits(portal: Portal, site: Site, package: Package) -> None:
+    """Refuse a program that does not fit this host."""
     if backups_portal.journal(portal):
         raise UpdateError(f"{backups_portal.unfinished(portal)} Nothing was changed.")
     try:
@@ -177,26 +220,16 @@ def _suits(portal: Portal, site: Site, package: Package) -> None:
             "install --no-dev --optimize-autoloader && yarn install && yarn build. Then, as root: "
             f"chamilo-hardening update {built}. Nothing was changed."
         )
-    if not restore_tables.may_restore(portal):
-        raise UpdateError(
-            f"The database is on {portal.host}, and could not be rolled back. Put the login of an account that may "
-            f"make databases there into {restore_tables.login_file(portal)}, below [client]. Nothing was changed."
-        )
-    if migrations_without_history(Reader.of_site(site)):
-        raise UpdateError(
-            "The history of migrations is empty, so all of them would run again. With the code that is installed, run: "
-            "doctrine:migrations:sync-metadata-storage, then doctrine:migrations:version --add --all (by "
-            "chamilo-hardening migrate, or bin/console as PHP's user). Nothing was changed."
-        )
     if window.Windows(Engine()).at(portal.root):
         raise UpdateError("A window is open: chamilo-hardening window close, then update. Nothing was changed.")
 
 
-class _Update(Staging):
+class _Update(Exchange):
     """A release that is laid beside the portal, and changes places with the one in use."""
 
-    def __init__(self, portal: Portal, site: Site, package: Package) -> None:
-        super().__init__(portal, *restore.found(portal, "", ""), UPDATE)
+    def __init__(self, portal: Portal, site: Site, package: Package, node: bool = False) -> None:
+        super().__init__(portal, UPDATE, run="" if node else restore.found(portal, "", "")[1].run)
+        self.node = node  # of a portal whose database another one has updated
         self.site = site
         self.package = package
         self.journal["migrated"] = False
@@ -255,9 +288,10 @@ class _Update(Staging):
         restore.wake(self.portal)  # before anything is compiled of two programs
         _compile(self.portal)
         self._owned()
-        self.journal["migrated"] = True
-        backups_portal.reach(self.portal, self.journal, CHANGING)
-        _migrate(self.portal)
+        if not self.node:
+            self.journal["migrated"] = True
+            backups_portal.reach(self.portal, self.journal, CHANGING)
+            _migrate(self.portal)
         wrong = [
             f"{path} answers {now} instead of {before}"
             for path, before in answers.items()
@@ -300,7 +334,10 @@ def _database_back(portal: Portal, journal: Mapping[str, Any]) -> list[str]:
 
 def _answers(site: Site) -> dict[str, int]:
     """How pages of the portal are answered now: those that are answered well."""
-    observer = Observer(site, {})
+    known = [one for one in sites.known().values() if one.tree["path"] == site.root]
+    # By the proxy's protocol, where TLS ends at one, or all that is seen is a redirect to https.
+    elsewhere = any(probe.get("send") for one in known for probe in one.pages.get("probe", ()))
+    observer = Observer(site, {"terminated_elsewhere": elsewhere, "several_nodes": elsewhere})
     found = {path: observer.get(path).status for path in _PAGES}
     return {path: status for path, status in found.items() if 200 <= status < 400}
 

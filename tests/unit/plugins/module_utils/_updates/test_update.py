@@ -260,3 +260,22 @@ def test_a_package_needs_a_proof(campus):
     with pytest.raises(update.UpdateError, match=r"is the trusted one\..*Nothing was unpacked\."):
         update.proved(str(path), "", Signer().public, "")
     assert "its builder" in update.proved(str(path.parent), "", "", "")
+
+
+def test_a_node_that_does_not_lead_gets_the_program_alone(campus, monkeypatch):
+    """No backup, no rehearsal, no migration: those are the leader's, and so is the database that is rolled back."""
+    monkeypatch.setattr(restore, "found", lambda *_words: pytest.fail("it has no backups"))
+    monkeypatch.setattr(update, "_migrate", lambda _portal: pytest.fail("the database is the leader's"))
+    lines = list(update.follow(campus.portal, campus.package))
+    assert lines[0] == "From 3.0.1 to 3.0.2, on this node alone." and "is in use" in lines[1]
+    assert campus.done == ["wake", "compile"] and there(campus)["version.php"] == FILES["version.php"]
+    assert backups_portal.journal(campus.portal) == {}
+
+
+def test_the_program_of_a_node_is_rolled_back_and_its_database_is_not(campus, monkeypatch):
+    pages = [{"/login": 200}, {"/login": 500}]
+    before = there(campus)
+    monkeypatch.setattr(update, "_answers", lambda _site: pages[0] if len(pages) == 1 else pages.pop(0))
+    with pytest.raises(update.UpdateError, match="/login answers 500 instead of 200"):
+        list(update.follow(campus.portal, campus.package))
+    assert "database back" not in campus.done and there(campus) == before
