@@ -9,6 +9,7 @@ polls a job: so this plugin stands in for that of the module, and polls.
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from typing import Any
 
@@ -23,11 +24,14 @@ POLL_SECONDS = 2
 SILENT_SECONDS = 3600  # at most, while the host cannot report the state of its job
 
 
-def not_there(loader: Any, module: str) -> str:
+def not_there(module: str) -> str:
     """Why a module cannot be run, where its collection is not on the controller. ansible-core's own always are."""
-    if module.startswith("ansible.builtin.") or loader.has_plugin(module):
-        return ""
     collection = module.rpartition(".")[0]
+    try:
+        if collection == "ansible.builtin" or importlib.util.find_spec(f"ansible_collections.{collection}"):
+            return ""
+    except ModuleNotFoundError:  # nor is any other of that namespace
+        pass
     return (
         f"The collection {collection} is not on this controller. A database on another host needs it, and nothing "
         f"else does. Install it: ansible-galaxy collection install {collection}"
@@ -44,7 +48,7 @@ class ActionModule(HostAction):
             raise AnsibleActionFail(
                 f"foreign_module takes one of {', '.join(MODULES)}, with the options of that module."
             )
-        refused = not_there(self._shared_loader_obj.module_loader, MODULES[name])
+        refused = not_there(MODULES[name])
         if refused:
             raise AnsibleActionFail(refused)
         seconds = self._task.async_val

@@ -92,7 +92,7 @@ class ActionModule(CollectionAction):
         # Before anything changes: on the host of a database that has no portal itself, others work.
         alone = "chamilo_db" in (variables.get("group_names") or ()) and "chamilo_web" not in variables["group_names"]
         if alone and "database" in arguments["sections"]:
-            messages += filter(None, [not_there(self._shared_loader_obj.module_loader, MODULES["mariadb_user"])])
+            messages += filter(None, [not_there(MODULES["mariadb_user"])])
         if arguments["found_domain"] not in (None, str(domain).lower()):
             messages.append(
                 f"This play discovered the portal {arguments['found_domain']}, and {', '.join(arguments['sections'])} "

@@ -111,8 +111,8 @@ def shown(module: str, arguments: dict[str, Any]) -> Iterator[str]:
 def keywords(how: dict[str, Any]) -> Iterator[str]:
     """Those of a task that are not as usual here: as root, with nothing else."""
     for name, value in how.items():
-        if name == "register" and isinstance(value, dict):
-            value = list(value)
+        if name == "register" and value:  # a text until ansible-core 2.20
+            value = [value] if isinstance(value, str) else list(value)
         if name == "poll" or bool(value) != (name == "become"):
             yield f"{name.removesuffix('_val')}={json.dumps(sorted(value) if name == 'tags' else value)}"
 

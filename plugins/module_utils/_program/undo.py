@@ -32,6 +32,6 @@ KINDS = (
     Kind(
         env_undo.MEMORY,
         "keys of the environment",
-        lambda name, engine: env_undo.undo(name, engine),  # pylint: disable=unnecessary-lambda  # looked up when called
+        lambda name, engine: env_undo.undo(name, engine),  # pylint: disable=unnecessary-lambda  # resolved when called
     ),
 )

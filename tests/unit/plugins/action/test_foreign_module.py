@@ -54,11 +54,11 @@ def act(core: Core, options: dict[str, Any], seconds: int = 0, poll: int = 0, co
 
 
 def test_a_collection_that_is_not_there_is_named_before_anything_is_done() -> None:
-    loader = Mock(has_plugin=lambda name: False)
-    assert foreign_module.not_there(loader, "ansible.builtin.apt") == ""
-    words = foreign_module.not_there(loader, foreign_module.MODULES["mariadb_user"])
-    assert words.endswith("Install it: ansible-galaxy collection install ansible.mariadb")
-    assert foreign_module.not_there(Mock(has_plugin=lambda name: True), "ansible.mariadb.mariadb_user") == ""
+    assert foreign_module.not_there("ansible.builtin.apt") == ""
+    assert foreign_module.not_there("chamilo.hardening.chamilo_env") == ""
+    for collection in ("chamilo.nothing", "nobody.nothing"):
+        words = foreign_module.not_there(f"{collection}.mariadb_user")
+        assert words.endswith(f"Install it: ansible-galaxy collection install {collection}")
 
 
 @pytest.fixture(autouse=True)
