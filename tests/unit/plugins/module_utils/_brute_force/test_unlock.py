@@ -243,11 +243,6 @@ class TestProgram:
         assert main.main(["unlock", "admin", "--yes"]) == 0
         assert host.done
 
-    def test_its_other_name(self, monkeypatch, capsys, host):
-        monkeypatch.setattr(main.sys, "argv", ["/usr/local/sbin/chamilo-unlock", "admin"])
-        assert main.main() == 0
-        assert host.done
-
     def test_root_only(self, monkeypatch, capsys, host):
         monkeypatch.setattr(main.os, "geteuid", lambda: 1000)
         assert main.main(["unlock", "admin"]) == 2
