@@ -10,7 +10,6 @@ web user's own is compared as a whole with the forms that Chamilo documents.
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 import pwd
@@ -436,8 +435,12 @@ def _entries(top: str, budget: Budget) -> Iterator[str]:
         path = waiting.pop()
         yield path
         if os.path.isdir(path) and not os.path.islink(path):
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 waiting += [os.path.join(path, name) for name in os.listdir(path)]
+            except PermissionError:
+                budget.unread += 1
+            except FileNotFoundError:
+                pass
 
 
 # ------------------------------------------------------------------------------------------------- processes

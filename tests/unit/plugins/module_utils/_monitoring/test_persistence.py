@@ -275,6 +275,22 @@ def test_files_of_the_web_user_that_others_run(host, tmp_path, place):
     assert place in sign
 
 
+def test_what_an_ordinary_account_cannot_open_is_no_reason_to_end(host, tmp_path, monkeypatch):
+    private = tmp_path / "etc-of-root/ssl/private"
+    private.mkdir(parents=True)
+    theirs(tmp_path / "etc-of-root/profile.d/x.sh")
+    listed = os.listdir
+
+    def list_directory(path):
+        if str(path) == str(private):
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "listdir", list_directory)
+    found = trace(host.inspect())
+    assert len(found.signs) == 1 and "1 directories or files could not be opened" in " ".join(found.gaps)
+
+
 def test_a_masked_unit_and_a_file_of_roots_are_no_signs(host, tmp_path):
     directory = tmp_path / "etc-of-root/systemd/system"
     directory.mkdir(parents=True)
