@@ -46,12 +46,17 @@ def settled(name: str) -> bool:
 
 
 def copied(site: str) -> bool:
-    """Whether the list of files of a portal has not been written since it was copied off this host."""
+    """Whether the list of files of a portal is the one that was copied off this host."""
+    name, copy = f"integrity-{site}.json", records.read(COPIES).get(site, {})
     try:
-        written = os.stat(f"{files.STATE}/integrity-{site}.json").st_mtime
+        written = os.stat(os.path.join(files.STATE, name)).st_mtime
     except FileNotFoundError:
         return True  # there is nothing to copy
-    return bool(records.read(COPIES).get(site, {}).get("at", 0) >= written)
+    if copy.get("at", 0) >= written:
+        return True
+    # Written again since, as by `integrity accept`, it may be the same list.
+    digest = copy.get("digest")
+    return digest is not None and bool(records.read(name).get("digest") == digest)
 
 
 def spared(address: str) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -58,6 +59,16 @@ def test_a_list_that_was_written_since_it_was_copied_has_to_be_copied(state):
     assert recurring.copied("campus") and recurring.copied("shop")
     os.utime(path, (time.time() + 5, time.time() + 5))
     assert not recurring.copied("campus")
+
+
+def test_the_same_list_written_again_needs_no_other_copy(state):
+    """As `integrity accept` writes it where nothing differed."""
+    records.note(recurring.COPIES, "campus", True, "", digest="5f")
+    path = state / "state/integrity-campus.json"
+    for digest, copied in (("5f", True), ("60", False)):
+        path.write_text(json.dumps({"digest": digest}))
+        os.utime(path, (time.time() + 5, time.time() + 5))
+        assert recurring.copied("campus") is copied
 
 
 @pytest.mark.parametrize(("age", "spared"), [(0, True), (300, True), (900, False)])
