@@ -10,13 +10,13 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
-# Read before the fork, see below.
-from ansible_collections.chamilo.hardening.plugins.lookup import plan  # noqa: F401  # pylint: disable=unused-import
+from ansible_collections.chamilo.hardening.plugins.lookup import plan
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 # Ansible forks a process for each task of each host, and compiles a collection's modules in each that imports them. The
 # process that forks imports this plugin, the first of harden that needs a host, and with it what plans the sections.
+BEFORE_THE_FORK = (plan,)
 
 
 class ActionModule(HostAction):

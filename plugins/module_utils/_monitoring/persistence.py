@@ -439,7 +439,7 @@ def _entries(top: str, budget: Budget) -> Iterator[str]:
                 waiting += [os.path.join(path, name) for name in os.listdir(path)]
             except PermissionError:
                 budget.unread += 1
-            except FileNotFoundError:
+            except FileNotFoundError:  # gone meanwhile
                 pass
 
 

@@ -49,12 +49,12 @@ class Permissions(Plan):
     vhost_kept: bool  # the virtual host is its owner's
     https: bool  # the virtual host is there for the section https, and not for others alone
     web: Transaction
-    told: Sequence[str]  # what an administrator has to check
+    messages: Sequence[str]  # what an administrator has to check
     unset: bool  # a file stays open: the run is not done
 
     @property
     def more(self) -> bool:
-        return self.vhost or self.client or self.pool or bool(self.package or self.told)
+        return self.vhost or self.client or self.pool or bool(self.package or self.messages)
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
@@ -75,7 +75,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         bool(files),
     )
     archive = str(given["chamilo_release_archive"] or "")
-    told, unset = _to_check(given) if asked else ([], False)
+    messages, unset = _to_check(given) if asked else ([], False)
     return Permissions(
         domain=portal.domain,
         web_server=portal.web,
@@ -105,7 +105,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
             {"service": portal.service, "action": "reload"},
             portal.probe("permissions") if docroot else [],
         ),
-        told=[*given.get("__chamilo_permissions_environment", {}).get("consequences", []), *told],
+        messages=[*given.get("__chamilo_permissions_environment", {}).get("consequences", []), *messages],
         unset=unset,
         values={
             "drop_ins": portal.drop_ins,
@@ -192,29 +192,29 @@ def _to_check(given: Mapping[str, Any]) -> tuple[list[str], bool]:
     seen: Mapping[str, Any] = given.get("__chamilo_permissions_tree", {})
     if "quarantined_total" not in seen:
         return [], False
-    told: list[str] = []
+    messages: list[str] = []
     if seen["window"]:
-        told.append(f"{seen['window']}. It is left as it is until then, or until: chamilo-hardening window close")
+        messages.append(f"{seen['window']}. It is left as it is until then, or until: chamilo-hardening window close")
     # Where the names are: a few are reported.
     others = (
         f" ({'more' if seen['unnamed'] else 'all'} of them by name in {seen['listing']})" if seen["listing"] else ""
     )
     if seen["quarantined_total"]:
-        told.append(
+        messages.append(
             f"{seen['quarantined_total']} files cannot run any more: the web user could have planted them. Review "
             "each, and the indicators of compromise in the report; then remove it, or list it in "
             f"chamilo_permissions_acknowledged: {', '.join(seen['quarantined'])}{others}"
         )
     if seen["doubtful_total"]:
-        told.append(
+        messages.append(
             f"{seen['doubtful_total']} files of the program could have been changed by the web user since the release "
             "was laid. They run on, for the portal may need them. Compare them with the release; then list them in "
             f"chamilo_permissions_acknowledged: {', '.join(seen['doubtful'])}{others}"
         )
     if seen["unnamed"]:
-        told.append(
+        messages.append(
             f"{seen['unnamed']} of these files are not in the list: {seen['unnamed_why']}. Make room, or remove the "
             "others, and run the role again"
         )
-    told += [": ".join(map(str, one.values())) for one in seen["refused"]]
-    return told, any(one["why"].startswith(UNSET) for one in seen["refused"])
+    messages += [": ".join(map(str, one.values())) for one in seen["refused"]]
+    return messages, any(one["why"].startswith(UNSET) for one in seen["refused"])

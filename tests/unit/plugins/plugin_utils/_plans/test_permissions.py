@@ -237,8 +237,8 @@ def test_what_an_administrator_has_to_check_is_reported(host, seen, reported, un
     }
     info = site(host)
     plan = planned(host, "permissions", __chamilo_common_info=info, **known)
-    assert plan["told"][0] == "Everybody has to log in again." and plan["unset"] is unset
-    assert len(plan["told"]) == 1 + len(reported)
-    assert all(re.search(pattern, text, re.DOTALL) for pattern, text in zip(reported, plan["told"][1:]))
+    assert plan["messages"][0] == "Everybody has to log in again." and plan["unset"] is unset
+    assert len(plan["messages"]) == 1 + len(reported)
+    assert all(re.search(pattern, text, re.DOTALL) for pattern, text in zip(reported, plan["messages"][1:]))
     without = planned(host, "permissions", __chamilo_common_info=info, chamilo_waivers=waived(*ALL), **known)
-    assert (without["told"], without["unset"]) == (["Everybody has to log in again."], False)
+    assert (without["messages"], without["unset"]) == (["Everybody has to log in again."], False)
