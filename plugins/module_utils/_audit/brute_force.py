@@ -16,6 +16,7 @@ import re
 import secrets
 import shutil
 import stat
+import subprocess
 import time
 from dataclasses import dataclass
 
@@ -33,10 +34,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     not_applicable,
     passed,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Begun
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import USUAL_LOGS
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, names, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import output
 
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
 _OF_THREE = ("/oauth/token", "/oauth/register")  # since 3.0
@@ -269,6 +270,10 @@ def watching(observer: Observer) -> list[Jail]:
     return [jail for jail in found if _reads_own(observer, jail) or any(_reads(jail, log) for log in visitors)]
 
 
+def engine(_observer: Observer) -> Begun:
+    return brute_force_fail2ban.engine()
+
+
 def counted(observer: Observer) -> dict[tuple[str, str], list[str]]:
     """Jail and line -> the addresses that the jail would count for it. The engine is started once for all."""
     lines = [line for log in observer.once(logs) for line in (*_attempts(observer, log), *_harmless(log))]
@@ -276,7 +281,7 @@ def counted(observer: Observer) -> dict[tuple[str, str], list[str]]:
     lines += [line for _label, line in _own_forgeries(observer)]
     found = observer.once(watching)
     try:
-        answers = brute_force_fail2ban.matches(found, lines)
+        answers = brute_force_fail2ban.matches(observer.once(engine), found, lines)
     except Fail2banError as problem:
         raise Unseen(str(problem)) from problem
     return {
@@ -296,7 +301,7 @@ def _harmless(log: Log) -> list[str]:
     return [log.failure(status=200), log.failure("/", 200, "GET")]
 
 
-@check("brute_force_fail2ban")
+@check("brute_force_fail2ban", prepare=engine)
 def fail2ban(observer: Observer) -> Finding:
     found = observer.once(jails)
     if found is None:
@@ -402,7 +407,7 @@ def _tool(command: str) -> str:
     return found[1].split()[0] if found else ""
 
 
-@check("brute_force_forgery")
+@check("brute_force_forgery", prepare=engine)
 def forgery(observer: Observer) -> Finding:
     if observer.once(jails) is None:
         return not_applicable("No fail2ban runs here, so no other client can be banned by forged lines.")
@@ -522,8 +527,8 @@ def _within(address: str, networks: list[str] | tuple[str, ...]) -> bool:
     return False
 
 
-@check("brute_force_unlock", program=True)
-def unlock(observer: Observer) -> Finding:
+def _unlocker(observer: Observer) -> tuple[list[str], Begun] | Finding:
+    """The command that unlocks an account, and its help; or why it must not be run as root."""
     program = next((path for path in UNLOCK if os.path.lexists(path)), "")
     if not program:
         return failed(f"There is no program that unlocks an account: neither {' nor '.join(UNLOCK)}.")
@@ -538,6 +543,19 @@ def unlock(observer: Observer) -> Finding:
     if not observer.as_root:
         raise Unseen(f"whether {program} works can be tried as root only")
     words = [program] if program.endswith("unlock") else [program, "unlock"]
-    if "unlock" not in output([*words, "--help"], 5).lower():
-        return failed(f"{program} has no command that unlocks an account: `{' '.join(words)} --help` gives no help.")
+    return words, Begun([*words, "--help"])
+
+
+@check("brute_force_unlock", prepare=_unlocker)
+def unlock(observer: Observer) -> Finding:
+    found = observer.once(_unlocker)
+    if isinstance(found, Finding):
+        return found
+    words, program = found
+    try:
+        code, text, _errors = program.answer(b"", 5)
+    except subprocess.TimeoutExpired:
+        code, text = 124, b""
+    if code != 0 or b"unlock" not in text.lower():
+        return failed(f"{words[0]} has no command that unlocks an account: `{' '.join(words)} --help` gives no help.")
     return passed(f"{' '.join(words)} is there, belongs to root, and only root can change it.")

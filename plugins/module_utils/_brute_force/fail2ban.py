@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Begun
 
 SOCKET = "/run/fail2ban/fail2ban.sock"
 _END = b"<F2B_END_COMMAND>"
@@ -179,8 +180,13 @@ def _ask(line: socket.socket, *words: str) -> Any:
     return value
 
 
-def matches(jails: Sequence[Jail], lines: Sequence[str]) -> list[list[list[str]]]:
-    """For each jail and each line the addresses that would be counted."""
+def engine() -> Begun:
+    """fail2ban's own engine, which takes a while to load."""
+    return Begun([interpreter(), "-c", _ENGINE])
+
+
+def matches(loaded: Begun, jails: Sequence[Jail], lines: Sequence[str]) -> list[list[list[str]]]:
+    """For each jail and each line the addresses that would be counted. An engine answers once."""
     if not jails or not lines:
         return [[[] for _line in lines] for _jail in jails]
     reported = {
@@ -197,22 +203,15 @@ def matches(jails: Sequence[Jail], lines: Sequence[str]) -> list[list[list[str]]
         ],
     }
     try:
-        done = subprocess.run(
-            [interpreter(), "-c", _ENGINE],
-            input=json.dumps(reported).encode(),
-            capture_output=True,
-            env={"LC_ALL": "C.UTF-8"},
-            timeout=_SECONDS,
-            check=False,
-        )
+        code, output, errors = loaded.answer(json.dumps(reported).encode(), _SECONDS)
     except subprocess.TimeoutExpired as problem:
         raise Fail2banError(
             f"the expressions of {', '.join(jail.name for jail in jails)} took longer than {_SECONDS:g} s"
         ) from problem
-    if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+    if code != 0:
+        words = errors.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise Fail2banError(f"fail2ban's own engine could not be used: {words[-1]}")
-    found: list[list[list[str]]] = json.loads(done.stdout)
+    found: list[list[list[str]]] = json.loads(output)
     return found
 
 

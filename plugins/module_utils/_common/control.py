@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
 PASS = "pass"
 FAIL = "fail"
@@ -21,7 +23,7 @@ _Function = TypeVar("_Function", bound=Callable[..., "Finding"])
 _MOST = 20_000  # characters of an evidence
 checks: dict[str, Callable[..., Finding]] = {}
 attacks: dict[str, Callable[..., Finding]] = {}
-programs: set[Callable[..., Finding]] = set()  # checks that only wait for a program
+preparations: dict[Callable[..., Finding], Callable[..., Any]] = {}  # check -> what begins its program
 inside_attacks: set[str] = set()  # those of them that run on the host itself
 
 
@@ -72,15 +74,16 @@ def _register(register: dict[str, Callable[..., Finding]], control: str) -> Call
     return add
 
 
-def check(control: str, program: bool = False) -> Callable[[_Function], _Function]:
+def check(control: str, prepare: Callable[..., Any] | None = None) -> Callable[[_Function], _Function]:
     """Register the function as the check of a control. It reads and changes nothing.
 
-    With ``program`` it waits for a program while other checks run, so it uses nothing that they share.
+    ``prepare`` is a question to the observer that begins a slow program. It is asked before the first check, and the
+    function, which asks it again, runs after the others.
     """
 
     def add(function: _Function) -> _Function:
-        if program:
-            programs.add(function)
+        if prepare:
+            preparations[function] = prepare
         return _register(checks, control)(function)
 
     return add
@@ -96,18 +99,14 @@ def attack(control: str, insider: bool = False) -> Callable[[_Function], _Functi
     return _register(attacks, control)
 
 
-def observe(register: Mapping[str, Callable[..., Finding]], subject: object) -> dict[str, Finding]:
+def observe(register: Mapping[str, Callable[..., Finding]], subject: Any) -> dict[str, Finding]:
     """Ask every function of a register. One that stops is not assessed, with its words; the others go on."""
-    with ThreadPoolExecutor() as pool:
-        begun = {
-            control: pool.submit(_observed, function, subject)
-            for control, function in register.items()
-            if function in programs
-        }
-        found = {
-            control: _observed(function, subject) for control, function in register.items() if control not in begun
-        }
-        return {control: found[control] if control in found else begun[control].result() for control in register}
+    last = {control: function for control, function in register.items() if function in preparations}
+    for function in last.values():
+        with contextlib.suppress(HardeningError, OSError):  # the check asks again, and reports it
+            subject.once(preparations[function])
+    found = {control: _observed(register[control], subject) for control in sorted(register, key=last.__contains__)}
+    return {control: found[control] for control in register}
 
 
 def _observed(function: Callable[..., Finding], subject: object) -> Finding:

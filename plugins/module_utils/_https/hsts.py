@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.bound import kept, longest, seconds
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.bound import full_from, kept, longest, seconds
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Outcome,
@@ -35,7 +35,6 @@ GUIDE = "max-age=31536000; includeSubDomains"
 ALONE = "max-age=31536000"
 TRIAL = "max-age=86400"
 WITHDRAWN = "max-age=0"
-TRIAL_DAYS = 7
 # In the files of a configuration: the value, and what config_transaction knows as @generation@.
 VALUE, MARK = "@hsts@", "@mark@"
 
@@ -77,11 +76,6 @@ class Step:
     value: str = ""
     ramp: Ramp = field(default_factory=Ramp)
     waits: list[str] = field(default_factory=list)  # why the guide's value is not sent, though it is due
-
-
-def full_from(since: str) -> datetime.date:
-    """The day on which a ramp that began on ``since`` (YYYY-MM-DD) reaches the guide's value."""
-    return datetime.date.fromisoformat(since) + datetime.timedelta(days=TRIAL_DAYS)
 
 
 def parse(text: str, path: str) -> Ramp:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterable, Iterator
 
@@ -17,8 +18,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 
 HEADER = "strict-transport-security"
+_TRIAL_DAYS = 7
 _LINES = ("add_header", "header", "more_set_headers")
 _AGE = re.compile(r'max-age="?(\d{1,10})"?')
+
+
+def full_from(since: str) -> datetime.date:
+    """The day on which a ramp that began on ``since`` (YYYY-MM-DD) reaches the guide's value."""
+    return datetime.date.fromisoformat(since) + datetime.timedelta(days=_TRIAL_DAYS)
 
 
 def seconds(value: str) -> int:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -64,7 +65,8 @@ def _plain(text: str) -> str:
     return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[0]), text)
 
 
-def parse_text(text: str, file: str) -> list[Directive]:
+@functools.lru_cache(maxsize=512)  # discovery and audit read one configuration several times
+def parse_text(text: str, file: str) -> tuple[Directive, ...]:
     """The directives of one file; ``include`` stays as it is."""
     top: list[Directive] = []
     level = top
@@ -107,7 +109,7 @@ def parse_text(text: str, file: str) -> list[Directive]:
             level, words = [], []
     if words or outer:
         raise _SyntaxError(f'{file}:{line}: the file ends within "{(words or outer[-1][1])[0]}"')
-    return top
+    return tuple(top)
 
 
 def _behind_lua(text: str, position: int, file: str, line: int) -> int:

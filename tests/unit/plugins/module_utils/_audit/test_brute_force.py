@@ -191,7 +191,7 @@ def jail(*expressions, file="", **differences):
     return Jail(**{**values, **differences})
 
 
-def engine(jails, lines):
+def engine(_loaded, jails, lines):
     """What matters of fail2ban's engine here: it cuts the date out and reads <ADDR>."""
 
     def addresses(expressions, line):
@@ -218,6 +218,7 @@ class Host:
         self.behind = 403  # what a login path answers behind an older script
         monkeypatch.setattr(fail2ban, "running", lambda: self.jails)
         monkeypatch.setattr(fail2ban, "is_installed", lambda: False)
+        monkeypatch.setattr(fail2ban, "engine", lambda: None)
         monkeypatch.setattr(fail2ban, "matches", engine)
         monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: f"/usr/sbin/{name}")
         monkeypatch.setattr(brute_force, "_PATIENCE", 0.1)

@@ -271,8 +271,8 @@ class Filter:
 
 def test_lines_go_through_the_engine(engine):
     jails = engine(FILTER)
-    assert fail2ban.matches(jails, ["^x$", "y"]) == [[["192.0.2.1"], []]]
-    assert fail2ban.matches(jails, []) == [[]]
+    assert fail2ban.matches(fail2ban.engine(), jails, ["^x$", "y"]) == [[["192.0.2.1"], []]]
+    assert fail2ban.matches(fail2ban.engine(), jails, []) == [[]]
 
 
 WHOLE = """
@@ -289,9 +289,9 @@ class Filter:
 
 def test_the_engine_is_reported_all_of_a_jail(engine):
     (jail,) = engine(WHOLE)
-    assert fail2ban.matches([jail], ["x"]) == [[["no", "fail ^x$", "prefix "]]]
+    assert fail2ban.matches(fail2ban.engine(), [jail], ["x"]) == [[["no", "fail ^x$", "prefix "]]]
     more = replace(jail, ignored_expressions=("^i",), prefix="^p", date_pattern="%Y", lines=2)
-    assert fail2ban.matches([jail, more], ["x"])[1] == [
+    assert fail2ban.matches(fail2ban.engine(), [jail, more], ["x"])[1] == [
         ["no", "lines 2", "date %Y", "fail ^x$", "ignore ^i", "prefix ^p"]
     ]
 
@@ -300,26 +300,26 @@ def test_an_engine_that_never_ends_is_stopped(engine, monkeypatch):
     jails = engine("import time\ntime.sleep(60)\n")
     monkeypatch.setattr(fail2ban, "_SECONDS", 0.5)
     with pytest.raises(Fail2banError, match="of chamilo took longer"):
-        fail2ban.matches(jails, ["x"])
+        fail2ban.matches(fail2ban.engine(), jails, ["x"])
 
 
 def test_an_engine_that_breaks_reports_why(engine):
     jails = engine("raise ImportError('no such engine')\n")
     with pytest.raises(Fail2banError, match="could not be used: ImportError: no such engine"):
-        fail2ban.matches(jails, ["x"])
+        fail2ban.matches(fail2ban.engine(), jails, ["x"])
 
 
 @pytest.mark.parametrize("end", ["os._exit(3)", "os.kill(os.getpid(), 9)"])
 def test_an_engine_that_breaks_without_a_word_is_no_answer(engine, end):
     jails = engine(f"import os\n{end}\n")
     with pytest.raises(Fail2banError, match="could not be used: no reason given"):
-        fail2ban.matches(jails, ["x"])
+        fail2ban.matches(fail2ban.engine(), jails, ["x"])
 
 
 def test_a_client_that_is_no_python_reports_so(engine):
     jails = engine("", first="#!/bin/sh")
     with pytest.raises(Fail2banError, match="does not name the Python"):
-        fail2ban.matches(jails, ["x"])
+        fail2ban.matches(fail2ban.engine(), jails, ["x"])
 
 
 @pytest.mark.parametrize(
@@ -347,6 +347,6 @@ def test_which_python_fail2ban_runs_under(tmp_path, monkeypatch, first, python):
 def test_without_a_client_it_is_not_installed(monkeypatch):
     monkeypatch.setattr(fail2ban, "_client", lambda: None)
     assert not fail2ban.is_installed()
-    assert fail2ban.matches([], ["x"]) == [], "nothing to ask"
+    assert fail2ban.matches(None, [], ["x"]) == [], "nothing to ask"
     with pytest.raises(Fail2banError, match="is not installed"):
         fail2ban.interpreter()

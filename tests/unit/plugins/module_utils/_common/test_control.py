@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control
@@ -25,7 +23,7 @@ def registers(monkeypatch):
     monkeypatch.setattr(control, "checks", {})
     monkeypatch.setattr(control, "attacks", {})
     monkeypatch.setattr(control, "inside_attacks", set())
-    monkeypatch.setattr(control, "programs", set())
+    monkeypatch.setattr(control, "preparations", {})
 
 
 def test_one_check_that_breaks_off_does_not_stop_the_others():
@@ -47,23 +45,28 @@ def test_one_check_that_breaks_off_does_not_stop_the_others():
     ]
 
 
-def test_a_check_that_waits_for_a_program_runs_beside_the_others():
-    went_on = threading.Event()
+@pytest.mark.parametrize("problem", [None, Unseen("not here"), FileNotFoundError("no program")])
+def test_a_slow_program_begins_before_the_first_check_and_is_read_after_the_last(problem):
+    order = []
 
-    @check("headers_slow", program=True)
-    def slow(_it):
-        return passed("beside") if went_on.wait(10) else failed("alone")
+    class Subject:
+        def once(self, question):
+            order.append("begun")
+            if problem:
+                raise problem
 
-    @check("headers_quick")
-    def quick(_it):
-        went_on.set()
+    @check("headers_slow", prepare=lambda _subject: None)
+    def slow(_subject):
+        order.append("slow")
         return passed("well")
 
-    seen = observe(control.checks, "the host")
-    assert [(name, finding.evidence) for name, finding in seen.items()] == [
-        ("headers_slow", "beside"),
-        ("headers_quick", "well"),
-    ]
+    @check("headers_quick")
+    def quick(_subject):
+        order.append("quick")
+        return passed("well")
+
+    assert list(observe(control.checks, Subject())) == ["headers_slow", "headers_quick"]
+    assert order == ["begun", "quick", "slow"]
 
 
 def test_one_that_breaks_without_a_word_is_named():
