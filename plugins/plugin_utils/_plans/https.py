@@ -202,7 +202,7 @@ class _Maker:
         trust = [File(f"{of}/chamilo-{portal.word}.conf", "systemd/trust.conf.j2")]
         return [
             File(f"{etc}/chamilo-hardening-renewal.service", "systemd/renewal.service.j2"),
-            File(f"{of}/chamilo-hardening.conf", "systemd/told.conf.j2"),
+            File(f"{of}/chamilo-hardening.conf", "systemd/on_failure.conf.j2"),
             *(trust if self.given["chamilo_https_acme_ca_file"] else []),
         ]
 
