@@ -101,7 +101,7 @@ def test_everything_works_with_captcha(site: Site) -> None:
     assert failed(site) == []
 
 
-def test_error_page_tells_all_in_development_only(site: Site) -> None:
+def test_error_page_shows_details_in_development_only(site: Site) -> None:
     answer = site.browser().get("/_testbed/crash")
     assert (answer.status, b"TestbedController.php" in answer.body) == (500, True)
     site.production()
@@ -109,7 +109,7 @@ def test_error_page_tells_all_in_development_only(site: Site) -> None:
     assert (answer.status, b"TestbedController" in answer.body) == (500, False)
 
 
-def test_development_writes_for_everybody(site: Site) -> None:
+def test_development_writes_world_writable_logs(site: Site) -> None:
     site.browser().get("/")
     assert site.host.run(["stat", "-c", "%a", f"{ROOT}/var/log/dev.log"]).stdout == "666\n"
 
@@ -367,7 +367,7 @@ class TestPassword:
 
 
 class TestHeaders:
-    def test_application_sends_its_own_when_told(self, site: Site) -> None:
+    def test_application_sends_its_own_headers_when_configured(self, site: Site) -> None:
         assert "X-Frame-Options" not in site.browser().get("/").headers
         site.environment(IDS_SECURITY_HEADERS="true")
         headers = site.browser().get("/").headers
@@ -404,7 +404,7 @@ class TestHeaders:
 
 
 class TestDropIns:
-    def test_no_log_file_in_production_until_told(self, site: Site) -> None:
+    def test_no_log_file_in_production_until_configured(self, site: Site) -> None:
         site.production()
         site.browser().get("/_testbed/crash")
         assert site.host.run(["ls", f"{ROOT}/var/log"]).stdout == ""
@@ -444,7 +444,7 @@ class TestIntrusionDetection:
         )
         assert re.fullmatch(line, site.host.get(self.LOG))
 
-    def test_blocks_when_told(self, site: Site) -> None:
+    def test_blocks_when_configured(self, site: Site) -> None:
         site.environment(IDS_BLOCK="true")
         assert site.browser().get("/", **{"User-Agent": "sqlmap/1.8"}).status == 400
 

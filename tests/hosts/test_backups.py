@@ -196,7 +196,7 @@ def test_what_is_in_the_repositories_is_encrypted_and_only_added_to(saved: Saved
     assert refused.returncode != 0 and "403" in refused.stderr
 
 
-def test_no_secret_is_in_the_process_list_and_restic_is_in_nobody_s_way(saved: Saved) -> None:
+def test_no_secret_is_in_the_process_list_and_restic_has_low_priority(saved: Saved) -> None:
     watch = """
 import os, subprocess, sys, time
 job = subprocess.Popen(["chamilo-hardening", "backup"], stdout=subprocess.DEVNULL)
@@ -223,7 +223,7 @@ sys.exit(job.returncode)
     assert gentle == {"restic: nice 19, best-effort: prio 7"}
 
 
-def test_a_drill_restores_compares_and_starts_the_portal(saved: Saved) -> None:
+def test_a_restore_test_restores_compares_and_starts_the_portal(saved: Saved) -> None:
     host = saved.host
     before = host.run("ss -ltn; ls /var/tmp; mariadb -e 'SHOW DATABASES'").stdout
     output = program(host, "drill")
@@ -372,7 +372,7 @@ def intact(saved: Saved) -> Iterator[Saved]:
         (_old_tagged_new, "not the one this host sent"),
     ],
 )
-def test_a_drill_is_red(intact: Saved, damage: Callable[[Saved], None], words: str) -> None:
+def test_a_restore_test_fails(intact: Saved, damage: Callable[[Saved], None], words: str) -> None:
     damage(intact)
     output = program(intact.host, "drill", works=False)
     assert words in output
@@ -397,7 +397,7 @@ def _old_as_new_there(saved: Saved) -> None:
         pytest.param(_old_as_new_there, "this host made one at", marks=pytest.mark.long),
     ],
 )
-def test_a_drill_is_red_for_damage_elsewhere_too(saved: Saved, damage: Callable[[Saved], None], words: str) -> None:
+def test_a_restore_test_fails_for_offsite_damage_too(saved: Saved, damage: Callable[[Saved], None], words: str) -> None:
     there, kept = saved.store.directory, "/var/lib/chamilo-hardening"
     program(saved.host, "backup")
     saved.store.run(f"rm -rf {there}.intact; cp -a {there} {there}.intact")
@@ -417,7 +417,7 @@ file_put_contents('/var/tmp/tried', json_encode([mail('admin@school.example', 'L
 'ADDRESS', 9999, $no, $text, 2)]) . PHP_EOL, FILE_APPEND);"""
 
 
-def test_the_restored_portal_reaches_nobody(saved: Saved) -> None:
+def test_the_restored_portal_can_neither_mail_nor_connect(saved: Saved) -> None:
     """Its own program tries to send a mail and to connect to this host: in use it can, in the drill it cannot."""
     host = saved.host
     index = f"{ROOT}/public/index.php"
@@ -446,7 +446,7 @@ def test_the_restored_portal_reaches_nobody(saved: Saved) -> None:
     program(host, "backup")
 
 
-def test_a_table_that_was_dropped_on_the_host_is_seen_by_backup_and_drill(intact: Saved) -> None:
+def test_backup_and_restore_test_detect_a_dropped_table(intact: Saved) -> None:
     host = intact.host
     host.run("mariadb chamilo -e 'CREATE TABLE extra (id INT PRIMARY KEY); INSERT INTO extra VALUES (1)'")
     program(host, "backup")

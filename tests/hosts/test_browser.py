@@ -55,7 +55,7 @@ def framed(browser: Browser, url: str) -> bool:
     return bool(shown)
 
 
-def test_the_policy_lets_the_portal_work_and_keeps_strangers_out(
+def test_the_policy_lets_the_portal_work_and_blocks_foreign_scripts(
     fresh: Host, browser: Browser, playbook: Playbook
 ) -> None:
     base = f"https://{fresh.domain}"

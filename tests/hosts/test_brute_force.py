@@ -124,7 +124,7 @@ def attacker(make: Callable[..., Host]) -> Attacker:
 
 
 @pytest.mark.wire
-def test_an_attacker_is_shut_out_on_every_path_and_let_in_again(guarded: Host, attacker: Attacker) -> None:
+def test_an_attacker_is_banned_on_every_path_and_unbanned_again(guarded: Host, attacker: Attacker) -> None:
     bystander = attacker.address()
     for path in [*PATHS, *DISGUISED]:
         address = attacker.address()
@@ -150,7 +150,7 @@ def test_behind_an_older_script_no_password_is_tried(guarded: Host, attacker: At
 
 
 @pytest.mark.wire
-def test_no_page_of_another_site_has_its_reader_shut_out(guarded: Host, attacker: Attacker) -> None:
+def test_no_page_of_another_site_gets_its_reader_banned(guarded: Host, attacker: Attacker) -> None:
     reader = attacker.address()
     reported = ["-H", "Sec-Fetch-Site: cross-site", "-H", "Content-Type: text/plain"]
     for path in ("/%2egit", "/%6dain/install/", "/%6cogin", "/main/%69nstall/index.php"):
@@ -165,7 +165,7 @@ def test_no_page_of_another_site_has_its_reader_shut_out(guarded: Host, attacker
     assert attacker.send(reader, PATHS[2], "-H", "Sec-Fetch-Site: cross-site") == 401
 
 
-def test_a_user_name_that_looks_like_a_date_hides_nobody(guarded: Host, attacker: Attacker) -> None:
+def test_a_user_name_that_resembles_a_date_hides_no_attacker(guarded: Host, attacker: Attacker) -> None:
     for user in ("a [25/Nov/2020", '[25/Nov/2020:10:00:00 +0000] "POST'):
         address = attacker.address()
         for _ in range(ATTEMPTS):
@@ -174,7 +174,7 @@ def test_a_user_name_that_looks_like_a_date_hides_nobody(guarded: Host, attacker
 
 
 @pytest.mark.wire
-def test_nobody_can_have_somebody_else_shut_out(guarded: Host, attacker: Attacker) -> None:
+def test_no_attacker_can_get_another_client_banned(guarded: Host, attacker: Attacker) -> None:
     victim = attacker.address()
     date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
     line = f'{victim} - - [{date}] "POST /login_json HTTP/1.1" 401 1 "-" "-"'
@@ -258,7 +258,7 @@ def test_phps_user_cannot_write_what_bans_read(guarded: Host, attacker: Attacker
     assert {"MemoryMax=402653184", "RestartUSec=15s", "NeedDaemonReload=no"} <= set(limits.split())
 
 
-def test_friends_are_never_shut_out(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
+def test_friends_are_never_banned(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
     friend, proxy, controller, unrelated_client = (attacker.address() for _ in range(4))
     alone(playbook, guarded, chamilo_friends=[f"{friend}/32"], chamilo_trusted_proxies=[proxy])
     directory = "/var/lib/chamilo-hardening/friends"
@@ -424,7 +424,7 @@ def test_a_fresh_host_in_check_mode(fresh: Host, playbook: Playbook) -> None:
 
 
 @pytest.mark.wire
-def test_behind_a_declared_proxy_the_visitor_is_shut_out(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
+def test_behind_a_declared_proxy_the_visitor_is_banned(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
     proxy, other = attacker.address(), attacker.address()
     if guarded.web == "nginx":
         text = f"set_real_ip_from {proxy};\nreal_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"
@@ -458,7 +458,7 @@ def test_behind_a_declared_proxy_the_visitor_is_shut_out(guarded: Host, attacker
     assert until(lambda: attacker.send(proxy, PATHS[2], *mapped) != 423, 3)
 
 
-def test_whoever_runs_it_over_ssh_is_spared_for_a_day(make: Callable[..., Host], playbook: Playbook) -> None:
+def test_the_administrator_s_address_is_exempt_for_a_day(make: Callable[..., Host], playbook: Playbook) -> None:
     host = make(ssh=True)
     alone(playbook, host)
     here = host.run("ip -4 route show default").stdout.split()[2]

@@ -300,7 +300,7 @@ def test_a_virtual_host_of_ones_own_gets_a_certificate_and_reports_what_to_do(
     assert served(sloppy) == in_file(sloppy) != before
 
 
-def test_nobody_is_asked_when_the_challenge_would_not_be_found(
+def test_no_certificate_is_requested_when_the_challenge_would_not_be_found(
     sloppy: Host, authority: Acme, playbook: Playbook
 ) -> None:
     asked = authority.orders()
@@ -314,7 +314,7 @@ def test_nobody_is_asked_when_the_challenge_would_not_be_found(
     assert not missing_from_the_portal(sloppy, "http"), "the portal goes on as before"
 
 
-def test_a_name_that_nobody_can_find_stops_the_run_before_any_change(sloppy: Host, playbook: Playbook) -> None:
+def test_a_name_without_an_address_stops_the_run_before_any_change(sloppy: Host, playbook: Playbook) -> None:
     sloppy.run("printf 'nameserver 127.0.0.2\\noptions timeout:1 attempts:1\\n' >/etc/resolv.conf")
     before = sloppy.snapshot()
     with pytest.raises(PlayError, match="no address in the DNS") as refused:
@@ -448,7 +448,7 @@ def test_an_authority_that_reports_no_is_not_asked_for_ever(sloppy: Host, author
 
 
 @pytest.mark.long
-def test_undo_brings_back_what_was_there_before(sloppy: Host, playbook: Playbook) -> None:
+def test_undo_restores_what_was_there_before(sloppy: Host, playbook: Playbook) -> None:
     variables = {**CERTBOT, "chamilo_https_hsts": "off"}  # else it warns, and rightly
     variables["chamilo_trusted_proxies"] = ["192.0.2.9"]
     service = "nginx" if sloppy.web == "nginx" else "apache2"

@@ -67,7 +67,7 @@ def test_production_mode_and_secrets_of_its_own(fresh: Host, playbook: Playbook)
     assert "changed=0" in apply(playbook, fresh)
 
 
-def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None:
+def test_no_secret_is_exposed(fresh: Host, playbook: Playbook) -> None:
     fresh.run(f"chown root:www-data {ROOT}/.env {ROOT}/config/jwt/* && chmod 640 {ROOT}/.env {ROOT}/config/jwt/*")
     fresh.put("/root/watch", "while :; do cat /proc/[0-9]*/cmdline; done 2>/dev/null >/root/seen\n", "0700")
     fresh.run("systemd-run --quiet --unit=watch sh /root/watch")
@@ -104,7 +104,7 @@ def test_people_with_a_second_factor_are_not_locked_out(fresh: Host, playbook: P
     assert state(fresh)["env"] == "prod", "the rest was done"
 
 
-def test_what_does_not_boot_is_put_back(fresh: Host, playbook: Playbook) -> None:
+def test_what_does_not_boot_is_rolled_back(fresh: Host, playbook: Playbook) -> None:
     files = f"cat {ROOT}/.env {ROOT}/config/jwt/private.pem"
     before = fresh.run(files).stdout
     fresh.put(f"{ROOT}/config/packages/prod/broken.yaml", "framework: {no_such_option: 1}\n")

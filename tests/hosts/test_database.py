@@ -101,9 +101,7 @@ def test_a_sloppy_host_lets_the_application_do_everything(shared: Host) -> None:
     assert rights(shared, "'chamilo'@'%'") == {"*.*": {"ALL PRIVILEGES"}}
 
 
-def test_the_application_gets_an_account_of_its_own_and_nobody_else_s_is_touched(
-    fresh: Host, playbook: Playbook
-) -> None:
+def test_the_application_gets_an_account_of_its_own_and_no_other_is_changed(fresh: Host, playbook: Playbook) -> None:
     sql(fresh, """
         CREATE USER 'report'@'10.%' IDENTIFIED BY 'report-password'; GRANT SELECT ON chamilo.* TO 'report'@'10.%';
         CREATE USER 'teacher'@'localhost' IDENTIFIED VIA unix_socket; GRANT ALL ON *.* TO 'teacher'@'localhost';
@@ -284,9 +282,7 @@ print(json.dumps(steps))
 """
 
 
-def test_a_run_that_is_killed_while_the_cache_is_cleared_is_put_back_by_the_next(
-    fresh: Host, playbook: Playbook
-) -> None:
+def test_a_run_killed_while_the_cache_is_cleared_is_rolled_back_by_the_next(fresh: Host, playbook: Playbook) -> None:
     install(fresh)
     assert fresh.run(["python3", "-c", KILLED, "cache"], check=False).returncode in (-9, 137)
     assert environment(fresh, "DATABASE_USER") == "chamilo_campus_test"
@@ -328,7 +324,7 @@ def test_a_run_that_is_killed_anywhere_leaves_the_portal_serving_and_the_next_on
 
 
 @pytest.mark.long
-def test_a_remote_client_that_nobody_declared_is_not_cut_off(fresh: Host, playbook: Playbook) -> None:
+def test_an_undeclared_remote_client_is_not_cut_off(fresh: Host, playbook: Playbook) -> None:
     connection = pymysql.connect(host=fresh.address, user="chamilo", password=OLD_PASSWORD)
     with connection, pytest.raises(PlayError, match="chamilo_database_clients does not name: chamilo from"):
         connection.ping()
@@ -362,7 +358,7 @@ def test_split_accounts_and_the_program_that_migrates(fresh: Host, playbook: Pla
 
 
 @pytest.mark.long
-def test_the_audit_log_is_kept_and_holds_no_password(fresh: Host, playbook: Playbook) -> None:
+def test_the_audit_log_is_kept_and_contains_no_password(fresh: Host, playbook: Playbook) -> None:
     playbook.harden(fresh, chamilo_database_audit_log=True)
     sql(fresh, "CREATE USER audited@localhost IDENTIFIED BY 'canary-apple'; SET PASSWORD FOR audited@localhost = "
         "PASSWORD('canary-pear'); ALTER USER audited@localhost IDENTIFIED BY 'canary-plum'; GRANT SELECT ON shop.* TO "
@@ -378,7 +374,7 @@ def test_the_audit_log_is_kept_and_holds_no_password(fresh: Host, playbook: Play
     assert audit(fresh, "database").status["database_audit_log"] == "fail"
 
 
-def test_no_password_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None:
+def test_no_password_is_exposed(fresh: Host, playbook: Playbook) -> None:
     sql(fresh, "SET GLOBAL general_log_file = '/var/lib/mysql/all.log'; SET GLOBAL general_log = ON;")
     fresh.put("/root/watch", "while :; do cat /proc/[0-9]*/cmdline; done 2>/dev/null >/root/seen\n", "0700")
     fresh.run("systemd-run --quiet --unit=watch sh /root/watch")
@@ -420,7 +416,7 @@ def test_an_account_for_backups_alone(fresh: Host, playbook: Playbook) -> None:
 
 
 @pytest.mark.long
-def test_absent_brings_back_what_was_there(secured: Host, playbook: Playbook) -> None:
+def test_absent_restores_what_was_there(secured: Host, playbook: Playbook) -> None:
     playbook.harden(secured, chamilo_database_state="absent")
     assert rights(secured, "'chamilo'@'%'") == {"*.*": {"ALL PRIVILEGES"}}
     assert works(secured, "chamilo", OLD_PASSWORD)

@@ -267,7 +267,7 @@ def test_the_applications_own_log_is_refused_in_any_language(prove: Any, languag
     assert answer.get("matched") == 1, answer
 
 
-def test_a_line_that_a_stranger_wrote_into_the_applications_log(prove: Any) -> None:
+def test_a_line_forged_in_the_applications_log(prove: Any) -> None:
     (own,) = recorded("application", what="ids.log", language="en")
     (forged,) = recorded("application", what="ids.log, forged")
     reported = refusal(prove(IDS, **given([own, forged]), datepattern=IDS_DATE, escaped="escaped"))

@@ -24,7 +24,7 @@ USED = {"chamilo_brute_force_interfaces": ["oauth"], "chamilo_uploads_plugins": 
 PLUGINS = ("/plugin/Bbb/webhook.php", "/plugin/LtiProvider/tool/jwks.php")
 
 
-def test_chamilo_3_0_is_hardened_stays_so_and_holds_attacks_off(
+def test_chamilo_3_0_is_hardened_stays_so_and_rejects_attacks(
     cell: Cell, make: Callable[..., Host], playbook: Playbook
 ) -> None:
     if images.PHP[cell.release] < flavours.PHP["3.0"]:

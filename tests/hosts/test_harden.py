@@ -81,7 +81,7 @@ def test_check_mode_predicts_what_the_run_changes_and_a_second_one_does_nothing(
     keep(whole, fresh)
 
 
-def test_what_somebody_changed_since_is_put_right(fresh: Host, tmp_path: Path) -> None:
+def test_what_was_changed_since_is_corrected(fresh: Host, tmp_path: Path) -> None:
     playbook = Playbook(tmp_path, "https,passwords,headers")
     playbook.harden(fresh)
     fresh.run(["mariadb", "chamilo", "-e", "UPDATE settings SET selected_value = '' WHERE variable = 'check_password'"])

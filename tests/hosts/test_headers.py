@@ -119,7 +119,7 @@ def test_an_unhardened_host_sends_none_of_them(shared: Host) -> None:
 
 
 @pytest.mark.wire
-def test_alone_it_works_in_a_play_of_somebody_else(fresh: Host, playbook: Playbook) -> None:
+def test_the_role_works_alone_in_another_play(fresh: Host, playbook: Playbook) -> None:
     playbook.vhost = "managed"
     play = playbook.write(
         "site.yml",
@@ -140,7 +140,7 @@ def test_alone_it_works_in_a_play_of_somebody_else(fresh: Host, playbook: Playbo
     assert playbook.run(play, fresh).changed[fresh.domain] == 0
 
 
-def test_absent_brings_back_what_was_there_before(fresh: Host, playbook: Playbook) -> None:
+def test_absent_restores_what_was_there_before(fresh: Host, playbook: Playbook) -> None:
     playbook.vhost = "managed"
     before = fresh.snapshot()
     playbook.harden(fresh)

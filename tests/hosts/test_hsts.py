@@ -71,7 +71,7 @@ def test_the_role_takes_it_where_it_comes_first(ramping: Host, playbook: Playboo
 
 
 @pytest.mark.long
-def test_a_subdomain_without_https_holds_the_ramp_back(
+def test_a_subdomain_without_https_delays_the_ramp(
     ramping: Host, playbook: Playbook, make: Callable[..., Host]
 ) -> None:
     media = make("media.campus", state="virgin", web="nginx", release="trixie")
@@ -95,7 +95,7 @@ def test_a_subdomain_without_https_holds_the_ramp_back(
 
 
 @pytest.mark.long
-def test_behind_a_proxy_the_ramp_looks_at_what_the_proxy_serves(
+def test_behind_a_proxy_the_ramp_checks_what_the_proxy_serves(
     fresh: Host, playbook: Playbook, make: Callable[..., Host]
 ) -> None:
     gate = proxy(fresh, make)
@@ -116,7 +116,7 @@ def test_behind_a_proxy_the_ramp_looks_at_what_the_proxy_serves(
     assert through() == [HSTS] and playbook.harden(fresh, **behind) == 0
 
 
-def test_a_certificate_that_clients_refuse_holds_the_ramp_back(ramping: Host) -> None:
+def test_a_certificate_that_clients_refuse_delays_the_ramp(ramping: Host) -> None:
     chain, key = authority.issue(ramping.domain, days=-1)
     ramping.put("/etc/ssl/testbed/fullchain.pem", chain)
     ramping.put("/etc/ssl/testbed/privkey.pem", key, "0600")

@@ -118,7 +118,7 @@ def test_current_protocols_are_spoken(served: Host, version: ssl.TLSVersion) -> 
 
 
 @pytest.mark.wire
-def test_the_portal_works_as_before_and_the_neighbour_too(stage: Callable[..., Host], playbook: Playbook) -> None:
+def test_the_portal_works_as_before_and_the_unrelated_site_too(stage: Callable[..., Host], playbook: Playbook) -> None:
     host = stage("sloppy", lambda host: None)
     assert not missing_from_the_portal(host, "http")
     before = neighbour(host)
@@ -137,7 +137,7 @@ def test_a_certificate_that_is_served_is_kept(make: Callable[..., Host], cell: C
 
 @pytest.mark.parametrize("fixture", TAKEN)
 @pytest.mark.wire
-def test_a_virtual_host_is_taken_over_and_given_back(
+def test_a_virtual_host_is_taken_over_and_restored(
     make: Callable[..., Host], cell: Cell, playbook: Playbook, fixture: str
 ) -> None:
     host = make(LONG if fixture == "regular-file" else "campus", vhost=fixture)

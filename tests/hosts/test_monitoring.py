@@ -415,7 +415,7 @@ def test_the_host_audits_itself_and_the_report_is_made_without_it(
 
 
 @pytest.mark.long
-def test_where_nobody_is_named_it_is_red_and_no_play_fails(fresh: Host, playbook: Playbook, tmp_path: Path) -> None:
+def test_without_a_recipient_checks_fail_and_no_play_does(fresh: Host, playbook: Playbook, tmp_path: Path) -> None:
     nobody: dict[str, Any] = dict.fromkeys(TOLD, "")
     # A mail program that is there is used as it is.
     fresh.put("/usr/sbin/sendmail", "#!/bin/sh\ncat >>/var/tmp/mails\n", "0755")
@@ -519,7 +519,7 @@ ONLY_TIME = re.compile(r": d (\d+ \S+) \d+ -> d \1 \d+$")
 
 
 @pytest.mark.long
-def test_nobody_notices_before_somebody_is_reported_of_each_and_absent_takes_it_back(
+def test_attacks_go_unnoticed_before_are_reported_after_and_absent_undoes_it(
     fresh: Host, sink: Sink, playbook: Playbook, tmp_path: Path
 ) -> None:
     before = fresh.snapshot()

@@ -108,7 +108,7 @@ def permitted(stage: Callable[..., Host], playbook: Playbook) -> Host:
 
 
 @pytest.mark.long
-def test_every_attack_gets_through_before_is_held_off_after_and_one_gets_through_again(
+def test_every_attack_succeeds_before_fails_after_and_succeeds_again_after_undo(
     fresh: Host, playbook: Playbook
 ) -> None:
     assert through(playbook, fresh) == HELD

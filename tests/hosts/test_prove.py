@@ -39,7 +39,7 @@ def test_every_attack_gets_through_before(fresh: Host, playbook: Playbook) -> No
 
 
 @pytest.mark.wire
-def test_those_of_the_hardened_sections_are_held_off_after(hardened: Host, playbook: Playbook) -> None:
+def test_attacks_on_hardened_sections_are_rejected_after(hardened: Host, playbook: Playbook) -> None:
     output = prove(playbook, hardened)
     through = {name for name, status in re.findall(r"id: (\w+) status: (\w+)", output) if status != "held"}
     # The testbed's other site has a user of its own. Debian's default site of Apache runs PHP as the portal's user.

@@ -148,12 +148,12 @@ def test_what_is_let_out_is_found(fresh: Host) -> None:
     assert readable(fresh, [LEAK]) == ["/etc/leak"]
 
 
-def test_each_variable_that_holds_a_secret_has_a_canary() -> None:
+def test_each_variable_with_a_secret_has_a_test_value() -> None:
     known = [option for spec in (*specs().values(), PLAYBOOK_VARIABLES) for option in spec.items()]
     assert sorted(VARIABLES) == sorted(name for name, option in known if option.get("no_log"))
 
 
-def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_is_exposed(fresh: Host, playbook: Playbook, monkeypatch: pytest.MonkeyPatch) -> None:
     canaries = plant(fresh)
     assert all(len(word) > 12 for word in canaries.values()), canaries
     watch(fresh)

@@ -64,7 +64,7 @@ def flags(line: str) -> set[str]:
     return {part.strip().lower() for part in line.split(";")[1:]}
 
 
-def test_a_session_that_nobody_uses_ends_by_itself(secured: Host, playbook: Playbook) -> None:
+def test_an_idle_session_ends_by_itself(secured: Host, playbook: Playbook) -> None:
     apply(playbook, secured, chamilo_sessions_lifetime=60)
     schedule = secured.run("systemctl show phpsessionclean.timer -p TimersCalendar --value").stdout
     assert "OnCalendar=*-*-* *:00/5:00" in schedule and schedule.count("OnCalendar") == 1
@@ -116,7 +116,7 @@ def test_every_cookie_is_protected_on_the_wire(secured: Host) -> None:
 
 
 @pytest.mark.wire
-def test_nobody_chooses_the_session_of_somebody_else(secured: Host, shared: Host) -> None:
+def test_no_attacker_can_choose_the_session_of_a_visitor(secured: Host, shared: Host) -> None:
     def given(host: Host, scheme: str, path: str, cookie: str = "") -> str:
         headers = {"Cookie": cookie} if cookie else {}
         lines = host.http(f"{scheme}://{host.domain}{path}", headers=headers).values("Set-Cookie")
@@ -215,7 +215,7 @@ def through(playbook: Playbook, host: Host) -> bool:
 
 
 @pytest.mark.long
-def test_the_attack_with_a_kept_cookie_is_held_off_by_this_section_alone(secured: Host, playbook: Playbook) -> None:
+def test_the_attack_with_a_kept_cookie_is_rejected_by_this_section_alone(secured: Host, playbook: Playbook) -> None:
     assert through(playbook, secured)
     # Whoever asks for the extras says nothing of this one, whose own variable stays as it is.
     assert apply(playbook, secured, chamilo_level="consider") > 0
@@ -301,7 +301,7 @@ def test_a_reload_of_php_kills_no_request(secured: Host) -> None:
     assert answers == [200, 200, 200]
 
 
-def test_undo_brings_back_what_was_there(secured: Host) -> None:
+def test_undo_restores_what_was_there(secured: Host) -> None:
     secured.run("chamilo-hardening undo sessions --yes")
     (line,) = secured.http(f"https://{secured.domain}{SCRIPT}").values("Set-Cookie")
     assert "samesite=lax" not in flags(line)

@@ -408,7 +408,7 @@ def change_password(host: Host, new: str) -> int:
     return answer.status
 
 
-def test_a_pin_holds_whatever_the_administrator_saves(fresh: Host, playbook: Playbook) -> None:
+def test_a_pin_stays_whatever_the_administrator_saves(fresh: Host, playbook: Playbook) -> None:
     fresh.put(FILE, EXISTING, mode="0640", owner="root:www-data")
     expected = {CHECK: True, RULES: POLICY}
     pinned = play(playbook, pin=True, settings=expected)

@@ -94,7 +94,7 @@ def left(changes: list[str]) -> set[str]:
     return found
 
 
-def test_all_of_it_is_taken_back_as_the_recipe_reports(fresh: Host, playbook: Playbook) -> None:
+def test_the_documented_recipe_undoes_everything(fresh: Host, playbook: Playbook) -> None:
     other = neighbour(fresh)
     before = fresh.snapshot()
     playbook.harden(fresh, chamilo_https_hsts="off")

@@ -69,7 +69,7 @@ class TestSloppy:
         finally:
             unrelated_client.down()
 
-    def test_server_tells_its_version(self, shared: Host) -> None:
+    def test_server_reports_its_version(self, shared: Host) -> None:
         product = {"nginx": "nginx/1.", "apache": "Apache/2.4."}[shared.web]
         assert shared.http("/").value("Server").startswith(product)
 

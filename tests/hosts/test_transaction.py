@@ -232,7 +232,7 @@ def lab(ready: Lab) -> Iterator[Lab]:
 
 
 @pytest.mark.wire
-def test_a_plan_is_in_force_and_undone(lab: Lab) -> None:
+def test_a_plan_is_applied_and_undone(lab: Lab) -> None:
     with Visitors(lab.host):
         done = lab.apply(lab.plan())
         assert done["changed"] and done["loaded"] and done["notes"] == []
@@ -292,7 +292,7 @@ def test_an_occupied_port_ends_the_run_before_anything(lab: Lab, squatter: str) 
 
 
 @pytest.mark.wire
-def test_an_occupied_port_nobody_declared_is_found_by_the_token(lab: Lab, squatter: str) -> None:
+def test_an_undeclared_occupied_port_is_detected_by_the_token(lab: Lab, squatter: str) -> None:
     # nginx goes on with the old configuration and says all is well. Apache's parent exits: it is started again.
     failed = lab.fail(lab.plan(extra=squatter))
     assert failed["failure"].endswith("The old configuration was restored and is active.")
@@ -307,7 +307,7 @@ def test_a_port_of_the_service_itself_is_free(lab: Lab) -> None:
         lab.undo()
 
 
-def test_the_timer_puts_back_what_a_dead_run_left(lab: Lab) -> None:
+def test_the_timer_rolls_back_what_a_dead_run_left(lab: Lab) -> None:
     before = lab.digest()
     with Visitors(lab.host):
         lab.die(set={"timer": 10})

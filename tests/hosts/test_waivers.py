@@ -84,7 +84,7 @@ def there(host: Host) -> set[str]:
 
 
 @pytest.mark.long
-def test_what_is_waived_later_is_taken_back_in_that_run(fresh: Host, playbook: Playbook) -> None:
+def test_what_is_waived_later_is_undone_in_that_run(fresh: Host, playbook: Playbook) -> None:
     """Several sections at once: a file of a transaction, a whole transaction, one that a service has to forget."""
     tags = ("--tags", ",".join(SECTIONS_LATER))
     installer = fresh.http("/main/install/index.php").status

@@ -92,7 +92,7 @@ def test_one_address_reaches_the_installer_for_a_minute(
     assert "The window closed by itself" in mail and changed in mail
 
 
-def test_a_backup_comes_first_and_without_one_it_stays_shut(closed: Host, playbook: Playbook) -> None:
+def test_a_backup_comes_first_and_without_one_the_window_stays_closed(closed: Host, playbook: Playbook) -> None:
     playbook.harden(closed, "--tags", "backups")
 
     def runs() -> list[str]:

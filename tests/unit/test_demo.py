@@ -45,5 +45,5 @@ def test_what_is_not_green_is_named():
         control("uploads_antivirus", "consider", "fail"),
     ],
 )
-def test_anything_else_is_red_whoever_is_to_mend_it(one):
+def test_anything_else_fails(one):
     assert apart([*FINE, one]) == (apart(FINE)[0], [one])

@@ -303,7 +303,7 @@ def test_only_files_of_ours_are_templates() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins/modules").glob("*.py")), ids=lambda path: path.stem)
-def test_every_module_that_runs_on_a_host_has_its_answer_looked_at(path: Path) -> None:
+def test_every_module_that_runs_on_a_host_has_its_answer_validated(path: Path) -> None:
     if path.stem in ("guide_inventory", "guide_preflight", "guide_report"):  # these never leave the controller
         return
     text = (ROOT / "plugins/action" / path.name).read_text(encoding="utf-8")

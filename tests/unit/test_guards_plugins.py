@@ -79,7 +79,7 @@ def test_every_file_has_unit_tests_in_the_same_place() -> None:
     assert missing - left == set()
 
 
-def test_the_action_group_holds_every_module() -> None:
+def test_the_action_group_contains_every_module() -> None:
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     assert runtime["action_groups"]["all"] == [path.stem for path in MODULES]
 

@@ -117,7 +117,7 @@ def test_restore_writes_a_login_as_the_clients_of_the_database_read_it(word: str
     assert written == f"[client]\nuser={database._option(word)}\npassword={database._option(word + '2')}\n"
 
 
-def test_what_nginx_takes_once_is_looked_for_and_written_as_it_is_announced() -> None:
+def test_what_nginx_takes_once_is_discovered_and_written_as_announced() -> None:
     announced = {**discovery.HIDDEN, **discovery.PROXIES}
     assert sorted(announced) == sorted(shared_directives.ONCE)
     text = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("roles/*/templates/nginx/*.j2"))

@@ -160,7 +160,7 @@ def test_harden_runs_each_role_that_fixes_something_in_the_order_of_the_guide() 
     assert [task["tags"] for task in tasks] == desired
 
 
-def test_the_first_play_of_harden_looks_at_all_sections_under_every_tag() -> None:
+def test_the_first_play_of_harden_covers_all_sections_under_every_tag() -> None:
     first = playbook("harden")[0]
     assert first["tags"] == "always"
     assert first["vars"]["_chamilo_sections"] == SECTIONS

@@ -69,6 +69,7 @@ CLEANED_CODE = (
 PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
 CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})
 ENGINES = sorted({*ROOT.glob("plugins/**/*.py"), *ROOT.glob("playbooks/**/*.py")})
+TESTS = sorted(ROOT.glob("tests/**/test_*.py"))
 # Names that hosts store or modules answer, of sparse files, and of Python's own library.
 KEPT = {
     *("in_force", "settings_in_force", "sessions_hold_old_values", "php_folders", "shut_out", "neighbours"),
@@ -158,6 +159,14 @@ def test_code_keeps_to_the_words_of_the_field(path: Path) -> None:
 @pytest.mark.parametrize("path", ENGINES, ids=name)
 def test_names_in_code_keep_to_the_words_of_the_field(path: Path) -> None:
     assert {one: avoided(apart(one)) for one in identifiers(path) - KEPT if avoided(apart(one))} == {}
+
+
+def test_names_of_tests_keep_to_the_words_of_the_field() -> None:
+    nodes = [(path, node) for path in TESTS for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    functions = [(name(path), node.name) for path, node in nodes if isinstance(node, ast.FunctionDef)]
+    tests = [(path, function) for path, function in functions if function.startswith("test_")]
+    assert len(tests) > 3000
+    assert [(*one, avoided(apart(one[1]))) for one in tests if avoided(apart(one[1]))] == []
 
 
 @pytest.mark.parametrize("path", TASKS, ids=name)

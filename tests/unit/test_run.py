@@ -52,7 +52,7 @@ def test_a_step_that_does_not_end_is_stopped(capsys):
     assert "not done after" in capsys.readouterr().out
 
 
-def test_whoever_stops_a_run_waits_for_no_other_step(logs):
+def test_an_interrupted_run_waits_for_no_other_step(logs):
     """The steps that run are told to end; those behind them do not begin."""
     script = f"""
 from tests import run
@@ -76,7 +76,7 @@ def test_a_warning_of_ansible_fails_the_step(capsys):
     assert "Ansible printed a warning" in capsys.readouterr().out
 
 
-def test_a_need_that_is_no_part_of_this_run_holds_nobody_up():
+def test_a_need_that_is_no_part_of_this_run_blocks_no_step():
     assert run.execute([shell("alone", "true", needs="images")]) == 0
 
 
@@ -142,7 +142,7 @@ def test_the_tests_of_the_testbed_are_left_out_where_it_is_verified(checkout, mo
     assert own <= {step.name for step in run.host_steps(full=True)}
 
 
-def test_the_shards_of_the_nightly_run_are_the_whole_of_it(checkout, monkeypatch):
+def test_the_shards_of_the_full_run_are_the_whole_of_it(checkout, monkeypatch):
     monkeypatch.setattr(run, "package_steps", lambda full: [shell("build", "true")])
     workflow = (selection.ROOT / ".github/workflows/tests.yml").read_text()
     shards = json.loads(re.search(r"^ +shard: (\[.*\])$", workflow, re.MULTILINE)[1])

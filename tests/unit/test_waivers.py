@@ -120,7 +120,7 @@ MONIT = ((), ("monitoring_auth",), tuple(controls("monitoring")))
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_everything_is_in_force_without_a_waiver(doings: Doings, section: str) -> None:
+def test_everything_is_active_without_a_waiver(doings: Doings, section: str) -> None:
     assert [control for control in controls(section) if not SIGNS[control](doings[section,])] == []
 
 
@@ -168,6 +168,6 @@ def test_a_role_asks_for_each_control_whose_waiver_changes_the_host(role: str) -
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_with_everything_waived_nothing_is_in_force(doings: Doings, section: str) -> None:
+def test_with_everything_waived_nothing_is_active(doings: Doings, section: str) -> None:
     text = doings[(section, *controls(section))]
     assert [control for control in controls(section) if SIGNS[control](text)] == []

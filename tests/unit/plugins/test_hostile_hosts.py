@@ -326,7 +326,7 @@ OBEYED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]|\r")
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
-def test_hosts_that_lie_harm_nobody_but_themselves(world: World, good: dict[str, Any], playbook: str) -> None:
+def test_hosts_that_lie_harm_only_themselves(world: World, good: dict[str, Any], playbook: str) -> None:
     hosts = crowd(world, good, 1)
     variables = {"chamilo_inventory": "chamilo-report/found.json"} if playbook == "discover" else {}
     (world.directory / "work/chamilo-report").mkdir()
@@ -339,7 +339,7 @@ def test_hosts_that_lie_harm_nobody_but_themselves(world: World, good: dict[str,
         check_report(world.directory / "work/chamilo-report", hosts)
 
 
-def test_results_that_lie_harm_nobody_but_their_hosts(world: World, good: dict[str, Any]) -> None:
+def test_results_that_lie_harm_only_their_hosts(world: World, good: dict[str, Any]) -> None:
     """What hosts delivered by themselves, and what else lies in that directory. No host is connected to."""
     hosts, directory = crowd(world, good, 1), world.directory / "results"
     directory.mkdir()

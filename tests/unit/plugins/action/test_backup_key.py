@@ -180,7 +180,7 @@ def test_a_copy_on_the_host_itself_is_no_copy_elsewhere(host: Host, via: str) ->
 
 
 @pytest.mark.parametrize("name", ["salt", "elsewhere", "fetch"])
-def test_nobody_else_makes_what_the_comparison_needs(host: Host, name: str) -> None:
+def test_a_task_cannot_set_what_the_comparison_needs(host: Host, name: str) -> None:
     with pytest.raises(AnsibleActionFail, match=f"{name} is made by the collection"):
         host.run(**{name: "x"})
     assert host.asked == []

@@ -38,7 +38,7 @@ QUESTIONS: list[tuple[dict[str, Any], Any]] = [
 ANSWERED = [(KNOWN, CONFIGURATION)]
 
 
-def test_only_a_step_that_discovery_found_in_force_is_not_taken_again(ansible: Any) -> None:
+def test_only_a_step_that_discovery_observed_active_is_not_taken_again(ansible: Any) -> None:
     questions = [
         (variables, {"chamilo.hardening.chamilo_hsts": {"configuration": configuration}})
         for variables, configuration in [*QUESTIONS, *ANSWERED]

@@ -44,7 +44,7 @@ PRODUCTION = {"values": {TYPE: "prod"}, "reset": [], "portals": None, "lock": No
 
 
 @pytest.mark.slow
-def test_only_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any) -> None:
+def test_only_what_discovery_observed_active_is_not_requested_again(ansible: Any) -> None:
     questions = [
         (variables, {"chamilo.hardening.chamilo_settings": {**GIVEN, **options}})
         for variables, options in [*QUESTIONS, *ANSWERED]

@@ -57,7 +57,7 @@ ANSWERED = [
 ]
 
 
-def test_only_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any) -> None:
+def test_only_what_discovery_observed_active_is_not_requested_again(ansible: Any) -> None:
     questions = [
         (variables, {"chamilo.hardening.config_transaction": {"name": NAME, "files": FILES, **options}})
         for variables, options in [*QUESTIONS, *ANSWERED]
@@ -94,6 +94,6 @@ def test_a_secret_of_an_impossible_file_goes_to_the_host_apart_all_the_same() ->
     assert sent(name=NAME, state="absent") == {"name": NAME, "state": "absent"}
 
 
-def test_nobody_else_sets_secrets_apart() -> None:
+def test_a_task_cannot_set_secrets() -> None:
     with pytest.raises(AnsibleActionFail, match="secrets is made by the collection"):
         sent(name=NAME, files=FILES, secrets={})

@@ -161,7 +161,7 @@ def test_a_job_that_never_ends_is_left(answer: Any, seconds: int, times: int) ->
 
 
 @pytest.mark.parametrize("job", ["../../x", "", "x" * 65, None, ["j7.7"]])
-def test_the_name_of_a_job_is_looked_at(job: Any) -> None:
+def test_the_name_of_a_job_is_validated(job: Any) -> None:
     core = Core({**STARTED, "ansible_job_id": job})
     with pytest.raises(AnsibleActionFail, match="Invalid answer of the host to command: ansible_job_id"):
         act(core, {"command": {}}, seconds=60)

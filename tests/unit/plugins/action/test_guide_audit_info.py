@@ -123,7 +123,7 @@ def test_a_password_is_the_copy_where_it_can_be_opened() -> None:
 
 
 @pytest.mark.parametrize("name", ["key_copy", "key_holder", "key_proof"])
-def test_nobody_else_makes_what_the_host_compares_its_key_with(name: str) -> None:
+def test_a_task_cannot_set_what_the_host_compares_its_key_with(name: str) -> None:
     with pytest.raises(AnsibleActionFail, match=f"{name} is made by the collection"):
         run({}, **{name: "x"})
 
@@ -140,7 +140,7 @@ def test_an_unreachable_host_stays_unreachable() -> None:
         ({"waivers": [{**WAIVER, "control": "headers_cps"}]}, "Did you mean headers_csp"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_looking(arguments: dict[str, Any], output: str) -> None:
+def test_invalid_arguments_are_refused_before_the_audit(arguments: dict[str, Any], output: str) -> None:
     with pytest.raises(AnsibleActionFail, match=output):
         run({}, **arguments)
 
@@ -151,7 +151,7 @@ def test_an_observation_that_is_none_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_the_playbook_looks_at_all_hosts_and_fails_for_none(ansible: Any) -> None:
+def test_the_playbook_checks_all_hosts_and_fails_for_none(ansible: Any) -> None:
     """The real module on this machine without root, whatever stands on it, beside a host that does not answer."""
     gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
     hosts = {"gone.test": gone, "here.test": {"chamilo_root": "/nonexistent"}}

@@ -70,7 +70,7 @@ def test_a_copy_of_the_backup_key_that_would_be_lost_is_refused_before_any_chang
     assert f"the copy of the backup key in {ansible.directory}/chamilo-keys would be lost" in output
 
 
-def test_a_role_for_another_portal_than_the_play_looked_for_is_refused(ansible: Any) -> None:
+def test_a_role_for_another_portal_than_the_play_discovered_is_refused(ansible: Any) -> None:
     play = plays(["uploads"])
     play[0]["tasks"][0]["chamilo.hardening.guide_preflight"]["found_domain"] = "campus.test"
     outcome = ansible.play(play, {"Campus.test": {}, "primary.test": {}})
@@ -157,9 +157,7 @@ def test_what_is_left_out_is_not_judged(ansible: Any) -> None:
     ],
     ids=["roles", "include_role"],
 )
-def test_a_section_in_somebody_else_s_play_is_judged_before_the_host_is_touched(
-    ansible: Any, play: dict[str, Any]
-) -> None:
+def test_a_section_in_another_play_is_validated_before_the_host_is_touched(ansible: Any, play: dict[str, Any]) -> None:
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
     values = {"chamilo_headers_csp": "never", "chamilo_private": "x"}
     outcome = ansible.play([{"hosts": "all", "gather_facts": False, **play}], {"campus.test": {**away, **values}})
@@ -205,9 +203,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", ["audit", "harden", "prove", "restore"])
-def test_each_playbook_refuses_a_text_where_something_else_is_wanted_before_it_does_anything(
-    ansible: Any, name: str
-) -> None:
+def test_each_playbook_refuses_a_text_of_the_wrong_type_before_it_does_anything(ansible: Any, name: str) -> None:
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
     hosts = {"campus.test": {**away, **TEXTS}, "other.test": {**away, "chamilo_report_dir": []}}
     outcome = ansible.play(f"chamilo.hardening.{name}", hosts, "-e", "chamilo_monitoring_disable_accounts=bob")
@@ -220,7 +216,7 @@ def test_each_playbook_refuses_a_text_where_something_else_is_wanted_before_it_d
 
 
 @pytest.mark.parametrize("role", ["headers", "uploads"])
-def test_a_section_in_somebody_else_s_play_refuses_texts_too(ansible: Any, role: str) -> None:
+def test_a_section_in_another_play_refuses_texts_too(ansible: Any, role: str) -> None:
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
     play = {"hosts": "all", "gather_facts": False, "roles": [f"chamilo.hardening.{role}"]}
     outcome = ansible.play([play], {"campus.test": {**away, **TEXTS}})
@@ -236,7 +232,7 @@ def test_an_ini_inventory_reports_what_it_can_and_the_command_line_takes_json(an
     assert outcome.code == 0, outcome.output
 
 
-def test_without_a_section_nothing_but_types_is_looked_at_and_no_vault_is_opened(ansible: Any) -> None:
+def test_without_a_section_only_types_are_checked_and_no_vault_is_opened(ansible: Any) -> None:
     values = {
         "chamilo_https_hsts": "never",
         "chamilo_backups_password": "{{ nothing }}",

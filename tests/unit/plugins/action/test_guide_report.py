@@ -152,7 +152,7 @@ def test_a_host_that_was_not_audited_keeps_its_last_good_result(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_run_that_reaches_nobody_leaves_the_last_results(ansible: Any) -> None:
+def test_a_run_that_reaches_no_host_leaves_the_last_results(ansible: Any) -> None:
     ansible.play(
         plays(directory="out"), {"one.test": {"given": audit(https_hsts="fail")}, "two.test": {"given": audit()}}
     )
@@ -171,7 +171,7 @@ def test_a_report_that_is_none_is_not_replaced_where_a_last_result_may_be_in_it(
     assert read(tmp_path)["one.test"]["summary"]["pass"] > 0
 
 
-def test_what_somebody_wrote_into_the_last_report_is_no_part_of_the_next(tmp_path: Path) -> None:
+def test_what_was_written_into_the_last_report_is_no_part_of_the_next(tmp_path: Path) -> None:
     arguments = {"directory": str(tmp_path)}
     report(arguments, {"one.test": {"audit": audit()}})
     known = json.loads((tmp_path / "report.json").read_text())

@@ -71,7 +71,7 @@ def test_the_module_gets_the_program_and_its_version() -> None:
 
 
 @pytest.mark.parametrize("name", ["content", "version"])
-def test_nobody_else_makes_the_program(name: str) -> None:
+def test_a_task_cannot_set_the_program(name: str) -> None:
     with pytest.raises(AnsibleActionFail, match=f"{name} is made by the collection"):
         run({}, **{name: "x"})
 

@@ -42,7 +42,7 @@ def test_tasks_that_change_nothing_are_silent_unless_asked_for(ansible: Any) -> 
 
 
 @pytest.mark.slow
-def test_the_tasks_of_somebody_else_stay_visible(ansible: Any) -> None:
+def test_tasks_of_other_plays_stay_visible(ansible: Any) -> None:
     ping = {"name": "Mine", "hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}
     plays = [ping, {"ansible.builtin.import_playbook": "chamilo.hardening.audit"}]
     outcome = ansible.play(plays, {"empty.test": EMPTY})

@@ -99,7 +99,7 @@ def test_what_is_wrong_is_named() -> None:
             lookup.run([asked], variables)
 
 
-def test_no_role_and_no_playbook_looks_for_hosts_by_itself() -> None:
+def test_no_role_and_no_playbook_selects_hosts_by_itself() -> None:
     """By their group, or the first of them: with two portals in one inventory that is another portal's host."""
     files = [path for directory in ("roles", "playbooks") for path in (ROOT / directory).rglob("*")]
     for path in files:

@@ -58,7 +58,7 @@ def run(monkeypatch, capsys):
     return call
 
 
-def test_what_a_run_that_was_cut_off_left_is_put_back_before_anybody_looks(run):
+def test_what_an_interrupted_run_left_is_rolled_back_before_discovery(run):
     reported, _made = run(lambda result, check: None)
     assert run.done == ["recovered", "discovered"] and reported["notes"] == ["It was put back."]
     run.done.clear()
@@ -99,7 +99,7 @@ def test_a_failure_is_one_sentence(run):
     assert reported["failed"] and reported["msg"] == "Everything is as it was before."
 
 
-def test_nobody_looks_for_strangers_unless_it_is_asked_for(run):
+def test_undeclared_clients_are_not_searched_for_unless_requested(run):
     _notify, ((_site, _given, desired, admin),) = run(lambda result, check: None)
     assert desired.clients is None and admin is None
 

@@ -58,7 +58,7 @@ def test_names_become_numbers_and_modes_octal(capsys, site):
 
 
 @pytest.mark.parametrize("owner", ["nobody", "1", "0"])
-def test_the_owner_may_be_anybody_but_the_web_user(capsys, site, owner):
+def test_the_owner_may_be_any_account_but_the_web_user(capsys, site, owner):
     assert run(capsys, site, owner=owner)["changed"]
     assert (site / ".env").stat().st_uid == {"nobody": 65534, "1": 1, "0": 0}[owner]
 

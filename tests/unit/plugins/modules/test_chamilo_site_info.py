@@ -89,7 +89,7 @@ def test_a_name_that_the_host_does_not_have_is_refused_by_that_of_the_variable(c
     assert "failed" not in run(capsys, domain="campus.test", root=str(tmp_path), tree=good)
 
 
-def test_where_there_is_no_portal_its_owner_is_nobody_s_business(capsys):
+def test_where_there_is_no_portal_its_owner_is_not_checked(capsys):
     assert "failed" not in run(capsys, domain="campus.test", tree={"owner": "nobody-here"})
 
 
@@ -105,7 +105,7 @@ def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(ca
 
 
 @pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
-def test_what_only_root_can_make_true_is_refused_to_others(capsys, monkeypatch, sections, fails):
+def test_what_only_root_can_enforce_is_refused_to_others(capsys, monkeypatch, sections, fails):
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
     result = run(capsys, domain="campus.test", sections=sections)
     assert result.get("failed", False) is fails
@@ -145,7 +145,7 @@ def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, 
             assert part in result["msg"], part
 
 
-def test_a_run_that_only_takes_back_is_not_kept_from_it_by_the_host_around(capsys, monkeypatch):
+def test_a_run_that_only_undoes_is_not_refused_for_an_unfit_host(capsys, monkeypatch):
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test"))
     assert "failed" not in run(capsys, domain="campus.test", controller_time=1795000000, alert_mail="a@campus.test")
 
@@ -183,7 +183,7 @@ def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, monk
 
 
 @pytest.mark.parametrize("holds", [True, False])
-def test_what_is_kept_of_settings_is_named_whether_or_not_it_holds(capsys, monkeypatch, holds):
+def test_what_is_kept_of_settings_is_named_whether_or_not_it_is_active(capsys, monkeypatch, holds):
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
     monkeypatch.setattr(chamilo_site_info, "Engine", engine)
     monkeypatch.setattr(Memory, "recall", lambda _memory: {"uploads:campus": None})
@@ -202,7 +202,7 @@ def test_what_is_kept_of_the_environment_is_named_to_root(capsys, monkeypatch):
         assert run(capsys, domain="campus.test")["environment_kept"] == kept
 
 
-def test_the_host_program_is_looked_at_by_root(capsys, monkeypatch):
+def test_the_host_program_is_inspected_by_root(capsys, monkeypatch):
     monkeypatch.setattr(chamilo_site_info, "installed_program", lambda: {"made_of": "5f"})
     monkeypatch.setattr(chamilo_site_info, "Engine", engine)
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})

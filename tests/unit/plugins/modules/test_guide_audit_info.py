@@ -135,7 +135,7 @@ def test_the_documented_options_are_those_that_are_taken():
     assert {name: taken[name]["default"] for name in declared.DEFAULTS} == declared.DEFAULTS
 
 
-def test_last_week_is_looked_at_under_the_rules_that_were_not_seen_in_force(monkeypatch, capsys):
+def test_last_week_is_checked_under_the_rules_that_were_not_observed_active(monkeypatch, capsys):
     from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Log
     from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 

@@ -73,7 +73,7 @@ def test_whom_to_report_is_handed_on(
         ({"alert_webhook": "http://b.example/hidden"}, "begins with https://"),
     ],
 )
-def test_whom_nobody_could_report_is_refused(
+def test_an_unusable_recipient_is_refused(
     capsys: pytest.CaptureFixture[str], arguments: dict[str, str], words: str
 ) -> None:
     failed = run(capsys, content=CONTENT, version="1.2.3", **arguments)

@@ -105,7 +105,7 @@ def test_a_long_observation_is_cut_and_not_refused() -> None:
 DAILY = {"ran": [{"changed": True, "step": "x"}], "lists": {"campus": {"digest": "0" * 64, "copied": False}}}
 
 
-def test_what_the_daily_work_prints_is_held_to_its_form() -> None:
+def test_what_the_daily_work_prints_is_validated() -> None:
     daily = _answers.KINDS["daily"]
     assert daily(json.dumps(DAILY)) == {"ran": [{"changed": True}], "lists": DAILY["lists"]}
     assert daily("{}") == {}

@@ -134,7 +134,7 @@ def test_a_waiver_that_is_not_whole_is_refused(value: Any, output: str) -> None:
 
 
 @pytest.mark.parametrize("until", ["2026-11-25", datetime.date(2026, 11, 25)])
-def test_a_waiver_holds_through_its_last_day(until: Any) -> None:
+def test_a_waiver_is_valid_through_its_last_day(until: Any) -> None:
     (parsed,) = _controls.parse_waivers([waiver(until=until)], TABLE)
     assert parsed.holds(TODAY)
     assert not parsed.holds(TODAY + datetime.timedelta(days=1))
@@ -183,7 +183,7 @@ def test_enforced_until_waived() -> None:
     assert not _controls.enforced(TABLE.control("passwords_education"), "consider", [], TODAY)
 
 
-def test_rows_hold_every_control_and_never_pass_unseen() -> None:
+def test_rows_contain_every_control_and_never_pass_unseen() -> None:
     seen = {"https_hsts": {"status": "fail", "evidence": "It is not sent."}}
     waivers = _controls.parse_waivers([waiver(control="https_hsts")], TABLE)
     rows = {row["id"]: row for row in _controls.rows(TABLE, seen, "Nobody looked.", "should", waivers, TODAY)}

@@ -63,5 +63,5 @@ def test_a_connection_without_plugins_takes_no_options() -> None:
 
 
 @pytest.mark.parametrize("facts", [None, "chamilo_site", ["chamilo_site"], 7, {}, {7: 7}])
-def test_what_is_no_map_of_names_holds_none(facts: Any) -> None:
+def test_what_is_no_map_of_names_has_none(facts: Any) -> None:
     assert reserved(facts) == []

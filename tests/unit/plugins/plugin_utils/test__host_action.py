@@ -74,7 +74,7 @@ def test_what_cannot_be_an_answer_ends_with_a_sentence_alone(monkeypatch: pytest
         ("Timeout (12s) waiting for privilege escalation prompt: \x1b[2J", "privilege escalation prompt"),
     ],
 )
-def test_whoever_does_not_become_root_hears_why(monkeypatch: pytest.MonkeyPatch, error: str, output: str) -> None:
+def test_a_failure_to_become_root_is_explained(monkeypatch: pytest.MonkeyPatch, error: str, output: str) -> None:
     with pytest.raises(AnsibleActionFail) as refused:
         run(monkeypatch, AnsibleError(error))
     assert output in str(refused.value) and "\n" not in str(refused.value) and "\x1b" not in str(refused.value)

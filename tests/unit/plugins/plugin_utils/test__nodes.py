@@ -109,7 +109,7 @@ def test_a_node_that_fails_stops_those_that_come_after_it(answer: dict[str, Any]
     assert output("other", left=f"{left} other", web1={"__chamilo_common_info": answer}) == ""
 
 
-def test_nodes_that_limit_leaves_out_stop_nobody() -> None:
+def test_nodes_that_limit_leaves_out_stop_no_run() -> None:
     play = {"ansible_play_hosts_all": ["web2"], "ansible_play_hosts": ["web2"]}
     assert output(web1={}, more=play) == ""
 

@@ -102,7 +102,7 @@ def test_what_a_node_is_there_for(variables: dict[str, Any], found: tuple[str, .
         {"ansible_facts": {"chamilo_portal": "campus.test"}, "chamilo_portal": "campus.test"},
     ],
 )
-def test_a_host_that_is_misdeclared_or_lies_costs_nobody_else_anything(variables: dict[str, Any]) -> None:
+def test_a_host_that_is_misdeclared_or_lies_affects_no_other(variables: dict[str, Any]) -> None:
     hosts = {"web1": CAMPUS, "evil": variables}
     assert portal("web1", hosts) == (["web1"], [], "web1")
     if "ansible_facts" not in variables:

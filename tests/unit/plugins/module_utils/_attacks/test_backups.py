@@ -49,7 +49,7 @@ def host(open_host, monkeypatch):
     return host
 
 
-def test_what_is_encrypted_and_closed_holds(host):
+def test_an_encrypted_and_closed_repository_passes(host):
     found = backups.read_without_the_key(host.insider)
     assert found.status == "pass" and f"1 files of {host.root}/repository show nothing" in found.evidence
     assert backups.read_as_the_web_user(host.insider).status == "pass"

@@ -72,7 +72,7 @@ def misuse(monkeypatch):
     return run
 
 
-def test_everything_refused_holds(misuse):
+def test_everything_refused_passes(misuse):
     server = Server()
     assert misuse(server).status == "pass"
     assert not any(sql.startswith("DROP") for sql in server.sent)
@@ -148,7 +148,7 @@ def test_who_answers_is_reported(monkeypatch, greeting, status, words):
     assert (found.status, words in found.evidence) == (status, True)
 
 
-def test_a_closed_port_holds_and_the_host_itself_reports_nothing(monkeypatch):
+def test_a_closed_port_passes_and_the_host_itself_proves_nothing(monkeypatch):
     def refuse(where, seconds):
         assert where == ("192.0.2.7", 3306)
         raise ConnectionRefusedError(111, "Connection refused")
@@ -161,7 +161,7 @@ def test_a_closed_port_holds_and_the_host_itself_reports_nothing(monkeypatch):
 
 
 @pytest.mark.parametrize("problem", [TimeoutError("timed out"), ConnectionRefusedError(111, "Connection refused")])
-def test_a_knock_that_nobody_answers_is_held_off(monkeypatch, problem):
+def test_an_unanswered_connection_passes(monkeypatch, problem):
     assert knock(monkeypatch, problem).status == "pass"
 
 
@@ -195,7 +195,7 @@ def test_an_address_to_which_there_is_no_way_proves_nothing_and_hides_nothing(mo
     assert database.reach(Target("campus.test")).status == "fail"
 
 
-def test_nobody_knocks_on_the_proxy(monkeypatch):
+def test_the_proxy_is_not_connected_to(monkeypatch):
     words = "set chamilo_prove_address to the host's own address; where TLS ends at the proxy, .*waive database_bind"
     with pytest.raises(OSError, match=words):
         knock(monkeypatch, AssertionError("asked"), Target("campus.test", proxied=True))

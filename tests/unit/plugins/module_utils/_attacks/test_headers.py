@@ -26,7 +26,7 @@ def sends(*pairs):
     [*(control.attacks[name] for name in headers.HEADERS.values()), headers.inject],
     ids=lambda one: one.__name__,
 )
-def test_the_guides_headers_hold_and_none_do_not(portal, attack):
+def test_the_guides_headers_pass_and_none_fail(portal, attack):
     assert attack(portal(sends(*GOOD))).status == "pass"
     assert attack(portal(sends())).status == "fail"
 
@@ -45,7 +45,7 @@ def test_the_guides_headers_hold_and_none_do_not(portal, attack):
         (headers.inject, [("Content-Security-Policy", "script-src 'self' https:")]),
     ],
 )
-def test_a_header_that_protects_nobody_lets_the_attack_through(portal, attack, pairs):
+def test_an_ineffective_header_lets_the_attack_through(portal, attack, pairs):
     assert attack(portal(sends(*pairs))).status == "fail"
 
 
@@ -80,6 +80,6 @@ def test_one_answer_that_does_not_is_named(portal, pairs):
     assert "/robots.txt (200) sends X-Content-Type-Options" in found.evidence
 
 
-def test_a_portal_that_is_down_is_no_portal_that_holds(portal):
+def test_a_portal_that_is_down_does_not_pass(portal):
     with pytest.raises(OSError, match="no answer"):
         headers.sniff(portal({"/": Answer("", 0, (), b"", "refused")}))

@@ -16,7 +16,7 @@ def moved(to):
     return Answer("", 301, (("Location", to),))
 
 
-def test_a_trusted_certificate_holds(portal):
+def test_a_trusted_certificate_passes(portal):
     assert https.certificate(portal({"/": PAGE})).status == "pass"
 
 
@@ -25,7 +25,7 @@ def test_one_that_is_not_trusted_or_not_there_does_not(portal, options):
     assert https.certificate(portal({"/": PAGE}, **options)).status == "fail"
 
 
-def test_a_login_that_is_sent_to_https_is_held_off(portal):
+def test_a_login_that_is_redirected_to_https_passes(portal):
     answers = {("http", "/login_json"): moved("https://campus.test/login_json")}
     assert https.redirect(portal(answers)).status == "pass"
 
@@ -45,7 +45,7 @@ def test_any_other_answer_to_a_plain_login_lets_it_through(portal, answer):
     assert https.redirect(portal({("http", "/login_json"): answer})).status == "fail"
 
 
-def test_a_closed_port_holds_a_plain_login_off(portal):
+def test_a_closed_port_blocks_a_plain_login(portal):
     closed = Answer("", 0, (), b"", "connection refused")
     assert https.redirect(portal({("http", "/login_json"): closed})).status == "pass"
 
@@ -104,7 +104,7 @@ EVIL = "attacker.chamilo-hardening.invalid"
         (Answer("", 404, (), b"not here"), "pass"),
     ],
 )
-def test_a_forged_name_leads_nobody_elsewhere(portal, answer, status):
+def test_a_forged_host_name_leads_no_visitor_elsewhere(portal, answer, status):
     class Echo(portal):
         def ask(self, scheme, path, **request):
             forged = request.get("headers", {}).get("X-Forwarded-Host") == EVIL

@@ -75,7 +75,7 @@ def host(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_each_is_noticed_where_the_section_is_in_force(host, attack):
+def test_each_is_noticed_where_the_section_is_active(host, attack):
     assert attack(host.insider).status == "pass" and host.there() == []
     host.blind = True
     assert attack(host.insider).status == "fail" and host.there() == []

@@ -60,7 +60,7 @@ def test_every_kind_of_weakness_is_tried():
     assert portal.password == FIRST
 
 
-def test_rules_hold():
+def test_rules_are_enforced():
     portal = Portal(lambda new: False)
     assert passwords.choose_a_weak_one(portal).status == "pass"
     assert portal.password == FIRST

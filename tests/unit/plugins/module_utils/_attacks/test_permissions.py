@@ -25,7 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
 PAGE = {"/": Answer("", 200, (), b"welcome")}
 
 
-def test_nothing_to_fetch_holds(portal):
+def test_nothing_to_fetch_passes(portal):
     assert permissions.fetch_secrets(portal(PAGE)).status == "pass"
 
 
@@ -53,7 +53,7 @@ def test_a_page_of_the_application_is_no_loot(portal):
     assert found.status == "pass", found.evidence
 
 
-def test_a_portal_that_is_down_is_no_portal_that_holds(portal):
+def test_a_portal_that_is_down_does_not_pass(portal):
     with pytest.raises(OSError, match="no answer"):
         permissions.fetch_secrets(portal({"/": Answer("", 0, (), b"", "refused")}))
 
@@ -99,7 +99,7 @@ def test_from_inside_it_gets_through_and_leaves_nothing(attack, site):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_from_inside_it_is_held_off_by_the_module(attack, site):
+def test_from_inside_it_is_blocked_by_the_module(attack, site):
     given = {"path": str(site), "owner": "root", "web_user": "www-data"}
     walk.run(policy.order(given, "production"))
     found = attack(Insider(Site("campus.test", root=str(site), php=Php(user="www-data"))))
@@ -153,7 +153,7 @@ def test_php_of_another_site_that_may_exchange_the_socket_stands_in_for_the_port
     assert found.status == "fail" and "can stand in for the portal's" in found.evidence
 
 
-def test_without_another_site_nobody_comes_from_next_door(next_door):
+def test_without_another_site_no_attack_comes_from_one(next_door):
     site, _socket = next_door
     alone = Site(site.domain, site.root, php=site.php, virtual_hosts=site.virtual_hosts[:1])
     assert permissions.come_from_next_door(Insider(alone)).evidence == "No other site of this host runs PHP."
@@ -162,7 +162,7 @@ def test_without_another_site_nobody_comes_from_next_door(next_door):
     assert permissions.come_from_next_door(Insider(alone)).evidence == "No other site of this host runs PHP."
 
 
-def test_a_secret_that_can_be_looked_up_is_no_secret(site):
+def test_a_published_secret_is_no_secret(site):
     insider = Insider(Site("campus.test", root=str(site), php=Php(user="www-data"), secrets_default=("APP_SECRET",)))
     assert "APP_SECRET" in permissions.forge_token(insider).evidence
     assert permissions.forge_token(insider).status == "fail"

@@ -55,7 +55,7 @@ class Php(Target):
         return Answer(url, 200, (("Set-Cookie", f"{self.cookie_of[name]}={number}{self.flags[name]}"),))
 
 
-def test_strict_sessions_hold():
+def test_strict_sessions_pass():
     found = sessions.fixate(Php())
     assert found.status == "pass", found.evidence
 
@@ -94,6 +94,6 @@ def test_a_browser_keeps_the_cookie_to_itself(flags, script_flags, output):
 
 
 @pytest.mark.parametrize("attack", [sessions.fixate, sessions.post_from_elsewhere])
-def test_a_portal_that_is_down_is_no_portal_that_holds(attack):
+def test_a_portal_that_is_down_does_not_pass(attack):
     with pytest.raises(OSError):
         attack(Php(up=False))

@@ -12,7 +12,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 WELCOME = Answer("", 200, (), b"Chamilo installation")
 
 
-def test_an_installer_that_is_refused_holds(portal):
+def test_an_installer_that_is_refused_passes(portal):
     assert updates.installer(portal({"/main/install/index.php": Answer("", 403)})).status == "pass"
 
 
@@ -38,6 +38,6 @@ def test_a_portal_that_answers_everything_with_one_page_has_no_installer(portal)
     assert updates.installer(portal(answers)).status == "pass"
 
 
-def test_a_portal_that_is_down_is_no_portal_that_holds(portal):
+def test_a_portal_that_is_down_does_not_pass(portal):
     with pytest.raises(OSError, match="no answer"):
         updates.installer(portal({path: Answer("", 0, (), b"", "refused") for path in updates._WAYS}))

@@ -102,7 +102,7 @@ def test_a_directory_behind_a_link_is_tried_by_its_address(monkeypatch, insider,
     assert sorted(os.listdir(root / where)) == ([] if below else ["own"])
 
 
-def test_a_server_that_only_shows_them_holds(monkeypatch, insider):
+def test_a_server_that_does_not_run_them_passes(monkeypatch, insider):
     serve(monkeypatch, pathlib.Path(insider.site.root), lambda file, path: (200, file.read_bytes()))
     found = uploads.lay_programs(insider)
     assert found.status == "pass", found.evidence
@@ -127,7 +127,7 @@ def test_rules_that_are_obeyed_are_caught(monkeypatch, insider):
     assert uploads.lay_rules(insider).status == "pass"
 
 
-def test_no_program_holds_the_word_that_it_reports(tmp_path):
+def test_no_program_contains_the_word_that_it_reports(tmp_path):
     for name in uploads._LAID:
         assert "abcdefghijklmnop" not in uploads._program(name, "abcdefghijklmnop"), name
     script = tmp_path / "a.cgi"

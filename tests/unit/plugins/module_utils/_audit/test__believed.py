@@ -43,7 +43,7 @@ http {
         ("", ""),
     ],
 )
-def test_the_line_of_nginx_that_holds_the_address(tmp_path, address, output):
+def test_the_line_of_nginx_that_contains_the_address(tmp_path, address, output):
     wrote(tmp_path, "etc/nginx/nginx.conf", NGINX)
     assert _believed.lines("nginx", address, Tree(str(tmp_path))) == output
 

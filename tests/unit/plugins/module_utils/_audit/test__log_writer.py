@@ -58,7 +58,7 @@ def test_a_handle_that_is_closed_meanwhile_hides_no_other(tmp_path, monkeypatch)
         assert _log_writer._has_open(os.getpid(), log.stat())
 
 
-def test_whom_nobody_knows_is_not_reported_to_write_nothing(observer):
+def test_an_unknown_user_is_not_assumed_to_write_nothing(observer):
     for name in ("", "no-such-user"):
         observer.site = replace(observer.site, php=Php(user=name))
         with pytest.raises(Unseen):

@@ -20,7 +20,7 @@ FINE = [
 
 
 @pytest.mark.parametrize("entries", WIDE, ids=" ".join)
-def test_much_of_the_internet_is_more_than_anybody_has(entries: list[str]) -> None:
+def test_entries_that_cover_much_of_the_internet(entries: list[str]) -> None:
     assert much_of_the_internet(entries) and much_of_the_internet(entries[::-1])
 
 

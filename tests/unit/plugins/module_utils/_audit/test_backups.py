@@ -105,7 +105,7 @@ def host(tmp_path, monkeypatch):
 CHECKS = (backups.database, backups.files, backups.offsite, backups.encrypted, backups.restore_tested)
 
 
-def test_nothing_at_all_fails_and_reports_what_was_looked_for(host):
+def test_nothing_at_all_fails_and_reports_what_was_searched_for(host):
     findings = [check(host.inspect()) for check in CHECKS]
     assert [finding.status for finding in findings] == ["fail"] * 5
     assert "mariadb-dump" in findings[0].evidence
@@ -265,7 +265,7 @@ def test_what_the_host_program_wrote_down_counts(host, tmp_path, entry, status):
         assert "run where the copy of the key is" in backups.encrypted(it).evidence
 
 
-def test_the_key_is_safe_where_the_controller_still_holds_the_same(host, tmp_path):
+def test_the_key_is_safe_where_the_controller_still_has_the_same(host, tmp_path):
     host.harden(tmp_path)
     finding = backups.encrypted(host.inspect())
     assert finding.status == "pass"
@@ -362,7 +362,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("what", [*TAKEN, ""])
-def test_a_good_result_of_last_night_does_not_hide_what_is_gone_today(host, tmp_path, what):
+def test_yesterday_s_good_result_does_not_hide_what_is_gone_today(host, tmp_path, what):
     host.harden(tmp_path)
     take, desired, words = TAKEN.get(what, (lambda _host: None, set(), ""))
     take(host)

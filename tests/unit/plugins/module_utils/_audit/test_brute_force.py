@@ -72,7 +72,7 @@ def test_lock(monkeypatch, value, status):
         ([], "5", "pass"),
     ],
 )
-def test_one_address_is_shut_out_before_an_account_is_locked(monkeypatch, jails, value, status):
+def test_one_address_is_banned_before_an_account_is_locked(monkeypatch, jails, value, status):
     found = [jail(GOOD, **{"file": "/var/log/nginx/access.log", **one}) for one in jails]
     monkeypatch.setattr(fail2ban, "running", lambda: found)
     it = settings(login_max_attempt_before_blocking_account=value)
@@ -151,7 +151,7 @@ def test_since_3_0_a_jail_has_to_see_what_programs_log_in_by():
     assert brute_force._logins(it)[-2:] == ("/oauth/token", "/oauth/register")
 
 
-def test_whether_an_address_is_shut_out_before_has_to_be_seen():
+def test_without_root_the_ban_of_an_address_cannot_be_observed():
     it = settings(login_max_attempt_before_blocking_account="5")
     it.as_root = False
     with pytest.raises(Unseen, match="root only"):
@@ -285,7 +285,7 @@ def test_an_apache_line_too(host):
 
 
 @pytest.mark.parametrize("written", ["${APACHE_LOG_DIR}/campus-access.log combined", '"/srv/the log" combined'])
-def test_a_log_is_looked_for_where_the_server_writes_it(host, written):
+def test_a_log_is_searched_for_where_the_server_writes_it(host, written):
     host.access_log = written
     (log,) = brute_force.logs(host.inspect())
     assert log.files == (str(host.log),)
@@ -396,7 +396,7 @@ def test_more_attempts_can_be_declared(host):
     assert brute_force.fail2ban(host.inspect(attempts=20)).status == "pass"
 
 
-def test_a_log_of_nobody_but_the_proxy_is_of_no_use(host):
+def test_a_log_that_shows_the_proxy_alone_is_of_no_use(host):
     host.jails = [jail(GOOD, file=host.log)]
     assert "shows the proxy 10.0.0.5" in brute_force.fail2ban(host.inspect(trusted_proxies=["10.0.0.0/24"])).evidence
 
@@ -454,7 +454,7 @@ def test_a_line_break_in_a_user_name_forges_a_line_of_the_application(host):
     assert "a line break in the user name" in finding.evidence
 
 
-def test_a_header_that_anybody_can_send_is_not_to_be_believed(host, monkeypatch):
+def test_a_header_that_any_client_can_send_is_not_trusted(host, monkeypatch):
     output = "set_real_ip_from 0.0.0.0/0 (/etc/nginx/conf.d/proxy.conf line 3)"
     monkeypatch.setattr(_believed, "lines", lambda _web, _address: output)
     host.trusts_anybody = True
@@ -521,7 +521,7 @@ def test_a_log_in_a_directory_of_phps_user(host):
 @pytest.mark.parametrize(
     ("name", "mode", "status"), [("php", "a", "fail"), ("php", "r", "pass"), ("nginx", "a", "pass")]
 )
-def test_a_log_that_somebody_holds_open(host, name, mode, status):
+def test_a_log_that_a_process_keeps_open(host, name, mode, status):
     host.jails = [jail(GOOD, file=host.log)]
     host.processes = [Process(os.getpid(), 1, name, NOBODY.pw_uid)]
     with host.log.open(mode):

@@ -158,13 +158,13 @@ def test_an_escaped_underscore_is_the_same_database():
     assert database.privileges(it).status == "pass"
 
 
-def test_a_database_open_to_everybody_counts():
+def test_a_database_open_to_all_accounts_counts():
     finding = database.privileges(inspect(USAGE, EIGHT, databases=("chamilo", "information_schema", "shop")))
     assert finding.status == "fail"
     assert "shop" in finding.evidence
 
 
-def test_nobody_else_has_power_over_the_portal_s_data(tables):
+def test_no_other_account_has_power_over_the_portal_s_data(tables):
     tables.add("shop", "localhost", "SELECT", "DELETE", name="shop", grants="YES")
     tables.add("other", "localhost", "SELECT", name=r"chamilo\_2")
     tables.add("replica", "10.0.0.9", "REPLICATION SLAVE", "BINLOG MONITOR", place="server")
@@ -224,7 +224,7 @@ def test_another_account_with_power_over_it_is_named_with_what_to_report(tables,
         ("BINLOG MONITOR", "10.%", "ON", [], "pass"),
     ],
 )
-def test_whoever_may_replicate_reads_each_change(tables, right, host, binary_log, clients, status):
+def test_an_account_that_may_replicate_reads_each_change(tables, right, host, binary_log, clients, status):
     tables.binary_log = binary_log
     tables.add("replica", host, right, place="server")
     it = inspect(USAGE, EIGHT)

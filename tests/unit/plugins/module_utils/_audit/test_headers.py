@@ -140,7 +140,7 @@ def test_a_class_that_could_not_be_had_is_named(look_at):
     assert "Not seen here: 403." in finding.evidence
 
 
-def test_a_site_without_https_has_no_redirect_to_look_at(look_at):
+def test_a_site_without_https_has_no_redirect_to_check(look_at):
     host = VirtualHost("f", 1, ("campus.test",), (Listen("*", 80, tls=False),), "/srv/campus/public")
 
     def answer(endpoint, path, request):
@@ -277,7 +277,7 @@ def test_not_once(look_at, sent, words):
     assert words in finding.evidence
 
 
-def test_no_policy_is_expected_where_none_is_wanted(look_at):
+def test_no_policy_is_expected_where_none_is_desired(look_at):
     sent = without("Content-Security-Policy-Report-Only")
     assert headers.once(look_at(server(sent), options={"csp": "off"})).status == "pass"
 

@@ -461,7 +461,7 @@ def test_a_web_server_that_takes_any_word_for_the_address(look_at, monkeypatch):
     assert https.trusted_proxies(observer).status == "pass"
 
 
-def test_an_environment_that_nobody_can_read_is_not_assessed(look_at):
+def test_an_unreadable_environment_is_not_assessed(look_at):
     with pytest.raises(Unseen, match="environment files"):
         https.trusted_proxies(look_at(redirecting, root="/srv/campus"))
 
@@ -555,7 +555,7 @@ RENEWS = Job(
 )
 
 
-def test_files_of_somebody_else_are_not_applicable(serve, look_through):
+def test_files_replaced_by_hand_are_not_applicable(serve, look_through):
     host, _certificate = serve()
     finding = https.renewal(look_through(host))
     assert finding.status == "not_applicable"

@@ -178,7 +178,7 @@ OURS = {
 }
 
 
-def test_a_host_that_nobody_watches_fails(host):
+def test_an_unmonitored_host_fails(host):
     assert [check(host.inspect()).status for check in OURS.values()] == ["fail"] * 5
     assert monitoring.app_log(host.inspect()).status == "fail"
 
@@ -249,7 +249,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("what", [*TAKEN, ""])
-def test_a_good_result_of_last_night_does_not_hide_what_is_gone_today(host, what):
+def test_yesterday_s_good_result_does_not_hide_what_is_gone_today(host, what):
     host.harden()
     take, desired, words = TAKEN.get(what, (lambda _host: None, set(), ""))
     take(host)
@@ -279,7 +279,7 @@ def test_a_monit_that_was_just_started_has_a_quarter_of_an_hour_to_ask(host):
     assert monitoring.auth(host.inspect()).status == "fail"
 
 
-def test_files_that_nobody_has_accepted_wait_for_a_person(host):
+def test_files_not_accepted_yet_wait_for_a_person(host):
     host.harden()
     records = dict.fromkeys((*OURS, "app_log"), {"at": time.time() - 7200, "ok": True})
     reported = "Not accepted yet: compare the files, then run: chamilo-hardening integrity accept"
@@ -349,7 +349,7 @@ def test_monologs_own_rotation_counts(host):
         (lambda host: (logged(host), host.jobs.clear()), "nothing rotates it"),
     ],
 )
-def test_a_log_that_reports_nobody(host, prepare, words):
+def test_a_log_that_notifies_no_recipient(host, prepare, words):
     prepare(host)
     finding = monitoring.app_log(host.inspect())
     assert finding.status == "fail"
@@ -398,7 +398,7 @@ def test_failed_logins_are_counted_in_the_evidence(host):
     assert "In the last 7 days" not in finding.evidence
 
 
-def test_somebody_elses_count_of_failed_logins_cannot_be_assessed(host):
+def test_an_unmanaged_count_of_failed_logins_cannot_be_assessed(host):
     host.jobs.append(Job("/etc/cron.d/count:1", "* * * * * root mariadb -e 'SELECT * FROM track_e_login_record'"))
     with pytest.raises(Unseen, match="/etc/cron.d/count:1"):
         monitoring.auth(host.inspect())
@@ -461,7 +461,7 @@ def test_the_applications_own_scan_counts_by_its_version(host, version, branch, 
 # ------------------------------------------------------------------------------------------------- break-ins
 
 
-def test_what_could_not_be_looked_at_is_never_a_pass(host):
+def test_what_could_not_be_checked_is_never_a_pass(host):
     host.database_answers = False
     with pytest.raises(Unseen, match="The database is gone"):
         monitoring.compromise(host.inspect())

@@ -71,7 +71,7 @@ def test_one_wrong_mode_fails(tree_look, project, name, path, mode, words):
     assert words in finding.evidence
 
 
-def test_where_root_may_not_look_the_web_user_does(tree_look, project, monkeypatch):
+def test_where_root_may_not_read_the_web_user_does(tree_look, project, monkeypatch):
     """As on NFS with root_squash: a 777 there is no more green than elsewhere. What nobody sees is not, either."""
     real, hidden = os.scandir, str(project.resolve() / "var/upload")
     (project / "var/upload/resource/essay.txt").chmod(0o666)
@@ -144,7 +144,7 @@ def test_a_file_of_root_in_var_breaks_the_site(tree_look, project):
     assert "do not belong to" in finding.evidence
 
 
-def test_a_deploy_user_may_own_the_program_but_a_stranger_may_not(tree_look, project):
+def test_a_deploy_user_may_own_the_program_but_an_unknown_user_may_not(tree_look, project):
     for path in [project, *project.rglob("*")]:
         if path.relative_to(project).parts[:1] not in (("var",), ("config",), (".env",)):
             os.chown(path, 54321, -1)
@@ -554,7 +554,7 @@ def test_without_root_what_cannot_be_read_cannot_be_recognised(tree_look, projec
         (".git/HEAD", b"not found", False),
     ],
 )
-def test_a_file_that_cannot_be_read_is_known_by_its_look(file, body, known):
+def test_an_unreadable_file_is_recognised_by_its_content(file, body, known):
     assert permissions._is(Answer("http://x/", 200, (), body), file, b"") is known
     assert not permissions._is(Answer("http://x/", 403, (), body), file, b"")
 
@@ -635,7 +635,7 @@ def test_a_site_without_a_name_with_the_root_of_the_portal(tree_look, project, o
     assert finding.status == result
 
 
-def test_a_virtual_host_that_hangs_up_on_strangers_gives_nothing_away(tree_look, project, monkeypatch):
+def test_a_virtual_host_that_hangs_up_exposes_nothing(tree_look, project, monkeypatch):
     """As nginx does with `return 444`."""
     unrelated = VirtualHost("/etc/nginx/sites-enabled/default", 1, ("_",), (HTTP,), "/var/www/html")
     campus = VirtualHost("/etc/nginx/sites-enabled/campus", 1, ("campus.test",), (HTTP,), f"{project}/public")

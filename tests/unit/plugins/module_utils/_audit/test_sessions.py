@@ -116,7 +116,7 @@ def starting(takes_cookie=False, takes_address=False):
     return answer
 
 
-def test_nobody_chooses_a_number(look_at):
+def test_no_visitor_chooses_a_session_number(look_at):
     it = inspect(look_at, starting())
     assert sessions.strict(it).status == "pass"
     assert len(it.asked) == 4
@@ -139,7 +139,7 @@ KEPT = "tls://10.0.0.5:6380?auth[user]=a&auth[pass]=canary&stream[cafile]=%2Fa%2
         ({}, "file:///srv/sessions", []),
     ],
 )
-def test_a_redis_that_answers_anybody_is_red(look_at, monkeypatch, php, application, found):
+def test_a_redis_that_answers_any_client_fails(look_at, monkeypatch, php, application, found):
     def asked(open_to_all):
         it = inspect(look_at, starting())
         it._known[settings.__globals__["_settings"]] = {name: Setting(text, "") for name, text in php.items()}
@@ -337,7 +337,7 @@ def test_sessions_that_symfony_keeps_elsewhere(idle, handler, seconds, status):
         "file://var/sessions",
     ],
 )
-def test_sessions_that_are_kept_nobody_knows_how_long_are_not_assessed(idle, handler):
+def test_sessions_of_unknown_lifetime_are_not_assessed(idle, handler):
     with pytest.raises(Unseen, match="handler_id") as problem:
         idle(application={"handler_id": handler})
     assert "s3cret" not in str(problem.value)

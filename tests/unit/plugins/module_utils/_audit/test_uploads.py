@@ -419,7 +419,7 @@ MaxFileSize = "419430400"
         ('AlertExceedsMax = "yes"', "AlertExceedsMax disabled", "AlertExceedsMax yes"),
     ],
 )
-def test_what_is_in_force_in_clamd_counts_whoever_wrote_its_file(look_at, monkeypatch, right, instead, words):
+def test_the_active_configuration_of_clamd_counts(look_at, monkeypatch, right, instead, words):
     observer = look_at(root="/srv/campus")
     observer.as_root = True
     observer._known[processes.processes] = (Process(10, 1, "clamd", 0),)

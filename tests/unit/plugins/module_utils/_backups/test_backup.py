@@ -239,7 +239,7 @@ def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
     assert jobs.holder(there) == ""
 
 
-def test_a_backup_is_made_even_when_nobody_can_be_reported_of_a_copy(
+def test_a_backup_is_made_even_when_a_copy_cannot_be_reported(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (directories / "chamilo" / "var").mkdir(parents=True)
@@ -262,7 +262,7 @@ def test_a_backup_is_made_even_when_nobody_can_be_reported_of_a_copy(
     assert json.loads((directories / "state" / "backups.json").read_text())["database"]["ok"] is True
 
 
-def test_a_backup_that_was_made_and_needs_a_look_is_reported_from_one_that_failed(
+def test_a_backup_that_needs_review_is_distinguished_from_one_that_failed(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (directories / "chamilo" / "var").mkdir(parents=True)

@@ -69,7 +69,7 @@ def test_the_account_for_backups_dumps_unless_it_cannot_see_all(
         assert any(word.startswith(who) for word in command[:2] + command[2:3])
 
 
-def test_without_the_application_s_environment_nothing_is_dumped_as_nobody(directories: Path) -> None:
+def test_without_the_application_s_environment_nothing_is_dumped(directories: Path) -> None:
     (directories / "chamilo").mkdir()
     os.mkfifo(directories / "chamilo/.env")
     with pytest.raises(portal.BackupError, match=r"\.env cannot be read: no regular file"):

@@ -43,7 +43,7 @@ def test_late_ones_are_reported(directories: Path, monkeypatch: pytest.MonkeyPat
     assert "dated in the future" in jobs.late()[0]
 
 
-def test_no_drill_is_late_where_none_are_made(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_restore_test_is_late_where_none_are_made(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[str] = []
     monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: reported.append(title))
     (directories / "etc" / "backups-campus.json").write_text(
@@ -52,7 +52,7 @@ def test_no_drill_is_late_where_none_are_made(directories: Path, monkeypatch: py
     assert len(jobs.late()) == 1 and reported == ["The backup is late"]
 
 
-def test_another_problem_of_the_same_day_and_the_same_of_the_next_night_are_reported(
+def test_another_problem_of_the_same_day_and_the_same_of_the_next_day_are_reported(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the real alert, of which only the mail is caught."""

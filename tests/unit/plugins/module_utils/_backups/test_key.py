@@ -54,7 +54,7 @@ def test_a_key_that_is_there_is_never_replaced(path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [None, ""])
-def test_a_key_that_is_gone_is_brought_back_and_no_other_takes_its_place(path: Path, left: str | None) -> None:
+def test_a_lost_key_is_restored_and_not_replaced_by_another(path: Path, left: str | None) -> None:
     kept("the first one")
     path.unlink()
     if left is not None:  # such as by a disk that was full

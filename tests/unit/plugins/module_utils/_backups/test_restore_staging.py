@@ -27,7 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic 
 from tests.unit.plugins.module_utils._backups.conftest import looks_right, planned, work
 
 
-def test_sparse_files_are_reported_and_need_no_room_for_their_holes(
+def test_sparse_files_are_reported_and_need_no_room_for_their_gaps(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = work(portal)

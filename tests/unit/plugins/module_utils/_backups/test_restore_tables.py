@@ -83,7 +83,7 @@ ERROR 1819 (HY000) at line 1: Your password does not satisfy the current policy 
 """
 
 
-def test_no_message_holds_the_statement_that_failed(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_message_contains_the_statement_that_failed(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 
     def run(command: list[str], **_more: object) -> subprocess.CompletedProcess[bytes]:

@@ -88,7 +88,7 @@ def test_a_key_that_changed_is_refused(portal: Portal) -> None:
         attempt(portal, pair())._newest()
 
 
-def test_no_drill_begins_without_room(portal: Portal) -> None:
+def test_no_restore_test_begins_without_room(portal: Portal) -> None:
     with pytest.raises(BackupError, match="make room"):
         attempt(portal)._room(1 << 60, 0, [])
 
@@ -178,7 +178,7 @@ def test_a_failure_is_reported_where_the_disk_is_full(portal: Portal, monkeypatc
     assert reported == ["The restore test failed"]
 
 
-def test_whatever_breaks_a_drill_is_reported(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_breaks_a_restore_test_is_reported(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_arguments: Any) -> None:
         raise RecursionError
 
@@ -211,7 +211,7 @@ def test_what_came_back_is_given_away_and_removed_however_deep_it_is(
     assert not (tmp_path / "scratch").exists()
 
 
-def test_nothing_that_takes_the_place_of_a_file_holds_up_the_comparison(tmp_path: Path) -> None:
+def test_nothing_that_takes_the_place_of_a_file_blocks_the_comparison(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     path = tmp_path / "folder/film"
     path.write_bytes(b"film")
@@ -277,7 +277,7 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
     assert {f"--exclude={tmp_path}/{name}/*" for name in ("disk", "larger")} < set(ran[0])
 
 
-def test_a_release_that_came_after_the_backup_hinders_no_drill(
+def test_a_release_newer_than_the_backup_hinders_no_restore_test(
     portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is started is the portal in the backup, wherever that lay."""
@@ -335,7 +335,7 @@ def test_links_are_turned_however_deep_they_lie(portal: Portal, tmp_path: Path) 
     os.close(here)
 
 
-def test_a_drill_does_not_end_that_of_another_portal(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restore_test_does_not_end_that_of_another_portal(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
     def run(attempt: restore_test._RestoreTest) -> None:
@@ -394,7 +394,7 @@ def test_the_sample_is_the_same_for_a_backup_and_another_for_the_next(portal: Po
     assert 40 < sum(path > "/x/var/upload/300.txt" for path in first) < 120
 
 
-def test_the_sample_is_bounded_in_bytes_and_holds_no_huge_file(portal: Portal) -> None:
+def test_the_sample_is_bounded_in_bytes_and_contains_no_huge_file(portal: Portal) -> None:
     large = 100 << 20
     found = sampled(portal, "1", [upload(number, large) for number in range(500)])
     assert len(found) == (1 << 30) // large
@@ -406,7 +406,7 @@ def test_the_sample_is_bounded_in_bytes_and_holds_no_huge_file(portal: Portal) -
     assert made._list(pair())[1] == 77, "the program comes back whole and is no part of the sample"
 
 
-def test_a_name_that_cannot_be_asked_for_or_brought_back_is_left_out_of_the_sample_and_reported(
+def test_a_name_that_cannot_be_restored_is_left_out_of_the_sample_and_reported(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """restic lists what is no UTF-8 with a sign for it, and finds nothing of that name."""

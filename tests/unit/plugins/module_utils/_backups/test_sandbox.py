@@ -74,7 +74,7 @@ def test_a_login_page_is_known_when_it_is_seen(server: dict[str, tuple[int, str,
     assert "leads nowhere" in sandbox._login_page("campus.test")
 
 
-def test_the_account_of_the_restore_test_can_read_what_nobody_but_root_could(
+def test_the_account_of_the_restore_test_can_read_what_only_root_could(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A class that is doubtful lacks that right for its owner, as root needs none. Who owns the copy does need it."""
@@ -118,7 +118,7 @@ def test_what_the_restored_portal_reports_is_read_from_where_it_was_written(
     assert sessions == [True]
 
 
-def test_no_message_holds_the_statement_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_message_contains_the_statement_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be mailed."""
     output = (
         b"--------------\nINSERT INTO user VALUES ('anna')\n--------------\n\nERROR 1406 (22001) at line 2: Too long\n"
@@ -135,7 +135,7 @@ def test_no_message_holds_the_statement_that_failed(monkeypatch: pytest.MonkeyPa
     assert "--loose-skip-print-query-on-error" in commands[0]
 
 
-def test_whoever_runs_as_the_drills_account_is_seen_also_when_it_hides() -> None:
+def test_a_hidden_process_of_the_restore_test_s_account_is_observed() -> None:
     child = os.fork()
     if not child:
         ctypes.CDLL(None).prctl(4, 0)  # PR_SET_DUMPABLE: /proc shows it as root's

@@ -74,7 +74,7 @@ def test_links_are_found_however_deep_they_lie(directories: Path) -> None:
     )
 
 
-def test_links_to_what_holds_no_data_are_none_of_the_backups(directories: Path) -> None:
+def test_links_to_what_contains_no_data_are_not_part_of_backups(directories: Path) -> None:
     """As a log to the terminal, which is another one in each run."""
     log = directories / "chamilo" / "var" / "log"
     log.mkdir(parents=True)
@@ -107,7 +107,7 @@ def test_the_walk_for_links_has_an_end(directories: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("made", ["var/cache", "vendor", "node_modules", ".git"])
-def test_no_links_are_looked_for_in_what_is_made_anew(directories: Path, made: str) -> None:
+def test_no_links_are_searched_for_in_what_is_made_anew(directories: Path, made: str) -> None:
     (directories / "chamilo" / made).mkdir(parents=True)
     (directories / "data").mkdir()
     (directories / "chamilo" / made / "data").symlink_to(directories / "data")

@@ -49,7 +49,7 @@ def seen(path, *addresses, times=1):
     return str(path)
 
 
-def test_a_log_that_shows_nobody_but_proxies(tmp_path):
+def test_a_log_that_shows_only_proxies(tmp_path):
     log = tmp_path / "access.log"
     both = seen(log, "10.0.0.5", "10.0.0.6")
     assert access_log.log_summary(both)["proxies"] == []

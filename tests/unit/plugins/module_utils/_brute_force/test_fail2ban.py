@@ -176,7 +176,7 @@ def test_bans_of_another_form_are_an_error(server, answer):
 
 
 @pytest.mark.parametrize("ask", [fail2ban.running, fail2ban.banned])
-def test_whoever_does_not_answer_is_not_waited_for(tmp_path, monkeypatch, ask):
+def test_a_silent_server_is_not_waited_for(tmp_path, monkeypatch, ask):
     monkeypatch.setattr(fail2ban, "SOCKET", str(tmp_path / "socket"))
     monkeypatch.setattr(fail2ban, "_SECONDS", 0.1)
     with socket.socket(socket.AF_UNIX) as silent:
@@ -210,7 +210,7 @@ def test_an_address_is_a_text_in_the_words_of_each_python(server, name):
     assert fail2ban.banned() == {"203.0.113.7": ["sshd"]}
 
 
-def test_who_is_shut_out(server):
+def test_banned_addresses(server):
     server["banned"] = [{"sshd": ["203.0.113.8"]}, {"chamilo": ["203.0.113.7", "203.0.113.8"]}, {"empty": []}]
     assert fail2ban.banned() == {"203.0.113.7": ["chamilo"], "203.0.113.8": ["sshd", "chamilo"]}
 

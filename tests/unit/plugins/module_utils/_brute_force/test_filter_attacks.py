@@ -103,7 +103,7 @@ def test_what_is_planted_where(line, planted):
         ),
     ],
 )
-def test_how_a_stranger_goes_on_with_the_line(line, texts):
+def test_how_an_attacker_continues_the_line(line, texts):
     """With one word before the address, with two, and with all that stands between."""
     sample, own = (
         Sample(line, "203.0.113.7"),
@@ -167,7 +167,7 @@ def test_both_families_are_planted():
     assert any("2001:db8:bad::77" in line for line in lines)
 
 
-def test_a_victim_is_nobody_of_the_sample():
+def test_a_victim_is_no_address_of_the_sample():
     sample = Sample(NGINX.replace("203.0.113.7", VICTIM), VICTIM)
     assert all(VICTIM in trial.allowed for trial in filter_attacks.plants(sample, False))
     assert any("192.0.2.77" in trial.line for trial in filter_attacks.plants(sample, False))
@@ -191,7 +191,7 @@ def test_which_logs_escape_line_breaks(line, raw):
 
 
 @pytest.mark.parametrize("line", [NGINX, APACHE, IDS])
-def test_strained_lines_come_from_what_strangers_write(line):
+def test_strained_lines_come_from_what_clients_write(line):
     made = list(filter_attacks.strain(Sample(line)))
     assert any("a" * filter_attacks._SHORT in one for one in made)
     assert filter_attacks._LONG <= max(map(len, made)) <= filter_attacks._LONG + 2 * len(line), (

@@ -96,7 +96,7 @@ def test_how_long_the_slowest_line_took(fake):
     assert filter_proof.prove(GOOD, [FAILURE]).to_dict()["slowest_ms"] == 12.3
 
 
-def test_whoever_bans_himself_is_no_victim(fake):
+def test_a_client_that_bans_itself_is_no_victim(fake):
     """A line that must match nobody, in which somebody writes what makes it match: that hits him alone."""
     other = Sample(NGINX.replace(" 401 ", " 200 "))
     fake.yields = staticmethod(lambda line: [] if line == other.line else ["203.0.113.7"])
@@ -223,13 +223,13 @@ def test_a_sound_filter_of_a_line_of_no_known_form_is_proved(real, pattern, line
     assert filter_proof.prove(real(pattern), [Sample(line, "203.0.113.7")], escaped="escaped").matched == 1
 
 
-def test_another_address_of_the_line_is_a_stranger_s_too(fake):
+def test_another_address_of_the_line_may_not_be_banned(fake):
     sample = Sample("10.0.0.5 via 203.0.113.7 refused", "203.0.113.7")
     fake.yields = staticmethod(lambda line: ["203.0.113.7" if line == sample.line else "10.0.0.5"])
     assert "yields 10.0.0.5" in refused(sample)
 
 
-def test_a_log_with_raw_line_breaks_can_be_written_by_strangers(fake):
+def test_a_log_with_raw_line_breaks_can_be_forged(fake):
     fake.yields = staticmethod(lambda line: [line.split("Client ")[1].split("]")[0]] if line.startswith("[") else [])
     reported = refused(Sample(IDS, "203.0.113.7"))
     assert "behind a line break that this log does not escape" in reported
@@ -265,7 +265,7 @@ def test_what_needs_no_engine_to_be_refused(changed, words):
     assert words in refused(FAILURE, definition=definition)
 
 
-def test_what_is_no_pattern_may_look_like_the_name_of_a_file():
+def test_what_is_no_pattern_may_resemble_the_name_of_a_file():
     definition = Definition("campus", ("^<ADDR>",), datepattern="EPOCH", journalmatch="_COMM=x")
     filter_proof.check(definition, [FAILURE])
 

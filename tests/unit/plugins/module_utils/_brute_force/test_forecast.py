@@ -62,7 +62,7 @@ def test_whom_it_would_have_met_how_often_and_whether_that_is_a_school(tmp_path)
     assert "Read: 217 lines of" in output and reported["whole"]
 
 
-def test_only_what_is_not_in_force_yet_counts(tmp_path):
+def test_only_what_is_not_active_yet_counts(tmp_path):
     lines = [line("203.0.113.7", 20)] * 5 + [line("203.0.113.9", 10, "GET /.git/config HTTP/1.1", 200)]
     assert inspect(tmp_path, *lines, rules=Rules(frozenset({"https_hsts"}))) == {}
     reported = inspect(tmp_path, *lines, rules=Rules(frozenset({BANS})))
@@ -160,7 +160,7 @@ def test_an_audit_of_this_collection_is_no_visitor(tmp_path):
     assert met(reported) == {}
 
 
-def test_forged_lines_meet_nobody_else(tmp_path):
+def test_forged_lines_affect_no_other_client(tmp_path):
     forged = line("198.51.100.77", 10).strip().replace('"', '\\"')
     mine = [
         line("203.0.113.7", 10, agent=forged),

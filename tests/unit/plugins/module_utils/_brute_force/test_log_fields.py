@@ -41,7 +41,7 @@ NGINX_PARTS = [
         *((f"Refused {word} jdoe", [("the user name", "jdoe")]) for word in ("username", "login", "account", "for")),
     ],
 )
-def test_where_strangers_write(line, parts):
+def test_where_clients_write(line, parts):
     found = log_fields.fields(line)
     assert [(one.what, line[one.start : one.end]) for one in found] == parts
     assert parts[0][1] or found[0].start == len(line)
@@ -57,7 +57,7 @@ def test_where_strangers_write(line, parts):
         ("refused by agent: cyrus/imap[9] at 203.0.113.7", ["by", "at"]),
     ],
 )
-def test_what_is_no_word_of_a_stranger(line, words):
+def test_what_is_no_word_of_a_client(line, words):
     """A user's name, which is planted in as such, part of an address or a date, a number, what names something."""
     assert [line[one.start : one.end] for one in log_fields.fields(line) if not one.sure] == words
 

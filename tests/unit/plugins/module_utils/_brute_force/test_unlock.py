@@ -124,7 +124,7 @@ def test_an_address_comes_back_in_whatever_form(host, target, jails):
 
 
 @pytest.mark.parametrize("target", ["nobody", "192.0.2.1"])
-def test_somebody_who_is_not_locked(host, target):
+def test_a_target_that_is_neither_locked_nor_banned(host, target):
     todo = unlock.inspect(target)
     assert list(todo.description()) == [f"{target} is neither locked nor banned."]
     assert not todo.acts
@@ -155,7 +155,7 @@ def test_the_portals_are_those_that_were_written_down(tmp_path, monkeypatch):
     assert unlock.sites(f"{tmp_path}/*.json") == [("campus.test", "/var/www/chamilo")]
 
 
-def test_a_portal_that_nobody_wrote_down_is_found(tmp_path, monkeypatch):
+def test_an_unrecorded_portal_is_discovered(tmp_path, monkeypatch):
     it = SimpleNamespace(root="/var/www/chamilo", problems=())
     monkeypatch.setattr(unlock, "discover", lambda domain: it)
     assert unlock.sites(f"{tmp_path}/*.json") == [it]

@@ -93,7 +93,7 @@ def test_what_monit_repeats_each_half_hour_is_reported_as_soon_as_it_can_be_and_
         assert len(host.mails()) == (1 if host.moment - began < 20.5 * 3600 else 2)
 
 
-def test_another_text_under_the_same_title_is_reported_and_nobody_is_flooded(host):
+def test_another_text_under_the_same_title_is_reported_up_to_a_limit(host):
     host.configure(mail="admin@school.example")
     for disk in ("/", "/home", "/srv", "/var", "/opt", "/boot", "/usr"):
         for percent in (91, 97):

@@ -74,7 +74,7 @@ def test_a_giant_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
         tree.inspect(str(tmp_path / "file"))
 
 
-def test_a_link_is_looked_at_and_not_followed(tmp_path: Path) -> None:
+def test_a_link_is_inspected_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("x")
     (tmp_path / "link").symlink_to("real")
     with Tree() as tree:
@@ -92,7 +92,7 @@ def test_links_of_root_on_the_way_are_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["look", "write"])
-def test_a_link_that_somebody_else_made_leads_nowhere(tmp_path: Path, how: str) -> None:
+def test_a_link_of_another_user_is_not_followed(tmp_path: Path, how: str) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "trap").symlink_to("target")
     os.chown(tmp_path / "trap", 33, 33, follow_symlinks=False)

@@ -36,7 +36,7 @@ def test_the_second_waits_and_reads_who_the_first_is(path: str) -> None:
         assert locks.holder(path).startswith("restore (process "), "and no rest of the longer name before it"
 
 
-def test_what_it_means_that_it_is_held_is_for_the_caller_to_report(path: str) -> None:
+def test_the_caller_chooses_the_error_for_a_taken_lock(path: str) -> None:
     class Mine(HardeningError):
         pass
 
@@ -103,7 +103,7 @@ def test_no_link_is_followed(path: str, tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere").read_text() == "precious"
 
 
-def test_a_full_disk_keeps_nobody_from_the_lock(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_prevents_no_lock(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_unused: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -42,7 +42,7 @@ def test_what_is_set_aside_is_a_comment() -> None:
     ["server{listen 80;root /x;}", "server{listen 80;root /x;}\n", "a\r\nb;\r\n", "a;\n\n  b;", "#\n;", ""],
     ids=["one line", "one line with its end", "CRLF", "blank", "comment", "empty"],
 )
-def test_the_way_back_ends_with_the_same_bytes_wherever_marks_are(text: str) -> None:
+def test_undo_ends_with_the_same_bytes_wherever_marks_are(text: str) -> None:
     for start in range(len(text) + 1):
         for end in range(start, len(text) + 1):
             for lines in ((), ("one", "two"), ("copy", (0, len(text)))):
@@ -51,7 +51,7 @@ def test_the_way_back_ends_with_the_same_bytes_wherever_marks_are(text: str) -> 
                 assert strip(marked, "camp") == marked
 
 
-def test_the_way_back_of_many_marks_at_random_places() -> None:
+def test_undo_of_many_marks_at_random_places() -> None:
     chance = random.Random(28)
     for _round in range(500):
         text = "".join(chance.choice(["a", ";", "{", "}", "\n", "\r\n", " ", "# ", "\udcff"]) for _ in range(60))

@@ -200,7 +200,7 @@ def test_a_link_is_led_and_owned_by_one_and_the_same(tmp_path: Path, monkeypatch
     assert owners == [WEB.pw_uid]
 
 
-def test_mounts_whose_names_hold_spaces_and_the_last_one_on_a_directory(tmp_path: Path) -> None:
+def test_mounts_whose_names_contain_spaces_and_the_last_one_on_a_directory(tmp_path: Path) -> None:
     (tmp_path / "mountinfo").write_text(
         "21 29 0:19 / /srv/my\\040campus/var rw,relatime shared:7 - tmpfs tmpfs rw\n"
         "22 29 0:20 / /a\\134b rw - proc p rw\n"

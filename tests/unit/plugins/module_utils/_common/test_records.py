@@ -38,7 +38,7 @@ def test_nothing_was_written_down_yet(host):
 
 
 @pytest.mark.parametrize("damaged", [b"", b"[1]", b"null", b'"x"', b"\xff\xfe{}"])
-def test_a_file_that_holds_no_entries_has_none(host, damaged):
+def test_a_file_without_entries_has_none(host, damaged):
     host.mkdir()
     (host / "monitoring.json").write_bytes(damaged)
     assert records.read("monitoring.json") == {}

@@ -38,7 +38,7 @@ def test_a_step_is_settled_once_it_succeeded_as_it_is_configured(state):
     assert not recurring.settled("monitoring"), "somebody else is told now"
 
 
-def test_a_job_that_failed_is_due_again_where_somebody_is_reported(state):
+def test_a_failed_job_is_due_again_where_there_is_a_recipient(state):
     records.note("monitoring.json", "delivery", False, "")
     succeeded("monitoring")
     assert recurring.settled("monitoring"), "nobody is told, and that is why it failed"

@@ -243,6 +243,6 @@ def test_an_address_of_another_host_cannot_be_listened_on() -> None:
         (socket.AF_INET6, "2001:db8::1", ["20010db8", "00000000", "00000000", "00000001"]),
     ],
 )
-def test_an_address_is_looked_up_as_the_kernel_lists_it(family: int, host: str, words: list[str]) -> None:
+def test_an_address_as_the_kernel_lists_it(family: int, host: str, words: list[str]) -> None:
     listed = "".join(f"{int.from_bytes(bytes.fromhex(word), sys.byteorder):08X}" for word in words)
     assert services._kernel_address(family, host) == listed

@@ -28,7 +28,7 @@ def test_a_prediction_writes_nothing(sloppy):
     [("10.0.0.9:4711", [], True), ("10.0.0.9:4711", ["10.0.0.0/24"], False), ("localhost", [], False),
      ("pc7.school.test:4711", ["10.0.0.0/24"], True), ("127.0.0.1:4711", [], False)],
 )  # fmt: skip
-def test_a_stranger_ends_the_run_before_anything_is_changed(sloppy, host_of_client, allowed, refused):
+def test_an_undeclared_client_ends_the_run_before_anything_is_changed(sloppy, host_of_client, allowed, refused):
     sloppy.server.connected = [{"USER": "report", "HOST": host_of_client, "DB": "chamilo"}]
     if refused:
         with pytest.raises(AccountError, match="chamilo_database_clients does not name: report from"):
@@ -72,7 +72,7 @@ def test_a_network_that_is_none_is_named(sloppy):
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_what_was_changed_on_another_host_of_the_inventory_is_taken_back_by_hand(host, check):
+def test_what_was_changed_on_another_host_of_the_inventory_is_undone_by_hand(host, check):
     host.server.add("'chamilo'@'%'", "old-password-1", "ALL PRIVILEGES ON *.*")
     host.apply()
     before, known = json.dumps(host.server.users), host.memory()

@@ -66,7 +66,7 @@ def test_an_account_without_a_password_is_left_for_another(host):
     assert host.user == "chamilo_campus"
 
 
-def test_a_trim_that_fails_gives_back_what_there_was_and_no_more(host):
+def test_a_failed_trim_restores_what_there_was_and_no_more(host):
     host.server.add("'chamilo'@'%'", "old-password-1", f"{EIGHT}, TRIGGER ON `chamilo`.*", "FILE ON *.*")
     host.apply()
     host.broken = lambda: "CREATE" not in host.server.rights("'chamilo'@'%'")[0]
@@ -79,7 +79,7 @@ def test_a_trim_that_fails_gives_back_what_there_was_and_no_more(host):
 
 
 @pytest.mark.parametrize("what", ["CREATE USER", "GRANT", "ACCOUNT LOCK", "REVOKE"])
-def test_whatever_the_server_refuses_everything_is_put_back(sloppy, what):
+def test_whatever_the_server_refuses_everything_is_rolled_back(sloppy, what):
     sloppy.server.refuses = what
     before = json.dumps(sloppy.server.users)
     with pytest.raises(AccountError, match="Everything is as it was before"):
@@ -102,7 +102,7 @@ class Killed(BaseException):
     pass
 
 
-def test_killed_after_any_step_somebody_can_log_in_and_the_next_run_goes_through(tmp_path, monkeypatch, make_host):
+def test_killed_after_any_step_an_account_can_log_in_and_the_next_run_succeeds(tmp_path, monkeypatch, make_host):
     for number in range(1, 40):
         directory = tmp_path / str(number)
         directory.mkdir()

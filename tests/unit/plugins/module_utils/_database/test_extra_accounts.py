@@ -41,7 +41,7 @@ def test_a_move_that_fails_leaves_no_account_for_backups(sloppy):
     assert sorted(sloppy.server.users) == before
 
 
-def test_where_nothing_may_make_accounts_backups_get_none_unless_they_are_all_that_is_wanted(sloppy, monkeypatch):
+def test_where_accounts_cannot_be_made_backups_get_none_unless_only_they_are_desired(sloppy, monkeypatch):
     sloppy.apply()
     monkeypatch.setattr(context, "SOCKET", "/nowhere")
     assert not sloppy.apply(backup=True).changed
@@ -49,7 +49,7 @@ def test_where_nothing_may_make_accounts_backups_get_none_unless_they_are_all_th
         sloppy.apply(application=False, backup=True)
 
 
-def test_somebody_else_s_account_of_that_name_is_not_taken(sloppy):
+def test_an_unmanaged_account_of_that_name_is_not_taken(sloppy):
     sloppy.server.add("'chamilo_campus_backup'@'localhost'", "theirs", "SELECT ON `shop`.*")
     sloppy.server.add(NEW, "theirs", "SELECT ON `shop`.*")
     with pytest.raises(AccountError, match="did not make"):

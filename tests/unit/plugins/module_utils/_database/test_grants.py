@@ -50,7 +50,7 @@ def test_lines_of_the_server_are_understood():
     assert [database_of(one) for one in parse(lines)] == ["", "cham_ilo", "shop", "shop", "", "", ""]
 
 
-def test_a_right_to_be_somebody_else_is_none_of_chamilo_s():
+def test_a_proxy_right_is_none_of_chamilo_s():
     (one,) = parse(["GRANT PROXY ON ``@`%` TO `chamilo`@`%` WITH GRANT OPTION"])
     assert not is_right([one], GUIDE, HERE)
 

@@ -50,7 +50,7 @@ def test_migrations_run_as_the_web_user_with_the_password_off_the_command_line(p
     assert not [word for word in words if "s-3_cret" in word]
 
 
-def test_it_has_no_descriptor_of_ours_and_what_it_leaves_running_holds_nothing_up(portal, capfd):
+def test_it_has_no_descriptor_of_ours_and_what_it_leaves_running_blocks_nothing(portal, capfd):
     """What the web user wrote runs there: it could read what is typed into a terminal, also after the end."""
     portal("campus")
     portal.php = "sleep 60 & echo $!; readlink /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2"
@@ -135,7 +135,7 @@ def test_without_an_account_nothing_runs(portal):
     assert portal.ran == []
 
 
-def test_whoever_stops_us_stops_it(tmp_path, monkeypatch):
+def test_an_interrupt_stops_it_too(tmp_path, monkeypatch):
     """It is in a session of its own, so the terminal's Ctrl-C reaches us alone."""
     (tmp_path / "upgrade-campus.cnf").write_text('user="u"\npassword="p"\n')
     (tmp_path / "database-campus.json").write_text(json.dumps({"place": PLACE}))

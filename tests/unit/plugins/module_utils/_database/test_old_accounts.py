@@ -58,7 +58,7 @@ def test_an_account_that_another_portal_may_use_keeps_its_rights_where_its_envir
     assert sloppy.server.rights("'chamilo'@'%'") == before != []
 
 
-def test_an_old_account_that_somebody_uses_for_another_database_keeps_its_rights(sloppy):
+def test_an_old_account_used_for_another_database_keeps_its_rights(sloppy):
     sloppy.server.connected = [{"USER": "chamilo", "HOST": "localhost", "DB": "shop"}]
     result = sloppy.apply()
     assert sloppy.user == "chamilo_campus" and "keeps its rights" in result.notes[-1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 
 
-def test_what_everybody_may_do_is_not_the_account_s_own(host, monkeypatch):
+def test_rights_of_public_are_not_the_account_s_own(host, monkeypatch):
     host.server.add("'chamilo'@'%'", "old-password-1", f"{EIGHT} ON `chamilo`.*")
     lines = host.server.lines
     every_address = [{"line": "GRANT SELECT ON `help`.* TO PUBLIC"}]

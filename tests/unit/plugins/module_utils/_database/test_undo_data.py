@@ -20,7 +20,7 @@ def test_absent_leaves_the_account_we_made_all_it_needs(sloppy):
     assert set(sloppy.server.rights(NEW)[0].partition(" ON ")[0].split(", ")) == set(EIGHT.split(", "))
 
 
-def test_an_account_that_was_given_back_is_remembered_before_it_has_its_rights(sloppy):
+def test_a_restored_account_is_recorded_before_it_has_its_rights(sloppy):
     sloppy.apply()
     sloppy.server.refuses = "GRANT ALL PRIVILEGES"
     with pytest.raises(DatabaseError):
@@ -33,7 +33,7 @@ def test_an_account_that_was_given_back_is_remembered_before_it_has_its_rights(s
     assert sloppy.server.users["'chamilo'@'%'"]["locked"] and sloppy.server.rights("'chamilo'@'%'") == []
 
 
-def test_what_was_given_back_is_taken_again(sloppy):
+def test_restored_rights_are_removed_again(sloppy):
     old = "'chamilo'@'%'"
     sloppy.apply(split=True)
     result = sloppy.apply(state="absent")

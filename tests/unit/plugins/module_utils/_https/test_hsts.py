@@ -63,7 +63,7 @@ def test_every_declared_subdomain_must_answer_before_subdomains_are_bound() -> N
     assert decide("full", BEGAN, alone.ramp, [MEDIA]).value == GUIDE
 
 
-def test_what_browsers_were_bound_to_is_not_taken_back_by_an_answer_that_fails_once() -> None:
+def test_what_browsers_were_bound_to_is_not_lowered_by_an_answer_that_fails_once() -> None:
     full = decide("ramp", "2026-12-02", Ramp("ramp", BEGAN), [MEDIA])
     assert decide("ramp", "2026-12-03", full.ramp, [MEDIA], portal="down", sub="down").value == GUIDE
     more = decide("ramp", "2026-12-03", full.ramp, [MEDIA, "new.campus.test"], sub="no https")
@@ -94,7 +94,7 @@ TWO_YEARS = "max-age=63072000; includeSubDomains; preload"
         ("ramp", "2026-12-20", Ramp("off", "2026-12-10"), "", TRIAL),
     ],
 )
-def test_what_an_owner_bound_browsers_to_is_not_taken_back(
+def test_what_an_owner_bound_browsers_to_is_not_lowered(
     mode: str, day: str, known: Ramp, owner: str, expected: str
 ) -> None:
     today = datetime.date.fromisoformat(day)
@@ -156,7 +156,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     return Host(tmp_path)
 
 
-def test_a_step_is_taken_once_by_whoever_comes_first(host: Host) -> None:
+def test_a_step_is_taken_once_by_the_first_run(host: Host) -> None:
     assert host.take(BEGAN, check=True)[1] and not (host.directory / "hsts.conf").exists()
     assert host.take(BEGAN)[1] and not host.take("2026-11-28")[1]
     assert host.asked == [], "nobody is asked before a step is due"
@@ -182,7 +182,7 @@ def test_the_portal_is_asked_where_its_visitors_reach_it(host: Host, address: st
     assert host.asked == [f"https://campus.test/ {address}"]
 
 
-def test_what_is_in_force_is_reported_without_the_host(host: Host) -> None:
+def test_what_is_active_is_reported_without_the_host(host: Host) -> None:
     assert host.settled(BEGAN) == ""
     host.take(BEGAN)
     assert host.settled("2026-12-01") == TRIAL
@@ -205,7 +205,7 @@ def test_where_no_browser_was_bound_nothing_is_to_be_withdrawn(host: Host) -> No
     assert withdrawn("")
 
 
-def test_an_owners_longer_value_is_in_force_from_the_first_day(host: Host) -> None:
+def test_an_owners_longer_value_is_active_from_the_first_day(host: Host) -> None:
     def take(day: str, owner: str) -> bool:
         outcome = Outcome()
         today = datetime.date.fromisoformat(day)

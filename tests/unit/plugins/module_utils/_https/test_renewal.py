@@ -80,13 +80,13 @@ def host(tmp_path, monkeypatch, reported) -> Host:
     return made
 
 
-def test_a_renewed_certificate_is_tested_loaded_and_looked_for(host, reported):
+def test_a_renewed_certificate_is_tested_loaded_and_probed(host, reported):
     assert host.renewed() == [f"campus.test serves the certificate with serial {host.new}."]
     assert host.commands == ["nginx -t", "systemctl is-active nginx", "systemctl reload nginx"]
     assert reported == []
 
 
-def test_the_lineage_of_somebody_else_is_left_alone(host):
+def test_an_unrelated_lineage_is_left_alone(host):
     assert host.renewed("/etc/letsencrypt/live/shop.test") == [] and host.renewed("") == []
     assert host.commands == []
 
@@ -106,7 +106,7 @@ def test_a_reload_that_did_nothing_is_reported(host, reported):
     assert "systemctl status nginx" in reported[0]
 
 
-def test_nothing_is_loaded_while_somebody_else_has_the_lock_of_the_host(host):
+def test_nothing_is_loaded_while_another_run_has_the_lock_of_the_host(host):
     messages: list[str] = []
     hook = threading.Thread(target=lambda: messages.extend(host.renewed()))
     with Store(str(host.directory / "state")).lock("a run of the role", 1):
@@ -143,7 +143,7 @@ def test_whatever_stops_one_site_is_reported_and_the_others_go_on(host, reported
     assert host.loaded == host.new, "the other site has its certificate in force"
 
 
-def test_an_alert_that_reaches_nobody_keeps_no_other_site_waiting(host, monkeypatch):
+def test_an_undelivered_alert_keeps_no_other_site_waiting(host, monkeypatch):
     def deaf(*_what: object, **_how: object) -> list[str]:
         raise common_alert.AlertError("No notification was sent.")
 
@@ -166,7 +166,7 @@ def test_a_run_of_certbot_that_failed_is_reported(reported):
     assert "letsencrypt.log" in renewal.failed()[0] and reported[0].startswith("Certbot failed: ")
 
 
-def test_whoever_takes_hsts_back_is_warned(host, monkeypatch):
+def test_undo_of_hsts_warns(host, monkeypatch):
     monkeypatch.setattr(hsts, "STATE", str(host.directory))
     assert renewal.warnings(["https:campus", "https:campus.hsts"]) == []
     record = hsts.Ramp("ramp", "2026-11-25", full=True)

@@ -32,7 +32,7 @@ def test_an_alarm_has_a_code_of_its_own_that_monit_knows(monkeypatch, capsys, al
     assert f"if status = {commands.ALARM} then" in MONIT.read_text()
 
 
-def test_what_cannot_be_looked_at_is_no_alarm(monkeypatch, tmp_path, capsys):
+def test_what_cannot_be_checked_is_no_alarm(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(watch, "DIRECTORY", str(tmp_path))
     assert main.main(["watch", "disks", "campus"]) == 1
     assert "Run the playbook harden" in capsys.readouterr().err

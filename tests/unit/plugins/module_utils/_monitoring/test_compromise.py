@@ -363,14 +363,14 @@ def test_a_link_that_leads_nowhere_hides_nothing(host, name):
     assert name in way_in and "var/upload/x.php" in php
 
 
-def test_an_empty_file_of_keys_lets_nobody_in(host):
+def test_an_empty_file_of_keys_is_no_sign(host):
     keys = host.root.parent / "home/.ssh/authorized_keys"
     keys.parent.mkdir(parents=True)
     keys.touch()
     assert trace(host.inspect()).signs == []
 
 
-def test_pipes_and_nonsense_stop_nobody(host):
+def test_pipes_and_nonsense_do_not_stop_the_scan(host):
     os.mkfifo(host.root / "public/main/pipe.php")
     os.mkfifo(host.root / "var/upload/.htaccess")
     (host.root / "public/main/loop.php").symlink_to("loop.php")

@@ -91,7 +91,7 @@ def test_what_was_changed_with_all_of_its_times_is_named_and_gone(portal, path):
     assert container.found(str(portal.root)) == []
 
 
-def test_a_build_number_holds_no_code(portal):
+def test_a_build_number_contains_no_code(portal):
     text = LOADER.format(name="ContainerAbc", time="eval($_POST['x'])")
     portal.write("prod/App_Container.php", text)
     assert portal.check()[0] == ["var/cache/prod/App_Container.php"]

@@ -132,7 +132,7 @@ def test_where_all_is_well_all_is_green_and_only_the_copy_is_missing(host):
     assert host.titles() == [] and host.record()["integrity"]
 
 
-def test_where_nobody_is_named_nothing_is_green_that_reports(host):
+def test_without_a_recipient_no_check_that_reports_passes(host):
     host.ways = []
     step()
     assert [name for name, ok in host.record().items() if ok] == ["compromise"]
@@ -199,7 +199,7 @@ def test_a_log_behind_a_link_is_not_read(host):
     assert not host.record()["app_log"]
 
 
-def test_accounts_are_looked_through_by_one_node_of_a_portal(host):
+def test_accounts_are_checked_by_one_node_of_a_portal(host):
     host.configure(leader="web1")
     host.admins = ["admin", "intruder"]
     step()
@@ -219,7 +219,7 @@ def test_a_new_administrator_is_reported_at_once_and_once(host):
     assert host.titles() == []
 
 
-def test_a_second_stranger_and_a_second_sign_of_one_day_go_out_too(host, monkeypatch):
+def test_a_second_intruder_and_a_second_sign_of_one_day_are_reported_too(host, monkeypatch):
     """With the real alert and its memory, of which only the mail is caught."""
     monkeypatch.setattr(alert, "notify", host.real_tell)
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("admin@school.example"))
@@ -456,7 +456,7 @@ def test_signs_are_reported_when_they_are_new_and_each_week(host, monkeypatch):
     assert host.titles() == ["Signs of a break-in at campus.test"]
 
 
-def test_where_not_everything_was_looked_at_it_is_reported(host, monkeypatch):
+def test_an_incomplete_scan_is_reported(host, monkeypatch):
     gaps = ["Not everything was checked: the time for it (10 s) was over."]
     monkeypatch.setattr(compromise, "trace", lambda observer, seconds: compromise.Trace([], gaps, ["7 files in var/"]))
     step()
@@ -477,7 +477,7 @@ def test_a_search_that_was_cut_is_not_done_and_is_reported_and_one_that_lacks_so
     assert host.record()["compromise"]
 
 
-def test_what_cannot_be_looked_at_does_not_hide_the_rest(host):
+def test_what_cannot_be_checked_does_not_hide_the_rest(host):
     host.broken = True
     with pytest.raises(MonitoringError, match=r"The accounts of campus.test could not be checked: The accounts"):
         step()

@@ -33,7 +33,7 @@ def portal(monkeypatch, tmp_path):
     return manifest
 
 
-def test_it_holds_the_program_its_configuration_and_secrets_and_no_data(portal):
+def test_it_covers_the_program_its_configuration_and_secrets_and_no_data(portal):
     known = portal.read()["files"]
     assert set(known) == {"public/index.php", "config/app.yaml", ".env", "public/link"}
     assert known[".env"] == hashlib.sha256(b".env").hexdigest() and known["public/link"] == "-> index.php"
@@ -50,7 +50,7 @@ def test_a_damaged_list_reports_what_to_do(portal, damage):
         portal.inspect()
 
 
-def test_a_file_of_holes_is_not_read_to_its_end(portal):
+def test_a_sparse_file_is_not_read_to_its_end(portal):
     """A terabyte that takes no room, as an intruder leaves it before the tree is given to root."""
     path = f"{portal.root}/public/holes"
     with open(path, "wb") as file:

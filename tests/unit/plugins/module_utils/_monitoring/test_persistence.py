@@ -340,7 +340,7 @@ def test_a_file_of_the_web_user_that_is_loaded_or_started(host, tmp_path, path, 
         "/usr/local/lib/python3.13/dist-packages/x.pth",
     ],
 )
-def test_what_root_runs_is_looked_at_there(path):
+def test_what_root_runs_is_checked_there(path):
     assert any(f"{path}/".startswith(f"{top}/") for top in _OF_ROOT)
 
 

@@ -148,9 +148,7 @@ def test_what_the_endpoint_refuses_is_reported_without_the_password_and_no_redir
     assert "secret" not in str(caught.value) and len(server.got) == 1
 
 
-def test_a_server_with_the_certificate_of_somebody_else_gets_nothing(
-    server: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_with_an_untrusted_certificate_gets_nothing(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(results.DeliveryError, match="localhost is not reached: .*CERTIFICATE_VERIFY_FAILED"):
         results.deliver(known(f"https://{server.address}/dav"), RESULT)

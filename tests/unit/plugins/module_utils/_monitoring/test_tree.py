@@ -237,7 +237,7 @@ def test_too_much_behind_a_link_below_public_is_reported(tree_look, project, mon
     assert (seen.public_writable, seen.public_unread) == ([], ["public/shared"])
 
 
-def test_who_works_for_strangers_is_named_once(look_at, web_user):
+def test_each_web_user_is_named_once(look_at, web_user):
     observer = look_at(php=Php(user=web_user), web=WebServer("nginx", user=web_user))
     assert [user.name for user in tree.web_users(observer)] == [web_user]
     assert tree.php_user(observer) == tree.web_users(observer)[0]
@@ -245,7 +245,7 @@ def test_who_works_for_strangers_is_named_once(look_at, web_user):
     assert [user.name for user in tree.web_users(both)] == [web_user, "daemon"]
 
 
-def test_nobody_is_guessed(look_at):
+def test_no_user_is_guessed(look_at):
     with pytest.raises(Unseen, match="neither a web server nor PHP"):
         tree.web_users(look_at())
     with pytest.raises(Unseen, match="the user PHP runs as could not be found"):

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis
 
 
-def test_what_the_web_user_could_write_holds_until_it_is_accepted(tmp_path):
+def test_what_the_web_user_could_write_is_kept_until_it_is_accepted(tmp_path):
     portal, state = str(tmp_path / "campus"), str(tmp_path)
     assert (basis.read(portal, state).writable, basis.read(portal, state).plugins) == (0, {})
     basis.taken(portal, state, 900, {"public/plugin/A": "www-data, 2026-01-01"})
@@ -51,6 +51,6 @@ def test_whose_environment_files_were_is_seen_once(tmp_path):
     assert basis.read(portal, state).environment == 1
 
 
-def test_an_administrator_answers_for_environment_files_that_nobody_saw(tmp_path):
+def test_an_administrator_accepts_unobserved_environment_files(tmp_path):
     basis.accepted("/srv/campus", str(tmp_path))
     assert basis.read("/srv/campus", str(tmp_path)).environment == 0

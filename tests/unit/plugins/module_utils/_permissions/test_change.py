@@ -124,7 +124,7 @@ def test_what_is_reported_of_the_first_is_done_to_all(site, tmp_path, monkeypatc
         (0o664, 0o640),
     ],
 )
-def test_nobody_may_hold_for_a_moment_what_only_others_had(site, monkeypatch, was, between, listed):
+def test_no_account_has_the_rights_of_others_for_a_moment(site, monkeypatch, was, between, listed):
     """A group that is new must not open for writing what it may only read in the end."""
     for part in (permissions_change, entries, permissions_found, quarantine, permissions_walk):
         monkeypatch.setattr(part, "LISTED", listed)
@@ -212,7 +212,7 @@ def acls_of(secrets, directories):
     return [*secrets, *directories, *directories]
 
 
-def test_what_is_no_acl_or_lets_nobody_more_in_stays(site):
+def test_what_is_no_acl_or_grants_no_more_access_stays(site):
     os.setxattr(site / ".env", "user.note", b"x")
     os.setxattr(site / "src", DEFAULT, acl())  # everybody can read it anyway
     for _again in range(2):

@@ -246,7 +246,7 @@ def test_several_names_in_a_declared_part_beside_one_that_is_called_alike(site, 
     assert state(site / "various/second") == (0, WEB.pw_gid, "0644")
 
 
-def test_names_for_which_different_rules_hold_are_left_alone(site):
+def test_names_with_different_rules_are_left_alone(site):
     give(site / ".env", 0o640, "root")
     os.link(site / ".env", site / "var/env")
     found = run(order(site))

@@ -110,7 +110,7 @@ def test_a_rule_of_the_users_own_comes_first_and_leaves_the_rest(site):
     assert state(site / "public/custom/deep/x.css") == (WEB.pw_uid, WEB.pw_gid, "0600")
 
 
-def test_what_is_excluded_is_not_looked_at(site):
+def test_what_is_excluded_is_not_scanned(site):
     found = run(order(site, exclude=("var/cache", "**/*.pem")))
     assert state(site / "var/cache/prod/x.php")[2] == "0777"
     assert state(site / "config/jwt/private.pem")[2] == "0777"
@@ -118,14 +118,14 @@ def test_what_is_excluded_is_not_looked_at(site):
 
 
 @pytest.mark.parametrize("root", ["var", "var/log", ".env"])
-def test_a_declared_part_that_is_excluded_is_not_looked_at(site, root):
+def test_a_declared_part_that_is_excluded_is_not_scanned(site, root):
     before = picture(site / "var"), state(site / ".env")
     found = run(order(site, roots=(root,), exclude=("var", ".env")))
     assert (picture(site / "var"), state(site / ".env")) == before
     assert found.entries == sum(1 for _ in site.rglob("*")) + 1 - 7
 
 
-def test_the_part_after_one_that_is_excluded_is_looked_at(site, mount):
+def test_the_part_after_one_that_is_excluded_is_scanned(site, mount):
     mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var")
     found = run(order(site, roots=("config", "var"), exclude=("config",)))
     assert not found.refused_total

@@ -37,7 +37,7 @@ def test_what_an_acl_let_the_web_user_write_is_suspect(site):
     assert found.quarantined == ["public/main/late.php"]
 
 
-def test_php_where_none_belongs_cannot_run_until_somebody_looked(site):
+def test_php_where_none_belongs_cannot_run_until_it_was_reviewed(site):
     shell = site / "public/build/shell.php"
     shell.write_text("<?php")
     give(shell, 0o644)

@@ -139,7 +139,7 @@ def test_secrets_stay_secret_while_they_are_doubted(site):
     assert state(path) == (0, WEB.pw_gid, "0240")
 
 
-def test_without_a_map_of_all_classes_nobody_can_report(site):
+def test_without_a_map_of_all_classes_files_are_doubtful(site):
     write_map(site, CLASSES[:3])
     put(site, "src/CoreBundle/Shell.php")
     found = permissions_walk.run(order(site))
@@ -202,7 +202,7 @@ def test_the_file_with_the_version_is_needed(laid):
 
 
 @pytest.mark.parametrize(("touched", "when"), [(0, 100), (2, 100), (3, 8000)])
-def test_two_files_of_forty_that_somebody_touched_do_not_report_when_a_part_was_laid(laid, touched, when):
+def test_two_touched_files_of_forty_do_not_show_when_a_part_was_laid(laid, touched, when):
     release, _looks = laid([(0, 8000)] * touched + [(0, 100)] * (40 - touched))
     assert release.needs("src/data.php", like(0, when + 3600))
     assert not release.needs("src/data.php", like(0, when + 3601))
@@ -361,7 +361,7 @@ def test_a_map_that_is_none(site, kind):
 
 
 @pytest.mark.parametrize("exchange", [os.unlink, by_a_link, by_a_fifo, by_a_folder])
-def test_a_map_that_is_exchanged_when_it_was_looked_at(site, monkeypatch, exchange):
+def test_a_map_that_is_exchanged_after_its_inspection(site, monkeypatch, exchange):
     path = site / "vendor/composer/autoload_classmap.php"
     seen = permissions_release.seen
 

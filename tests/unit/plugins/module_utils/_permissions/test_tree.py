@@ -158,7 +158,7 @@ def test_the_start_may_be_a_link_of_root_s(site, tmp_path):
     assert state(site / ".env")[2] == "0640"
 
 
-def test_a_link_that_somebody_else_could_have_laid_is_not_followed(site, tmp_path):
+def test_a_link_that_another_user_could_have_made_is_not_followed(site, tmp_path):
     link = tmp_path / "current"
     os.symlink("chamilo", link)
     give(link, 0)
@@ -185,7 +185,7 @@ def test_who_could_have_laid_a_link_in_that_directory(site, tmp_path, mode, foll
             run(order(tmp_path / "current"))
 
 
-def test_a_directory_of_somebody_else_s_can_be_full_of_links_by_root_s_name(site, tmp_path):
+def test_links_of_root_in_another_user_s_directory_are_not_followed(site, tmp_path):
     os.symlink("chamilo", tmp_path / "current")
     os.chown(tmp_path, 1, 0)
     with pytest.raises(PermsError, match="an account other than root"):

@@ -153,7 +153,7 @@ def test_a_signed_file_that_is_no_package_is_refused(portal):
     assert f"{PACKAGE} is no whole zip or tar file" in portal.refuse()
 
 
-def test_a_fifo_in_the_place_of_a_package_keeps_nobody_waiting(portal):
+def test_a_fifo_in_the_place_of_a_package_is_refused(portal):
     portal.package.unlink()
     os.mkfifo(portal.package)
     assert "is no package of a release" in portal.refuse()

@@ -69,7 +69,7 @@ DAY = 86400
         ("UPGRADE_ENABLED", "", "steers"),
     ],
 )
-def test_what_a_file_runs_is_reported_by_what_it_holds(tmp_path, path, text, what):
+def test_what_a_file_runs_is_determined_by_its_content(tmp_path, path, text, what):
     file = tmp_path / "file"
     file.write_text(text)
     handle = os.open(file, os.O_RDONLY)
@@ -346,14 +346,14 @@ def test_a_new_file_is_known_however_old_it_reports_it_is(site, monkeypatch, mad
     assert (found.quarantined, found.doubtful)[not is_new] == ["public/main/ws.php"]
 
 
-def test_a_page_that_obeys_its_visitors_is_held_however_old_it_reports_it_is(site, monkeypatch):
+def test_a_page_that_obeys_its_visitors_is_quarantined_whatever_its_date(site, monkeypatch):
     now_later(monkeypatch)
     lay(site, "public/main/page3.php", "<?php system($_GET[0]);")
     assert harden(site).quarantined == ["public/main/page3.php"]
 
 
 @pytest.mark.parametrize("name", ["public/index.php", "public/main/inc/global.inc.php"])
-def test_what_every_page_goes_through_runs_on_and_is_named_whatever_it_holds(site, name):
+def test_what_every_page_goes_through_runs_on_and_is_named_whatever_it_contains(site, name):
     lay(site, name, "<?php // changed", days=30)
     found = harden(site)
     assert (found.quarantined, found.doubtful) == ([], [name])

@@ -28,7 +28,7 @@ from tests.unit.plugins.module_utils._permissions.conftest import (
 )
 
 
-def test_a_second_run_changes_nothing_and_looks_at_everything(site):
+def test_a_second_run_changes_nothing_and_scans_everything(site):
     first = run(order(site))
     second = run(order(site))
     assert not second.fixed.total() and not second.samples
@@ -36,7 +36,7 @@ def test_a_second_run_changes_nothing_and_looks_at_everything(site):
 
 
 @pytest.mark.parametrize(("wrong", "most"), [(0, 0), (1, 2)])
-def test_what_is_right_costs_one_look(site, monkeypatch, wrong, most):
+def test_what_is_right_is_not_opened(site, monkeypatch, wrong, most):
     """No file of it is opened, but the one after a wrong one, which mostly is wrong too."""
     for number in range(30):
         (site / f"src/{number}").write_text("")
@@ -138,7 +138,7 @@ def test_several_processes_report_all_that_one_reports(site):
         (errno.EIO, "Input/output error"),
     ],
 )
-def test_what_goes_or_is_exchanged_while_it_is_looked_at(site, monkeypatch, name, number, words):
+def test_what_goes_or_is_exchanged_during_the_scan(site, monkeypatch, name, number, words):
     """What has gone is no fault; all else is told, and the walk goes on."""
     openly = os.open
 
@@ -221,7 +221,7 @@ def test_only_root_can(site, monkeypatch):
         run(order(site))
 
 
-def test_a_directory_of_thousands_of_directories_is_looked_at_whole(site):
+def test_a_directory_of_thousands_of_directories_is_scanned_whole(site):
     few = run(order(site)).entries
     for number in range(4200):
         os.mkdir(site / f"var/log/{number}")
@@ -240,7 +240,7 @@ def crowd(tmp_path_factory):
     return directory
 
 
-def test_somebody_who_fills_a_directory_with_what_is_right_cannot_hold_it_for_ever(crowd, monkeypatch):
+def test_filling_a_directory_with_what_is_right_cannot_block_the_walk_for_ever(crowd, monkeypatch):
     """Its end may never come, so it is not waited for."""
     monkeypatch.setattr(permissions_walk, "_IN_ONE", 4000)
     with pytest.raises(PermsError, match="/crowd0 has more than 4,000 entries, or is being filled"):
@@ -250,7 +250,7 @@ def test_somebody_who_fills_a_directory_with_what_is_right_cannot_hold_it_for_ev
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_somebody_who_fills_a_directory_keeps_no_other_one_open(site, monkeypatch, processes):
+def test_filling_a_directory_keeps_no_other_one_open(site, monkeypatch, processes):
     fill(site)
     (site / "var/upload/crowd").mkdir()
     for number in range(4100):

@@ -185,7 +185,7 @@ def test_the_attacks_get_through_to_a_naive_walk(attack, walk, arena):
             walk(here)
 
 
-def test_files_without_end_keep_whoever_goes_on_until_all_is_right(arena):
+def test_files_without_end_keep_the_walk_going_until_all_is_right(arena):
     _site, here, out, _watched = battlefield(arena)
     all_right(here)
     assert all_right(here)
@@ -254,7 +254,7 @@ def tells_the_truth(site, found):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_nothing_outside_changes_while_somebody_attacks(attack, arena):
+def test_nothing_outside_changes_during_an_attack(attack, arena):
     site, here, out, watched = battlefield(arena)
     before = [state(path) for path in watched]
     with attacker(ATTACKS[attack], here, out) as process:
@@ -280,7 +280,7 @@ def test_nothing_outside_changes_while_somebody_attacks(attack, arena):
 
 
 @pytest.mark.slow
-def test_a_directory_that_only_grows_is_left_in_time_and_looked_at_whole_afterwards(arena, monkeypatch):
+def test_a_directory_that_only_grows_is_left_in_time_and_scanned_whole_afterwards(arena, monkeypatch):
     site, here, out, watched = battlefield(arena)
     before = [state(path) for path in watched]
     run(order(site))
@@ -309,7 +309,7 @@ def test_a_directory_that_only_grows_is_left_in_time_and_looked_at_whole_afterwa
     assert [state(path) for path in watched] == before
 
 
-def test_somebody_who_fills_the_tree_cannot_hold_it_for_ever(site):
+def test_filling_the_tree_cannot_block_the_walk_for_ever(site):
     fill(site, 50)
     with pytest.raises(PermsError, match="not wholly checked in time"):
         run(order(site), patience=-1)

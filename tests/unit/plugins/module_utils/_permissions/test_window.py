@@ -367,7 +367,7 @@ def test_nothing_opens_where_nothing_would_close_it(host):
     assert host.windows.known() == []
 
 
-def test_that_nobody_guards_the_installer_is_reported(host):
+def test_an_unguarded_installer_is_reported(host):
     (host.directory / "etc/updates.conf").unlink()
     assert "section updates is not active" in host.open(address="203.0.113.7").notes[0]
 
@@ -457,7 +457,7 @@ def test_a_backup_of_the_portal_comes_before_an_opening(desk, capsys):
     assert len(desk.saved) == 1
 
 
-def test_a_backup_that_fails_keeps_the_window_shut(desk, capsys):
+def test_a_backup_that_fails_keeps_the_window_closed(desk, capsys):
     saves(desk, "campus")
     desk.broken = "The repository is full."
     assert main.main(("window", "open"), "1", desk.engine) == 1
@@ -476,7 +476,7 @@ def test_what_is_refused_takes_no_backup(desk, capsys, words):
     assert words[1] in capsys.readouterr().err
 
 
-def test_a_backup_that_was_made_and_needs_a_look_keeps_no_window_shut(desk, capsys, monkeypatch):
+def test_a_backup_that_needs_review_keeps_no_window_closed(desk, capsys, monkeypatch):
     def backup(_portal):
         raise backups_backup.NeedsReview("The other place is not there.")
 
@@ -510,7 +510,7 @@ def test_a_closing_ends_with_what_the_update_changed_of_ours(desk, capsys, words
     )
 
 
-def test_nobody_to_report_does_not_keep_a_window_open(desk, monkeypatch):
+def test_an_undelivered_alert_does_not_keep_a_window_open(desk, monkeypatch):
     def notify(*_words, **_more):
         raise alert.AlertError("no mail")
 
@@ -598,7 +598,7 @@ def theirs(host):
         shutil.chown(host.root / name, "www-data")
 
 
-def test_what_the_web_user_could_write_is_written_down_before_nobody_can_see_it(host, monkeypatch):
+def test_what_the_web_user_could_write_is_recorded_before_it_is_changed(host, monkeypatch):
     monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
     state, path = host.engine.store.root, str(host.root)
     theirs(host)

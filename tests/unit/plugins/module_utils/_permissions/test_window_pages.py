@@ -95,7 +95,7 @@ def test_of_a_portal_that_did_not_work_before_nothing_is_asked(host):
     assert host.mode() == 0o644 and not host.windows.known()
 
 
-def test_nobody_reaches_the_installer_any_more_whatever_becomes_of_the_tree(host):
+def test_the_installer_is_unreachable_whatever_becomes_of_the_tree(host):
     host.open("203.0.113.7")
     installer = Path(host.portal.installer["file"])
     assert installer.exists()

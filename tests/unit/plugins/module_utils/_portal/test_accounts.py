@@ -60,7 +60,7 @@ def test_each_kind_is_counted_and_named(database):
     ("tables", "counts"),
     [(["fos_group", "fos_user_user_group"], True), (["fos_group"], False), ([], False)],
 )
-def test_whoever_is_in_a_group_of_administrators_is_one(tables, counts):
+def test_a_member_of_a_group_of_administrators_is_one(tables, counts):
     """Old releases keep groups with roles in a table of their own."""
     asked = []
 

@@ -77,7 +77,7 @@ def test_where_nothing_runs_or_nothing_is_known_only_the_configuration_counts():
     assert "not active" in inactive(site(running=False, includes_ours=False), "campus", SECTIONS)
 
 
-def test_no_virtual_host_of_somebody_elses_own_address_is_asked():
+def test_no_virtual_host_at_an_address_of_its_own_is_probed():
     def endpoints(*listens, others=(), addresses=()):
         host = VirtualHost("own.conf", 1, ("campus.test",), listens, "/x")
         status = VirtualHost("status.conf", 1, (), others, "/y")

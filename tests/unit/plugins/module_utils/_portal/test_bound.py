@@ -27,7 +27,7 @@ YEAR, GUIDE = "max-age=31536000", "max-age=31536000; includeSubDomains"
         (YEAR, "max-age=99999999999999", YEAR),
     ],
 )
-def test_nothing_is_taken_back(ours: str, owners: str, expected: str) -> None:
+def test_nothing_is_lowered(ours: str, owners: str, expected: str) -> None:
     assert bound.kept(ours, owners) == expected
 
 

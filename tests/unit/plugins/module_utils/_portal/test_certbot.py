@@ -55,7 +55,7 @@ def test_a_plugin_that_edits_the_web_server_gives_way(plugin: str) -> None:
 
 
 @pytest.mark.parametrize("stop", ["systemctl stop nginx", "service apache2 stop", "'sleep 1, /etc/init.d/nginx stop'"])
-def test_nobody_stops_the_server_that_answers_from_now_on(stop: str) -> None:
+def test_hooks_that_stop_the_answering_server_are_removed(stop: str) -> None:
     text = NGINX.replace("= nginx", "= standalone")
     assert adopted(f"{text}pre_hook = {stop}\n") == ADOPTED
     other = f"{text}pre_hook = ufw allow 80\npost_hook = ufw delete allow 80\n"

@@ -180,7 +180,7 @@ def test_another_shape_is_reported_and_not_guessed(tmp_path, text):
         reader(root=overrides(tmp_path, text)).settings()
 
 
-def test_overrides_that_the_application_has_not_compiled_are_not_in_force(tmp_path):
+def test_overrides_that_the_application_has_not_compiled_are_not_active(tmp_path):
     root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.x: 'a'\n")
     cache = tmp_path / "var/cache/prod"
     cache.mkdir(parents=True)

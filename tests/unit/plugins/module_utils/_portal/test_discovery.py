@@ -302,7 +302,7 @@ def test_since_when_hsts_is_sent(host, text, since, problems):
     assert site_of(host).hsts_since == ""
 
 
-def test_certificate_files_are_looked_at_when_they_are_given(host):
+def test_certificate_files_are_checked_when_they_are_given(host):
     host.install("nginx")
     host.chamilo()
     with pytest.raises(SiteError, match='^chamilo_https_certificate_file is "/none.pem"'):
@@ -356,7 +356,7 @@ def test_what_a_user_may_not_read_is_reported(open_host, nobody):
         ("Linux Mint", "21", True),  # nothing is known of it
     ],
 )
-def test_a_release_that_is_too_old_is_only_looked_at(host, name, version, fits):
+def test_a_release_that_is_too_old_is_only_inspected(host, name, version, fits):
     host.install("nginx")
     host.chamilo(env=ENVIRONMENT)
     host.write("/etc/os-release", f'NAME="{name}"\nVERSION_ID="{version}"\n')

@@ -681,7 +681,7 @@ def test_a_certificate_on_port_443_is_tls_without_a_word(host):
         ("*:80", "RemoteIPProxyProtocol On\n", "takes the PROXY protocol"),
     ],
 )
-def test_what_nobody_could_ask_by_https_is_refused(host, addresses, lines, what):
+def test_what_cannot_be_requested_by_https_is_refused(host, addresses, lines, what):
     lay(host, f"{HEAD.replace('*:80', addresses)}{lines}</VirtualHost>\n")
     (obstacle,) = planned(host)[0].obstacles
     assert (obstacle.file, obstacle.line) == (SITE, 1)

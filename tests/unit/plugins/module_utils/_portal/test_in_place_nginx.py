@@ -326,7 +326,7 @@ def test_lines_of_the_module_headers_more_that_report_more(host, line):
     assert refusal.endswith("Give each header a line of its own")
 
 
-def test_what_holds_for_all_sites_holds_on(host):
+def test_what_applies_to_all_sites_is_repeated(host):
     """A level with a line of its own inherits none: as our drop-ins have such lines, they are repeated."""
     found = site(
         host,
@@ -788,7 +788,7 @@ def test_an_authority_is_answered_where_no_location_of_the_owner_does(host, loca
     assert (ACME in "".join(site(host, text, tls=tls).after.values())) is answered
 
 
-def test_what_a_server_block_may_hold_once_is_set_aside(host):
+def test_what_a_server_block_may_contain_once_is_set_aside(host):
     host.install("nginx")
     host.site("nginx", f"server {{ listen 80; server_name {DOMAIN}; root {ROOT}/public; server_tokens on; gzip on; }}")
     tree = Unmarked(host.tree, SITE)

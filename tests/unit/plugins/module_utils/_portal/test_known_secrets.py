@@ -71,6 +71,6 @@ def test_values_of_the_administrator_s_own(value):
     assert fault(value) == ""
 
 
-def test_the_list_holds_checksums_alone():
+def test_the_list_contains_checksums_alone():
     assert len(known_secrets._PUBLISHED) > 200
     assert all(len(one) == 64 and int(one, 16) >= 0 for one in known_secrets._PUBLISHED)

@@ -75,7 +75,7 @@ def test_the_usual_port_is_preferred():
     assert inspect(host(Listen("*", 8080, tls=False), HTTP)).endpoints["http"].port == 80
 
 
-def test_a_stranger_that_answers_for_want_of_a_better_is_not_the_portal():
+def test_an_unrelated_site_that_answers_by_default_is_not_the_portal():
     unrelated_client = host(HTTPS, names=("_",), root="/var/www/html")
     assert inspect(host(HTTP), fallback=(unrelated_client,)).scheme == "http"
     assert inspect(host(HTTP), fallback=(host(HTTPS, names=("_",)),)).scheme == "https"

@@ -10,7 +10,7 @@ import os
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import run_openssl
 
 
-def test_a_passphrase_longer_than_a_pipe_holds_nothing_up():
+def test_a_passphrase_longer_than_a_pipe_blocks_nothing():
     code, made = run_openssl(["pkey", "-passin", "@0", "-pubout"], b"no key", ["a" * 70_000])
     assert code not in (0, 124, 127) and made == b""
 

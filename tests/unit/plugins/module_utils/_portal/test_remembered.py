@@ -55,7 +55,7 @@ def test_a_check_counts_and_writes_nothing(database):
     assert database.account is None
 
 
-def test_where_nobody_is_remembered_nothing_is_written(database):
+def test_without_remembered_logins_nothing_is_written(database):
     database.tokens = [1]
     assert run(database) == 0
     assert database.account is None

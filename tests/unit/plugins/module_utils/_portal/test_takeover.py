@@ -37,7 +37,7 @@ def test_a_virtual_host_is_replaced_by_choice(host, server, name):
     assert found.disable == (f"{directory}/sites-enabled/campus.conf",)
 
 
-def test_another_site_without_a_name_in_the_same_file_is_a_neighbour(host):
+def test_another_site_without_a_name_in_the_same_file_is_detected(host):
     ready(host, "apache")
     host.write("/etc/hostname", "web.school.test\n")
     host.write("/etc/hosts", "127.0.1.1 web.school.test web\n")
@@ -46,7 +46,7 @@ def test_another_site_without_a_name_in_the_same_file_is_a_neighbour(host):
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
-def test_other_sites_in_the_same_file_are_neighbours(host, server):
+def test_other_sites_in_the_same_file_are_detected(host, server):
     ready(host, server)
     host.testbed_site(server, "two-servers")
     found = takeover(host)
@@ -70,7 +70,7 @@ NAMELESS = {
         ("default.conf", "", True),
     ],
 )
-def test_a_neighbour_that_answers_for_being_first_stays_the_first(host, server, link, portal, displaced):
+def test_an_unrelated_site_that_answers_for_being_first_stays_the_first(host, server, link, portal, displaced):
     ready(host, server)
     file = host.site(server, NAMELESS[server].format("", "_"), link)
     if portal:
@@ -85,14 +85,14 @@ def test_a_neighbour_that_answers_for_being_first_stays_the_first(host, server, 
 
 
 @pytest.mark.parametrize(("more", "name"), [(" default_server", "_"), ("", "other.test")])
-def test_a_neighbour_that_reports_so_or_has_a_name_may_come_later(host, more, name):
+def test_an_explicit_default_or_a_named_site_may_come_later(host, more, name):
     ready(host, "nginx")
     host.site("nginx", NAMELESS["nginx"].format(more, name), "default.conf")
     host.site("nginx", NGINX.format("", ""), "portal.conf")
     assert takeover(host).neighbours == ()
 
 
-def test_a_neighbour_at_another_address_is_not_displaced(host):
+def test_an_unrelated_site_at_another_address_is_not_displaced(host):
     ready(host, "nginx")
     host.site("nginx", NAMELESS["nginx"].format("", "_"), "default.conf")
     host.site("nginx", NGINX.format("", "").replace("listen 80", "listen 10.0.0.5:80"), "portal.conf")
@@ -182,7 +182,7 @@ def test_a_file_that_is_no_link_has_to_go_itself(host):
         ("", False),  # as nginx's own makers have it
     ],
 )
-def test_ours_takes_no_place_where_nobody_would_read_it(host, line, read):
+def test_ours_is_refused_where_it_would_not_be_read(host, line, read):
     ready(host, "nginx")
     main = (host.root / "etc/nginx/nginx.conf").read_text()
     host.write("/etc/nginx/nginx.conf", main.replace("include /etc/nginx/sites-enabled/*;", line))
@@ -193,7 +193,7 @@ def test_ours_takes_no_place_where_nobody_would_read_it(host, line, read):
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
-def test_nothing_has_to_go_where_nobody_names_the_domain(host, server):
+def test_nothing_has_to_go_where_no_site_names_the_domain(host, server):
     ready(host, server)
     host.testbed_site(server, "shop")
     found = takeover(host)

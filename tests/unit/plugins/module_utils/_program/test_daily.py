@@ -90,7 +90,7 @@ def test_two_at_a_time_do_it_once(host):
 
 
 @pytest.mark.parametrize(("alert", "again"), [({}, []), ({"mail": "admin@school.example"}, ["updates"])])
-def test_a_job_that_failed_is_due_again_where_somebody_can_be_reported(host, alert, again):
+def test_a_failed_job_is_due_again_where_there_is_a_recipient(host, alert, again):
     host.broken = False
     (host.etc / "alert.json").write_text(json.dumps(alert))
     list(run())
@@ -116,7 +116,7 @@ def test_the_program_reports_what_was_done_and_what_broke(host, capsys):
     assert main.main(["daily", "nothing"]) == 1
 
 
-def test_the_program_proves_that_somebody_is_reached(host, monkeypatch, capsys):
+def test_the_program_proves_that_alerts_are_delivered(host, monkeypatch, capsys):
     assert main.main(["alert", "--test"]) == 1
     assert "No recipient: set" in capsys.readouterr().err
     monkeypatch.setattr(

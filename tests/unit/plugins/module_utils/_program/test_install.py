@@ -172,7 +172,7 @@ def test_another_python_compiles_it_by_itself_until_the_next_run(place: Place, m
 
 
 @pytest.mark.parametrize("what", ["mode", "unit", "link", "byte"])
-def test_what_somebody_changed_is_mended(place: Place, what: str) -> None:
+def test_what_was_changed_is_repaired(place: Place, what: str) -> None:
     place.install()
     if what == "mode":
         place.program.chmod(0o777)
@@ -325,7 +325,7 @@ def test_the_daily_work_yields_and_reports_that_it_was_stopped() -> None:
         assert (f"Result: {result}." in done.stdout) is reported
 
 
-def test_the_daily_work_starts_each_day_also_after_a_night_without_power() -> None:
+def test_the_daily_work_starts_each_day_also_after_a_day_without_power() -> None:
     unit = settings(program_install.TIMER_TEXT)
     assert unit.pop("Unit.Description")
     assert unit == {

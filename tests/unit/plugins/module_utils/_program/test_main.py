@@ -86,7 +86,7 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], log: list[str]) -> 
     return Desk(tmp_path, capsys)
 
 
-def test_nothing_is_in_force_on_a_new_host(desk: Desk) -> None:
+def test_nothing_is_active_on_a_new_host(desk: Desk) -> None:
     code, out, err = desk.type("status")
     assert code == 0 and err == ""
     assert out.startswith("chamilo-hardening 1.2.3 on ") and "No section is active." in out
@@ -224,7 +224,7 @@ def test_what_it_reports_harms_no_terminal(desk: Desk) -> None:
     assert "\\x1b[2Jheaders" in out + err and "\x1b" not in out + err
 
 
-def test_undo_brings_back_and_reports_so(desk: Desk, log: list[str]) -> None:
+def test_undo_restores_and_reports_so(desk: Desk, log: list[str]) -> None:
     desk.harden()
     (desk.root / "etc/a.conf").write_text("edited")
     code, out, _err = desk.type("undo", "headers")
@@ -234,7 +234,7 @@ def test_undo_brings_back_and_reports_so(desk: Desk, log: list[str]) -> None:
     assert log[0] == "undo headers: begins" and log[-1].startswith("undo headers: done")
 
 
-def test_undo_takes_back_what_the_application_was_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undo_restores_the_environment_of_the_application(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     (desk.root / "state").mkdir(mode=0o700)
     kept = {"domain": "campus.test", "root": "/srv/campus", "web_server": "nginx"}
     keys = {"before": {"TRUSTED_PROXIES": None}, "ours": {"TRUSTED_PROXIES": "10.0.0.5"}}
@@ -310,7 +310,7 @@ def test_undo_of_the_backups_waits_for_a_restore(desk: Desk, monkeypatch: pytest
     assert desk.type("undo", "backups", "--yes")[0] == 0 and desk.text() == "old"
 
 
-def test_whoever_interrupts_a_command_gets_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_command_prints_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
@@ -331,7 +331,7 @@ def test_undo_that_fails_reports_why(desk: Desk, log: list[str]) -> None:
     assert any("failed" in line for line in log)
 
 
-def test_undo_takes_back_each_site_of_a_section(desk: Desk) -> None:
+def test_undo_covers_each_site_of_a_section(desk: Desk) -> None:
     desk.harden("https:one", "etc/one.conf")
     desk.harden("https:two", "etc/two.conf")
     assert desk.type("undo", "https")[0] == 0
@@ -390,7 +390,7 @@ def test_recover_at_boot_does_not_wait_for_a_living_run(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("armed", [True, False])
-def test_what_cannot_be_put_back_at_boot_is_tried_again_by_a_timer(desk: Desk, log: list[str], armed: bool) -> None:
+def test_what_cannot_be_rolled_back_at_boot_is_retried_by_a_timer(desk: Desk, log: list[str], armed: bool) -> None:
     store = desk.engine().store
     with store.lock("test", 0):
         owed = {"action": "reload", "test": [], "active": True}

@@ -207,7 +207,7 @@ def test_the_lock_is_there_before_the_rows_are_read(fake):
     assert kinds == ["SELECT access_url FOR UPDATE", "SELECT settings FOR UPDATE"]
 
 
-def test_what_somebody_saved_in_between_is_seen_under_the_lock(fake):
+def test_what_was_saved_in_between_is_observed_under_the_lock(fake):
     fake.add(1, CHECK, "false")
     there = host(fake)
     read = there._read
@@ -382,7 +382,7 @@ def test_the_old_file_is_back_when_the_database_fails(fake, portal):
     assert portal.cleared() == 2, "once for the new file, once for the old state"
 
 
-def test_a_file_that_is_not_in_force_yet_is_brought_into_force(fake, portal):
+def test_a_file_that_is_not_active_yet_is_activated(fake, portal):
     pin(fake, portal, {CHECK: True})
     os.utime(portal.container, (7, 7))  # as if the run had been killed between file and cache
     assert pin(fake, portal, {CHECK: True}, check=True).changed
@@ -391,7 +391,7 @@ def test_a_file_that_is_not_in_force_yet_is_brought_into_force(fake, portal):
     assert not pin(fake, portal, {CHECK: True}).changed
 
 
-def test_a_cache_of_the_very_moment_of_the_file_is_in_force(fake, portal):
+def test_a_cache_of_the_very_moment_of_the_file_is_active(fake, portal):
     pin(fake, portal, {CHECK: True})
     for time, changed in ((7, False), (8, True)):
         os.utime(portal.file, ns=(time, time))
@@ -428,7 +428,7 @@ def test_a_section_is_kept_for_later_and_needs_the_place_of_the_portal(fake, por
     assert list(undo_data.MEMORY.recall(portal.state)) == ["passwords"], "there was nothing to change"
 
 
-def test_a_file_that_somebody_changes_meanwhile_is_left(fake, portal):
+def test_a_concurrently_modified_file_is_left(fake, portal):
     def late(sql, params=()):
         portal.file.write_text("parameters: {}\n")
         return fake.ask(sql, params)
@@ -526,7 +526,7 @@ def section(fake, portal, settings, name, **options):
     return there.apply(asked(settings, **options), check=False, section=name)
 
 
-def test_what_sections_asked_for_is_in_force_until_somebody_changes_it(fake, portal):
+def test_what_sections_requested_is_active_until_it_is_changed(fake, portal):
     assert seen_in_force(fake, portal) == {}
     section(fake, portal, {CHECK: True}, "passwords:campus", lock=True)
     section(fake, portal, {KEYS[1]: 5}, "brute_force:campus")
@@ -544,7 +544,7 @@ def test_what_sections_asked_for_is_in_force_until_somebody_changes_it(fake, por
     assert seen_in_force(fake, portal) == {}
 
 
-def test_production_mode_is_in_force_without_the_name_of_a_section(fake, portal):
+def test_production_mode_is_active_without_the_name_of_a_section(fake, portal):
     section(fake, portal, {"platform.server_type": "prod"}, "")
     asked = {"values": {"platform.server_type": "prod"}, "reset": [], "portals": None, "lock": None, "pin": None}
     assert seen_in_force(fake, portal) == {"": asked}
@@ -560,7 +560,7 @@ def test_what_was_asked_for_last_counts(fake, portal):
     assert (known["values"], known["portals"]) == ({KEYS[1]: "3"}, [1])
 
 
-def test_a_pin_that_the_application_has_not_compiled_is_not_in_force(fake, portal):
+def test_a_pin_that_the_application_has_not_compiled_is_not_active(fake, portal):
     section(fake, portal, {CHECK: True}, "passwords:campus", pin=True)
     assert list(seen_in_force(fake, portal)) == ["passwords:campus"]
     os.utime(portal.container, (7, 7))
@@ -595,7 +595,7 @@ def test_a_setting_that_this_version_does_not_know_reports_nothing(fake, portal)
 # ------------------------------------------------------------------------------------ what a section wants no more
 
 
-def test_what_a_section_asks_for_no_more_is_brought_back_in_that_run(fake, portal):
+def test_what_a_section_no_longer_requests_is_restored_in_that_run(fake, portal):
     before = fake.rows()
     section(fake, portal, {CHECK: True, KEYS[1]: 5}, "brute_force:campus", lock=True)
     held = fake.rows()
@@ -613,7 +613,7 @@ def test_what_a_section_asks_for_no_more_is_brought_back_in_that_run(fake, porta
     assert fake.rows() == before
 
 
-def test_what_somebody_changed_since_stays_and_is_reported_once(fake, portal):
+def test_what_was_changed_since_stays_and_is_reported_once(fake, portal):
     section(fake, portal, {CHECK: True, KEYS[1]: 5}, "brute_force:campus")
     variable = KEYS[1].partition(".")[2]
     fake.database.execute(f"UPDATE settings SET selected_value = '9' WHERE variable = '{variable}'")
@@ -623,7 +623,7 @@ def test_what_somebody_changed_since_stays_and_is_reported_once(fake, portal):
     assert list(seen_in_force(fake, portal)) == ["brute_force:campus"]
 
 
-def test_nothing_is_brought_back_where_the_rest_is_refused(fake, portal):
+def test_nothing_is_restored_where_the_rest_is_refused(fake, portal):
     section(fake, portal, {CHECK: True, KEYS[1]: 5}, "brute_force:campus")
     held, known = fake.rows(), undo_data.MEMORY.recall(portal.state)
     with pytest.raises(SettingsError):

@@ -52,7 +52,7 @@ def test_what_the_application_asks_the_database_for_each_time():
     }
 
 
-def test_what_may_hold_a_password_is_a_secret():
+def test_what_may_contain_a_password_is_a_secret():
     assert {key for key, setting in CATALOGUE.items() if setting.secret} == {
         "mail.mailer_dsn",
         "security.proxy_settings",

@@ -191,7 +191,7 @@ def test_two_names_of_one_file_are_one_file(app, tmp_path):
     assert (tmp_path / "shared").read_text() == "APP_ENV=prod\nAPP_DEBUG=0\n"
 
 
-def test_a_file_that_somebody_changes_meanwhile_is_left(app, monkeypatch):
+def test_a_concurrently_modified_file_is_left(app, monkeypatch):
     app.write(".env", "APP_ENV=dev\n")
     begin = EnvFile._carry_out
 
@@ -369,7 +369,7 @@ def test_with_a_second_factor_in_use_the_secret_stays(portal):
     assert portal.see().secret("APP_SECRET") != PUBLIC_SECRET
 
 
-def test_a_wish_can_be_printed():
+def test_a_desired_state_can_be_printed():
     assert "canary" not in repr(Desired(secret_values={"APP_SECRET": "canary"}))
 
 
@@ -393,7 +393,7 @@ def test_who_would_be_locked_out(monkeypatch, users, words):
     assert env_file.in_use(Site("campus.test")) == words
 
 
-def test_what_cannot_be_seen_may_lock_somebody_out(monkeypatch):
+def test_what_cannot_be_observed_may_lock_users_out(monkeypatch):
     monkeypatch.setattr(env_file.Reader, "of_site", lambda _site: Table(DatabaseError("The database is gone.")))
     words = "the use of two-factor login could not be checked (The database is gone)"
     assert env_file.in_use(Site("campus.test")) == words
@@ -566,7 +566,7 @@ def test_a_key_that_an_earlier_release_kept_is_replaced(portal):
     assert portal.set(require=["JWT_PASSPHRASE"], generate=True)[0] == Result()
 
 
-def test_a_key_that_nobody_else_has_stays(portal, plain_key):
+def test_a_key_that_was_not_exposed_stays(portal, plain_key):
     words = ["pkey", "-aes-256-cbc", "-passout", f"pass:{OWN_SECRET}"]
     portal.write(".env", f"JWT_PASSPHRASE={OWN_SECRET}\nAPP_SECRET={OWN_SECRET}\n")
     portal.write("config/jwt/private.pem", openssl(*words, data=plain_key).stdout, 0o640)
@@ -578,7 +578,7 @@ def test_a_key_that_nobody_else_has_stays(portal, plain_key):
     assert portal.set(require=["JWT_PASSPHRASE"], generate=True)[0] == Result()
 
 
-def test_when_the_new_key_cannot_be_laid_nobody_is_logged_out(portal):
+def test_when_the_new_key_cannot_be_laid_no_user_is_logged_out(portal):
     before = portal.read("config/jwt/private.pem")
     portal.fails = "it does not boot"
     result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)

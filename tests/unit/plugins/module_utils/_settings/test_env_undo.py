@@ -68,12 +68,12 @@ def test_what_stood_nowhere_stands_nowhere_again(portal: Portal) -> None:
     assert portal.file.read_text() == "APP_ENV=prod\n"
 
 
-def test_what_was_right_before_we_came_is_not_ours_to_take_back(portal: Portal) -> None:
+def test_what_was_right_before_is_not_undone(portal: Portal) -> None:
     portal.set("127.0.0.1")
     assert env_undo.MEMORY.recall(portal.state) == {} and portal.back() == (False, [])
 
 
-def test_what_somebody_changed_since_stays(portal: Portal) -> None:
+def test_what_was_changed_since_stays(portal: Portal) -> None:
     portal.set("10.0.0.5")
     portal.file.write_text(BEFORE.replace("127.0.0.1", "10.9.9.9"))
     result = Result()
@@ -82,7 +82,7 @@ def test_what_somebody_changed_since_stays(portal: Portal) -> None:
     assert "10.9.9.9" in portal.file.read_text() and env_undo.MEMORY.recall(portal.state) == {}
 
 
-def test_a_run_that_did_not_get_to_write_has_nothing_to_bring_back(portal: Portal) -> None:
+def test_a_run_that_did_not_get_to_write_has_nothing_to_undo(portal: Portal) -> None:
     env_undo.remember(NAME, portal.env_file(), {KEY: "10.0.0.5"})
     assert portal.back() == (False, [f"{KEY} is '127.0.0.1' again."])
     assert portal.file.read_text() == BEFORE

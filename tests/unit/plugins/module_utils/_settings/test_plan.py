@@ -387,7 +387,7 @@ def test_a_pin_is_taken_away():
         planned(asked({CHECK: True}, access_url=["3"], pin=False), row(7, 1, "true"), overrides=overrides)
 
 
-def test_sessions_hold_what_the_application_does_not_ask_for_each_time():
+def test_sessions_keep_what_the_application_does_not_read_each_time():
     assert planned(asked({STRENGTH: False}), row(7, 1, "true", STRENGTH)).sessions_hold_old_values
     assert planned(asked({STRENGTH: True}), row(7, 1, "false", STRENGTH)).sessions_hold_old_values
     assert not planned(asked({STRENGTH: True}), row(7, 1, "true", STRENGTH)).sessions_hold_old_values
@@ -469,7 +469,7 @@ def test_each_kind_of_change_is_one_statement_with_its_values_in_order():
     )
 
 
-def test_a_diff_reports_what_is_stored_where_that_is_not_in_force():
+def test_a_diff_reports_what_is_stored_where_that_is_not_active():
     rows = row(7, 1, "true", changeable=False), row(8, 2, "false")
     todo = planned(asked({CHECK: False}), *rows, overrides={"3": {CHECK: "true"}})
     assert lines(todo.settings, "before") == (

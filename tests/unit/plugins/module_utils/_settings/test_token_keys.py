@@ -74,7 +74,7 @@ def test_a_pair_of_ours_that_all_can_read_is_reported_and_stays():
     assert planned(pair(mode=0o644, ours=True), "your_secret_passphrase", OWN, True, READER).kept == {}
 
 
-def test_what_nobody_gets_to_is_not_exposed_by_its_mode():
+def test_what_is_unreachable_is_not_exposed_by_its_mode():
     assert planned(pair(mode=0o644, reachable=False), OWN, OWN, True, READER) == PairPlan()
 
 

@@ -83,7 +83,7 @@ def test_the_first_values_count_however_often_it_changed(portal):
     assert portal.table.rows() == before
 
 
-def test_what_somebody_else_changed_since_stays(portal):
+def test_what_was_changed_since_stays(portal):
     portal.set(settings={CHECK: True, LOCK: 5}, lock=True)
     portal.table.database.execute("UPDATE settings SET selected_value = '7' WHERE variable LIKE 'login_max%'")
     output = portal.back()
@@ -151,7 +151,7 @@ def test_only_root_keeps_things_in_root_s_directory(portal, monkeypatch):
         undo_data.remember(NAME, portal.root, None, None)
 
 
-def test_a_row_that_is_gone_is_not_brought_back_and_one_of_ours_goes(portal):
+def test_a_row_that_is_gone_is_not_restored_and_one_of_ours_goes(portal):
     portal.set(settings={CHECK: True}, access_url=["1", "2", "3"])
     portal.table.database.execute("DELETE FROM settings WHERE access_url = 2")
     portal.back()
@@ -191,7 +191,7 @@ def test_a_table_that_was_read_in_again_has_other_numbers(portal):
     assert [row[8] for row in portal.table.rows() if row[2] == "check_password"] == [1, 1], "unlocked"
 
 
-def test_a_run_that_died_before_it_wrote_leaves_the_way_back(portal):
+def test_a_run_that_died_before_it_wrote_keeps_the_undo_data(portal):
     before = portal.table.rows()
     portal.set(settings={LOCK: 5})
     host, more = portal.host(), asked(settings={LOCK: 3})
@@ -211,7 +211,7 @@ def test_what_was_asked_for_one_portal_comes_back_there(portal):
 
 
 @pytest.mark.parametrize(("asked_for", "others"), [("1", [2, 3]), ("2", [1, 3])])
-def test_a_row_that_somebody_made_for_another_portal_stays(portal, asked_for, others):
+def test_an_unmanaged_row_of_another_portal_stays(portal, asked_for, others):
     portal.set(settings={CHECK: True}, access_url=[asked_for])
     portal.table.add(3, CHECK, "true")
     portal.table.database.execute("UPDATE settings SET selected_value = 'true' WHERE variable = 'check_password'")
@@ -221,7 +221,7 @@ def test_a_row_that_somebody_made_for_another_portal_stays(portal, asked_for, ot
     assert portal.table.uses(CHECK, int(asked_for)) == "false"
 
 
-def test_what_somebody_changed_in_one_portal_does_not_hold_up_another(portal):
+def test_a_change_in_one_portal_does_not_block_the_undo_of_another(portal):
     portal.set("exams", settings={CHECK: True}, access_url=["1", "2"])
     sql = "UPDATE settings SET selected_value = '' WHERE variable = 'check_password' AND access_url = 1"
     portal.table.database.execute(sql)

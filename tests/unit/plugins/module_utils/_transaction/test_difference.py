@@ -57,7 +57,7 @@ def test_mode_alone_is_a_change(world: World) -> None:
     assert not world.apply(files=one("main", mode="0600")).changed
 
 
-def test_a_link_of_somebody_else_is_not_replaced_by_a_file(world: World) -> None:
+def test_an_unmanaged_link_is_not_replaced_by_a_file(world: World) -> None:
     failure = failing(world, files=one("x", "enabled/site"))
     assert "is a link to ../main.conf that this collection did not make" in str(failure)
     link = [{"path": "enabled/site", "state": "link", "target": "../key.pem"}]
@@ -66,7 +66,7 @@ def test_a_link_of_somebody_else_is_not_replaced_by_a_file(world: World) -> None
     assert world.apply(files=one("x", "enabled/site")).changed
 
 
-def test_what_is_no_longer_named_is_given_back_in_that_run(world: World) -> None:
+def test_what_is_no_longer_named_is_restored_in_that_run(world: World) -> None:
     before = world.tree()
     world.apply()
     files = one("new main, header on", mode="0644")
@@ -104,7 +104,7 @@ def test_a_plan_that_is_not_complete_leaves_the_rest_alone(world: World) -> None
     assert not nothing_to_do(world, files=one("newer"))
 
 
-def test_what_somebody_edited_stays_and_is_reported_once(world: World) -> None:
+def test_what_was_edited_stays_and_is_reported_once(world: World) -> None:
     world.apply(files=alone("main.conf", "new/deep/first.conf"))
     world.write("new/deep/first.conf", "edited")
     done = world.apply(files=alone("main.conf"))
@@ -136,7 +136,7 @@ def test_without_a_service_the_one_that_read_it_is_reported(world: World) -> Non
     assert world.journal()["records"]["headers"]["load"] is None
 
 
-def test_when_it_cannot_be_given_back_everything_stays(world: World) -> None:
+def test_when_it_cannot_be_restored_everything_stays(world: World) -> None:
     world.apply(files=alone("main.conf", "new/deep/first.conf"))
     tracked = world.tree()
     world.site = lambda loaded: 200 if "new/deep/first.conf" in loaded else 500

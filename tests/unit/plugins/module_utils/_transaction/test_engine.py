@@ -46,7 +46,7 @@ def test_all_files_change_and_are_loaded_once(world: World) -> None:
     assert world.loads() == 1
 
 
-def test_the_timer_is_armed_before_and_taken_back_after(world: World) -> None:
+def test_the_timer_is_armed_before_and_stopped_after(world: World) -> None:
     world.apply()
     order = [command.split()[0:2] for command in world.commands]
     armed = next(i for i, command in enumerate(world.commands) if command.startswith("systemd-run"))
@@ -102,7 +102,7 @@ def test_without_a_service_it_is_asked_all_the_same(world: World) -> None:
         world.undo()
 
 
-def test_without_a_service_a_command_that_fails_on_the_way_back_is_reported(world: World) -> None:
+def test_without_a_service_a_command_that_fails_during_the_rollback_is_reported(world: World) -> None:
     how = unloaded(world)
     clear = world.machine.run
 

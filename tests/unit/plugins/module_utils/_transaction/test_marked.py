@@ -397,7 +397,7 @@ def test_killed_while_the_second_portal_is_edited_the_first_keeps_its_lines(
 
 
 @pytest.mark.parametrize("step", ["test", "load", "probe", "page"])
-def test_a_step_that_fails_brings_back_the_exact_bytes(host: World, step: str) -> None:
+def test_a_step_that_fails_restores_the_exact_bytes(host: World, step: str) -> None:
     odd = (HOST + "# \udcff no UTF-8, and no newline at its end").encode("utf-8", "surrogateescape")
     path = host.etc / "campus.conf"
     path.write_bytes(odd)

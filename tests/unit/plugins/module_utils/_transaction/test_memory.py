@@ -52,7 +52,7 @@ def test_what_is_kept_is_found_by_section_or_portal(state: str) -> None:
     assert list(MEMORY.description(["https:campus"], state)) == ["These things of /srv/campus as well: a, b"]
 
 
-def test_what_was_brought_back_is_forgotten_alone(state: str) -> None:
+def test_only_what_was_restored_is_forgotten(state: str) -> None:
     MEMORY.forget("https:shop", state)
     MEMORY.forget("https:nothing", state)
     assert list(MEMORY.recall(state)) == ["https:campus", "headers:campus"]

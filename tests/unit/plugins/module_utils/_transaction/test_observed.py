@@ -12,7 +12,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction imp
 from tests.unit.plugins.module_utils._transaction.conftest import World, nothing_to_do, one
 
 
-def test_what_was_edited_is_not_in_force(world: World) -> None:
+def test_what_was_edited_is_not_active(world: World) -> None:
     world.apply()
     files = [*one("new main, header on", mode="0644")]
     assert observed.edited(world.journal()) == {"headers": []} and nothing_to_do(world)
@@ -21,7 +21,7 @@ def test_what_was_edited_is_not_in_force(world: World) -> None:
     assert not nothing_to_do(world) and not nothing_to_do(world, files=files)
 
 
-def test_a_file_with_our_lines_is_in_force_as_it_was_written(world: World) -> None:
+def test_a_file_with_our_lines_is_active_as_it_was_written(world: World) -> None:
     digest = hashlib.sha256(b"main").hexdigest()
     world.write("main.conf", "main")
     files = [{"path": "main.conf", "digest": digest, "marks": [{"at": 0, "lines": ["ours"]}]}]
@@ -39,7 +39,7 @@ def test_a_file_with_our_lines_is_in_force_as_it_was_written(world: World) -> No
     assert observed.edited(world.journal()) == {"https:campus": []}
 
 
-def test_an_owed_load_is_nothing_in_force(world: World) -> None:
+def test_a_pending_load_is_not_active(world: World) -> None:
     world.apply()
     state = {**world.journal(), "pending": {"web": {}}}
     (world.state / "state.json").write_text(json.dumps(state))

@@ -86,7 +86,7 @@ def test_what_was_written_and_is_as_it_was_asks_for_nothing(world: World) -> Non
         lambda etc: ((etc / "enabled/site").unlink(), (etc / "enabled/site").symlink_to("../main.conf")),
     ],
 )
-def test_what_somebody_changed_since_has_to_be_asked_for(world: World, drift: Callable[[Path], Any]) -> None:
+def test_what_was_changed_since_is_applied_again(world: World, drift: Callable[[Path], Any]) -> None:
     world.apply()
     drift(world.etc)
     assert not nothing_to_do(world)
@@ -120,7 +120,7 @@ def test_a_link_that_leads_elsewhere_has_to_be_asked_for(world: World) -> None:
 
 
 @pytest.mark.parametrize("owed", [{"pending": {"web": {}}}, {"open": {"name": "https", "entries": []}}])
-def test_nothing_is_in_force_while_something_is_owed(world: World, owed: dict[str, Any]) -> None:
+def test_nothing_is_active_while_something_is_pending(world: World, owed: dict[str, Any]) -> None:
     world.apply()
     path = world.state / "state.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **owed}))

@@ -59,7 +59,7 @@ def test_killed_at_any_change_the_old_files_come_back(
     assert world.apply().changed
 
 
-def test_recovery_loads_what_it_put_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recovery_loads_what_it_rolled_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     # Dead right after the server has read the new files.
     def die(argv: Sequence[str], seconds: float) -> tuple[int, str]:
         answer = World.run(world, argv, seconds)
@@ -83,7 +83,7 @@ def test_recovery_loads_what_it_put_back(world: World, monkeypatch: pytest.Monke
     assert world.engine().recover() == []
 
 
-def test_recovery_runs_the_commands_that_bring_files_into_force(world: World) -> None:
+def test_recovery_runs_the_commands_that_activate_files(world: World) -> None:
     before, loaded = world.tree(), dict(world.loaded)
     cut_off(world, **unloaded(world))
     assert world.loaded != loaded
@@ -120,7 +120,7 @@ def test_a_command_that_fails_in_recovery_is_reported_once_without_what_it_repor
     assert world.engine().recover() == []
 
 
-def test_recovery_keeps_what_somebody_repaired_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recovery_keeps_what_was_repaired_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     before = world.tree()
     interrupted(world, monkeypatch)
     assert "new main" not in json.dumps(world.journal()), "no content is written down, which may be a secret"
@@ -136,7 +136,7 @@ def test_recovery_keeps_what_somebody_repaired_meanwhile(world: World, monkeypat
     ]
 
 
-def test_what_was_edited_while_it_was_tried_is_kept_on_the_way_back(world: World) -> None:
+def test_what_was_edited_while_it_was_tried_is_kept_by_the_rollback(world: World) -> None:
     def edit(argv: Sequence[str], seconds: float) -> tuple[int, str]:
         if argv[0] == "check" and world.texts()["main.conf"] == "new":
             world.write("main.conf", "edited")
@@ -181,7 +181,7 @@ def test_after_a_reboot_files_are_enough(world: World, monkeypatch: pytest.Monke
     assert world.journal()["pending"] == {}
 
 
-def test_a_service_somebody_stopped_stays_stopped_and_a_failed_one_is_started(
+def test_a_stopped_service_stays_stopped_and_a_failed_one_is_started(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted(world, monkeypatch)
@@ -265,7 +265,7 @@ def test_a_copy_below_the_disk_is_not_taken_for_it(world: World, late: Late) -> 
     assert world.tree() == late.before
 
 
-def test_a_disk_that_is_gone_for_good_holds_nothing_up(world: World, late: Late) -> None:
+def test_a_disk_that_is_gone_for_good_blocks_nothing(world: World, late: Late) -> None:
     late.unmount()
     late.disk.rmdir()
     with pytest.raises(StateError, match="is not mounted"):
@@ -274,13 +274,13 @@ def test_a_disk_that_is_gone_for_good_holds_nothing_up(world: World, late: Late)
     assert not world.journal()["open"]
 
 
-def test_a_portal_that_is_on_the_disk_of_the_host_now_is_put_back(world: World, late: Late) -> None:
+def test_a_portal_that_is_on_the_disk_of_the_host_now_is_rolled_back(world: World, late: Late) -> None:
     late.mounts = {"/": "ext4"}
     world.engine().recover()
     assert world.tree() == late.before
 
 
-def test_early_at_boot_nobody_has_a_disk_mounted_by_looking(
+def test_early_at_boot_no_disk_is_mounted_by_inspection(
     world: World, late: Late, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late.mounts[str(late.disk)] = "autofs"
@@ -293,7 +293,7 @@ def test_early_at_boot_nobody_has_a_disk_mounted_by_looking(
     assert world.tree() == late.before
 
 
-def test_early_at_boot_directories_that_we_made_are_not_looked_at(
+def test_early_at_boot_directories_that_we_made_are_not_inspected(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.apply()
@@ -303,7 +303,7 @@ def test_early_at_boot_directories_that_we_made_are_not_looked_at(
 
 
 @pytest.mark.parametrize("service", ["", "web"], ids=["no service", "a service that is not there yet"])
-def test_early_at_boot_files_are_put_back_and_commands_wait(world: World, service: str) -> None:
+def test_early_at_boot_files_are_rolled_back_and_commands_wait(world: World, service: str) -> None:
     before = world.texts()
     how = unloaded(world)
     rebuild = ["clear", "cache:clear"]
@@ -353,7 +353,7 @@ def test_an_error_at_any_change_puts_everything_back(
     assert seen > 50
 
 
-def test_a_way_back_that_is_blocked_is_reported_and_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rollback_that_fails_is_reported_and_retried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     before = world.tree()
 
     def full(*_unused: object) -> None:

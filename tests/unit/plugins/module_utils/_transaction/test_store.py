@@ -49,7 +49,7 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
         Store(str(tmp_path)).peek()
 
 
-def test_a_copy_that_changed_is_not_put_back(tmp_path: Path) -> None:
+def test_a_copy_that_changed_is_not_restored(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     item = Item.from_json({**file_item(b"old", *ME, 0o644).to_json(), "blob": "baseline/x"})
     with store.lock("test", 0):
@@ -62,7 +62,7 @@ def test_a_copy_that_changed_is_not_put_back(tmp_path: Path) -> None:
         assert store.load(item).data == b"old"
 
 
-def test_copies_nobody_refers_to_go(tmp_path: Path) -> None:
+def test_unreferenced_copies_go(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     with store.lock("test", 0):
         for blob in ("baseline/a/etc/x", "baseline/a/etc/y", "transactions/a/etc/x"):

@@ -24,7 +24,7 @@ from tests.unit.plugins.module_utils._transaction.conftest import (
 )
 
 
-def test_undo_brings_back_what_was_before_the_first_run(world: World) -> None:
+def test_undo_restores_what_was_before_the_first_run(world: World) -> None:
     before, loaded = world.tree(), dict(world.loaded)
     world.apply()
     world.apply(files=[*one("second"), *one("late", "late.conf")])
@@ -48,7 +48,7 @@ def test_what_is_forgotten_stays_as_it_is_and_is_not_undone(world: World) -> Non
         world.undo()
 
 
-def test_a_section_that_is_to_be_absent_is_taken_back_once(world: World) -> None:
+def test_a_section_that_is_to_be_absent_is_undone_once(world: World) -> None:
     before = world.tree()
     world.apply()
     predicted, done, again = Outcome(), Outcome(), Outcome()

@@ -61,7 +61,7 @@ def test_from_the_beginning():
     assert Advisory((), "", (("introduced", "0"), ("fixed", "1.11.38")), ()).affects(parse("1.0"))
 
 
-def test_a_test_release_has_the_holes_that_the_next_one_closed():
+def test_a_test_release_has_the_vulnerabilities_that_the_next_one_fixed():
     before, after = (len(advisories.open_in(f"v2.0.0-RC.{number}")) for number in (2, 3))
     assert before > after
 

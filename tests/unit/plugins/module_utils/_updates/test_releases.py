@@ -218,7 +218,7 @@ def test_a_feed_that_is_away_is_no_alarm_on_the_first_day(host):
     assert host.watch()["ok"] is True and host.watch()["away"] == {}
 
 
-def test_without_a_feed_or_without_anybody_to_report_it_is_no_watch(host):
+def test_without_a_feed_or_a_recipient_releases_are_not_watched(host):
     host.configure("")
     step()
     assert not host.watch()["ok"] and "disabled" in host.watch()["detail"]

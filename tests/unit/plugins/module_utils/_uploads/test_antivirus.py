@@ -142,7 +142,7 @@ def test_a_scanner_that_is_down_is_reported_when_nothing_is_new(portal, reported
     assert len(reported) == 1
 
 
-def test_what_the_scanner_does_not_judge_holds_up_nothing(portal, scanner, reported):
+def test_what_the_scanner_does_not_judge_blocks_nothing(portal, scanner, reported):
     (portal / "var/upload/a-large").write_bytes(bytes(2000))
     (portal / "var/upload/b-bad").write_bytes(b"stumble")
     (portal / "var/upload/c").write_bytes(VIRUS)
@@ -287,7 +287,7 @@ def test_viruses_of_an_hour_are_reported_together(portal, scanner, reported, clo
     assert len(reported) == 2 and reported[1][1].count("kept as") == 20 and "and 9 more" in reported[1][1]
 
 
-def test_what_nobody_could_be_reported_is_reported_as_soon_as_somebody_can(portal, scanner, monkeypatch):
+def test_an_undelivered_alert_is_sent_as_soon_as_it_can_be(portal, scanner, monkeypatch):
     def deaf(*_words, again=False):
         raise alert.AlertError("No notification was sent.")
 
@@ -334,7 +334,7 @@ def test_another_file_of_that_name_stays(portal, scanner, monkeypatch):
     assert path.read_bytes() == b"good" or seen.scanned > 1
 
 
-def test_nobody_could_be_reported(portal, scanner, monkeypatch):
+def test_an_infected_file_is_moved_when_no_alert_is_sent(portal, scanner, monkeypatch):
     def deaf(*_unused, **_also):
         raise alert.AlertError("no mail went out")
 
@@ -452,7 +452,7 @@ def test_a_portal_that_is_not_there_is_reported(portal, scanner, reported, tmp_p
     assert [title for title, _text, _again in reported] == ["Uploads are not scanned for viruses"]
 
 
-def test_after_the_clock_was_put_back_nothing_is_skipped(portal, scanner, reported):
+def test_after_the_clock_was_set_back_nothing_is_skipped(portal, scanner, reported):
     records.note(antivirus.RECORD, "campus", True, "", since=time.time() + 3600)
     (portal / "var/upload/a").write_bytes(VIRUS)
     assert "1 with a virus" in antivirus.scan(address=scanner)[0]

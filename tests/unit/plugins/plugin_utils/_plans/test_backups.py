@@ -37,7 +37,7 @@ def test_what_never_succeeded_runs_at_once_and_a_backup_first_where_that_is_aske
 
 
 @pytest.mark.parametrize("drills", [True, False])
-def test_the_host_knows_whether_drills_are_made(host, site, drills):
+def test_the_host_knows_whether_restore_tests_are_made(host, site, drills):
     """Where a waiver ended them, it would else be told each day that one is late."""
     given = {"chamilo_waivers": [] if drills else waived("backups_restore_tested")}
     given["__chamilo_backups_key"] = {"due": ["drill"]}

@@ -254,7 +254,7 @@ def test_what_the_web_server_answers_to_the_banned_counts_no_further(host, serve
         (r'LogFormat "%{X-Forwarded-For}i %l %u %t \"%r\" %>s %b" combined', False),
     ],
 )
-def test_nobody_is_shut_out_by_a_field_that_visitors_write(host, form, armed):
+def test_no_client_is_banned_by_a_field_that_visitors_write(host, form, armed):
     host.install("apache")
     host.chamilo()
     log = "CustomLog /var/log/apache2/campus.log combined"
@@ -390,7 +390,7 @@ def test_a_host_is_asked_again_for_who_manages_it_and_where_only_proxies_visit(h
     assert planned(host, "brute_force", **given)["again"] is False
 
 
-def test_who_manages_the_host_is_noted_where_discovery_looks(host):
+def test_the_controller_s_address_is_recorded_where_discovery_reads_it(host):
     info = {"site": portal(host, managed_from="192.0.2.7")}
     assert planned(host, "brute_force", __chamilo_common_info=info)["friends"] == [
         files.STATE,

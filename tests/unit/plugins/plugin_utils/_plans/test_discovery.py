@@ -28,7 +28,7 @@ MAGIC = {"ansible_play_role_names": PLAYED, "ansible_run_tags": ["all"], "ansibl
         ({"ansible_run_tags": ["https"], "chamilo_https_state": "absent"}, []),
     ],
 )
-def test_discovery_looks_who_else_sends_what_is_ours_to_send(
+def test_discovery_checks_which_of_our_headers_others_send(
     host: Any, given: dict[str, Any], headers: list[str]
 ) -> None:
     plan = planned(host, "discovery", **variables(host, "headers", **{**MAGIC, **given}))
@@ -110,7 +110,7 @@ def test_what_the_controller_cannot_know_is_judged_by_the_host(
         ({"group_names": ["chamilo_db", "chamilo_web"]}, ["https", "database", "backups"]),
     ],
 )
-def test_a_host_is_judged_by_what_this_run_makes_true(host: Any, given: dict[str, Any], due: list[str]) -> None:
+def test_a_host_is_judged_by_what_this_run_enforces(host: Any, given: dict[str, Any], due: list[str]) -> None:
     played = [f"chamilo.hardening.{name}" for name in ("common", "https", "database", "backups")]
     magic = {"ansible_play_role_names": played, "ansible_run_tags": ["all"], "ansible_skip_tags": [], "group_names": []}
     assert sorted(planned(host, "discovery", **{**magic, **given})["sections"]) == sorted(due)

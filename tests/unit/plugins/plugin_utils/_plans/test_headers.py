@@ -50,7 +50,7 @@ def lines(plan: dict[str, Any]) -> list[str]:
         ({"chamilo_waivers": waived("headers_frame_options")}, [REPORT]),
     ],
 )
-def test_frames_are_held_off_by_one_header(host, given, framing):
+def test_framing_is_blocked_by_one_header(host, given, framing):
     plan = planned(host, "headers", __chamilo_common_info=site(host), **given)
     found = [line for line in lines(plan) if line.startswith(("X-Frame", "Content-Security"))]
     assert len(found) == len(framing) and all(map(str.startswith, found, framing)), found

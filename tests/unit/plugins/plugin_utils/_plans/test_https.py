@@ -218,7 +218,7 @@ def test_a_virtual_host_that_another_section_needs_stays_without_this_one(host):
         ("plain", ["chamilo.hardening.sessions"], []),
     ],
 )
-def test_nobody_is_left_with_a_cookie_for_https_alone(host, vhost, roles, undone):
+def test_no_visitor_is_left_with_a_cookie_for_https_alone(host, vhost, roles, undone):
     info = {"site": site(host, vhost=vhost), "environment_kept": [], "in_force": {"sessions:campus_test.php": {}}}
     given = {**RUN, "ansible_play_role_names": roles, "chamilo_https_state": "absent"}
     assert planned(host, "https", __chamilo_common_info=info, **given)["cookies"] == undone

@@ -47,7 +47,7 @@ def test_the_virtual_host_that_answers_for_want_of_a_better_counts_where_none_ha
         ([host(PLAIN, ours=False, away=True), host(TLS)], True),  # one that only leads here needs none
     ],
 )
-def test_the_drop_ins_are_in_force_where_all_include_them(hosts: list[Any], active: bool) -> None:
+def test_the_drop_ins_are_active_where_all_include_them(hosts: list[Any], active: bool) -> None:
     assert served({"serving": hosts}).in_force is active
     assert served({"serving": hosts}).vhost_due is not active
     assert served({"serving": hosts}, __chamilo_https_vhost={}).vhost_due is False

@@ -34,7 +34,7 @@ def files(transaction: dict[str, Any]) -> dict[str, str]:
         ({"chamilo_waivers": waived("updates_os")}, False),
     ],
 )
-def test_the_system_is_updated_unless_that_is_not_wanted(host, given, system):
+def test_the_system_is_updated_unless_that_is_disabled(host, given, system):
     plan = planned(host, "updates", __chamilo_common_info=site(host), **given)
     assert plan["packages"] == (["unattended-upgrades"] if system else [])
     assert ("/etc/apt/apt.conf.d/52chamilo-hardening" in files(plan["host"])) is system
@@ -42,7 +42,7 @@ def test_the_system_is_updated_unless_that_is_not_wanted(host, given, system):
 
 
 @pytest.mark.parametrize(("given", "asks"), [({}, True), ({"chamilo_waivers": waived("updates_watch")}, False)])
-def test_nobody_is_asked_for_releases_where_that_is_waived(host, given, asks):
+def test_no_feed_is_requested_where_that_is_waived(host, given, asks):
     plan = planned(host, "updates", __chamilo_common_info=site(host), **given)
     known = json.loads(files(plan["host"])["/etc/chamilo-hardening/updates-campus_test.json"])
     assert [bool(known[name]) for name in ("feed", "osv")] == [asks, asks] and known["domain"] == "campus.test"

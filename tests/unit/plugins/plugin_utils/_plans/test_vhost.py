@@ -83,7 +83,7 @@ def on_nginx(host: Any, *lines: str, **others: str) -> None:
         (True, "", [("second.test", "")], False),
     ],
 )
-def test_who_speaks_https_by_files_of_ours_is_nobody_else(managed, first, more, open_to_others):
+def test_a_site_with_our_https_files_is_not_unrelated(managed, first, more, open_to_others):
     """Where nobody else does, names that the host has no site for are refused, and go on being refused."""
     hosts = [
         {
@@ -114,7 +114,7 @@ def test_who_speaks_https_by_files_of_ours_is_nobody_else(managed, first, more, 
         (r"~^x\d$", "x1", True),
     ],
 )
-def test_a_neighbour_keeps_its_names(name, host, matches):
+def test_an_unrelated_site_keeps_its_names(name, host, matches):
     other = {"names": [name], "includes": [], "ours": False, "listens": [{"address": "*", "port": 443, "tls": True}]}
     (pattern,) = made({"virtual_hosts": [other]}, chamilo_https_vhost="managed").neighbours
     assert bool(re.search(pattern, host)) is matches
@@ -251,7 +251,7 @@ def test_apache_hands_scripts_on_as_it_did(php, handler):
     assert made({"php": php}).php_handler == handler
 
 
-def test_the_address_of_a_portal_that_nobody_serves_is_every_one(host):
+def test_a_portal_without_a_virtual_host_listens_on_every_address(host):
     found = made({"addresses": ["192.0.2.7", "2001:db8::7"]})
     assert (found.plain_listens, found.tls_listens) == (["80", "[::]:80"], ["443 ssl", "[::]:443 ssl"])
     assert found.refusal_listens == ["443 ssl default_server", "[::]:443 ssl default_server"]
