@@ -1,6 +1,6 @@
 """What it costs to look through last week's access log of a million lines, in seconds and in memory.
 
-python -m tests.bench.forecast [--lines N] [--folder DIR]
+python -m tests.bench.forecast [--lines N] [--directory DIR]
 
 The log holds what a busy portal's has, and what strangers add to cost more: paths of 8,000 characters that never come
 twice, one address that fails a hundred thousand times, and thousands of addresses that fail under ever other names. The
@@ -73,7 +73,7 @@ def write(file: Path, lines: int) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.forecast", description=__doc__)
     parser.add_argument("--lines", type=int, default=1_000_000)
-    parser.add_argument("--folder", help="where to make the log, of a quarter of a gigabyte")
+    parser.add_argument("--directory", help="where to make the log, of a quarter of a gigabyte")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.directory) as directory:
         log = Path(directory) / "access.log"

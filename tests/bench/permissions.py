@@ -1,6 +1,6 @@
 """What chamilo_perms costs on a tree of 100,000 files, as a ratio to a small C program, in the same run.
 
-python -m tests.bench.permissions [--files N] [--rounds N] [--folder DIR] [--many N]     needs root
+python -m tests.bench.permissions [--files N] [--rounds N] [--directory DIR] [--many N]     needs root
 
 Each round takes the C program and the engine one after the other, and the ratio is the median of the rounds, so that
 other work on the machine meets both alike. The engine uses all processors and the C program one: the line below each
@@ -167,7 +167,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.permissions", description=__doc__.split("\n")[0])
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--folder", default="/var/tmp")
+    parser.add_argument("--directory", default="/var/tmp")
     parser.add_argument("--many", type=int, default=1_000_000, help="files for the memory, in /dev/shm")
     options = parser.parse_args()
     engine.install("gcc", "strace")

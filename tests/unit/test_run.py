@@ -262,6 +262,16 @@ def test_each_test_that_needs_root_is_there():
         assert functions <= there, (file, functions - there)
 
 
+def test_each_option_that_a_program_reads_is_declared():
+    texts = [path.read_text(encoding="utf-8") for path in selection.ROOT.glob("tests/**/*.py")]
+    programs = [text for text in texts if re.search(r"^    options = parser\.parse_args\(\)$", text, re.MULTILINE)]
+    assert len(programs) > 5
+    for text in programs:
+        declared = re.findall(r'add_argument\(\s*"(?:-\w", ")?(?:--)?([\w-]+)"|\bdest="(\w+)"', text)
+        names = {one.replace("-", "_") for names in declared for one in names}
+        assert set(re.findall(r"\boptions\.(\w+)", text)) <= names, text[:200]
+
+
 def test_the_fast_run_leaves_out_what_is_slow_and_ci_does_not(checkout):
     def unit_tests(steps):
         return next(step.command for step in steps if step.name == "unit tests")
