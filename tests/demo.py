@@ -91,7 +91,7 @@ def apart(controls: Sequence[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]
 
 
 def wire(host: hosts.Host) -> str:
-    """What a visitor is told."""
+    """What a visitor is shown."""
     lines = []
     for scheme in ("http", "https"):
         answer = host.http(f"{scheme}://{host.domain}/login", verify=True, ca_file=str(hosts.authority.certificate()))
@@ -161,7 +161,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/demo", description=__doc__.split(": ", 1)[1])
     parser.add_argument("--web", choices=images.SERVERS, default="nginx")
     parser.add_argument("--release", choices=images.RELEASES, default="trixie")
-    parser.add_argument("--keep", action="store_true", help="leave the host running and say how to reach it")
+    parser.add_argument("--keep", action="store_true", help="leave the host running and print how to reach it")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     network = f"chamilo-demo-{os.getpid()}"

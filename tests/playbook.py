@@ -1,4 +1,4 @@
-"""Runs a playbook of the collection as a user would, and says what it did."""
+"""Runs a playbook of the collection as a user would, and reports what it did."""
 
 from __future__ import annotations
 

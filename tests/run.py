@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 LOGS = CACHE / "logs"
 TREE = CACHE / "tree"  # a real copy of the collection: ansible-test does not accept a link
-# What ansible-test needs beside that: without .gitignore it also looks at the environment it makes in tests/output.
+# What ansible-test needs beside that: without .gitignore it also scans the environment it makes in tests/output.
 OF_ANSIBLE_TEST = ("tests/config.yml", ".gitignore")
 DURATIONS = CACHE / "durations.json"
 KNOWN_DURATIONS = ROOT / "tests/durations.json"
@@ -128,7 +128,7 @@ class Run:
             return False
         with self.lock:
             self.seconds[step.name] = round(seconds)
-            if verified and verified == fingerprint(step):  # nobody edited the files meanwhile
+            if verified and verified == fingerprint(step):  # the files were not edited meanwhile
                 write(VERIFIED, {**read(VERIFIED), step.name: verified})
         tests = PYTEST_LINE.findall(text)
         self.report(f"ok     {step.name} ({seconds:.0f} s)" + (f": {tests[-1]}" if tests else ""))
@@ -176,13 +176,13 @@ def listed(*paths: str) -> list[str]:
 
 
 def home_of_ansible_test() -> Path:
-    """A home folder for ansible-test: it wants to download get-pip, and finds one here that uses Python's ensurepip."""
+    """A home directory for ansible-test: it would download get-pip, and has one here that uses Python's ensurepip."""
     home = CACHE / "home"
     stand_in = (
         "import subprocess, sys\n"
         'subprocess.check_call([sys.executable, "-m", "ensurepip"], stdout=subprocess.DEVNULL)\n'
-        'wanted = [word for word in sys.argv[1:] if "==" in word]\n'
-        'subprocess.check_call([sys.executable, "-m", "pip", "install", "-q", *wanted])\n'
+        'pinned = [word for word in sys.argv[1:] if "==" in word]\n'
+        'subprocess.check_call([sys.executable, "-m", "pip", "install", "-q", *pinned])\n'
     )
     directory = home / ".ansible/test/cache"
     directory.mkdir(parents=True, exist_ok=True)

@@ -107,7 +107,7 @@ def main() -> int:
         variables = {**host.inventory(), **VARIABLES, **whole}
         inventory.write_text(json.dumps({"chamilo": {"hosts": {host.domain: variables}}}))
         play("harden", inventory)
-        # What waits for an administrator is done: each run looks again at what was not accepted yet.
+        # What waits for an administrator is done: each run checks again what was not accepted yet.
         host.run("chamilo-hardening integrity accept")
         play("harden", inventory)  # takes the copy of that list
         second = play("harden", inventory).output

@@ -1,8 +1,8 @@
-"""What it costs to look through last week's access log of a million lines, in seconds and in memory.
+"""What it costs to scan last week's access log of a million lines, in seconds and in memory.
 
 python -m tests.bench.forecast [--lines N] [--directory DIR]
 
-The log holds what a busy portal's has, and what strangers add to cost more: paths of 8,000 characters that never come
+The log has what a busy portal's has, and what attackers add to cost more: paths of 8,000 characters that never come
 twice, one address that fails a hundred thousand times, and thousands of addresses that fail under ever other names. The
 whole log has to be read, and whom the rules would have met has to be right.
 """
@@ -37,8 +37,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.for
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 before, began, used = peak(), time.monotonic(), time.process_time()
 # The audit gives up after some seconds on the clock; here the whole log counts, however busy the machine is.
-told = forecast([Log(sys.argv[1])], Rules(frozenset({BANS, *REFUSED})), time.time(), most_seconds=600)
-print(json.dumps([told, time.process_time() - used, time.monotonic() - began, before, peak()]))
+report = forecast([Log(sys.argv[1])], Rules(frozenset({BANS, *REFUSED})), time.time(), most_seconds=600)
+print(json.dumps([report, time.process_time() - used, time.monotonic() - began, before, peak()]))
 """
 PAGES = ("/", "/home", "/courses", "/api/courses?page=2", "/main/lp/lp_controller.php?cid=3&id=%d", "/build/app.%d.js")
 

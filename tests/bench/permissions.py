@@ -4,7 +4,7 @@ python -m tests.bench.permissions [--files N] [--rounds N] [--directory DIR] [--
 
 Each round takes the C program and the engine one after the other, and the ratio is the median of the rounds, so that
 other work on the machine meets both alike. The engine uses all processors and the C program one: the line below each
-ratio tells what either used of them in all.
+ratio shows what either used of them in all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.testbed import engine
 
 # Parts of a Chamilo tree, and their share of its files.
 SHARES = {"vendor": 0.4, "var/upload": 0.3, "public/main": 0.2, "src": 0.09, "config": 0.01}
-IN_ONE = 12  # files in a folder
+IN_ONE = 12  # files in a directory
 LIMITS = {"clean": 1.3, "all wrong": 2.0}
 SLOWER = 15  # times, at least, that ansible.builtin.file takes
 MEMORY = 50  # MB
@@ -147,7 +147,7 @@ class Bench:
 
 
 def traced(directory: Path) -> str:
-    """What was not looked at in one of two runs, by the system calls they made. The first has everything to change."""
+    """What was not inspected in one of two runs, by the system calls they made. The first has everything to change."""
     root, log = directory / "traced", directory / "trace"
     build(root, TRACED)
     calls = "trace=newfstatat,fstat,statx,openat"
@@ -155,7 +155,7 @@ def traced(directory: Path) -> str:
         python(ENGINE, given(root), "strace", "-f", "-y", "-qq", "-o", str(log), "-e", calls)
         text = log.read_text(errors="replace")
         seen = {f"{at}/{name}" for at, name in re.findall(r'newfstatat\(\d+<([^>]*)>, "([^"]+)"', text)}
-        # What is not right is opened, and a folder always is.
+        # What is not right is opened, and a directory always is.
         seen |= set(re.findall(r'(?:fstat\(\d+<|newfstatat\(\d+<)([^>]*)>(?:, "")?,', text))
         there = {os.path.join(at, name) for at, directories, names in os.walk(root) for name in [*directories, *names]}
         if there - seen:
@@ -177,7 +177,7 @@ def main() -> int:
         bench.recurse()
         missed = traced(Path(directory))
         bench.report(
-            f"not looked at: {missed or 'nothing, in two runs of which the second changes nothing'}", not missed
+            f"not inspected: {missed or 'nothing, in two runs of which the second changes nothing'}", not missed
         )
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         root = Path(directory, "chamilo")

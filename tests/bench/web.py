@@ -36,7 +36,7 @@ PATHS = {"page": "/login", "file": "/build/long.js", "tiny": "/build/app.css"}
 LIMITED = ("page", "file")
 SECTIONS = ("updates", "https", "permissions", "sessions", "headers", "uploads")
 LENGTH = 200_000
-# The same TLS as ours: what the distribution's file says already is changed there.
+# The same TLS as ours: what the distribution's file sets already is changed there.
 TLS = {
     "nginx": """
 cd /etc/nginx
@@ -71,7 +71,7 @@ class Run:
         wrong = re.search(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", output)
         if wrong or " 0 requests in" in output:
             raise RuntimeError(f"{host.name}: {path}: {wrong[0] if wrong else 'no answer'}")
-        requests = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]  # wrk always says it
+        requests = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]  # wrk always prints it
         rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]  # this too
         return cls(requests, rate, used / requests)
 

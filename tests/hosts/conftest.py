@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "long: takes more time than bin/test has for it, so only bin/test --full runs it (by hand: -m long)"
     )
     config.addinivalue_line(
-        "markers", "cells(cell, ...): run on these cells only, whatever the options say; or in their later version"
+        "markers", "cells(cell, ...): run on these cells only, whatever the options are; or in their later version"
     )
 
 
@@ -91,7 +91,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def shared(cell: Cell) -> Iterator[Host]:
-    """A sloppy host for tests that only look: one per cell, never changed by a test."""
+    """A sloppy host for tests that change nothing: one per cell, never changed by a test."""
     network = f"{RUN}-{cell}"
     yield cell.up("campus", network)
     hosts.down(network)
@@ -121,7 +121,7 @@ def release(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def sink(make: Callable[..., Host]) -> Iterator[Sink]:
-    """Somebody who is told, and who serves the feed, in the network of this test's hosts."""
+    """The recipient of alerts, which also serves the feed, in the network of this test's hosts."""
     up = mail.up(f"{RUN}-own")
     yield up
     up.down()
@@ -129,7 +129,7 @@ def sink(make: Callable[..., Host]) -> Iterator[Sink]:
 
 @pytest.fixture(scope="session")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder that knows the images of hosts in a state that took long to reach: a file for each, by its name.
+    """A directory that knows the images of hosts in a state that took long to reach: a file for each, by its name.
 
     bin/test has one for all its steps, and removes the images at its end.
     """
@@ -193,13 +193,13 @@ def fresh(stage: Callable[..., Host]) -> Host:
 
 @pytest.fixture
 def playbook(tmp_path: Path) -> Playbook:
-    """Runs playbooks on hosts, with its inventories in a folder of the test's own."""
+    """Runs playbooks on hosts, with its inventories in a directory of the test's own."""
     return Playbook(tmp_path)
 
 
 @pytest.fixture
 def hardened(cell: Cell, make: Callable[..., Host], stages: Path, playbook: Playbook) -> Host:
-    """A host of the test's own on which harden ran once, with its keys where ``playbook`` looks for them."""
+    """A host of the test's own on which harden ran once, with its keys where ``playbook`` reads them."""
     kept = stages / f"{cell} hardened {playbook.vhost} {playbook.sections}"
 
     def prepare(host: Host) -> None:
@@ -222,7 +222,7 @@ def web_only(purpose: str, cell: Cell, stages: Path, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="session")
 def served(cell: Cell, stages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """A host with https and headers for tests that only look: one per cell, never changed by a test."""
+    """A host with https and headers for tests that change nothing: one per cell, never changed by a test."""
     yield from web_only("served", cell, stages, tmp_path_factory)
 
 

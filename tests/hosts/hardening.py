@@ -1,4 +1,4 @@
-"""Hardens a host of the testbed as a user would, and looks at it from outside."""
+"""Hardens a host of the testbed as a user would, and inspects it from outside."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ BEHIND = {
 HSTS = "max-age=31536000; includeSubDomains"
 # PHP keeps each program as it read it first, as Symfony advises for production.
 KEEP_PROGRAMS = (
-    "for folder in /etc/php/*/fpm/conf.d; do echo opcache.validate_timestamps=0 >$folder/99-owner.ini; done "
+    "for directory in /etc/php/*/fpm/conf.d; do echo opcache.validate_timestamps=0 >$directory/99-owner.ini; done "
     "&& systemctl restart 'php*-fpm.service'"
 )
 
@@ -120,7 +120,7 @@ class Playbook:
 
 
 def changed(output: str) -> set[str]:
-    """The tasks that said "changed"."""
+    """The tasks that reported "changed"."""
     tasks: set[str] = set()
     name = ""
     for line in output.splitlines():
@@ -146,7 +146,12 @@ def dump_environment(host: Host) -> dict[str, str]:
     return values
 
 
-def neighbour(host: Host) -> list[Any]:
+def no_test_account(host: Host) -> bool:
+    """Whether no account is left that an attack of the playbook prove made."""
+    return "canary" not in host.run(["mariadb", "-N", "-e", "SELECT * FROM chamilo.user"]).stdout
+
+
+def unrelated_site(host: Host) -> list[Any]:
     """What the other site on this host answers. Hardening must leave it as it is."""
     found = []
     for path in ("/", "/nothing-here"):
@@ -154,7 +159,7 @@ def neighbour(host: Host) -> list[Any]:
         reported = sorted(
             (name, value) for name, value in answer.headers if name.lower() not in ("date", "server", "content-length")
         )
-        # The one thing Apache knows for the whole host only: how much of its version it tells.
+        # The one thing Apache knows for the whole host only: how much of its version it shows.
         found.append((path, answer.status, reported, re.sub(rb"Apache\S*(?: \(Debian\))?", b"Apache", answer.body)))
     return found
 

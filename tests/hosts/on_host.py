@@ -70,7 +70,7 @@ class Sweep:
         self.old = digest(etc)
 
     def points(self) -> list[tuple[str, int]]:
-        """What a run does that nobody stops: each call that counts, by name and number."""
+        """What a run does that is not stopped: each call that counts, by name and number."""
         shutil.rmtree(STATE, ignore_errors=True)
         trace = ",".join(f"?{call}" for call in CALLS)
         self.well(["strace", "-y", "-o", "/tmp/calls", "-e", f"trace={trace}", *self.apply], "traced")
@@ -122,7 +122,7 @@ class Sweep:
             if not self.kill(call, number):
                 survived.append(f"{call} {number}")
             if count["tried"] % 4 == 0:
-                # The next run finds it by itself, goes through, and says so.
+                # The next run finds it by itself, succeeds, and reports so.
                 count["recovered"] += "did not finish" in self.well(self.apply, where)
                 self.back(where)
                 continue

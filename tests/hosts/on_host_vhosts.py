@@ -3,7 +3,7 @@
 on_host_vhosts.py DIRECTORY OWN    cases below DIRECTORY, and OWN (JSON): name -> text of a virtual host
 
 The drop-ins are simple ones that do what the sections do: rules of mod_rewrite, a section that denies, header lines. A
-line of JSON for each case says what was seen.
+line of JSON for each case has what was observed.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Host:
             link.unlink()
 
     def load(self, anew: bool = False) -> bool:
-        """Whether Apache takes the configuration, which is in force then. Modules go with a start alone."""
+        """Whether Apache takes the configuration, which is active then. Modules go with a start alone."""
         self.number += 1
         (APACHE / "conf-enabled/zz-number.conf").write_text(f"Header always set X-Number {self.number}\n")
         if subprocess.run(["apache2ctl", "configtest" if anew else "graceful"], capture_output=True).returncode:

@@ -3,7 +3,7 @@
 on_host_vhosts_nginx.py DIRECTORY OWN    cases below DIRECTORY, and OWN (JSON): name -> text of a virtual host
 
 The drop-ins are simple ones that do what the sections do: a rule that denies, header lines, a parameter of PHP. A line
-of JSON for each case says what was seen.
+of JSON for each case has what was observed.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ USUAL = (
     "/.git/config",
     "/img",
 )
-# In the place of the application, which takes longer: it says which cookie came, and sends headers itself.
+# In the place of the application, which takes longer: it prints which cookie came, and sends headers itself.
 SEEN = """<?php
 header('X-Frame-Options: DENY');
 header('Referrer-Policy: origin');
@@ -141,7 +141,7 @@ class Host:
             link.unlink()
 
     def load(self) -> str:
-        """Why nginx does not take the configuration; an empty text once it is in force."""
+        """Why nginx does not take the configuration; an empty text once it is active."""
         self.number += 1
         # Found by no request of a case: it has an address of its own.
         (NGINX / "conf.d/zz-number.conf").write_text(

@@ -19,7 +19,7 @@ from tests.testbed.hosts import Host
 ROOT = "/var/www/chamilo"
 LOG = f"{ROOT}/var/log/ids/ids.log"
 STUDENT = "student-Password-1!"
-# Seconds after which PHP looks again at a file it has compiled. It counts whole ones: more than two are three.
+# Seconds after which PHP checks a file again that it has compiled. It counts whole ones: more than two are three.
 OPCACHE = 3.1
 
 
@@ -462,10 +462,10 @@ class TestConsole:
         assert "Already at the latest version" in site.console(*words)
 
     def test_real_variables_win_over_the_file(self, site: Site) -> None:
-        command = f"DATABASE_USER=nobody php {ROOT}/bin/console doctrine:migrations:migrate -n"
+        command = f"DATABASE_USER=other php {ROOT}/bin/console doctrine:migrations:migrate -n"
         answer = site.host.run(command, user="www-data", check=False)
         assert answer.returncode != 0
-        assert "'nobody'@" in answer.stdout + answer.stderr
+        assert "'other'@" in answer.stdout + answer.stderr
 
     def test_warmed_cache_serves(self, site: Site) -> None:
         site.environment(APP_ENV="prod", APP_DEBUG="0")

@@ -25,10 +25,10 @@ VISITED = (
     "/var/www/chamilo/var/cache/dev/profiler*",
 )
 ANSIBLE = ("/root/.ansible*",)
-# What went off by the clock meanwhile: timers, and the cron job of the neighbour.
+# What went off by the clock meanwhile: timers, and the cron job of the unrelated site.
 CLOCK = ("/var/lib/systemd/timers*", "database:shop.visit")
 
-# Control -> what its evidence must say on a sloppy host.
+# Control -> what its evidence must contain on a sloppy host.
 RED = {
     "updates_installer": "/main/install/version.php (200)",
     "updates_os": "unattended-upgrades is not installed",
@@ -134,11 +134,11 @@ def test_nothing_is_changed(fresh: Host, playbook: Playbook) -> None:
 
 
 def test_without_root(shared: Host, playbook: Playbook) -> None:
-    shared.run("install -d -o nobody -g nogroup -m 0700 /tmp/audit-of-nobody && chmod 0700 /var/www/chamilo/var/log")
-    somebody = {"ansible_user": "nobody", "ansible_become": False, "ansible_remote_tmp": "/tmp/audit-of-nobody"}
-    found = audit(playbook, shared, **somebody)
+    shared.run("install -d -o 65534 -g 65534 -m 0700 /tmp/audit-of-another && chmod 0700 /var/www/chamilo/var/log")
+    unprivileged = {"ansible_user": "nobody", "ansible_become": False, "ansible_remote_tmp": "/tmp/audit-of-another"}
+    found = audit(playbook, shared, **unprivileged)
     assert {name: control["evidence"] for name, control in found.items() if "Error: " in control["evidence"]} == {}
-    # What everybody can see is as red as before.
+    # What every account can see fails as before.
     for control in ("permissions_code", "headers_nosniff", "updates_installer", "permissions_production"):
         assert found[control]["status"] == "fail", found[control]
     for control in ("permissions_links", "sessions_lifetime"):
@@ -156,11 +156,11 @@ def test_an_empty_host(make: Callable[..., Host], playbook: Playbook, cell: Cell
         assert "No Chamilo found under the usual places; set chamilo_root." in found[control]["evidence"]
 
 
-# What a host that is thrown away cannot have: a place elsewhere for its copies, and somebody who is told.
-TOLD = "There is no recipient of alerts: set chamilo_alert_mail or chamilo_alert_webhook."
+# What a host that is thrown away cannot have: a place elsewhere for its copies, and a recipient of alerts.
+NO_RECIPIENT = "There is no recipient of alerts: set chamilo_alert_mail or chamilo_alert_webhook."
 APART = {
     "backups_offsite": "There is no off-site repository: set chamilo_backups_offsite_repository.",
-    **{f"monitoring_{name}": TOLD for name in ("accounts", "app_log", "auth", "delivery", "resources")},
+    **{f"monitoring_{name}": NO_RECIPIENT for name in ("accounts", "app_log", "auth", "delivery", "resources")},
 }
 
 
@@ -170,13 +170,13 @@ def test_a_hardened_host_is_green_wherever_a_role_makes_it_so(hardened: Host, pl
     assert "nothing vouches for the program" in audit(playbook, hardened)["monitoring_integrity"]["evidence"]
     hardened.run(["chamilo-hardening", "integrity", "accept"])
     found = audit(playbook, hardened)
-    # Given files are renewed by whoever gave them.
+    # Given files are renewed by their owner.
     assert found["https_renewal"]["status"] == "not_applicable"
     assert {control["section"] for name, control in found.items() if name in PROMISED} == set(ROLES)
     assert len(ROLES) == 11
     red = {control["id"]: control for control in apart(list(found.values()))[1]}
     assert {name: control["evidence"] for name, control in red.items() if name not in APART} == {}
-    # Red, with what is to be said to the role, and not passed over.
+    # It fails, with what to set in the role, and is not skipped.
     assert [name for name, words in APART.items() if words not in red[name]["evidence"]] == []
 
 

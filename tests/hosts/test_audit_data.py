@@ -28,16 +28,16 @@ from {PACKAGE.replace("/", ".")}._common.control import checks, observe
 from {PACKAGE.replace("/", ".")}._portal.observer import Observer
 from {PACKAGE.replace("/", ".")}._portal.discovery import discover
 options = json.load(sys.stdin)
-wanted = tuple(options.pop("sections"))
+chosen = tuple(options.pop("sections"))
 observer = Observer(discover(options.pop("domain")), options)
 began = time.monotonic()
-found = observe({{name: check for name, check in checks.items() if name.startswith(wanted)}}, observer)
-json.dump({{"seconds": time.monotonic() - began, "signs": monitoring.signs(observer) if "monitoring_" in wanted else [],
+found = observe({{name: check for name, check in checks.items() if name.startswith(chosen)}}, observer)
+json.dump({{"seconds": time.monotonic() - began, "signs": monitoring.signs(observer) if "monitoring_" in chosen else [],
            "found": {{name: [finding.status, finding.evidence] for name, finding in found.items()}}}}, sys.stdout)
 """
 
 FAILURE = '"POST /(?:login_json|login/ldap/check|api/authentication_token)(?:\\?\\S*)? HTTP/[^"]+" (?:401|403|429) '
-# Where, and in which form, the distribution's servers write down visitors of a virtual host that says nothing of it.
+# Where, and in which form, the distribution's servers write down visitors of a virtual host that does not set it.
 LOGS = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/other_vhosts_access.log"}
 CAREFUL = {web: rf"^{name}<ADDR> \S+ [^\[]*\[\] {FAILURE}" for web, name in (("nginx", ""), ("apache", r"\S+ "))}
 CARELESS = r"^.*<ADDR> - - \[\].*POST /login_json"
@@ -147,7 +147,7 @@ def test_the_audit_changes_nothing_and_logs_no_failed_login(sloppy: Host) -> Non
     before = sloppy.snapshot()
     audit(sloppy)
     logs = ("/var/log/*", "/var/www/chamilo/var/log/*", "/var/www/chamilo/var/cache/*", "/var/lib/php/sessions*")
-    clock = ("database:shop.visit",)  # a job of the neighbour's, once a minute
+    clock = ("database:shop.visit",)  # a job of the unrelated site, once a minute
     assert before.changes(sloppy.snapshot(), ignore=(*logs, *clock)) == []
     recent = "login_date > UTC_TIMESTAMP() - INTERVAL 1 HOUR"  # the application writes UTC
     assert sql(sloppy, f"SELECT COUNT(*) FROM track_e_login_record WHERE {recent};") == "0\n"
@@ -357,7 +357,7 @@ def test_the_running_fail2ban(stage: Callable[..., Host]) -> None:
     assert found.status["brute_force_fail2ban"] == "fail"
     assert "a line break in the user name" in found.evidence["brute_force_forgery"]
 
-    # A server that believes anybody about the address a request comes from.
+    # A server that believes any client about the address a request comes from.
     jail(host, careful, log)
     if host.web == "nginx":
         host.put("/etc/nginx/conf.d/proxy.conf", "set_real_ip_from 0.0.0.0/0;\nreal_ip_header X-Forwarded-For;\n")
@@ -397,7 +397,7 @@ def test_signs_of_a_break_in(sloppy: Host) -> None:
     found = audit(sloppy, "monitoring")
     assert found.status["monitoring_compromise"] == "pass", found.evidence["monitoring_compromise"]
     assert found.signs == []
-    # A stranger takes the dump that lies under the web root.
+    # An attacker takes the dump that lies under the web root.
     assert sloppy.http("/dump.sql").status == 200
     for command in PLANTED.values():
         sloppy.run(command)

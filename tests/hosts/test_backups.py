@@ -1,4 +1,4 @@
-"""The role backups: what it saves, whether a drill notices each kind of damage, and what a restore brings back."""
+"""The role backups: what it saves, whether a restore test detects each kind of damage, and what a restore recovers."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ RECORD = "/var/lib/chamilo-hardening/backups.json"
 SITE = "campus_test"
 LOCAL = f"/var/backups/chamilo-hardening/{SITE}"
 ACCOUNT = f"chamilo_{SITE}_backup"
-# Chamilo has none of these; somebody's plugin may.
+# Chamilo has none of these; a plugin may.
 OBJECTS = """
 CREATE VIEW active_user AS SELECT id, username FROM user WHERE active = 1;
 CREATE TRIGGER trimmed BEFORE INSERT ON course FOR EACH ROW SET NEW.title = TRIM(NEW.title);
 CREATE DEFINER = chamilo@'%' FUNCTION doubled(number INT) RETURNS INT DETERMINISTIC RETURN 2 * number;
-CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01 00:00:00' DO DELETE FROM course WHERE id < 0;
+CREATE EVENT tidy_up ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01 00:00:00' DO DELETE FROM course WHERE id < 0;
 """
 
 
 @dataclass
 class Saved:
-    """A host that was saved on a store, and drilled."""
+    """A host that was saved on a store, and had a restore test."""
 
     host: Host
     store: Store
@@ -64,7 +64,7 @@ def saved(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Save
 
 
 def make_anew(host: Host) -> None:
-    """The portal's folder: in an image's own ones nothing can change places."""
+    """The portal's directory: in an image's own ones nothing can change places."""
     host.run(f"cp -a {ROOT} {ROOT}.new && rm -rf {ROOT} && mv {ROOT}.new {ROOT}")
 
 
@@ -74,7 +74,7 @@ def record(host: Host) -> dict[str, Any]:
 
 
 def program(host: Host, *arguments: str, works: bool = True) -> str:
-    """What the host program says. Whether it works is part of the question."""
+    """What the host program prints. Whether it works is part of the question."""
     done = host.run(["chamilo-hardening", *arguments], check=False)
     assert (done.returncode == 0) is works, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -121,7 +121,7 @@ def contents(host: Host) -> dict[str, str]:
     )
     tables = host.run(["mariadb", "--batch", "--skip-column-names", "-e", listed]).stdout.split()
     made = host.run("mariadb-dump --no-data --routines --events --skip-comments chamilo").stdout
-    for name in ("active_user", "trimmed", "doubled", "nightly"):
+    for name in ("active_user", "trimmed", "doubled", "tidy_up"):
         assert name in made
     sums = host.run(
         ["mariadb", "--batch", "--skip-column-names", "chamilo", "-e", f"CHECKSUM TABLE {', '.join(tables)}"]
@@ -141,7 +141,7 @@ def contents(host: Host) -> dict[str, str]:
 def test_every_control_is_true_and_the_second_run_changes_nothing(saved: Saved) -> None:
     host, playbook = saved.host, saved.playbook
     assert set(status(playbook, host, **OFFSITE).values()) == {"pass"}, record(host)
-    # The record on the host is the same; the controller is one that holds no copy of the key, or another key.
+    # The record on the host is the same; the controller is one that has no copy of the key, or another key.
     assert status(playbook, host)["backups_encrypted"] == "not_assessed"
     assert status(playbook, host, chamilo_backups_password="another-key-1")["backups_encrypted"] == "fail"
     assert playbook.harden(host, **OFFSITE) == 0
@@ -150,8 +150,9 @@ def test_every_control_is_true_and_the_second_run_changes_nothing(saved: Saved) 
     for path in (f"/etc/chamilo-hardening/backups-{SITE}.key", LOCAL, "/var/lib/chamilo-hardening"):
         assert host.run(["find", path, "-perm", "/077"]).stdout == "", f"others can read below {path}"
     cron = host.get(f"/etc/cron.d/chamilo-hardening-backups-{SITE}")
-    assert re.search(rf"^\d+ 3 \* \* \* root chamilo-hardening backup --quiet --site {SITE}$", cron, re.MULTILINE)
-    assert re.search(rf"^\d+ 5 \* \* 0 root chamilo-hardening drill --quiet --site {SITE}$", cron, re.MULTILINE)
+    for when, command in ((r"3 \* \* \*", "backup"), (r"5 \* \* 0", "drill")):
+        line = rf"^\d+ {when} root chamilo-hardening {command} --quiet --site {SITE}$"
+        assert re.search(line, cron, re.MULTILINE), command
 
 
 @pytest.mark.long
@@ -161,7 +162,7 @@ def test_cron_runs_what_the_role_wrote(saved: Saved) -> None:
     cron, before = host.get(path), record(host)["database"]["run"]
     try:
         host.put(path, re.sub(r"^\d+ 3 (.*backup.*)$", r"* * \1", cron, flags=re.MULTILINE), "0644")
-        end = time.monotonic() + 120  # cron looks once a minute, and the backup itself takes a while
+        end = time.monotonic() + 120  # cron checks once a minute, and the backup itself takes a while
         while record(host)["database"]["run"] == before:
             assert time.monotonic() < end, host.run("journalctl -n 20 -u cron").stdout
             time.sleep(1)
@@ -172,10 +173,10 @@ def test_cron_runs_what_the_role_wrote(saved: Saved) -> None:
 
 
 def test_what_is_taken_away_is_red_at_once(saved: Saved) -> None:
-    nightly = {"backups_database", "backups_files", "backups_encrypted"}
-    every = {*nightly, "backups_offsite", "backups_restore_tested"}
+    daily = {"backups_database", "backups_files", "backups_encrypted"}
+    every = {*daily, "backups_offsite", "backups_restore_tested"}
     cron = f"/etc/cron.d/chamilo-hardening-backups-{SITE}"
-    for taken, desired in ((LOCAL, nightly), (cron, every), (f"/etc/chamilo-hardening/backups-{SITE}.key", every)):
+    for taken, desired in ((LOCAL, daily), (cron, every), (f"/etc/chamilo-hardening/backups-{SITE}.key", every)):
         saved.host.run(["mv", taken, "/root/taken"])
         found = status(saved.playbook, saved.host, **OFFSITE)
         saved.host.run(["mv", "/root/taken", taken])
@@ -259,7 +260,7 @@ def test_a_dump_that_was_cut_short_or_is_empty_is_no_backup(saved: Saved) -> Non
 
 
 def _cut(saved: Saved) -> None:
-    """A dump in the repository that ends in the middle, as a backup of somebody less careful would make."""
+    """A dump in the repository that ends in the middle, as a less careful backup would make."""
     _replace_dump(saved, "head -c 9000")
 
 
@@ -278,7 +279,7 @@ def _replace_dump(saved: Saved, filter_: str) -> None:
         f"restic backup --host {SITE} --tag chamilo-hardening --tag run={run} --tag number={memory['number']} "
         "--stdin --stdin-filename /database.sql </root/changed.sql; rm /root/changed.sql"
     )
-    # Whoever could do that could also make the host believe it.
+    # An attacker who could do that could also make the host believe it.
     found = json.loads(
         host.run(
             f"RESTIC_PASSWORD_FILE=/etc/chamilo-hardening/backups-{SITE}.key restic -r {LOCAL} "
@@ -342,7 +343,7 @@ def _configure(host: Host, **changes: str) -> None:
 
 @pytest.fixture
 def intact(saved: Saved) -> Iterator[Saved]:
-    """Drills read the repository on the host; everything about it is put back afterwards."""
+    """Restore tests read the repository on the host; everything about it is restored afterwards."""
     host = saved.host
     kept = "/etc/chamilo-hardening /var/lib/chamilo-hardening"
     # As it is now: a host that forgot backups which the store has counts on from a lower number.
@@ -418,7 +419,7 @@ file_put_contents('/var/tmp/tried', json_encode([mail('admin@school.example', 'L
 
 
 def test_the_restored_portal_can_neither_mail_nor_connect(saved: Saved) -> None:
-    """Its own program tries to send a mail and to connect to this host: in use it can, in the drill it cannot."""
+    """Its own program tries to send a mail and to connect to this host: in use it can, restored it cannot."""
     host = saved.host
     index = f"{ROOT}/public/index.php"
     kept = host.get(index)
@@ -477,7 +478,7 @@ def money(host: Host, database: str = "chamilo") -> int:
 def test_files_a_file_and_the_database_come_back_and_the_old_is_kept(saved: Saved) -> None:
     host = saved.host
     host.run(f"echo lesson >{ROOT}/var/upload/lesson.txt; chown www-data: {ROOT}/var/upload/lesson.txt")
-    # While the backup runs, somebody moves money from a table that is dumped first to one that is dumped last.
+    # While the backup runs, a user moves money from a table that is dumped first to one that is dumped last.
     host.run(["mariadb", "chamilo"], data=PURSES)
     host.put("/root/move", f"#!/bin/sh\nyes '{MOVE}' | mariadb chamilo\n", "0700")
     host.run("systemd-run --quiet --unit=move /root/move")
@@ -495,7 +496,7 @@ def test_files_a_file_and_the_database_come_back_and_the_old_is_kept(saved: Save
     program(host, "restore", "files", "--confirm", host.domain)
     host.run(f"test ! -e {ROOT}/public/index.php")
     host.run("mariadb chamilo -e \"DELETE FROM course; UPDATE user SET email = 'x'; DROP VIEW active_user\"")
-    host.run("mariadb chamilo -e 'DROP FUNCTION doubled; CREATE VIEW later AS SELECT 1; DROP EVENT nightly'")
+    host.run("mariadb chamilo -e 'DROP FUNCTION doubled; CREATE VIEW later AS SELECT 1; DROP EVENT tidy_up'")
     program(host, "restore", "database", "--confirm", host.domain)
     kept = host.run(
         "mariadb --batch --skip-column-names -e \"SHOW DATABASES LIKE 'chamilo\\_before%'\""
@@ -521,7 +522,7 @@ def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell
         php = images.PHP[cell.release]
         fresh.run(f"a2enmod -q proxy_fcgi setenvif rewrite headers && a2enconf -q php{php}-fpm")
     fresh.run(f"systemctl restart {'nginx' if cell.web == 'nginx' else 'apache2'}")
-    # The key comes from the folder on the controller, as where no variable holds it.
+    # The key comes from the directory on the controller, as where no variable has it.
     variables = {"chamilo_backups_offsite_repository": store.REPOSITORY, "chamilo_domain": host.domain}
     keys = saved.playbook.directory / "keys"
     keys.mkdir(exist_ok=True)
@@ -566,7 +567,7 @@ def test_without_another_place_the_local_part_is_done_and_reports_so(fresh: Host
     assert "root" in logins(fresh, log)
     words = f"RESTIC_PASSWORD_FILE=/etc/chamilo-hardening/backups-{SITE}.key restic -r {LOCAL} --host {SITE}"
     assert "doubled" in fresh.run(f"{words} --path /database.sql dump latest /database.sql | grep FUNCTION").stdout
-    # A folder on another disk is another place.
+    # A directory on another disk is another place.
     configured = fresh.get(f"/etc/chamilo-hardening/backups-{SITE}.json")
     fresh.run("mkdir /mnt/disk && mount -t tmpfs -o size=200m disk /mnt/disk")
     _configure(fresh, offsite="/mnt/disk/copies")
@@ -602,7 +603,7 @@ def test_a_backup_from_before_the_account_was_moved_reports_how_to_go_on(fresh: 
 @pytest.mark.long
 @pytest.mark.parametrize("absolute", [False, True], ids=["relative", "absolute"])
 def test_a_release_behind_a_link_comes_back_after_the_next_one(fresh: Host, playbook: Playbook, absolute: bool) -> None:
-    """What links lead to, as the folder that all releases share, is saved, stays at a restore, and comes back alone."""
+    """What links lead to, as the directory all releases share, is saved, stays at a restore, and is restored alone."""
     into_a_release(fresh)
     shared, disk = "/srv/campus/shared/var", "/srv/disk/upload"
     if absolute:
@@ -635,8 +636,8 @@ def test_a_release_behind_a_link_comes_back_after_the_next_one(fresh: Host, play
     program(fresh, "backup")
     program(fresh, "drill")
 
-    # As on a fresh machine: what is told to be missing is asked for.
-    rows = fresh.run(courses).stdout  # somebody logged in since
+    # As on a fresh machine: what is reported missing is asked for.
+    rows = fresh.run(courses).stdout  # a user logged in since
     fresh.run("rm -r /srv/campus /srv/disk && mariadb -e 'DROP DATABASE chamilo'")
     reported = program(fresh, "restore", "host", "--confirm", fresh.domain)
     gone = re.findall(r"A link leads to (\S+), which is not there", reported)
@@ -656,7 +657,7 @@ def test_over_ssh_with_retention(make: Callable[..., Host], playbook: Playbook) 
     try:
         host = make()
         variables = {"chamilo_backups_offsite_repository": store.SFTP, "chamilo_backups_keep_daily": 1}
-        # The store does not let it in yet: whoever wants a backup first gets no further.
+        # The store does not let it in yet: a run that needs a backup first gets no further.
         with pytest.raises(PlayError, match="Run the first backup and restore test"):
             playbook.harden(host, chamilo_backups_first=True, **variables)
         assert record(host)["offsite"]["ok"] is False
@@ -802,9 +803,9 @@ def test_a_restore_that_is_killed_is_resumed_or_rolled_back(saved: Saved, moment
     good = contents(host)
     # What is there before a restore is another portal, file by file and row by row.
     spoil = f"echo spoilt >{ROOT}/var/upload/lesson.txt; rm -f {ROOT}/public/check.php" if disks == "one" else "true"
-    spoil += "; mariadb chamilo -e \"UPDATE user SET email = 'spoilt'; DROP EVENT nightly; DROP TRIGGER trimmed\""
+    spoil += "; mariadb chamilo -e \"UPDATE user SET email = 'spoilt'; DROP EVENT tidy_up; DROP TRIGGER trimmed\""
     spoil += "; mariadb chamilo -e 'CREATE TRIGGER trimmed BEFORE INSERT ON user FOR EACH ROW SET NEW.active = 1'"
-    spoil += "; mariadb chamilo -e 'CREATE EVENT nightly ON SCHEDULE EVERY 2 DAY DO DELETE FROM course WHERE id < 0'"
+    spoil += "; mariadb chamilo -e 'CREATE EVENT tidy_up ON SCHEDULE EVERY 2 DAY DO DELETE FROM course WHERE id < 0'"
     began = time.monotonic()
     program(host, *command)
     whole = time.monotonic() - began

@@ -23,7 +23,7 @@ PAGES = (
     ("/main/document/create_document.php", "document.body.dataset.editor === 'ready'"),
     ("/main/lp/lp_controller.php", "document.body.dataset.scorm === 'initialized'"),
 )
-# What somebody managed to put into a page of the portal, and into a learning package.
+# What an attacker managed to put into a page of the portal, and into a learning package.
 INJECTED = "/injected.html"
 PACKAGED = "/assets/scorm/demo/injected.html"
 RAN = "document.documentElement.dataset.evil === 'ran'"
@@ -41,7 +41,7 @@ def browser(fresh: Host) -> Iterator[Browser]:
 
 
 def sees(browser: Browser, url: str) -> tuple[bool, list[str]]:
-    """Whether the script from elsewhere ran in a page, and what the browser said about policies."""
+    """Whether the script from elsewhere ran in a page, and what the browser logged about policies."""
     browser.open(url)
     return browser.run(f"return {RAN}"), browser.violations()
 
@@ -180,6 +180,6 @@ def test_declared_services_work_under_an_enforced_policy_and_no_others(
         assert browser.run("return document.documentElement.dataset.formulas === 'shown'") is shown, path
         output = browser.violations()
         assert len(output) == (not shown) and all("mathjax.js" in one for one in output), output
-    # A course in xAPI is made by others, and reports to where it was told.
+    # A course in xAPI is made by others, and reports to where it is configured to.
     browser.open(f"{base}/plugin/XApi/package_asset.php?path=course/index.html")
     assert browser.posted("/statements") == [{"verb": "passed"}] and browser.violations() == []

@@ -36,7 +36,7 @@ CERTBOT = {
     "chamilo_https_acme_directory": acme.DIRECTORY,
     "chamilo_alert_mail": "admin@school.example",
 }
-# The program is there before a section decides anything; a folder's time tells of it.
+# The program is there before a section decides anything; a directory's time shows it.
 PROGRAM = [
     "/etc",
     "/etc/chamilo-hardening*",
@@ -54,7 +54,7 @@ INSTALL = f"apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive {APT}
 ANY = f"certbot -n --agree-tos --register-unsafely-without-email --server {acme.DIRECTORY}"
 ASK = f"{ANY} -d campus.test"
 # Names of other people on the same host, in a certificate of two names and in one of its own.
-STRANGERS = ("shop.test", "www.shop.test", "library.test")
+UNRELATED = ("shop.test", "www.shop.test", "library.test")
 # Certbot's own run, as its timer starts it, but at once and whatever the date.
 RENEW = "certbot renew --force-renewal --no-random-sleep-on-renew"
 # Publishes what proves the name, as the program of a DNS provider would.
@@ -253,7 +253,7 @@ def test_a_certificate_that_certbot_got_before_is_adopted(
         plugin = sloppy.web
         sloppy.run(f"{INSTALL} python3-certbot-{plugin}")
         sloppy.run(f"{ASK} --{plugin} --redirect --deploy-hook 'touch /root/theirs'")
-    for name in STRANGERS:
+    for name in UNRELATED:
         authority.name(name, sloppy.address)
     webroots = "-w /var/www/shop -d shop.test -w /var/www/html -d www.shop.test"
     sloppy.run(f"{ANY} certonly --webroot {webroots}")
@@ -283,7 +283,7 @@ def test_a_virtual_host_of_ones_own_gets_a_certificate_and_reports_what_to_do(
     asked = " ".join(str(failed.value).split())
     assert "chamilo-campus_test.d/*.conf" in asked and "not active" in asked
     assert f"{LIVE}/fullchain.pem" in asked
-    assert sloppy.http("/login").status == 200, "nobody is sent to https while nobody speaks it there"
+    assert sloppy.http("/login").status == 200, "no visitor is sent to https while it is not served there"
     if sloppy.web == "nginx":
         paste(sloppy, f"listen 443 ssl; ssl_certificate {LIVE}/fullchain.pem; ssl_certificate_key {LIVE}/privkey.pem;")
     else:
@@ -324,7 +324,7 @@ def test_a_name_without_an_address_stops_the_run_before_any_change(sloppy: Host,
 
 
 def ask(playbook: Playbook, host: Host, **options: Any) -> str:
-    """The module alone. What it says when it is refused; empty when there is a certificate."""
+    """The module alone. What it reports when it is refused; empty when there is a certificate."""
     arguments = {"domain": host.domain, "site": "campus", "webroot": "/var/www/chamilo/public", **options}
     # Certbot refuses a hook whose program is not there.
     program = {"chamilo.hardening.host_program": {}}
@@ -395,7 +395,7 @@ def test_one_certificate_has_all_names_of_the_portal(
 def test_three_names_two_access_urls_and_a_wildcard_have_one_certificate(
     sloppy: Host, authority: Acme, playbook: Playbook, tmp_path: Path
 ) -> None:
-    """Proved in the DNS, since that is the only way for a wildcard; and what is said without it."""
+    """Proved in the DNS, since that is the only way for a wildcard; and what is reported without it."""
     service, edit = {
         "nginx": ("nginx", "s/server_name campus.test/& www.campus.test learn.test *.campus.test/"),
         "apache": (
@@ -454,7 +454,7 @@ def test_undo_restores_what_was_there_before(sloppy: Host, playbook: Playbook) -
     service = "nginx" if sloppy.web == "nginx" else "apache2"
     names = "find . -mindepth 1 -printf '%P %y %m %U:%G %l\\n' | sort"
     sums = "find . -type f | sort | xargs sha256sum"
-    listing = f"for folder in /etc/{service} /etc/systemd/system; do cd $folder && {names} && {sums}; done"
+    listing = f"for directory in /etc/{service} /etc/systemd/system; do cd $directory && {names} && {sums}; done"
     listing += "; sha256sum /var/www/chamilo/.env"
     hooks = f"--pre-hook 'systemctl stop {service}' --post-hook 'systemctl start {service}'"
     sloppy.run(f"{ASK} certonly --standalone {hooks}")
@@ -474,11 +474,13 @@ def test_undo_restores_what_was_there_before(sloppy: Host, playbook: Playbook) -
 def test_a_name_is_proved_in_the_dns_to_an_authority_of_ones_own(
     sloppy: Host, authority: Acme, playbook: Playbook
 ) -> None:
-    authority.name(sloppy.domain)  # by http nobody would find the host
+    authority.name(sloppy.domain)  # by http the host would not be found
     sloppy.put("/usr/local/sbin/publish", PUBLISH, "0755")
     sloppy.run("rm /usr/local/share/ca-certificates/testbed.crt && update-ca-certificates --fresh >/dev/null 2>&1")
     output = ask(playbook, sloppy, arguments=IN_THE_DNS)
-    assert "Certbot could not get a certificate" in output and "certificate" in output.lower(), "it trusts a stranger"
+    assert "Certbot could not get a certificate" in output and "certificate" in output.lower(), (
+        "it trusts an unknown authority"
+    )
     sloppy.put("/etc/ssl/school.pem", testbed_authority.certificate().read_text())
     variables = {
         **CERTBOT,
@@ -521,4 +523,4 @@ def test_a_second_one_that_renews_is_found_and_named(issued: Host, playbook: Pla
     for owner in ("certbot.timer", "snap.certbot.renew.timer", "/etc/cron.d/renew"):
         assert status == "fail" and owner in evidence, evidence
         assert owner in output, output
-    assert others() == before, "whose job goes is for a person to say"
+    assert others() == before, "whose job goes is for a person to decide"

@@ -1,4 +1,4 @@
-"""The module chamilo_env on a real host: the application sees the new values, and nobody sees the secrets."""
+"""The module chamilo_env on a real host: the application sees the new values, and no other account sees the secrets."""
 
 from __future__ import annotations
 
@@ -56,12 +56,14 @@ def test_production_mode_and_secrets_of_its_own(fresh: Host, playbook: Playbook)
     assert state(fresh)["env"] == "dev"
     apply(playbook, fresh)
     assert (state(fresh)["env"], state(fresh)["debug"]) == ("prod", False)
-    assert fresh.run(f"test -e {ROOT}/var/cache/dev", check=False).returncode == 1, "its files were everybody's"
+    assert fresh.run(f"test -e {ROOT}/var/cache/dev", check=False).returncode == 1, (
+        "its files were open to every account"
+    )
     assert fresh.run(f"find {ROOT}/var/cache -user root").stdout == ""
     assert fresh.run(f"{key}your_secret_passphrase", check=False).returncode != 0
     passphrase = fresh.run(f"sed -n 's/^JWT_PASSPHRASE=//p' {ROOT}/.env").stdout.strip()
     assert fresh.run(f"{key}{passphrase}").stdout != public
-    assert not accepted(fresh, old), "whoever had the old key could have made it"
+    assert not accepted(fresh, old), "any holder of the old key could have made it"
     assert accepted(fresh, token(fresh))
     assert not missing_from_the_portal(fresh, "http")
     assert "changed=0" in apply(playbook, fresh)

@@ -12,7 +12,7 @@ import pymysql
 import pytest
 import yaml
 
-from tests.hosts.hardening import KEEP_PROGRAMS, Playbook, dump_environment, missing_from_the_portal, neighbour
+from tests.hosts.hardening import KEEP_PROGRAMS, Playbook, dump_environment, missing_from_the_portal, unrelated_site
 from tests.hosts.test_audit_data import audit, install
 from tests.playbook import PlayError, play
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
@@ -74,7 +74,7 @@ def accounts(host: Host) -> dict[str, str]:
 
 
 def works(host: Host, user: str, password: str) -> bool:
-    """Whether somebody on another host logs in."""
+    """Whether a client on another host logs in."""
     try:
         pymysql.connect(host=host.address, user=user, password=password, connect_timeout=5).close()
     except pymysql.MySQLError:
@@ -108,7 +108,7 @@ def test_the_application_gets_an_account_of_its_own_and_no_other_is_changed(fres
         CREATE ROLE reader; GRANT SELECT ON shop.* TO reader; GRANT reader TO 'report'@'10.%';
         ALTER USER root@localhost IDENTIFIED VIA mysql_native_password USING PASSWORD('root-password') OR unix_socket;
     """)  # fmt: skip
-    before, shop = accounts(fresh), neighbour(fresh)
+    before, shop = accounts(fresh), unrelated_site(fresh)
     predicted = playbook.harden(fresh, "--check")
     assert accounts(fresh) == before, "a prediction changes nothing"
     assert playbook.harden(fresh) == predicted
@@ -124,7 +124,7 @@ def test_the_application_gets_an_account_of_its_own_and_no_other_is_changed(fres
     assert rights(fresh, "chamilo_campus_test_backup@localhost") == {"chamilo.*": BACKUP}
     assert rights(fresh, "'chamilo'@'%'") == {}
     assert "ACCOUNT LOCK" in sql(fresh, "SHOW CREATE USER 'chamilo'@'%';")
-    assert neighbour(fresh) == shop
+    assert unrelated_site(fresh) == shop
     assert not missing_from_the_portal(fresh, "http")
     assert playbook.harden(fresh) == 0
 
@@ -165,7 +165,7 @@ def test_old_powers_are_locked_or_named_with_what_mends_them(fresh: Host, playbo
     assert rights(fresh, "'chamilo'@'%'") == {"*.*": {"ALL PRIVILEGES"}}, "locked, and nothing else"
     assert login(fresh) and playbook.harden(fresh, **open_to_all) == 0
 
-    # What is no account of Chamilo's is for a person, who is told what to say to the server.
+    # What is no account of Chamilo's is for a person, to whom the statements are printed.
     install(fresh)
     found = audit(fresh, "database")
     evidence = found.evidence["database_privileges"]
@@ -229,7 +229,7 @@ def test_rights_on_its_own_database_are_put_right_where_the_account_is_its_own(f
     with pytest.raises(PlayError, match="keeps its rights: it is used for chamil_ too"):  # a warning, and no failure
         playbook.harden(fresh)
     assert environment(fresh, "DATABASE_USER") == "chamilo_campus_test", "the pattern is for other databases too"
-    assert rights(fresh, "'chamilo'@'%'") != {}, "so somebody else may need it"
+    assert rights(fresh, "'chamilo'@'%'") != {}, "so another application may need it"
     own = "chamilo_campus_test@localhost"
     sql(fresh, f"GRANT ALL ON chamilo.* TO {own} WITH GRANT OPTION; GRANT FILE ON *.* TO {own}; "
         f"REVOKE INDEX ON chamilo.* FROM {own};")  # fmt: skip
@@ -360,12 +360,12 @@ def test_split_accounts_and_the_program_that_migrates(fresh: Host, playbook: Pla
 @pytest.mark.long
 def test_the_audit_log_is_kept_and_contains_no_password(fresh: Host, playbook: Playbook) -> None:
     playbook.harden(fresh, chamilo_database_audit_log=True)
-    sql(fresh, "CREATE USER audited@localhost IDENTIFIED BY 'canary-apple'; SET PASSWORD FOR audited@localhost = "
-        "PASSWORD('canary-pear'); ALTER USER audited@localhost IDENTIFIED BY 'canary-plum'; GRANT SELECT ON shop.* TO "
-        "audited2@localhost IDENTIFIED BY 'canary-fig'; DROP USER audited@localhost, audited2@localhost;")  # fmt: skip
+    sql(fresh, "CREATE USER audited@localhost IDENTIFIED BY 'planted-apple'; SET PASSWORD FOR audited@localhost = "
+        "PASSWORD('planted-pear'); ALTER USER audited@localhost IDENTIFIED BY 'planted-fir'; GRANT SELECT ON shop.* TO "
+        "audited2@localhost IDENTIFIED BY 'planted-fig'; DROP USER audited@localhost, audited2@localhost;")  # fmt: skip
     sql(fresh, "CREATE TABLE scratch (id INT); DROP TABLE scratch;")
     log = fresh.get("/var/lib/mysql/server_audit.log")
-    assert "CREATE TABLE scratch" in log and "DROP USER audited" in log and "CONNECT" in log and "canary" not in log
+    assert "CREATE TABLE scratch" in log and "DROP USER audited" in log and "CONNECT" in log and "planted" not in log
     install(fresh)
     found = audit(fresh, "database")
     assert found.status["database_audit_log"] == "pass", found.evidence
@@ -501,7 +501,7 @@ def test_a_database_on_another_host_is_used_with_an_account_of_its_own_and_over_
     play("harden", path, "--tags", "database", variables={"chamilo_database_tls": False})
     assert login(web) and sql(store, "SELECT User FROM mysql.user WHERE User LIKE '%_admin';") == ""
 
-    # Taken back by hand, as the README says.
+    # Undone by hand, as in the README.
     before = accounts(store)
     with pytest.raises(PlayError) as refused:
         play("harden", path, "--tags", "database", variables={"chamilo_database_state": "absent"})
@@ -530,7 +530,7 @@ def test_a_web_node_without_a_client_gets_one_before_its_secrets_and_settings_ch
     secret = environment(web, "APP_SECRET")
     played = playbook.run("harden", web, "--tags", "permissions")
     assert sql(store, "SELECT selected_value FROM chamilo.settings WHERE variable = 'server_type';").strip() == "prod"
-    assert environment(web, "APP_SECRET") != secret, "that nobody uses a second factor was seen"
+    assert environment(web, "APP_SECRET") != secret, "that no account uses a second factor was observed"
     assert login(web), played.output
     assert playbook.harden(web, "--tags", "permissions") == 0
 

@@ -61,12 +61,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fil
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition, FilterError
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_proof import prove
 for line in sys.stdin:
-    told = json.loads(line)
-    samples = [Sample(*each) for each in told.pop("samples")]
-    budget, escaped = told.pop("budget"), told.pop("escaped")
+    given = json.loads(line)
+    samples = [Sample(*each) for each in given.pop("samples")]
+    budget, escaped = given.pop("budget"), given.pop("escaped")
     began = time.monotonic()
     try:
-        definition = Definition(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()})
+        definition = Definition(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
         answer = prove(definition, samples, budget, escaped).to_dict()
     except FilterError as problem:
         answer = {"refused_because": str(problem)}
@@ -199,7 +199,7 @@ def test_an_unanchored_pattern(prove: Any, pattern: str) -> None:
     assert "is not anchored" in reported or "fail2ban itself refuses" in reported
 
 
-# Each finds the visitor in the sample, and whoever stands in one part of the line where somebody stands there.
+# Each matches the visitor in the sample, and the client in one part of the line where there is one.
 FRONT = r'^(?:\S+ [^"]*"[^"]*" 401 \d+ '
 
 
@@ -314,7 +314,7 @@ def test_the_examples_of_the_module_on_a_real_host(host: Host, playbook: Playboo
     last = tasks.pop()
     assert last["name"] == "Remove a filter"
     host.run("mkdir -p /var/log/nginx && touch /var/log/nginx/access.log")
-    # Debian's own jail would look for the log of an ssh that is not here.
+    # Debian's own jail would search for the log of an ssh that is not here.
     host.put("/etc/fail2ban/jail.d/defaults-debian.conf", "")
     host.run("systemctl restart fail2ban")
 
@@ -331,12 +331,12 @@ def test_the_examples_of_the_module_on_a_real_host(host: Host, playbook: Playboo
     assert run(tasks, "--check", "--diff").changed[host.domain] == 4
     assert there() == []
     assert run(tasks).changed[host.domain] == 4
-    assert there() == ["campus-login.conf", "campus-sftp.conf"], "two were only looked at"
+    assert there() == ["campus-login.conf", "campus-sftp.conf"], "two were only checked"
     assert "campus-login" in host.run("fail2ban-client status").stdout
     assert "login_json" in host.run("fail2ban-client get campus-login failregex").stdout
     assert run(tasks).changed[host.domain] == 0
 
-    # With a pattern through which a stranger bans a victim: nothing is written, and what is there stays.
+    # With a pattern through which an attacker bans a victim: nothing is written, and what is there stays.
     (name,) = tasks[0].keys() - {"name", "notify"}
     before = host.get("/etc/fail2ban/filter.d/campus-login.conf")
     for filter_name in ("campus-login", "campus-new"):

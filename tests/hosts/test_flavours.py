@@ -19,7 +19,7 @@ ROOT = "/var/www/chamilo"
 STATE = f"{ROOT}/var/security/file_integrity"
 DISCOVERY = "/.well-known/oauth-authorization-server"
 MCP = {"method": "POST", "body": b"{}", "headers": {"Content-Type": "application/json"}}
-# The other two interfaces are on, and nothing says that they are used. Bbb is enabled in Chamilo, LtiProvider is not.
+# The other two interfaces are on, and nothing shows that they are used. Bbb is enabled in Chamilo, LtiProvider is not.
 USED = {"chamilo_brute_force_interfaces": ["oauth"], "chamilo_uploads_plugins": ["BuyCourses", "bbb"]}
 PLUGINS = ("/plugin/Bbb/webhook.php", "/plugin/LtiProvider/tool/jwks.php")
 

@@ -1,4 +1,4 @@
-"""What the audit says about last week's log, beside what the real fail2ban does with the same lines."""
+"""What the audit reports about last week's log, beside what the real fail2ban does with the same lines."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ LOGS = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/other_
 REPLAY = r"""
 import sys, time
 log, front = sys.argv[1:]
-def say(address, times, user="-", target="/login_json", agent="curl", status=401):
+def write(address, times, user="-", target="/login_json", agent="curl", status=401):
     for _ in range(times):
         date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
         with open(log, "a") as file:
             file.write(f'{front}{address} - {user} [{date}] "POST {target} HTTP/1.1" {status} 43 "-" "{agent}"\n')
 victim = '203.0.113.99 - - [25/Nov/2026:10:00:00 +0000] \\"POST /login_json HTTP/1.1\\" 401 43'
-say("203.0.113.1", 5)
-say("203.0.113.2", 4)
-say("203.0.113.3", 4)
-say("203.0.113.4", 9, user=victim)
-say("203.0.113.5", 5, target="/%6cogin_json", status=403)
-say("203.0.113.6", 9, status=200)
-say("::ffff:203.0.113.8", 3, agent=victim)
-say("203.0.113.8", 2, target="/api/authentication_token")
-say("2001:db8::7", 5, target="/index.php/login/ldap/check?x=1")
+write("203.0.113.1", 5)
+write("203.0.113.2", 4)
+write("203.0.113.3", 4)
+write("203.0.113.4", 9, user=victim)
+write("203.0.113.5", 5, target="/%6cogin_json", status=403)
+write("203.0.113.6", 9, status=200)
+write("::ffff:203.0.113.8", 3, agent=victim)
+write("203.0.113.8", 2, target="/api/authentication_token")
+write("2001:db8::7", 5, target="/index.php/login/ldap/check?x=1")
 time.sleep(3)
-say("203.0.113.3", 1)
+write("203.0.113.3", 1)
 time.sleep(PAUSE)
-say("203.0.113.1", 6)
-say("203.0.113.3", 4)
+write("203.0.113.1", 6)
+write("203.0.113.3", 4)
 time.sleep(PAUSE)
-say("203.0.113.1", 5)
+write("203.0.113.1", 5)
 """
 
 

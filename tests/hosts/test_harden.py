@@ -15,7 +15,7 @@ import yaml
 
 from tests.guide import HEADERS
 from tests.hosts.conftest import Cell
-from tests.hosts.hardening import CERTIFICATE, QUIET, Playbook, changed, missing_from_the_portal, neighbour
+from tests.hosts.hardening import CERTIFICATE, QUIET, Playbook, changed, missing_from_the_portal, unrelated_site
 from tests.playbook import PlayError, play
 from tests.testbed import authority
 from tests.testbed.engine import ROOT
@@ -31,7 +31,7 @@ CHECKED = [
 OTHER_KEY = "/etc/ssl/private/other.key"
 TAGS = ("--tags", "https,headers")
 CHANGED = re.compile(r"^\+\+\+ after: (\S+)", re.MULTILINE)
-# What is done at once and not only set up: check mode cannot say how a backup will end.
+# What is done at once and not only set up: check mode cannot predict how a backup will end.
 JOBS = {
     "backups : Run the first backup and restore test",
     "monitoring : Run the daily work that is due",
@@ -43,7 +43,7 @@ JOBS = {
 
 @pytest.fixture
 def playbook(tmp_path: Path) -> Playbook:
-    """Two sections do for what holds for all of them, and take a fifth of the time."""
+    """Two sections do for what applies to all of them, and take a fifth of the time."""
     return Playbook(tmp_path, TAGS[1])
 
 
@@ -114,7 +114,7 @@ def test_only_the_host_that_is_asked_for_changes(make: Callable[..., Host], play
 
 
 def second_portal(host: Host) -> None:
-    """Another portal on the same machine, in a folder and under a name of its own."""
+    """Another portal on the same machine, in a directory and under a name of its own."""
     file, service = ("chamilo", "nginx") if host.web == "nginx" else ("chamilo.conf", "apache2")
     sites = f"/etc/{service}/sites-available"
     copy = file.replace("chamilo", "college")
@@ -149,7 +149,7 @@ def test_two_portals_on_one_machine_at_the_same_time(fresh: Host, playbook: Play
     assert set(again.changed.values()) == {0}
 
 
-# What is given, and what the refusal says of it.
+# What is given, and what the refusal states of it.
 BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"chamilo_root": "/var/www/shop"}, ["chamilo_root", "/var/www/shop", "no Chamilo"]),
     ({"chamilo_https_hsts": "maybe"}, ["chamilo_https_hsts", "maybe", "ramp"]),
@@ -270,10 +270,10 @@ def test_what_a_host_cannot_have_is_refused_and_nothing_is_removed_for_it(fresh:
 
 def test_over_ssh_as_an_ordinary_user_with_sudo(make: Callable[..., Host], cell: Cell, playbook: Playbook) -> None:
     host = make(ssh=True)
-    before = neighbour(host)
+    before = unrelated_site(host)
     assert playbook.harden(host) > 0
     assert not missing_from_the_portal(host, "https")
-    assert neighbour(host) == before
+    assert unrelated_site(host) == before
     assert playbook.harden(host) == 0
 
 

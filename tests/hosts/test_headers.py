@@ -1,4 +1,4 @@
-"""The role headers: each header exactly once on every kind of answer, whoever else sends it."""
+"""The role headers: each header exactly once on every kind of answer, whatever else sends it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def answers(host: Host, scheme: str = "https") -> Iterator[tuple[int, Answer]]:
     yield 404, host.http(f"{base}/nothing-here")
     yield 404, host.http(f"{base}/.well-known/chamilo-hardening/headers")
     yield 404, host.http(f"{base}/.well-known/chamilo-hardening/https")
-    # Apache looks at the length of what it hands on to PHP only once it comes.
+    # Apache checks the length of what it hands on to PHP only once it comes.
     yield 413, host.http(f"{base}/build/app.css", method="POST", headers={"Content-Length": str(10**12)})
     yield 500, host.http(f"{base}/_testbed/crash")
     beyond = {"Range": "bytes=999999-"}
@@ -108,7 +108,7 @@ def test_packages_have_a_policy_of_their_own_and_nothing_else_has_it(served: Hos
 
 
 def timeless(snapshot: Snapshot) -> Snapshot:
-    """Kind, mode, owner and content alone: what comes back, and the folder it lies in, carries a new time."""
+    """Kind, mode, owner and content alone: what is restored, and the directory it lies in, carries a new time."""
     return Snapshot({path: re.sub(r"^(\S+ \S+ \S+) \d+", r"\1", line) for path, line in snapshot.entries.items()})
 
 

@@ -91,7 +91,7 @@ def test_a_subdomain_without_https_delays_the_ramp(
     assert sent(ramping) == [HSTS] and playbook.harden(ramping, **declared) == 0
     media.run("systemctl stop nginx")
     assert "cannot reach what they are bound to" in daily(ramping)
-    assert sent(ramping) == [HSTS], "what browsers know is not taken back"
+    assert sent(ramping) == [HSTS], "what browsers know is not lowered"
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import handshake, tls_context
 from tests.hosts.conftest import Cell
-from tests.hosts.hardening import HSTS, QUIET, Playbook, include_line, missing_from_the_portal, neighbour, paste
+from tests.hosts.hardening import HSTS, QUIET, Playbook, include_line, missing_from_the_portal, paste, unrelated_site
 from tests.playbook import PlayError
 from tests.testbed import authority
 from tests.testbed.hosts import Host
@@ -78,7 +78,7 @@ def test_a_request_with_a_whole_address_is_redirected_too(served: Host) -> None:
 def test_another_name_on_this_host_does_not_end_up_at_the_portal(served: Host) -> None:
     answer = served.http("https://shop.test/page?a=b")
     if served.web == "nginx":
-        assert not answer.status, "nobody speaks https for that name, as before"
+        assert not answer.status, "no site speaks https for that name, as before"
     else:
         assert (answer.status, answer.value("Location")) == (302, "http://shop.test/page?a=b")
     assert answer.values("Strict-Transport-Security") == []
@@ -121,10 +121,10 @@ def test_current_protocols_are_spoken(served: Host, version: ssl.TLSVersion) -> 
 def test_the_portal_works_as_before_and_the_unrelated_site_too(stage: Callable[..., Host], playbook: Playbook) -> None:
     host = stage("sloppy", lambda host: None)
     assert not missing_from_the_portal(host, "http")
-    before = neighbour(host)
+    before = unrelated_site(host)
     playbook.harden(host, chamilo_https_vhost="auto")
     assert not missing_from_the_portal(host, "https")
-    assert neighbour(host) == before
+    assert unrelated_site(host) == before
 
 
 def test_a_certificate_that_is_served_is_kept(make: Callable[..., Host], cell: Cell, playbook: Playbook) -> None:
@@ -183,7 +183,7 @@ def test_by_any_other_name_the_portal_leads_to_its_own(
 ) -> None:
     host = make(vhost="default-server")
     web, suffix = ("nginx", "") if host.web == "nginx" else ("apache2", ".conf")
-    before = neighbour(host)
+    before = unrelated_site(host)
     playbook.sections = "https"
 
     def led(name: str, path: str = "/caf%C3%A9/x?a=%20b") -> tuple[int, str]:
@@ -193,8 +193,8 @@ def test_by_any_other_name_the_portal_leads_to_its_own(
     playbook.harden(host)
     for name in (host.address, "anything.test", "library.test", "www.campus.test", host.domain, host.domain.upper()):
         assert led(name) == (301, f"https://{host.domain}+"), name
-    assert neighbour(host) == before
-    # Somebody else who speaks https is still found.
+    assert unrelated_site(host) == before
+    # Another site that speaks https is still discovered.
     host.put(f"/etc/{web}/sites-available/library{suffix}", LIBRARY[host.web])
     host.run(f"ln -s ../sites-available/library{suffix} /etc/{web}/sites-enabled/ && systemctl reload {web}")
     playbook.harden(host)
@@ -203,7 +203,7 @@ def test_by_any_other_name_the_portal_leads_to_its_own(
         assert host.http(f"https://{name}/").body.strip() == b"library"
     for name in (host.address, "anything.test", "xlibrary.test", "library.test.evil.test", host.domain):
         assert led(name) == (301, f"https://{host.domain}+"), name
-    assert neighbour(host) == before
+    assert unrelated_site(host) == before
     assert playbook.harden(host) == 0
 
 
@@ -230,7 +230,7 @@ def test_without_https_the_other_sections_go_on(fresh: Host, playbook: Playbook)
 
 @pytest.mark.long
 def test_after_an_upgrade_of_php_the_next_run_brings_the_portal_back(fresh: Host, playbook: Playbook) -> None:
-    """Another version has another socket, as here the same one, and nobody is at the old one any more."""
+    """Another version has another socket, as here the same one, and nothing listens at the old one any more."""
     login = f"https://{fresh.domain}/login"
     playbook.sections = "https,headers,sessions"
     playbook.harden(fresh)
@@ -262,7 +262,7 @@ def test_how_long_a_replaced_virtual_host_waited_does_not_count(make: Callable[.
 def test_a_name_that_nginx_does_not_take_as_it_is_set_up(
     make: Callable[..., Host], cell: Cell, playbook: Playbook
 ) -> None:
-    """Until now the portal was served for want of a better, and nobody named it."""
+    """Until now the portal was served by default, and no site named it."""
     host = make(vhost="default-server")
     host.run("sed -i 's/server_name .*/server_name _;/' /etc/nginx/sites-available/chamilo && systemctl reload nginx")
     playbook.sections = "https,headers,brute_force,uploads,sessions"
@@ -306,7 +306,7 @@ NAMELESS = {
 
 @pytest.mark.long
 def test_a_site_without_a_name_that_answers_for_being_read_first_goes_on(fresh: Host, playbook: Playbook) -> None:
-    """Ours would be read before it. What the refusal says lets the run through."""
+    """Ours would be read before it. What the refusal advises lets the run through."""
     playbook.sections = "https"
     web, suffix = ("nginx", "") if fresh.web == "nginx" else ("apache2", ".conf")
     file, directory = f"/etc/{web}/sites-available/kiosk{suffix}", f"/etc/{web}/sites-enabled"
@@ -315,7 +315,7 @@ def test_a_site_without_a_name_that_answers_for_being_read_first_goes_on(fresh: 
         f"cd {directory} && rm -f default 000-default.conf && mv chamilo{suffix} zz-chamilo{suffix}"
         f" && ln -s {file} kiosk{suffix} && systemctl restart {web}"
     )
-    ask = f"curl -s --resolve nobody.test:80:{fresh.address} http://nobody.test/"
+    ask = f"curl -s --resolve unknown.test:80:{fresh.address} http://unknown.test/"
     assert fresh.run(ask).stdout == "kiosk"
     before = fresh.snapshot()
     with pytest.raises(PlayError) as refused:
@@ -360,7 +360,7 @@ def included(stage: Callable[..., Host], playbook: Playbook) -> Host:
     """A host whose owner has pasted the line into the virtual host, which stays his own."""
 
     def prepare(host: Host) -> None:
-        if host.web == "nginx":  # it takes these once, and ours would say them as well
+        if host.web == "nginx":  # it takes these once, and ours would set them as well
             paste(host, "server_tokens off; real_ip_header X-Forwarded-For;")
         with pytest.raises(PlayError) as asked:
             playbook.harden(host, **OWN)
@@ -376,7 +376,7 @@ def included(stage: Callable[..., Host], playbook: Playbook) -> Host:
 
 @pytest.mark.wire
 def test_a_virtual_host_of_ones_own_works_with_the_include_line(included: Host, playbook: Playbook) -> None:
-    """No section waits in vain for what the owner has not put in force yet."""
+    """No section waits in vain for what the owner has not activated yet."""
     host = included
     answer = host.http(f"https://{host.domain}/")
     assert answer.values("Strict-Transport-Security") == [HSTS]
@@ -398,7 +398,7 @@ def test_what_the_owner_reports_later_is_heard(included: Host, playbook: Playboo
         assert not before.changes(host.snapshot(), QUIET)
         host.run(f"sed -i 's/ real_ip_header X-Real-IP;//' {file}")
         playbook.harden(host, **OWN)
-        assert "real_ip_header X-Forwarded-For;" in host.run("nginx -T").stdout, "ours says it again"
+        assert "real_ip_header X-Forwarded-For;" in host.run("nginx -T").stdout, "ours sets it again"
     paste(host, "nonsense;" if host.web == "nginx" else "nonsense")
     with pytest.raises(PlayError, match="nonsense"):
         playbook.harden(host, **OWN)

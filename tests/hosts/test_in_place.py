@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.conftest import Cell
-from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal, unrelated_site
 from tests.testbed.hosts import Host
 
 SENT = {
@@ -63,7 +63,7 @@ def test_a_virtual_host_stays_its_owners(make: Callable[..., Host], cell: Cell, 
         host.put(file, host.get(file).replace("    location / {", f"{prefix}    location / {{"))
         host.run(f"install -D -m 0644 /dev/null {left} && systemctl reload nginx")
         assert host.http("/main/img/notes.bak").status == 200
-    before, beside, own = host.get(file), neighbour(host), school(host, "http")
+    before, beside, own = host.get(file), unrelated_site(host), school(host, "http")
     frames = host.http("/favicon.ico").values("X-Frame-Options")
     playbook.harden(host)
     if host.web == "nginx":
@@ -79,7 +79,7 @@ def test_a_virtual_host_stays_its_owners(make: Callable[..., Host], cell: Cell, 
     host.put("/var/www/chamilo/public/upload/x.php", "<?php echo 6*7;", "0644")
     assert host.http(f"https://{host.domain}/upload/x.php").status == 403
     host.run(["rm", "/var/www/chamilo/public/upload/x.php"])
-    assert neighbour(host) == beside
+    assert unrelated_site(host) == beside
     playbook.sections = "https,headers,uploads"  # what was uploaded since has other rights
     assert playbook.harden(host) == 0
 

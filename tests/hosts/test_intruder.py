@@ -45,7 +45,7 @@ NAMED = {
     "vendor/Twig/Environment.php": "",
 }
 # What cannot run any more.
-HELD = {
+QUARANTINED = {
     "public/.user.ini": f"auto_prepend_file={ROOT}/var/upload/prepended.txt\n",
     "public/build/.htaccess": "AddHandler application/x-httpd-php .gif\n",
     "public/build/picture.gif": f"GIF89a{php('gif')}",
@@ -90,7 +90,7 @@ INNOCENT = {
     "public/plugin/Timetable/composer.json": "{}",
     "public/plugin/Timetable/src/page.php": "<?php // ours",
     "public/plugin/Timetable/view/page.tpl": "{$hours}",
-    "public/plugin/Weather/plugin.php": "<?php // theirs, as a plugin looks",
+    "public/plugin/Weather/plugin.php": "<?php // theirs, as in a plugin",
     "public/plugin/Weather/composer.json": "{}",
     "public/plugin/Weather/lang/english.php": "<?php // theirs",
 }
@@ -178,7 +178,7 @@ def as_the_web_user(host: Host, path: str, text: str) -> None:
 
 def plant(host: Host) -> None:
     host.run(f"install -d -m 777 {MARKS}")
-    for path, text in {**NAMED, **HELD, **GIT, **IN_BROWSERS}.items():
+    for path, text in {**NAMED, **QUARANTINED, **GIT, **IN_BROWSERS}.items():
         as_the_web_user(host, path, text or ("\n# planted\n" if path.endswith("yaml") else "\n// planted\n"))
     host.run(f"cd {ROOT}/.git && chmod 755 hooks/post-checkout && mkdir -p objects refs", user="www-data")
     host.run(f"cd {ROOT}/public && ln -s ../../.env build/env.txt && ln -s ../.. img/all", user="www-data")
@@ -210,7 +210,7 @@ def ran(host: Host) -> set[str]:
     shell = {"x-f": "touch", "x-a": f"{MARKS}/weather"}
     host.http(f"{scheme}://{host.domain}/plugin/Weather/start.php", headers=shell)
     host.run(f"cd {ROOT} && runuser -u www-data -- env APP_DEBUG=0 php bin/console list --env=evil", check=False)
-    for path in HELD:
+    for path in QUARANTINED:
         if not path.endswith((".htaccess", ".ini")):
             host.run(f"runuser -u www-data -- php {ROOT}/{path}", check=False)
     host.run(f"cd {ROOT} && runuser -u www-data -- php bin/console list", check=False)
@@ -228,7 +228,7 @@ def package(host: Host, directory: Path) -> str:
 
 def age(host: Host) -> None:
     """An intruder sets the date of each file back to that of the release."""
-    host.run(f"cd {ROOT} && touch -r src/Kernel.php {' '.join([*NAMED, *HELD, *IN_BROWSERS])}", user="www-data")
+    host.run(f"cd {ROOT} && touch -r src/Kernel.php {' '.join([*NAMED, *QUARANTINED, *IN_BROWSERS])}", user="www-data")
 
 
 @pytest.mark.wire
@@ -244,7 +244,8 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     install(fresh)
     fresh.run("apt-get -qq update && apt-get -qq -y --no-install-recommends install git")
     before = audit(fresh, "monitoring").evidence["monitoring_compromise"]
-    assert [path for path in [*NAMED, *HELD, "core.fsmonitor", "hooks/post-checkout"] if path not in before] == []
+    named = [*NAMED, *QUARANTINED, "core.fsmonitor", "hooks/post-checkout"]
+    assert [path for path in named if path not in before] == []
     assert ran(fresh) >= {"console", "evil", "gif", "inc", "later", "phtml", "plugin", "weather"}
     if by_package:
         age(fresh)
@@ -256,7 +257,7 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     assert kept.opens("https") == set()
     words = " ".join(output.split())
     assert "Tokens that were given out are refused" in words and "all users log in once more" in words
-    # Git refuses to work as root in what is another user's, and others cannot look into it.
+    # Git refuses to work as root in what is another user's, and others cannot read it.
     assert fresh.run(["stat", "-c", "%U %a", f"{ROOT}/.git"]).stdout == "www-data 700\n"
     found = audit(fresh, "monitoring", "database", "permissions")
     for statement in IN_THE_DATABASE.values():
@@ -270,7 +271,7 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     listed = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
     for path in [*NAMED, *(IN_BROWSERS if by_package else ())]:
         assert f"nothing vouches for: {path}" in listed and path in evidence, path
-    for path in HELD:
+    for path in QUARANTINED:
         assert path in listed and path in evidence, path
     assert "core.fsmonitor" in evidence and "hooks/post-checkout" in evidence and "core.fsmonitor" in output
     rests = "the package release-campus_test.archive (sha256 " if by_package else "owners, modes and times"
@@ -292,7 +293,7 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     assert "compiled" not in ran(fresh)
     assert fresh.run(["test", "-e", f"{ROOT}/var/cache/prod/pools/system/x.php"], check=False).returncode == 1
     assert "was compiled again since" in audit(fresh, "monitoring").evidence["monitoring_compromise"]
-    # A person looked: what runs on is accepted, what cannot run waits until it is removed or acknowledged.
+    # A person reviewed it: what runs on is accepted, what cannot run waits until it is removed or acknowledged.
     fresh.run(["chamilo-hardening", "integrity", "accept"])
     accepted = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
     assert not any(f"for: {path}\n" in accepted for path in NAMED) and "picture.gif" in accepted

@@ -1,4 +1,4 @@
-"""Other people's tools look at a hardened host: what they find about our files is nothing, or explained."""
+"""Other people's tools inspect a hardened host: what they report about our files is nothing, or explained."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_testssl_finds_nothing_above_low(hardened: Host) -> None:
         *("sh", "-c", f"{observer} https://{hardened.domain} >/out.txt 2>&1; cat /out.json || cat /out.txt >&2"),
     ).stdout
     found = {one["id"]: one["finding"] for one in json.loads(output)}
-    assert "cert_revocation" in found, f"it looked at no certificate: {output}"
-    # It may close before the ticket of TLS 1.3 comes, and then says this. With or without tickets is no finding of its.
+    assert "cert_revocation" in found, f"it checked no certificate: {output}"
+    # It may close before the ticket of TLS 1.3 comes, and then reports this. With or without tickets is no finding.
     if found.get("sessionresumption_ticket") == "check failed because of connect problem":
         del found["sessionresumption_ticket"]
     assert found.keys() == explained("testssl", hardened.web), found

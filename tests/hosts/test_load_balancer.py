@@ -19,7 +19,7 @@ PORTS = {"haproxy": 443, "nginx": 8443}
 
 
 def node(make: Callable[..., Host], name: str) -> Host:
-    """A web node of the portal, with a database of its own: all that is looked at here is who answers."""
+    """A web node of the portal, with a database of its own: all that is checked here is which node answers."""
     made = make(name)
     made.run(f"sed -i 's/{made.domain}/{DOMAIN}/g' /etc/nginx/sites-available/chamilo && systemctl reload nginx")
     return made
@@ -68,7 +68,7 @@ def test_a_node_leaves_the_load_balancer_and_comes_back_and_no_request_fails(
             under_way = busy(balancer, port, went)
             assert of.run(of.drain, balancer, nodes[0]) > SLOW / 2, f"{name}: it waits for the requests under way"
             before = answered(nodes[0])
-            nodes[0].run("systemctl stop nginx")  # what is done to it meanwhile harms nobody
+            nodes[0].run("systemctl stop nginx")  # what is done to it meanwhile harms no visitor
             assert of.run(of.drain, balancer, nodes[0]) < SLOW, f"{name}: it is out already"
             time.sleep(1.5)
             nodes[0].run("systemctl start nginx")

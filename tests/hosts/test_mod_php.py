@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import Playbook, missing_from_the_portal, unrelated_site
 from tests.testbed.hosts import Host
 from tests.vhosts import DOMAIN, cases
 
@@ -58,12 +58,12 @@ def test_chamilos_own_set_up_for_apache_is_hardened(fresh: Host, tmp_path: Path)
     host, playbook = fresh, Playbook(tmp_path, ",".join(SECTIONS), "auto")
     as_shipped(host)
     host.put(f"/var/www/chamilo/public{ASKED}", "<?php echo json_encode(ini_get_all(null, false));", "0644")
-    owners, beside, before = host.get(FILE), neighbour(host), reported(host, "http")
+    owners, beside, before = host.get(FILE), unrelated_site(host), reported(host, "http")
     assert before == {**SET, "display_errors": before["display_errors"], "auto_prepend_file": ""}
 
     playbook.harden(host)
     assert not missing_from_the_portal(host, "https")
-    assert neighbour(host) == beside
+    assert unrelated_site(host) == beside
     assert reported(host, "https") == SET
     playbook.run("audit", host)
     controls = json.loads((tmp_path / "report/report.json").read_text())["hosts"][0]["controls"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.hosts.hardening import KEEP_PROGRAMS, Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import KEEP_PROGRAMS, Playbook, missing_from_the_portal, unrelated_site
 from tests.hosts.test_brute_force import JAIL
 from tests.playbook import PlayError
 from tests.testbed import authority, mail
@@ -19,7 +19,7 @@ from tests.testbed.mail import HOOK, Sink
 
 ROOT = "/var/www/chamilo"
 MAIL = "admin@school.example"
-TOLD = {"chamilo_alert_mail": MAIL, "chamilo_alert_webhook": HOOK, "chamilo_monitoring_smtp_host": mail.NAME}
+RECIPIENTS = {"chamilo_alert_mail": MAIL, "chamilo_alert_webhook": HOOK, "chamilo_monitoring_smtp_host": mail.NAME}
 SECTIONS = "permissions,monitoring"
 LOG = f"{ROOT}/var/log/prod.log"
 RECORD = "/var/lib/chamilo-hardening/monitoring.json"
@@ -34,7 +34,7 @@ def playbook(playbook: Playbook, release: str) -> Playbook:
 
 @pytest.fixture
 def monitored(stage: Callable[..., Host], playbook: Playbook, sink: Sink, tmp_path: Path) -> Host:
-    """A host that is watched, by a monit that looks every four seconds, and has a check of its administrator's too."""
+    """A host that is watched, by a monit that checks every four seconds, and has a check of its administrator's too."""
 
     def prepare(host: Host) -> None:
         harden(playbook, host, tmp_path)
@@ -45,8 +45,8 @@ def monitored(stage: Callable[..., Host], playbook: Playbook, sink: Sink, tmp_pa
 
 
 def harden(playbook: Playbook, host: Host, reports: Path, *options: str, **variables: Any) -> int:
-    """Harden what is looked at here, as somebody whose reports lie in a folder of the test's own."""
-    output = {**TOLD, "chamilo_report_dir": str(reports / "report"), **variables}
+    """Harden what is checked here, with reports in a directory of the test's own."""
+    output = {**RECIPIENTS, "chamilo_report_dir": str(reports / "report"), **variables}
     played = playbook.run(
         "harden", host, *(options if "--tags" in options else ("--tags", SECTIONS, *options)), **output
     )
@@ -65,7 +65,7 @@ def daily(host: Host, check: bool = True) -> str:
 
 
 def titles(sink: Sink) -> list[str]:
-    """What was told, but of a machine that is busy with tests."""
+    """What was reported, but of a machine that is busy with tests."""
     return [title for title in sink.titles() if not title.startswith(("The machine", "The processor", "The memory"))]
 
 
@@ -77,7 +77,7 @@ def record(host: Host) -> dict[str, Any]:
 def test_one_run_has_a_person_reported_and_the_second_changes_nothing(
     fresh: Host, sink: Sink, playbook: Playbook, tmp_path: Path
 ) -> None:
-    other = neighbour(fresh)
+    other = unrelated_site(fresh)
     before = audited(playbook, fresh)
     assert {before[f"monitoring_{name}"][0] for name in ("app_log", "resources", "auth", "accounts", "delivery")} == {
         "fail"
@@ -93,12 +93,12 @@ def test_one_run_has_a_person_reported_and_the_second_changes_nothing(
     # The list of files is off the host, and the same as there.
     (copy,) = (tmp_path / "report/integrity").iterdir()
     assert copy.read_text() == fresh.get("/var/lib/chamilo-hardening/integrity-campus_test.json")
-    assert missing_from_the_portal(fresh, "http") == [] and neighbour(fresh) == other
+    assert missing_from_the_portal(fresh, "http") == [] and unrelated_site(fresh) == other
 
 
 def test_an_error_and_many_failed_logins_and_a_full_disk_are_reported(monitored: Host, sink: Sink) -> None:
     sink.forget()
-    # The page that is not there is nobody's error.
+    # A missing page is no error of the application.
     assert monitored.http("/nothing-here").status == 404
     for last in range(2, 21):
         login(monitored, f"127.0.0.{last}")
@@ -121,12 +121,12 @@ def test_an_error_and_many_failed_logins_and_a_full_disk_are_reported(monitored:
     sink.wait(lambda: "A disk of campus.test is nearly full" in sink.titles())
     assert any("/var/backups is 9" in hook["text"] for hook in sink.hooks())
     monitored.run("umount /var/backups")
-    # The same is not told twice a day, whatever happens meanwhile.
+    # The same is not reported twice a day, whatever happens meanwhile.
     login(monitored, "127.0.0.22")
     monitored.run("sleep 12")
     assert len(sink.mails()) == len(sink.hooks()) == len(set(sink.titles()))
 
-    # A log that was rotated is written and watched on. What was told today is forgotten, or it would not be told again.
+    # A log that was rotated is written and watched on. What was reported today is forgotten, or it would be silent.
     sink.forget()
     monitored.run("rm /var/lib/chamilo-hardening/alerts.json && logrotate -f /etc/logrotate.d/chamilo-campus_test")
     assert monitored.run(["stat", "--format=%s %U %a", LOG]).stdout == "0 www-data 660\n"
@@ -137,13 +137,13 @@ def test_an_error_and_many_failed_logins_and_a_full_disk_are_reported(monitored:
     sink.wait(lambda: "The log of campus.test is gone" in sink.titles())
 
 
-# What is done to a host that nobody may leave unnoticed: the limits of monit are lowered, or a service stopped.
+# What is done to a host and must be noticed: the limits of monit are lowered, or a service stopped.
 LOWER = r"s/(usage) > [0-9]+% for [0-9]+ cycles/\1 > 0%/; s/(per core) > 4/\1 > 0/"
 BUSY = {"The processor is busy", "The memory is nearly used up", "The machine is overloaded"}
 
 
 def test_a_busy_machine_and_a_service_that_stopped_are_reported(monitored: Host, sink: Sink) -> None:
-    # Tests may have made it a busy machine already, and what was told today is not told again.
+    # Tests may have made it a busy machine already, and what was reported today is not reported again.
     monitored.run("rm -f /var/lib/chamilo-hardening/alerts.json")
     sink.forget()
     monitored.run("systemctl stop 'php*-fpm.service'")
@@ -176,7 +176,7 @@ def test_accounts_are_listed_and_only_named_ones_are_switched_off(monitored: Hos
     sink.forget()
     daily(monitored)
     assert titles(sink) == [], "nothing is new"
-    # Somebody guesses until Chamilo locks the account, and one administrator sets up a second factor.
+    # An attacker guesses until Chamilo locks the account, and one administrator sets up a second factor.
     setting = "variable = 'login_max_attempt_before_blocking_account'"
     sql(monitored, f"UPDATE settings SET selected_value = '3' WHERE {setting}")
     for last in range(2, 7):
@@ -312,7 +312,7 @@ def test_each_sign_of_a_break_in_is_found_and_reported_and_none_on_a_clean_host(
     daily(monitored)
     clean = record(monitored)["compromise"]
     assert clean["ok"] and clean["signs"] == {"campus_test": []} and clean["gaps"] == {"campus_test": []}
-    # All of it was looked at, not only what the time for it was enough for.
+    # All of it was checked, not only what the time for it was enough for.
     counted = [re.search(rf"([\d,]+) {what}", clean["detail"]) for what in ("files in var/", "PHP files")]
     assert [bool(found) for found in counted] == [True, True], clean["detail"]
     numbers = [int(found[1].replace(",", "")) for found in counted if found]
@@ -416,11 +416,11 @@ def test_the_host_audits_itself_and_the_report_is_made_without_it(
 
 @pytest.mark.long
 def test_without_a_recipient_checks_fail_and_no_play_does(fresh: Host, playbook: Playbook, tmp_path: Path) -> None:
-    nobody: dict[str, Any] = dict.fromkeys(TOLD, "")
+    silent: dict[str, Any] = dict.fromkeys(RECIPIENTS, "")
     # A mail program that is there is used as it is.
     fresh.put("/usr/sbin/sendmail", "#!/bin/sh\ncat >>/var/tmp/mails\n", "0755")
-    harden(playbook, fresh, tmp_path, **nobody)
-    assert harden(playbook, fresh, tmp_path, **nobody) == 0
+    harden(playbook, fresh, tmp_path, **silent)
+    assert harden(playbook, fresh, tmp_path, **silent) == 0
     status = audited(playbook, fresh)
     assert {status[f"monitoring_{name}"][0] for name in ("app_log", "resources", "auth", "delivery")} == {"fail"}
     assert "There is no recipient of alerts: set chamilo_alert_mail" in status["monitoring_delivery"][1]
@@ -465,7 +465,7 @@ def test_a_list_without_a_copy_elsewhere_is_not_enough(monitored: Host) -> None:
 
 
 ATTACKS = {f"monitoring_{name}" for name in ("app_log", "auth", "accounts", "integrity", "compromise")}
-# What a person is told of each harm below.
+# What is reported of each harm below.
 HARM = {
     "Chamilo at campus.test made errors",
     "A disk of campus.test is nearly full",
@@ -477,7 +477,7 @@ HARM = {
 
 
 def through(playbook: Playbook, host: Host) -> set[str]:
-    """The attacks of this section that nobody noticed."""
+    """The attacks of this section that were not noticed."""
     options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
     with pytest.raises(PlayError) as failed:  # other sections are not hardened here
         playbook.run("prove", host, **options)
@@ -487,7 +487,7 @@ def through(playbook: Playbook, host: Host) -> set[str]:
 
 
 def harm(host: Host) -> None:
-    """What somebody must hear of, each kind once."""
+    """What must be reported, each kind once."""
     assert host.http("/_testbed/crash").status == 500
     for last in range(2, 22):
         login(host, f"127.0.0.{last}")
@@ -512,7 +512,7 @@ def test_the_log_is_real_where_php_keeps_programs_for_good(fresh: Host, playbook
     assert "request.CRITICAL" in fresh.get(LOG)
 
 
-# Packages stay, and so do logs and what programs keep in their own folders.
+# Packages stay, and so do logs and what programs keep in their own directories.
 STAYS = ["/var/*", "/usr/*", "/root/*", f"{ROOT}/var/*", "/etc/monit*", "/etc/logrotate.d/monit", "/etc/ssl/*"]
 STAYS += ["/etc/ld.so.cache", "/etc/*/monit*", "/etc/default/*", "/etc/passwd*", "/etc/group*", "/etc/*shadow*"]
 ONLY_TIME = re.compile(r": d (\d+ \S+) \d+ -> d \1 \d+$")
@@ -531,10 +531,10 @@ def test_attacks_go_unnoticed_before_are_reported_after_and_absent_undoes_it(
     fresh.run("find /var/log -name '*access*.log' -exec truncate --size 0 {} +")
 
     harden(playbook, fresh, tmp_path)
-    # Only over http does monit say what it saw.
+    # Only over http does monit report what it saw.
     fresh.put("/etc/monit/conf.d/test", "set httpd port 2812 use address localhost allow localhost\n")
     fresh.run("sed -i 's/^set daemon.*/set daemon 4/' /etc/monit/monitrc && systemctl restart monit")
-    # What is in a log before monit looks at it for the first time is not told.
+    # What is in a log before monit reads it for the first time is not reported.
     inspected = "monit status chamilo_campus_test_log | grep -qE '^ +status +OK'"
     fresh.run(["timeout", "60", "sh", "-c", f"until {inspected}; do sleep 1; done"])
     sink.forget()

@@ -20,7 +20,7 @@ from tests.testbed.hosts import Host
 
 @dataclass(frozen=True)
 class Installed:
-    """A folder of a user who has nothing but the installed package."""
+    """A directory of a user who has nothing but the installed package."""
 
     directory: Path
     env: dict[str, str]
@@ -70,7 +70,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def install(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Installed]:
-    """A function that installs the package for somebody, whose programs come first in ``PATH``."""
+    """A function that installs the package for a user, whose programs come first in ``PATH``."""
 
     def at(programs: str = "") -> Installed:
         directory = tmp_path_factory.mktemp("controller")

@@ -21,7 +21,7 @@ OURS = {"length": 12, "lowercase": 1, "uppercase": 1, "numeric": 1, "specials": 
 
 
 def change(host: Host, new: str, portal: str = "") -> int:
-    """What the application says to a new password, which is taken back again."""
+    """What the application answers to a new password, which is changed back."""
     student = Browser(f"http://{portal or host.domain}", host.address)
     assert student.login("student01", PASSWORDS["student01"]).status == 200
     old = PASSWORDS["student01"]
@@ -41,7 +41,7 @@ def stored(host: Host, variable: str) -> list[tuple[str, str, str]]:
 
 @pytest.fixture
 def alone(playbook: Playbook) -> str:
-    """A play of somebody else that takes this role alone."""
+    """A user's own play that takes this role alone."""
     role = {"name": "Set the rules", "ansible.builtin.include_role": {"name": "chamilo.hardening.passwords"}}
     play = {"hosts": "all", "become": True, "gather_facts": False, "tasks": [role]}
     return playbook.write("site.yml", json.dumps([play]))
@@ -130,7 +130,7 @@ def test_waivers_level_and_declared_values_count(fresh: Host, playbook: Playbook
     playbook.run(alone, fresh, chamilo_waivers=every, chamilo_passwords_rotation_days=90)
     assert rule(fresh) == json.loads(strict)["min"], "what was there before the collection came is back"
     assert stored(fresh, "password_rotation_days")[0][1] == "0"
-    assert stored(fresh, "check_password")[0][1] == "false", "what somebody else changed since stays"
+    assert stored(fresh, "check_password")[0][1] == "false", "what was changed since stays"
     again = playbook.run(alone, fresh, chamilo_waivers=every, chamilo_passwords_rotation_days=90)
     assert again.changed[fresh.domain] == 0
 

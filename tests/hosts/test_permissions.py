@@ -16,11 +16,11 @@ from tests.testbed.hosts import Host
 
 ROOT = "/var/www/chamilo"
 ONLY = ("--tags", "https,permissions")
-HELD = (
+ATTACKS = (
     "permissions_code permissions_var permissions_env permissions_config permissions_links permissions_docroot "
     "permissions_production permissions_secrets"
 ).split()
-# Nobody's business, though it lies under the document root.
+# None of this section's, though it lies under the document root.
 PRIVATE = (
     "/.htaccess",
     "/documentation/changelog.html",
@@ -38,7 +38,7 @@ PRIVATE = (
     "/index.php~",
     "/backup.tar.gz",
 )
-# What an older page or an address of the application may look like.
+# What an older page or an address of the application may resemble.
 PUBLIC = {
     "/main/auth/lostPassword.php": 200,
     "/plugin/BuyCourses/index.php": 200,
@@ -56,7 +56,7 @@ def through(playbook: Playbook, host: Host) -> list[str]:
         playbook.run("prove", host, **options)
     output = str(failed.value)
     assert "attacks were blocked" in output, output
-    return [control for control in HELD if f"{control}: " in output]
+    return [control for control in ATTACKS if f"{control}: " in output]
 
 
 # As an administrator has it who read Chamilo's documentation. What Chamilo ships writes no log in production mode.
@@ -82,7 +82,7 @@ def logged(host: Host) -> dict[str, int]:
 
 
 def server_type(host: Host, value: str = "") -> str:
-    """What the settings say of the portal, after they were given another value."""
+    """What the settings have of the portal, after they were given another value."""
     change = f"UPDATE settings SET selected_value = '{value}' WHERE variable = 'server_type';" if value else ""
     ask = "SELECT selected_value FROM settings WHERE variable = 'server_type'"
     return host.run(["mariadb", "-N", "chamilo", "-e", change + ask]).stdout.strip()
@@ -111,7 +111,7 @@ def permitted(stage: Callable[..., Host], playbook: Playbook) -> Host:
 def test_every_attack_succeeds_before_fails_after_and_succeeds_again_after_undo(
     fresh: Host, playbook: Playbook
 ) -> None:
-    assert through(playbook, fresh) == HELD
+    assert through(playbook, fresh) == ATTACKS
     playbook.harden(fresh, *ONLY)
     assert through(playbook, fresh) == []
     fresh.run("chamilo-hardening undo permissions")
@@ -174,7 +174,7 @@ def test_a_portal_that_calls_itself_a_test_is_put_right(permitted: Host, playboo
 
 
 def test_php_shows_no_errors_whatever_its_pool_reports(permitted: Host, playbook: Playbook) -> None:
-    """Nor what a file in conf.d says that is read after ours."""
+    """Nor what a file in conf.d sets that is read after ours."""
     directory = permitted.run("ls -d /etc/php/*/fpm").stdout.strip()
     permitted.put(
         "/opt/show.php",
@@ -203,7 +203,7 @@ def test_what_is_nobodys_business_is_refused_and_pages_are_not(permitted: Host) 
 
 @pytest.mark.long
 def test_slashes_that_the_web_server_keeps_open_nothing(fresh: Host, playbook: Playbook) -> None:
-    """Somebody tells it to, for another site."""
+    """It is configured to, for another site."""
     file, text = {
         "nginx": ("/etc/nginx/conf.d/slashes.conf", "merge_slashes off;\n"),
         "apache": ("/etc/apache2/conf-enabled/slashes.conf", "MergeSlashes Off\n"),
@@ -242,7 +242,7 @@ def test_a_pool_of_its_own_reads_what_the_web_server_may_not(fresh: Host, playbo
     assert playbook.harden(fresh, *ONLY) == 0
 
 
-# Each is run in another way: two by their URL, one by a route, one when the cache is made, one by whoever includes it.
+# Each is run in another way: two by their URL, one by a route, one when the cache is made, one by what includes it.
 PLANTED = {
     "config/packages/shell.php": "<?php touch('/tmp/shell'); return static function (): void {};",
     "public/build/shell.php": "<?php echo 6 * 7;",
@@ -285,7 +285,7 @@ def run_what_was_planted(host: Host, scheme: str) -> list[str]:
     """What runs of it."""
     console = f"cd {ROOT} && runuser -u www-data -- php bin/console cache:clear"
     host.run(f"rm -f /tmp/shell; {console} && chown -R www-data {ROOT}/var/cache")
-    time.sleep(3.1)  # PHP looks again at what it has compiled after more than two whole seconds
+    time.sleep(3.1)  # PHP checks again what it has compiled after more than two whole seconds
     made = host.run("test -e /tmp/shell", check=False).returncode == 0
     runs = ["config/packages/shell.php"] if made else []
     urls = {path: path.removeprefix("public") for path in PLANTED if path.startswith("public/")}
@@ -326,7 +326,7 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
         "public/main/auth/shell.php",
         "src/CoreBundle/Controller/ShellController.php",
     ]
-    # More than are told one by one, with names that would take over a terminal.
+    # More than are reported one by one, with names that would take over a terminal.
     more = [f"public/build/{number:02}\x1b[2J.php" for number in range(25)]
     for path in more:
         fresh.put(f"{ROOT}/{path}", "<?php", owner="www-data:www-data")
@@ -342,7 +342,7 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
 
 
 def test_the_web_user_attacks_while_it_runs(fresh: Host, playbook: Playbook) -> None:
-    """Folders and links are exchanged on the host itself, in the worst tree there is."""
+    """Directories and links are exchanged on the host itself, in the worst tree there is."""
     fresh.run(f"chmod -R 777 {ROOT}; mkdir /srv/out; echo secret >/srv/out/shadow; chmod 600 /srv/out/shadow")
     attack = (
         f"import os\nos.chdir('{ROOT}/var/upload'); os.mkdir('d'); open('d/shadow', 'w').close()\n"
@@ -371,7 +371,7 @@ def test_a_waiver_leaves_its_part_alone(fresh: Host, playbook: Playbook) -> None
 
 @pytest.mark.long
 def test_our_own_files_in_the_tree_belong_to_its_owner_as_well(fresh: Host, playbook: Playbook) -> None:
-    """Else the sections take them from each other in each run, and the host says that they were edited by hand."""
+    """Else the sections take them from each other in each run, and the host reports that they were edited by hand."""
     fresh.run("useradd --system deploy")
     options = ("--tags", "permissions,sessions,monitoring")
     playbook.harden(fresh, *options, chamilo_owner="deploy")

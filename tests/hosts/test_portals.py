@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.guide import HEADERS
-from tests.hosts.hardening import BEHIND, HSTS, Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import BEHIND, HSTS, Playbook, missing_from_the_portal, unrelated_site
 from tests.hosts.test_sessions import CHOSEN, SCRIPT, logged_in
 from tests.playbook import play
 from tests.testbed import authority, mail
@@ -28,7 +28,7 @@ VARIABLES = {
 }
 SECTIONS = ("--tags", "https,headers,sessions")
 ALL = ("--tags", "updates,https,permissions,headers,sessions,uploads")
-# A second installation: its own folder and database, with other things in it.
+# A second installation: its own directory and database, with other things in it.
 SECOND = """
 cp -a /var/www/chamilo /var/www/second
 sed -i "s/^DATABASE_NAME=.*/DATABASE_NAME='second'/" /var/www/second/.env
@@ -65,7 +65,7 @@ def also_serve(host: Host, name: str, root: str) -> None:
 
 
 def inventory(playbook: Playbook, host: Host, *names: str, **own: Mapping[str, object]) -> Path:
-    """One host under several names, as somebody with two portals on it writes it. ``own``: variables of one name."""
+    """One host under several names, as an administrator of two portals writes it. ``own``: variables of one name."""
     path = playbook.directory / "portals.json"
     portals = {name: {**host.quick_inventory(), **own.get(name.partition(".")[0], {})} for name in names}
     path.write_text(json.dumps({"chamilo": {"hosts": portals}}))
@@ -105,7 +105,7 @@ def test_two_portals_on_one_host_keep_apart(fresh: Host, playbook: Playbook) -> 
     names = (fresh.domain, "second.test")
     before = blocked(fresh, "chamilo")
     hosts = inventory(playbook, fresh, *names)
-    shop = neighbour(fresh)
+    shop = unrelated_site(fresh)
     play("harden", hosts, *ALL, variables=VARIABLES)
 
     def whole() -> None:
@@ -116,7 +116,7 @@ def test_two_portals_on_one_host_keep_apart(fresh: Host, playbook: Playbook) -> 
 
     whole()
     assert [fresh.http(f"https://{name}/who.txt").body.strip() for name in names] == [b"first", b"second"]
-    assert neighbour(fresh) == shop
+    assert unrelated_site(fresh) == shop
     again = play("harden", hosts, *ALL, variables=VARIABLES)
     assert [again.changed[name] for name in names] == [0, 0]
     for root in ("/var/www/chamilo", "/var/www/second"):
@@ -165,7 +165,9 @@ def test_two_portals_of_apache_one_after_the_other(fresh: Host, playbook: Playbo
     assert faults(fresh, first) == []
     assert plain(second) == [*PATHS.values()]
     back = fresh.http(f"https://{second}/login?a=b")
-    assert (back.status, back.value("Location")) == (302, f"http://{second}/login?a=b"), "nobody sees another portal"
+    assert (back.status, back.value("Location")) == (302, f"http://{second}/login?a=b"), (
+        "no visitor sees another portal"
+    )
     assert harden(second)
     assert faults(fresh, first, second) == []
     assert [fresh.http(f"https://{name}/who.txt").body.strip() for name in (first, second)] == [b"first", b"second"]
@@ -198,7 +200,7 @@ def test_a_virtual_host_for_another_name_of_the_portal_is_found_and_closed(fresh
 
 
 def test_one_of_two_portals_may_keep_its_sessions_itself(fresh: Host, playbook: Playbook) -> None:
-    """People stay logged in on both, and where PHP keeps them nobody chooses the number of a session."""
+    """Users stay logged in on both, and where PHP keeps them no visitor chooses the number of a session."""
     fresh.run(SECOND)
     also_serve(fresh, "second.test", "/var/www/second")
     own = "framework:\n    session:\n        handler_id: 'file://%kernel.project_dir%/var/sessions'\n"
@@ -243,13 +245,13 @@ def test_a_portal_behind_a_proxy_leaves_the_tls_of_the_other_alone(fresh: Host, 
     names = (fresh.domain, "second.test")
     behind = {**BEHIND, "chamilo_trusted_proxies": ["192.0.2.1"]}
     hosts = inventory(playbook, fresh, *names, campus=VARIABLES, second=behind)
-    unrelated_client = f"curl -sk -o /dev/null --resolve stranger.test:443:{fresh.address} https://stranger.test/"
+    unrelated_client = f"curl -sk -o /dev/null --resolve unknown.test:443:{fresh.address} https://unknown.test/"
     for _run in range(2):
         again = play("harden", hosts, *SECTIONS)
         assert faults(fresh, fresh.domain) == []
         assert fresh.http("http://second.test/login").value("Location") == "https://second.test/login"
         if fresh.web == "nginx":
-            assert fresh.run(unrelated_client, check=False).returncode == 35, "a name of nobody's speaks no TLS"
+            assert fresh.run(unrelated_client, check=False).returncode == 35, "an unknown name speaks no TLS"
     assert [again.changed[name] for name in names] == [0, 0]
 
 

@@ -1,4 +1,4 @@
-"""What is in the way is said at once, before anything changes; what is not active at the end is said too."""
+"""What is in the way is reported at once, before anything changes; what is not active at the end is reported too."""
 
 from __future__ import annotations
 

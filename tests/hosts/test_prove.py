@@ -14,17 +14,17 @@ from tests.testbed import authority
 from tests.testbed.hosts import Host
 
 ATTACKS = sum(control.attack.written for control in _controls.load().controls)
-# What nobody asked for at the usual level gets through, and is no failure.
+# What is not requested at the usual level gets through, and is no failure.
 CONSIDERED = {one.id for one in _controls.load().controls if one.attack.written and one.level == "consider"}
 
 
 def prove(playbook: Playbook, host: Host, **variables: str) -> str:
-    """What the playbook says, whether it fails or not."""
+    """What the playbook prints, whether it fails or not."""
     options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
     try:
         output = playbook.run(
             "prove", host, "-v", **{**options, **variables}
-        ).output  # -v: what it says when all is well
+        ).output  # -v: what it prints when all is well
     except PlayError as failed:
         output = str(failed)
     return " ".join(output.split())

@@ -1,4 +1,4 @@
-"""A proxy in front: it ends TLS or passes it on, its word about the visitor counts, and nobody else's does."""
+"""A proxy in front: it ends TLS or passes it on, its word about the visitor counts, and no other client's does."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def knock(attacker: Attacker, address: str, gate: Host, path: str = "/robots.txt
 
 
 def guess(attacker: Attacker, address: str, gate: Host) -> int:
-    """A wrong password, by somebody who says that he is another one."""
+    """A wrong password, by a client that claims another address."""
     data = ["-H", "Content-Type: application/json", "-H", f"X-Forwarded-For: {FORGED}"]
     return knock(
         attacker, address, gate, "/login_json", *data, "--data-binary", '{"username": "nobody", "password": "wrong"}'
@@ -100,14 +100,14 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
         assert (seen["client_ip"], seen["secure"]) == (tester, "true"), headers
         assert logged(fresh) == tester
 
-    # Past the proxy: what somebody claims has no effect.
+    # Past the proxy: what a client claims has no effect.
     claim = {**forged, "X-Forwarded-Proto": "https"}
     direct = fresh.http(f"http://{fresh.domain}/login", headers=claim)
     assert (direct.status, direct.value("Location")) == (301, f"{base}/login")
     assert direct.values("Strict-Transport-Security") == []
     assert logged(fresh) == tester
 
-    # What breaks PHP alone is put back: what looks after a change comes as far as PHP.
+    # What breaks PHP alone is rolled back: the probe after a change comes as far as PHP.
     trap = "<?php if (ini_get('session.gc_maxlifetime') === '7200') { http_response_code(503); exit; } ?>"
     fresh.run(["sed", "-i", f"1i {trap}", INDEX])
     with pytest.raises(PlayError, match=r"answers 503 instead of 200.*The old configuration was restored"):
@@ -122,7 +122,7 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
     assert '"secure":true' in seen
     assert logged(fresh) == "127.0.0.1"
 
-    # Who guesses is shut out, and neither the proxy nor whom he names or who comes the same way.
+    # Who guesses is banned, and neither the proxy nor whom he names or who comes the same way.
     attacker = Attacker(make("attacker", state="empty"))
     guesser, bystander = attacker.address(), attacker.address()
     assert knock(attacker, guesser, gate) == 200
@@ -132,7 +132,7 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
     assert guess(attacker, guesser, gate) == REFUSED
     assert knock(attacker, bystander, gate) == 200
     assert fresh.http(f"{base}/login", address=gate.address).status == 200
-    # Whoever tries on meanwhile is let in after the same time, and his first try then is one of five again.
+    # A client that tries on meanwhile is unbanned after the same time, and his first try then is one of five again.
     assert until(lambda: guess(attacker, guesser, gate) != REFUSED, BAN + 10), "each try makes the ban longer"
     assert knock(attacker, guesser, gate) == 200
 
@@ -147,7 +147,7 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
 
     assert playbook.harden(fresh, **behind) == 0
 
-    # The audit, with a ban of the usual length. Whoever asks from the host itself comes by the proxy too.
+    # The audit, with a ban of the usual length. A request from the host itself comes by the proxy too.
     del behind["chamilo_brute_force_ban_seconds"]
     playbook.harden(fresh, "--tags", "brute_force", **behind)
     fresh.run(f"echo {gate.address} {fresh.domain} >> /etc/hosts")
@@ -167,7 +167,7 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
     found = audit(install(fresh), "brute_force", trusted_proxies=[gate.address])
     assert found.status["brute_force_fail2ban"] == "pass", found.evidence
 
-    # The proxy is gone: web server and application forget it in the same run, and a second run has nothing to say.
+    # The proxy is gone: web server and application forget it in the same run, and a second run has nothing to report.
     playbook.harden(fresh)
     assert "TRUSTED_PROXIES=127.0.0.1,::1\n" in fresh.get("/var/www/chamilo/.env")
     assert recorded(fresh, "https") == tester

@@ -39,7 +39,7 @@ def lesson(host: Host, number: int) -> list[int]:
 
 
 def served_at_once(host: Host) -> int:
-    """How many connections the web server takes, by what is in force."""
+    """How many connections the web server takes, by what is active."""
     if host.web == "nginx":
         words = host.run("nginx -T 2>/dev/null").stdout
         # But for ours, which leaves the pages alone: the pupils of this lesson show it.
@@ -56,7 +56,7 @@ def test_sixty_pupils_behind_one_address_are_served(fresh: Host, playbook: Playb
     # All sections. Not a friend: the address of these pupils is like any other.
     playbook.harden(fresh, chamilo_friends=[], chamilo_uploads_maximum_size="256M")
     children = int(fresh.run("sed -n 's/^pm.max_children = //p' /etc/php/*/fpm/pool.d/www.conf").stdout)
-    assert served_at_once(fresh) == before > max(children, USERS), "nobody is turned away before PHP is asked"
+    assert served_at_once(fresh) == before > max(children, USERS), "no visitor is turned away before PHP is asked"
     with ThreadPoolExecutor(USERS) as school:
         seen = Counter(
             status for answers in school.map(lambda number: lesson(fresh, number), range(USERS)) for status in answers

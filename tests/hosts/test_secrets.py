@@ -1,4 +1,4 @@
-"""No secret is seen by anybody: a canary in each place where one can stand, and a look at all that a run leaves."""
+"""No secret is exposed: a test value in each place where one can stand, and a check of all that a run leaves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.testbed.hosts import Host
 
 ROOT = "/var/www/chamilo"
 LEAK = "canary-leak-000000"  # let out by the test itself, to see that it would be found
-# By the place it stands in. Each has a word of its own, so that a failure says which one came out.
+# By the place it stands in. Each has a word of its own, so that a failure shows which one came out.
 CANARIES = {
     "APP_SECRET": "canary-apple-5f71c2",
     "MAILER_DSN": "canary-plum-8ad301",
@@ -28,7 +28,7 @@ CANARIES = {
     "a remembered login": "canary-grape-3e3e3e",
     "LDAP configuration": "canary-pear-d2d2d2",
 }
-# For each variable whose argument specification says no_log, a word that is found again wherever its value goes.
+# For each variable whose argument specification has no_log, a word that is found again wherever its value goes.
 VARIABLES = {
     "chamilo_alert_webhook": "canary-melon-aa55aa",
     "chamilo_backups_environment": "canary-kiwi-e1e1e1",
@@ -80,7 +80,7 @@ WATCH = "while :; do cat /proc/[0-9]*/cmdline; sleep 0.05; done 2>/dev/null >/ro
 
 
 def plant(host: Host) -> dict[str, str]:
-    """The words to look for, with those of keys and passphrases that are there already."""
+    """The words to search for, with those of keys and passphrases that are there already."""
     found = {**CANARIES, **VARIABLES}
     host.run(["mariadb", "chamilo"], data=SQL.format(found))
     for variable in ("APP_SECRET", "MAILER_DSN", "AWS_S3_STORAGE_SECRET"):
@@ -90,7 +90,7 @@ def plant(host: Host) -> dict[str, str]:
     host.put(f"{ROOT}/config/authentication.yaml", f"# ldap: {CANARIES['LDAP configuration']}\nparameters: {{}}\n")
     host.run("rm -rf /var/www/chamilo/var/cache/* && systemctl restart 'php*-fpm.service'")
     assert host.wait(f"http://{host.domain}/login").status == 200, "it works with its new password"
-    # The second line of a key is as good as a canary.
+    # The second line of a key is as good as a test value.
     for place, path in (
         ("certificate key", CERTIFICATE["chamilo_https_certificate_key_file"]),
         ("JWT key", f"{ROOT}/config/jwt/private.pem"),
@@ -106,7 +106,7 @@ def watch(host: Host) -> None:
 
 
 def tap(host: Host) -> None:
-    """From now on, write down what PHP is to make a hash of: that is the password of the canary account of prove."""
+    """From now on, write down what PHP is to make a hash of: that is the password of the test account of prove."""
     php = host.run("readlink -f /usr/bin/php").stdout.strip()
     host.run("install -d -m 0700 -o www-data /srv/tap && rm /usr/bin/php")
     host.put(
@@ -123,7 +123,7 @@ def watched(host: Host) -> dict[str, str]:
     seen = {"the process list": host.run("tr '\\0' ' ' </root/seen").stdout}
     host.run("rm /root/seen")
     seen["the journal"] = host.run("journalctl --no-pager -o export | tr -dc '[:print:]\\n'").stdout
-    # One file for all: what is looked for stands in one line, and with its line the file is named.
+    # One file for all: what is searched for stands in one line, and with its line the file is named.
     seen["/var/log"] = host.run("grep -rasH . /var/log --exclude-dir=journal", check=False).stdout
     return seen
 
@@ -183,7 +183,7 @@ def test_no_secret_is_exposed(fresh: Host, playbook: Playbook, monkeypatch: pyte
     for path in sorted(path for path in (playbook.directory / "report").rglob("*") if path.is_file()):
         seen[str(path.relative_to(playbook.directory))] = path.read_text()
     seen |= watched(fresh)
-    assert "fail2ban" in seen["the process list"], "somebody was watching"
+    assert "fail2ban" in seen["the process list"], "the watcher ran"
     # What the run made itself is in them too: the passphrase of the JWT key, for example.
     passphrase = fresh.run(f"sed -n 's/^JWT_PASSPHRASE=//p' {ROOT}/.env").stdout.strip().strip("'\"")
     assert passphrase not in ("", "your_secret_passphrase")

@@ -1,4 +1,4 @@
-"""The role sessions: idle sessions end, cookies are protected, and nobody chooses somebody else's session."""
+"""The role sessions: idle sessions end, cookies are protected, and no attacker chooses the session of a visitor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.hosts.hardening import AT_REST, Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import AT_REST, Playbook, missing_from_the_portal, no_test_account, unrelated_site
 from tests.playbook import PlayError
 from tests.testbed import authority
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
@@ -24,7 +24,7 @@ PLAY = """
   tasks:
     - chamilo.hardening.host_program:
       register: __chamilo_common_program
-    - name: Put production mode in force, as the section permissions does
+    - name: Activate production mode, as the section permissions does
       chamilo.hardening.chamilo_env:
         domain: "{{ inventory_hostname }}"
         values: {APP_ENV: prod, APP_DEBUG: 0}
@@ -36,7 +36,7 @@ PLAY = """
 
 @pytest.fixture
 def secured(stage: Callable[..., Host], playbook: Playbook) -> Host:
-    """A host of the test's own in production mode, over https, with the section in force."""
+    """A host of the test's own in production mode, over https, with the section active."""
     return stage("sessions", lambda host: apply(playbook, host))
 
 
@@ -68,7 +68,7 @@ def test_an_idle_session_ends_by_itself(secured: Host, playbook: Playbook) -> No
     apply(playbook, secured, chamilo_sessions_lifetime=60)
     schedule = secured.run("systemctl show phpsessionclean.timer -p TimersCalendar --value").stdout
     assert "OnCalendar=*-*-* *:00/5:00" in schedule and schedule.count("OnCalendar") == 1
-    # Nobody waits for five minutes here; it is still the timer that calls Debian's cleaner.
+    # No test waits for five minutes here; it is still the timer that calls Debian's cleaner.
     often = "[Timer]\nOnCalendar=*:*:0/10\n"
     secured.put("/etc/systemd/system/phpsessionclean.timer.d/zz-often.conf", often)
     secured.run("systemctl daemon-reload && systemctl restart phpsessionclean.timer")
@@ -135,7 +135,7 @@ def test_no_attacker_can_choose_the_session_of_a_visitor(secured: Host, shared: 
 @pytest.mark.wire
 def test_people_stay_logged_in_where_scripts_do_not_see_the_sessions(secured: Host) -> None:
     seen = "open_basedir=/var/www:/tmp:/usr/local/share/chamilo-hardening"
-    secured.run(f"for folder in /etc/php/*/fpm/conf.d; do echo {seen} >$folder/99-owner.ini; done")
+    secured.run(f"for directory in /etc/php/*/fpm/conf.d; do echo {seen} >$directory/99-owner.ini; done")
     secured.run("systemctl reload 'php*-fpm.service'")
     login(secured)
 
@@ -149,14 +149,14 @@ def test_people_stay_logged_in_where_the_application_keeps_the_sessions(secured:
     secured.run("systemctl reload 'php*-fpm.service'")
     visitor = browser(secured)
     visitor.post_json("/login_json", username="student01", password=PASSWORDS["student01"])
-    assert not logged_in(visitor), "before, for the part looks where php.ini says"
+    assert not logged_in(visitor), "before, for the part reads where php.ini points"
     assert apply(playbook, secured) > 0
     assert "sessions" not in secured.run(f"ls {parts}", check=False).stdout
     visitor = login(secured)
     assert logged_in(visitor), "on a second page"
     assert visitor.cookies["chamilo2"] in secured.run(f"ls {directory}").stdout
     (line,) = secured.http(f"https://{secured.domain}/", headers={"Cookie": f"chamilo2={CHOSEN}"}).values("Set-Cookie")
-    assert CHOSEN not in line, "Symfony looks itself whether it knows the number"
+    assert CHOSEN not in line, "Symfony checks itself whether it knows the number"
     assert apply(playbook, secured) == 0
 
 
@@ -207,17 +207,17 @@ def test_remember_me_has_no_effect_when_it_is_off(secured: Host, playbook: Playb
 def through(playbook: Playbook, host: Host) -> bool:
     """Whether the attack of the playbook prove with a kept cookie gets through."""
     options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
-    with pytest.raises(PlayError) as failed:  # other sections are not in force here
+    with pytest.raises(PlayError) as failed:  # other sections are not active here
         playbook.run("prove", host, chamilo_level="consider", **options)
     assert "could not be tried" not in str(failed.value)
-    assert host.run("mariadb -N -e 'SELECT * FROM chamilo.user' | grep -c canary", check=False).stdout.strip() == "0"
+    assert no_test_account(host)
     return "sessions_remember_me: A later user of the device" in " ".join(str(failed.value).split())
 
 
 @pytest.mark.long
 def test_the_attack_with_a_kept_cookie_is_rejected_by_this_section_alone(secured: Host, playbook: Playbook) -> None:
     assert through(playbook, secured)
-    # Whoever asks for the extras says nothing of this one, whose own variable stays as it is.
+    # The level with the extras does not cover this one, whose own variable stays as it is.
     assert apply(playbook, secured, chamilo_level="consider") > 0
     assert not through(playbook, secured)
     output = secured.run("chamilo-hardening undo sessions --yes").stdout
@@ -227,13 +227,13 @@ def test_the_attack_with_a_kept_cookie_is_rejected_by_this_section_alone(secured
 
 @pytest.mark.long
 def test_nothing_else_changes_and_a_second_run_changes_nothing(fresh: Host, playbook: Playbook) -> None:
-    before = neighbour(fresh)
+    before = unrelated_site(fresh)
     untouched = fresh.snapshot()
     playbook_check = apply(playbook, fresh, "--check")
     assert not untouched.changes(fresh.snapshot(), AT_REST), "a prediction changes nothing"
     assert apply(playbook, fresh) == playbook_check, "what was predicted was done"
     assert apply(playbook, fresh) == 0
-    assert neighbour(fresh) == before
+    assert unrelated_site(fresh) == before
     assert not missing_from_the_portal(fresh, "https")
 
 

@@ -241,7 +241,7 @@ def test_a_connection_that_drops_in_the_middle_leaves_nothing_behind(way: Way) -
 
 @pytest.mark.parametrize("way", ["pymysql"], indirect=True)
 def test_fifty_rounds_beside_others_lose_nothing(way: Way) -> None:
-    """Two runs at once that find no row, and somebody who counts in a row that both of them lock."""
+    """Two runs at once that find no row, and a client that counts in a row that both of them lock."""
     host, account = way.host, way.account
     sql(host, "UPDATE settings SET selected_value = '0' WHERE variable = 'password_rotation_days';")
     stop = threading.Event()
@@ -294,14 +294,14 @@ def test_fifty_rounds_beside_others_lose_nothing(way: Way) -> None:
     assert failures == []
     kept = sql(host, "SELECT comment FROM settings WHERE variable = 'password_rotation_days';").strip()
     assert counted[0] > 50 and int(kept) == counted[0]
-    print(f"\n{counted[0]} saves of somebody else during 100 runs, none lost")
+    print(f"\n{counted[0]} saves of another client during 100 runs, none lost")
 
 
 KEYS = {CHECK: [True, False], LOCK: [0, 5, 12], "security.allow_strength_pass_checker": [True, False]}
 
 
 def random_state(chance: random.Random, host: Host, file: Path) -> None:
-    """Rows of the three portals as years may leave them, and an override file that says something of its own."""
+    """Rows of the three portals as years may leave them, and an override file with entries of its own."""
     names = ", ".join(f"'{key.partition('.')[2]}'" for key in KEYS)
     inserts = []
     for key in KEYS:
@@ -321,7 +321,7 @@ def random_state(chance: random.Random, host: Host, file: Path) -> None:
         file.write_text(edit("# Ours.\n", str(file), output))
 
 
-def random_wish(chance: random.Random) -> dict[str, Any]:
+def random_settings(chance: random.Random) -> dict[str, Any]:
     chosen = chance.sample(list(KEYS), chance.choice([1, 1, 2, 3]))
     reset = [key for key in chosen if chance.random() < 0.2]
     portals = chance.choice([["all"], ["all"], ["2"], chance.sample(["1", "2", "3"], chance.randint(1, 3))])
@@ -353,7 +353,7 @@ def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing(
 
     for _round in range(50):
         random_state(chance, way.host, file)
-        expected, before = random_wish(chance), there()
+        expected, before = random_settings(chance), there()
         try:
             predicted = way.apply(**expected, check=True)
         except SettingsError as problem:
@@ -439,7 +439,7 @@ def test_a_pin_stays_whatever_the_administrator_saves(fresh: Host, playbook: Pla
     assert fresh.run(["stat", "-c", "%U:%G %a", FILE]).stdout == "root:www-data 640\n"
     foreign = fresh.run("find /var/www/chamilo/var/cache ! -user www-data").stdout
     assert foreign == ""
-    # The row that the form saved is brought back, and then nothing is left to do.
+    # The row that the form saved is restored, and then nothing is left to do.
     assert playbook.run(pinned, fresh).changed[fresh.domain] == 1
     assert playbook.run(pinned, fresh).changed[fresh.domain] == 0
     assert playbook.run(play(playbook, pin=False, settings=expected), fresh).changed[fresh.domain] == 1
@@ -468,7 +468,7 @@ def test_a_secret_is_nowhere_to_be_seen(fresh: Host, playbook: Playbook) -> None
     test_account = "canary-4f1c9e"
     watch = (
         "import glob, time\n"
-        "open('/tmp/seen', 'ab').close()\n"  # whoever reads it later knows that somebody watched
+        "open('/tmp/seen', 'ab').close()\n"  # shows later that the watcher ran
         "end = time.monotonic() + 40\n"
         "while time.monotonic() < end and not glob.glob('/tmp/enough'):\n"
         "    for path in glob.glob('/proc/[0-9]*/cmdline') + glob.glob('/proc/[0-9]*/environ'):\n"

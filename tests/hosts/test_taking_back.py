@@ -1,4 +1,4 @@
-"""All sections are taken back by the lines of docs/recipes.md, and the host is as it was but for what they name."""
+"""All sections are undone by the lines of docs/recipes.md, and the host is as it was but for what they name."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import Playbook, missing_from_the_portal, unrelated_site
 from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
 
 pytestmark = pytest.mark.long
 
 PORTAL = "/var/www/chamilo"
-# What packages bring, what programs write into their own folders, and the time at which something was written.
+# What packages bring, what programs write into their own directories, and the time at which something was written.
 OTHERS = [
     "/usr/*",
     "/root*",
@@ -36,7 +36,7 @@ OTHERS += [
     "/etc/group*",
     "/etc/*shadow*",
 ]
-# What the recipe says stays: secrets, a dump that lay about and was put away, the account of the application.
+# What stays by the recipe: secrets, a dump that lay about and was put away, the account of the application.
 STAYS = {
     f"{PORTAL}/.env",
     f"{PORTAL}/config/jwt/private.pem",
@@ -45,7 +45,7 @@ STAYS = {
     "database:mysql.db",
     "database:mysql.global_priv",
 }
-# What the look at the portal leaves there, and a job of the neighbour's.
+# What the check of the portal leaves there, and a job of the unrelated site.
 VISITS = {f"database:chamilo.{table}" for table in ("resource_file", "track_e_login", "track_e_login_record", "user")}
 VISITS |= {"database:shop.visit"}
 # What the program that stays is made of, key and account of the backups, and what fail2ban would not start without.
@@ -95,12 +95,12 @@ def left(changes: list[str]) -> set[str]:
 
 
 def test_the_documented_recipe_undoes_everything(fresh: Host, playbook: Playbook) -> None:
-    other = neighbour(fresh)
+    other = unrelated_site(fresh)
     before = fresh.snapshot()
     playbook.harden(fresh, chamilo_https_hsts="off")
     assert fresh.http("/").status == 301
     done = fresh.run(recipe())
     print(done.stdout, done.stderr)
     assert json.loads(fresh.run("chamilo-hardening status --json").stdout)["sections"].keys() <= {"ssh_jail"}
-    assert missing_from_the_portal(fresh, "http") == [] and neighbour(fresh) == other
+    assert missing_from_the_portal(fresh, "http") == [] and unrelated_site(fresh) == other
     assert left(before.changes(fresh.snapshot(), OTHERS)) - STAYS - VISITS - OURS == set()

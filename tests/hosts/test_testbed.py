@@ -24,7 +24,7 @@ def env(host: Host, name: str) -> str:
 
 
 class TestSloppy:
-    """Each flaw as a stranger, a neighbour on the host or the application sees it."""
+    """Each flaw as an attacker, another site of the host or the application sees it."""
 
     def test_plain_http_only(self, shared: Host) -> None:
         assert shared.http("/").status == 200
@@ -101,7 +101,7 @@ class TestShop:
 
 
 def test_it_is_noon_when_a_host_is_made(shared: Host) -> None:
-    """What cron does at night comes into no test."""
+    """What cron does daily comes into no test."""
     assert 12 <= int(shared.run("date +%H").stdout) <= 14
 
 

@@ -55,7 +55,7 @@ server {{
 """,
 }
 
-# One that is somebody else's.
+# One that is not managed.
 OWNERS = {
     "nginx": """\
 server {
@@ -128,7 +128,7 @@ class Lab:
         return result
 
     def fail(self, plan: dict[str, Any]) -> dict[str, Any]:
-        """A transaction that must fail and leave no trace, on disk or in force."""
+        """A transaction that must fail and leave no trace, on disk or active."""
         before = self.digest()
         result = self.apply(plan, check=False)
         assert result["failure"]
@@ -225,7 +225,7 @@ def ready(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
 
 @pytest.fixture
 def lab(ready: Lab) -> Iterator[Lab]:
-    """The host, which must look after a test as it did before."""
+    """The host, which must be after a test as it was before."""
     before = ready.digest()
     yield ready
     ready.as_before(before)
@@ -293,7 +293,7 @@ def test_an_occupied_port_ends_the_run_before_anything(lab: Lab, squatter: str) 
 
 @pytest.mark.wire
 def test_an_undeclared_occupied_port_is_detected_by_the_token(lab: Lab, squatter: str) -> None:
-    # nginx goes on with the old configuration and says all is well. Apache's parent exits: it is started again.
+    # nginx goes on with the old configuration and reports success. Apache's parent exits: it is started again.
     failed = lab.fail(lab.plan(extra=squatter))
     assert failed["failure"].endswith("The old configuration was restored and is active.")
     assert lab.host.run(["systemctl", "is-active", lab.service]).stdout.strip() == "active"
@@ -347,7 +347,7 @@ def test_the_host_goes_down_half_way_and_a_disk_comes_late(lab: Lab) -> None:
     lab.host.crash()
     assert lab.status()["interrupted"]
     left = [line for line in set(lab.digest().splitlines()) - set(before.splitlines()) if "/made" not in line]
-    assert left == [], "but for empty folders, the host's own disk is as it was before a server starts"
+    assert left == [], "but for empty directories, the host's own disk is as it was before a server starts"
     end = time.monotonic() + 60
     while lab.status()["interrupted"] and time.monotonic() < end:
         time.sleep(0.5)
@@ -459,7 +459,7 @@ def test_through_ansible(lab: Lab, tmp_path: Path) -> None:
 
 @pytest.fixture
 def owners(lab: Lab) -> Iterator[str]:
-    """A virtual host of somebody else, which is active by a link."""
+    """An unmanaged virtual host, which is active by a link."""
     path = f"{lab.etc}/sites-available/owner.conf"
     lab.host.put(path, OWNERS[lab.web])
     lab.host.run(f"ln -s {path} {lab.etc}/sites-enabled/owner.conf && systemctl reload {lab.service}")

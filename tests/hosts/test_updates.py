@@ -45,7 +45,7 @@ def test_security_fixes_install_themselves_and_a_new_release_is_reported(
     after = audited(playbook, fresh)
     names = ("updates_version", "updates_os", "updates_watch")
     assert {name: after[name] for name in names if after[name][0] != "pass"} == {}
-    # What is in force, whatever somebody said elsewhere, and that Debian's own program would do it.
+    # What is active, whatever is configured elsewhere, and that Debian's own program would do it.
     output = fresh.run("apt-config dump APT::Periodic::Unattended-Upgrade").stdout
     assert output.strip() == 'APT::Periodic::Unattended-Upgrade "1";'
     tried = fresh.run(["unattended-upgrade", "--dry-run", "--debug"])
@@ -67,7 +67,7 @@ def test_security_fixes_install_themselves_and_a_new_release_is_reported(
     )
     assert re.search(r"campus\.test: .*feed of releases read 20", fresh.run("chamilo-hardening status").stdout)
 
-    # Away on the first day: nobody is woken. On the third somebody hears that nobody would hear.
+    # Away on the first day: no alert. On the third an alert reports that releases are not watched.
     sink.forget()
     sink.feed("")
     fresh.run(["chamilo-hardening", "daily", "updates"])
@@ -89,7 +89,7 @@ def test_security_fixes_install_themselves_and_a_new_release_is_reported(
     status, evidence = audited(playbook, fresh)["updates_version"]
     assert status == "fail" and "CVE-2026-61532" in evidence and "uploads_no_exec" in evidence
 
-    # Disabled is said, and what was read before still counts.
+    # Disabled is reported, and what was read before still counts.
     fresh.run(f"rm {root}/version.php && cp /root/version.php {own}")
     playbook.harden(fresh, "--tags", "updates", **{**known, "chamilo_updates_feed": ""})
     assert "After the update: campus.test" in sink.titles()
@@ -108,7 +108,7 @@ QUIET = [
     *("database:mysql*", "database:shop.visit", "/usr/local/sbin/*", "/etc/systemd*", "unit:chamilo-hardening*"),
     *MANUAL,
 ]
-# A folder in which a file came and went.
+# A directory in which a file came and went.
 ONLY_TIME = re.compile(r": d (\d+ \S+) \d+ -> d \1 \d+$")
 
 
@@ -123,7 +123,7 @@ def test_it_takes_itself_back(fresh: Host, playbook: Playbook, way: str) -> None
     assert playbook.harden(fresh, "--tags", "updates", **known) > 0
     url = f"https://{fresh.domain}/main/install/index.php"
     assert fresh.http(url).status == 403
-    assert before.changes(fresh.snapshot(), QUIET), "there is something to take back"
+    assert before.changes(fresh.snapshot(), QUIET), "there is something to undo"
     if way == "undo":
         fresh.run("chamilo-hardening undo updates --yes")
     else:

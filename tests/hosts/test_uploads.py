@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import uploads
-from tests.hosts.hardening import MANUAL, Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import MANUAL, Playbook, missing_from_the_portal, unrelated_site
 from tests.playbook import PlayError, play
 from tests.testbed import authority
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
@@ -26,8 +26,8 @@ from tests.tools import ways_in
 
 ROOT = "/var/www/chamilo"
 INI = re.compile(r"^\s*(?:ok|changed): \[", re.MULTILINE)
-# Somebody's old virtual hosts: the project folder is their root, or a link to it, and everything goes to PHP.
-STRANGERS = {8081: ROOT, 8082: "/srv/old"}
+# Old virtual hosts: the project directory is their root, or a link to it, and everything goes to PHP.
+OLD_SITES = {8081: ROOT, 8082: "/srv/old"}
 NGINX = r"""
 server {
     listen %(port)d;
@@ -56,16 +56,16 @@ Listen %(port)d
     </Directory>
 </VirtualHost>
 """
-# What they run; the rest (no end, .cgi, .shtml) no server of these tests is told to.
+# What they run; the rest (no end, .cgi, .shtml) no server of these tests is configured to.
 STRANGE = re.compile(r"\.(?:ph\w+|inc|jpg)(?:\.|$)", re.IGNORECASE)
 LAY = """
 import json, os, sys
-folder, files = {folder!r}, json.loads({files!r})
-os.makedirs(folder, exist_ok=True)
+directory, files = {directory!r}, json.loads({files!r})
+os.makedirs(directory, exist_ok=True)
 for name, text in files.items():
-    with open(os.path.join(folder, name), "w") as file:
+    with open(os.path.join(directory, name), "w") as file:
         file.write(text)
-    os.chmod(os.path.join(folder, name), 0o755)
+    os.chmod(os.path.join(directory, name), 0o755)
 """
 
 
@@ -77,7 +77,7 @@ def playbook(tmp_path: Path) -> Playbook:
 
 def lay(host: Host, directory: str, files: dict[str, str]) -> None:
     """As the web user does it."""
-    host.run(["python3", "-"], user="www-data", data=LAY.format(folder=directory, files=json.dumps(files)))
+    host.run(["python3", "-"], user="www-data", data=LAY.format(directory=directory, files=json.dumps(files)))
 
 
 def programs(word: str) -> dict[str, str]:
@@ -85,14 +85,14 @@ def programs(word: str) -> dict[str, str]:
 
 
 def ran(host: Host, base: str, word: str) -> list[str]:
-    """What runs of the programs in a folder, by what was asked for below it; nothing: the folder itself."""
+    """What runs of the programs in a directory, by what was asked for below it; nothing: the directory itself."""
     return [way for way in uploads._WAYS if word.encode() in host.http(f"{base}/{way}").body]
 
 
 def unrelated(host: Host) -> None:
-    """Have the old virtual hosts on the host, folders that the web user can write to, and a pool that runs any name."""
+    """Set up the old virtual hosts, directories that the web user can write to, and a pool that runs any name."""
     text, directory = {"nginx": (NGINX, "/etc/nginx"), "apache": (APACHE, "/etc/apache2")}[host.web]
-    for port, root in STRANGERS.items():
+    for port, root in OLD_SITES.items():
         host.put(f"{directory}/sites-enabled/old-{port}.conf", text % {"port": port, "root": root})
     host.run(f"ln -s {ROOT} /srv/old; install -d -o www-data -g www-data {ROOT}/files {ROOT}/public/files")
     host.run("echo 'security.limit_extensions =' >>$(ls /etc/php/*/fpm/pool.d/www.conf)")
@@ -100,7 +100,7 @@ def unrelated(host: Host) -> None:
     host.run(f"systemctl reload 'php*-fpm.service' && systemctl restart {service}")
 
 
-def hardened_among_strangers(host: Host, playbook: Playbook) -> None:
+def hardened_among_old_sites(host: Host, playbook: Playbook) -> None:
     unrelated(host)
     watch = "<?php header('X-Watched: {}');\n"
     host.put("/opt/pool.php", watch.format("pool"))
@@ -111,8 +111,8 @@ def hardened_among_strangers(host: Host, playbook: Playbook) -> None:
 
 
 @pytest.fixture
-def among_strangers(stage: Callable[..., Host], playbook: Playbook) -> Host:
-    return stage("among strangers", lambda host: hardened_among_strangers(host, playbook))
+def among_old_sites(stage: Callable[..., Host], playbook: Playbook) -> Host:
+    return stage("among old sites", lambda host: hardened_among_old_sites(host, playbook))
 
 
 def test_on_an_unhardened_host_they_run(fresh: Host) -> None:
@@ -125,10 +125,10 @@ def test_on_an_unhardened_host_they_run(fresh: Host) -> None:
     ]  # Chamilo's .htaccess has the front controller answer for it
     assert {"a.php", "a.jpg.php", *directory} <= set(ran(fresh, f"http://{fresh.domain}/files", word))
     refused = {"nginx": set(), "apache": {"a.phps"}}[fresh.web]  # by Debian's own configuration of PHP
-    for port, root in STRANGERS.items():
+    for port, root in OLD_SITES.items():
         found = set(ran(fresh, f"http://old.test:{port}/var/upload/new", word))
         assert {name for name in uploads._LAID if STRANGE.search(name)} - refused <= found, root
-    # In a folder of its own: PHP remembers for five minutes that there was no such file.
+    # In a directory of its own: PHP remembers for five minutes that there was no such file.
     directory = f"{ROOT}/var/upload/rules"
     rules = {".user.ini": f"auto_prepend_file = {directory}/a.jpg\n", "a.jpg": programs(word)["a.jpg"], "b.php": ""}
     lay(fresh, directory, rules)
@@ -136,24 +136,24 @@ def test_on_an_unhardened_host_they_run(fresh: Host) -> None:
 
 
 @pytest.mark.wire
-def test_no_address_of_any_virtual_host_runs_them(among_strangers: Host) -> None:
-    host, word = among_strangers, secrets.token_hex(12)
+def test_no_address_of_any_virtual_host_runs_them(among_old_sites: Host) -> None:
+    host, word = among_old_sites, secrets.token_hex(12)
     for directory in ("public/files", "files", "var/upload/new", "var/cache/new"):
         lay(host, f"{ROOT}/{directory}", programs(word))
     assert not ran(host, f"https://{host.domain}/files", word)
-    for port in STRANGERS:
+    for port in OLD_SITES:
         for directory in ("files", "public/files", "var/upload/new", "var/cache/new"):
             base = f"http://old.test:{port}/{directory}"
             assert not ran(host, base, word)
             assert host.http(f"{base}/a.php").status == 403
     # Chamilo's own program runs by all of them, as it did.
-    for base in (f"https://{host.domain}", *(f"http://old.test:{port}/public" for port in STRANGERS)):
+    for base in (f"https://{host.domain}", *(f"http://old.test:{port}/public" for port in OLD_SITES)):
         assert host.http(f"{base}/main/auth/lostPassword.php").status == 200
 
 
 @pytest.mark.wire
-def test_rules_among_the_uploads_have_no_effect(among_strangers: Host) -> None:
-    host, word = among_strangers, secrets.token_hex(12)
+def test_rules_among_the_uploads_have_no_effect(among_old_sites: Host) -> None:
+    host, word = among_old_sites, secrets.token_hex(12)
     for directory in ("public/files", "var/upload/new"):
         path = f"{ROOT}/{directory}"
         rules = "Require all denied\n" if directory == "public/files" else "Require all granted\n"
@@ -168,7 +168,7 @@ def test_rules_among_the_uploads_have_no_effect(among_strangers: Host) -> None:
             },
         )
     assert host.http(f"https://{host.domain}/files/plain.txt").status == 200
-    for base in (f"https://{host.domain}/files", *(f"http://old.test:{port}/var/upload/new" for port in STRANGERS)):
+    for base in (f"https://{host.domain}/files", *(f"http://old.test:{port}/var/upload/new" for port in OLD_SITES)):
         assert not ran(host, base, word)
     # Rules for PHP count for programs beside them, also those of root.
     host.put(f"{ROOT}/public/files/ours.php", "<?php echo 'ours';")
@@ -191,8 +191,8 @@ def spoilt(host: Host) -> None:
             assert (refused.status, refused.body) == (403, b"Forbidden\n"), spoil
 
 
-def test_a_program_of_chamilo_that_the_web_user_could_have_written_does_not_run(among_strangers: Host) -> None:
-    host = among_strangers
+def test_a_program_of_chamilo_that_the_web_user_could_have_written_does_not_run(among_old_sites: Host) -> None:
+    host = among_old_sites
     spoilt(host)
     output = host.run(
         "cat /var/log/php*-fpm.log /var/log/nginx/error.log /var/log/apache2/error.log", check=False
@@ -200,8 +200,8 @@ def test_a_program_of_chamilo_that_the_web_user_could_have_written_does_not_run(
     assert f"chamilo-hardening refuses to run {ROOT}/public/main/new.php" in output
 
 
-def test_what_php_ran_before_each_script_it_still_runs(among_strangers: Host) -> None:
-    host = among_strangers
+def test_what_php_ran_before_each_script_it_still_runs(among_old_sites: Host) -> None:
+    host = among_old_sites
     assert host.http(f"https://{host.domain}/main/auth/lostPassword.php").values("X-Watched") == ["pool"]
     host.put("/opt/ini.php", "<?php header('X-Watched: ini');")
     host.run("sed -i /auto_prepend_file/d /etc/php/*/fpm/pool.d/www.conf /etc/php/*/fpm/conf.d/99-chamilo-*.ini")
@@ -213,7 +213,7 @@ def test_what_php_ran_before_each_script_it_still_runs(among_strangers: Host) ->
     assert host.wait(f"https://{host.domain}/main/auth/lostPassword.php").values("X-Watched") == ["ini"]
     host.run("rm /opt/ini.php")
     answer = host.http(f"https://{host.domain}/main/auth/lostPassword.php")
-    assert (answer.status, answer.values("X-Watched")) == (200, []), "whoever removes it does not break the portal"
+    assert (answer.status, answer.values("X-Watched")) == (200, []), "its removal does not break the portal"
 
 
 def crawl(host: Host, scheme: str) -> dict[str, int]:
@@ -223,7 +223,7 @@ def crawl(host: Host, scheme: str) -> dict[str, int]:
 
 
 CLOSED = ("/main/install/", *(way.address for way in ways_in.table() if way.closed))
-NOT_A_PROGRAM = ("/custompages/",)  # other scripts include these, nobody asks for them: see the README of the role
+NOT_A_PROGRAM = ("/custompages/",)  # other scripts include these, no client asks for them: see the README of the role
 
 
 @pytest.mark.wire
@@ -253,7 +253,7 @@ def test_every_script_of_chamilo_answers_as_before_but_the_dangerous_ones(shared
         path: shared.http(f"http://{shared.domain}{path}").status for path in answer
     }
     assert not missing_from_the_portal(hardened, "https")
-    assert neighbour(hardened) == neighbour(shared)
+    assert unrelated_site(hardened) == unrelated_site(shared)
 
 
 def test_the_window_lets_one_address_reach_the_installer(hardened: Host) -> None:
@@ -270,7 +270,7 @@ def test_the_window_lets_one_address_reach_the_installer(hardened: Host) -> None
     assert host.wait(f"https://{host.domain}/main/install/version.php").status == 200
     own = f"curl -sko /dev/null -w %{{http_code}} --resolve {host.domain}:443:127.0.0.1 https://{host.domain}"
     assert host.run(f"{own}/main/install/version.php").stdout == "403"
-    assert host.http(f"https://{host.domain}/plugin/Pens/pens.php").status == 403, "that one is for nobody"
+    assert host.http(f"https://{host.domain}/plugin/Pens/pens.php").status == 403, "that one is closed to all"
 
 
 def student(host: Host, scheme: str) -> Browser:
@@ -301,7 +301,7 @@ def test_dangerous_files_are_refused_and_no_larger_ones_are_taken_than_before(ha
     assert {name: offer(browser, name) for name in DANGEROUS} == dict.fromkeys(DANGEROUS, 400)
     assert offer(browser, "essay.odt") == 201
     assert offer(browser, "film.mp4", bytes(2 << 20)) == 201
-    assert offer(browser, "film.mp4", bytes((2 << 20) + 1)) == 400, "nobody asked for more than Debian's PHP takes"
+    assert offer(browser, "film.mp4", bytes((2 << 20) + 1)) == 400, "no more was requested than Debian's PHP takes"
 
 
 def test_the_largest_file_is_what_the_variable_reports(hardened: Host, playbook: Playbook) -> None:
@@ -315,7 +315,7 @@ def test_the_largest_file_is_what_the_variable_reports(hardened: Host, playbook:
 
 
 def announce(host: Host, megabytes: int) -> int:
-    """What the web server says to the head of a request, before it was sent more: 100 where it wants to have it."""
+    """What the web server answers to the head of a request, before it was sent more: 100 where it asks for it."""
     trusted = ssl.create_default_context(cafile=str(authority.certificate()))
     with (
         socket.create_connection((host.address, 443), timeout=30) as raw,
@@ -369,7 +369,7 @@ QUIET = [
 ]
 
 
-# A folder in which a file came and went.
+# A directory in which a file came and went.
 ONLY_TIME = re.compile(r": d (\d+ \S+) \d+ -> d \1 \d+$")
 
 
@@ -428,7 +428,7 @@ def test_php_as_a_module_of_apache_runs_none_either(fresh: Host, playbook: Playb
     word = secrets.token_hex(12)
     rules = {".htaccess": "SetHandler application/x-httpd-php\nphp_value auto_prepend_file none\n"}
     lay(fresh, f"{ROOT}/files", {**programs(word), **rules})
-    # What Apache itself takes for PHP, and what the .htaccess makes it take for it: every name, and the folder.
+    # What Apache itself takes for PHP, and what the .htaccess makes it take for it: every name, and the directory.
     # Debian's own configuration refuses .phps.
     assert {"", *uploads._LAID} - {"a.cgi", "a.shtml", "a.phps"} <= set(ran(fresh, "http://old.test:8081/files", word))
     playbook.harden(fresh)
@@ -436,7 +436,7 @@ def test_php_as_a_module_of_apache_runs_none_either(fresh: Host, playbook: Playb
     for directory in ("public/files", "var/upload/new"):
         lay(fresh, f"{ROOT}/{directory}", {**programs(word), **rules})
     assert not ran(fresh, f"https://{fresh.domain}/files", word)
-    for port in STRANGERS:
+    for port in OLD_SITES:
         for directory in ("files", "public/files", "var/upload/new"):
             assert not ran(fresh, f"http://old.test:{port}/{directory}", word)
     assert fresh.http(f"https://{fresh.domain}/main/auth/lostPassword.php").status == 200
@@ -444,7 +444,7 @@ def test_php_as_a_module_of_apache_runs_none_either(fresh: Host, playbook: Playb
     assert not missing_from_the_portal(fresh, "https")
 
 
-# freshclam cannot reach its mirror here: one signature made for the test, and the folders for which the unit looks.
+# freshclam cannot reach its mirror here: one signature made for the test, and the directories that the unit requires.
 DOWN = "Uploads are not scanned for viruses"
 SIGNATURE = "44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature\n"
 
@@ -495,8 +495,8 @@ def test_a_virus_is_found_and_reported_and_an_upload_never_lost(fresh: Host, pla
     playbook.run("audit", fresh, chamilo_level="consider")
     assert audited(playbook)[0] == "pass"
 
-    # What is too large for the scanner stays, and each is told, outside or inside (as a zip, of which ClamAV reads the
-    # beginning), but not what it looks at in full: the first one at once, what follows within an hour together.
+    # What is too large for the scanner stays, and each is reported, outside or inside (as a zip, of which ClamAV reads
+    # the beginning), but not what it scans in full: the first one at once, what follows within an hour together.
     sink.forget()
     for content in (secrets.token_bytes(1 << 20) * 101, deep(410), deep(120)):
         taken = browser.upload("/documents/upload", "film.zip", content)
@@ -510,7 +510,7 @@ def test_a_virus_is_found_and_reported_and_an_upload_never_lost(fresh: Host, pla
         len(reported) == 2 and "size limit exceeded" in reported[0] and "Limits.Exceeded.MaxScanSize" in reported[1]
     ), reported
 
-    # While the scanner is down nothing is lost; a day after the first time it is told again.
+    # While the scanner is down nothing is lost; a day after the first time it is reported again.
     fresh.run("systemctl mask --now clamav-daemon.socket clamav-daemon.service")
     fresh.run("rm /var/lib/chamilo-hardening/alerts.json")
     sink.forget()
@@ -525,7 +525,7 @@ def test_a_virus_is_found_and_reported_and_an_upload_never_lost(fresh: Host, pla
     assert uploads._EICAR.encode() not in browser.get(str(virus.json()["url"])).body
     assert sink.titles()[:2] == [DOWN, "A virus was uploaded to campus.test"]
 
-    # A file of the owner's stays; the audit says what it makes of it.
+    # A file of the owner's stays; the audit reports what it makes of it.
     mine = "LocalSocket /run/clamav/clamd.ctl\nUser clamav\n"
     playbook.harden(fresh, "--tags", "uploads", chamilo_uploads_state="absent")
     assert not fresh.run("ls /etc/cron.d/chamilo-hardening-scan", check=False).stdout
@@ -550,6 +550,6 @@ def an_hour_later(host: Host) -> None:
 
 
 def audited(playbook: Playbook) -> tuple[str, str]:
-    """What the last audit says about the scanner."""
+    """What the last audit reports about the scanner."""
     controls = json.loads((playbook.directory / "report/report.json").read_text())["hosts"][0]["controls"]
     return next((one["status"], one["evidence"]) for one in controls if one["id"] == "uploads_antivirus")

@@ -68,7 +68,7 @@ def lay(host: Host, case: Case) -> str:
         host.put(path.replace(DOMAIN, host.domain), text)
     for link, target in case.links.items():
         host.run(["ln", "-sf", target.replace(DOMAIN, host.domain), link.replace(DOMAIN, host.domain)])
-    chain, key = authority.issue(*sorted(names))  # for all of them, since harden says which are missing
+    chain, key = authority.issue(*sorted(names))  # for all of them, since harden reports which are missing
     host.put("/etc/ssl/testbed/fullchain.pem", chain)
     host.put("/etc/ssl/testbed/privkey.pem", key, "0600")
     known = " ".join(name for name in sorted(names) if "*" not in name)  # the host asks itself by all of them

@@ -1,6 +1,6 @@
-"""Waivers on a real host: with all controls of its sections waived nothing of theirs is done, and the audit says so.
+"""Waivers on a real host: with all controls of its sections waived nothing of theirs is done, and the audit reports so.
 
-A waiver that comes later takes back what its control put in force.
+A waiver that comes later undoes what its control activated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.testbed.hosts import Host
 
 SECTIONS = ("permissions", "passwords", "brute_force", "sessions")
 CONTROLS = [one.id for one in _controls.load().controls if one.section in SECTIONS and one.level != "people"]
-# True on a sloppy host, or nothing to look at where no fail2ban runs.
+# True on a sloppy host, or nothing to check where no fail2ban runs.
 NOT_RED = {
     "permissions_links": "pass",
     "permissions_web_user": "pass",
@@ -26,7 +26,7 @@ NOT_RED = {
     "brute_force_forgery": "not_applicable",
     "brute_force_friends": "not_applicable",
     "brute_force_interfaces": "not_applicable",  # since 3.0
-    "brute_force_unlock": "pass",  # the way back comes with the section
+    "brute_force_unlock": "pass",  # the command comes with the section
     "sessions_lifetime": "pass",
     "sessions_cookie_httponly": "pass",
     "sessions_cookie_samesite": "pass",
@@ -37,7 +37,7 @@ ALLOWED = [
     # The program and what it knows of the portal, which come with any section.
     *("/usr/local/sbin*", "/etc/chamilo-hardening*", "/var/lib/chamilo-hardening*", "/etc/systemd/system*"),
     *("/etc", "/var/lib", "unit:chamilo-hardening*", *MANUAL),
-    # That a reload kills no request, and a file for the portal's scripts in which nothing is said.
+    # That a reload kills no request, and a file for the portal's scripts in which nothing is set.
     *(f"{PHP}/pool.d", f"{PHP}/pool.d/zz-chamilo-hardening.conf"),
     *(f"{PHP}/conf.d", f"{PHP}/conf.d/91-chamilo-*-sessions.ini"),
     # What a visit leaves behind, and the clock.
@@ -58,7 +58,7 @@ LATER = {
     "uploads_no_exec": "/usr/local/share/chamilo-hardening/prepend.d/uploads.php",
 }
 SECTIONS_LATER = ("brute_force", "monitoring", "permissions", "sessions", "updates", "uploads")
-# Done at once and not only set up: check mode cannot say what comes of it.
+# Done at once and not only set up: check mode cannot predict what comes of it.
 DAILY = {"monitoring : Run the daily work that is due", "updates : Check for a new release"}
 
 
@@ -99,7 +99,7 @@ def test_what_is_waived_later_is_undone_in_that_run(fresh: Host, playbook: Playb
     assert there(fresh) == set()
     assert fresh.http("/main/install/index.php").status == installer
     assert "chamilo-campus-test" not in fresh.run(["fail2ban-client", "status"]).stdout
-    assert fresh.run("ls /usr/local/share/chamilo-hardening/prepend.php", check=False).returncode, "nobody needs it"
+    assert fresh.run("ls /usr/local/share/chamilo-hardening/prepend.php", check=False).returncode, "nothing needs it"
     assert changed(playbook.run("harden", fresh, *tags, **later).output) == set()
 
     playbook.harden(fresh, *tags)
@@ -116,7 +116,9 @@ def test_what_is_not_enforced_turns_no_other_control_red(hardened: Host, playboo
     def red(**options: object) -> set[str]:
         try:
             playbook.harden(hardened, **options)
-        except PlayError as problem:  # browsers are bound to https, which one waiver takes away: that is said, rightly
+        except (
+            PlayError
+        ) as problem:  # browsers are bound to https, which one waiver takes away: that is reported, rightly
             assert "exit code 0" in str(problem)
             warnings = re.findall(r"WARNING\]: (.*)", str(problem))
             assert all(text.startswith("Browsers that have been at campus.test") for text in warnings), warnings

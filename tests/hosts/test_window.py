@@ -48,7 +48,7 @@ def wait(host: Host, seconds: int) -> None:
 
 
 def audited(playbook: Playbook, host: Host) -> tuple[str, str]:
-    """What the audit says of permissions_code."""
+    """What the audit reports of permissions_code."""
     playbook.run("audit", host)
     (entry,) = json.loads((playbook.directory / "report/report.json").read_text())["hosts"]
     return next((row["status"], row["evidence"]) for row in entry["controls"] if row["id"] == "permissions_code")
@@ -75,7 +75,7 @@ def test_one_address_reaches_the_installer_for_a_minute(
     assert f"the installer answers {friend.address} only" in output
     assert modes(closed) == OPEN
     assert [answers(host, closed) for host in (friend, unrelated_client)] == [200, 403]
-    # What an update changes of ours is told, for nobody looks at what the unit prints.
+    # What an update changes of ours is reported, for no one reads what the unit prints.
     ours = json.loads(closed.run("chamilo-hardening status --json").stdout)["sections"]
     (changed,) = (path for path in ours["permissions:campus_test"]["files"] if path.endswith(".d/permissions.conf"))
     closed.run(f"echo '# by the update' >>{changed}")

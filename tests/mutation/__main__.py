@@ -4,7 +4,7 @@
 
 Cosmic Ray finds every place where an operator, a number, a condition or an exception can be changed; a seeded sample of
 these is planted one at a time in a copy of the checkout, and the engine's own unit tests run against it. A mistake is
-found when they fail or do not end. The share found is printed, with the mistakes that nobody noticed.
+found when they fail or do not end. The share found is printed, with the mistakes that were not noticed.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def copy(directory: Path) -> Path:
 
 
 def run(engine: str, tree: Path, patience: float) -> str:
-    """What the engine's tests say in this tree when they fail; nothing when they pass."""
+    """What the engine's tests print in this tree when they fail; nothing when they pass."""
     (tree / "tmp").mkdir(exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": f"{tree}:{tree}/.collections", "TMPDIR": f"{tree}/tmp"}
     caged = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", CAGE, str(tree)]

@@ -148,7 +148,7 @@ FINDERS = {"task": in_tasks, "when": in_tasks, "playbook": in_tasks, "template":
 
 
 def is_readable(mistake: Mistake) -> bool:
-    """What no program can read is no plausible mistake: whoever makes it sees it at once."""
+    """What no program can read is no plausible mistake: its author sees it at once."""
     try:
         if mistake.file.endswith(".yml"):
             plays = yaml.safe_load(mistake.text())

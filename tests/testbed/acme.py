@@ -1,6 +1,6 @@
 """An authority that speaks ACME: Debian's Pebble in a container of the test network, with its challenge server.
 
-Pebble asks the challenge server for every name, so a test says where a name leads (``name``) and what the host may
+Pebble asks the challenge server for every name, so a test sets where a name leads (``name``) and what the host may
 publish in the DNS (the challenge server's own interface, http://acme.test:8055). It signs with an authority that it
 makes at each start; ``roots`` is that one's certificate.
 """
@@ -43,14 +43,14 @@ exec pebble -config /etc/pebble.json -dnsserver 127.0.0.1:8053
 
 @dataclass
 class Acme:
-    """One authority. ``directory`` is what an ACME client is told; hosts trust the certificate it is served with."""
+    """One authority. ``directory`` is what an ACME client is given; hosts trust the certificate it is served with."""
 
     container: str
     address: str
     directory: str = DIRECTORY
 
     def name(self, domain: str, *addresses: str) -> None:
-        """Tell the authority where a name leads."""
+        """Set where a name leads."""
         v4, v6 = ([each for each in addresses if (":" in each) is six] for six in (False, True))
         self._report("clear-a", {"host": domain})
         self._report("clear-aaaa", {"host": domain})

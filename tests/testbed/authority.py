@@ -1,4 +1,4 @@
-"""A certificate authority of the testbed's own: one per checkout, in the cache folder."""
+"""A certificate authority of the testbed's own: one per checkout, in the cache directory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A real browser: headless Chromium in a container of its own on a network of the testbed, driven over WebDriver.
 
-The same container is somebody else's site, https://elsewhere.test: it serves the pages and scripts a test gives it, and
+The same container is an unrelated site, https://elsewhere.test: it serves the pages and scripts a test gives it, and
 keeps what is sent to it.
 """
 
@@ -48,7 +48,7 @@ def image() -> str:
 
 @dataclass
 class Browser:
-    """One window. ``console`` is what its pages, and the browser about them, have said since it was asked last."""
+    """One window. ``console`` is what its pages, and the browser about them, have logged since it was asked last."""
 
     container: str
     address: str
@@ -80,7 +80,7 @@ class Browser:
         self.session = self.ask("POST", "/session", capabilities={"alwaysMatch": options})["sessionId"]
 
     def open(self, url: str) -> None:
-        """Load a page with all it holds."""
+        """Load a page with all its parts."""
         self.ask("POST", f"/session/{self.session}/url", url=url)
 
     def run(self, script: str) -> Any:

@@ -44,7 +44,7 @@ def report(text: str) -> None:
 
 
 def cache(*parts: str) -> Path:
-    """A path in the cache folder, which keeps itself out of version control."""
+    """A path in the cache directory, which keeps itself out of version control."""
     path = CACHE.joinpath(*parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     (CACHE / ".gitignore").write_text("*\n")

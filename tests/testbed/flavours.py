@@ -66,7 +66,7 @@ FACTS = {
             "src/CoreBundle/Security/ExternalApiKeyAuthenticator.php",
             "src/CoreBundle/Security/JwtAuthenticator.php",
         ),
-        "since 3.0.2 the second factor holds for /api/authentication_token; with which answer is not known": (
+        "since 3.0.2 the second factor applies to /api/authentication_token; with which answer is not known": (
             "src/CoreBundle/Security/JwtLoginHandler.php",
         ),
         "app:file-integrity:baseline and :scan, which always ends with 0 (FileIntegrityChecker)": (

@@ -90,7 +90,7 @@ class Host:
         return self.run(["cat", path]).stdout
 
     def put(self, path: str, text: str, mode: str = "0644", owner: str = "root:root") -> None:
-        """Write a file. Folders above it are made."""
+        """Write a file. Directories above it are made."""
         where = shlex.quote(path)
         self.run(
             f"mkdir -p $(dirname {where}) && install -m 0600 /dev/null {where} && cat >{where} "
@@ -99,7 +99,7 @@ class Host:
         )
 
     def put_tree(self, directory: Path, path: str, owner: str = "root:root") -> None:
-        """Copy a folder and all below it, with modes and links."""
+        """Copy a directory and all below it, with modes and links."""
         self.run(["mkdir", "-p", path])
         pack = ["tar", "--create", "--file=-", f"--directory={directory}", "."]
         unpack = ["docker", "exec", "-i", self.container, "tar", "--extract", "--no-same-owner", f"--directory={path}"]
@@ -132,7 +132,7 @@ class Host:
             time.sleep(0.1)
 
     def systemd(self, seconds: float = 60) -> str:
-        """Wait until the host has booted; what systemd says then (running or degraded)."""
+        """Wait until the host has booted; what systemd reports then (running or degraded)."""
         end = time.monotonic() + seconds
         while True:
             state = self.run(["systemctl", "is-system-running", "--wait"], check=False).stdout.strip()
@@ -195,7 +195,7 @@ class Host:
         self.wait(self.url)
 
     def save(self) -> str:
-        """An image of the host as it is now, for ``up``. Whoever makes it removes it: see ``forget``."""
+        """An image of the host as it is now, for ``up``. The caller removes it: see ``forget``."""
         image = f"{images.REPOSITORY}:saved-{uuid.uuid4().hex[:12]}"
         docker("commit", self.container, image)
         return image
@@ -206,7 +206,7 @@ class Host:
         self.ready()
 
     def crash(self) -> None:
-        """The power fails (as far as the host can tell: the page cache survives), then the host boots again."""
+        """The power fails (as far as the host can notice: the page cache survives), then the host boots again."""
         docker("kill", self.container)
         docker("start", self.container)
         self.ready()
@@ -280,7 +280,7 @@ def up(
 def first_boot(host: Host) -> str:
     """What makes this host itself: names, certificate, virtual hosts, accounts."""
     chain, key = authority.issue(host.domain, f"www.{host.domain}", "shop.test")
-    # Noon there: what cron and timers do at night comes into no test, at whatever hour that runs.
+    # Noon there: what cron and timers do daily comes into no test, at whatever hour that runs.
     zone = f"Etc/GMT{time.gmtime().tm_hour - 12:+d}"  # west of Greenwich is plus, in these names
     lines = [
         # A reboot finds the mark and goes straight on.
@@ -298,7 +298,7 @@ def first_boot(host: Host) -> str:
     ]
     if host.state == "sloppy":
         lines.append(vhosts.script(host.web, host.vhost, host.domain, images.PHP[host.release]))
-        # "Behind a proxy, trust all addresses", said a tutorial; there is no proxy.
+        # "Behind a proxy, trust all addresses", as in a tutorial; there is no proxy.
         lines.append("sed -i 's#^TRUSTED_PROXIES=.*#TRUSTED_PROXIES=0.0.0.0/0#' /var/www/chamilo/.env")
     if host.ssh:
         public = ssh_key().with_suffix(".pub").read_text().strip()
@@ -356,7 +356,7 @@ def forget(*saved: str) -> None:
 
 
 def forget_stages(directory: Path) -> None:
-    """Remove the images that the files of a folder name."""
+    """Remove the images that the files of a directory name."""
     forget(*filter(None, (kept.read_text() for kept in directory.iterdir() if kept.is_file())))
 
 

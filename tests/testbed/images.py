@@ -43,7 +43,7 @@ BASE_HOOKS = (
     # A container has no kernel modules to load and no screen; its kernel's messages are those of all hosts.
     "ln -s /dev/null $1/etc/systemd/system/systemd-modules-load.service",
     "ln -s /dev/null $1/etc/systemd/system/getty.target",
-    # Nor has it partitions, terminals or a suspended system: systemd would look for them each time it reads its units.
+    # Nor has it partitions, terminals or a suspended system, for which systemd searches each time it reads its units.
     "mkdir $1/etc/systemd/system-generators",
     "for name in bless-boot debug getty gpt-auto hibernate-resume rc-local run ssh system-update tpm2; do "
     "ln -s /dev/null $1/etc/systemd/system-generators/systemd-$name-generator; done",
@@ -77,7 +77,7 @@ def exists(image: str) -> bool:
 
 
 def tree_hash(directory: Path) -> str:
-    """Names and bytes of all files below a folder, and who may execute them. The umask of a checkout does not count."""
+    """Names and bytes of all files below a directory, and whether its owner may execute them: no umask counts."""
     digest = hashlib.sha256()
     for path in sorted(path for path in directory.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
         executable = path.stat().st_mode & 0o100
@@ -122,7 +122,7 @@ def base_script(options: Iterable[str]) -> str:
 
 
 def apt_options() -> list[str]:
-    """How this machine reaches Debian's mirrors: the same must hold for the hosts."""
+    """How this machine reaches Debian's mirrors: the same must apply to the hosts."""
     known = shutil.which("apt-config") is not None
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout if known else ""
     desired = ("Acquire::http::Proxy ", "Acquire::https::Proxy ", "Acquire::Check-Valid-Until ", "Acquire::Check-Date ")
@@ -134,7 +134,7 @@ def apt_options() -> list[str]:
 
 
 def layer(name: str, parent: str, script: str, files: Iterable[tuple[Path, str]] = ()) -> str:
-    """An image made from another by a shell script, with files (a tar archive or a folder) put at a place before."""
+    """An image made from another by a shell script, with files (a tar archive or a directory) put at a place before."""
     sources = list(files)
     inputs = [tree_hash(source) if source.is_dir() else source.read_bytes() for source, _ in sources]
     image = tag(name, parent, script, *inputs, *(place for _, place in sources))

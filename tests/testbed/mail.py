@@ -1,4 +1,4 @@
-"""Somebody who is told: a mail server (Debian's aiosmtpd, with STARTTLS) and an https server in a container.
+"""The recipient of alerts: a mail server (Debian's aiosmtpd, with STARTTLS) and an https server in a container.
 
 The https server takes what is posted to /hook and serves /feed and /osv, whose texts a test sets. Both have a
 certificate of the testbed's own authority for ``mail.test``, which its hosts trust.
@@ -25,20 +25,20 @@ SERVER = """\
 import http.server, json, pathlib, ssl, threading, time
 from aiosmtpd.controller import Controller
 
-FOLDER = pathlib.Path("/srv/got")
-FOLDER.mkdir(exist_ok=True)
+DIRECTORY = pathlib.Path("/srv/got")
+DIRECTORY.mkdir(exist_ok=True)
 
 
 def keep(kind, text):
-    part = FOLDER / f".{time.time_ns()}"
+    part = DIRECTORY / f".{time.time_ns()}"
     part.write_text(text)
-    part.rename(FOLDER / f"{part.name[1:]}.{kind}")
+    part.rename(DIRECTORY / f"{part.name[1:]}.{kind}")
 
 
 class Mail:
     async def handle_DATA(self, server, session, envelope):
-        told = {"to": envelope.rcpt_tos, "from": envelope.mail_from, "tls": session.ssl is not None}
-        keep("mail", json.dumps({**told, "text": envelope.content.decode("utf-8", "replace")}))
+        message = {"to": envelope.rcpt_tos, "from": envelope.mail_from, "tls": session.ssl is not None}
+        keep("mail", json.dumps({**message, "text": envelope.content.decode("utf-8", "replace")}))
         return "250 OK"
 
 
@@ -84,7 +84,7 @@ class Sink:
     address: str
 
     def mails(self) -> list[EmailMessage]:
-        """The mails, each with the headers X-To and X-TLS for what was said outside of it."""
+        """The mails, each with the headers X-To and X-TLS for what was sent outside of it."""
         found = []
         for text in self._got("mail"):
             known = json.loads(text)

@@ -57,7 +57,7 @@ for directory, directories, files in os.walk("/"):
         path = os.path.join(directory, name)
         try:
             entries[path] = line(path)
-        except FileNotFoundError:  # gone since it was listed: a later snapshot will say so
+        except FileNotFoundError:  # gone since it was listed: a later snapshot will show it
             continue
 
 if shutil.which("mariadb-dump"):

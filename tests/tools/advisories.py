@@ -1,7 +1,7 @@
 """Brings meta/advisories.yml up to date from the public records, and renders from it what the engines carry.
 
 Without arguments it asks OSV, the project's advisories and releases on GitHub, and the CVE records. What the list
-says of a vulnerability already stays, for it was reviewed; where a record differs, that is printed. A new record is
+states of a vulnerability already stays, for it was reviewed; where a record differs, that is printed. A new record is
 taken over as it is published, with ``unreviewed`` set: the controls that stand in its way are for a person to add.
 
 With --render it only renders, with --check it compares.
@@ -427,7 +427,7 @@ def refresh(known: Known, fetch: Fetch, today: datetime.date, report: Callable[[
             advisories.append(_new(record, moment))
             continue
         if record["events"] and record["events"] != _events(mine):
-            report(f"{mine['id']}: the record says {record['events']}, the list {_events(mine)}; left as it is")
+            report(f"{mine['id']}: the record has {record['events']}, the list {_events(mine)}; left as it is")
         more = {
             "aliases": sorted({*mine.get("aliases", []), *names} - {mine["id"]}),
             "published": mine.get("published") or record["published"],

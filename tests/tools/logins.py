@@ -3,7 +3,7 @@
 python -m tests.tools.logins [--matrix CELL,...]
 
 On a host of the testbed for each pair of a Debian release and a web server: each answer to a login, each way in which a
-stranger forges lines, over HTTP/1.1 and HTTP/2, by IPv4, IPv6, IPv4 within IPv6 and through a proxy. The lines go into
+attacker forges lines, over HTTP/1.1 and HTTP/2, by IPv4, IPv6, IPv4 within IPv6 and through a proxy. The lines go into
 tests/unit/fixtures/logins, as the servers wrote them; see the README there.
 """
 
@@ -65,7 +65,7 @@ class Try:
     options: tuple[str, ...] = ()
     data: dict[str, str] | None = None
     address: str = VISITOR  # who connects
-    visitor: str = ""  # whom the log has to show, if that is somebody else
+    visitor: str = ""  # whom the log has to show, if that is another address
     port: int = 443
 
 

@@ -1,6 +1,6 @@
 """Builds the package and its bill of materials, the same bytes wherever: `python -m tests.tools.package DIRECTORY`.
 
-ansible-galaxy builds it; then all that tells the builds apart goes out of the archive: times, owners, order (also that
+ansible-galaxy builds it; then all in which builds differ goes out of the archive: times, owners, order (also that
 of its lists), umask. The compressed bytes are those of zlib: another implementation of it (zlib-ng) may pack the same
 archive differently.
 """

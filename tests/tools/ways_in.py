@@ -1,4 +1,4 @@
-"""The table of known ways in, in the README of the role updates: what tests ask for is what it says."""
+"""The table of known ways in, in the README of the role updates: what tests ask for is what it lists."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 README = Path(__file__).resolve().parents[2] / "roles/updates/README.md"
-HOLE = re.compile(r"CVE-[\d-]+|GHSA(?:-\w{4}){3}")
+VULNERABILITY = re.compile(r"CVE-[\d-]+|GHSA(?:-\w{4}){3}")
 ROW = re.compile(r"^\| `(/[^`]+)` \| (closed|answers) \| ((?:`\w+`(?:, )?)+) \| (.+) \|$")
 
 
 @dataclass(frozen=True)
 class Way:
-    """An address, whether a hardened host refuses it, the controls that stop what came in there, and the holes."""
+    """An address, whether a hardened host refuses it, the controls that stop what came in there, and what was fixed."""
 
     address: str
     closed: bool
     controls: tuple[str, ...]
-    holes: tuple[str, ...]
+    vulnerabilities: tuple[str, ...]
 
 
 def table() -> list[Way]:
@@ -32,7 +32,7 @@ def table() -> list[Way]:
             one[1],
             one[2] == "closed",
             tuple(re.findall(r"\w+", one[3])),
-            tuple(HOLE.findall(one[4])),
+            tuple(VULNERABILITY.findall(one[4])),
         )
         for one in found
         if one

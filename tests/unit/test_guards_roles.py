@@ -315,14 +315,14 @@ def test_the_table_of_ways_in_reports_what_the_roles_refuse_and_what_the_advisor
     assert [one for one in refused if not any(re.match(rf"/(?:{one})(?:/|$)", address) for address in closed)] == []
     stops = {one: item.controls for item in advisories.ADVISORIES for one in item.ids}
     wrong = [
-        (way.address, hole, control)
+        (way.address, one, control)
         for way in ways
-        for hole in way.holes
+        for one in way.vulnerabilities
         for control in way.controls
-        if control not in (*stops[hole], *(["updates_version"] if not stops[hole] else []))
+        if control not in (*stops[one], *(["updates_version"] if not stops[one] else []))
     ]
     assert wrong == []
-    reported = {hole for way in ways if way.closed for hole in way.holes}
+    reported = {one for way in ways if way.closed for one in way.vulnerabilities}
     closing = [item for item in advisories.ADVISORIES if "updates_installer" in item.controls]
     assert [item.ids[0] for item in closing if reported.isdisjoint(item.ids)] == ["CVE-2026-45140"]
 

@@ -65,10 +65,20 @@ CLEANED_CODE = (
     "plugins/module_utils/_updates",
     "plugins/module_utils/_settings",
     "plugins/module_utils/_portal",
+    "tests",
+    "tests/bench",
+    "tests/hosts",
+    "tests/mutation",
+    "tests/testbed",
+    "tests/testbed/connection",
+    "tests/tools",
+    "tests/tools/connection",
 )
 PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
-CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})
-ENGINES = sorted({*ROOT.glob("plugins/**/*.py"), *ROOT.glob("playbooks/**/*.py")})
+# Not changed yet.
+PENDING = {ROOT / f"tests/hosts/{name}.py" for name in ("test_nodes", "test_shared")}
+CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")} - PENDING)
+ENGINES = sorted({*CODE, *ROOT.glob("plugins/**/*.py"), *ROOT.glob("playbooks/**/*.py")})
 TESTS = sorted(ROOT.glob("tests/**/test_*.py"))
 # Names that hosts store or modules answer, of sparse files, and of Python's own library.
 KEPT = {

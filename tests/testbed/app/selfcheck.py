@@ -1,4 +1,4 @@
-"""Says whether the application still does what it is there for: pages, legacy scripts, logins, API, upload, download.
+"""Reports whether the application still does what it is for: pages, legacy scripts, logins, API, upload, download.
 
 python -m tests.testbed.app.selfcheck https://campus.test [--address 172.18.0.2] [--ca FILE]
 
@@ -119,7 +119,7 @@ class Checks:
         ok = answer.status == status and holds in answer.body and seen.startswith(kind)
         detail = str(answer)
         if not ok:
-            desired = f"wanted {status} {kind}" + (f" with {holds.decode()!r}" if holds else "")
+            desired = f"expected {status} {kind}" + (f" with {holds.decode()!r}" if holds else "")
             detail += f"; {desired}; got {answer.body[:120]!r}"
         self.results.append((name, ok, detail))
         return answer

@@ -15,7 +15,7 @@ from tests.testbed.engine import AROUND, way_in
 DOCUMENTATION = """
 name: testbed
 short_description: Runs tasks in hosts of the testbed
-description: In the container that C(ansible_host) names, as root unless C(ansible_user) says otherwise.
+description: In the container that C(ansible_host) names, as root unless C(ansible_user) names another.
 author: The chamilo.hardening maintainers
 options:
   remote_addr:

@@ -1,4 +1,4 @@
-"""A host that somebody has taken over, without a host: it runs nothing, and answers each module what a file says."""
+"""A host that an attacker has taken over, without a host: it runs nothing, and answers each module from a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible.plugins.connection import ConnectionBase
 
 DOCUMENTATION = """
 name: hostile
-short_description: Answers as it is told
+short_description: Answers from a file
 description: Answers each module with what stands in a file of JSON by the module's name, or by a star.
 author: The chamilo.hardening maintainers
 options:
@@ -58,7 +58,7 @@ class Connection(ConnectionBase):
         directory = re.search(r"echo (ansible-tmp-[\w.-]+)=", cmd)
         if directory:
             return 0, f"{directory[1]}=/nowhere/{directory[1]}\n".encode(), b""
-        self._look_for_a_module(in_data or b"")
+        self._record_the_module(in_data or b"")
         with open(self.get_option("sent"), "ab") as sent:
             sent.write(cmd.encode() + b"\n" + (in_data or b""))
         if not in_data and "AnsiballZ" not in cmd:
@@ -70,7 +70,7 @@ class Connection(ConnectionBase):
 
     def put_file(self, in_path: str, out_path: str) -> None:
         super().put_file(in_path, out_path)
-        self._look_for_a_module(Path(in_path).read_bytes())
+        self._record_the_module(Path(in_path).read_bytes())
         with open(self.get_option("sent"), "ab") as sent:
             sent.write(Path(in_path).read_bytes())
 
@@ -81,7 +81,7 @@ class Connection(ConnectionBase):
     def close(self) -> None:
         self._connected = False
 
-    def _look_for_a_module(self, data: bytes) -> None:
+    def _record_the_module(self, data: bytes) -> None:
         found = MODULE.search(data)
         if found:
             self.module = found[1].decode()
