@@ -145,8 +145,11 @@ class Trace:
             self.signs.append(f"{what}: {names(map(shown, listed), most)}")
 
 
-def trace(observer: Observer, seconds: float = 0.0) -> Trace:
-    """Everything, once. The web user decides how much is in var/: no walk takes the time of another one."""
+def trace(observer: Observer, seconds: float = 0.0, database: bool = True) -> Trace:
+    """Everything, once. The web user decides how much is in var/: no walk takes the time of another one.
+
+    ``database``: what is in it, too, which all nodes of a portal share.
+    """
     found = Trace()
     if not observer.as_root:
         found.gaps.append("root is needed to see what the web user left elsewhere")
@@ -167,8 +170,9 @@ def trace(observer: Observer, seconds: float = 0.0) -> Trace:
     found.signs += left.signs
     found.gaps += left.gaps
     found.seen += ["cron jobs, keys, units and startup files of the web user", "its processes", "what root runs"]
-    _accounts(observer, found)
-    _settings(observer, found)
+    if database:
+        _accounts(observer, found)
+        _settings(observer, found)
     _sessions(observer, found)
     _requests(observer, found)
     found.gaps += found.cut

@@ -71,6 +71,11 @@ class Portal:
     def domain(self) -> str:
         return str(self.known["domain"])
 
+    @property
+    def leads(self) -> bool:
+        """Whether no other node of the portal inspects its database."""
+        return not self.known.get("leader")
+
 
 @dataclass
 class _Day:
@@ -240,7 +245,7 @@ def log_test(known: Mapping[str, Any]) -> str:
 
 def _reviewed(day: _Day, portal: Portal) -> None:
     known = portal.known
-    if known.get("leader"):  # another node of the portal does it
+    if not portal.leads:
         return
     reader = portal.observer.database
     gone = accounts.disable(reader, list(known["disable"]))
@@ -535,7 +540,7 @@ def _searched(day: _Day, portal: Portal) -> None:
     # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
     from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise
 
-    found = compromise.trace(portal.observer, _SEARCH)
+    found = compromise.trace(portal.observer, _SEARCH, portal.leads)
     last = records.read(RECORD).get("compromise", {})
     inspected = f"No sign in {', '.join(found.seen)}."
     missed = f" But {'; '.join(found.gaps).rstrip('.')}." if found.gaps else ""

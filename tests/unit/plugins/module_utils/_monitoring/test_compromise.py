@@ -104,6 +104,13 @@ def admin(**values):
     return lambda host: host.admins.append({"username": "eve", "status": "1", "active": "1", "late": "0", **values})
 
 
+@pytest.mark.parametrize("planted", [admin(late="1"), stored("<script src=//x.test/a.js></script>")])
+def test_what_all_nodes_of_a_portal_share_is_left_to_one_of_them(host, planted):
+    planted(host)
+    assert len(trace(host.inspect()).signs) == 1
+    assert trace(host.inspect(), database=False).signs == []
+
+
 @pytest.mark.parametrize(
     ("plant", "words"),
     [

@@ -42,6 +42,7 @@ def host(monkeypatch, tmp_path):
         reported=[], ways=["webhook"], admins=["admin"], signs=[], gone=[], error=None, broken=False, root=root
     )
     host.version = "2.0.4"
+    host.signs_in_database = []
     log = root / "var/log/prod.log"
     known = {
         "domain": "campus.test",
@@ -84,7 +85,13 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("", "https://hook.example" if host.ways else ""))
     monkeypatch.setattr(accounts, "review", reviewed)
     monkeypatch.setattr(accounts, "disable", lambda reader, names: host.gone)
-    monkeypatch.setattr(compromise, "trace", lambda observer, seconds: compromise.Trace(list(host.signs), [], ["var/"]))
+    monkeypatch.setattr(
+        compromise,
+        "trace",
+        lambda observer, seconds, database: compromise.Trace(
+            [*host.signs, *(host.signs_in_database if database else ())], [], ["var/"]
+        ),
+    )
     monkeypatch.setattr(
         daily,
         "portal_of",
@@ -199,11 +206,15 @@ def test_a_log_behind_a_link_is_not_read(host):
     assert not host.record()["app_log"]
 
 
-def test_accounts_are_checked_by_one_node_of_a_portal(host):
+def test_the_database_is_checked_by_one_node_of_a_portal(host):
     host.configure(leader="web1")
     host.admins = ["admin", "intruder"]
+    host.signs_in_database = ["pupils with an administrator's rights: intruder"]
     step()
     assert host.titles() == ["Test alert"] and "accounts" not in host.record()
+    host.configure()
+    step()
+    assert "Signs of a break-in at campus.test" in host.titles() and "accounts" in host.record()
 
 
 def test_a_new_administrator_is_reported_at_once_and_once(host):
@@ -458,7 +469,7 @@ def test_signs_are_reported_when_they_are_new_and_each_week(host, monkeypatch):
 
 def test_an_incomplete_scan_is_reported(host, monkeypatch):
     gaps = ["Not everything was checked: the time for it (10 s) was over."]
-    monkeypatch.setattr(compromise, "trace", lambda observer, seconds: compromise.Trace([], gaps, ["7 files in var/"]))
+    monkeypatch.setattr(compromise, "trace", lambda *_words: compromise.Trace([], gaps, ["7 files in var/"]))
     step()
     assert records.read(daily.RECORD)["compromise"]["gaps"] == {"campus": gaps}
     assert host.detail("compromise").startswith("No sign in 7 files in var/. But Not everything was checked")
@@ -466,13 +477,13 @@ def test_an_incomplete_scan_is_reported(host, monkeypatch):
 
 def test_a_search_that_was_cut_is_not_done_and_is_reported_and_one_that_lacks_something_else_is(host, monkeypatch):
     cut = ["var/: Not everything was checked: the time for it (60 s) was over."]
-    monkeypatch.setattr(compromise, "trace", lambda observer, seconds: compromise.Trace([], cut, ["the program"], cut))
+    monkeypatch.setattr(compromise, "trace", lambda *_words: compromise.Trace([], cut, ["the program"], cut))
     step()
     assert not host.record()["compromise"]
     (text,) = [text for title, text in host.reported if title.startswith("Not all of campus.test was searched")]
     assert text.startswith(cut[0]) and "du --inodes" in text
     gaps = ["no access log could be read"]
-    monkeypatch.setattr(compromise, "trace", lambda observer, seconds: compromise.Trace([], gaps, ["the program"]))
+    monkeypatch.setattr(compromise, "trace", lambda *_words: compromise.Trace([], gaps, ["the program"]))
     step()
     assert host.record()["compromise"]
 
