@@ -153,8 +153,8 @@ def stopped(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:
 def _settled(variables: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
     """Whether the section permissions gives the web nodes the same secrets in this run."""
     table = _controls.load()
-    waivers = _controls.parse_waivers(variables.get("chamilo_waivers") or [], table)
-    level = _controls.parse_level(str(variables.get("chamilo_level") or "should"))
+    waivers = _controls.parse_waivers(variables["chamilo_waivers"], table)
+    level = _controls.parse_level(variables["chamilo_level"])
     asked, skipped = (set(variables.get(f"ansible_{name}_tags") or ()) for name in ("run", "skip"))
     return (
         bool(asked & {"all", "permissions"})

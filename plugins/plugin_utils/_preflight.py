@@ -381,7 +381,7 @@ def key_copy(sections: Sequence[str], values: Mapping[str, Any], variables: Mapp
     if (
         "backups" not in sections
         or values.get("chamilo_backups_password")
-        or values.get("chamilo_backups_state", "present") != "present"
+        or values.get("chamilo_backups_state") == "absent"
         or not _portals.serves_web({**values, "group_names": variables.get("group_names")})
         # The playbook harden asks about all sections, whichever will run.
         or (

@@ -46,7 +46,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
     # A host in chamilo_db alone has no Chamilo, so no account of it either.
     account = web and portal.enforced("database_account") and portal.enforced("database_privileges")
     stores = portal.node["database"] if web else []
-    backups = present and portal.leads and given.get("chamilo_backups_state", "present") == "present"
+    backups = present and portal.leads and given["chamilo_backups_state"] == "present"
     bind = portal.enforced("database_bind")
     asked = given["chamilo_level"] == "consider" or boolean(given["chamilo_database_audit_log"])
     audit = asked and portal.enforced("database_audit_log", "consider")

@@ -132,7 +132,7 @@ def sections_due(portal: Portal, given: Mapping[str, Any]) -> list[str]:
     desired = asked if "all" in run else tagged or asked
     if not portal.is_web:
         desired = [one for one in desired if one == "database"]
-    return [one for one in desired if one not in skip and given.get(f"chamilo_{one}_state", "present") != "absent"]
+    return [one for one in desired if one not in skip and given.get(f"chamilo_{one}_state") != "absent"]
 
 
 def _gives_rights(portal: Portal, given: Mapping[str, Any], asked: Sequence[str]) -> bool:
@@ -147,7 +147,7 @@ def _tree(given: Mapping[str, Any]) -> dict[str, Any]:
         "owner": given["chamilo_owner"],
         "group": given["chamilo_group"],
         "web_user": given["chamilo_web_user"],
-        "policy": given.get("chamilo_permissions_policy", []),
+        "policy": given["chamilo_permissions_policy"],
     }
 
 
@@ -168,19 +168,19 @@ def _headers(portal: Portal, given: Mapping[str, Any], due: Sequence[str], takes
 
 def _acme(portal: Portal, given: Mapping[str, Any]) -> str:
     """None where the administrator validates the name by other means."""
-    certificate = str(given.get("chamilo_https_certificate", "auto"))
-    if certificate not in ("auto", "certbot") or given.get("chamilo_https_acme_arguments"):
+    certificate = str(given["chamilo_https_certificate"])
+    if certificate not in ("auto", "certbot") or given["chamilo_https_acme_arguments"]:
         return ""
     return "" if portal.elsewhere and certificate == "auto" else certificate
 
 
 def _variables(portal: Portal, given: Mapping[str, Any], due: Sequence[str]) -> dict[str, str]:
-    repository = str(given.get("chamilo_backups_repository", ""))
+    repository = str(given.get("chamilo_backups_repository") or "")
     asked = {
         "chamilo_group": given["chamilo_group"] if portal.is_web else "",
         "chamilo_web_user": given["chamilo_web_user"] if portal.is_web else "",
-        "chamilo_database_bind_address": given.get("chamilo_database_bind_address", "") if "database" in due else "",
+        "chamilo_database_bind_address": given["chamilo_database_bind_address"] if "database" in due else "",
         "chamilo_backups_repository": repository if "backups" in due and repository.startswith("/") else "",
-        "chamilo_backups_scratch": given.get("chamilo_backups_scratch", "") if "backups" in due else "",
+        "chamilo_backups_scratch": given["chamilo_backups_scratch"] if "backups" in due else "",
     }
     return {name: str(value) for name, value in asked.items()}

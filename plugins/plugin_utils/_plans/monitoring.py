@@ -134,12 +134,11 @@ def _known(portal: Portal, given: Mapping[str, Any], log: str) -> dict[str, Any]
 
 
 def _declared(portal: Portal, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What the audits of the host itself judge by. Variables of other sections may not be in this play."""
-    set_ = {option: given.get(variable) for option, variable in VARIABLES.items()}
+    """What the audits of the host itself judge by."""
     return {
-        **{option: type(DEFAULTS[option])(value) for option, value in set_.items() if value is not None},
+        **{option: type(DEFAULTS[option])(given[variable]) for option, variable in VARIABLES.items()},
         "terminated_elsewhere": portal.elsewhere,
-        "attempts": portal.attempts(given.get(VARIABLES["attempts"], DEFAULTS["attempts"])),
+        "attempts": portal.attempts(given[VARIABLES["attempts"]]),
         **({"several_nodes": True} if len(portal.node["web"]) > 1 else {}),
         "unenforced": portal.unenforced,
     }

@@ -65,7 +65,7 @@ class Portal(Served):
     @property
     def file_most(self) -> int:
         """How long an uploaded file may be, in bytes; 0 where that was not set."""
-        return int(human_to_bytes(str(self.variables.get("chamilo_uploads_maximum_size") or "0")))
+        return int(human_to_bytes(str(self.variables["chamilo_uploads_maximum_size"] or "0")))
 
     @property
     def request_most(self) -> int:
@@ -111,7 +111,7 @@ class Portal(Served):
 
     def configuration(self, path: str, template: str) -> File:
         """A file of Chamilo's own configuration."""
-        group = self.variables.get("chamilo_group", "") or self.site["php"]["group"]
+        group = self.variables["chamilo_group"] or self.site["php"]["group"]
         return File(path, template, owner=str(self.variables["chamilo_owner"]), group=str(group), mode="0640")
 
     def missing(self, section: str) -> list[str]:

@@ -111,8 +111,7 @@ class Served:
 
     @property
     def vhost(self) -> str:
-        """chamilo_https_vhost, which may be of a section that is not in this play."""
-        return str(self.variables.get("chamilo_https_vhost", "auto"))
+        return str(self.variables["chamilo_https_vhost"])
 
     @cached_property
     def pages(self) -> list[Mapping[str, Any]]:
@@ -261,7 +260,7 @@ class Served:
     @property
     def elsewhere(self) -> bool:
         """Whether a proxy in front of it speaks https."""
-        return boolean(self.variables.get("chamilo_https_terminated_elsewhere", False))
+        return boolean(self.variables["chamilo_https_terminated_elsewhere"])
 
     @property
     def encrypted(self) -> bool:

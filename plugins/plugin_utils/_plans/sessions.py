@@ -66,17 +66,14 @@ class Sessions(Plan):
 
 
 def store(portal: Portal, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The server that keeps the sessions of all nodes, as discovery asks it; empty where each node keeps its own.
-
-    The defaults of the role are not there yet where nodes are compared.
-    """
-    if given.get("chamilo_sessions_handler", "files") != "redis":
+    """The server that keeps the sessions of all nodes, as discovery asks it; empty where each node keeps its own."""
+    if given["chamilo_sessions_handler"] != "redis":
         return {}
     return {
-        "host": given.get("chamilo_sessions_redis_host", ""),
-        "port": int(given.get("chamilo_sessions_redis_port", 6379)),
-        "ca_file": given.get("chamilo_sessions_redis_ca_file", ""),
-        "user": given.get("chamilo_sessions_redis_user", "chamilo"),
+        "host": given["chamilo_sessions_redis_host"],
+        "port": int(given["chamilo_sessions_redis_port"]),
+        "ca_file": given["chamilo_sessions_redis_ca_file"],
+        "user": given["chamilo_sessions_redis_user"],
         "prefix": f"chamilo-{portal.word}:",
     }
 

@@ -24,6 +24,7 @@ def output(host: str = "web2", left: str = "web1 web2 other", more: Any = None, 
     hosts = {"web1": CAMPUS, "web2": CAMPUS, "other": {}}
     hostvars = {name: {**values, **answers.get(name, answered())} for name, values in hosts.items()}
     play = {"ansible_play_hosts_all": list(hosts), "ansible_play_hosts": left.split()}
+    play |= {"chamilo_level": "should", "chamilo_waivers": []}
     groups = {"groups": {"all": list(hosts), "chamilo": list(hosts)}}
     return _nodes.stopped({**hostvars[host], **play, **groups, "inventory_hostname": host, **(more or {})}, hostvars)
 

@@ -29,6 +29,7 @@ def certificate(asked: str = "auto", policy: bool = True, more: Any = None, **si
         "chamilo_https_certificate": asked,
         "chamilo_https_certificate_file": "/g.pem",
         "chamilo_https_certificate_key_file": "/g.key",
+        "chamilo_https_terminated_elsewhere": False,
         "__chamilo_common_info": {"site": found},
         **(more or {}),
     }

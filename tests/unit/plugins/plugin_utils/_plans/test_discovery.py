@@ -80,13 +80,16 @@ def test_a_package_is_asked_for_by_the_section_that_needs_it(host: Any) -> None:
     assert set(plan["install"]) < set(plan["packages"])
 
 
+SCRATCH = {"chamilo_backups_scratch": "/var/tmp"}  # by default
+
+
 @pytest.mark.parametrize(
     ("given", "refused"),
     [
-        ({"chamilo_backups_repository": "/srv/b"}, {"chamilo_backups_repository": "/srv/b"}),
-        ({"chamilo_backups_repository": "sftp:x:/srv/b"}, {}),
+        ({"chamilo_backups_repository": "/srv/b"}, {"chamilo_backups_repository": "/srv/b", **SCRATCH}),
+        ({"chamilo_backups_repository": "sftp:x:/srv/b"}, SCRATCH),
         ({"chamilo_web_user": "www", "group_names": ["chamilo_db"]}, {}),
-        ({"chamilo_web_user": "www"}, {"chamilo_web_user": "www"}),
+        ({"chamilo_web_user": "www"}, {"chamilo_web_user": "www", **SCRATCH}),
     ],
 )
 def test_what_the_controller_cannot_know_is_judged_by_the_host(

@@ -25,6 +25,7 @@ def served(site: dict[str, Any] | None = None, **variables: Any) -> Served:
     }
     found = {**nothing, "takeover": {"redirected": False}, **(site or {})}
     known = {"chamilo_domain": "Campus.test", "chamilo_site": "campus_test", "__chamilo_common_info": {"site": found}}
+    known |= {"chamilo_https_vhost": "auto", "chamilo_https_terminated_elsewhere": False}
     return Served({**known, **variables})
 
 

@@ -42,6 +42,8 @@ def made(site: dict[str, Any], **given: Any) -> VirtualHost:
         "chamilo_domain": "campus.test",
         "chamilo_site": "campus_test",
         "chamilo_https_certificate": "auto",
+        "chamilo_https_terminated_elsewhere": False,
+        "chamilo_https_vhost": "auto",
         "ansible_play_hosts_all": ["campus.test", "learn.test"],
         "hostvars": {"campus.test": {}, "learn.test": {"chamilo_domain": "Second.test"}},
         "__chamilo_common_info": {"site": {**nothing, **site}},
