@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys, _nodes, _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
@@ -40,7 +41,9 @@ class ActionModule(HostAction):
         else:
             arguments.update(self._key(arguments, task_vars or {}))
             arguments["unenforced"] = _controls.unenforced(table, level, waivers)
-            arguments.update(_nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts", 5)))
+            arguments.update(
+                _nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts", DEFAULTS["attempts"]))
+            )
             answer = self._inspect(arguments, task_vars or {})
         unseen = "The audit gave no answer for this control."
         if arguments.get("sections"):

@@ -334,6 +334,8 @@ chamilo_version:
   sample: 2.0.1
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import SECTIONS, audit
@@ -342,14 +344,32 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
 
+TYPES = {bool: "bool", int: "int", str: "str", list: "list", dict: "dict"}
+# What the default of an option does not show.
+MORE: dict[str, dict[str, Any]] = {
+    "hsts": {"choices": ["ramp", "full", "off"]},
+    "csp": {"choices": ["report", "enforce", "off"]},
+    "ca_file": {"type": "path"},
+    "key_copy": {"no_log": False},
+    "key_holder": {"no_log": False},
+    "key_proof": {"no_log": True},
+}
+DECLARED = {
+    name: {
+        "type": TYPES[type(default)],
+        **({"elements": "str"} if isinstance(default, list) else {}),
+        "default": default,
+        **MORE.get(name, {}),
+    }
+    for name, default in DEFAULTS.items()
+}
+
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "domain": {"type": "str", "required": True},
-            "root": {"type": "str", "default": DEFAULTS["root"]},
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
-            "site": {"type": "str", "default": DEFAULTS["site"]},
             "names": {"type": "list", "elements": "str", "default": []},
             "sections": {"type": "list", "elements": "str", "choices": list(SECTIONS), "default": []},
             # These mean something on the controller only, where the table and delivered results are.
@@ -364,29 +384,7 @@ def main() -> None:
                     name: {"type": "str", "required": True} for name in ("control", "reason", "owner", "until")
                 },
             },
-            "unenforced": {"type": "list", "elements": "str", "default": DEFAULTS["unenforced"]},
-            "owner": {"type": "str", "default": DEFAULTS["owner"]},
-            "ca_file": {"type": "path", "default": DEFAULTS["ca_file"]},
-            "terminated_elsewhere": {"type": "bool", "default": DEFAULTS["terminated_elsewhere"]},
-            "several_nodes": {"type": "bool", "default": DEFAULTS["several_nodes"]},
-            "hsts": {"type": "str", "choices": ["ramp", "full", "off"], "default": DEFAULTS["hsts"]},
-            "csp": {"type": "str", "choices": ["report", "enforce", "off"], "default": DEFAULTS["csp"]},
-            "frame_ancestors": {"type": "list", "elements": "str", "default": DEFAULTS["frame_ancestors"]},
-            "xss_protection": {"type": "str", "default": DEFAULTS["xss_protection"]},
-            "trusted_proxies": {"type": "list", "elements": "str", "default": DEFAULTS["trusted_proxies"]},
-            "database_clients": {"type": "list", "elements": "str", "default": DEFAULTS["database_clients"]},
-            "friends": {"type": "list", "elements": "str", "default": DEFAULTS["friends"]},
-            "integrations": {"type": "dict", "default": DEFAULTS["integrations"]},
-            "controller": {"type": "str", "default": DEFAULTS["controller"]},
-            "key_copy": {"type": "str", "default": DEFAULTS["key_copy"], "no_log": False},
-            "key_holder": {"type": "str", "default": DEFAULTS["key_holder"], "no_log": False},
-            "key_proof": {"type": "dict", "default": DEFAULTS["key_proof"], "no_log": True},
-            "attempts": {"type": "int", "default": DEFAULTS["attempts"]},
-            "find_seconds": {"type": "int", "default": DEFAULTS["find_seconds"]},
-            "ban_seconds": {"type": "int", "default": DEFAULTS["ban_seconds"]},
-            "interfaces": {"type": "list", "elements": "str", "default": DEFAULTS["interfaces"]},
-            "dormant_days": {"type": "int", "default": DEFAULTS["dormant_days"]},
-            "sessions_lifetime": {"type": "int", "default": DEFAULTS["sessions_lifetime"]},
+            **DECLARED,
         },
         supports_check_mode=True,
     )

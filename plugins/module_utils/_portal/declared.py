@@ -12,46 +12,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Each option and the variable of a role that it comes from.
-VARIABLES: Mapping[str, str] = {
-    "owner": "chamilo_owner",
-    "trusted_proxies": "chamilo_trusted_proxies",
-    "friends": "chamilo_friends",
-    "integrations": "chamilo_integrations",
-    "hsts": "chamilo_https_hsts",
-    "ca_file": "chamilo_https_acme_ca_file",
-    "terminated_elsewhere": "chamilo_https_terminated_elsewhere",
-    "attempts": "chamilo_brute_force_attempts",
-    "find_seconds": "chamilo_brute_force_find_seconds",
-    "ban_seconds": "chamilo_brute_force_ban_seconds",
-    "interfaces": "chamilo_brute_force_interfaces",
-    "sessions_lifetime": "chamilo_sessions_lifetime",
-    "csp": "chamilo_headers_csp",
-    "frame_ancestors": "chamilo_headers_frame_ancestors",
-    "xss_protection": "chamilo_headers_xss_protection",
-    "database_clients": "chamilo_database_clients",
-    "dormant_days": "chamilo_monitoring_dormant_days",
+# Each option, the variable that it comes from, and what counts where that is not declared, as its role has it.
+_OPTIONS: Mapping[str, tuple[str, Any]] = {
+    "owner": ("chamilo_owner", "root"),
+    "trusted_proxies": ("chamilo_trusted_proxies", []),
+    "friends": ("chamilo_friends", []),
+    "integrations": ("chamilo_integrations", {}),
+    "hsts": ("chamilo_https_hsts", "ramp"),
+    "ca_file": ("chamilo_https_acme_ca_file", ""),
+    "terminated_elsewhere": ("chamilo_https_terminated_elsewhere", False),
+    "attempts": ("chamilo_brute_force_attempts", 5),
+    "find_seconds": ("chamilo_brute_force_find_seconds", 900),
+    "ban_seconds": ("chamilo_brute_force_ban_seconds", 900),
+    "interfaces": ("chamilo_brute_force_interfaces", []),
+    "sessions_lifetime": ("chamilo_sessions_lifetime", 3600),
+    "csp": ("chamilo_headers_csp", "report"),
+    "frame_ancestors": ("chamilo_headers_frame_ancestors", []),
+    "xss_protection": ("chamilo_headers_xss_protection", "1; mode=block"),
+    "database_clients": ("chamilo_database_clients", []),
+    "dormant_days": ("chamilo_monitoring_dormant_days", 90),
 }
-
-# What counts where nothing is declared, as the roles have it.
+VARIABLES: Mapping[str, str] = {option: variable for option, (variable, _default) in _OPTIONS.items()}
 DEFAULTS: Mapping[str, Any] = {
-    "owner": "root",
-    "trusted_proxies": [],
-    "friends": [],
-    "integrations": {},
-    "hsts": "ramp",
-    "ca_file": "",
-    "terminated_elsewhere": False,
-    "attempts": 5,
-    "find_seconds": 900,
-    "ban_seconds": 900,
-    "interfaces": [],
-    "sessions_lifetime": 3600,
-    "csp": "report",
-    "frame_ancestors": [],
-    "xss_protection": "1; mode=block",
-    "database_clients": [],
-    "dormant_days": 90,
+    **{option: default for option, (_variable, default) in _OPTIONS.items()},
     # Of no variable: found, or worked out by the collection.
     "root": "",
     "site": "",
