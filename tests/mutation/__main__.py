@@ -1,19 +1,21 @@
-"""How many planted mistakes the unit tests of the four engines find.
+"""How many planted mistakes the unit tests of the engines notice.
 
-    bin/env --mutation python -m tests.mutation [--number 200] [--seed 4] [--jobs 2] [ENGINE ...]
+    bin/env --mutation python -m tests.mutation [--number 100] [--seed 4] [--jobs 2] [--list] [PACKAGE ...]
 
-Cosmic Ray finds every place where an operator, a number, a condition or an exception can be changed; a seeded sample of
-these is planted one at a time in a copy of the checkout, and the engine's own unit tests run against it. A mistake is
-found when they fail or do not end. The share found is printed, with the mistakes that were not noticed.
+Cosmic Ray finds every place where an operator, a number, a condition or an exception can be changed. A seeded sample of
+these, but of what changes nothing (no_mistake.py), is planted one at a time in a copy of the checkout, and the engine's
+own unit tests run against it, then those of all that imports it. A mistake is noticed when they fail or do not end.
+The share noticed is printed, with the mistakes that were not noticed.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
+import math
 import os
 import queue
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -24,47 +26,19 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import unified_diff
+from functools import cache
 from pathlib import Path
 
-from cosmic_ray.commands.init import _all_work_items  # the list of places; "init" would only put it into a database
+from cosmic_ray.ast import ast_nodes, get_ast_from_path
 from cosmic_ray.mutating import MutationVisitor
-from cosmic_ray.plugins import get_operator
+from cosmic_ray.plugins import get_operator, operator_names
+
+from tests.mutation.no_mistake import NoMistake
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".cache/main/bin/python"
-UTILS = "plugins/module_utils"
-UNIT = "tests/unit/plugins"
-ENGINES = {
-    "chamilo_perms": (
-        "_permissions/walk",
-        "_permissions/policy",
-        "_permissions/tree",
-        "_permissions/entries",
-        "_permissions/change",
-        "_permissions/quarantine",
-        "_permissions/found",
-        "_permissions/release",
-        "_permissions/window",
-    ),
-    "chamilo_settings": (
-        "_settings/plan",
-        "_settings/apply",
-        "_settings/undo_data",
-        "_settings/undo",
-        "_portal/overrides",
-        "_settings/catalogue",
-        "_portal/database",
-    ),
-    "fail2ban_filter": (
-        "_brute_force/filter_proof",
-        "_brute_force/filter_attacks",
-        "_brute_force/log_fields",
-        "_brute_force/filter_file",
-        "_brute_force/access_log",
-        "_brute_force/fail2ban",
-    ),
-    "chamilo_env": ("_settings/env_file", "_settings/env_transaction", "_portal/dotenv"),
-}
+ENGINES = ROOT / "plugins/module_utils"
+UNIT = ROOT / "tests/unit"
 ENOUGH = 0.85
 # A mistake planted in an engine that changes owners as root must not reach this machine: all but the tree is read-only.
 CAGE = """
@@ -80,52 +54,68 @@ cd "$0" && exec "$@"
 
 @dataclass(frozen=True)
 class Mutant:
-    engine: str
-    file: str
+    file: Path
     line: int
-    column: int
     operator: str
-    arguments: tuple[tuple[str, object], ...]
     occurrence: int
 
     def code(self) -> str:
-        made = get_operator(self.operator)(**dict(self.arguments))
-        return str(MutationVisitor.mutate_code((ROOT / self.file).read_text(), made, self.occurrence))
+        return str(MutationVisitor.mutate_code(self.file.read_text(), get_operator(self.operator)(), self.occurrence))
 
-    def diff(self) -> str:
-        before, after = (ROOT / self.file).read_text().splitlines(), self.code().splitlines()
-        lines = [line for line in unified_diff(before, after, lineterm="", n=0) if line[:3] not in ("---", "+++")]
-        return "\n    ".join(lines)
+    def is_readable(self) -> bool:
+        try:
+            compile(self.code(), self.file, "exec")
+        except SyntaxError:
+            return False
+        return True
+
+    def __str__(self) -> str:
+        before, after = self.file.read_text().splitlines(), self.code().splitlines()
+        lines = [line for line in unified_diff(before, after, lineterm="", n=0) if line[:2] not in ("--", "++", "@@")]
+        return "\n    ".join([f"{self.file.relative_to(ROOT)}:{self.line} {self.operator.split('/')[1]}", *lines])
 
 
-def annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where type annotations stand: they are text to the interpreter, so a change there is no mistake."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        for name in ("annotation", "returns"):
-            part = getattr(node, name, None)
-            if part is not None:
-                found.append(((part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset)))
+@cache
+def mutants(file: Path) -> list[Mutant]:
+    nodes, no_mistake, found = list(ast_nodes(get_ast_from_path(file))), NoMistake(file.read_text()), []
+    for name in sorted(operator_names()):
+        if get_operator(name).arguments():  # those that need a name to work with
+            continue
+        operator = get_operator(name)()
+        places = (start for node in nodes for start, _end in operator.mutation_positions(node))
+        for occurrence, (line, column) in enumerate(places):
+            if not no_mistake(name.split("/")[1], line, column):
+                found.append(Mutant(file, line, name, occurrence))
     return found
 
 
-def mutants(engine: str) -> list[Mutant]:
-    found = []
-    for name in ENGINES[engine]:
-        file = f"{UTILS}/{name}.py"
-        text = annotations((ROOT / file).read_text())
-        for item in _all_work_items([ROOT / file], {}):
-            (at,) = item.mutations
-            if any(start <= tuple(at.start_pos) < end for start, end in text):
-                continue
-            arguments = tuple(sorted(at.operator_args.items()))
-            found.append(Mutant(engine, file, *at.start_pos, at.operator_name, arguments, at.occurrence))
-    return found
+def sample(files: list[Path], number: int, seed: int) -> list[Mutant]:
+    """A file is drawn by its size, then a mistake in it: to list all that are possible in all files takes minutes."""
+    chance, chosen = random.Random(seed), dict[Mutant, None]()
+    sizes = [file.stat().st_size for file in files]
+    while len(chosen) < number:
+        (file,) = chance.choices(files, sizes)
+        if possible := mutants(file):
+            mutant = chance.choice(possible)
+            if mutant.is_readable():
+                chosen[mutant] = None
+    return list(chosen)
 
 
-def tests(engine: str) -> list[str]:
-    files = [f"{UNIT}/module_utils/{'/test_'.join(name.split('/'))}.py" for name in ENGINES[engine]]
-    return [file for file in [*files, f"{UNIT}/modules/test_{engine}.py"] if (ROOT / file).exists()]
+def own_tests(file: Path) -> list[str]:
+    package, name = file.relative_to(ENGINES).parts
+    return [str((UNIT / "plugins/module_utils" / package / f"test_{name}").relative_to(ROOT))]
+
+
+@cache
+def further_tests(file: Path) -> list[str]:
+    """Those that import it, and those of the engines that import it."""
+    package, name = file.relative_to(ENGINES).with_suffix("").parts
+    imports = re.compile(rf"\._?{package} import \(?[^)]*?\b{name}\b|\b{package}\.{name}\b")
+    near = [path for path in ENGINES.glob("_*/*.py") if imports.search(path.read_text())]
+    found = {test for path in near for test in own_tests(path) if (ROOT / test).exists()}
+    found |= {str(path.relative_to(ROOT)) for path in UNIT.rglob("test_*.py") if imports.search(path.read_text())}
+    return sorted(found - set(own_tests(file)))
 
 
 def copy(directory: Path) -> Path:
@@ -137,14 +127,14 @@ def copy(directory: Path) -> Path:
     return directory
 
 
-def run(engine: str, tree: Path, patience: float) -> str:
-    """What the engine's tests print in this tree when they fail; nothing when they pass."""
+def run(tests: list[str], tree: Path, patience: float) -> str:
+    """What the tests print in this tree when they fail; nothing when they pass."""
     (tree / "tmp").mkdir(exist_ok=True)
-    environment = {**os.environ, "PYTHONPATH": f"{tree}:{tree}/.collections", "TMPDIR": f"{tree}/tmp"}
+    own = {"PYTHONPATH": f"{tree}:{tree}/.collections", "TMPDIR": f"{tree}/tmp", "HOME": f"{tree}/tmp"}
     caged = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", CAGE, str(tree)]
-    command = [*caged, str(PYTHON), "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests(engine)]
+    command = [*caged, str(PYTHON), "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests]
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        command, env={**os.environ, **own}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     try:
         output, _none = process.communicate(timeout=patience)
@@ -155,59 +145,75 @@ def run(engine: str, tree: Path, patience: float) -> str:
     return output.decode(errors="replace") if process.returncode else ""
 
 
+class Trees:
+    """Copies of the checkout, one for each job."""
+
+    def __init__(self, directory: Path, jobs: int) -> None:
+        self.free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        for number in range(jobs):
+            self.free.put(copy(directory / str(number)))
+        self.took: dict[str, float] = {}
+
+    def patience(self, tests: list[str], tree: Path) -> float:
+        """How long they may take. Tests that fail in the cage before anything is planted notice nothing."""
+        key = " ".join(tests)
+        if key not in self.took:
+            began = time.monotonic()
+            output = run(tests, tree, 1200)
+            if output:
+                print(f"{key} fail before anything was planted:\n{output[-2000:]}", file=sys.stderr, flush=True)
+            self.took[key] = float("nan") if output else time.monotonic() - began
+        return 20 + 5 * self.took[key]
+
+    def notice(self, mutant: Mutant) -> bool:
+        tree = self.free.get()
+        try:
+            planted = tree / mutant.file.relative_to(ROOT)
+            for tests in filter(None, (own_tests(mutant.file), further_tests(mutant.file))):
+                patience = self.patience(tests, tree)
+                if math.isnan(patience):
+                    continue
+                planted.write_text(mutant.code())
+                noticed = run(tests, tree, patience)
+                shutil.copy2(mutant.file, planted)
+                if noticed:
+                    return True
+            return False
+        finally:
+            self.free.put(tree)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__.splitlines()[0])
-    parser.add_argument("engines", nargs="*", metavar="ENGINE", help=", ".join(ENGINES))
-    parser.add_argument("--number", type=int, default=200, help="how many mistakes to plant")
+    packages = sorted(path.name for path in ENGINES.glob("_*/") if path.name != "__pycache__")
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=", ".join(packages))
+    parser.add_argument("--number", type=int, default=100, help="how many mistakes to plant")
     parser.add_argument("--seed", type=int, default=4, help="the same seed takes the same sample")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--list", action="store_true", help="only show them")
     options = parser.parse_args()
-    engines = options.engines or list(ENGINES)
-    unknown = sorted(set(engines) - set(ENGINES))
-    if unknown:
-        parser.error(f"no such engine: {', '.join(unknown)}; there are {', '.join(ENGINES)}")
+    if unknown := sorted(set(options.packages) - set(packages)):
+        parser.error(f"no such package: {', '.join(unknown)}; there are {', '.join(packages)}")
 
-    possible = [mutant for engine in engines for mutant in mutants(engine)]
-    sample = random.Random(options.seed).sample(possible, min(options.number, len(possible)))
-    print(f"{len(sample)} of {len(possible)} possible mistakes, seed {options.seed}", flush=True)
+    files = [file for package in options.packages or packages for file in sorted((ENGINES / package).glob("*.py"))]
+    chosen = sample([file for file in files if file.stat().st_size], options.number, options.seed)
+    print(f"{len(chosen)} mistakes, seed {options.seed}", flush=True)
+    if options.list:
+        print("\n".join(map(str, chosen)))
+        return 0
 
-    with tempfile.TemporaryDirectory() as directory:
+    noticed: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(options.jobs) as pool:
         Path(directory).chmod(0o755)  # some tests go on as the web user
-        trees: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        for number in range(options.jobs):
-            trees.put(copy(Path(directory) / str(number)))
-        patience = {}
-        tree = trees.get()
-        for engine in engines:
-            began = time.monotonic()
-            if output := run(engine, tree, 600):
-                print(f"the tests of {engine} fail before anything was planted:\n{output}", file=sys.stderr)
-                return 2
-            patience[engine] = 10 + 5 * (time.monotonic() - began)
-        trees.put(tree)
-
-        def found(mutant: Mutant) -> bool:
-            tree = trees.get()
-            try:
-                (tree / mutant.file).write_text(mutant.code())
-                return bool(run(mutant.engine, tree, patience[mutant.engine]))
-            finally:
-                shutil.copy2(ROOT / mutant.file, tree / mutant.file)
-                trees.put(tree)
-
-        results = {}
-        with ThreadPoolExecutor(options.jobs) as pool:
-            for mutant, was_found in zip(sample, pool.map(found, sample), strict=True):
-                results[mutant] = was_found
-                if not was_found:
-                    print(f"not found: {mutant.file}:{mutant.line} {mutant.operator}\n    {mutant.diff()}", flush=True)
-    planted, caught = Counter(mutant.engine for mutant in sample), Counter(m.engine for m, ok in results.items() if ok)
-    for engine in engines:
-        if planted[engine]:
-            share = caught[engine] / planted[engine]
-            print(f"{engine:<18} {caught[engine]:>3} of {planted[engine]:>3} found, {share:.1%}")
-    share = caught.total() / len(sample)
-    print(f"{'all':<18} {caught.total():>3} of {len(sample):>3} found, {share:.1%} (enough: {ENOUGH:.0%})")
+        for mutant, was_noticed in zip(chosen, pool.map(Trees(Path(directory), options.jobs).notice, chosen)):
+            noticed[mutant.file.parent.name] += was_noticed
+            if not was_noticed:
+                print(f"not noticed: {mutant}", flush=True)
+    planted = Counter(mutant.file.parent.name for mutant in chosen)
+    for package, number in sorted(planted.items()):
+        print(f"{package:<14} {noticed[package]:>3} of {number:>3} noticed")
+    share = noticed.total() / len(chosen)
+    print(f"{'all':<14} {noticed.total():>3} of {len(chosen):>3} noticed, {share:.1%} (enough: {ENOUGH:.0%})")
     return 0 if share >= ENOUGH else 1
 
 

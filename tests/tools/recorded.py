@@ -88,7 +88,7 @@ SITES = {
     ),
     "managed": Recorded("nginx", {"chamilo_https_vhost": "managed"}, with_lines, base="nginx"),
     "kept_virtual_host": Recorded("apache", {"chamilo_https_vhost": "include"}, base="apache"),
-    "mod_php": Recorded("apache", {}, with_mod_php, base="apache"),
+    "mod_php": Recorded("apache", {"chamilo_uploads_maximum_size": "64M"}, with_mod_php, base="apache"),
     "waivers": Recorded(
         "nginx",
         {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import (
+    API,
     page,
     responses,
     static_path,
@@ -82,6 +83,30 @@ def test_what_a_proxy_answers_by_itself_is_not_the_portal_s(look_at):
     found = responses(behind)
     assert not {"301", "413"} & set(found) and "404" in found
     assert unseen(behind, found) == " Not seen here: 200 file, 301, 401, 403, 413."
+
+
+def test_a_further_name_has_its_own_page_and_what_fails_a_class_of_its_own(look_at):
+    """Where a further name only leads to another one, it is none of the class; http is not asked under it."""
+
+    def answer(endpoint, path, request):
+        leads = endpoint.name == "old.test" or endpoint.scheme == "http"
+        return 301 if leads else 500 if path == API else 403 if path == "/build/" else 200, {}, b""
+
+    names = ("campus.test", "library.test", "old.test", "*.wild.test")
+    observer = look_at(answer, portal_names=names, answered=names)
+    found = responses(observer)
+    assert found["200 library.test"].url == "https://library.test/"
+    assert [label for label in found if label.endswith(".test")] == ["200 library.test"]
+    assert found["500"].url == f"https://campus.test{API}" and "401" not in found
+    assert found["403"].url == "https://campus.test/build/"
+    assert unseen(observer, found) == " Not seen here: 200 file, 401, 404, 413."
+
+
+def test_a_portal_that_nothing_answers_for_is_not_seen(look_at):
+    with pytest.raises(Unseen, match="nothing on this host answers to campus.test"):
+        responses(look_at(hosts=()))
+    with pytest.raises(Unseen, match="https://campus.test/ gave no answer"):
+        responses(look_at(always(0)))
 
 
 def test_nothing_is_uploaded_to_see_what_is_too_large(look_at):

@@ -60,6 +60,20 @@ def test_all_of_it_is_open_until_there_is_a_package(site):
     assert not found.added and not found.changed
 
 
+def test_what_the_release_has_and_the_portal_has_not_is_gone_but_for_what_it_need_not_have(site, monkeypatch):
+    """And but for what this collection removed itself."""
+    release = dict.fromkeys(("src/C.php", "var/x", ".git/x", "tests/x", "public/main/install/x", "src/ours"), "5f")
+    present = {"public/new.php": "6f 1 2", "public/new.gif": "7f 1 2"}
+    for path in present:
+        lay(site, path, "x")
+    monkeypatch.setattr(integrity, "written", lambda: {str(site / "src/ours"): {""}})
+    found = provenance.differences(str(site), release, present)
+    assert (found.gone, found.changed, found.added) == (["src/C.php"], [], ["public/new.php"])
+    listed = {"src/C.php": "5f", "src/D.php": "5f"}
+    same = provenance.differences(str(site), listed, {**listed, "src/D.php": "6f"})
+    assert (same.gone, same.changed, same.added) == ([], ["src/D.php"], [])
+
+
 def test_a_pipe_does_not_keep_the_others_from_being_compared(site):
     basis.taken(str(site), common_files.STATE, 22, {})
     os.mkfifo(site / "public/pipe")

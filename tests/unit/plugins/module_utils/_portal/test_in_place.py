@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked, unreadable
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    Unmarked,
+    exposed,
+    public_of,
+    unreadable,
+)
 from tests.vhosts import Case, cases
 
 
@@ -48,3 +55,48 @@ def test_what_is_not_understood_has_its_place(problem: str, place: tuple[str, in
     found = unreadable(problem, "/main", "nginx -t")
     assert (found.file, found.line) == place
     assert found.remedy.startswith(remedy)
+
+
+FILE, DIRECTORY = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
+
+
+@pytest.mark.parametrize(
+    ("path", "changed", "problem"),
+    [
+        ("/etc/campus", {}, ""),
+        ("/etc/campus", {"st_mode": stat.S_IFREG | 0o664}, ""),  # the group is root's own
+        ("/etc/campus", {"st_mode": stat.S_IFREG | 0o664, "st_gid": 4}, "can be written by others"),
+        ("/etc/campus", {"st_gid": 4}, ""),
+        ("/etc/campus", {"st_mode": stat.S_IFREG | 0o646}, "can be written by others"),
+        ("/etc/campus", {"st_mode": stat.S_IFLNK | 0o777}, "is no regular file"),
+        ("/etc/campus", {"st_uid": 1}, "belongs to another user"),
+        ("/etc/campus", None, "is no regular file"),
+        ("/etc", {"st_uid": 1}, "belongs to another user"),
+        ("/etc", {"st_mode": stat.S_IFDIR | 0o757}, "can be written by others"),
+        ("/", {"st_mode": stat.S_IFDIR | 0o777}, "can be written by others"),
+        ("/etc", {"st_mode": stat.S_IFLNK | 0o755}, "cannot be read"),
+        ("/", None, "cannot be read"),
+    ],
+)
+def test_root_goes_by_no_file_that_others_could_have_changed(
+    monkeypatch: pytest.MonkeyPatch, path: str, changed: dict[str, int] | None, problem: str
+) -> None:
+    usual = {"st_uid": 0, "st_gid": 0}
+    found = {
+        "/etc/campus": {**usual, "st_mode": FILE},
+        "/etc": {**usual, "st_mode": DIRECTORY},
+        "/": {**usual, "st_mode": DIRECTORY},
+    }
+    statuses = {name: SimpleNamespace(**one) for name, one in found.items()}
+    statuses[path] = SimpleNamespace(**{**found[path], **changed}) if changed is not None else None
+    tree = Tree("/nonexistent")
+    monkeypatch.setattr(Tree, "status", lambda _self, name: statuses[name])
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("os.getegid", lambda: 0)
+    answer = exposed(tree, "/etc/campus")
+    assert answer.startswith(f"{path} {problem}" if problem else "") and bool(answer) == bool(problem)
+
+
+def test_the_document_root_is_named_where_it_is_known() -> None:
+    assert public_of({"/srv/x", "/srv/b/public", "/srv/a/public"}) == "/srv/a/public"
+    assert public_of({"/srv/x"}) == "the portal's directory public"

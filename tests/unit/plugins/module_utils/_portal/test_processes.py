@@ -107,6 +107,48 @@ def test_cron(monkeypatch, systemd, line, active):
     assert processes.named([job], r"\bcertbot\b") == ([job] if active else [])
 
 
+def test_what_cron_runs_itself_and_what_its_directories_hold(monkeypatch):
+    """A script with a point in its name is skipped by run-parts, and so is one that nobody may execute."""
+    texts = {
+        "/var/spool/cron/crontabs/ada": "  @hourly one\n\n# 7 * * * * no\nx=7\n*/5 * * * * two\r\n0 5 * * * three",
+        "/etc/cron.daily/runs": "work",
+        "/etc/cron.daily/runs.sh": "work",
+        "/etc/cron.weekly/closed": "work",
+        "/etc/cron.monthly/idle": "[ -d /run/systemd/system ] && exit",
+    }
+    monkeypatch.setattr(processes.glob, "glob", lambda of: [path for path in texts if os.path.dirname(path) == of[:-2]])
+    monkeypatch.setattr(processes, "_text", lambda path: texts.get(path, ""))
+    monkeypatch.setattr(processes.os, "access", lambda path, _mode: not path.endswith("closed"))
+    assert [(job.source, job.command, job.active) for job in processes._cron(systemd=True)] == [
+        ("/var/spool/cron/crontabs/ada:1", "@hourly one", True),
+        ("/var/spool/cron/crontabs/ada:5", "*/5 * * * * two", True),
+        ("/var/spool/cron/crontabs/ada:6", "0 5 * * * three", True),
+        *[(path, text, path.endswith("/runs")) for path, text in texts.items() if path.startswith("/etc")],
+    ]
+    assert [job.active for job in processes._cron(systemd=False)][-1:] == [True]
+
+
+def test_a_crontab_is_read_as_far_as_there_is_work_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "CRON_LIMIT", 5)
+    (tmp_path / "tab").write_bytes(b"a\r\nb\xffcdef")
+    assert processes._text(str(tmp_path / "tab")) == "a\r\nb\ufffd"
+    assert processes._text(str(tmp_path / "none")) == processes._text(str(tmp_path)) == ""
+
+
+def test_the_user_of_a_process_is_the_effective_one_and_one_that_ended_is_none(tmp_path, monkeypatch):
+    status = "Name:\tphp: a\tb\nUmask:\nPPid:\t3\nUid:\t1\t2\t4\t5\n"
+
+    def look(path, **_how):
+        if path == "/proc/8/status":
+            raise FileNotFoundError
+        (tmp_path / "status").write_text(status)
+        return (tmp_path / "status").open()
+
+    monkeypatch.setattr(processes.os, "listdir", lambda _path: ["self", "8", "7"])
+    monkeypatch.setattr(processes, "open", look, raising=False)
+    assert processes.processes(None) == (processes.Process(7, 3, "php: a\tb", 2),)
+
+
 def test_processes_of_this_host():
     found = {process.pid: process for process in processes.processes(Observer(Site("campus.test"), {}))}
     own = found[os.getpid()]

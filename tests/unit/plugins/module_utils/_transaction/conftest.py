@@ -161,8 +161,6 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     # Waiting for an answer that never comes is the same whether it takes ten seconds or none.
     monkeypatch.setattr(recovery, "TOKEN_SECONDS", 0.0)
     monkeypatch.setattr(recovery, "LEAVE_SECONDS", 0.0)
-    # Nobody cuts the power here. That it is called at the right moments is seen on a real host.
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setattr(recovery, "ANSWER_SECONDS", 0.0)
     return World(tmp_path)
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
+    Marked,
     TransactionError,
     plan,
 )
@@ -54,6 +56,7 @@ def test_the_generation_does_not_depend_on_the_order(world: World) -> None:
         ({"listen": ["443"]}, "'443' is no address with a port"),
         ({"listen": ["0.0.0.0:99999"]}, "'0.0.0.0:99999' is no address with a port"),
         ({"test": [[]]}, "an empty command"),
+        ({"test": [["true"], []]}, "an empty command"),
         ({"probe": [{"url": "ftp://x/"}]}, "is no http or https URL"),
     ],
 )
@@ -62,6 +65,58 @@ def test_what_cannot_be_meant_is_refused_in_words(world: World, params: dict[str
     with pytest.raises(TransactionError, match=words):
         world.apply(**params)
     assert world.tree() == before and world.commands == []
+
+
+DIGEST = "5f" * 32
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"path": "etc/x"}, "is no plain absolute path"),
+        ({"path": "/etc/../x"}, "is no plain absolute path"),
+        ({"path": "/"}, "is no plain absolute path"),
+        ({"content": ""}, "has marks, and so no content or target"),
+        ({"secret_content": ""}, "has marks, and so no content or target"),
+        ({"target": ""}, "has marks, and so no content or target"),
+        ({"state": "absent"}, "needs its digest, and no other state"),
+        ({"digest": None}, "needs its digest, and no other state"),
+        ({"digest": DIGEST[1:]}, "needs its digest, and no other state"),
+        ({"digest": DIGEST.upper()}, "needs its digest, and no other state"),
+        ({"marks": [{"lines": ["x"]}]}, None),
+        ({"marks": [{"at": "x"}]}, "marks are not in their form"),
+        ({"marks": [{"at": 0, "lines": 7}]}, "marks are not in their form"),
+        ({"marks": [{"at": 0, "lines": ["x\ny"]}]}, "end of a line in it"),
+        ({"marks": [{"at": 0, "lines": ["x\ry"]}]}, "end of a line in it"),
+        ({"marks": [{"at": 0, "lines": [[1, 2, 3]]}]}, "marks are not in their form"),
+    ],
+)
+def test_marks_that_cannot_be_meant_are_refused_in_words(given: dict[str, Any], words: str | None) -> None:
+    known = {"path": "/etc/x", "marks": [], "digest": DIGEST, "content": None, "state": None}
+    with pytest.raises(TransactionError if words else KeyError, match=words):
+        plan({"name": "https:campus", "files": [{**known, **given}]})
+
+
+def test_marks_are_taken_as_they_are() -> None:
+    marks = [{"at": 3, "lines": ["x", [1, 2]], "until": 5}, {"at": 9, "lines": None, "until": None}]
+    (found,) = plan({"name": "https:campus", "files": [{"path": "/x", "marks": marks, "digest": DIGEST}]}).marked
+    assert found == Marked("/x", DIGEST, (Mark(3, ("x", (1, 2)), 5), Mark(9, (), -1)))
+    with pytest.raises(TransactionError, match="marks, which carry the site: https has none"):
+        plan({"name": "https", "files": [{"path": "/x", "marks": marks, "digest": DIGEST}]})
+
+
+@pytest.mark.parametrize(
+    ("given", "mode"),
+    [(None, 0o644), ("600", 0o600), ("0640", 0o640), ("4755", 0o4755), (0o7777, 0o7777), (0, 0)]
+    + [(wrong, None) for wrong in (-1, 0o10000, "64", "06444 ", "0o644", "0888", False)],
+)
+def test_a_mode_has_three_or_four_octal_digits(given: Any, mode: int | None) -> None:
+    files = [{"path": "/x", "content": "", "mode": given}]
+    if mode is not None:
+        assert plan({"name": "headers", "files": files}).files[0].mode == mode
+    else:
+        with pytest.raises(TransactionError, match="is no octal number in quotes"):
+            plan({"name": "headers", "files": files})
 
 
 def test_a_mode_without_quotes_is_what_yaml_made_of_it(world: World) -> None:

@@ -553,6 +553,52 @@ def test_scans_that_do_not_take_place_are_reported_by_the_daily_work(portal, sec
     assert "time to come" in antivirus.late()[0]
 
 
+@pytest.mark.parametrize(("hours", "is_late"), [(-1.1, True), (-0.9, False), (0, False), (1.9, False), (2.1, True)])
+def test_a_scan_is_late_from_the_third_hour_on(portal, reported, clock, hours, is_late):
+    records.note(antivirus.RECORD, "campus", True, "")
+    clock.hours = hours
+    assert (antivirus.late() != ["Uploads are scanned in time."]) is is_late
+    assert bool(reported) is is_late
+
+
+def test_where_nobody_hears_that_a_scan_does_not_end_the_scan_says_so(monkeypatch, clock):
+    def deaf(*_words):
+        raise alert.AlertError("no mail went out")
+
+    monkeypatch.setattr(alert, "notify", deaf)
+    with pytest.raises(antivirus.AntivirusError, match=r"began 3 hours ago .* no mail went out"):
+        antivirus._still(antivirus.time.time() - 3 * 3600)
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "why"),
+    [(1, "Job failed.\nSee the journal.\n", "; See the journal."), (0, "x", "; has it signatures?")],
+)
+def test_a_scanner_that_is_down_is_started_before_it_counts_as_down(portal, monkeypatch, tmp_path, code, output, why):
+    started = []
+    monkeypatch.setattr(antivirus, "SOCKET", str(tmp_path / "nobody"))
+    monkeypatch.setattr(
+        antivirus.services, "run", lambda argv, _seconds: (started.append(argv[1:3]), (code, output))[1]
+    )
+    with pytest.raises(antivirus.AntivirusError) as raised:
+        antivirus.ping()
+    assert why in str(raised.value) and started == [["start", "clamav-daemon.socket"]]
+
+
+def test_a_file_that_cannot_be_shown_is_not_judged(monkeypatch, tmp_path):
+    monkeypatch.setattr(antivirus, "_reach", lambda _scanner, _address: None)
+    (tmp_path / "x").write_text("x")
+    handle = os.open(tmp_path / "x", os.O_RDONLY)
+    with pytest.raises(antivirus.NotJudged, match="not connected"):
+        antivirus.judge(handle)
+    os.close(handle)
+
+
+def test_where_nothing_is_scanned_no_scan_is_late(portal, reported, monkeypatch, tmp_path):
+    monkeypatch.setattr(antivirus, "CONFIGURATION", str(tmp_path / "nowhere/*"))
+    assert antivirus.late() == [] and reported == []
+
+
 # ------------------------------------------------------------------------------------- folders that were moved
 
 
