@@ -18,7 +18,13 @@ from dataclasses import dataclass, field
 from importlib.util import MAGIC_NUMBER, source_hash
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, StateError, Tree, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    ABSENT,
+    Item,
+    StateError,
+    Tree,
+    file_item,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
@@ -191,8 +197,7 @@ def _install(
     addressee: str,
     share: str,
 ) -> Installed:
-    # The program: see below.
-    desired = {program: file_item(b"", 0, 0, 0o755), **_texts(program, units, share)}
+    desired = {program: ABSENT, **_texts(program, units, share)}  # the program: see below
     if recipient is not None:
         desired[addressee] = file_item(_addressee(recipient), 0, 0, 0o600)
     done = Installed()

@@ -670,3 +670,47 @@ def test_a_server_that_does_not_answer_is_not_assessed(tree_look):
 )
 def test_a_file_is_asked_for_under_the_name_it_has(file: str, path: str) -> None:
     assert list(permissions._ways("/srv/campus", "/srv/campus/public", {file: b""})) == [(path, file)]
+
+
+@pytest.mark.parametrize(
+    ("served", "paths"),
+    [
+        (
+            "/srv/campus/public",
+            ["/.env", "/a%20b", "//.env", "/%2eenv", "/../.env", "/%2e%2e/.env", "/build/..%2f..%2f.env"],
+        ),
+        ("/srv/campus", ["/.env", "/a%20b", "//.env", "/%2eenv"]),
+        ("/srv", ["/campus/.env", "/campus/a%20b", "//campus/.env", "/campus/%2eenv"]),
+        ("/var/www/shop", ["/.env", "/campus/.env"]),
+    ],
+)
+def test_a_secret_is_asked_for_by_each_path_that_could_lead_to_it(served, paths):
+    ways = list(permissions._ways("/srv/campus", served, {".env": b"", "a b": b""}))
+    assert [path for path, _file in ways] == paths
+    assert {file for path, file in ways if "env" in path} == {".env"}
+    assert list(permissions._ways("/srv/campus", "/var/www/shop", {"a b": b""})) == []
+
+
+@pytest.mark.parametrize(
+    ("socket", "directory", "connects", "replaces"),
+    [
+        ((0o660, 0), (0o755, 0), False, False),
+        ((0o662, 0), (0o755, 0), True, False),
+        ((0o660, 33), (0o755, 33), True, True),
+        ((0o660, 0), (0o757, 0), False, True),
+        ((0o660, 0), (0o1757, 0), False, False),
+    ],
+)
+def test_who_can_reach_or_replace_the_socket_of_php(tmp_path, socket, directory, connects, replaces):
+    path = tmp_path / "run/php.sock"
+    path.parent.mkdir()
+    path.touch()
+    for place, (mode, owner) in ((path, socket), (path.parent, directory)):
+        os.chown(place, owner, 0)
+        place.chmod(mode)
+    other = permissions.identity("www-data")
+    assert permissions._may_connect(other, f"unix:{path}") is connects
+    assert permissions._may_replace(other, f"unix:{path}") is replaces
+    assert permissions._may_connect(other, "127.0.0.1:9000") and not permissions._may_replace(other, "127.0.0.1:9000")
+    for asked in (permissions._may_connect, permissions._may_replace):
+        assert not asked(other, "") and not asked(other, f"unix:{tmp_path}/gone/php.sock")

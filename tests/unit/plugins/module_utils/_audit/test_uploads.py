@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
 import shutil
+import socket
+import threading
 from dataclasses import replace
 
 import pytest
@@ -432,3 +436,53 @@ def test_the_active_configuration_of_clamd_counts(look_at, monkeypatch, right, i
     monkeypatch.setattr(uploads, "output", lambda _argv: "")
     with pytest.raises(Unseen, match="clamconf"):
         uploads.antivirus(observer)
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        ({"ok": True, "at": 1000}, ""),
+        ({"ok": True, "at": 1000 - uploads._SCAN_MINUTES * 60 - 60}, "The last scan was"),
+        ({"ok": False, "at": 1000, "detail": "no scanner"}, "did not come to its end: no scanner"),
+        ({}, "never scanned"),
+        (None, "never scanned"),
+    ],
+)
+def test_when_the_uploads_of_this_portal_were_scanned(look_at, tmp_path, monkeypatch, last, words):
+    for site, root in (("school", "/srv/school"), ("campus", "/srv/campus")):
+        (tmp_path / f"uploads-{site}.json").write_text(json.dumps({"root": root}))
+    if last is not None:
+        (tmp_path / "antivirus.json").write_text(json.dumps({"school": {"ok": True}, "campus": last}))
+    monkeypatch.setattr(uploads.glob, "glob", lambda _pattern: sorted(map(str, tmp_path.glob("uploads-*.json"))))
+    monkeypatch.setattr(
+        uploads, "open", lambda path, **how: (tmp_path / pathlib.Path(path).name).open(**how), raising=False
+    )
+    observer = look_at(root="/srv/campus")
+    observer.now = 1000
+    late = uploads._late(observer)
+    assert words in late and bool(late) == bool(words)
+    assert uploads._late(look_at(root="/srv/other")) == "No scan covers the files of this portal."
+
+
+@pytest.mark.parametrize("answer", ["stream: Eicar-Test-Signature FOUND", "stream: OK"])
+def test_the_scanner_is_shown_the_test_virus_and_nothing_else(tmp_path, monkeypatch, answer):
+    monkeypatch.setattr(uploads, "_SCANNER", str(tmp_path / "clamd"))
+    with pytest.raises(Unseen, match="does not answer"):
+        uploads._knows_the_test_virus()
+    sent = []
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "clamd"))
+        server.listen()
+
+        def serve():
+            with server.accept()[0] as client:
+                while not (sent and sent[-1].endswith(bytes(4))):
+                    sent.append(client.recv(4096))
+                client.sendall(answer.encode() + b"\0")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert uploads._knows_the_test_virus() is answer.endswith("FOUND")
+        thread.join()
+    command, length, shown = b"".join(sent)[:10], b"".join(sent)[10:14], b"".join(sent)[14:-4]
+    assert command == b"zINSTREAM\0" and int.from_bytes(length, "big") == len(shown) == 68

@@ -561,7 +561,7 @@ def test_a_scan_is_late_from_the_third_hour_on(portal, reported, clock, hours, i
     assert bool(reported) is is_late
 
 
-def test_where_nobody_hears_that_a_scan_does_not_end_the_scan_says_so(monkeypatch, clock):
+def test_where_no_alert_goes_out_a_scan_without_an_end_fails_with_the_words(monkeypatch, clock):
     def deaf(*_words):
         raise alert.AlertError("no mail went out")
 
