@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
+
+ROOT = Path(__file__).resolve().parents[5]
 
 pytestmark = pytest.mark.usefixtures("directories")
 
@@ -26,6 +30,18 @@ def test_a_portal_must_be_named_where_there_are_several(directories: Path) -> No
     with pytest.raises(BackupError, match="--site one or --site two"):
         portal.chosen("")
     assert portal.chosen("two.test").site == "two"
+
+
+def test_what_an_older_configuration_lacks_is_as_the_role_declares_it() -> None:
+    declared = yaml.safe_load((ROOT / "roles/backups/defaults/main.yml").read_text())
+    kept = {name: declared[f"chamilo_backups_{name}"] for name in ("keep_daily", "keep_weekly", "keep_monthly")}
+    usual = {"web_user": "www-data", "host": "localhost", "port": 3306, "drills": True, **kept}
+    texts = dict.fromkeys(("php", "php_service", "socket", "name", "repository", "offsite", "scratch"), "")
+    given = {"site": "one", "domain": "one.test", "root": "/x"}
+    assert asdict(portal.parse(json.dumps({**given, "other": 1}), "x")) == {**given, **usual, **texts}
+    for damaged in ("{", "[]", "{}"):
+        with pytest.raises(BackupError, match="x cannot be used: .* Run the playbook harden again"):
+            portal.parse(damaged, "x")
 
 
 def test_the_audit_sees_the_worst_of_all_portals(directories: Path) -> None:

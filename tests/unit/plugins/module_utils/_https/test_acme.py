@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import pwd
@@ -289,6 +290,17 @@ def test_one_certificate_for_all_names(ask) -> None:
     assert request[request.index("--cert-name") + 1] == "campus.test" and request.count("-d") == 3
     got, notes, asked = ask("campus.test", WWW, LIBRARY)
     assert (got.changed, notes, asked) == (False, [], [])
+
+
+@pytest.mark.parametrize(
+    ("unproved", "results"), [((), ["issued"]), ([WWW], ["failed", "issued"]), (["campus.test"], ["failed"])]
+)
+def test_each_attempt_is_counted_by_what_came_of_it(ask, unproved: Sequence[str], results: list[str]) -> None:
+    with contextlib.suppress(acme.AcmeError):
+        ask("campus.test", WWW, unproved=unproved)
+    attempts = acme.Budget("campus", "").attempts()
+    assert [one["result"] for one in attempts] == results
+    assert [bool(one["why"]) for one in attempts] == [result == "failed" for result in results]
 
 
 @pytest.mark.parametrize(
