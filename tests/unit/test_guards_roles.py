@@ -74,10 +74,11 @@ def maps(value: Any) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("role", ROLES)
 def test_defaults_are_the_documented_options(role: str) -> None:
     defaults = load(ROOT / "roles" / role / "defaults" / "main.yml") or {}
-    assert sorted(defaults) == sorted(options(role))
+    differ = f"roles/{role}/defaults/main.yml and meta/argument_specs.yml beside it differ"
+    assert sorted(defaults) == sorted(options(role)), differ
     # One that is made of other variables is no value that a specification could name.
     plain = {name: value for name, value in defaults.items() if "{{" not in str(value)}
-    assert plain == {name: option["default"] for name, option in options(role).items() if "default" in option}
+    assert plain == {name: option["default"] for name, option in options(role).items() if "default" in option}, differ
 
 
 def test_the_audit_judges_by_the_defaults_of_the_roles() -> None:
@@ -87,7 +88,7 @@ def test_the_audit_judges_by_the_defaults_of_the_roles() -> None:
     assert len(compared) > 8
     assert {option: variables[name]["default"] for option, name in compared.items()} == {
         option: declared.DEFAULTS[option] for option in compared
-    }
+    }, "plugins/module_utils/_portal/declared.py has another default than the role"
 
 
 @pytest.mark.parametrize("path", YAML_FILES + sorted(ROOT.glob("roles/*/templates/**/*.j2")), ids=str)

@@ -211,4 +211,7 @@ def test_tasks_that_tests_on_hosts_name_exist() -> None:
 def test_each_entry_of_a_fragment_is_a_text(path: Path) -> None:
     """With a colon and a space in it YAML takes it for a mapping."""
     sections = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert {type(entry) for entries in sections.values() for entry in entries} == {str}
+    wrong = [entry for entries in sections.values() for entry in entries if not isinstance(entry, str)]
+    assert wrong == [], (
+        "begin the entry with '- >-' and write it on the next line, or leave out the blank after the colon"
+    )

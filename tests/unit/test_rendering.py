@@ -37,6 +37,7 @@ from tests.tools.recorded import CERTIFICATE, PLAYS, SITES, Recorded, daily
 from tests.unit.plugins.conftest import Files
 from tests.unit.plugins.test_hostile_hosts import World, empty
 
+MEANT = "read the difference; if it is meant, run UPDATE=1 bin/env pytest tests/unit/test_rendering.py"
 RENDERED = Path(__file__).parent / "rendered"
 ROOT = Path(__file__).resolve().parents[2]
 Once = Callable[[str, Callable[[], Any]], Any]
@@ -237,7 +238,8 @@ def test_each_task_of_the_roles_is_carried_out_for_a_site_or_there_is_a_reason(r
         for path in (ROOT / "roles").glob("*/[th]a*/*.yml")
         for task in tasks(yaml.safe_load(path.read_text(encoding="utf-8")))
     }
-    assert sorted(name for _role, name in written - done if name not in UNREACHED) == []
+    missing = sorted(name for _role, name in written - done if name not in UNREACHED)
+    assert missing == [], "add a site to SITES of tests/tools/recorded.py that needs it, or a reason to UNREACHED"
     assert {name for _role, name in written} >= set(UNREACHED)
 
 
@@ -257,7 +259,7 @@ def test_each_line_of_a_template_is_sent_to_a_site_or_there_is_a_reason(runs: di
         for line in map(str.strip, path.read_text(encoding="utf-8").splitlines())
         if not re.search(r"^(?:#|;|//)|\{[{%#]|[%#]\}", line) and line not in text and line not in UNSENT
     ]
-    assert missing == []
+    assert missing == [], "add a site to SITES of tests/tools/recorded.py that is sent it, or a reason to UNSENT"
 
 
 def difference(before: list[str], after: list[str], base: str, site: str) -> Iterator[str]:
@@ -280,7 +282,7 @@ def test_what_is_sent_is_what_was_reviewed(site: str, run: Run, runs: dict[str, 
         text = "".join(difference(before, text.splitlines(keepends=True), base, site))
     if os.environ.get("UPDATE"):
         golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8"), f"read the difference; if it is meant, see {__name__}"
+    assert text == golden.read_text(encoding="utf-8"), MEANT
 
 
 # What a transaction does without, and why.
@@ -384,13 +386,13 @@ ELSE_READ = {"chamilo_hosts", "chamilo_domain", "chamilo_restore_confirm"}
 def test_what_a_playbook_does_to_a_host_is_what_was_reviewed(tmp_path: Path, playbook: str) -> None:
     text = (ROOT / f"playbooks/{playbook}.yml").read_text(encoding="utf-8")
     read = set(re.findall(r"(?<!\.)\bchamilo_[a-z_]+(?=[^a-z_:.])", re.sub("#.*", "", text)))
-    assert read - set(PLAYS[playbook]) - ELSE_READ == set(), "the site below does not set them"
+    assert read - set(PLAYS[playbook]) - ELSE_READ == set(), "give it a value in PLAYS of tests/tools/recorded.py"
     absent = {"stat": {"stat": {"exists": False}}}
     output, calls = play_all(tmp_path, playbook, **{playbook: Recorded("nginx", PLAYS[playbook], answers=absent)})
     golden, text = RENDERED / f"{playbook}.txt", Run(output, calls[playbook]).text
     if os.environ.get("UPDATE"):
         golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8"), f"read the difference; if it is meant, see {__name__}"
+    assert text == golden.read_text(encoding="utf-8"), MEANT
 
 
 def test_nothing_is_restored_where_its_tools_cannot_be_installed(tmp_path: Path) -> None:

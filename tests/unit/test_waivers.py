@@ -119,6 +119,11 @@ Doings = dict[tuple[str, ...], str]
 MONIT = ((), ("monitoring_auth",), tuple(controls("monitoring")))
 
 
+def test_each_control_of_these_sections_has_a_sign() -> None:
+    missing = [control for section in SECTIONS for control in controls(section) if control not in SIGNS]
+    assert missing == [], "add a line to SIGNS; or to OF_THEMSELVES, where the role does nothing for it alone"
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_everything_is_active_without_a_waiver(doings: Doings, section: str) -> None:
     assert [control for control in controls(section) if not SIGNS[control](doings[section,])] == []
@@ -155,7 +160,7 @@ def test_how_much_may_be_uploaded_is_not_raised_unasked(doings: Doings, web: str
 @pytest.mark.parametrize("control", sorted(OF_THEMSELVES))
 def test_why_a_waiver_changes_nothing_on_the_host_is_written_down(control: str) -> None:
     text = (ROLES / _controls.load().control(control).section / "README.md").read_text(encoding="utf-8")
-    assert f"`{control}`" in text.partition("A waiver")[2]
+    assert f"`{control}`" in text.partition("A waiver")[2], 'name it in the paragraph "A waiver of ..."'
 
 
 @pytest.mark.parametrize("role", sorted(path.name for path in ROLES.iterdir()))
@@ -164,7 +169,8 @@ def test_a_role_asks_for_each_control_whose_waiver_changes_the_host(role: str) -
     files = [*(ROLES / role).rglob("*.yml"), *([plan] if plan.exists() else [])]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files).replace('"', "'")
     made = {control.id for control in _controls.load().controls if control.fixer.role == role} - OF_THEMSELVES
-    assert [control for control in sorted(made) if f"{control}'" not in text and f" {control}" not in text] == []
+    missing = [control for control in sorted(made) if f"{control}'" not in text and f" {control}" not in text]
+    assert missing == [], f'have {plan.name} ask portal.enforced("..."), or add it to OF_THEMSELVES'
 
 
 @pytest.mark.parametrize("section", SECTIONS)
