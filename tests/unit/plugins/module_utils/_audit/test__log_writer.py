@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,6 +50,22 @@ def test_by_a_handle_that_was_opened_for_writing(observer, tmp_path, monkeypatch
         assert f"process {os.getpid()} (php) of nobody has {log} open" in _log_writer.Writer(observer).way_into(
             str(log)
         )
+
+
+@pytest.mark.parametrize(
+    ("log", "above", "words"),
+    [
+        (0o644, 0o755, ""),
+        (0o646, 0o755, "access.log is nobody's to write"),
+        (0o644, 0o757, "var, where "),
+        (0o644, 0o1757, ""),  # in a sticky directory each may replace what is its own
+    ],
+)
+def test_by_the_file_or_a_directory_above_it(observer, monkeypatch, log, above, words):
+    modes = {"/var/log/access.log": log, "/var/log": 0o755, "/var": above, "/": 0o755}
+    monkeypatch.setattr(_log_writer.os, "stat", lambda path: SimpleNamespace(st_uid=0, st_gid=0, st_mode=modes[path]))
+    way = _log_writer.Writer(observer).way_into("/var/log/access.log")
+    assert words in way and bool(way) == bool(words)
 
 
 def test_a_handle_that_is_closed_meanwhile_hides_no_other(tmp_path, monkeypatch):

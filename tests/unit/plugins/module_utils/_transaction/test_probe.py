@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import probe as transaction_probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
     Probe,
     ask,
@@ -125,3 +126,29 @@ def test_a_page_is_not_the_same_any_more(case: str) -> None:
     before, after, reported = OTHER[case]
     where = "http://127.0.0.1/a?b=1 as campus.test answers"
     assert changed(PAGE, visit(PAGE, before), visit(PAGE, after)) == f"{where} {reported}"
+
+
+@pytest.mark.parametrize(
+    ("answers", "seconds", "asked"),
+    [
+        (["", "x"], 9.0, 1),  # right at once
+        (["x", "", "y"], 9.0, 2),
+        (["x", "y", "z", ""], 9.0, 4),
+        (["x", "y", ""], 0.0, 2),  # twice at least, and no more once time is up
+        (["a", "b", "c", "d", "e"], 3.0, 4),
+    ],
+)
+def test_it_asks_until_the_answer_is_right_or_time_is_up(
+    monkeypatch: pytest.MonkeyPatch, answers: list[str], seconds: float, asked: int
+) -> None:
+    """A question takes a second here, and a pause none."""
+    given: list[str] = []
+    monkeypatch.setattr(transaction_probe.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(transaction_probe.time, "monotonic", lambda: float(len(given)) - 1)
+
+    def right() -> str:
+        given.append(answers[len(given)])
+        return given[-1]
+
+    assert transaction_probe.ask_until(right, seconds) == answers[asked - 1]
+    assert len(given) == asked
