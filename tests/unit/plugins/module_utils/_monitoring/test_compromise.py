@@ -389,6 +389,22 @@ def test_pipes_and_nonsense_do_not_stop_the_scan(host):
     assert found.gaps == []
 
 
+def test_a_log_that_cannot_be_read_is_a_gap_and_keeps_no_other_from_being_read(host, monkeypatch):
+    pieces = compromise.pieces
+
+    def damaged(path, *more):
+        if path == str(host.log):
+            raise OSError(5, "Input/output error")
+        return pieces(path, *more)
+
+    host.log.write_text("")
+    host.log.with_name(f"{host.log.name}.1").write_text('192.0.2.1 - - [x] "GET /.env HTTP/1.1" 200 \n')
+    monkeypatch.setattr(compromise, "pieces", damaged)
+    found = trace(host.inspect())
+    assert found.gaps == [f"{host.log} could not be read: Input/output error"]
+    assert len(found.signs) == 1
+
+
 def test_the_log_that_was_rotated_is_read_as_well(host):
     request('"GET /dump.sql HTTP/1.1"')(host)
     host.log.rename(f"{host.log}.1")

@@ -607,8 +607,9 @@ def aside(what: str, *lines: str) -> dict[str, Any]:
     return {"at": start, "until": start + len(what), "lines": list(lines)}
 
 
+@pytest.mark.parametrize("section", ["headers:campus", "uploads:campus"])  # before and behind https
 @pytest.mark.parametrize("way", ["undo", "another plan"])
-def test_what_was_set_aside_for_a_section_comes_back_with_what_it_reports(host: World, way: str) -> None:
+def test_what_was_set_aside_for_a_section_comes_back_with_what_it_reports(host: World, way: str, section: str) -> None:
     host.write("campus.conf", SENT)
     before = host.tree()
     shared = ["# shared.conf:", "gzip on;", without("add_header X-Frame-Options c;")]
@@ -619,16 +620,16 @@ def test_what_was_set_aside_for_a_section_comes_back_with_what_it_reports(host: 
     ]
     files = {
         "https:campus": ("https.conf", "add_header Referrer-Policy ours;\n"),
-        "headers:campus": ("headers.conf", "add_header X-Frame-Options ours;\n"),
+        section: ("headers.conf", "add_header X-Frame-Options ours;\n"),
     }
     for name, (file, text) in files.items():
         drop_in = one(text, f"sites-available/chamilo-campus.d/location/{file}")
         host.apply(name=name, files=[*drop_in, *(owners(SENT, marks=marks) if name == NAME else [])])
     tracked = read(host)
     if way == "undo":
-        done = host.undo("headers:campus")
+        done = host.undo(section)
     else:  # such as with a waiver
-        plain = {"name": "headers:campus", "files": one("", "sites-available/chamilo-campus.d/location/headers.conf")}
+        plain = {"name": section, "files": one("", "sites-available/chamilo-campus.d/location/headers.conf")}
         predicted = host.apply(check=True, **plain)
         done = host.apply(**plain)
         assert done.changed and predicted.diff == done.diff and not host.apply(**plain).changed
