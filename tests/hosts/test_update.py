@@ -152,9 +152,18 @@ def signed(host: Host, path: str, signer: Signer) -> str:
     return path
 
 
+def checkout(host: Host, package: str, version: str) -> str:
+    """A directory of its own with what a package contains, as git and Composer leave it."""
+    directory = package.replace("/root/", "/srv/").removesuffix(".zip")
+    host.run(f"mkdir {directory} && cd {directory} && python3 -m zipfile -e {package} .")
+    host.put(f"{directory}/chamilo/.git/HEAD", version)
+    return f"{directory}/chamilo"
+
+
+@pytest.mark.parametrize("by", ["package", "git"])
 @pytest.mark.parametrize("flavour", VERSIONS)
 def test_an_update_is_rehearsed_made_and_rolled_back(
-    cell: Cell, make: Callable[..., Host], playbook: Playbook, flavour: str
+    cell: Cell, make: Callable[..., Host], playbook: Playbook, flavour: str, by: str
 ) -> None:
     if images.PHP[cell.release] < flavours.PHP.get(flavour, ""):
         pytest.skip(f"Chamilo {flavour} does not run with PHP {images.PHP[cell.release]}")
@@ -162,6 +171,8 @@ def test_an_update_is_rehearsed_made_and_rolled_back(
     host = make("campus", flavour=flavour)
     make_anew(host)
     host.run(f"sed -i s/{new}/{old}/ {ROOT}/{file_of_version(flavour)}")
+    if by == "git":
+        host.put(f"{ROOT}/.git/HEAD", old)
     playbook.harden(host, "--tags", SECTIONS, chamilo_database_split=True)
     host.put(f"{ROOT}/public/plugin/Own/index.php", "<?php echo 'own';")
     signer = Signer()
@@ -172,7 +183,17 @@ def test_an_update_is_rehearsed_made_and_rolled_back(
         assert not check or done.returncode == 0, done.stderr
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 
-    good = signed(host, package(host, flavour, "good", MARK), signer)
+    def release(name: str, *statements: str, broken: bool = False) -> str:
+        path = package(host, flavour, name, *statements, broken=broken)
+        return checkout(host, path, new) if by == "git" else signed(host, path, signer)
+
+    def in_use() -> tuple[str, bool]:
+        """The version that is installed, by its file and by the history beside it; and whether a migration is left."""
+        version = installed(host, flavour)
+        assert by == "package" or host.get(f"{ROOT}/.git/HEAD") == version
+        return version, "marked" in columns(host)
+
+    good = release("good", MARK)
     if flavour == "2.0":  # as where it was installed before 3.0
         host.run("mariadb chamilo -e 'DELETE FROM version'")
         code, output = update(good, check=False)
@@ -180,29 +201,32 @@ def test_an_update_is_rehearsed_made_and_rolled_back(
         host.run(["mariadb", "chamilo"], data=HISTORY)
 
     # Nothing of these reaches the portal.
-    host.run(
-        f"cp {good} /root/changed.zip && cp {good}.minisig /root/changed.zip.minisig && echo x >>/root/changed.zip"
-    )
-    code, output = update("/root/changed.zip", check=False)
+    host.run("cp /root/good.zip /root/other.zip")
+    changed = signed(host, "/root/other.zip", signer)
+    if by == "git":
+        code, output = update(changed, check=False)
+        assert code == 1 and f"git clone --branch v{new}" in output
+    host.run(f"echo x >>{changed}")
+    code, output = update(changed, check=False)
     assert code == 1 and "does not fit" in output
-    code, output = update(signed(host, package(host, flavour, "broken", MARK, broken=True), signer), check=False)
+    code, output = update(release("broken", MARK, broken=True), check=False)
     assert code == 1 and "ended with" in output, "found in the rehearsal"
     output = update("--rehearse", good)[1]
     assert "The rehearsal went well" in output
-    assert (installed(host, flavour), columns(host) & {"marked"}) == (old, set())
+    assert in_use() == (old, False)
     assert missing_from_the_portal(host, "https") == []
 
     # One that fails in the middle, after a table was changed.
-    half = signed(host, package(host, flavour, "half", MARK, HALF_WAY), signer)
+    half = release("half", MARK, HALF_WAY)
     with visited(host) as visitors:
         code, output = update(half, check=False)
     assert code == 1 and "failed and was rolled back" in output
-    assert (installed(host, flavour), columns(host) & {"marked"}) == (old, set())
+    assert in_use() == (old, False)
     assert visitors.answered > 40 and visitors.lost <= 2, visitors.failed
     assert missing_from_the_portal(host, "https") == []
 
     # One that is killed in the middle.
-    slow = signed(host, package(host, flavour, "slow", MARK, "DO IF(USER() LIKE 'root@%', 1, SLEEP(600))"), signer)
+    slow = release("slow", MARK, "DO IF(USER() LIKE 'root@%', 1, SLEEP(600))")
     unit = ["systemd-run", "--quiet", "--unit=slow", "chamilo-hardening", "update", "--key", signer.public, slow]
     host.run(unit)
     end = time.monotonic() + 180
@@ -212,21 +236,13 @@ def test_an_update_is_rehearsed_made_and_rolled_back(
     host.run("systemctl kill --signal=KILL slow; pkill -KILL -u www-data -f doctrine:migrations:migrate", check=False)
     assert "update --abandon" in host.run("chamilo-hardening status").stdout
     update("--abandon")
-    assert (installed(host, flavour), columns(host) & {"marked"}) == (old, set())
+    assert in_use() == (old, False)
 
-    if flavour == "2.0":  # as git and Composer leave it, in a directory of its own
-        host.put(f"{ROOT}/.git/HEAD", old)
-        code, output = update(good, check=False)
-        assert code == 1 and f"git clone --branch v{new}" in output
-        host.run(f"mkdir /srv/checkout && cd /srv/checkout && python3 -m zipfile -e {good} .")
-        host.put("/srv/checkout/chamilo/.git/HEAD", new)
-        good = "/srv/checkout/chamilo"
     with visited(host) as visitors:
         update(good)
-    if flavour == "2.0":
-        assert host.get(f"{ROOT}/.git/HEAD") == new
+    if by == "git":
         assert host.run(f"stat -c '%U %a' {ROOT}/.git").stdout.strip() == "root 700"
-    assert (installed(host, flavour), columns(host) & {"marked"}) == (new, {"marked"})
+    assert in_use() == (new, True)
     assert visitors.answered > 40 and visitors.lost <= 1, visitors.failed
     assert missing_from_the_portal(host, "https") == []
     assert host.get(f"{ROOT}/public/plugin/Own/index.php") == "<?php echo 'own';"
