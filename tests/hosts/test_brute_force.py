@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.hosts.conftest import Cell
 from tests.hosts.hardening import QUIET, Playbook, no_test_account
 from tests.playbook import PlayError
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
@@ -18,6 +19,8 @@ from tests.testbed.hosts import Host
 
 ATTEMPTS, BAN = 5, 8
 PATHS = ["/login_json", "/login/ldap/check", "/api/authentication_token"]
+# Where programs log in, once the portal serves them.
+OF_PROGRAMS = {"2.0": [], "3.0": ["/oauth/token"]}
 # What the application takes for the same.
 DISGUISED = ["/index.php/login_json", "/%69ndex.php/%6cogin_json", "http://campus.test/login_json"]
 # Behind a script of its own the application finds the same path, and would try the password.
@@ -97,8 +100,8 @@ def until(question: Callable[[], bool], seconds: float) -> bool:
 def alone(playbook: Playbook, host: Host, *options: str, **variables: object) -> int:
     """Run the role and return how many tasks changed something."""
     play = playbook.write("alone.yml", ALONE)
-    given = {"chamilo_friends": [], "chamilo_brute_force_ban_seconds": BAN, **variables}
-    return playbook.run(play, host, *options, **given).changed[host.domain]
+    own = {"chamilo_friends": [], "chamilo_brute_force_ban_seconds": BAN, "chamilo_brute_force_interfaces": ["oauth"]}
+    return playbook.run(play, host, *options, **{**own, **variables}).changed[host.domain]
 
 
 def prepare(playbook: Playbook, host: Host) -> None:
@@ -124,9 +127,9 @@ def attacker(make: Callable[..., Host]) -> Attacker:
 
 
 @pytest.mark.wire
-def test_an_attacker_is_banned_on_every_path_and_unbanned_again(guarded: Host, attacker: Attacker) -> None:
+def test_an_attacker_is_banned_on_every_path_and_unbanned_again(cell: Cell, guarded: Host, attacker: Attacker) -> None:
     bystander = attacker.address()
-    for path in [*PATHS, *DISGUISED]:
+    for path in [*PATHS, *OF_PROGRAMS[cell.flavour], *DISGUISED]:
         address = attacker.address()
         for _ in range(ATTEMPTS):
             assert attacker.send(address, path) in (401, 429), path
@@ -150,13 +153,13 @@ def test_behind_an_older_script_no_password_is_tried(guarded: Host, attacker: At
 
 
 @pytest.mark.wire
-def test_no_page_of_another_site_gets_its_reader_banned(guarded: Host, attacker: Attacker) -> None:
+def test_no_page_of_another_site_gets_its_reader_banned(cell: Cell, guarded: Host, attacker: Attacker) -> None:
     reader = attacker.address()
     reported = ["-H", "Sec-Fetch-Site: cross-site", "-H", "Content-Type: text/plain"]
     for path in ("/%2egit", "/%6dain/install/", "/%6cogin", "/main/%69nstall/index.php"):
         for _ in range(ATTEMPTS + 1):
             attacker.send(reader, path, *reported)
-    for path in (*PATHS[:2], *DISGUISED, *SCRIPTS):
+    for path in (*PATHS[:2], *OF_PROGRAMS[cell.flavour], *DISGUISED, *SCRIPTS):
         assert {attacker.send(reader, path, *reported) for _ in range(ATTEMPTS + 1)} == {400}, path
     time.sleep(2)
     assert banned(guarded) == []
