@@ -73,6 +73,14 @@ def accounts(host: Host) -> dict[str, str]:
     return found
 
 
+def migrated(host: Host) -> str:
+    """What the account of the portal makes of migrations that are due, and change tables."""
+    sql(host, "DELETE FROM version WHERE version LIKE '%V300%';")  # one of 3.0 has made all of them
+    console = f"cd {ROOT} && runuser -u www-data -- php bin/console doctrine:migrations:migrate --no-interaction"
+    done = host.run(console, check=False)
+    return str(done.stdout + done.stderr)
+
+
 def works(host: Host, user: str, password: str) -> bool:
     """Whether a client on another host logs in."""
     try:
@@ -184,8 +192,7 @@ def test_old_powers_are_locked_or_named_with_what_mends_them(fresh: Host, playbo
 
 
 def test_a_migration_of_chamilo_still_runs(secured: Host) -> None:
-    console = f"cd {ROOT} && runuser -u www-data -- php bin/console doctrine:migrations:migrate --no-interaction"
-    assert "[OK]" in secured.run(console).stdout
+    assert "SQL statements executed." in migrated(secured)
     refused = {
         "SELECT * FROM shop.article": "denied",
         "SELECT LOAD_FILE('/etc/passwd') IS NULL": "1\n",
@@ -340,11 +347,10 @@ def test_split_accounts_and_the_program_that_migrates(fresh: Host, playbook: Pla
     playbook.harden(fresh, chamilo_database_split=True)
     assert rights(fresh, "chamilo_campus_test@localhost") == {"chamilo.*": DATA}
     assert "denied" in as_application(fresh, "CREATE TABLE t (id INT)")
-    console = f"cd {ROOT} && runuser -u www-data -- php bin/console doctrine:migrations:migrate --no-interaction"
-    assert fresh.run(console, check=False).returncode != 0
+    assert "denied" in migrated(fresh)
     fresh.put("/root/watch", "while :; do cat /proc/[0-9]*/cmdline; done 2>/dev/null >/root/seen\n", "0700")
     fresh.run("systemd-run --quiet --unit=watch sh /root/watch")
-    assert "[OK]" in fresh.run("chamilo-hardening migrate").stdout
+    assert "SQL statements executed." in fresh.run("chamilo-hardening migrate").stdout
     fresh.run("systemctl stop watch")
     password = re.findall(r'^password="(.*)"$', fresh.get("/etc/chamilo-hardening/upgrade-campus_test.cnf"), re.M)
     assert password[0] not in fresh.run("tr '\\0' ' ' </root/seen").stdout
