@@ -24,7 +24,7 @@ from tests.testbed.hosts import Host
 pytestmark = pytest.mark.long
 
 ROOT = "/var/www/chamilo"
-SECTIONS = "https,permissions,uploads,database,backups"
+SECTIONS = "https,permissions,sessions,uploads,database,backups"  # with sessions a reload of PHP ends no request
 MARK = "ALTER TABLE course ADD COLUMN marked INT NOT NULL DEFAULT 7"
 # Fails for the account of the portal, and not for that of the rehearsal.
 HALF_WAY = "SET @half = IF(USER() LIKE 'root@%', 1, (SELECT 1 UNION SELECT 2))"
@@ -78,20 +78,12 @@ sys.exit(main.main(sys.argv[2:]))
 
 @dataclass
 class Visitors:
-    """A person who reads the portal all the time, one page after another.
-
-    A reload of PHP ends the request that is under way, so of each reload one may fail.
-    """
+    """A person who reads the portal all the time, one page after another."""
 
     host: Host
     answered: int = 0
     failed: list[str] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def lost(self) -> int:
-        """How many requests were not answered; many where one was answered wrongly."""
-        return len(self.failed) if all("502" in one for one in self.failed) else 1000
 
     def read(self) -> None:
         while not self.over.wait(0.1):
@@ -222,7 +214,7 @@ def test_an_update_is_rehearsed_made_and_rolled_back(
         code, output = update(half, check=False)
     assert code == 1 and "failed and was rolled back" in output
     assert in_use() == (old, False)
-    assert visitors.answered > 40 and visitors.lost <= 2, visitors.failed
+    assert visitors.answered > 40 and visitors.failed == []
     assert missing_from_the_portal(host, "https") == []
 
     # One that is killed in the middle.
@@ -243,7 +235,7 @@ def test_an_update_is_rehearsed_made_and_rolled_back(
     if by == "git":
         assert host.run(f"stat -c '%U %a' {ROOT}/.git").stdout.strip() == "root 700"
     assert in_use() == (new, True)
-    assert visitors.answered > 40 and visitors.lost <= 1, visitors.failed
+    assert visitors.answered > 40 and visitors.failed == []
     assert missing_from_the_portal(host, "https") == []
     assert host.get(f"{ROOT}/public/plugin/Own/index.php") == "<?php echo 'own';"
     modes = f"cd {ROOT} && stat -c '%U:%G %a' public/index.php public/main/fresh.php config/services.yaml .env"
