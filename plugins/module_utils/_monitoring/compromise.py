@@ -216,9 +216,10 @@ def _code(observer: Observer, found: Trace, budget: Budget, users: tuple[Identit
     misplaced, steering, linked = [], [], []
     unvouched = Unvouched(observer, users)
     left_out = {os.path.join(observer.root, name) for name in ("var", ".git", "node_modules")}
+    above = len(os.path.join(observer.root, ""))
     try:
         for entry in walk(observer.root, budget, left_out):
-            below = os.path.relpath(entry.path, observer.root)
+            below = entry.path[above:]
             try:
                 unvouched.inspect(below, entry.stat(follow_symlinks=False))
             except FileNotFoundError:  # it went meanwhile

@@ -89,6 +89,7 @@ def files(root: str, unvouched: list[str] | None = None) -> dict[str, str]:
 
 def _walk(root: str, unvouched: list[str]) -> Iterator[tuple[str, str]]:
     todo = [root]
+    above = len(os.path.join(root, ""))
     while todo:
         directory = todo.pop()
         try:
@@ -96,7 +97,7 @@ def _walk(root: str, unvouched: list[str]) -> Iterator[tuple[str, str]]:
         except FileNotFoundError:  # it went meanwhile
             continue
         for entry in entries:
-            path = os.path.relpath(entry.path, root)
+            path = entry.path[above:]
             if path in _LEFT_OUT:
                 continue
             if entry.is_symlink():
