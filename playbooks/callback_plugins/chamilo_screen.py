@@ -19,8 +19,16 @@ from typing import Any
 from ansible import context
 from ansible.executor.task_queue_manager import TaskQueueManager
 from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import lookup_loader
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _screen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import (
+    _answers,
+    _controls,
+    _portals,
+    _preflight,
+    _program,
+    _screen,
+)
 
 PLAYBOOKS = Path(__file__).resolve().parents[1]
 QUIET = {"display_skipped_hosts": False, "display_ok_hosts": False, "result_format": "yaml"}
@@ -51,8 +59,23 @@ class CallbackModule(CallbackBase):
         # Of plays that are not ours nothing is hidden.
         if len(ours) == len(plays) and not self._display.verbosity:
             self._quiet = self._hide(sys._getframe(1))
+        self._work_ahead(ours[-1].stem)
         self._ended.clear()
         threading.Thread(target=self._report_progress, daemon=True).start()
+
+    @staticmethod
+    def _work_ahead(playbook: str) -> None:
+        """What each task on each host would work out anew, in a process that Ansible forks for it from this one."""
+        _controls.load()
+        _preflight.specs()
+        if playbook == "harden":
+            lookup_loader.get("chamilo.hardening.plan", class_only=True)
+            _program.build()
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        if self._run is not None:
+            variables = play.get_variable_manager().get_vars(play=play)
+            _portals.known(variables, variables["hostvars"])
 
     @staticmethod
     def _place(play: Any) -> Path | None:

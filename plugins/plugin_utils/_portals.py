@@ -237,7 +237,7 @@ def considered(variables: Mapping[str, Any], more: Iterable[str] = ()) -> tuple[
 
 
 class _Known:
-    """The nodes that this process has read. Ansible works out the hosts of a play before it forks for their tasks."""
+    """The nodes that this process has read. The callback of the playbooks does before Ansible forks for the tasks."""
 
     hostvars: Any = None
     nodes: Mapping[str, Node] = {}
@@ -262,8 +262,12 @@ def salt(make: bool = False) -> str:
 
 def answer(hostvars: Mapping[str, Any], host: str) -> Mapping[str, Any]:
     """What a host answered to its discovery, as it came."""
-    raw = getattr(hostvars, "raw_get", hostvars.__getitem__)
-    found = raw(host).get("__chamilo_common_info") if host in hostvars else None
+    # Of ansible-core's what was registered: to work out all variables of each host for each other one takes hours.
+    manager = getattr(hostvars, "_variable_manager", None)
+    registered = getattr(manager, "_nonpersistent_fact_cache", None)
+    if registered is None:
+        registered = hostvars
+    found = registered[host].get("__chamilo_common_info") if host in registered else None
     return found if isinstance(found, Mapping) else {}
 
 
@@ -289,8 +293,9 @@ def refusal(variables: Mapping[str, Any]) -> str:
     if not own.get("fingerprint"):
         return ""
     host, hosts = variables.get("inventory_hostname"), variables.get("hostvars") or {}
-    others = (name for name in variables.get("ansible_play_hosts_all") or () if name != host and name in hosts)
-    same = [str(name) for name in others if _web_site(hosts[name]).get("fingerprint") == own["fingerprint"]]
+    others = (name for name in variables.get("ansible_play_hosts_all") or () if name != host)
+    same = [str(name) for name in others if _site(answer(hosts, name)).get("fingerprint") == own["fingerprint"]]
+    same = [name for name in same if serves_web(hosts[name])]
     if not same:
         return ""
     names = sorted([str(host), *same])
@@ -303,7 +308,9 @@ def refusal(variables: Mapping[str, Any]) -> str:
 
 def _web_site(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     """The discovered site of a host that serves it; empty for a host of the database alone."""
-    if not serves_web(variables):
-        return {}
-    site = (variables.get("__chamilo_common_info") or {}).get("site")
+    return _site(variables.get("__chamilo_common_info") or {}) if serves_web(variables) else {}
+
+
+def _site(answered: Mapping[str, Any]) -> Mapping[str, Any]:
+    site = answered.get("site")
     return site if isinstance(site, Mapping) else {}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import re
 import shlex
@@ -65,6 +66,7 @@ _EXPECTED = {
 }
 
 
+@functools.cache
 def specs(roles: Path = ROLES) -> dict[str, Spec]:
     """The options of each role, by role."""
     found = {}
