@@ -9,11 +9,13 @@ The table does not travel to the host, so this happens on the controller.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import results
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys, _nodes, _results
@@ -35,6 +37,7 @@ class ActionModule(HostAction):
             if name in arguments:
                 raise AnsibleActionFail(f"guide_audit_info: {name} is made by the collection and cannot be given.")
         delivered, hours = str(arguments.pop("results", "") or ""), arguments.pop("results_hours", 48)
+        destination = str(arguments.pop("deliver_to", "") or "")
         elsewhere = _nodes.elsewhere(self._templar, task_vars or {}, list(table.by_id))
         if delivered:
             answer = self._delivered(delivered, hours, task_vars or {})
@@ -64,6 +67,8 @@ class ActionModule(HostAction):
             raise AnsibleActionFail(str(error)) from error
         result["summary"] = _controls.summary(result["controls"])
         result["changed"] = False
+        if destination and not answer.get("failed"):
+            self._deliver(destination, arguments, answer, task_vars or {})
         return result
 
     def _key(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +91,18 @@ class ActionModule(HostAction):
         salt = secrets.token_hex(16)
         place = "chamilo_backups_password" if password else str(copy.present)
         return {**known, "key_copy": place, "key_proof": {"salt": salt, "fingerprint": fingerprint(key, salt)}}
+
+    @staticmethod
+    def _deliver(
+        directory: str, arguments: Mapping[str, Any], answer: Mapping[str, Any], task_vars: Mapping[str, Any]
+    ) -> None:
+        """Keep what the host answered for a report that is made of several runs."""
+        host = str(task_vars.get("inventory_hostname"))
+        site = str(arguments.get("site") or word(str(arguments.get("domain"))))
+        try:
+            results.deliver({"to": directory, **_results.names(host)}, results.document(host, site, answer))
+        except results.DeliveryError as problem:
+            raise AnsibleActionFail(str(problem).replace("chamilo_monitoring_results", "chamilo_results")) from problem
 
     @staticmethod
     def _delivered(directory: str, hours: Any, task_vars: dict[str, Any]) -> dict[str, Any]:

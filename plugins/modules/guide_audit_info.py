@@ -69,6 +69,14 @@ options:
     type: int
     default: 48
     version_added: 1.1.0
+  deliver_to:
+    description:
+      - A directory on the controller, which exists, for what the host answered, as the host itself would deliver it
+        (C(chamilo_monitoring_results)).
+      - O(results) judges what several controllers, or slices of a job, delivered there, in one run.
+    type: path
+    default: ""
+    version_added: 1.1.0
   sections:
     description:
       - The sections of the guide to check.
@@ -375,6 +383,7 @@ def main() -> None:
             # These mean something on the controller only, where the table and delivered results are.
             "results": {"type": "path", "default": ""},
             "results_hours": {"type": "int", "default": 48},
+            "deliver_to": {"type": "path", "default": ""},
             "level": {"type": "str", "choices": ["must", "should", "consider"], "default": "should"},
             "waivers": {
                 "type": "list",

@@ -23,7 +23,7 @@ SHIPPED = {
     ".": "CHANGELOG.md CODE_OF_CONDUCT.md CONTRIBUTING.md LICENSE README.md SECURITY.md",
     "changelogs": "changelogs/changelog.yaml changelogs/config.yaml",
     "docs": "*.md",
-    "meta": "meta/*.yml",
+    "meta": "meta/*.txt meta/*.yml",
     "playbooks": "*.py *.yml",
     "plugins": "*.j2 *.json *.py *.yml",
     "roles": "*.conf *.j2 *.md *.php *.yml",

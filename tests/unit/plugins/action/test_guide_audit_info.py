@@ -150,6 +150,23 @@ def test_an_observation_that_is_none_is_refused() -> None:
         run({"observed": {"https_hsts": {"status": "ok", "evidence": ""}}})
 
 
+def test_what_one_run_keeps_of_a_host_another_one_reports(tmp_path: Path) -> None:
+    answer = {"changed": False, "observed": {"https_hsts": {"status": "fail", "evidence": "It is sent twice."}}}
+    answer |= {"chamilo_version": "2.0.1", "signs": [], "forecast": {}, "names": ["campus.test"]}
+    seen, asked = run(answer, domain="campus.test", deliver_to=str(tmp_path))
+    assert "deliver_to" not in asked
+    task = Mock(args={"results": str(tmp_path)}, async_val=0)
+    read = ActionModule(task, *[Mock(template=template)] * 5).run(task_vars={"inventory_hostname": "campus"})
+    assert read["controls"] == seen["controls"] and read["taken"]
+    (kept,) = tmp_path.iterdir()
+    assert kept.stat().st_mode & 0o077 == 0
+    kept.unlink()
+    run({"failed": True, "msg": "No Chamilo."}, domain="campus.test", deliver_to=str(tmp_path))
+    assert not any(tmp_path.iterdir()), "what was delivered before is newer than nothing"
+    with pytest.raises(AnsibleActionFail, match=f"no directory {tmp_path}/gone. Mount it, or correct chamilo_results"):
+        run(answer, domain="campus.test", deliver_to=f"{tmp_path}/gone")
+
+
 @pytest.mark.slow
 def test_the_playbook_checks_all_hosts_and_fails_for_none(ansible: Any) -> None:
     """The real module on this machine without root, whatever stands on it, beside a host that does not answer."""
