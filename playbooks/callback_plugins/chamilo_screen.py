@@ -75,7 +75,8 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Any) -> None:
         if self._run is not None:
             variables = play.get_variable_manager().get_vars(play=play)
-            _portals.known(variables, variables["hostvars"])
+            if "hostvars" in variables:  # not before the first play that has hosts
+                _portals.known(variables, variables["hostvars"])
 
     @staticmethod
     def _place(play: Any) -> Path | None:
