@@ -375,6 +375,16 @@ def validate(shape: Shape, value: Any, what: str) -> Any:
         raise ValueError(error.why) from None
 
 
+def validate_hosts(shape: Shape, value: Any, what: str) -> dict[str, Any]:
+    """What a file of ours has of each host. It may have hundreds of them, so the limits are for each by itself."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{what} is no map of hosts")
+    found: dict[str, Any] = {}
+    for name, one in value.items():
+        found.update(validate(Each(shape), {name: one}, what))
+    return found
+
+
 def _certificates(value: Any) -> str:
     """Certificates in PEM form, as the module slurp brings a file."""
     try:

@@ -26,9 +26,6 @@ _CONTROL = _answers.Table(
     {"status": _answers.Text("|".join(STATUSES)), "since": _WHEN, "met": _answers.Flag()},
     frozenset({"status", "since"}),
 )
-_ENTRY = _answers.Table(
-    {"generated": _WHEN, "hosts": _answers.Each(_answers.Each(_CONTROL))}, frozenset({"generated", "hosts"})
-)
 
 
 class HistoryError(Exception):
@@ -42,10 +39,13 @@ def files(directory: Path) -> list[Path]:
 
 def read(path: Path) -> dict[str, Any]:
     try:
-        entry: dict[str, Any] = _answers.validate(_ENTRY, json.loads(path.read_text(encoding="utf-8")), path.name)
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(known, dict) or known.keys() != {"generated", "hosts"}:
+            raise ValueError("it is made otherwise")
+        hosts = _answers.validate_hosts(_answers.Each(_CONTROL), known["hosts"], path.name)
+        return {"generated": _answers.validate(_WHEN, known["generated"], path.name), "hosts": hosts}
     except (OSError, ValueError, RecursionError) as error:
         raise HistoryError(f"{path} cannot be read as a result of an audit: {error}. Move it away.") from error
-    return entry
 
 
 def last(directory: Path, hosts: Collection[str]) -> dict[str, dict[str, Any]]:

@@ -244,12 +244,9 @@ def last_attacks(directory: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        known: dict[str, dict[str, Any]] = _answers.validate(
-            _answers.Each(_ATTACKS), json.loads(path.read_text(encoding="utf-8")), ATTACKS_FILE
-        )
+        return _answers.validate_hosts(_ATTACKS, json.loads(path.read_text(encoding="utf-8")), ATTACKS_FILE)
     except (OSError, ValueError, RecursionError) as error:
         raise ReportError(f"{path} cannot be read as results of the playbook prove: {error}. Move it away.") from error
-    return known
 
 
 def with_attacks(path: Path, attacks: Mapping[str, Mapping[str, Any]], table: Table, generated: str) -> dict[str, Any]:
@@ -413,6 +410,7 @@ def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
     return {
         **entry,
         "last": last,
+        "remark": _remark(entry),
         "attacks": entry.get("attacks"),
         "sections": sorted(sections, key=lambda item: _badness(item["summary"], item["controls"])),
         "by_section": {section.id: item["summary"] for section, item in zip(table.sections, sections)},
@@ -421,6 +419,13 @@ def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
         "causes": entry.get("causes") or [],
         "run_out": [row for row in entry["controls"] if row.get("waiver") and not row["waiver"]["holds"]],
     }
+
+
+def _remark(entry: Mapping[str, Any]) -> str:
+    """What of a host is not of today: that it has no new result, or what became better or worse."""
+    if entry.get("error"):
+        return f"No new result; the last one is of {_day(entry['last'])}" if "last" in entry else "No result"
+    return changed(entry).strip(" ()")
 
 
 def _by_portal(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

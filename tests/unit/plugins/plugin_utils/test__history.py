@@ -50,6 +50,13 @@ def test_an_audit_of_other_hosts_hides_nothing(tmp_path: Path) -> None:
     assert audit(tmp_path, LATER, {"a": {"one": "pass"}})["a"] == {"before": OLD, "better": ["one"], "worse": []}
 
 
+def test_many_hosts_are_no_forged_result(tmp_path: Path) -> None:
+    """Of 500 hosts, what a file has is more than one host may answer."""
+    hosts = {f"school{number}.test": {f"control_{one}": "pass" for one in range(71)} for number in range(500)}
+    audit(tmp_path, OLD, hosts)
+    assert audit(tmp_path, NEW, {"school499.test": {"control_7": "fail"}})["school499.test"]["worse"] == ["control_7"]
+
+
 def test_it_is_bounded(tmp_path: Path) -> None:
     for day in range(_history.MOST + 5):
         audit(tmp_path, f"2026-{1 + day // 28:02}-{1 + day % 28:02}T00:00:00Z", {"a": {"one": "fail"}})

@@ -157,6 +157,8 @@ def test_the_nodes_of_a_portal_stand_together() -> None:
     assert re.findall(r"Portal [\w.]+, \d hosts|host\d\.test", table) == [
         *("host1.test", "Portal campus.test, 2 hosts", "host2.test", "host0.test", "host3.test"),
     ]
+    marks = [dict(attrs).get("class") for tag, attrs in seen.tags if tag == "tr"]
+    assert [mark for mark in marks[1:6] if mark] == ["node", "node"], "those below are no part of it"
     assert seen.text.count("one of 2 hosts of the portal campus.test") == 2
     assert "Portal" not in page(audit(portal="host0.test"), audit(portal="host1.test")).text
 
@@ -173,6 +175,27 @@ def test_the_nodes_of_a_portal_stand_together() -> None:
 )
 def test_a_node_that_gave_no_answer_stands_with_its_portal(variables: dict[str, Any], portal: str) -> None:
     assert _report.host("web2", {"unreachable": True, "msg": "no route"}, TABLE, variables)["portal"] == portal
+
+
+def test_the_overview_shows_what_became_worse_and_who_gave_no_result() -> None:
+    entry = _report.host("one.test", audit(), TABLE)
+    entry["changes"] = {"before": "2026-11-23T04:00:00Z", "better": [], "worse": ["headers_csp"]}
+    gone = _report.host("two.test", {"unreachable": True, "msg": "no route"}, TABLE)
+    last = {**entry, "generated": "2026-11-20T04:00:00Z"}
+    whole = _report.document([entry, gone], "2026-11-30T04:00:00Z")
+    text = _report.to_html(whole, TABLE)
+    assert ">1 worse than on 2026-11-23</small>" in text and ">No result</small>" in text
+    text = _report.to_html(_report.document([entry, gone], "2026-11-30T04:00:00Z", {"two.test": last}), TABLE)
+    assert ">No new result; the last one is of 2026-11-20, 0 not met</small>" in text
+
+
+def test_the_attacks_on_many_hosts_are_no_forged_result(tmp_path: Path) -> None:
+    row = {"id": "headers_csp", "title": "A script", "evidence": "It ran.", "status": "through"}
+    attacks = {
+        f"school{number}.test": {"generated": "2026-11-30T04:00:00Z", "rows": [row] * 70} for number in range(500)
+    }
+    (tmp_path / _report.ATTACKS_FILE).write_text(json.dumps(attacks))
+    assert _report.last_attacks(tmp_path) == attacks
 
 
 def test_signs_and_forecast_stand_before_the_controls() -> None:
