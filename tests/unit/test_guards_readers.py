@@ -10,6 +10,7 @@ The web user may have put a link, a pipe or a device there. Such files are opene
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -171,3 +172,20 @@ def test_what_a_user_can_change_is_judged_with_its_acl():
     ]
     # Its walk judges by mode and by ACL apart, to name the ACL.
     assert callers == ["module_utils/_monitoring/tree.py", "module_utils/_monitoring/tree.py"]
+
+
+FLAG = re.compile(r"(os\.O|stat\.S)_[A-Z]+")
+
+
+def test_flags_are_joined_so_that_each_is_set() -> None:
+    """``O_DIRECTORY & O_NOFOLLOW`` is neither, and nothing fails: a link is followed, that is all."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.BitOr)
+        if all(
+            FLAG.fullmatch(re.split(r" \W+ ", ast.unparse(side))[at]) for side, at in ((node.left, -1), (node.right, 0))
+        )
+    ]
+    assert wrong == []
