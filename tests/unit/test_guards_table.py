@@ -103,6 +103,15 @@ def calls(function: Any, seen: set[Any] | None = None) -> set[str]:
     return found
 
 
+def test_an_attack_runs_from_where_its_subject_comes() -> None:
+    """One that takes an insider runs on the host itself, and only such a one."""
+    taken = {
+        name: next(iter(inspect.signature(function).parameters.values())).annotation
+        for name, function in common_control.attacks.items()
+    }
+    assert {name for name, subject in taken.items() if subject == "Insider"} == common_control.inside_attacks
+
+
 @pytest.mark.parametrize("name", sorted({*common_control.checks, *common_control.attacks}))
 def test_a_check_and_an_attack_can_come_to_both_ends(name: str) -> None:
     """One that cannot fail is none, and one that cannot pass neither."""
