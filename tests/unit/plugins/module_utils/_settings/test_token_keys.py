@@ -46,13 +46,20 @@ def test_a_new_pair_is_of_the_same_kind(curve):
     assert (private.mode, public.mode) == (0o600, 0o644)
 
 
+@pytest.mark.parametrize(("group", "owner"), [(44, 44), (-1, 0)])
+def test_a_first_pair_is_for_root_and_its_private_half_for_the_group_of_php(group, owner):
+    private, public = replace(pair(), private=ABSENT).laid(b"private", b"public", 33, group)
+    assert (private.data, private.uid, private.gid, private.mode) == (b"private", 0, owner, 0o640)
+    assert (public.data, public.uid, public.gid, public.mode) == (b"public", 0, owner, 0o644)
+
+
 def test_a_new_pair_is_long_enough():
     assert b"(2048 bit)" in text(planned(pair(mode=0o602), OWN, OWN, True, READER).items[1].data)
 
 
 def test_without_leave_to_make_another_one_the_key_stays():
-    plan = planned(pair(mode=0o604), OWN, "another 7b2e, with a door", False, READER)
-    assert len(plan.items) == 1 and "mode 0604" in plan.notes[0] and not plan.kept
+    plan = planned(pair(mode=0o605), OWN, "another 7b2e, with a door", False, READER)
+    assert len(plan.items) == 1 and "mode 0605" in plan.notes[0] and not plan.kept
     assert planned(pair(mode=0o604), OWN, OWN, False, READER).items == ()
 
 
