@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
@@ -392,3 +394,24 @@ def test_a_macro_reports_what_it_reports_where_it_is_used(host):
         (("new.example.org",), "/srv/two", 2, -1),
     ]
     assert found[2].block.start > 0
+
+
+@pytest.mark.parametrize(
+    ("operator", "below", "same", "above"),
+    [
+        ("=", False, True, False),
+        ("==", False, True, False),
+        (">", True, False, False),
+        (">=", True, True, False),
+        ("<", False, False, True),
+        ("<=", False, True, True),
+        ("!=", True, False, True),
+        ("!<", True, True, False),
+        ("~", True, True, True),  # an expression is taken for true
+    ],
+)
+def test_the_version_of_apache_is_compared_as_apache_does(operator, below, same, above):
+    here = SimpleNamespace(version=[2, 4, 62])
+    for value, answer in (("2.4.7", below), ("2.4.62", same), ("2.5", above)):
+        assert apache._Reader.version_is(here, [operator, value]) is answer
+    assert apache._Reader.version_is(SimpleNamespace(version=[]), ["2.4"])
