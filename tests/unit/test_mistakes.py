@@ -1,13 +1,16 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The mistakes that tests/mutation/texts.py plants."""
+"""The mistakes that tests/mutation plants, and what is none."""
 
 from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.mutation import texts
+from tests.mutation.no_mistake import NoMistake
 
 
 def test_a_seed_takes_the_same_sample_of_each_kind() -> None:
@@ -28,3 +31,30 @@ def test_a_task_a_condition_and_a_value_are_changed() -> None:
     assert ("task", 0, 4, []) in found
     assert ("when", 2, 1, ["  when: not (one or two)"]) in found
     assert ("task", 3, 1, ["  become: false"]) in found
+
+
+@pytest.mark.parametrize(
+    ("code", "at", "operator", "is_none"),
+    [
+        ("x: int | None = 1 | y", "|", "ReplaceBinaryOperator_BitOr_Add", True),
+        ("x: int = 1 | y", "|", "ReplaceBinaryOperator_BitOr_Add", False),
+        ("x = os.O_RDONLY | os.O_CLOEXEC", "|", "ReplaceBinaryOperator_BitOr_Add", True),
+        ("x = os.O_RDONLY | os.O_CLOEXEC", "|", "ReplaceBinaryOperator_BitOr_BitAnd", False),
+        ("x = len(y) == 0", "==", "ReplaceComparisonOperator_Eq_LtE", True),
+        ("x = len(y) == 1", "==", "ReplaceComparisonOperator_Eq_LtE", False),
+        ("x = y == 0", "==", "ReplaceComparisonOperator_Eq_LtE", False),
+        ("x = y.st_uid != 0", "!=", "ReplaceComparisonOperator_NotEq_Gt", True),
+        ("x = y == 'z'", "==", "ReplaceComparisonOperator_Eq_Is", True),
+        ("x = y == z", "==", "ReplaceComparisonOperator_Eq_Is", False),
+        ("x = y == 'z'", "==", "ReplaceComparisonOperator_Eq_NotEq", False),
+        ("run(timeout=30)", "30", "NumberReplacer", True),
+        ("run(most=30)", "30", "NumberReplacer", False),
+        ("raise X(y[:30])", "30", "NumberReplacer", True),
+        ("@dataclass(frozen=True)\nclass X: pass", "True", "ReplaceTrueWithFalse", True),
+        ("x = 'ü' if TYPE_CHECKING else 2", "TYPE", "AddNot", True),
+        ("x = 'ü' or len(y) == 0", "==", "ReplaceComparisonOperator_Eq_LtE", True),
+    ],
+)
+def test_what_changes_nothing_is_no_mistake(code: str, at: str, operator: str, is_none: bool) -> None:
+    line = next(number for number, line in enumerate(code.splitlines(), 1) if at in line)
+    assert NoMistake(code)(operator, line, code.splitlines()[line - 1].index(at)) is is_none
