@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +16,18 @@ import pytest
 
 from tests.hosts.hardening import changed
 from tests.hosts.load_balancer import Visitors
-from tests.hosts.topology import WEB, Topology
+from tests.hosts.test_brute_force import ATTEMPTS, Attacker, banned
+from tests.hosts.test_monitoring import DEMOTE, PROMOTE, titles
+from tests.hosts.test_proxy import REFUSED, guess, knock
+from tests.hosts.test_sessions import logged_in
+from tests.hosts.test_shared import SESSIONS, Store
+from tests.hosts.test_update import HISTORY, MARK, VERSIONS, file_of_version, installed, package, signed
+from tests.hosts.topology import DOMAIN, PROJECT, WEB, Topology
+from tests.minisign import Signer
 from tests.playbook import ROOT, PlayError, play
-from tests.testbed import hosts
+from tests.testbed import authority, hosts, mail
+from tests.testbed.app.selfcheck import PASSWORDS, Browser
+from tests.testbed.mail import HOOK
 
 pytestmark = pytest.mark.long
 
@@ -29,6 +39,17 @@ KILLED = """
   become: false
   when: inventory_hostname == "web1"
 """
+# Of a package: who made its migration, and what it needs of PHP.
+MADE = (
+    "CREATE TABLE made (node VARCHAR(99))",
+    "INSERT INTO made VALUES (USER())",
+)
+NEEDY = (
+    "class Kernel",
+    "\\extension_loaded('exif') || throw new \\RuntimeException('exif is missing');\n\nclass Kernel",
+)
+ACCESS_LOG = "/var/log/nginx/access.log"
+LOCK = 10  # failed logins after which an account is locked
 NODES = (*WEB, "store", "library", "shelf")
 RESTART = 2.0  # seconds for which the database may be away, where its address or its certificate changes
 
@@ -41,6 +62,7 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
     for name, text in zip(("drain", "undrain"), hooks(recipes)):
         (directory / f"{name}.yml").write_text(text)
     yield Topology(network, directory).up()
+    mail.down(network)
     hosts.down(network)
 
 
@@ -50,6 +72,17 @@ def hooks(recipes: str) -> list[str]:
     found = [re.sub("^ {4}", "", block, flags=re.M) for block in blocks if "run/haproxy/admin.sock" in block]
     assert len(found) == 2
     return [block.replace("balancer.internal", "campus") for block in found]
+
+
+def recipe(topology: Topology, words: str, **names: str) -> str:
+    """The play that docs/recipes.md has behind these words, with the names of these tests."""
+    block = re.findall(r"(?<=\n\n)(?: {4}.*\n)+", (ROOT / "docs/recipes.md").read_text().partition(words)[2])[0]
+    for name, ours in {"chamilo_web": "campus_web", **names}.items():
+        assert name in block
+        block = block.replace(name, ours)
+    path = topology.directory / "recipe.yml"
+    path.write_text(re.sub("^ {4}", "", block, flags=re.M))
+    return str(path)
 
 
 def failing(topology: Topology, playbook: str, **variables: Any) -> str:
@@ -140,12 +173,9 @@ def test_a_node_that_lost_its_headers_is_red_and_no_other(topology: Topology) ->
 
 
 def test_a_section_is_undone_on_one_node_after_the_other_and_no_request_fails(topology: Topology) -> None:
-    recipe = (ROOT / "docs/recipes.md").read_text().partition("such as an undo")[2]
-    block = re.split(r"\n\n", recipe)[1] + "\n"
-    path = topology.directory / "undo.yml"
-    path.write_text(re.sub("^ {4}", "", block, flags=re.M).replace("chamilo_web", "campus_web"))
+    path = recipe(topology, "such as an undo")
     with Visitors(topology.address) as visitors:
-        play(str(path), topology.inventory())
+        play(path, topology.inventory())
     assert visitors.asked > 20 and visitors.failed == []
     for name in WEB:
         output = topology[name].run("chamilo-hardening status").stdout
@@ -173,6 +203,189 @@ def test_a_database_comes_back_from_its_backup_and_no_request_fails(topology: To
     assert "mislaid" not in topology["store"].run(["mariadb", "chamilo", "-e", "SELECT title FROM settings"]).stdout
     again = topology.run("harden")
     assert again.changed == dict.fromkeys(NODES, 0), changed(again.output)
+
+
+def older(topology: Topology) -> None:
+    """The portal with the program of the version before, and the migrations that were made until then."""
+    old, new = VERSIONS["2.0"]
+    for name in WEB:
+        topology[name].run(
+            f"""
+            set -e
+            cd {PROJECT}
+            if [ -e /root/older.tar ]; then
+                find . -mindepth 1 -maxdepth 1 ! -name var -exec rm -r {{}} +
+                tar -xpf /root/older.tar
+            else
+                sed -i s/{new}/{old}/ {file_of_version("2.0")}
+                tar --exclude=./var -cf /root/older.tar .
+            fi
+            rm -rf var/cache/prod
+            systemctl reload 'php*-fpm'
+            """
+        )
+    before = "DELETE FROM version; DROP TABLE IF EXISTS made; ALTER TABLE course DROP COLUMN IF EXISTS marked;"
+    login = "GRANT ALL ON *.* TO keeper@'%' IDENTIFIED BY 'kept-for-a-test' WITH GRANT OPTION;"
+    topology["store"].run(["mariadb", "chamilo"], data=f"{before}{HISTORY};{login}")
+    known = "[client]\nuser = keeper\npassword = kept-for-a-test\n"
+    topology["web1"].put("/etc/chamilo-hardening/restore-campus_test.cnf", known, "0600")
+
+
+def update(topology: Topology, name: str, kernel: tuple[str, str] = ("", "")) -> str:
+    """The play of the recipe, for a package that all nodes have."""
+    signer, leader = Signer(), topology["web1"]
+    path = signed(leader, package(leader, "2.0", name, MARK, *MADE, kernel=kernel), signer)
+    for suffix in ("", ".minisig"):
+        packed = leader.run(f"base64 {path}{suffix}").stdout
+        topology["web2"].run(f"base64 -d >{path}{suffix}", data=packed)
+    names = {"web1.internal": "web1", "/root/chamilo-3.0.2.zip": f"{path} --key {signer.public}"}
+    return recipe(topology, "### With several web nodes", **names)
+
+
+def versions(topology: Topology) -> list[str]:
+    return [installed(topology[name], "2.0") for name in WEB]
+
+
+def program(topology: Topology, name: str) -> list[str]:
+    """The files of the portal on a node, with owner and mode, but for uploads, logs and caches.
+
+    Not in it is what each node has of its own: the account in .env, and a dump that the backups of the leader move.
+    """
+    listed = "-type f ! -name .env ! -name dump.sql -printf '%p %u:%g %m\\n' -exec sha256sum {} +"
+    return sorted(topology[name].run(f"cd {PROJECT} && find . -path ./var -prune -o {listed}").stdout.split("\n"))
+
+
+def migrated_by(topology: Topology) -> list[str]:
+    """The host that made the migration of the package, each time it was."""
+    rows = topology["store"].run(["mariadb", "-NB", "chamilo", "-e", "SELECT node FROM made"]).stdout.split()
+    return [row.partition("@")[2].partition(".")[0] for row in rows]
+
+
+def test_a_portal_is_updated_one_node_after_the_other_and_no_request_fails(topology: Topology) -> None:
+    older(topology)
+    path = update(topology, "good")
+    with Visitors(topology.address) as visitors:
+        play(path, topology.inventory())
+    assert visitors.asked > 100 and visitors.failed == []
+    assert versions(topology) == [VERSIONS["2.0"][1]] * 2
+    assert migrated_by(topology) == [topology["web1"].container], "once, by the leader"
+    with Visitors(topology.address) as visitors:
+        topology.run("harden")
+    assert visitors.failed == []
+    again = topology.run("harden")
+    assert again.changed == dict.fromkeys(NODES, 0), changed(again.output)
+    one, other = (program(topology, name) for name in WEB)
+    assert one == other and one
+    assert generated(topology, "web1") == generated(topology, "web2")
+
+
+def test_a_node_that_cannot_be_updated_is_named_and_the_other_one_serves(topology: Topology) -> None:
+    old, new = VERSIONS["2.0"]
+    older(topology)
+    path = update(topology, "needy", NEEDY)
+    web2 = topology["web2"]
+    web2.run("phpdismod exif && systemctl reload 'php*-fpm'")
+    with Visitors(topology.address) as visitors, pytest.raises(PlayError) as stopped:
+        play(path, topology.inventory())
+    output = " ".join(str(stopped.value).split())
+    assert "fatal: [web2]: FAILED!" in output and f"The update to {new} failed and was rolled back" in output
+    assert "exif is missing" in output
+    assert versions(topology) == [new, old]
+    asked = ["--resolve", f"{DOMAIN}:80:127.0.0.1", "-H", "X-Forwarded-Proto: https", f"http://{DOMAIN}/login"]
+    assert web2.run(["curl", "-sf", *asked]).stdout, "with the program before"
+    web2.run("phpenmod exif && systemctl reload 'php*-fpm'")
+    with visitors:
+        play(path, topology.inventory(), "--limit", "web2")
+    assert visitors.asked > 100 and visitors.failed == []
+    assert versions(topology) == [new, new] and migrated_by(topology) == [topology["web1"].container]
+    one, other = (program(topology, name) for name in WEB)
+    assert one == other
+
+
+def visitor_of(topology: Topology, node: str, **cookies: str) -> Browser:
+    """A visitor with these cookies, whom the load balancer sends to this node."""
+    known = {"NODE": node, **cookies}
+    return Browser(f"https://{DOMAIN}", topology.address, str(authority.certificate()), cookies=known)
+
+
+def crossings(topology: Topology) -> dict[str, bool]:
+    """What a visitor takes from one node to the other."""
+    found = {}
+    student = {"username": "student01", "password": PASSWORDS["student01"]}
+    visitor = visitor_of(topology, "web1")
+    code = visitor.captcha()
+    assert code
+    visitor.cookies["NODE"] = "web2"
+    found["captcha"] = visitor.post_json("/login_json", **student, captcha_code=code).status == 200
+    visitor = visitor_of(topology, "web2")
+    visitor.post_json("/login_json", **student, captcha_code=visitor.captcha(), _remember_me=True)
+    assert logged_in(visitor)
+    kept, remembered = (visitor.cookies[name] for name in ("chamilo2", "ch_remember_me"))
+    found["session"] = logged_in(visitor_of(topology, "web1", chamilo2=kept))
+    found["remember me"] = logged_in(visitor_of(topology, "web1", ch_remember_me=remembered))
+    return found
+
+
+def test_a_visitor_is_known_at_every_node(topology: Topology) -> None:
+    assert crossings(topology) == {"captcha": False, "session": False, "remember me": True}
+    store = Store(topology["campus"])
+    store.set_up()
+    store.allow("off")
+    with Visitors(topology.address) as visitors:
+        there = {**SESSIONS, "chamilo_sessions_redis_host": DOMAIN}
+        topology.run("harden", "--tags", "sessions", of_campus=there)
+    assert visitors.failed == []
+    assert crossings(topology) == {"captcha": True, "session": True, "remember me": True}
+
+
+def test_each_node_bans_after_its_share_and_an_account_is_locked_for_all(topology: Topology) -> None:
+    balancer = topology["campus"]
+    attacker = Attacker(hosts.up("attacker", state="empty", network=topology.network))
+    own = attacker.host.run("ip route show default | cut -d' ' -f3").stdout.strip()  # where this test comes from
+    topology.run("harden", "--tags", "brute_force", chamilo_friends=[own])
+    guesser, victim = attacker.address(), "student07"
+    answers = []
+    for _attempt in range(2 * ATTEMPTS):
+        answers.append(guess(attacker, guesser, balancer))
+        time.sleep(2)  # a ban takes a second or two
+    allowed = 2 * -(-ATTEMPTS // 2)
+    assert set(answers[:allowed]) <= {401, 429} and set(answers[allowed:]) == {REFUSED}, answers
+    assert [banned(topology[name]) for name in WEB] == [[guesser]] * 2
+
+    # One attempt of each address, at one node after the other.
+    body = json.dumps({"username": victim, "password": "wrong"})
+    words = ["-H", "Content-Type: application/json", "--data-binary", body]
+    active = ["mariadb", "-NB", "chamilo", "-e", f"SELECT active FROM user WHERE username = '{victim}'"]
+    tried = f"grep -c authentication_token {ACCESS_LOG}"
+    before = [int(topology[name].run(tried, check=False).stdout) for name in WEB]
+    for _attempt in range(LOCK):
+        assert topology["store"].run(active).stdout == "1\n"
+        assert knock(attacker, attacker.address(), balancer, "/api/authentication_token", *words) == 401
+    assert topology["store"].run(active).stdout == "0\n"
+    assert [int(topology[name].run(tried).stdout) for name in WEB] == [count + LOCK // 2 for count in before]
+
+    def let_in() -> list[bool]:
+        """Whether each node takes the right password."""
+        visitors = [visitor_of(topology, name) for name in WEB]
+        return [visitor.login(victim, PASSWORDS["student01"]).status == 200 for visitor in visitors]
+
+    assert let_in() == [False, False]
+    topology["web2"].run(["chamilo-hardening", "unlock", victim, "--yes"])
+    assert let_in() == [True, True]
+
+
+def test_what_is_found_in_the_database_is_reported_once(topology: Topology) -> None:
+    sink = mail.up(topology.network)
+    topology.run("harden", of_campus={"chamilo_alert_webhook": HOOK})
+    sink.forget()
+    ask = ["mariadb", "chamilo"]
+    topology["store"].run(ask, data=f"{PROMOTE}'student02';")
+    for name in WEB:
+        topology[name].run(["chamilo-hardening", "daily", "monitoring"], check=False)
+    sent = titles(sink)
+    assert {"An unexpected administrator at campus.test", "Signs of a break-in at campus.test"} <= set(sent), sent
+    assert len(sent) == len(set(sent)), sent
+    topology["store"].run(ask, data=f"{DEMOTE}'student02';")
 
 
 def test_a_shared_disk_that_is_read_only_leaves_both_nodes_as_they_were(topology: Topology) -> None:

@@ -1,4 +1,4 @@
-"""What the web nodes of one portal have in common: the secrets of the application, and sessions in Redis.
+"""What the web nodes of one portal have in common: the secrets of the application, and sessions in Redis or Valkey.
 
 Each node has a database of its own here, which the sections of these tests do not look at.
 """
@@ -16,7 +16,6 @@ import yaml
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import parse_text
 from tests.hosts.hardening import changed
 from tests.hosts.test_sessions import logged_in
-from tests.hosts.topology import image_of_balancer
 from tests.playbook import Played, PlayError, play
 from tests.testbed import authority, hosts, images
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
@@ -107,11 +106,7 @@ def test_secrets_are_generated_once_and_the_others_take_them(nodes: Nodes) -> No
 
 
 PASSWORD = "Canary1'quince;%&$x"
-REDIS = {
-    "chamilo_sessions_handler": "redis",
-    "chamilo_sessions_redis_host": "redis.test",
-    "chamilo_sessions_redis_password": PASSWORD,
-}
+SESSIONS = {"chamilo_sessions_handler": "redis", "chamilo_sessions_redis_password": PASSWORD}
 CONFIGURATION = """
 port 0
 tls-port 6379
@@ -126,25 +121,37 @@ RIGHTS = "resetchannels -@all +get +set +setex +expire +del +unlink +exists +eva
 FILE = "/etc/php/8.4/fpm/conf.d/91-chamilo-campus_test-sessions.ini"
 
 
-@pytest.fixture(scope="module")
-def redis(nodes: Nodes) -> Host:
-    """Debian's, as the role's page has it."""
-    made = Host("redis", nodes.network, state="empty")
-    made.create(image_of_balancer(), hosts.first_boot(made))
-    chain, key = authority.issue("redis.test")
-    made.put("/etc/redis/redis.pem", chain + key, "0644")
-    made.run("cat >>/etc/redis/redis.conf", data=CONFIGURATION)
-    return made
+@dataclass(frozen=True)
+class Store:
+    """Debian's redis-server or valkey-server on a host, as the role's page has it."""
+
+    host: Host
+    kind: str = "redis"
+
+    def set_up(self) -> None:
+        chain, key = authority.issue(self.host.domain)
+        self.host.put(f"/etc/{self.kind}/{self.kind}.pem", chain + key, "0644")
+        self.host.run(f"cat >>/etc/{self.kind}/{self.kind}.conf", data=CONFIGURATION.replace("redis", self.kind))
+
+    def allow(self, any_client: str) -> None:
+        """``any_client``: what one without a password may do."""
+        lines = [f"user default {any_client}", f"user chamilo on >{PASSWORD} ~chamilo-campus_test:* {RIGHTS}", ""]
+        self.host.put(f"/etc/{self.kind}/users.acl", "\n".join(lines), "0644")
+        self.host.run(f"systemctl restart {self.kind}-server")
 
 
-def configure(redis: Host, any_client: str) -> None:
-    """``anybody``: what a client without a password may do."""
-    lines = [f"user default {any_client}", f"user chamilo on >{PASSWORD} ~chamilo-campus_test:* {RIGHTS}", ""]
-    redis.put("/etc/redis/users.acl", "\n".join(lines), "0644")
-    redis.run("systemctl restart redis-server")
+@pytest.fixture(params=["redis"])
+def store(nodes: Nodes, request: pytest.FixtureRequest) -> Store:
+    made = Host(request.param, nodes.network, state="empty")
+    script = images.APT.format(packages=f"{request.param}-server")
+    made.create(images.layer(request.param, images.base("trixie"), script), hosts.first_boot(made))
+    store = Store(made, request.param)
+    store.set_up()
+    return store
 
 
-def test_sessions_of_all_nodes_are_in_one_place(nodes: Nodes, redis: Host) -> None:
+def test_sessions_of_all_nodes_are_in_one_place(nodes: Nodes, store: Store) -> None:
+    there = {**SESSIONS, "chamilo_sessions_redis_host": store.host.domain}
     visitors = [Browser(f"http://{DOMAIN}", nodes[name].address) for name in NODES]
 
     def log_in() -> list[bool]:
@@ -155,15 +162,17 @@ def test_sessions_of_all_nodes_are_in_one_place(nodes: Nodes, redis: Host) -> No
         return [logged_in(visitor) for visitor in visitors]
 
     assert log_in() == [True, False]
-    configure(redis, "on nopass ~* +@all")
-    with pytest.raises(PlayError, match=r"Redis at redis\.test:6379 answers clients without a password") as refused:
-        nodes.run("--tags", "sessions", **REDIS)
+    store.allow("on nopass ~* +@all")
+    with pytest.raises(
+        PlayError, match=rf"Redis at {store.host.name}\.test:6379 answers clients without a password"
+    ) as refused:
+        nodes.run("--tags", "sessions", **there)
     assert log_in() == [True, False]
     assert nodes["web1"].run(["test", "-e", FILE], check=False).returncode == 1
-    configure(redis, "off")
-    first = nodes.run("--tags", "sessions", **REDIS)
+    store.allow("off")
+    first = nodes.run("--tags", "sessions", **there)
     assert log_in() == [True, True]
-    again = nodes.run("--tags", "sessions", **REDIS)
+    again = nodes.run("--tags", "sessions", **there)
     assert again.changed == dict.fromkeys(NODES, 0), changed(again.output)
     for output in (str(refused.value), first.output, again.output):
         assert PASSWORD not in output and "Canary1" not in output

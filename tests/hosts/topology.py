@@ -182,4 +182,4 @@ class Topology:
         }
         if playbook == "harden":
             del given["chamilo_report_dir"]
-        return play(playbook, self.inventory(**(of_campus or {})), *options, variables=given)
+        return play(playbook, self.inventory(**(of_campus or {})), *options, variables=given, minutes=30)
