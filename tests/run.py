@@ -369,6 +369,7 @@ def alone_steps() -> list[Step]:
         Step("bench of permissions", ["python", "-m", "tests.bench.permissions"], 20),
         Step("bench of last week's log", ["python", "-m", "tests.bench.forecast"], 5),
         Step("bench of backups", ["python", "-m", "tests.bench.backups"], 20),
+        Step("bench of a fleet", ["python", "-m", "tests.bench.fleet"], 60),
         Step("Debian 12 as the controller", ["python", "-m", "tests.debian12"], 20),
     ]
 
