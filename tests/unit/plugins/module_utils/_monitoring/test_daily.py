@@ -561,3 +561,13 @@ def test_what_the_application_compiled_is_compared_unless_an_update_is_under_way
     host.configure(console=[])
     step()
     assert len(asked) == (0 if opened else 1), "an older configuration names no console"
+
+
+@pytest.mark.parametrize(("major", "reported"), [(2, []), (3, ["not followed"]), (4, ["not followed"])])
+def test_a_scan_of_its_own_is_asked_of_chamilo_from_3_on(monkeypatch, major, reported):
+    monkeypatch.setattr(daily.application_scan, "faults", lambda *_what: [])
+    monkeypatch.setattr(daily.application_scan, "follow", lambda *_what: "not followed")
+    observer = SimpleNamespace(site=SimpleNamespace(major=major))
+    day = SimpleNamespace(lines=[])
+    assert daily._scanned(day, SimpleNamespace(site="campus", known={"console": []}, observer=observer), "")
+    assert day.lines == reported
