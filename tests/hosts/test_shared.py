@@ -140,7 +140,7 @@ class Store:
         self.host.run(f"systemctl restart {self.kind}-server")
 
 
-@pytest.fixture(params=["redis"])
+@pytest.fixture(params=["redis", "valkey"])
 def store(nodes: Nodes, request: pytest.FixtureRequest) -> Store:
     made = Host(request.param, nodes.network, state="empty")
     script = images.APT.format(packages=f"{request.param}-server")
