@@ -16,7 +16,6 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import results
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys, _nodes, _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
@@ -44,9 +43,7 @@ class ActionModule(HostAction):
         else:
             arguments.update(self._key(arguments, task_vars or {}))
             arguments["unenforced"] = _controls.unenforced(table, level, waivers)
-            arguments.update(
-                _nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts", DEFAULTS["attempts"]))
-            )
+            arguments.update(_nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts")))
             answer = self._inspect(arguments, task_vars or {})
         unseen = "The audit gave no answer for this control."
         if arguments.get("sections"):

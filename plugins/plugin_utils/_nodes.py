@@ -15,7 +15,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls, _portals
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables, default
 
 Answers = Mapping[str, Mapping[str, Any]]  # what each node answered to its discovery
 
@@ -56,11 +56,12 @@ def elsewhere(templar: Any, variables: Mapping[str, Any], controls: Iterable[str
 def audited_as(templar: Any, variables: Mapping[str, Any], allowed: Any) -> dict[str, Any]:
     """The options of the audit that a portal with several web nodes has for each of them.
 
-    ``allowed``: after how many failed logins the portal bans; all of its nodes together.
+    ``allowed``: after how many failed logins the portal bans; all of its nodes together. None: as the role has it.
     """
     portal, _node = _beside_others(Variables(templar, variables), variables)
     if portal is None or len(portal.web) < 2:
         return {}
+    allowed = default("chamilo_brute_force_attempts") if allowed is None else allowed
     return {"attempts": _portals.share(int(allowed), len(portal.web)), "several_nodes": True}
 
 
