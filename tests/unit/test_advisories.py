@@ -125,7 +125,7 @@ def test_what_was_reviewed_stays_and_a_difference_is_reported(refreshed: Any) ->
     before, after, messages = refreshed
     old, new = ([one for one in each["advisories"] if one["id"] == "CVE-2026-45143"][0] for each in (before, after))
     assert {key for key in new if new[key] != old.get(key)} == {"severity", "modified"}
-    assert any(words.startswith("CVE-2026-45143: the record says") for words in messages)
+    assert any(words.startswith("CVE-2026-45143: the record has") for words in messages)
 
 
 def test_new_releases_are_listed_and_those_for_testers_are_none(refreshed: Any) -> None:

@@ -103,7 +103,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
             _web(portal, tree, docroot, pages),
             portal.test,
             {"service": portal.service, "action": "reload"},
-            portal.probe("permissions") if docroot else [],
+            portal.probe("permissions") if docroot else [portal.front],
         ),
         messages=[*given.get("__chamilo_permissions_environment", {}).get("consequences", []), *messages],
         unset=unset,

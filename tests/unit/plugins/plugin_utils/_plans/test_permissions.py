@@ -41,7 +41,7 @@ def test_private_files_are_rejected_unless_that_is_waived(host, server):
     plan = planned(host, "permissions", __chamilo_common_info=info, chamilo_waivers=waived("permissions_docroot"))
     states = {file["path"].rsplit("/", 1)[1]: file.get("state") for file in plan["web"]["files"]}
     assert states == {"permissions.conf": "absent", "permissions-campus_test.json": None}
-    assert (plan["vhost"], plan["web"]["probe"]) == (False, [])
+    assert (plan["vhost"], plan["web"]["probe"]) == (False, plan["php"]["probe"])
 
 
 @pytest.mark.parametrize(
