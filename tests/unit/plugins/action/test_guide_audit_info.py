@@ -219,6 +219,22 @@ def test_what_keeps_one_host_from_being_audited_keeps_no_other(ansible: Any, mon
 
 
 @pytest.mark.slow
+def test_a_host_that_hangs_keeps_no_other_from_being_hardened(ansible: Any) -> None:
+    hung = ansible.directory / "hung"
+    hung.write_text("#!/bin/sh\nexec sleep 20\n")
+    hung.chmod(0o755)
+    hosts = {
+        "hung.test": {"ansible_python_interpreter": str(hung), "chamilo_host_timeout": 6},
+        "z.test": {"chamilo_root": "/nonexistent", "ansible_python_interpreter": sys.executable},
+    }
+    outcome = ansible.play("chamilo.hardening.harden", hosts, "--tags=preflight", "-e", "ansible_become=false")
+    assert outcome.code == 2
+    assert outcome.recap("hung.test")["failed"] == outcome.recap("z.test")["failed"] == 1
+    assert "Timed out after 6 second(s)" in outcome.output
+    assert "/nonexistent" in outcome.output, "the other one is discovered"
+
+
+@pytest.mark.slow
 def test_a_report_is_written_where_no_host_could_be_audited(ansible: Any) -> None:
     outcome = ansible.play("chamilo.hardening.audit", {"misspelt.test": {"chamilo_headers_cps": "off"}})
     assert outcome.code == 2
