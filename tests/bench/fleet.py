@@ -66,9 +66,10 @@ def memory(parent: int) -> float:
     total = 0
     for process in family(parent):
         try:
-            total += int(re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{process}/smaps_rollup").read_text(), re.M)[1])  # type: ignore[index]
-        except (OSError, TypeError):  # it has ended
+            shares = Path(f"/proc/{process}/smaps_rollup").read_text()
+        except OSError:  # it has ended
             continue
+        total += sum(map(int, re.findall(r"^Pss:\s+(\d+)", shares, re.MULTILINE)))
     return total / 1000
 
 
