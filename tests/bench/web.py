@@ -71,8 +71,8 @@ class Run:
         wrong = re.search(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", output)
         if wrong or " 0 requests in" in output:
             raise RuntimeError(f"{host.name}: {path}: {wrong[0] if wrong else 'no answer'}")
-        requests = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]  # wrk always prints it
-        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]  # this too
+        (requests,) = map(int, re.findall(r"(\d+) requests in", output))
+        (rate,) = map(float, re.findall(r"Requests/sec:\s+([\d.]+)", output))
         return cls(requests, rate, used / requests)
 
 

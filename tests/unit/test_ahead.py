@@ -29,6 +29,7 @@ class Hosts(dict[str, dict[str, Any]]):
     """As ansible-core has it: to work out the variables of a host takes its time."""
 
     asked = 0
+    _variable_manager: Any = None
 
     def __getitem__(self, name: str) -> dict[str, Any]:
         self.asked += 1
@@ -59,7 +60,7 @@ def test_tasks_find_the_nodes_of_all_portals_there() -> None:
 def test_a_portal_is_compared_with_what_others_answered_alone() -> None:
     answers = {name: {"__chamilo_common_info": {"site": {"fingerprint": name, "root": "/"}}} for name in HOSTS}
     hostvars = Hosts({name: {"group_names": []} for name in HOSTS})
-    hostvars._variable_manager = Mock(_nonpersistent_fact_cache=answers)  # type: ignore[attr-defined]  # as HostVars has it
+    hostvars._variable_manager = Mock(_nonpersistent_fact_cache=answers)
     own = {**answers[HOSTS[0]], "inventory_hostname": HOSTS[0], "ansible_play_hosts_all": HOSTS, "hostvars": hostvars}
     assert _portals.refusal(own) == "" and hostvars.asked == 0
     answers[HOSTS[7]] = answers[HOSTS[0]]
