@@ -110,7 +110,7 @@ def same_site(observer: Observer) -> Finding:
             "Forms of any site reach the session then; the tokens in Chamilo's own forms have to stop them."
         )
     if loose:
-        seen = loose[0].flags.get("samesite") or "not said"
+        seen = " or ".join(dict.fromkeys(cookie.flags.get("samesite") or "not said" for cookie in loose))
         return failed(f"SameSite is {seen} instead of Lax: {_names(loose)}.")
     return passed(f"SameSite is {found[0].flags['samesite']} on {_names(found)}.")
 

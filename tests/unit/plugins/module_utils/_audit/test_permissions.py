@@ -137,6 +137,12 @@ def test_what_belongs_to_the_web_user_can_be_changed_by_it(tree_look, project, w
     assert words in finding.evidence
 
 
+def test_a_var_of_root_breaks_the_site(tree_look, project):
+    shutil.chown(project / "var", "root")
+    finding = permissions.var(tree_look())
+    assert finding.status == "fail" and "root:www-data 0770, but PHP runs as www-data;" in finding.evidence
+
+
 def test_a_file_of_root_in_var_breaks_the_site(tree_look, project):
     shutil.chown(project / "var/log/prod.log", "root")
     finding = permissions.var(tree_look())

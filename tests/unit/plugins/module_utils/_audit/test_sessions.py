@@ -79,6 +79,14 @@ def test_samesite_none_is_declared_by_who_frames_the_portal(look_at, kind, flags
     assert finding.status == status and words in finding.evidence
 
 
+def test_each_wrong_samesite_is_named(look_at):
+    cookies = setting("chamilo2=1; SameSite=None; Secure", "PHPSESSID=2", "PHPSESSID=3; SameSite=None")
+    assert (
+        "SameSite is None or not said instead of Lax: chamilo2 at "
+        in sessions.same_site(inspect(look_at, cookies)).evidence
+    )
+
+
 def test_secure_is_asked_of_every_cookie_and_the_others_of_the_session_alone(look_at):
     it = inspect(look_at, setting(f"chamilo2={NUMBER}{FLAGS}", "language=en; path=/"))
     assert sessions.secure(it).status == "fail"

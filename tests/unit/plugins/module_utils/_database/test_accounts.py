@@ -79,3 +79,11 @@ def test_what_was_changed_on_another_host_of_the_inventory_is_undone_by_hand(hos
     with pytest.raises(AccountError, match="database is on db.test.*no account was changed.*by hand.*README"):
         host.apply(check, state="absent", there="db.test", elsewhere=True)
     assert json.dumps(host.server.users) == before and host.memory() == known
+
+
+def test_where_another_host_has_the_database_its_administrator_is_asked_first(host):
+    host.server.add("'chamilo'@'%'", "old-password-1", "ALL PRIVILEGES ON *.*")
+    result = host.apply(there="192.0.2.5", elsewhere=True)
+    assert result.needs_admin and not result.changed and host.user == "chamilo"
+    with pytest.raises(AccountError, match="nothing here may change accounts there"):
+        host.apply(there="192.0.2.5")

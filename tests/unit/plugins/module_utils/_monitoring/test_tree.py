@@ -237,6 +237,10 @@ def test_too_much_behind_a_link_below_public_is_reported(tree_look, project, mon
     assert (seen.public_writable, seen.public_unread) == ([], ["public/shared"])
 
 
+def test_what_cannot_be_read_below_a_web_root_is_reported(tmp_path):
+    assert tree.writable_directories(str(tmp_path / "gone"), ()) == ([], False)
+
+
 def test_each_web_user_is_named_once(look_at, web_user):
     observer = look_at(php=Php(user=web_user), web=WebServer("nginx", user=web_user))
     assert [user.name for user in tree.web_users(observer)] == [web_user]

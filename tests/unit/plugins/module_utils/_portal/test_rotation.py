@@ -98,6 +98,13 @@ def test_every_way_to_have_nginx_reopen_its_logs(given, command, instead):
     assert found.files == {}
 
 
+def test_a_brace_of_a_script_ends_no_stanza(given):
+    found = given(
+        x=f"{LOG} {{\n postrotate\n  reopen() {{\n   invoke-rc.d nginx rotate\n  }}\n  reopen\n endscript\n}}\n"
+    )
+    assert "  }\n  reopen\n endscript\n}\n" in found.content
+
+
 def test_a_reload_is_right_and_its_owner_may_still_be_wrong(given):
     log = "/var/log/apache2/other_vhosts_access.log"
     assert given(log, apache2=APACHE) == rotation.Rotation("", {log: "/etc/logrotate.d/apache2"})

@@ -136,6 +136,7 @@ def test_two_at_a_time_wait_for_each_other(place: Place, tmp_path: Path) -> None
 
 def test_check_mode_predicts_and_touches_nothing(place: Place) -> None:
     predicted = place.install(check=True)
+    assert predicted.diff[0]["before_header"] == str(place.program) and predicted.diff[0]["before"] == ""
     assert predicted.changed and not place.units.exists() and not place.program.exists() and place.commands == []
     assert place.install() == predicted
     assert not place.install(check=True).changed
