@@ -231,14 +231,19 @@ def older(topology: Topology) -> None:
     topology["web1"].put("/etc/chamilo-hardening/restore-campus_test.cnf", known, "0600")
 
 
-def update(topology: Topology, name: str, kernel: tuple[str, str] = ("", "")) -> str:
-    """The play of the recipe, for a package that all nodes have."""
+def release(topology: Topology, name: str, kernel: tuple[str, str] = ("", "")) -> str:
+    """A package that all nodes have, as the command takes it."""
     signer, leader = Signer(), topology["web1"]
     path = signed(leader, package(leader, "2.0", name, MARK, *MADE, kernel=kernel), signer)
     for suffix in ("", ".minisig"):
         packed = leader.run(f"base64 {path}{suffix}").stdout
         topology["web2"].run(f"base64 -d >{path}{suffix}", data=packed)
-    names = {"web1.internal": "web1", "/root/chamilo-3.0.2.zip": f"{path} --key {signer.public}"}
+    return f"{path} --key {signer.public}"
+
+
+def update(topology: Topology, words: str) -> str:
+    """The play of the recipe for a package."""
+    names = {"web1.internal": "web1", "/root/chamilo-3.0.2.zip": words}
     return recipe(topology, "### With several web nodes", **names)
 
 
@@ -263,7 +268,11 @@ def migrated_by(topology: Topology) -> list[str]:
 
 def test_a_portal_is_updated_one_node_after_the_other_and_no_request_fails(topology: Topology) -> None:
     older(topology)
-    path = update(topology, "good")
+    good = release(topology, "good")
+    early = topology["web2"].run(f"chamilo-hardening update {good} --node", check=False)
+    assert early.returncode == 1 and versions(topology) == [VERSIONS["2.0"][0]] * 2
+    assert f"Node web1, which leads {DOMAIN}, is not updated to {VERSIONS['2.0'][1]}" in early.stdout + early.stderr
+    path = update(topology, good)
     with Visitors(topology.address) as visitors:
         play(path, topology.inventory())
     assert visitors.asked > 100 and visitors.failed == []
@@ -282,7 +291,7 @@ def test_a_portal_is_updated_one_node_after_the_other_and_no_request_fails(topol
 def test_a_node_that_cannot_be_updated_is_named_and_the_other_one_serves(topology: Topology) -> None:
     old, new = VERSIONS["2.0"]
     older(topology)
-    path = update(topology, "needy", NEEDY)
+    path = update(topology, release(topology, "needy", NEEDY))
     web2 = topology["web2"]
     web2.run("phpdismod exif && systemctl reload 'php*-fpm'")
     with Visitors(topology.address) as visitors, pytest.raises(PlayError) as stopped:

@@ -50,6 +50,8 @@ with zipfile.ZipFile(given["to"], "w", zipfile.ZIP_DEFLATED) as package:
 """
 DIGEST = "import hashlib, sys; print(hashlib.blake2b(open(sys.argv[1], 'rb').read()).hexdigest())"
 COMMAND = "src/CoreBundle/Command/MigrateCommand.php"
+BROUGHT = "Version20261201000000"  # the migration of a package
+CLASS = f"<?php namespace Chamilo\\CoreBundle\\Migrations\\Schema\\V200; final class {BROUGHT} {{}}"
 VERSIONS = {"2.0": ("2.0.3", "2.0.4"), "3.0": ("3.0.1", "3.0.2")}
 # The migrations that were made, as where it was installed before 3.0.
 HISTORY = "INSERT INTO version (version, executed_at, execution_time) VALUES " + ",".join(
@@ -130,10 +132,12 @@ def package(host: Host, flavour: str, name: str, *statements: str, kernel: tuple
     listed = "".join(f'            "{statement}",\n' for statement in statements)
     edits = {
         file_of_version(flavour): (f"'{old}'", f"'{new}'"),
-        COMMAND: (f"{begin}\n", f"{begin}\n        'Version20261201000000' => [\n{listed}        ],\n"),
+        COMMAND: (f"{begin}\n", f"{begin}\n        '{BROUGHT}' => [\n{listed}        ],\n"),
         "src/Kernel.php": kernel,
     }
-    more = {"public/main/fresh.php": "<?php echo 'fresh';"}
+    # Its statements are in the command; the file is there by which the real ones are found.
+    migration = f"src/CoreBundle/Migrations/Schema/V200/{BROUGHT}.php"
+    more = {"public/main/fresh.php": "<?php echo 'fresh';", migration: CLASS}
     given = json.dumps({"to": f"/root/{name}.zip", "edits": edits, "more": more})
     host.run(["python3", "-c", PACK.format(root=ROOT), given])
     return f"/root/{name}.zip"

@@ -246,6 +246,11 @@ def migrations_without_history(reader: Reader) -> bool:
     return "version" not in there or not reader.query("SELECT version FROM version LIMIT 1")
 
 
+def migrations(reader: Reader) -> set[str]:
+    """The migrations that the database remembers, each by the name of its class."""
+    return {str(row["version"]).rpartition("\\")[2] for row in reader.query("SELECT version FROM version")}
+
+
 def authority(host: str) -> str:
     """The file with whom to trust when speaking with a database on that host; empty where no TLS is asked for."""
     return AUTHORITY if host not in ("localhost", "127.0.0.1", "::1") and os.path.exists(AUTHORITY) else ""

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import shutil
 import stat
 import tempfile
@@ -42,6 +43,7 @@ _OWN = (
 _HISTORY = GIT  # goes to a portal that is a checkout of Git itself, whole
 _WHOLE = ("src", "vendor", "public/main", "public/build")  # nothing of an older release stays in them
 _NAMING = (release.OWN, release.INSTALLER, "composer.json")
+_MIGRATION = re.compile(r"src/CoreBundle/Migrations/Schema/\w+/(Version\d+)\.php")
 _LARGEST = 1 << 20  # bytes of a file that is read whole
 
 
@@ -79,6 +81,11 @@ class Package:
         """The names at the top of the project directory that are laid."""
         parts = {name.partition("/")[0] for name in self.names if not _own(name)}
         return sorted(parts | ({_HISTORY} if self.history else set()))
+
+    def migrations(self, root: str) -> list[str]:
+        """Those that it brings to the program there, each by the name of its class."""
+        listed = ((name, _MIGRATION.fullmatch(name)) for name in sorted(self.names))
+        return [found[1] for name, found in listed if found and not os.path.lexists(f"{root}/{name}")]
 
     def whole(self, path: str) -> bool:
         """Whether nothing of what is there now stays in this directory."""

@@ -56,13 +56,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pol
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     Reader,
+    migrations,
     migrations_without_history,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package import Package
 
 ABOUT = """\
@@ -90,8 +91,9 @@ def add(commands: Any, report: Callable[..., None]) -> None:
     command.add_argument("--key", default=signature.OFFICIAL, help="who may have signed it (default: Chamilo's key)")
     command.add_argument("--sha256", default="", help="of the package, from the release's page, instead of a signature")
     command.add_argument("--site", default="", help="which portal, where there are several")
-    command.add_argument("--rehearse", action="store_true", help="leave the portal alone: update the copy only")
-    command.add_argument("--node", action="store_true", help="another node updated the database: lay the program alone")
+    one = command.add_mutually_exclusive_group()
+    one.add_argument("--rehearse", action="store_true", help="leave the portal alone: update the copy only")
+    one.add_argument("--node", action="store_true", help="another node updated the database: lay the program alone")
     command.add_argument("--abandon", action="store_true", help="roll back an update that was interrupted")
     command.set_defaults(run=lambda options, _engine: _run(options, report))
 
@@ -154,7 +156,9 @@ def follow(portal: Portal, package: Package) -> Iterator[str]:
     """Update the program of a web node. Its database, and the copy on which it was rehearsed, are the leader's."""
     site = discover(portal.domain, portal.root)
     _fits(portal, site, package)
+    seen = _led(portal, site, package)
     yield f"From {site.version} to {package.version}, on this node alone."
+    yield from seen
     yield from _Update(portal, site, package, node=True).carried_out()
 
 
@@ -222,6 +226,30 @@ def _fits(portal: Portal, site: Site, package: Package) -> None:
         )
     if window.Windows(Engine()).at(portal.root):
         raise UpdateError("A window is open: chamilo-hardening window close, then update. Nothing was changed.")
+
+
+def _led(portal: Portal, site: Site, package: Package) -> list[str]:
+    """Refuse a program whose migrations the leader has not made. Of the leader a node sees the database alone."""
+    known = (known for known in releases.watched() if known["root"] == portal.root)
+    leader = next((str(one["leader"]) for one in known if one.get("leader")), "")
+    brought = package.migrations(portal.root)
+    if not brought:
+        return [
+            f"It brings no migration, so whether {leader or 'the node that leads'} has it cannot be seen from here. "
+            "The database fits either program."
+        ]
+    reader = Reader.of_site(site)
+    made = set() if migrations_without_history(reader) else migrations(reader)
+    missing = [name for name in brought if name not in made]
+    if missing:
+        node = f"Node {leader}, which leads {portal.domain}," if leader else f"The node that leads {portal.domain}"
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UpdateError(
+            f"{node} is not updated to {package.version}: the database does not remember {missing[0]}{more}, which it "
+            f"brings, as made. There, run first: chamilo-hardening update {package.path} (without --node). Nothing "
+            "was changed."
+        )
+    return []
 
 
 class _Update(Exchange):

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import hashlib
+import json
 import os
 import types
 from dataclasses import replace
@@ -27,6 +29,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import update
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package import Package
@@ -262,12 +265,86 @@ def test_a_package_needs_a_proof(campus):
     assert "its builder" in update.proved(str(path.parent), "", "", "")
 
 
+# ------------------------------------------------------------------------------------ a node that does not lead
+
+SCHEMA = "src/CoreBundle/Migrations/Schema"
+BEFORE, ADDED, LAST = "Version20260501000000", "Version20260903150000", "Version20261201000000"
+
+
+@pytest.fixture
+def node(campus, monkeypatch, tmp_path):
+    """A web node of 3.0.1, and a package with two migrations that it has not; what the database remembers of them."""
+    named = {f"{SCHEMA}/V200/{BEFORE}.php": "<?php", f"{SCHEMA}/V300/Helper.php": "<?php"}
+    lay(campus.at, named)
+    added = {f"{SCHEMA}/V300/{name}.php": "<?php" for name in (ADDED, LAST)}
+    campus.package = Package(str(packed(tmp_path / "added.zip", {**FILES, **named, **added})), "www-data")
+    campus.made = [BEFORE]
+
+    def ask(sql):
+        if "information_schema" in sql:
+            return [{"name": "user"}, {"name": "version"}]
+        return [{"version": f"Chamilo\\CoreBundle\\Migrations\\Schema\\V300\\{name}"} for name in campus.made]
+
+    monkeypatch.setattr(update.Reader, "of_site", lambda _site: Reader(Account(""), ask=ask))
+    monkeypatch.setattr(update.releases, "DIRECTORY", str(tmp_path / "etc"))
+    known = {"domain": "campus.test", "root": campus.portal.root, "feed": "", "leader": "web1.internal"}
+    lay(tmp_path, {"etc/updates-campus.json": json.dumps(known), "etc/updates-other.json": '{"root": "/other"}'})
+    return campus
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ([BEFORE], f"{ADDED} and 1 more"),
+        ([BEFORE, ADDED], f"{LAST}, which it brings,"),  # its migrations are under way
+        ([], f"{ADDED} and 1 more"),
+    ],
+)
+def test_a_node_waits_for_the_one_that_leads(node, made, words):
+    node.made = made
+    with pytest.raises(update.UpdateError) as refused:
+        list(update.follow(node.portal, node.package))
+    output = str(refused.value)
+    assert output.startswith("Node web1.internal, which leads campus.test, is not updated to 3.0.2: ")
+    assert words in output and f"There, run first: chamilo-hardening update {node.package.path} (" in output
+    assert output.endswith("Nothing was changed.")
+    assert node.done == [] and "3.0.1" in there(node)["version.php"] and backups_portal.journal(node.portal) == {}
+
+
+def test_a_leader_whose_name_is_not_known_is_still_waited_for(node, tmp_path):
+    (tmp_path / "etc/updates-campus.json").unlink()
+    with pytest.raises(update.UpdateError, match=r"^The node that leads campus\.test is not updated to 3\.0\.2: "):
+        list(update.follow(node.portal, node.package))
+
+
+def test_a_node_follows_the_one_that_leads(node):
+    node.made = [BEFORE, ADDED, LAST]
+    lines = list(update.follow(node.portal, node.package))
+    assert lines[0] == "From 3.0.1 to 3.0.2, on this node alone." and "is in use" in lines[1] and len(lines) == 2
+
+
+def test_a_release_without_migrations_shows_no_node_whether_another_has_it(node, tmp_path):
+    node.package = Package(str(packed(tmp_path / "none.zip", FILES)), "www-data")
+    lines = list(update.follow(node.portal, node.package))
+    assert lines[1].startswith("It brings no migration, so whether web1.internal has it cannot be seen from here")
+    assert "is in use" in lines[2]
+
+
+def test_a_rehearsal_is_refused_to_a_node_that_does_not_lead(capsys):
+    """It would have updated the node."""
+    parser = argparse.ArgumentParser()
+    update.add(parser.add_subparsers(), print)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["update", "--node", "--rehearse", "x.zip"])
+    assert "--rehearse: not allowed with argument --node" in capsys.readouterr().err
+
+
 def test_a_node_that_does_not_lead_gets_the_program_alone(campus, monkeypatch):
     """No backup, no rehearsal, no migration: those are the leader's, and so is the database that is rolled back."""
     monkeypatch.setattr(restore, "found", lambda *_words: pytest.fail("it has no backups"))
     monkeypatch.setattr(update, "_migrate", lambda _portal: pytest.fail("the database is the leader's"))
     lines = list(update.follow(campus.portal, campus.package))
-    assert lines[0] == "From 3.0.1 to 3.0.2, on this node alone." and "is in use" in lines[1]
+    assert lines[0] == "From 3.0.1 to 3.0.2, on this node alone." and "is in use" in lines[-1]
     assert campus.done == ["wake", "compile"] and there(campus)["version.php"] == FILES["version.php"]
     assert backups_portal.journal(campus.portal) == {}
 

@@ -71,7 +71,7 @@ BESIDE = {
 
 def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None:
     def plans(**given: Any) -> list[Any]:
-        names = ("backups", "passwords", "brute_force", "monitoring", "database")
+        names = ("backups", "passwords", "brute_force", "monitoring", "database", "updates")
         return [planned(host, name, **given) for name in names]
 
     host.install("nginx")
@@ -79,8 +79,8 @@ def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None
     host.testbed_site("nginx", "plain")
     found = []
     for given in ({}, BESIDE, {**BESIDE, "chamilo_leader": "campus.test"}):
-        backups, passwords, bans, monitoring, database = plans(**given)
-        file = monitoring["main"]["files"][0]["content"]
+        backups, passwords, bans, monitoring, database, updates = plans(**given)
+        files = monitoring["main"]["files"][0], updates["host"]["files"][0]
         found.append(
             [
                 backups["present"],
@@ -89,12 +89,11 @@ def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None
                 bool(passwords["unknown"]),
                 bans["settings"] is not None,
                 database["backup"],
-                '"leader"' not in file,
+                *('"leader": "web0"' not in file["content"] for file in files),
             ]
         )
         assert (bans["bans"], database["account"]) == (True, True), "each node has its own"
-    assert found == [[True] * 7, [False] * 7, [True] * 7]
-    assert '"leader": "web0"' in plans(**BESIDE)[3]["main"]["files"][0]["content"]
+    assert found == [[True] * 8, [False] * 8, [True] * 8]
 
 
 PHP = {"user": "www-data", "version": "8.4", "service": "", "sapi": "fpm"}
