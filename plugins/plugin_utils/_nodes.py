@@ -128,7 +128,19 @@ def stopped(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:
     """Why this host is left as it is; empty where nothing stands against it."""
     host = str(variables["inventory_hostname"])
     portal, node = _portals.here(variables, hostvars)
-    if len(portal.hosts) < 2:
+    several = len(portal.hosts) > 1
+    for one, name in _portals.unread(variables, hostvars).items():
+        why = _refused(_portals.answer(hostvars, one))
+        if why and name == portal.name:
+            return _left(one, portal.name, host, why)
+        # A host that has the name of its portal, and is there for all of it, has no other nodes.
+        alone = not several and _portals.read(host, variables) == _portals.Node(host, host.lower(), named=False)
+        if why and not name and not alone:
+            return (
+                f"Of host {one} it is not known whose node it is, so {host} was left as it is. "
+                f"{_answers.printable(why)}"
+            )
+    if not several:
         return ""
     others = [one for one in portal.hosts if one != host]
     answers = {one: answer for one in portal.hosts if (answer := _portals.answer(hostvars, one))}
@@ -137,10 +149,7 @@ def stopped(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:
     begun = set(variables.get("ansible_play_hosts_all") or ())
     for one in present:
         if _refused(answers[one]):
-            return (
-                f"Node {one} of {portal.name} cannot be hardened, so {host} was left as it is. "
-                f"{_answers.printable(_refused(answers[one]))}"
-            )
+            return _left(one, portal.name, host, _refused(answers[one]))
     failed = [one for one in present if one in begun and one not in left]
     if failed:
         return (
@@ -149,6 +158,10 @@ def stopped(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:
         )
     web = {one: answers[one] for one in portal.web if one in answers and not _refused(answers[one])}
     return _shared(portal.name, web) or ("" if _settled(variables, node) else _secrets(portal.name, web))
+
+
+def _left(node: str, portal: str, host: str, why: str) -> str:
+    return f"Node {node} of {portal} cannot be hardened, so {host} was left as it is. {_answers.printable(why)}"
 
 
 def _settled(variables: Mapping[str, Any], node: Mapping[str, Any]) -> bool:

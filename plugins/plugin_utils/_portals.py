@@ -123,15 +123,20 @@ def serves_web(variables: Mapping[str, Any]) -> bool:
 
 def read(host: str, variables: Mapping[str, Any]) -> Node:
     """A host as its own variables declare it."""
-    domain, declared = variables.get("chamilo_domain"), variables.get("chamilo_portal")
-    portal = str(declared or domain or host).lower()
+    portal = portal_of(host, variables)
+    named = portal != host.lower()
+    return Node(host, portal, purposes(variables), named, str(variables.get("chamilo_leader") or ""))
+
+
+def portal_of(host: str, variables: Mapping[str, Any]) -> str:
+    """The name of its portal."""
+    portal = str(variables.get("chamilo_portal") or variables.get("chamilo_domain") or host).lower()
     if not NAME.match(portal):
         raise PortalError(
             f"Invalid value for chamilo_portal: {portal!r}. It stands for the portal in reports. Valid: a name of "
             "letters, digits, dots, _ and -."
         )
-    named = bool(declared or domain) and portal != host.lower()
-    return Node(host, portal, purposes(variables), named, str(variables.get("chamilo_leader") or ""))
+    return portal
 
 
 def read_all(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Node]:
@@ -260,14 +265,32 @@ def salt(make: bool = False) -> str:
     return _Known.salt
 
 
+def unread(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, str]:
+    """The hosts of the play that are left out of the nodes, each with its portal; empty where that is not known."""
+    nodes = known(variables, hostvars)
+    found: dict[str, str] = {}
+    for host in variables.get("ansible_play_hosts_all") or ():
+        if host in nodes or host not in hostvars or _facts.reserved(hostvars[host].get("ansible_facts")):
+            continue
+        try:
+            found[host] = portal_of(host, hostvars[host])
+        except (PortalError, *NOT_WORKED_OUT):
+            found[host] = ""
+    return found
+
+
 def answer(hostvars: Mapping[str, Any], host: str) -> Mapping[str, Any]:
-    """What a host answered to its discovery, as it came."""
+    """What a host answered to its discovery, as it came, or what its preflight refused before that."""
     # Of ansible-core's what was registered: to work out all variables of each host for each other one takes hours.
     manager = getattr(hostvars, "_variable_manager", None)
     registered = getattr(manager, "_nonpersistent_fact_cache", None)
     if registered is None:
         registered = hostvars
-    found = registered[host].get("__chamilo_common_info") if host in registered else None
+    known_of = registered[host] if host in registered else {}
+    refused = known_of.get("__chamilo_preflight")
+    if isinstance(refused, Mapping) and refused.get("failed"):
+        return refused
+    found = known_of.get("__chamilo_common_info")
     return found if isinstance(found, Mapping) else {}
 
 

@@ -85,10 +85,10 @@ def recipe(topology: Topology, words: str, **names: str) -> str:
     return str(path)
 
 
-def failing(topology: Topology, playbook: str, **variables: Any) -> str:
+def failing(topology: Topology, playbook: str, *options: str, **variables: Any) -> str:
     """What a run says that does not succeed."""
     with pytest.raises(PlayError) as stopped:
-        topology.run(playbook, **variables)
+        topology.run(playbook, *options, **variables)
     return " ".join(str(stopped.value).split())
 
 
@@ -395,6 +395,16 @@ def test_what_is_found_in_the_database_is_reported_once(topology: Topology) -> N
     assert {"An unexpected administrator at campus.test", "Signs of a break-in at campus.test"} <= set(sent), sent
     assert len(sent) == len(set(sent)), sent
     topology["store"].run(ask, data=f"{DEMOTE}'student02';")
+
+
+def test_a_node_that_is_misdeclared_leaves_its_portal_as_it_was_and_no_other(topology: Topology) -> None:
+    topology["library"].run("chamilo-hardening undo headers --yes")
+    wrong = {"chamilo_headers_csp": "{{ 'never' if inventory_hostname == 'web1' else 'report' }}"}
+    output = failing(topology, "harden", "--tags", "headers", of_campus=wrong)
+    assert 'web1: FAILED at "Check every variable".' in output
+    assert f"Node web1 of {DOMAIN} cannot be hardened, so web2 was left as it is. Invalid value for" in output
+    assert re.search(r'web2: FAILED at "[^"]+"\.(?! \d)', output), "without a change"
+    assert re.search(r"library: \d+ changes?: headers", output)
 
 
 def test_a_shared_disk_that_is_read_only_leaves_both_nodes_as_they_were(topology: Topology) -> None:

@@ -20,9 +20,15 @@ def answered(**node: Any) -> dict[str, Any]:
     return {"__chamilo_common_info": {"site": {}, "node": {"shared": {}, "secrets": {}, **node}}}
 
 
+def joined(declared: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    found = type(answer)(declared)
+    found.update(answer)
+    return found
+
+
 def output(host: str = "web2", left: str = "web1 web2 other", more: Any = None, **answers: dict[str, Any]) -> str:
     hosts = {"web1": CAMPUS, "web2": CAMPUS, "other": {}}
-    hostvars = {name: {**values, **answers.get(name, answered())} for name, values in hosts.items()}
+    hostvars = {name: joined(values, answers.get(name, answered())) for name, values in hosts.items()}
     play = {"ansible_play_hosts_all": list(hosts), "ansible_play_hosts": left.split()}
     play |= {"chamilo_level": "should", "chamilo_waivers": []}
     groups = {"groups": {"all": list(hosts), "chamilo": list(hosts)}}
@@ -45,6 +51,41 @@ def test_a_cache_that_several_nodes_share_is_refused() -> None:
         words = output(host, web1=answered(shared=NFS), web2=answered(shared={**NFS, "var/log": "nfs4 nas:/web2 /log"}))
         assert words.startswith("Nodes web1, web2 of campus.test share var/cache. Each would empty it"), words
     assert output("other", web1=answered(shared=NFS), web2=answered(shared=NFS)) == "", "another portal"
+
+
+NEVER = "Invalid value for chamilo_https_hsts: 'never'."
+
+
+def misdeclared(**variables: Any) -> dict[str, Any]:
+    return {"__chamilo_preflight": {"failed": True, "msg": NEVER}, **variables}
+
+
+@pytest.mark.parametrize("node", [["web"], ["webb"]])
+def test_a_node_that_is_misdeclared_stops_its_portal_and_no_other(node: list[str]) -> None:
+    """Of what it is there for nothing is known, where that is what is wrong."""
+    wrong = misdeclared(chamilo_node=node)
+    words = f"Node web1 of campus.test cannot be hardened, so web2 was left as it is. {NEVER}"
+    assert output(left="web2 other", web1=wrong) == words
+    assert output("other", left="web2 other", web1=wrong) == ""
+    assert output(left="web1 web2", other=misdeclared(chamilo_node=node)) == ""
+
+
+@pytest.mark.parametrize("domain", ["a b", "{{ nothing }}"])
+def test_a_host_of_which_no_portal_is_known_may_be_a_node_of_any_with_several(domain: str) -> None:
+    class Unknown(dict[str, Any]):
+        def get(self, name: str, default: Any = None) -> Any:
+            if name == "chamilo_domain" and "{{" in domain:
+                raise AnsibleError("'nothing' is undefined")
+            return super().get(name, default)
+
+    wrong = Unknown(misdeclared(chamilo_domain=domain))
+    words = output(left="web2 other", web1=wrong)
+    assert (
+        words.startswith("Of host web1 it is not known whose node it is, so web2 was left as it is.") and NEVER in words
+    )
+    assert output("other", left="web2 other", web1=wrong) == "", "alone, and named as its portal"
+    liar = misdeclared(ansible_facts={"chamilo_domain": "campus.test"})
+    assert output(left="web2 other", web1=liar) == "", "no node of any"
 
 
 def test_secrets_that_differ_are_named_and_not_shown() -> None:
