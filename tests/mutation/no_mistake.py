@@ -13,7 +13,8 @@ SAME_FROM_ZERO_ON = {("Eq", "LtE"), ("LtE", "Eq"), ("NotEq", "Gt"), ("Gt", "NotE
 SAME_FOR_FLAGS = ("BitOr_Add", "BitOr_BitXor")
 FLAG = re.compile(r"\b(os\.O_|stat\.S_I|re\.|fcntl\.LOCK_|select\.EPOLL|select\.POLL)[A-Z]+\b")
 NEVER_NEGATIVE = re.compile(r"len\(.*\)|.*(uid|gid|st_nlink|st_size)(\(\))?")
-PATIENCE = re.compile(r".*(timeout|patience).*", re.IGNORECASE)
+# All but the constants of what is waited out.
+PATIENCE = re.compile(r".*(?i:timeout|patience).*|_?(?!PAUSE|LEAVE|RELOAD|TIMER)([A-Z]+_)*SECONDS$")
 
 
 def span(node: ast.AST) -> tuple[Place, Place]:
@@ -65,6 +66,8 @@ class NoMistake:
             named = [*node.posonlyargs, *node.args][len(node.posonlyargs) + len(node.args) - len(node.defaults) :]
             pairs = [*zip(named, node.defaults), *zip(node.kwonlyargs, node.kw_defaults)]
             return [default for name, default in pairs if default is not None and PATIENCE.match(name.arg)]
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("run") and len(node.args) == 2:
+            return node.args[1:] if isinstance(node.args[0], ast.List) else []
         if isinstance(node, ast.Raise):
             return [each for each in ast.walk(node) if isinstance(each, ast.Slice)]
         return []
