@@ -14,6 +14,7 @@ SAME_FOR_FLAGS = ("BitOr_Add", "BitOr_BitXor")
 FLAG = re.compile(r"\b(os\.O_|stat\.S_I|re\.|fcntl\.LOCK_|select\.EPOLL|select\.POLL)[A-Z]+\b")
 NEVER_NEGATIVE = re.compile(r"len\(.*\)|.*(uid|gid|st_nlink|st_size)(\(\))?")
 # All but the constants of what is waited out.
+CLOCK = re.compile(r"(.*\.)?now|time\.time\(\)")
 PATIENCE = re.compile(r".*(?i:timeout|patience).*|_?(?!PAUSE|LEAVE|RELOAD|TIMER)([A-Z]+_)*SECONDS$")
 
 
@@ -57,7 +58,7 @@ class NoMistake:
 
     @staticmethod
     def _patience(node: ast.AST) -> list[ast.AST]:
-        """Numbers of seconds to wait at most: one more or less is not seen; and where a message is cut."""
+        """Seconds to wait at most, and since 1970: one more or less is not seen; and where a message is cut."""
         if isinstance(node, ast.keyword) and PATIENCE.match(node.arg or ""):
             return [node.value]
         if isinstance(node, ast.Assign) and PATIENCE.match(ast.unparse(node.targets[0])):
@@ -68,6 +69,8 @@ class NoMistake:
             return [default for name, default in pairs if default is not None and PATIENCE.match(name.arg)]
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("run") and len(node.args) == 2:
             return node.args[1:] if isinstance(node.args[0], ast.List) else []
+        if isinstance(node, ast.BinOp) and CLOCK.fullmatch(ast.unparse(node.left)):  # of what never was: early in 1970
+            return [each for each in ast.walk(node.right) if isinstance(each, ast.Constant) and each.value == 0]
         if isinstance(node, ast.Raise):
             return [each for each in ast.walk(node) if isinstance(each, ast.Slice)]
         return []

@@ -116,6 +116,7 @@ def test_many_guesses_at_once_have_to_wait_before_they_lock_an_account(monkeypat
     assert len(set(asked)) == len(asked) < 10, "the same question is sent once"
     assert not any(login in path for path in asked for login in brute_force.LOGINS)
     assert ("at once" in finding.evidence) and ("can lock any account" in finding.evidence) == (status == "fail")
+    assert ("slow down /api/authentication_token, where" in finding.evidence) == (status == "fail")
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def test_split_and_backup_have_passwords_that_root_alone_reads(sloppy):
     sloppy.apply(backup=True)
     assert not (sloppy.directory / "etc/upgrade-campus.cnf").exists()
     assert "'chamilo_campus_upgrade'@'localhost'" not in sloppy.server.users
+    assert sloppy.memory()["accounts"] == {"backup": ["chamilo_campus_backup", "localhost"]}
 
 
 def test_a_move_that_fails_leaves_no_account_for_backups(sloppy):

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 
 import pytest
 
@@ -13,12 +15,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
     Budget,
     can_read,
     head,
+    job_of_ours,
     names,
     pieces,
     tail,
     walk,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, jobs, processes
 
 
 @pytest.mark.parametrize(
@@ -96,3 +100,38 @@ def test_the_end_of_a_log_comes_in_whole_lines(tmp_path, monkeypatch):
 def test_a_long_list_is_cut():
     assert names("abc") == "a, b, c"
     assert names("abcdefg", 2) == "a, b and 5 more"
+
+
+@pytest.mark.parametrize(
+    ("hours", "done", "calls", "status", "words"),
+    [
+        (0.0, True, "daily x", "pass", "The job succeeded 0 hours ago. Fine."),
+        (26.0, True, "daily x", "pass", "The job succeeded 26 hours ago. Fine."),
+        (26.1, True, "daily x", "fail", "The job last succeeded 1.1 days ago; it should be no older than 26 hours."),
+        (-0.9, True, "daily x", "pass", "The job succeeded -1 hours ago. Fine."),
+        (
+            -48.0,
+            True,
+            "daily x",
+            "fail",
+            "The job is dated 2.0 days in the future: the clock was wrong then, or is now.",
+        ),
+        (2.0, False, "daily x", "fail", "The job failed 2 hours ago. Fine."),
+        (
+            2.0,
+            True,
+            "weekly",
+            "fail",
+            "The job succeeded 2 hours ago, but no timer and no cron job of this host calls ",
+        ),
+    ],
+)
+def test_a_job_of_ours_succeeded_lately(look_at, tmp_path, monkeypatch, hours, done, calls, status, words):
+    it = look_at()
+    monkeypatch.setattr(traces, "RECORDS", str(tmp_path))
+    monkeypatch.setattr(traces, "PROGRAM", sys.executable)
+    it._known.update({jobs: [Job("x.timer", f"/x/chamilo-hardening {calls}", service="x.service")], processes: []})
+    (tmp_path / "x.json").write_text(json.dumps({"x": {"at": it.now - hours * 3600, "ok": done, "detail": "Fine."}}))
+    finding = job_of_ours(it, "x.json", "x", "The job", 26, "daily x")
+    assert finding.status == status and finding.evidence.startswith(words)
+    assert job_of_ours(it, "x.json", "y", "The job", 26, "daily x") is None

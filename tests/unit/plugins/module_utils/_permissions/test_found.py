@@ -70,3 +70,13 @@ def test_names_are_never_raw_in_what_is_reported(site):
 def test_what_was_found_travels_between_processes(site):
     found = run(order(site))
     assert vars(Found.from_json(found.to_json())) == vars(found)
+
+
+def test_the_names_of_one_file_are_added_up_whoever_met_them():
+    """Its kind and the name it is reported by: those of the first that knew the kind."""
+    found = Found()
+    for link in ([3, 1, False, [2], "a", ""], [3, 1, True, [0], "b", "suspect"], [3, 1, False, [2], "c", "doubtful"]):
+        other = Found()
+        other.link((1, 2), link)
+        found.add(other)
+    assert found.links == {(1, 2): [3, 3, True, [0, 2], "b", "suspect"]}

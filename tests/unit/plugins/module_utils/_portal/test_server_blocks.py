@@ -97,3 +97,16 @@ def test_the_pages_of_the_owner(host):
         ("http", DOMAIN, "/"),
         ("http", DOMAIN, "/phpmyadmin"),
     ]
+
+
+def test_the_default_server_answers_for_the_names_that_no_other_has(host):
+    host.install("nginx")
+    host.site(
+        "nginx",
+        f"server {{ listen 80 default_server; root {ROOT}/public; }}\n"
+        f"server {{ listen 80; server_name old.school.test; root {ROOT}/public; }}\n",
+    )
+    desired = replace(DESIRED, names=frozenset({DOMAIN, "old.school.test"}))
+    found = server_blocks.classify(host.tree, nginx.parse(host.tree), desired)
+    assert [found.unnamed(server) for server in found.portal] == [[DOMAIN], []]
+    assert [found.names(server) for server in found.portal] == [[DOMAIN], ["old.school.test"]]
