@@ -82,6 +82,7 @@ def test_one_address_is_banned_before_an_account_is_locked(monkeypatch, jails, v
     monkeypatch.setattr(brute_force, "_own_doors", lambda _observer: [Endpoint("https", "campus.test", 443)])
     finding = brute_force.lock(it)
     assert finding.status == status, finding.evidence
+    assert ("in 15 minutes before the jail" in finding.evidence) == (status == "fail")
     assert ("an attacker can lock any account" in finding.evidence) == (status == "fail")
 
 

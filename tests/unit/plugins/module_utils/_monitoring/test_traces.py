@@ -114,7 +114,7 @@ def test_a_long_list_is_cut():
             True,
             "daily x",
             "fail",
-            "The job is dated 2.0 days in the future: the clock was wrong then, or is now.",
+            "The job is dated 2.0 days in the future: the clock was wrong then, or ",
         ),
         (2.0, False, "daily x", "fail", "The job failed 2 hours ago. Fine."),
         (
@@ -122,7 +122,7 @@ def test_a_long_list_is_cut():
             True,
             "weekly",
             "fail",
-            "The job succeeded 2 hours ago, but no timer and no cron job of this host calls ",
+            "The job succeeded 2 hours ago, but no timer and no cron job of this host ",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, Place
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, Place, walk
 
 CAMPUS = "/etc/apache2/sites-available/campus.conf"
 
@@ -343,6 +343,29 @@ def test_what_cannot_be_read_is_a_problem(host, text, problem):
     host.install("apache")
     host.site("apache", text)
     assert apache.parse(host.tree).problems == ([problem] if problem else [])
+
+
+def test_includes_are_followed_twenty_deep(host):
+    host.install("apache")
+    host.site("apache", "Include sites-enabled\nDefine X y")
+    found = walk(apache.parse(host.tree).directives)
+    assert sum(item.name == "define" for item in found) == 20
+
+
+@pytest.mark.parametrize(
+    ("pattern", "directory"),
+    [
+        ("/srv/%0/www", "/srv/www.school.test/www"),
+        ("/srv/%1/%3", "/srv/www/test"),
+        ("/srv/%-1/%-3", "/srv/test/www"),
+        ("/srv/%2+/%-2+", "/srv/school.test/www.school"),
+        ("/srv/%2.1/%2.-1/%2.2+/%2.0", "/srv/s/l/chool/school"),
+        ("/srv/%4/%-4/%3.4/%3.5", "/srv/_/_/t/_"),
+        ("/srv/%%1", "/srv/%1"),
+    ],
+)
+def test_a_directory_by_the_name_that_is_asked_for(pattern, directory):
+    assert apache.root_for(pattern, "www.school.test") == directory
 
 
 def test_without_envvars_there_is_a_problem_and_no_crash(host):

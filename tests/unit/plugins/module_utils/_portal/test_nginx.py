@@ -92,8 +92,10 @@ def test_what_nginx_refuses_is_a_problem_with_its_place(host, text):
 def test_a_missing_file_and_a_loop_are_problems(host):
     host.install("nginx")
     host.site("nginx", "include missing.conf; include none/*.conf;")
-    host.site("nginx", "include sites-enabled/loop.conf;", "loop.conf")
-    missing, loop = sorted(nginx.parse(host.tree).problems)
+    host.site("nginx", "include sites-enabled/loop.conf; set $x y;", "loop.conf")
+    configuration = nginx.parse(host.tree)
+    missing, loop = sorted(configuration.problems)
+    assert sum(item.name == "set" for item in walk(configuration.directives)) == 20, "as deep as it is followed"
     assert loop == "nginx: /etc/nginx/sites-enabled/loop.conf is included from itself."
     assert missing == "nginx: /etc/nginx/missing.conf cannot be read: No such file or directory."
 
