@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 
 HEADERS = {
     "X-Content-Type-Options": "headers_nosniff",
@@ -107,8 +108,7 @@ def elsewhere(target: Target) -> Finding:
     if not seen:
         raise OSError(f"{target.domain} answered nothing")
     if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        return failed(f"There are answers without the protection: {'; '.join(wrong[:3])}{more}.")
+        return failed(f"There are answers without the protection: {first_of(wrong, 3, '; ')}.")
     return passed(f"Answers of each kind that was tried ({', '.join(seen)}) send each header once.")
 
 

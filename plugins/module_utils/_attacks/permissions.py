@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
@@ -55,8 +56,7 @@ def fetch_secrets(target: Target) -> Finding:
     ways = [(path, detour % path.lstrip("/")) for path in _LOOT for detour in _DETOURS]
     taken = [way for path, way in ways if _contains(target, way, _LOOT[path])]
     if taken:
-        more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
-        return failed(f"An attacker can fetch {', '.join(taken[:3])}{more} from {target.scheme}://{target.domain}.")
+        return failed(f"An attacker can fetch {first_of(taken, 3)} from {target.scheme}://{target.domain}.")
     return passed(f"{len(ways)} ways to private files were tried; none disclosed anything.")
 
 
@@ -76,9 +76,8 @@ def _root(insider: Insider) -> str:
 
 def _named(root: str, paths: Sequence[str]) -> str:
     """The first few, for a sentence. A name that could harm a terminal is escaped."""
-    names = [os.path.relpath(path, root) for path in paths[:3]]
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return ", ".join(name if name.isprintable() else ascii(name)[1:-1] for name in names) + more
+    names = (os.path.relpath(path, root) for path in paths)
+    return first_of((name if name.isprintable() else ascii(name)[1:-1] for name in names), 3)
 
 
 def _files(top: str) -> list[str]:
@@ -259,7 +258,7 @@ def forge_token(insider: Insider) -> Finding:
     command = ["openssl", "dgst", "-sha256", "-sign", key, "-passin", f"pass:{_PUBLIC_PASSPHRASE}"]
 
     def sign() -> bool:
-        return subprocess.run(command, input=b"forged", capture_output=True, check=False).returncode == 0
+        return not subprocess.run(command, input=b"forged", capture_output=True, check=False).returncode
 
     tried = insider.as_user(user, sign)
     if tried.error:

@@ -27,6 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._test_a
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer
 
 # By which the portal is asked to take it.
@@ -103,8 +104,7 @@ def offer(insider: Insider) -> Finding:
                 taken.append(f"{name} (as {_stored(answer).get('title')})")
                 _remove(visitor, target, answer)
     if taken:
-        more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
-        return failed(f"The portal takes {', '.join(taken[:3])}{more}.")
+        return failed(f"The portal takes {first_of(taken, 3)}.")
     return passed(f"The portal was offered {len(_OFFERED)} dangerous files under different names, and took none.")
 
 
@@ -209,8 +209,7 @@ def lay_programs(insider: Insider) -> Finding:
                     if word.encode() in answer.body:
                         ran.append(f"{way or 'index.php, by its directory,'} in {above} (virtual host at {where})")
     if ran:
-        more = f", and {len(ran) - 2} more" if len(ran) > 2 else ""
-        return failed(f"What the web user could write was run: {', '.join(ran[:2])}{more}.")
+        return failed(f"What the web user could write was run: {first_of(ran, 2)}.")
     if not places:
         return passed("The web user can write to no directory that a web address leads to.")
     return passed(f"Programs in {places} directories of the web user's were requested {asked} times; none ran.")

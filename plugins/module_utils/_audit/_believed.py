@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, nginx
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, Tree, walk
 
@@ -26,8 +27,7 @@ def lines(web: str, address: str, tree: Tree | None = None) -> str:
     except OSError:
         return ""
     found = list(_of_nginx(directives, address) if web == "nginx" else _of_apache(directives, address))
-    more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
-    return "; ".join(f"{one.written.strip().rstrip(';')} ({one.file} line {one.line})" for one in found[:_MOST]) + more
+    return first_of((f"{one.written.strip().rstrip(';')} ({one.file} line {one.line})" for one in found), _MOST, "; ")
 
 
 def _of_nginx(directives: Iterable[Directive], address: str) -> Iterator[Directive]:

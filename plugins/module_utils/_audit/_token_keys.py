@@ -78,4 +78,4 @@ def _openssl(words: Sequence[str], key: bytes, passphrase: str | None = None) ->
     finally:
         for handle in kept:
             os.close(handle)
-    return done.stdout if done.returncode == 0 else b""
+    return b"" if done.returncode else done.stdout

@@ -33,6 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
     RECORDS,
     SETTINGS,
@@ -40,7 +41,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
     can_read,
     head,
     job_of_ours,
-    names,
     record,
     settings,
     tail,
@@ -151,7 +151,7 @@ def _scripts(command: str) -> Iterator[str]:
 
 
 def _called(makers: tuple[tuple[Job, str], ...]) -> str:
-    return names(dict.fromkeys(job.source for job, _text in makers), 3)
+    return first_of(dict.fromkeys(job.source for job, _text in makers), 3)
 
 
 _SEARCHED = (
@@ -205,7 +205,7 @@ def database(observer: Observer) -> Finding:
     if dump is None:
         _may_hide(observer, found)
         if found.dumps:
-            return failed(f"{_called(found.dumps)} dumps a database, but no dump of it is in {names(PLACES, 20)}.")
+            return failed(f"{_called(found.dumps)} dumps a database, but no dump of it is in {first_of(PLACES, 20)}.")
         return failed(f"No backup of the database was found. {_SEARCHED}.")
     age = (observer.now - dump.at) / 3600
     text = f"The newest dump is {shown(dump.path)}, {age:.0f} hours old"
@@ -303,8 +303,8 @@ def files(observer: Observer) -> Finding:
     stores = [name for name in environment.sources if _is_store(name) and environment.secret(name)]
     if stores:
         return failed(
-            f"Uploads are kept in an object store ({names(stores)} in the environment), not on this host; they need a "
-            "backup of their own there."
+            f"Uploads are kept in an object store ({first_of(stores)} in the environment), not on this host; they need "
+            "a backup of their own there."
         )
     what = "The backup of var/, .env and config/"
     ours = job_of_ours(observer, OURS, "files", what, _DAY, "backup", partial(_lost, observer))
@@ -328,7 +328,7 @@ def offsite(observer: Observer) -> Finding:
     if ours:
         return ours
     found = observer.once(makers)
-    hosts = names(dict.fromkeys(host for _job, text in found.all for host in _elsewhere(text)), 3)
+    hosts = first_of(dict.fromkeys(host for _job, text in found.all for host in _elsewhere(text)), 3)
     if hosts:
         raise Unseen(f"{_called(found.all)} names {hosts}; whether a copy arrives there does not show on this host")
     _may_hide(observer, found)
@@ -417,14 +417,14 @@ def private(observer: Observer) -> Finding:
             for entry in walk(place, budget)
             if _is_backup(entry) and any(can_read(who, entry.path) for who in users)
         ]
-    who = names(user.name for user in users)
+    who = first_of(user.name for user in users)
     if exposed:
-        listed = names(map(shown, exposed))
+        listed = first_of(map(shown, exposed))
         return failed(f"Under a web root, or readable by {who}: {listed}. {budget.gap}".strip())
     if budget.gap:
         raise Unseen(f"no backup was found that {who} can read, but: {budget.gap}")
     return passed(
-        f"No dump or archive under {names(sorted(roots))}, and none that {who} can read in {names(PLACES, 3)}."
+        f"No dump or archive under {first_of(sorted(roots))}, and none that {who} can read in {first_of(PLACES, 3)}."
     )
 
 

@@ -34,9 +34,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     not_applicable,
     passed,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Begun
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import USUAL_LOGS
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, names, tail
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
@@ -223,7 +224,9 @@ def _trace(observer: Observer, endpoint: Endpoint, files: list[str]) -> Log | No
     # An error log can contain the same request; that is not where logins are written.
     access = {file: line for file, line in lines.items() if _REQUEST.match(line)} or lines
     if not access:
-        raise Unseen(f"a request to {endpoint.url('/login')} left no line in {names(files) or 'any log that is known'}")
+        raise Unseen(
+            f"a request to {endpoint.url('/login')} left no line in {first_of(files) or 'any log that is known'}"
+        )
     line = next(iter(access.values()))
     addresses = _ADDRESS.findall(line.partition('"')[0])
     return Log(endpoint, tuple(access), line, addresses[0] if addresses else "")
@@ -318,10 +321,10 @@ def fail2ban(observer: Observer) -> Finding:
     for log in visitors:
         readers = [jail for jail in found if _reads(jail, log)]
         if not readers:
-            own = names(file for jail in found if _reads_own(observer, jail) for file in jail.files)
+            own = first_of(file for jail in found if _reads_own(observer, jail) for file in jail.files)
             hint = f" {own} is read, but no line there names the address of every failed login." if own else ""
             return failed(
-                f"Running jails: {names((jail.name for jail in found), 10) or 'none'}. None reads {log.file}, where "
+                f"Running jails: {first_of((jail.name for jail in found), 10) or 'none'}. None reads {log.file}, where "
                 f"logins over {log.endpoint.scheme} are written.{hint}"
             )
         answers = observer.once(counted)
@@ -332,8 +335,8 @@ def fail2ban(observer: Observer) -> Finding:
             if not any(answers[jail.name, line] == [GUESSER] for jail in readers)
         ]
         if missed:
-            seers = names(jail.name for jail in guards or readers)
-            return failed(f"{seers} reads {log.file}, but does not see a failed login at {names(missed)}.")
+            seers = first_of(jail.name for jail in guards or readers)
+            return failed(f"{seers} reads {log.file}, but does not see a failed login at {first_of(missed)}.")
         for jail in guards:
             if any(answers[jail.name, line] for line in _harmless(log)):
                 return failed(f"The jail {jail.name} also counts requests that are no failed logins.")
@@ -351,9 +354,9 @@ def fail2ban(observer: Observer) -> Finding:
         )
     lasts = f"for {guard.seconds} s" if guard.seconds >= 0 else "for ever"
     return passed(
-        f"The jail {guard.name} reads {names(log.file for log in visitors)}, where our own request showed up, sees "
+        f"The jail {guard.name} reads {first_of(log.file for log in visitors)}, where our own request showed up, sees "
         f"failed logins on all {len(_logins(observer))} paths, and bans {lasts} after {guard.attempts} in "
-        f"{guard.window} s by {names(guard.actions)}."
+        f"{guard.window} s by {first_of(guard.actions)}."
     )
 
 
@@ -380,16 +383,16 @@ def _toothless(observer: Observer, jail: Jail) -> str:
     if 0 <= jail.seconds < 60:
         return f"bans for {jail.seconds} s only"
     if much := much_of_the_internet(jail.friends):
-        return f"never bans {names(jail.friends, 10)}, which is {much} (ignoreip)"
+        return f"never bans {first_of(jail.friends, 10)}, which is {much} (ignoreip)"
     if not tools:
-        return f"no action of it ({names(jail.actions) or 'it has none'}) refuses packets"
+        return f"no action of it ({first_of(jail.actions) or 'it has none'}) refuses packets"
     # Packets of clients behind a proxy bear the proxy's address. The web server can refuse, or the proxy itself.
     further = {name: ban for name, ban in jail.actions.items() if name not in tools and "mail" not in ban}
     if observer.options["trusted_proxies"]:
         if not further:
-            return f"{names(tools)} refuses packets alone, and those of clients behind a proxy come from the proxy"
+            return f"{first_of(tools)} refuses packets alone, and those of clients behind a proxy come from the proxy"
         if not further.get(jail.name, "").startswith("touch "):
-            raise Unseen(f"whether {names(further)} has the proxy or the web server refuse clients behind a proxy")
+            raise Unseen(f"whether {first_of(further)} has the proxy or the web server refuse clients behind a proxy")
         if not _web_server_refuses(observer):
             return f"the web server does not check for the files that {jail.name} makes for banned clients"
     missing = [tool for tool in tools.values() if shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin:/bin") is None]
@@ -436,14 +439,14 @@ def forgery(observer: Observer) -> Finding:
     answers = observer.once(counted)
     fooled = [f"{jail}, by {label}" for jail, label, line in tried if set(answers[jail, line]) - {GUESSER}]
     if fooled:
-        return failed(f"An attacker can have the address of another client banned: {names(dict.fromkeys(fooled))}.")
+        return failed(f"An attacker can have the address of another client banned: {first_of(dict.fromkeys(fooled))}.")
     for jail in readers:
         for file in sorted(set(map(os.path.realpath, jail.files))):
             if way := observer.once(Writer).way_into(file):
                 return failed(f"PHP's user can write what the jail {jail.name} reads, and so ban any address: {way}.")
-    labels = names(dict.fromkeys(label for _jail, label, _line in tried), 10)
+    labels = first_of(dict.fromkeys(label for _jail, label, _line in tried), 10)
     return passed(
-        f"{names(jail.name for jail in readers)} took a wrong address from none of {len(tried)} forged lines "
+        f"{first_of(jail.name for jail in readers)} took a wrong address from none of {len(tried)} forged lines "
         f"({labels}), X-Forwarded-For of clients is not trusted in the log, and PHP's user cannot write it, nor "
         "after its rotation."
     )
@@ -504,9 +507,11 @@ def friends(observer: Observer) -> Finding:
             day = f" It spares {controller} for a day after each run of the role."
         if missing:
             managed = f" This host is managed from {controller}." if controller in missing else ""
-            return failed(f"The jail {jail.name} could ban {names(missing)}: not among those it never bans.{managed}")
+            return failed(
+                f"The jail {jail.name} could ban {first_of(missing)}: not among those it never bans.{managed}"
+            )
     return passed(
-        f"{names(jail.name for jail in readers)} never bans {names(declared, 10)}"
+        f"{first_of(jail.name for jail in readers)} never bans {first_of(declared, 10)}"
         f"{'' if len(declared) > 2 else '; no network, proxy or controller was declared'}.{day}"
     )
 
@@ -556,6 +561,6 @@ def unlock(observer: Observer) -> Finding:
         code, text, _errors = program.answer(b"", 5)
     except subprocess.TimeoutExpired:
         code, text = 124, b""
-    if code != 0 or b"unlock" not in text.lower():
+    if code or b"unlock" not in text.lower():
         return failed(f"{words[0]} has no command that unlocks an account: `{' '.join(words)} --help` gives no help.")
     return passed(f"{' '.join(words)} is there, belongs to root, and only root can change it.")

@@ -19,7 +19,8 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _server as audit_server
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head, names, tail
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
@@ -121,18 +122,17 @@ def privileges(observer: Observer) -> Finding:
         surplus += [f"{', '.join(more)} on {where}"] if more else []
     others = [name for name in observer.once(_identity)[1] if name != own and name.lower() not in _WORLD_READABLE]
     if others and not surplus:
-        surplus.append(f"rights on {names(others)} that every account has on this server")
+        surplus.append(f"rights on {first_of(others)} that every account has on this server")
     try:
         ways = [*_other_accounts(observer), *_definers(observer), *_left_behind(observer)]
     except (Unseen, DatabaseError):
         if not surplus:
             raise
         ways = []
-    seen = f" It sees {len(others)} other databases: {names(others)}." if others else ""
-    faults = [f"The account has more than the eight privileges on {own}: {names(surplus)}.{seen}"] if surplus else []
+    seen = f" It sees {len(others)} other databases: {first_of(others)}." if others else ""
+    faults = [f"The account has more than the eight privileges on {own}: {first_of(surplus)}.{seen}"] if surplus else []
     if ways:
-        left = f"; and {len(ways) - _MOST} more" if len(ways) > _MOST else ""
-        faults.append(f"Others have power over {own}: {'; '.join(ways[:_MOST])}{left}.")
+        faults.append(f"Others have power over {own}: {first_of(ways, _MOST, '; ')}.")
     if faults:
         return failed(" ".join(faults))
     held = ", ".join(name for name in ALLOWED if name in granted)
@@ -175,8 +175,7 @@ class _Login:
 
 
 def _spelled(what: Iterable[str]) -> str:
-    listed = sorted(what)
-    return ", ".join(listed[:4]) + (f" and {len(listed) - 4} more" if len(listed) > 4 else "")
+    return first_of(sorted(what), 4)
 
 
 def _server(observer: Observer) -> Reader:
@@ -413,7 +412,7 @@ def _definers(observer: Observer) -> list[str]:
         statements = f"SHOW CREATE {kind} {place}; DROP {kind} {place};"
         called = row["name"] if insider else f"{row['place']}.{row['name']}"
         if more or insider and login.elsewhere:
-            what = _spelled(more) if more else f"rights on {names(sorted(login.elsewhere))}"
+            what = _spelled(more) if more else f"rights on {first_of(sorted(login.elsewhere))}"
             faults.append(f"the {kind.lower()} {called} runs with the rights of {login.name}: {what} ({statements})")
         elif insider and kind in ("TRIGGER", "EVENT") and user == application:
             faults.append(
@@ -440,9 +439,9 @@ def bind(observer: Observer) -> Finding:
     wide = [address for address in sockets if not _is_inside(address)]
     if wide:
         return failed(
-            f"The database server listens on {names(wide)}, which others can reach unless a firewall forbids."
+            f"The database server listens on {first_of(wide)}, which others can reach unless a firewall forbids."
         )
-    return passed(f"The database server listens on {names(sockets)} alone.")
+    return passed(f"The database server listens on {first_of(sockets)} alone.")
 
 
 def _listening(observer: Observer) -> list[str] | None:

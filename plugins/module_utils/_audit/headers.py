@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import integrations
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
@@ -55,15 +56,10 @@ def _everywhere(observer: Observer, name: str, right: Callable[[str], bool], des
     if wrong:
         return failed(
             f"{name} should be {desired!r}, but is not on {len(wrong)} of {len(answers)} kinds of answer: "
-            f"{_list(wrong)}.{rest}"
+            f"{first_of(wrong, _NAMED, '; ')}.{rest}"
         )
     first = next(iter(answers.values()))
     return passed(f"{name}: {first.value(name)!r}, once on each of: {', '.join(answers)}.{rest}")
-
-
-def _list(items: list[str]) -> str:
-    more = len(items) - _NAMED
-    return "; ".join(items[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _same(value: str) -> Callable[[str], bool]:
@@ -121,7 +117,7 @@ def frame_options(observer: Observer) -> Finding:
             wrong.append(f"{where(label, answer)}: frame-ancestors {seen}")
     text = " ".join(["'self'", *partners])
     if wrong:
-        return failed(f"{POLICY} should have frame-ancestors {text}: {_list(wrong)}.")
+        return failed(f"{POLICY} should have frame-ancestors {text}: {first_of(wrong, _NAMED, '; ')}.")
     return passed(f"{POLICY} has frame-ancestors {text} on each of: {', '.join(answers)}.")
 
 
@@ -135,7 +131,10 @@ def _overruled(observer: Observer) -> Finding | None:
             wrong.append(f"{where(label, answer)}: frame-ancestors {' '.join(sorted(policies[0]))}")
     if not wrong:
         return None
-    return failed(f"{POLICY} lets other sites frame the portal, and browsers ignore {FRAMES} then: {_list(wrong)}.")
+    return failed(
+        f"{POLICY} lets other sites frame the portal, and browsers ignore {FRAMES} then: "
+        f"{first_of(wrong, _NAMED, '; ')}."
+    )
 
 
 def _ancestors(answer: Answer) -> list[set[str]]:
@@ -196,7 +195,7 @@ def once(observer: Observer) -> Finding:
                 wrong.append(f"{where(label, answer)}: {name} {len(values)} times")
     rest = unseen(observer, answers)
     if wrong:
-        return failed(f"Not exactly once: {_list(wrong)}.{rest}")
+        return failed(f"Not exactly once: {first_of(wrong, _NAMED, '; ')}.{rest}")
     return passed(f"{', '.join(names)}: each exactly once on each of: {', '.join(answers)}.{rest}")
 
 
@@ -229,6 +228,7 @@ def versions(observer: Observer) -> Finding:
             if product:
                 reported.setdefault(f"{product[0]} on the error page", urlsplit(answer.url).path + f" ({label})")
     if reported:
-        return failed(f"Versions are disclosed: {_list([f'{what}, at {place}' for what, place in reported.items()])}.")
+        listed = first_of((f"{what}, at {place}" for what, place in reported.items()), _NAMED, "; ")
+        return failed(f"Versions are disclosed: {listed}.")
     server = next(iter(answers.values())).value("Server") or "not sent"
     return passed(f"No version in headers or on error pages of: {', '.join(answers)}. Server: {server}.")

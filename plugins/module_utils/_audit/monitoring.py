@@ -26,6 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
     waiting,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import application_scan
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise as monitoring_compromise
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
@@ -33,7 +34,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
     SETTINGS,
     head,
     job_of_ours,
-    names,
     settings,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown
@@ -178,7 +178,7 @@ def _unprivileged() -> str:
 
 def _list_lost() -> str:
     gone = [site for site in settings("monitoring") if not os.path.exists(f"{RECORDS}/integrity-{site}.json")]
-    return f"the list of {names(gone)} is gone" if gone else ""
+    return f"the list of {first_of(gone)} is gone" if gone else ""
 
 
 # --------------------------------------------------------------------------------------------------- errors
@@ -224,8 +224,8 @@ def app_log(observer: Observer) -> Finding:
         return passed(f"Errors of Chamilo are in {log}, which is rotated; logcheck reads it and mails.")
     running = sorted(set(watchers) & (names_of_processes | {"logwatch", "zabbix"}))
     if not running:
-        return failed(f"Errors of Chamilo are in {log}; {names(watchers)} is to watch it, but does not run.")
-    raise Unseen(f"{names(running)} reads {log}; whether alerts are sent cannot be seen on this host")
+        return failed(f"Errors of Chamilo are in {log}; {first_of(watchers)} is to watch it, but does not run.")
+    raise Unseen(f"{first_of(running)} reads {log}; whether alerts are sent cannot be seen on this host")
 
 
 def _is_rotated(observer: Observer, log: str, environment: str) -> bool:
@@ -260,13 +260,13 @@ def resources(observer: Observer) -> Finding:
         missing = [name for name, pattern in desired.items() if not re.search(pattern, monit.text, re.I)]
         if not missing and monit.alerts:
             return passed("monit runs, has thresholds for processor, memory and disk, and mails.")
-        lacks = [f"has no threshold for {names(missing)}"] if missing else []
+        lacks = [f"has no threshold for {first_of(missing)}"] if missing else []
         lacks += [] if monit.alerts else ["has no mail recipient"]
         return failed(f"monit runs, but {' and '.join(lacks)}.")
     agents = sorted(running & set(_AGENTS))
     if agents:
         raise Unseen(
-            f"{names(agents)} runs and reports elsewhere; whether thresholds and a person stand behind it is there"
+            f"{first_of(agents)} runs and reports elsewhere; whether thresholds and a person stand behind it is there"
         )
     return failed(
         "Nothing watches processor, memory and disk: neither monit nor one of the usual agents (Prometheus, Zabbix, "
@@ -289,10 +289,10 @@ def auth(observer: Observer) -> Finding:
     counting = [name for name, text in texts.items() if re.search(pattern, text)]
     counting += [job.source for job in named(observer.once(jobs), pattern)]
     if counting:
-        raise Unseen(f"{names(counting)} reads failed logins; whether alerts are sent cannot be seen on this host")
+        raise Unseen(f"{first_of(counting)} reads failed logins; whether alerts are sent cannot be seen on this host")
     mails = _mailing_jails(observer)
     hint = (
-        f" The jail {names(mails)} mails each ban, but an attack from many addresses gets none of them banned."
+        f" The jail {first_of(mails)} mails each ban, but an attack from many addresses gets none of them banned."
         if mails
         else ""
     )
@@ -360,7 +360,7 @@ def _accounts_lost(observer: Observer) -> str:
 def accounts(observer: Observer) -> Finding:
     row, days = observer.once(_people), _days(observer)
     admins = [admin for admin in observer.once(monitoring_compromise.administrators) if admin["active"] == "1"]
-    listed = names(shown(admin["username"] or "") for admin in admins)
+    listed = first_of(shown(admin["username"] or "") for admin in admins)
     text = (
         f"Of {row['total']} accounts {row['dormant']} were not used for {days} days, {row['never']} never, "
         f"{row['twice']} mail addresses are there more than once, {row['locked']} accounts seem to be locked by "
@@ -409,7 +409,7 @@ def integrity(observer: Observer) -> Finding:
     scans = named(observer.once(jobs), r"file-integrity:scan")
     # Chamilo 3.0 has no setting that turns its own scan on.
     if foreign or (scans and (observer.site.major >= 3 or observer.settings.get(_SWITCH) == "true")):
-        tool = names(job.source for job in (foreign or scans))
+        tool = first_of(job.source for job in (foreign or scans))
         raise Unseen(
             f"{tool} compares files; whether with a list that is safe from an intruder does not show on this host"
         )

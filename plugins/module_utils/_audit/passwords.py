@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 _KEYS = ("length", "lowercase", "uppercase", "numeric", "specials")
@@ -30,8 +31,7 @@ def on_every_portal(
         where = f" on all {len(values)} portals" if len(values) > 1 else ""
         text = f"{key} is {show(next(iter(shown.values())))}{where}"
     else:
-        text = "; ".join(f"{key} is {show(value)} on {url}" for url, value in list(shown.items())[:5])
-        text += f"; and {len(shown) - 5} more portals" if len(shown) > 5 else ""
+        text = first_of((f"{key} is {show(value)} on {url}" for url, value in shown.items()), joint="; ")
     return failed(f"{text}; it should be {desired}.") if wrong else passed(f"{text}.")
 
 

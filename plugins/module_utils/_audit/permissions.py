@@ -29,6 +29,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, head
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
     Identity,
@@ -65,8 +66,7 @@ def _verdict(faults: Iterable[str], good: str, seen: Seen | None = None) -> Find
     """fail with the faults; pass only when everything could be inspected."""
     found = [fault for fault in faults if fault]
     if found:
-        more = f"; and {len(found) - _FAULTS} more" if len(found) > _FAULTS else ""
-        return failed(f"{'; '.join(found[:_FAULTS])}{more}.")
+        return failed(f"{first_of(found, _FAULTS, '; ')}.")
     if seen is not None and seen.unread.count:
         return not_assessed(f"{seen.unread.report('could not be inspected')}; run with root.")
     return passed(good)
@@ -378,8 +378,7 @@ def production(observer: Observer) -> Finding:
     kinds = observer.database.effective("server_type", "platform")
     wrong = [f"{kind} on {url}" if len(kinds) > 1 else kind for url, kind in kinds.items() if kind != "prod"]
     if wrong:
-        more = f", and wrong on {len(wrong) - _FAULTS} more portals" if len(wrong) > _FAULTS else ""
-        return failed(f"Chamilo's setting platform.server_type is {', '.join(wrong[:_FAULTS])}{more}.")
+        return failed(f"Chamilo's setting platform.server_type is {first_of(wrong, _FAULTS)}.")
     return passed("APP_ENV is prod, debugging is off, server_type is prod, and an error shows no code.")
 
 
@@ -497,10 +496,9 @@ def docroot(observer: Observer) -> Finding:
     if silent:
         raise Unseen(f"{silent[0]} gave no answer, so what it gives away is not known")
     names = sorted({endpoint.url("") for endpoint, _path in questions})
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
     tried = (
         f"{len(questions)} ways to {', '.join(sorted(map(shown, heads))[:_FEW])} and others were tried under "
-        f"{', '.join(names[:_FEW])}{more}; none gave anything away"
+        f"{first_of(names, _FEW)}; none gave anything away"
     )
     if not observer.as_root and not all(heads.values()):
         return not_assessed(f"{tried}, but without root not every file can be recognised in an answer.")

@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse as parse_version
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head, job_of_ours
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
@@ -288,8 +289,7 @@ def _waiting(names: Sequence[str] | None) -> str:
         return "There are no lists of security updates on this host, so what waits is not known."
     if not names:
         return "No security update waits."
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{len(names)} security updates wait: {', '.join(names[:3])}{more}."
+    return f"{len(names)} security updates wait: {first_of(names, 3)}."
 
 
 @check("updates_watch")

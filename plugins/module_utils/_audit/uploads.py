@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     not_assessed,
     passed,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
     KEPT,
     shown,
@@ -82,9 +83,8 @@ def _no_types(names: Iterable[str]) -> str:
     odd = [name[:_LONGEST] for name in names if re.search(r"[.,\s]", name)]
     if not odd:
         return ""
-    more = f" and {len(odd) - _FEW} more" if len(odd) > _FEW else ""
     return (
-        f"The list of file types contains what never matches: {', '.join(map(repr, odd[:_FEW]))}{more}. "
+        f"The list of file types contains what never matches: {first_of(map(repr, odd), _FEW)}. "
         "Chamilo expects each without a dot and a semicolon between them, as in exe;bat;sh."
     )
 
@@ -206,8 +206,7 @@ def no_exec(observer: Observer) -> Finding:
         else:
             unknown.append(_place(spot))
     if open_:
-        more = f"; and {len(open_) - _FEW} more" if len(open_) > _FEW else ""
-        return failed(f"PHP would run where the web user can write: {'; '.join(open_[:_FEW])}{more}.")
+        return failed(f"PHP would run where the web user can write: {first_of(open_, _FEW, '; ')}.")
     if unknown or known.unseen:
         where = ", ".join([*unknown, *known.unseen][:_FEW])
         return not_assessed(f"Whether something written there could run is not visible without trying: {where}.")
@@ -256,8 +255,7 @@ def _let_through(observer: Observer, spot: Spot) -> str:
 def _programs(observer: Observer) -> str:
     """What runs under the portal's name beside it, as a sentence."""
     known = [f"{each.path} ({each.file}:{each.line})" for each in observer.site.in_place.programs]
-    more = f" and {len(known) - _FEW} more" if len(known) > _FEW else ""
-    return f" Other programs under the portal's name: {', '.join(known[:_FEW])}{more}." if known else ""
+    return f" Other programs under the portal's name: {first_of(known, _FEW)}." if known else ""
 
 
 def _served_by_php(observer: Observer, host: VirtualHost) -> bool:

@@ -47,6 +47,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
@@ -129,7 +130,7 @@ def _left(portal: Portal, memory: dict[str, Any], alike: Sequence[str], problems
     if not alike:
         return []
     line = (
-        f"Named like a copy of data, but no dump was found in them, so they stay: {jobs.first_of(alike)}. "
+        f"Named like a copy of data, but no dump was found in them, so they stay: {first_of(alike)}. "
         "If one is a backup, move it out of the portal's directory."
     )
     if set(alike) - set(memory.get("alike", ())):

@@ -197,7 +197,7 @@ def save(place: Repository, run: str, tags: Sequence[str]) -> tuple[Dumped, str]
 
 
 def _must_be_whole(code: int, words: IO[bytes], reading: Reading) -> None:
-    if code != 0:
+    if code:
         raise BackupError(f"The dump of the database failed ({code}): {restic.output(words)}")
     if not reading.ended:
         raise BackupError("The dump of the database was cut short: its last line is missing.")

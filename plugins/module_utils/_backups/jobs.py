@@ -23,7 +23,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records
 
 LATE_HOURS, LATE_RESTORE_TEST_DAYS = 26, 8
-_NAMED = 5
 
 
 class Busy(BackupError):
@@ -36,12 +35,6 @@ def notify(portal: Portal, title: str, text: str, again: bool = False) -> None:
         alert.notify("backups", f"{title} ({portal.domain})", text, again=again)
     except alert.AlertError as problem:
         raise BackupError(f"{text} {problem}") from problem
-
-
-def first_of(names: Sequence[str]) -> str:
-    """Names for a message; of many the first ones."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def failed(portal: Portal, names: Sequence[str], title: str, problem: str) -> None:

@@ -28,6 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import rights
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
@@ -275,8 +276,7 @@ class Staging(Exchange):
             (lost, "Sparse files were restored in full size; restic 0.15 or later restores them as sparse files"),
         ):
             if paths:
-                more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-                self.left.append(f"{words}: {', '.join(paths[:3])}{more}.")
+                self.left.append(f"{words}: {first_of(paths, 3)}.")
 
     def _was_sparse(self, saved: str, size: int) -> bool:
         try:

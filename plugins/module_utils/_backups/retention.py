@@ -15,9 +15,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, restic
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 
 _UPKEEP = 6.5 * 86400  # a week, with room for a run that begins earlier than the last one
 
@@ -86,7 +87,5 @@ def dated_ahead(place: Repository, pairs: Sequence[Pair]) -> list[str]:
     """Report runs whose dates are still to come."""
     ahead = [pair.run for pair in pairs if pair.ahead]
     return (
-        [f"Backups in {place.shown} are dated in the future: {jobs.first_of(ahead)}. The clock was wrong."]
-        if ahead
-        else []
+        [f"Backups in {place.shown} are dated in the future: {first_of(ahead)}. The clock was wrong."] if ahead else []
     )

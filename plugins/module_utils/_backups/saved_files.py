@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal, path_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import DIRECTORY
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 
 
 def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:
@@ -145,8 +146,7 @@ def save(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
         reported, complaint = place.run("backup", "--json", "--quiet", *tags, *skipped, *which, accepted=(0, 3))
     missed = [path for path in _missed(complaint) if os.path.lexists(path)]
     if missed:
-        more = f" and {len(missed) - 3} more" if len(missed) > 3 else ""
-        raise BackupError(f"Files could not be read: {', '.join(missed[:3])}{more}.")
+        raise BackupError(f"Files could not be read: {first_of(missed, 3)}.")
     summary = restic.summary(reported)
     if not summary["total_files_processed"]:
         raise BackupError(f"The backup of {root} is empty.")

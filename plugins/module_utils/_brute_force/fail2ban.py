@@ -175,7 +175,7 @@ def _ask(line: socket.socket, *words: str) -> Any:
             raise OSError("the answer broke off")
         answer += piece
     code, value = _NothingButData(io.BytesIO(answer[: -len(_END)])).load()
-    if code != 0:
+    if code:
         raise ValueError(f"{' '.join(words)} was refused")
     return value
 
@@ -208,7 +208,7 @@ def matches(loaded: Begun, jails: Sequence[Jail], lines: Sequence[str]) -> list[
         raise Fail2banError(
             f"the expressions of {', '.join(jail.name for jail in jails)} took longer than {_SECONDS:g} s"
         ) from problem
-    if code != 0:
+    if code:
         words = errors.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise Fail2banError(f"fail2ban's own engine could not be used: {words[-1]}")
     found: list[list[list[str]]] = json.loads(output)

@@ -26,6 +26,7 @@ from urllib.parse import unquote
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import AGENT
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 
 DAYS = 7
 MOST_BYTES = 512 << 20  # of log, unpacked
@@ -461,11 +462,10 @@ def _report(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds
         ban = f"A ban of {rules.ban_seconds} s" if rules.ban_seconds >= 0 else "A ban without an end"
         rule = f"{ban} after {rules.attempts} failed logins in {rules.find_seconds} s"
         if shut_out:
-            listed = "; ".join(_one_banned(*met) for met in shut_out[:_SHOWN])
-            more = f"; and {len(shut_out) - _SHOWN} more" if len(shut_out) > _SHOWN else ""
+            listed = first_of((_one_banned(*met) for met in shut_out), _SHOWN, "; ")
             messages.append(
                 f"{rule} would have met {_many(len(shut_out), 'address', 'addresses')}, "
-                f"{_times(sum(one.bans for _address, one in shut_out))}: {listed}{more}."
+                f"{_times(sum(one.bans for _address, one in shut_out))}: {listed}."
             )
         else:
             messages.append(f"{rule} would have met no address.")

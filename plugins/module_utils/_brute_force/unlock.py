@@ -246,7 +246,7 @@ def _forget_captchas(site: Site) -> str:
         )
     except subprocess.TimeoutExpired as problem:
         raise UnlockError(f"bin/console cache:pool:clear did not end in {_CONSOLE_SECONDS} s.") from problem
-    if done.returncode != 0:
+    if done.returncode:
         words = _shown(" ".join(done.stdout.decode("utf-8", "replace").split())[-300:])
         raise UnlockError(f"The CAPTCHA counters could not be forgotten. Output of bin/console: {words}")
     return f"the CAPTCHA counters of {site.domain} are forgotten."

@@ -116,7 +116,7 @@ class Machine:
     def state(self, service: str) -> str:
         """``active``, ``inactive``, ``failed``, or the transitional state that systemd reports (``activating`` ..)."""
         if not self.systemd:
-            return "active" if self.run(["service", service, "status"], 30)[0] == 0 else "inactive"
+            return "inactive" if self.run(["service", service, "status"], 30)[0] else "active"
         output = self.run(["systemctl", "is-active", service], 30)[1].splitlines()
         word = output[-1] if output else "unknown"
         return {"reloading": "active", "refreshing": "active", "unknown": "inactive"}.get(word, word)
@@ -128,7 +128,7 @@ class Machine:
             # A service that failed too often in a row would be refused.
             self.run(["systemctl", "reset-failed", service], 30)
         code, output = self.command(argv, LOAD_SECONDS)
-        return f"`{' '.join(argv)}` failed ({code}): {_tail(output)}" if code != 0 else ""
+        return f"`{' '.join(argv)}` failed ({code}): {_tail(output)}" if code else ""
 
     def command(self, argv: Sequence[str], seconds: float) -> tuple[int, str]:
         """Run a command. One that reloads PHP-FPM is over when its old workers are gone."""
@@ -136,7 +136,7 @@ class Machine:
         # A reload returns while old workers may still answer, and they have no token to recognize them by.
         old = self.workers(argv[2]) if reloads else set()
         code, output = self.run(argv, seconds)
-        if code == 0:
+        if not code:
             self.outlast(old)
         return code, output
 
@@ -172,7 +172,7 @@ class Machine:
         for setting in ("Restart=on-failure", "RestartSec=60", "StartLimitIntervalSec=0"):
             argv.append(f"--property={setting}")
         code, output = self.run([*argv, self.program, "recover"], 30)
-        return "" if code == 0 else f"The timer that would put the old files back could not be set: {_tail(output)}"
+        return f"The timer that would put the old files back could not be set: {_tail(output)}" if code else ""
 
     def disarm(self, token: str) -> None:
         """Take the timer back. Should it go off all the same, it finds nothing to do."""

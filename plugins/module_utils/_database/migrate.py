@@ -54,7 +54,7 @@ def _run(options: argparse.Namespace, report: Callable[..., None]) -> int:
         report(str(problem), syslog.LOG_ERR)
         return 1
     report(
-        f"migrate {site}: {'done' if code == 0 else f'failed ({code})'}.", syslog.LOG_ERR if code else syslog.LOG_INFO
+        f"migrate {site}: {'done' if not code else f'failed ({code})'}.", syslog.LOG_ERR if code else syslog.LOG_INFO
     )
     return code
 

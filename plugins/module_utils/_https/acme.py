@@ -409,15 +409,15 @@ def _run(request: Sequence[str], desired: Desired, engine: Engine, outcome: Outc
         with engine.store.lock("a certificate", _LOCK_SECONDS):
             budget.begin()
         code, output = engine.machine.run([*_trusting([desired.ca_file]), program, *request], CERTBOT_SECONDS)
-        why = "" if code == 0 else _reason(output)
+        why = _reason(output) if code else ""
         with engine.store.lock("a certificate", _LOCK_SECONDS):
-            budget.end("issued" if code == 0 else "failed", why)
+            budget.end("issued" if not code else "failed", why)
         failed = {*re.findall(r"^\s*(?:Domain|Identifier): (\S+)$", output, re.MULTILINE)}
-        if code == 0 or not failed or not failed <= {*desired.names[1:]} or budget.refusal():
+        if not code or not failed or not failed <= {*desired.names[1:]} or budget.refusal():
             break
         request = _without(request, failed)
         outcome.notes += [_left_out(name, f"The authority could not prove it: {why}") for name in sorted(failed)]
-    if code != 0:
+    if code:
         raise AcmeError(
             f"Certbot could not get a certificate for {desired.domain}: {why} Its log is "
             "/var/log/letsencrypt/letsencrypt.log."
@@ -546,7 +546,7 @@ def self_sign(
         ]
         argv += ["-days", str(SELF_SIGNED_DAYS), *(word for option in files.items() for word in option)]
         code, output = engine.machine.run(argv, 60)
-        if code != 0:
+        if code:
             raise AcmeError(f"openssl could not make a certificate: {output[-300:]}")
         texts = {}
         for option, path in files.items():

@@ -119,7 +119,7 @@ def activate(site: Mapping[str, Any], engine: Engine, serial: Serial | None = No
     with engine.store.lock("a renewed certificate", _LOCK_SECONDS):
         for argv in site["test"]:
             code, output = engine.machine.run(argv, _TEST_SECONDS)
-            if code != 0:
+            if code:
                 raise RenewalError(
                     f"{site['domain']} has a new certificate, but the web server goes on with the old one, because its "
                     f"configuration is broken: `{' '.join(argv)}` answers: {output[-600:]} Mend that, then run: "

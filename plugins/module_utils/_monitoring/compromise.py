@@ -17,13 +17,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import container, in_database
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.persistence import planted
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.stored_code import stored_code
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
     Budget,
     head,
-    names,
     pieces,
     walk,
 )
@@ -142,7 +142,7 @@ class Trace:
     def add(self, what: str, paths: Iterable[str], most: int = 3) -> None:
         listed = sorted(paths)
         if listed:
-            self.signs.append(f"{what}: {names(map(shown, listed), most)}")
+            self.signs.append(f"{what}: {first_of(map(shown, listed), most)}")
 
 
 def trace(observer: Observer, seconds: float = 0.0, database: bool = True) -> Trace:
@@ -515,7 +515,7 @@ def _requests(observer: Observer, found: Trace) -> None:
     began = _DATE.search(first)
     if read >= _LOG_BYTES and began and _moment(began[1]) > observer.now - 3600 * _LOG_HOURS:
         found.cut.append(
-            f"the access logs: only the newest {_LOG_BYTES >> 20} MB of {names(paths, 2)} were read, from "
+            f"the access logs: only the newest {_LOG_BYTES >> 20} MB of {first_of(paths, 2)} were read, from "
             f"{began[1].decode()} on. A client with long headers can fill them"
         )
     for label, line in hits.items():
@@ -525,7 +525,7 @@ def _requests(observer: Observer, found: Trace) -> None:
         often = "once" if times[label] == 1 else f"{times[label]} times"
         found.signs.append(f"{label} answered a visitor {often}, for example {example} for {who}")
     if paths:
-        found.seen.append(f"{read / 1e6:.1f} MB of {names(paths, 2)}")
+        found.seen.append(f"{read / 1e6:.1f} MB of {first_of(paths, 2)}")
     else:
         found.gaps.append("no access log could be read")
 

@@ -18,8 +18,9 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import privileges
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import Budget, head, names, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import Budget, head, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, changeable, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import (
@@ -145,7 +146,7 @@ class Planted:
     def add(self, what: str, paths: Iterable[str], advice: str = "") -> None:
         listed = list(dict.fromkeys(paths))
         if listed:
-            self.signs.append(f"{what}: {names(map(shown, listed), 3)}{advice}")
+            self.signs.append(f"{what}: {first_of(map(shown, listed), 3)}{advice}")
 
 
 def planted(observer: Observer, users: Sequence[Identity]) -> Planted:

@@ -10,7 +10,7 @@ import glob
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,12 +129,6 @@ def _piece(path: str, size: int, whence: int, web_user: str) -> bytes:
         return b""
     finally:
         os.close(descriptor)
-
-
-def names(values: Iterable[str], most: int = 5) -> str:
-    """A list for a sentence, cut where it gets long."""
-    listed = list(values)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
 RECORDS = "/var/lib/chamilo-hardening"

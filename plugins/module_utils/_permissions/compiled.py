@@ -59,9 +59,9 @@ def renew(cache: int, console: Sequence[str], run: Run) -> str:
         new = _empty_like(cache, apart)
         try:
             view = [sys.executable, "-I", "-c", _VIEW, *_named(new), *_named(cache)]
-            if run([*view, "true"], _SECONDS)[0] == 0:
+            if not run([*view, "true"], _SECONDS)[0]:
                 code, output = run([*view, *console], _SECONDS)
-                if code == 0:
+                if not code:
                     _take_over(cache, new, name)
                 return _why(console, code, output)
         finally:
@@ -78,7 +78,7 @@ def anew(cache: int, console: Sequence[str], run: Run) -> str:
     try:
         _move(cache, old, name)
         code, output = run(console, _SECONDS)
-        done = code == 0
+        done = not code
         return _why(console, code, output)
     finally:
         try:

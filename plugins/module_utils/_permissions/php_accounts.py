@@ -38,7 +38,7 @@ class Accounts:
 
     def command(self, *argv: str) -> None:
         code, output = self._machine.command(argv, _SECONDS)
-        if code != 0:
+        if code:
             raise PhpUserError(f"`{' '.join(argv)}` failed ({code}): {output or 'no output'}.")
 
     def make(self, user: str) -> None:
@@ -83,7 +83,7 @@ class Accounts:
 
     def _crontab(self, user: str) -> str:
         code, text = self._machine.run(["crontab", "-u", user, "-l"], _SECONDS)
-        return f"{text}\n" if code == 0 and text else ""
+        return f"{text}\n" if not code and text else ""
 
     def _write(self, user: str, text: str) -> None:
         if not php_pool.has_jobs(text):

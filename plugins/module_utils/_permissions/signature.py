@@ -95,4 +95,4 @@ def _signed(message: bytes, proof: bytes, public: bytes) -> bool:
             )
         except FileNotFoundError:
             raise SignatureError("Signatures are verified with openssl, which is not installed. Install it.") from None
-    return done.returncode == 0
+    return not done.returncode

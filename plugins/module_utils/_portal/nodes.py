@@ -60,14 +60,14 @@ def seal(values: Mapping[str, str], salt: str, openssl: OpenSsl = run_openssl) -
     """Secrets for the other nodes of a portal. Who has no salt of this run cannot read them; empty without openssl."""
     text = json.dumps({name: value for name, value in values.items() if value}).encode()
     code, sealed = openssl(_CIPHER, text, [_word(salt)])
-    return base64.b64encode(sealed).decode() if code == 0 else ""
+    return "" if code else base64.b64encode(sealed).decode()
 
 
 def unseal(text: str, salt: str, openssl: OpenSsl = run_openssl) -> dict[str, str]:
     """What another node of the portal sealed: known names alone, and texts that can stand in a file."""
     try:
         code, opened = openssl([*_CIPHER, "-d"], base64.b64decode(text, validate=True), [_word(salt)])
-        found = json.loads(opened) if code == 0 else None
+        found = None if code else json.loads(opened)
     except (binascii.Error, ValueError):
         found = None
     if not isinstance(found, dict) or not set(found) <= {*SECRETS, *USUAL}:

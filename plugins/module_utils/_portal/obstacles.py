@@ -327,7 +327,7 @@ def _unknown(domain: str) -> str:
     if not domain or "." in domain or domain.lower() in ("localhost", own, own.partition(".")[0]):
         return ""
     status, _found = services.run(["getent", "ahosts", "--", domain], _SECONDS)
-    return domain if status != 0 else ""
+    return domain if status else ""
 
 
 def _has_database(site: Site) -> bool:
@@ -440,13 +440,13 @@ def _mirror(packages: Sequence[str]) -> str:
     if not packages:
         return ""
     status, found = services.run(["apt-config", "dump", *_PROXIES], _SECONDS)
-    if status != 0 or re.search(r'"[^"]+"', found) or any(os.environ.get(name) for name in _PROXY_VARIABLES):
+    if status or re.search(r'"[^"]+"', found) or any(os.environ.get(name) for name in _PROXY_VARIABLES):
         return ""  # what a proxy reaches is not known here
     status, found = services.run(["apt-get", "-qq", "-y", "--print-uris", "install", *packages], _SECONDS)
-    names = re.findall(r"^'https?://(?:[^/@']*@)?([a-zA-Z0-9.-]+)", found, re.MULTILINE) if status == 0 else []
+    names = [] if status else re.findall(r"^'https?://(?:[^/@']*@)?([a-zA-Z0-9.-]+)", found, re.MULTILINE)
     for name in dict.fromkeys(names):
         status, found = services.run(["getent", "ahosts", name], _SECONDS)
-        addresses = [line.split()[0] for line in found.splitlines() if line.split()] if status == 0 else []
+        addresses = [] if status else [line.split()[0] for line in found.splitlines() if line.split()]
         if not addresses:
             return f"{name}: not found in the DNS"
         if not any(map(_has_route, dict.fromkeys(addresses))):

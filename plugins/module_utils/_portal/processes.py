@@ -52,7 +52,7 @@ class Job:
 def output(argv: Sequence[str], seconds: float = 20) -> str:
     """What a command prints, with times in UTC; an empty text where it cannot run or fails."""
     code, text = common_services.run(("env", "TZ=UTC", *argv), seconds)
-    return text if code == 0 else ""
+    return "" if code else text
 
 
 def processes(_observer: Observer) -> tuple[Process, ...]:

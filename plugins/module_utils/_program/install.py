@@ -237,7 +237,7 @@ def _install(
 
 def _output(machine: Machine, argv: Sequence[str]) -> str:
     code, output = machine.run(argv, 60)
-    if code != 0:
+    if code:
         raise StateError(f"`{' '.join(argv)}` failed ({code}): {output}")
     return output
 

@@ -346,7 +346,7 @@ class Host:
             )
         except subprocess.TimeoutExpired as problem:
             raise SettingsError(f"bin/console cache:clear did not end in {_CACHE_SECONDS} seconds.") from problem
-        if done.returncode != 0:
+        if done.returncode:
             words = " ".join(done.stdout.decode("utf-8", "replace").split())[-300:]
             raise SettingsError(
                 f"bin/console cache:clear failed as {user.pw_name}, so {self._path} is as it was before: {words}"

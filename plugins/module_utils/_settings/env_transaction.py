@@ -80,7 +80,7 @@ class Writer(Engine):
     def _test(self, commands: Sequence[Sequence[str]], left_out: list[str] | None = None) -> None:
         for argv in commands:
             code, output = self.machine.command(argv, CACHE_SECONDS)
-            if code != 0:
+            if code:
                 output = output or "no output"
                 if "cache:clear" not in argv:
                     raise Refused(f"`{' '.join(argv)}` failed (exit code {code}): {output}")

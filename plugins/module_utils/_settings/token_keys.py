@@ -112,7 +112,7 @@ class Pair:
         old, half = self.opened(passphrases)
         words = ["-aes-256-cbc", "-passin", "@0", "-passout", "@1"]
         code, made = self.openssl(["pkey", *words], self.private.data, [old, new])
-        if code == 0 and b"ENCRYPTED" in made and self.opens(made, new) == half:
+        if not code and b"ENCRYPTED" in made and self.opens(made, new) == half:
             return made
         raise TokenKeyError(f"{self.path} could not be encrypted with another passphrase: openssl answers {code}.")
 
@@ -120,7 +120,7 @@ class Pair:
         """Another pair of the same kind: the private half for its owner and for PHP, the public half for all."""
         kind = self._kind(self.opened(passphrases)[1])
         code, made = self.openssl(["genpkey", *kind, "-aes-256-cbc", "-pass", "@0"], b"", [new])
-        half = self.opens(made, new) if code == 0 and b"ENCRYPTED" in made else b""
+        half = self.opens(made, new) if not code and b"ENCRYPTED" in made else b""
         if not half:
             raise TokenKeyError(f"No new key pair could be made for {self.path}: openssl answers {code}.")
         return self.laid(made, half, user, group)
@@ -156,13 +156,13 @@ class Pair:
         code, public = self.openssl(["pkey", "-passin", "@0", "-pubout"], key, [passphrase])
         if code == 127:
             raise TokenKeyError("The JWT key cannot be checked without the program openssl. Install it.")
-        return public if code == 0 else b""
+        return b"" if code else public
 
     def _normal(self, public: bytes) -> bytes:
         """The public half in the form that openssl gives it, also out of a certificate; nothing where it is neither."""
         for words in (["pkey", "-pubin", "-pubout"], ["x509", "-noout", "-pubkey"]):
             code, normal = self.openssl(words, public, [])
-            if code == 0:
+            if not code:
                 return normal
         return b""
 

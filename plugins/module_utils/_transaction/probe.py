@@ -42,7 +42,7 @@ class Probe:
     def faults(self, answer: Answer) -> dict[str, str]:
         """What is wrong with an answer, by the part of it that is."""
         found = {}
-        if answer.status == 0:
+        if not answer.status:
             found["status"] = f"{self.where} does not answer: {answer.error}"
         elif answer.status not in self.status:
             right = " or ".join(str(status) for status in self.status)

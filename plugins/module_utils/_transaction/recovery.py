@@ -106,7 +106,7 @@ class Recovery:
             code, output = self.machine.command(argv, AGAIN_SECONDS if "cache:clear" in argv else TEST_SECONDS)
             if left_out is not None and code in _NOT_THERE:
                 left_out.append(f"`{' '.join(argv)}` was left out, because this host cannot run it any more: {output}")
-            elif code != 0:
+            elif code:
                 raise Refused(f"The test `{' '.join(argv)}` failed ({code}): {output or 'no output'}")
 
     def _probe(self, probes: Sequence[Probe], before: Mapping[Probe, Before], judge: Judge) -> None:
@@ -250,7 +250,7 @@ class Recovery:
         """Run the commands that activate files without a service. Once: a failure is reported, not retried."""
         for argv in commands:
             code, _output = self.machine.command(argv, AGAIN_SECONDS)  # its output may contain a secret
-            if code != 0:
+            if code:
                 done.append(f"Activating the files failed ({code}): `{' '.join(argv)}`. Run it by hand.")
 
     def _settle(self, state: dict[str, Any], service: str, start: bool) -> str:

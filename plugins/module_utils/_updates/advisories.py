@@ -10,6 +10,7 @@ import datetime
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import Version, VersionError, parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisory_data
 
@@ -100,8 +101,8 @@ def behind(version: str) -> str:
     if parse(version) >= parse(branch.floor) and not vulnerabilities:
         return ""
     fixed = f" {branch.floor} fixes {branch.fixes}." if branch.fixes else f" They are fixed in {branch.floor}."
-    first, more = "; ".join(f"{each.ids[0]} ({each.summary})" for each in vulnerabilities[:3]), len(vulnerabilities) - 3
-    listed = f" {first}{f'; and {more} more' if more > 0 else ''}." if vulnerabilities else ""
+    first = first_of((f"{each.ids[0]} ({each.summary})" for each in vulnerabilities), 3, "; ")
+    listed = f" {first}." if first else ""
     return f"It has published vulnerabilities, fixed in {branch.floor}.{listed}{fixed if branch.fixes else ''}"
 
 

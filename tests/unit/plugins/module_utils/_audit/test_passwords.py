@@ -81,9 +81,7 @@ def test_expiry(value, status):
     assert passwords.expiry(inspect("password_rotation_days", value)).status == status
 
 
-@pytest.mark.parametrize(
-    ("portals", "words"), [(5, "on https://4.test/."), (6, "; and 1 more portals"), (8, "; and 3 ")]
-)
+@pytest.mark.parametrize(("portals", "words"), [(5, "on https://4.test/."), (6, "; and 1 more."), (8, "; and 3 ")])
 def test_of_many_portals_the_first_five_are_named(portals, words):
     it = inspect("check_password", "true")
     values = {f"https://{number}.test/": str(number) for number in range(portals)}

@@ -27,11 +27,6 @@ def test_one_backup_at_a_time(directories: Path) -> None:
         assert os.path.exists(directories / "state" / "backups" / "campus.lock")
 
 
-def test_of_many_names_the_first_are_named() -> None:
-    assert jobs.first_of("abcde") == "a, b, c, d, e"
-    assert jobs.first_of("abcdefg") == "a, b, c, d, e and 2 more"
-
-
 def test_late_ones_are_reported(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[str] = []
     monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: reported.append(title))

@@ -159,6 +159,8 @@ def test_three_failures_in_an_hour_are_enough(tmp_path: Path) -> None:
         assert budget(tmp_path, minutes).refusal() == ""
         budget(tmp_path, minutes).begin()
         budget(tmp_path, minutes).end("failed", "no valid A records")
+    budget(tmp_path, 25).begin()
+    budget(tmp_path, 25).end("issued", "with a note")
     refused = budget(tmp_path, 30).refusal()
     assert "3 attempts failed since 2026-11-25 12:00 UTC" in refused and "no valid A records" in refused
     assert "after 2026-11-25 13:00 UTC" in refused and "acme-campus.json" in refused

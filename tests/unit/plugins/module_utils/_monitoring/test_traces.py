@@ -16,7 +16,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
     can_read,
     head,
     job_of_ours,
-    names,
     pieces,
     tail,
     walk,
@@ -95,11 +94,6 @@ def test_the_end_of_a_log_comes_in_whole_lines(tmp_path, monkeypatch):
     for other in (tmp_path, tmp_path / "gone"):
         with pytest.raises(OSError):
             list(pieces(str(other), 9))
-
-
-def test_a_long_list_is_cut():
-    assert names("abc") == "a, b, c"
-    assert names("abcdefg", 2) == "a, b and 5 more"
 
 
 @pytest.mark.parametrize(

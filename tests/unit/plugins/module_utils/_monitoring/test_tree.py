@@ -120,6 +120,9 @@ def test_a_shared_var_behind_the_administrators_link_is_part_of_the_site(tree_lo
     (project.parent / "shared/log/prod.log").chmod(0o666)
     assert permissions.var(tree_look()).status == "fail"
     assert permissions.no_777(tree_look()).status == "fail"
+    (project.parent / "shared/log/prod.log").chmod(0o660)
+    (project.parent / "shared").chmod(0o777)
+    assert permissions.no_777(tree_look()).evidence.startswith("1 entry can be changed by every account of this host")
 
 
 def test_names_that_could_harm_a_terminal_are_escaped(tree_look, project):

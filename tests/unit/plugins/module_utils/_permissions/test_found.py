@@ -72,7 +72,7 @@ def test_what_was_found_travels_between_processes(site):
     assert vars(Found.from_json(found.to_json())) == vars(found)
 
 
-def test_the_names_of_one_file_are_added_up_whoever_met_them():
+def test_the_names_of_one_file_are_added_up_over_all_processes():
     """Its kind and the name it is reported by: those of the first that knew the kind."""
     found = Found()
     for link in ([3, 1, False, [2], "a", ""], [3, 1, True, [0], "b", "suspect"], [3, 1, False, [2], "c", "doubtful"]):
