@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import Server, sentence
+
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 
 
@@ -14,3 +19,45 @@ def test_rights_of_public_are_not_the_account_s_own(host, monkeypatch):
     every_address = [{"line": "GRANT SELECT ON `help`.* TO PUBLIC"}]
     monkeypatch.setattr(host.server, "lines", lambda name: [*lines(name), *every_address])
     assert not host.apply().changed
+
+
+@pytest.mark.parametrize(
+    ("more", "locked"),
+    [
+        (" ACCOUNT LOCK", True),
+        (" ACCOUNT LOCK PASSWORD EXPIRE INTERVAL 90 DAY", True),
+        ("", False),
+        (" PASSWORD EXPIRE", False),
+        (" COMMENT ' ACCOUNT LOCK'", False),
+    ],
+)
+def test_a_locked_account_is_known_by_its_statement(more, locked):
+    asked = []
+    server = Server(lambda sql, params: asked.append((sql, params)) or [{"x": f"CREATE USER `a`@`b`{more}"}])
+    assert server.is_locked(Who("a", "b")) is locked
+    assert asked == [("EXECUTE IMMEDIATE %s", ("SHOW CREATE USER 'a'@'b'",))]
+
+
+def test_an_account_is_made_once_and_dropped_where_it_is_asked_for():
+    statements = []
+
+    def ask(sql, params):
+        if sql.startswith("SELECT Host"):
+            return [{"Host": "localhost"}, {"Host": "%"}]
+        statements.append(params[0])
+        return []
+
+    server = Server(ask)
+    server.password(Who("a", "%"), "*1")
+    server.password(Who("a", "db.test"), "*2", tls=True)
+    server.drop("a", ["localhost", "gone.test"])
+    by = "IDENTIFIED VIA mysql_native_password USING"
+    assert statements == [
+        f"ALTER USER 'a'@'%' {by} '*1' REQUIRE NONE",
+        f"CREATE USER 'a'@'db.test' {by} '*2' REQUIRE SSL",
+        "DROP USER 'a'@'localhost'",
+    ]
+
+
+def test_what_went_wrong_is_a_sentence():
+    assert [sentence(OSError(text)) for text in ("No.", "Why?", "gone", "")] == ["No.", "Why?", "gone.", "OSError."]
