@@ -8,13 +8,15 @@ import re
 Place = tuple[int, int]
 # An operator of Cosmic Ray ends with what it replaces and by what.
 SAME_FOR_A_CONSTANT = {("Eq", "Is"), ("Is", "Eq"), ("NotEq", "IsNot"), ("IsNot", "NotEq")}
+SAME_FOR_MOMENTS = {("Lt", "LtE"), ("LtE", "Lt"), ("Gt", "GtE"), ("GtE", "Gt")}
 SAME_FROM_ZERO_ON = {("Eq", "LtE"), ("LtE", "Eq"), ("NotEq", "Gt"), ("Gt", "NotEq")}
 # Flags are bits of their own, so that the sum of two is the same as both.
 SAME_FOR_FLAGS = ("BitOr_Add", "BitOr_BitXor")
 FLAG = re.compile(r"\b(os\.O_|stat\.S_I|re\.|fcntl\.LOCK_|select\.EPOLL|select\.POLL)[A-Z]+\b")
 NEVER_NEGATIVE = re.compile(r"len\(.*\)|.*(uid|gid|st_nlink|st_size)(\(\))?")
+CLOCK = re.compile(r"(.*\.)?now|time\.(time|monotonic)\(\)")
+CUT = 60  # characters of what is shown, or entries: one more or less is not seen
 # All but the constants of what is waited out.
-CLOCK = re.compile(r"(.*\.)?now|time\.time\(\)")
 PATIENCE = re.compile(r".*(?i:timeout|patience).*|_?(?!PAUSE|LEAVE|RELOAD|TIMER)([A-Z]+_)*SECONDS$")
 
 
@@ -71,6 +73,9 @@ class NoMistake:
             return node.args[1:] if isinstance(node.args[0], ast.List) else []
         if isinstance(node, ast.BinOp) and CLOCK.fullmatch(ast.unparse(node.left)):  # of what never was: early in 1970
             return [each for each in ast.walk(node.right) if isinstance(each, ast.Constant) and each.value == 0]
+        if isinstance(node, ast.Slice):
+            bounds = [each for each in ast.walk(node) if isinstance(each, ast.Constant)]
+            return [each for each in bounds if isinstance(each.value, int) and each.value >= CUT]
         if isinstance(node, ast.Raise):
             return [each for each in ast.walk(node) if isinstance(each, ast.Slice)]
         return []
@@ -89,6 +94,8 @@ class NoMistake:
             for left, right in zip([node.left, *node.comparators], node.comparators):
                 if span(left)[1] <= at < span(right)[0]:
                     if change in SAME_FOR_A_CONSTANT and (is_constant(left) or is_constant(right)):
+                        return True
+                    if change in SAME_FOR_MOMENTS and CLOCK.fullmatch(ast.unparse(left)):
                         return True
                     if change in SAME_FROM_ZERO_ON and "0" in (ast.unparse(left), ast.unparse(right)):
                         return NEVER_NEGATIVE.fullmatch(ast.unparse(left)) is not None
