@@ -10,15 +10,20 @@ or left-over file changes where it goes and who may read it.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 ROOT = Path(__file__).resolve().parents[2] / "plugins"
 SOURCES = sorted([*(ROOT / "module_utils").rglob("*.py"), *(ROOT / "modules").glob("*.py")])
 _RENAMES = {"os.rename", "os.replace", "os.renames", "shutil.move"}
 _OPENS = {"open", "os.fdopen", "io.open"}
 _FLAGS = re.compile(r"\bO_(WRONLY|RDWR)\b")
+_MAKES = {"file_item", "make_directory", "makedirs", "mkdir", "open", "chmod", "fchmod", "replace_file", "umask"}
+# The numbers in such a call: root itself as the owner, and a mode.
+_USUAL = {0, 0o022, 0o600, 0o640, 0o644, 0o700, 0o755}
 
 # Where a name changes otherwise, and why that is no file of root's own that is replaced.
 RENAMED = {
@@ -55,8 +60,13 @@ WRITTEN = {
 }
 
 
+@functools.cache
+def _nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def _calls(path: Path) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    return (node for node in _nodes(path) if isinstance(node, ast.Call))
 
 
 def _renames(path: Path) -> bool:
@@ -65,7 +75,7 @@ def _renames(path: Path) -> bool:
 
 def _writes(path: Path) -> bool:
     """Whether it opens something to write to it, or may do so."""
-    made = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Assign)]
+    made = [node for node in _nodes(path) if isinstance(node, ast.Assign)]
     flags = {ast.unparse(node.targets[0]) for node in made if _FLAGS.search(ast.unparse(node.value))}
     return any(_to_write(call, flags) for call in _calls(path))
 
@@ -93,3 +103,20 @@ def test_names_change_in_one_place() -> None:
 
 def test_files_are_written_in_one_place() -> None:
     assert {_where(path) for path in SOURCES if _writes(path)} == set(WRITTEN)
+
+
+def test_what_root_makes_is_its_own_and_has_a_usual_mode() -> None:
+    """Not 644 without its 0o."""
+    made = [(path, call) for path in SOURCES for call in _calls(path) if _name(call.func) in _MAKES]
+    assert made
+    for path, call in made:
+        numbers = [part.value for part in (*call.args, *(each.value for each in call.keywords)) if _is_number(part)]
+        assert set(numbers) <= _USUAL, f"{path}:{call.lineno}"
+
+
+def _is_number(node: ast.expr) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and type(node.value) is int
+
+
+def _name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import http
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
@@ -235,3 +236,22 @@ def test_what_binds_browsers_is_let_go_by_a_word_that_yaml_reads_as_one(
     record.write_text(json.dumps({"since": BEGAN, "value": "max-age=86400"}))
     monkeypatch.setattr(hsts, "record_of", lambda _site: str(record))
     assert 'set chamilo_https_hsts to "off", run harden' in hsts.bound("campus", "campus.test")
+
+
+@pytest.mark.parametrize(("authority", "good"), [("/ca.pem", ""), ("/ca.pem", "/ca.pem"), ("", ""), ("/gone.pem", "-")])
+def test_the_certificate_is_verified_by_the_declared_authority_or_the_hosts_own(
+    monkeypatch: pytest.MonkeyPatch, authority: str, good: str
+) -> None:
+    asked = []
+
+    def fetch(url: str, address: str, verify: bool, ca_file: str) -> Answer:
+        asked.append((url, address, verify, ca_file))
+        if ca_file == "/gone.pem":
+            raise FileNotFoundError("No such file")
+        return Answer(url, 200) if ca_file == good else Answer(url, error="refused")
+
+    monkeypatch.setattr(http, "fetch", fetch)
+    answer = hsts._ask("https://campus.test/", "127.0.0.1", authority)
+    tried = dict.fromkeys((authority, "")) if authority != good else [authority]
+    assert asked == [("https://campus.test/", "127.0.0.1", True, file) for file in tried]
+    assert (answer.status, answer.error) == ((200, "") if good != "-" else (0, "refused"))
