@@ -33,6 +33,7 @@ def refusal(templar: Any, variables: Mapping[str, Any]) -> str:
 # What a host that is there for the database alone is asked for, and what one node does for all of a portal.
 OF_A_DATABASE = ("database_bind", "database_audit_log")
 ONCE = ("backups_", "monitoring_accounts")
+OF_EACH = ("backups_private",)  # among those: copies of data lie in a directory of its own
 OF_THE_PROXY = ("https_certificate", "https_protocols")  # where it ends TLS for all nodes of a portal
 
 
@@ -50,7 +51,7 @@ def elsewhere(templar: Any, variables: Mapping[str, Any], controls: Iterable[str
         return {}
     reason = f"Done once for {portal.name}, by its node {node['leader']}."
     once = (*ONCE, *OF_THE_PROXY) if own.get("chamilo_https_terminated_elsewhere") else ONCE
-    return {name: reason for name in controls if name.startswith(once)}
+    return {name: reason for name in controls if name.startswith(once) and name not in OF_EACH}
 
 
 def audited_as(templar: Any, variables: Mapping[str, Any], allowed: Any) -> dict[str, Any]:

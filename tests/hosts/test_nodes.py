@@ -254,9 +254,9 @@ def versions(topology: Topology) -> list[str]:
 def program(topology: Topology, name: str) -> list[str]:
     """The files of the portal on a node, with owner and mode, but for uploads, logs and caches.
 
-    Not in it is what each node has of its own: the account in .env, and a dump that the backups of the leader move.
+    Not in it is what each node has of its own: the account in .env.
     """
-    listed = "-type f ! -name .env ! -name dump.sql -printf '%p %u:%g %m\\n' -exec sha256sum {} +"
+    listed = "-type f ! -name .env -printf '%p %u:%g %m\\n' -exec sha256sum {} +"
     return sorted(topology[name].run(f"cd {PROJECT} && find . -path ./var -prune -o {listed}").stdout.split("\n"))
 
 

@@ -47,7 +47,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
@@ -129,10 +128,7 @@ def _left(portal: Portal, memory: dict[str, Any], alike: Sequence[str], problems
     """Report files whose names alone are those of copies; to the administrator only when there are new ones."""
     if not alike:
         return []
-    line = (
-        f"Named like a copy of data, but no dump was found in them, so they stay: {first_of(alike)}. "
-        "If one is a backup, move it out of the portal's directory."
-    )
+    line = stray_dumps.named_only(alike)
     if set(alike) - set(memory.get("alike", ())):
         try:
             jobs.notify(portal, "Files may be copies of data", line)

@@ -15,11 +15,12 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump_detection
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump_detection, jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 
 _COPIES = re.compile(r"(?i)\.(?:sql|dump|zip|tar|t[gbx]z|tar\.\w{1,4}|7z|rar)(?:\.(?:gz|xz|bz2|zst))?$")
@@ -29,6 +30,19 @@ _LIKE_COPIES = re.compile(
 _NO_COPIES = ("var", "vendor", "node_modules", ".git")
 _CHUNK = 1 << 20
 _DEEPEST = 100  # levels; each keeps a descriptor open
+
+
+def searched(portal: Portal) -> list[str]:
+    """For a node that makes no backups, which do the same. What is away is reported, whatever ends the search."""
+    found: list[str] = []
+    alike: list[str] = []
+    try:
+        for line in put_away(portal, alike):
+            found.append(line)
+    finally:
+        if found:
+            jobs.notify(portal, "Copies of data lay in the portal's directory", " ".join(found), again=True)
+    return [*found, *([named_only(alike)] if alike else [])]
 
 
 def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
@@ -59,6 +73,14 @@ def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
     if deep:
         more = f" and {len(deep) - 1} more" if len(deep) > 1 else ""
         raise BackupError(f"{ascii(deep[0])[1:200]} ...{more}: more than {_DEEPEST} levels deep, and not checked.")
+
+
+def named_only(alike: Sequence[str]) -> str:
+    """What is reported of them."""
+    return (
+        f"Named like a copy of data, but no dump was found in them, so they stay: {first_of(alike)}. "
+        "If one is a backup, move it out of the portal's directory."
+    )
 
 
 def _directories(handle: int, path: str, level: int, deep: list[str]) -> Iterator[tuple[str, list[str], int]]:

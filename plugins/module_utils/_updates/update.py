@@ -42,6 +42,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_staging import Exchange
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
@@ -243,10 +244,9 @@ def _led(portal: Portal, site: Site, package: Package) -> list[str]:
     missing = [name for name in brought if name not in made]
     if missing:
         node = f"Node {leader}, which leads {portal.domain}," if leader else f"The node that leads {portal.domain}"
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UpdateError(
-            f"{node} is not updated to {package.version}: the database does not remember {missing[0]}{more}, which it "
-            f"brings, as made. There, run first: chamilo-hardening update {package.path} (without --node). Nothing "
+            f"{node} is not updated to {package.version}: the database does not remember {first_of(missing, 1)}, which "
+            f"it brings, as made. There, run first: chamilo-hardening update {package.path} (without --node). Nothing "
             "was changed."
         )
     return []

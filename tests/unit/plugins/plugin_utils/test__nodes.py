@@ -156,7 +156,14 @@ def test_nodes_that_limit_leaves_out_stop_no_run() -> None:
     assert output(web1={}, more=play) == ""
 
 
-CONTROLS = ["backups_database", "database_account", "database_bind", "headers_csp", "monitoring_accounts"]
+CONTROLS = [
+    "backups_database",
+    "backups_private",
+    "database_account",
+    "database_bind",
+    "headers_csp",
+    "monitoring_accounts",
+]
 
 
 class Plain:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -93,6 +94,11 @@ def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None
             ]
         )
         assert (bans["bans"], database["account"]) == (True, True), "each node has its own"
+    searched = [
+        json.loads(plans(**given)[3]["main"]["files"][0]["content"]).get("copies")
+        for given in ({}, BESIDE, {**BESIDE, "chamilo_backups_state": "absent"})
+    ]
+    assert searched == [None, True, None], "copies of data; where backups are made, they do"
     assert found == [[True] * 8, [False] * 8, [True] * 8]
 
 
