@@ -135,6 +135,24 @@ def test_a_damaged_configuration_is_an_error(host):
         notify("monitoring", "Disk", "full")
 
 
+@pytest.mark.parametrize(
+    ("mail", "webhook", "words"),
+    [
+        ("", "", ""),
+        ("admin@school.example", "https://hooks.example/T0?a=1", ""),
+        ("Admin <admin@school.example>", "", "is no mail address"),
+        ("-a@school.example", "", "is no mail address"),
+        ("", "http://hooks.example/T0", "begins with https://"),
+        ("", "zzz://hooks.example/T0", "begins with https://"),
+        ("", "https:///T0", "begins with https://"),
+        ("", "https://hooks.example/T 0", "begins with https://"),
+    ],
+)
+def test_who_can_be_notified(mail, webhook, words):
+    refused = alert.refusal(mail, webhook)
+    assert words in refused and bool(words) == bool(refused) and "T0" not in refused
+
+
 @pytest.fixture
 def hook(tmp_path, monkeypatch):
     """A webhook behind TLS. ``got``: what was posted; ``status``: its answer."""
