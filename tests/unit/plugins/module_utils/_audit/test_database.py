@@ -513,6 +513,15 @@ def test_an_audit_log_that_is_none(tmp_path, monkeypatch, variables, words):
     assert words in finding.evidence
 
 
+@pytest.mark.parametrize(("root", "listening"), [(True, None), (False, ["127.0.0.1:3306"])])
+def test_an_audit_log_of_a_server_that_is_not_here_cannot_be_inspected(tmp_path, monkeypatch, root, listening):
+    it = logging(tmp_path, monkeypatch)
+    it.as_root, it._known[database._listening] = root, listening
+    monkeypatch.setattr(Observer, "database", Reader.of_server())
+    with pytest.raises(Unseen, match="audit.log, which cannot be inspected from here"):
+        database.audit_log(it)
+
+
 def test_an_audit_log_with_a_password_or_open_to_all(tmp_path, monkeypatch):
     it = logging(tmp_path, monkeypatch)
     (tmp_path / "audit.log").write_text("...,QUERY,chamilo,'SET PASSWORD = PASSWORD(\\'hunter2\\')',0\n")
