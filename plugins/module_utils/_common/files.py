@@ -56,11 +56,23 @@ class Item:
     xattrs: tuple[tuple[str, str], ...] = ()
     data: bytes = field(default=b"", compare=False, repr=False)
 
+    @property
+    def is_file(self) -> bool:
+        return self.kind == "file"
+
+    @property
+    def is_link(self) -> bool:
+        return self.kind == "link"
+
+    @property
+    def is_there(self) -> bool:
+        return self.kind != "absent"
+
     def same(self, other: Item) -> bool:
         """Content, owner and mode agree: there is nothing to do."""
-        if self.kind != other.kind or self.kind == "absent":
+        if self.kind != other.kind or not self.is_there:
             return self.kind == other.kind
-        if self.kind == "link":
+        if self.is_link:
             return self.target == other.target
         mine = (self.sha256, self.uid, self.gid, self.mode)
         return mine == (other.sha256, other.uid, other.gid, other.mode)
@@ -209,10 +221,10 @@ class Tree:
         """Write ``item`` beside ``path`` under a name no server reads. Nothing to write for an absent one."""
         parent = self._directory(os.path.dirname(path))
         self.discard(path, temporary)
-        if item.kind == "link":
+        if item.is_link:
             os.symlink(item.target, temporary, dir_fd=parent)
             os.chown(temporary, item.uid, item.gid, dir_fd=parent, follow_symlinks=False)
-        elif item.kind == "file":
+        elif item.is_file:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             handle = os.open(temporary, flags, 0o600, dir_fd=parent)
             try:
@@ -232,12 +244,12 @@ class Tree:
         directory, name = os.path.split(path)
         try:
             parent = self._directory(directory)
-            if item.kind == "absent":
+            if not item.is_there:
                 os.unlink(name, dir_fd=parent)
             else:
                 os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
         except FileNotFoundError:
-            if item.kind != "absent":
+            if item.is_there:
                 raise
 
     def discard(self, path: str, temporary: str) -> None:

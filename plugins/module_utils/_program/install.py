@@ -224,7 +224,7 @@ def _install(
             return done
         # The links matter at boot only. They come last, as the mark that systemd knows the rest: a run that ended
         # before is seen by that they are missing.
-        links = [path for path in different if desired[path].kind == "link"]
+        links = [path for path in different if desired[path].is_link]
         _write(tree, {path: desired[path] for path in different if path not in links}, addressee)
         if any(path.startswith(f"{units}/") for path in different) and machine.systemd:
             for argv in (["systemctl", "daemon-reload"], ["systemctl", "restart", f"{DAILY}.timer"]):
@@ -248,7 +248,7 @@ def _page(text: str, made_of: str) -> Item:
 
 
 def _is_page_of(page: Item, made_of: str) -> bool:
-    if page.kind != "file":
+    if not page.is_file:
         return False
     _head, _newline, text = page.data.decode(errors="replace").partition("\n")
     return page.same(_page(text, made_of))
@@ -306,10 +306,10 @@ def _is_made_of(program: bytes, data: bytes) -> bool:
 
 def _summary(item: Item) -> str:
     """Named by what it was made of; anything else, by itself."""
-    if item.kind != "file":
+    if not item.is_file:
         return ""
     return f"sha256 {_made_of(item.data) or item.sha256}, mode {item.mode:04o}\n"
 
 
 def _text(item: Item) -> str:
-    return item.data.decode(errors="replace") if item.kind == "file" else f"link to {item.target}\n" * bool(item.target)
+    return item.data.decode(errors="replace") if item.is_file else f"link to {item.target}\n" * bool(item.target)

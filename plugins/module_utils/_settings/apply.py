@@ -235,7 +235,7 @@ class Host:
             return Item()
         with Tree() as tree:
             item = tree.inspect(self._path)
-        if item.kind == "link":
+        if item.is_link:
             raise SettingsError(f"{self._path} is a link. Put the file itself there.")
         return item
 
@@ -291,7 +291,7 @@ class Host:
 
     def _item(self, before: Item, text: str) -> Item:
         data = text.encode("utf-8")
-        if before.kind == "file":
+        if before.is_file:
             return replace(file_item(data, before.uid, before.gid, before.mode), xattrs=before.xattrs)
         # Of root, so that an attacker with the rights of the web user cannot undo it.
         return file_item(data, 0, self._user().pw_gid, 0o640)

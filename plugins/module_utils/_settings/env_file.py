@@ -290,14 +290,14 @@ class EnvFile:
         private, public = (self._target(disk, path) if self._below_root(path) else "" for path in paths)
         old, half = self._old[private], self._old.get(public, ABSENT)
         theirs = [self._shared.get(name, "").encode() for name in nodes.USUAL]
-        if old.kind != "file" and not theirs[0]:
+        if not old.is_file and not theirs[0]:
             return {}  # no tokens are made here
         written = noted(self.engine.store.root)
         # One that was made by hand since has another checksum. The halves of a new pair are written together.
         ours = (private, old.sha256) in written
-        apart = half.kind == "file" and old.mtime_ns - half.mtime_ns >= _TOGETHER_NS
+        apart = half.is_file and old.mtime_ns - half.mtime_ns >= _TOGETHER_NS
         rewritten = ours and apart and public not in {path for path, _checksum in written}
-        reachable = old.kind == "file" and _reachable(private)
+        reachable = old.is_file and _reachable(private)
         pair = Pair(private, public, old, half, self.openssl, rewritten, ours, reachable)
         # Several nodes share a pair: none makes one of its own where the passphrase is given to it.
         alone = desired.generate and "JWT_PASSPHRASE" in desired.require

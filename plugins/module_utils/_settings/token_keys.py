@@ -103,7 +103,7 @@ class Pair:
             return f"its passphrase {fault}"
         if self.open and not self.ours:
             return f"every account of this host could read it (mode {self.private.mode & 0o7777:04o})"
-        if self.public.kind == "file" and self._normal(self.public.data) not in (b"", half):
+        if self.public.is_file and self._normal(self.public.data) not in (b"", half):
             return "the public half belongs to another key"
         return "it was encrypted again when others could have it, and not replaced" if self.rewritten else ""
 
@@ -128,12 +128,12 @@ class Pair:
     def laid(self, made: bytes, half: bytes, user: int, group: int) -> tuple[Item, Item]:
         """Both halves of another pair as files. No account reads them that could not read those that are there."""
         old = self.private
-        if old.kind != "file":
+        if not old.is_file:
             return file_item(made, 0, max(group, 0), 0o640), file_item(half, 0, max(group, 0), 0o644)
         private = replace(file_item(made, old.uid, old.gid, old.mode & 0o640), xattrs=_narrowed(old.xattrs))
         if old.mode & 0o004 and user not in (old.uid, -1) and old.gid != group:  # PHP read it as one of the others
             private = file_item(made, old.uid, group, 0o640)
-        here = self.public if self.public.kind == "file" else private
+        here = self.public if self.public.is_file else private
         return private, file_item(half, here.uid, here.gid, (here.mode & 0o644) | 0o044)
 
     def is_pair(self, private: bytes, public: bytes, passphrase: str) -> bool:

@@ -42,7 +42,7 @@ def compare(
             found[want.path] = old
             if old.same(new):
                 continue
-            if old.kind == "link" and new.kind == "file" and not our_link(state, want.path):
+            if old.is_link and new.is_file and not our_link(state, want.path):
                 raise TransactionError(
                     f"{want.path} is a link to {old.target} that this collection did not make. "
                     "No file was changed. Remove the link, or name the file it leads to."
@@ -87,23 +87,23 @@ def diff(path: str, old: Item, new: Item, hide_old: bool, hide_new: bool) -> lis
     before, after = _shown(old, hide_old, "before"), _shown(new, hide_new, "after")
     found = []
     if before != after:
-        headers = {"before_header": path if old.kind != "absent" else f"{path} (absent)"}
-        headers["after_header"] = path if new.kind != "absent" else f"{path} (absent)"
+        headers = {"before_header": path if old.is_there else f"{path} (absent)"}
+        headers["after_header"] = path if new.is_there else f"{path} (absent)"
         found.append({**headers, "before": before, "after": after})
-    if old.kind == new.kind == "file" and (old.uid, old.gid, old.mode) != (new.uid, new.gid, new.mode):
+    if old.is_file and new.is_file and (old.uid, old.gid, old.mode) != (new.uid, new.gid, new.mode):
         header = f"{path} (owner and mode)"
         found.append({"before_header": header, "after_header": header, "before": _rights(old), "after": _rights(new)})
     return found
 
 
 def private(item: Item) -> bool:
-    return item.kind == "file" and not item.mode & 0o004
+    return item.is_file and not item.mode & 0o004
 
 
 def _shown(item: Item, hidden: bool, when: str) -> str:
-    if item.kind == "absent":
+    if not item.is_there:
         return ""
-    if item.kind == "link":
+    if item.is_link:
         return f"link to {item.target}\n"
     if hidden:
         return f"(secret content, not shown: {when})\n"

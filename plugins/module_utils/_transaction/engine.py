@@ -332,7 +332,7 @@ class Engine(Recovery):
                 known = {"old": old.to_json(), "new": change.new.to_json()}
                 points = mounts_on_the_way(os.path.dirname(change.path))
                 entries.append({"path": change.path, "temporary": temporary, "mounts": points, **known})
-                if change.new.kind != "absent":
+                if change.new.is_there:
                     directories += [each for each in tree.missing_parents(change.path) if each not in directories]
         journal = {
             "name": job.name,
@@ -353,7 +353,7 @@ class Engine(Recovery):
         return {path: self._copy(f"baseline/{job.name}", path, item, used) for path, item in new.items()}
 
     def _copy(self, directory: str, path: str, item: Item, used: set[str]) -> Item:
-        if item.kind != "file":
+        if not item.is_file:
             return item
         blob = directory + path
         while blob in used:

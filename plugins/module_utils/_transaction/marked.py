@@ -286,7 +286,7 @@ def _without(
 
 def _places(tree: Tree, path: str, known: Known, site: str) -> list[str]:
     """Where a file is now: where it was, where its link leads, or under another name in its directory."""
-    found = [known["file"]] if tree.inspect(known["file"]).kind == "file" else []
+    found = [known["file"]] if tree.inspect(known["file"]).is_file else []
     with suppress(StateError, OSError):
         found.append(tree.file_of_root(path))
     if found:

@@ -195,7 +195,7 @@ class Recovery:
                     if not there.same(Item.from_json(entry["new"]) if "new" in entry else there):
                         edited.append(self.store.keep_edited(path, there))
                     items.append((path, self.store.load(old), entry["temporary"]))
-                    parents += tree.missing_parents(path) if old.kind != "absent" else []
+                    parents += tree.missing_parents(path) if old.is_there else []
         self._exchange(items, parents)
         if waiting:
             reported = [

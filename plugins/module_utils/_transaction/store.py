@@ -95,7 +95,7 @@ class Store:
 
     def load(self, item: Item) -> Item:
         """The item with its bytes, from the store."""
-        if item.kind != "file" or item.data:
+        if not item.is_file or item.data:
             return item
         try:
             with open(os.path.join(self.root, item.blob), "rb") as stream:
@@ -130,8 +130,8 @@ class Store:
 
     def keep_edited(self, path: str, current: Item) -> str:
         """Keep a file that was edited by hand before it is replaced. Returns that in words."""
-        if current.kind != "file":
-            what = "gone" if current.kind == "absent" else f"a link to {current.target}"
+        if not current.is_file:
+            what = f"a link to {current.target}" if current.is_there else "gone"
             return f"{path} was changed by hand: it is {what} now."
         blob = f"kept/{now()}{path}"
         self.keep(blob, current.data)
