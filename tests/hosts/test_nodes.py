@@ -213,13 +213,13 @@ def older(topology: Topology) -> None:
             f"""
             set -e
             cd {PROJECT}
-            if [ -e /root/older.tar ]; then
-                find . -mindepth 1 -maxdepth 1 ! -name var -exec rm -r {{}} +
-                tar -xpf /root/older.tar
-            else
+            if [ ! -e /root/older.tar ]; then
                 sed -i s/{new}/{old}/ {file_of_version("2.0")}
                 tar --exclude=./var -cf /root/older.tar .
             fi
+            # The first time as well: in an image's own directories nothing can change places.
+            find . -mindepth 1 -maxdepth 1 ! -name var -exec rm -r {{}} +
+            tar -xpf /root/older.tar
             rm -rf var/cache/prod
             systemctl reload 'php*-fpm'
             """
