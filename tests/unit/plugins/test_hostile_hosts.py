@@ -29,6 +29,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls, _results
+from tests.conftest import PACKED_ONCE
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +44,8 @@ DIGEST = "5f" * 32
 class World:
     """A controller with a home, a working directory and temporary files of its own.
 
-    With ``inline``, tasks run in the process of the playbook: for what hosts are sent, not for what they can do to it.
+    With ``inline``, tasks run in the process of the playbook: where what comes of an answer is asked for, not whether
+    the playbook survives it.
     With ``details``, it prints tasks that change nothing, too.
     """
 
@@ -112,6 +114,7 @@ class World:
             "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self.directory / "work/facts"),
             "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/tools/connection"),
             "ANSIBLE_FORKS": "10",
+            **PACKED_ONCE,
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_DISPLAY_OK_HOSTS": str(self.details),
@@ -147,6 +150,12 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path / "world")
 
 
+@pytest.fixture
+def inline(tmp_path: Path) -> World:
+    (tmp_path / "world").mkdir()
+    return World(tmp_path / "world", inline=True)
+
+
 def empty(shape: Any) -> Any:
     """The least that is of that shape."""
     if isinstance(shape, _answers.Table):
@@ -178,28 +187,28 @@ def good(host: Any) -> dict[str, Any]:
     }
 
 
-def test_a_digest_names_no_file_of_the_controller(world: World, good: dict[str, Any]) -> None:
+def test_a_digest_names_no_file_of_the_controller(inline: World, good: dict[str, Any]) -> None:
     """Of the list of files a copy is kept here, in a file with a part of its digest in the name."""
-    assert "failed=0" in world.play("harden", {"campus.test": good}, "--tags", "monitoring")
-    kept = sorted(path.name for path in (world.directory / "work/chamilo-report/integrity").iterdir())
+    assert "failed=0" in inline.play("harden", {"campus.test": good}, "--tags", "monitoring")
+    kept = sorted(path.name for path in (inline.directory / "work/chamilo-report/integrity").iterdir())
     assert kept == [f"campus.test-campus_test-{DIGEST[:16]}.json"]
     daily = {"ran": [], "lists": {"campus_test": {"digest": "/../../../hosts", "copied": False}}}
     lying = {**good, "command": {**good["command"], "stdout": json.dumps(daily)}, "fetch": "mine"}
-    output = world.play("harden", {"campus.test": lying}, "--tags", "monitoring")
+    output = inline.play("harden", {"campus.test": lying}, "--tags", "monitoring")
     words = " ".join(output.split())  # ansible-core 2.19 has them in a value that it wraps
     assert "Invalid answer of the host to chamilo-hardening daily: lists.campus_test.digest is" in words
 
 
-def test_a_web_node_has_nothing_executed_on_the_host_of_its_database(world: World, good: dict[str, Any]) -> None:
+def test_a_web_node_has_nothing_executed_on_the_host_of_its_database(inline: World, good: dict[str, Any]) -> None:
     """From where it comes stands in a statement that root of the database executes there."""
     account = {"changed": False, "server_here": False, "needs_admin": False, "accounts": {}, "moved": {}, "notes": []}
-    sent = world.directory.parent / "sent"
+    sent = inline.directory.parent / "sent"
     groups = {"chamilo_web": "web.test", "chamilo_db": "store.test"}
     for source in ("203.0.113.7", "x'; GRANT ALL ON *.* TO mine; -- ", "%"):
         sent.unlink(missing_ok=True)
         hosts = {"web.test": {**good, "chamilo_database_account": {**account, "source": source}}, "store.test": good}
         options = ("--tags", "database", "--limit", "web.test")
-        output = world.play(
+        output = inline.play(
             "harden", hosts, *options, groups=groups, chamilo_database_tls=False, hostile_sent=str(sent)
         )
         asked = sent.read_text(errors="replace")
@@ -373,25 +382,25 @@ def test_results_that_lie_harm_only_their_hosts(world: World, good: dict[str, An
     ],
 )
 def test_an_inventory_of_what_hosts_report_executes_nothing(
-    world: World, field: str, value: Any, refused: bool
+    inline: World, field: str, value: Any, refused: bool
 ) -> None:
-    words = json.loads(json.dumps(value).replace("EXECUTED", str(world.executed)))
+    words = json.loads(json.dumps(value).replace("EXECUTED", str(inline.executed)))
     portal = {"domain": "campus.test", "names": ["campus.test"], "root": "/srv/campus", "obstacles": []}
     portal |= dict.fromkeys(("web_server", "php", "database", "version"), "")
     other = {**portal, "domain": "library.test", "names": ["library.test"]}
     answer = {"changed": False, "portals": [{**portal, field: words}, other]}  # of several each has its root written
-    made = world.directory / "work/chamilo-report/found.yml"
+    made = inline.directory / "work/chamilo-report/found.yml"
     made.parent.mkdir()
-    output = world.play("discover", {"srv.test": {"chamilo_portals_info": answer}}, chamilo_inventory=str(made))
+    output = inline.play("discover", {"srv.test": {"chamilo_portals_info": answer}}, chamilo_inventory=str(made))
     assert made.exists() is not refused, output
     assert ("Invalid answer of the host to chamilo_portals_info" in output) is refused
     if refused:
         return
-    (world.directory / "work/show.yml").write_text(
+    (inline.directory / "work/show.yml").write_text(
         json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [{"debug": {"msg": "{{ chamilo_root }}"}}]}])
     )
-    world.details = True
-    shown = world.run("-i", str(made), "show.yml", "-e", "ansible_connection=local")
+    inline.details = True
+    shown = inline.run("-i", str(made), "show.yml", "-e", "ansible_connection=local")
     assert "failed=0" in shown and sorted(re.findall(r"^(\w+\.test) +: ok=1", shown, re.MULTILINE)) == [
         "campus.test",
         "library.test",
@@ -453,15 +462,15 @@ def busy(good: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("run", "module"), [(run, module) for run in ASKED for module in ASKED[run]])
 def test_facts_set_no_variable_of_the_controller(
-    world: World, busy: dict[str, Any], run: tuple[str, ...], module: str
+    inline: World, busy: dict[str, Any], run: tuple[str, ...], module: str
 ) -> None:
     """Whichever answer carries them: files and connections of the controller stay as they are, and the run ends."""
-    facts = steering(world)
+    facts = steering(inline)
     if run[-1] != "monitoring":  # where a file is fetched
         busy["stat"] = {"changed": False, "stat": {"exists": False}}
-    sent = world.directory.parent / "sent"
+    sent = inline.directory.parent / "sent"
     hosts = {"campus.test": {**busy, module: {**busy.get(module, busy["*"]), "ansible_facts": facts}}}
-    output = world.play(*run[:1], hosts, *run[1:], hostile_sent=str(sent), chamilo_backups_password="x")
+    output = inline.play(*run[:1], hosts, *run[1:], hostile_sent=str(sent), chamilo_backups_password="x")
     assert SECRET not in sent.read_text(errors="replace")
     asked = "command" if module.startswith("async_") else module
     assert f"Invalid answer of the host to {asked}: it sets variables of the controller as facts (" in output
@@ -473,15 +482,15 @@ REFUSED = "Facts of this host are named like variables of the controller: "
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_no_fact_of_an_earlier_run_sets_a_variable_of_the_controller(
-    world: World, busy: dict[str, Any], playbook: str
+    inline: World, busy: dict[str, Any], playbook: str
 ) -> None:
     """A cache holds what a host answered when somebody else gathered facts."""
     names = ("chamilo_report_dir", "inventory_hostname", "ansible_hostile_sent")
-    facts = {"ansible_distribution": "Debian", **dict.fromkeys(names, str(world.directory / "home/elsewhere"))}
+    facts = {"ansible_distribution": "Debian", **dict.fromkeys(names, str(inline.directory / "home/elsewhere"))}
     hosts = {"campus.test": {**busy, "setup": {"changed": False, "ansible_facts": facts}}}
-    (world.directory / "work/site.yml").write_text(json.dumps([{"hosts": "all"}]))
-    assert "failed=0" in world.play("site.yml", hosts)
-    output = world.play(playbook, hosts, chamilo_backups_password="x")
+    (inline.directory / "work/site.yml").write_text(json.dumps([{"hosts": "all"}]))
+    assert "failed=0" in inline.play("site.yml", hosts)
+    output = inline.play(playbook, hosts, chamilo_backups_password="x")
     assert f"{REFUSED}chamilo_report_dir, hostile_sent, inventory_hostname." in output, output[-2000:]
 
 

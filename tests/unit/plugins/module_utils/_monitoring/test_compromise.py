@@ -278,8 +278,8 @@ def released(host, monkeypatch):
     (place / "releases/7/var").symlink_to("../../shared/var")
     (place / "current").symlink_to("releases/7")
     host.root = place / "current"
-    # The tests are at home in /tmp.
-    monkeypatch.setattr(persistence, "LOOSE", tuple(set(persistence.LOOSE) - {"/tmp/"}))
+    # The tests are at home in one of these.
+    monkeypatch.setattr(persistence, "LOOSE", [one for one in persistence.LOOSE if not str(place).startswith(one)])
     return host
 
 
