@@ -16,8 +16,10 @@ FLAG = re.compile(r"\b(os\.O_|stat\.S_I|re\.|fcntl\.LOCK_|select\.EPOLL|select\.
 NEVER_NEGATIVE = re.compile(r"len\(.*\)|.*(uid|gid|st_nlink|st_size)(\(\))?")
 CLOCK = re.compile(r"(.*\.)?now|time\.(time|monotonic)\(\)")
 CUT = 60  # characters of what is shown, or entries: one more or less is not seen
-# All but the constants of what is waited out.
-PATIENCE = re.compile(r".*(?i:timeout|patience).*|_?(?!PAUSE|LEAVE|RELOAD|TIMER)([A-Z]+_)*SECONDS$")
+# And how much is read at a time; but not the constants of what is waited out.
+PATIENCE = re.compile(
+    r".*(?i:timeout|patience).*|_?(?!PAUSE|LEAVE|RELOAD|TIMER)([A-Z]+_)*SECONDS$|_(CHUNK|BLOCK|BUFFER|PIECE)$"
+)
 
 
 def span(node: ast.AST) -> tuple[Place, Place]:
