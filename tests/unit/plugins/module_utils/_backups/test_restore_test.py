@@ -427,12 +427,11 @@ def test_a_name_that_cannot_be_restored_is_left_out_of_the_sample_and_reported(
 
 
 def test_a_large_repository_is_read_part_by_part_in_turn(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restore_test, "_READ_ALL", 100)
-    made, place = listed(portal, [], 250)
+    made, place = listed(portal, [], (4 << 30) + 1)
     for _drill_number in range(4):
         made._read()
     assert place.checked == [f"--read-data-subset={part}/3" for part in (1, 2, 3, 1)]
     assert "part 1 of 3" in made.lines[-1]
-    place.size = 100
+    place.size = 2 << 30
     made._read()
     assert place.checked[-1] == "--read-data"

@@ -100,6 +100,8 @@ def test_no_link_is_followed(path: str, tmp_path: Path) -> None:
     os.symlink(tmp_path / "elsewhere", path)
     with pytest.raises(OSError, match="symbolic links"), locks.lock(path, "x", 0):
         pass
+    with pytest.raises(OSError, match="symbolic links"):
+        locks.holder(path)
     assert (tmp_path / "elsewhere").read_text() == "precious"
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -125,6 +126,17 @@ def test_another_command_and_another_portal(portal):
         portal.go()
     assert portal.go("cache:clear", "--quiet", site="shop") == ("shop", 3)
     assert portal.ran[0][0][-2:] == ["cache:clear", "--quiet"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "level"), [(0, "migrate campus: done.", 6), (3, "migrate campus: failed (3).", 3)]
+)
+def test_its_end_is_in_the_journal(monkeypatch, code, words, level):
+    reported = []
+    monkeypatch.setattr(migrate, "migrate", lambda command, site: (site, code))
+    options = argparse.Namespace(command=[], site="campus")
+    assert migrate._run(options, lambda *report: reported.append(report)) == code
+    assert reported == [(words, level)]
 
 
 def test_without_an_account_nothing_runs(portal):

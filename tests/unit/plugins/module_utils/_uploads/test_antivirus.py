@@ -428,6 +428,7 @@ def test_what_grows_after_it_was_judged_is_not_kept_whole(portal, scanner, repor
 
     judge = antivirus.judge
     monkeypatch.setattr(antivirus, "judge", grow)
+    monkeypatch.setattr(antivirus, "_BLOCK", 4)
     seen = antivirus.scan_portal(str(portal), 0.0, str(portal / "keep"), scanner)
     with open(seen.found[0].rpartition(" ")[2], "rb") as kept:
         assert kept.read() == VIRUS
