@@ -16,9 +16,9 @@ FLAG = re.compile(r"\b(os\.O_|stat\.S_I|re\.|fcntl\.LOCK_|select\.EPOLL|select\.
 NEVER_NEGATIVE = re.compile(r"len\(.*\)|.*(uid|gid|st_nlink|st_size)(\(\))?")
 CLOCK = re.compile(r"(.*\.)?now|time\.(time|monotonic)\(\)")
 CUT = 60  # characters of what is shown, or entries: one more or less is not seen
-# And how much is read at a time; but not the constants of what is waited out.
+# And how much is read at a time, or cached; but not the constants of what is waited out.
 PATIENCE = re.compile(
-    r".*(?i:timeout|patience).*|_?(?!PAUSE|LEAVE|RELOAD|TIMER)([A-Z]+_)*SECONDS$|_(CHUNK|BLOCK|BUFFER|PIECE)$"
+    r".*(?i:timeout|patience).*|_?(?!PAUSE|LEAVE|RELOAD|TIMER)([A-Z]+_)*SECONDS$|_(CHUNK|BLOCK|BUFFER|PIECE)$|maxsize$"
 )
 
 
