@@ -343,7 +343,7 @@ class _Discovery(Findings):
         near += [server.host for server in serving]
         named = next((host for host in near if host.php), None)
         address = named.php if named else ""
-        if address == "mod_php" or (not address and web.name == "apache" and apache.is_mod_php(web.modules)):
+        if address == "mod_php" or (not address and apache.is_mod_php(web.modules)):
             versions = self.tree.glob("/etc/php/*/apache2")
             version = versions[-1].split("/")[3] if versions else ""
             return Php(version, "mod_php", web.service, user=web.user, group=web.user), None
