@@ -364,7 +364,7 @@ class _Discovery(Findings):
         """With the values of its files for uploads, and for files to run before each script."""
         if not php.version:
             return php
-        face = f"/etc/php/{php.version}/{'fpm' if php.sapi == 'fpm' else 'apache2'}"
+        face = f"/etc/php/{php.version}/{php.face}"
         seen = php_fpm.settings(self.tree, face, root, pool)
         return replace(
             php,

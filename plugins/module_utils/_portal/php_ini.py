@@ -72,15 +72,14 @@ def _settings(observer: Observer) -> Mapping[str, Setting]:
     php = observer.site.php
     if not php.version:
         raise Unseen("the PHP that serves the site could not be found")
-    face = "fpm" if php.sapi == "fpm" else "apache2"
-    found = of_face(php.version, face)
+    found = of_face(php.version, php.face)
     if php.pool_file and os.path.exists(php.pool_file):
         found.update(_entries(_text(php.pool_file), php.pool_file, _POOL_LINE))
     if php.sapi == "mod_php":
         found.update(_in_apache(f"{observer.site.root}/public/index.php"))
         return found
     for root in dict.fromkeys((os.path.realpath(observer.site.root), observer.site.root) if observer.site.root else ()):
-        found.update(of_face(php.version, face, f"{root}/public/index.php"))
+        found.update(of_face(php.version, php.face, f"{root}/public/index.php"))
     name = found["user_ini.filename"].value if "user_ini.filename" in found else ".user.ini"
     own = f"{observer.site.root}/public/{name}"
     if observer.site.root and name and os.path.exists(own):

@@ -52,6 +52,11 @@ class Php:
     prepended_cli: str = ""  # the same on the command line
     confined: str = ""  # where an open_basedir stands that keeps it from what the sections have it run
 
+    @property
+    def face(self) -> str:
+        """The directory below that of its version in which its settings are."""
+        return "fpm" if self.sapi == "fpm" else "apache2"
+
 
 @dataclass(frozen=True)
 class Database:

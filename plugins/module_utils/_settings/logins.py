@@ -86,8 +86,7 @@ def directory_of(site: Site, mode: str) -> tuple[str, str]:
     if not php.version:
         return "", "a PHP that was not found"
     pools = [pool for pool in php_fpm.pools(tree)[0] if pool.file == php.pool_file and pool.user == php.user]
-    face = f"/etc/php/{php.version}/{'fpm' if php.sapi == 'fpm' else 'apache2'}"
-    output = php_fpm.settings(tree, face, site.root, pools[0] if pools else None)
+    output = php_fpm.settings(tree, f"/etc/php/{php.version}/{php.face}", site.root, pools[0] if pools else None)
     keeper = output.get("session.save_handler", "files")
     if keeper != "files":
         return "", keeper

@@ -322,3 +322,16 @@ def test_a_log_that_is_not_there_or_cannot_be_read_is_named(tmp_path, nobody):
     with nobody():
         reported = forecast([Log(str(file))], Rules(ALL), NOW)
     assert reported["said"] == [f"{file} cannot be read: Permission denied."] and not reported["whole"]
+
+
+@pytest.mark.parametrize(
+    ("date", "utc"),
+    [
+        (b"25/Nov/2026:10:20:30 +0000", "2026-11-25 10:20:30"),
+        (b"25/Nov/2026:10:20:30 +0245", "2026-11-25 07:35:30"),
+        (b"25/Nov/2026:22:20:30 -0530", "2026-11-26 03:50:30"),
+        (b"25/Nix/2026:10:20:30 +0000", "1970-01-01 00:00:00"),
+    ],
+)
+def test_a_date_of_any_zone_is_a_moment(date, utc):
+    assert time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(brute_force_forecast._seconds(date))) == utc

@@ -1,13 +1,13 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The line by which a virtual host includes our drop-ins."""
+"""Where the web server and PHP have their files."""
 
 from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import WebServer, include_line
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer, include_line
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
 )
 def test_a_virtual_host_includes_the_drop_ins_of_its_portal(web: WebServer, line: str) -> None:
     assert include_line(web, "campus") == line
+
+
+@pytest.mark.parametrize(("sapi", "face"), [("fpm", "fpm"), ("mod_php", "apache2"), ("", "apache2")])
+def test_php_has_its_settings_where_it_is_run(sapi: str, face: str) -> None:
+    assert Php("8.4", sapi).face == face
