@@ -240,20 +240,26 @@ def test_a_value_that_no_browser_knows_fails_though_it_was_declared(look_at, val
     assert headers.xss_protection(observer).status == "fail"
 
 
+SELF = "default-src 'self'"
+
+
 @pytest.mark.parametrize(
-    ("mode", "sent", "status"),
+    ("mode", "sent", "status", "words"),
     [
-        ("report", {"Content-Security-Policy-Report-Only": "default-src 'self'"}, "pass"),
-        ("report", {"Content-Security-Policy": "script-src 'self'"}, "pass"),
-        ("report", {"Content-Security-Policy": "frame-ancestors 'self'"}, "fail"),
-        ("report", {}, "fail"),
-        ("enforce", {"Content-Security-Policy": "default-src 'self'; object-src 'none'"}, "pass"),
-        ("enforce", {"Content-Security-Policy-Report-Only": "default-src 'self'"}, "fail"),
-        ("off", {"Content-Security-Policy": "default-src 'self'"}, "fail"),
+        ("report", {"Content-Security-Policy-Report-Only": SELF}, "pass", f"Report-Only: {SELF} It reports and blocks"),
+        ("report", {"Content-Security-Policy": "script-src 'self'"}, "pass", "Content-Security-Policy: script-src"),
+        ("report", {"Content-Security-Policy": "frame-ancestors 'self'"}, "fail", "no rule for scripts: frame-anc"),
+        ("report", {"Content-Security-Policy-Report-Only": "img-src *"}, "fail", "no rule for scripts: img-src *"),
+        ("report", {}, "fail", "neither Content-Security-Policy nor"),
+        ("enforce", {"Content-Security-Policy": f"{SELF}; object-src 'none'"}, "pass", f"{SELF}; object-src 'none'"),
+        ("enforce", {"Content-Security-Policy": f"{SELF}{' x' * 60}"}, "pass", f"{SELF}{' x' * 51}..."),
+        ("enforce", {"Content-Security-Policy-Report-Only": SELF}, "fail", "the policy only reports"),
+        ("off", {"Content-Security-Policy": SELF}, "fail", "chamilo_headers_csp is off"),
     ],
 )
-def test_a_policy(look_at, mode, sent, status):
-    assert headers.csp(look_at(server(sent), options={"csp": mode})).status == status
+def test_a_policy(look_at, mode, sent, status, words):
+    finding = headers.csp(look_at(server(sent), options={"csp": mode}))
+    assert finding.status == status and words in finding.evidence
 
 
 def test_once(look_at):
