@@ -9,8 +9,10 @@ from dataclasses import asdict
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import discovery
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Configuration
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unfit
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, SiteError, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, SiteError, WebServer
 from tests.testbed import authority
 
 
@@ -172,6 +174,16 @@ def test_apache_with_mod_php(host):
     host.testbed_site("apache", "plain")
     php = site_of(host).php
     assert (php.version, php.sapi, php.service, php.user) == ("8.4", "mod_php", "apache2", "www-data")
+
+
+def test_access_rules_that_cannot_be_searched_may_close_something(host, monkeypatch):
+    def refuse(*_given):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(discovery.access_rules, "access_files", refuse)
+    files, (place,) = discovery._Discovery(host.tree, "", "").closed("/srv/campus", Php(), Configuration(), ())
+    assert (files, place.file, place.line) == ((), "/srv/campus", 1)
+    assert place.what == "access rules in .htaccess files cannot be searched: Permission denied"
 
 
 def test_an_empty_host(host):
