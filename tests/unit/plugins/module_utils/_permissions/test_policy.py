@@ -10,7 +10,12 @@ import stat
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Policy, Rule
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import (
+    PermsError,
+    Policy,
+    Rule,
+    below_path,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from tests.unit.plugins.module_utils._permissions.conftest import (
     WEB,
@@ -158,3 +163,14 @@ def test_the_part_after_one_that_is_excluded_is_scanned(site, mount):
 def test_globs(pattern, path, fits):
     place = Policy(order("/x", policy=(Rule(pattern, file_mode=0o400),))).of(path)
     assert (place.want.file_mode == 0o400) is fits
+
+
+@pytest.mark.parametrize("pattern", ["public/custom", "**/*.sh", "a/..b/.c", "x/"])
+def test_a_path_below_the_tree_is_taken_as_it_is(pattern):
+    assert below_path("x", pattern) == pattern
+
+
+@pytest.mark.parametrize("pattern", ["", "/", "//", "/public", "..", "a/../b", "./a", "a/."])
+def test_a_path_that_is_none_below_the_tree_is_named(pattern):
+    with pytest.raises(PermsError, match="^here: '.*' is no path below the tree, such as"):
+        below_path("here", pattern)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.release import installed, values
 
 
@@ -86,3 +87,11 @@ def test_signs_of_a_pattern_in_the_path_are_a_path(host, root):
     host.write(f"{root}/src/CoreBundle/Migrations/Schema/V300/x.php")
     host.write("/srv/campus/src/CoreBundle/Migrations/Schema/V310/x.php")
     assert installed(host.tree, root, "").branch == "3.0"
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [('{"version": "3.0.1"}', "3.0.1"), ('{"version": 3}', ""), ("{}", ""), ("[]", ""), ('"3"', ""), ("{", "")],
+)
+def test_a_project_names_its_version_or_none(text, version):
+    assert release._of_project(text) == version
