@@ -278,11 +278,13 @@ def _aliases(level: Sequence[Directive]) -> Iterator[Alias]:
                 continue
             written = with_variables(item.arguments[-1], level) if item.arguments else ""
             directory, variable, _rest = written.partition("$")
+            if not directory.startswith("/"):  # below the document root, or nobody knows where
+                continue
             if item.name == "root" or (item.name == "fastcgi_param" and variable):
                 directory = f"{directory.rstrip('/')}{path}"
             elif item.name == "fastcgi_param":
                 directory = posixpath.dirname(directory)
-            if path[:1] in ("", "/") and directory.startswith("/"):
+            if path[:1] in ("", "/"):
                 yield Alias(path, directory.rstrip("/") or "/")
 
 

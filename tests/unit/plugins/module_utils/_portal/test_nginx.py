@@ -269,6 +269,24 @@ def test_what_php_is_given(host):
 
 
 @pytest.mark.parametrize(
+    ("location", "aliases"),
+    [
+        ("/ { root /; }", [("", "/")]),
+        ("/a/ { alias /srv/a/; }", [("/a", "/srv/a")]),
+        ("/a { root /srv/; }", [("/a", "/srv/a")]),
+        ("/a { alias srv; }", []),
+        ("= /run { fastcgi_param SCRIPT_FILENAME /opt/run/index.php; }", [("/run", "/opt/run")]),
+        (r"~ ^/run/.*\.php$ { fastcgi_param SCRIPT_FILENAME /opt$fastcgi_script_name; }", [("/run", "/opt/run")]),
+        ("/run { fastcgi_param DOCUMENT_ROOT /opt/run/index.php; }", []),
+        ("/run { fastcgi_param SCRIPT_FILENAME $document_root/x.php; }", []),
+    ],
+)
+def test_addresses_whose_files_lie_elsewhere(host, location, aliases):
+    (server,) = servers(host, f"server {{ location {location} }}")
+    assert [(alias.path, alias.directory) for alias in server.host.aliases] == aliases
+
+
+@pytest.mark.parametrize(
     "text, size", [("", -1), ("0", 0), ("1", 1), ("8k", 8192), ("256M", 268435456), ("1g", 1073741824), ("x", -1)]
 )
 def test_sizes(text, size):
