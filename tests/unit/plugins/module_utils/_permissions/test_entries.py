@@ -138,7 +138,8 @@ def test_a_check_knows_where_names_could_be_moved(site, profile, directory, mova
     predicted = run(order(site, profile), check=True)
     done = run(order(site, profile))
     for found in (predicted, done):
-        assert list(reasons(found)) == [f"{directory}/one/file"] * movable
+        names = list(reasons(found))  # the one that is met first, in the order of the file system
+        assert len(names) == movable and {*names} <= {f"{directory}/one/file", f"{directory}/two/file"}
 
 
 def by_a_link(path, outside):
