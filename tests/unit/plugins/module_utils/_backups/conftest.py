@@ -12,7 +12,7 @@ from typing import IO, Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_staging, restore_tables
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_staging, restore_tables, saved_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
@@ -29,6 +29,13 @@ CREATE TABLE `user` (
 );
 -- Dump completed
 """
+
+
+@pytest.fixture(autouse=True)
+def at_home_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies in /dev is not saved, but for the files of tests."""
+    others = tuple(one for one in saved_files._OF_THE_KERNEL if not str(tmp_path).startswith(one))
+    monkeypatch.setattr(saved_files, "_OF_THE_KERNEL", others)
 
 
 @pytest.fixture
