@@ -278,7 +278,7 @@ def _aliases(level: Sequence[Directive]) -> Iterator[Alias]:
                 continue
             written = with_variables(item.arguments[-1], level) if item.arguments else ""
             directory, variable, _rest = written.partition("$")
-            if not directory.startswith("/"):  # below the document root, or nobody knows where
+            if not directory.startswith("/"):  # below the document root, or it is unknown where
                 continue
             if item.name == "root" or (item.name == "fastcgi_param" and variable):
                 directory = f"{directory.rstrip('/')}{path}"
