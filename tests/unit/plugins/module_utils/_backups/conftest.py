@@ -12,7 +12,11 @@ from typing import IO, Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_staging, restore_tables, saved_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
+    restore_staging,
+    restore_tables,
+    saved_files,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files

@@ -119,7 +119,7 @@ def test_where_root_may_not_the_web_user_sets_what_is_its_own(site, tmp_path, mo
     (site / "var/upload").mkdir()
     mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var/upload")
     for path in (tmp_path, *tmp_path.parents):  # the web user has to get there
-        if str(path).startswith("/tmp/pytest"):
+        if "/pytest-" in str(path):
             path.chmod(0o755)
     (site / "var/upload/deep").mkdir(mode=0o700)
     (site / "var/upload/deep/lesson").write_text("")
