@@ -86,7 +86,7 @@ def recipe(topology: Topology, words: str, **names: str) -> str:
 
 
 def failing(topology: Topology, playbook: str, *options: str, **variables: Any) -> str:
-    """What a run says that does not succeed."""
+    """What a run prints that does not succeed."""
     with pytest.raises(PlayError) as stopped:
         topology.run(playbook, *options, **variables)
     return " ".join(str(stopped.value).split())

@@ -1,6 +1,6 @@
 """What the web nodes of one portal have in common: the secrets of the application, and sessions in Redis or Valkey.
 
-Each node has a database of its own here, which the sections of these tests do not look at.
+Each node has a database of its own here, which the sections of these tests do not read.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Nodes:
     def run(self, *options: str, away: str = "", **variables: object) -> Played:
         nodes = {name: self[name].quick_inventory() for name in NODES}
         if away:
-            nodes[away] |= {"ansible_host": "nobody-is-there"}
+            nodes[away] |= {"ansible_host": "unused.invalid"}
         common = {"chamilo_domain": DOMAIN, **variables}
         path = self.directory / "hosts.yml"
         path.write_text(yaml.safe_dump({"chamilo": {"hosts": nodes, "vars": common}}))
@@ -99,7 +99,7 @@ def test_secrets_are_generated_once_and_the_others_take_them(nodes: Nodes) -> No
         assert not [value for value in (*both["web1"][:2], "PRIVATE KEY-----\\n") if value in output]
     for name in NODES:
         nodes[name].wait(f"http://{DOMAIN}/")
-    # The leader got those of a stranger, such as by a restored disk: it takes what the others have.
+    # The leader got secrets of another portal, such as by a restored disk: it takes what the others have.
     nodes["web1"].run(f"sed -i 's/^APP_SECRET=.*/APP_SECRET={before['web1'][0]}/' {PROJECT}/.env")
     nodes.run("--tags", "permissions")
     assert nodes.secrets() == both
@@ -155,7 +155,7 @@ def test_sessions_of_all_nodes_are_in_one_place(nodes: Nodes, store: Store) -> N
     visitors = [Browser(f"http://{DOMAIN}", nodes[name].address) for name in NODES]
 
     def log_in() -> list[bool]:
-        """Log in on one node, and look on which nodes that counts."""
+        """Log in on one node, and check on which nodes that counts."""
         visitors[0].cookies.clear()
         visitors[0].post_json("/login_json", username="student01", password=PASSWORDS["student01"])
         visitors[1].cookies = visitors[0].cookies
