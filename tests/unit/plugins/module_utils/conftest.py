@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A look at a host that answers what the test says."""
+"""An observer of a host that answers what the test defines."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def web_user() -> str:
 
 @pytest.fixture
 def project(tmp_path, web_user):
-    """A project folder as the guide wants it, owned by whoever runs the tests. PHP would run as somebody else."""
+    """A project directory as the guide requires it, owned by the account of the tests. PHP would run as another one."""
     if os.geteuid() != 0:
         pytest.fail("these tests give files to other accounts, so they need root")
     owner = pwd.getpwnam(web_user)
@@ -142,7 +142,7 @@ def project(tmp_path, web_user):
 
 @pytest.fixture
 def tree_look(look_at, project, web_user):
-    """A look at the project folder on disk."""
+    """An observer of the project directory on disk."""
 
     def make(server: Server = nothing, **more: Any) -> FakeLook:
         user = Php("8.4", "fpm", user=web_user, group=grp.getgrgid(pwd.getpwnam(web_user).pw_gid).gr_name)

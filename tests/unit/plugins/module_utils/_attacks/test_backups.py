@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The attacks on backups, as the account nobody, in folders of the tests' own."""
+"""The attacks on backups, as the account `nobody`, in directories of the tests' own."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_closed_directory_keeps_what_is_in_it(host):
         ("campus.sql.gz", "fail"),
         ("chamilo.tar", "fail"),
         ("dpkg.status.0", "pass"),
-        ("alternatives.tar.0", "pass"),  # Debian's own, for everybody, on every host that is a day old
+        ("alternatives.tar.0", "pass"),  # Debian's own, readable for all, on every host that is a day old
     ],
 )
 def test_debians_lists_are_no_backups(host, name, status):

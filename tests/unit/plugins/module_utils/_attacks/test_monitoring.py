@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The attacks that somebody has to notice. Each leaves nothing behind, noticed or not."""
+"""The attacks that monitoring has to notice. Each leaves nothing behind, noticed or not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ATTACKS = (
 
 @pytest.fixture
 def host(monkeypatch, tmp_path):
-    """A host on which each attack is noticed, as long as ``blind`` does not say otherwise."""
+    """A host on which each attack is noticed, unless ``blind`` is set."""
     for directory in ("public/main", "var/upload"):
         (tmp_path / directory).mkdir(parents=True)
     host = SimpleNamespace(
@@ -127,7 +127,7 @@ def test_it_guesses_from_another_address_each_time(monkeypatch):
 
 
 def test_a_new_file_that_nothing_vouches_for_is_seen_as_well(host, monkeypatch):
-    """What root alone can read looks like a file that section permissions holds."""
+    """A file that root alone can read resembles one that section permissions marked."""
     there = monitoring.daily.compare
     monkeypatch.setattr(monitoring.daily, "compare", lambda site: Changes(unvouched=there(site).added))
     assert monitoring.change_a_file(host.insider).status == "pass"

@@ -63,7 +63,7 @@ def test_a_portal_that_is_down_does_not_pass(portal):
 
 @pytest.fixture
 def site():
-    """A portal that anybody may change, where everybody may pass: the folders of pytest are closed to others."""
+    """A portal that every local user may change, in a directory open to all: those of pytest are closed to others."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         os.chmod(directory, 0o755)
         yield sloppy(Path(directory, "chamilo"))
@@ -108,7 +108,7 @@ def test_from_inside_it_is_blocked_by_the_module(attack, site):
 
 @pytest.fixture
 def next_door(site, monkeypatch):
-    """The portal as nobody's PHP serves it, beside a shop of www-data's; and the socket of the portal's pool."""
+    """The portal as PHP of the account `nobody` serves it, beside a shop of www-data's; and the socket of its pool."""
     path = str(site.parent / "campus.sock")
     pools = [
         Pool("campus", "8.4", "/campus.conf", f"unix:{path}", "nobody", "nogroup"),

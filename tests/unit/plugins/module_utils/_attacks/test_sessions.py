@@ -17,7 +17,7 @@ FRESH = "0123456789abcdef0123456789abcdef"
 
 
 class Php(Target):
-    """PHP's sessions, as strict as they are told to be."""
+    """PHP's sessions, as strict as the test configures them."""
 
     def __init__(
         self,

@@ -32,14 +32,14 @@ def insider(open_folder):
 
 @pytest.fixture
 def open_folder():
-    """A folder that others may enter too: those of pytest are closed."""
+    """A directory that other accounts may enter too: those of pytest are closed."""
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
         yield pathlib.Path(directory)
 
 
 def serve(monkeypatch, root, answer):
-    """``answer(file, behind)``: what the server says when it is asked for a file."""
+    """``answer(file, behind)``: what the server answers when it is asked for a file."""
 
     def ask(_observer, endpoint, path, **_request):
         where = root / "public" / path.lstrip("/").partition("?")[0]
@@ -79,7 +79,7 @@ def test_a_server_that_runs_what_a_directory_begins_with_is_caught(monkeypatch, 
 
 @pytest.mark.parametrize(("where", "below"), [("data", ""), ("data/own", "/own")])
 def test_a_directory_behind_a_link_is_tried_by_its_address(monkeypatch, insider, where, below):
-    """Also where the link leads to what only holds such a folder, and where links lead in a circle."""
+    """Also where the link leads to the parent of such a directory, and where links lead in a circle."""
     root = pathlib.Path(insider.site.root)
     os.chown(root / "public/files", 0, 0)
     (root / "data/own").mkdir(parents=True)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures for Prometheus: its text format, and what they say of a host."""
+"""The metrics for Prometheus: their text format, and what they report of a host."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_fail2ban_that_gives_no_answer_has_no_figures(host, monkeypatch):
 
 @pytest.fixture
 def endpoint(tmp_path):
-    """Something that speaks TLS with a certificate for 30 days. ``trust()``: be told to believe in it."""
+    """A TLS server with a certificate for 30 days, which is trusted where SSL_CERT_FILE names ``certificate``."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]

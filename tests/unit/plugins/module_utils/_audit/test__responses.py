@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The classes of answers that are looked at. What is asked of their headers: test_headers.py."""
+"""The classes of responses that are inspected. What is required of their headers: test_headers.py."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_what_is_no_key_is_another_s(site):
 
 
 def test_where_no_token_is_made_nothing_is_reported(site):
-    (site / ".env").write_text("JWT_PASSPHRASE=wrong\n")  # no key opens, and others say so
+    (site / ".env").write_text("JWT_PASSPHRASE=wrong\n")  # no key opens, which other checks report
     (site / "config/jwt/public.pem").write_text("")
     assert found(site) == []
     (site / "config/jwt/private.pem").unlink()

@@ -68,7 +68,7 @@ class Host:
         return it
 
     def harden(self, tmp_path):
-        """All that our own backups are made of. The repository elsewhere is a folder on another mount."""
+        """All that our own backups are made of. The repository elsewhere is a directory on another mount."""
         self.program.write_text("#!/bin/sh")
         self.program.chmod(0o755)
         self.jobs = [OUR_BACKUP, OUR_DRILL]
@@ -303,7 +303,7 @@ def test_on_a_host_whose_backups_are_of_another_portal_no_key_is_compared(host, 
 
 
 NIGHTLY = {"database", "files", "offsite", "encrypted"}
-# What is taken away of a host on which all is green, which checks must see it, and what they say.
+# What is removed from a host on which all is green, which checks must notice it, and what they report.
 TAKEN = {
     "the cron file": (lambda host: host.jobs.clear(), {*NIGHTLY, "restore_tested"}, "no timer and no cron job"),
     "the drill": (

@@ -56,7 +56,7 @@ def test_lock(monkeypatch, value, status):
 @pytest.mark.parametrize(
     ("jails", "value", "status"),
     [
-        # Both came at five: one stranger locks the administrator out.
+        # Ban and lock both come at five: one attacker locks the administrator out.
         ([{"attempts": 5, "window": 900}], "5", "fail"),
         ([{"attempts": 5, "window": 900}], "6", "pass"),
         ([{"attempts": 5, "window": 900, "seconds": -1}], "6", "pass"),
@@ -225,7 +225,7 @@ class Host:
         monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: f"/usr/sbin/{name}")
         monkeypatch.setattr(brute_force, "_PATIENCE", 0.1)
         monkeypatch.setattr(brute_force, "USUAL_LOGS", ())
-        self.rotations = ""  # as logrotate tells of them
+        self.rotations = ""  # as logrotate reports them
         self.processes = []
         monkeypatch.setattr(_log_writer.services, "run", lambda argv, seconds: (0, self.rotations))
         monkeypatch.setattr(_log_writer, "processes", lambda _observer: self.processes)

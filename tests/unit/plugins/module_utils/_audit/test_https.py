@@ -380,7 +380,7 @@ def test_a_trusted_proxy_may_report_so(look_at):
 
 
 def trusting(look_at, value, server=None, **more):
-    """A portal whose environment trusts these proxies, and whose logs are seen by nobody."""
+    """A portal whose environment trusts these proxies, and whose logs are not read."""
     seen = {
         "environment": {"APP_ENV": "prod", "TRUSTED_PROXIES": value},
         "environment_source": {"TRUSTED_PROXIES": "/.env"},
@@ -568,7 +568,7 @@ def test_a_proxy_renews_by_itself(look_at):
 
 @pytest.fixture
 def certbot(serve, look_through, tmp_path, monkeypatch):
-    """Certbot's folders below tmp_path, and a certificate of its."""
+    """Certbot's directories below tmp_path, and a certificate of its."""
     host, certificate = serve()
     live = tmp_path / "live" / "campus.test"
     live.mkdir(parents=True)

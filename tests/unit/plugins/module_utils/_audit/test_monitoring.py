@@ -204,7 +204,7 @@ def test_what_fails_for_want_of_a_way_for_alerts_has_that_cause(host):
     assert found["auth"].status == "fail" and found["auth"].cause == ""
 
 
-# What is taken away of a host on which all is green, which checks must see it, and what they say.
+# What is removed from a host on which all is green, which checks must notice it, and what they report.
 EVERY = {*OURS, "app_log"}
 WATCH = {"app_log", "resources", "auth"}
 TAKEN = {

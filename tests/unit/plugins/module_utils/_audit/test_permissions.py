@@ -72,7 +72,7 @@ def test_one_wrong_mode_fails(tree_look, project, name, path, mode, words):
 
 
 def test_where_root_may_not_read_the_web_user_does(tree_look, project, monkeypatch):
-    """As on NFS with root_squash: a 777 there is no more green than elsewhere. What nobody sees is not, either."""
+    """As on NFS with root_squash: a 777 there is no more green than elsewhere. Nor is what neither can read."""
     real, hidden = os.scandir, str(project.resolve() / "var/upload")
     (project / "var/upload/resource/essay.txt").chmod(0o666)
 
@@ -525,7 +525,7 @@ def test_secrets_that_cannot_be_read_are_not_assessed(tree_look, project):
 
 
 def serving(directory):
-    """A web server with this folder as its root, and a front controller for the rest."""
+    """A web server with this directory as its root, and a front controller for the rest."""
 
     def answer(endpoint, path, request):
         file = os.path.normpath(f"{directory}/{path}")

@@ -50,7 +50,7 @@ def test_one_way_to_the_installer_is_enough(look_at, path):
     ],
 )
 def test_an_upgrade_that_stays_authorised(look_at, tmp_path, monkeypatch, flag, window, root, status):
-    """Chamilo 3.0: with this file its installer upgrades for whoever reaches it."""
+    """Chamilo 3.0: with this file its installer upgrades for any visitor who reaches it."""
     look = look_at(lambda *_: (403, {}, b""), root=str(tmp_path / "campus"))
     (tmp_path / "campus").mkdir()
     if flag:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said of each layout and version of the application: the verdict and its reason."""
+"""The verdict on each layout and version of the application, and its reason."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_what_is_reported_of_a_layout(host, look_at, name: str) -> None:
 
 @pytest.fixture
 def installed(look_at, monkeypatch, tmp_path):
-    """What is said of 2.0.4 or another version, so many days after the list. ``read``: what the daily check noted."""
+    """The finding on 2.0.4 or another version, so many days after the list. ``read``: what the daily check noted."""
     monkeypatch.setattr(files, "STATE", str(tmp_path))
 
     def make(version="2.0.4", days=1.0, feed=None, osv=None):

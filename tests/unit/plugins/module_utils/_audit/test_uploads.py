@@ -211,7 +211,7 @@ def test_a_location_that_our_rules_leave_alone_is_named(
 
 @pytest.fixture
 def directories(project, tmp_path, web_user):
-    """Folders of the web user's below the portal's public/ and below another site."""
+    """Directories of the web user's below the portal's public/ and below another site."""
 
     def make(number):
         for root in (project / "public/some", tmp_path / "shop/some"):
@@ -356,7 +356,7 @@ def test_htaccess(seen, upload, project, monkeypatch, outer, inner, status):
         ({"{above}/campus/public": "All"}, "fail"),
         ({"{above}/*/public": "All"}, "fail"),
         ({"{above}/cur[^x]ent/p?blic": "All"}, "fail"),
-        # One * is for one folder. How deep a section is counts, not how long its path is written.
+        # One * is for one directory. How deep a section is counts, not how long its path is written.
         ({"{above}/*": "None", "/*/public": "All"}, "pass"),
         ({"{above}/current": "All", "{above}/*": "None"}, "pass"),
         ({"{above}/*": "None", "{above}/current": "All"}, "fail"),

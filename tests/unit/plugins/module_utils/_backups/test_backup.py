@@ -156,7 +156,7 @@ def test_what_only_its_name_makes_a_copy_stays_and_is_reported_once(
 
 
 def made_up(directories: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Backups go well without restic. What is told, as title and text."""
+    """Backups succeed without restic. The result: the alerts, as title and text."""
     reported: list[tuple[str, str]] = []
     last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
     monkeypatch.setattr(jobs, "notify", lambda _portal, title, text, again=False: reported.append((title, text)))
@@ -276,13 +276,13 @@ def test_a_backup_that_needs_review_is_distinguished_from_one_that_failed(
     with pytest.raises(backup.NeedsReview, match="store.example is not there"):
         backup.backup(there)
     assert reported == [("Check the backup", "store.example is not there")]
-    # Nobody can be told, and the key is another one than that of which there is a copy.
+    # No alert can be sent, and the key is another one than that of which there is a copy.
     portal.note(there, "encrypted", True, "", salt="s", fingerprint="another")
     monkeypatch.setattr(jobs, "notify", nobody)
     with pytest.raises(backup.NeedsReview):
         backup.backup(there)
     made_up(directories, monkeypatch)
-    # Much less than before: nobody knows whether it would be enough.
+    # Much less than before: it is not known whether it would be enough.
     memory = portal.remembered(there)
     portal.remember(there, {**memory, "good": {**memory["good"], "files": 100}})
     with pytest.raises(BackupError, match="1 files were saved") as raised:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the commands say and ask; what they do is tested where it is done."""
+"""What the commands report and ask; what they do is tested where it is done."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_list_changes_nothing_and_asks_nothing(host, capsys):
 
 @pytest.mark.parametrize("known", [False, True])
 def test_a_new_machine_is_reported_where_the_backups_are(host, tmp_path, known):
-    """By a file: the address may hold a password."""
+    """By a file: the address may contain a password."""
     if known:
         host.portals("campus")
     reported = tmp_path / "told"

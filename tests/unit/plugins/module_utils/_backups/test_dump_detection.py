@@ -41,7 +41,7 @@ def tarred(**members: bytes) -> bytes:
 
 
 class Endless(io.BytesIO):
-    """A file of the web user's with a hole of 16 TB: nobody may read all of it."""
+    """A sparse file of the web user's, of 16 TB: it must never be read as a whole."""
 
     taken = 0
 

@@ -23,7 +23,7 @@ def snapshot(run: str, paths: list[str], name: str) -> dict[str, Any]:
 
 
 def test_the_last_run_is_the_newest_backup_whatever_a_clock_reported() -> None:
-    """One is dated 400 days ahead, one is from before runs were numbered, one was numbered by somebody else."""
+    """One is dated 400 days ahead, one is from before runs were numbered, one was numbered by another program."""
     dates = {"1": "2026-11-24", "2": "2027-12-30", "3": "2026-11-26", "4": "2026-11-27", "x": "2028-01-01"}
     numbers = {"2": "number=2", "3": "number=3", "4": "number=10", "x": "number=1e99"}
     entries = []

@@ -57,7 +57,7 @@ def test_sparse_files_are_reported_and_need_no_room_for_their_gaps(
 def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
     portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder above the portal is the web user's: it could exchange what lies in it while root writes there."""
+    """The directory above the portal is the web user's: it could exchange what lies in it while root writes there."""
     above = tmp_path / "www" / "sites"
     above.mkdir(parents=True)
     there = replace(portal, root=str(above / "chamilo"))
@@ -68,7 +68,7 @@ def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
     assert os.path.dirname(made.staging) == os.path.dirname(made.kept) == str(tmp_path / "state" / "backups")
     assert made.kept in " ".join(restore.finish(there))
     looks_right(there, made.kept)
-    # Where everybody may lay something and nobody may move what is root's, as in /tmp, it is beside the portal.
+    # Where all may create files and others cannot move those of root, as in /tmp, it is beside the portal.
     (tmp_path / "www").chmod(0o1777)
     assert restore_staging._directory(there) == f"{above}/.chamilo.restoring"
     (tmp_path / "www").chmod(0o775)

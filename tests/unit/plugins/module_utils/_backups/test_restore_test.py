@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a drill looks at. That it restores for real is shown on real hosts."""
+"""What a restore test checks. That it restores for real is shown on real hosts."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_whatever_breaks_a_restore_test_is_reported(portal: Portal, monkeypatch:
 def test_what_came_back_is_given_away_and_removed_however_deep_it_is(
     portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deep: Callable[[Path], None]
 ) -> None:
-    """The web user may make folders in folders without end."""
+    """The web user may nest directories without end."""
     (tmp_path / "scratch" / "files").mkdir(parents=True)
     deep(tmp_path / "scratch" / "files")
     (tmp_path / "scratch" / "files" / "link").symlink_to("/etc/hostname")
@@ -369,7 +369,7 @@ class Listed:
 
 
 def listed(portal: Portal, nodes: list[dict[str, Any]], size: int = 0) -> tuple[restore_test._RestoreTest, Listed]:
-    """A drill on such a repository, and that."""
+    """A restore test on such a repository, and that repository."""
     made, place = attempt(portal), Listed(nodes, size)
     made.place = cast(restic.Repository, place)
     return made, place
@@ -411,7 +411,7 @@ def test_a_name_that_cannot_be_restored_is_left_out_of_the_sample_and_reported(
 ) -> None:
     """restic lists what is no UTF-8 with a sign for it, and finds nothing of that name."""
     nodes = [upload(1, 0), {**upload(2, 0), "path": "/x/var/upload/caf\ufffd.txt"}]
-    nodes.append({**upload(3, 0), "path": f"/x/var/upload/{'d/' * 2000}003.txt"})  # in the scratch folder it is longer
+    nodes.append({**upload(3, 0), "path": f"/x/var/upload/{'d/' * 2000}003.txt"})  # longer in the scratch directory
     made, _place = listed(portal, nodes)
     _dump, _program, sample = made._list(pair())
     assert [file.path for file in sample] == ["/x/var/upload/001.txt"]

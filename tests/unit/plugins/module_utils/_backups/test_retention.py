@@ -21,7 +21,7 @@ DAY = 86400.0
 
 
 def test_what_is_dated_ahead_takes_no_place_of_what_is_kept(directories: Path) -> None:
-    """For ten nights the clock was 400 days ahead; restic's own forget would remove each backup made since."""
+    """For ten days the clock was 400 days ahead; restic's own forget would remove each backup made since."""
     there = of_campus(directories, keep_daily=3, keep_weekly=0, keep_monthly=0)
     now = time.time()
     ahead = [made(f"a{number}", number, now + (400 + number) * DAY) for number in range(10)]

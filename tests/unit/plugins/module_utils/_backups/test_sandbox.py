@@ -95,7 +95,7 @@ def test_the_account_of_the_restore_test_can_read_what_only_root_could(
 def test_what_the_restored_portal_reports_is_read_from_where_it_was_written(
     portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It owns the folder: another file under that name would be shown to whoever is told."""
+    """It owns the directory: the content of another file under that name would be sent with the alert."""
     program = tmp_path / "php"
     program.write_text(f"#!/bin/sh\necho broken; rm {tmp_path}/php.log; ln -s {tmp_path}/secret {tmp_path}/php.log\n")
     program.chmod(0o755)

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("directories")
 def test_where_the_portal_was_is_found_in_the_snapshot(
     directories: Path, monkeypatch: pytest.MonkeyPatch, paths: tuple[str, ...], root: str
 ) -> None:
-    """A link to its folder may lead to a newer release by now."""
+    """A link to its directory may lead to a newer release by now."""
     there = Portal("campus", "campus.test", "/www/releases/8")
     listed = ["/srv/data/var", "/www/releases/7/bin/console", "/www/releases/7/var", "/www/releases/7/x/bin/console"]
     place = restic.Repository(there, "/repository")
@@ -85,7 +85,7 @@ def test_links_to_what_contains_no_data_are_not_part_of_backups(directories: Pat
 
 
 def test_the_walk_for_links_has_an_end(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Links to folders above and to each other: each folder is listed once."""
+    """Links to directories above and to each other: each directory is listed once."""
     one, two = directories / "disk" / "one", directories / "disk" / "two"
     (directories / "chamilo" / "var").mkdir(parents=True)
     for here, there in ((one, two), (two, one)):
@@ -101,7 +101,7 @@ def test_the_walk_for_links_has_an_end(directories: Path, monkeypatch: pytest.Mo
         return scandir(handle)
 
     monkeypatch.setattr(os, "scandir", listing)
-    # What lies in a folder that is saved is not named once more: the paths of a snapshot tell which came before it.
+    # What lies in a saved directory is not named once more: the paths of a snapshot show which came before it.
     assert saved_files.contents(of_campus(directories)) == [str(directories), str(directories / "chamilo")]
     assert str(two) in listed and len(listed) == len(set(listed))
 

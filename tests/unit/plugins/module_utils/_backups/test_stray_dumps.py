@@ -62,7 +62,7 @@ def test_what_changes_places_while_copies_are_put_away_is_left_alone(
     real = dump_detection.contains_data
 
     def exchanged(stream: IO[bytes]) -> bool:
-        """The web user puts another file, and another folder, where we just looked."""
+        """The web user puts another file, and another directory, where the scan has just been."""
         public.rename(directories / "chamilo" / "aside")
         public.symlink_to(directories)
         (directories / "chamilo" / "aside" / "dump.sql").unlink()

@@ -48,7 +48,7 @@ class Harmful:
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """Speaks fail2ban's protocol. What it is asked for is looked up in ``answers``; bytes are sent as they are."""
+    """Speaks fail2ban's protocol. What it is asked for it takes from ``answers``; bytes are sent as they are."""
     path = tmp_path / "socket"
     answers = {"status": [("Number of jail", 1), ("Jail list", "chamilo")]}
     answers.update({f"get chamilo {key}": value for key, value in JAIL.items()})

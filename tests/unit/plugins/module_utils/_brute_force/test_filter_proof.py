@@ -25,7 +25,7 @@ VICTIM = "198.51.100.77"
 
 
 class Fake:
-    """In place of fail2ban: ``yields`` says what comes out of a line."""
+    """In place of fail2ban: ``yields`` returns what comes out of a line."""
 
     yields = staticmethod(lambda line: [])
     first: dict[str, object] = {}
@@ -97,7 +97,7 @@ def test_how_long_the_slowest_line_took(fake):
 
 
 def test_a_client_that_bans_itself_is_no_victim(fake):
-    """A line that must match nobody, in which somebody writes what makes it match: that hits him alone."""
+    """A line that must not match, in which a client writes what makes it match: that bans this client alone."""
     other = Sample(NGINX.replace(" 401 ", " 200 "))
     fake.yields = staticmethod(lambda line: [] if line == other.line else ["203.0.113.7"])
     assert filter_proof.prove(GOOD, [FAILURE, other]).refused > 200
@@ -195,7 +195,7 @@ def real(fake):
     ],
 )
 def test_a_victim_that_comes_out_of_a_line_of_no_known_form_is_refused(real, pattern, line, what):
-    """A stranger goes on with the rest of the line."""
+    """An attacker goes on with the rest of the line."""
     own = "2001:db8::7" if "::" in line else "203.0.113.7"
     reported = refused(Sample(line, own), definition=real(pattern), escaped="escaped")
     assert f"planted in {what}, the line" in reported
@@ -314,7 +314,7 @@ def test_a_line_that_many_samples_yield_is_tried_once_and_judged_for_each(fake, 
     ]
     assert len(lines) == len(set(lines)) < len(desired)
     assert set(lines) == {*desired, *(each.line for each in alike)}
-    # The same line, out of which somebody has to come for one sample and nobody for the other.
+    # The same line, which has to yield an address for one sample and none for the other.
     assert "A line that must not match does" in refused(FAILURE, Sample(NGINX))
 
 

@@ -258,7 +258,7 @@ def test_long_paths_that_never_come_twice_are_not_kept(tmp_path):
         finally:
             tracemalloc.stop()
 
-    # The log is looked at in pieces of a megabyte, so it is at most a few of these.
+    # The log is read in pieces of a megabyte, so it is at most a few of these.
     assert peak(*paths(8000)) - peak(*paths(8)) < 6 << 20
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an ACL gives beside the mode. What it says is written as the kernel has it."""
+"""What an ACL grants beside the mode. ACLs are written in the kernel's format."""
 
 from __future__ import annotations
 

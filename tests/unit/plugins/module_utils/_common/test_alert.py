@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An alert goes out by mail and webhook, once a day, and says so when it does not."""
+"""An alert goes out by mail and webhook, once a day; a failure to send it is reported."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_same_is_reported_once_a_day(host):
     notify("https", "Certificate", "It ends in 3 days.", again=True)
     notify("backups", "Certificate", "It ends in 3 days.")
     assert len(host.mails()) == 3
-    # What fails each night is told each night, also when one night's work begins earlier.
+    # What fails daily is reported daily, also when the daily work begins earlier on one day.
     host.moment += 20 * 3600 - 1
     notify("https", "Certificate", "It ends in 2 days.")
     assert len(host.mails()) == 3

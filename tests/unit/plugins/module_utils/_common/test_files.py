@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files replaced whole, through directories nobody else can turn."""
+"""Files replaced whole, through directories that no other account can exchange."""
 
 from __future__ import annotations
 

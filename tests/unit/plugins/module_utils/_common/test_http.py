@@ -53,7 +53,7 @@ def serve(listener, reply, until, context, heard):
 
 @pytest.fixture
 def server():
-    """Sends the same bytes to everybody and keeps what it heard."""
+    """Sends the same bytes to every client and keeps what it received."""
     with contextlib.ExitStack() as stack:
 
         def start(reply=WELL, until=END, context=None):
@@ -199,7 +199,7 @@ def test_a_name_that_no_host_can_have_is_an_answer_too(server, name):
 
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
-    """A certificate that signs itself: its context, and the file of whoever trusts it."""
+    """A certificate of an authority of the tests: its context, and the CA file of a client that trusts it."""
     directory = tmp_path_factory.mktemp("identity")
     key = ec.generate_private_key(ec.SECP256R1())
     authority = certify("An authority of the tests", key)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One holder at a time, whose name whoever waits gets to read."""
+"""One holder at a time, whose name those that wait get to read."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_it_is_free_when_its_holder_was_killed(path: str) -> None:
 
 
 def test_a_lock_file_that_was_replaced_meanwhile_is_no_lock(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two would hold it: one the old file, one the new."""
+    """Two would have it: one the old file, one the new."""
     flock = locks.fcntl.flock
 
     def replaced(handle: int, how: int) -> None:

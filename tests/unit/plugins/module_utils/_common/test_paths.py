@@ -179,7 +179,7 @@ def test_a_device_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_a_link_is_led_and_owned_by_one_and_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root's link was looked at, and another lies in its place when it is read."""
+    """Root's link was inspected, and another lies in its place when it is read."""
     for name in ("good", "bad"):
         (tmp_path / name).mkdir()
     (tmp_path / "here").symlink_to("good")

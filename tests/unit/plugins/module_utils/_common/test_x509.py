@@ -70,7 +70,7 @@ def test_a_file_without_a_certificate():
 
 
 def test_one_that_names_nothing_covers_nothing():
-    """Browsers do not look at the common name."""
+    """Browsers ignore the common name."""
     assert not x509.parse(der(certify("campus.test", ec.generate_private_key(ec.SECP256R1())))).covers("campus.test")
 
 

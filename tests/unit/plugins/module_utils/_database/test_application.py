@@ -116,7 +116,7 @@ def test_killed_after_any_step_an_account_can_log_in_and_the_next_run_succeeds(t
                 raise Killed
 
         with monkeypatch.context() as patch:
-            # Nothing is put back by who is dead.
+            # A process that was killed restores nothing.
             patch.setattr(Application, "_restore_rights", lambda *unused: None)
             try:
                 host.apply(step=step)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What SHOW GRANTS of MariaDB 10.11 and 11.8 says, and the statements that change it."""
+"""What SHOW GRANTS of MariaDB 10.11 and 11.8 reports, and the statements that change it."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def test_an_interrupt_stops_it_too(tmp_path, monkeypatch):
             return super().poll()
 
     def popen(words, **options):
-        # Whoever runs the tests in the background has the signal ignored, by what it starts too.
+        # Where the tests run in the background the signal is ignored, also by what they start.
         return Interrupted(["sleep", "60"], preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
 
     monkeypatch.setattr(migrate.subprocess, "Popen", popen)

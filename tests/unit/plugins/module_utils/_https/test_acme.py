@@ -31,7 +31,7 @@ CHALLENGE = f"http://campus.test/.well-known/acme-challenge/{TOKEN}"
 
 
 class Net:
-    """Serves a folder under one address, and other answers elsewhere."""
+    """Serves a directory under one address, and other answers elsewhere."""
 
     def __init__(self, webroot: Path, addresses: list[str]) -> None:
         self.webroot, self.addresses = webroot, addresses
@@ -67,7 +67,7 @@ def test_what_was_there_stays(net: Net) -> None:
 
 
 def test_what_an_account_without_rights_lays_leads_nowhere(net: Net) -> None:
-    """On a host that was not hardened the web user owns the folder."""
+    """On a host that was not hardened the web user owns the directory."""
     theirs = net.webroot.parent / "theirs"
     theirs.mkdir(mode=0o700)
     (net.webroot / ".well-known").mkdir()
@@ -251,7 +251,7 @@ def lineage(host: Files, name: str, *names: str, days: int = 60, conf: str = "au
 
 @pytest.fixture
 def ask(host: Files, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[acme.Got, list[str], list[list[str]]]]:
-    """The names of a portal become a certificate. Those of ``gone`` have no address, ``astray`` are somebody else's."""
+    """The names of a portal become a certificate. Those of ``gone`` have no address, ``astray`` lead elsewhere."""
     monkeypatch.setattr(certbot, "DIRECTORY", str(host.root / "etc/letsencrypt"))
     monkeypatch.setattr(certbot, "program", lambda _tree: "/usr/bin/certbot")
     monkeypatch.setattr(acme, "STATE", str(host.root / "state"))

@@ -143,7 +143,7 @@ class Host:
         return step, outcome.changed
 
     def settled(self, day: str, mode: str = "ramp") -> str:
-        """The value that is told without the host, from what discovery saw there."""
+        """The value that is known without the host, from what discovery observed there."""
         today = datetime.date.fromisoformat(day)
         step = hsts.settled(self.configuration(mode), BEGAN, self.engine.in_force(), today)
         return step.value if step else ""
@@ -177,7 +177,7 @@ def test_the_portal_is_asked_where_its_visitors_reach_it(host: Host, address: st
     host.take(BEGAN)
     outcome, configuration = Outcome(), host.configuration("ramp")
     configuration["hsts"].update(address=address, subdomains=[])
-    # Where sections put and probe something is another matter: behind a proxy nobody speaks TLS there.
+    # Where sections put and probe something is another matter: behind a proxy nothing speaks TLS there.
     configuration["address"] = "127.0.0.9"
     hsts.take(configuration, host.engine, outcome, False, datetime.date.fromisoformat("2026-12-02"), host.ask)
     assert host.asked == [f"https://campus.test/ {address}"]

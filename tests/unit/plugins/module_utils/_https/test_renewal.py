@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A renewed certificate: whose it is, what must be true before it is loaded, and who is told when it is not served."""
+"""A renewed certificate: whose it is, what is checked before it is loaded, and who is alerted when it is not served."""
 
 from __future__ import annotations
 

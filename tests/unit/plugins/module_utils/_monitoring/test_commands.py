@@ -49,7 +49,7 @@ def test_who_waived_the_count_is_not_reported_that_it_is_not_made(enforced):
 
 
 def test_monit_tries_each_alert_again():
-    """By itself it tries once, and an alert that did not go out then would never be told."""
+    """By itself it tries once, and an alert that did not go out then would never be sent."""
     plan = {
         "site": "campus",
         "domain": "campus.test",

@@ -27,7 +27,7 @@ def host(tmp_path, monkeypatch):
 
 
 def test_a_clean_host_shows_no_sign(host):
-    host.file("var/cache/prod/Container.php", "<?php eval($_POST['x']);")  # compiled by Symfony: not looked at
+    host.file("var/cache/prod/Container.php", "<?php eval($_POST['x']);")  # compiled by Symfony: not scanned
     host.file("var/upload/homework.phps", "<?php system($_GET['x']);")
     host.file("public/main/.htaccess", "SetHandler none\nphp_flag engine off\nAddType font/woff .woff")
     host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", f"* * * * * php {host.root}/bin/console app:x"))
@@ -582,7 +582,7 @@ def test_php_behind_a_link_to_a_directory(host, tmp_path, where):
 
 
 def test_links_of_the_administrators_are_no_signs(host, tmp_path):
-    """Upload folders on another disk, program in another place, assets of a bundle."""
+    """Upload directories on another disk, program in another place, assets of a bundle."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data/essay.txt").write_text("x")
     (tmp_path / "shared/plugin").mkdir(parents=True)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiled code that was changed is known by what the application compiles, whatever its times say. Real files."""
+"""Compiled code that was changed is known by what the application compiles, whatever its times are. Real files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The daily work of section monitoring: what is written down for the audit, and what is told."""
+"""The daily work of section monitoring: what is recorded for the audit, and what is reported."""
 
 from __future__ import annotations
 

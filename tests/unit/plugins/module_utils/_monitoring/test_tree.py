@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One walk over the project folder. What is made of it: test_permissions.py."""
+"""One walk over the project directory. What is made of it: test_permissions.py."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_links_out_of_the_site(tree_look, project):
     ],
 )
 def test_a_link_in_the_program_to_what_the_web_user_can_change(tree_look, project, web_user, link, target):
-    """Whoever the link belongs to: chown -h gives it to root in a moment."""
+    """Whichever account the link belongs to: chown -h gives it to root in a moment."""
     elsewhere = project.parent / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "file").touch()
@@ -55,7 +55,7 @@ def test_a_link_in_the_program_to_what_the_web_user_can_change(tree_look, projec
 @pytest.mark.parametrize("target", ["../.env", "../config/jwt", "..", "/", "{root}/config", "../.git"])
 @pytest.mark.parametrize("owner", [0, 1])
 def test_a_link_that_gives_secrets_a_web_address(tree_look, project, web_user, target, owner):
-    """Whoever it belongs to: the owner of a link changes with that of the tree."""
+    """Whichever account it belongs to: the owner of a link changes with that of the tree."""
     (project / ".git").mkdir(exist_ok=True)
     (project / "public/x").symlink_to(target.format(root=project))
     os.lchown(project / "public/x", pwd.getpwnam(web_user).pw_uid if owner else 0, -1)
@@ -72,7 +72,7 @@ def test_a_link_of_the_web_users_to_a_directory_of_its_own(tree_look, project, w
 
 
 def test_links_of_the_administrators_to_data_and_in_the_program(tree_look, project, web_user):
-    """Upload folders on another disk, assets of Symfony's bundles, what releases have in common."""
+    """Upload directories on another disk, assets of Symfony's bundles, what releases have in common."""
     data, shared = project.parent / "data", project.parent / "shared"
     for directory in (data, shared, project / "vendor/bundle/public", project / "public/bundles"):
         directory.mkdir(parents=True)
@@ -262,7 +262,7 @@ def test_no_user_is_guessed(look_at):
 
 
 def test_the_web_user_is_never_a_rightful_owner(tree_look, project, web_user):
-    """Not even where the whole folder is its own, or somebody declares it."""
+    """Not even where the whole directory is its own, or where it is declared as the owner."""
     shutil.chown(project, web_user)
     assert tree.owners(tree_look(options={"owner": web_user})) == {0}
     assert tree.owners(tree_look(options={"owner": "no-such-user"})) == {0}

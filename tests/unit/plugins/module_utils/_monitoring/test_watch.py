@@ -90,7 +90,7 @@ def test_it_counts_what_the_jail_of_section_brute_force_counts(host, pytestconfi
     """That role's own samples, which fail2ban proves, and what real servers wrote: the same lines and addresses."""
     lines = []
     for form in ("", "vhost_combined"):
-        # Whoever else shares the log is counted here: which names are the portal's is not known.
+        # Other sites in a shared log are counted here: which names are the portal's is not known.
         host_ = {"access_log_file": "/x.log", "access_log_format": form}
         site = {"answering": [], "fallback": [host_]}
         known = {"chamilo_domain": "campus.test", "__chamilo_common_info": {"site": site}}
@@ -116,7 +116,7 @@ PADDED = '203.0.113.9 - - [{moment}] "GET / HTTP/1.1" 200 5 "{padding}" "-"\n'
 
 @pytest.mark.parametrize("moment", ["25/Nov/2026:16:58:00 +0000", "25/Nov/2026:16:20:00 +0000"])
 def test_long_requests_push_no_failure_out_of_sight(host, moment):
-    """Apache writes when a request began: who holds some for long makes lines that look old."""
+    """Apache writes when a request began: requests that are kept open for long make lines that appear old."""
     host.log(line() * 3 + PADDED.format(moment=moment, padding="x" * 32000) * 400)
     assert logins("campus", NOW).alarm
 

@@ -16,7 +16,7 @@ def test_what_the_web_user_could_write_is_kept_until_it_is_accepted(tmp_path):
     basis.taken(portal, state, 900, {"public/plugin/A": "www-data, 2026-01-01"})
     basis.taken(portal, state, 0, {})  # a second run sees files of root's alone
     basis.taken(portal, state, 2, {"public/plugin/B": "www-data, 2026-02-01"})
-    basis.compared(portal, state, "the package x.zip (sha256 abc)", "abc")  # which says nothing of the files yet
+    basis.compared(portal, state, "the package x.zip (sha256 abc)", "abc")  # which does not judge the files yet
     known = basis.read(portal, state)
     assert known.writable == 900 and sorted(known.plugins) == ["public/plugin/A", "public/plugin/B"]
     assert (known.words, known.sha256) == ("the package x.zip (sha256 abc)", "abc")

@@ -85,7 +85,7 @@ def various(site):
 
 
 def test_what_is_reported_of_the_first_is_done_to_all(site, tmp_path, monkeypatch):
-    """Once enough is told, most files are set right in a shorter way. It has to end the same."""
+    """Once enough is reported, most files are set right in a shorter way. It has to end the same."""
     various(site)
     twin = tmp_path / "twin"
     subprocess.run(["cp", "-a", site, twin], check=True)
@@ -118,7 +118,7 @@ def test_what_is_reported_of_the_first_is_done_to_all(site, tmp_path, monkeypatc
         (0o600, 0o600),
         (0o700, 0o600),
         (0o020, 0o000),
-        # Everybody had it, so the group gains nothing.
+        # All had it, so the group gains nothing.
         (0o666, 0o666),
         (0o662, 0o662),
         (0o664, 0o640),
@@ -214,7 +214,7 @@ def acls_of(secrets, directories):
 
 def test_what_is_no_acl_or_grants_no_more_access_stays(site):
     os.setxattr(site / ".env", "user.note", b"x")
-    os.setxattr(site / "src", DEFAULT, acl())  # everybody can read it anyway
+    os.setxattr(site / "src", DEFAULT, acl())  # all can read it anyway
     for _again in range(2):
         assert not run(order(site)).refused_total
     assert acls(site) == ["src"]

@@ -164,7 +164,7 @@ def by_a_folder(path, outside):
 
 @pytest.mark.parametrize("exchange", [by_a_link, by_a_name_of_a_file_of_root_s, by_a_fifo, by_a_folder])
 def test_a_file_that_is_exchanged_at_the_very_moment(site, outside, monkeypatch, exchange):
-    """Between the look at it and its opening: nothing outside changes, and the walk does not wait."""
+    """Between its inspection and its opening: nothing outside changes, and the walk does not wait."""
     file = site / "src/Kernel.php"
     before = state(outside)
     at_the_moment(monkeypatch, file.name, lambda: exchange(file, outside))
@@ -206,7 +206,7 @@ def test_names_that_are_exchanged_after_they_were_counted(site, outside, monkeyp
 
 
 def test_a_name_that_was_counted_twice_is_not_believed(site, monkeypatch):
-    """Somebody moved it ahead of the walk: then one more is hidden somewhere else."""
+    """It was moved ahead of the walk: then one more is hidden somewhere else."""
     os.link(site / "src/Kernel.php", site / "src/Again.php")
     observer = Entries.opened
 

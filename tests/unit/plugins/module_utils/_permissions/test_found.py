@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run tells of what it saw and did. Real files, as root; the web user is www-data."""
+"""What a run reports of what it saw and did. Real files, as root; the web user is www-data."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for each entry of a tree, in whole runs as root. The web user is www-data."""
+"""What applies to each entry of a tree, in whole runs as root. The web user is www-data."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def test_without_a_map_of_all_classes_files_are_doubtful(site):
 
 
 def test_a_part_that_is_the_web_user_s_as_a_whole_is_no_suspect(site):
-    """Composer ran as the web user: each file is told, none is put aside, in the second run neither."""
+    """Composer ran as the web user: each file is reported, none is quarantined, in the second run neither."""
     for path in (site / "vendor").rglob("*.php"):
         give(path, WEB.pw_uid)
     for _again in range(2):
@@ -264,9 +264,9 @@ def test_a_name_that_is_taken_does_not_help(site):
 
 
 def test_what_could_not_be_renamed_is_so_in_the_next_run_and_nothing_else(site, monkeypatch):
-    """The listing of its folder breaks off after the file was seen."""
+    """The listing of its directory breaks off after the file was seen."""
     put(site, "src/A/Shell.php")
-    others = [put(site, f"src/B{number}/Shell.php", 0) for number in range(20)]  # some are looked at after it
+    others = [put(site, f"src/B{number}/Shell.php", 0) for number in range(20)]  # some are scanned after it
     scandir = os.scandir
 
     class Broken:
@@ -396,7 +396,7 @@ def crowd(site, directories=1, each=25):
 
 @pytest.mark.parametrize("directories", [1, 250])
 def test_all_are_named_in_a_file_and_each_before_its_owner_changes(site, listing, monkeypatch, directories):
-    """Of 250 folders several processes make a list."""
+    """Of 250 directories several processes make a list."""
     names = crowd(site, directories, 25 if directories == 1 else 2)
     fchown, early = os.fchown, []
 
@@ -494,7 +494,7 @@ def test_a_list_has_an_end_and_reports_how_many_more_there_are(site, listing, mo
 
 
 def test_no_name_is_longer_than_a_path_can_be(site, listing):
-    """A path of many folders has 10 characters in the list for each of 4 bytes."""
+    """A path of many directories has 10 characters in the list for each of 4 bytes."""
     here = os.open(put(site, "public/build/x.php", 0).parent, os.O_RDONLY)
     for _level in range(30):
         name = "\U000e0001" * 60
@@ -516,7 +516,7 @@ def test_no_name_is_longer_than_a_path_can_be(site, listing):
 
 @contextlib.contextmanager
 def another_run(site, listing):
-    """One that has looked at everything, and is about to end."""
+    """One that has scanned everything, and is about to end."""
     reported, notify = os.pipe(), os.pipe()
     child = os.fork()
     if not child:
@@ -541,7 +541,7 @@ def another_run(site, listing):
 
 
 def test_two_runs_over_one_tree_wait_for_each_other(site, listing):
-    """One folder may have two names in the inventory."""
+    """One directory may have two names in the inventory."""
     put(site, "public/build/shell.php")
     with another_run(site, listing) as end:
         put(site, "public/build/other.php")

@@ -66,7 +66,7 @@ def test_what_a_user_serves_is_not_asked(site, mount, monkeypatch):
 def squashed(monkeypatch):
     """``squashed(path)``: a mount that refuses root, as NFS with root_squash does. It stands in for one.
 
-    Such a directory is listed with the rights of the user who opened it, whoever lists it later.
+    Such a directory is listed with the rights of the user who opened it, whichever user lists it later.
     """
 
     def squash(path):
@@ -175,7 +175,7 @@ def test_a_link_that_another_user_could_have_made_is_not_followed(site, tmp_path
     ("mode", "followed"), [(0o755, True), (0o1777, True), (0o775, False), (0o757, False), (0o777, False)]
 )
 def test_who_could_have_laid_a_link_in_that_directory(site, tmp_path, mode, followed):
-    """In a folder such as /tmp everybody can lay one, but nobody can exchange root's."""
+    """In a directory such as /tmp all accounts can lay one, but none can exchange root's."""
     os.symlink("chamilo", tmp_path / "current")
     tmp_path.chmod(mode)
     if followed:

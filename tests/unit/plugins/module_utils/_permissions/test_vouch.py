@@ -169,7 +169,7 @@ def lay(site, name, text="<?php // as it was laid", days=0.0, owner=WEB.pw_uid, 
 
 @pytest.fixture
 def site(tmp_path):
-    """A release of the web user's own, all 777: only the files' own dates tell what came later."""
+    """A release of the web user's own, all 777: only the files' own dates show what came later."""
     site = tmp_path / "chamilo"
     for name in RELEASE:
         lay(site, name)
@@ -307,14 +307,14 @@ def test_a_single_new_file_does_not_hide_the_others(site):
 
 
 def now_later(monkeypatch):
-    """What changes from here on came later than the release by the clock that nobody can set back."""
+    """What changes from here on came later than the release by its ctime, which cannot be set back."""
     monkeypatch.setattr(vouch, "LAID", 1)  # a busy machine lays a release over the end of a second
     time.sleep(2.1)
 
 
 @pytest.mark.parametrize("name", ["public/index.php", "public/main/page3.php", "src/CoreBundle/Legacy.php"])
 def test_a_file_that_was_only_touched_since_runs_on_and_is_named(site, monkeypatch, name):
-    """As by `chmod 755`, or by a second name that anybody gave it. What it holds has its old date."""
+    """As by `chmod 755`, or by a second name from any account. Its content has its old date."""
     lay(site, name)
     now_later(monkeypatch)
     (site / name).chmod(0o755)
@@ -467,7 +467,7 @@ def test_an_index_that_is_none_reports_nothing(site, text):
 
 
 def test_what_has_no_end_is_not_read_to_it(tmp_path, monkeypatch):
-    """Whoever makes a sparse file decides how long it is."""
+    """The account that makes a sparse file decides how long it is."""
     with (tmp_path / "Kernel.php").open("wb") as file:
         file.truncate(1 << 40)
 

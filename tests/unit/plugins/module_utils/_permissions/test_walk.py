@@ -107,7 +107,7 @@ def test_a_directory_that_another_file_system_covers_when_its_turn_comes(site, m
 
 
 def test_several_processes_report_all_that_one_reports(site):
-    """Every kind of thing, in the last folders that are looked at."""
+    """Every kind of thing, in the last directories of the scan."""
     fill(site, 400, 1)
     for number in (7, 250, 399):
         directory = site / f"var/upload/{number % 20}/{number}"
@@ -139,7 +139,7 @@ def test_several_processes_report_all_that_one_reports(site):
     ],
 )
 def test_what_goes_or_is_exchanged_during_the_scan(site, monkeypatch, name, number, words):
-    """What has gone is no fault; all else is told, and the walk goes on."""
+    """What has gone is no fault; all else is reported, and the walk continues."""
     openly = os.open
 
     def opened(path, *given, **options):
@@ -187,7 +187,7 @@ def test_as_many_descriptors_as_the_depth_needs_are_asked_for(site, monkeypatch,
 
 
 def test_deeper_than_any_descriptor_can_go_is_reported(site):
-    """And what lies beside the way is looked at."""
+    """And what lies beside the way is scanned."""
     here = os.open(site / "var", os.O_RDONLY)
     for level in range(1000):
         os.mkdir("d", dir_fd=here)
@@ -231,7 +231,7 @@ def test_a_directory_of_thousands_of_directories_is_scanned_whole(site):
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory):
-    """A folder of 4,100 files that are as they should be."""
+    """A directory of 4,100 files that are as they should be."""
     directory = tmp_path_factory.mktemp("crowd")
     for number in range(4100):
         os.close(os.open(directory / str(number), os.O_CREAT, 0o644))

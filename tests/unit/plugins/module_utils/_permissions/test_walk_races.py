@@ -84,7 +84,7 @@ def attacker(code, here, out):
 
 @pytest.fixture
 def arena():
-    """A folder that others may pass, in memory, where an attacker is fastest. Those of pytest are closed to them."""
+    """A directory that others may pass, in memory, where an attacker is fastest. Those of pytest are closed to them."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         os.chmod(directory, 0o755)
         yield Path(directory)
@@ -98,7 +98,7 @@ def battlefield(arena):
     for name in ("a0", "z9", *(f"m{number}" for number in range(30))):
         (here / name).mkdir(parents=True)
         (here / name / "f").write_text("")
-        watched.append(out / "open" / name)  # for whoever thinks to be in upload/ still
+        watched.append(out / "open" / name)  # for a process that takes itself to be in upload/ still
     for path in watched:
         path.write_text("")
         path.chmod(0o600)
@@ -120,7 +120,7 @@ def by_name(root):
 
 
 def by_going_there(root):
-    """Into each folder and back, so that no path is long."""
+    """Into each directory and back, so that no path is long."""
     back = os.getcwd()
     os.chdir(root)
     try:
@@ -150,7 +150,7 @@ def by_counting_names(root):
 
 
 def all_right(root):
-    """One pass, and whether it had nothing to do. As somebody writes it who goes on until that is so."""
+    """One pass, and whether it had nothing to do. As an administrator writes it who repeats it until that is so."""
     right = True
     for entry in os.scandir(root):
         with contextlib.suppress(FileNotFoundError):
@@ -191,7 +191,7 @@ def test_files_without_end_keep_the_walk_going_until_all_is_right(arena):
     assert all_right(here)
     with attacker(ATTACKS["makes files without end"], here, out):
         filled(here, 100)
-        clean = 0  # now and then it has just emptied the folder, and another process has its turn
+        clean = 0  # now and then it has just emptied the directory, and another process has its turn
         for _pass in range(20):
             clean += all_right(here)
             time.sleep(0.1)
@@ -206,7 +206,7 @@ def filled(directory, files):
 
 
 def walked(site):
-    """What is wrong in a tree that nobody changes, by another walk: entries, how much, where, and what is refused."""
+    """What is wrong in a tree that does not change, by another walk: entries, how much, where, and what is refused."""
     entries, fixed, wrong, refused = 0, Counter(), set(), set()
     for where, directories, files in os.walk(site):
         for path in [where, *(os.path.join(where, name) for name in files)] + [
@@ -260,7 +260,7 @@ def test_nothing_outside_changes_during_an_attack(attack, arena):
     with attacker(ATTACKS[attack], here, out) as process:
         time.sleep(0.2)
         for round_ in range(100):
-            # Something to do in each round, in the attacked folder.
+            # Something to do in each round, in the attacked directory.
             os.chmod(here, 0o777)
             os.chmod(site / "src", 0o777)
             found = run(order(site), processes=2)

@@ -143,7 +143,7 @@ def test_a_window_is_not_closed_while_an_upgrade_stays_authorised(host, monkeypa
 
 @pytest.mark.parametrize("name", ["disk", "disk/chamilo", "disk/chamilo/public"])
 def test_a_tree_on_a_disk_that_comes_late_is_closed_when_it_is_there(host, monkeypatch, name):
-    """The disk is the folder above the tree, the tree itself, or a part of it that was named."""
+    """The disk is the directory above the tree, the tree itself, or a part of it that was named."""
     disk = host.directory / name
     (host.directory / "disk").mkdir()
     host.root = host.root.rename(host.directory / "disk/chamilo")
@@ -223,7 +223,7 @@ def test_apache_is_reported_in_its_own_words(tmp_path):
 
 @pytest.mark.parametrize(("seconds", "output"), [(30, []), (0.1, ["nginx was reloaded and still answers as before."])])
 def test_a_window_is_open_when_no_old_worker_of_nginx_answers(host, monkeypatch, seconds, output):
-    """And shut when none answers: by its end, or for the first address by opening it again for another."""
+    """And closed when none answers: by its end, or for the first address by opening it again for another."""
     monkeypatch.setattr(services, "TURN_SECONDS", seconds)
     leaves = []
 
@@ -257,7 +257,7 @@ def test_opening_again_moves_the_deadline_and_the_address(host):
     (window,) = host.windows.known()
     assert (window.until, window.address, window.site) == (1_000_720, "203.0.113.8", "campus")
     assert "203.0.113.8" in host.file.read_text()
-    host.now += 600  # its time is up: whoever opens one now names the address anew
+    host.now += 600  # its time is up: a new window has to name the address anew
     host.open("install", 10)
     assert not host.file.exists() and host.windows.known()[0].address == ""
 
@@ -524,7 +524,7 @@ def test_an_undelivered_alert_does_not_keep_a_window_open(desk, monkeypatch):
 
 @pytest.mark.parametrize("laid", ["link", "gone"])
 def test_what_the_web_user_lays_keeps_no_window_open(desk, capsys, laid):
-    """While one is open the folder of the portal is its own."""
+    """While one is open the directory of the portal is its own."""
     desk.tree["roots"] = ["var", "config"]
     sites.SITES = write(desk, "campus")
     desk.open()

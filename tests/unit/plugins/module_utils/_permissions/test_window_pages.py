@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Closing a window keeps the portal working, or keeps it open and says so. Real files, as root."""
+"""Closing a window keeps the portal working, or keeps the window open and reports it. Real files, as root."""
 
 from __future__ import annotations
 

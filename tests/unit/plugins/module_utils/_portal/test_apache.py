@@ -235,8 +235,8 @@ PEER = r'LogFormat "%a %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\"
         ("", "", "combined", "combined"),
         ("", "", "vhost_combined", "vhost_combined"),
         ("", "", "common env=!quiet", "common"),
-        ("", "", "COMBINED", "combined"),  # it does not tell them apart either
-        # The name says nothing, and the last line of that name counts.
+        ("", "", "COMBINED", "combined"),  # Apache does not distinguish them either
+        # The name proves nothing, and the last line of that name counts.
         (FORGED, "", "combined", FORGED_FORMAT),
         (FORGED, "", "Combined", FORGED_FORMAT),
         (FORGED.replace("combined", "Combined"), "", "combined", FORGED_FORMAT),

@@ -18,7 +18,7 @@ FILE, KEY = "chamilo_https_certificate_file", "chamilo_https_certificate_key_fil
 
 
 class Maker:
-    """Writes pairs of certificate and key into a folder."""
+    """Writes pairs of certificate and key into a directory."""
 
     def __init__(self, directory):
         self.directory = directory

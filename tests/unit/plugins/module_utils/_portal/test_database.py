@@ -308,7 +308,7 @@ def test_a_client_without_an_answer_is_ended(tmp_path, monkeypatch):
 
 
 def test_a_password_that_no_client_would_read_is_refused_by_name():
-    """It would take the rest for an option, and tell it; and a pipe would wait for a reader."""
+    """It would take the rest for an option, and print it; and a pipe would wait for a reader."""
     for length in (4_000, 70_000):
         with pytest.raises(DatabaseError, match="The password of the database account has more than") as problem:
             portal_database._options(Account("chamilo", "a" * length))

@@ -107,7 +107,7 @@ def test_references_without_an_end_are_a_problem(host):
 
 
 def test_references_that_would_fill_the_memory_are_a_problem(host):
-    """Whoever may write the file must not bring down the host that looks at it."""
+    """An account that may write the file must not bring down the host that reads it."""
     tracemalloc.start()
     try:
         environment = read(host, {".env": f"A={'$B' * 400}\nB={'$C' * 400}\nC={'$D' * 400}\nD=xxxxxxxx\nE=$D"})

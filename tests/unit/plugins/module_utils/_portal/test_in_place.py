@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The model of the edits in place, and the virtual hosts it is held against."""
+"""The model of the edits in place, and the virtual hosts it is compared with."""
 
 from __future__ import annotations
 

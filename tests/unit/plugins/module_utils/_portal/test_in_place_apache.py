@@ -444,7 +444,7 @@ def test_a_directory_for_each_name_is_shared_with_other_sites(host, pattern, nam
 
 
 def test_a_portal_without_a_name_beside_the_first_virtual_host(host):
-    """Visitors get another site. That they get the portal from now on is its owner's to say."""
+    """Visitors get another site. That they get the portal from now on is its owner's decision."""
     lay(
         host,
         "<VirtualHost *:80>\nDocumentRoot /srv/other\n</VirtualHost>\n"
@@ -461,7 +461,7 @@ def test_a_portal_without_a_name_beside_the_first_virtual_host(host):
 
 @pytest.mark.parametrize("address", ["*:8080", "127.0.0.1:80"])
 def test_a_portal_behind_another_port_is_refused_unless_a_proxy_speaks_https(host, address):
-    """There, https could be spoken on no port of the portal, and nothing would say so."""
+    """There, https could be spoken on no port of the portal, and nothing would report it."""
     lay(host, HEAD.replace("*:80", address) + "</VirtualHost>\n")
     host.write("/etc/apache2/ports.conf", "Listen 8080\nListen 127.0.0.1:80\n")
     plan, _texts, _marked = planned(host)
@@ -617,7 +617,7 @@ PROTOCOLS, CIPHERS = tls_policy.APACHE.values()
 @pytest.mark.parametrize(
     ("own", "around", "added"),
     [
-        ("", "", [PROTOCOLS, CIPHERS]),  # Debian's ssl.conf says old ones
+        ("", "", [PROTOCOLS, CIPHERS]),  # Debian's ssl.conf sets old ones
         ("", GOOD, []),
         (GOOD, "", []),
         (f"{GOOD}SSLProtocol all\n", "", [PROTOCOLS]),
@@ -665,7 +665,7 @@ def test_what_leads_every_visitor_to_https(host, lines, kind):
 
 
 def test_a_certificate_on_port_443_is_tls_without_a_word(host):
-    """Apache goes by the port where nobody says SSLEngine, so http is added beside it, and no second https."""
+    """Apache goes by the port where SSLEngine is not set, so http is added beside it, and no second https."""
     lay(host, f"{HEAD.replace('80', '443')}{SECURE}</VirtualHost>\n")
     plan, texts, _marked = planned(host)
     assert [block.tls for block in plan.blocks] == [True]

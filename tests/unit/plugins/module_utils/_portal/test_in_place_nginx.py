@@ -405,7 +405,7 @@ def test_a_snippet_of_the_portal_alone_is_edited(host):
 
 
 def test_a_snippet_that_other_sites_include_too_is_written_out(host):
-    """Their file stays as it is, and what it says stands in the portal's own block, with our lines in it."""
+    """Their file stays as it is, and its content stands in the portal's own block, with our lines in it."""
     php = (
         "add_header X-Frame-Options DENY;\nadd_header X-Other 1;\ninclude snippets/more.conf;\n"
         "location ~ \\.php$ {\n    if ($arg_x) { set $y $arg_x; }\n    include snippets/fpm.conf;\n"
@@ -642,7 +642,7 @@ def test_a_directory_for_each_name_is_shared_with_other_sites(host, name):
     assert (refusal.file, refusal.line, plan.files) == (file, 2, ())
     assert refusal.what.startswith(f"its document root is {written}, another one for each name")
     assert refusal.remedy.endswith(f'but with "server_name {DOMAIN};" and "root /srv/{DOMAIN}/public;"')
-    # What it says, followed.
+    # Its remedy, followed.
     more = (
         block.replace(" default_server", "")
         .replace(f"name {name};", f"name {DOMAIN};")
@@ -691,7 +691,7 @@ def test_a_page_that_hides_that_something_is_refused(host, line, around, refused
 
 
 def test_a_portal_without_a_name_beside_the_default_server(host):
-    """Visitors get another site. That they get the portal from now on is its owner's to say."""
+    """Visitors get another site. That they get the portal from now on is its owner's decision."""
     other = "server { listen 80 default_server; root /srv/other; }\n"
     (refusal,) = refusals(site(host, f"{other}server {{ listen 80; {SERVED} }}\n"))
     file = "/etc/nginx/sites-available/campus.conf"
@@ -720,7 +720,7 @@ def test_a_file_that_others_can_change_is_refused(host):
 )
 @pytest.mark.parametrize("apache", [False, True])
 def test_a_portal_in_a_container_of_the_host(host, target, apache):
-    """What is said about visitors stands in front of it. Where Apache runs its PHP, that is the one to harden."""
+    """The directives for visitors stand in front of it. Where Apache runs its PHP, that is the one to harden."""
     if apache:
         host.write("/usr/sbin/apache2")
     text = f"upstream chamilo {{ server 127.0.0.1:8080; keepalive 4; }}\nserver {{ {BOTH} server_name {DOMAIN};"
@@ -756,7 +756,7 @@ def test_a_program_between_two_blocks_of_the_portal(host, address, kinds):
     ],
 )
 def test_what_we_ask_for_is_found_before_rules_of_the_owner(host, line):
-    """nginx goes by them before it looks for a location: those of ours that say what is in force would be passed by."""
+    """nginx goes by them before it selects a location: those of ours that report what is active would be passed by."""
     found = site(host, f"server {{ {BOTH} server_name {DOMAIN}; {line} {SERVED} }}")
     first, second = found.lines()[:2]
     assert first.endswith("{ break; }")
@@ -815,7 +815,7 @@ def test_the_file_for_tls_reports_nothing_that_an_owner_could_report_beside_it()
     files = [(role / "templates/nginx" / name).read_text() for name in ("tls.conf.j2", "profile.conf.j2")]
     output = re.findall(r"^(\w+) ", "".join(files), re.MULTILINE)
     assert {*output, *tls_policy.LINES} - {"listen"} == {*in_place_nginx.TLS}
-    # What every server block of the portal includes, those that speak https as their owner says among them.
+    # What every server block of the portal includes, also those whose https the owner configured.
     everywhere = (role / "templates/nginx/https.conf.j2").read_text()
     assert re.findall(r"^(ssl_\w+|http2) ", everywhere, re.MULTILINE) == []
 
@@ -916,7 +916,7 @@ OLD = "ssl_protocols TLSv1 TLSv1.2;\nssl_ciphers HIGH:!aNULL;\n"
 @pytest.mark.parametrize(
     ("own", "around", "added", "aside"),
     [
-        ("", "", ["ssl_ciphers"], 0),  # Debian's nginx.conf says which protocols
+        ("", "", ["ssl_ciphers"], 0),  # Debian's nginx.conf sets the protocols
         ("", CERTBOT, [], 0),
         (CERTBOT, OLD, [], 0),
         (OLD, CERTBOT, ["ssl_protocols", "ssl_ciphers"], 2),

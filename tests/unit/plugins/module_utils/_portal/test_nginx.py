@@ -148,7 +148,7 @@ server { server_name second.test; access_log /a.log odd buffer=32k; http2 on; }
     assert (first.host.access_log, first.host.access_log_file) == ("/var/log/nginx/access.log",) * 2
     assert first.host.error_log == "/e.log warn"
     assert first.host.body_limit == 16 * 1024 * 1024
-    # neither ours nor what is said around it
+    # neither ours nor what is set around it
     assert first.host.once == (Place(file, 9, "server_tokens off"),) and second.host.once == ()
     assert (first.host.patience, first.host.patience_own) == (90, True)
     assert first.host.php == "unix:/run/php/x.sock"

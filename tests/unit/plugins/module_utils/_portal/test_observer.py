@@ -168,7 +168,7 @@ def test_what_closes_another_virtual_host_is_a_line_of_its_web_server(web, redir
     other = host(HTTP, names=("_",))
     side = SideEndpoint(other, Endpoint("http", "192.0.2.7", 80), "")
     assert inspect(web=web).closing(side).endswith(f'Give it the line "{redirect}" or the line "{include}".')
-    # nginx would take no second line of what our files say too.
+    # nginx would take no second line of what our files set too.
     for own in ({"body_limit_own": True}, {"patience_own": True}, {"once": (Place("/a", 1, "server_tokens on"),)}):
         closing = inspect(web=web).closing(replace(side, host=replace(other, **own)))
         assert closing.endswith(f'Give it the line "{redirect}".')
@@ -282,7 +282,7 @@ def test_what_several_checks_need_is_found_once():
 def test_what_cannot_be_seen_is_reported():
     it = Observer(Site("campus.test"), {"root": "/srv/nothing"})
     with pytest.raises(Unseen, match="no Chamilo found under /srv/nothing; set chamilo_root"):
-        it.root  # noqa: B018 (the look is the test)
+        it.root  # noqa: B018 (the access is the test)
     it.as_root = False
     with pytest.raises(Unseen, match="needs root to read it"):
         it.needs_root("read it")

@@ -113,7 +113,7 @@ def test_an_address_for_alerts_needs_a_program_that_sends_mail(mail, sendmail, s
     ],
 )
 def test_a_mailbox_without_a_domain_is_of_a_host_that_is_known(quiet, host, monkeypatch, mail, unknown):
-    """Only the host can tell a mailbox of its own from a domain whose end is missing."""
+    """Only the host can distinguish a mailbox of its own from a domain whose end is missing."""
     asked = []
 
     def run(argv, _seconds):
@@ -301,7 +301,7 @@ def test_by_the_virtual_hosts_of_a_host(host, server, names, refused):
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 def test_a_virtual_host_that_reports_it_is_the_default_and_has_a_name_is_not_meant_for_another(host, server):
-    """It would be taken over, and everybody sent to the name that was mistyped."""
+    """It would be taken over, and every visitor sent to the name that was mistyped."""
     host.install(server)
     host.chamilo()
     host.testbed_site(server, "default-server")

@@ -55,7 +55,7 @@ def desired(web: str) -> DesiredHost:
 
 
 def found(tree: Tree, web: str):
-    """What is said of each virtual host of the portal, and whether it includes our files."""
+    """The message on each virtual host of the portal, and whether it includes our files."""
     server = nginx if web == "nginx" else apache
     configuration = server.parse(tree)
     named = [one for one in server.servers(configuration) if one.host.root != "/var/www/html"]

@@ -70,7 +70,7 @@ def test_what_php_sets_for_the_portal(host, pools):
         "[PATH=/var/www/chamilo/]\npost_max_size = 1G\n"
         "[PATH=/var/www/other]\nupload_max_filesize = 1M\n[HOST=x]\nupload_max_filesize = 3M\n",
     )
-    # Ours: made of what the owner said when it was written. He may have said something else since.
+    # Ours: made of what the owner had set when it was written. That may have changed since.
     host.write(
         f"{FPM}/conf.d/91-chamilo-campus-uploads.ini",
         "[PATH=/var/www/chamilo]\nupload_max_filesize = 8M\npost_max_size = 9M\nauto_prepend_file = /ours\n",

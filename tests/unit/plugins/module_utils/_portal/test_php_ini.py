@@ -92,7 +92,7 @@ def test_without_a_php_nothing_is_guessed(etc):
 
 
 def test_what_counts_for_the_directory_of_the_site(etc, tmp_path):
-    """PHP goes by a section for its folder after the pool, and by a .user.ini in it after that."""
+    """PHP goes by a section for its directory after the pool, and by a .user.ini in it after that."""
     root = tmp_path / "campus"
     (root / "public").mkdir(parents=True)
     site = Site("campus.test", root=str(root), php=Php("8.4", "fpm", pool_file=etc("8.4/fpm/pool.d/www.conf", "")))

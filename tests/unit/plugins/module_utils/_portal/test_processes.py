@@ -108,7 +108,7 @@ def test_cron(monkeypatch, systemd, line, active):
 
 
 def test_what_cron_runs_itself_and_from_its_directories(monkeypatch):
-    """A script with a point in its name is skipped by run-parts, and so is one that nobody may execute."""
+    """A script with a point in its name is skipped by run-parts, and so is one that is not executable."""
     texts = {
         "/var/spool/cron/crontabs/ada": "  @hourly one\n\n# 7 * * * * no\nx=7\n*/5 * * * * two\r\n0 5 * * * three",
         "/etc/cron.daily/runs": "work",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading a file of PHP without running it. What is said of whole layouts: _audit/test_updates_version.py."""
+"""Reading a file of PHP without running it. The verdicts on whole layouts: _audit/test_updates_version.py."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ ACCOUNT = Account("campus", "hunter2", "db.test", name="chamilo", authority="/et
 
 @pytest.fixture
 def database():
-    """``tokens``: their types; ``account``: who wrote, None for nobody."""
+    """``tokens``: their types; ``account``: the one that wrote, None if there is none."""
 
     class Database:
         tokens = [3, 1, 3, 2]

@@ -96,7 +96,7 @@ def test_sessions_are_left_to_php(host, text):
         ("packages/framework.yaml", "framework:\n    session:\n        handler_id: 'redis://10.0.0.5'\n"),
         ("packages/framework.yaml", "framework:\n    session:\n        handler_id: session.handler.native_file\n"),
         ("packages/prod/sessions.yaml", "framework:\n    session:\n        save_path: /srv/sessions\n"),
-        # It may be in force once this run has changed the mode.
+        # It may be active once this run has changed the mode.
         ("packages/dev/a.yml", "framework: {session: {handler_id: 'file://%kernel.project_dir%/var/sessions'}}\n"),
         (
             "packages/zz.yaml",
@@ -116,7 +116,7 @@ def test_sessions_are_kept_elsewhere_or_who_knows_where(host, file, text):
     assert not in_php(host)
 
 
-@pytest.mark.parametrize("save_path", ["'/srv/sessions'", "false"])  # false: made of the folders of the application
+@pytest.mark.parametrize("save_path", ["'/srv/sessions'", "false"])  # false: from the application's directories
 def test_the_newest_container_must_not_report_something_else(host, save_path):
     configure(host, SHIPPED)
     old = compiled(host, "NULL", "ContainerOld")

@@ -91,7 +91,7 @@ def place(tmp_path: Path) -> Place:
     ("result", "reported"), [("success", False), ("exit-code", False), ("timeout", True), ("signal", True)]
 )
 def test_a_daily_work_that_was_stopped_is_reported(place: Place, tmp_path: Path, result: str, reported: bool) -> None:
-    """What failed by itself has told it already."""
+    """What failed by itself has reported it already."""
     place.install(program("import sys\nprint(*sys.argv[1:], sep='\\n', file=open(sys.argv[0] + '.told', 'w'))"))
     unit = (place.units / f"{DAILY}.service").read_text()
     (line,) = [line for line in unit.splitlines() if line.startswith("ExecStopPost=")]

@@ -40,7 +40,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 
 class Desk:
-    """A host with an engine, and somebody who types commands."""
+    """A host with an engine, and an administrator who types commands."""
 
     def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.root = root
@@ -377,7 +377,7 @@ def test_a_cookie_that_another_portal_needs_is_reported(desk: Desk, monkeypatch:
     monkeypatch.setattr(program_main, "_encrypted", lambda names: {"campus": "campus.test"})
     monkeypatch.setattr(program_main, "_speaks_tls", lambda domain: False)
     desk.harden("https:campus", "etc/host.conf")
-    for site in ("campus", "library"):  # two domains on one folder
+    for site in ("campus", "library"):  # two domains on one directory
         desk.harden(f"sessions:{site}.application", "etc/application.yaml", "cookie_secure")
     code, _out, err = desk.type("undo", "https", "--yes")
     assert code == 1 and "application.yaml is another portal's too and stays: logins to campus.test fail" in err

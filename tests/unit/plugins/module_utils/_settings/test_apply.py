@@ -295,7 +295,7 @@ touch {cache}/Chamilo_KernelProdContainer.php
 
 
 class Portal:
-    """A folder of Chamilo, and a php that clears its cache."""
+    """A directory of Chamilo, and a php that clears its cache."""
 
     def __init__(self, directory: Path, monkeypatch) -> None:
         self.root = directory / "chamilo"

@@ -33,7 +33,7 @@ def test_a_type_refuses_what_is_none():
 
 
 def test_what_the_application_asks_the_database_for_each_time():
-    """Of all else the sessions hold the old value until they end."""
+    """Of all else the sessions keep the old value until they end."""
     assert {key for key, setting in CATALOGUE.items() if setting.at_once} == {
         "document.upload_extensions_blacklist",
         "document.upload_extensions_list_type",

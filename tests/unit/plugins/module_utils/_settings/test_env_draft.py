@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Texts of environment files, and the reader that was held against Symfony's own Dotenv."""
+"""Texts of environment files, and the reader that was compared with Symfony's own Dotenv."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real files, a real openssl, and the reader that was held against Symfony's own Dotenv."""
+"""Real files, a real openssl, and the reader that was compared with Symfony's own Dotenv."""
 
 from __future__ import annotations
 
@@ -458,7 +458,7 @@ def test_a_key_that_others_may_have_is_replaced_once(portal, key, plain_key, sta
         portal.write("config/jwt/private.pem", openssl(*words, data=plain_key).stdout, 0o600)
     if start == "readable":
         os.chmod(path, 0o777)
-    if start == "left behind":  # somebody changed the passphrase and forgot the key
+    if start == "left behind":  # the passphrase was changed and the key forgotten
         portal.write(".env", "JWT_PASSPHRASE=\"own 'passphrase'\"\nAPP_SECRET=own\n")
     if start == "in another place":
         os.rename(path, portal.path("config/own.pem"))
@@ -494,7 +494,7 @@ def test_a_key_that_others_may_have_is_replaced_once(portal, key, plain_key, sta
 
 
 def lay_own(portal, mode=0o640):
-    """A pair that an administrator makes, with a passphrase that nobody else knows."""
+    """A pair that an administrator makes, with a passphrase that is known to no other."""
     key = openssl("genpkey", "-algorithm", "RSA", "-aes-256-cbc", "-pass", f"pass:{OWN_SECRET}").stdout
     portal.write(".env", f"JWT_PASSPHRASE={OWN_SECRET}\nAPP_SECRET={OWN_SECRET}\n")
     portal.write("config/jwt/private.pem", key, mode)
@@ -708,7 +708,7 @@ def test_a_passphrase_that_openssl_would_not_take_is_refused(portal):
 
 
 def test_a_key_that_comes_back_as_another_one_is_not_written(portal, monkeypatch):
-    """openssl is what makes it; what it made is looked at."""
+    """openssl is what makes it; what it made is checked."""
     before = portal.read("config/jwt/private.pem")
     real = env_file.run_openssl
     for code, made in ((1, b""), (0, b""), (0, openssl("genpkey", "-algorithm", "RSA").stdout)):

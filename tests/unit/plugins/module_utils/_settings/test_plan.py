@@ -435,7 +435,7 @@ def test_many_settings_are_as_many_statements_as_one():
 
 
 def test_each_kind_of_change_is_one_statement_with_its_values_in_order():
-    """What the database is told when rows of two settings are deleted, changed and made."""
+    """What the database is asked to do when rows of two settings are deleted, changed and made."""
     rows = [
         row(7, 1, "false"),
         row(9, 1, "false"),

@@ -120,7 +120,7 @@ def test_a_database_alone_cannot_be_found_again(portal):
 
 
 def test_what_was_pinned_comes_back_as_it_was(portal):
-    """Another entry that somebody made meanwhile stays."""
+    """Another entry that was made meanwhile stays."""
     with open(f"{portal.root}/config/settings_overrides.yaml", "w", encoding="utf-8") as file:
         file.write(
             f"parameters:\n  settings_overrides:\n    default:\n      {CHECK}: 'false'\n    2:\n      a.b: 'c'\n"

@@ -31,7 +31,7 @@ ME = {"owner": str(os.geteuid()), "group": str(os.getegid())}
 
 
 class World:
-    """A host. Its server reads etc/ when it is told to, answers by what it has read, and may be broken in many ways."""
+    """A host. Its server reads etc/ on a reload, answers by what it has read, and may be broken in many ways."""
 
     def __init__(self, root: Path) -> None:
         self.etc = root / "etc"
@@ -46,7 +46,7 @@ class World:
         self.deaf = False
         self.commands: list[str] = []
         self.asked = 0
-        self.claim: tuple[tuple[str, str], ...] = ()  # whoever does not send this is sent away
+        self.claim: tuple[tuple[str, str], ...] = ()  # a request without it is redirected
         self.site: Callable[[dict[str, str]], int] = lambda loaded: 500 if "crash" in "".join(loaded.values()) else 200
         program = root / "program"
         program.write_text("")
@@ -170,7 +170,7 @@ def one(content: str, path: str = "main.conf", **more: Any) -> list[dict[str, An
 
 
 def unloaded(world: World) -> dict[str, Any]:
-    """Files that a command of the test brings into force, as `cache:clear` does."""
+    """Files that a command of the test activates, as `cache:clear` does."""
     run = world.machine.run
 
     def clear(argv: Sequence[str], seconds: float) -> tuple[int, str]:
@@ -183,7 +183,7 @@ def unloaded(world: World) -> dict[str, Any]:
 
 
 def failing(world: World, **different: Any) -> TransactionError:
-    """A run that fails must leave everything as it was, on disk and in force, and the next one must go through."""
+    """A run that fails must leave everything as it was, on disk and active, and the next one must go through."""
     before, loaded = world.tree(), dict(world.loaded)
     with pytest.raises(TransactionError) as caught:
         world.apply(**different)
@@ -302,6 +302,6 @@ def alone(*paths: str) -> list[dict[str, Any]]:
 
 
 def nothing_to_do(world: World, **different: Any) -> bool:
-    """Whether discovery may say of a transaction that nobody has to ask again."""
+    """Whether discovery may report of a transaction that the host need not be asked again."""
     desired = plan(world.params(**different))
     return asks_for_nothing(desired, world.engine().in_force().get(desired.name, {}))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to change and to be given back, and how that is shown."""
+"""What is to change and to be restored, and how that is shown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_diff_shows_values_and_no_secret(world: World) -> None:
     assert by_path["enabled/site"]["before"] == "link to ../main.conf\n"
     assert by_path["binary"]["before"].startswith("(binary, 2 bytes, sha256 ")
     assert "mode: 0644" in by_path["main.conf (owner and mode)"]["after"]
-    # main.conf is 0640: what not everybody may read is not shown either.
+    # main.conf is 0640: what not every account may read is not shown either.
     assert "main" not in by_path["main.conf"]["before"] and by_path["main.conf"]["after"] == "new main, header on"
     assert "key" not in by_path["key.pem"]["before"] + by_path["key.pem"]["after"]
 
@@ -128,7 +128,7 @@ def test_another_owner_or_mode_is_no_edit(world: World) -> None:
 
 
 def test_without_a_service_the_one_that_read_it_is_reported(world: World) -> None:
-    """Whoever waives a jail names fail2ban no more, which has to forget it."""
+    """Where a jail is waived fail2ban is no longer named, but has to forget it."""
     world.apply(files=alone("main.conf", "new/deep/first.conf"))
     done = world.apply(files=alone("main.conf"), load=None, test=[])
     assert done.loaded and world.loads() == 1 and "check" in world.commands

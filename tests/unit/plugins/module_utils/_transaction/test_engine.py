@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Transactions against a small world: what goes well, and what is put back when it does not."""
+"""Transactions against a small world: what goes well, and what is rolled back when it does not."""
 
 from __future__ import annotations
 

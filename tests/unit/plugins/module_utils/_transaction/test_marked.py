@@ -104,7 +104,7 @@ ACL = "system.posix_acl_access"
 
 
 def access(mask: int) -> bytes:
-    """An access list that gives nobody that much."""
+    """An access list that grants the account `nobody` that much."""
     none = 0xFFFFFFFF
     entries = [(1, 6, none), (2, mask, 65534), (4, 4, none), (16, mask, none), (32, 4, none)]
     return acl.packed(entries)
@@ -340,7 +340,7 @@ def test_two_portals_have_their_lines_in_one_file(host: World) -> None:
 
 
 def test_portals_that_were_read_at_the_same_time_do_not_stop_each_other(host: World) -> None:
-    """Discovery looks at all of them before the first is edited."""
+    """Discovery reads all of them before the first is edited."""
     names = ("campus", "school", "museum")
     whole = "# café\n" + "".join(HOST.replace("campus", name) for name in names)
     host.write("campus.conf", whole)

@@ -60,7 +60,7 @@ def test_a_header_must_come_exactly_once() -> None:
     ],
 )
 def test_a_page_by_https_that_leads_back_is_none(url: str, where: str, fault: str) -> None:
-    """So does what another portal of a host says to names that are not its own: nothing is seen by https then."""
+    """So does another portal of a host for names that are not its own: nothing is observed by https then."""
     found = Probe(url, status=(200, 302)).faults(Answer(url, 302, (("Location", where),)))
     assert found.get("status", "") == fault
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Killed, failed or out of room at any moment: the old files come back, and into force."""
+"""Killed, failed or out of room at any moment: the old files are restored, and active."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_a_file_that_was_right_at_first_comes_back_as_it_was_then(world: World) 
 
 @pytest.mark.parametrize("code", [5, 125, 127])
 def test_undo_does_without_a_test_that_this_host_cannot_run_any_more(world: World, code: int) -> None:
-    """After an upgrade of Debian, say, there is another PHP."""
+    """After an upgrade of Debian, for example, there is another PHP."""
     before, run = world.tree(), world.run
     world.apply(test=[["php-fpm8.2", "-t"], ["check"]])
 

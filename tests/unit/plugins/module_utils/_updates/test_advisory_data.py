@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engines carry is what meta/advisories.yml says, and that is of the form it should have."""
+"""What the engines carry is the content of meta/advisories.yml, which is of the form it should have."""
 
 from __future__ import annotations
 

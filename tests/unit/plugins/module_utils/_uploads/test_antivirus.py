@@ -238,7 +238,7 @@ def test_what_is_too_large_inside_is_not_judged_and_stays(portal, scanner, repor
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Hours that are added to the time the scan looks at, and not to that of files."""
+    """Hours that are added to the time that the scan reads, and not to that of files."""
     added = SimpleNamespace(hours=0.0)
     real = time.time
     monkeypatch.setattr(antivirus.time, "time", lambda: real() + added.hours * 3600)
@@ -397,7 +397,7 @@ def test_a_link_that_is_turned_during_the_scan_takes_nothing_away(
     os.lchown(link, SOMEBODY, -1)
     (portal / "var/upload/last.txt").write_bytes(b"good")
 
-    def turn(handle, address=""):  # while the first files are looked at
+    def turn(handle, address=""):  # while the first files are scanned
         with contextlib.suppress(FileNotFoundError):
             mine.rename(portal / "elsewhere")
             away = mine
@@ -600,7 +600,7 @@ def test_where_nothing_is_scanned_no_scan_is_late(portal, reported, monkeypatch,
     assert antivirus.late() == [] and reported == []
 
 
-# ------------------------------------------------------------------------------------- folders that were moved
+# --------------------------------------------------------------------------------- directories that were moved
 
 
 @pytest.fixture
@@ -722,7 +722,7 @@ def test_a_directory_that_does_not_open_is_reported_and_scanned_whole_once_it_do
 
 
 def test_a_scan_on_a_host_without_one_reports_so(portal, scanner, monkeypatch):
-    """Nothing found, and nothing looked at, must not look the same."""
+    """A scan that finds nothing, and one that scans nothing, must not give the same report."""
     heard = []
     parser = argparse.ArgumentParser()
     antivirus.add(parser.add_subparsers(), lambda text, *_level: heard.append(text))
