@@ -79,7 +79,7 @@ def open_host():
 
 @contextlib.contextmanager
 def as_nobody():
-    """As somebody who is not root, whoever runs the tests."""
+    """As an account other than root, whichever account runs the tests."""
     if os.geteuid() != 0:
         yield
         return
@@ -97,7 +97,7 @@ def nobody():
 
 @pytest.fixture
 def deep():
-    """Makes 1100 folders in each other, more than Python calls itself, or opens as one of cron's jobs."""
+    """Nests 1100 directories: more than Python's recursion limit, and more than one of cron's jobs may open."""
     made = []
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, limits[0]), limits[1]))

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host that somebody has taken over can do to the machine that hardens it: nothing.
+"""What a compromised host can do to the machine that hardens it: nothing.
 
-No host is needed. A connection answers each module with what it is told: see tests/tools/connection/hostile.py.
+No host is needed. A connection answers each module as the test defines: see tests/tools/connection/hostile.py.
 """
 
 from __future__ import annotations
@@ -315,7 +315,7 @@ class Page(HTMLParser):
 
 
 def check_report(directory: Path, hosts: Any) -> None:
-    """The report holds what the hosts said, and is a report all the same."""
+    """The report contains what the hosts answered, and is a report all the same."""
     text = (directory / "report.html").read_text()
     page = Page(text)
     assert not page.tags & {"script", "img", "iframe", "object", "a:href"}
@@ -484,7 +484,7 @@ REFUSED = "Facts of this host are named like variables of the controller: "
 def test_no_fact_of_an_earlier_run_sets_a_variable_of_the_controller(
     inline: World, busy: dict[str, Any], playbook: str
 ) -> None:
-    """A cache holds what a host answered when somebody else gathered facts."""
+    """A cache contains what a host answered when the user's own play gathered facts."""
     names = ("chamilo_report_dir", "inventory_hostname", "ansible_hostile_sent")
     facts = {"ansible_distribution": "Debian", **dict.fromkeys(names, str(inline.directory / "home/elsewhere"))}
     hosts = {"campus.test": {**busy, "setup": {"changed": False, "ansible_facts": facts}}}
@@ -495,7 +495,7 @@ def test_no_fact_of_an_earlier_run_sets_a_variable_of_the_controller(
 
 
 def test_gathered_facts_set_no_variable_of_the_controller(world: World, busy: dict[str, Any]) -> None:
-    """In a play of somebody else, with the roles: Ansible gathers facts there."""
+    """In a play of the user's own, with the roles: Ansible gathers facts there."""
     roles = ["chamilo.hardening.permissions", "chamilo.hardening.monitoring"]
     (world.directory / "work/site.yml").write_text(json.dumps([{"hosts": "all", "become": True, "roles": roles}]))
     facts = {"ansible_distribution": "Debian", "ansible_service_mgr": "systemd"}

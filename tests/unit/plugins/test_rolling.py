@@ -124,7 +124,7 @@ def test_a_node_that_fails_stops_the_next_one_and_no_other_portal(world: World, 
 
 
 def test_a_node_that_goes_away_in_the_middle_stops_the_next_one(world: World, answers: dict[str, Any]) -> None:
-    """As when its power fails: no answer says what was done. The one that is left serves the portal as it did."""
+    """As when its power fails: no answer reports what was done. The one that is left serves the portal as it did."""
     broken = {**answers, "web1": {**answers["web1"], "config_transaction": "away"}}
     others = {f"library{number}.test": with_fingerprint(answers["web1"], f"library{number}") for number in (1, 2)}
     output = harden(world, {**broken, **others})

@@ -37,7 +37,7 @@ QUESTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (known({**ASKED, "values": {CHECK: "false"}}), {}),
 ]
 ANSWERED: list[tuple[dict[str, Any], dict[str, Any]]] = [(known(ASKED), {})]
-# Production mode has no section. What another section holds says nothing of it.
+# Production mode has no section. The active settings of a section are no answer for it.
 TYPE = "platform.server_type"
 SECTIONLESS = {"chamilo_root": ROOT, "settings": {TYPE: "prod"}}
 PRODUCTION = {"values": {TYPE: "prod"}, "reset": [], "portals": None, "lock": None, "pin": None}

@@ -22,7 +22,7 @@ WAIVER = {"control": "headers_csp", "reason": "The editor breaks.", "owner": "An
 
 
 def template(value: Any) -> Any:
-    """What is in a vault that nobody opened cannot be worked out."""
+    """A value from a vault that was not decrypted cannot be templated."""
     if value == "{{ vault }}":
         raise AnsibleError("'vault' is undefined")
     return value

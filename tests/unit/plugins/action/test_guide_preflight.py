@@ -91,7 +91,7 @@ def test_one_bad_host_costs_harden_its_own_line_under_any_tag(ansible: Any) -> N
     outcome = ansible.play(HARDEN, hosts, "--tags", "headers")
     assert outcome.code != 0
     assert "Did you mean chamilo_headers_csp" in outcome.output
-    # Ansible would refuse it in the middle of the run otherwise: argument specifications are held under every tag.
+    # Ansible would refuse it in the middle of the run otherwise: it validates argument specifications under every tag.
     assert "Invalid value for chamilo_https_hsts: 'never'" in outcome.output
     refused, other = (outcome.recap(name) for name in hosts)
     assert (refused["ok"], refused["failed"], refused["changed"]) == (0, 1, 0)
@@ -179,7 +179,7 @@ def test_each_other_playbook_refuses_a_variable_that_nothing_reads_before_it_doe
     assert "chamilo_audit_failon is not a variable" in outcome.output
     assert "Did you mean chamilo_audit_fail_on" in outcome.output
     assert outcome.recap("other.test")["unreachable"] == 0
-    # What changes something changes nothing. What only looks looks at the others.
+    # restore changes hosts, and reaches none of them. audit and prove only inspect, and go on with the others.
     touched = outcome.recap("campus.test")
     assert touched["unreachable"] + touched["ignored"] == (0 if name == "restore" else 1)
 

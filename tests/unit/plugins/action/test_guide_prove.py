@@ -113,7 +113,7 @@ def test_what_is_not_enforced_fails_nothing(seen, enforced, status):
 
 
 def test_a_name_is_attacked_only_where_the_word_comes_back(monkeypatch):
-    """A host may say that it has the name of another one."""
+    """A host may claim the name of another one."""
 
     class Portal(Target):
         def ask(self, scheme, path, **request):

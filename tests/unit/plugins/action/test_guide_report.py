@@ -124,7 +124,7 @@ def test_the_artifacts_of_slices_are_as_many_as_hosts(tmp_path: Path) -> None:
 
 
 def test_a_host_that_was_not_audited_keeps_its_last_good_result(tmp_path: Path) -> None:
-    """Nobody reaches it, or sudo refuses the password: what was seen last stays, with its date and the reason."""
+    """It is unreachable, or sudo refuses the password: its last result stays, with its date and the reason."""
     arguments = {"directory": str(tmp_path)}
     report(arguments, {"one.test": {"audit": {**audit(headers_csp="fail"), "signs": ["A shell."]}}})
     day = json.loads((tmp_path / "report.json").read_text())["generated"]

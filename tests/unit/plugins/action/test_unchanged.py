@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The modules whose question discovery answers: the host is asked only where that answer does not hold."""
+"""Modules whose result discovery knows: the host is asked only where that result does not apply."""
 
 from __future__ import annotations
 

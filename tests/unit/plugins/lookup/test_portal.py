@@ -106,7 +106,7 @@ def test_no_role_and_no_playbook_selects_hosts_by_itself() -> None:
         if path.suffix not in (".yml", ".j2") or path.parent.name == "meta":
             continue
         text = path.read_text(encoding="utf-8")
-        # That a pattern names a group at all is no look for a host.
+        # A pattern that only names a group selects no host.
         text = re.sub(r"groups\['all'\]|\| first in groups$", "", text, flags=re.MULTILINE)
         assert re.findall(r"\bgroups\b(?:\[|\.| \|)|\bgroup_names\b|\bchamilo_(?:db|web)'", text) == [], path
         for task in re.findall(r"delegate_to: (.*)", text):

@@ -20,7 +20,7 @@ GIVEN = {"domain": "campus.test", "site": "campus"}
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Runs the module with a manager that does what it is told."""
+    """Runs the module with a manager that does what the test gives it to do."""
     done = []
 
     class Engine:

@@ -19,7 +19,7 @@ GIVEN = {"domain": "campus.test", "root": "/srv/campus", "web_server": "nginx"}
 
 @pytest.fixture
 def host(monkeypatch):
-    """``places``: which portal was looked for; ``checks``: in which mode it was asked to forget two people."""
+    """``places``: which portal was to be discovered; ``checks``: in which mode it was asked to forget two people."""
 
     class Host:
         places = []

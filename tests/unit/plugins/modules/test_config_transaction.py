@@ -82,7 +82,7 @@ def test_a_secret_is_in_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 @pytest.mark.usefixtures("engine")
 def test_a_secret_that_was_not_set_apart_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """That nothing of it is logged holds for every module: see tests/unit/test_guards_plugins.py."""
+    """That nothing of it is logged applies to every module: see tests/unit/test_guards_plugins.py."""
     refused = run(config_transaction, capsys, name="https", files=file(tmp_path, secret_content="canary\n7"))
     assert "through its action plugin only" in refused["msg"] and "canary" not in str(refused)
     assert not (tmp_path / "x.conf").exists()

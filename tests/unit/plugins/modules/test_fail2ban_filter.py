@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shell around the engine: what it writes, what it predicts, and what it says when it must not write."""
+"""The shell around the engine: what it writes, what it predicts, and what it reports when it must not write."""
 
 from __future__ import annotations
 

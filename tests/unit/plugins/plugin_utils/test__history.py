@@ -16,7 +16,7 @@ OLD, NEW, LATER = "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", "2026-11-03T00
 
 
 def audit(directory: Path, generated: str, hosts: dict[str, dict[str, str]]) -> dict[str, Any]:
-    """An audit that saw these statuses; what the report says of the changes of each host."""
+    """An audit that saw these statuses; the changes of each host in its report."""
     earlier = _history.last(directory, list(hosts))
     entries, changes = [], {}
     for name, controls in hosts.items():

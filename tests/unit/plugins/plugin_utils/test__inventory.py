@@ -50,7 +50,7 @@ def test_two_nodes_of_one_portal_are_for_a_person_to_name() -> None:
 
 
 def test_no_host_answers_for_another_that_was_not_discovered() -> None:
-    """What the inventory says of that one, its secrets too, would be sent to this one."""
+    """What the inventory has of that one, its secrets too, would be sent to this one."""
     found = {"evil.test": [portal()], "here.test": [portal("here.test")]}
     with pytest.raises(_inventory.InventoryError, match=r"evil\.test reports that it serves campus\.test"):
         _inventory.hosts(found, {"evil.test": {}, "here.test": {}}, ["evil.test", "here.test", "campus.test"])

@@ -79,7 +79,7 @@ NOT_TEXTS = [name for name, option in ALL.items() if option["type"] not in _pref
 @pytest.mark.parametrize("name", NOT_TEXTS)
 @pytest.mark.parametrize("sections", [[], ["https"]], ids=["look", "other"])
 def test_a_text_is_none_of_the_other_types(name: str, sections: list[str]) -> None:
-    """``-e name=false`` and an INI inventory make texts. Nobody converts them: "false" is true, a name its letters."""
+    """``-e name=false`` and an INI inventory make texts. None is converted: "false" is true, a name its letters."""
     for text in ("false", "true", "8", "a,b", "{}", ""):
         (output,) = [each for each in _preflight.errors(_preflight.specs(), sections, {name: text}) if name in each]
         assert output.startswith(f"{name} is ") and "a text, but must be" in output and f'-e \'{{"{name}": ' in output

@@ -27,7 +27,7 @@ GENERATED = "2026-11-25T13:45:00Z"
 
 
 def audit(observed: dict[str, str] | None = None, evidence: str = "Seen.", **more: Any) -> dict[str, Any]:
-    """What guide_audit_info registers: everything passes but what is said."""
+    """What guide_audit_info registers: everything passes but what ``observed`` has."""
     seen = {control.id: {"status": "pass", "evidence": evidence} for control in TABLE.controls}
     seen.update({name: {"status": status, "evidence": evidence} for name, status in (observed or {}).items()})
     controls = _controls.rows(TABLE, seen, "Unseen.", waivers=_controls.parse_waivers(more.pop("waivers", []), TABLE))

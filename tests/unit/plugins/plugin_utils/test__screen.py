@@ -132,7 +132,7 @@ def test_what_waits_for_a_restart_comes_first_and_is_not_active() -> None:
 
 
 def test_a_host_that_went_away_in_the_middle_and_one_that_was_never_begun() -> None:
-    """Nobody knows what a host did whose answer never came. One after it was not looked at at all."""
+    """What a host did whose answer never came is not known. One after it was not inspected at all."""
     hosts = {
         "web1.test": _screen.HostRun({"headers": 1}, ["headers"], unreachable=True, lost="Reload"),
         "web2.test": _screen.HostRun(),

@@ -38,7 +38,7 @@ def test_what_never_succeeded_runs_at_once_and_a_backup_first_where_that_is_aske
 
 @pytest.mark.parametrize("drills", [True, False])
 def test_the_host_knows_whether_restore_tests_are_made(host, site, drills):
-    """Where a waiver ended them, it would else be told each day that one is late."""
+    """Where a waiver ended them, an alert would else report each day that one is late."""
     given = {"chamilo_waivers": [] if drills else waived("backups_restore_tested")}
     given["__chamilo_backups_key"] = {"due": ["drill"]}
     plan = planned(host, "backups", __chamilo_common_info={"site": site}, **given)

@@ -250,7 +250,7 @@ def test_what_the_web_server_answers_to_the_banned_counts_no_further(host, serve
     [
         ("", True),
         (r'LogFormat "%a %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"" combined', True),
-        # As it is advised for behind a proxy: whoever visits writes the first field himself.
+        # As it is advised for behind a proxy: the visitor writes the first field himself.
         (r'LogFormat "%{X-Forwarded-For}i %l %u %t \"%r\" %>s %b" combined', False),
     ],
 )

@@ -81,7 +81,7 @@ MOVED, OLD = answered("chamilo_campus_test", "account_there"), answered("chamilo
     ],
 )
 def test_the_old_account_goes_with_the_last_node_that_needs_it(host, site, others, retire):
-    """Whoever knows its password could log in to the database for ever else, with all rights on the server."""
+    """Its password would else open the database for ever, with all rights on the server."""
     nodes = {
         name: {"chamilo_domain": "campus.test", "group_names": ["chamilo_web"], **more} for name, more in others.items()
     }

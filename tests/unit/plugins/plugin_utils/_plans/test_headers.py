@@ -42,7 +42,7 @@ def lines(plan: dict[str, Any]) -> list[str]:
         # X-Frame-Options cannot name a partner.
         (PARTNER, [f"{CSP} \"frame-ancestors 'self' https://lms.school.example\"", REPORT]),
         ({**PARTNER, "chamilo_headers_csp": "enforce"}, [CSP]),
-        # What is waived holds no frames off.
+        # What is waived blocks no frames.
         (
             {**PARTNER, "chamilo_headers_csp": "enforce", "chamilo_waivers": waived("headers_csp")},
             [f"{CSP} \"frame-ancestors 'self' https://lms.school.example\""],

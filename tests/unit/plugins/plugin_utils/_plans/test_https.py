@@ -242,7 +242,7 @@ def test_no_visitor_is_left_with_a_cookie_for_https_alone(host, vhost, roles, un
     ("server", "rule", "behind"),
     [
         ("nginx", r"location (~\*) (\S+) \{\s+return 403;", "/x"),
-        ("apache", r'<FilesMatch "(\(\?i\))(\S+)">\s+SetHandler none', ""),  # it is told the name of the file alone
+        ("apache", r'<FilesMatch "(\(\?i\))(\S+)">\s+SetHandler none', ""),  # it gets the name of the file alone
     ],
     ids=["nginx", "apache"],
 )

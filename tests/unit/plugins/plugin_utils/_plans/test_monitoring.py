@@ -45,7 +45,7 @@ def test_a_waived_log_is_neither_configured_nor_watched_and_what_was_there_is_ta
     [
         ("", False, ["msmtp-mta"], False, False),
         ("mail.test", False, ["msmtp-mta"], True, True),
-        ("mail.test", True, ["msmtp-mta"], False, False),  # somebody else's
+        ("mail.test", True, ["msmtp-mta"], False, False),  # another mail program's
         ("mail.test", True, [], False, True),
     ],
 )

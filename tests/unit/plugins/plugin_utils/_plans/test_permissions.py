@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose the files of a portal are, what a waiver leaves of that, and what an administrator is asked to look at."""
+"""Whose the files of a portal are, what a waiver leaves of that, and what an administrator is asked to check."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def test_a_host_is_asked_for_whatever_differs(changed: Example) -> None:
 
 
 def test_what_another_section_left_out_is_nothing_to_be_done() -> None:
-    """Where a transaction is not to be complete, what it has beside is not given back."""
+    """Where a transaction is not to be complete, what it has beside is not restored."""
     less = {"headers:campus": {**ACTIVE["in_force"]["headers:campus"]}}
     less["headers:campus"]["files"] = {**less["headers:campus"]["files"], "/etc/more.conf": "file"}
     known = {**ACTIVE, "in_force": less}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who updates the system, who looks for releases, and what a waiver of each leaves."""
+"""What updates the system, what checks for releases, and what a waiver of each leaves."""
 
 from __future__ import annotations
 

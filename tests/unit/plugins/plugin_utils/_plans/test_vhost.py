@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the virtual host of a portal says: made from the one that serves it now."""
+"""What the virtual host of a portal contains: made from the one that serves it now."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def on_nginx(host: Any, *lines: str, **others: str) -> None:
     ],
 )
 def test_a_site_with_our_https_files_is_not_unrelated(managed, first, more, open_to_others):
-    """Where nobody else does, names that the host has no site for are refused, and go on being refused."""
+    """Without an unrelated site, names that the host has no site for are refused, and go on being refused."""
     hosts = [
         {
             "names": [name],
