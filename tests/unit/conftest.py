@@ -62,7 +62,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_disk() -> Iterator[None]:
-    """Nobody cuts the power here: waiting for the disk was half the time of what writes files.
+    """No power is cut here, and waiting for the disk was half the time of what writes files.
 
     That it is called at the right moments is seen on a real host.
     """

@@ -48,7 +48,7 @@ def blocks(page: Path) -> Iterator[str]:
 
 
 def commands(line: str) -> list[str]:
-    """The commands a line stands for: ``open|close`` and ``backup | drill`` are alternatives, the rest is a remark."""
+    """The commands a line stands for: `open|close` and `backup | drill` are alternatives, the rest is a remark."""
     line = re.split(r"\s#\s|\s{3,}", line)[0].strip()
     program, _space, rest = line.partition(" ")
     if " | " in rest:

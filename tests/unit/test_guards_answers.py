@@ -45,12 +45,12 @@ FORMED = {
     "__chamilo_common_info.site.web.name": ("chamilo_site_info", "site.web.name"),
     "__chamilo_common_info.site.database.host": ("chamilo_site_info", "site.database.host"),
     "__chamilo_database_account.source": ("chamilo_database_account", "source"),
-    # Each true or false, which the documentation of the module says.
+    # Each true or false, as the documentation of the module states.
     "__chamilo_database_account.needs_admin": ("chamilo_database_account", "needs_admin"),
     "__chamilo_database_account.server_here": ("chamilo_database_account", "server_here"),
 }
 LOOKUPS = ("lookup", "query", "q")
-# Filters that look at files of the controller.
+# Filters that inspect files of the controller.
 OF_FILES = {"fileglob", "realpath", "relpath", "expanduser", "expandvars"}
 # Actions that read or run a file of the controller, or make one, by these options.
 ON_CONTROLLER = {
@@ -85,7 +85,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def tasks(value: Any) -> Iterator[dict[str, Any]]:
-    """Each task of a file, those in blocks included, with what its block says of it."""
+    """Each task of a file, those in blocks included, with what its block sets for it."""
     for entry in value or []:
         inner = [name for name in ("pre_tasks", "tasks", "block", "rescue", "always", "handlers") if name in entry]
         for name in inner:
@@ -148,7 +148,7 @@ def reference(node: nodes.Node) -> str:
 
 
 def references(node: nodes.Node) -> Iterator[str]:
-    """What an expression is made of. What goes through the filter answer is nobody's but ours from there on."""
+    """What an expression is made of. What goes through the filter answer is ours alone from there on."""
     if isinstance(node, nodes.Filter) and node.name == f"{OURS}answer":
         return
     if isinstance(node, nodes.Const) and node.value == f"{OURS}plan":
@@ -272,7 +272,7 @@ def test_what_is_printed_is_safe_to_print(path: Path) -> None:
 
 
 def calls(node: nodes.Node) -> Iterator[nodes.Node]:
-    """Whatever reads something of the controller: calls of lookups, and filters that look at files."""
+    """Whatever reads something of the controller: calls of lookups, and filters that inspect files."""
     for call in node.find_all(nodes.Call):
         # The lookup plan reads variables, and templates of ours by the name of the web server, which has a form.
         if (

@@ -66,7 +66,7 @@ BUILTIN = {name for name, kind in vars(builtins).items() if isinstance(kind, typ
 
 @pytest.mark.parametrize("path", ENGINES, ids=lambda path: f"{path.parent.name}.{path.stem}")
 def test_what_an_engine_raises_derives_from_one_base(path: Path) -> None:
-    """So that whoever calls engines needs no list of what they raise, which is never whole."""
+    """So that callers of engines need no list of what they raise, which is never whole."""
     kinds = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
     wrong = [node.name for node in kinds if BUILTIN & {ast.unparse(base) for base in node.bases}]
     assert [name for name in wrong if name != "HardeningError"] == []
@@ -74,7 +74,7 @@ def test_what_an_engine_raises_derives_from_one_base(path: Path) -> None:
 
 @pytest.mark.parametrize("path", ENGINES, ids=lambda path: f"{path.parent.name}.{path.stem}")
 def test_files_are_locked_in_one_way(path: Path) -> None:
-    """With a limit to the waiting, the holder's name for whoever waits, and no lock on a file that was replaced."""
+    """With a limit to the waiting, the holder's name for those that wait, and no lock on a file that was replaced."""
     calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     found = {ast.unparse(call) for call in calls} & {"fcntl.flock", "fcntl.lockf", "flock", "lockf"}
     assert found == ({"fcntl.flock"} if path == UTILS / "_common/locks.py" else set())

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for every module and plugin."""
+"""What applies to every module and plugin."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HEADER = [
 ]
 # REUSE-IgnoreEnd
 
-# What a secret is called. An option of such a name that is none says so: no_log is False.
+# What a secret is called. An option of such a name that is none declares it: no_log is False.
 SECRET = re.compile(r"pass|secret|token|webhook|credential|private|dsn|(?:^|_)(?:key|salt|fingerprint)$")
 # Several lines, and what repr() writes differently: the line a module logs of itself masks no such text in a list.
 CANARY = "canary\n'\"\\é"
@@ -121,7 +121,7 @@ class Logged(Exception):
 
 
 def called(path: Path) -> tuple[dict[str, Any], str]:
-    """The options of a module, and the line it logs of itself when each holds a value, or a canary for a secret."""
+    """The options of a module, and the line it logs of itself when each has a value, and a secret a test value."""
     known: dict[str, Any] = {}
     lines: list[str] = []
     module = importlib.import_module(f"ansible_collections.chamilo.hardening.plugins.modules.{path.stem}")

@@ -20,7 +20,7 @@ _OPENERS = {"os.open", "io.open", "gzip.open", "lzma.open", "bz2.open", "codecs.
 _STRICT = {"open_regular", "_regular", "os.open"}  # what they return is open; os.open itself is judged on its own
 _FIXED = ("/etc/", "/proc/", "/var/lib/chamilo-hardening/", "/run/chamilo-hardening/")
 
-# Plain opens that were looked at: why they cannot be led astray, and where (file:function).
+# Plain opens that were reviewed: why they cannot be led astray, and where (file:function).
 REVIEWED = {
     "own state and settings, in directories that root alone can write": """
         _https/acme.py:attempts _https/acme.py:bundle _common/alert.py:_sent _common/alert.py:addressee

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for every role and playbook."""
+"""What applies to every role and playbook."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_the_audit_judges_by_the_defaults_of_the_roles() -> None:
 
 @pytest.mark.parametrize("path", YAML_FILES + sorted(ROOT.glob("roles/*/templates/**/*.j2")), ids=str)
 def test_the_domain_is_read_in_lower_case_alone(path: Path) -> None:
-    """Web servers and browsers write it so, whatever the inventory says: https://Campus.Test is no redirect to it."""
+    """Web servers and browsers write it so, whatever the inventory has: https://Campus.Test is no redirect to it."""
     read = re.findall(r"\bchamilo_domain\b(?!')[^}]*", path.read_text(encoding="utf-8"))
     assert [
         one for one in read if not re.match(r"chamilo_domain (?:\| default\(inventory_hostname\) )?\| lower\b", one)
@@ -216,13 +216,13 @@ def test_no_error_is_ignored_and_no_shell_is_called(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
 def test_every_play_runs_by_the_strategy_that_it_was_written_for(path: Path) -> None:
-    """With another one of the user's ansible.cfg a report was written before its hosts had been looked at."""
+    """With another one of the user's ansible.cfg a report was written before its hosts had been audited."""
     assert {play["strategy"] for play in load(path)} == {"ansible.builtin.linear"}
 
 
 @pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_task_hands_values_over_in_the_environment(path: Path) -> None:
-    """Ansible writes it into the command line: everybody on the host could list it, and sudo logs it."""
+    """Ansible writes it into the command line: every local user could list it, and sudo logs it."""
     assert not [entry for entry in maps(load(path)) if "environment" in entry]
 
 
@@ -239,7 +239,7 @@ def texts(value: Any) -> Iterator[str]:
 
 @functools.cache
 def secrets() -> re.Pattern[str]:
-    """What a text that holds a secret mentions: a variable whose specification says no_log, one that is made of such
+    """What a text with a secret mentions: a variable whose specification sets no_log, one that is made of such
     variables, or a template that is.
     """
     names = {name for role in ROLES for name, option in options(role).items() if option.get("no_log")}

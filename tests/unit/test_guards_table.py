@@ -198,7 +198,7 @@ def test_the_documentation_shows_the_table() -> None:
 
 
 def test_checks_read_options_that_are_declared_and_given_by_the_playbook() -> None:
-    """A check that reads an option nobody sets judges by its default, whatever the variable of the role is."""
+    """A check that reads an option that is never set judges by its default, whatever the variable of the role is."""
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "plugins/module_utils").rglob("*.py")]
     read = {name for source in sources for name in re.findall(r"\bobserver\.options\[[\"'](\w+)[\"']\]", source)}
     assert len(read) > 10 and read - set(declared.DEFAULTS) == set(), "add it to _portal/declared.py"

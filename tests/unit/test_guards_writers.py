@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs on the host as root replaces its files in one way: ``files.replace_file``, or a ``files.Tree`` it holds.
+"""What runs on the host as root replaces its files in one way: ``files.replace_file``, or a ``files.Tree`` it opened.
 
-Whoever reads such a file sees the old one or the new one and never a part of it, also after a power cut; no umask, link
+A reader of such a file sees the old one or the new one and never a part of it, also after a power cut; no umask, link
 or left-over file changes where it goes and who may read it.
 """
 
@@ -36,7 +36,7 @@ RENAMED = {
     "_backups/restore_swaps.py": "whole trees change places",
     "_updates/update.py": "whole trees change places",
 }
-# Where something is written as it comes, and why nobody reads a part of it.
+# Where something is written as it comes, and why no reader gets a part of it.
 WRITTEN = {
     "_common/files.py": "the writer itself",
     "_common/locks.py": "the name of a lock's holder: only words",

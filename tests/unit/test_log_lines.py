@@ -190,7 +190,7 @@ def test_long_lines_cost_no_time_where_visitors_are_counted(tmp_path: Any, monke
 
 
 def test_a_log_without_an_end_of_line_is_read_in_pieces(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a web user leaves it who makes a file of a terabyte that holds nothing."""
+    """As a web user leaves it who makes a sparse file of a terabyte."""
     monkeypatch.setattr(watch, "_MOST", 64 << 20)
     log = tmp_path / "access.log"
     log.write_bytes(_failed(9))

@@ -28,7 +28,7 @@ SHIPPED = {
     "plugins": "*.j2 *.json *.py *.yml",
     "roles": "*.conf *.j2 *.md *.php *.yml",
 }
-# What may lie in a clone that somebody works in, and is for nobody else.
+# What may lie in a contributor's clone, and belongs in no package.
 STRAY = (
     ".cache/main/bin/python",
     ".env",
@@ -83,7 +83,7 @@ def test_two_builds_are_the_same_bytes() -> None:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ansible-core alone installs from a clone that somebody works in."""
+    """What ansible-core alone installs from a contributor's clone."""
     assert "manifest" not in yaml.safe_load((run.ROOT / "galaxy.yml").read_text()), "ansible-core needs distlib for it"
     clone = run.copy_checkout(tmp_path_factory.mktemp("clone") / "checkout")
     for name in STRAY:

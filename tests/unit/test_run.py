@@ -53,7 +53,7 @@ def test_a_step_that_does_not_end_is_stopped(capsys):
 
 
 def test_an_interrupted_run_waits_for_no_other_step(logs):
-    """The steps that run are told to end; those behind them do not begin."""
+    """The steps that run are interrupted; those behind them do not begin."""
     script = f"""
 from tests import run
 run.LOGS = run.ROOT = folder = run.Path({str(logs)!r})
@@ -99,7 +99,7 @@ def test_what_took_long_comes_first(logs, monkeypatch):
 
 @pytest.fixture
 def verifying(logs):
-    """A step that passes while the file of its tests says so."""
+    """A step that passes as long as the file of its tests does."""
     subprocess.run(["git", "init", "--quiet"], cwd=logs, check=True)
     (logs / "its").mkdir()
     (logs / "its/test").write_text("true")

@@ -25,11 +25,11 @@ def text(pattern: str) -> Callable[[str], bool]:
 
 
 def looks_at(part: str) -> Callable[[str], bool]:
-    """The module that sets owners and modes is not told to leave this part out."""
+    """The module that sets owners and modes does not exclude this part."""
     return lambda text: "chamilo_perms" in text and not re.search(rf'"exclude": \[[^]]*"{re.escape(part)}"', text)
 
 
-# How one sees in what a role does that a control is in force.
+# How to see in what a role does that a control is active.
 SIGNS = {
     "permissions_code": looks_at("src"),
     "permissions_var": lambda text: looks_at("var")(text) and "umask(0007)" in text,
@@ -56,7 +56,7 @@ SIGNS = {
     "sessions_remember_me": lambda text: "remember" in text and "chamilo.hardening.chamilo_remembered" in text,
 }
 # These have no deed of their own: they follow from the others, or from the way things are made. A waiver takes them out
-# of the report alone, and the README of their role says so.
+# of the report alone, as the README of their role states.
 OF_THEMSELVES = {
     "permissions_no_777",
     "permissions_links",
