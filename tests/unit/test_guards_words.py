@@ -79,6 +79,8 @@ PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
 CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})
 ENGINES = sorted({*CODE, *ROOT.glob("plugins/**/*.py"), *ROOT.glob("playbooks/**/*.py")})
 TESTS = sorted(ROOT.glob("tests/**/test_*.py"))
+# Comments and docstrings alone: texts in unit tests are data of the tests, such as names and messages that hosts have.
+UNIT_TESTS = sorted(ROOT.glob("tests/unit/**/*.py"))
 # Names that hosts store or modules answer, of sparse files, and of Python's own library.
 KEPT = {
     *("in_force", "settings_in_force", "sessions_hold_old_values", "php_folders", "shut_out", "neighbours"),
@@ -118,10 +120,24 @@ def apart(identifier: str) -> str:
 
 def words_of_code(source: str) -> str:
     """Comments, docstrings and messages: a text of fewer than three words is a name, not a message."""
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
     messages = [text for text in messages_of(source) if len(re.findall(r"[A-Za-z]+ +(?=[A-Za-z])", text)) >= 2]
-    return "\n".join(prose(without_names(text)) for text in (*comments, *messages))
+    return "\n".join(prose(without_names(text)) for text in (*comments_of(source), *messages))
+
+
+def words_beside_code(source: str) -> str:
+    """Comments and docstrings."""
+    return "\n".join(prose(without_names(text)) for text in (*comments_of(source), *docstrings_of(source)))
+
+
+def comments_of(source: str) -> list[str]:
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return [token.string for token in tokens if token.type == tokenize.COMMENT]
+
+
+def docstrings_of(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield ast.get_docstring(node) or ""
 
 
 def messages_of(source: str) -> Iterator[str]:
@@ -165,6 +181,11 @@ def test_code_keeps_to_the_words_of_the_field(path: Path) -> None:
     assert avoided(words_of_code(path.read_text(encoding="utf-8"))) == []
 
 
+@pytest.mark.parametrize("path", UNIT_TESTS, ids=name)
+def test_comments_and_docstrings_of_unit_tests_keep_to_the_words_of_the_field(path: Path) -> None:
+    assert avoided(words_beside_code(path.read_text(encoding="utf-8"))) == []
+
+
 @pytest.mark.parametrize("path", ENGINES, ids=name)
 def test_names_in_code_keep_to_the_words_of_the_field(path: Path) -> None:
     assert {one: avoided(apart(one)) for one in identifiers(path) - KEPT if avoided(apart(one))} == {}
@@ -191,6 +212,11 @@ def test_what_is_noticed_and_what_is_not() -> None:
 def test_what_of_code_is_words() -> None:
     source = '"""It tells them of a `folder`."""\nlook = "told"\nreport(f"the {look} of nobody was here")  # a drill\n'
     assert {one.split(":")[0] for one in avoided(words_of_code(source))} == {"tells", "nobody", "drill"}
+
+
+def test_what_beside_code_is_words() -> None:
+    source = '"""It tells."""\nclass Folder:\n """A folder."""\n def x():\n  """Holds."""\n  "told"  # shut\n'
+    assert [one.split(":")[0] for one in avoided(words_beside_code(source))] == ["tells", "folder", "shut", "Holds"]
 
 
 def test_names_in_documentation_are_no_words() -> None:
