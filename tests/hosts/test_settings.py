@@ -191,7 +191,8 @@ def test_forty_settings_cost_as_many_queries_as_one(way: Way) -> None:
 
     # What Debian has the database asked after each start would count as well. "[]" keeps pgrep from finding this shell.
     way.host.run("timeout 60 sh -c 'while pgrep -f debian-[s]tart >/dev/null; do sleep 0.2; done'")
-    one, forty = cost({CHECK: True}), cost(many)
+    # The server counts for all: what another client asks meanwhile only ever adds.
+    one, forty = (min(cost(settings) for _attempt in range(3)) for settings in ({CHECK: True}, many))
     print(f"\n{one} statements for one setting, {forty} for {len(many)}")
     assert forty == one > 5
 
