@@ -404,7 +404,7 @@ def main() -> int:
         prog="bin/test", description="The tests of this collection. Without an argument: all that CI runs."
     )
     one = parser.add_mutually_exclusive_group()
-    one.add_argument("--fast", action="store_true", help="three minutes; neither root nor Docker")
+    one.add_argument("--fast", action="store_true", help="some minutes; neither root nor Docker")
     one.add_argument("--changed", metavar="BASE", help="as CI, but only the sections that changed since a commit")
     one.add_argument("--full", action="store_true", help="the whole matrix and the long ones")
     one.add_argument("section", nargs="?", choices=SECTIONS, metavar="SECTION", help="only the tests of this section")
