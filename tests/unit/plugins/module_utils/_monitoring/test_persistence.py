@@ -275,6 +275,16 @@ def test_files_of_the_web_user_that_others_run(host, tmp_path, place):
     assert place in sign
 
 
+def test_a_link_of_roots_to_what_an_acl_lets_the_web_user_write(host, tmp_path):
+    (tmp_path / "etc-of-root/profile.d").mkdir(parents=True)
+    (tmp_path / "etc-of-root/profile.d/x.sh").symlink_to(tmp_path / "x.sh")
+    (tmp_path / "x.sh").write_text("x")
+    assert trace(host.inspect()).signs == []
+    let_write(tmp_path / "x.sh", WEB)
+    (sign,) = trace(host.inspect()).signs
+    assert "profile.d/x.sh" in sign
+
+
 def test_what_an_ordinary_account_cannot_open_is_no_reason_to_end(host, tmp_path, monkeypatch):
     private = tmp_path / "etc-of-root/ssl/private"
     private.mkdir(parents=True)
