@@ -18,7 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, integrations, nginx, redis
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, Tree, walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, as_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import faces, of_face, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, longest_pause, named
@@ -184,7 +184,7 @@ def remember_me(observer: Observer) -> Finding:
 def stored(observer: Observer) -> int:
     """How many logins Chamilo keeps for devices that come back."""
     rows = observer.database.query("SELECT COUNT(*) AS kept FROM validation_token WHERE type = %s", [REMEMBER_TYPE])
-    return int(rows[0]["kept"] or 0)
+    return as_number(rows[0]["kept"])
 
 
 def taken_away(observer: Observer) -> bool:

@@ -66,7 +66,7 @@ def _has_routines(portal: Portal) -> bool:
         (row,) = database.Reader(database.Account("root", socket=_by_socket(portal))).query(sql, (portal.name,))
     except database.DatabaseError:  # root does not get in by the socket
         return False
-    return int(row["number"] or 0) > 0
+    return database.as_number(row["number"]) > 0
 
 
 @contextlib.contextmanager

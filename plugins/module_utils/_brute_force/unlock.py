@@ -27,6 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     DatabaseError,
     Reader,
     Row,
+    as_number,
     writing,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
@@ -193,12 +194,12 @@ def _accounts(site: Site, name: str) -> list[Account]:
 def _account(site: Site, row: Row, enough: int) -> Account:
     return Account(
         site,
-        int(row["id"] or 0),
+        as_number(row["id"]),
         _shown(row["username"] or ""),
         _shown(row["email"] or ""),
         "ADMIN" in (row["roles"] or ""),
-        int(row["active"] or 0),
-        int(row["failures"] or 0),
+        as_number(row["active"]),
+        as_number(row["failures"]),
         row["last"] or "",
         row["addresses"] or "",
         enough,

@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 
@@ -62,7 +63,7 @@ def _paused(site: Site, now: float) -> list[str]:
 def _moment(value: object) -> float:
     """In seconds since 1970, of a number or of an ISO date."""
     if value is None:
-        return 0
+        return -math.inf
     if isinstance(value, (int, float)):
         return float(value)
     found = datetime.datetime.fromisoformat(str(value).replace("Z", "+00:00"))

@@ -15,6 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     DatabaseError,
     Reader,
     Row,
+    as_number,
     writing,
 )
 
@@ -105,11 +106,11 @@ def review(reader: Reader, days: int, expected: Collection[str]) -> Review:
         admins = _names(reader.query(f"SELECT username FROM {people} AND active = 1 AND {admin} ORDER BY username"))
     except DatabaseError as problem:
         raise AccountsError(f"The accounts could not be read. {problem}") from problem
-    return Review(int(every_address or 0), found, admins, [name for name in admins if name not in expected])
+    return Review(as_number(every_address), found, admins, [name for name in admins if name not in expected])
 
 
 def _kind(reader: Reader, title: str, source: str) -> Kind:
-    number = int(reader.query(f"SELECT COUNT(*) AS number FROM {source}")[0]["number"] or 0)
+    number = as_number(reader.query(f"SELECT COUNT(*) AS number FROM {source}")[0]["number"])
     rows = reader.query(f"SELECT username FROM {source} ORDER BY username LIMIT {MOST}") if number else []
     return Kind(title, number, _names(rows))
 

@@ -195,7 +195,7 @@ class Reader:
     @functools.cached_property
     def _portals(self) -> dict[int, str]:
         rows = self.query("SELECT id, url FROM access_url WHERE active = 1 OR id = 1 ORDER BY id")
-        return {int(row["id"] or 0): row["url"] or "" for row in rows} or {1: "the only portal"}
+        return {as_number(row["id"]): row["url"] or "" for row in rows} or {1: "the only portal"}
 
     @functools.cached_property
     def _stored(self) -> dict[str, dict[int, tuple[str, bool]]]:
@@ -335,6 +335,11 @@ def _answers(connection: Any, account: Account, doing: str) -> Ask:
             raise _refused(account, problem, doing) from problem
 
     return ask
+
+
+def as_number(value: str | None) -> int:
+    """Of a column: NULL counts as none."""
+    return int(value or 0)
 
 
 def _text(value: str | bytes | None) -> str | None:

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Query, Reader, writing
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+    Account,
+    Query,
+    Reader,
+    as_number,
+    writing,
+)
 
 _TABLE = "validation_token WHERE type = %s"
 _REMEMBER_ME = 3  # the other types are links in mails, which stay good
@@ -19,7 +25,7 @@ def forget(
     reader: Reader, check: bool, transaction: Callable[[Account], AbstractContextManager[Query]] = writing
 ) -> int:
     """How many stored logins are deleted, or would be."""
-    kept = int(reader.query(f"SELECT COUNT(*) AS kept FROM {_TABLE}", [_REMEMBER_ME])[0]["kept"] or 0)
+    kept = as_number(reader.query(f"SELECT COUNT(*) AS kept FROM {_TABLE}", [_REMEMBER_ME])[0]["kept"])
     if kept and not check:
         with transaction(reader.account) as ask:
             ask(f"DELETE FROM {_TABLE}", [_REMEMBER_ME])

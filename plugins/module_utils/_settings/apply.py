@@ -34,6 +34,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     Deadlock,
     Query,
     Reader,
+    as_number,
     writing,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
@@ -187,10 +188,10 @@ class Host:
             desired.variables,
         )
         return Seen(
-            {int(row["id"] or 0): row["url"] or "" for row in portals},
+            {as_number(row["id"]): row["url"] or "" for row in portals},
             [
                 Row(
-                    int(row["id"] or 0),
+                    as_number(row["id"]),
                     int(row["access_url"]),
                     row["category"] or "",
                     row["variable"] or "",

@@ -33,7 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, known_secrets, nodes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader, as_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import OpenSsl, run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_shared
@@ -500,6 +500,6 @@ def in_use(site: Site) -> str:
         )
     except DatabaseError as problem:
         return f"the use of two-factor login could not be checked ({str(problem).rstrip('.')})"
-    users = int(rows[0]["users"] or 0)
+    users = as_number(rows[0]["users"])
     people = "1 person uses" if users == 1 else f"{users} people use"
     return f"{people} two-factor login, and could not log in any more" if users else ""

@@ -18,7 +18,12 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import harmless
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import administers
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader, writing
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+    Account,
+    Reader,
+    as_number,
+    writing,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
 
@@ -143,7 +148,7 @@ def _of(domain: str, root: str) -> Aftermath:
         site.version,
         reader.account,
         advisories.after(site.version),
-        int(count or 0),
+        as_number(count),
         [row["username"] or "" for row in admins],
     )
     found.keys = _keys(reader)
@@ -153,7 +158,7 @@ def _of(domain: str, root: str) -> Aftermath:
     for row in reader.query(_PROVISIONED):
         source = row["source"] or ""
         names = [each["username"] or "" for each in reader.query(_OF_THEM, (source,))]
-        found.provisioned[source] = (int(row["number"] or 0), names)
+        found.provisioned[source] = (as_number(row["number"]), names)
     return found
 
 
@@ -163,7 +168,7 @@ def _keys(reader: Reader) -> dict[str, tuple[int, list[str], str]]:
     for place, (owner, which, revoke) in _KEYS.items():
         if (place, "api_token" if place == "user" else "id") not in columns:
             continue
-        number = int(reader.query(f"SELECT COUNT(*) AS number FROM `{place}` WHERE {which}")[0]["number"] or 0)
+        number = as_number(reader.query(f"SELECT COUNT(*) AS number FROM `{place}` WHERE {which}")[0]["number"])
         names = []
         if number and (place, owner) in columns:
             owners = f"SELECT {owner} FROM `{place}` WHERE {which}"

@@ -86,6 +86,11 @@ def test_whatever_works_is_named_and_nothing_stays(misuse, kind):
     others = [words for other, words in KINDS.items() if other != kind]
     assert not any(words in found.evidence for words in others)
     made = [re.search(r"'chamilo_hardening_\w+'", sql)[0] for sql in server.sent if sql.startswith("CREATE USER")]
+    views = [sql for sql in server.sent if " VIEW " in sql]
+    if kind == "CREATE DEFINER":
+        planted, dropped = views
+        (view,) = re.findall(r" VIEW (`chamilo`\.`chamilo_hardening_\w{12}`) AS SELECT 1 AS found$", planted)
+        assert dropped == f"DROP VIEW {view}"
     gone = [re.search(r"'chamilo_hardening_\w+'", sql)[0] for sql in server.sent if sql.startswith("DROP USER")]
     assert gone == (made if kind == "CREATE USER" else [])
 

@@ -103,25 +103,26 @@ def test_a_release_of_the_web_user_s_own_is_no_suspect(site):
 
 def test_php_of_the_web_user_s_in_a_release_of_root_s_cannot_run(site):
     laid = release(site, ("public/main/lib.php", "public/main/planted.php", "vendor/a/planted.php", "src/Kernel.php"))
+    (plain,) = release(site, ("vendor/bin/planted.php",))  # a place where what can be executed stays so
     for path in site.rglob("*"):
-        if path not in (laid[1], laid[2], site / "bin/console") and path.is_file():
+        if path not in (laid[1], laid[2], plain, site / "bin/console") and path.is_file():
             os.chown(path, 0, 0)
     (site / "public/main/picture.png").write_text("<?php")
     give(site / "public/main/picture.png", 0o644)
     predicted = run(order(site), check=True)
     for found in (predicted, run(order(site))):
         assert found.quarantined == ["public/main/picture.png", "public/main/planted.php"]
-        assert found.doubtful == ["bin/console", "vendor/a/planted.php"]
-        assert (found.quarantined_total, found.doubtful_total) == (2, 2)
+        assert found.doubtful == ["bin/console", "vendor/a/planted.php", "vendor/bin/planted.php"]
+        assert (found.quarantined_total, found.doubtful_total) == (2, 3)
     assert state(site / "bin/console") == (0, WEB.pw_gid, "0355")
     assert state(laid[0]) == (0, WEB.pw_gid, "0644")
     assert state(laid[1]) == (0, 0, "0600")
-    assert state(laid[2]) == (0, WEB.pw_gid, "0244")
+    assert state(laid[2]) == state(plain) == (0, WEB.pw_gid, "0244")
     again = run(order(site))
     assert (again.changed, again.quarantined, again.doubtful) == (
         False,
         ["public/main/picture.png", "public/main/planted.php"],
-        ["bin/console", "vendor/a/planted.php"],
+        ["bin/console", "vendor/a/planted.php", "vendor/bin/planted.php"],
     )
     run(order(site, acknowledged=("public/main/planted.php", "vendor/**")))
     assert state(laid[1]) == state(laid[2]) == (0, WEB.pw_gid, "0644")

@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     DatabaseError,
     Deadlock,
     Reader,
+    as_number,
     writing,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Site
@@ -98,6 +99,10 @@ def test_a_row_under_a_stale_category_is_ignored():
 def test_no_value_is_an_empty_text():
     observer = reader(("security", "captcha_time_to_block", "1", None, "1"))
     assert observer.settings()["security.captcha_time_to_block"] == ""
+
+
+def test_no_value_is_no_number():
+    assert [as_number(value) for value in (None, "0", "12")] == [0, 0, 12]
 
 
 def test_the_case_of_a_category_is_no_fault():
