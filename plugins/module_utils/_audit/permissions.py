@@ -205,7 +205,7 @@ def _private(observer: Observer, path: str, most: int) -> list[str]:
     status, words = _mode(path)
     here = f"{shown(os.path.relpath(path, observer.root))} ({words})"
     faults = []
-    if stat.S_IMODE(status.st_mode) & 0o777 & ~most:
+    if status.st_mode & 0o777 & ~most:
         faults.append(f"{here} allows more than {most:o}")
     given = acl.access(path)
     if given and given.exceeds(most):

@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import socket
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -483,7 +484,7 @@ def _adopt(lineage: _Lineage, desired: Desired, engine: Engine, outcome: Outcome
         )
     if expected == text:
         return False
-    mode = f"{os.stat(lineage.path).st_mode & 0o7777:04o}"
+    mode = f"{stat.S_IMODE(os.stat(lineage.path).st_mode):04o}"
     file = {"path": lineage.path, "content": expected, "mode": mode}
     # Another lineage that was adopted before stays as it is.
     desired_files = {"name": f"https:{desired.site}.renewal", "files": [file], "complete": False}

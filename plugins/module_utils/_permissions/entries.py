@@ -84,7 +84,7 @@ class Entries:
         if self._at.tree.compares and place.kind:
             return False
         owner, group, mode = place.want.owner, place.want.group, place.want.file_mode
-        was = status[0] & 0o7777
+        was = stat.S_IMODE(status[0])
         given = status[4] != owner or status[5] != group
         writable = self._at.tree.is_writable(handle, path, place.kind, status)
         environment = self._at.tree.is_environment(handle, path, status)

@@ -112,7 +112,7 @@ def _target(item: Directive) -> str:
     """The name that a directive redirects every path to; empty where there is none, or it is the requested one."""
     words = item.arguments
     if item.name == "return":
-        words = words[-1:] if re.fullmatch(r"30[12378]", words[0] if words else "") or len(words) == 1 else ()
+        words = words[-1:] if not words[1:] or re.fullmatch(r"30[12378]", words[0]) else ()
     elif item.name in ("rewrite", "rewriterule"):
         words = words[1:2] if words and EVERYTHING.fullmatch(words[0]) else ()
     else:  # an optional status, the path, the URL

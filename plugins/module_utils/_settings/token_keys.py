@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -102,7 +103,7 @@ class Pair:
         if fault:
             return f"its passphrase {fault}"
         if self.open and not self.ours:
-            return f"every account of this host could read it (mode {self.private.mode & 0o7777:04o})"
+            return f"every account of this host could read it (mode {stat.S_IMODE(self.private.mode):04o})"
         if self.public.is_file and self._normal(self.public.data) not in (b"", half):
             return "the public half belongs to another key"
         return "it was encrypted again when others could have it, and not replaced" if self.rewritten else ""
@@ -249,7 +250,7 @@ def planned(pair: Pair, old: str, new: str, alone: bool, reader: tuple[int, int]
         return PairPlan(
             items, {name: key for name, key in kept.items() if key}, consequences=(_CONSEQUENCE.format(why),)
         )
-    left_open = (_OPEN.format(pair.path, pair.private.mode & 0o7777),) if pair.open and pair.ours else ()
+    left_open = (_OPEN.format(pair.path, stat.S_IMODE(pair.private.mode)),) if pair.open and pair.ours else ()
     if why and not pair.public_path:
         left_open = (_ELSEWHERE.format(pair.path, why),)
     if fits:

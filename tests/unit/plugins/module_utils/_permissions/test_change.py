@@ -41,6 +41,13 @@ def test_setuid_goes_and_is_counted(site):
     assert state(site / "bin/console")[2] == "0755"
 
 
+def test_what_could_not_be_executed_still_cannot(site):
+    (site / "bin/list.txt").write_text("")
+    give(site / "bin/list.txt", 0o667)
+    run(order(site))
+    assert state(site / "bin/list.txt") == (0, WEB.pw_gid, "0644")
+
+
 def test_a_directory_for_a_group_is_no_program_that_runs_as_one(site):
     give(site / "src", 0o2777)
     found = run(order(site))
