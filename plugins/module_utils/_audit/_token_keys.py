@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import os
 import posixpath
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, changeable, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import secret_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 PRIVATE, PUBLIC = "JWT_SECRET_KEY", "JWT_PUBLIC_KEY"
@@ -62,20 +61,12 @@ def _belong_together(site: Site, paths: Mapping[str, str]) -> bool:
     except OSError:
         return True  # there is none, or it is no file: other controls report it
     environment = dotenv.read(Tree(), site.root, web_user=site.php.user)
-    half = _openssl(["pkey", "-pubout", "-passin"], private, environment.secret("JWT_PASSPHRASE"))
+    half = _openssl(["pkey", "-pubout", "-passin", "@0"], private, environment.secret("JWT_PASSPHRASE"))
     given = _openssl(["pkey", "-pubin", "-pubout"], public) or _openssl(["x509", "-noout", "-pubkey"], public)
     return not half or half == given
 
 
-def _openssl(words: Sequence[str], key: bytes, passphrase: str | None = None) -> bytes:
-    """What openssl makes of a key on its input; nothing where it cannot. The passphrase is in no command line."""
-    kept = [] if passphrase is None else [secret_file(passphrase.encode("utf-8", "surrogateescape") + b"\n")]
-    try:
-        argv = ["openssl", *words, *(f"fd:{handle}" for handle in kept)]
-        done = subprocess.run(argv, input=key, capture_output=True, pass_fds=kept, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return b""
-    finally:
-        for handle in kept:
-            os.close(handle)
-    return b"" if done.returncode else done.stdout
+def _openssl(words: Sequence[str], key: bytes, *passphrases: str) -> bytes:
+    """What openssl makes of a key on its input; nothing where it cannot."""
+    code, made = run_openssl(words, key, passphrases)
+    return b"" if code else made

@@ -186,7 +186,7 @@ def _server(observer: Observer) -> Reader:
             "which other accounts and definers have power over its data can be read on the host of the database alone, "
             "by its root: SELECT User, Host, Priv FROM mysql.global_priv"
         )
-    return Reader.of_server()
+    return Reader.of_server().begin()
 
 
 def _matches(pattern: str, database: str) -> bool:
@@ -477,7 +477,7 @@ def _is_inside(address: str) -> bool:
     return where.is_private and not where.is_unspecified
 
 
-@check("database_audit_log")
+@check("database_audit_log", prepare=_server)
 def audit_log(observer: Observer) -> Finding:
     local = observer.as_root and observer.once(_listening) is not None
     reader = observer.once(_server) if local else observer.database

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 _KEYS = ("length", "lowercase", "uppercase", "numeric", "specials")
@@ -60,7 +61,11 @@ def _shown(value: str) -> str:
     return "not readable: it needs the five minimums" if -1 in _requirements(value).values() else repr(value)
 
 
-@check("passwords_length")
+def _connected(observer: Observer) -> Reader:
+    return observer.database.begin()
+
+
+@check("passwords_length", prepare=_connected)
 def length(observer: Observer) -> Finding:
     return on_every_portal(
         observer,

@@ -46,10 +46,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import (
     Process,
-    output,
     processes,
     scripts,
 )
@@ -417,15 +417,15 @@ def secrets(observer: Observer) -> Finding:
 
 def _key_fault(key: str, web_user: str) -> str:
     try:
-        text = read_guarded(key, web_user, 10_000).decode("ascii", "replace")
+        content = read_guarded(key, web_user, 10_000)
     except OSError as problem:
         return f"config/jwt/private.pem is not read: {problem.strerror}"
-    if "ENCRYPTED" not in text:
-        return "config/jwt/private.pem is not encrypted at all" if "PRIVATE KEY" in text else ""
-    if not output(["openssl", "version"]):
+    if b"ENCRYPTED" not in content:
+        return "config/jwt/private.pem is not encrypted at all" if b"PRIVATE KEY" in content else ""
+    code, _public = run_openssl(["pkey", "-passin", "@0", "-pubout"], content, [PUBLIC_PASSPHRASE])
+    if code == 127:
         raise Unseen("without the program openssl it is unknown whether the JWT key opens with the public passphrase")
-    opened = output(["openssl", "pkey", "-in", key, "-passin", f"pass:{PUBLIC_PASSPHRASE}", "-pubout"])
-    return "config/jwt/private.pem opens with the passphrase that Chamilo ships" if opened else ""
+    return "" if code else "config/jwt/private.pem opens with the passphrase that Chamilo ships"
 
 
 def _age_fault(key: str, web_user: str) -> str:

@@ -11,6 +11,7 @@ returns the outcome instead of raising: a refused connection is a finding, not a
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import socket
 import ssl
@@ -111,6 +112,11 @@ def tls_context(
     return context
 
 
+@functools.cache
+def _any_certificate() -> ssl.SSLContext:
+    return tls_context(verify=False)
+
+
 def only(version: ssl.TLSVersion) -> ssl.SSLContext | None:
     """A client that speaks one version alone, with any cipher and certificate.
 
@@ -158,7 +164,7 @@ def fetch(
         sent[name] = value
     if body and not any(name.lower() == "content-length" for name in sent):
         sent["Content-Length"] = str(len(body))
-    context = tls_context(verify, ca_file, ca_alone=ca_alone) if secure else None
+    context = (tls_context(True, ca_file, ca_alone=ca_alone) if verify else _any_certificate()) if secure else None
     connection = _Connection(parts, address or parts.hostname or "", port, context, timeout)
     clock = threading.Timer(timeout * _DRIPS, connection.give_up)
     clock.start()

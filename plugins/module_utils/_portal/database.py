@@ -27,7 +27,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Union
+from typing import IO, Any, Union, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, overrides
@@ -54,6 +54,8 @@ _ENABLED = (
     "SELECT DISTINCT title FROM plugin JOIN access_url_rel_plugin AS used ON used.plugin_id = plugin.id"
     " WHERE plugin.installed = 1 AND used.active = 1 ORDER BY title"
 )
+# The class of SQLSTATE by which a server refuses an account (28) or a statement (42), and would again.
+_REFUSED = re.compile(r"ERROR \d+ \((?:28|42)")
 _SECONDS = 10
 _DEADLOCK = 1213
 _LONGEST = 4000  # bytes of a line of an option file; the clients cut it at 4,096 and take the rest for another option
@@ -149,6 +151,12 @@ class Reader:
             raise DatabaseError(f"No database server runs on this host: there is no {SOCKET}.")
         return cls(Account("root", socket=SOCKET))
 
+    def begin(self) -> Reader:
+        """Connect while something else is done, where a program of its own does it."""
+        if isinstance(self._ask, _Client):
+            self._ask.begin()
+        return self
+
     def query(self, sql: str, params: Sequence[str | int] = ()) -> list[Row]:
         """The rows of one statement. Each ``%s`` stands for a parameter."""
         return self._ask(_bound(sql, params))
@@ -190,7 +198,7 @@ class Reader:
         if self._given is not None:
             return self._given
         connection = _connect(self.account, _READ_ONLY, "read")
-        return _answers(connection, self.account, "read") if connection else _client(self.account)
+        return _answers(connection, self.account, "read") if connection else _Client(self.account)
 
     @functools.cached_property
     def _portals(self) -> dict[int, str]:
@@ -394,25 +402,28 @@ def secret_file(data: bytes) -> int:
     return handle
 
 
-def _client(account: Account) -> Ask:
-    """Through one session of the command line client for all questions."""
-    sessions: list[_Session] = []
+class _Client:
+    """Answers all questions through one session of the command line client."""
 
-    def ask(sql: str) -> list[Row]:
-        is_new = not sessions
-        if is_new:
-            sessions.append(_Session(account, _READ_ONLY, "read"))
-        session = sessions[0]
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._session: _Session | None = None
+
+    def begin(self) -> _Session:
+        self._session = self._session or _Session(self._account, _READ_ONLY, "read")
+        return self._session
+
+    def __call__(self, sql: str) -> list[Row]:
+        is_new = self._session is None
+        session = self.begin()
         try:
             return session.ask(sql)
         except DatabaseError:
-            sessions.clear()
+            self._session = None
             session.close()
-            if is_new or not session.stopped:
+            if is_new or not session.lost:
                 raise
-        return ask(sql)  # the server may have restarted since the last question
-
-    return ask
+        return self(sql)  # the server may have restarted since the last question
 
 
 class _Session:
@@ -426,7 +437,7 @@ class _Session:
     def __init__(self, account: Account, first: str, doing: str) -> None:
         self._account = account
         self._doing = doing
-        self.stopped = False  # by an error, or because the server was gone
+        self.lost = False  # the server or the client is gone, while the statement may be right
         program = _program()
         reading = _options(account)
         self._errors = tempfile.TemporaryFile()
@@ -446,18 +457,21 @@ class _Session:
         finally:
             os.close(reading)
         self.close = weakref.finalize(self, _ended, self._process, self._errors)
-        self.ask(first)
+        self._write(f"{first};\n")  # it connects while something else is done: the first answer is waited for
 
-    def ask(self, sql: str) -> list[Row]:
-        if not (self._process.stdin and self._process.stdout):
-            raise AssertionError("the client has pipes")
-        mark = secrets.token_hex(8)
+    def _write(self, text: str) -> None:
+        rest = memoryview(text.encode())
         try:
-            rest = memoryview(f"{sql};\nSELECT '{mark}' AS chamilo_end;\n".encode())
             while rest:
-                rest = rest[self._process.stdin.write(rest) or 0 :]
+                rest = rest[cast("IO[bytes]", self._process.stdin).write(rest) or 0 :]
         except BrokenPipeError as problem:
             raise self._gone() from problem
+
+    def ask(self, sql: str) -> list[Row]:
+        if not self._process.stdout:
+            raise AssertionError("the client has pipes")
+        mark = secrets.token_hex(8)
+        self._write(f"{sql};\nSELECT '{mark}' AS chamilo_end;\n")
         answer = bytearray()
         deadline = time.monotonic() + 2 * _SECONDS
         while True:
@@ -477,10 +491,10 @@ class _Session:
 
     def _gone(self) -> DatabaseError:
         """The last output of the client."""
-        self.stopped = True
         code = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"]
+        self.lost = not _REFUSED.search(lines[-1])
         return _refused(self._account, RuntimeError(lines[-1]), self._doing)
 
 

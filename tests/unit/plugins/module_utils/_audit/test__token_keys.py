@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _token_keys
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 WEB = pwd.getpwnam("www-data")
@@ -111,6 +112,6 @@ def test_where_no_token_is_made_nothing_is_reported(site):
 
 def test_no_passphrase_is_in_a_command_line(site, monkeypatch):
     seen, run = [], subprocess.run
-    monkeypatch.setattr(_token_keys.subprocess, "run", lambda argv, **more: seen.append(argv) or run(argv, **more))
+    monkeypatch.setattr(openssl.subprocess, "run", lambda argv, **more: seen.append(argv) or run(argv, **more))
     found(site)
     assert seen and PASSPHRASE not in str(seen)

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -266,7 +267,7 @@ def pretender(tmp_path, monkeypatch):
 
 
 def test_the_client_gets_the_password_in_its_option_file_alone(pretender):
-    ask = portal_database._client(Account("chamilo", 'hun"ter\\2', name="chamilo"))
+    ask = portal_database._Client(Account("chamilo", 'hun"ter\\2', name="chamilo"))
     assert ask("SELECT 1") == [{"a&b": "1 <field>\ntwo\x01 &amp;", "c": None, "d": ""}]
     reported = pretender()
     assert 'password="hun\\"ter\\\\2"' in reported["options"]
@@ -283,9 +284,26 @@ def test_one_client_answers_all_questions(server):
     assert statements == [f"{portal_database._READ_ONLY};", *["SELECT x;"] * 3]
 
 
+def test_a_client_that_was_begun_answers_the_first_question(server, tmp_path):
+    reader, end = Reader(Account("chamilo")).begin(), time.monotonic() + 20
+    while not (tmp_path / "told").exists() or len(server()) < 2:
+        assert time.monotonic() < end, "it is not asked anything before"
+        time.sleep(0.01)
+    assert server()[1:] == [f"{portal_database._READ_ONLY};"]
+    assert reader.begin().query("SELECT x")
+    assert [line for line in server() if line.startswith("argv ")] == server()[:1], "one client"
+
+
+def test_a_client_that_could_not_connect_is_reported_by_the_first_question(pretender):
+    client = portal_database._Client(Account("chamilo", "broken"))
+    client.begin()
+    with pytest.raises(DatabaseError, match="Access denied"):
+        client("SELECT 1")
+
+
 def test_a_client_that_ended_between_two_questions_is_replaced(pretender):
     """As after a restart of the server."""
-    ask = portal_database._client(Account("chamilo"))
+    ask = portal_database._Client(Account("chamilo"))
     assert ask("SELECT 1 AS END") == ask("SELECT 2")
     reported = pretender()["input"]
     assert (
@@ -299,7 +317,7 @@ def test_an_error_in_a_question_is_no_end_of_the_questions(server):
     with pytest.raises(DatabaseError, match="could not be read as 'chamilo': ERROR 1142"):
         reader.query("BROKEN")
     assert reader.query("SELECT x")
-    assert server().count("BROKEN;") == 2, "once by the client that was there, once by a new one"
+    assert server().count("BROKEN;") == 1, "what was refused is not asked again"
 
 
 def test_a_client_without_an_answer_is_ended(tmp_path, monkeypatch):
@@ -351,7 +369,7 @@ def test_a_server_that_wants_the_password_itself_does_not_get_it():
 
 def test_what_the_server_reported_is_passed_on(pretender):
     with pytest.raises(DatabaseError, match=r"could not be read as 'broken': .*Access denied") as problem:
-        portal_database._client(Account("broken", "hunter2"))("SELECT 1")
+        portal_database._Client(Account("broken", "hunter2"))("SELECT 1")
     assert "hunter2" not in str(problem.value)
 
 
