@@ -1,22 +1,26 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible keeps no compiled code of a collection: what an audit imports on the controller is compiled in each run."""
+"""Ansible keeps no compiled code of a collection: what an audit imports is compiled in each run, and on each host."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 PACKAGE = "ansible_collections.chamilo.hardening.plugins."
 LINES = 1000  # of engines, which are made for hosts
+BYTES = 1_000_000  # of all that an audit takes to a host
+# What changes a host, and has no business there.
+WRITERS = ("_transaction/plan", "_transaction/engine", "_settings/plan", "_permissions/change", "_updates/releases")
 
 
-def imported(file: Path) -> Iterator[Path]:
-    """The files of this collection that a file imports when it is loaded itself."""
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+def imported(file: Path, everywhere: bool = False) -> Iterator[Path]:
+    """The files of this collection that a file imports when it is loaded itself, or at all (these travel with it)."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if everywhere else tree.body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
             for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
                 path = PLUGINS.joinpath(*str(name).removeprefix(PACKAGE).split(".")).with_suffix(".py")
@@ -24,13 +28,25 @@ def imported(file: Path) -> Iterator[Path]:
                     yield path
 
 
-def test_an_audit_compiles_few_engines_on_the_controller() -> None:
-    todo = [PLUGINS / f"action/{name}.py" for name in ("guide_preflight", "guide_audit_info", "guide_report")]
-    found: set[Path] = set()
+def reached(files: Iterable[Path], everywhere: bool = False) -> set[Path]:
+    """They, and all that they import."""
+    todo, found = list(files), set[Path]()
     while todo:
         file = todo.pop()
         if file not in found:
             found.add(file)
-            todo += imported(file)
+            todo += imported(file, everywhere)
+    return found
+
+
+def test_an_audit_compiles_few_engines_on_the_controller() -> None:
+    found = reached(PLUGINS / f"action/{name}.py" for name in ("guide_preflight", "guide_audit_info", "guide_report"))
     engines = {file: file.read_text(encoding="utf-8").count("\n") for file in found if "module_utils" in file.parts}
     assert sum(engines.values()) <= LINES, sorted(f"{number} {file}" for file, number in engines.items())
+
+
+def test_an_audit_takes_nothing_to_a_host_that_changes_one() -> None:
+    found = reached([PLUGINS / "modules/guide_audit_info.py"], everywhere=True)
+    writers = {PLUGINS / f"module_utils/{name}.py" for name in WRITERS}
+    assert all(file.is_file() for file in writers) and writers & found == set()
+    assert sum(file.stat().st_size for file in found) <= BYTES

@@ -17,7 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fai
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import sources
 
 
 def render(site: str, audit: Audit) -> str:
@@ -89,11 +89,11 @@ def _results() -> Iterable[tuple[dict[str, str], float]]:
 
 
 def _read(observer: Observer) -> Iterable[tuple[dict[str, str], float]]:
-    return [({"source": name}, moment) for name, moment in releases.moments(observer.site.domain).items()]
+    return [({"source": name}, moment) for name, moment in sources.moments(observer.site.domain).items()]
 
 
 def _available(observer: Observer) -> Iterable[tuple[dict[str, str], float]]:
-    newest = releases.newest_of_branch(observer.site.domain, observer.site.version)
+    newest = sources.newest_of_branch(observer.site.domain, observer.site.version)
     if newest:
         yield {"release": newest}, float(parse(newest) > parse(observer.site.version))
 

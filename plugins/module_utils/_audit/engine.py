@@ -37,9 +37,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import deferral, observed
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import our_lines
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import SETTINGS, kept
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, put_off
 
 SECTIONS = {
     "updates": updates,
@@ -80,9 +80,9 @@ def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
     deferred: list[str] = []
     try:
         state = Store(files.STATE).peek() if os.geteuid() == 0 else {}
-        lost = observed.lost(state) if state else {}
+        lost = our_lines.lost(state) if state else {}
         messages = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
-        deferred = deferral.descriptions(state) if state else []
+        deferred = put_off(state) if state else []
     except (HardeningError, OSError) as problem:
         messages = [str(problem)]
     return {control: _explained(control, found, messages, deferred) for control, found in findings.items()}
@@ -100,7 +100,7 @@ def _explained(control: str, found: Finding, lost: Sequence[str], deferred: Sequ
 
 def active() -> list[str]:
     """The sections that were enforced here before, by the undo data that they left."""
-    names = [*Store(files.STATE).peek()["records"], *undo_data.MEMORY.recall(files.STATE)]
+    names = [*Store(files.STATE).peek()["records"], *kept(SETTINGS)]
     return sorted({name.partition(":")[0] for name in names} & set(SECTIONS))
 
 

@@ -33,7 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, output
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, sources
 
 DAY = 86400
 # Since 3.0 the application guards its wizard itself, until its database is away: the file with the version, which only
@@ -82,15 +82,15 @@ def version(observer: Observer) -> Finding:
             f"{installed}, but the code is of the branch {site.branch}: an update stopped half way, or the file is of "
             f"another release. Install the release again."
         )
-    branch, read = advisories.of(here), releases.last_read(site.domain)
-    newest = releases.newest_of_branch(site.domain, here)
+    branch, read = advisories.of(here), sources.last_read(site.domain)
+    newest = sources.newest_of_branch(site.domain, here)
     if newest and parse_version(newest) > parse_version(here):
         return failed(f"{installed}. {newest} is the newest release of its branch: install it. {known}")
     osv = read.get("osv", {})
     others = advisories.unknown(osv.get("ids", []), here) if osv.get("version") == here else []
     if others:
         return failed(f"{installed}. OSV names vulnerabilities of it: {', '.join(others[:5])}. {known}")
-    if advisories.age(_today(observer)) > advisories.DAYS and not releases.fresh(read, observer.now):
+    if advisories.age(_today(observer)) > advisories.DAYS and not sources.fresh(read, observer.now):
         return not_assessed(
             f"{installed}, and no vulnerability in it was known. The list is too old to be proof today, and the feed "
             f"of releases was not read in the last days. Install a newer version of this collection. {known}"
@@ -112,7 +112,7 @@ def _history(observer: Observer) -> str:
 
 def known_by(observer: Observer) -> str:
     """Of which day the list is, and when the daily check last read what is newer."""
-    return releases.known_by(observer.site.domain, observer.now)
+    return sources.known_by(observer.site.domain, observer.now)
 
 
 def _today(observer: Observer) -> datetime.date:

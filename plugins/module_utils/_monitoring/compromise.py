@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import container, in_database
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import container_record, in_database
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.persistence import planted
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.stored_code import stored_code
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
@@ -308,7 +308,7 @@ def _compiled(observer: Observer, found: Trace) -> None:
     found.add("compiled code that was changed after it was compiled", changed)
     found.add(
         "compiled code that was changed, and was compiled again since (chamilo-hardening integrity accept)",
-        container.found(observer.root),
+        container_record.found(observer.root),
     )
 
 

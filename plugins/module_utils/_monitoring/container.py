@@ -16,18 +16,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import stat
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.container_record import note, noted
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import compiled, vouch
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 
-RECORD = "compiled.json"
 WARM_UP = ("cache:warmup", "--no-interaction", "--quiet")
 _FILES = 50_000
 _BYTES = 16 << 20  # of one file
@@ -46,9 +43,9 @@ Picture = Mapping[str, str]
 
 def check(root: str, console: Sequence[str], run: Run, forget: Callable[[], str]) -> tuple[list[str], str]:
     """What was changed since it was compiled, and why that cannot be seen. ``forget``: has PHP reload its code."""
-    known = _noted().get(os.path.realpath(root), {})
+    known = noted().get(os.path.realpath(root), {})
     try:
-        var = open_trusted(os.path.join(root, "var"))
+        var = open_path(os.path.join(root, "var"), of_root)[0]
         try:
             cache = vouch.open_below(var, "cache", os.O_DIRECTORY)
         finally:
@@ -69,18 +66,8 @@ def check(root: str, console: Sequence[str], run: Run, forget: Callable[[], str]
         os.close(cache)
     if problem:
         return [], problem
-    _note(root, {"files": after, "found": found or known.get("found") or []})
+    note(root, {"files": after, "found": found or known.get("found") or []})
     return found, forget() if found else ""
-
-
-def found(root: str) -> list[str]:
-    """What was changed at one time, and compiled again. It waits until an administrator accepts it."""
-    return [str(path) for path in _noted().get(os.path.realpath(root), {}).get("found") or []]
-
-
-def accepted(root: str) -> None:
-    if found(root):
-        _note(root, {"found": []})
 
 
 def changed(before: Picture, after: Picture, known: Picture) -> list[str]:
@@ -151,14 +138,3 @@ def _digest(directory: int, name: str) -> str:
 def _containers(seen: Picture, environment: str) -> set[str]:
     names = (_OF_THE_CONTAINER.match(path) for path in seen if path.startswith(f"{environment}/"))
     return {name[1] for name in names if name}
-
-
-def _note(root: str, values: Mapping[str, Any]) -> None:
-    noted, real = _noted(), os.path.realpath(root)
-    noted[real] = {**noted.get(real, {}), **values}
-    os.makedirs(files.STATE, 0o700, exist_ok=True)
-    files.replace_file(os.path.join(files.STATE, RECORD), json.dumps(noted) + "\n")
-
-
-def _noted() -> dict[str, Any]:
-    return {root: each for root, each in records.read(RECORD).items() if isinstance(each, dict)}

@@ -24,6 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import (
     application_scan,
     container,
+    container_record,
     integrity,
     provenance,
     results,
@@ -31,7 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis as permissions_basis
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import marks, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites as permissions_sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
@@ -39,7 +40,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import settings as php_settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
@@ -486,21 +487,21 @@ def accept(site: str) -> str:
     changes, present, known = _observed(manifest)
     # What cannot run is not accepted in passing: it is removed, or listed in chamilo_permissions_acknowledged.
     waits = {path: _waits(portal.observer.root, path) for path in changes.unvouched}
-    held = [path for path, mark in waits.items() if mark == quarantine.QUARANTINED]
+    held = [path for path, mark in waits.items() if mark == marks.QUARANTINED]
     basis = str((known or {}).get("basis", "")) or compared_with(site)
     manifest.accept(present, "accepted by hand", basis, held)
     tree = permissions_sites.known().get(site)
-    if tree and quarantine.DOUBTFUL in waits.values():
+    if tree and marks.DOUBTFUL in waits.values():
         window.apply(tree.tree, "production", None, False, pages=tree.pages)  # what was doubtful is vouched for now
     permissions_basis.accepted(portal.observer.root, files.STATE)
     application_scan.forget(site)
-    container.accepted(portal.observer.root)
+    container_record.accepted(portal.observer.root)
     _compare_all()
     return changes.description() or "Nothing differed."
 
 
 def _waits(root: str, path: str) -> str:
-    return quarantine.waits(path, os.lstat(os.path.join(root, path)))
+    return marks.waits(path, os.lstat(os.path.join(root, path)))
 
 
 def _edited(day: _Day) -> None:
@@ -511,7 +512,7 @@ def _edited(day: _Day) -> None:
         text = "\n".join([*edited, "", "The next run of the playbook harden writes them again."])
         _notify(day, "Files of this collection were edited by hand", text)
         day.lines += [f"Edited by hand: {path}" for path in edited]
-    lost = [sentence for sentences in observed.lost(state).values() for sentence in sentences]
+    lost = [sentence for sentences in our_lines.lost(state).values() for sentence in sentences]
     if lost:
         remedy = (
             "A panel, Certbot or a person removed them, and what they include is not active. Find out what writes the "

@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import marks, vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 # What the application writes by itself, and what only a developer's copy has.
@@ -112,12 +112,12 @@ def _walk(root: str, unvouched: list[str]) -> Iterator[tuple[str, str]]:
 
 def _waits(path: str, entry: os.DirEntry[str]) -> bool:
     try:
-        marked = quarantine.waits(path, entry.stat(follow_symlinks=False))
+        marked = marks.waits(path, entry.stat(follow_symlinks=False))
     except FileNotFoundError:  # it went meanwhile
         return False
     # A plain file of root has the same mode as a quarantined one, which is below public/ or has another name.
-    held = path.startswith("public/") or path.endswith(quarantine.ASIDE_NAME)
-    return marked == quarantine.DOUBTFUL or marked == quarantine.QUARANTINED and held
+    held = path.startswith("public/") or path.endswith(marks.ASIDE_NAME)
+    return marked == marks.DOUBTFUL or marked == marks.QUARANTINED and held
 
 
 def _target(path: str) -> str:

@@ -12,7 +12,7 @@ import stat
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import marks, vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 _MOST = 5000  # files that are read
@@ -42,11 +42,11 @@ class Unvouched:
         """A file, by its path below the project directory."""
         if not stat.S_ISREG(status.st_mode):
             return
-        waits = quarantine.waits(path, status)
-        if waits == quarantine.DOUBTFUL:
+        waits = marks.waits(path, status)
+        if waits == marks.DOUBTFUL:
             self.doubtful.append(path)
-        elif path.endswith(quarantine.ASIDE_NAME) and waits:
-            self.held.append(path.removesuffix(quarantine.ASIDE_NAME))
+        elif path.endswith(marks.ASIDE_NAME) and waits:
+            self.held.append(path.removesuffix(marks.ASIDE_NAME))
         elif waits and path.startswith("public/") and self._runs(path) in (vouch.PHP, vouch.HANDLER):
             self.held.append(path)
         elif self._theirs(os.path.join(self.root, path), status) and self._later(path, status):

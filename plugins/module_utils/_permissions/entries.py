@@ -14,11 +14,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Changes, Work, gain
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import LISTED, rights, words
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.marks import QUARANTINE, waits
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import COMPILED, Place, Want
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.quarantine import (
-    QUARANTINE,
     Quarantine,
-    waits,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import Root
 

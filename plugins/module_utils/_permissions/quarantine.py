@@ -17,6 +17,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Work
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import LISTED, Found, who, words
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.marks import (
+    ASIDE,
+    ASIDE_NAME,
+    MARKS,
+    QUARANTINE,
+    is_aside,
+    is_doubted,
+    mark,
+    waits,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import (
     COMPILED,
     GIT,
@@ -26,16 +36,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pol
 )
 
 _LIST = 16 << 20  # bytes of the list of suspect PHP: an attacker must not fill the disk with names
-# Files that await a review are root's, with a mode that nothing else has, so that each run recognizes them.
-QUARANTINE = stat.S_IFREG | 0o600
-_ASIDE = stat.S_IFREG | 0o200  # outside public/, where a file that cannot be read would keep the portal from starting:
-ASIDE_NAME = ".quarantined"  # it gets another name
-_MARKS = ((QUARANTINE, 0, 0), (_ASIDE, 0, 0))
 _UNREAD = 0o400  # what the owner of a doubtful file lacks; root reads it all the same
 # Every page goes through one of them, so the portal would be down.
 _FRONT = ("public/index.php", "public/main/inc/global.inc.php")
 _HTACCESS = ".htaccess"
-DOUBTFUL, QUARANTINED = "doubtful", "quarantined"
 
 
 class Listing:
@@ -118,12 +122,12 @@ class Quarantine:
 
         Empty for data, and for files that a list vouches for.
         """
-        if _is_aside(path, status):  # whatever glob fits it by its new name
+        if is_aside(path, status):  # whatever glob fits it by its new name
             return vouch.PHP
         if not kind or f"/{GIT}/" in f"/{path}":  # what Git runs is checked separately
             return ""
-        doubted = _is_doubted(status)
-        waits = doubted or _mark(status) == ((_ASIDE if kind == "code" else QUARANTINE), 0, 0)
+        doubted = is_doubted(status)
+        waits = doubted or mark(status) == ((ASIDE if kind == "code" else QUARANTINE), 0, 0)
         if not waits:
             if not self._at.tree.order.opened:
                 return ""
@@ -158,13 +162,13 @@ class Quarantine:
         self, handle: int, path: str, kind: str, what: str, want: Want, status: os.stat_result, alone: bool = True
     ) -> Want:
         """What is done with such a file. ``alone``: it has one name."""
-        if _is_aside(path, status):
+        if is_aside(path, status):
             name, path = os.path.basename(path), path.removesuffix(ASIDE_NAME)
             if not self._at.tree.policy.of(path).kind:  # acknowledged
                 self._renames.append((path, name, os.path.basename(path)))
                 return want
             self._report_quarantined(path)
-            return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
+            return Want(0, 0, 0, stat.S_IMODE(ASIDE))
         if self._is_needed(handle, path, kind, what, status):
             # Without its classes and templates the portal would be down, and no URL calls them: only report.
             self._name("doubtful", path)
@@ -184,13 +188,13 @@ class Quarantine:
             name = os.path.basename(path)
             self._renames.append((path, name, name + ASIDE_NAME))
         self._report_quarantined(path)
-        return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
+        return Want(0, 0, 0, stat.S_IMODE(ASIDE))
 
     def _is_needed(self, handle: int, path: str, kind: str, what: str, status: os.stat_result) -> bool:
         """Could the portal be down without this file? What waits as such a one already goes on to."""
-        if _is_doubted(status):
+        if is_doubted(status):
             return True
-        if _mark(status) in _MARKS:
+        if mark(status) in MARKS:
             return False
         if path in _FRONT:
             return True
@@ -230,24 +234,3 @@ class Quarantine:
             except OSError as problem:
                 self._at.found.refuse(path, f"cannot be renamed to {shown(new)}: {words(problem)}")
         self._renames.clear()
-
-
-def _is_aside(path: str, status: os.stat_result) -> bool:
-    return _mark(status) == (_ASIDE, 0, 0) and path.endswith(ASIDE_NAME)
-
-
-def waits(path: str, status: os.stat_result) -> str:
-    """The mark of a file until it is reviewed; empty without one."""
-    if _is_doubted(status):
-        return DOUBTFUL
-    held = _is_aside(path, status) or _mark(status) == (QUARANTINE, 0, 0)
-    return QUARANTINED if held else ""
-
-
-def _mark(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_mode, status.st_uid, status.st_gid
-
-
-def _is_doubted(status: os.stat_result) -> bool:
-    """Whether PHP that stays usable is marked for a review, in any profile."""
-    return status.st_uid == 0 and status.st_mode & 0o7600 == 0o200 and _mark(status) != (_ASIDE, 0, 0)

@@ -38,10 +38,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.session import report as _print
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import deferral, marked, observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import put_off
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import aftermath, releases, update
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
 
@@ -214,7 +215,7 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         paths = sorted({path for name in names for path in records[name]["files"]})
         if paths:
             print("These files go back to what they were before:", *paths, sep="\n  ")
-        theirs = sorted({known["file"] for name in names for known in marked.of(records[name]).values()})
+        theirs = sorted({known["file"] for name in names for known in our_lines.of(records[name]).values()})
         if theirs:
             print("From these only the lines of this collection go:", *theirs, sep="\n  ")
         reported = [line for kind, name in others for line in kind.memory.description([name], engine.store.root)]
@@ -483,12 +484,12 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
     state = engine.store.peek()
     sections = {}
     unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})
-    edited, lost = observed.edited(state), observed.lost(state)
+    edited, lost = observed.edited(state), our_lines.lost(state)
     for name, record in state["records"].items():
         sections[name] = {
             "since": record["at"],
             "generation": record["generation"],
-            "files": sorted([*record["files"], *marked.of(record)]),
+            "files": sorted([*record["files"], *our_lines.of(record)]),
             "edited": edited[name],
             "lost": lost[name],
             "unused": [path for path in sorted(record["files"]) if path in unused],
@@ -502,7 +503,7 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
         "running": running,
         "interrupted": {key: interrupted[key] for key in ("name", "since")} if interrupted else None,
         "pending": sorted(state["pending"]),
-        "deferred": deferral.descriptions(state),
+        "deferred": put_off(state),
         "restores": _restores(),
         "updates": releases.states(),
         "windows": [window.description() for window in permissions_window.Windows(engine).known()],

@@ -24,7 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan i
     View,
     same,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import SETTINGS, Memory
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _section_json(one: Section) -> dict[str, Any]:
 MEMORY = Memory(
     "settings",
     "settings",
-    "settings.json",
+    SETTINGS,
     "chamilo_settings",
     60.0,
     _section,

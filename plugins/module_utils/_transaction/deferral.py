@@ -36,12 +36,3 @@ def noted(
         files = sorted(change.path for change in changes)
         found[plan.name] = {"service": outcome.deferred, "since": since, "files": files}
     return found
-
-
-def descriptions(state: Mapping[str, Any]) -> list[str]:
-    """What is put off on this host, a sentence each."""
-    return [
-        f"The restart of {entry['service']} is put off since {entry['since'][:16].replace('T', ' ')} UTC, so of {name} "
-        f"this is not active: {', '.join(entry['files'])}."
-        for name, entry in sorted(state["deferred"].items())
-    ]

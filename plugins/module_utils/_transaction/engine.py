@@ -27,7 +27,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     now,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts_on_the_way
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import deferral, marked, observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
+    deferral,
+    marked,
+    observed,
+    our_lines,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.difference import compare, restored
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import (
     give_up,
@@ -109,7 +114,7 @@ class Engine(Recovery):
                 if back:
                     self._sweep(state)
                 return
-            edited = known != marked.of(state["records"].get(plan.name, {}))
+            edited = known != our_lines.of(state["records"].get(plan.name, {}))
             if given_up(state, plan) or shared(state, plan) or written_by_another(state, plan) or edited:
                 # No file moves, but who wants which does.
                 after = copy.deepcopy(state)
@@ -192,12 +197,12 @@ class Engine(Recovery):
         changes: Sequence[Change],
         back: Sequence[Change],
         found: Mapping[str, Item],
-        edited: Mapping[str, marked.Known],
-        tracked: Mapping[str, Mapping[str, marked.Known]],
+        edited: Mapping[str, our_lines.Known],
+        tracked: Mapping[str, Mapping[str, our_lines.Known]],
     ) -> Job:
         test, load = plan.test, plan.load
         last = state["records"].get(plan.name, {})
-        if (back or len(edited) < len(marked.of(last))) and not load and last["load"]:
+        if (back or len(edited) < len(our_lines.of(last))) and not load and last["load"]:
             # Deactivate the files by the load that activated them.
             load = Load(**last["load"])
             written = [tuple(argv) for argv in last["test"]]
@@ -222,7 +227,7 @@ class Engine(Recovery):
                 known = record["files"][want.path]
                 known["after"] = as_item(want).to_json()
                 known["secret"] = want.secret
-            if edited or marked.of(record):
+            if edited or our_lines.of(record):
                 record["marked"] = dict(edited)
             marked.remember(state, tracked)
             give_up(state, plan)

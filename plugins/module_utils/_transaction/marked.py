@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import os
 import re
-from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, TypedDict
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import (
@@ -30,33 +27,23 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import shared_directives
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.shared_directives import mentions
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import (
+    Known,
+    of,
+    places_of,
+    site_of,
+    text_of,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Change,
     Marked,
     Outcome,
     Plan,
     TransactionError,
-    site_of,
 )
 
 Overlay = Mapping[str, Item]  # files as they would be, by the file itself
-_FEW = 500  # files of a directory that are searched for one that was renamed
 _CONTEXT = 2  # lines around each change that a diff shows
-
-
-class Known(TypedDict):
-    """What is remembered of a file, by the path it was named by."""
-
-    file: str  # where that led
-    seen: str  # what was asked for
-    sha256: str  # of the whole file as it was then
-    blocks: list[str]  # what stood between our marks, as checksums
-
-
-def of(record: Mapping[str, Any]) -> Mapping[str, Known]:
-    """The marked files of a transaction. What an older version wrote down knows of none."""
-    found: Mapping[str, Known] = record.get("marked", {})
-    return found
 
 
 def compare(
@@ -77,9 +64,9 @@ def compare(
             used.add(file)
             _no_file_of_ours(state, file)
             old = overlay[file] if file in overlay else tree.inspect(file)
-            new = _with(old, _edited(want, file, _text(old), site_of(plan.name)))
+            new = _with(old, _edited(want, file, text_of(old), site_of(plan.name)))
             if want.marks:
-                blocks = sums(_text(new), site_of(plan.name))
+                blocks = sums(text_of(new), site_of(plan.name))
                 kept[want.path] = {"file": file, "seen": want.seen, "sha256": new.sha256, "blocks": blocks}
             if not old.same(new):
                 changes.append(Change(file, old, new))
@@ -115,13 +102,13 @@ def restored(
                 continue
             for path, last in of(state["records"][holder]).items():
                 try:
-                    places = _places(tree, path, last, site)
+                    places = places_of(tree, path, last, site)
                 except StateError as problem:
                     outcome.notes.append(f"{problem} What {holder} set aside there stays so.")
                     continue
                 for file in places:
                     old = tree.inspect(file)
-                    text = released(_text(old), site, lambda line: mentions(line, gone) and not mentions(line, after))
+                    text = released(text_of(old), site, lambda line: mentions(line, gone) and not mentions(line, after))
                     new = _with(old, text)
                     if old.same(new):
                         continue
@@ -145,56 +132,19 @@ def _output(
     """Directives in the virtual hosts of a site that may occur once, before and after some changes."""
     insider = re.compile(rf".*/chamilo-{re.escape(site)}\.d/(?:location/)?[^/]+\.conf")
     files = {path for record in state["records"].values() for path in record["files"] if insider.fullmatch(path)}
-    old = {path: _text(tree.inspect(path)) for path in files}
-    new = {**old, **{change.path: _text(change.new) for change in changes if change.path in old}}
+    old = {path: text_of(tree.inspect(path)) for path in files}
+    new = {**old, **{change.path: text_of(change.new) for change in changes if change.path in old}}
     return (
         shared_directives.once(old.values()) | shared_directives.headers(old.values()),
         shared_directives.once(new.values()) | shared_directives.headers(new.values()),
     )
 
 
-def as_written(tree: Tree, path: str, known: Known) -> bool:
-    """Whether a file is as it was when its marks were written."""
-    try:
-        return tree.file_of_root(path) == known["file"] and tree.inspect(known["file"]).sha256 == known["sha256"]
-    except (StateError, OSError):
-        return False  # the transaction itself reports the fault
-
-
-def lost(name: str, record: Mapping[str, Any]) -> list[str]:
-    """What is gone of our lines, or damaged. Where between the owner's lines they stand is for the owner to decide."""
-    found = []
-    with Tree() as tree:
-        for path, known in sorted(of(record).items()):
-            try:
-                places = _places(tree, path, known, site_of(name))
-            except StateError as problem:
-                found.append(str(problem))
-                continue
-            there: Counter[str] = Counter()
-            damaged = []
-            for file in places:
-                text = _text(tree.inspect(file))
-                there |= Counter(sums(text, site_of(name)))
-                try:
-                    strip(text, site_of(name))
-                except MarkerError as problem:
-                    damaged.append(f"{file} {problem}")
-            missing = Counter(known["blocks"]) - there
-            found += damaged
-            if not places:
-                found.append(f"{known['file']} is not there any more.")
-            elif missing and not damaged:
-                number, total = sum(missing.values()), len(known["blocks"])
-                found.append(f"{known['file']}: lines of {name} are gone, in {number} of {total} places.")
-    return found
-
-
 def diff(path: str, old: Item, new: Item) -> dict[str, str]:
     """The lines that change, with a few around them. Nothing of a file that is not world-readable."""
     if not old.mode & 0o004:
         return {"prepared": f"--- before: {path}\n+++ after: {path}\n(not shown: this file is not world-readable)\n"}
-    before, after = (_text(item).splitlines(keepends=True) for item in (old, new))
+    before, after = (text_of(item).splitlines(keepends=True) for item in (old, new))
     lines = difflib.unified_diff(before, after, f"before: {path}", f"after: {path}", n=_CONTEXT)
     shown = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
     return {"prepared": shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")}
@@ -263,7 +213,7 @@ def _without(
     done = set()
     for path, known in sorted(files.items()):
         try:
-            places = _places(tree, path, known, site_of(name))
+            places = places_of(tree, path, known, site_of(name))
         except StateError as problem:
             outcome.notes.append(f"{problem} Lines of {name} were in that file.")
             continue
@@ -275,33 +225,13 @@ def _without(
             done.add(file)
             old = overlay[file] if file in overlay else tree.inspect(file)
             try:
-                new = _with(old, strip(_text(old), site_of(name)))
+                new = _with(old, strip(text_of(old), site_of(name)))
             except MarkerError as problem:
                 outcome.notes.append(f"{file} {problem} It was left as it is.")
                 continue
             if not old.same(new):
                 outcome.diff.append(diff(file, old, new))
                 yield Change(file, old, new)
-
-
-def _places(tree: Tree, path: str, known: Known, site: str) -> list[str]:
-    """Where a file is now: where it was, where its link leads, or under another name in its directory."""
-    found = [known["file"]] if tree.inspect(known["file"]).is_file else []
-    with suppress(StateError, OSError):
-        found.append(tree.file_of_root(path))
-    if found:
-        return sorted({*found})
-    directory = os.path.dirname(known["file"])
-    for name in sorted(os.listdir(directory))[:_FEW] if os.path.isdir(directory) else ():
-        with suppress(StateError, OSError):  # it is no file of root's
-            file = tree.file_of_root(os.path.join(directory, name))
-            if site in sites(_text(tree.inspect(file))):
-                found.append(file)
-    return sorted({*found})
-
-
-def _text(item: Item) -> str:
-    return item.data.decode("utf-8", "surrogateescape")
 
 
 def _with(old: Item, text: str) -> Item:

@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, document
 
 T = TypeVar("T")
+SETTINGS = "settings.json"  # where the platform settings before a section are kept
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,7 @@ class Memory(Generic[T]):
 
     def recall(self, state: str = STATE) -> dict[str, T]:
         """All that is kept, by the name of section and portal."""
-        path = os.path.join(state, self.file)
-        try:
-            return {name: self.read(one) for name, one in document(path).items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as problem:
-            raise StateError(f"{path} is damaged ({problem}). Restore it from a backup.") from problem
+        return kept(self.file, state, self.read)
 
     def names(self, section: str, state: str = STATE) -> list[str]:
         """Under which names something of a section (``https``, or of one portal, ``https:SITE``) is kept."""
@@ -69,3 +66,12 @@ class Memory(Generic[T]):
         """Remove the entry after it was restored."""
         with self.lock(state):
             self.replace({other: one for other, one in self.recall(state).items() if other != name}, state)
+
+
+def kept(file: str, state: str = STATE, read: Callable[[Any], Any] = lambda one: one) -> dict[str, Any]:
+    """What is kept in a file below the state directory, by the name of section and portal."""
+    path = os.path.join(state, file)
+    try:
+        return {name: read(one) for name, one in document(path).items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise StateError(f"{path} is damaged ({problem}). Restore it from a backup.") from problem

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import as_written, of
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import last_owner
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import as_seen
 
@@ -32,9 +32,9 @@ def in_force(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for name, record in state["records"].items():
             items = {path: Item.from_json(known["after"]) for path, known in record["files"].items()}
             whole = quiet and all(tree.inspect(path).same(item) for path, item in items.items())
-            whole = whole and all(marked.as_written(tree, path, known) for path, known in marked.of(record).items())
+            whole = whole and all(as_written(tree, path, known) for path, known in of(record).items())
             files = {path: as_seen(item.kind, item.target) for path, item in items.items()}
-            files.update({path: known["seen"] for path, known in marked.of(record).items()})
+            files.update({path: known["seen"] for path, known in of(record).items()})
             found[name] = {"generation": record["generation"] if whole else "", "files": files}
     return found
 
@@ -51,8 +51,3 @@ def edited(state: Mapping[str, Any]) -> dict[str, list[str]]:
                 if last_owner(state, path) == name and not tree.inspect(path).same(Item.from_json(known["after"]))
             ]
     return found
-
-
-def lost(state: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What is gone or damaged of the lines of each section in files that are their owner's, in sentences."""
-    return {name: marked.lost(name, record) for name, record in state["records"].items()}

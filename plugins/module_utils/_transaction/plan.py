@@ -20,6 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, Item, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import split_address
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import site_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Before, Judge, Probe
 
 GENERATION = "@generation@"
@@ -167,11 +168,6 @@ def plan(params: Mapping[str, Any]) -> Plan:
         marked,
         bool(load and load.get("deferred")),
     )
-
-
-def site_of(name: str) -> str:
-    """The site in the name of a transaction; empty where it is one of the host."""
-    return name.partition(":")[2]
 
 
 def _path(given: Mapping[str, Any]) -> str:

@@ -21,21 +21,20 @@ from typing import Any, TypeVar
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, http, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import (
-    Version,
-    VersionError,
-    parse,
-    stable,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import Version, parse, stable
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates.sources import (
+    PATIENCE,
+    RECORD,
+    is_version,
+    known_by,
+)
 
 DIRECTORY = "/etc/chamilo-hardening"
-RECORD = "updates.json"
 SECONDS = 20
 _BYTES = 4 << 20
 _DAY = 86400
-_PATIENCE = 3 * _DAY  # how long a feed may be unreachable before an alert
 _WEEK = 7 * _DAY  # between two reminders of the same release
 _LONGEST = 200  # characters of a name in a feed
 _BRANCHES = 20  # that are written down
@@ -139,7 +138,7 @@ def _left(domain: str, before: str, here: str) -> list[str]:
 
 def _list(here: str) -> list[str]:
     """Messages of the list about the installed version."""
-    why = advisories.behind(here) if here and _is_version(here) else ""
+    why = advisories.behind(here) if here and is_version(here) else ""
     return [f"Chamilo {here} is installed. {why}"] if why else []
 
 
@@ -172,7 +171,7 @@ def _away(domain: str, feed: str, problem: str, more: Mapping[str, Any], outcome
     since = float(more["away"].setdefault(domain, time.time()))
     days = (time.time() - since) / _DAY
     detail = f"The feed of releases could not be read for {days:.0f} days: {problem}"
-    long = time.time() - since >= _PATIENCE
+    long = time.time() - since >= PATIENCE
     outcomes.append((not long, detail))
     if long:
         text = (
@@ -254,7 +253,7 @@ def releases(text: str) -> list[Published]:
             begin, _sign, rest = entry.partition("<id>")
             name = html.unescape(rest.partition("<")[0][:_LONGEST]).rpartition("/")[2]
             found.append(Published(name, bool(_SECURITY.search(begin) or _SECURITY.search(rest))))
-    known = [each for each in found if _is_version(each.version)]
+    known = [each for each in found if is_version(each.version)]
     if not known:
         raise FeedError("the answer names no release, so it is no feed of releases.")
     return known
@@ -271,20 +270,12 @@ def _in_json(text: str) -> Iterator[Published]:
             yield from (Published(name[:_LONGEST], bool(_SECURITY.search(str(one.get("body"))))) for name in names[:1])
 
 
-def _is_version(text: str) -> bool:
-    try:
-        parse(text)
-    except VersionError:
-        return False
-    return True
-
-
 def newer(here: str, known: Sequence[Published]) -> list[Published]:
     """The newest release of the installed branch and the newest of all, where they are newer. Tests are no releases.
 
     Each fixes vulnerabilities where any does that was published since the installed one.
     """
-    own: Version | None = parse(here) if here and _is_version(here) else None
+    own: Version | None = parse(here) if here and is_version(here) else None
     ready = sorted(
         (parse(each.version), each.version.lstrip("v"), each.security) for each in known if stable(each.version)
     )
@@ -301,49 +292,6 @@ def newest(known: Sequence[Published]) -> dict[str, str]:
     ready = sorted((parse(each.version), each.version.lstrip("v")) for each in known if stable(each.version))
     found = {advisories.of(version): version for _number, version in ready}
     return dict(list(found.items())[-_BRANCHES:])
-
-
-def last_read(domain: str) -> Mapping[str, Any]:
-    """What the daily check last read for a portal: ``feed`` and ``osv``, each with the moment; empty before that."""
-    try:
-        known = records.read(RECORD).get("watch", {}).get("read", {}).get(domain, {})
-    except PermissionError:  # for root alone
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def newest_of_branch(domain: str, here: str) -> str:
-    """The newest release of the branch of ``here``, by the list and the feed; empty where none is known."""
-    if not _is_version(here):
-        return ""
-    branch = advisories.of(here)
-    known = [advisories.newest(branch), str(last_read(domain).get("feed", {}).get("newest", {}).get(branch, ""))]
-    return max(filter(_is_version, known), key=parse, default="")
-
-
-def moments(domain: str) -> dict[str, float]:
-    """When each source was last read, in seconds since 1970; 0 for never."""
-    dated = datetime.datetime.fromisoformat(f"{advisories.DATED}T00:00:00+00:00").timestamp()
-    read = last_read(domain)
-    return {"list": dated, **{name: float(read.get(name, {}).get("at", 0)) for name in ("feed", "osv")}}
-
-
-def fresh(read: Mapping[str, Any], now: float) -> bool:
-    """Whether the feed of releases was read in the last days. A moment to come is that of a wrong clock."""
-    return -_DAY < now - float(read.get("feed", {}).get("at", 0)) < _PATIENCE
-
-
-def known_by(domain: str, now: float) -> str:
-    """Of which day the list is, and when the daily check last read the feed and OSV, as a sentence."""
-    read, read_at = last_read(domain), moments(domain)
-    today = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).date()
-    days = advisories.age(today)
-    states = [f"list of vulnerabilities of {advisories.DATED} ({days} day{'s' * (days != 1)} old)"]
-    for name, title in (("feed", "feed of releases"), ("osv", "OSV")):
-        moment = datetime.datetime.fromtimestamp(read_at[name], datetime.timezone.utc)
-        words = f"read {moment:%Y-%m-%d %H:%M} UTC" if read_at[name] else "not read yet"
-        states.append(f"{title} {words}{', not reached since' if read.get(name, {}).get('problem') else ''}")
-    return f"Known by: {', '.join(states)}."
 
 
 def states() -> dict[str, str]:

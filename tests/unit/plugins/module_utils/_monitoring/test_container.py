@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import container
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import container, container_record
 
 CONSOLE = ("runuser", "-u", "www-data", "--", "php8.4", "bin/console")
 LOADER = "<?php return new \\{name}\\App([ 'container.build_hash' => '{name}', 'container.build_time' => {time}, ]);"
@@ -86,9 +86,9 @@ def test_what_was_changed_with_all_of_its_times_is_named_and_gone(portal, path):
     assert portal.check() == ([f"var/cache/{path}"], "") and portal.reloads == 1
     assert "system" not in (portal.cache / path).read_text()
     assert portal.check() == ([], "") and portal.reloads == 1
-    assert container.found(str(portal.root)) == [f"var/cache/{path}"], "until an administrator looked at it"
-    container.accepted(str(portal.root))
-    assert container.found(str(portal.root)) == []
+    assert container_record.found(str(portal.root)) == [f"var/cache/{path}"], "until an administrator looked at it"
+    container_record.accepted(str(portal.root))
+    assert container_record.found(str(portal.root)) == []
 
 
 def test_a_build_number_contains_no_code(portal):
@@ -115,7 +115,7 @@ def test_a_configuration_that_changed_is_no_break_in(portal):
     portal.name = "ContainerNew"
     shutil.rmtree(portal.cache / "prod")
     portal.compile([*CONSOLE, *container.WARM_UP])
-    assert portal.check() == ([], "") and container.found(str(portal.root)) == []
+    assert portal.check() == ([], "") and container_record.found(str(portal.root)) == []
     portal.name = "ContainerNewer"
     assert portal.check() == ([], ""), "and nobody compiled it"
     shutil.rmtree(portal.cache / "prod")
@@ -164,7 +164,7 @@ def test_files_without_number_hide_nothing(portal, monkeypatch):
 
 @pytest.mark.parametrize("text", ["", "[]", '{"/x": 1}'])
 def test_a_record_that_is_not_whole_is_none(portal, text):
-    with open(f"{files.STATE}/{container.RECORD}", "w", encoding="utf-8") as record:
+    with open(f"{files.STATE}/{container_record.RECORD}", "w", encoding="utf-8") as record:
         record.write(text)
     portal.write(GETTER, EVIL)
     assert portal.check()[0] == [f"var/cache/{GETTER}"]

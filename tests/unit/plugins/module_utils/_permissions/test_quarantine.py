@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import time
-from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from tests.unit.plugins.module_utils._permissions.conftest import (
     ACCESS,
@@ -140,21 +139,3 @@ def test_php_that_came_after_the_release_cannot_run(site, monkeypatch):
     assert set(found.doubtful) >= {"public/index.php", "src/Kernel.php", "vendor/a/b/B.php"}
     while_open = run(order(site, opened=time.time() - 600), check=True)
     assert (while_open.quarantined, while_open.doubtful) == ([], [])
-
-
-@pytest.mark.parametrize(
-    ("path", "mode", "owner", "group", "mark"),
-    [
-        ("a.php", 0o100600, 0, 0, "quarantined"),
-        ("a.php", 0o100600, 0, 33, ""),
-        ("a.php", 0o100600, 33, 0, ""),
-        ("a.php.quarantined", 0o100200, 0, 0, "quarantined"),
-        ("a.php", 0o100200, 0, 0, ""),
-        ("a.php", 0o100240, 0, 33, "doubtful"),
-        ("a.php", 0o100240, 33, 33, ""),
-        ("a.php", 0o100640, 0, 33, ""),
-        ("a.php", 0o104240, 0, 33, ""),
-    ],
-)
-def test_what_waits_for_a_review_is_known_by_owner_and_mode(path, mode, owner, group, mark):
-    assert quarantine.waits(path, SimpleNamespace(st_mode=mode, st_uid=owner, st_gid=group)) == mark

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import deferral
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import put_off
 from tests.unit.plugins.module_utils._transaction.conftest import World, nothing_to_do, one
 
 NOW: dict[str, Any] = {"load": {"service": "mariadb", "action": "restart"}}
@@ -27,12 +28,12 @@ def test_what_is_put_off_changes_nothing_and_is_carried_out_by_a_run_that_may(wo
         assert world.loads() == 0 and world.tree() == before
         assert done.notes == [], "it was asked for: no warning"
         assert not nothing_to_do(world, **LATER), "it is asked for in each run"
-    (sentence,) = deferral.descriptions(world.journal())
+    (sentence,) = put_off(world.journal())
     assert sentence.startswith("The restart of mariadb is put off since 2") and f"{world.etc}/main.conf" in sentence
     assert [each for each in world.apply(check=True, **NOW).diff if "prepared" in each]
     done = world.apply(**NOW)
     assert done.changed and done.loaded and not done.deferred and world.loads() == 1
-    assert deferral.descriptions(world.journal()) == []
+    assert put_off(world.journal()) == []
     assert nothing_to_do(world, **LATER) and not world.apply(**LATER).deferred
 
 

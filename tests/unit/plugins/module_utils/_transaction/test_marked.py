@@ -33,7 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     nginx,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost, Unmarked
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Outcome,
@@ -139,7 +139,7 @@ def test_what_was_edited_around_our_lines_stays(host: World) -> None:
     host.apply(**desired())
     mine = HOST.replace("server_name campus;", "server_name campus www;").replace("}", "    # mine, ü\n}") + "# end\r\n"
     (host.etc / "campus.conf").write_bytes(apply(mine, _shifted(mine), "campus").encode())
-    assert observed.edited(host.journal())[NAME] == observed.lost(host.journal())[NAME] == []
+    assert observed.edited(host.journal())[NAME] == our_lines.lost(host.journal())[NAME] == []
     assert not nothing_to_do(host, **desired(mine)), "the host is asked once"
     again = {**desired(mine), "files": [*owners(mine, marks=_data(_shifted(mine))), *desired()["files"][1:]]}
     done = host.apply(**again)
@@ -238,7 +238,7 @@ def test_a_file_that_is_to_have_no_lines_is_remembered_no_more(host: World) -> N
     host.apply(**desired())
     without = {"name": NAME, "files": [*owners(marks=[]), *one("ours", "ours/https.conf")], "complete": False}
     assert host.apply(**without).changed and host.tree()["campus.conf"] == before["campus.conf"]
-    assert not marked.of(host.journal()["records"][NAME])
+    assert not our_lines.of(host.journal()["records"][NAME])
     assert not host.apply(**without).changed
     host.undo(NAME)
     assert host.tree() == before
@@ -248,7 +248,7 @@ def test_a_file_that_its_owner_removed_is_no_error(host: World) -> None:
     host.apply(**desired())
     (host.etc / "campus.conf").unlink()
     (host.etc / "enabled/campus").unlink()
-    assert observed.lost(host.journal())[NAME] == [f"{host.etc}/campus.conf is not there any more."]
+    assert our_lines.lost(host.journal())[NAME] == [f"{host.etc}/campus.conf is not there any more."]
     done = host.undo(NAME)
     assert done.notes == [f"{host.etc}/campus.conf is not there any more, and so are the lines of {NAME} in it."]
     assert "campus.conf" not in host.tree() and "ours" not in host.tree() and not host.journal()["records"]
@@ -271,7 +271,7 @@ def test_a_file_that_its_owner_renamed_loses_its_lines_too(host: World, linked: 
         (host.etc / "enabled/campus").symlink_to("../school.conf")
     (host.etc / "stranger.conf").write_text(read(host, "school.conf"))
     os.chown(host.etc / "stranger.conf", 33, 33)
-    assert observed.lost(host.journal())[NAME] == []
+    assert our_lines.lost(host.journal())[NAME] == []
     assert not host.undo(NAME).notes
     assert read(host, "school.conf") == HOST and not host.journal()["records"]
     assert read(host, "stranger.conf") != HOST, "it is not root's"
@@ -294,7 +294,7 @@ def test_damaged_marks_are_left_alone_and_named(host: World) -> None:
     host.apply(**desired())
     damaged = read(host).replace("include ours/*.conf;", "include theirs/*.conf;")
     host.write("campus.conf", damaged)
-    (reported,) = observed.lost(host.journal())[NAME]
+    (reported,) = our_lines.lost(host.journal())[NAME]
     assert reported.startswith(f"{host.etc}/campus.conf line 2: ")
     with pytest.raises(TransactionError, match=r"campus.conf line 2: .* No file was changed\."):
         host.apply(**desired(damaged))
@@ -311,10 +311,10 @@ def test_a_line_that_was_removed_is_reported_and_one_that_was_moved_is_not(host:
     block = text[text.index("    # BEGIN") : text.index("    server_name")]
     moved = text.replace(block, "").replace("    root", f"{block}    root")
     host.write("campus.conf", moved)
-    assert observed.lost(host.journal())[NAME] == []
+    assert our_lines.lost(host.journal())[NAME] == []
     removed = text.replace(block, "")
     host.write("campus.conf", removed)
-    assert observed.lost(host.journal())[NAME] == [
+    assert our_lines.lost(host.journal())[NAME] == [
         f"{host.etc}/campus.conf: lines of {NAME} are gone, in 1 of 2 places."
     ]
     assert host.apply(**desired()).changed and read(host) == text
@@ -329,7 +329,7 @@ def test_two_portals_have_their_lines_in_one_file(host: World) -> None:
     school = {"name": "https:school", "files": owners(now, marks=[{"at": at, "lines": ["include theirs/*.conf;"]}])}
     host.apply(**school)
     assert nothing_to_do(host, **school)
-    assert observed.lost(host.journal()) == {"https:campus": [], "https:school": []}
+    assert our_lines.lost(host.journal()) == {"https:campus": [], "https:school": []}
     with_both = read(host)
     host.undo("https:campus")
     assert read(host) == apply(
@@ -586,7 +586,7 @@ def test_each_file_of_the_world_comes_back_as_its_owner_left_it(tmp_path: Path, 
     assert owner.apply(first).changed
     assert owner.nothing_to_do(owner.params()) and owner.params() == first
     owner.edit()
-    assert observed.lost(owner.engine.store.peek()) == {NAME: []}
+    assert our_lines.lost(owner.engine.store.peek()) == {NAME: []}
     later = owner.params()
     assert not owner.nothing_to_do(later)
     done = owner.apply(later)
@@ -636,7 +636,7 @@ def test_what_was_set_aside_for_a_section_comes_back_with_what_it_reports(host: 
     assert "\n    add_header X-Frame-Options a;\n" in read(host) and "#     add_header Referrer-Policy b;" in read(host)
     assert "\n    add_header X-Frame-Options c;\n" in read(host) and "#     include shared.conf;" in read(host)
     assert "add_header X-Frame-Options a;" in json.dumps(done.diff) and not done.notes
-    assert observed.lost(host.engine().store.peek())[NAME] == []
+    assert our_lines.lost(host.engine().store.peek())[NAME] == []
     # The next run of the section asks for what it wants, whatever that is.
     again = {"name": NAME, "files": [*one(files[NAME][1], "sites-available/chamilo-campus.d/location/https.conf")]}
     again["files"] += owners(SENT, marks=marks)

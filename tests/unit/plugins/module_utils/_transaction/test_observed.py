@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from tests.unit.plugins.module_utils._transaction.conftest import World, nothing_to_do, one
 
 
@@ -31,11 +31,11 @@ def test_a_file_with_our_lines_is_active_as_it_was_written(world: World) -> None
     for text in (f"{written}# mine", "main", ""):
         (world.etc / "main.conf").write_text(text)
         assert not nothing_to_do(world, name="https:campus", files=files)
-        assert bool(observed.lost(world.journal())["https:campus"]) is ("ours" not in text)
+        assert bool(our_lines.lost(world.journal())["https:campus"]) is ("ours" not in text)
     (world.etc / "main.conf").unlink()
     (world.etc / "main.conf").mkdir()
     assert not nothing_to_do(world, name="https:campus", files=files)
-    assert "neither a file nor a link" in observed.lost(world.journal())["https:campus"][0]
+    assert "neither a file nor a link" in our_lines.lost(world.journal())["https:campus"][0]
     assert observed.edited(world.journal()) == {"https:campus": []}
 
 
@@ -44,11 +44,3 @@ def test_a_pending_load_is_not_active(world: World) -> None:
     state = {**world.journal(), "pending": {"web": {}}}
     (world.state / "state.json").write_text(json.dumps(state))
     assert not nothing_to_do(world)
-
-
-def test_what_an_older_version_wrote_down_knows_of_no_lines(world: World) -> None:
-    world.apply()
-    state = world.journal()
-    assert "marked" not in state["records"]["headers"]
-    assert marked.of(state["records"]["headers"]) == {} and observed.lost(state) == {"headers": []}
-    assert nothing_to_do(world)

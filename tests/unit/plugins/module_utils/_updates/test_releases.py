@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, sources
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases as updates_releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.releases import (
     FeedError,
@@ -152,7 +152,7 @@ def test_osv_is_asked_for_the_installed_version_and_what_it_alone_knows_is_urgen
         "Update Chamilo now: campus.test",
         "OSV names vulnerabilities of Chamilo 2.0.6: GHSA-2222-2222-2222.",
     )
-    read = updates_releases.last_read("campus.test")
+    read = sources.last_read("campus.test")
     assert read["osv"] == {"at": NOON, "version": "2.0.6", "ids": ["GHSA-2222-2222-2222", "GHSA-x88v-rg6r-vqq6"]}
     assert read["feed"]["newest"] == {"2.0": "2.0.6"}
 
@@ -166,7 +166,7 @@ def test_without_osv_the_check_goes_on_and_what_was_read_stays_known(host, answe
     host.moment += 86400
     host.osv = answer
     step()
-    read = updates_releases.last_read("campus.test")
+    read = sources.last_read("campus.test")
     assert host.reported == [] and host.watch()["ok"] is True
     assert read["osv"]["at"] == NOON and "problem" in read["osv"] and "problem" not in read["feed"]
     assert "OSV read 2026-11-29 12:00 UTC, not reached since" in updates_releases.states()["campus.test"]

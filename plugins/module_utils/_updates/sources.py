@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What is known of releases and vulnerabilities, and of which day: the list, and what the daily check last read."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
+
+RECORD = "updates.json"
+_DAY = 86400
+PATIENCE = 3 * _DAY  # how long a feed may be unreachable before an alert
+
+
+def last_read(domain: str) -> Mapping[str, Any]:
+    """What the daily check last read for a portal: ``feed`` and ``osv``, each with the moment; empty before that."""
+    try:
+        known = records.read(RECORD).get("watch", {}).get("read", {}).get(domain, {})
+    except PermissionError:  # for root alone
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def newest_of_branch(domain: str, here: str) -> str:
+    """The newest release of the branch of ``here``, by the list and the feed; empty where none is known."""
+    if not is_version(here):
+        return ""
+    branch = advisories.of(here)
+    known = [advisories.newest(branch), str(last_read(domain).get("feed", {}).get("newest", {}).get(branch, ""))]
+    return max(filter(is_version, known), key=parse, default="")
+
+
+def moments(domain: str) -> dict[str, float]:
+    """When each source was last read, in seconds since 1970; 0 for never."""
+    dated = datetime.datetime.fromisoformat(f"{advisories.DATED}T00:00:00+00:00").timestamp()
+    read = last_read(domain)
+    return {"list": dated, **{name: float(read.get(name, {}).get("at", 0)) for name in ("feed", "osv")}}
+
+
+def fresh(read: Mapping[str, Any], now: float) -> bool:
+    """Whether the feed of releases was read in the last days. A moment to come is that of a wrong clock."""
+    return -_DAY < now - float(read.get("feed", {}).get("at", 0)) < PATIENCE
+
+
+def known_by(domain: str, now: float) -> str:
+    """Of which day the list is, and when the daily check last read the feed and OSV, as a sentence."""
+    read, read_at = last_read(domain), moments(domain)
+    today = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).date()
+    days = advisories.age(today)
+    states = [f"list of vulnerabilities of {advisories.DATED} ({days} day{'s' * (days != 1)} old)"]
+    for name, title in (("feed", "feed of releases"), ("osv", "OSV")):
+        moment = datetime.datetime.fromtimestamp(read_at[name], datetime.timezone.utc)
+        words = f"read {moment:%Y-%m-%d %H:%M} UTC" if read_at[name] else "not read yet"
+        states.append(f"{title} {words}{', not reached since' if read.get(name, {}).get('problem') else ''}")
+    return f"Known by: {', '.join(states)}."
+
+
+def is_version(text: str) -> bool:
+    try:
+        parse(text)
+    except VersionError:
+        return False
+    return True
