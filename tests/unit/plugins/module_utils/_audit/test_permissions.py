@@ -170,6 +170,12 @@ def test_a_directory_above_that_the_web_user_owns_is_named(tree_look, project, w
     assert "the whole directory can be exchanged" in finding.evidence
 
 
+@pytest.mark.parametrize(("mode", "exchanged"), [(0o777, True), (0o1777, False), (0o755, False)])
+def test_a_directory_above_that_all_can_write_is_named_where_it_is_not_sticky(tree_look, project, mode, exchanged):
+    project.parent.chmod(mode)
+    assert ("can be exchanged" in permissions.code(tree_look()).evidence) == exchanged
+
+
 def test_the_web_server_that_is_not_php_reads_no_secret(tree_look, project, web_user):
     other = next(entry for entry in pwd.getpwall() if entry.pw_name in ("daemon", "bin"))
     observer = tree_look(web=WebServer("nginx", user=other.pw_name))

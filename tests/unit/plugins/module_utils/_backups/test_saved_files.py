@@ -175,6 +175,8 @@ def test_the_web_user_cannot_have_the_whole_host_saved(directories: Path, monkey
         ("var/upload/x", "{folders}/groups", True),
         # Where root alone can lay a link, it may lead to what the web user can only read, but not to the host's own.
         ("config/x", "{folders}/roots", True),
+        ("of_the_group/x", "{folders}/roots", True),
+        ("writable/x", "{folders}/roots", False),
         ("config/x", "/etc", False),
         ("config/x", "/etc/passwd", False),
         ("config/x", "/var/lib", False),
@@ -189,9 +191,20 @@ def test_a_link_of_roots_is_followed_to_the_portals_data_alone(
     web = 12345
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web, pw_gid=web))
     monkeypatch.setattr(os, "getgrouplist", lambda _name, group: [group])
-    for path in ("chamilo/var/upload", "chamilo/config", "roots", "webs", "groups"):
+    for path in (
+        "chamilo/var/upload",
+        "chamilo/config",
+        "chamilo/of_the_group",
+        "chamilo/writable",
+        "roots",
+        "webs",
+        "groups",
+    ):
         (directories / path).mkdir(parents=True)
     os.chown(directories / "chamilo/var/upload", web, web)
+    for path, mode in (("of_the_group", 0o755), ("writable", 0o775)):
+        os.chown(directories / "chamilo" / path, 0, web)
+        (directories / "chamilo" / path).chmod(mode)
     os.chown(directories / "webs", web, web)
     os.chown(directories / "groups", 0, web)
     target = target.format(folders=directories)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -170,6 +171,26 @@ def test_a_refused_environment_stops_a_run_before_anything_changes(host) -> None
     assert any(".env is a link of www-data" in problem for problem in site.problems)
     with pytest.raises(SiteError, match=r"\.env is a link of www-data"):
         discover("campus.test", require=True, tree=host.tree)
+
+
+@pytest.mark.parametrize(
+    ("link", "directory", "mode", "trusted"),
+    [
+        (0, 0, 0o755, True),
+        (0, 0, 0o775, False),
+        (0, 0, 0o757, False),
+        (0, 0, 0o1777, True),
+        (DEPLOY, 0, 0o755, False),
+        (0, DEPLOY, 0o755, False),
+        (DEPLOY, 0, 0o1777, False),
+    ],
+)
+def test_only_a_link_of_root_s_that_root_alone_can_move_is_followed(link, directory, mode, trusted) -> None:
+    there = SimpleNamespace(st_uid=directory, st_mode=0o40000 | mode)
+    refusal = paths.of_root("/etc/x", "/srv", SimpleNamespace(st_uid=link, st_mode=0o120777), there)
+    assert (refusal == "") == trusted
+    if not trusted:
+        assert refusal.startswith("/etc/x is a link to /srv that an account other than root could have made.")
 
 
 def test_a_device_is_not_opened(tmp_path: Path) -> None:

@@ -52,6 +52,18 @@ def test_a_link_in_the_program_to_what_the_web_user_can_change(tree_look, projec
     assert f"links in the program to what the web user can change, for example {link}" in finding.evidence
 
 
+@pytest.mark.parametrize(
+    ("mode", "there", "exchanged"),
+    [(0o777, True, True), (0o1777, True, False), (0o1777, False, True), (0o755, True, False), (0o755, False, False)],
+)
+def test_what_can_be_exchanged_or_made_in_a_directory(tmp_path, mode, there, exchanged):
+    file = tmp_path / "file"
+    if there:
+        file.touch(0o644)
+    tmp_path.chmod(mode)
+    assert tree.changeable(str(file), [tree.identity("nobody")]) == exchanged
+
+
 @pytest.mark.parametrize("target", ["../.env", "../config/jwt", "..", "/", "{root}/config", "../.git"])
 @pytest.mark.parametrize("owner", [0, 1])
 def test_a_link_that_gives_secrets_a_web_address(tree_look, project, web_user, target, owner):

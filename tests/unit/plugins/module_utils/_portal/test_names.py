@@ -50,6 +50,7 @@ NGINX = [
     ("return https://www.campus.test/;", True),
     ("return 301 https://shop.test/;", False),
     ("return 404;", False),
+    ("return 200 https://campus.test/;", False),
     ("rewrite ^/(.*)$ https://campus.test/$1 permanent;", True),
     ("rewrite ^/lms https://campus.test/ permanent;", False),
     ("location / { return 301 https://campus.test$request_uri; }", True),

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -325,6 +326,16 @@ def test_a_host_is_observed_without_asking_what_this_run_does_not_need(quiet, ho
     assert abs(found.now - time.time()) < 60
     assert found.free and all(free > 0 for free in found.free.values())
     assert (found.not_mounted, found.unreachable) == ((), "")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "files", "files_left", "free"),
+    [(2048, 9, 1, 8), (2047, 9, 1, 7), (2048, 9, 0, 0), (2048, 0, 0, 8)],  # some file systems count no files
+)
+def test_free_space_is_what_others_than_root_may_use_in_mib(quiet, host, monkeypatch, blocks, files, files_left, free):
+    left = SimpleNamespace(f_bavail=blocks, f_bfree=9999, f_frsize=4096, f_bsize=1, f_files=files, f_favail=files_left)
+    monkeypatch.setattr(os, "statvfs", lambda _point: left)
+    assert set(observe(site(), ALL, quiet, host.tree).free.values()) == {free}
 
 
 def test_a_database_on_another_host_that_is_away_is_in_the_way(quiet, host, monkeypatch):
