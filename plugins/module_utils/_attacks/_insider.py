@@ -20,6 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
 TESTBED = "/etc/chamilo-testbed"  # on hosts that were made to be attacked
 _PATIENCE = 60.0  # seconds
 _MOST = 1 << 20  # bytes of an answer
+_PIECE = 1 << 16  # bytes read at a time
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Insider:
 def _read(source: int, patience: float) -> bytes:
     output = b""
     while len(output) < _MOST and select.select([source], [], [], patience)[0]:
-        part = os.read(source, 65536)
+        part = os.read(source, _PIECE)
         if not part:
             return output
         output += part

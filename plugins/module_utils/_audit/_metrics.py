@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -104,8 +105,7 @@ def _bans() -> Iterable[tuple[dict[str, str], float]]:
         banned = fail2ban.banned()
     except Fail2banError:  # the audit reports it
         return []
-    counts = dict.fromkeys((jail.name for jail in jails), 0)
+    counts = Counter(dict.fromkeys((jail.name for jail in jails), 0))
     for names in banned.values():
-        for name in names:
-            counts[name] = counts.get(name, 0) + 1
+        counts.update(names)
     return [({"jail": name}, count) for name, count in sorted(counts.items())]

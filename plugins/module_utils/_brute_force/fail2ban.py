@@ -28,6 +28,7 @@ _END = b"<F2B_END_COMMAND>"
 _SECONDS = 5.0
 _PROTOCOL = 2
 _MOST = 1 << 22  # bytes of one answer
+_PIECE = 1 << 16  # bytes read at a time
 
 # Runs under fail2ban's own Python, in a process of its own: an expression that never ends must not end the audit.
 _ENGINE = """
@@ -170,7 +171,7 @@ def _ask(line: socket.socket, *words: str) -> Any:
     line.sendall(pickle.dumps(list(words), _PROTOCOL) + _END)
     answer = b""
     while not answer.endswith(_END):
-        piece = line.recv(1 << 16)
+        piece = line.recv(_PIECE)
         if not piece or len(answer) > _MOST:
             raise OSError("the answer broke off")
         answer += piece

@@ -26,6 +26,7 @@ LOAD_SECONDS = 90.0
 TURN_SECONDS = 30.0
 TIMER_SECONDS = 60
 _MOST = 16 << 20  # bytes of the output of a command
+_PIECE = 1 << 16  # bytes read at a time
 
 _FPM = re.compile(r"php[\d.]*-fpm(?:\.service)?$")
 _RELOADS = ("reload", "reload-or-restart", "try-reload-or-restart")
@@ -70,7 +71,7 @@ def _heard(child: subprocess.Popen[bytes], end: float) -> bytes:
     with selectors.DefaultSelector() as ready:
         ready.register(child.stdout, selectors.EVENT_READ)
         while ready.select(max(0.0, end - time.monotonic())):
-            part = os.read(child.stdout.fileno(), 1 << 16)
+            part = os.read(child.stdout.fileno(), _PIECE)
             if not part:
                 child.wait(max(0.0, end - time.monotonic()))
                 return bytes(output)

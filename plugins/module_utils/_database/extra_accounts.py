@@ -124,4 +124,4 @@ class ExtraAccounts:
 
 def option_file(text: str) -> dict[str, str]:
     """What stands in an option file of ours."""
-    return {found[1]: found[2] for found in re.finditer(r'^(\w+)="([^"\n]*)"$', text, re.MULTILINE)}
+    return {found[1]: found[2] for found in re.finditer(r'^([\w-]+)="([^"\n]*)"$', text, re.MULTILINE)}

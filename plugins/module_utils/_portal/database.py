@@ -59,6 +59,7 @@ _REFUSED = re.compile(r"ERROR \d+ \((?:28|42)")
 _SECONDS = 10
 _DEADLOCK = 1213
 _LONGEST = 4000  # bytes of a line of an option file; the clients cut it at 4,096 and take the rest for another option
+_PIECE = 1 << 16  # bytes read at a time
 
 # What the application uses where no row exists: the defaults of its own settings schema.
 DEFAULTS: Mapping[str, str] = {
@@ -481,7 +482,7 @@ class _Session:
             if not ready:
                 self._process.kill()
                 raise _refused(self._account, RuntimeError("no answer in time"), self._doing)
-            part = self._process.stdout.read(1 << 16)
+            part = self._process.stdout.read(_PIECE)
             if not part:
                 raise self._gone()
             answer += part

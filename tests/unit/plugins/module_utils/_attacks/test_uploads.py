@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import uploads
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
@@ -125,6 +130,84 @@ def test_rules_that_are_obeyed_are_caught(monkeypatch, insider):
     assert ".htaccess" in found.evidence
     serve(monkeypatch, pathlib.Path(insider.site.root), lambda file, path: (200, b"plain"))
     assert uploads.lay_rules(insider).status == "pass"
+
+
+class Server(Target):
+    """A portal that takes uploads, unless it refuses them; a scanner takes them away after ``scanned`` seconds."""
+
+    def __init__(self, refused=(), served=True, scanned=None):
+        super().__init__("campus.test")
+        self.refused, self.served, self.scanned, self.now, self.asked = refused, served, scanned, 1000.0, []
+        self.kept = {}
+
+    def ask(self, scheme, path, method="GET", body=b"", headers=None, **_more):
+        self.asked.append((method, path))
+        if path == "/documents/upload":
+            name = re.search(rb'filename="([^"]*)"', body)[1].decode()
+            if name in self.refused:
+                return Answer(path, 422)
+            self.kept[path := f"/r/{name}"] = body.partition(b"\r\n\r\n")[2]
+            return Answer(path, 201, (), json.dumps({"id": 7, "url": path}).encode())
+        gone = self.scanned is not None and self.now - 1000 >= self.scanned
+        return Answer(path, 404 if gone else 200, (), b"" if gone else self.kept.get(path, b""))
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def scanned(monkeypatch, insider):
+    """``scanned(server, scanner)``: what the attack with a test virus finds."""
+
+    class Visitor:
+        def __init__(self, target):
+            self.target, self.cookies = target, {"sid": "x"}
+
+        def login(self, user, password):
+            assert (user, password) == ("name", "word")
+
+        def ask(self, path):
+            return self.target.get(path)
+
+    monkeypatch.setattr(uploads, "Visitor", Visitor)
+    monkeypatch.setattr(uploads, "test_account", lambda _insider: contextlib.nullcontext(("name", "word")))
+
+    def run(server, scanner="clamd"):
+        monkeypatch.setattr(uploads, "here", lambda _insider: server)
+        processes = {"1": "systemd", "42": scanner, "43": None, "self": "clamd"}
+        real = open
+
+        def opened(path, *more, **options):
+            number = re.fullmatch(r"/proc/(\w+)/comm", str(path))
+            if not number:
+                return real(path, *more, **options)
+            if processes[number[1]] is None:
+                raise ProcessLookupError
+            return io.StringIO(f"{processes[number[1]]}\n")
+
+        monkeypatch.setattr(uploads.os, "listdir", lambda _path: list(processes))
+        monkeypatch.setattr(uploads, "open", opened, raising=False)
+        return uploads._virus(insider, lambda: server.now, server.sleep)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("server", "scanner", "status", "evidence"),
+    [
+        (Server(["essay.txt"]), "clamd", "pass", "The test virus was refused at once: 422."),
+        (Server(scanned=0), "clamd", "pass", "The test virus was taken away 0 seconds after its upload."),
+        (Server(scanned=60), "clamonacc", "pass", "The test virus was taken away 60 seconds after its upload."),
+        (Server(scanned=328), "clamscan", "pass", "The test virus was taken away 328 seconds after its upload."),
+        (Server(scanned=330), "clamd", "fail", "The test virus can still be downloaded 330 seconds after its upload."),
+        (Server(), "cron", "fail", "The test virus was uploaded, and no scanner runs that could find it."),
+    ],
+)
+def test_a_test_virus_is_taken_away_again(scanned, server, scanner, status, evidence):
+    found = scanned(server, scanner)
+    assert (found.status, found.evidence) == (status, evidence)
+    assert (("DELETE", "/documents/7") in server.asked) == bool(server.kept), "nothing of it stays"
+    assert all(b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE" in kept for kept in server.kept.values())
 
 
 def test_no_program_contains_the_word_that_it_reports(tmp_path):

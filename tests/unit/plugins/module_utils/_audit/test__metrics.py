@@ -80,10 +80,11 @@ def test_when_the_sources_of_updates_were_read_and_what_is_newer(host):
 
 def test_bans_are_counted_by_jail_and_one_without_any_is_zero(host):
     host.jails.append("sshd")
-    host.banned = {"203.0.113.7": ["chamilo-login"], "203.0.113.8": ["chamilo-login"]}
+    host.banned = {"203.0.113.7": ["chamilo-login", "recidive"], "203.0.113.8": ["chamilo-login"]}
     found = figures(host)
     assert found['chamilo_bans{site="campus",jail="chamilo-login"}'] == "2"
     assert found['chamilo_bans{site="campus",jail="sshd"}'] == "0"
+    assert found['chamilo_bans{site="campus",jail="recidive"}'] == "1"
 
 
 def test_a_fail2ban_that_gives_no_answer_has_no_figures(host, monkeypatch):

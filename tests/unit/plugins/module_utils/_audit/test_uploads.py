@@ -322,6 +322,11 @@ def test_without_a_virtual_host_nothing_is_assessed(tree_look):
             function(tree_look(hosts=()))
 
 
+@pytest.mark.parametrize("php", ["", "mod_php"])
+def test_a_user_ini_that_nothing_reads(seen, upload, project, php):
+    assert uploads.no_override(seen(hosts=(host(f"{project}/public", php=php),))).status == "pass"
+
+
 @pytest.mark.parametrize(("user_ini", "status"), [(".user.ini", "fail"), ("", "pass")])
 def test_user_ini(seen, upload, user_ini, status):
     finding = uploads.no_override(seen(user_ini=user_ini))

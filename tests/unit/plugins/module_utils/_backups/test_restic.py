@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from tests.unit.plugins.module_utils._backups.conftest import of_campus
 
 pytestmark = pytest.mark.usefixtures("directories")
@@ -32,6 +32,15 @@ def test_the_last_run_is_the_newest_backup_whatever_a_clock_reported() -> None:
             entry = snapshot(run, half, f"{run}{len(half[0])}")
             entries.append({**entry, "time": f"{date}T03:00:00Z", "tags": [*entry["tags"], numbers.get(run, "also")]})
     assert [pair.run for pair in restic.paired(entries)] == ["1", "x", "2", "3", "4"]
+
+
+def test_another_repository_at_a_known_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = restic.Repository(Portal("campus", "campus.test", "/srv/campus"), "/repository")
+    monkeypatch.setattr(place, "identity", lambda: "x1")
+    for known in ({}, {"/repository": "x1"}):
+        place.reached({"repositories": known})
+    with pytest.raises(BackupError, match="^/repository is another repository than the one this host sent its"):
+        place.reached({"repositories": {"/repository": "x2"}})
 
 
 def test_only_a_run_with_both_halves_is_a_backup() -> None:

@@ -283,6 +283,56 @@ def test_a_restore_begins_anew_also_after_one_that_was_killed_over_directories_w
     assert os.listdir(made.staging) == []
 
 
+@pytest.mark.parametrize(
+    ("run", "source", "repository", "newest"),
+    [
+        ("", "", "/near", "3"),
+        ("2", "", "/near", "2b"),
+        ("1", "", "/far", "1"),
+        ("", "offsite", "/far", "1"),
+        ("", "local", "/near", "3"),
+    ],
+)
+def test_the_newest_backup_of_the_nearest_repository_is_meant(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, run: str, source: str, repository: str, newest: str
+) -> None:
+    two = with_two_repositories(portal, monkeypatch)
+    place, pair = restore.found(two, run, source)
+    assert (place.url, pair.run) == (repository, newest)
+
+
+def test_a_backup_that_no_repository_has_is_reported_of_each(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = with_two_repositories(portal, monkeypatch)
+    for run, source, words in (
+        ("4", "", "/near has no backup 4 of campus.test. /far has no backup 4 of campus.test."),
+        ("4", "local", "/near has no backup 4 of campus.test."),
+    ):
+        with pytest.raises(BackupError, match=f"^{re.escape(words)}$"):
+            restore.found(two, run, source)
+    with pytest.raises(BackupError, match="^/elsewhere gives no answer$"):
+        restore.found(replace(two, repository="/elsewhere"), "", "local")
+    assert restore.found(replace(two, repository="/elsewhere"), "", "")[0].url == "/far"
+    with pytest.raises(BackupError, match=r"^campus\.test has no offsite\.$"):
+        restore.found(replace(two, offsite=""), "", "offsite")
+    with pytest.raises(BackupError, match=r"^/empty has no complete backup of campus\.test\.$"):
+        restore.found(replace(two, repository="/empty"), "", "local")
+    assert restore.runs(two) == ["2a  1970-01-02 00:00", "2b  1970-01-02 00:00", "3  1970-01-02 00:00"]
+
+
+def with_two_repositories(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    """Both answer with the runs they have, the newest last."""
+    known = {"/near": ["2a", "2b", "3"], "/far": ["0", "1"], "/empty": []}
+
+    def pairs(place: Repository) -> list[Pair]:
+        if place.url not in known:
+            raise BackupError(f"{place.url} gives no answer")
+        half = Snapshot("x", "x", 86400, "", ())
+        return [Pair(run, half, half) for run in known[place.url]]
+
+    monkeypatch.setattr(Repository, "pairs", pairs)
+    return replace(portal, repository="/near", offsite="/far")
+
+
 def test_a_pattern_stands_for_its_path_alone() -> None:
     assert restic.literal("/a/[x]*?\\") == "/a/\\[x\\]\\*\\?\\\\"
 

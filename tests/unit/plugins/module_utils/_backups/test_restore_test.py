@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, restic, restore_test, sandbox
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
@@ -78,6 +79,48 @@ def test_the_newest_backup_is_the_one_this_host_sent(portal: Portal) -> None:
 def test_what_is_not_the_newest_is_refused(portal: Portal, pairs: list[Pair], identity: str, words: str) -> None:
     with pytest.raises(BackupError, match=words):
         attempt(portal, *pairs, identity=identity)._newest()
+
+
+DUMPED = b"CREATE TABLE `course` (\n);\nCREATE TABLE `user` (\n);\n"
+
+
+@pytest.mark.parametrize(
+    ("dump", "known", "words"),
+    [
+        (DUMPED + backups_dump.stamp("1"), {}, ""),
+        (DUMPED + backups_dump.stamp("1"), {"good": {"tables": ["course"]}, "drill": {"tables": ["user"]}}, ""),
+        (DUMPED, {}, "cut short"),
+        (DUMPED + backups_dump.stamp("0"), {}, "an older one, of run 0"),
+        (DUMPED + backups_dump.stamp("1"), {"last": {"dump_sha256": "x"}}, "its checksum is another"),
+        (DUMPED + backups_dump.stamp("1"), {"good": {"tables": ["course", "old"]}}, "in the backup: old. If"),
+        (
+            DUMPED + backups_dump.stamp("1"),
+            {"drill": {"tables": ["older", "user"]}},
+            "in the backup: older. If",
+        ),
+    ],
+)
+def test_a_dump_is_the_whole_one_that_was_sent(
+    portal: Portal, tmp_path: Path, dump: bytes, known: dict[str, Any], words: str
+) -> None:
+    made = attempt(portal, pair())
+    made.memory |= known
+    made.last = {"dump_sha256": hashlib.sha256(dump).hexdigest(), **known.get("last", {})}
+
+    def run(*arguments: str, output: IO[bytes]) -> None:
+        assert arguments == ("dump", "d1", "/database.sql")
+        output.write(dump)
+
+    cast(Any, made.place).run = run
+    if words:
+        with pytest.raises(BackupError, match=words):
+            made._fetch_dump(pair(), str(tmp_path))
+    else:
+        assert made._fetch_dump(pair(), str(tmp_path)) == ("course", "user")
+    if "old" in words and "tables" in str(known):
+        made.accept = True
+        Path(tmp_path / "database.sql").unlink()
+        assert made._fetch_dump(pair(), str(tmp_path)) == ("course", "user")
 
 
 def test_a_key_that_changed_is_refused(portal: Portal) -> None:

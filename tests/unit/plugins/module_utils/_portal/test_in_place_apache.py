@@ -333,6 +333,12 @@ def test_without_tls_nothing_is_copied(host):
     assert not plan.tls
 
 
+def test_a_site_without_a_name_that_is_read_before_stays_the_first_one(host):
+    lay(host, f"{HEAD}</VirtualHost>\n")
+    host.write("/etc/apache2/sites-enabled/a.conf", "<VirtualHost *:443>\nSSLEngine on\n</VirtualHost>\n")
+    assert planned(host)[0].obstacles == ()
+
+
 def test_a_site_without_a_name_stays_the_first_one(host):
     lay(host, f"{HEAD}</VirtualHost>\n")
     other = "<VirtualHost *:443>\nSSLEngine on\n</VirtualHost>\n"

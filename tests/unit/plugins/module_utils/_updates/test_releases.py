@@ -257,8 +257,9 @@ def test_only_https_is_asked(monkeypatch, address, moved):
 def test_what_comes_instead_of_a_feed_is_reported(monkeypatch, answers, words):
     asked = []
 
-    def there(url, verify=False, **_more):
+    def there(url, verify=False, **more):
         assert verify, "whoever answers must be who he says"
+        assert more == {"method": "GET", "headers": {"Accept": "*/*"}, "body": b"", "timeout": 20, "limit": 4_194_304}
         asked.append(url)
         return answers[len(asked) - 1]
 
@@ -270,6 +271,21 @@ def test_what_comes_instead_of_a_feed_is_reported(monkeypatch, answers, words):
     else:
         assert updates_releases.fetch("https://feed.example/") == "{}" and asked[1] == "https://feed.example/new"
     assert len(asked) == len(answers)
+
+
+def test_a_question_is_posted_as_json(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        updates_releases.http, "fetch", lambda url, **more: asked.append(more) or Answer(url, 200, body=b"\xff{}")
+    )
+    assert updates_releases.fetch("https://osv.example/", b"{}") == "\ufffd{}"
+    assert (asked[0]["method"], asked[0]["body"]) == ("POST", b"{}")
+    assert asked[0]["headers"] == {"Accept": "*/*", "Content-Type": "application/json"}
+
+
+def test_the_newest_twenty_branches_are_written_down():
+    found = newest([Published(f"{number // 10}.{number % 10}.1") for number in range(20, 45)])
+    assert list(found) == [f"{number // 10}.{number % 10}" for number in range(25, 45)]
 
 
 @pytest.mark.parametrize("text", ["<entry " * 200_000, "<entry><id>" + "x" * 1_000_000 + "</id></entry>"])
