@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +54,28 @@ def test_sparse_files_are_reported_and_need_no_room_for_their_gaps(
     monkeypatch.setattr(restic, "restores_sparse", lambda: False)
     with pytest.raises(BackupError, match="MB free, the restore needs"):
         made._room(True)
+
+
+@pytest.mark.parametrize(
+    ("everything", "blocks", "enough"),
+    [(True, 8400, True), (True, 8399, False), (False, 2100, True), (False, 2099, False)],
+)
+def test_room_for_a_little_more_than_what_is_restored(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, everything: bool, blocks: int, enough: bool
+) -> None:
+    made = work(portal)
+    nodes = [
+        {"path": f"{made.saved}/vendor/x", "size": 6_000_000},
+        {"path": f"{made.saved}/var/upload/x", "size": 2_000_000},
+        {"path": "/elsewhere/x", "size": 9_000_000},
+    ]
+    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _snapshot: nodes))
+    monkeypatch.setattr(restic, "restores_sparse", lambda: False)
+    left = SimpleNamespace(f_bavail=blocks, f_bfree=99999, f_frsize=1000, f_bsize=4096)
+    monkeypatch.setattr(restore_staging.os, "statvfs", lambda _directory: left)
+    words = f"^{re.escape(os.path.dirname(made.staging))} has {blocks // 1000} MB free, the restore needs "
+    with contextlib.nullcontext() if enough else pytest.raises(BackupError, match=words):
+        made._room(everything)
 
 
 def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(

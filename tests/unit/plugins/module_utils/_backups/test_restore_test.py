@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any, cast
 
 import pytest
@@ -129,6 +131,20 @@ def test_a_key_that_changed_is_refused(portal: Portal) -> None:
     Path(portal.key_file).write_text("another")
     with pytest.raises(BackupError, match="no longer the one"):
         attempt(portal, pair())._newest()
+
+
+@pytest.mark.parametrize("more", [0, -1])
+def test_a_restore_test_needs_a_dump_five_times_the_program_and_the_sample(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    needed = restore_test._BASE + 5 * 1_000_000 + 200_000 + 7000
+    left = SimpleNamespace(f_bavail=needed + more, f_bfree=0, f_frsize=1, f_bsize=4096)
+    monkeypatch.setattr(restore_test.os, "statvfs", lambda directory: left if directory == "/var/tmp" else None)
+    made = attempt(portal)
+    sample = [restore_test.File("/a", 3000, 0), restore_test.File("/b", 4000, 0)]
+    words = f"^/var/tmp has .* MB free, a restore test needs {needed / 1e6:.0f}: make"
+    with pytest.raises(BackupError, match=words) if more else contextlib.nullcontext():
+        made._room(1_000_000, 200_000, sample)
 
 
 def test_no_restore_test_begins_without_room(portal: Portal) -> None:

@@ -14,6 +14,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import probe as transaction_probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
     Probe,
+    answers,
     ask,
     changed,
     visit,
@@ -126,6 +127,35 @@ def test_a_page_is_not_the_same_any_more(case: str) -> None:
     before, after, reported = OTHER[case]
     where = "http://127.0.0.1/a?b=1 as campus.test answers"
     assert changed(PAGE, visit(PAGE, before), visit(PAGE, after)) == f"{where} {reported}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "statuses", "known"),
+    [
+        (9.0, [200, 404, 200, 404], ["/a", "/b"]),
+        (9.0, [200, 404, 200, 200], ["/a"]),  # the second is not the same twice
+        (1.0, [200], ["/a"]),  # there was no time for the second, nor to ask twice
+        (3.0, [200, 404, 500], ["/b"]),
+        (0.0, [], []),
+    ],
+)
+def test_pages_are_asked_twice_while_there_is_time(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, statuses: list[int], known: list[str]
+) -> None:
+    """A page takes a second here. What is asked for something else is always asked, and once."""
+    asked: list[int] = []
+    monkeypatch.setattr(transaction_probe.time, "monotonic", lambda: 1000.5 + len(asked))
+
+    def fetch(probe: Probe) -> Answer:
+        if not probe.same:
+            return Answer(probe.url, 200)
+        asked.append(statuses[len(asked)])
+        return Answer(probe.url, asked[-1])
+
+    pages = [Probe(f"https://campus.test{path}", same=True) for path in ("/a", "/b")]
+    found = answers([Probe("https://campus.test/x", status=(200,)), *pages], fetch, seconds)
+    assert [probe.url.removeprefix("https://campus.test") for probe in found] == ["/x", *known]
+    assert len(asked) == len(statuses)
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,19 @@ def test_a_disk_that_is_full_is_found_before_anything_changes(campus, monkeypatc
     assert not os.path.exists(restore_staging._directory(campus.portal))
 
 
+@pytest.mark.parametrize(("free", "enough"), [(1.04, False), (1.06, True)])
+def test_what_is_needed_is_the_release_and_what_it_replaces_and_a_little_more(campus, monkeypatch, free, enough):
+    needed = campus.package.size
+    for part in (campus.at / name for name in campus.package.parts):
+        if part.exists():
+            below = [path.lstat().st_size for path in part.rglob("*") if path.is_file()]
+            needed += part.lstat().st_size + sum(below)
+    monkeypatch.setattr(update.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=int(needed * free)))
+    with contextlib.nullcontext() if enough else pytest.raises(BackupError, match="MB free, the update needs"):
+        list(update.update(campus.portal, campus.package))
+    assert (there(campus) == OLD) != enough
+
+
 # ------------------------------------------------------------------------------------------------- what suits
 
 SUITS = update._suits
