@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump, portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump, portal, restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.dump import Reading
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database
 from tests.unit.plugins.module_utils._backups.conftest import DUMP, of_campus
 
@@ -75,3 +78,61 @@ def test_without_the_application_s_environment_nothing_is_dumped(directories: Pa
     with pytest.raises(portal.BackupError, match=r"\.env cannot be read: no regular file"):
         with dump.dumping(of_campus(directories, host="db.example.org", name="chamilo")):
             pass
+
+
+@pytest.fixture
+def saving(directories: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[dump.Dumped, str]]:
+    """``saving(dumped, code, then)``: the dump program and restic are shell scripts; restic keeps what it reads."""
+    programs = {"dumper": "", "restic": ""}
+    monkeypatch.setattr(dump, "program", lambda: str(directories / "dumper"))
+    monkeypatch.setattr(restic, "program", lambda: str(directories / "restic"))
+    monkeypatch.setattr(restic, "CACHE", str(directories / "cache"))
+    monkeypatch.setattr(restic, "GENTLE", ())
+    monkeypatch.setattr(restic, "LEASH", ())
+    (directories / "socket").touch()
+    (directories / "etc/backup-campus.cnf").touch()
+    monkeypatch.setattr(dump, "_has_routines", lambda _portal: False)
+
+    def run(dumped: bytes = DUMP, code: int = 0, then: str = "") -> tuple[dump.Dumped, str]:
+        (directories / "dumped").write_bytes(dumped)
+        programs["dumper"] = f"cat {directories}/dumped; echo no rights >&2; exit {code}"
+        programs["restic"] = (
+            f'echo "$*" > {directories}/arguments; {then} cat > {directories}/kept.new\n'
+            f"mv {directories}/kept.new {directories}/kept\n"
+            """echo '{"message_type": "summary", "snapshot_id": "5a"}'"""
+        )
+        for name, text in programs.items():
+            (directories / name).write_text(f"#!/bin/sh\n{text}\n")
+            (directories / name).chmod(0o755)
+        return dump.save(restic.Repository(of_campus(directories, name="chamilo"), "/repository"), "7", ["--tag", "x"])
+
+    return run
+
+
+def test_a_dump_goes_to_restic_as_it_comes_and_ends_with_its_run(saving: Any, directories: Path) -> None:
+    large = DUMP.replace(b"-- Dump completed", b"-- more\n" * 300_000 + b"-- Dump completed")
+    for text in (DUMP, large):
+        dumped, snapshot = saving(text)
+        kept = (directories / "kept").read_bytes()
+        assert kept == text + b"-- chamilo-hardening run 7\n" and snapshot == "5a"
+        assert dumped == dump.Dumped(len(kept), hashlib.sha256(kept).hexdigest(), ("course", "user"))
+        words = (directories / "arguments").read_text()
+        assert words == "backup --json --quiet --tag x --stdin --stdin-filename=/database.sql\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"code": 3}, r"^The dump of the database failed \(3\): no rights$"),
+        ({"dumped": DUMP[:-30]}, "cut short: its last line is missing"),
+        ({"dumped": b"-- Dump completed\n"}, "is empty: it has no table"),
+        ({"then": "echo locked >&2; exit 11;"}, r"^restic backup on /repository failed \(11\): locked$"),
+        ({"then": "cat > /dev/null; echo locked >&2; exit 1;"}, r"^restic backup on /repository failed \(1\): locked$"),
+    ],
+)
+def test_of_a_dump_that_is_not_whole_nothing_is_kept(
+    saving: Any, directories: Path, more: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(BackupError, match=words):
+        saving(**more)
+    assert not (directories / "kept").exists()

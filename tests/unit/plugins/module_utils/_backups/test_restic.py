@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from tests.unit.plugins.module_utils._backups.conftest import of_campus
@@ -95,3 +97,99 @@ def test_only_paths_that_are_too_long_may_stay_away_from_what_is_fetched(
             place.fetch("id", "/staging")
     else:
         assert place.fetch("id", "/staging") is left
+
+
+def test_what_restic_needs_to_get_in_is_in_its_environment(directories: Path) -> None:
+    there = of_campus(directories)
+    place, source = restic.Repository(there, "/repository"), restic.Repository(there, "/near")
+    Path(there.credentials_file).write_text("AWS_SECRET_ACCESS_KEY=a=b\n\nREST=x\n# no value\n")
+    known = place.environment()
+    assert known == {
+        **restic.environment(),
+        "AWS_SECRET_ACCESS_KEY": "a=b",
+        "REST": "x",
+        "RESTIC_REPOSITORY": "/repository",
+        "RESTIC_PASSWORD_FILE": there.key_file,
+        "RESTIC_CACHE_DIR": restic.CACHE,
+        "RESTIC_PROGRESS_FPS": "0.01",
+    }
+    more = {"RESTIC_FROM_REPOSITORY": "/near", "RESTIC_FROM_PASSWORD_FILE": there.key_file}
+    assert place.environment(source) == {**known, **more}
+    Path(there.credentials_file).unlink()
+    assert "REST" not in place.environment()
+
+
+class New(restic.Repository):
+    """Not there until it is made; ``refusal``: why not."""
+
+    def __init__(self, there: Portal, url: str, refusal: str = "", made: bool = False) -> None:
+        super().__init__(there, url)
+        self.refusal, self.made = refusal, made
+        self.asked: list[tuple[str, ...]] = []
+
+    def identity(self) -> str:
+        if not self.made:
+            raise BackupError(self.refusal or "There is no repository.")
+        return "x1"
+
+    def run(self, *arguments: str, source: Any = None, **_more: Any) -> tuple[str, str]:
+        self.asked.append((*arguments, *([source.url] if source else [])))
+        if self.refusal:
+            raise BackupError("Nothing was made.")
+        self.made = True
+        return "", ""
+
+
+def test_a_repository_is_made_where_none_is_and_then_known(directories: Path) -> None:
+    there = of_campus(directories)
+    Path(backups_portal.journal_path(there)).parent.mkdir(parents=True)
+    for url, made, source, asked in (
+        (f"{directories}/a/b", False, None, [("init",)]),
+        (f"{directories}/c", False, restic.Repository(there, "/near"), [("init", "--copy-chunker-params", "/near")]),
+        ("rest:http://store/x", True, None, []),
+    ):
+        place, memory = New(there, url, made=made), {"repositories": {}}
+        for _time in range(2):
+            place.prepare(memory, source)
+        assert memory == {"repositories": {place.shown: "x1"}} and place.asked == asked
+        if asked:
+            assert Path(url).stat().st_mode & 0o777 == 0o700
+        gone = New(there, url)
+        gone.prepare(memory)
+        assert gone.asked == [], "one that was there before is never made anew"
+
+
+def test_a_repository_that_cannot_be_made_is_reported_with_why(directories: Path) -> None:
+    there = of_campus(directories)
+    memory: dict[str, Any] = {"repositories": {}}
+    place = New(there, "rest:http://store/x", "No answer.")
+    with pytest.raises(BackupError, match="^No answer. Nothing was made.$"):
+        place.prepare(memory)
+    locked = New(there, "rest:http://store/x", "Fatal: wrong password or no key found")
+    with pytest.raises(BackupError, match="^Fatal: wrong password"):
+        locked.prepare(memory)
+    assert locked.asked == [] and memory == {"repositories": {}}
+
+
+def test_entries_of_a_snapshot_are_read_one_by_one(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = restic.Repository(of_campus(directories), "/repository")
+    nodes = [{"path": "/a", "type": "file"}, {"path": "/b", "type": "dir", "size": 1}]
+
+    def run(*arguments: str, output: IO[bytes]) -> None:
+        assert arguments == ("ls", "--json", "f1")
+        lines = [{"struct_type": "snapshot", "type": "x"}, *nodes, {"path": "/c"}]
+        output.write("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+
+    monkeypatch.setattr(place, "run", run)
+    assert list(place.nodes("f1")) == nodes
+
+
+def test_what_restic_saved_is_in_the_last_summary() -> None:
+    lines = ['{"message_type": "status"}', '{"message_type": "summary", "n": 1}', '{"message_type": "summary", "n": 2}']
+    assert restic.summary("\n".join([*lines, "done"]))["n"] == 2
+    with pytest.raises(BackupError, match="^restic did not report what it saved.$"):
+        restic.summary(lines[0])
+
+
+def test_a_moment_of_restic() -> None:
+    assert restic.moment("1970-01-02T00:00:01.123456789Z") == 86401 == restic.moment("1970-01-02T02:00:01+02:00")

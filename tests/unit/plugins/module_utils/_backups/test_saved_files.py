@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 from pathlib import Path
@@ -242,3 +243,50 @@ def test_a_link_to_a_link_without_end_leads_nowhere(directories: Path) -> None:
     for number in range(5000):
         (directories / "chamilo" / f"{number}").symlink_to(f"{number + 1}")
     assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo")]
+
+
+class Asked(restic.Repository):
+    """``summary``: how many files restic reports; ``complaint``: what it writes of errors."""
+
+    def __init__(self, there: Portal, files: int = 1, complaint: str = "") -> None:
+        super().__init__(there, "/repository")
+        self.files, self.complaint, self.arguments, self.listed = files, complaint, (), b""
+
+    def run(self, *arguments: str, accepted: Any = (0,), **_more: Any) -> tuple[str, str]:
+        assert accepted == (0, 3)
+        self.arguments, self.listed = arguments[:-1], Path(arguments[-1]).read_bytes()
+        return json.dumps({"message_type": "summary", "total_files_processed": self.files}), self.complaint
+
+
+def test_the_files_that_are_saved_are_listed_in_a_file(directories: Path) -> None:
+    there = of_campus(directories)
+    (directories / "chamilo/var").mkdir(parents=True)
+    (directories / "data").mkdir()
+    (directories / "chamilo/data").symlink_to("../data")
+    place = Asked(there)
+    assert saved_files.save(place, ["--tag", "x"])["total_files_processed"] == 1
+    assert place.listed == f"{directories}/chamilo\0{directories}/data\0".encode()
+    skipped = [f"--exclude={directories}/chamilo/{name}" for name in ("var/cache/*", "node_modules", ".git")]
+    assert place.arguments == ("backup", "--json", "--quiet", "--tag", "x", *skipped, "--files-from-raw")
+
+
+def test_a_backup_without_a_file_of_the_portal_is_none(directories: Path) -> None:
+    there = of_campus(directories)
+    with pytest.raises(BackupError, match="chamilo/var is not there, so there is nothing to back up"):
+        saved_files.save(Asked(there), [])
+    (directories / "chamilo/var").mkdir(parents=True)
+    with pytest.raises(BackupError, match=f"^The backup of {directories}/chamilo is empty.$"):
+        saved_files.save(Asked(there, files=0), [])
+
+
+def test_a_file_that_cannot_be_read_is_a_fault_and_one_that_is_gone_is_none(directories: Path) -> None:
+    there = of_campus(directories)
+    (directories / "chamilo/var").mkdir(parents=True)
+    (directories / "chamilo/closed").touch()
+    error = {"message_type": "error", "item": str(directories / "chamilo/gone")}
+    lines = ["Warning: x", "[1]", "7", json.dumps({**error, "message_type": "status"}), json.dumps(error), "{}"]
+    lines.append(json.dumps({"message_type": "error"}))
+    saved_files.save(Asked(there, complaint="\n".join(lines)), [])
+    lines[3:3] = [json.dumps({**error, "item": str(directories / "chamilo/closed")})]
+    with pytest.raises(BackupError, match=f"^Files could not be read: {directories}/chamilo/closed.$"):
+        saved_files.save(Asked(there, complaint="\n".join(lines)), [])

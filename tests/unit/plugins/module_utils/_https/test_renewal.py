@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import json
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -200,3 +203,111 @@ def test_a_damaged_configuration_is_reported_and_the_other_sites_go_on(host, rep
     trusted, fault = renewal.before()
     assert "the authorities of the host" in trusted and "https-alumni.json" in fault
     assert renewal.warnings(["https:campus.hsts"]) == [], "taking back goes on as well"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ([], "renewed "),
+        (["--lineage", LINEAGE], f"renewed {LINEAGE}"),
+        (["--failed"], "failed"),
+        (["--before"], "before"),
+        (["--failed", "--before"], "failed"),
+    ],
+)
+def test_what_certbot_and_its_service_call(monkeypatch, arguments, what):
+    monkeypatch.delenv("RENEWED_LINEAGE", raising=False)
+    monkeypatch.setattr(renewal, "failed", lambda: ["failed"])
+    monkeypatch.setattr(renewal, "before", lambda: ["before"])
+    monkeypatch.setattr(renewal, "renewed", lambda _engine, lineage: [f"renewed {lineage}"])
+    parser, lines = argparse.ArgumentParser(), []
+    renewal.add(parser.add_subparsers(), lines.append)
+    options = parser.parse_args(["renewed", *arguments])
+    assert options.run(options, None) == 0 and lines == [what]
+    monkeypatch.setenv("RENEWED_LINEAGE", "/of/certbot")
+    assert options.run(options, None) == 0
+    assert lines[1] == ("renewed /of/certbot" if what == "renewed " else what)
+
+
+class Step:
+    def __init__(self, value, waits=(), answered=("a.campus.test", "b.campus.test")):
+        self.value, self.waits, self.ramp = value, list(waits), SimpleNamespace(answered=answered)
+
+
+ALL = "max-age=86400; includeSubDomains"
+NAME = "Strict-Transport-Security of campus.test"
+
+
+@pytest.mark.parametrize(
+    ("step", "changed", "silent", "line", "alert"),
+    [
+        (Step(""), True, "a.campus.test", "", ""),
+        (Step(ALL), True, "", f"campus.test sends '{ALL}' from now on.", ""),
+        (Step(ALL), False, "", f"campus.test sends '{ALL}'.", ""),
+        (Step("max-age=300"), False, "a.campus.test", "campus.test sends 'max-age=300'.", ""),
+        (
+            Step(ALL),
+            True,
+            "b.campus.test",
+            "Browsers that know campus.test cannot reach what they are bound to: b.campus.test is down.",
+            "A subdomain of campus.test does not answer https",
+        ),
+        (
+            Step(ALL, ["one fails", "another"]),
+            True,
+            "b.campus.test",
+            f"campus.test stays at '{ALL}', because not all is well: one fails; another.",
+            f"{NAME} waits",
+        ),
+    ],
+)
+def test_each_day_takes_hsts_one_step_on(host, reported, monkeypatch, step, changed, silent, line, alert):
+    def take(site, engine, outcome):
+        assert site["domain"] == "campus.test"
+        outcome.changed = changed
+        return step
+
+    def unanswered(name, authority):
+        assert authority == ""
+        return f"{name} is down" if name == silent else ""
+
+    monkeypatch.setattr(hsts, "take", take)
+    monkeypatch.setattr(hsts, "unanswered", unanswered)
+    monkeypatch.setattr(renewal, "_watch", lambda _site, _engine: [])
+    assert renewal.daily() == ([line] if line else [])
+    assert reported == ([f"{alert}: {line}"] if alert else [])
+
+
+@pytest.mark.parametrize(("days", "left", "warned"), [(14, 13, True), (15, 14, False)])
+def test_each_day_a_certificate_that_runs_out_is_reported(host, reported, monkeypatch, days, left, warned):
+    host.file.write_text(authority.issue("campus.test", days=days)[0])
+    found = x509.first_of(host.file.read_text())
+    day = datetime.datetime.fromtimestamp(found.not_after, datetime.timezone.utc).strftime("%Y-%m-%d")
+    site = {**renewal.configurations()[0][0], "certificate_key": ""}
+    for served, lines in ((host.new, []), ("", []), ("old", ["activated"])):
+        monkeypatch.setattr(renewal, "_served_serial", lambda _site, served=served: served)
+        monkeypatch.setattr(renewal, "activate", lambda _site, _engine: "activated")
+        text = f"The certificate of campus.test is good until {day} ({left} days left)."
+        if warned:
+            text = f"The certificate of campus.test runs out on {day} ({left} days left), and was not renewed."
+        assert renewal._watch(site, host.engine) == [*lines, text]
+    title = "The certificate of campus.test runs out"
+    assert reported == [f"{title}: {text}"] * 3 * warned
+    assert renewal._watch({**site, "certificate": ""}, host.engine) == []
+
+
+def test_each_day_one_of_its_own_making_is_made_anew_in_time(host, monkeypatch):
+    asked, changed = [], [True, False]
+
+    def sign(*words, load):
+        asked.append((words[:4], load))
+        return SimpleNamespace(changed=changed.pop(0))
+
+    monkeypatch.setattr(renewal.acme, "self_sign", sign)
+    monkeypatch.setattr(renewal, "_served_serial", lambda _site: "")
+    (site,) = renewal.configurations()[0]
+    site |= {"self_signed": True, "certificate_key": "/key"}
+    assert renewal._watch(site, host.engine) == ["campus.test has a new certificate of its own making."]
+    assert "is good until" in renewal._watch(site, host.engine)[0]
+    load = {"test": [["nginx", "-t"]], "load": {"service": "nginx", "action": "reload"}}
+    assert asked == [(("campus.test", "campus", str(host.file), "/key"), load)] * 2
