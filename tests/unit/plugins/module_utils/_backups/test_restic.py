@@ -11,8 +11,7 @@ from typing import IO, Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal, restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from tests.unit.plugins.module_utils._backups.conftest import of_campus
 
@@ -142,7 +141,7 @@ class New(restic.Repository):
 
 def test_a_repository_is_made_where_none_is_and_then_known(directories: Path) -> None:
     there = of_campus(directories)
-    Path(backups_portal.journal_path(there)).parent.mkdir(parents=True)
+    Path(portal.journal_path(there)).parent.mkdir(parents=True)
     for url, made, source, asked in (
         (f"{directories}/a/b", False, None, [("init",)]),
         (f"{directories}/c", False, restic.Repository(there, "/near"), [("init", "--copy-chunker-params", "/near")]),
