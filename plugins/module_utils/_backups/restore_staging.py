@@ -336,7 +336,7 @@ def _refuse_mount(path: str, mounted: Sequence[str]) -> None:
 
 def _open_roots_alone(path: str) -> int:
     """Open a directory, or the nearest above it, on a way on which root alone can move or exchange anything."""
-    here, way = os.open("/", os.O_DIRECTORY | os.O_CLOEXEC), "/"
+    here, way = os.open("/", os.O_DIRECTORY), "/"
     try:
         for name in [*filter(None, path.split("/")), ""]:
             status = os.fstat(here)
@@ -349,7 +349,7 @@ def _open_roots_alone(path: str) -> int:
                 )
             if not name or not os.path.lexists(f"/proc/self/fd/{here}/{name}"):
                 break
-            below = os.open(name, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            below = os.open(name, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
             os.close(here)
             here, way = below, os.path.join(way, name)
         return here

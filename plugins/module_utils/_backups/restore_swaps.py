@@ -116,7 +116,7 @@ def _make_way(fetched: str, live: str) -> int:
         return open_trusted(live)
     with _open(os.path.dirname(fetched), os.path.dirname(live)) as above:
         os.mkdir(f"{above}/{os.path.basename(live)}", 0o700)
-        handle = os.open(f"{above}/{os.path.basename(live)}", os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(f"{above}/{os.path.basename(live)}", os.O_DIRECTORY | os.O_NOFOLLOW)
     known = os.stat(fetched)
     os.fchown(handle, known.st_uid, known.st_gid)
     os.fchmod(handle, stat.S_IMODE(known.st_mode))

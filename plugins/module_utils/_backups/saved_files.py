@@ -53,7 +53,7 @@ _OF_THE_HOST = re.compile(
     r"|var/(?:backups|cache|crash|lib|lock|log|mail|run|spool)/)"
 )
 _NAMED = 5  # links
-_ANYTHING = os.O_PATH | os.O_CLOEXEC  # also a FIFO, which then does not make us wait
+_ANYTHING = os.O_PATH  # also a FIFO, which then does not make us wait
 
 
 def contents(portal: Portal) -> list[str]:

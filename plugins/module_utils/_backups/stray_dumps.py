@@ -96,7 +96,7 @@ def _directories(handle: int, path: str, level: int, deep: list[str]) -> Iterato
             deep.append("" if deep else f"{path}/{name}")  # of the others only the number: there may be a million
             continue
         try:
-            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
         except OSError:  # gone, or another thing since
             continue
         try:
@@ -111,7 +111,7 @@ def _put_away(name: str, directory: int, kept: str) -> str | None:
     An empty text: it is no file.
     """
     try:
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     except OSError as problem:
         if problem.errno in (errno.ELOOP, errno.ENOENT, errno.ENXIO):  # a link, gone since, a socket: no copy
             return ""
@@ -128,7 +128,7 @@ def _put_away(name: str, directory: int, kept: str) -> str | None:
                 tree.make_directory(missing, 0o700)
         stream.seek(0)
         try:
-            with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as copy:
+            with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
                 shutil.copyfileobj(stream, copy, _CHUNK)
                 copy.flush()
                 os.fsync(copy.fileno())

@@ -34,7 +34,7 @@ _NOTED = 200  # files that are remembered
 _EXCHANGE = 2
 _HERE = -100
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 class StateError(HardeningError):
@@ -138,7 +138,7 @@ class Tree:
             return Item("link", info.st_uid, info.st_gid, target=os.readlink(name, dir_fd=parent))
         _must_be_file(path, info)
         # It may have been exchanged meanwhile: a FIFO would keep us waiting.
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
         try:
             info = os.fstat(handle)
             _must_be_file(path, info)
@@ -225,7 +225,7 @@ class Tree:
             os.symlink(item.target, temporary, dir_fd=parent)
             os.chown(temporary, item.uid, item.gid, dir_fd=parent, follow_symlinks=False)
         elif item.is_file:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             handle = os.open(temporary, flags, 0o600, dir_fd=parent)
             try:
                 _write_all(handle, item.data)

@@ -17,7 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import now
 
 FOREVER = math.inf
-_OPEN = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 _PAUSE_SECONDS = 0.1
 
 
@@ -65,7 +65,7 @@ def acquire(path: str, patience: float, busy: Callable[[str], Exception] = Busy)
 def holder(path: str) -> str:
     """Who holds a lock now, or an empty text."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return ""
     try:

@@ -16,10 +16,10 @@ import re
 import stat
 from collections.abc import Callable, Iterable
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # Neither a FIFO nor a lease of another user makes this wait.
-FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
 _FEW = 40
 _FSTAB = "/etc/fstab"
 _SHOWN = 4096  # characters of a name; a path that can be given to a command is no longer
@@ -146,7 +146,7 @@ def open_path(path: str, refusal: Refusal, start: int = -1) -> tuple[int, bool]:
 
 def _link(name: str, directory: int) -> tuple[str, os.stat_result]:
     """Where a link leads, and whose it is: of one and the same, though another may take its place meanwhile."""
-    handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    handle = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
     try:
         return os.readlink("", dir_fd=handle), os.fstat(handle)
     finally:

@@ -122,7 +122,7 @@ def rehearse(
 def _challenge(webroot: str, token: str) -> Iterator[None]:
     """Serve a challenge. The web user may own the directory and exchange its entries for links meanwhile."""
     with contextlib.ExitStack() as back:
-        webroot_directory = os.open(webroot, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        webroot_directory = os.open(webroot, os.O_RDONLY | os.O_DIRECTORY)
         back.callback(os.close, webroot_directory)
         back.callback(os.umask, os.umask(0o022))
         for part in CHALLENGES.split("/"):

@@ -34,8 +34,8 @@ _OF_THE_CONTAINER = re.compile(r"[^/]+/(Container\w+)/")
 _DATA = ("pools",)  # what changes by itself
 # All that differs between two times that the same configuration is compiled.
 _BUILD = re.compile(rb"'container\.build_(?:hash|id|time)' => (?:'\w+'|\d+),")
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
 
 Run = Callable[[Sequence[str], float], "tuple[int, str]"]
 Picture = Mapping[str, str]

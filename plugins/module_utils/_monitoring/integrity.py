@@ -36,7 +36,7 @@ _UNPROVEN = (
     "was compared. Name it in chamilo_release_archive and run the playbook harden; or compare the files yourself, then "
     "run: chamilo-hardening integrity accept"
 )
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class IntegrityError(HardeningError):

@@ -53,7 +53,7 @@ def differences(root: str, release: Mapping[str, str], present: Mapping[str, str
 
 
 def _could_run(root: str, path: str) -> bool:
-    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         handle = vouch.open_below(top, path)
     except OSError:  # a link, whose target is checked in its own place; or it was removed meanwhile

@@ -27,7 +27,7 @@ class Unvouched:
         self.doubtful: list[str] = []
         self.held: list[str] = []
         self.unread = 0
-        self._top = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._top = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         self._release: vouch.Release | None = None
         self._own: dict[str, vouch.Release] = {}
         self._lists = vouch.Lists(

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import exchange
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _SECONDS = 600
 _ENDS = 300  # characters of the console's output
 _NEW = "new"

@@ -81,7 +81,7 @@ def seen(top: int, path: str) -> os.stat_result | None:
     handle = os.dup(top)
     try:
         for directory in directories:
-            below = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+            below = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
             os.close(handle)
             handle = below
         return os.stat(name, dir_fd=handle, follow_symlinks=False)
@@ -125,7 +125,7 @@ def _read(top: int, path: str) -> bytes:
         return b""
     # Exchanging a directory for a link here only selects another map, no more than writing into this one achieves.
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=top)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=top)
         with os.fdopen(handle, "rb") as file:
             return file.read(_LARGEST)
     except OSError:  # it has gone, or was exchanged, meanwhile

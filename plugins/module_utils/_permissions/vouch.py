@@ -40,7 +40,7 @@ _READ = 8 << 20  # bytes of a file that are searched
 _CHUNK = 1 << 20
 MOST = 64 << 20  # bytes that are compared of what the web user decides how large it is
 PACKED = 16 * 512  # bytes of a file that a block of the disk stands for, at most; else it is sparse, and has no end
-_NOT_FOLLOWED = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NOT_FOLLOWED = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 PHP_NAME = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
 _PHP_TEXT = re.compile(rb"(?i)<\?(?:php|=)|__HALT_COMPILER")
@@ -561,7 +561,7 @@ def unlike(root: str, files: Mapping[str, str]) -> str:
     names = sorted(path for path in files if path.startswith(tuple(f"{part}/" for part in _SAMPLED)))
     asked = names[:: len(names) // _ASKED + 1]
     differ = 0
-    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for path in asked:
             try:

@@ -166,7 +166,7 @@ def _renew(tree: Tree, found: Found, renew: Callable[[int], str]) -> None:
 
 
 def _walked(walk: _Walk, processes: int) -> Found:
-    back = os.open(".", os.O_PATH | os.O_CLOEXEC)
+    back = os.open(".", os.O_PATH)
     try:
         waiting = walk.begin()
         while waiting and len(waiting) < _ENOUGH:

@@ -414,7 +414,7 @@ def _lock_holder() -> str:
     """The program that has the package manager to itself now."""
     for path in _LOCKS:
         try:
-            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         except OSError:
             continue  # it was never used, or cannot be
         try:

@@ -131,7 +131,7 @@ def _is_login(
 ) -> bool:
     """``taker``: the user and the group that get it then."""
     try:
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     except OSError:  # ended meanwhile, or a link
         return False
     try:

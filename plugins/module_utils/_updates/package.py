@@ -115,7 +115,7 @@ class Package:
                 raise PackageError(f"{path} is a directory, and a file in {self.path}. Nothing was changed.")
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with os.fdopen(handle, "wb") as file:
                 shutil.copyfileobj(content, file)
                 os.fchown(handle, *owner)

@@ -50,7 +50,7 @@ _BLOCK = 1 << 18
 _DEEPEST = 100  # levels of directories; each keeps a descriptor open
 _PLACES = 200_000  # directories that are known from the last scan
 _NAME = 300  # characters of a path that are shown
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _TOO_DEEP = f"more than {_DEEPEST} nested directories, not scanned; remove them, or move them further up"
 _STRANGE = "a link to a directory of another user, which is not followed; if it is right: chown -h root"
 
@@ -147,7 +147,7 @@ def ping(address: str = "") -> None:
 def _tops(root: str, left: list[tuple[str, str]]) -> Iterator[int]:
     """var/ and the targets of links in it, open: uploads may be on another disk. ``left``: not followed."""
     path = os.path.join(root, "var")
-    portal = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    portal = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         top = _led("var", portal)
     finally:
@@ -302,7 +302,7 @@ def scan_portal(
     for path, name, directory in _new(_tops(root, left), places or Places(since), left):
         shown = _shown(path, root)
         try:
-            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
         except OSError:  # gone or changed since: if it is a file again, that is new too
             continue
         try:

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, checks, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
@@ -33,6 +33,21 @@ def test_what_a_finding_waits_for_and_its_cause_are_left_out_where_there_is_none
         "a": {"status": "fail", "evidence": "Not sent."},
         "b": {"status": "fail", "evidence": "", "waits": "A restart.", "cause": "https"},
     }
+
+
+@pytest.mark.parametrize(
+    ("findings", "named"),
+    [
+        ({"monitoring_compromise": failed("x")}, True),
+        ({"monitoring_compromise": passed("x")}, False),
+        ({"monitoring_auth": failed("x")}, False),
+    ],
+)
+def test_signs_of_a_break_in_are_named_where_it_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch, findings: dict[str, Finding], named: bool
+) -> None:
+    monkeypatch.setattr(engine.monitoring, "signs", lambda _observer: ["PHP: /x"])
+    assert engine.Audit(LOOK, findings).answer()["signs"] == ["PHP: /x"] * named
 
 
 def test_damaged_undo_data_is_a_warning_and_the_audit_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,3 +57,27 @@ def test_a_directory_is_made_in_what_is_open(portal: Portal, tmp_path: Path, mon
     with pytest.raises(BackupError, match="Not a directory|symbolic links"):
         restore.finish(portal)
     assert secret.stat().st_mode & 0o777 == 0o700 and not list(secret.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("fetched", "live", "known", "after"),
+    [
+        ("new", "old", True, ("old", "new")),
+        ("new", None, True, (None, "new")),
+        (None, "later", False, ("later", None)),  # it came after the backup
+        (None, None, False, (None, None)),
+        ("old", "new", False, ("old", "new")),  # done before
+    ],
+)
+def test_what_was_fetched_and_what_was_there_change_places(
+    tmp_path: Path, fetched: str | None, live: str | None, known: bool, after: tuple[str | None, str | None]
+) -> None:
+    places = (tmp_path / "staged/a", tmp_path / "www/a")
+    for path, text in zip(places, (fetched, live), strict=True):
+        path.parent.mkdir()
+        if text:
+            path.write_text(text)
+    inode = places[0].stat().st_ino if known else 0
+    for _time in range(2):
+        restore_swaps.change_places(str(places[0]), str(places[1]), inode)
+        assert tuple(path.read_text() if path.exists() else None for path in places) == after

@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -140,3 +141,75 @@ def test_where_large_rows_are_not_taken_the_setting_is_named(
     server.size = 1 << 30
     with pytest.raises(BackupError, match="gone$"), restore_tables.large_rows(portal):
         raise BackupError(f"ERROR {code} (HY000) at line 9: gone")
+
+
+@pytest.fixture
+def fresh(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A machine without the application's account; ``asked``: what was asked of its server."""
+    there = SimpleNamespace(asked=[], known=[], portal=replace(portal, host="localhost", name="chamilo_2"))
+    monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: True)
+    monkeypatch.setattr(restore_tables, "rows", lambda _portal, sql: there.asked.append(sql) or there.known)
+    monkeypatch.setattr(restore_tables, "execute", lambda _portal, sql: there.asked.append(sql))
+    (Path(portal.root) / ".env").write_text("DATABASE_USER=chamilo\nDATABASE_PASSWORD=it\\'s\n")
+    return there
+
+
+def test_the_account_of_the_application_is_made_anew_on_a_fresh_machine(fresh: SimpleNamespace) -> None:
+    assert restore_tables.recreate_account(fresh.portal) == ["The database account chamilo was made anew."]
+    asked, *made = fresh.asked
+    assert asked == "SELECT 1 FROM mysql.user WHERE User = 'chamilo' LIMIT 1"
+    for sql, host in zip(made, ("localhost", "127.0.0.1"), strict=True):
+        assert sql.startswith(f"CREATE USER 'chamilo'@'{host}' IDENTIFIED BY '")
+        assert sql.endswith(f" ON `chamilo\\_2`.* TO 'chamilo'@'{host}'")
+
+
+@pytest.mark.parametrize(
+    ("old", "locked"), [({}, False), ({"chamilo@localhost": 1}, True), ({"chamilo2@localhost": 1}, False)]
+)
+def test_an_account_that_is_there_is_left_as_it_is(
+    fresh: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, old: dict[str, int], locked: bool
+) -> None:
+    fresh.known = ["1"]
+    monkeypatch.setattr(
+        restore_tables.records, "read", lambda name: {"old": old} if name == "database-campus.json" else {}
+    )
+    lines = restore_tables.recreate_account(fresh.portal)
+    assert [line.startswith("The files that came back name the database account chamilo,") for line in lines] == (
+        [True] * locked
+    )
+    assert len(fresh.asked) == 1
+
+
+def test_where_no_account_is_to_be_made_none_is(fresh: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert restore_tables.recreate_account(replace(fresh.portal, host="db.test")) == []
+    assert restore_tables.recreate_account(replace(fresh.portal, root=f"{fresh.portal.root}/none")) == []
+    env = Path(fresh.portal.root) / ".env"
+    for user in ("root", ""):
+        env.write_text(f"DATABASE_USER={user}\nDATABASE_PASSWORD=x\n")
+        assert restore_tables.recreate_account(fresh.portal) == []
+    env.unlink()
+    (line,) = restore_tables.recreate_account(fresh.portal)
+    assert ".env" in line
+    monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: False)
+    assert restore_tables.recreate_account(fresh.portal) == []
+    assert fresh.asked == []
+
+
+def test_what_still_moves_tables_is_ended(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, killed, now = [["7", "8"], ["8"], []], [], [0.0]
+
+    def execute(_portal: Portal, sql: str) -> None:
+        killed.append(sql)
+        if sql == "KILL 8":
+            raise BackupError("Unknown thread id: 8")
+
+    monkeypatch.setattr(restore_tables, "rows", lambda _portal, sql: running.pop(0))
+    monkeypatch.setattr(restore_tables, "execute", execute)
+    monkeypatch.setattr(restore_tables.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(restore_tables.time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    restore_tables.end_renames(portal)
+    assert killed == ["KILL 7", "KILL 8", "KILL 8"] and now == [pytest.approx(0.4)]
+    running[:] = [["7"]] * 9999
+    with pytest.raises(BackupError, match="The server still moves tables. See SHOW FULL PROCESSLIST"):
+        restore_tables.end_renames(portal)
+    assert restore_tables._ENDING < now[0] < restore_tables._ENDING + 1

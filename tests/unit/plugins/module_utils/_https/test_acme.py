@@ -390,3 +390,15 @@ def test_a_certificate_signed_by_itself_has_all_names(host: Files, monkeypatch: 
     assert acme.self_sign(["campus.test", "*.campus.test"], "campus", *where, engine, Outcome()).changed
     again = acme.self_sign(["campus.test", "*.campus.test"], "campus", *where, engine, Outcome())
     assert not again.changed and {*again.pair.names} == {"campus.test", "*.campus.test"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "left"),
+    [
+        ("certonly -d a.test -d b.test", "certonly -d b.test"),
+        ("certonly --cert-name a.test -w /a.test -d b.test", "certonly --cert-name a.test -w /a.test -d b.test"),
+        ("a.test -w /x -d a.test", "a.test -w /x"),
+    ],
+)
+def test_a_request_without_a_name(request_: str, left: str) -> None:
+    assert acme._without(request_.split(), {"a.test"}) == left.split()

@@ -12,6 +12,25 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.eng
 MEMO = php_files.Memo("campus.test", "/srv/campus", "nginx", "www-data", "www-data", "unix:/a", "www", "/gone", "line")
 
 
+def test_a_job_of_cron_that_others_could_have_written_is_left_alone(tmp_path, monkeypatch):
+    """cron itself runs none that others may write."""
+    cron = tmp_path / "cron.d"
+    cron.mkdir()
+    monkeypatch.setattr(php_files, "_CRON", f"{cron}/*")
+    engine = Engine(str(tmp_path / "state"), Machine(lambda argv, seconds: (0, ""), systemd=True))
+    made = php_files.PoolFiles("campus", Site("campus.test", "/srv/campus"), engine, ())
+    for name, mode in (("right", 0o644), ("private", 0o600), ("group", 0o664), ("others", 0o646)):
+        (cron / name).write_text("* * * * * www-data php /srv/campus/bin/console x\n")
+        (cron / name).chmod(mode)
+    (cron / "elsewhere").write_text("* * * * * www-data php /srv/shop/x\n")
+    (cron / "link").symlink_to("right")
+    (cron / "directory").mkdir()
+    found = made._cron("www-data", "campus")
+    assert {one["path"].rpartition("/")[2]: one["content"] for one in found} == dict.fromkeys(
+        ("right", "private"), "* * * * * campus php /srv/campus/bin/console x\n"
+    )
+
+
 def test_two_portals_share_the_group_of_the_web_server(tmp_path, monkeypatch):
     """The last one that gives its user back takes it away."""
     (tmp_path / "nginx.conf").write_text("user www-data;\n")

@@ -15,6 +15,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pol
     Policy,
     Rule,
     below_path,
+    executable,
+    octal,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from tests.unit.plugins.module_utils._permissions.conftest import (
@@ -26,6 +28,27 @@ from tests.unit.plugins.module_utils._permissions.conftest import (
 )
 
 OWN = "config/packages/prod/zz_chamilo_hardening"  # what the collection lays for the application
+
+
+def test_a_mode_is_an_octal_number_by_which_not_all_can_write():
+    assert [octal("x", given) for given in (None, "640", "0664", "000")] == [None, 0o640, 0o664, 0]
+    for given in (640, "1777", "0648", "64", "", "0x1a"):
+        with pytest.raises(PermsError, match=f"^x is {given!r}; write it as an octal number in quotes, such as '0640'"):
+            octal("x", given)
+    for given in ("666", "0662", "0777"):
+        with pytest.raises(PermsError, match=f"^x is {given!r}, which lets every user of this host write.$"):
+            octal("x", given)
+
+
+@pytest.mark.parametrize(("mode", "made"), [(0o640, 0o750), (0o660, 0o770), (0o644, 0o755), (0o200, 0o200), (0, 0)])
+def test_who_can_read_a_program_can_execute_it(mode, made):
+    assert executable(mode) == made
+
+
+def test_only_what_the_group_may_do_and_others_may_not_is_private():
+    for mode, private in ((0o640, True), (0o644, False), (0o600, False), (0o660, True), (0o604, False)):
+        policy = Policy(order("/x", policy=(Rule("src/x", file_mode=mode, directory_mode=0o755),)))
+        assert policy.of("src/x").private == private
 
 
 def test_a_portal_that_was_777_is_as_the_guide_wants_it(site):
@@ -113,6 +136,23 @@ def test_a_rule_of_the_users_own_comes_first_and_leaves_the_rest(site):
     run(order(site, policy=rules))
     assert state(site / "public/custom/deep") == (WEB.pw_uid, WEB.pw_gid, "0755")
     assert state(site / "public/custom/deep/x.css") == (WEB.pw_uid, WEB.pw_gid, "0600")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("src/Kernel.php", "code"),
+        ("public/main/x.php", "program"),
+        ("public/index.php", "program"),
+        ("public/build/x.php", "foreign"),
+        ("public/own/x.php", ""),
+        ("public/known/x.php", ""),
+        ("public/main/left/x.php", ""),
+    ],
+)
+def test_what_php_is_in_a_place(path, kind):
+    policy = Policy(order("/x", exclude=("public/own", "public/main/left"), acknowledged=("public/known/**",)))
+    assert policy.of(path).kind == kind
 
 
 def test_what_is_excluded_is_not_scanned(site):

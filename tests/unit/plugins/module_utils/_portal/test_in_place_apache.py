@@ -269,6 +269,7 @@ def test_a_virtual_host_that_leads_all_visitors_elsewhere_is_no_portal(host, lin
         "RedirectMatch 301 ^/old(.*)$ https://campus.example.org$1",
         "RewriteRule ^ https://%{HTTP_HOST}/ [R]",
         "RewriteEngine Off\nRewriteRule ^ https://%{HTTP_HOST}/ [R]",
+        "HostnameLookups On\nRewriteRule ^ https://%{HTTP_HOST}/ [R]",
         "RewriteEngine On\nRewriteRule ^ https://%{HTTP_HOST}/ [P]",
         "RewriteEngine On\nRewriteRule ^/?$ https://%{HTTP_HOST}/start [R]",
         "RewriteEngine On\nRewriteCond %{HTTP:X-Forwarded-Proto} !https\nRewriteRule ^ https://%{HTTP_HOST}/ [R]",

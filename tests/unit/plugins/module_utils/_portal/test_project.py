@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import BOOT
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import BOOT, Findings
 
 
 def site_of(host, **options):
@@ -125,3 +125,12 @@ def test_one_directory_of_one_machine_has_one_fingerprint(host):
 
 def test_the_boot_of_this_machine_can_be_read():
     assert len(Tree().read_bounded(BOOT, None, 64).strip()) == 36
+
+
+def test_what_this_user_may_not_read_is_a_problem_and_has_another_answer(host):
+    def closed():
+        raise PermissionError(13, "Permission denied", "/etc/x")
+
+    found = Findings(host.tree)
+    assert found.attempt(closed, "unknown") == "unknown" and found.attempt(lambda: "known", "unknown") == "known"
+    assert (found.problems, found.errors) == (["/etc/x cannot be read: Permission denied."], [])

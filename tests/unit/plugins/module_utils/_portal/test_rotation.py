@@ -127,6 +127,22 @@ def test_a_file_that_logrotate_does_not_understand(given):
     assert found.files == {} and LOG not in found.content
 
 
+@pytest.mark.parametrize(
+    ("mode", "log", "helps"),
+    [
+        (0o755, "/nginx/a.log", True),
+        (0o775, "/nginx/a.log", False),
+        (0o757, "/nginx/a.log", False),
+        (0o755, "/none/a.log", False),
+    ],
+)
+def test_a_rotation_helps_where_others_may_not_write_the_directory(tmp_path, mode, log, helps):
+    (tmp_path / "nginx").mkdir()
+    (tmp_path / "nginx").chmod(mode)
+    tree = Tree(str(tmp_path))
+    assert rotation.mendable(tree, "nobody", log) == helps
+
+
 def test_who_may_write_a_log(tmp_path, monkeypatch):
     log = tmp_path / "access.log"
     log.write_text("")

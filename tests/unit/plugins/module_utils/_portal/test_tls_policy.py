@@ -25,3 +25,20 @@ def test_what_is_lacking(text: str, lacking: list[str]) -> None:
     level = nginx.parse_text(text, "/etc/nginx/x.conf")
     assert list(tls_policy.lacking(level, [])) == lacking
     assert list(tls_policy.lacking([], level)) == lacking, "what holds for all of http counts where nothing is said"
+
+
+@pytest.mark.parametrize(
+    ("line", "new"),
+    [
+        ("all -SSLv3 -TLSv1 -TLSv1.1", True),
+        ("all -SSLv3 -TLSv1", False),
+        ("-all +TLSv1.2 +TLSv1.3", True),
+        ("-all +TLSv1.1 +TLSv1.2", False),
+        ("-all +TLSv1.2 +TLSv1", False),
+        ("TLSv1.1 TLSv1.2", True),  # each without a sign takes the place of those before it
+        ("TLSv1.2 +TLSv1.1", False),
+        ("TLSv1.3", True),
+    ],
+)
+def test_protocols_of_apache_are_added_up(line: str, new: bool) -> None:
+    assert tls_policy._protocols(line.split()) == new

@@ -53,6 +53,21 @@ def test_a_first_pair_is_for_root_and_its_private_half_for_the_group_of_php(grou
     assert (public.data, public.uid, public.gid, public.mode) == (b"public", 0, owner, 0o644)
 
 
+@pytest.mark.parametrize(
+    ("mode", "group", "private", "public"),
+    [
+        (0o600, 0o644, (0, 7, 0o600), (0, 7, 0o644)),  # PHP did not read it, and does not now
+        (0o640, 0o666, (0, 7, 0o640), (0, 7, 0o644)),
+        (0o604, 0o755, (0, 44, 0o640), (0, 7, 0o644)),
+        (0o666, 0o600, (0, 44, 0o640), (0, 7, 0o644)),
+    ],
+)
+def test_nobody_reads_another_pair_who_could_not_read_the_one_before(mode, group, private, public):
+    old = replace(pair(), private=file_item(b"x", 0, 7, mode), public=file_item(b"y", 0, 7, group))
+    made = [(item.uid, item.gid, item.mode) for item in old.laid(b"private", b"public", 33, 44)]
+    assert made == [private, public]
+
+
 def test_a_new_pair_is_long_enough():
     assert b"(2048 bit)" in text(planned(pair(mode=0o602), OWN, OWN, True, READER).items[1].data)
 
