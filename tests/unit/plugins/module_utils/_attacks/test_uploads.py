@@ -147,7 +147,7 @@ class Server(Target):
             if name in self.refused:
                 return Answer(path, 422)
             self.kept[path := f"/r/{name}"] = body.partition(b"\r\n\r\n")[2]
-            return Answer(path, 201, (), json.dumps({"id": 7, "url": path}).encode())
+            return Answer(path, 201, (), json.dumps({"id": 7, "url": path, "title": "stored"}).encode())
         gone = self.scanned is not None and self.now - 1000 >= self.scanned
         return Answer(path, 404 if gone else 200, (), b"" if gone else self.kept.get(path, b""))
 
@@ -156,8 +156,8 @@ class Server(Target):
 
 
 @pytest.fixture
-def scanned(monkeypatch, insider):
-    """``scanned(server, scanner)``: what the attack with a test virus finds."""
+def visitor(monkeypatch):
+    """Whoever logs in for an attack."""
 
     class Visitor:
         def __init__(self, target):
@@ -171,6 +171,39 @@ def scanned(monkeypatch, insider):
 
     monkeypatch.setattr(uploads, "Visitor", Visitor)
     monkeypatch.setattr(uploads, "test_account", lambda _insider: contextlib.nullcontext(("name", "word")))
+
+
+@pytest.mark.parametrize(
+    ("server", "status", "evidence"),
+    [
+        (
+            Server(uploads._OFFERED),
+            "pass",
+            "The portal was offered 17 dangerous files under different names, and took none.",
+        ),
+        (Server(uploads._OFFERED[2:]), "fail", "The portal takes a.exe (as stored), a.bat (as stored)."),
+    ],
+)
+def test_dangerous_files_are_offered_and_what_is_taken_goes_again(
+    visitor, monkeypatch, insider, server, status, evidence
+):
+    monkeypatch.setattr(uploads, "here", lambda _insider: server)
+    found = uploads.offer(insider)
+    assert (found.status, found.evidence) == (status, evidence)
+    assert len([asked for asked in server.asked if asked[1] == "/documents/upload"]) == 18
+    assert server.asked.count(("DELETE", "/documents/7")) == len(server.kept)
+
+
+def test_a_portal_that_takes_nothing_at_all_proves_nothing(visitor, monkeypatch, insider):
+    server = Server(["a.txt"])
+    monkeypatch.setattr(uploads, "here", lambda _insider: server)
+    with pytest.raises(OSError, match="not even a text file is taken: 422"):
+        uploads.offer(insider)
+
+
+@pytest.fixture
+def scanned(visitor, monkeypatch, insider):
+    """``scanned(server, scanner)``: what the attack with a test virus finds."""
 
     def run(server, scanner="clamd"):
         monkeypatch.setattr(uploads, "here", lambda _insider: server)

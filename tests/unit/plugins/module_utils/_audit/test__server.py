@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._server import left_behind
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._server import left_behind, name, text
 
 
 class Server:
@@ -77,3 +77,8 @@ def test_a_plugin_that_logs_or_checks_is_fine_where_root_alone_may_change_its_li
 def test_what_the_server_reports_or_writes_for_an_intruder_is_named(server, variable, value, status):
     server.variables[variable] = value
     assert [text.startswith(variable) for text in server.left()] == ([True] if status == "fail" else [])
+
+
+def test_values_and_names_cannot_leave_their_place_in_a_statement():
+    assert text("it's a \\ path") == "'it''s a \\\\ path'"
+    assert name("my`db", "", "t") == "`my``db`.`t`"

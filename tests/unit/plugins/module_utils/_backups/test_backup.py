@@ -27,7 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
     saved_files,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from tests.unit.plugins.module_utils._backups.conftest import DUMP, made, of_campus
 
@@ -349,3 +349,72 @@ def test_each_copy_that_lay_about_is_reported(directories: Path, monkeypatch: py
         with pytest.raises(BackupError):  # there is no repository
             backup.backup(of_campus(directories))
     assert [name for name in ("dump1.sql", "dump2.sql") if not any(f"/{name} could" in text for text in reported)] == []
+
+
+class Elsewhere(restic.Repository):
+    """``runs``: what it has after a copy."""
+
+    runs: tuple[tuple[str, int], ...] = ()
+    done: list[str] = []
+
+    def prepare(self, memory: dict[str, Any], source: restic.Repository | None = None) -> None:
+        self.done.append(f"prepare like {source.url if source else None}")
+
+    def reached(self, memory: Any) -> None:
+        self.done.append("reached")
+
+    def run(self, *arguments: str, source: restic.Repository | None = None, **_more: Any) -> tuple[str, str]:
+        self.done.append(f"{' '.join(arguments)} of {source.url if source else None}")
+        return "", ""
+
+    def pairs(self) -> list[restic.Pair]:
+        return [made(run, number, 0) for run, number in self.runs]
+
+
+COPY = ["prepare like /near", "reached", "copy --quiet --host campus --tag chamilo-hardening of /near"]
+
+
+@pytest.mark.parametrize(
+    ("near", "runs", "beside", "ok", "words"),
+    [
+        ("/near", (("6", 6), ("7", 7)), "", True, "In /far."),
+        ("", (("7", 7),), "", True, "In /far."),
+        ("/near", (("7", 7),), "It is the same disk.", False, "It is the same disk."),
+        ("/near", (("6", 6),), "", False, "/far does not show what was just sent there."),
+        ("/near", (("7", 7), ("9", 9)), "", False, "The backup 9 in /far has a higher number (9) than this one (7)"),
+    ],
+)
+def test_a_backup_goes_elsewhere_and_is_seen_there(
+    directories: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    near: str,
+    runs: tuple[tuple[str, int], ...],
+    beside: str,
+    ok: bool,
+    words: str,
+) -> None:
+    monkeypatch.setattr(backup, "Repository", Elsewhere)
+    monkeypatch.setattr(backup, "nearby", lambda _portal: beside)
+    monkeypatch.setattr(Elsewhere, "runs", runs)
+    monkeypatch.setattr(Elsewhere, "done", [])
+    there = of_campus(directories, repository=near, offsite="/far")
+    memory: dict[str, Any] = {"last": {"run": "7"}, "number": 7}
+    if ok or beside:
+        assert backup._offsite(there, memory, "/far") == [beside or "A copy is in /far."]
+        assert memory["last"] == {"run": "7", "offsite": "/far", "trees": ["tree", "tree"]}
+    else:
+        with pytest.raises(BackupError) as raised:
+            backup._offsite(there, memory, "/far")
+        assert str(raised.value).startswith(words)
+    assert memory["number"] == (9 if "higher number" in words else 7)
+    assert Elsewhere.done == (COPY if near else [])
+    noted = records.read("backups-campus.json")["offsite"]
+    assert (noted["ok"], noted["detail"].startswith(words)) == (ok, True)
+    assert noted.get("run") == ("7" if ok else None)
+
+
+def test_a_backup_that_goes_nowhere_else_is_written_down_as_a_fault(directories: Path) -> None:
+    there = of_campus(directories)
+    assert backup._offsite(there, {}, "") == ["Nothing left this host: there is no off-site repository."]
+    noted = records.read("backups-campus.json")["offsite"]
+    assert not noted["ok"] and "set chamilo_backups_offsite_repository" in noted["detail"]

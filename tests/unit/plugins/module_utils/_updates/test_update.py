@@ -369,3 +369,56 @@ def test_the_program_of_a_node_is_rolled_back_and_its_database_is_not(campus, mo
     with pytest.raises(update.UpdateError, match="/login answers 500 instead of 200"):
         list(update.follow(campus.portal, campus.package))
     assert "database back" not in campus.done and there(campus) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "lines"),
+    [
+        ([], 2, ["Name the package: chamilo-hardening update PACKAGE; or --abandon alone."]),
+        (["--abandon", "x.zip"], 2, ["Name the package: chamilo-hardening update PACKAGE; or --abandon alone."]),
+        (["--abandon"], 0, ["update of campus.test: abandoned"]),
+        (["x.zip"], 0, ["update of campus.test: proved x.zip", "update of campus.test: updated x.zip False False"]),
+        (
+            ["--rehearse", "x.zip"],
+            0,
+            ["update of campus.test: proved x.zip", "update of campus.test: updated x.zip False True"],
+        ),
+        (["--node", "x.zip"], 0, ["update of node.test: proved x.zip", "update of node.test: followed x.zip False"]),
+    ],
+)
+def test_what_is_asked_for_is_done_and_reported(campus, monkeypatch, words, code, lines):
+    monkeypatch.setattr(update, "Package", lambda path, _user, checkout: f"{path} {checkout}")
+    monkeypatch.setattr(update, "proved", lambda path, *_more: f"proved {path}")
+    monkeypatch.setattr(update, "abandon", lambda _portal: ["abandoned"])
+    monkeypatch.setattr(update, "update", lambda _portal, package, rehearse: [f"updated {package} {rehearse}"])
+    monkeypatch.setattr(update, "follow", lambda _portal, package: [f"followed {package}"])
+    monkeypatch.setattr(update, "_here", lambda _name: replace(campus.portal, domain="node.test"))
+    monkeypatch.setattr(backups_portal, "chosen", lambda _name: campus.portal)
+    parser, reported = argparse.ArgumentParser(), []
+    update.add(parser.add_subparsers(), lambda line, *_priority: reported.append(line))
+    options = parser.parse_args(["update", *words])
+    assert options.run(options, None) == code
+    assert reported == lines
+
+
+@pytest.mark.parametrize(("code", "output", "words"), [(0, "done", ""), (3, "", "3"), (3, "no table\n", "3: no table")])
+@pytest.mark.parametrize("own", [True, False])
+def test_migrations_run_by_the_account_for_upgrades_where_there_is_one(
+    campus, monkeypatch, tmp_path, code, output, words, own
+):
+    monkeypatch.undo()
+    asked = []
+    monkeypatch.setattr(update, "CREDENTIALS", str(tmp_path))
+    monkeypatch.setattr(update.migrate, "migrate", lambda *given: asked.append(given) or ("campus", code))
+    monkeypatch.setattr(update.services, "run", lambda argv, _seconds: asked.append(argv) or (code, output))
+    if own:
+        (tmp_path / "upgrade-campus.cnf").touch()
+    ended = f"^The migrations ended with {'3' if own else words}.$"
+    with pytest.raises(update.UpdateError, match=ended) if code else contextlib.nullcontext():
+        update._migrate(campus.portal)
+    (given,) = asked
+    if own:
+        assert given == ((), "campus")
+    else:
+        assert given[:3] == ["runuser", "-u", "www-data"] and f"--chdir={campus.at}" in given
+        assert given[-4:] == ["php8.4", "bin/console", "--no-interaction", "doctrine:migrations:migrate"]
