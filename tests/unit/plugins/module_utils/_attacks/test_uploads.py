@@ -157,7 +157,7 @@ class Server(Target):
 
 @pytest.fixture
 def visitor(monkeypatch):
-    """Whoever logs in for an attack."""
+    """The visitor that an attack logs in as."""
 
     class Visitor:
         def __init__(self, target):

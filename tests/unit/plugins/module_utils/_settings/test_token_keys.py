@@ -62,7 +62,7 @@ def test_a_first_pair_is_for_root_and_its_private_half_for_the_group_of_php(grou
         (0o666, 0o600, (0, 44, 0o640), (0, 7, 0o644)),
     ],
 )
-def test_nobody_reads_another_pair_who_could_not_read_the_one_before(mode, group, private, public):
+def test_another_pair_is_readable_for_no_account_that_could_not_read_the_one_before(mode, group, private, public):
     old = replace(pair(), private=file_item(b"x", 0, 7, mode), public=file_item(b"y", 0, 7, group))
     made = [(item.uid, item.gid, item.mode) for item in old.laid(b"private", b"public", 33, 44)]
     assert made == [private, public]
