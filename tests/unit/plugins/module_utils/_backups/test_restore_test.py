@@ -125,6 +125,87 @@ def test_a_dump_is_the_whole_one_that_was_sent(
         assert made._fetch_dump(pair(), str(tmp_path)) == ("course", "user")
 
 
+@pytest.mark.parametrize(
+    ("size", "turn", "how", "words", "next_turn"),
+    [
+        (2 << 30, None, "--read-data", "all of its 2147 MB is readable;", 1),
+        (1, 1, "--read-data", "all of its 0 MB is readable;", 1),
+        (0, None, "--read-data", "all of its 0 MB is readable;", 1),
+        ((2 << 30) + 1, None, "--read-data-subset=1/2", "part 1 of 2 of its 2147 MB is readable;", 1),
+        (6 << 30, 1, "--read-data-subset=2/3", "part 2 of 3 of its 6442 MB is readable;", 2),
+        (6 << 30, 3, "--read-data-subset=1/3", "part 1 of 3 of its 6442 MB is readable;", 1),
+    ],
+)
+def test_a_large_repository_is_read_in_turn(
+    portal: Portal, size: int, turn: int | None, how: str, words: str, next_turn: int
+) -> None:
+    made, asked = attempt(portal), []
+
+    def run(*arguments: str) -> tuple[str, str]:
+        asked.append(arguments)
+        return json.dumps({"total_size": size}), ""
+
+    cast(Any, made.place).run = run
+    made.memory |= {} if turn is None else {"turn": turn}
+    made._read()
+    assert asked == [("stats", "--json", "--no-lock", "--mode", "raw-data"), ("check", "--no-lock", how)]
+    assert (made.lines, made.memory["turn"]) == ([words], next_turn)
+
+
+@pytest.fixture
+def fetching(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """``fetching(came, used)``: fetch a sample of one file; what came back of it, and what is in use."""
+    bulk = [f"--exclude={tmp_path}/var/upload\\[1\\]/*"]
+    sample = restore_test.File(f"{tmp_path}/var/a*", 4, 0)
+    monkeypatch.setattr(restore_test._RestoreTest, "bulk", (f"{tmp_path}/var/upload[1]",), raising=False)
+
+    def run(came: str | None, used: str, chosen: bool = True, long: bool = False, untried: int = 0) -> list[str]:
+        made, asked = attempt(portal), []
+        made.untried = untried
+
+        def fetch(snapshot: str, target: str, *arguments: str) -> bool:
+            asked.append((snapshot, list(arguments)))
+            if arguments[:1] != tuple(bulk) and came is not None:
+                path = Path(target + sample.path)
+                path.parent.mkdir(parents=True)
+                path.write_text(came)
+            return long
+
+        cast(Any, made.place).fetch = fetch
+        monkeypatch.setattr(restore_test, "_used", lambda _file: used and hashlib.sha256(used.encode()).hexdigest())
+        made._fetch_files(pair(), str(tmp_path / "scratch"), [sample] * chosen)
+        include = [("f1", [f"--include={tmp_path}/var/a\\*"])]
+        assert asked == [("f1", bulk), *include * chosen]
+        return made.lines
+
+    return run
+
+
+def test_a_sample_of_the_uploads_comes_back_as_it_is(fetching: Any) -> None:
+    assert fetching("text", "text") == ["1 of its uploads came back, 1 compared with those in use;"]
+
+
+def test_an_upload_that_changed_since_is_not_compared(fetching: Any) -> None:
+    assert fetching("text", "") == ["1 of its uploads came back, 0 compared with those in use, 1 changed since;"]
+
+
+def test_what_cannot_be_tried_is_counted(fetching: Any) -> None:
+    assert fetching(None, "", chosen=False, long=True, untried=2) == [
+        "files whose paths are too long did not come back;",
+        "0 of its uploads came back, 0 compared with those in use, "
+        "2 not tried because their names are no UTF-8 or too long;",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("came", "words"),
+    [(None, "did not come back whole"), ("texts", "did not come back whole"), ("tent", "with another content")],
+)
+def test_an_upload_that_came_back_otherwise_is_a_fault(fetching: Any, came: str | None, words: str) -> None:
+    with pytest.raises(BackupError, match=words):
+        fetching(came, "text")
+
+
 def test_a_key_that_changed_is_refused(portal: Portal) -> None:
     backups_portal.note(portal, "encrypted", True, "", salt="s", fingerprint=fingerprint(KEY, "s"))
     attempt(portal, pair())._newest()

@@ -397,6 +397,24 @@ def test_a_hook_of_the_web_user_s_too(site):
     assert mode(directory) == (WEB.pw_uid, "0700")
 
 
+def test_modules_of_git_are_inspected_and_not_without_end(site):
+    at = ".git"
+    for level in range(6):
+        at += f"/modules/m{level}"
+        lay(site, f"{at}/config", "[core]\nfsmonitor = id\n")
+        lay(site, f"{at}/hooks/post-merge", "#!/bin/sh\n", mode=0o755)
+    top = os.open(site / ".git", os.O_DIRECTORY)
+    try:
+        found = vouch.git_runs(top, lambda *_which: True)
+    finally:
+        os.close(top)
+    modules = [one for one in found if "modules" in one]
+    assert modules == [
+        *(f"modules/m{level}: {one}" for level in range(4) for one in ("core.fsmonitor", "hooks/post-merge")),
+        "modules, which are nested too deep",
+    ]
+
+
 def test_settings_of_root_s_own_are_root_s(site):
     directory = git(site, "[core]\n\tsshCommand = ssh -i /root/key\n", mode=0o600, owner=0)
     lay(site, ".git/hooks/post-merge", "#!/bin/sh\n", mode=0o755, owner=0)
