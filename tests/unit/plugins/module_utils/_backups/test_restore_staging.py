@@ -26,7 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
-from tests.unit.plugins.module_utils._backups.conftest import looks_right, planned, work
+from tests.unit.plugins.module_utils._backups.conftest import DUMP, Server, looks_right, planned, work
 
 
 def test_sparse_files_are_reported_and_need_no_room_for_their_gaps(
@@ -276,3 +276,58 @@ def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp
     assert line == f"Left as it is, because a link leads there: {data}. Snapshot f1 has it too."
     with pytest.raises(BackupError, match="^/etc/passwd is not below .*, nor does a link of the backup lead there"):
         made.stage_file("/etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("text", "loaded", "words"),
+    [
+        (DUMP + dump.stamp("run"), ["course", "user", "more"], ""),
+        (DUMP + dump.stamp("another"), ["course", "user"], "is not whole, or of another run. Nothing was changed"),
+        (DUMP, ["course", "user"], "is not whole, or of another run. Nothing was changed"),
+        (DUMP + dump.stamp("run"), ["course"], "^Not every table of the dump could be loaded. Nothing was changed.$"),
+    ],
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_a_dump_is_loaded_into_a_database_of_its_own(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, text: bytes, loaded: list[str], words: str, there: bool
+) -> None:
+    server = Server(monkeypatch)
+    made = work(replace(portal, name="chamilo"))
+    new = restore_tables.new_database(made.portal)
+    server.tables[new] = loaded
+    kept: list[str] = []
+
+    def run(*arguments: str, output: IO[bytes]) -> None:
+        assert arguments == ("dump", "id", "/database.sql")
+        output.write(text)
+
+    monkeypatch.setattr(made, "place", SimpleNamespace(run=run))
+    monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: True)
+    monkeypatch.setattr(restore_tables, "large_rows", lambda _portal: contextlib.nullcontext())
+    monkeypatch.setattr(restore_tables, "rows", lambda _portal, sql: ["chamilo"] * there)
+    monkeypatch.setattr(restore_tables, "drops", lambda _portal, name, *_kinds: f"DROP of {name}")
+    monkeypatch.setattr(restore_tables, "write_objects", lambda _portal, name, *_more: kept.append(name))
+    monkeypatch.setattr(restore_tables, "write_triggers", lambda _portal, name, *_more: kept.append(f"{name}'s"))
+    if words:
+        with pytest.raises(BackupError, match=words):
+            made.stage_database()
+        assert kept == [] and not made.journal["database"]
+        return
+    made.stage_database()
+    assert server.messages == [f"CREATE DATABASE `{new}` CHARACTER SET utf8mb4", text.decode(), f"DROP of {new}"]
+    assert kept == [new, *(["chamilo's", "chamilo"] if there else [])]
+    assert made.journal["database"]["new"] == new
+    assert re.fullmatch(r"chamilo_before_\w+", made.journal["database"]["old"])
+    assert not os.path.exists(f"{made.staging}/database.sql")
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("localhost", "No database server runs on this host"), ("db.test", "The database is on db.test.")],
+)
+def test_a_dump_that_cannot_be_loaded_here_is_not_fetched(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, host: str, words: str
+) -> None:
+    monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: False)
+    with pytest.raises(BackupError, match=words):
+        work(replace(portal, host=host)).stage_database()

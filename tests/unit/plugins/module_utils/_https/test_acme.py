@@ -11,6 +11,7 @@ import os
 import pwd
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -402,3 +403,33 @@ def test_a_certificate_signed_by_itself_has_all_names(host: Files, monkeypatch: 
 )
 def test_a_request_without_a_name(request_: str, left: str) -> None:
     assert acme._without(request_.split(), {"a.test"}) == left.split()
+
+
+@pytest.mark.parametrize(
+    ("jobs", "words"),
+    [
+        ([], "no timer and no cron job runs Certbot. Enable certbot.timer."),
+        (["certbot.timer"], ""),
+        (["certbot.timer", "/etc/cron.d/certbot"], "2 jobs renew with Certbot: certbot.timer, /etc/cron.d/certbot."),
+    ],
+)
+def test_one_job_renews(monkeypatch: pytest.MonkeyPatch, jobs: list[str], words: str) -> None:
+    monkeypatch.setattr(acme, "jobs_of", lambda systemd: systemd)
+    monkeypatch.setattr(acme, "named", lambda found, _name: [SimpleNamespace(source=job) for job in jobs * found])
+    assert words in acme.owners(True) and bool(acme.owners(True)) == bool(words)
+
+
+def test_certbot_trusts_the_authorities_of_the_host_and_those_of_the_sites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acme, "SYSTEM_AUTHORITIES", str(tmp_path / "system"))
+    monkeypatch.setattr(acme, "BUNDLE", str(tmp_path / "bundle"))
+    for name in ("system", "one", "two"):
+        (tmp_path / name).write_text(f"of {name}\n\n")
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    assert acme.bundle([two, "", one, two]) == str(tmp_path / "bundle")
+    assert (tmp_path / "bundle").read_text() == "of system\nof two\nof one\n"
+    assert acme._trusting(["", one]) == ["env", f"REQUESTS_CA_BUNDLE={tmp_path}/bundle"]
+    assert acme._trusting(["", ""]) == acme._trusting([]) == []
+    with pytest.raises(acme.AcmeError, match=f"^The file of an authority, {tmp_path}/none, cannot be read: No such"):
+        acme.bundle([f"{tmp_path}/none"])
