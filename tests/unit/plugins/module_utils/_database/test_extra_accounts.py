@@ -10,7 +10,10 @@ import os
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import context
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_accounts import option_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_accounts import (
+    ExtraAccounts,
+    option_file,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 
@@ -57,3 +60,20 @@ def test_an_unmanaged_account_of_that_name_is_not_taken(sloppy):
         sloppy.apply(backup=True)
     sloppy.apply()
     assert sloppy.user.startswith("chamilo_campus_") and sloppy.server.rights(NEW) == ["SELECT ON `shop`.*"]
+
+
+@pytest.mark.parametrize(
+    ("account", "there"),
+    [
+        (Account("u", "p", socket="/run/x"), {"socket": "/run/x"}),
+        (Account("u", "p", "db.test", 3307), {"host": "db.test", "port": "3307"}),
+        (
+            Account("u", "p", "db.test", authority="/etc/ca.pem"),
+            {"host": "db.test", "port": "3306", "ssl-ca": "/etc/ca.pem"},
+        ),
+    ],
+)
+def test_what_is_written_into_an_option_file_is_read_from_it(account, there):
+    text = ExtraAccounts._options(None, account)
+    assert option_file(text) == {"user": "u", "password": "p", **there}
+    assert ("\nssl-verify-server-cert\n" in text) == bool(account.authority)

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,7 +78,7 @@ class Desk:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr(program_main.syslog, "syslog", lambda level, line: lines.append(line))
+    monkeypatch.setattr(program_main.syslog, "syslog", lambda *words: lines.append(words[-1]))
     return lines
 
 
@@ -447,3 +448,29 @@ def test_help_is_for_people(desk: Desk) -> None:
     output = desk.capsys.readouterr().out
     assert "status" in output and "undo" in output and "journalctl -t chamilo-hardening" in output
     assert "recover" not in output, "timers and the boot call that, not people"
+
+
+@pytest.mark.parametrize(("problem", "code"), [("", 0), ("No answer.", 1)])
+def test_the_daily_work_reports_each_step_and_ends_with_a_fault_where_one_failed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, log: list[str], problem: str, code: int
+) -> None:
+    def run(steps: list[str], due: bool) -> list[SimpleNamespace]:
+        assert (steps, due) == (["https"], False)
+        return [
+            SimpleNamespace(name="https", problem=problem, changed=True, lines=["a", "b"]),
+            SimpleNamespace(name="updates", problem="", changed=False, lines=[]),
+        ]
+
+    monkeypatch.setattr(program_main.program_daily, "run", run)
+    monkeypatch.setattr(program_main.monitoring_daily, "lists", lambda: {"campus": 1})
+    ended, out, err = desk.type("daily", "https")
+    lines = ["https: a", "https: b"]
+    assert (ended, out.splitlines()) == (code, lines) and problem in err
+    ended, out, _err = desk.type("daily", "--json", "https")
+    assert ended == code and json.loads(out) == {
+        "ran": [
+            {"step": "https", "problem": problem, "changed": True},
+            {"step": "updates", "problem": "", "changed": False},
+        ],
+        "lists": {"campus": 1},
+    }
