@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -534,3 +536,21 @@ def test_an_audit_log_with_a_password_or_open_to_all(tmp_path, monkeypatch):
     assert "passwords in it" in finding.evidence
     assert "every account" in finding.evidence
     assert "hunter2" not in finding.evidence
+
+
+def test_a_server_listens_where_one_of_its_own_sockets_does(monkeypatch):
+    asked = []
+    it = Observer(Site("campus.test"), {})
+    it.as_root = True
+    it._known[database.processes] = [SimpleNamespace(name=name, pid=os.getpid()) for name in ("mariadbd", "nginx")]
+    monkeypatch.setattr(database, "_is_ours", lambda _pid: True)
+    monkeypatch.setattr(database.portal_host, "listening", lambda _tree, sockets: asked.append(sockets) or ["::1:3306"])
+    with socket.socket() as own:
+        assert database._listening(it) == ["::1:3306"]
+        assert str(os.fstat(own.fileno()).st_ino) in asked[0]
+    assert all(number.isdigit() for number in asked[0])
+    it.as_root = False
+    with pytest.raises(Unseen, match="can be seen as root only"):
+        database._listening(it)
+    it._known[database.processes] = [SimpleNamespace(name="nginx", pid=os.getpid())]
+    assert database._listening(it) is None

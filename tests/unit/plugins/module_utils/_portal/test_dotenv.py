@@ -37,6 +37,7 @@ def read(host, files, real=None):
         ("A=plain # comment", {"A": "plain"}),
         ("A=plain#nocomment", {"A": "plain#nocomment"}),
         ("A='a'\"b\"c", {"A": "abc"}),
+        ("AB='x'\nC='y'", {"AB": "x", "C": "y"}),
         ("A= # c", {"A": ""}),
         ("export A=3", {"A": "3"}),
         ("B=1\nA=${B}x", {"A": "1x", "B": "1"}),

@@ -307,3 +307,16 @@ def test_a_root_by_the_name_of_the_site(host, names, root, found):
     host.install("nginx")
     host.site("nginx", f"server {{ listen 80; server_name {names}; root {root}; }}")
     assert found in [server.host.root for server in nginx.servers(nginx.parse(host.tree))]
+
+
+@pytest.mark.parametrize(
+    ("text", "root"),
+    [
+        ("root /a; location / { root /b; }", "/a"),
+        ("location /lms { root /a; } location / { root /b; }", "/b"),
+        ("location ~ x { root /a; }", ""),
+        ("location = / { root /b; }", "/b"),
+    ],
+)
+def test_the_root_of_the_front_page_counts_where_a_server_has_none(text, root):
+    assert nginx._root(nginx.parse_text(text, "/etc/nginx/x.conf")) == root

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import BOOT, Findings
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import BOOT, Findings, Projects
 
 
 def site_of(host, **options):
@@ -134,3 +134,20 @@ def test_what_this_user_may_not_read_is_a_problem_and_has_another_answer(host):
     found = Findings(host.tree)
     assert found.attempt(closed, "unknown") == "unknown" and found.attempt(lambda: "known", "unknown") == "known"
     assert (found.problems, found.errors) == (["/etc/x cannot be read: Permission denied."], [])
+
+
+@pytest.mark.parametrize(
+    ("target", "real"),
+    [
+        ("/srv/campus/releases/7", "/srv/campus/releases/*"),
+        ("/srv/campus/builds/7", "/srv/campus/builds/*"),
+        ("/srv/campus/7", "/srv/campus/7"),
+        ("/srv/other/releases/7", "/srv/other/releases/7"),
+    ],
+)
+def test_each_release_beside_the_one_in_use_is_the_portal_as_well(host, target, real):
+    host.chamilo(target)
+    host.link("/srv/campus/current", str(host.root) + target)
+    found = Projects(Findings(host.tree), "campus.test")
+    assert found.real_root("/srv/campus/current") == real
+    assert (found.real_root(target), found.real_root("")) == (target, "")
