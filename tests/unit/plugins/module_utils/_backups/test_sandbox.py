@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -146,3 +147,78 @@ def test_a_hidden_process_of_the_restore_test_s_account_is_observed() -> None:
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_who_runs_in_a_restore_test_has_neither_privileges_nor_a_network() -> None:
+    become = ["setpriv", "--reuid=65300", "--regid=65300", "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
+    end = ["--pdeathsig=KILL", "--", "nice", "-n", "19"]
+    assert sandbox.confined() == ["unshare", "--net", "--", *become, *end]
+    assert sandbox.confined(network=True) == [*become, *end]
+
+
+@pytest.mark.parametrize(("size", "tail"), [(7, 7), (300, 300), (5000, 300)])
+def test_a_command_of_the_restored_application_that_fails_is_reported_with_its_last_words(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, tail: int
+) -> None:
+    words = "".join(f"{number:05}" for number in range(size))[-size:]
+    program = tmp_path / "php"
+    program.write_text(f'#!/bin/sh\nprintf %s {words}\n[ "$DATABASE_PASSWORD$*" = good ]\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sandbox, "confined", lambda network=False: [])
+    monkeypatch.setattr(sandbox, "_php", lambda *_more: ([str(program)], {"PATH": "/usr/bin:/bin"}))
+    with pytest.raises(BackupError) as raised:
+        sandbox.console(portal, str(tmp_path), "/socket", "cache:warmup", "-q")
+    assert str(raised.value) == f"`bin/console cache:warmup -q` ended with 1: {words[-tail:]}"
+    program.write_text('#!/bin/sh\n[ "$*" = "bin/console --no-interaction cache:warmup" ]\n')
+    sandbox.console(portal, str(tmp_path), "/socket", "cache:warmup")
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a server is to start. What makes its directory, and the server, are scripts."""
+    monkeypatch.setattr(sandbox, "confined", lambda network=False: [])
+    monkeypatch.setattr(sandbox, "UID", os.geteuid())
+    monkeypatch.setattr(shutil, "which", lambda *_a, **_k: str(tmp_path / "mariadbd"))
+    monkeypatch.setattr(sandbox.restic, "environment", lambda: {"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name, text in (("mariadb-install-db", "exit 0"), ("mariadbd", "sleep 60")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "scratch").mkdir()
+    return tmp_path / "scratch"
+
+
+def test_a_database_that_cannot_be_made_is_reported(scratch: Path) -> None:
+    (scratch.parent / "mariadb-install-db").write_text("#!/bin/sh\necho no room >&2; exit 1\n")
+    with pytest.raises(BackupError, match="^The database of the restore test could not be made: no room\n$"):
+        with sandbox.started(str(scratch)):
+            raise AssertionError("it started")
+    assert (scratch / "mysql").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_server_that_ends_at_once_is_reported_with_its_last_words(scratch: Path) -> None:
+    words = "".join(f"{number:05}" for number in range(100))
+    (scratch.parent / "mariadbd").write_text(f"#!/bin/sh\nprintf %s {words} > {scratch}/mysql.log; exit 1\n")
+    with pytest.raises(BackupError) as raised:
+        with sandbox.started(str(scratch)):
+            raise AssertionError("it started")
+    assert str(raised.value) == f"The database server of the restore test did not start: {words[-300:]}"
+
+
+def test_a_server_is_ended_with_what_it_was_for(scratch: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(scratch / "mysql.sock"))
+        listening.listen()
+        with sandbox.started(str(scratch)) as server:
+            assert server.socket == f"{scratch}/mysql.sock"
+            (found,) = [
+                pid for pid in os.listdir("/proc") if pid.isdigit() and _runs(pid, f"{scratch.parent}/mariadbd")
+            ]
+    assert not os.path.exists(f"/proc/{found}") or not _runs(found, "mariadbd")
+
+
+def _runs(pid: str, program: str) -> bool:
+    try:
+        return program in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return False

@@ -433,3 +433,22 @@ def test_certbot_trusts_the_authorities_of_the_host_and_those_of_the_sites(
     assert acme._trusting(["", ""]) == acme._trusting([]) == []
     with pytest.raises(acme.AcmeError, match=f"^The file of an authority, {tmp_path}/none, cannot be read: No such"):
         acme.bundle([f"{tmp_path}/none"])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "hopeless"),
+    [
+        ("here.test", (), False),
+        ("none.test", (), True),
+        ("*.here.test", (), True),
+        ("*.none.test", ("--dns-x",), False),
+        ("none.test", ("--dns-x",), False),
+        ("-here.test", (), False),
+    ],
+)
+def test_a_name_that_cannot_be_proved_is_known_from_the_dns(
+    name: str, arguments: tuple[str, ...], hopeless: bool
+) -> None:
+    desired = SimpleNamespace(arguments=arguments)
+    ask = acme._Rehearsal(desired, lambda name: ["192.0.2.7"] * name.endswith("here.test"), None)  # type: ignore[arg-type]  # all it reads
+    assert ask.hopeless(name) == hopeless

@@ -20,9 +20,9 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics, updates
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import Audit
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
@@ -474,3 +474,46 @@ def test_the_daily_work_reports_each_step_and_ends_with_a_fault_where_one_failed
         ],
         "lists": {"campus": 1},
     }
+
+
+@pytest.mark.parametrize(
+    ("result", "lines"),
+    [
+        (["Saved."], ["A backup of campus.test first; this may take a while ...", "backup of campus.test: Saved."]),
+        (
+            backup.NeedsReview("Less."),
+            [
+                "A backup of campus.test first; this may take a while ...",
+                "The backup of campus.test was made, and needs a check: Less.",
+            ],
+        ),
+        (BackupError("Full."), []),
+        (OSError(28, "No space left"), []),
+    ],
+)
+def test_a_backup_is_made_before_a_window_opens(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    log: list[str],
+    result: list[str] | Exception,
+    lines: list[str],
+) -> None:
+    def made(portal: Portal) -> list[str]:
+        assert portal.site == "campus"
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    monkeypatch.setattr(backup, "backup", made)
+    portals = [Portal("campus", "campus.test", "/a"), Portal("shop", "shop.test", "/b")]
+    monkeypatch.setattr(program_main.backups_portal, "portals", lambda: portals)
+    if lines:
+        program_main._save_first("campus")
+    else:
+        with pytest.raises(
+            HardeningError, match="There is no good backup, so the window stays closed: .*Full|No space"
+        ):
+            program_main._save_first("campus")
+        lines = ["A backup of campus.test first; this may take a while ..."]
+    out, err = capsys.readouterr()
+    assert (out + err).splitlines() == lines
