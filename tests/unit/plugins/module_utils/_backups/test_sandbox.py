@@ -206,15 +206,14 @@ def test_a_server_that_ends_at_once_is_reported_with_its_last_words(scratch: Pat
 
 
 def test_a_server_is_ended_with_what_it_was_for(scratch: Path) -> None:
+    program = f"{scratch.parent}/mariadbd"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(scratch / "mysql.sock"))
         listening.listen()
         with sandbox.started(str(scratch)) as server:
             assert server.socket == f"{scratch}/mysql.sock"
-            (found,) = [
-                pid for pid in os.listdir("/proc") if pid.isdigit() and _runs(pid, f"{scratch.parent}/mariadbd")
-            ]
-    assert not os.path.exists(f"/proc/{found}") or not _runs(found, "mariadbd")
+            (found,) = [pid for pid in os.listdir("/proc") if pid.isdigit() and _runs(pid, program)]
+    assert not _runs(found, program)
 
 
 def _runs(pid: str, program: str) -> bool:

@@ -80,3 +80,8 @@ def test_the_names_of_one_file_are_added_up_over_all_processes():
         other.link((1, 2), link)
         found.add(other)
     assert found.links == {(1, 2): [3, 3, True, [0, 2], "b", "suspect"]}
+
+
+def test_before_a_run_nothing_is_found():
+    begin = vars(Found())
+    assert [name for name, value in begin.items() if value] == []

@@ -199,3 +199,7 @@ def test_the_program_is_found_wherever_it_came_from(host: Files) -> None:
     assert certbot.program(host.tree) == ""
     host.write("/snap/bin/certbot")
     assert certbot.program(host.tree) == "/snap/bin/certbot"
+
+
+def test_a_pair_that_is_not_there_is_good_for_nothing() -> None:
+    assert not any(vars(certbot.Pair()).values())

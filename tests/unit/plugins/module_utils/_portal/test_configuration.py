@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 
 import pytest
 
@@ -76,3 +77,10 @@ def test_the_word_for_a_site_is_its_domain(host):
 )
 def test_a_visitor_who_types_a_name_gets_to_two_ports(address, port, public):
     assert configuration.is_public(address, port) == public
+
+
+def test_what_a_virtual_host_does_not_set_is_not_set():
+    found = asdict(configuration.VirtualHost("/etc/nginx/x", 1, (), (), "/srv"))
+    unset = {name for name, value in found.items() if value == -1}
+    assert unset == {"body_limit", "patience", "patience_around"}
+    assert [name for name, value in found.items() if value and name not in {*unset, "file", "line", "root"}] == []

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer, include_line
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer, include_line
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,15 @@ def test_a_virtual_host_includes_the_drop_ins_of_its_portal(web: WebServer, line
 @pytest.mark.parametrize(("sapi", "face"), [("fpm", "fpm"), ("mod_php", "apache2"), ("", "apache2")])
 def test_php_has_its_settings_where_it_is_run(sapi: str, face: str) -> None:
     assert Php("8.4", sapi).face == face
+
+
+def test_what_was_not_found_is_empty() -> None:
+    def leaves(value: object) -> list[object]:
+        if isinstance(value, dict) and value:
+            return [leaf for each in value.values() for leaf in leaves(each)]
+        return [value]
+
+    found = asdict(Site("campus.test"))
+    assert found.pop("domain") == "campus.test"
+    assert found["php"].pop("time_limit") == 30, "PHP's own"
+    assert [leaf for leaf in leaves(found) if leaf] == []
