@@ -181,7 +181,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(shutil, "which", lambda *_a, **_k: str(tmp_path / "mariadbd"))
     monkeypatch.setattr(sandbox.restic, "environment", lambda: {"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    for name, text in (("mariadb-install-db", "exit 0"), ("mariadbd", "sleep 60")):
+    for name, text in (("mariadb-install-db", "exit 0"), ("mariadbd", "exec sleep 60")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     (tmp_path / "scratch").mkdir()
@@ -206,18 +206,16 @@ def test_a_server_that_ends_at_once_is_reported_with_its_last_words(scratch: Pat
 
 
 def test_a_server_is_ended_with_what_it_was_for(scratch: Path) -> None:
-    program = f"{scratch.parent}/mariadbd"
+    started = scratch / "started"
+    text = f"#!/bin/sh\necho $$ > {started}.new; mv {started}.new {started}; exec sleep 60\n"
+    (scratch.parent / "mariadbd").write_text(text)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(scratch / "mysql.sock"))
         listening.listen()
         with sandbox.started(str(scratch)) as server:
             assert server.socket == f"{scratch}/mysql.sock"
-            (found,) = [pid for pid in os.listdir("/proc") if pid.isdigit() and _runs(pid, program)]
-    assert not _runs(found, program)
-
-
-def _runs(pid: str, program: str) -> bool:
-    try:
-        return program in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-    except OSError:
-        return False
+            while not started.exists():
+                time.sleep(0.01)
+            process = Path("/proc", started.read_text().strip())
+            assert process.exists()
+    assert not process.exists()
