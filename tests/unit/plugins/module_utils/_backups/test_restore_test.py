@@ -206,6 +206,49 @@ def test_an_upload_that_came_back_otherwise_is_a_fault(fetching: Any, came: str 
         fetching(came, "text")
 
 
+@pytest.mark.parametrize(
+    ("again", "code", "words"),
+    [
+        (DUMPED, 0, ""),
+        (DUMPED.replace(b"course", b"lesson"), 0, "^The restored database differs from its dump in: course, lesson.$"),
+        (DUMPED, 1, "^The restored database could not be dumped: no rights$"),
+    ],
+)
+def test_a_dump_is_loaded_and_dumped_again(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bytes, code: int, words: str
+) -> None:
+    view = b"/*!50013 DEFINER=`root`@`localhost` SQL SECURITY DEFINER */\n"
+    (tmp_path / "database.sql").write_bytes(view + DUMPED)
+    (tmp_path / "next").write_bytes(view + again)
+    program = tmp_path / "dumper"
+    program.write_text(
+        f'#!/bin/sh\necho "$*" > {tmp_path}/words\ncat {tmp_path}/next\necho no rights >&2\nexit {code}\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(sandbox, "confined", lambda network=False: [])
+    monkeypatch.setattr(backups_dump, "program", lambda: str(program))
+    asked: list[str] = []
+    loaded: list[bytes] = []
+
+    def client(arguments: list[str], stream: IO[bytes]) -> None:
+        assert arguments == ["--database", "chamilo"]
+        loaded.append(stream.read())
+
+    server = SimpleNamespace(socket="/socket", ask=asked.append, client=client)
+    made = attempt(replace(portal, name="chamilo"), pair())
+    with pytest.raises(BackupError, match=words) if words else contextlib.nullcontext():
+        made._load(cast(Any, server), str(tmp_path))
+    account = "`root`@`localhost`"
+    assert asked == [
+        "CREATE DATABASE `chamilo`",
+        f"CREATE USER IF NOT EXISTS {account}; GRANT ALL ON *.* TO {account}",
+    ]
+    assert loaded == [view + DUMPED]
+    dumped = (tmp_path / "words").read_text().split()
+    assert dumped[-2:] == ["--", "chamilo"] and "--socket=/socket" in dumped and "--routines" in dumped
+    assert made.lines == ["its database came back with 2 tables, all the same;"] * (not words)
+
+
 def test_a_key_that_changed_is_refused(portal: Portal) -> None:
     backups_portal.note(portal, "encrypted", True, "", salt="s", fingerprint=fingerprint(KEY, "s"))
     attempt(portal, pair())._newest()

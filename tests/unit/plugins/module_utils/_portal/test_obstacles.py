@@ -386,6 +386,8 @@ def test_the_dns_is_asked_where_certbot_is_to_be_used(host, acme, served, lineag
         ("UUID=1 /srv/campus ext4 defaults 0 2", ("/srv/campus",)),
         ("nas:/x /srv/campus/var/upload nfs _netdev 0 0", ("/srv/campus/var/upload",)),
         ("UUID=1 /srv ext4 nofail 0 2", ("/srv",)),
+        ("UUID=1 /srv ext4 defaults", ("/srv",)),
+        ("UUID=1 /srv ext4", ()),
         ("UUID=1 /srv/my\\040campus ext4 defaults 0 2", ()),
         ("UUID=1 /srv/campus ext4 noauto 0 2", ()),
         ("UUID=1 /home ext4 defaults 0 2", ()),
