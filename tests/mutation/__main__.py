@@ -132,6 +132,7 @@ def run(tests: list[str], tree: Path, patience: float) -> str:
     """What the tests print in this tree when they fail; nothing when they pass."""
     (tree / "tmp").mkdir(exist_ok=True)
     own = {"PYTHONPATH": f"{tree}:{tree}/.collections", "TMPDIR": f"{tree}/tmp", "HOME": f"{tree}/tmp"}
+    own["PATH"] = f"{PYTHON.parent}:{os.environ['PATH']}"  # ruff, which a test runs
     caged = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", CAGE, str(tree)]
     command = [*caged, str(PYTHON), "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests]
     process = subprocess.Popen(
