@@ -199,7 +199,12 @@ def test_what_cannot_be_tried_is_counted(fetching: Any) -> None:
 
 @pytest.mark.parametrize(
     ("came", "words"),
-    [(None, "did not come back whole"), ("texts", "did not come back whole"), ("tent", "with another content")],
+    [
+        (None, "did not come back whole"),
+        ("texts", "did not come back whole"),
+        ("tent", "with another content"),
+        ("test", "with another content"),
+    ],
 )
 def test_an_upload_that_came_back_otherwise_is_a_fault(fetching: Any, came: str | None, words: str) -> None:
     with pytest.raises(BackupError, match=words):

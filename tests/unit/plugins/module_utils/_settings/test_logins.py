@@ -150,3 +150,14 @@ def test_a_database_that_does_not_answer_is_reported(sessions, monkeypatch):
     reported, notes = logins.end_logins(site(), "prod")
     assert len(reported) == 1 and notes == ['The devices of "Remember me" were not forgotten. It is down.']
     assert "PHP that was not found" in logins.end_logins(Site("campus.test"), "prod")[1][0]
+
+
+@pytest.mark.parametrize(("size", "login"), [(4 << 20, False), ((4 << 20) + 1, True)])
+def test_what_is_too_large_to_be_read_may_be_a_login(tmp_path, size, login):
+    (tmp_path / "sess_x").touch()
+    os.truncate(tmp_path / "sess_x", size)
+    directory = os.open(tmp_path, os.O_DIRECTORY)
+    try:
+        assert logins._is_login("sess_x", directory, os.geteuid()) == login
+    finally:
+        os.close(directory)
