@@ -162,7 +162,8 @@ def system(look_at, tmp_path, monkeypatch):
         look._known.update({processes.jobs: found, updates.pending: list(waits)})
         if days is not None:
             (stamps / "upgrade-stamp").touch()
-            look.now = (stamps / "upgrade-stamp").stat().st_mtime + days * 86400
+            os.utime(stamps / "upgrade-stamp", (1_700_000_000, 1_700_000_000))
+            look.now = 1_700_000_000 + days * 86400
         ages = {str(program): installed, str(settings / "20auto-upgrades"): configured}
         monkeypatch.setattr(updates, "_changed", lambda path: look.now - ages[path] * 86400)
         return updates.system(look)
@@ -214,6 +215,12 @@ def test_updates_do_not_install_themselves(system, changes, words):
     finding = system(**changes)
     assert finding.status == "fail"
     assert words in finding.evidence
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(0, "pass"), (1, "fail")])
+@pytest.mark.parametrize("what", ["days", "up"])
+def test_a_run_is_missed_after_three_days(system, what, seconds, status):
+    assert system(**{**OLD, what: (3 * 86400 + seconds) / 86400}).status == status
 
 
 def test_what_is_switched_on_by_name_is_on(system):

@@ -205,3 +205,37 @@ def test_a_file_may_be_as_large_as_64_mib_and_no_larger(tmp_path: Path) -> None:
         handle = os.open(path, os.O_RDONLY)
         assert len(files._read_all(handle, 1)) == (64 << 20) + 1
         os.close(handle)
+
+
+@pytest.mark.parametrize(
+    ("mode", "group", "used"),
+    [(0o644, 0, True), (0o664, 0, True), (0o664, 1, False), (0o644, 1, True), (0o646, 0, False), (0o602, 0, False)],
+)
+def test_a_file_that_others_than_root_can_write_is_not_used(tmp_path: Path, mode: int, group: int, used: bool) -> None:
+    path = tmp_path / "x"
+    path.touch()
+    os.chown(path, 0, group)
+    path.chmod(mode)
+    (tmp_path / "link").symlink_to("x")
+    with (
+        Tree() as tree,
+        contextlib.nullcontext() if used else pytest.raises(StateError, match=f"{path} is not changed"),
+    ):
+        assert tree.file_of_root(str(tmp_path / "link")) == str(path)
+
+
+def test_a_file_of_another_user_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.touch(0o600)
+    os.chown(path, 1, 0)
+    with Tree() as tree, pytest.raises(StateError, match=f"{path} is not changed: others than root"):
+        tree.file_of_root(str(path))
+
+
+def test_an_access_list_shows_in_the_bits_of_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x"
+    path.touch()
+    path.chmod(0o664)
+    monkeypatch.setattr(files, "_has_acl", lambda _handle: True)
+    with Tree() as tree, pytest.raises(StateError, match="others than root can write"):
+        tree.file_of_root(str(path))

@@ -274,10 +274,14 @@ def ask(host: Files, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[acm
             )
 
         program.asked, program.unproved = [], {*unproved}
-        check = bool(options.pop("check", False))
+        how = {"check": options.pop("check")} if "check" in options else {}
         desired = acme.Desired(names, "campus", str(webroot), **options)
         outcome = Outcome()
-        got = acme.obtain(desired, engine, outcome, check, lambda name: [] if name in gone else ["192.0.2.1"], fetch)
+
+        def resolver(name: str) -> list[str]:
+            return [] if name in gone else ["192.0.2.1"]
+
+        got = acme.obtain(desired, engine, outcome, resolver=resolver, fetch=fetch, **how)
         notes = [note for note in outcome.notes if "systemd" not in note]
         return got, notes, program.asked
 

@@ -109,6 +109,14 @@ def test_a_reload_that_did_nothing_is_reported(host, reported):
     assert "systemctl status nginx" in reported[0]
 
 
+def test_what_is_served_is_asked_again_for_a_while(host, reported, monkeypatch):
+    served = iter(["old", "old", host.new])
+    monkeypatch.setattr(renewal, "SERVED_SECONDS", 10)
+    monkeypatch.setattr(renewal.time, "sleep", lambda _seconds: None)
+    assert renewal.renewed(host.engine, LINEAGE, lambda _site: next(served))[0].endswith(f"serial {host.new}.")
+    assert reported == []
+
+
 def test_nothing_is_loaded_while_another_run_has_the_lock_of_the_host(host):
     messages: list[str] = []
     hook = threading.Thread(target=lambda: messages.extend(host.renewed()))

@@ -421,9 +421,9 @@ def test_long_requests_push_nothing_out_of_the_log(host):
     assert any("bigUpload" in sign for sign in trace(host.inspect()).signs)
 
 
-@pytest.mark.parametrize(("ago", "reported"), [(2, True), (30, False)])
-def test_what_of_the_day_was_not_read_is_reported(host, monkeypatch, ago, reported):
-    monkeypatch.setattr(compromise, "_LOG_BYTES", 1000)
+@pytest.mark.parametrize(("ago", "most", "reported"), [(2, 1000, True), (30, 1000, False), (2, 100_000, False)])
+def test_what_of_the_day_was_not_read_is_reported(host, monkeypatch, ago, most, reported):
+    monkeypatch.setattr(compromise, "_LOG_BYTES", most)
     observer = host.inspect()
     date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(observer.now - 3600 * ago))
     host.log.write_text(f'192.0.2.66 - - [{date}] "GET / HTTP/1.1" 200 5 "-" "-"\n' * 50)

@@ -153,3 +153,30 @@ def test_names_that_could_harm_a_terminal_are_escaped_and_many_are_cut():
 def test_a_portal_that_is_gone_is_an_error(tmp_path):
     with pytest.raises(IntegrityError, match="no directory"):
         integrity.files(str(tmp_path / "nothing"))
+
+
+def test_a_directory_that_goes_meanwhile_is_not_on_the_list(portal, monkeypatch):
+    real = os.scandir
+    whole = integrity.files(portal.root)
+
+    def scandir(path):
+        if path == f"{portal.root}/config":
+            os.rename(path, f"{portal.root}/var/config")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert integrity.files(portal.root) == {path: known for path, known in whole.items() if path != "config/app.yaml"}
+
+
+def test_a_file_that_goes_once_it_was_read_is_on_the_list(portal, monkeypatch):
+    real = integrity._checksum
+
+    def checksum(path):
+        found = real(path)
+        if path == f"{portal.root}/config/app.yaml":
+            os.unlink(path)
+        return found
+
+    whole = integrity.files(portal.root)
+    monkeypatch.setattr(integrity, "_checksum", checksum)
+    assert integrity.files(portal.root) == whole

@@ -21,6 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
     walk,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, jobs, processes
 
 
@@ -129,3 +130,17 @@ def test_a_job_of_ours_succeeded_lately(look_at, tmp_path, monkeypatch, hours, d
     finding = job_of_ours(it, "x.json", "x", "The job", 26, "daily x")
     assert finding.status == status and finding.evidence.startswith(words)
     assert job_of_ours(it, "x.json", "y", "The job", 26, "daily x") is None
+
+
+def test_settings_are_by_portal(tmp_path, monkeypatch):
+    monkeypatch.setattr(traces, "SETTINGS", str(tmp_path))
+    for name in ("backups-campus", "backups-my-school", "https-shop"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"name": name}))
+    assert traces.settings("backups") == {
+        "campus": {"name": "backups-campus"},
+        "my-school": {"name": "backups-my-school"},
+    }
+    assert traces.settings("headers") == {}
+    (tmp_path / "https-shop.json").write_text("[1]")
+    with pytest.raises(Unseen, match="https-shop.json cannot be read"):
+        traces.settings("https")

@@ -243,3 +243,13 @@ def test_a_root_that_cannot_be_trusted_is_refused_before_or_reported_after_the_o
         with pytest.raises(PermsError, match="^config"):
             run(order(site, roots=("var", "config")), partly=partly)
         assert os.stat(site / "public/index.php").st_mode & 0o777 == mode
+
+
+def test_what_of_the_program_the_web_user_could_write_is_counted_without_data_and_environment_files(site):
+    found = run(order(site))
+    assert (found.writable, found.environment) == (10, 2)
+    (site / "var/log/prod.log").chmod(0o666)
+    (site / "src/Kernel.php").chmod(0o666)
+    (site / ".env").chmod(0o666)
+    found = run(order(site))
+    assert (found.writable, found.environment) == (1, 1)

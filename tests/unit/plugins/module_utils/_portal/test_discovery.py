@@ -127,6 +127,16 @@ def test_whose_scanner_it_is(host, text, own):
     assert (site_of(host).clamd_own, site_of(host).memory) == (own, 2048000 * 1024)
 
 
+def test_memory_that_cannot_be_read_is_none(host, monkeypatch):
+    def memory(_tree):
+        raise OSError(5, "Input/output error", "/proc/meminfo")
+
+    host.install("nginx")
+    host.chamilo()
+    monkeypatch.setattr(discovery.portal_host, "memory", memory)
+    assert site_of(host).memory == 0
+
+
 def test_what_php_reports_about_uploads(host):
     host.install("nginx")
     host.chamilo()

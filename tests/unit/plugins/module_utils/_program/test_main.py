@@ -23,11 +23,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine im
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import php_user
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Done, Window, WindowError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
@@ -515,3 +517,72 @@ def test_a_backup_is_made_before_a_window_opens(
         lines = ["A backup of campus.test first; this may take a while ..."]
     out, err = capsys.readouterr()
     assert (out + err).splitlines() == lines
+
+
+class Windows:
+    """Three are open, and those of ``stuck`` cannot be closed. The real ones are in test_window.py."""
+
+    def __init__(self, stuck: dict[str, Exception]) -> None:
+        self.stuck = stuck
+        self.closed: list[str] = []
+        names = ("campus", "shop", "later")
+        self.open = [Window({"path": f"/srv/{name}"}, "update", 0, 0, site=name) for name in names]
+
+    def __call__(self, _engine: Engine) -> Windows:
+        return self
+
+    def known(self) -> list[Window]:
+        return self.open
+
+    def due(self, window: Window) -> bool:
+        return window.site != "later"
+
+    def close(self, window: Window) -> Done:
+        if problem := self.stuck.get(window.site):
+            raise problem
+        self.closed.append(window.site)
+        return Done(window, Found())
+
+
+@pytest.mark.parametrize(
+    ("words", "closed"),
+    [((), ["campus", "shop", "later"]), (("--due",), ["campus", "shop"]), (("--site", "shop"), ["shop"])],
+)
+def test_which_windows_are_closed(desk: Desk, monkeypatch: pytest.MonkeyPatch, words: Any, closed: list[str]) -> None:
+    windows = Windows({})
+    monkeypatch.setattr(program_main.permissions_window, "Windows", windows)
+    code, out, _err = desk.type("window", "close", *words)
+    assert (code, windows.closed) == (0, closed)
+    assert [line.split()[2] for line in out.splitlines() if "as the guide" in line] == [f"/srv/{one}" for one in closed]
+    assert "Harden again from where you run the playbook" in out
+
+
+@pytest.mark.parametrize("words", [(), ("--due",)])
+def test_where_no_window_is_open(desk: Desk, monkeypatch: pytest.MonkeyPatch, words: Any) -> None:
+    windows = Windows({})
+    windows.open = []
+    monkeypatch.setattr(program_main.permissions_window, "Windows", windows)
+    assert desk.type("window", "close", *words) == (0, "" if words else "No window is open.\n", "")
+
+
+@pytest.mark.parametrize("problem", [WindowError("not mounted."), OSError(28, "No space left")])
+@pytest.mark.parametrize("due", [False, True])
+@pytest.mark.parametrize("deaf", [False, True])
+def test_one_window_that_cannot_be_closed_leaves_no_other_one_open(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, problem: Exception, due: bool, deaf: bool
+) -> None:
+    def notify(*words: str, **_more: Any) -> list[str]:
+        sent.append(words)
+        if deaf:
+            raise alert.AlertError("No alert went out.")
+        return []
+
+    sent: list[tuple[str, ...]] = []
+    windows = Windows({"campus": problem})
+    monkeypatch.setattr(program_main.permissions_window, "Windows", windows)
+    monkeypatch.setattr(program_main.common_alert, "notify", notify)
+    code, out, err = desk.type("window", "close", *["--due"] * due)
+    assert (code, windows.closed[:1]) == (1, ["shop"]) and "Harden again" not in out
+    assert str(problem) in err and ("No alert went out." in err) is (due and deaf)
+    text = f"{problem}\nIt is tried again each minute."
+    assert sent == [("permissions", "A window cannot be closed", text)] * due

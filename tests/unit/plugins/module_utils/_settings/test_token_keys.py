@@ -20,6 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_
     PairPlan,
     TokenKeyError,
     planned,
+    taken,
 )
 
 OWN = "6f1c0b7e94d25a83c1f0e7b2a9d46358"
@@ -142,3 +143,50 @@ def test_a_public_half_outside_of_the_portal_keeps_the_key():
         plan = planned(old, passphrase, OWN, True, READER)
         assert "was not replaced, because JWT_PUBLIC_KEY" in plan.notes[0]
         assert (len(plan.items), plan.kept, plan.sound) == (0 if fits else 1, {}, ())
+
+
+SHARED = "52b9e0d6c8f74a31b6a5d90e17c3f842"
+
+
+def test_the_pair_of_another_node_takes_the_place_of_the_one_that_is_here():
+    here, there = pair(passphrase="before"), pair(passphrase=SHARED)
+    half = there.opened((SHARED,))[1]
+    plan = taken(here, there.private.data, half, "before", SHARED, READER)
+    assert [item.data for item in plan.items] == [there.private.data, half]
+    assert (set(plan.kept), len(plan.consequences)) == ({"private.pem"}, 1), "its public half was not there"
+    assert here.opens(plan.kept["private.pem"], SHARED) == here.opened(("before",))[1]
+
+
+def test_the_pair_of_another_node_that_is_here_already_stays():
+    there = pair(passphrase=SHARED)
+    half = there.opened((SHARED,))[1]
+    same = replace(there, public=file_item(half, 0, 0, 0o644))
+    assert taken(same, there.private.data, half, OWN, SHARED, READER) is None
+    without_public = taken(there, there.private.data, half, OWN, SHARED, READER)
+    assert [item.data for item in without_public.items] == [there.private.data, half]
+    assert (without_public.kept, without_public.consequences) == ({}, ())
+    assert taken(replace(there, public_path=""), there.private.data, half, OWN, SHARED, READER) is None
+
+
+def test_where_there_was_no_pair_the_one_of_another_node_replaces_none():
+    there = pair(passphrase=SHARED)
+    half = there.opened((SHARED,))[1]
+    plan = taken(replace(pair(), private=ABSENT), there.private.data, half, OWN, SHARED, READER)
+    assert [item.data for item in plan.items] == [there.private.data, half]
+    assert (plan.kept, plan.consequences) == ({}, ())
+
+
+def test_a_public_half_of_another_node_that_does_not_belong_to_its_key_is_made_anew():
+    there, other = pair(passphrase=SHARED), pair()
+    plan = taken(pair(), there.private.data, other.opened((OWN,))[1], OWN, SHARED, READER)
+    assert plan.items[1].data == there.opened((SHARED,))[1]
+
+
+@pytest.mark.parametrize("passphrase", [SHARED, "", None])
+def test_a_key_of_another_node_that_does_not_open_with_the_passphrase_is_refused(passphrase):
+    private = pair(passphrase="another").private.data if passphrase != "" else b""
+    if passphrase is None:
+        _code, private = run_openssl(["pkey", "-passin", "@0"], private, ["another"])
+        assert b"ENCRYPTED" not in private
+    with pytest.raises(TokenKeyError, match="node that leads the portal .* does not open"):
+        taken(pair(), private, b"", OWN, SHARED, READER)
