@@ -100,7 +100,7 @@ def _explained(control: str, found: Finding, lost: Sequence[str], deferred: Sequ
 
 def active() -> list[str]:
     """The sections that were enforced here before, by the undo data that they left."""
-    names = [*Store(files.STATE).peek()["records"], *kept(SETTINGS)]
+    names = [*Store(files.STATE).peek()["records"], *kept(SETTINGS, files.STATE)]
     return sorted({name.partition(":")[0] for name in names} & set(SECTIONS))
 
 
