@@ -29,8 +29,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import update
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package import Package
 from tests.minisign import Signer
@@ -422,3 +423,92 @@ def test_migrations_run_by_the_account_for_upgrades_where_there_is_one(
     else:
         assert given[:3] == ["runuser", "-u", "www-data"] and f"--chdir={campus.at}" in given
         assert given[-4:] == ["php8.4", "bin/console", "--no-interaction", "doctrine:migrations:migrate"]
+
+
+@pytest.mark.parametrize("send", [[], [""], ["PROXY TCP4", ""]])
+def test_which_pages_are_answered_well_before_an_update(monkeypatch, send):
+    class Asked:
+        def __init__(self, site, answers):
+            asked.append((site.root, answers))
+
+        def get(self, path):
+            return types.SimpleNamespace(status=int(path[1:]))
+
+    asked = []
+    monkeypatch.setattr(update, "Observer", Asked)
+    monkeypatch.setattr(update, "_PAGES", ("/0", "/199", "/200", "/302", "/399", "/400", "/500"))
+    pages = {"probe": [{"url": "https://campus.test/", "send": one} for one in send]}
+    known = {"campus": sites.Site("campus", {"path": "/srv/campus"}, {}, pages)}
+    other = {"shop": sites.Site("shop", {"path": "/srv/shop"}, {}, {"probe": [{"send": "PROXY TCP4"}]})}
+    monkeypatch.setattr(update.sites, "known", lambda: {**known, **other})
+    assert update._answers(Site("campus.test", "/srv/campus")) == {"/200": 200, "/302": 302, "/399": 399}
+    elsewhere = any(send)
+    assert asked == [("/srv/campus", {"terminated_elsewhere": elsewhere, "several_nodes": elsewhere})]
+
+
+@pytest.mark.parametrize("archive", [True, False])
+@pytest.mark.parametrize("active", [True, False])
+def test_a_new_program_gets_owners_and_modes_where_the_section_is_active(campus, monkeypatch, archive, active):
+    applied = []
+    known = {"campus": sites.Site("campus", {"path": campus.portal.root}, {}), "shop": sites.Site("shop", {}, {})}
+    monkeypatch.setattr(update.sites, "known", lambda: known if active else {"shop": known["shop"]})
+    monkeypatch.setattr(update.window, "apply", lambda *words, **more: applied.append((words, more)))
+    package = types.SimpleNamespace(path="/x.zip", is_archive=archive)
+    update._Update(campus.portal, Site("campus.test", campus.portal.root), package, node=True)._owned()
+    package = ("/x.zip", "") if archive else ("", "")
+    assert applied == [(({"path": campus.portal.root}, "production", None, False), {"package": package})] * active
+
+
+@pytest.mark.parametrize(
+    ("probes", "asked"),
+    [([{"url": "https://node.test:8443/x"}, {"url": "https://b.test"}], "node.test"), ([{}], ""), ([], "")],
+)
+def test_a_portal_that_is_not_backed_up_here_is_known_by_its_tree(monkeypatch, probes, asked):
+    known = sites.Site("campus", {"path": "/srv/campus", "web_user": "www-campus"}, {}, {"probe": probes})
+    found = Site("campus.test", "/srv/campus", php=Php("8.4", service="php8.4-fpm"), database=Database("db.test"))
+    monkeypatch.setattr(update.window, "site", lambda name: known if name == "campus" else None)
+    monkeypatch.setattr(
+        update, "discover", lambda domain, root: found if (domain, root) == (asked, found.root) else None
+    )
+    here = Portal("campus", "campus.test", "/srv/campus", "www-campus", "8.4", "php8.4-fpm", "db.test")
+    assert update._here("campus") == here
+    found = replace(found, database=Database(""))
+    assert update._here("campus") == replace(here, host="localhost")
+
+
+@pytest.mark.parametrize("why", ["", "cache:warmup ended with 1"])
+def test_what_was_compiled_of_the_program_before_is_compiled_anew(campus, monkeypatch, why):
+    monkeypatch.undo()
+    asked = []
+
+    def anew(cache, console, _run):
+        asked.append((os.readlink(f"/proc/self/fd/{cache}"), console))
+        return why
+
+    before = set(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(update.compiled, "anew", anew)
+    update._compile(campus.portal)
+    assert asked == []
+    (campus.at / "var/cache").mkdir(parents=True)
+    with pytest.raises(update.UpdateError, match=f"^{why}.$") if why else contextlib.nullcontext():
+        update._compile(campus.portal)
+    ((cache, console),) = asked
+    assert cache == f"{campus.at}/var/cache" and console[-2:] == ["--no-interaction", "cache:warmup"]
+    assert set(os.listdir("/proc/self/fd")) == before, "nothing stays open"
+
+
+@pytest.mark.parametrize("part", ["", "files"])
+def test_without_an_unfinished_update_there_is_nothing_to_abandon(campus, part):
+    if part:
+        Path(backups_portal.journal_path(campus.portal)).write_text(json.dumps({"part": part}))
+    with pytest.raises(update.UpdateError, match="^No update of campus.test is unfinished. Nothing was changed.$"):
+        update.abandon(campus.portal)
+
+
+def test_the_size_of_a_tree_is_that_of_what_lies_in_it(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/x").write_bytes(bytes(1000))
+    (tmp_path / "a/b/y").write_bytes(bytes(300))
+    (tmp_path / "a/link").symlink_to("x" * 50)
+    assert update._size(str(tmp_path / "a")) == os.lstat(tmp_path / "a").st_size + 1350
+    assert update._size(str(tmp_path / "a/x")) == 1000
