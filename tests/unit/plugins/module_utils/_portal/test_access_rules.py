@@ -197,11 +197,106 @@ def test_a_link_of_root_is_followed_as_apache_does_and_no_loop_is(portal):
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("<Files x>\n", "cannot be parsed"), ("#" * (1 << 20) + "\n\n", "larger than")],
+    [("<Files x>\n", "cannot be parsed"), ("#" * (1 << 20) + "\n", "larger than")],
 )
 def test_what_cannot_be_understood_is_in_the_way(portal, text, why):
     portal.write(f"{PUBLIC}/reports/.htaccess", text)
     assert why in closed(portal)[0][2]
+
+
+def test_a_file_is_read_up_to_its_limit(portal):
+    rule = "Require ip 10.0.0.1\n"
+    portal.write(f"{PUBLIC}/reports/.htaccess", "#" * ((1 << 20) - len(rule) - 1) + f"\n{rule}")
+    assert closed(portal) == [("reports/.htaccess", 2, rule.strip())]
+
+
+@pytest.mark.parametrize(
+    ("problem", "found"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), []),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory"), []),
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            [("reports", 1, "this directory cannot be searched: Permission denied")],
+        ),
+    ],
+)
+def test_a_directory_that_cannot_be_searched_is_in_the_way_and_one_that_went_is_not(
+    portal, monkeypatch, problem, found
+):
+    def refusing(name, *more, **options):
+        if name == "reports" and "dir_fd" in options:
+            raise problem
+        return real(name, *more, **options)
+
+    real = os.open
+    portal.write(f"{PUBLIC}/reports/x")
+    portal.write(f"{PUBLIC}/sessions/.htaccess", "Require ip 10.0.0.1\n")
+    monkeypatch.setattr(os, "open", refusing)
+    assert closed(portal) == [*found, ("sessions/.htaccess", 1, "Require ip 10.0.0.1")]
+
+
+@pytest.mark.parametrize(
+    ("problem", "found"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), []),
+        (
+            OSError(errno.EIO, "Input/output error"),
+            [(PUBLIC, 1, "this directory cannot be searched: Input/output error")],
+        ),
+    ],
+)
+def test_a_document_root_that_cannot_be_searched_is_in_the_way_and_one_that_went_is_not(
+    portal, monkeypatch, problem, found
+):
+    def refusing(_tree, _path, *_more):
+        raise problem
+
+    portal.write(f"{PUBLIC}/reports/.htaccess", "Require ip 10.0.0.1\n")
+    monkeypatch.setattr(type(portal.tree), "directory", refusing)
+    assert closed(portal) == found
+
+
+@pytest.mark.parametrize(
+    ("target", "output", "found"),
+    [
+        ("/srv/more", "All", ["trap/more"]),
+        ("/srv/none", "All", []),  # no .htaccess there
+        ("/nowhere", "All", []),
+        ("/srv/more", "None", []),
+    ],
+)
+def test_a_link_that_is_not_followed_is_in_the_way_where_apache_reads_a_file_behind_it(portal, target, output, found):
+    section = f"<Directory {PUBLIC}/trap/more>\nAllowOverride {output}\n</Directory>\n"
+    portal.write("/etc/apache2/conf-enabled/own.conf", section)
+    portal.write("/srv/more/.htaccess", "Require ip 10.0.0.1\n")
+    portal.write("/srv/none/x")
+    portal.write(f"{PUBLIC}/trap/x")
+    trap = portal.root / PUBLIC.lstrip("/") / "trap"
+    os.symlink(f"{portal.root}{target}", trap / "more")
+    for path in (trap, trap / "more"):
+        os.lchown(path, 33, 33)
+    assert [path for path, _line, what in closed(portal) if "is not followed" in what] == found
+
+
+def test_a_link_to_a_file_is_no_directory(portal):
+    portal.write("/srv/more/.htaccess", "Require ip 10.0.0.1\n")
+    portal.link(f"{PUBLIC}/page.html", "../../../../srv/more/.htaccess")
+    assert closed(portal) == []
+
+
+@pytest.mark.parametrize(
+    ("depth", "what"), [(64, "Require ip 10.0.0.1"), (65, "directories deeper than 64 are not searched")]
+)
+def test_how_deep_is_searched(portal, depth, what):
+    path = "/".join("d" * depth)
+    portal.write(f"{PUBLIC}/{path}/.htaccess", "Require ip 10.0.0.1\n")
+    assert closed(portal) == [(f"{path}/.htaccess" if depth == 64 else path, 1, what)]
+
+
+def test_a_pattern_that_cannot_be_compiled_hides_nothing(portal):
+    portal.write(f"{PUBLIC}/reports/.htaccess", '<FilesMatch "(">\nRequire all denied\n</FilesMatch>\n')
+    assert closed(portal) == [("reports/.htaccess", 2, "Require all denied")]
 
 
 def test_a_disk_that_cannot_be_read_is_in_the_way(portal, monkeypatch):
