@@ -94,6 +94,18 @@ def test_sessions_that_the_application_keeps_itself_stay_as_php_makes_them(site)
     assert not run(order(site)).changed
 
 
+def test_what_chamilo_3_makes_for_its_own_check_of_files_stays_as_it_makes_it(site):
+    """With mode 755, as the only one below var/, when it first compares: after a run, in the daily work."""
+    run(order(site))
+    directory = site / "var/security/file_integrity"
+    directory.mkdir(parents=True)
+    (directory / "baseline.json").touch()
+    for path, mode in ((directory.parent, 0o750), (directory, 0o750), (directory / "baseline.json", 0o660)):
+        path.chmod(mode)
+        give(path, mode)
+    assert not run(order(site)).changed
+
+
 def test_a_program_keeps_its_x_where_programs_are_and_nowhere_else(site):
     (site / "bin/plain").write_text("")
     (site / "src/tool").write_text("")
