@@ -12,6 +12,7 @@ import pwd
 import stat
 import struct
 import time
+import types
 
 import pytest
 
@@ -126,6 +127,19 @@ def test_a_picture_too_large_to_be_searched_is_no_data(tmp_path, monkeypatch):
         ('[remote "origin"]\nurl = https://github.com/chamilo/chamilo-lms\nfetch = +refs/*\n', []),
         ('[remote "origin"]\nurl = ext::sh -c id\n', ["remote.origin.url"]),
         ('[branch "main"]\nremote = origin\nmerge = refs/heads/main\n', []),
+        ("[pager]\nlog = false\ndiff = less\n", ["pager.diff"]),
+        ("[core]\nfsmonitor\n", []),
+        ("[core]\npager\n", ["core.pager"]),
+        ("[credential]\nhelper = cache --timeout=300\n", []),
+        ("[protocol]\nallow = always\n", ["protocol.allow"]),
+        ('[protocol "ext"]\nallow = always\n[protocol "https"]\nallow = always\n', ["protocol.ext.allow"]),
+        ('[submodule "x"]\nupdate = rebase\n[submodule "y"]\nupdate = !id\n', ["submodule.y.update"]),
+        ('[url "ext::sh -c id"]\ninsteadOf = x\n[url "https://x"]\ninsteadOf = y\n', ["ext::sh -c id.insteadof"]),
+        ("[filter.x]\nclean = id\n", ["filter.x.clean"]),  # as older versions wrote it
+        ('[filter.x "y"]\nclean = id\n', ["filter.y.clean"]),
+        ("# [core]\n; editor = id\n[user]\neditor = id\n", []),
+        ("[[core]\neditor = id\n", []),
+        ('\ufeff[core]\neditor = "id"\n', ["core.editor"]),
     ],
 )
 def test_settings_that_git_runs(text, names):
@@ -397,6 +411,79 @@ def test_a_hook_of_the_web_user_s_too(site):
     assert mode(directory) == (WEB.pw_uid, "0700")
 
 
+@pytest.fixture
+def repository(tmp_path):
+    """An empty .git and ``runs``: what of it Git would run, where these paths of it are the web user's."""
+    (tmp_path / ".git/hooks").mkdir(parents=True)
+
+    def runs(*theirs):
+        def is_theirs(where, status):
+            return any(os.path.samestat(status, os.lstat(tmp_path / ".git" / path)) for path in theirs)
+
+        top = os.open(tmp_path / ".git", os.O_DIRECTORY)
+        try:
+            return vouch.git_runs(top, is_theirs)
+        finally:
+            os.close(top)
+
+    return types.SimpleNamespace(at=tmp_path / ".git", runs=runs)
+
+
+@pytest.mark.parametrize(("path", "found"), [("commondir", ["commondir"]), ("objects/info/alternates", [])])
+def test_a_repository_that_leads_to_another_one(repository, path, found):
+    (repository.at / "objects/info").mkdir(parents=True)
+    (repository.at / path).write_text("/srv/x\n")
+    assert repository.runs(".") == found
+    assert repository.runs(path) == []
+
+
+@pytest.mark.parametrize("name", ["config", "config.worktree"])
+def test_which_of_the_settings_of_git_count(repository, name):
+    (repository.at / name).write_text("[core]\neditor = id\n")
+    assert repository.runs(".") == repository.runs(name) == ["core.editor"]
+    assert repository.runs() == repository.runs("hooks") == []
+
+
+@pytest.mark.parametrize("name", ["config", "hooks"])
+def test_what_cannot_be_opened_of_git_counts_where_it_is_the_web_user_s(repository, name):
+    (repository.at / "hooks").rmdir()
+    (repository.at / name).symlink_to("/srv/x")
+    (why,) = repository.runs(".")
+    assert why.startswith(f"{name}: ") and repository.runs() == []
+
+
+def test_settings_of_git_too_long_to_be_searched(repository, monkeypatch):
+    text = "[core]\neditor = id\n"
+    monkeypatch.setattr(vouch, "_READ", len(text))
+    (repository.at / "config").write_text(text)
+    assert repository.runs(".") == ["core.editor"]
+    (repository.at / "config").write_text(f"{text}\n")
+    assert repository.runs(".") == ["core.editor", "config, which is too long"]
+
+
+def test_which_hooks_git_runs(repository):
+    hooks = repository.at / "hooks"
+    for name, rights in (("a", 0o755), ("b", 0o644), ("c.sample", 0o755), ("d", 0o601)):
+        (hooks / name).touch()
+        (hooks / name).chmod(rights)
+    (hooks / "e").mkdir(0o755)
+    (hooks / "f").symlink_to("/srv/x")
+    assert repository.runs(".") == repository.runs("hooks") == ["hooks/a", "hooks/d", "hooks/f"]
+    assert repository.runs("hooks/d", "hooks/b", "hooks/c.sample") == ["hooks/d"] and repository.runs() == []
+    for number in range(30):
+        (hooks / f"x{number:02}").symlink_to("/srv/x")
+    assert repository.runs(".") == ["hooks/a", "hooks/d", "hooks/f", *(f"hooks/x{number:02}" for number in range(17))]
+
+
+def test_a_module_of_git_is_the_web_user_s_by_the_directory_of_all(repository):
+    module = repository.at / "modules/theme"
+    module.mkdir(parents=True)
+    (repository.at / "modules/x").touch()
+    (module / "config").write_text("[core]\neditor = id\n")
+    assert repository.runs("modules") == repository.runs("modules/theme/config") == ["modules/theme: core.editor"]
+    assert repository.runs() == []
+
+
 def test_modules_of_git_are_inspected_and_not_without_end(site):
     at = ".git"
     for level in range(6):
@@ -539,3 +626,91 @@ def test_a_list_of_root_s_vouches_by_checksum(site, tmp_path):
     (site / "bin/console").write_text("changed")
     assert not vouch.Lists(str(site), [str(listed)]).vouch("bin/console", handle)
     os.close(handle)
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [(None, {}), ("{", {}), ("[]", {}), ("{}", {}), ('{"files": {"a": "b"}, "root": "/x"}', {"a": "b"})],
+)
+def test_a_list_that_cannot_be_read_lists_nothing(tmp_path, text, files):
+    if text is not None:
+        (tmp_path / "list.json").write_text(text)
+    assert vouch.listed(str(tmp_path / "list.json")) == files
+
+
+@pytest.fixture
+def top(tmp_path):
+    handle = os.open(tmp_path, os.O_DIRECTORY)
+    yield handle
+    os.close(handle)
+
+
+@pytest.mark.parametrize(("theirs", "web"), [(20, False), (21, True)])
+def test_a_release_was_laid_when_nearly_all_of_its_files_were(tmp_path, top, theirs, web):
+    for number in range(40):
+        lay(tmp_path, f"src/{number}.php", days=number)
+        lay(tmp_path, f"public/{number}.php", days=number, owner=WEB.pw_uid if number < theirs else 0)
+    found = vouch.release(top, WEB.pw_uid)
+    assert (found.written, found.web) == (LAID + 37 * DAY + 3600, web)
+    changed = os.stat(tmp_path / "src/37.php").st_ctime
+    assert abs(found.changed - changed - 3600) < 60
+
+
+def test_a_tree_without_a_program_has_no_release(tmp_path, top):
+    lay(tmp_path, "public/index.php")
+    assert vouch.release(top, WEB.pw_uid) == vouch.NOT_THERE
+
+
+def test_a_sample_is_of_some_files_of_each_of_some_directories(tmp_path, top, monkeypatch):
+    monkeypatch.setattr(vouch, "_IN_ONE", 2)
+    monkeypatch.setattr(vouch, "_DIRECTORIES", 3)
+    for directory in range(5):
+        for number in range(4):
+            lay(tmp_path, f"src/{directory}/{number}.php")
+    (tmp_path / "src/link").symlink_to("0/0.php")
+    found = []
+    vouch._sample(top, "src", found, 100)
+    assert len(found) == 3 * 2
+    vouch._sample(top, "src", found, 9)
+    assert len(found) == 9
+    found.clear()
+    vouch._sample(top, "src", found, 100, deep=False)
+    vouch._sample(top, "vendor", found, 100)
+    assert found == []
+    lay(tmp_path, "src/Kernel.php")
+    vouch._sample(top, "src", found, 100, deep=False)
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "known"),
+    [
+        (["plugin.php", "a.php", "b.php"], True),
+        (["README.md", "a.php", "b.php"], True),
+        (["plugin.php", "a.php"], False),  # fewer have no history
+        (["page.php", "a.php", "b.php"], False),
+        ([], False),
+    ],
+)
+def test_a_plugin_has_a_history_of_its_own_by_its_metadata(tmp_path, top, names, known):
+    for number, name in enumerate(names):
+        lay(tmp_path, f"public/plugin/Ours/{name}", days=number)
+    found = vouch.own_history(top, "public/plugin/Ours")
+    if known:
+        assert (found.written, found.web) == (LAID + DAY + 3600, True), "the one in the middle"
+    else:
+        assert found == vouch.NOT_THERE
+
+
+@pytest.mark.parametrize(
+    ("path", "directory"),
+    [
+        ("public/plugin/Ours/src/x.php", "public/plugin/Ours"),
+        ("public/themes/ours/x.css", "public/themes/ours"),
+        ("public/plugin/x.php", ""),
+        ("public/main/Ours/x.php", ""),
+        ("public/plugins/Ours/x.php", ""),
+    ],
+)
+def test_the_directory_of_a_plugin_or_theme(path, directory):
+    assert vouch.own_directory(path) == directory
