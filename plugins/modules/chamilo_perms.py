@@ -54,9 +54,9 @@ options:
     description:
       - What the tree is used for.
       - "V(production): the program is V(0755) and V(0644), C(var/) is the web user's with V(0770) and V(0660),
-        V(0600) in C(var/sessions/) and V(0750) for C(var/security/), C(config/) is V(0750) and V(0640), each C(.env*) is
-        V(0640). A file that can be executed stays so in C(bin/), in C(vendor/bin/) and in the C(bin/) of a package in
-        C(vendor/). Setuid and setgid bits go."
+        V(0600) in C(var/sessions/) and V(0750) for C(var/security/), C(config/) is V(0750) and V(0640), each C(.env*)
+        is V(0640). A file that can be executed stays so in C(bin/), in C(vendor/bin/) and in the C(bin/) of a package
+        in C(vendor/). Setuid and setgid bits go."
       - "V(install): as V(production), but PHP can write C(config/) and C(.env*), as the installation wizard wants."
       - "V(upgrade): PHP can write the program as well, as an updater that runs in the browser wants."
     type: str

@@ -11,6 +11,8 @@ import functools
 import json
 import os
 import pwd
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,17 +20,22 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+
 HERE = Path(__file__).parent
 NEEDS_ROOT = HERE / "needs_root.txt"
 MEMORY = "/dev/shm"
 DEBIANS = ("www-data", "backup")  # accounts to which tests give files
 REASON = "gives files away, mounts, or acts as another user: needs root"
 
+# Not that of this machine, which may be a host. Engines that are imported later take it from there.
+files.STATE = os.path.join(tempfile.gettempdir(), f"chamilo-hardening-{os.getpid()}")
 
 # Tables and roles are read many times: the parser in C takes an eighth of the time.
 yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+@functools.cache
 def needing_root() -> dict[str, set[str]]:
     """By file: the functions that need root; none where all of them do."""
     lines = [line.split() for line in NEEDS_ROOT.read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
@@ -71,15 +78,51 @@ def no_disk() -> Iterator[None]:
         yield
 
 
+def gives_away(function: Callable[..., Any], asked: set[str]) -> Callable[..., Any]:
+    """The same, noted where it gives a file to an account that another than root could not give it to."""
+
+    def wrapped(path: Any, uid: int, gid: int, **how: Any) -> Any:
+        if max(uid, gid) > 0:
+            asked.add(function.__name__)
+        return function(path, uid, gid, **how)
+
+    return wrapped
+
+
+@pytest.fixture(scope="session")
+def given_away() -> Iterator[set[str]]:
+    """What the present test called to give files away, as root."""
+    asked: set[str] = set()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("chown", "fchown", "lchown"):
+            patch.setattr(os, name, gives_away(getattr(os, name), asked))
+        yield asked
+
+
+@pytest.fixture(autouse=True)
+def on_any_machine(request: pytest.FixtureRequest, given_away: set[str]) -> Iterator[None]:
+    """A test leaves the machine as it is, and one that needs root is listed, so that others leave it out."""
+    given_away.clear()
+    yield
+    wrote = os.path.lexists(files.STATE)
+    shutil.rmtree(files.STATE, ignore_errors=True)
+    assert not wrote, "it wrote into the state directory of a host: give it one of its own"
+    if given_away and os.geteuid() == 0:
+        assert needs_root(request.node), f"it calls {', '.join(given_away)}: list it in {NEEDS_ROOT.name}"
+
+
+def needs_root(item: pytest.Item) -> bool:
+    functions = needing_root().get(str(item.path.relative_to(HERE)), {""})
+    return not functions or getattr(item, "originalname", item.name) in functions
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # One play comes before all of these, for which the other process would wait at the end.
     items.sort(key=lambda item: item.path.name != "test_rendering.py")
     if os.geteuid() == 0:
         return
-    known = needing_root()
     for item in items:
-        functions = known.get(str(item.path.relative_to(HERE)), {""})
-        if not functions or getattr(item, "originalname", item.name) in functions:
+        if needs_root(item):
             item.add_marker(pytest.mark.skip(reason=REASON))
 
 

@@ -81,7 +81,7 @@ def built_in(profile: str, owner: int, group: int, web: int) -> tuple[Rule, ...]
     opened = install or upgrade
     return (
         Rule("var/sessions", web, group, 0o770, 0o600),  # as PHP makes each
-        Rule("var/security", web, group, 0o750, 0o660),  # as Chamilo 3 makes it, from mode 755, when it first checks files
+        Rule("var/security", web, group, 0o750, 0o660),  # as Chamilo 3 makes it when it first checks files
         Rule("var", web, group, 0o770, 0o660),
         Rule(".env*", owner, group, 0o770 if opened else 0o750, 0o660 if opened else 0o640),
         Rule("config/packages/*/*chamilo_hardening*", owner, group, 0o750, 0o640),  # the collection's own

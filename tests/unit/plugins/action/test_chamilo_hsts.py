@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 
@@ -20,12 +22,14 @@ CONFIGURATION = {
     "hsts": {"mode": "full", "subdomains": [], "files": [{"path": "/etc/hsts.conf", "content": "@hsts@"}], "probe": []},
 }
 STEP = hsts.Step(hsts.GUIDE, hsts.Ramp("full", SINCE, True))
-IN_FORCE = {
-    "https:campus.hsts": {
-        "generation": plan(hsts._transaction(CONFIGURATION, STEP)).generation,
-        "files": {"/etc/hsts.conf": "file", hsts.record_of("campus"): "file"},
+with pytest.MonkeyPatch.context() as on_a_host:
+    on_a_host.setattr(hsts, "STATE", "/var/lib/chamilo-hardening")
+    IN_FORCE = {
+        "https:campus.hsts": {
+            "generation": plan(hsts._transaction(CONFIGURATION, STEP)).generation,
+            "files": {"/etc/hsts.conf": "file", hsts.record_of("campus"): "file"},
+        }
     }
-}
 
 KNOWN = {"_chamilo_each_once": True, "__chamilo_common_info": {"in_force": IN_FORCE, "site": {"hsts_since": SINCE}}}
 QUESTIONS: list[tuple[dict[str, Any], Any]] = [

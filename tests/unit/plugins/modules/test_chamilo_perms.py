@@ -26,6 +26,13 @@ def run(capsys, path, **arguments):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path_factory, monkeypatch):
+    state = tmp_path_factory.mktemp("state")
+    monkeypatch.setattr(window, "Engine", lambda: Engine(str(state)))
+    return state
+
+
 @pytest.fixture
 def site(tmp_path):
     for name in ("public/index.php", "var/log/x.log", "config/a.yaml", ".env"):
@@ -84,9 +91,7 @@ def test_what_is_excluded_acknowledged_or_a_root_of_its_own(capsys, site):
     assert (site / "var/log/x.log").owner() == "www-data"
 
 
-def test_a_name_can_do_no_harm_wherever_it_is_reported(capsys, site, tmp_path_factory, monkeypatch):
-    state = tmp_path_factory.mktemp("state")
-    monkeypatch.setattr(window, "Engine", lambda: Engine(str(state)))
+def test_a_name_can_do_no_harm_wherever_it_is_reported(capsys, site, state):
     esc = "\x1b[2J\n"
     for name in (f"public/build/q{esc}.php", f"src/d{esc}.php", f"var/s{esc}.txt"):
         (site / name).parent.mkdir(parents=True, exist_ok=True)

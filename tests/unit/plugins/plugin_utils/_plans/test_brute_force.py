@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleError
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from tests.tools.plans import discovered, planned, waived
 
 
@@ -392,10 +391,11 @@ def test_a_host_is_asked_again_for_who_manages_it_and_where_only_proxies_visit(h
 
 def test_the_controller_s_address_is_recorded_where_discovery_reads_it(host):
     info = {"site": portal(host, managed_from="192.0.2.7")}
+    state = "/var/lib/chamilo-hardening"
     assert planned(host, "brute_force", __chamilo_common_info=info)["friends"] == [
-        files.STATE,
-        f"{files.STATE}/friends",
-        f"{files.STATE}/friends/192.0.2.7",
+        state,
+        f"{state}/friends",
+        f"{state}/friends/192.0.2.7",
     ]
 
 
