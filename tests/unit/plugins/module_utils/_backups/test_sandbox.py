@@ -178,8 +178,17 @@ def test_a_command_of_the_restored_application_that_fails_is_reported_with_its_l
     program.chmod(0o755)
     monkeypatch.setattr(sandbox, "confined", lambda network=False: [])
     monkeypatch.setattr(sandbox, "_php", lambda *_more: ([str(program)], {"PATH": "/usr/bin:/bin"}))
+    sessions: list[bool] = []
+    real = subprocess.run
+
+    def run(*arguments: Any, **options: Any) -> Any:
+        sessions.append(options.get("start_new_session", False))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(BackupError) as raised:
         sandbox.console(portal, str(tmp_path), "/socket", "cache:warmup", "-q")
+    assert sessions == [True]
     assert str(raised.value) == f"`bin/console cache:warmup -q` ended with 1: {words[-tail:]}"
     program.write_text('#!/bin/sh\n[ "$*" = "bin/console --no-interaction cache:warmup" ]\n')
     sandbox.console(portal, str(tmp_path), "/socket", "cache:warmup")

@@ -663,16 +663,15 @@ def test_a_tree_without_a_program_has_no_release(tmp_path, top):
 
 def test_a_sample_is_of_some_files_of_each_of_some_directories(tmp_path, top, monkeypatch):
     monkeypatch.setattr(vouch, "_IN_ONE", 2)
-    monkeypatch.setattr(vouch, "_DIRECTORIES", 3)
-    for directory in range(5):
-        for number in range(4):
+    for directory in range(302):
+        for number in range(3):
             lay(tmp_path, f"src/{directory}/{number}.php")
     (tmp_path / "src/link").symlink_to("0/0.php")
     found = []
-    vouch._sample(top, "src", found, 100)
-    assert len(found) == 3 * 2
-    vouch._sample(top, "src", found, 9)
-    assert len(found) == 9
+    vouch._sample(top, "src", found, 1000)
+    assert len(found) == 300 * 2
+    vouch._sample(top, "src", found, 605)
+    assert len(found) == 605
     found.clear()
     vouch._sample(top, "src", found, 100, deep=False)
     vouch._sample(top, "vendor", found, 100)

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -434,6 +435,91 @@ def test_only_root_may(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, err = desk.type("status")
     assert (code, out) == (2, "")
     assert err == "chamilo-hardening must be run by root: try `sudo chamilo-hardening ...`.\n"
+    for form, begin in (("man", ".TH"), ("bash", "_chamilo_hardening"), ("zsh", "#compdef chamilo-hardening")):
+        code, out, err = desk.type("manual", form)
+        assert (code, err) == (0, "") and begin in out and out.endswith("\n") and not out.endswith("\n\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "sent"),
+    [
+        (["A title"], ("monitoring", "A title", "A title", False)),
+        (["A title", "A text", "--section", "backups"], ("backups", "A title", "A text", False)),
+        (["A title", "A text", "--monit"], ("monitoring", "A title", "A text\nmonit: it is full", False)),
+        (
+            ["--test"],
+            ("monitoring", "Test alert", "This is a test: alerts of this host arrive. There is nothing to do.", True),
+        ),
+        (["--test", "A title", "A text"], ("monitoring", "A title", "A text", True)),
+        ([], None),
+    ],
+)
+@pytest.mark.parametrize("ways", [[], ["mail", "webhook"]])
+def test_an_alert_is_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, words: list[str], sent: tuple[Any, ...] | None, ways: list[str]
+) -> None:
+    def notify(section: str, title: str, text: str, again: bool = False) -> list[str]:
+        found.append((section, title, text, again))
+        return ways
+
+    found: list[tuple[Any, ...]] = []
+    monkeypatch.setenv("MONIT_DESCRIPTION", "it is full")
+    monkeypatch.setattr(program_main.common_alert, "notify", notify)
+    code, out, err = desk.type("alert", *words)
+    assert found == ([sent] if sent else [])
+    if not sent:
+        assert code == 2 and "Usage: chamilo-hardening alert TITLE TEXT" in err
+    elif ways:
+        assert code == 0 and "mail" in out and "webhook" in out
+    else:
+        assert code == 1 and "No recipient: set chamilo_alert_mail" in err
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Found(entries=1234), ["1,234 entries checked, 0 changes.", "a note"]),
+        (
+            Found(fixed=Counter(mode=1000, owner=2), quarantined=["a", "b"], quarantined_total=2),
+            ["0 entries checked, 1,002 changes.", "a note", "PHP that cannot run until it is reviewed: a, b."],
+        ),
+        (
+            Found(doubtful=["a"] * 300, doubtful_total=300),
+            [
+                "0 entries checked, 0 changes.",
+                "a note",
+                f"PHP that the web user could have changed: {', '.join(['a'] * 300)}.",
+            ],
+        ),
+        (
+            Found(doubtful=["a"], doubtful_total=2),
+            ["0 entries checked, 0 changes.", "a note", "PHP that the web user could have changed: a and others."],
+        ),
+        (
+            Found(doubtful=["a"], doubtful_total=2, listing="/l"),
+            [
+                "0 entries checked, 0 changes.",
+                "a note",
+                "PHP that the web user could have changed: a and others, all of them in /l.",
+            ],
+        ),
+        (
+            Found(quarantined=["a"], quarantined_total=9, listing="/l", unnamed=1500, unnamed_why="No room"),
+            [
+                "0 entries checked, 0 changes.",
+                "a note",
+                "PHP that cannot run until it is reviewed: a and others, more of them in /l.",
+                "1,500 of these files are not in the list: No room. Make room, or remove the others, and harden again.",
+            ],
+        ),
+        (
+            Found(refused=[{"path": "var/x", "why": "is mounted"}]),
+            ["0 entries checked, 0 changes.", "a note", "Left as it is: var/x is mounted."],
+        ),
+    ],
+)
+def test_what_a_window_changed_is_reported(found: Found, words: list[str]) -> None:
+    assert program_main._entries(Done(Window({"path": "/x"}, "update", 0, 0), found, ["a note"])) == " ".join(words)
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["undo"]])

@@ -89,6 +89,13 @@ def test_an_update_is_rehearsed_and_then_made(campus):
     assert backups_portal.journal(campus.portal) == {}
 
 
+def test_what_is_rehearsed_is_the_package_and_its_migrations(campus, monkeypatch):
+    asked = []
+    monkeypatch.setattr(restore_test, "rehearse", lambda *words: asked.append(words) or [])
+    list(update.update(campus.portal, campus.package, rehearse=True))
+    assert asked == [(campus.portal, campus.package.lay, [("doctrine:migrations:migrate",)])]
+
+
 def test_a_rehearsal_leaves_the_portal_alone(campus):
     before = there(campus)
     lines = list(update.update(campus.portal, campus.package, rehearse=True))
@@ -157,8 +164,11 @@ def test_one_that_was_killed_is_rolled_back_by_hand(campus, monkeypatch):
 
 
 def test_a_disk_that_is_full_is_found_before_anything_changes(campus, monkeypatch):
-    monkeypatch.setattr(update.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=10))
-    with pytest.raises(BackupError, match="MB free, the update needs"):
+    monkeypatch.setattr(update.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=2_000_000))
+    real = update._size
+    monkeypatch.setattr(update, "_size", lambda path: real(path) + 3_000_000)
+    needed = len([name for name in campus.package.parts if (campus.at / name).exists()]) * 3
+    with pytest.raises(BackupError, match=f" has 2 MB free, the update needs {needed}.$"):
         list(update.update(campus.portal, campus.package))
     assert there(campus) == OLD and backups_portal.journal(campus.portal) == {}
     assert not os.path.exists(restore_staging._directory(campus.portal))
