@@ -288,6 +288,7 @@ def test_what_runs_as_the_account_of_restore_tests_is_ended(monkeypatch: pytest.
     try:
         for process, uid in zip(started, (65301, 65301, 65302)):
             while sandbox.users(process.pid) != {uid}:
+                assert process.poll() is None, "it ended before it had its account"
                 time.sleep(0.01)
         for process in started:
             threading.Thread(target=process.wait, daemon=True).start()
