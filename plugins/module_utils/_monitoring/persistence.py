@@ -73,6 +73,21 @@ _PASSES_ON = frozenset(
     "nice ionice timeout flock env exec chronic nohup setsid sudo time command if then else do !".split()
 )
 _RUNS_SCRIPTS = re.compile(r"(?:ba|da|z)?sh|\.|source|(?:php|python|perl|ruby)[\d.]*|node|run-parts")
+# Options with a value in the next word. Not that of sudo for a user, whose rights the rest has: nothing more is judged.
+_WITH_VALUE = {
+    "flock": re.compile(r"-[a-z]*[wE]|--(?:timeout|conflict-exit-code)"),
+    "timeout": re.compile(r"-[a-z]*[ks]|--(?:kill-after|signal)"),
+    "ionice": re.compile(r"-[a-z]*[cn]|--class(?:data)?"),
+    "env": re.compile(r"-[a-z0]*[uC]|--(?:unset|chdir)"),
+    "sudo": re.compile(r"-[A-Za-z]*[ghpCDRTrt]|--(?:group|host|prompt|chdir|chroot|role|type)"),
+    "time": re.compile(r"-[a-z]*[of]|--(?:output|format)"),
+    "exec": re.compile("-[cl]*a"),
+    "php": re.compile(r"-[a-z]*[cdzt]|--(?:php-ini|define|zend-extension|docroot)"),
+    "python": re.compile("-[A-Za-z]*[WX]"),
+    "ruby": re.compile("-[a-z]*[Ir]"),
+    "node": re.compile("-r|--(?:require|import|loader)"),
+    **dict.fromkeys(("sh", "bash", "dash", "zsh"), re.compile("[-+][a-z]*[oO]")),
+}
 _EXEC = re.compile(r"^[ \t]*Exec\w+[ \t]*=[ \t]*[-+!@:|]*(.*)$", re.M)
 _USER = re.compile(r"^[ \t]*User[ \t]*=[ \t]*(\S+)", re.M)
 
@@ -337,18 +352,30 @@ def starts(command: str) -> list[str]:
     for part in _SHELL_PARTS.split(command):
         words = [word.strip("\"'") for word in part.split()]
         while words and (os.path.basename(words[0]) in _PASSES_ON or re.match(r"\w+=|-|\d+[smhd]?$", words[0])):
-            locks = os.path.basename(words.pop(0)) == "flock"
-            while locks and words:  # its options and its file
-                locks = words.pop(0).startswith("-")
+            locks = os.path.basename(words[0]) == "flock"
+            words = _behind_options(words)[locks:]  # and its file
         if not words:
             continue
         found.append(words[0])
         if _RUNS_SCRIPTS.fullmatch(os.path.basename(words[0])):
-            if "-c" in words:
+            if "-c" in words and not os.path.basename(words[0]).startswith("php"):
                 found += starts(" ".join(words[words.index("-c") + 1 :]))
             else:
-                found += [word for word in words[1:] if not word.startswith("-")][:1]
+                found += _behind_options(words)[:1]
     return found
+
+
+def _behind_options(command: Sequence[str]) -> list[str]:
+    """The words of a command without the program and its options."""
+    program, *words = command
+    with_value = _WITH_VALUE.get(os.path.basename(program).rstrip("0123456789."))
+    while words and words[0].startswith(("-", "+")):
+        option = words.pop(0)
+        if option == "--":
+            break
+        if words and with_value and with_value.fullmatch(option):
+            words.pop(0)
+    return words
 
 
 def _gains(started: Iterable[str], own: Sequence[Identity]) -> bool:
