@@ -105,6 +105,14 @@ class Server:
         self.client(["--execute", sql])
 
 
+def _last_words(log: str) -> str:
+    try:
+        with open(log, encoding="utf-8", errors="replace") as stream:
+            return stream.read()[-300:]
+    except FileNotFoundError:
+        return "it ended before it wrote its log. The journal may show why, such as a lack of memory."
+
+
 @contextlib.contextmanager
 def started(scratch: str) -> Iterator[Server]:
     """Start one on an empty directory."""
@@ -147,8 +155,7 @@ def started(scratch: str) -> Iterator[Server]:
         end = time.monotonic() + _START_SECONDS
         while not _listens(server.socket):
             if process.poll() is not None or time.monotonic() > end:
-                with open(log, encoding="utf-8", errors="replace") as stream:
-                    raise BackupError(f"The database server of the restore test did not start: {stream.read()[-300:]}")
+                raise BackupError(f"The database server of the restore test did not start: {_last_words(log)}")
             time.sleep(0.1)
         yield server
     finally:

@@ -217,6 +217,13 @@ def test_a_database_that_cannot_be_made_is_reported(scratch: Path) -> None:
     assert (scratch / "mysql").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_server_that_ends_without_a_word_is_reported(scratch: Path) -> None:
+    (scratch.parent / "mariadbd").write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(BackupError, match="did not start: it ended before it wrote its log. The journal may show why"):
+        with sandbox.started(str(scratch)):
+            raise AssertionError("it started")
+
+
 def test_a_server_that_ends_at_once_is_reported_with_its_last_words(scratch: Path) -> None:
     words = "".join(f"{number:05}" for number in range(100))
     (scratch.parent / "mariadbd").write_text(f"#!/bin/sh\nprintf %s {words} > {scratch}/mysql.log; exit 1\n")
