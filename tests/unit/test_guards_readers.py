@@ -49,7 +49,7 @@ REVIEWED = {
         _attacks/monitoring.py:__enter__ _attacks/permissions.py:_lays _attacks/permissions.py:_opens
         _attacks/uploads.py:write _backups/stray_dumps.py:_put_away _backups/restore_test.py:_definers
         _backups/restore_test.py:_digest _backups/restore_test.py:_fetch_dump _backups/sandbox.py:_in_private
-        _backups/restore_test.py:_load _backups/sandbox.py:started _backups/restore_test.py:_tables
+        _backups/restore_test.py:_load _backups/restore_test.py:_tables
         _backups/restore_test.py:_without_tls
         _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way _backups/restore_tables.py:_read
         _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers

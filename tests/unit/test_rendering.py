@@ -19,7 +19,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,7 @@ class Run:
 
     output: str
     events: list[tuple[str, dict[str, Any]]]  # each task, and what it sends
+    day: datetime.date = field(default_factory=datetime.date.today)
 
     @property
     def calls(self) -> list[tuple[str, dict[str, Any]]]:
@@ -177,8 +178,12 @@ def play_all(
 
 @pytest.fixture(scope="session")
 def runs(once: Once, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    output, calls = once("rendered", lambda: play_all(tmp_path_factory.mktemp("sites"), **SITES))
-    return {site: Run(output, [(module, asked) for module, asked in calls[site]]) for site in SITES}
+    day, (output, calls) = once(
+        "rendered",
+        lambda: (datetime.date.today().isoformat(), play_all(tmp_path_factory.mktemp("sites"), **SITES)),
+    )
+    then = datetime.date.fromisoformat(day)
+    return {site: Run(output, [(module, asked) for module, asked in calls[site]], then) for site in SITES}
 
 
 @pytest.fixture(params=SITES)
@@ -322,7 +327,7 @@ def settled(run: Run) -> dict[str, Any]:
     tasks = [(task["action"].rpartition(".")[2], task["args"]) for module, task in run.events if module == "TASK"]
     asked = [given for module, given in tasks if module == "config_transaction" and "files" in given]
     (bound,) = [given["configuration"] for module, given in tasks if module == "chamilo_hsts"]
-    step = hsts.decide(bound["hsts"]["mode"], [], hsts.Ramp(), datetime.date.today(), str, str)
+    step = hsts.decide(bound["hsts"]["mode"], [], hsts.Ramp(), run.day, str, str)
     asked.append(hsts._transaction(bound, step))
     settings = {
         given.get("section", ""): desired(**{name: given.get(name, default) for name, default in DESIRED.items()})

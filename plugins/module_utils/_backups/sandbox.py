@@ -32,6 +32,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_tables import DISCREET, complaint
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
 
 # In the range that Debian assigns to no account. Whatever runs as it, or belongs to it, is of a restore test.
 UID = 65300
@@ -107,7 +108,7 @@ class Server:
 
 def _last_words(log: str) -> str:
     try:
-        with open(log, encoding="utf-8", errors="replace") as stream:
+        with open(open_regular(log), encoding="utf-8", errors="replace") as stream:
             return stream.read()[-300:]
     except FileNotFoundError:
         return "it ended before it wrote its log. The journal may show why, such as a lack of memory."
