@@ -305,8 +305,9 @@ def _from(path: str, user: Identity) -> bool:
     try:
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode) and status.st_uid != user.user:
-            path = os.path.realpath(path)  # an ACL is asked for where the link leads
             status = os.stat(path)
+            if status.st_mode & stat.S_IWGRP:  # then it may have an ACL, which is asked for where the link leads
+                path = os.path.realpath(path)
     except OSError:
         return False
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # a masked unit is a link to /dev/null

@@ -453,6 +453,6 @@ def test_certbot_trusts_the_authorities_of_the_host_and_those_of_the_sites(
 def test_a_name_that_cannot_be_proved_is_known_from_the_dns(
     name: str, arguments: tuple[str, ...], hopeless: bool
 ) -> None:
-    desired = SimpleNamespace(arguments=arguments)
-    ask = acme._Rehearsal(desired, lambda name: ["192.0.2.7"] * name.endswith("here.test"), None)  # type: ignore[arg-type]  # all it reads
+    desired: Any = SimpleNamespace(arguments=arguments)
+    ask = acme._Rehearsal(desired, lambda name: ["192.0.2.7"] * name.endswith("here.test"), None)
     assert ask.hopeless(name) == hopeless
