@@ -91,6 +91,10 @@ due:
   elements: str
 """
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
+
+imports.compile_once()
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import keep_key

@@ -118,6 +118,10 @@ told:
   elements: str
 """
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
+
+imports.compile_once()
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError

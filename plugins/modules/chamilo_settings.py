@@ -319,6 +319,10 @@ diff:
   elements: dict
 """
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
+
+imports.compile_once()
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError

@@ -1078,6 +1078,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
+
+imports.compile_once()
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key

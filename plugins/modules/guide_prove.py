@@ -122,6 +122,10 @@ attacks:
 
 import os
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
+
+imports.compile_once()
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register) pylint: disable=unused-import

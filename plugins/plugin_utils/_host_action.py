@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -65,6 +66,7 @@ class CollectionAction(ActionBase):
     """The base of each action plugin of this collection: it runs with no variable that a host has set."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        gc.freeze()  # this process was forked for one task: what it inherited is not searched for garbage again
         refused = _facts.refusal(task_vars or {}, self._connection)
         if refused:
             raise AnsibleActionFail(_answers.printable(refused))

@@ -13,8 +13,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock
-
 UNLOCK = """\
 Unlocks an account that too many wrong passwords have locked, or unbans an address that fail2ban has banned.
 Without a name it shows both. It shows what it is going to do before it does it. An account that an administrator has
@@ -23,6 +21,9 @@ switched off is left alone."""
 
 def add(commands: Any, report: Callable[[str], None]) -> None:
     def run(options: argparse.Namespace, _engine: Any) -> int:
+        # Loaded only here: the audit asks for the help, which needs no database.
+        from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock
+
         todo = unlock.inspect(options.target)
         print(*todo.description(), sep="\n")
         if not options.target or not todo.acts:

@@ -10,6 +10,7 @@ Also reports what is mounted where, which a path alone does not show.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import pwd
 import re
@@ -220,21 +221,26 @@ class _Web:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._uid, self._groups = -1, frozenset[int]()
+
+    @functools.cached_property
+    def _identity(self) -> tuple[int, frozenset[int]]:
+        """Its number and groups. Asked only where a link was found: most paths have none."""
         try:
-            user = pwd.getpwnam(name)
+            user = pwd.getpwnam(self.name)
         except KeyError:
-            return
-        if user.pw_uid not in (0, os.geteuid()):  # nothing is gained by leading oneself
-            self._uid, self._groups = user.pw_uid, frozenset(os.getgrouplist(name, user.pw_gid))
+            return -1, frozenset()
+        if user.pw_uid in (0, os.geteuid()):  # nothing is gained by leading oneself
+            return -1, frozenset()
+        return user.pw_uid, frozenset(os.getgrouplist(self.name, user.pw_gid))
 
     def may_change(self, status: os.stat_result) -> bool:
-        mode = status.st_mode
-        return status.st_uid == self._uid or bool(mode & 0o002 or mode & 0o020 and status.st_gid in self._groups)
+        (user, groups), mode = self._identity, status.st_mode
+        return status.st_uid == user or bool(mode & 0o002 or mode & 0o020 and status.st_gid in groups)
 
     def refusal(self, part: str, target: str, link: os.stat_result, directory: os.stat_result) -> str:
-        sticky = directory.st_mode & stat.S_ISVTX and directory.st_uid != self._uid
-        laid = link.st_uid in (0, os.geteuid(), directory.st_uid) and link.st_uid != self._uid
+        user, _groups = self._identity
+        sticky = directory.st_mode & stat.S_ISVTX and directory.st_uid != user
+        laid = link.st_uid in (0, os.geteuid(), directory.st_uid) and link.st_uid != user
         if laid and (sticky or not self.may_change(directory)):
             return ""
         return (

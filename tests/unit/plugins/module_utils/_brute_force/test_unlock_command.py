@@ -10,14 +10,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock_command
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock, unlock_command
 
 LOCKED = ["ada is locked."]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, words: list[str], todo: Mock, answer: str = "") -> tuple[int, list[str]]:
     reported: list[str] = []
-    monkeypatch.setattr(unlock_command.unlock, "inspect", lambda _target: todo)
+    monkeypatch.setattr(unlock, "inspect", lambda _target: todo)
     monkeypatch.setattr(unlock_command.sys.stdin, "isatty", lambda: bool(answer), raising=False)
     monkeypatch.setattr("builtins.input", lambda _question: answer)
     parser = argparse.ArgumentParser()
