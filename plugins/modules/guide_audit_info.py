@@ -344,10 +344,14 @@ chamilo_version:
 
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
+
+imports.compile_once()
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import SECTIONS, audit
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import search
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS, SECTIONS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
@@ -403,7 +407,12 @@ def main() -> None:
         site = discover(*where, site=options["site"], names=options["names"])
     except SiteError as problem:
         module.fail_json(msg=str(problem))
-    found = audit(options["site"], Observer(site, options), options["sections"])
+    observer = Observer(site, options)
+    search.begin(observer, options["sections"])
+    # Loaded here: it takes long, and the search goes on meanwhile.
+    from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import audit
+
+    found = audit(options["site"], observer, options["sections"])
     for warning in found.warnings:
         module.warn(warning)
     module.exit_json(changed=False, **found.answer())

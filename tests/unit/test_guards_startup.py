@@ -45,6 +45,28 @@ def test_an_audit_compiles_few_engines_on_the_controller() -> None:
     assert sum(engines.values()) <= LINES, sorted(f"{number} {file}" for file, number in engines.items())
 
 
+def test_what_a_host_imports_is_compiled_once_there() -> None:
+    begins = f"from {PACKAGE}module_utils._common import imports\n\nimports.compile_once()\n"
+    seen = 0
+    for file in sorted(PLUGINS.glob("modules/*.py")):
+        text = file.read_text(encoding="utf-8")
+        if any(imported(file, everywhere=True)):
+            seen += 1
+            first = text[: text.find("from ansible")]
+            assert text[len(first) :].startswith(begins), f"{file.name}: let it begin with\n{begins}"
+    assert seen > 10
+
+
+def test_an_audit_searches_for_traces_while_it_loads_the_other_checks() -> None:
+    module = PLUGINS / "modules/guide_audit_info.py"
+    before = {file.relative_to(PLUGINS / "module_utils").as_posix() for file in reached([module]) if file != module}
+    assert "_monitoring/search.py" in before
+    assert {file for file in before if file.startswith("_audit/")} == set()
+    assert "_monitoring/compromise.py" not in before
+    engine = reached([PLUGINS / "module_utils/_audit/engine.py"])
+    assert PLUGINS / "module_utils/_monitoring/compromise.py" not in engine, "its parent would load the search too"
+
+
 def test_an_audit_takes_nothing_to_a_host_that_changes_one() -> None:
     found = reached([PLUGINS / "modules/guide_audit_info.py"], everywhere=True)
     writers = {PLUGINS / f"module_utils/{name}.py" for name in WRITERS}

@@ -36,8 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Begun
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import USUAL_LOGS
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, tail
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, USUAL_LOGS, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")

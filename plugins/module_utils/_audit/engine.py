@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 # Each import registers the checks of its section. One by one, or they would not travel to the host.
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (  # noqa: F401 (they register) pylint: disable=unused-import
     backups,
     brute_force,
     database,
@@ -36,24 +36,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     observe,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import search
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import SECTIONS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import SETTINGS, kept
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, put_off
-
-SECTIONS = {
-    "updates": updates,
-    "https": https,
-    "permissions": permissions,
-    "passwords": passwords,
-    "brute_force": brute_force,
-    "sessions": sessions,
-    "headers": headers,
-    "uploads": uploads,
-    "database": database,
-    "backups": backups,
-    "monitoring": monitoring,
-}
 
 
 def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, Any]:
@@ -136,6 +124,7 @@ def audit(site: str, observer: Observer, sections: Collection[str] = ()) -> Audi
     """Run the checks of these sections, or of all. ``site``: the portal as its files name it."""
     desired = tuple(f"{section}_" for section in sections)
     chosen = {name: function for name, function in checks.items() if not desired or name.startswith(desired)}
+    search.begin(observer, sections)
     findings = explained(site, observe(chosen, observer))
     warnings, left = [], []
     if os.geteuid() == 0:

@@ -27,8 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     waiting,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import application_scan
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise as monitoring_compromise
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import application_scan, search
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
     RECORDS,
     SETTINGS,
@@ -37,7 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
     settings,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED, administrators
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
@@ -79,7 +78,7 @@ _LOGROTATE = ("/etc/logrotate.conf", "/etc/logrotate.d/*")
 
 def signs(observer: Observer) -> list[str]:
     """What points to an earlier break-in, one line each, for the top of the report."""
-    return list(observer.once(monitoring_compromise.trace).signs)
+    return list(observer.once(search.found).signs)
 
 
 def _texts(_observer: Observer) -> Mapping[str, str]:
@@ -359,7 +358,7 @@ def _accounts_lost(observer: Observer) -> str:
 @check("monitoring_accounts")
 def accounts(observer: Observer) -> Finding:
     row, days = observer.once(_people), _days(observer)
-    admins = [admin for admin in observer.once(monitoring_compromise.administrators) if admin["active"] == "1"]
+    admins = [admin for admin in administrators(observer.database, 0) if admin["active"] == "1"]
     listed = first_of(shown(admin["username"] or "") for admin in admins)
     text = (
         f"Of {row['total']} accounts {row['dormant']} were not used for {days} days, {row['never']} never, "
@@ -420,9 +419,9 @@ def integrity(observer: Observer) -> Finding:
     )
 
 
-@check("monitoring_compromise")
+@check("monitoring_compromise", prepare=search.begun)
 def compromise(observer: Observer) -> Finding:
-    found = observer.once(monitoring_compromise.trace)
+    found = observer.once(search.found)
     if found.signs:
         return failed(
             f"{len(found.signs)} indicators of compromise, for the administrator to review: {'; '.join(found.signs)}."

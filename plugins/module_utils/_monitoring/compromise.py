@@ -15,13 +15,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import container_record, in_database
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.persistence import planted
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.search import Trace
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.stored_code import stored_code
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
+    USUAL_LOGS,
     Budget,
     head,
     pieces,
@@ -31,7 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.unvouched import Unvouched
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import administers
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import administers, administrators
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import logins
@@ -47,7 +48,6 @@ _ENVIRONMENT_BYTES = 1 << 20
 _LATELY = 30  # days
 _UPDATE_DAYS = 2  # between the code of an update and its migration
 # Where Debian's servers write when a virtual host sets no log.
-USUAL_LOGS = ("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/other_vhosts_access.log")
 _AN_HOUR = 3600
 _A_DAY = 24 * _AN_HOUR
 
@@ -128,21 +128,6 @@ _INSTALLER = re.compile(
 _INSTALLER_WORDS = (b"POST /main/install/", b"GET /main/install/migrate.php")
 _INSTALLED = "the installer, after the installation"
 _CLIENT = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}:[0-9a-f:]{1,40})\s", re.I)
-
-
-@dataclass
-class Trace:
-    """``signs`` of a break-in, ``gaps`` in the search, ``seen``: what was searched. ``cut``: gaps in walks."""
-
-    signs: list[str] = field(default_factory=list)
-    gaps: list[str] = field(default_factory=list)
-    seen: list[str] = field(default_factory=list)
-    cut: list[str] = field(default_factory=list)
-
-    def add(self, what: str, paths: Iterable[str], most: int = 3) -> None:
-        listed = sorted(paths)
-        if listed:
-            self.signs.append(f"{what}: {first_of(map(shown, listed), most)}")
 
 
 def trace(observer: Observer, seconds: float = 0.0, database: bool = True) -> Trace:
@@ -375,14 +360,6 @@ def _is_shell(text: bytes) -> bool:
     return any(_BEFORE_INPUT.search(text[max(0, start - _CONTEXT) : start]) for start in starts)
 
 
-def administrators(observer: Observer) -> list[Row]:
-    return observer.database.query(
-        "SELECT username, status, active, created_at > NOW() - INTERVAL %s DAY AS late FROM `user`"
-        f" WHERE {administers(observer.database)} AND active <> -2 ORDER BY id",
-        (_LATELY,),
-    )
-
-
 def taken_over(observer: Observer) -> tuple[list[str], list[str]]:
     """Administrators with an open password reset, and those that log in by LTI or SCIM: how 2.0.3 and 3.0.1 fell."""
     ask, admin = observer.database.query, administers(observer.database)
@@ -402,7 +379,7 @@ def taken_over(observer: Observer) -> tuple[list[str], list[str]]:
 
 def _accounts(observer: Observer, found: Trace) -> None:
     try:
-        rows = observer.once(administrators)
+        rows = administrators(observer.database, _LATELY)
     except DatabaseError as problem:
         found.gaps.append(f"the administrators could not be checked: {problem}")
         return

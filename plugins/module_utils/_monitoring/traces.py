@@ -24,6 +24,8 @@ _BEAT = 500  # entries between two checks of the clock
 _READ, _ENTER = 4, 1
 _PIECE = 8 << 20  # bytes
 _LONGEST = 1 << 18  # bytes of a line
+# Access logs where a virtual host names none.
+USUAL_LOGS = ("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/other_vhosts_access.log")
 
 
 @dataclass

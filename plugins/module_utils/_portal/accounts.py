@@ -70,6 +70,15 @@ class Review:
         return "\n".join(lines)
 
 
+def administrators(reader: Reader, late: int) -> list[Row]:
+    """Username, status and whether it is active; ``late`` is 1 for those made in the last ``late`` days."""
+    return reader.query(
+        "SELECT username, status, active, created_at > NOW() - INTERVAL %s DAY AS late FROM `user`"
+        f" WHERE {administers(reader)} AND active <> -2 ORDER BY id",
+        (late,),
+    )
+
+
 def administers(reader: Reader) -> str:
     """The condition for accounts of `user` with an administrator's role, of their own or of a group."""
     there = {next(iter(row.values())) for row in reader.query("SHOW TABLES LIKE 'fos\\_%'")}

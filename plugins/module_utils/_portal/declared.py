@@ -12,6 +12,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+SECTIONS = (
+    "updates",
+    "https",
+    "permissions",
+    "passwords",
+    "brute_force",
+    "sessions",
+    "headers",
+    "uploads",
+    "database",
+    "backups",
+    "monitoring",
+)
 # Each option, the variable that it comes from, and what counts where that is not declared, as its role has it.
 _OPTIONS: Mapping[str, tuple[str, Any]] = {
     "owner": ("chamilo_owner", "root"),
