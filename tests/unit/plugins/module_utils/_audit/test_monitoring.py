@@ -8,6 +8,7 @@ import json
 import os
 import time
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -398,6 +399,16 @@ def test_failed_logins_are_counted_in_the_evidence(host):
     assert "In the last 7 days" not in finding.evidence
 
 
+@pytest.mark.parametrize(("root", "hint"), [(True, True), (False, False)])
+def test_a_jail_that_sends_mail_is_named_where_it_can_be_seen(host, monkeypatch, root, hint):
+    jails = [Mock(actions=("iptables-multiport", "sendmail-whois")), Mock(actions=("iptables-multiport",))]
+    for jail, name in zip(jails, ("portal", "ssh")):
+        jail.name = name
+    monkeypatch.setattr(fail2ban, "running", lambda: jails)
+    evidence = monitoring.auth(host.inspect(root=root)).evidence
+    assert ("The jail portal mails each ban" in evidence) is hint
+
+
 def test_an_unmanaged_count_of_failed_logins_cannot_be_assessed(host):
     host.jobs.append(Job("/etc/cron.d/count:1", "* * * * * root mariadb -e 'SELECT * FROM track_e_login_record'"))
     with pytest.raises(Unseen, match="/etc/cron.d/count:1"):
@@ -415,7 +426,13 @@ def test_accounts_give_numbers_and_few_names(host):
 
 
 @pytest.mark.parametrize(
-    ("days", "status"), [({"campus": 2, "shop": 2}, "pass"), ({"campus": 40, "shop": 2}, "fail"), ({"shop": 2}, "fail")]
+    ("days", "status"),
+    [
+        ({"campus": 2, "shop": 2}, "pass"),
+        ({"campus": 30.9, "shop": 2}, "pass"),
+        ({"campus": 31.1, "shop": 2}, "fail"),
+        ({"shop": 2}, "fail"),
+    ],
 )
 def test_the_list_of_another_portal_is_not_that_of_this_one(host, days, status):
     host.harden()

@@ -107,4 +107,4 @@ def test_what_an_attacker_wrote_is_harmless_in_the_evidence():
     assert seen["a"].evidence == "caf\xe9 \\x1b[2J\\u202e\\udcff\nnext"
     assert seen["b"].evidence == r"x\x1b]0;y\x07."
     long = observe({"a": lambda it: failed("x" * 10_000_000)}, "the host")["a"].evidence
-    assert len(long) < 21_000
+    assert long == f"{'x' * 10_000} ... {'x' * 10_000}"

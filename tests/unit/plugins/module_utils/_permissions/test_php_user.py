@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -175,6 +176,21 @@ def test_php_gets_a_user_of_its_own_and_loses_it_byte_for_byte(host):
     assert host.crontabs[OLD].splitlines() == ["8 3 * * * true", f"7 3 * * * php {host.root}/bin/console x"]
     assert OWN not in host.crontabs and php_files.tracked(host.engine) == []
     assert not host.go(own=False).changed
+
+
+def test_no_process_of_php_keeps_what_a_group_gave_that_its_user_leaves(host, monkeypatch):
+    monkeypatch.setattr(php_accounts.grp, "getgrnam", lambda _name: Mock(gr_mem=[OWN]))
+    switch = php_user.Switch(php_user.Desired("campus", True, "campus.test", group="staff"), host.engine)
+    switch.site = host.discover()
+    switch._leave(OWN, "staff")
+    switch._leave(OWN, "")
+    assert host.commands == []
+    switch._leave(OWN, "teachers")
+    assert [one for one in host.commands if "MainPID" not in one] == [
+        f"gpasswd --delete {OWN} teachers",
+        "systemctl try-reload-or-restart php8.4-fpm",
+        "systemctl try-reload-or-restart nginx",
+    ]
 
 
 def test_what_its_owner_changes_meanwhile_stays(host):

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.release import Release
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from tests.unit.plugins.module_utils._permissions.conftest import WEB, give, given, order, reasons, state
 
@@ -41,6 +42,18 @@ def test_a_disk_for_uploads_is_discovered(site, tmp_path, mount):
     assert state(site / "var/upload/big/file") == (WEB.pw_uid, WEB.pw_gid, "0660")
     assert set(reasons(found)) == {"var/mounted", "public/mounted"}
     assert not run(given(site)).changed
+
+
+def test_the_release_is_inspected_before_a_run_that_changes_whose_the_code_is_and_before_no_other(site, monkeypatch):
+    inspected = []
+    inspect = Release.inspect
+    monkeypatch.setattr(Release, "inspect", lambda self: inspected.append(state(site / "config")) or inspect(self))
+    before = state(site / "config")
+    assert run(given(site)).changed
+    assert inspected and set(inspected) == {before}
+    inspected.clear()
+    assert not run(given(site)).changed
+    assert inspected == []
 
 
 def test_a_disk_behind_the_link_of_var_is_discovered(site, tmp_path, mount):

@@ -164,6 +164,23 @@ def test_a_directory_section_elsewhere_is_lost_where_ours_would_come_after_it(po
     assert [place.what for place in site(portal).takeover.closed] == what
 
 
+@pytest.mark.parametrize(
+    ("rules", "what"),
+    [
+        ("Require all denied", []),
+        ("Require ip 10.0.0.1", ["Require ip 10.0.0.1"]),
+        ("Require all denied\nRequire ip 10.0.0.1", ["Require all denied", "Require ip 10.0.0.1"]),
+    ],
+)
+def test_a_closed_file_system_is_debians_own_and_another_rule_for_it_is_not(portal, rules, what):
+    for name in ("apache2.conf", "sites-available/campus.conf"):
+        file = portal.root / "etc/apache2" / name
+        text = file.read_text().replace("Require all granted", "").replace("Require all denied", "")
+        file.write_text(text.replace("<Directory /var/www/>", "<Directory /srv/>"))
+    portal.write("/etc/apache2/conf-enabled/own.conf", f"<Directory />\n{rules}\n</Directory>\n")
+    assert [place.what for place in site(portal).takeover.closed] == what
+
+
 def test_what_the_portals_own_virtual_host_opens_again_is_not_lost(portal):
     text = "<Directory /var/www/chamilo>\nRequire ip 10.0.0.1\n</Directory>\n"
     portal.write("/etc/apache2/conf-enabled/own.conf", text)
