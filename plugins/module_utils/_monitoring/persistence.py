@@ -73,7 +73,7 @@ _PASSES_ON = frozenset(
     "nice ionice timeout flock env exec chronic nohup setsid sudo time command if then else do !".split()
 )
 _RUNS_SCRIPTS = re.compile(r"(?:ba|da|z)?sh|\.|source|(?:php|python|perl|ruby)[\d.]*|node|run-parts")
-# Options with a value in the next word. Not that of sudo for a user, whose rights the rest has: nothing more is judged.
+# Options with a value in the next word.
 _WITH_VALUE = {
     "flock": re.compile(r"-[a-z]*[wE]|--(?:timeout|conflict-exit-code)"),
     "timeout": re.compile(r"-[a-z]*[ks]|--(?:kill-after|signal)"),
@@ -88,6 +88,7 @@ _WITH_VALUE = {
     "node": re.compile("-r|--(?:require|import|loader)"),
     **dict.fromkeys(("sh", "bash", "dash", "zsh"), re.compile("[-+][a-z]*[oO]")),
 }
+_SUDO_USER = re.compile(r"(?:-[A-Za-z]*?u|--user=?)(.*)")
 _EXEC = re.compile(r"^[ \t]*Exec\w+[ \t]*=[ \t]*[-+!@:|]*(.*)$", re.M)
 _USER = re.compile(r"^[ \t]*User[ \t]*=[ \t]*(\S+)", re.M)
 
@@ -374,7 +375,12 @@ def _behind_options(command: Sequence[str]) -> list[str]:
         option = words.pop(0)
         if option == "--":
             break
-        if words and with_value and with_value.fullmatch(option):
+        user = _SUDO_USER.fullmatch(option) if os.path.basename(program) == "sudo" else None
+        if user:
+            if (user[1] or "".join(words[:1])) not in ("root", "#0"):
+                return []  # the rest has the rights of another account
+            words = words if user[1] else words[1:]
+        elif words and with_value and with_value.fullmatch(option):
             words.pop(0)
     return words
 
