@@ -162,6 +162,17 @@ def test_without_another_site_no_attack_comes_from_one(next_door):
     assert permissions.come_from_next_door(Insider(alone)).evidence == "No other site of this host runs PHP."
 
 
+def test_another_site_of_mod_php_has_the_web_servers_user_and_one_without_php_has_none(next_door, monkeypatch):
+    site, _socket = next_door
+    monkeypatch.setattr(permissions.php_fpm, "pool_behind", lambda _tree, _pools, _php: None)
+    for php, users in (("mod_php", {"nobody": "shop.test"}), ("", {})):
+        own, shop = site.virtual_hosts
+        found = permissions._unrelated_sites(
+            Insider(replace(site, virtual_hosts=(own, replace(shop, php=php)))), site.root
+        )
+        assert found == users
+
+
 def test_a_published_secret_is_no_secret(site):
     insider = Insider(Site("campus.test", root=str(site), php=Php(user="www-data"), secrets_default=("APP_SECRET",)))
     assert "APP_SECRET" in permissions.forge_token(insider).evidence

@@ -83,6 +83,11 @@ def test_a_locked_account_comes_back(host):
     assert output[-1].startswith("Log in soon")
 
 
+def test_an_account_that_is_active_is_not_locked(host):
+    host.rows = [{**LOCKED, "active": "1"}]
+    assert "admin (administrator, a@x.test) of campus.test is not locked." in unlock.inspect("admin").description()
+
+
 def test_an_attack_of_last_summer_locks_today(host):
     unlock.inspect("admin")
     unlock.inspect("")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -25,6 +26,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 )
 
 ME = (os.geteuid(), os.getegid())
+
+
+def test_a_file_that_was_written_twice_is_noted_once_and_as_it_is_now(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for path, text in ((one, "a"), (other, "b"), (one, "c")):
+        path.write_text(text)
+        files.note_written(str(path), str(tmp_path))
+    expected = [(str(path), hashlib.sha256(path.read_bytes()).hexdigest()) for path in (other, one)]
+    assert files.noted(str(tmp_path)) == expected
 
 
 def test_a_file_is_seen_with_content_owner_and_mode(tmp_path: Path) -> None:

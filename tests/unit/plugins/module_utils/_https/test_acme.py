@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -384,6 +385,14 @@ def test_names_that_cannot_be_proved_by_files_keep_their_way(host: Files, ask) -
     got, notes, _asked = ask("campus.test", WWW)
     conf = (host.root / "etc/letsencrypt/renewal/campus.test.conf").read_text()
     assert got.changed and "authenticator = webroot" in conf and f"{WWW} = " in conf and notes == []
+
+
+def test_where_openssl_fails_its_last_words_are_the_message(host: Files) -> None:
+    engine = Engine(str(host.root / "state"), Mock(run=lambda _argv, _seconds: (1, f"{'x' * 1000} no such curve")))
+    where = str(host.root / "x.pem"), str(host.root / "x.key")
+    with pytest.raises(acme.AcmeError) as raised:
+        acme.self_sign(["campus.test"], "campus", *where, engine, Outcome())
+    assert str(raised.value) == f"openssl could not make a certificate: {'x' * 286} no such curve"
 
 
 def test_a_certificate_signed_by_itself_has_all_names(host: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,8 @@ def test_no_virtual_host_at_an_address_of_its_own_is_probed():
         (Endpoint("10.0.0.5", 80, False), "http://campus.test/x"),
         (Endpoint("::1", 443, True), "https://campus.test/x"),
         (Endpoint("10.0.0.5", 8080, False), "http://campus.test:8080/x"),
+        (Endpoint("10.0.0.5", 79, False), "http://campus.test:79/x"),
+        (Endpoint("10.0.0.5", 80, True), "https://campus.test:80/x"),
     ],
 )
 def test_the_portal_is_called_by_its_name(monkeypatch, endpoint, url):

@@ -273,6 +273,7 @@ def test_what_php_is_given(host):
     [
         ("/ { root /; }", [("", "/")]),
         ("/a/ { alias /srv/a/; }", [("/a", "/srv/a")]),
+        ("/a { alias /srv/a; }", [("/a", "/srv/a")]),
         ("/a { root /srv/; }", [("/a", "/srv/a")]),
         ("/a { alias srv; }", []),
         ("= /run { fastcgi_param SCRIPT_FILENAME /opt/run/index.php; }", [("/run", "/opt/run")]),

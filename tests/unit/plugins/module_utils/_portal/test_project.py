@@ -70,6 +70,19 @@ def test_the_root_behind_a_default_server_with_the_wrong_document_root(host):
     assert site_of(host).root == "/opt/campus"
 
 
+def test_of_several_portals_that_answer_the_first_counts_and_of_several_others_none(host):
+    host.install("nginx")
+    for name in ("one", "two"):
+        host.chamilo(f"/opt/{name}")
+    block = "server {{\n listen {1};\n server_name {2};\n root /opt/{0}/public;\n}}\n"
+    host.site("nginx", block.format("one", 80, "campus.test") + block.format("two", 8080, "campus.test"))
+    assert site_of(host).root == "/opt/one"
+    others = block.format("one", 80, "a.test") + block.format("two", 8080, "b.test")
+    host.write("/etc/nginx/sites-available/campus.conf", f"server {{ listen 80 default_server; }}\n{others}")
+    site = site_of(host)
+    assert site.root == "" and any("Several Chamilo portals" in problem for problem in site.problems)
+
+
 def test_the_root_in_a_usual_place(host):
     host.install("nginx")
     host.chamilo("/srv/www/campus")
