@@ -54,7 +54,7 @@ def test_the_man_page_has_each_command_with_its_options() -> None:
     page = manual.man(PARSER, "1.2.3")
     for name in NAMES:
         assert f"\n.SS chamilo\\-hardening {name}" in page
-    assert ".B \\-\\-json" in page and "%(default)s" not in page
+    assert ".B \\-\\-json" in page and "\n.B USER|ADDRESS\n" in page and "%(default)s" not in page
     assert not [line for line in page.splitlines() if line.startswith("'")]
 
 

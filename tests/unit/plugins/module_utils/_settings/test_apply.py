@@ -12,6 +12,7 @@ import random
 import re
 import sqlite3
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -542,6 +543,14 @@ def test_what_sections_requested_is_active_until_it_is_changed(fake, portal):
         f"parameters:\n  settings_overrides:\n    default:\n      {KEYS[1]}: '0'\n"
     )
     assert seen_in_force(fake, portal) == {}
+
+
+def test_what_was_requested_for_another_portal_is_not_reset_for_this_one(fake, portal):
+    section(fake, portal, {CHECK: True}, "passwords")
+    for root, gone in ((str(portal.root), [CHECK]), ("/srv/other", [])):
+        there = host(fake, portal.application, portal.state)
+        there._application = Mock(root=root)
+        assert list(there._no_longer_desired("passwords", asked({KEYS[1]: 5}))) == gone
 
 
 def test_production_mode_is_active_without_the_name_of_a_section(fake, portal):
