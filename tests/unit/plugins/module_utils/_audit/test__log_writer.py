@@ -39,6 +39,12 @@ def test_by_owner_group_and_mode(observer):
     assert not writer.may(0, gid, 0o640) and not writer.may(0, 0, 0o660)
 
 
+def test_only_what_runs_as_php_and_is_no_web_server_can_have_it_open(observer):
+    user = NOBODY.pw_uid
+    RUNNING.extend(Process(9, 1, name, uid) for name, uid in (("php", user), ("nginx", user), ("php", user + 1)))
+    assert _log_writer.Writer(observer).processes == [Process(9, 1, "php", user)]
+
+
 def test_by_a_handle_that_was_opened_for_writing(observer, tmp_path, monkeypatch):
     log = tmp_path / "access.log"
     log.write_text("x")

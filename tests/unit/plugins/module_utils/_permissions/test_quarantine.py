@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import time
+from unittest.mock import Mock
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from tests.unit.plugins.module_utils._permissions.conftest import (
     ACCESS,
@@ -139,3 +140,20 @@ def test_php_that_came_after_the_release_cannot_run(site, monkeypatch):
     assert set(found.doubtful) >= {"public/index.php", "src/Kernel.php", "vendor/a/b/B.php"}
     while_open = run(order(site, opened=time.time() - 600), check=True)
     assert (while_open.quarantined, while_open.doubtful) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("own", "text", "vouched"),
+    [(True, "<?php echo 1;", True), (True, "<?php system($_GET['c']);", False), (False, "<?php echo 1;", False)],
+)
+def test_a_plugin_with_a_history_of_its_own_vouches_for_its_php_and_for_no_shell(tmp_path, own, text, vouched):
+    file = tmp_path / "x.php"
+    file.write_text(text)
+    plugins: dict[str, str] = {}
+    tree = Mock(has_own_history=lambda _path, _status: own, came=lambda _path: 0.0)
+    judge = Mock(_at=Mock(tree=tree, found=Mock(plugins=plugins)))
+    handle = os.open(file, os.O_RDONLY)
+    path = "public/plugin/Own/x.php"
+    assert quarantine.Quarantine._is_of_a_plugin(judge, handle, path, os.fstat(handle)) is vouched
+    os.close(handle)
+    assert list(plugins) == (["public/plugin/Own"] if own else [])
