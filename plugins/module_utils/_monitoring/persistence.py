@@ -88,7 +88,7 @@ _WITH_VALUE = {
     "node": re.compile("-r|--(?:require|import|loader)"),
     **dict.fromkeys(("sh", "bash", "dash", "zsh"), re.compile("[-+][a-z]*[oO]")),
 }
-_SUDO_USER = re.compile(r"(?:-[A-Za-z]*?u|--user=?)(.*)")
+_SUDO_USER = re.compile(r"(?:-[ABbEeHiKklNnPSsv]*u|--user=?)(.*)")  # behind letters that have no value
 _EXEC = re.compile(r"^[ \t]*Exec\w+[ \t]*=[ \t]*[-+!@:|]*(.*)$", re.M)
 _USER = re.compile(r"^[ \t]*User[ \t]*=[ \t]*(\S+)", re.M)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 from unittest.mock import Mock
 
@@ -27,6 +28,14 @@ def run(monkeypatch: pytest.MonkeyPatch, answer: Any) -> dict[str, Any]:
 def test_the_answer_of_the_module_is_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     found = run(monkeypatch, {"changed": True, "forgotten": 3, "ansible_facts": {"a": 1}, "_ansible_verbose": 1})
     assert found == {"changed": True, "forgotten": 3, "_ansible_verbose": 1}
+
+
+def test_what_a_task_s_process_inherited_is_not_searched_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.unfreeze()
+    run(monkeypatch, {"changed": False, "forgotten": 0})
+    inherited = gc.get_freeze_count()
+    gc.unfreeze()
+    assert inherited
 
 
 @pytest.mark.parametrize(

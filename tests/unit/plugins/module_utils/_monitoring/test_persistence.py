@@ -428,6 +428,7 @@ def test_a_long_file_is_read_up_to_its_limit(host, tmp_path, path, limit):
         ("sudo -nuroot bash /srv/a", ["bash", "/srv/a"]),
         ("sudo --user root /srv/a", ["/srv/a"]),
         ("sudo -n --user=#0 -g www-data /srv/a", ["/srv/a"]),
+        ("sudo -gstudents -u root /srv/a", ["/srv/a"]),  # an option's own value is no user
         ("sudo -u www-data /srv/a", []),
         ("sudo --user=www-data /srv/a", []),
         ("sudo -u", []),

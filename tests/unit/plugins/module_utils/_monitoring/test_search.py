@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine, monitoring
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, search
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.search import Trace
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
@@ -76,6 +76,22 @@ def test_an_audit_begins_it_before_anything_is_open_that_it_would_inherit(
     monkeypatch.setattr(engine, "checks", {"monitoring_x": connected})
     engine.audit("campus", observer)
     assert order == ["the search", "a session"]
+
+
+def test_its_result_is_waited_for_behind_the_other_checks(observer: Observer, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    def found(_observer: Observer) -> Trace:
+        order.append("the result")
+        return Trace()
+
+    def other(_observer: Observer) -> Finding:
+        order.append("another check")
+        return passed("It is.")
+
+    monkeypatch.setattr(search, "found", found)
+    control.observe({"monitoring_compromise": control.checks["monitoring_compromise"], "headers_x": other}, observer)
+    assert order == ["another check", "the result"]
 
 
 def test_where_no_process_can_begin_the_check_reports_it(observer: Observer, monkeypatch: pytest.MonkeyPatch) -> None:
