@@ -118,6 +118,7 @@ def aliases(path: Path) -> Iterator[tuple[str, str, str]]:
             yield from ((package, one.name, one.asname or one.name) for one in node.names if "." not in package)
 
 
+@functools.cache
 def bound(path: Path) -> Counter[str]:
     """How often a file binds a name. A module of engines counts by its own name, however the file calls it."""
     found: Counter[str] = Counter()
@@ -140,9 +141,8 @@ def test_a_module_is_called_by_its_name_or_with_its_package_before_it_where_the_
     """One convention: ``vouch``, and where something else in the file is called so, ``permissions_vouch``."""
     wrong = []
     for path in (path for top in ("plugins", "tests", "molecule") for path in (ROOT / top).rglob("*.py")):
-        taken = bound(path)
         for package, name, called in aliases(path):
             full = f"{package.strip('_')}_{name.strip('_')}"
-            if called != name and (called != full or taken[name] == 1):
+            if called != name and (called != full or bound(path)[name] == 1):
                 wrong.append(f"{path.relative_to(ROOT)}: {name} as {called}")
     assert wrong == []

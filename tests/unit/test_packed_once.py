@@ -16,6 +16,7 @@ from tests.unit.plugins.action.conftest import Ansible
 PLAY = [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}]
 
 
+@pytest.mark.slow
 def test_a_second_playbook_packs_nothing(tmp_path: Path) -> None:
     assert Ansible(tmp_path).play(PLAY, {"campus.test": {}}).code == 0
     (package,) = (packed_once.PACKED / packed_once.sources()).glob("ansible.modules.ping-*-none")

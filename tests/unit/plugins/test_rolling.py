@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 from tests.unit.plugins.test_hostile_hosts import World, empty, good  # noqa: F401 (a fixture)
 
+pytestmark = pytest.mark.slow
 CAMPUS = {"chamilo_domain": "campus.test", "chamilo_database_tls": False}
 HOSTS: dict[str, dict[str, Any]] = {
     "web1": {**CAMPUS, "chamilo_node": ["web"]},

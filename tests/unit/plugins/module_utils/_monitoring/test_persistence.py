@@ -626,5 +626,5 @@ def test_where_and_for_how_long_a_process_runs(monkeypatch):
     monkeypatch.undo()
     assert 0 <= persistence.age(os.getpid()) < 3 * 86400
     assert persistence.age(2**22 + 1) == 0.0
-    assert persistence.arguments(os.getpid()).startswith(sys.executable)
+    assert persistence.arguments(os.getpid()).startswith(sys.orig_argv[0])
     assert persistence.units_of(2**22 + 1) == []

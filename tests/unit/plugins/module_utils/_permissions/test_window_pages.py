@@ -21,6 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 
 FRONT = "https://campus.example/"
@@ -130,8 +131,9 @@ def test_the_unit_that_closes_it_alerts(host, monkeypatch, capsys):
     assert "were rolled back" in capsys.readouterr().err
 
 
-def test_what_an_opened_installer_breaks_is_rolled_back(host):
+def test_what_an_opened_installer_breaks_is_rolled_back(host, monkeypatch):
     """The web server's configuration is tested, loaded and probed, as each change of it is."""
+    monkeypatch.setattr(recovery, "ANSWER_SECONDS", 0)
     asked = host.fetch
 
     def fetch(probe):
