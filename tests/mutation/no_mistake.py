@@ -16,9 +16,11 @@ FLAG = re.compile(r"\b(os\.O_|stat\.S_I|re\.|fcntl\.LOCK_|select\.EPOLL|select\.
 NEVER_NEGATIVE = re.compile(r"len\(.*\)|.*(uid|gid|st_nlink|st_size)(\(\))?")
 CLOCK = re.compile(r"(.*\.)?now|time\.(time|monotonic)\(\)")
 CUT = 60  # characters of what is shown, or entries: one more or less is not seen
+RANDOM = re.compile(r"secrets\.token_(hex|urlsafe|bytes)")
 # And how much is read at a time, or cached; but not the constants of what is waited out.
 PATIENCE = re.compile(
-    r".*(?i:timeout|patience).*|_?(?!PAUSE|LEAVE|RELOAD|TIMER)([A-Z]+_)*SECONDS$|_(CHUNK|BLOCK|BUFFER|PIECE)$|maxsize$"
+    r".*(?i:timeout|patience).*|_?(?!PAUSE|LEAVE|RELOAD|TIMER)([A-Z]+_)*SECONDS$|_(CHUNK|BLOCK|BUFFER|PIECE)$|"
+    r"(maxsize|indent)$"
 )
 
 
@@ -62,7 +64,8 @@ class NoMistake:
 
     @staticmethod
     def _patience(node: ast.AST) -> list[ast.AST]:
-        """Seconds to wait at most, and since 1970: one more or less is not seen; and where a message is cut."""
+        """What one more or less of is not seen: seconds to wait at most, between attempts, and since 1970; how long a
+        random text is, and how much is read at a time; and where a message is cut."""
         if isinstance(node, ast.keyword) and PATIENCE.match(node.arg or ""):
             return [node.value]
         if isinstance(node, ast.Assign) and PATIENCE.match(ast.unparse(node.targets[0])):
@@ -71,8 +74,15 @@ class NoMistake:
             named = [*node.posonlyargs, *node.args][len(node.posonlyargs) + len(node.args) - len(node.defaults) :]
             pairs = [*zip(named, node.defaults), *zip(node.kwonlyargs, node.kw_defaults)]
             return [default for name, default in pairs if default is not None and PATIENCE.match(name.arg)]
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("run") and len(node.args) == 2:
-            return node.args[1:] if isinstance(node.args[0], ast.List) else []
+        if isinstance(node, ast.Call):
+            name, given = ast.unparse(node.func), node.args
+            if name.endswith("run") and len(given) == 2:
+                return given[1:] if isinstance(given[0], ast.List) else []
+            if name.endswith(".read"):
+                return [each for each in given if isinstance(each, ast.BinOp) and isinstance(each.op, ast.LShift)]
+            if name == "time.sleep":
+                return [each for each in given if isinstance(each, ast.Constant) and each.value < 1]
+            return list(given) if RANDOM.fullmatch(name) else []
         if isinstance(node, ast.BinOp) and CLOCK.fullmatch(ast.unparse(node.left)):  # of what never was: early in 1970
             return [each for each in ast.walk(node.right) if isinstance(each, ast.Constant) and each.value == 0]
         if isinstance(node, ast.Slice):
