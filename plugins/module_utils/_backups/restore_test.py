@@ -44,6 +44,7 @@ _FILES, _BYTES, _LARGEST = 200, 1 << 30, 200 << 20  # of the sample
 _READ_ALL = 2 << 30  # a repository of this size is read whole each time, a larger one in turn
 _BASE = 300 << 20  # a database server without data, and the cache of the application
 _KEPT = 100  # results
+_BLOCK = 1 << 20
 _LONGEST = 3900  # bytes of a path that comes back also in a scratch directory: the kernel takes 4095
 _EVERY, _PATIENCE = ".drills", 6 * 3600.0  # the name of their lock; seconds for the restore test of another portal
 _BULK = ("var/upload", "var/courses", "var/log")  # of these only a sample comes back
@@ -404,8 +405,8 @@ def _used(file: File) -> str:
         if not same or not stat.S_ISREG(before.st_mode):
             return ""
         digest = hashlib.sha256()
-        for start in range(0, file.size, 1 << 20):
-            digest.update(os.pread(handle, min(1 << 20, file.size - start), start))
+        for start in range(0, file.size, _BLOCK):
+            digest.update(os.pread(handle, min(_BLOCK, file.size - start), start))
         return digest.hexdigest() if os.fstat(handle).st_mtime_ns == before.st_mtime_ns else ""
     except OSError:
         return ""

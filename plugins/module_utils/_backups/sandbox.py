@@ -27,7 +27,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
@@ -37,6 +37,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 # In the range that Debian assigns to no account. Whatever runs as it, or belongs to it, is of a restore test.
 UID = 65300
 _PORT = 8765
+_WORDS = 300  # bytes of what a program wrote at its end
 _BOOT_SECONDS, _START_SECONDS = 120.0, 60.0
 _CLONE_NEWNET, _PDEATHSIG = 0x40000000, 1
 
@@ -221,8 +222,7 @@ def _in_private(portal: Portal, root: str, database: str) -> str:
                 return _login_page(portal.domain)
             except ConnectionRefusedError:
                 time.sleep(0.2)
-        size = os.fstat(output.fileno()).st_size
-        return f"{answer}: {os.pread(output.fileno(), 300, max(0, size - 300)).decode(errors='replace')}"
+        return f"{answer}: {_end_of(output)}"
     finally:
         process.kill()
         process.wait()
@@ -253,6 +253,11 @@ def _php(portal: Portal, database: str) -> tuple[list[str], dict[str, str]]:
     return [program, *options], around
 
 
+def _end_of(output: IO[bytes]) -> str:
+    size = os.fstat(output.fileno()).st_size
+    return os.pread(output.fileno(), _WORDS, max(0, size - _WORDS)).decode(errors="replace").strip()
+
+
 def console(portal: Portal, root: str, database: str, *words: str) -> None:
     """Run a command of the restored application, without a network."""
     program, around = _php(portal, database)
@@ -268,9 +273,7 @@ def console(portal: Portal, root: str, database: str, *words: str) -> None:
             check=False,
         )
         if done.returncode:
-            size = os.fstat(output.fileno()).st_size
-            tail = os.pread(output.fileno(), 300, max(0, size - 300)).decode(errors="replace").strip()
-            raise BackupError(f"`bin/console {' '.join(words)}` ended with {done.returncode}: {tail}")
+            raise BackupError(f"`bin/console {' '.join(words)}` ended with {done.returncode}: {_end_of(output)}")
 
 
 def _loopback() -> None:

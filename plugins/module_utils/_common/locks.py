@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 FOREVER = math.inf
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 _PAUSE_SECONDS = 0.1
+_LONGEST = 200  # bytes of what its holder wrote
 
 
 class Busy(HardeningError):
@@ -78,4 +79,4 @@ def holder(path: str) -> str:
 
 
 def _words(handle: int) -> str:
-    return os.pread(handle, 200, 0).decode(errors="replace").strip()
+    return os.pread(handle, _LONGEST, 0).decode(errors="replace").strip()

@@ -43,6 +43,8 @@ _CODE_BYTES = 128 << 20  # of PHP that is read
 _FILE_BYTES = 256 << 10  # of one PHP file
 _LOG_BYTES = 256 << 20  # of access logs, the newest first
 _LINE_BYTES = 1 << 16  # of one line of them; no server takes a longer request
+_FIRST_BYTES = 1 << 18  # of the newest log, whose first line shows when it begins
+_RULES_BYTES = 1 << 14  # of what steers PHP in a directory
 _LOG_HOURS = 25  # that are covered by them; the search is a daily one
 _ENVIRONMENT_BYTES = 1 << 20
 _LATELY = 30  # days
@@ -165,7 +167,7 @@ def trace(observer: Observer, seconds: float = 0.0, database: bool = True) -> Tr
 
 
 def _steers(path: str, web_user: str) -> bool:
-    return bool(_HANDLER.search(head(path, 1 << 14, web_user).replace(b"\\\n", b"")))  # a line may go on
+    return bool(_HANDLER.search(head(path, _RULES_BYTES, web_user).replace(b"\\\n", b"")))  # a line may go on
 
 
 def _var(observer: Observer, found: Trace, budget: Budget) -> None:
@@ -299,7 +301,7 @@ def _compiled(observer: Observer, found: Trace) -> None:
 
 def _changes_how_it_runs(path: str, below: str, web_user: str) -> bool:
     """Chamilo's own .htaccess may select the PHP version, but it may not have PHP load a file before each page."""
-    text = head(path, 1 << 14, web_user)
+    text = head(path, _RULES_BYTES, web_user)
     return bool(_PREPENDS.search(text) if below == "public/.htaccess" else _HANDLER.search(text))
 
 
@@ -471,7 +473,7 @@ def _requests(observer: Observer, found: Trace) -> None:
     for path in paths:
         try:
             for number, text in enumerate(pieces(path, _LOG_BYTES - read, observer.site.php.user)):
-                first = first if number else text[: 1 << 18]
+                first = first if number else text[:_FIRST_BYTES]
                 read += len(text)
                 for label, word, pattern in exploits:
                     for line in _lines_with(text, word):

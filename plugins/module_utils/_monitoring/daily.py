@@ -53,6 +53,7 @@ _DAY = 86400
 _MONTH, _WEEK = 27 * _DAY, 7 * _DAY  # a little before the audit asks
 _PATIENCE = 30.0  # seconds until monit asks for the first time after it was started
 _SEARCH = 60.0  # seconds for each walk of the search for signs, which runs in the background
+_LOG_BYTES = 1 << 20  # of what was written to a log since
 _FRESH = 900.0  # seconds: monit asks every two minutes
 
 
@@ -234,7 +235,7 @@ def log_test(known: Mapping[str, Any]) -> str:
         )
     try:
         size = os.fstat(handle).st_size
-        text = os.pread(handle, 1 << 20, before if size >= before else 0)
+        text = os.pread(handle, _LOG_BYTES, before if size >= before else 0)
     finally:
         os.close(handle)
     if MARK.encode() in text:

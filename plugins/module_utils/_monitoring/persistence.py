@@ -33,6 +33,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processe
 )
 
 _SECONDS = 5.0  # for the directories below
+_LARGE = 1 << 20  # bytes of one file
+_SMALL = 1 << 16  # of a short one, and of what the kernel reports of a process
 _NAMED = 5  # lines of one crontab
 _LONG = 3600.0  # seconds; no page of the portal takes that long
 
@@ -278,7 +280,7 @@ def _home_of(found: Planted, user: Identity) -> None:
     started = [path for pattern in _STARTUP for path in glob.glob(os.path.join(glob.escape(top), pattern))]
     theirs = [path for path in started if _from(path, user) and not _is_of_the_skeleton(path, top)]
     theirs += [
-        path for name in _GIT if _from(path := os.path.join(top, name), user) and _GIT_RUNS.search(head(path, 1 << 16))
+        path for name in _GIT if _from(path := os.path.join(top, name), user) and _GIT_RUNS.search(head(path, _SMALL))
     ]
     found.add(
         f"a file of {user.name}'s own that its programs run",
@@ -291,7 +293,7 @@ def _key_files(user: Identity, top: str) -> Iterator[str]:
     """Where sshd reads the keys of a user, as patterns: from each of its files, whatever the Match block."""
     templates = list(_KEYS)
     for path in (path for pattern in _SSHD for path in glob.glob(pattern)):
-        for line in head(path, 1 << 20).decode("utf-8", "replace").splitlines():
+        for line in head(path, _LARGE).decode("utf-8", "replace").splitlines():
             setting = re.match(r"(?i)\s*AuthorizedKeysFile[\s=]+(.*)", line)
             templates += setting[1].replace('"', " ").split() if setting else []
     tokens = {"%%": "%", "%h": top, "%u": user.name, "%U": str(user.user)}
@@ -318,7 +320,7 @@ def _from(path: str, user: Identity) -> bool:
 
 def _is_of_the_skeleton(path: str, top: str) -> bool:
     skeleton = os.path.join(_SKELETON, os.path.relpath(path, top))
-    return not os.path.islink(path) and os.path.isfile(skeleton) and head(path, 1 << 20) == head(skeleton, 1 << 20)
+    return not os.path.islink(path) and os.path.isfile(skeleton) and head(path, _LARGE) == head(skeleton, _LARGE)
 
 
 def _contains(path: str) -> bool:
@@ -337,7 +339,7 @@ def _units(observer: Observer, found: Planted, own: Sequence[Identity]) -> None:
     numbers, by_name = {user.user for user in own}, {user.name for user in own}
     units = []
     for path in (path for pattern in _UNITS for path in glob.glob(pattern)):
-        text = head(path, 1 << 16).decode("utf-8", "replace")
+        text = head(path, _SMALL).decode("utf-8", "replace")
         started = [words for line in _EXEC.findall(text) for words in starts(line)]
         spelled = [*started, *(os.path.realpath(start) for start in started if start.startswith("/"))]
         loose = any(start.startswith((*LOOSE, *insider)) for start in spelled)
@@ -418,7 +420,7 @@ def _of_root(observer: Observer, found: Planted, own: Sequence[Identity]) -> Non
         if _gains((start for text in _lines(command) for start in starts(text)), own):
             jobs_of_others.append(f"{path}, line {line} (as {user})" if line else f"{path} (as {user})")
     found.add("a cron job of another account that runs what the web user can change", jobs_of_others)
-    libraries = head(_PRELOAD, 1 << 16).decode("utf-8", "replace").split()
+    libraries = head(_PRELOAD, _SMALL).decode("utf-8", "replace").split()
     found.add(
         "a library that every program loads, and the web user can change", (at for at in libraries if _gains([at], own))
     )
@@ -435,13 +437,13 @@ def _of_root(observer: Observer, found: Planted, own: Sequence[Identity]) -> Non
 def _by_php(observer: Observer) -> Iterator[str]:
     pool = [observer.site.php.pool_file] if observer.site.php.pool_file else []
     for path in (*(path for pattern in _PHP_FILES for path in glob.glob(pattern)), *pool):
-        yield from _PHP_RUNS.findall(head(path, 1 << 20).decode("utf-8", "replace"))
+        yield from _PHP_RUNS.findall(head(path, _LARGE).decode("utf-8", "replace"))
 
 
 def _by_server() -> Iterator[str]:
     """What its files include or load, and what a pattern there matches."""
     for path in (path for pattern in _SERVER_FILES for path in glob.glob(pattern)):
-        for place in _SERVER_RUNS.findall(head(path, 1 << 20).decode("utf-8", "replace")):
+        for place in _SERVER_RUNS.findall(head(path, _LARGE).decode("utf-8", "replace")):
             yield from (place, *(glob.glob(place) if set(place) & set("*?[") else ()))
 
 
@@ -547,13 +549,13 @@ def _spaced(text: str) -> str:
 
 def arguments(pid: int) -> str:
     """The command line of a process, or what a shell was given to run."""
-    words = head(f"/proc/{pid}/cmdline", 1 << 16).decode("utf-8", "replace").rstrip("\0").split("\0")
+    words = head(f"/proc/{pid}/cmdline", _SMALL).decode("utf-8", "replace").rstrip("\0").split("\0")
     return _spaced(words[2] if len(words) == 3 and words[1] == "-c" else " ".join(words))
 
 
 def units_of(pid: int) -> list[str]:
     """The services and scopes that systemd keeps a process in, the innermost last; none without systemd."""
-    text = head(f"/proc/{pid}/cgroup", 1 << 12).decode("utf-8", "replace")
+    text = head(f"/proc/{pid}/cgroup", _SMALL).decode("utf-8", "replace")
     return re.findall(r"(?<=/)[^/\n]+\.(?:service|scope)(?=[/\n]|$)", text)
 
 
@@ -564,6 +566,6 @@ def main_process(unit: str) -> int:
 
 def age(pid: int) -> float:
     """For how many seconds a process runs; 0 where it is gone."""
-    fields = head(f"/proc/{pid}/stat", 1 << 12).rpartition(b")")[2].split()
-    up = head("/proc/uptime", 100).split()
+    fields = head(f"/proc/{pid}/stat", _SMALL).rpartition(b")")[2].split()
+    up = head("/proc/uptime", _SMALL).split()
     return float(up[0]) - int(fields[19]) / os.sysconf("SC_CLK_TCK") if len(fields) > 19 and up else 0.0

@@ -75,6 +75,8 @@ _DATABASE_CLIENTS = (
 # The oldest releases with what is set and called here: nginx 1.19.4, restic 0.14, mariadb-server-core.
 _OLDEST = {"Debian": (12,), "Ubuntu": (24, 4)}
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
+# What PHP takes where nothing is set.
+_UPLOAD_BYTES, _POST_BYTES = 2 << 20, 8 << 20
 # They read /etc/cron.d as Debian's usual cron does, and would have to go for it.
 _OTHER_CRONS = ("systemd-cron", "cronie", "bcron")
 _CLAMD = "/etc/clamav/clamd.conf"
@@ -368,8 +370,8 @@ class _Discovery(Findings):
         seen = php_fpm.settings(self.tree, face, root, pool)
         return replace(
             php,
-            upload_limit=php_fpm.size(seen.get("upload_max_filesize", ""), 2 << 20),
-            post_limit=php_fpm.size(seen.get("post_max_size", ""), 8 << 20),
+            upload_limit=php_fpm.size(seen.get("upload_max_filesize", ""), _UPLOAD_BYTES),
+            post_limit=php_fpm.size(seen.get("post_max_size", ""), _POST_BYTES),
             time_limit=php_fpm.size(seen.get("max_execution_time", ""), 30),
             prepended=dict(pool.settings if pool else ()).get("auto_prepend_file", ""),
             confined=php_fpm.confined_in(self.tree, face, seen, pool),

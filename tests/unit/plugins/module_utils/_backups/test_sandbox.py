@@ -122,7 +122,7 @@ def test_what_the_restored_portal_reports_is_read_from_where_it_was_written(
 
     monkeypatch.setattr(subprocess, "Popen", popen)
     monkeypatch.setattr(sandbox, "_PORT", 1)
-    assert sandbox._in_private(portal, str(tmp_path), str(tmp_path / "mysql.sock")) == "it did not answer: broken\n"
+    assert sandbox._in_private(portal, str(tmp_path), str(tmp_path / "mysql.sock")) == "it did not answer: broken"
     assert sessions == [True]
     pr_set_pdeathsig, clone_newnet = 1, 0x40000000
     assert asked == [(pr_set_pdeathsig, signal.SIGKILL), (clone_newnet,)]
