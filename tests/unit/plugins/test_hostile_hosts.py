@@ -124,7 +124,7 @@ class World:
             cwd=self.directory / "work",
             env=environment,
             capture_output=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         output = (done.stdout + done.stderr).decode("utf-8", "surrogateescape")
