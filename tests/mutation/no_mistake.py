@@ -14,6 +14,7 @@ SAME_FROM_ZERO_ON = {("Eq", "LtE"), ("LtE", "Eq"), ("NotEq", "Gt"), ("Gt", "NotE
 SAME_FOR_FLAGS = ("BitOr_Add", "BitOr_BitXor")
 FLAG = re.compile(r"\b(os\.O_|stat\.S_I|re\.|fcntl\.LOCK_|select\.EPOLL|select\.POLL)[A-Z]+\b")
 NEVER_NEGATIVE = re.compile(r"len\(.*\)|.*(uid|gid|st_nlink|st_size)(\(\))?")
+CACHES = ("functools.cache", "functools.lru_cache")
 CLOCK = re.compile(r"(.*\.)?now|time\.(time|monotonic)\(\)")
 CUT = 60  # characters of what is shown, or entries: one more or less is not seen
 RANDOM = re.compile(r"secrets\.token_(hex|urlsafe|bytes)")
@@ -50,7 +51,7 @@ class NoMistake:
 
     @staticmethod
     def _text_alone(node: ast.AST) -> list[ast.AST]:
-        """What only the type checker reads, and what only another Python runs."""
+        """What only the type checker reads, what only another Python runs, and what only saves time."""
         parts = [getattr(node, name, None) for name in ("annotation", "returns")]
         if isinstance(node, (ast.If, ast.IfExp)) and re.search(
             r"\bTYPE_CHECKING\b|\bversion_info\b", ast.unparse(node.test)
@@ -60,6 +61,8 @@ class NoMistake:
             parts.append(node.args[0])
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("dataclass"):
             parts += [each for each in node.keywords if each.arg == "frozen"]
+        if isinstance(node, ast.FunctionDef):
+            parts += [each for each in node.decorator_list if ast.unparse(each).partition("(")[0] in CACHES]
         return [part for part in parts if part is not None]
 
     @staticmethod

@@ -56,6 +56,8 @@ def test_a_task_a_condition_and_a_value_are_changed() -> None:
         ("run(['a', 3], 30)", "3]", "NumberReplacer", False),
         ("_LOCK_SECONDS = 180.0", "180", "NumberReplacer", True),
         ("@lru_cache(maxsize=512)\ndef x(): pass", "512", "NumberReplacer", True),
+        ("@functools.cache\ndef x(): pass", "functools", "RemoveDecorator", True),
+        ("@functools.cached_property\ndef x(self): pass", "functools", "RemoveDecorator", False),
         ("_CHUNK = 1 << 20", "20", "NumberReplacer", True),
         ("_CHUNK = 1 << 20", "<<", "ReplaceBinaryOperator_LShift_Sub", False),
         ("_LARGEST = 1 << 20", "20", "NumberReplacer", False),

@@ -32,7 +32,7 @@ class Apart(Generic[_T]):
         with os.fdopen(self._answer, "rb") as answer:
             data = answer.read()
         status = os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
-        if status:
+        if status or not data:
             how = f"signal {-status}" if status < 0 else f"exit code {status}"
             raise HardeningError(f"{self._what} ended with {how}, without a result")
         result, problem = pickle.loads(data)

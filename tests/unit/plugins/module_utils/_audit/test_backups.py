@@ -130,6 +130,7 @@ def test_a_packed_one_too(host):
     [
         ((DAILY,), {"hours": 27}, "older than 26 hours"),
         ((DAILY,), {"hours": -400 * 24}, "dated in the future"),
+        ((DAILY,), {"hours": -1.1}, "dated in the future"),
         ((DAILY,), {"text": DUMP}, "cut off"),
         ((DAILY,), {"text": gzip.compress((DUMP + END).encode())[:-12], "name": "chamilo.sql.gz"}, "cut off"),
         ((), {}, "made by no job"),

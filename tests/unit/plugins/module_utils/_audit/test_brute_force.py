@@ -64,6 +64,8 @@ def test_lock(monkeypatch, value, status):
         ([{"attempts": 5, "window": 600}], "9", "fail"),
         ([{"attempts": 5, "window": 600}], "10", "pass"),
         ([{"attempts": 5, "window": 60}], "10", "fail"),
+        ([{"attempts": 2, "window": 300, "seconds": 900}], "4", "fail"),
+        ([{"attempts": 2, "window": 300, "seconds": 900}], "5", "pass"),
         # Three times five, as soon as a ban ends.
         ([{"attempts": 5, "window": 900, "seconds": 300}], "10", "fail"),
         ([{"attempts": 3, "window": 900, "seconds": 300}], "10", "pass"),

@@ -131,6 +131,8 @@ def test_a_directory_on_the_same_disk_is_not_elsewhere(directories: Path) -> Non
     # For restic all but its own schemes are paths, a forgotten slash included; cron's directory is the root.
     for offsite in ("mnt/nas", "nas", "S3:bucket", f"local:{directories}/copy"):
         assert "same disk" in backup.nearby(of_campus(directories, offsite=offsite)), offsite
+    for offsite in ("/proc", "local:/proc"):  # a file system of its own
+        assert backup.nearby(of_campus(directories, offsite=offsite)) == "", offsite
 
 
 def test_what_only_its_name_makes_a_copy_stays_and_is_reported_once(

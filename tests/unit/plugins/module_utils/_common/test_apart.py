@@ -63,6 +63,7 @@ def test_what_it_raises_is_raised_where_the_result_is_asked_for() -> None:
     [
         (lambda: os.kill(os.getpid(), signal.SIGKILL), "signal 9"),
         (lambda: sys.exit(0), "exit code 1"),
+        (lambda: os._exit(0), "exit code 0"),
     ],
 )
 def test_without_a_result_its_end_is_the_message(end, words: str) -> None:

@@ -162,6 +162,15 @@ def test_who_does_not_answer_is_not_waited_for():
     assert "refused" in handshake("campus.test", port, "127.0.0.1").error
 
 
+def test_an_answer_may_take_six_times_as_long_as_a_silence_in_it(server, monkeypatch):
+    waited = []
+    real = threading.Timer
+    monkeypatch.setattr(threading, "Timer", lambda seconds, end: waited.append(seconds) or real(seconds, end))
+    answers = server(b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert fetch(f"{answers.url}/", timeout=7).status == 204
+    assert waited == [42]
+
+
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize(
     "begin",

@@ -117,6 +117,19 @@ def test_a_challenge_can_be_read_by_the_web_server(net: Net) -> None:
     assert modes == [0o755, 0o755, 0o644]
 
 
+def test_the_name_is_asked_at_each_address_and_another_one_where_it_is(net: Net) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def fetch(url: str, address: str) -> Answer:
+        asked.append((url, address))
+        return net.fetch(url, "")
+
+    elsewhere = CHALLENGE.replace("campus.test", "www.campus.test")
+    net.answers[CHALLENGE] = Answer(CHALLENGE, 302, (("Location", elsewhere),))
+    assert acme.rehearse("campus.test", str(net.webroot), lambda name: ["192.0.2.1"], fetch, TOKEN) == ""
+    assert asked == [(CHALLENGE, "192.0.2.1"), (elsewhere, "")]
+
+
 def test_a_redirect_is_followed_as_an_authority_does(net: Net) -> None:
     secure = CHALLENGE.replace("http:", "https:")
     net.answers[CHALLENGE] = Answer(CHALLENGE, 301, (("Location", secure),))

@@ -138,7 +138,7 @@ def test_a_request_is_signed_as_amazon_s_own_client_signs_it(
     assert path == "/x/%253acampus.json" and SIGNED[region] in headers["Authorization"]
 
 
-@pytest.mark.parametrize("status", [302, 401, 507])
+@pytest.mark.parametrize("status", [300, 302, 401, 507])
 def test_what_the_endpoint_refuses_is_reported_without_the_password_and_no_redirect_is_followed(
     server: Any, status: int
 ) -> None:
@@ -146,6 +146,13 @@ def test_what_the_endpoint_refuses_is_reported_without_the_password_and_no_redir
     with pytest.raises(results.DeliveryError, match=f"localhost answered {status}") as caught:
         results.deliver(known(f"https://audit:secret@{server.address}/dav"), RESULT)
     assert "secret" not in str(caught.value) and len(server.got) == 1
+
+
+@pytest.mark.parametrize("status", [200, 201, 299])
+def test_what_the_endpoint_accepts_is_delivered(server: Any, status: int) -> None:
+    server.answers = [status]
+    results.deliver(known(f"https://audit:secret@{server.address}/dav"), RESULT)
+    assert len(server.got) == 1
 
 
 def test_a_server_with_an_untrusted_certificate_gets_nothing(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

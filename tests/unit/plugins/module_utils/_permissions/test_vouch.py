@@ -514,6 +514,15 @@ def test_settings_of_root_s_own_are_root_s(site):
     assert mode(directory / "hooks/post-merge") == (0, "0700")
 
 
+@pytest.mark.parametrize(
+    ("text", "number", "behind"),
+    [(b"\x00", 0, 1), (b"\x7f", 127, 1), (b"\x80\x00", 128, 2), (b"\x81\x7f", 383, 2), (b"\x80\x80\x00", 16512, 3)],
+)
+def test_how_much_of_a_name_git_leaves_out(text, number, behind):
+    """As in Git's packs: each byte but the last one counts one more."""
+    assert vouch._length(text + b"x", 0) == (number, behind)
+
+
 def index(site, names, version=2):
     """As Git writes it."""
     text = struct.pack(">4sII", b"DIRC", version, len(names))

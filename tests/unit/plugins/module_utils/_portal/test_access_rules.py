@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import access_rules
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 
 PUBLIC = "/var/www/chamilo/public"
@@ -55,6 +56,7 @@ def test_what_chamilo_ships_closes_nothing(portal):
         ("Order deny,allow\nDeny from all\n", 2, "Deny from all", "Limit"),
         ("Order allow,deny\n", 1, "Order allow,deny", "Limit"),
         ("Order allow,deny\nAllow from 10.0.0.0/8\n", 1, "Order allow,deny", "Limit"),
+        ("AddType text/plain .log\nOrder allow,deny\n", 2, "Order allow,deny", "Limit"),
         ("Satisfy any\n", 1, "Satisfy any", "AuthConfig"),
         (
             "SetEnvIf Referer x ok\nOrder deny,allow\nDeny from all\nAllow from env=ok\n",
@@ -377,6 +379,26 @@ def test_where_a_directory_leads_its_visitors_is_kept_and_nothing_more(portal, t
         assert site(portal).access_files == found.access_files
         portal.write(f"{PUBLIC}/img/.htaccess", text)
         assert site(portal).access_files == found.access_files
+
+
+@pytest.mark.parametrize(
+    ("lines", "classes"),
+    [
+        ([], None),
+        (["AllowOverride None"], ""),
+        (["AllowOverride all"], "AuthConfig FileInfo Indexes Limit Options"),
+        (["AllowOverride AuthConfig Options=Indexes Nonfatal=All"], "AuthConfig Options"),
+        (["AllowOverrideList None"], ""),
+        (["AllowOverrideList Redirect"], "FileInfo"),
+        (["AllowOverrideList Redirect Unheard"], "AuthConfig FileInfo Indexes Limit Options"),
+        (["AllowOverride AuthConfig", "AllowOverrideList Redirect"], "AuthConfig FileInfo"),
+    ],
+)
+def test_what_a_directory_allows_in_its_files(lines, classes):
+    words = [line.split() for line in lines]
+    block = tuple(Directive(name.lower(), tuple(rest), "x", 1) for name, *rest in words)
+    found = access_rules._allowed(Directive("directory", ("/srv",), "x", 1, block))
+    assert found == (None if classes is None else set(classes.split()))
 
 
 # ------------------------------------------------------------------------------------------ within the virtual host

@@ -93,3 +93,9 @@ def test_programs_and_addresses(host):
     assert [(one.path, one.line) for one in programs] == [("/forum", 4), ("/office/", 6)]
     assert "word" not in str(programs)
     assert list(apache_beside.paths(server.block.block)) == ["/forum", "/files", "/office/", "/shop", "/admin"]
+
+
+@pytest.mark.parametrize(("word", "in_the_way"), [("On", True), ("Off", False)])
+def test_what_only_a_proxy_may_ask(host, word, in_the_way):
+    _configuration, server = served(host, f"RemoteIPProxyProtocol {word}\n")
+    assert apache_beside.unasked(server, DESIRED) == (apache_beside.PROXY_PROTOCOL if in_the_way else None)

@@ -83,6 +83,7 @@ def test_secrets_are_compared_and_cannot_be_read_from_the_answer(root: Path, mon
     seen("APP_SECRET=abc\n")
     sealed = nodes.compared(site, "s")["sealed"]
     assert nodes.unseal(sealed, "s") == {"APP_SECRET": "abc", "JWT_SECRET_KEY": "-- PRIVATE KEY --\n"}
+    (root.parent / "elsewhere.pem").write_text("-- PRIVATE KEY --\n")
     for named in ("/etc/passwd", "../elsewhere.pem"):
         (root / ".env").write_text(f"JWT_SECRET_KEY={named}\n")
         assert nodes.unseal(nodes.compared(site, "s")["sealed"], "s") == {}, "nothing but a key below the portal"

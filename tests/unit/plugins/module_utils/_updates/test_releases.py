@@ -30,7 +30,7 @@ ATOM = """<?xml version="1.0"?><feed><id>tag:github.com,2008:https://github.com/
 <entry><id>tag:github.com,2008:Repository/1/v2.0.4</id><content>Seventy security fixes.</content></entry></feed>"""
 SECURITY = ATOM.replace("Prettier pages.", "Closes several vulnerabilities.")
 JSON = '[{"tag_name": "v2.0.6", "body": null}, {"tag_name": "v2.0.9", "draft": true}, {"tag_name": "v2.0.4"}]'
-MANIFEST = '{"channel": "stable", "version": "2.0.6"}'
+MANIFEST = '{"channel": "stable", "version": "2.0.6", "new_version": "2.0.8"}'
 
 
 @pytest.mark.parametrize("text", [ATOM, JSON, MANIFEST])
