@@ -142,7 +142,9 @@ def _places(insider: Insider) -> Iterator[tuple[str, list[Endpoint], str, str]]:
         if not os.path.isdir(root) or not endpoints:
             continue
         tried = insider.as_user(insider.web_user, functools.partial(_writable, root))
-        for directory in tried.value or []:
+        if tried.error:
+            raise OSError(f"{root} could not be searched as {insider.web_user}: {tried.error}")
+        for directory in tried.value:
             below = os.path.relpath(directory, root)
             yield directory, endpoints, "/" if below == "." else f"/{below}/", f"{host.file}:{host.line}"
 
@@ -153,11 +155,7 @@ def _directory(insider: Insider, above: str) -> Iterator[str]:
     status = os.stat(above)
     path = os.path.join(above, f"chamilo-hardening-{secrets.token_hex(6)}")
 
-    def make() -> str:
-        os.mkdir(path, 0o755)
-        return path
-
-    tried = insider.as_user(insider.web_user, make)
+    tried = insider.as_user(insider.web_user, lambda: os.mkdir(path, 0o755))
     if tried.error:
         raise OSError(f"no directory could be made in {above}: {tried.error}")
     try:
@@ -168,13 +166,12 @@ def _directory(insider: Insider, above: str) -> Iterator[str]:
 
 
 def _lay(insider: Insider, directory: str, files: dict[str, str]) -> None:
-    def write() -> bool:
+    def write() -> None:
         for name, text in files.items():
             path = os.path.join(directory, name)
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
             os.chmod(path, 0o755)
-        return True
 
     tried = insider.as_user(insider.web_user, write)
     if tried.error:

@@ -12,12 +12,13 @@ import pathlib
 import re
 import subprocess
 import tempfile
+from dataclasses import replace
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import uploads
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider, Tried
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
@@ -108,10 +109,115 @@ def test_a_directory_behind_a_link_is_tried_by_its_address(monkeypatch, insider,
 
 
 def test_a_server_that_does_not_run_them_passes(monkeypatch, insider):
-    serve(monkeypatch, pathlib.Path(insider.site.root), lambda file, path: (200, file.read_bytes()))
+    above, seen = pathlib.Path(insider.site.root, "public/files"), set()
+    os.utime(above, ns=(10**9, 2 * 10**9))
+
+    def shows(file, path):
+        seen.update((part.stat().st_uid, oct(part.stat().st_mode & 0o777)) for part in (file, file.parent))
+        return 200, file.read_bytes()
+
+    serve(monkeypatch, pathlib.Path(insider.site.root), shows)
     found = uploads.lay_programs(insider)
     assert found.status == "pass", found.evidence
+    # The first page of the directory, and 25 names, each asked for in ten ways.
+    assert found.evidence == "Programs in 1 directories of the web user's were requested 251 times; none ran."
+    assert seen == {(65534, "0o755")}, "another account, such as the server's, can read and run them"
+    assert (above.stat().st_atime_ns, above.stat().st_mtime_ns) == (10**9, 2 * 10**9)
+    assert os.listdir(above) == []
+
+
+def test_a_virtual_host_that_serves_no_directory_here_is_left_out(insider):
+    (host,) = insider.site.virtual_hosts
+    others = (replace(host, root=""), replace(host, root="/nonexistent"), replace(host, listens=()))
+    insider.site = replace(insider.site, virtual_hosts=(*others, host))
+    ((above, endpoints, path, where),) = uploads._places(insider)
+    assert (above, path, where) == (f"{insider.site.root}/public/files", "/files/", "/etc/nginx/campus:3")
+    assert [endpoint.url(path) for endpoint in endpoints] == ["http://campus.test/files/"]
+
+
+def test_a_document_root_that_is_the_web_users_itself_is_tried_by_the_first_address(insider):
+    os.chown(f"{insider.site.root}/public", 65534, 65534)
+    ((above, _endpoints, path, _where),) = uploads._places(insider)
+    assert (above, path) == (f"{insider.site.root}/public", "/")
+
+
+@pytest.mark.parametrize(
+    ("turn", "words"),
+    [(0, "public could not be searched as nobody"), (1, "no directory could be made in"), (2, "no file could be laid")],
+)
+@pytest.mark.parametrize("attack", [uploads.lay_programs, uploads.lay_rules])
+def test_a_web_user_that_cannot_be_taken_proves_nothing(monkeypatch, insider, attack, turn, words):
+    serve(monkeypatch, pathlib.Path(insider.site.root), lambda file, path: (200, b""))
+    really, turns = insider.as_user, iter(range(9))
+
+    def as_user(name, function):
+        return Tried(error="stopped without a word") if next(turns) == turn else really(name, function)
+
+    insider.as_user = as_user
+    with pytest.raises(OSError, match=f"{words}.*: stopped without a word"):
+        attack(insider)
     assert os.listdir(f"{insider.site.root}/public/files") == []
+
+
+@pytest.fixture
+def allowed(tmp_path, monkeypatch):
+    """``allowed(*names)``: which directories may be written to, since root may write to all; which were asked for."""
+
+    def allow(*names):
+        asked = []
+
+        def access(path, how):
+            asked.append(os.path.relpath(path, tmp_path))
+            return how == os.W_OK | os.X_OK and asked[-1] in names
+
+        monkeypatch.setattr(uploads.os, "access", access)
+        return asked
+
+    return allow
+
+
+@pytest.mark.parametrize(
+    ("most", "entries", "found"),
+    [
+        (3, 99, ["b", "c", "a/x"]),
+        (2, 99, ["b", "c"]),
+        (4, 99, ["b", "c", "a/x", "d/x"]),
+        (3, 6, ["b", "c"]),
+        (3, 5, []),
+    ],
+)
+def test_the_topmost_directories_that_can_be_written_to_are_tried(tmp_path, monkeypatch, allowed, most, entries, found):
+    for name in "dcba":
+        (tmp_path / name / "x").mkdir(parents=True)
+        (tmp_path / name / "file").write_text("no directory")
+    allowed("a/x", "b", "b/x", "c", "d/x", "d/file")
+    monkeypatch.setattr(uploads, "_DIRECTORIES", most)
+    monkeypatch.setattr(uploads, "_ENTRIES", entries)
+    assert uploads._writable(str(tmp_path)) == [f"{tmp_path}/{name}" for name in found]
+
+
+def test_links_that_lead_in_a_circle_are_followed_once(tmp_path, allowed):
+    for name, other in ("ab", "ba"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "l").symlink_to(f"../{other}")
+    asked = allowed()
+    assert uploads._writable(str(tmp_path)) == []
+    assert asked == [".", "a", "b", "a/l", "b/l", "a/l/l", "b/l/l"]
+
+
+def test_a_directory_that_cannot_be_listed_hides_no_other(tmp_path, monkeypatch, allowed):
+    for name in "ab":
+        (tmp_path / name / "x").mkdir(parents=True)
+    allowed("a/x", "b/x")
+    scandir = os.scandir
+
+    def closed(path):
+        if path == f"{tmp_path}/a":
+            raise PermissionError
+        return scandir(path)
+
+    monkeypatch.setattr(uploads.os, "scandir", closed)
+    assert uploads._writable(str(tmp_path)) == [f"{tmp_path}/b/x"]
 
 
 def test_no_directory_to_lay_them_in(monkeypatch, insider):
@@ -126,10 +232,30 @@ def test_rules_that_are_obeyed_are_caught(monkeypatch, insider):
 
     serve(monkeypatch, pathlib.Path(insider.site.root), obeys)
     found = uploads.lay_rules(insider)
+    where = f"{insider.site.root}/public/files (virtual host at /etc/nginx/campus:3)"
     assert found.status == "fail"
-    assert ".htaccess" in found.evidence
-    serve(monkeypatch, pathlib.Path(insider.site.root), lambda file, path: (200, b"plain"))
-    assert uploads.lay_rules(insider).status == "pass"
+    assert found.evidence == f"The server obeyed what the web user had written: .htaccess in {where}."
+
+    def prepends(file, path):
+        rules = file.parent / ".user.ini"
+        first = rules.read_text().split("= ")[1].strip() if rules.exists() and path.endswith("/b.php") else ""
+        return 200, pathlib.Path(first).read_bytes().split(b"'")[1][::-1] if first else b"plain"
+
+    serve(monkeypatch, pathlib.Path(insider.site.root), prepends)
+    found = uploads.lay_rules(insider)
+    assert found.status == "fail"
+    assert found.evidence == f"The server obeyed what the web user had written: .user.ini in {where}."
+
+
+@pytest.mark.parametrize(("before", "after"), [(200, 200), (403, 403), (404, 403), (200, 404)])
+def test_rules_that_change_nothing_have_no_effect(monkeypatch, insider, before, after):
+    def answer(file, path):
+        return (after if (file.parent / ".htaccess").exists() else before), b"plain"
+
+    serve(monkeypatch, pathlib.Path(insider.site.root), answer)
+    found = uploads.lay_rules(insider)
+    assert found.status == "pass"
+    assert found.evidence == "Neither .htaccess nor .user.ini had an effect in 1 directories of the web user."
 
 
 class Server(Target):
@@ -199,6 +325,45 @@ def test_a_portal_that_takes_nothing_at_all_proves_nothing(visitor, monkeypatch,
     monkeypatch.setattr(uploads, "here", lambda _insider: server)
     with pytest.raises(OSError, match="not even a text file is taken: 422"):
         uploads.offer(insider)
+
+
+def test_an_upload_without_an_answer_proves_nothing(visitor, monkeypatch, insider):
+    server = Server()
+    monkeypatch.setattr(server, "ask", lambda scheme, path, **_request: Answer(path, error="refused"))
+    monkeypatch.setattr(uploads, "here", lambda _insider: server)
+    with pytest.raises(OSError, match="/documents/upload gave no answer: refused"):
+        uploads.offer(insider)
+
+
+def test_a_file_is_uploaded_as_a_form_of_the_one_who_logged_in(visitor):
+    asked = []
+
+    class Portal(Target):
+        def get(self, path, **request):
+            asked.append((path, request))
+            return Answer(path, 201, (), b"[]" if request["method"] == "POST" else b'{"id": 7}')
+
+    sender = uploads.Visitor(None)
+    sender.cookies = {"sid": "x", "lang": "en"}
+    answer = uploads._send(sender, Portal("campus.test"), "a.txt", b"harmless")
+    assert uploads._stored(answer) == {}, "an answer that is no object names nothing"
+    ((path, request),) = asked
+    kind, _is, edge = request["headers"].pop("Content-Type").partition("; boundary=")
+    assert (path, request.pop("method"), request["headers"]) == (
+        "/documents/upload",
+        "POST",
+        {"Cookie": "sid=x; lang=en"},
+    )
+    assert kind == "multipart/form-data" and re.fullmatch("[0-9a-f]{24}", edge)
+    form = 'Content-Disposition: form-data; name="uploadFile"; filename="a.txt"'
+    assert request["body"] == f"--{edge}\r\n{form}\r\n\r\nharmless\r\n--{edge}--\r\n".encode()
+    uploads._remove(sender, Portal("campus.test"), Answer("", 201, (), b'{"id": 7}'))
+    assert asked[1] == ("/documents/7", {"method": "DELETE", "headers": {"Cookie": "sid=x; lang=en"}})
+
+
+def test_the_attack_with_a_test_virus_is_that_of_the_table(visitor, monkeypatch, insider):
+    monkeypatch.setattr(uploads, "here", lambda _insider: Server(["essay.txt"]))
+    assert uploads.send_virus(insider).evidence == "The test virus was refused at once: 422."
 
 
 @pytest.fixture
