@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.action import guide_prove  # noqa: F401 (the attacks register)
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import _attacker
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     attacks,
@@ -52,6 +53,28 @@ def test_without_tls_it_asks_over_http(port):
     assert (target.page.status, target.missing.status) == (200, 404)
 
 
+def test_it_shakes_hands_with_the_address_on_the_port_of_https(monkeypatch):
+    monkeypatch.setattr(_attacker, "handshake", lambda *asked: asked)
+    assert Target("campus.test", "192.0.2.7").shake() == ("campus.test", 443, "192.0.2.7", None)
+    assert Target("campus.test").shake("context") == ("campus.test", 443, "", "context")
+
+
+def test_under_another_name_everything_is_asked_again():
+    target = Target("campus.test", "192.0.2.7", "/ca.pem", True, ["headers_csp"])
+    target.names = ("www.campus.test", "old.campus.test")
+    target.scheme, target.page, target.missing = "https", "a page", "no page"
+    other = target.under("www.campus.test")
+    assert vars(other) == {
+        "domain": "www.campus.test",
+        "address": "192.0.2.7",
+        "ca_file": "/ca.pem",
+        "proxied": True,
+        "unenforced": ["headers_csp"],
+        "names": ("campus.test", "www.campus.test", "old.campus.test"),
+    }
+    assert (target.domain, target.scheme, target.page) == ("campus.test", "https", "a page")
+
+
 # What the application or the host decides, whatever the name: more guesses and passwords would show nothing new.
 WHATEVER_THE_NAME = {"brute_force_captcha", "passwords_length", "database_bind"}
 
@@ -68,3 +91,20 @@ def test_an_attack_reports_by_which_name_it_got_through():
         lambda target: failed("It got through.") if target.domain[:3] == "old" else passed("It did not.")
     )
     assert attack(target) == failed("By the name old.campus.test: It got through.")
+
+
+def test_an_attack_that_is_blocked_under_each_name_reports_it_once():
+    target = Target("campus.test")
+    tried = []
+
+    def attempt(target, status=passed):
+        tried.append(target.domain)
+        return status("It went on.")
+
+    attack = by_every_name(attempt)
+    assert attack(target) == passed("It went on."), "there is one name"
+    target.names = ("www.campus.test", "old.campus.test")
+    assert attack(target) == passed("It went on. The same applies to www.campus.test, old.campus.test.")
+    assert tried == ["campus.test", "campus.test", "www.campus.test", "old.campus.test"]
+    assert by_every_name(lambda target: attempt(target, failed))(target) == failed("It went on.")
+    assert tried[4:] == ["campus.test"], "once it got through nothing is tried under the other names"

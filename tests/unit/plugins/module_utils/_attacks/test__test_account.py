@@ -88,8 +88,56 @@ def test_it_goes_after_a_failure_too_and_comes_on_the_testbed_alone(statements, 
         pass
 
 
-def test_it_is_called_from_its_own_host():
-    assert _test_account.here(Insider()).address == "192.0.2.7"
+def test_php_makes_the_hash_of_a_password_that_no_process_list_shows(monkeypatch):
+    ran = []
+
+    def run(program, **how):
+        ran.append((program, how))
+        return SimpleNamespace(stdout=b"$2y$04$made")
+
+    monkeypatch.setattr(_test_account.subprocess, "run", run)
+    host = Insider()
+    host.as_user = lambda name, function: Tried(function())
+    assert _test_account._hashed(host, "Aa1!secret") == "$2y$04$made"
+    ((program, how),) = ran
+    assert program[:2] == ["php", "-r"] and "Aa1!secret" not in str((program, how["env"]))
+    assert (how["input"], how["stdout"], how["check"]) == (b"Aa1!secret", _test_account.subprocess.PIPE, True)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "address"),
+    [
+        (("2001:db8::7", "192.0.2.7", "192.0.2.8"), "192.0.2.7"),
+        (("2001:db8::7",), "127.0.0.1"),
+        ((), "127.0.0.1"),
+    ],
+)
+def test_it_is_called_from_its_own_host(addresses, address):
+    host = Insider()
+    host.site = Site(domain="campus.test", addresses=addresses)
+    target = _test_account.here(host)
+    assert (target.domain, target.address) == ("campus.test", address)
+
+
+def test_a_visitor_sends_the_cookies_that_were_set():
+    asked = []
+
+    class Cookies:
+        def get(self, path, **request):
+            asked.append((path, request))
+            lines = ("sid=1; Path=/", "broken", "lang=", " sid2=x;HttpOnly", "sid=2")
+            return Answer(path, 401, tuple(("Set-Cookie", line) for line in lines if len(asked) == 1))
+
+    visitor = _test_account.Visitor(Cookies())
+    assert visitor.try_login("name", "word", more=1) == 401
+    assert visitor.cookies == {"sid": "2", "lang": ""} and asked[0] == ("/login", {"headers": {}})
+    sent = {"Cookie": "sid=2; lang=", "Content-Type": "application/json"}
+    body = b'{"username": "name", "password": "word", "more": 1}'
+    assert asked[1] == ("/login_json", {"headers": sent, "method": "POST", "body": body})
+    assert visitor.token("name", "word") == 401
+    assert asked[2][0] == "/api/authentication_token" and asked[2][1]["body"] == body.replace(b', "more": 1', b"")
+    visitor.ask("/", {})
+    assert (asked[3][1]["method"], asked[3][1]["body"]) == ("POST", b"{}"), "an empty form is sent, too"
 
 
 class Portal:
@@ -131,12 +179,35 @@ def attacked(monkeypatch):
 
 def test_an_account_that_nothing_locks(attacked):
     attacked(brute_force, Portal())
-    assert brute_force.guess_until_it_locks(None).status == "fail"
-    attacked(brute_force, Portal(lock=5))
-    assert brute_force.guess_until_it_locks(None).status == "pass"
+    found = brute_force.guess_until_it_locks(None)
+    let_in = "After 11 wrong passwords for one account the right one is let in: nothing locks it."
+    assert (found.status, found.evidence) == ("fail", let_in)
+    for lock, status in ((5, "pass"), (11, "pass"), (12, "fail")):
+        attacked(brute_force, Portal(lock=lock))
+        assert brute_force.guess_until_it_locks(None).status == status
     attacked(brute_force, Portal(odd=502))
-    with pytest.raises(OSError, match="502"):
+    with pytest.raises(OSError, match="a wrong password was answered with 502"):
         brute_force.guess_until_it_locks(None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "words"),
+    [
+        (401, 401, "After 11 wrong passwords the right one no longer helps: 401."),
+        (429, 403, "After 11 wrong passwords the right one no longer helps: 403."),
+        (403, 429, "the right password was answered with 429"),
+        (401, 503, "the right password was answered with 503"),
+    ],
+)
+def test_an_answer_to_the_right_password_is_no_lock_unless_it_refuses(attacked, monkeypatch, wrong, right, words):
+    attacked(brute_force, None)
+    guesses = []
+    monkeypatch.setattr(brute_force.Visitor, "token", lambda _self, user, word: guesses.append(word) or wrong)
+    monkeypatch.setattr(brute_force.Visitor, "try_login", lambda _self, user, word: right)
+    with pytest.raises(OSError, match=words) if words.startswith("the") else contextlib.nullcontext():
+        found = brute_force.guess_until_it_locks(None)
+        assert (found.status, found.evidence) == ("pass", words)
+    assert guesses == [f"wrong {turn}" for turn in range(11)], "none is tried twice"
 
 
 def test_a_cookie_that_was_kept(attacked):

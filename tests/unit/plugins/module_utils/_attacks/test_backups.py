@@ -62,6 +62,45 @@ def test_a_copy_in_clear_is_seen(host, word):
     assert (found.status, f"repository/plain contains {word.decode()} in clear" in found.evidence) == ("fail", True)
 
 
+def test_so_many_files_of_a_repository_are_read_and_no_more(host, monkeypatch):
+    host.file("repository/data/00/0022", b"CREATE TABLE")
+    monkeypatch.setattr(backups, "_FILES", 1)
+    assert f"1 files of {host.root}/repository show nothing" in backups.read_without_the_key(host.insider).evidence
+    monkeypatch.setattr(backups, "_FILES", 2)
+    assert backups.read_without_the_key(host.insider).status == "fail"
+
+
+def test_the_first_repository_on_this_host_is_tried(host):
+    for name, place in (
+        ("a.json", "/own"),
+        ("backups-a.txt", "/text"),
+        ("backups-b.json", "rest:https://vault.test/"),
+        ("backups-c.json", "/second"),
+    ):
+        host.file(f"etc/chamilo-hardening/{name}", json.dumps({"repository": place}).encode())
+    assert backups._repository() == "/second"
+    (host.etc / "backups-c.json").unlink()
+    assert backups._repository() == f"{host.root}/repository"
+
+
+def test_without_our_configuration_there_is_no_repository(host, monkeypatch):
+    monkeypatch.setattr(backups, "_CONFIGURATION", "/nonexistent")
+    assert backups._repository() == ""
+
+
+def test_the_first_file_that_opens_is_found(host):
+    usual = str(host.root / "var/backups")
+    for name in ("alternatives.sql", "dpkg.status.0", "old/dpkg.status.0"):
+        host.file(f"var/backups/{name}", b"x")
+    (host.root / "var/backups/broken.sql").symlink_to("/nonexistent")
+    assert backups._first((f"{host.root}/nonexistent", usual))() == f"{usual}/old/dpkg.status.0", (
+        "Debian keeps no other"
+    )
+    host.file("var/backups/campus.sql", b"x")
+    assert backups._first((usual,))() == f"{usual}/campus.sql"
+    assert backups._first(())() == ""
+
+
 def test_no_repository_of_ours_protects_nothing(host):
     (host.etc / "backups-campus.json").write_text('{"offsite": "rest:https://vault.test/"}')
     found = backups.read_without_the_key(host.insider)

@@ -11,18 +11,22 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "outcome"),
+    ("status", "body", "outcome", "words"),
     [
-        (401, b'{"error":"Invalid captcha code.","captchaRequired":true}', "pass"),
-        (429, b'{"captchaRequired":true,"captchaBlocked":true}', "pass"),
-        (401, b'{"error":"Invalid credentials."}', "fail"),
-        (401, b"[]", "fail"),
-        (403, b"<html>", "pass"),
+        (401, b'{"error":"Invalid captcha code.","captchaRequired":true}', "pass", "refused before the password"),
+        (429, b'{"captchaRequired":true,"captchaBlocked":true}', "pass", "refused before the password"),
+        (401, b'{"error":"Invalid credentials."}', "fail", "the portal checked it without a CAPTCHA"),
+        (401, b'{"captchaRequired":false}', "fail", "the portal checked it without a CAPTCHA"),
+        (401, b"[]", "fail", "the portal checked it without a CAPTCHA"),
+        (401, b"<html>", "fail", "the portal checked it without a CAPTCHA"),
+        (403, b"<html>", "pass", "answered with 403: no password was checked"),
+        (200, b"[]", "pass", "answered with 200: no password was checked"),
     ],
 )
-def test_a_program_guesses(portal, status, body, outcome):
+def test_a_program_guesses(portal, status, body, outcome, words):
     target = portal({"/login_json": Answer("", status, (), body)})
-    assert brute_force.guess(target).status == outcome
+    found = brute_force.guess(target)
+    assert found.status == outcome and words in found.evidence
 
 
 def test_a_portal_that_is_not_there_is_no_verdict(portal):

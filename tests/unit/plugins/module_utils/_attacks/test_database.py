@@ -102,6 +102,48 @@ def test_a_server_that_is_down_is_no_success(misuse):
         misuse(server)
 
 
+@pytest.mark.parametrize(
+    ("rights", "stronger"),
+    [
+        (["GRANT USAGE ON *.* TO `chamilo`@`%`", "GRANT ALL PRIVILEGES ON `chamilo`.* TO `chamilo`@`%`"], False),
+        (["GRANT USAGE ON *.* TO `chamilo`@`%`", "GRANT FILE ON *.* TO `chamilo`@`%`"], True),
+        ("Access denied for user 'chamilo'@'localhost'", False),
+    ],
+)
+def test_what_is_asked_of_other_addresses_is_power_over_the_whole_server(monkeypatch, rights, stronger):
+    account, asked = Account("chamilo", "x", name="chamilo", host="localhost", socket="/run/mysqld.sock"), []
+
+    class Reader:
+        def __init__(self, account):
+            asked.append((account.host, account.socket, account.authority))
+
+        def query(self, sql):
+            if isinstance(rights, str):
+                raise DatabaseError(rights)
+            return [{"Grants": right} for right in rights]
+
+    monkeypatch.setattr(database, "Reader", Reader)
+    assert database._is_stronger(account, "192.0.2.7") is stronger
+    assert asked == [("192.0.2.7", "", database.authority("192.0.2.7"))]
+
+
+def test_a_question_that_is_refused_is_not_answered(monkeypatch):
+    words = [DENIED]
+
+    class Reader:
+        def __init__(self, account):
+            pass
+
+        def query(self, sql):
+            raise DatabaseError(words[0])
+
+    monkeypatch.setattr(database, "Reader", Reader)
+    assert database._answers(Account("chamilo", "x"), "SELECT 1") is False
+    words[0] = "Lost connection"
+    with pytest.raises(OSError, match="Lost connection"):
+        database._answers(Account("chamilo", "x"), "SELECT 1")
+
+
 class Connection:
     def __init__(self, greeting, far=True):
         self.greeting = greeting

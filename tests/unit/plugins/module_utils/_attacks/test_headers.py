@@ -71,6 +71,37 @@ def test_a_header_that_is_not_enforced_is_not_asked_for(portal, name):
     assert headers.elsewhere(target).status == "pass"
 
 
+def test_what_frames_by_its_policy_needs_no_second_header(portal):
+    policy = ("Content-Security-Policy", "frame-ancestors 'self'")
+    pairs = tuple(pair for pair in GOOD if pair[0] != "X-Frame-Options")
+    assert headers.elsewhere(portal(every((*pairs, policy)))).status == "pass"
+    both = ("X-Frame-Options", "DENY")
+    assert headers.elsewhere(portal(every((*pairs, policy, both)))).status == "pass"
+    assert headers.elsewhere(portal(every((*pairs, policy, both, both)))).status == "fail"
+    others = tuple(pair for pair in GOOD if pair[0] != "Referrer-Policy")
+    assert headers.elsewhere(portal(every((*others, policy)))).status == "fail"
+
+
+def test_what_a_proxy_answers_by_itself_is_not_asked_for(portal):
+    pages = ["/", "/robots.txt", "/api/users", "/.htaccess", "/chamilo-hardening-asks-for-what-is-not-there"]
+    for proxied, address, asked in ((False, "", 7), (True, "192.0.2.7", 7), (True, "", 5)):
+        target = portal(every(GOOD))
+        target.proxied, target.address, target.scheme = proxied, address, "https"
+        found = headers.elsewhere(target)
+        statuses = "200, 404, 404, 404, 404" + (", 200, 200" if asked == 7 else "")
+        assert found.evidence == f"Answers of each kind that was tried ({statuses}) send each header once."
+        assert [path for _scheme, path in target.asked] == [*pages, *["/"] * (asked - 5)]
+        assert ("http", "/") in target.asked or asked == 5
+
+
+def test_a_portal_that_gives_no_answer_at_all_does_not_pass(portal):
+    silent = {path: Answer("", error="refused") for path in every(())}
+    with pytest.raises(OSError, match="campus.test answered nothing"):
+        headers.elsewhere(portal(silent))
+    silent["/robots.txt"] = Answer("", 404, GOOD)
+    assert headers.elsewhere(portal(silent)).status == "pass", "what gives no answer sends no header"
+
+
 @pytest.mark.parametrize("pairs", [GOOD[1:], (*GOOD, GOOD[0])], ids=["one is missing", "one comes twice"])
 def test_one_answer_that_does_not_is_named(portal, pairs):
     answers = every(GOOD)
@@ -83,3 +114,70 @@ def test_one_answer_that_does_not_is_named(portal, pairs):
 def test_a_portal_that_is_down_does_not_pass(portal):
     with pytest.raises(OSError, match="no answer"):
         headers.sniff(portal({"/": Answer("", 0, (), b"", "refused")}))
+
+
+@pytest.mark.parametrize(
+    ("attack", "pairs", "evidence"),
+    [
+        (headers.sniff, [], "A browser may run an uploaded text as a script: X-Content-Type-Options is not sent."),
+        (headers.reflect, [], "An old browser is left to itself with injected scripts: X-XSS-Protection is not sent."),
+        (
+            headers.reflect,
+            [("X-XSS-Protection", "0"), ("X-XSS-Protection", "1")],
+            "An old browser is left to itself with injected scripts: X-XSS-Protection is '0' and '1'.",
+        ),
+        (
+            headers.frame,
+            [("Content-Security-Policy", "frame-ancestors 'self' * http: https://* https://a.test; img-src *")],
+            "A page of https://attacker.example can frame the portal: frame-ancestors lets in * http: https://*.",
+        ),
+        (
+            headers.follow,
+            [("Referrer-Policy", "same-origin"), ("Referrer-Policy", "origin, Unsafe-URL ")],
+            "Another site learns the whole address people came from: Referrer-Policy is 'same-origin' and "
+            "'origin, Unsafe-URL '.",
+        ),
+    ],
+)
+def test_what_lets_an_attack_through_is_named(portal, attack, pairs, evidence):
+    found = attack(portal(sends(*pairs)))
+    assert (found.status, found.evidence) == ("fail", evidence)
+
+
+@pytest.mark.parametrize(
+    ("attack", "pairs", "evidence"),
+    [
+        (headers.sniff, [("X-Content-Type-Options", " NoSniff")], "A browser does not take a text for a script."),
+        (
+            headers.frame,
+            [("X-Frame-Options", "deny ")],
+            "A page of https://attacker.example cannot frame the portal: X-Frame-Options is DENY.",
+        ),
+        (
+            headers.reflect,
+            [("X-XSS-Protection", "0")],
+            "An old browser is instructed about injected scripts: X-XSS-Protection is '0'.",
+        ),
+        (
+            headers.follow,
+            [("Referrer-Policy", "unsafe-url"), ("Referrer-Policy", "unsafe-url, Origin")],
+            "Another site learns at most the name of the portal: Referrer-Policy is origin.",
+        ),
+        (
+            headers.inject,
+            [("Content-Security-Policy", "default-src *;; script-src 'self' x.test; img-src *")],
+            "A script of https://attacker.example in a page is blocked: script-src 'self' x.test.",
+        ),
+        (
+            headers.inject,
+            [
+                ("Content-Security-Policy", "script-src *"),
+                ("Content-Security-Policy-Report-Only", "default-src 'none'"),
+            ],
+            "A script of https://attacker.example in a page is reported: script-src 'none'.",
+        ),
+    ],
+)
+def test_what_blocks_an_attack_is_named(portal, attack, pairs, evidence):
+    found = attack(portal(sends(*pairs)))
+    assert (found.status, found.evidence) == ("pass", evidence)

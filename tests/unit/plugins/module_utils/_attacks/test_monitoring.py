@@ -99,6 +99,39 @@ def test_the_administrator_has_its_role_in_the_form_of_the_column(host):
     ]
 
 
+@pytest.mark.parametrize(
+    ("age", "evidence"),
+    [
+        (890, "An error of the application is in prod.log, which monit read within the last minutes."),
+        (901, "An error of the application is in prod.log, but monit does not read it."),
+    ],
+)
+def test_a_log_that_monit_read_lately_is_watched(host, monkeypatch, age, evidence):
+    monkeypatch.setattr(watch, "pulse", lambda site: {"at": time.time() - age})
+    assert monitoring.make_an_error(host.insider).evidence == evidence
+
+
+def test_this_portal_is_found_among_others(host, monkeypatch, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    roots = {"other": "/srv/other", "campus": str(tmp_path / "link"), "third": "/srv/third"}
+    monkeypatch.setattr(watch, "configuration", lambda site: {"root": roots[site]})
+    host.sites = list(roots)
+    assert monitoring._watched(host.insider) == "campus"
+    host.sites = ["other", "third"]
+    assert monitoring._watched(host.insider) == ""
+
+
+def test_each_wrong_password_comes_from_another_address(host, monkeypatch):
+    seen = []
+    monkeypatch.setattr(monitoring, "_guess", lambda insider, address: seen.append(address))
+    found = monitoring.guess_from_many_addresses(host.insider)
+    assert found.evidence == "20 wrong passwords from as many addresses raise the alarm: 20 failed logins."
+    assert seen == [f"127.0.0.{last}" for last in range(2, 22)]
+    host.blind = True
+    words = "20 wrong passwords from as many addresses raised no alarm. 20 failed logins. After: 20 failed logins."
+    assert monitoring.guess_from_many_addresses(host.insider).evidence == words
+
+
 def test_an_error_that_is_lost_is_reported(host, monkeypatch):
     monkeypatch.setattr(daily, "log_test", lambda known: "A test error did not reach prod.log.")
     assert monitoring.make_an_error(host.insider).evidence == "A test error did not reach prod.log."
@@ -124,6 +157,45 @@ def test_it_guesses_from_another_address_each_time(monkeypatch):
         monitoring._guess(Insider(site), "127.0.0.9")
         server.shutdown()
     assert seen == [("127.0.0.9", "/login_json", "campus.test")]
+
+
+@pytest.mark.parametrize(
+    ("listens", "port", "tls"),
+    [
+        ((), 80, False),
+        ((Listen("unix:/run/nginx.sock", 0, tls=True), Listen("*", 8080, tls=False)), 8080, False),
+        ((Listen("*", 80, tls=False), Listen("*", 8443, tls=True), Listen("*", 81, tls=False)), 8443, True),
+    ],
+)
+def test_it_guesses_over_https_where_that_is_spoken(monkeypatch, listens, port, tls):
+    """By whatever certificate; plain http only leads there."""
+    seen = []
+
+    class Stop(Exception):
+        pass
+
+    class Raw:
+        def sendall(self, data):
+            raise Stop
+
+        def close(self):
+            seen.append("closed")
+
+    def wrap(context, raw, server_hostname):
+        seen.append((server_hostname, context.check_hostname, context.verify_mode))
+        return raw
+
+    def connect(*asked):
+        seen.append(asked)
+        return Raw()
+
+    monkeypatch.setattr(monitoring.socket, "create_connection", connect)
+    monkeypatch.setattr(monitoring.ssl.SSLContext, "wrap_socket", wrap)
+    serving = (VirtualHost("a.conf", 1, ("campus.test",), listens, ""),)
+    with pytest.raises(Stop):
+        monitoring._guess(Insider(Site("campus.test", serving=serving)), "127.0.0.9")
+    wrapped = [("campus.test", False, monitoring.ssl.CERT_NONE)] if tls else []
+    assert seen == [(("127.0.0.1", port), 10, ("127.0.0.9", 0)), *wrapped, "closed"]
 
 
 def test_a_new_file_that_nothing_vouches_for_is_seen_as_well(host, monkeypatch):

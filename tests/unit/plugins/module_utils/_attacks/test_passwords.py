@@ -62,7 +62,9 @@ def test_every_kind_of_weakness_is_tried():
 
 def test_rules_are_enforced():
     portal = Portal(lambda new: False)
-    assert passwords.choose_a_weak_one(portal).status == "pass"
+    found = passwords.choose_a_weak_one(portal)
+    refused = "4 weak passwords were refused: a, password, abcdefghijklmnop, ab1-2."
+    assert (found.status, found.evidence) == ("pass", refused)
     assert portal.password == FIRST
 
 
@@ -72,6 +74,10 @@ def test_what_went_wrong_is_reported():
     portal = Portal()
     portal.password = "another"
     with pytest.raises(OSError, match="student02 could not log in: 401"):
+        passwords.choose_a_weak_one(portal)
+    portal = Portal()
+    portal.get = lambda path, **request: Answer(path, 500 if path.startswith("/account/") else 200)
+    with pytest.raises(OSError, match="changing the password of student02 gave 500"):
         passwords.choose_a_weak_one(portal)
     portal.get = lambda path, **request: Answer(path, error="refused")
     with pytest.raises(OSError, match="/login gave no answer: refused"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import permissions
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider, Tried
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
@@ -86,24 +87,118 @@ ATTACKS = [
 ]
 
 
+@pytest.mark.parametrize("attack", [*ATTACKS, permissions.come_from_next_door, permissions.forge_token])
+def test_a_host_without_chamilo_is_not_attacked_from_inside(attack):
+    with pytest.raises(OSError, match="no Chamilo was found on the host"):
+        attack(Insider(Site("campus.test", php=Php(user="www-data"))))
+
+
+@pytest.mark.parametrize("attack", [*ATTACKS, permissions.forge_token])
+def test_an_account_that_cannot_be_taken_proves_nothing(attack, site):
+    (site / "config/jwt").mkdir()
+    (site / "config/jwt/private.pem").write_text("a key")
+    insider = Insider(Site("campus.test", root=str(site), php=Php(user="www-data")))
+    insider.as_user = lambda user, function: Tried(error="stopped without a word")
+    with pytest.raises(OSError, match=r"\Aas (www-data|nobody): stopped without a word\Z"):
+        attack(insider)
+
+
 def picture(root):
     return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_size) for path in sorted(root.rglob("*"))}
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_from_inside_it_gets_through_and_leaves_nothing(attack, site):
+CHANGED = "www-data, and so an attacker with a page, can change"
+GOT_THROUGH = [
+    f"{CHANGED} ., public, src and 4 more.",
+    "Another account of this host (nobody) can read var/log/x.log.",
+    "Another account of this host (nobody) can read .env.",
+    "Another account of this host (nobody) can read config/a.yaml.",
+    "www-data can lay a link out of the tree into ., public, config and 2 more; the next repair may follow it.",
+]
+
+
+@pytest.mark.parametrize(("attack", "evidence"), list(zip(ATTACKS, GOT_THROUGH)))
+def test_from_inside_it_gets_through_and_leaves_nothing(attack, evidence, site):
     insider = Insider(Site("campus.test", root=str(site), php=Php(user="www-data")))
     before = picture(site)
-    assert attack(insider).status == "fail"
+    found = attack(insider)
+    assert (found.status, found.evidence) == ("fail", evidence)
     assert picture(site) == before
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_from_inside_it_is_blocked_by_the_module(attack, site):
+@pytest.mark.parametrize(("attack", "name"), [(permissions.read_passwords, ".env"), (ATTACKS[3], "config/a.yaml")])
+def test_what_the_web_user_alone_may_change_is_named(attack, name, site):
+    (site / name).chmod(0o660)
+    shutil.chown(site / name, "root", "www-data")
+    found = attack(Insider(Site("campus.test", root=str(site), php=Php(user="www-data"))))
+    assert (found.status, found.evidence) == ("fail", f"{CHANGED} {name}.")
+
+
+BLOCKED = [
+    "www-data can neither add a file to 7 directories of the program nor change 3 files.",
+    "Another account of this host (nobody) can read none of 1 logs, uploads and cached files.",
+    "1 files: nobody can read none, www-data can change none.",
+    "1 files: nobody can read none, www-data can change none.",
+    "www-data can lay no link into 6 directories of the program.",
+]
+
+
+@pytest.mark.parametrize(("attack", "evidence"), list(zip(ATTACKS, BLOCKED)))
+def test_from_inside_it_is_blocked_by_the_module(attack, evidence, site):
     given = {"path": str(site), "owner": "root", "web_user": "www-data"}
     walk.run(policy.order(given, "production"))
     found = attack(Insider(Site("campus.test", root=str(site), php=Php(user="www-data"))))
-    assert found.status == "pass", found.evidence
+    assert (found.status, found.evidence) == ("pass", evidence)
+
+
+def test_what_opens_is_neither_a_link_nor_waited_for(tmp_path):
+    file, link, fifo = tmp_path / "file", tmp_path / "link", tmp_path / "fifo"
+    file.write_text("x")
+    link.symlink_to(file)
+    os.mkfifo(fifo)
+    assert permissions._opens([tmp_path / "none", link, fifo, tmp_path, file], os.O_RDONLY) == [fifo, tmp_path, file]
+    assert permissions._opens([tmp_path / "none", link, fifo, tmp_path, file], os.O_WRONLY) == [file]
+
+
+@pytest.mark.parametrize("target", ["", "/etc/passwd"])
+def test_what_is_laid_is_private_and_goes_at_once(tmp_path, monkeypatch, target):
+    laid, unlink = [], os.unlink
+
+    def seen_to_go(path):
+        laid.append((os.readlink(path) if target else oct(stat.S_IMODE(os.lstat(path).st_mode)), os.path.dirname(path)))
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", seen_to_go)
+    assert permissions._lays([f"{tmp_path}/none", f"{tmp_path}"], target) == [f"{tmp_path}"]
+    assert laid == [(target or "0o600", f"{tmp_path}")] and not os.listdir(tmp_path)
+
+
+def test_a_few_files_of_a_directory_are_tried_and_no_link(tmp_path, monkeypatch):
+    (tmp_path / "below").mkdir()
+    for name in ("a", "b", "below/c"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "link").symlink_to("a")
+    assert sorted(permissions._files(str(tmp_path))) == [f"{tmp_path}/{name}" for name in ("a", "b", "below/c")]
+    monkeypatch.setattr(permissions, "_MANY", 2)
+    assert len(permissions._files(str(tmp_path))) == 2
+
+
+def test_a_name_that_could_harm_a_terminal_is_escaped():
+    named = permissions._named("/srv", ["/srv/b", "/srv/a\x1b]2;x", "/srv/\N{LATIN SMALL LETTER E WITH ACUTE}"])
+    assert named == "b, a\\x1b]2;x, \N{LATIN SMALL LETTER E WITH ACUTE}"
+
+
+def test_a_connection_is_taken_by_a_port_or_a_socket_alone(tmp_path):
+    path = f"{tmp_path}/php.sock"
+    with socket.socket(socket.AF_UNIX) as behind, socket.socket() as listening, socket.socket() as closed:
+        behind.bind(path)
+        behind.listen()
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        closed.bind(("127.0.0.1", 0))
+        own, none = (f"127.0.0.1:{each.getsockname()[1]}" for each in (listening, closed))
+        asked = [f"unix:{tmp_path}/none", none, f"unix:{path}", own]
+        assert permissions._connects(asked) == [f"unix:{path}", own]
 
 
 @pytest.fixture
@@ -133,7 +228,9 @@ def next_door(site, monkeypatch):
 
 def test_php_of_another_site_that_is_no_other_user_reads_the_secrets(next_door):
     site, _socket = next_door
-    assert permissions.come_from_next_door(Insider(site)).status == "pass"
+    found = permissions.come_from_next_door(Insider(site))
+    kept = "The PHP of shop.test can neither read the portal's secrets nor use its PHP."
+    assert (found.status, found.evidence) == ("pass", kept)
     shutil.chown(f"{site.root}/.env", group="www-data")
     found = permissions.come_from_next_door(Insider(site))
     assert found.status == "fail" and found.evidence == "The PHP of shop.test (www-data) can read .env."
@@ -179,6 +276,11 @@ def test_a_published_secret_is_no_secret(site):
     assert permissions.forge_token(insider).status == "fail"
 
 
+def test_without_a_key_nothing_is_signed(site):
+    found = permissions.forge_token(Insider(Site("campus.test", root=str(site), php=Php(user="www-data"))))
+    assert (found.status, found.evidence.endswith("; there is no key to try them on.")) == ("pass", True)
+
+
 @pytest.mark.parametrize(("passphrase", "status"), [("your_secret_passphrase", "fail"), ("own", "pass")])
 def test_a_key_that_opens_with_the_shipped_passphrase_signs_a_forged_token(site, passphrase, status):
     key = site / "config/jwt/private.pem"
@@ -190,9 +292,23 @@ def test_a_key_that_opens_with_the_shipped_passphrase_signs_a_forged_token(site,
     assert found.status == status, found.evidence
 
 
-def test_an_error_that_reports_too_much_is_named(portal):
-    answer = Answer("https://campus.test/_profiler/", 500, (), b"<pre>Stack trace:</pre>")
+@pytest.mark.parametrize(
+    ("answer", "shows"),
+    [
+        (Answer("https://campus.test/_profiler/", 500, (), b"<pre>Stack trace:</pre>"), "'Stack trace:'"),
+        (Answer("https://campus.test/_profiler/", 404, (("X-Debug-Token", "1a2b3c"),), b""), "'X-Debug-Token'"),
+    ],
+)
+def test_an_error_that_reports_too_much_is_named(portal, answer, shows):
     found = permissions.provoke(portal({**PAGE, "/_profiler/": answer}))
     assert found.status == "fail"
-    assert "/_profiler/" in found.evidence
-    assert permissions.provoke(portal(PAGE)).status == "pass"
+    assert found.evidence.endswith(f": https://campus.test/_profiler/ shows {shows}.")
+    assert permissions.provoke(portal(PAGE)).evidence.startswith("5 pages, errors among them, disclose neither")
+
+
+def test_a_portal_that_gives_no_answer_to_any_address_does_not_pass(portal):
+    silent = {path: Answer("", 0, (), b"", "refused") for path in ("/", *permissions._ERRORS)}
+    with pytest.raises(OSError, match="campus.test gave no answer: refused"):
+        permissions.provoke(portal(silent))
+    del silent["/api/chamilo-hardening"]
+    assert permissions.provoke(portal(silent)).status == "pass"

@@ -93,6 +93,34 @@ def test_a_browser_keeps_the_cookie_to_itself(flags, script_flags, output):
     assert output in found.evidence
 
 
+def test_what_is_no_session_number_is_no_session_cookie():
+    lines = ("lang=en; path=/", f"long={'x' * 257}", f"short={'x' * 21}", f"odd={'x' * 22}.", f" a = {'x' * 22}")
+    lines += (f"a={'x' * 22}", f" b={'y' * 256} ; Secure; SameSite = Lax; Path=/a=b")
+    answer = Answer("", 200, tuple(("Set-Cookie", line) for line in lines))
+    assert list(sessions._cookies(answer)) == [
+        ("a", "x" * 22, {}),
+        ("b", "y" * 256, {"secure": "", "samesite": "lax", "path": "/a=b"}),
+    ]
+
+
+def test_a_portal_that_goes_down_meanwhile_does_not_pass(monkeypatch):
+    php = Php()
+    ask = php.ask
+    monkeypatch.setattr(
+        php, "ask", lambda scheme, path, **request: Answer(path, error="refused") if "?" in path else ask(scheme, path)
+    )
+    with pytest.raises(OSError, match=r"/\?chamilo2=chamiloHardening\w{32} gave no answer: refused"):
+        sessions.fixate(php)
+
+
+def test_a_portal_without_a_session_does_not_pass():
+    target = Php()
+    target.ask = lambda scheme, path, **request: Answer(path, 200)
+    for attack in (sessions.fixate, sessions.post_from_elsewhere):
+        with pytest.raises(OSError, match="no page of campus.test without a login sets a session cookie"):
+            attack(target)
+
+
 @pytest.mark.parametrize("attack", [sessions.fixate, sessions.post_from_elsewhere])
 def test_a_portal_that_is_down_does_not_pass(attack):
     with pytest.raises(OSError):
