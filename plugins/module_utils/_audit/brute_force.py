@@ -316,7 +316,6 @@ def fail2ban(observer: Observer) -> Finding:
         return failed(
             f"{proxies[0].file} shows the proxy {proxies[0].address} instead of the visitors, so it is of no use."
         )
-    guard = None
     for log in visitors:
         readers = [jail for jail in found if _reads(jail, log)]
         if not readers:
@@ -343,8 +342,6 @@ def fail2ban(observer: Observer) -> Finding:
             if trouble:
                 return failed(f"The jail {jail.name} reads {log.file} and sees failed logins, but {trouble}.")
         guard = guards[0]
-    if guard is None:
-        raise Unseen("no log of the portal's visitors was found")
     hidden = next(filter(None, (_behind_a_script(observer, log.endpoint) for log in visitors)), "")
     if hidden:
         return failed(

@@ -60,6 +60,10 @@ def test_the_line_of_nginx_that_contains_the_address(tmp_path, address, output):
             "RemoteIPHeader X-Forwarded-For\nRemoteIPTrustedProxyList /etc/proxies\n",
             "RemoteIPTrustedProxyList /etc/proxies (/etc/apache2/apache2.conf line 2)",
         ),
+        (
+            "RemoteIPTrustedProxy proxy.test 192.0.2.0/24\n",
+            "RemoteIPTrustedProxy proxy.test 192.0.2.0/24 (/etc/apache2/apache2.conf line 1)",
+        ),
         ("ServerName x\n", ""),
     ],
 )
@@ -73,3 +77,12 @@ def test_many_lines_fill_no_report_and_none_is_none(tmp_path):
     wrote(tmp_path, "etc/nginx/nginx.conf", "http {\n" + "set_real_ip_from 192.0.2.0/24;\n" * 9 + "}\n")
     output = _believed.lines("nginx", "192.0.2.7", Tree(str(tmp_path)))
     assert output.count("set_real_ip_from") == 5 and output.endswith(" and 4 more")
+
+
+@pytest.mark.parametrize("web", ["nginx", "apache"])
+def test_a_configuration_that_cannot_be_read_shows_no_line(monkeypatch, web):
+    def closed(_tree):
+        raise PermissionError
+
+    monkeypatch.setattr(getattr(_believed, web), "parse", closed)
+    assert _believed.lines(web, "192.0.2.7") == ""

@@ -86,3 +86,48 @@ def test_an_unknown_user_is_not_assumed_to_write_nothing(observer):
         observer.site = replace(observer.site, php=Php(user=name))
         with pytest.raises(Unseen):
             _log_writer.Writer(observer)
+
+
+def test_a_process_that_ended_meanwhile_has_nothing_open(tmp_path):
+    assert not _log_writer._has_open(4_194_999, os.stat(tmp_path))
+
+
+MADE = """/var/log/*.log forced from command line (14 rotations)
+considering log {log}
+creating new {log} mode = {mode} uid = {uid} gid = {gid}
+{command}
+"""
+
+
+@pytest.mark.parametrize(
+    ("web", "made", "words"),
+    [
+        ("nginx", {}, ""),
+        ("nginx", {"uid": NOBODY.pw_uid}, "makes /var/log/a.log for nobody (create in /etc/logrotate.d)"),
+        ("nginx", {"gid": NOBODY.pw_gid}, ""),
+        ("nginx", {"gid": NOBODY.pw_gid, "mode": "0660"}, "makes /var/log/a.log for nobody"),
+        ("nginx", {"mode": "0642"}, "makes /var/log/a.log for nobody"),
+        ("nginx", {"mode": "0642", "log": "/var/log/a.logs"}, ""),
+        ("nginx", {"mode": "0642", "log": "/var/log/axlog"}, ""),
+        ("nginx", {"command": "systemctl reload nginx"}, ""),
+        ("nginx", {"command": "nginx -s reopen"}, "has nginx reopen its logs, which gives them to nobody"),
+        ("nginx", {"command": "kill -USR1 1 # of another program"}, ""),
+        ("apache", {"command": "nginx -s reopen"}, ""),
+        ("nginx of another user", {"command": "nginx -s reopen"}, ""),
+    ],
+)
+def test_by_a_rotation_that_makes_it_anew_or_has_it_opened_again(observer, web, made, words):
+    name, _of, other = web.partition(" of ")
+    observer.site = replace(observer.site, web=WebServer(name, user="www-data" if other else "nobody"))
+    values = {"log": "/var/log/a.log", "mode": "0640", "uid": 0, "gid": 4, "command": "", **made}
+    way = _log_writer.Writer(observer).after(MADE.format(**values), "/var/log/a.log")
+    assert words in way and bool(way) == bool(words)
+    assert not way or way.startswith("the rotation of /var/log/*.log ")
+
+
+def test_by_the_first_rotation_that_gives_it_away(observer, monkeypatch):
+    values = {"log": "/var/log/a.log", "mode": "0640", "gid": 4, "command": ""}
+    rotations = ["reading config", *(MADE.format(uid=uid, **values) for uid in (0, NOBODY.pw_uid))]
+    monkeypatch.setattr(_log_writer.services, "run", lambda *_asked: (0, "\nrotating pattern: ".join(rotations)))
+    monkeypatch.setattr(_log_writer.os, "stat", lambda path: SimpleNamespace(st_uid=0, st_gid=0, st_mode=0o755))
+    assert "makes /var/log/a.log for nobody" in _log_writer.Writer(observer).way_into("/var/log/a.log")

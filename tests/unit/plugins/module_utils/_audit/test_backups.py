@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -117,6 +118,27 @@ def test_a_daily_complete_consistent_dump_passes(host):
     finding = backups.database(host.inspect())
     assert finding.status == "pass", finding.evidence
     assert "/etc/cron.d/dump:1" in finding.evidence
+
+
+def test_a_job_that_is_switched_off_hides_no_other(host):
+    host.jobs = [replace(DAILY, source="/etc/cron.d/off:1", active=False), DAILY]
+    makers = backups.makers(host.inspect())
+    assert [job for job, _text in makers.all] == [DAILY] and makers.dumps
+
+
+@pytest.mark.parametrize(("most", "complete"), [(10_000, True), (10, None)])
+def test_a_packed_dump_that_is_too_large_to_unpack_is_not_judged(host, monkeypatch, most, complete):
+    monkeypatch.setattr(backups, "_UNPACK", most)
+    path = host.dump(gzip.compress((DUMP + END).encode()), name="chamilo.sql.gz")
+    dump = backups.Dump(str(path), 0.0, path.stat().st_size)
+    assert backups._is_complete(dump) is complete
+
+
+def test_a_job_that_copies_files_does_not_show_its_success(host):
+    copying = Job("/etc/cron.d/copy:1", f"0 3 * * * root rsync -a {host.root}/ vault.test:/backup/")
+    host.jobs = [copying]
+    with pytest.raises(Unseen, match="/etc/cron.d/copy:1 copies files; when that last succeeded"):
+        backups.files(host.inspect())
 
 
 def test_a_packed_one_too(host):

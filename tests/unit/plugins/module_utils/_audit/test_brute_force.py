@@ -7,7 +7,9 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import subprocess
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -412,6 +414,63 @@ def test_a_request_that_leaves_no_trace_cannot_be_assessed(host):
         brute_force.fail2ban(it)
 
 
+def test_a_further_name_counts_where_it_writes_to_another_log(host, tmp_path):
+    it, other = host.inspect(), tmp_path / "other.log"
+    other.write_text("")
+    (own,) = it.site.virtual_hosts
+    it.site = replace(it.site, virtual_hosts=(own, replace(own, access_log_file=str(other))))
+    endpoints = [Endpoint("http", name, 80, "10.0.0.5") for name in ("same.test", "library.test", "second.test")]
+    it.__dict__["further_doors"] = tuple(endpoints)
+    log, fetch = host.log, it._fetch
+
+    def by_name(endpoint, path, headers):
+        host.log = other if endpoint.name in ("library.test", "second.test") else log
+        return fetch(endpoint, path, headers)
+
+    it._fetch = by_name
+    found = brute_force.logs(it)
+    assert [each.file for each in found] == [os.path.realpath(log), os.path.realpath(other)]
+    assert found[1].endpoint == endpoints[1]
+
+
+def test_a_portal_without_an_answer_leaves_no_line(host):
+    it = host.inspect()
+    it._fetch = lambda endpoint, path, headers: Answer(endpoint.url(path), error="refused")
+    with pytest.raises(Unseen, match="/login gave no answer: refused"):
+        brute_force.logs(it)
+
+
+def test_a_fail2ban_that_gives_no_answer_is_not_assessed(host, monkeypatch):
+    def broken(*_asked):
+        raise fail2ban.Fail2banError("It gave no answer.")
+
+    host.jails = [jail(GOOD, file=host.log)]
+    monkeypatch.setattr(fail2ban, "matches", broken)
+    with pytest.raises(Unseen, match="It gave no answer."):
+        brute_force.fail2ban(host.inspect())
+    monkeypatch.setattr(fail2ban, "running", broken)
+    with pytest.raises(Unseen, match="It gave no answer."):
+        brute_force.jails(host.inspect())
+
+
+@pytest.mark.parametrize(
+    ("address", "networks", "within"),
+    [
+        ("192.0.2.7", ["proxy.test", "192.0.2.0/24"], True),
+        ("192.0.2.0/25", ["192.0.2.0/24"], True),
+        ("192.0.2.0/23", ["192.0.2.0/24"], False),
+        ("192.0.2.7", ["::/0", "198.51.100.0/24", "192.0.2.7"], True),
+        ("2001:db8::7", ["0.0.0.0/0", "2001:db8::/32"], True),
+        ("2001:db8::7", ["0.0.0.0/0"], False),
+        ("proxy.test", ["192.0.2.0/24", "proxy.test"], True),
+        ("proxy.test", ["0.0.0.0/0"], False),
+        ("192.0.2.7", [], False),
+    ],
+)
+def test_an_address_or_a_network_lies_within_one_of_the_networks(address, networks, within):
+    assert brute_force._within(address, networks) is within
+
+
 def test_a_form_of_its_own_is_not_understood(host):
     host.form = '{{"client": "{client}", "request": "{request}", "agent": "{agent}"}}\n'
     host.jails = [jail(GOOD, file=host.log)]
@@ -628,3 +687,53 @@ def test_unlock(tmp_path, monkeypatch, text, mode, status, words):
     it.as_root = True
     finding = brute_force.unlock(it)
     assert (finding.status, words in finding.evidence) == (status, True), finding.evidence
+
+
+def test_a_command_that_leads_nowhere_cannot_be_used(tmp_path, monkeypatch):
+    (tmp_path / "chamilo-unlock").symlink_to("/nonexistent/unlock")
+    monkeypatch.setattr(brute_force, "UNLOCK", (str(tmp_path / "none"), str(tmp_path / "chamilo-unlock")))
+    finding = brute_force.unlock(Observer(Site("campus.test"), {}))
+    words = f"{tmp_path}/chamilo-unlock cannot be used: No such file or directory."
+    assert (finding.status, finding.evidence) == ("fail", words)
+
+
+def test_whether_the_command_works_is_tried_as_root_alone(tmp_path, monkeypatch):
+    program = tmp_path / "chamilo-unlock"
+    program.write_text(HELP)
+    program.chmod(0o700)
+    monkeypatch.setattr(brute_force, "UNLOCK", (str(program),))
+    monkeypatch.setattr(brute_force.os, "stat", lambda path: SimpleNamespace(st_uid=0, st_mode=0o100700))
+    it = Observer(Site("campus.test"), {})
+    it.as_root = True
+    words, _begun = brute_force._unlocker(it)
+    assert words == [str(program)], "the program that only unlocks needs no word for it"
+    monkeypatch.setattr(brute_force.os, "stat", lambda path: SimpleNamespace(st_uid=1000, st_mode=0o100700))
+    assert brute_force._unlocker(it).evidence.endswith("can be changed by others than root, so root must not run it.")
+    it.as_root = False
+    monkeypatch.setattr(brute_force.os, "stat", lambda path: SimpleNamespace(st_uid=0, st_mode=0o100700))
+    with pytest.raises(Unseen, match="chamilo-unlock works can be tried as root only"):
+        brute_force.unlock(it)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ((0, b"usage: UNLOCK", b""), "pass"),
+        ((1, b"usage: unlock", b""), "fail"),
+        ((0, b"", b"unlock"), "fail"),
+        (subprocess.TimeoutExpired("unlock", 5), "fail"),
+    ],
+)
+def test_a_command_that_gives_no_help_unlocks_no_account(answer, status):
+    def give(_input, _seconds):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    it = Observer(Site("campus.test"), {})
+    it._known[brute_force._unlocker] = (["/usr/sbin/x", "unlock"], SimpleNamespace(answer=give))
+    finding = brute_force.unlock(it)
+    assert finding.status == status
+    assert ("has no command that unlocks an account: `/usr/sbin/x unlock --help`" in finding.evidence) == (
+        status == "fail"
+    )

@@ -554,3 +554,26 @@ def test_a_server_listens_where_one_of_its_own_sockets_does(monkeypatch):
         database._listening(it)
     it._known[database.processes] = [SimpleNamespace(name="nginx", pid=os.getpid())]
     assert database._listening(it) is None
+
+
+def test_a_process_whose_network_is_not_for_us_to_see_counts_as_ours():
+    assert database._is_ours(os.getpid()) and database._is_ours(4_194_999)
+
+
+def test_what_accounts_may_do_elsewhere_is_kept_apart(tables):
+    tables.add("none", "%", "USAGE", name="other")
+    tables.add("shop", "%", "SELECT", name="shop")
+    tables.add("reader", "%", "SELECT", "INSERT", name="mysql")
+    tables.add("part", "%", "UPDATE", name="mysql", place="part")
+    found = database._logins(inspect(USAGE, EIGHT))
+    assert found["none", "%"].elsewhere == set() and found["shop", "%"].elsewhere == {"shop"}
+    assert (found["shop", "%"].here, found["shop", "%"].everywhere) == (set(), set())
+    assert found["reader", "%"].everywhere == {"INSERT on tables of mysql"}
+    assert found["part", "%"].everywhere == {"UPDATE on tables of mysql"}
+
+
+def test_what_all_accounts_have_is_none_of_the_portal_s(tables):
+    tables.add("PUBLIC", "", "SELECT", name="test", is_role=True)
+    tables.add("report", "10.%", "SELECT")
+    finding = database.privileges(inspect(USAGE, EIGHT))
+    assert "'report'@'10.%' has SELECT" in finding.evidence and "PUBLIC" not in finding.evidence

@@ -73,3 +73,12 @@ def test_what_is_put_off_is_reported_where_it_is_observed(monkeypatch: pytest.Mo
         assert found["database_bind"].evidence == f"It listens. {sentence}/etc/mysql/x.cnf."
         assert found["database_bind"].waits == waits
         assert sentence not in found["database_account"].evidence
+
+
+def test_what_other_accounts_than_root_cannot_know_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(engine, "active", lambda: asked.append("active") or ["headers"])
+    for user, left in ((1000, []), (0, ["headers"])):
+        monkeypatch.setattr(engine.os, "geteuid", lambda user=user: user)
+        audit = engine.audit("campus", LOOK, ["headers"])
+        assert (audit.active, audit.warnings, len(asked)) == (left, [], len(left))

@@ -288,6 +288,15 @@ def test_no_policy_is_expected_where_none_is_desired(look_at):
     assert headers.once(look_at(server(sent), options={"csp": "off"})).status == "pass"
 
 
+def test_where_no_header_is_enforced_none_is_expected(look_at):
+    waived = [name for (name,) in WAIVERS]
+    finding = headers.once(look_at(server({}), options={"unenforced": waived}))
+    assert (finding.status, finding.evidence) == ("not_applicable", "None of the headers is enforced here.")
+    waived.remove("headers_nosniff")
+    finding = headers.once(look_at(server({}), options={"unenforced": waived}))
+    assert finding.status == "fail" and "X-Content-Type-Options" in finding.evidence
+
+
 def test_no_versions(look_at):
     assert headers.versions(look_at(server())).status == "pass"
 

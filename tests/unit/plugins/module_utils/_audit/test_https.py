@@ -10,7 +10,9 @@ import datetime
 import socket
 import ssl
 import threading
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from cryptography import x509
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _believed, brute_force, https
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Handshake
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
@@ -208,6 +211,37 @@ def test_a_weak_key_is_refused(serve, look_through):
     assert "RSA 1024" in finding.evidence
 
 
+@pytest.fixture
+def silent(monkeypatch):
+    """No handshake is completed."""
+    monkeypatch.setattr(https, "shake", lambda _endpoint, _context: Handshake(error="wrong version number"))
+
+
+def test_a_port_that_does_not_speak_tls_shows_no_certificate(silent, look_at):
+    observer = look_at()
+    finding = https.certificate(observer)
+    assert finding.status == "fail"
+    assert finding.evidence == "https://campus.test at 192.0.2.7 does not speak TLS: wrong version number."
+    with pytest.raises(Unseen, match="https://campus.test at 192.0.2.7 showed no certificate: wrong version number"):
+        https.renewal(observer)
+    finding = https.protocols(observer)
+    assert finding.status == "fail"
+    assert finding.evidence == "https://campus.test at 192.0.2.7 completed no TLS handshake at all."
+
+
+@pytest.mark.parametrize(
+    ("signature", "words"),
+    [("", "the certificate has a RSA 1024 key."), ("SHA-1", "the certificate has a SHA-1 signature.")],
+)
+def test_a_weak_certificate_that_is_trusted_all_the_same_is_named(look_at, monkeypatch, signature, words):
+    observer = look_at()
+    monkeypatch.setattr(https, "shake", lambda _endpoint, _context: Handshake())
+    weak = Mock(not_after=observer.now + 90 * 86400, described="RSA 1024", strong=False, weak_signature=signature)
+    monkeypatch.setattr(https, "_served", lambda _endpoint: weak)
+    finding = https.certificate(observer)
+    assert (finding.status, finding.evidence) == ("fail", f"https://campus.test at 192.0.2.7: {words}")
+
+
 def test_an_unknown_authority_is_refused(serve, look_at):
     host, _certificate = serve()
     finding = https.certificate(look_at(hosts=(host,)))
@@ -311,6 +345,12 @@ def test_every_name_is_redirected(look_at, reply, status):
     finding = https.redirect(observer)
     assert finding.status == status, finding.evidence
     assert status == "pass" or "http://www.campus.test/ answers" in finding.evidence
+
+
+def test_more_names_than_are_asked_are_not_known_to_be_redirected(look_at):
+    finding = https.redirect(look_at(redirecting, portal_names=("campus.test", *MANY)))
+    assert finding.status == "not_assessed" and "more than 20 names: name20.test" in finding.evidence
+    assert https.redirect(look_at(redirecting, portal_names=("campus.test", *MANY[:20]))).status == "pass"
 
 
 def test_hsts_is_asked_of_every_name_that_serves_pages(look_at):
@@ -720,6 +760,26 @@ def test_what_a_program_of_the_system_could_do_is_not_what_the_hook_does(certbot
     assert "restart" in Path(program).read_text(encoding="utf-8")
     (tmp_path / "renewal/campus.test.conf").write_text(f"renew_hook = {program} nginx status\n")
     assert "no hook of campus.test reloads" in https.renewal(certbot(RENEWS)).evidence
+
+
+def test_a_certificate_that_certbot_does_not_renew_is_named(certbot, tmp_path):
+    (tmp_path / "renewal/campus.test.conf").unlink()
+    finding = https.renewal(certbot(RENEWS))
+    assert finding.status == "fail"
+    assert f"there is no {tmp_path}/renewal/campus.test.conf, so Certbot does not renew it" in finding.evidence
+
+
+def test_a_file_that_is_no_certificate_is_not_assessed(certbot, tmp_path):
+    (tmp_path / "live/campus.test/fullchain.pem").write_text("-----BEGIN NOTHING-----")
+    with pytest.raises(Unseen, match=f"{tmp_path}/live/campus.test/fullchain.pem: "):
+        https.renewal(certbot(RENEWS))
+
+
+def test_a_certificate_of_no_known_file_is_not_assessed(serve, look_through):
+    host, certificate = serve()
+    finding = https.renewal(look_through(replace(host, certificate="")))
+    assert finding.status == "not_assessed"
+    assert f"({certificate.serial_number:X})".lower() in finding.evidence.lower()
 
 
 def test_a_renewal_that_was_not_loaded(certbot, tmp_path, authority):

@@ -409,6 +409,23 @@ def test_a_jail_that_sends_mail_is_named_where_it_can_be_seen(host, monkeypatch,
     assert ("The jail portal mails each ban" in evidence) is hint
 
 
+def test_a_fail2ban_that_gives_no_answer_leaves_the_hint_out(host, monkeypatch):
+    def broken():
+        raise fail2ban.Fail2banError("It gave no answer.")
+
+    monkeypatch.setattr(fail2ban, "running", broken)
+    finding = monitoring.auth(host.inspect())
+    assert finding.status == "fail" and "mails each ban" not in finding.evidence
+
+
+def test_a_directory_of_logs_that_is_closed_is_not_assessed(host, monkeypatch):
+    asked = []
+    monkeypatch.setattr(monitoring.os, "access", lambda path, how: asked.append((path, how)))
+    with pytest.raises(Unseen, match="var/log cannot be opened by this account"):
+        monitoring.app_log(host.inspect())
+    assert asked == [(f"{host.root}/var/log", os.R_OK | os.X_OK)]
+
+
 def test_an_unmanaged_count_of_failed_logins_cannot_be_assessed(host):
     host.jobs.append(Job("/etc/cron.d/count:1", "* * * * * root mariadb -e 'SELECT * FROM track_e_login_record'"))
     with pytest.raises(Unseen, match="/etc/cron.d/count:1"):

@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -195,6 +196,57 @@ def test_an_environment_file_that_the_web_user_led_elsewhere_is_a_finding(tree_l
     assert " to var/upload/resource/essay.txt, and " in finding.evidence
 
 
+def test_an_environment_file_that_is_closed_to_the_audit_is_no_fault_of_its_own(tree_look, monkeypatch):
+    for problem, words in ((PermissionError(13, "denied"), "pass"), (OSError(5, "Input/output error"), "fail")):
+
+        def fails(*_file, problem=problem, **_more):
+            raise problem
+
+        monkeypatch.setattr(permissions, "Tree", lambda fails=fails: SimpleNamespace(read=fails))
+        finding = permissions.env(tree_look())
+        assert finding.status == words
+    assert finding.evidence == ".env is not read: Input/output error."
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "status", "words"),
+    [
+        ("var", "var", "fail", "{project}/var is not there; Chamilo cannot work without it."),
+        ("env", ".env", "not_assessed", "No .env file can be seen in {project}."),
+        ("config", "config", "not_assessed", "{project}/config is not there."),
+    ],
+)
+def test_what_is_not_there_is_no_pass(tree_look, project, name, path, status, words):
+    shutil.move(project / path, project.parent / "away")
+    finding = OF_THE_TREE[name](tree_look())
+    assert (finding.status, finding.evidence) == (status, words.format(project=project))
+
+
+def test_a_var_that_php_cannot_write_to_breaks_the_site(tree_look, project):
+    (project / "var").chmod(0o570)
+    finding = permissions.var(tree_look())
+    assert finding.status == "fail" and "www-data cannot write to var/ (www-data:www-data 0570)" in finding.evidence
+
+
+def test_a_configuration_that_is_closed_to_the_audit_is_not_assessed(tree_look, monkeypatch):
+    observer = tree_look()
+    permissions.config(observer)
+    monkeypatch.setattr(permissions.os, "access", lambda path, how: False)
+    finding = permissions.config(observer)
+    words = "config is root:www-data 0750; it cannot be inspected without root."
+    assert (finding.status, finding.evidence) == ("not_assessed", words)
+
+
+def test_secrets_of_an_unknown_owner_are_named(tree_look, project):
+    os.chown(project / ".env", 54322, -1)
+    finding = permissions.env(tree_look())
+    assert finding.status == "fail"
+    assert (
+        finding.evidence
+        == ".env (an unknown account (user 54322):www-data 0640) belongs neither to root nor to a deploy user."
+    )
+
+
 def test_a_directory_that_cannot_be_read_is_not_assessed(tree_look, project, web_user):
     """As another user, in a process of its own: root may read everything."""
     reader = next(entry for entry in pwd.getpwall() if entry.pw_name in ("daemon", "bin"))
@@ -296,6 +348,11 @@ def test_a_script_of_another_site_that_runs_as_the_portals_user_is_named(two_sit
     finding, _socket = two_sites("www-data", "nobody", ("www-data", "/srv/shop/artisan"))
     assert finding.status == "fail"
     assert finding.evidence == "php8.4 (process 7) runs /srv/shop/artisan as www-data."
+
+
+def test_php_of_another_host_is_none_of_this_one():
+    other = VirtualHost("/etc/shop", 3, ("shop.test",), (HTTP,), "/srv/shop", php="192.0.2.9:9000")
+    assert permissions._shares(other, [], permissions.identity("www-data"), "unix:/run/php/x.sock") == ""
 
 
 def test_mod_php_has_one_user_for_all_sites(two_sites):
@@ -514,6 +571,45 @@ def test_a_record_that_cannot_be_read_is_not_green(tree_look, project, tmp_path,
         permissions.secrets(tree_look(environment=PROD))
 
 
+def test_a_key_that_is_not_read_is_named(tree_look, project, monkeypatch):
+    def led_away(path, *_more):
+        raise OSError(40, "Too many levels of symbolic links")
+
+    monkeypatch.setattr(permissions, "read_guarded", led_away)
+    assert permissions._key_fault("x", "www-data").endswith("is not read: Too many levels of symbolic links")
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"-----BEGIN PRIVATE KEY-----", "config/jwt/private.pem is not encrypted at all"),
+        (b"-----BEGIN PUBLIC KEY-----", ""),
+        (b"", ""),
+    ],
+)
+def test_only_a_private_key_needs_a_passphrase(monkeypatch, content, fault):
+    monkeypatch.setattr(permissions, "read_guarded", lambda *_file: content)
+    assert permissions._key_fault("x", "www-data") == fault
+
+
+def test_without_openssl_it_is_not_known_what_opens_the_key(monkeypatch):
+    monkeypatch.setattr(permissions, "read_guarded", lambda *_file: b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    monkeypatch.setattr(permissions, "run_openssl", lambda *_asked: (127, b""))
+    with pytest.raises(Unseen, match="without the program openssl"):
+        permissions._key_fault("x", "www-data")
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_a_key_that_is_closed_to_the_audit_is_not_assessed(tree_look, project, monkeypatch, root):
+    if not root:  # which could not see that it is not there
+        (project / "config/jwt/private.pem").unlink()
+    observer = tree_look(environment=PROD)
+    observer.as_root = root
+    monkeypatch.setattr(permissions.os, "access", lambda path, how: False)
+    finding = permissions.secrets(observer)
+    assert finding.status == "not_assessed" and finding.evidence.endswith("private.pem cannot be read without root.")
+
+
 def test_public_defaults_fail(tree_look, project):
     (project / "config/jwt/private.pem").unlink()
     finding = permissions.secrets(tree_look(environment=PROD, secrets_default=("APP_SECRET",)))
@@ -547,6 +643,24 @@ def test_only_the_public_directory(tree_look, project):
     finding = permissions.docroot(tree_look(lambda endpoint, path, request: (404, {}, b"")))
     assert finding.status == "pass"
     assert ".env" in finding.evidence
+
+
+def test_without_a_web_server_nothing_can_be_given_away(tree_look):
+    with pytest.raises(Unseen, match="no web server with a virtual host was found on this host"):
+        permissions.docroot(tree_look(hosts=()))
+    closed = VirtualHost("/etc/nginx/sites-enabled/campus", 1, ("campus.test",), (), "/srv")
+    with pytest.raises(Unseen, match="none of the virtual hosts of this host can be called"):
+        permissions.docroot(tree_look(hosts=(closed,)))
+
+
+def test_a_tree_that_cannot_be_walked_leaves_the_usual_files_to_ask_for(tree_look, project, monkeypatch):
+    def closed(_observer):
+        raise Unseen("needs root")
+
+    monkeypatch.setattr(permissions, "tree", closed)
+    found = permissions._heads(tree_look(), str(project))
+    assert list(found) == [".env", "config/jwt/private.pem", "composer.json"]
+    assert found[".env"] == (project / ".env").read_bytes()[: permissions._HEAD]
 
 
 def test_without_root_what_cannot_be_read_cannot_be_recognised(tree_look, project, monkeypatch):

@@ -377,3 +377,39 @@ def test_without_root_old_sessions_cannot_be_seen(idle):
     with pytest.raises(Unseen, match="needs root"):
         idle(root=False)
     assert idle(root=False, faces={"fpm": "86400"}).status == "fail"
+
+
+def test_what_is_no_session_of_this_site_is_not_its_oldest(idle, tmp_path, web_user):
+    """Debian keeps those of all sites in one directory."""
+    for name, owner in (("other_abc", web_user), ("sess_of_root", "root")):
+        (tmp_path / "sessions" / name).touch()
+        shutil.chown(tmp_path / "sessions" / name, owner)
+        os.utime(tmp_path / "sessions" / name, (0, 0))
+    assert idle().status == "pass"
+    (tmp_path / "sessions/sess_old").touch()
+    shutil.chown(tmp_path / "sessions/sess_old", web_user)
+    os.utime(tmp_path / "sessions/sess_old", (0, 0))
+    assert "is still kept" in idle().evidence
+
+
+@pytest.mark.parametrize(("status", "words"), [(500, "answers 500"), (0, "answers connection refused")])
+def test_a_page_that_fails_reports_nothing_of_its_session_numbers(look_at, status, words):
+    it = inspect(look_at, lambda *_asked: (status, {}, b""))
+    with pytest.raises(Unseen, match=words):
+        sessions._renumbered(it, it.endpoints["https"], "/", "chamilo2", {})
+
+
+@pytest.mark.parametrize(
+    ("cookies", "renumbered"),
+    [
+        ([], False),
+        ([f"chamilo2={NUMBER}"], True),
+        ([f"other={NUMBER}"], False),
+        (["chamilo2="], False),
+        ([f"chamilo2={sessions._FORGED}"], False),
+        ([f"chamilo2={sessions._FORGED}", f"chamilo2={NUMBER}"], True),
+    ],
+)
+def test_a_number_is_replaced_by_one_that_the_visitor_did_not_choose(look_at, cookies, renumbered):
+    it = inspect(look_at, lambda *_asked: (499, {"Set-Cookie": cookies}, b""))
+    assert sessions._renumbered(it, it.endpoints["https"], "/", "chamilo2", {}) is renumbered

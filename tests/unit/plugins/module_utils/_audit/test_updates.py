@@ -11,6 +11,7 @@ import os
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions, updates
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
@@ -305,3 +306,32 @@ def test_watch(look_at, found, status, words):
     finding = watch(look_at, *found)
     assert finding.status == status
     assert words in finding.evidence
+
+
+def test_how_the_newest_release_is_known_is_part_of_what_ours_found(look_at, monkeypatch):
+    monkeypatch.setattr(updates, "job_of_ours", lambda *_asked: passed("It ran 2 hours ago."))
+    monkeypatch.setattr(updates, "known_by", lambda _observer: "By a list of 2026.")
+    assert watch(look_at) == passed("It ran 2 hours ago. By a list of 2026.")
+
+
+@pytest.mark.parametrize(("hours", "status"), [(25.9, "not_assessed"), (26.1, "fail")])
+def test_a_day_and_two_hours_are_enough_for_a_daily_job(look_at, hours, status):
+    assert watch(look_at, job(result="success", last=1_000_000.0 - hours * 3600)).status == status
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (None, "There are no lists of security updates on this host, so what waits is not known."),
+        ([], "No security update waits."),
+        (list("abcd"), "4 security updates wait: a, b, c and 1 more."),
+    ],
+)
+def test_what_waits_is_counted_and_named(names, words):
+    assert updates._waiting(names) == words
+
+
+def test_of_another_distribution_nothing_is_known(system, monkeypatch, tmp_path):
+    monkeypatch.setattr(updates, "STATUS", str(tmp_path / "none"))
+    finding = system()
+    assert finding.status == "not_assessed" and finding.evidence.startswith("This is not Debian or Ubuntu;")

@@ -308,6 +308,31 @@ def test_what_could_not_be_seen_behind_a_link_is_not_assessed(seen, project, mon
         assert f"{project}/public/shared" in finding.evidence
 
 
+def test_a_web_root_that_could_not_be_inspected_whole_is_not_assessed(seen, project, tmp_path, monkeypatch):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    hosts = (host(f"{project}/public"), host(str(shop), 9, "shop.test"), host("", 11, "none.test"))
+    for whole, status in ((True, "pass"), (False, "not_assessed")):
+        monkeypatch.setattr(uploads, "writable_directories", lambda root, _users, whole=whole: ([], whole))
+        for function in (uploads.no_exec, uploads.no_override):
+            finding = function(seen(hosts=hosts))
+            assert finding.status == status and (str(shop) in finding.evidence) is not whole
+
+
+def test_what_was_not_seen_counts_beside_what_obeys_nothing(seen, upload, project, tmp_path, monkeypatch):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    monkeypatch.setattr(uploads, "writable_directories", lambda root, _users: ([], False))
+    finding = uploads.no_override(seen(hosts=(host(f"{project}/public"), host(str(shop), 9)), user_ini=""))
+    assert (finding.status, finding.evidence) == ("not_assessed", f"Not all directories could be inspected: {shop}.")
+
+
+def test_an_alias_that_leads_below_the_web_root_is_no_other_place(seen, upload, project):
+    own = replace(host(f"{project}/public"), aliases=(Alias("/x", str(upload)),))
+    finding = uploads.no_exec(seen(hosts=(own,)))
+    assert finding.status == "pass" and "1 writable directories" in finding.evidence
+
+
 def test_a_site_without_php_is_not_assessed(seen, project, tmp_path, web_user):
     files = tmp_path / "files"
     files.mkdir()
