@@ -123,3 +123,13 @@ def test_a_command_that_fails_is_reported_once_for_each_list(portal):
     assert "ended with 1 (There is no such command." in follow(portal)
     assert follow(portal) == "" and faults(portal) == []
     assert time.time() - records.read(application_scan.RECORD)["campus"]["at"] < 60
+
+
+def test_a_baseline_that_cannot_be_read_is_a_fault(portal, monkeypatch):
+    assert follow(portal) == ""
+
+    def closed(_site):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(application_scan, "_digest", closed)
+    assert faults(portal) == [f"{portal.directory}/baseline.json cannot be read: Input/output error."]

@@ -82,6 +82,36 @@ def test_files_are_compared_for_each_portal(monkeypatch, capsys):
     assert main.main(["integrity", "check"]) == 1
 
 
+def test_where_a_copy_of_each_list_lies_is_written_down(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(daily, "sites", lambda: ["campus", "shop"])
+    monkeypatch.setattr(daily, "copied", lambda *what: asked.append(what))
+    assert main.main(["integrity", "copied", "--digest", "00", "--where", "the machine of ada"]) == 0
+    assert asked == [("campus", "00", "the machine of ada"), ("shop", "00", "the machine of ada")]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"), [("y", True), (" YES ", True), ("", False), ("n", False), ("yet", False), (None, True)]
+)
+def test_a_person_is_asked_before_what_differs_is_accepted(monkeypatch, capsys, answer, accepted):
+    """``None``: a script, which cannot be asked."""
+    asked, done = [], []
+    changes = {"campus": Changes(added=["x.php"]), "shop": Changes()}
+    monkeypatch.setattr(daily, "sites", lambda: list(changes))
+    monkeypatch.setattr(daily, "compare", changes.get)
+    monkeypatch.setattr(daily, "accept", lambda site: done.append(site) or "accepted")
+    monkeypatch.setattr(commands.sys.stdin, "isatty", lambda: answer is not None, raising=False)
+    monkeypatch.setattr("builtins.input", lambda words: asked.append(words) or answer)
+    assert main.main(["integrity", "accept"]) == int(not accepted)
+    output = capsys.readouterr().out
+    assert done == (["campus", "shop"] if accepted else [])
+    assert ("Nothing was accepted." in output) is not accepted
+    if answer is not None:
+        assert output.startswith("new: x.php\n") and ("Nothing differs.\n" in output) is accepted
+        assert asked == ["Are these yours? [y/N] "] * (2 if accepted else 1)
+
+
 def test_a_package_is_compared_and_what_differs_is_named(monkeypatch, capsys):
     monkeypatch.setattr(daily, "sites", lambda: ["campus"])
     monkeypatch.setattr(daily, "compared_with", lambda site: "the package x.zip")

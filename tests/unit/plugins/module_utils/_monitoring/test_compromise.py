@@ -10,6 +10,7 @@ import os
 import time
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -17,6 +18,8 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import monitoring
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, persistence, traces
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import Trace, trace
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
 from tests.unit.plugins.module_utils._audit.test_monitoring import WEB, Host
 
@@ -121,6 +124,7 @@ def test_what_all_nodes_of_a_portal_share_is_left_to_one_of_them(host, planted):
         (plant("public/img/logo.php", days=100), "PHP among assets: public/img/logo.php"),
         (plant("public/main/old.php", "<?php @eval(base64_decode('x'));", days=200), "web shell: public/main/old.php"),
         (plant("public/main/c.php", "<?php system($_GET['c']);", days=100), "public/main/c.php"),
+        (plant("public/main/f.php", "<?php // FilesMan", days=100), "public/main/f.php"),
         (plant("public/main/d.php", "<?php $_POST['f']($_POST['x']);", days=100), "public/main/d.php"),
         (plant("public/main/e.php", "<?php $k = $_POST['x'];\n$y = base64_decode($k);"), "public/main/e.php"),
         (plant("public/news.php"), "public/news.php"),
@@ -432,6 +436,197 @@ def test_what_of_the_day_was_not_read_is_reported(host, monkeypatch, ago, most, 
         [True] * reported
     )
     assert any("MB of" in one for one in found.seen)
+
+
+def test_without_an_access_log_that_is_a_gap(host, monkeypatch):
+    monkeypatch.setattr(compromise, "USUAL_LOGS", ())
+    host.access_log_file = ""
+    found = trace(host.inspect())
+    assert found.gaps == ["no access log could be read"]
+    assert not any("MB of" in one for one in found.seen)
+
+
+def test_without_root_that_is_a_gap(host):
+    gap = "root is needed to see what the web user left elsewhere"
+    assert gap in trace(host.inspect(root=False)).gaps and gap not in trace(host.inspect()).gaps
+
+
+def test_a_database_that_gives_no_answer_is_a_gap(host):
+    host.database_answers = False
+    found = trace(host.inspect())
+    assert found.gaps == [
+        "the administrators could not be checked: The database is gone.",
+        "the settings could not be checked for commands and scripts: The database is gone.",
+    ]
+    assert not {"settings", "1 administrators"} & {*found.seen}
+    host.database_answers = True
+    assert {"settings", "1 administrators"} <= {*trace(host.inspect()).seen}
+
+
+@pytest.mark.parametrize(
+    ("what", "problem", "gap"),
+    [
+        ("taken_over", DatabaseError("Gone."), "how administrators log in could not be checked: Gone."),
+        ("stored_code", DatabaseError("Gone."), "the settings could not be checked for commands and scripts: Gone."),
+        ("stored_code", ValueError("Odd."), "the settings could not be checked for commands and scripts: Odd."),
+        ("stored_code", OSError("Closed."), "the settings could not be checked for commands and scripts: Closed."),
+        ("in_database", DatabaseError("Gone."), "the tables could not be checked for objects and scripts: Gone."),
+    ],
+)
+def test_what_of_the_database_could_not_be_checked_is_a_gap(host, monkeypatch, what, problem, gap):
+    def fails(*_asked):
+        raise problem
+
+    monkeypatch.setattr(compromise, what, SimpleNamespace(planted=fails) if what == "in_database" else fails)
+    found = trace(host.inspect())
+    assert (found.signs, found.gaps) == ([], [gap])
+
+
+def test_sessions_that_cannot_be_listed_are_a_gap(host, tmp_path, monkeypatch):
+    for place, gaps, seen in (
+        (tmp_path / "nowhere", [], False),
+        (host.log, ["the sessions could not be checked: [Errno 20] Not a directory: "], False),
+        (tmp_path, [], True),
+    ):
+        monkeypatch.setattr(compromise.logins, "directory_of", lambda _site, _mode, place=place: (str(place), ""))
+        found = trace(host.inspect())
+        assert [gap.partition("'")[0] for gap in found.gaps] == gaps and found.signs == []
+        assert ("sessions" in found.seen) is seen
+
+
+def test_files_of_the_program_that_could_not_be_opened_are_a_gap():
+    found = Trace()
+    nothing = {"doubtful": [], "held": [], "git": list}
+    compromise._unvouched(found, SimpleNamespace(unread=0, **nothing))
+    assert found.gaps == []
+    compromise._unvouched(found, SimpleNamespace(unread=2, **nothing))
+    assert found.gaps == ["2 files or directories of the program could not be opened"]
+
+
+@pytest.mark.parametrize(
+    ("value", "source", "gap"),
+    [
+        ("/var/tmp/c", "/etc/apache2/envvars", True),
+        ("/var/tmp/c", "{root}/.env.local", False),  # the file itself is a sign
+        ("{root}/var/cache/other", "/etc/apache2/envvars", False),
+        ("", "/etc/apache2/envvars", False),
+    ],
+)
+def test_code_that_the_server_has_compiled_elsewhere_is_a_gap(host, value, source, gap):
+    observer, name = host.inspect(), "APP_CACHE_DIR"
+    value, source = value.format(root=host.root), source.format(root=host.root)
+    environment = {**observer.site.environment, name: value}
+    observer.site = replace(observer.site, environment=environment, environment_source={name: source})
+    words = "/etc/apache2/envvars has code compiled into /var/tmp/c (APP_CACHE_DIR), where nothing is searched"
+    assert trace(observer).gaps == [words] * gap
+
+
+def test_a_template_of_an_environment_file_is_none(host):
+    host.file(".env.dist", "APP_CACHE_DIR=/var/tmp/.c\n")
+    assert trace(host.inspect()).signs == []
+    host.file(".env.local", "APP_CACHE_DIR=/var/tmp/.c\n")
+    (sign,) = trace(host.inspect()).signs
+    assert sign.endswith("outside var/: .env.local (APP_CACHE_DIR)")
+
+
+def test_more_code_than_can_be_read_is_a_gap(host, monkeypatch):
+    found = of_version(host, "3.0.2")
+    assert found.cut == [] and "42 PHP files below public/ and src/" in found.seen
+    for path in (*UPDATER, f"{UPDATER[0]}.php"):
+        host.file(path, "<?php echo 1;")
+    monkeypatch.setattr(compromise, "_CODE_BYTES", 0)
+    monkeypatch.setattr(compromise, "head", lambda path, *_more: b"<?php echo 1;" if "gone" not in path else b"")
+    found = of_version(host, "3.0.2")
+    assert found.cut == [
+        "not all of the PHP code could be read in time",
+        "not all PHP of the web updater could be read in time",
+    ]
+    assert any("1 of them PHP of the web updater" in seen for seen in found.seen)
+
+
+def test_a_file_that_goes_meanwhile_hides_no_other(host, monkeypatch):
+    host.file("public/main/c.php", "<?php system($_GET['c']);", days=100)
+    gone = mock.Mock(path=f"{host.root}/public/main/gone.php", **{"stat.side_effect": FileNotFoundError})
+    walk = compromise.walk
+
+    def with_it(top, *more):
+        yield from [gone] if top == str(host.root) else []
+        yield from walk(top, *more)
+
+    monkeypatch.setattr(compromise, "walk", with_it)
+    (sign,) = trace(host.inspect()).signs
+    assert sign == "a suspected web shell: public/main/c.php"
+
+
+def test_a_container_that_is_compiled_at_this_moment_hides_no_other(host, monkeypatch):
+    for name in ("ContainerA", "ContainerB"):
+        host.file(f"var/cache/prod/{name}/get.php", "<?php")
+    monkeypatch.setattr(compromise, "_AN_HOUR", -3600)  # all of it changed later
+    scandir = os.scandir
+
+    def closed(path):
+        if str(path).endswith("ContainerA/"):
+            raise FileNotFoundError
+        return scandir(path)
+
+    monkeypatch.setattr(compromise.os, "scandir", closed)
+    found = Trace()
+    compromise._compiled(host.inspect(), found)
+    assert found.signs == [
+        "compiled code that was changed after it was compiled: var/cache/prod/ContainerB/get.php",
+    ]
+
+
+def test_without_an_environment_file_nothing_shows_that_the_installation_was_over(host):
+    request('"POST /main/install/index.php HTTP/1.1"')(host)
+    (sign,) = trace(host.inspect()).signs
+    assert sign.startswith("the installer, after the installation answered a visitor once")
+
+
+def test_what_is_asked_for_again_is_counted(host):
+    for number in range(3):
+        request(f'"GET /dump{number}.sql HTTP/1.1"')(host)
+    (sign,) = trace(host.inspect()).signs
+    assert sign == "a database dump answered a visitor 3 times, for example GET /dump0.sql for 192.0.2.66"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (b"", []),
+        (b"a\nb\n", []),
+        (b"X1\na\nX2 X\nX3", [b"X1", b"X2 X", b"X3"]),
+        (b"aX\n", [b"aX"]),
+        (b"12345678X\n", [b"12345678"]),
+        (b"X2345678901\nX", [b"X2345678", b"X"]),
+    ],
+)
+def test_each_line_with_a_word_is_cut_out_once(monkeypatch, text, lines):
+    monkeypatch.setattr(compromise, "_LINE_BYTES", 8)
+    assert list(compromise._lines_with(text, b"X")) == lines
+
+
+@pytest.mark.parametrize(
+    ("line", "client"),
+    [
+        (b'192.0.2.66 - - [x] "GET / HTTP/1.1" 200', b"192.0.2.66"),
+        (b'campus.test:443 2001:DB8::7 - - [x] "GET /"', b"2001:DB8::7"),
+        (b'- - [x] "GET / 192.0.2.66 "', b""),
+        (b"", b""),
+    ],
+)
+def test_the_client_stands_before_the_request(line, client):
+    assert compromise._client(line) == client
+
+
+def test_whose_a_file_is_goes_by_where_it_is_and_what_its_mode_allows(host):
+    user = Identity("www-data", WEB, frozenset({WEB}))
+    own, other = host.file("public/own.php", ""), host.file("public/other.php", "")
+    os.chown(own, WEB, WEB)
+    for target, theirs in ((own, True), (other, False), (host.root / "gone", False), (host.root / "var/x", True)):
+        assert compromise._theirs(str(target), str(host.root), (user,)) is theirs
+    assert not compromise._theirs(f"{host.root}/variant", str(host.root), (user,))
+    assert not compromise._theirs(str(own), str(host.root), ())
 
 
 def test_the_time_that_is_over_is_a_gap(host, monkeypatch):

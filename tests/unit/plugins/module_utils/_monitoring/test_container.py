@@ -174,3 +174,25 @@ def test_nothing_was_compiled_yet(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "var").mkdir()
     assert container.check(str(tmp_path), CONSOLE, pytest.fail, pytest.fail) == ([], "")
+
+
+def test_a_directory_that_goes_meanwhile_hides_no_other(tmp_path, monkeypatch):
+    for name in "ab":
+        (tmp_path / "prod" / name).mkdir(parents=True)
+        (tmp_path / "prod" / name / "x.php").touch()
+    opened, gone = os.open, []
+
+    def goes(path, *how, **at):
+        if path in ("a", "b") and not gone:
+            gone.append(path)
+            raise FileNotFoundError
+        return opened(path, *how, **at)
+
+    top = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    monkeypatch.setattr(container.os, "open", goes)
+    try:
+        found = [path for path, _handle, _name in container._php(top, "", 0)]
+    finally:
+        os.close(top)
+    (there,) = {"a", "b"} - {*gone}
+    assert found == [f"prod/{there}/x.php"]

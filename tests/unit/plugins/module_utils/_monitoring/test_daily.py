@@ -591,3 +591,122 @@ def test_a_scan_of_its_own_is_asked_of_chamilo_from_3_on(monkeypatch, major, rep
     day = SimpleNamespace(lines=[])
     assert daily._scanned(day, SimpleNamespace(site="campus", known={"console": []}, observer=observer), "")
     assert day.lines == reported
+
+
+def test_a_portal_is_discovered_as_it_is_configured(monkeypatch):
+    known = {"domain": "campus.test", "root": "/srv/campus", "options": {"csp": "off"}}
+    asked = []
+
+    def discover(*what, **more):
+        asked.append((what, more))
+        return Site("campus.test", root="/srv/campus")
+
+    monkeypatch.setattr(watch, "configuration", lambda site: known)
+    monkeypatch.setattr(daily, "discover", discover)
+    portal = daily.portal_of("campus")
+    assert (portal.site, portal.known, portal.observer.root) == ("campus", known, "/srv/campus")
+    assert (portal.observer.options["site"], portal.observer.options["csp"]) == ("campus", "off")
+    known["web_server"] = "apache"
+    daily.portal_of("campus")
+    assert asked == [
+        (("campus.test", "/srv/campus", ""), {"site": "campus"}),
+        (("campus.test", "/srv/campus", "apache"), {"site": "campus"}),
+    ]
+
+
+def test_a_log_that_is_not_to_be_watched_is_not_tried(host):
+    host.configure(log="")
+    step()
+    assert "app_log" not in host.record() and host.record()["resources"]
+
+
+@pytest.mark.parametrize(
+    ("age", "later", "fresh"),
+    [(0, None, True), (899, None, True), (901, None, False), (-60, None, False), (None, 0, True), (None, None, False)],
+)
+def test_a_monit_that_was_just_started_is_waited_for(monkeypatch, age, later, fresh):
+    moment, naps = [1_000_000.0], []
+    ages = iter([age, later])
+
+    def pulse(_site):
+        this = next(ages, None)
+        return {} if this is None else {"at": moment[0] - this}
+
+    def sleep(seconds):
+        naps.append(seconds)
+        moment[0] += seconds
+
+    monkeypatch.setattr(daily, "_PATIENCE", 1.0)
+    monkeypatch.setattr(watch, "pulse", pulse)
+    monkeypatch.setattr(daily.time, "time", lambda: moment[0])
+    monkeypatch.setattr(daily.time, "monotonic", lambda: moment[0])
+    monkeypatch.setattr(daily.time, "sleep", sleep)
+    assert bool(daily._pulse("campus")) is fresh
+    assert len(naps) == (0 if fresh and age is not None else 1 if fresh else 3)
+
+
+def test_what_this_collection_wrote_becomes_part_of_the_list(host, monkeypatch):
+    assert daily.lists() == {} and daily.based_on("campus") == "there is no list yet"
+    step()
+    before = daily.lists()["campus"]
+    daily.copied("campus", before["digest"], "laptop:/copy")
+    index = host.root / "public/index.php"
+    index.write_text("<?php // ours")
+    own = integrity.files(str(host.root))["public/index.php"]
+    monkeypatch.setattr(integrity, "written", lambda: {os.path.realpath(index): {own}})
+    step()
+    after = daily.lists()["campus"]
+    assert (after["digest"] == before["digest"], after["copied"]) == (False, False)
+    assert host.record()["integrity"] and host.detail("integrity").startswith("1 files are as listed")
+    assert "an older list is on laptop:/copy" in host.detail("integrity")
+    assert integrity.Manifest("campus", "").read()["files"]["public/index.php"] == own
+
+
+@pytest.mark.parametrize(
+    ("mark", "known", "applied"),
+    [(daily.marks.DOUBTFUL, True, True), (daily.marks.QUARANTINED, True, False), (daily.marks.DOUBTFUL, False, False)],
+)
+def test_what_was_doubtful_gets_its_modes_once_it_is_accepted(host, monkeypatch, mark, known, applied):
+    done = []
+    tree = SimpleNamespace(tree="the tree", pages="its pages")
+    monkeypatch.setattr(daily.permissions_sites, "known", lambda: {"campus": tree} if known else {})
+    monkeypatch.setattr(daily.window, "apply", lambda *what, **more: done.append((what, more)))
+    monkeypatch.setattr(daily, "_waits", lambda _root, _path: mark)
+    monkeypatch.setattr(daily, "_observed", lambda manifest: (integrity.Changes(unvouched=["src/x.php"]), {}, None))
+    daily.accept("campus")
+    assert done == ([(("the tree", "production", None, False), {"pages": "its pages"})] if applied else [])
+
+
+def test_signs_whose_alert_did_not_go_out_are_reported_the_next_day(host):
+    host.signs, host.ways = ["PHP where only data belongs: var/x.php"], []
+    step()
+    assert records.read(daily.RECORD)["compromise"]["told"] == {"campus": 0}
+    host.ways = ["webhook"]
+    host.reported.clear()
+    step()
+    assert "Signs of a break-in at campus.test" in host.titles()
+    assert records.read(daily.RECORD)["compromise"]["told"]["campus"] > 0
+
+
+@pytest.mark.parametrize("figures", [True, False])
+@pytest.mark.parametrize("delivered", [True, False])
+def test_an_audit_runs_where_its_figures_or_its_result_are_needed(tmp_path, monkeypatch, figures, delivered):
+    ran, sent = [], []
+
+    def audit(site, observer):
+        ran.append((site, observer))
+        return "chamilo_control 1\n", lambda: {"observed": {}}
+
+    desired = {"host": "web1", "to": "/mnt", "file": "web1.json"} if delivered else None
+    monkeypatch.setattr(daily.results, "configuration", lambda _site: desired)
+    monkeypatch.setattr(daily.results, "deliver", lambda *what: sent.append(what))
+    portal = daily.Portal("campus", {"figures": str(tmp_path)} if figures else {}, "the observer")
+    daily._audited(portal, audit)
+    assert ran == ([("campus", "the observer")] if figures or delivered else [])
+    written = tmp_path / "chamilo_campus.prom"
+    assert written.exists() is figures
+    if figures:
+        assert (written.read_text(), written.stat().st_mode & 0o777) == ("chamilo_control 1\n", 0o644)
+    assert [(to, result["host"], result["site"], result["answer"]) for to, result in sent] == (
+        [(desired, "web1", "campus", {"observed": {}})] if delivered else []
+    )

@@ -180,3 +180,8 @@ def test_a_file_that_goes_once_it_was_read_is_on_the_list(portal, monkeypatch):
     whole = integrity.files(portal.root)
     monkeypatch.setattr(integrity, "_checksum", checksum)
     assert integrity.files(portal.root) == whole
+
+
+def test_a_link_that_went_meanwhile_leads_nowhere(tmp_path):
+    (tmp_path / "link").symlink_to("target")
+    assert [integrity._target(str(tmp_path / name)) for name in ("link", "gone")] == ["target", ""]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 
@@ -73,3 +74,22 @@ def test_a_capability_counts_where_it_reaches_other_accounts(tmp_path, monkeypat
     value = b"".join(number.to_bytes(4, "little") for number in (0x02000001, low, 0, high, 0))
     monkeypatch.setattr(os, "getxattr", lambda _path, _name: value)
     assert privileges._lends(str(program)) is lends
+
+
+@pytest.mark.parametrize(("problem", "raised"), [(errno.ENODATA, False), (errno.ENOTSUP, False), (errno.EIO, True)])
+def test_a_file_system_without_capabilities_lends_nothing_and_a_broken_one_is_reported(
+    tmp_path, monkeypatch, problem, raised
+):
+    program = tmp_path / "python3"
+    program.touch(0o755)
+
+    def fails(_path, _name):
+        raise OSError(problem, os.strerror(problem))
+
+    monkeypatch.setattr(os, "getxattr", fails)
+    assert not privileges._lends(str(tmp_path / "gone"))
+    if not raised:
+        assert not privileges._lends(str(program))
+        return
+    with pytest.raises(OSError, match="Input/output error"):
+        privileges._lends(str(program))

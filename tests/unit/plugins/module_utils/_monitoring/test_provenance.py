@@ -96,3 +96,18 @@ def test_what_the_web_user_can_write_is_counted_but_for_environment_files(site):
     (site / "public/link").symlink_to("index.php")
     let_write(site / "src/C3.php", identity("www-data").user)
     assert provenance.writable(str(site), integrity.files(str(site)), (identity("www-data"),)) == 4
+
+
+def test_a_link_counts_as_a_program_and_what_went_meanwhile_does_not(site):
+    (site / "public/link").symlink_to("index.php")
+    names = ("public/link", "public/gone.php", "public/index.php", "public/a.js", "src/logo.gif")
+    lay(site, "src/logo.gif", "GIF")
+    handles = len(os.listdir("/proc/self/fd"))
+    assert [provenance._could_run(str(site), name) for name in names] == [True, False, True, True, False]
+    assert len(os.listdir("/proc/self/fd")) == handles
+
+
+def test_a_file_that_went_meanwhile_hides_no_other_that_can_be_written(site):
+    (site / "src/C1.php").chmod(0o666)
+    present = {"src/gone.php": "", "src/C1.php": ""}
+    assert provenance.writable(str(site), present, (identity("www-data"),)) == 1

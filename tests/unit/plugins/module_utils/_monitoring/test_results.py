@@ -171,3 +171,12 @@ def test_the_configuration_is_that_of_the_playbook(tmp_path: Path, monkeypatch: 
     path.write_text('{"to": 1}')
     with pytest.raises(results.DeliveryError, match="is damaged"):
         results.configuration("campus")
+
+
+def test_a_directory_that_cannot_be_written_to_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_path: str, _text: str) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(results.files, "replace_file", fails)
+    with pytest.raises(results.DeliveryError, match=f"{tmp_path} cannot be written to: Read-only file system."):
+        results.deliver(known(str(tmp_path)), RESULT)

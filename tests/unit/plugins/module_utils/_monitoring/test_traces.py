@@ -144,3 +144,23 @@ def test_settings_are_by_portal(tmp_path, monkeypatch):
     (tmp_path / "https-shop.json").write_text("[1]")
     with pytest.raises(Unseen, match="https-shop.json cannot be read"):
         traces.settings("https")
+
+
+def test_a_log_that_is_emptied_meanwhile_ends_there(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    path.write_bytes(b"one\ntwo\n")
+    monkeypatch.setattr(traces.os, "pread", lambda *_what: b"")
+    assert list(pieces(str(path), 1000)) == [b""]
+
+
+def test_what_opens_and_cannot_be_read_is_empty(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"text")
+
+    def fails(*_what):
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(traces.os, "pread", fails)
+    handles = len(os.listdir("/proc/self/fd"))
+    assert head(str(path), 3) == tail(str(path), 3) == b""
+    assert len(os.listdir("/proc/self/fd")) == handles

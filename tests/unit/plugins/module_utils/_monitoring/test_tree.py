@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import stat
+from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
@@ -345,3 +348,75 @@ def test_an_acl_that_cannot_be_read_is_not_green(tree_look, monkeypatch):
 
     monkeypatch.setattr(os, "getxattr", refuse)
     assert permissions.code(tree_look()).status == "not_assessed"
+
+
+@pytest.fixture
+def shown_as(monkeypatch, project):
+    """``shown_as(path, change)``: what the walk sees there is what ``change`` makes of it."""
+
+    def show(path, change):
+        real = tree._entries
+
+        def entries(directory):
+            listed = real(directory)
+            place = f"{project.resolve()}/{path}"
+            return [(entry, change(status) if entry.path == place else status) for entry, status in listed]
+
+        monkeypatch.setattr(tree, "_entries", entries)
+
+    return show
+
+
+def test_an_entry_that_cannot_be_seen_hides_no_other(tree_look, project, shown_as):
+    shown_as("public/build", lambda _status: None)
+    finding = permissions.no_777(tree_look())
+    assert finding.status == "not_assessed" and "public/build" in finding.evidence
+    (project / "public/index.php").chmod(0o646)
+    assert "public/index.php" in permissions.no_777(tree_look()).evidence
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFCHR, stat.S_IFBLK])
+def test_a_device_is_named(tree_look, shown_as, kind):
+    facts = {"st_mode": kind | 0o660, "st_nlink": 1, "st_size": 0, "st_dev": 1, "st_ino": 1}
+    shown_as("var/log/prod.log", lambda status: SimpleNamespace(st_uid=status.st_uid, st_gid=status.st_gid, **facts))
+    finding = permissions.links(tree_look())
+    assert (finding.status, finding.evidence) == ("fail", "1 entry are device files, for example var/log/prod.log.")
+
+
+def test_another_account_than_root_takes_no_other_one_to_read(tree_look, project, monkeypatch):
+    real, taken = tree._entries, []
+
+    def closed(directory):
+        if directory.endswith("var/upload"):
+            raise PermissionError
+        return real(directory)
+
+    monkeypatch.setattr(tree, "_entries", closed)
+    monkeypatch.setattr(tree.os, "seteuid", taken.append)
+    monkeypatch.setattr(tree.os, "geteuid", lambda: 1000)
+    finding = permissions.no_777(tree_look())
+    assert finding.status == "not_assessed" and "var/upload" in finding.evidence
+    assert taken == []
+
+
+@pytest.mark.parametrize(("most", "words"), [(3, "2 entries are also known"), (1, "1 entry are also known")])
+def test_so_many_files_with_several_names_are_followed(tree_look, project, monkeypatch, most, words):
+    for name in "ab":
+        (project / "var/upload" / name).touch(0o660)
+        shutil.copystat(project / "var/upload/resource/essay.txt", project / "var/upload" / name)
+        shutil.chown(project / "var/upload" / name, "www-data", "www-data")
+        os.link(project / "var/upload" / name, project.parent / f"outside-{name}")
+    os.link(project / "var/log/prod.log", project / "var/upload/inside")
+    monkeypatch.setattr(tree, "_MANY", most)
+    finding = permissions.links(tree_look())
+    assert finding.status == "fail" and words in finding.evidence
+
+
+def test_an_entry_that_goes_is_left_out_and_one_that_is_closed_is_kept(monkeypatch):
+    problems = {"a": FileNotFoundError(), "b": PermissionError(), "c": None}
+    entries = [mock.Mock(**{"stat.side_effect": [problem or "status"]}) for problem in problems.values()]
+    for entry, name in zip(entries, problems):
+        entry.name = name
+    listing = mock.MagicMock(**{"__enter__.return_value": entries[::-1]})
+    monkeypatch.setattr(tree.os, "scandir", lambda _path: listing)
+    assert tree._entries("x") == [(entries[1], None), (entries[2], "status")]

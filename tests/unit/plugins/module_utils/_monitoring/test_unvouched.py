@@ -83,3 +83,57 @@ def test_more_than_can_be_read_is_named_unread(site, monkeypatch):
     monkeypatch.setattr(unvouched, "_MOST", 0)
     lay(site, "public/img/logo.png", "\x89PNG", days=50)
     assert seen(site)[0] == ["public/img/logo.png"]
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """``closed(path)``: it cannot be opened from now on."""
+    paths, opened = [], unvouched.vouch.open_below
+
+    def open_below(top, path, *more):
+        if path in paths:
+            raise PermissionError
+        return opened(top, path, *more)
+
+    monkeypatch.setattr(unvouched.vouch, "open_below", open_below)
+    return paths.append
+
+
+def test_what_cannot_be_opened_is_counted_and_hides_no_other(site, closed, monkeypatch):
+    git(site, "[core]\n\tfsmonitor = id\n")
+    lay(site, "public/plugin/Shipped/.git/config", "[core]\n\tpager = id\n")
+    lay(site, "public/img/logo.php", "<?php // theirs", days=30)
+    closed(".git")
+    assert seen(site)[2:] == (["public/plugin/Shipped/.git: core.pager"], 1)
+    closed("public/img/logo.php")
+    assert seen(site) == ([], [], ["public/plugin/Shipped/.git: core.pager"], 2)
+
+    def fails(_handle, _theirs):
+        raise OSError
+
+    monkeypatch.setattr(unvouched.vouch, "git_runs", fails)
+    assert seen(site)[2:] == ([], 3)
+
+
+def test_whether_it_is_a_shell_is_known_where_it_can_be_opened(site, closed):
+    lay(site, "public/plugin/Own/a.php", "<?php eval($_POST['x']);")
+    lay(site, "public/plugin/Own/b.php", "<?php echo 1;")
+    found = Unvouched(SimpleNamespace(root=str(site)), (identity("www-data"),))
+    try:
+        handles = len(os.listdir("/proc/self/fd"))
+        assert [found._is_shell(f"public/plugin/Own/{name}.php") for name in "ab"] == [True, False]
+        assert len(os.listdir("/proc/self/fd")) == handles
+        closed("public/plugin/Own/a.php")
+        assert (found._is_shell("public/plugin/Own/a.php"), found.unread) == (False, 1)
+    finally:
+        found.close()
+
+
+def test_the_history_of_a_plugin_is_read_once(site, monkeypatch):
+    asked = []
+    monkeypatch.setattr(unvouched.vouch, "own_history", lambda _top, path: asked.append(path) or own)
+    own = unvouched.vouch.NOT_THERE
+    for name in "ab":
+        lay(site, f"public/plugin/Own/{name}.php", "<?php echo 1;", days=30)
+    assert seen(site)[0] == ["public/plugin/Own/a.php", "public/plugin/Own/b.php"]
+    assert asked == ["public/plugin/Own"]

@@ -199,3 +199,50 @@ def test_a_full_disk_is_named_once(monkeypatch, tmp_path):
     assert not disks([str(tmp_path)], 90).alarm
     figures.f_ffree = 0
     assert "100 % of its inodes" in disks([str(tmp_path)], 90).text
+
+
+def test_a_log_that_cannot_be_opened_is_reported(tmp_path):
+    with pytest.raises(WatchError, match="none cannot be read: No such file or directory, so failed logins are not"):
+        watch._opened(f"{tmp_path}/none")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("25/Nov/2026:17:00:00 +0000", NOW),
+        ("25/Nov/2026:18:30:00 +0130", NOW),
+        ("25/Nov/2026:09:00:01 -0800", NOW + 1),
+        ("01/Jan/1970:00:01:02 +0000", 62),
+        ("25/Nix/2026:17:00:00 +0000", 0),
+    ],
+)
+def test_the_moment_of_a_line_is_of_no_language(text, moment):
+    assert watch._moment(text) == moment
+
+
+@pytest.fixture
+def filled(monkeypatch, tmp_path):
+    """``filled(of, free, nodes)``: a file system of so many blocks and of 100 inodes behind each path."""
+
+    def fill(blocks, free, nodes, reserved=0):
+        facts = {"f_blocks": blocks, "f_bfree": free + reserved, "f_bavail": free, "f_files": 100, "f_ffree": nodes}
+        monkeypatch.setattr(watch.os, "statvfs", lambda _path: SimpleNamespace(**facts))
+        return disks([f"{tmp_path}/none", str(tmp_path)], 90)
+
+    monkeypatch.setattr(watch, "mount_of", lambda path: "/srv")
+    return fill
+
+
+@pytest.mark.parametrize(
+    ("facts", "alarm", "text"),
+    [
+        ((100, 11, 50), False, "/srv 89 % full"),
+        ((100, 10, 50), True, "/srv is 90 % full, 50 % of its inodes are in use"),
+        ((100, 50, 10), True, "/srv is 50 % full, 90 % of its inodes are in use"),
+        ((100, 50, 11), False, "/srv 50 % full"),
+        ((200, 10, 50, 100), True, "/srv is 90 % full, 50 % of its inodes are in use"),  # 100 are kept for root
+        ((0, 0, 50), False, "No such path."),  # such as /proc
+    ],
+)
+def test_a_disk_is_full_from_so_many_percent_on(filled, facts, alarm, text):
+    assert filled(*facts) == watch.Seen(text, alarm)
