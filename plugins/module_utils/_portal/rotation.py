@@ -125,7 +125,7 @@ def _parse(text: str, path: str) -> Iterator[_Stanza]:
     for line in text.splitlines():
         words = line.split() or [""]
         if body is None:
-            if words[-1].endswith("{"):
+            if words[-1].endswith("{") and not words[0].startswith("#"):
                 head.append(line.strip()[:-1])
                 body = []
             # Anything else outside of a block is a comment, or a directive for all of them.

@@ -156,3 +156,24 @@ def test_who_may_write_a_log(tmp_path, monkeypatch):
     assert rotation.exposed(tree, "x", "/access.log"), "he can change the mode"
     assert not rotation.exposed(tree, "x", "/gone.log")
     assert not rotation.exposed(tree, "", "/access.log")
+
+
+def test_a_user_that_is_unknown_can_write_nothing(tmp_path):
+    (tmp_path / "log").touch()
+    (tmp_path / "log").chmod(0o666)
+    tree = Tree(str(tmp_path))
+    assert [rotation.exposed(tree, user, "/log") for user in ("no-such-user", "", "nobody")] == [False, False, True]
+    assert not rotation.exposed(tree, "nobody", "/none")
+
+
+def test_a_block_that_is_commented_out_hides_no_other(given):
+    off = "".join(f"#{line}\n" for line in DEBIAN.splitlines())
+    found = given(nginx=off + DEBIAN)
+    assert found.files == {LOG: rotation.FILE} and found.content.count("ignoreduplicates") == 1
+
+
+def test_directives_for_all_are_no_part_of_a_block():
+    text = 'weekly\n# {\n/var/log/a.log\n"/var/log/b c.log"\ncompress\n/var/log/d.log {\n daily\n}\n/x {\n}\n'
+    first, second = rotation._parse(text, "x")
+    assert [first.covers(f"/var/log/{name}.log") for name in ("a", "b c", "d")] == [True] * 3
+    assert second.covers("/x") and not second.covers("/var/log/a.log")
