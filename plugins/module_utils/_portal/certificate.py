@@ -56,7 +56,8 @@ def complaint(certificate: str, key: str, domain: str) -> str:
         why = problem.verify_message.rstrip(".")
         return f'{names}, which cannot serve "{domain}": {why}. Set it to a certificate for that name.'
     except ssl.SSLError as problem:
-        return f'{names}, which cannot serve "{domain}": {problem.reason}. Set it to a certificate clients accept.'
+        why = str(getattr(problem, "reason", "") or problem.strerror)
+        return f'{names}, which cannot serve "{domain}": {why}. Set it to a certificate clients accept.'
     return ""
 
 
@@ -79,4 +80,4 @@ def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, domain: str) ->
                 pass  # it is the other end's turn
         if not ends:
             return
-    raise ssl.SSLError("the handshake does not end")
+    raise ssl.SSLError(ssl.SSL_ERROR_SSL, "the handshake does not end")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import ssl
 
 import pytest
 from cryptography import x509
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certificate as portal_certificate
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.certificate import complaint
 
 FILE, KEY = "chamilo_https_certificate_file", "chamilo_https_certificate_key_file"
@@ -101,3 +103,21 @@ def test_files_that_are_not_there_or_not_reported(make):
     assert complaint(certificate, "/none.key", "campus.test").startswith(f'{KEY} is "/none.key", which cannot be read')
     assert complaint(certificate, "", "campus.test").startswith(f"{KEY} is empty, but its counterpart is set.")
     assert complaint("", key, "campus.test").startswith(f"{FILE} is empty, but its counterpart is set.")
+
+
+def test_a_pair_by_which_no_handshake_is_completed_is_refused(make, monkeypatch):
+    certificate, key = make.pair("campus.test")
+    assert portal_certificate._ROUNDS > 2, "each end takes its turn some times"
+    monkeypatch.setattr(portal_certificate, "_ROUNDS", 1)
+    refusal = (
+        f'{FILE} is "{certificate}", which cannot serve "campus.test": %s. Set it to a certificate clients accept.'
+    )
+    assert complaint(certificate, key, "campus.test") == refusal % "the handshake does not end"
+
+    def fails(*_ends):
+        problem = ssl.SSLError(1, "[SSL: NO_SHARED_CIPHER] no shared cipher (_ssl.c:1)")
+        problem.reason = "NO_SHARED_CIPHER"
+        raise problem
+
+    monkeypatch.setattr(portal_certificate, "_shake_hands", fails)
+    assert complaint(certificate, key, "campus.test") == refusal % "NO_SHARED_CIPHER"
