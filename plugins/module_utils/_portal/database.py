@@ -469,20 +469,17 @@ class _Session:
             raise self._gone() from problem
 
     def ask(self, sql: str) -> list[Row]:
-        if not self._process.stdout:
-            raise AssertionError("the client has pipes")
+        output = cast("IO[bytes]", self._process.stdout)
         mark = secrets.token_hex(8)
         self._write(f"{sql};\nSELECT '{mark}' AS chamilo_end;\n")
         answer = bytearray()
         deadline = time.monotonic() + 2 * _SECONDS
         while True:
-            ready, _writable, _failed = select.select(
-                [self._process.stdout], [], [], max(0, deadline - time.monotonic())
-            )
+            ready, _writable, _failed = select.select([output], [], [], max(0, deadline - time.monotonic()))
             if not ready:
                 self._process.kill()
                 raise _refused(self._account, RuntimeError("no answer in time"), self._doing)
-            part = self._process.stdout.read(_PIECE)
+            part = output.read(_PIECE)
             if not part:
                 raise self._gone()
             answer += part
@@ -501,10 +498,9 @@ class _Session:
 
 def _ended(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     """End a connection, and with it a transaction that was not committed."""
-    for stream in (process.stdin, process.stdout):
-        if stream:
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
+    for stream in filter(None, (process.stdin, process.stdout)):
+        with contextlib.suppress(BrokenPipeError):
+            stream.close()
     try:
         process.wait(_SECONDS)
     except subprocess.TimeoutExpired:

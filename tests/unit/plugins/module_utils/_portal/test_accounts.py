@@ -117,3 +117,17 @@ def test_a_role_has_the_form_that_the_other_accounts_have():
     assert accounts.stored_role(reader([]), "ROLE_ADMIN") == 'a:1:{i:0;s:10:"ROLE_ADMIN";}'
     assert accounts.stored_role(reader([{"1": "1"}]), "ROLE_ADMIN") == '["ROLE_ADMIN"]'
     assert all("LIKE '[%'" in sql for sql in asked)
+
+
+@pytest.mark.parametrize("answered", [0, 1, 2, 7])
+def test_accounts_that_cannot_be_read_are_reported_whenever_the_database_goes(database, answered):
+    ask = database.reader.query
+
+    class Reader:
+        def query(self, sql, params=()):
+            database.broken = len(database.asked) >= answered
+            return ask(sql, params)
+
+    with pytest.raises(AccountsError, match="The accounts could not be read. It is gone."):
+        review(Reader(), 90, [])
+    assert len(database.asked) == answered + 1

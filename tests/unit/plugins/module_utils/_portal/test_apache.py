@@ -331,6 +331,7 @@ def test_how_long_all_virtual_hosts_wait_and_what_we_report_does_not_count(host)
     "text, problem",
     [
         ("<VirtualHost *:80>", f"Apache: {CAMPUS}:1: <virtualhost> is never closed."),
+        ("<Macro site $name>\nServerName $name\n", f"Apache: {CAMPUS}:1: <macro> is never closed."),
         ("\n</Directory>", f"Apache: {CAMPUS}:2: unexpected </Directory>."),
         ("<VirtualHost *:80>\n</Directory>", f"Apache: {CAMPUS}:2: unexpected </Directory>."),
         ("Use Site campus", f'Apache: {CAMPUS}:1: the macro in "Use Site campus" is not followed.'),
@@ -438,3 +439,82 @@ def test_the_version_of_apache_is_compared_as_apache_does(operator, below, same,
     for value, answer in (("2.4.7", below), ("2.4.62", same), ("2.5", above)):
         assert apache._Reader.version_is(here, [operator, value]) is answer
     assert apache._Reader.version_is(SimpleNamespace(version=[]), ["2.4"])
+
+
+def test_what_is_defined_can_be_undone(host):
+    text = """Define A /srv/a
+Define B /srv/b
+UnDefine A
+UnDefine never
+<IfDefine A>
+<VirtualHost *:80>
+ServerName gone.test
+</VirtualHost>
+</IfDefine>
+<VirtualHost *:80>
+ServerName campus.test
+DocumentRoot ${A}${B}
+</VirtualHost>
+"""
+    (server,) = servers(host, text)
+    assert (server.host.names, server.host.root.endswith("${A}/srv/b")) == (("campus.test",), True)
+
+
+def test_files_are_included_from_the_root_of_the_server(host):
+    host.write("/srv/conf/more.conf", "<VirtualHost *:80>\nServerName more.test\n</VirtualHost>\n")
+    (server,) = servers(host, "ServerRoot /srv/conf\nInclude more.conf\n")
+    assert (server.host.names, server.host.file) == (("more.test",), "/srv/conf/more.conf")
+
+
+def test_an_alias_in_a_location_has_its_address(host):
+    text = """<VirtualHost *:80>
+ServerName campus.test
+<Location /lms>
+Alias /srv/lms
+Alias /two /srv/two
+</Location>
+<Location /none>
+</Location>
+Alias /one
+Alias /school /srv/school
+ProxyPassMatch ^/php fcgi://127.0.0.1:9000/srv/php/
+ProxyPass /none
+</VirtualHost>
+"""
+    (server,) = servers(host, text)
+    assert [(alias.path, alias.directory) for alias in server.host.aliases][:4] == [
+        ("/lms", "/srv/lms"),
+        ("/two", "/srv/two"),
+        ("/school", "/srv/school"),
+        ("/php", "/srv/php"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "listens"),
+    [
+        ("Listen", []),
+        ("Listen abc\nListen 8080", [Listen("*", 8080, False)]),
+        ("Listen 443", [Listen("*", 443, True)]),
+        ("Listen 8443 https", [Listen("*", 8443, True)]),
+        ("Listen 8443 http", [Listen("*", 8443, False)]),
+        ("Listen 192.0.2.7:80\nListen 0.0.0.0:81", [Listen("192.0.2.7", 80, False), Listen("*", 81, False)]),
+    ],
+)
+def test_where_it_listens_is_written_in_several_ways(host, written, listens):
+    host.write("/etc/apache2/apache2.conf", f"{written}\n")
+    assert apache.listening(apache.parse(host.tree)) == listens
+
+
+@pytest.mark.parametrize(
+    ("argument", "split"),
+    [
+        ("*:80", ("*", 80)),
+        ("_default_:*", ("*", 0)),
+        ("192.0.2.7", ("192.0.2.7", 0)),
+        ("[2001:db8::7]", ("[2001:db8::7]", 0)),
+        ("[2001:db8::7]:443", ("[2001:db8::7]", 443)),
+    ],
+)
+def test_an_address_of_a_virtual_host_has_a_port_or_any(argument, split):
+    assert apache._split(argument) == split

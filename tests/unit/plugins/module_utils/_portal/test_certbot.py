@@ -203,3 +203,18 @@ def test_the_program_is_found_wherever_it_came_from(host: Files) -> None:
 
 def test_a_pair_that_is_not_there_is_good_for_nothing() -> None:
     assert not any(vars(certbot.Pair()).values())
+
+
+def test_a_file_without_options_stays_as_it_is() -> None:
+    text = NGINX.partition("[renewalparams]")[0]
+    assert adopted(text) == text and adopted("") == ""
+
+
+def test_empty_lines_behind_the_options_are_closed_up() -> None:
+    assert adopted(f"{NGINX}\n  \n") == ADOPTED
+
+
+def test_another_map_of_directories_is_replaced_and_other_sections_stay() -> None:
+    sections = "[[webroot_map]]\ncampus.test = /old\nold.test = /old\n[[other]]\nx = 1\n"
+    head, title, map_of_ours = ADOPTED.partition("[[webroot_map]]")
+    assert adopted(f"{NGINX}{sections}") == f"{head}[[other]]\nx = 1\n{title}{map_of_ours}"

@@ -84,3 +84,16 @@ def test_what_a_virtual_host_does_not_set_is_not_set():
     unset = {name for name, value in found.items() if value == -1}
     assert unset == {"body_limit", "patience", "patience_around"}
     assert [name for name, value in found.items() if value and name not in {*unset, "file", "line", "root"}] == []
+
+
+def test_what_is_no_directory_is_refused_and_no_handle_is_left(tmp_path):
+    (tmp_path / "file").touch()
+    handles = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(NotADirectoryError, match=f"no directory: '{tmp_path}/file'"):
+        configuration.Tree().directory(str(tmp_path / "file"), lambda *_link: "")
+    assert len(os.listdir("/proc/self/fd")) == handles
+    handle = configuration.Tree().directory(str(tmp_path), lambda *_link: "")
+    try:
+        assert os.listdir(handle) == ["file"]
+    finally:
+        os.close(handle)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -545,3 +546,37 @@ def test_what_pymysql_reports_is_passed_on(pymysql, refusal):
     with pytest.raises(DatabaseError, match="Access denied") as raised:
         Reader(Account("chamilo", "secret")).query("SELECT 1")
     assert "secret" not in str(raised.value)
+
+
+def test_the_servers_own_tables_are_read_by_root_where_a_server_runs(tmp_path, monkeypatch):
+    there = tmp_path / "mysqld.sock"
+    monkeypatch.setattr(portal_database, "SOCKET", str(there))
+    monkeypatch.setattr(portal_database.os, "geteuid", lambda: 0)
+    with pytest.raises(DatabaseError, match=f"No database server runs on this host: there is no {there}."):
+        Reader.of_server()
+    there.touch()
+    assert Reader.of_server().account == Account("root", socket=str(there))
+    monkeypatch.setattr(portal_database.os, "geteuid", lambda: 1000)
+    with pytest.raises(DatabaseError, match="can be read as root only"):
+        Reader.of_server()
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_client_that_does_not_end_is_killed(tmp_path, hangs):
+    done = []
+
+    class Stream:
+        def close(self):
+            done.append("closed")
+            raise BrokenPipeError
+
+    def wait(*seconds):
+        done.append(("waited", *seconds))
+        if hangs and seconds:
+            raise subprocess.TimeoutExpired("mariadb", *seconds)
+
+    process = SimpleNamespace(stdin=Stream(), stdout=Stream(), wait=wait, kill=lambda: done.append("killed"))
+    with (tmp_path / "errors").open("wb") as errors:
+        portal_database._ended(process, errors)
+    waited = ("waited", portal_database._SECONDS)
+    assert done == ["closed", "closed", waited, *(["killed", ("waited",)] if hangs else [])]

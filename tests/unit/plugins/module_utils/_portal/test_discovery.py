@@ -438,3 +438,34 @@ def test_who_has_another_cron_lacks_none(host, other):
     host.install("nginx")
     host.write("/var/lib/dpkg/status", f"Package: {other}\nStatus: install ok installed\nVersion: 1\n")
     assert site_of(host, packages=["cron", "restic"]).missing_packages == ("restic",)
+
+
+def test_what_php_is_given_is_discovered_with_the_site(host, monkeypatch):
+    host.install("nginx")
+    host.chamilo(env=ENVIRONMENT)
+    host.testbed_site("nginx", "plain")
+    monkeypatch.setattr(discovery, "Tree", lambda: host.tree)
+    found, given = discovery.discover_environment("CAMPUS.test", "", "")
+    assert (found.domain, found.root, given) == ("campus.test", "/var/www/chamilo", {})
+    pool = host.root / "etc/php/8.4/fpm/pool.d/www.conf"
+    pool.write_text(f"{pool.read_text()}\nenv[APP_ENV] = dev\n")
+    _found, given = discovery.discover_environment("campus.test", "/var/www/chamilo", "nginx")
+    assert given["APP_ENV"].what == "dev"
+    with pytest.raises(SiteError, match="/srv/none"):
+        discovery.discover_environment("campus.test", "/srv/none", "")
+
+
+@pytest.mark.parametrize(
+    ("server", "directory", "site"),
+    [
+        ("nginx", "/etc/nginx", "server {{ listen 80; {include}; }}"),
+        ("apache", "/etc/apache2", "<VirtualHost *:80>\n{include}\n</VirtualHost>\n"),
+    ],
+)
+def test_files_of_ours_that_no_virtual_host_includes_are_found(host, server, directory, site):
+    host.install(server)
+    used, unused = (f"{directory}/sites-available/chamilo-{name}.d/headers.conf" for name in ("campus", "old"))
+    host.site(server, site.format(include=f"include {directory}/sites-available/chamilo-campus.d/*.conf"))
+    others = ["/etc/x.conf", f"{directory}/sites-available/other.d/x.conf", f"{directory}/sites-available/campus.conf"]
+    assert discovery.unused_drop_ins([used, unused, *others], host.tree) == {unused}
+    assert discovery.unused_drop_ins(others, host.tree) == set()

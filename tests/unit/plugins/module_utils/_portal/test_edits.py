@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import apply, strip
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import edits
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 
 SITE = "campus_test"
@@ -124,3 +125,10 @@ def test_our_redirect_is_not_its_owners(host, server, redirect):
     assert not planned(host).takeover.redirected
     host.write(f"{DROP_INS[server]}/https.conf", redirect)
     assert planned(host).takeover.redirected
+
+
+def test_a_file_of_ours_that_cannot_be_read_hides_no_other(host):
+    host.write("/d/a.conf/no-file", "")
+    host.write("/d/b.conf", "add_header X-Frame-Options DENY;\n")
+    host.write("/d/location/c.conf", "add_header X-School x;\n")
+    assert edits.shared(host.tree, "/d")[1] == {"x-frame-options", "x-school"}

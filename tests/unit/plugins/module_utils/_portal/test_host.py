@@ -131,3 +131,20 @@ def test_an_empty_host(host):
     assert portal_host.packages(host.tree, ["nginx"]) == {}
     assert portal_host.listening(host.tree) == ()
     assert portal_host.addresses(host.tree) == ()
+
+
+def test_the_client_of_ssh_is_found_in_a_process_above_or_not_at_all(host):
+    def process(number, parent, environment="A=1\0"):
+        host.write(f"/proc/{number}/environ", environment)
+        host.write(f"/proc/{number}/status", f"Name:\tx\nPPid:\t{parent}\n" if parent else "Name:\tx\n")
+
+    process("self", "7")
+    assert portal_host.managed_from(host.tree) == "", "gone, or another user's"
+    for parent in ("", "0"):
+        process("7", parent)
+        assert portal_host.managed_from(host.tree) == ""
+    process("7", "1")
+    process("1", "0", "SSH_CONNECTION=198.51.100.9 50000 192.0.2.7 22\0")
+    assert portal_host.managed_from(host.tree) == "198.51.100.9"
+    process("1", "7", "")
+    assert portal_host.managed_from(host.tree) == "", "in a circle"

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import apply, strip
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, in_place_apache, tls_policy
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost, Unmarked, digest
 from tests.vhosts import Case, cases
 
@@ -694,3 +694,34 @@ def test_what_cannot_be_requested_by_https_is_refused(host, addresses, lines, wh
     (obstacle,) = planned(host)[0].obstacles
     assert (obstacle.file, obstacle.line) == (SITE, 1)
     assert what in obstacle.what
+
+
+@pytest.mark.parametrize(
+    ("line", "redirect"),
+    [
+        ("Redirect / https://a.test/", True),
+        ("Redirect permanent / HTTPS://a.test/", True),
+        ("Redirect 301 / https://a.test/", True),
+        ("Redirect gone / https://a.test/", False),
+        ("Redirect 301 /x https://a.test/", False),
+        ("Redirect / /y", False),
+        ("Redirect /", False),
+        ("Redirect", False),
+        ("RedirectMatch ^ https://a.test/", True),
+        ("RedirectMatch permanent ^/(.*)$ https://a.test/$1", True),
+        ("RedirectMatch ^/x https://a.test/", False),
+        ("RedirectMatch ( https://a.test/", False),  # no pattern that is understood
+        ("RedirectMatch 404 ^ https://a.test/", False),
+    ],
+)
+def test_a_line_that_leads_each_visitor_elsewhere(line, redirect):
+    name, *words = line.split()
+    assert in_place_apache._is_redirect(Directive(name.lower(), tuple(words), "f", 1)) is redirect
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "any_case", "found"),
+    [("^/A", "/abc", True, True), ("^/A", "/abc", False, False), ("b", "/abc", False, True), ("(", "/abc", True, None)],
+)
+def test_a_pattern_is_found_or_is_not_understood(pattern, value, any_case, found):
+    assert in_place_apache._found(pattern, value, any_case) is found

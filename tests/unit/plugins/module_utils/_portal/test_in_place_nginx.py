@@ -940,3 +940,34 @@ def test_what_other_sites_report_of_tls_too_stays(host):
     text += f"server {{ server_name other.example; {include} }}\n"
     found = site(host, text, {"/etc/nginx/snippets/tls.conf": OLD})
     assert found.aside() == [] and "ssl_ciphers" not in "".join(found.after.values())
+
+
+def test_a_line_for_all_of_http_that_goes_on_is_refused(host):
+    more = {"/etc/nginx/conf.d/h.conf": 'add_header X-School "a\n b";\n'}
+    found = site(host, f"server {{ {BOTH} server_name {DOMAIN}; {SERVED} }}\n", more)
+    assert refusals(found) == [
+        "/etc/nginx/conf.d/h.conf:1: a directive of several lines for all of http. Write it in one line"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        ('proxy_read_timeout "6\n0";', True),
+        ("fastcgi_read_timeout 60;", False),
+        ("fastcgi_param HTTPS $https;", False),
+        ("fastcgi_param SECRET canary;", True),
+        ("fastcgi_param X;", False),
+        ("ssl_certificate_key /etc/ssl/x.key;", False),
+        ("ssl_certificate_key data:canary;", True),
+        ("proxy_pass http://127.0.0.1:81;", False),
+        ("proxy_pass http://canary@127.0.0.1/;", True),
+        ("proxy_pass http://127.0.0.1/?canary;", True),
+        ("if ($host = a.test) { return 404; }", False),
+        ("if ($arg_key = canary) { return 404; }", True),
+        ("unknown_directive canary;", True),
+    ],
+)
+def test_the_text_of_a_line_that_may_contain_a_secret_stays_on_the_host(line, secret):
+    (item,) = nginx.parse_text(line, "f")
+    assert in_place_nginx._may_be_secret(item) is secret

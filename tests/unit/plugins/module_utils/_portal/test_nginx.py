@@ -321,3 +321,42 @@ def test_a_root_by_the_name_of_the_site(host, names, root, found):
 )
 def test_the_root_of_the_front_page_counts_where_a_server_has_none(text, root):
     assert nginx._root(nginx.parse_text(text, "/etc/nginx/x.conf")) == root
+
+
+@pytest.mark.parametrize(
+    ("location", "aliases"),
+    [
+        ("location @php { root /srv/x; }", []),
+        ("location ~ \\.php$ { root /srv/x; }", [("", "/srv/x")]),
+        ("location /lms/ { alias /srv/x/; }", [("/lms", "/srv/x")]),
+        ("location /lms { root /srv/x/; }", [("/lms", "/srv/x/lms")]),
+        ("location ^~ /lms { alias /; }", [("/lms", "/")]),
+        ("location ~ ^/lms/ { fastcgi_param SCRIPT_FILENAME /srv/x$fastcgi_script_name; }", [("/lms", "/srv/x/lms")]),
+        ("location /lms { fastcgi_param SCRIPT_FILENAME /srv/x/index.php; }", [("/lms", "/srv/x")]),
+        ("location /lms { fastcgi_param HTTPS /on; alias sub; }", []),
+    ],
+)
+def test_where_a_location_has_its_files(host, location, aliases):
+    (server,) = servers(host, f"server {{ listen 80; root /srv; {location} }}")
+    assert [(alias.path, alias.directory) for alias in server.host.aliases] == aliases
+
+
+@pytest.mark.parametrize(
+    ("arguments", "listen"),
+    [
+        (("80",), ("*", 80)),
+        (("0.0.0.0:81",), ("*", 81)),
+        (("192.0.2.7",), ("192.0.2.7", 80)),
+        (("[::]:443", "ssl"), ("[::]", 443)),
+        (("unix:/run/x.sock",), ("unix:/run/x.sock", 0)),
+        (("a:b:c",), ("a:b:c", 80)),
+    ],
+)
+def test_an_address_is_written_in_several_ways(arguments, listen):
+    found = nginx.parse_listen(arguments)
+    assert ((found.address, found.port), found.tls) == (listen, "ssl" in arguments)
+
+
+def test_a_name_in_a_form_that_only_pcre_knows_is_none(host):
+    assert nginx._matches("^campus", "CAMPUS.test") and not nginx._matches("^shop", "campus.test")
+    assert not nginx._matches("(?P>campus)", "campus.test")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -286,3 +287,38 @@ def test_what_cannot_be_seen_is_reported():
     it.as_root = False
     with pytest.raises(Unseen, match="needs root to read it"):
         it.needs_root("read it")
+
+
+def test_the_links_of_a_document_root_are_those_that_can_be_listed(tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to("/srv/elsewhere")
+    (tmp_path / "file").touch()
+    assert observer._links(str(tmp_path)) == [("/link", str(tmp_path / "link"))]
+    assert observer._links(f"{tmp_path}/none") == observer._links(f"{tmp_path}/file") == observer._links("") == []
+
+    def closed(_path):
+        raise PermissionError
+
+    monkeypatch.setattr(observer.os, "scandir", closed)
+    with pytest.raises(Unseen, match=f"{tmp_path} cannot be listed without root"):
+        observer._links(str(tmp_path))
+
+
+def test_the_settings_are_asked_for_once():
+    asked = []
+    it = inspect(host(HTTP))
+    it.database = SimpleNamespace(settings=lambda: asked.append(1) or {"a.b": "c"})
+    assert it.settings == {"a.b": "c"} and it.settings == {"a.b": "c"} and asked == [1]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name", "port", "url"),
+    [
+        ("https", "campus.test", 443, "https://campus.test/x"),
+        ("http", "campus.test", 80, "http://campus.test/x"),
+        ("http", "campus.test", 443, "http://campus.test:443/x"),
+        ("https", "campus.test", 80, "https://campus.test:80/x"),
+        ("http", "2001:db8::7", 8080, "http://[2001:db8::7]:8080/x"),
+    ],
+)
+def test_a_port_is_named_where_it_is_not_the_usual_one(scheme, name, port, url):
+    assert Endpoint(scheme, name, port, "192.0.2.7").url("/x") == url

@@ -529,3 +529,12 @@ def test_where_an_open_basedir_stands(host, value, confined, place):
         "virtual host": "/etc/nginx/sites-available/campus.conf line 3",
     }
     assert discover("campus.test", tree=host.tree).php.confined == (where[place] if confined else "")
+
+
+def test_of_what_is_not_there_nothing_is_known(tmp_path):
+    assert portal_obstacles._groups("no-such-user", "") == {}
+    assert portal_obstacles._groups("www-data", "no-such-group") == {}
+    assert "www-data" in portal_obstacles._groups("www-data", "").values()
+    assert portal_obstacles._names(f"{tmp_path}/none") == [] == portal_obstacles._names(str(tmp_path))
+    assert portal_obstacles._program(4_194_999) == "another program"
+    assert portal_obstacles._program(os.getpid()) in ("python", "python3", "pytest", "python3.13")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -122,3 +123,25 @@ def test_a_line_at_the_panels_own_place_is_active(host, web, line):
     for tls in ("", ".ssl"):
         host.write(f"/home/school/conf/web/campus.example.org/{service}{tls}.conf_chamilo", f"{line}\n")
     assert all(found(host.tree, web)[1])
+
+
+@pytest.mark.parametrize(
+    ("included", "place"),
+    [
+        (
+            ["/www/server/panel/vhost/nginx/extension/campus/*.conf", "/www/server/panel/vhost/rewrite/campus.conf"],
+            "to the file /www/server/panel/vhost/nginx/extension/campus/chamilo.conf, which aaPanel includes and keeps",
+        ),
+        (
+            ["/www/server/panel/vhost/rewrite/a.conf"],
+            "in aaPanel under Website > campus.test > URL rewrite, which is /www/server/panel/vhost/rewrite/a.conf",
+        ),
+        ([], "in aaPanel under Website > campus.test > Config"),
+    ],
+)
+def test_in_aapanel_the_place_that_it_keeps_comes_first(included, place):
+    def found(pattern):
+        return next((path for path in included if re.fullmatch(pattern, path)), "")
+
+    host = SimpleNamespace(web="nginx", name="campus.test", included=found)
+    assert panels._aapanel(host) == place

@@ -19,6 +19,7 @@ listen = /run/php/$pool.sock
 env[APP_ENV] = prod
 env["HOME"] = '/tmp'
 php_admin_value[memory_limit] = 256M
+unknown[memory_limit] = 1G
 [shop]
 user = shop
 group = staff

@@ -132,3 +132,14 @@ def test_what_apache_reports_its_own_php_for_the_directory(etc, tmp_path, monkey
     for root, value in (("/srv/campus", "off"), ("/srv/other", "on"), ("/srv/third", "On")):
         site = Site("campus.test", root=root, php=Php("8.4", "mod_php"))
         assert settings(Observer(site, {}))["display_errors"].value == value
+
+
+def test_what_a_directory_of_apache_sets_has_a_name_and_a_value(host, monkeypatch):
+    host.install("apache")
+    host.site(
+        "apache",
+        "<Directory /srv/campus/>\nphp_value a\nphp_value b 1\nphp_admin_flag c on\nOptions d e\n</Directory>\n"
+        "<Directory /srv/campus-old>\nphp_value b 2\n</Directory>\n<Directory>\nphp_value b 3\n</Directory>\n",
+    )
+    monkeypatch.setattr(php_ini, "Tree", lambda: host.tree)
+    assert values(php_ini._in_apache("/srv/campus/public/index.php")) == {"b": "1", "c": "on"}

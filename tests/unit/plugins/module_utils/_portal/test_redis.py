@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -122,3 +123,49 @@ def test_a_server_that_is_away_is_named(server: Server) -> None:
 def test_only_what_stays_on_this_machine_is_local() -> None:
     assert all(map(redis.local, ("localhost", "127.0.0.1", "127.1.2.3", "::1")))
     assert not any(map(redis.local, ("redis.internal", "10.0.0.5", "localhost.example.org", "0.0.0.0")))
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"+OK\r\n", "OK"),
+        (b":1\r\n", "1"),
+        (b"-NOAUTH Authentication required.\r\n", "-NOAUTH Authentication required."),
+        (b"$-1\r\n", ""),
+        (b"$0\r\n\r\n", ""),
+        (b"$5\r\nab\r\nc\r\n+rest", "ab\r\nc"),
+        (b"", "it ended the connection"),
+        (b"+OK", "what answers is no Redis"),
+        (b"*1\r\n", "what answers is no Redis"),
+        (b"$x\r\n", "what answers is no Redis"),
+        (b"$%d\r\n" % redis._LONGEST, "what answers is no Redis"),
+    ],
+)
+def test_an_answer_has_one_of_few_forms(sent: bytes, answer: str) -> None:
+    written = io.BytesIO()
+    stream: Any = io.BufferedRWPair(io.BytesIO(sent), written)  # type: ignore[type-var]
+    if answer.startswith(("it", "what")):
+        with pytest.raises(OSError, match=answer):
+            redis.Connection(stream).ask("GET", "a b")
+    else:
+        assert redis.Connection(stream).ask("GET", "a b") == answer
+    assert written.getvalue() == b"*2\r\n$3\r\nGET\r\n$3\r\na b\r\n"
+
+
+@pytest.mark.parametrize(("ca_file", "trusted"), [("/ca.pem", "/ca.pem"), ("", None)])
+def test_over_tls_the_name_is_verified_by_the_declared_authority(
+    server: Server, monkeypatch: pytest.MonkeyPatch, ca_file: str, trusted: str
+) -> None:
+    seen: list[Any] = []
+
+    class Context:
+        def wrap_socket(self, plain: Any, server_hostname: str) -> Any:
+            seen.append(server_hostname)
+            return plain
+
+    monkeypatch.setattr(redis.ssl, "create_default_context", lambda cafile: seen.append(cafile) or Context())
+    server.open, server.own = True, ""
+    host, port = server.server_address[:2]
+    assert redis.is_open(redis.Store(str(host), port, True, ca_file))
+    assert seen == [trusted, host]
+    assert redis.is_open(redis.Store(str(host), port, False, ca_file)) and len(seen) == 2

@@ -95,3 +95,9 @@ def test_signs_of_a_pattern_in_the_path_are_a_path(host, root):
 )
 def test_a_project_names_its_version_or_none(text, version):
     assert release._of_project(text) == version
+
+
+def test_evidence_that_cannot_be_read_is_none(host):
+    host.write(f"/srv/campus/{release._LOCK}/no-file", "")
+    assert release._branch(host.tree, "/srv/campus", "www-data") == ""
+    assert release._branch(host.tree, "/srv/none", "www-data") == ""

@@ -110,3 +110,28 @@ def test_the_default_server_answers_for_the_names_that_no_other_has(host):
     found = server_blocks.classify(host.tree, nginx.parse(host.tree), desired)
     assert [found.unnamed(server) for server in found.portal] == [[DOMAIN], []]
     assert [found.names(server) for server in found.portal] == [[DOMAIN], ["old.school.test"]]
+
+
+@pytest.mark.parametrize(("pattern", "everything"), [("^", True), ("^/any", False), ("^/$", False), ("(?P>x)", False)])
+def test_a_pattern_that_only_pcre_knows_leads_not_everything_away(pattern, everything):
+    assert server_blocks._everything(pattern) is everything
+
+
+def test_a_socket_of_the_host_itself_is_no_address_of_visitors(host):
+    found = classified(
+        host, f"server {{ listen unix:/run/x.sock; listen 8080; server_name {DOMAIN}; root {ROOT}/public; }}"
+    )
+    assert {port for _address, port in found.sockets} >= {8080} and 0 not in {port for _address, port in found.sockets}
+
+
+@pytest.mark.parametrize(
+    ("locations", "words"),
+    [
+        ("location /a { alias; } location /b { alias /srv/b; }", "is served from /srv/other, where no portal is"),
+        (f"location /a {{ alias /srv/a; }} location /lms {{ alias {ROOT}/public/; }}", "is served below /lms"),
+    ],
+)
+def test_an_alias_that_leads_to_the_portal_is_named(host, locations, words):
+    found = classified(host, f"server {{ listen 80; server_name {DOMAIN}; root /srv/other; {locations} }}")
+    (obstacle,) = obstacles_of(host, found)
+    assert words in obstacle.what

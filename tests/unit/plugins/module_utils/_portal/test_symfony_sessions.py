@@ -146,3 +146,11 @@ def test_what_only_tests_use_does_not_count(host):
     assert in_php(host)
     configure(host, f"{SHIPPED}\nwhen@test:\n{block}\nwhen@prod:\n{block}")
     assert not in_php(host)
+
+
+def test_a_container_without_options_hides_no_other(host):
+    compiled(host, "NULL", "ContainerOld")
+    host.write(f"{ROOT}/var/cache/prod/ContainerZ/App_KernelProdContainer.php", "<?php // without sessions\n")
+    assert options(host)["name"] == "chamilo2"
+    configure(host, SHIPPED.replace("chamilo2", "other"))
+    assert options(host)["name"] == "chamilo2"
