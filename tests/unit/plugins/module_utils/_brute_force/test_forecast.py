@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import random
@@ -235,6 +236,83 @@ def test_what_is_too_long_is_read_from_its_newest_part(tmp_path):
     assert "There is more, which would have taken too long." in " ".join(reported["said"])
     reported = inspect(tmp_path, *lines, most_seconds=-1)
     assert not reported["whole"]
+
+
+def test_a_log_that_is_not_seen_hides_no_other(tmp_path, monkeypatch):
+    (tmp_path / "access.log.1").write_text(line("203.0.113.9", 1))
+    (tmp_path / "access.log.2.xz").write_bytes(b"packed")
+    for name in ("access.log.1", "access.log.2.xz"):
+        os.utime(tmp_path / name, (NOW, NOW))
+    stat = os.stat
+
+    def closed(path, **how):
+        if str(path).endswith("access.log.1"):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **how)
+
+    monkeypatch.setattr(brute_force_forecast.os, "stat", closed)
+    reported = inspect(tmp_path, line("203.0.113.7", 1) * 5)
+    assert met(reported) == {"203.0.113.7": 1} and not reported["whole"]
+    output = " ".join(reported["said"])
+    assert f"{tmp_path}/access.log.1 cannot be read: Permission denied." in output
+    assert f"{tmp_path}/access.log.2.xz is packed in a way that is not read here." in output
+
+
+@pytest.mark.parametrize(("more", "whole", "lines"), [(0, False, 5), (1, False, 5), (10_000, True, 10)])
+def test_once_enough_was_read_older_logs_are_left_out(tmp_path, more, whole, lines):
+    newest = line("203.0.113.7", 1) * 5
+    (tmp_path / "access.log.1").write_text(line("203.0.113.9", 100) * 5)
+    os.utime(tmp_path / "access.log.1", (NOW - 100, NOW - 100))
+    reported = inspect(tmp_path, newest, most_bytes=len(newest) + more)
+    assert (reported["whole"], reported["lines"]) == (whole, lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "torn", "lines"),
+    [
+        (b"one\ntwo\nthr", 11, False, [b"one", b"two"]),
+        (b"one\ntwo\n", 100, False, [b"one", b"two"]),  # it was cut meanwhile
+        (b"one\ntwo\nthree\n", 8, False, [b"one", b"two"]),
+        (b"ne\ntwo\n", 7, True, [b"two"]),
+        (b"", 7, True, []),
+        (b"123456789012\ntwo\n", 17, False, [b"two"]),  # no request is so long
+        (b"12345678\ntwo\n", 13, False, [b"12345678", b"two"]),
+    ],
+)
+def test_lines_are_read_whole(monkeypatch, text, size, torn, lines):
+    monkeypatch.setattr(brute_force_forecast, "_BLOCK", 4)
+    monkeypatch.setattr(brute_force_forecast, "_LONGEST", 8)
+    found = brute_force_forecast._blocks(io.BytesIO(text), size, torn)
+    assert [each for block in found for each in block] == lines
+
+
+def test_a_line_that_is_too_long_hides_no_other(tmp_path):
+    long = line("203.0.113.8", 1, agent="x" * brute_force_forecast._LONGEST)
+    reported = inspect(tmp_path, *[long, line("203.0.113.7", 1)] * 5)
+    assert met(reported) == {"203.0.113.7": 1}
+
+
+def test_so_many_paths_are_remembered_and_then_judged_again(monkeypatch):
+    monkeypatch.setattr(brute_force_forecast, "_MOST_PATHS", 2)
+    view = brute_force_forecast._Accounting(Rules(ALL), [], 0, {}, brute_force_forecast._Reading())
+    kept = []
+    for path in ("/a", "/b", "/b", "/c", "/.env"):
+        view.at([line("203.0.113.7", 1, f"GET {path} HTTP/1.1", 200).encode()])
+        kept.append(len(view.judged))
+    assert kept == [1, 2, 2, 1, 2]
+    (visitor,) = view.visitors.values()
+    assert visitor.refused == {"permissions_docroot": 1}
+
+
+def test_what_one_address_was_refused_under_two_names_is_added_up(tmp_path):
+    env, git = "GET /.env HTTP/1.1", "GET /main/install/index.php HTTP/1.1"
+    lines = [line("203.0.113.7", 1, env, 200)] * 2 + [line("::ffff:203.0.113.7", 1, env, 200)] * 3
+    lines += [line("::ffff:203.0.113.7", 1, git, 200)]
+    found = {each["control"]: each for each in inspect(tmp_path, *lines)["refused"]}
+    assert {name: (each["requests"], each["addresses"]) for name, each in found.items()} == {
+        "permissions_docroot": (5, 1),
+        "updates_installer": (1, 1),
+    }
 
 
 def test_memory_is_bounded_by_addresses(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -145,6 +146,27 @@ def test_accounts_come_back_when_fail2ban_is_dead(host, monkeypatch):
     assert todo.acts
 
 
+def test_an_address_that_fail2ban_does_not_let_in_is_reported(host, monkeypatch):
+    def dead(address):
+        raise Fail2banError("no answer")
+
+    monkeypatch.setattr(unlock.fail2ban, "unban", dead)
+    with pytest.raises(UnlockError, match="no answer"):
+        list(unlock.inspect("203.0.113.7").act())
+
+
+def test_an_account_that_cannot_be_written_is_reported(host, monkeypatch):
+    @contextlib.contextmanager
+    def refused(account):
+        raise DatabaseError("read only")
+        yield
+
+    monkeypatch.setattr(unlock, "writing", refused)
+    with pytest.raises(UnlockError, match="read only"):
+        list(unlock.inspect("admin").act())
+    assert host.done == []
+
+
 def test_a_dead_database_is_reported(host, monkeypatch):
     def refuse(site):
         raise DatabaseError("no server")
@@ -205,6 +227,14 @@ class TestConsole:
         done = SimpleNamespace(returncode=1, stdout=b"\x1b[2Jall is well")
         monkeypatch.setattr(unlock.subprocess, "run", lambda words, **options: done)
         with pytest.raises(UnlockError, match=r"bin/console: \\x1b\[2Jall is well"):
+            unlock._forget_captchas(SITE)
+
+    def test_one_that_does_not_end_is_reported(self, monkeypatch):
+        def hangs(words, **options):
+            raise subprocess.TimeoutExpired(words, options["timeout"])
+
+        monkeypatch.setattr(unlock.subprocess, "run", hangs)
+        with pytest.raises(UnlockError, match=rf"cache:pool:clear did not end in {unlock._CONSOLE_SECONDS} s\."):
             unlock._forget_captchas(SITE)
 
     def test_a_failure_is_reported(self):

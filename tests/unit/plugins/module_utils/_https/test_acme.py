@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import os
 import pwd
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import http
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
@@ -242,6 +244,8 @@ def test_who_stops_the_web_server_is_reported_where_standalone_stays(
 class Certbot:
     """Does what Certbot would: makes a certificate for the names it is asked for, but for those it cannot prove."""
 
+    one_by_one = False
+
     def __init__(self, host: Files) -> None:
         self.host = host
         self.unproved: set[str] = set()
@@ -251,10 +255,10 @@ class Certbot:
         words = list(argv)[list(argv).index("/usr/bin/certbot") + 1 :]
         self.asked.append(words)
         names = [name for option, name in zip(words, words[1:]) if option == "-d"]
-        failed = [name for name in names if name in self.unproved]
+        failed = [name for name in names if name in self.unproved][: 1 if self.one_by_one else None]
         if failed:
             return 1, "".join(f"  Domain: {name}\n  Type: dns\n  Detail: no such name\n" for name in failed)
-        lineage(self.host, words[words.index("--cert-name") + 1], *names)
+        lineage(self.host, words[words.index("--cert-name") + 1], *(names or ["campus.test"]))
         return 0, ""
 
 
@@ -343,6 +347,39 @@ def test_a_name_that_cannot_be_proved_is_left_out_and_named(ask, how: dict[str, 
 def test_without_the_domain_there_is_no_certificate(ask, how: str) -> None:
     with pytest.raises(acme.AcmeError, match="campus.test"):
         ask("campus.test", WWW, **{how: ["campus.test"]})
+
+
+def test_a_certbot_that_makes_nothing_has_not_succeeded(ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "lineage", lambda *_names: None)
+    with pytest.raises(
+        acme.AcmeError, match=r"\ACertbot reported success, but there is no certificate for campus.test.\Z"
+    ):
+        ask("campus.test")
+
+
+def test_without_certbot_and_within_its_limits_nothing_is_asked_for(ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acme.Budget, "refusal", lambda _self: "Three failed within an hour.")
+    with pytest.raises(acme.AcmeError, match=r"\ANo certificate was asked for. Three failed within an hour.\Z"):
+        ask("campus.test")
+    monkeypatch.setattr(acme.Budget, "refusal", lambda _self: "")
+    monkeypatch.setattr(certbot, "program", lambda _tree: "")
+    with pytest.raises(acme.AcmeError, match=r"\ACertbot is not installed.\Z"):
+        ask("campus.test")
+    assert acme.Budget("campus", "").attempts() == []
+
+
+def test_names_that_fail_one_after_the_other_are_left_out_once(ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Certbot, "one_by_one", True)
+    with pytest.raises(acme.AcmeError, match="could not get a certificate for campus.test: .*no such name"):
+        ask("campus.test", WWW, LIBRARY, unproved=[WWW, LIBRARY])
+    assert [one["result"] for one in acme.Budget("campus", "").attempts()] == ["failed", "failed"]
+
+
+def test_a_lineage_that_proves_its_names_by_another_way_is_renewed_by_its_own_file(host: Files, ask) -> None:
+    lineage(host, "owners", "campus.test", days=-1, conf="authenticator = dns-rfc2136\n")
+    got, _notes, (request,) = ask("campus.test")
+    assert request == ["renew", "--cert-name", "owners", "--no-random-sleep-on-renew", "--non-interactive"]
+    assert got.changed and got.pair.good
 
 
 def test_a_wildcard_needs_the_dns(ask) -> None:
@@ -478,3 +515,39 @@ def test_a_name_that_cannot_be_proved_is_known_from_the_dns(
     desired: Any = SimpleNamespace(arguments=arguments)
     ask = acme._Rehearsal(desired, lambda name: ["192.0.2.7"] * name.endswith("here.test"), None)
     assert ask.hopeless(name) == hopeless
+
+
+def test_the_addresses_of_a_name_are_those_that_this_host_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    def addresses(name: str, port: int, type: socket.SocketKind) -> list[tuple[Any, ...]]:  # as the library calls it
+        assert (port, type) == (80, socket.SOCK_STREAM)
+        if name == "none.test":
+            raise socket.gaierror(-2, "Name or service not known")
+        found = ("2001:db8::7", "192.0.2.7", "192.0.2.7")
+        return [(0, 0, 0, "", (address, port)) for address in found]
+
+    monkeypatch.setattr(acme.socket, "getaddrinfo", addresses)
+    assert acme.resolve("campus.test") == ["2001:db8::7", "192.0.2.7"]
+    assert acme.resolve("none.test") == []
+
+
+def test_a_challenge_is_fetched_from_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "fetch", lambda *what, **more: (what, more["address"]))
+    assert acme._fetch(CHALLENGE, "192.0.2.7") == ((CHALLENGE,), "192.0.2.7")
+
+
+@pytest.mark.parametrize(("there", "load", "loaded"), [(True, True, True), (True, False, False), (False, True, False)])
+def test_a_certificate_of_our_own_is_loaded_where_one_is_served(
+    monkeypatch: pytest.MonkeyPatch, there: bool, load: bool, loaded: bool
+) -> None:
+    applied = []
+    monkeypatch.setattr(acme.certbot, "pair", lambda *_files: SimpleNamespace(there=there, lacks=("x",), days=0))
+    monkeypatch.setattr(acme, "plan", lambda params: params)
+    engine: Any = SimpleNamespace(machine=Machine(systemd=False), apply=lambda params, _outcome: applied.append(params))
+    how = {"load": {"service": "nginx", "action": "reload"}} if load else None
+    assert acme.self_sign(["campus.test"], "campus", "/x.pem", "/x.key", engine, Outcome(), load=how).changed
+    (params,) = applied
+    assert params["name"] == "https:campus.certificate"
+    assert (params.get("load") == {"service": "nginx", "action": "reload"}) is loaded
+    certificate, key = params["files"]
+    assert certificate["path"] == "/x.pem" and certificate["content"].startswith("-----BEGIN CERTIFICATE-----")
+    assert (key["path"], key["mode"]) == ("/x.key", "0600") and "PRIVATE KEY" in key["secret_content"]

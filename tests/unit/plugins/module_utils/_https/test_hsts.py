@@ -111,6 +111,13 @@ def test_a_damaged_record_is_named(text: str) -> None:
         hsts.parse(text, "hsts-campus.json")
 
 
+def test_a_record_of_a_ramp_that_never_began_is_whole() -> None:
+    assert hsts.parse('{"mode": "off", "since": ""}', "x") == Ramp("off", "")
+    whole = '{"mode": "full", "since": "2026-11-25", "full": true, "answered": ["a.test"], "owner": "max-age=9"}'
+    assert hsts.parse(whole, "x") == Ramp("full", BEGAN, True, ("a.test",), "max-age=9")
+    assert hsts.parse(whole.replace("true", "1"), "x").full is False
+
+
 @pytest.mark.parametrize(("value", "age"), [(GUIDE, 31536000), ('includeSubDomains; max-age="60"', 60), ("x", 0)])
 def test_how_long_a_browser_is_bound(value: str, age: int) -> None:
     assert hsts.seconds(value) == age
@@ -181,6 +188,33 @@ def test_the_portal_is_asked_where_its_visitors_reach_it(host: Host, address: st
     configuration["address"] = "127.0.0.9"
     hsts.take(configuration, host.engine, outcome, False, datetime.date.fromisoformat("2026-12-02"), host.ask)
     assert host.asked == [f"https://campus.test/ {address}"]
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "wait"),
+    [
+        (200, [TRIAL], ""),
+        (499, [TRIAL], ""),
+        (500, [TRIAL], "https://campus.test/ does not answer a client that checks certificates: "),
+        (200, [], f"https://campus.test/ sends no value as Strict-Transport-Security instead of {TRIAL}"),
+        (
+            200,
+            ["a", TRIAL],
+            f"https://campus.test/ sends a and {TRIAL} as Strict-Transport-Security instead of {TRIAL}",
+        ),
+    ],
+)
+def test_a_portal_that_does_not_send_the_first_value_once_waits(
+    host: Host, status: int, sent: list[str], wait: str
+) -> None:
+    host.take(BEGAN)
+    configuration = host.configuration("ramp")
+    configuration["hsts"]["subdomains"] = []
+    day = datetime.date.fromisoformat("2026-12-02")
+    answer = Answer("", status, tuple(("Strict-Transport-Security", value) for value in sent))
+    step = hsts.take(configuration, host.engine, Outcome(), False, day, lambda *_asked: answer)
+    assert step.value == (TRIAL if wait else GUIDE)
+    assert [each[: len(wait)] for each in step.waits] == [wait] * bool(wait)
 
 
 def test_what_is_active_is_reported_without_the_host(host: Host) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import ssl
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import http, x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts, renewal
@@ -107,6 +108,14 @@ def test_a_reload_that_did_nothing_is_reported(host, reported):
     with pytest.raises(renewal.RenewalError, match="still serves old"):
         host.renewed()
     assert "systemctl status nginx" in reported[0]
+
+
+def test_a_certificate_that_could_not_be_loaded_is_reported(host, reported, monkeypatch):
+    monkeypatch.setattr(host.engine.machine, "service", lambda action, service: f"{service}: {action} failed")
+    words = "campus.test has a new certificate, but it could not be loaded: nginx: reload failed"
+    with pytest.raises(renewal.RenewalError, match=words):
+        host.renewed()
+    assert reported == [f"The renewed certificate of campus.test is not active: {words}"]
 
 
 def test_what_is_served_is_asked_again_for_a_while(host, reported, monkeypatch):
@@ -319,3 +328,34 @@ def test_each_day_one_of_its_own_making_is_made_anew_in_time(host, monkeypatch):
     assert "is good until" in renewal._watch(site, host.engine)[0]
     load = {"test": [["nginx", "-t"]], "load": {"service": "nginx", "action": "reload"}}
     assert asked == [(("campus.test", "campus", str(host.file), "/key"), load)] * 2
+
+
+@pytest.mark.parametrize(("problem", "words"), [(ValueError("odd"), "odd"), (ValueError(), "ValueError")])
+def test_what_fails_on_a_day_keeps_no_other_work_from_being_done(host, monkeypatch, problem, words):
+    done = []
+
+    def fails(_site, _engine):
+        raise problem
+
+    monkeypatch.setattr(renewal, "_step", fails)
+    monkeypatch.setattr(renewal, "_watch", lambda site, _engine: done.append(site["domain"]) or [])
+    with pytest.raises(renewal.RenewalError, match=rf"\A{words}\Z"):
+        renewal.daily()
+    assert done == ["campus.test"]
+
+
+def test_what_is_served_is_known_by_its_serial(host, monkeypatch):
+    asked = []
+
+    def handshake(*where):
+        asked.append(where[:3])
+        return http.Handshake(certificate=certificate)
+
+    monkeypatch.setattr(http, "handshake", handshake)
+    (site,) = renewal.configurations()[0]
+    pem = host.file.read_text().partition("-----END CERTIFICATE-----")
+    certificate = ssl.PEM_cert_to_DER_cert("".join(pem[:2]))
+    assert renewal._served_serial(site) == host.new
+    certificate = b""
+    assert renewal._served_serial(site) == ""
+    assert asked == [("campus.test", 443, "127.0.0.1")] * 2

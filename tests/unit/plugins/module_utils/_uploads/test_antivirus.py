@@ -735,3 +735,51 @@ def test_a_scan_on_a_host_without_one_reports_so(portal, scanner, monkeypatch):
         "everything: True",
         "No portal of this host is scanned: chamilo_uploads_antivirus is not set.",
     ]
+
+
+def test_what_is_no_directory_leads_nowhere_and_no_handle_is_left(portal):
+    (portal / "file").touch()
+    top = os.open(portal, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        handles = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(NotADirectoryError, match="'file'"):
+            antivirus._led("file", top)
+        assert len(os.listdir("/proc/self/fd")) == handles
+    finally:
+        os.close(top)
+
+
+def test_a_directory_that_cannot_be_listed_is_closed(portal, monkeypatch):
+    def fails(_handle):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    handle = os.open(portal, os.O_RDONLY | os.O_DIRECTORY)
+    monkeypatch.setattr(antivirus.os, "scandir", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        antivirus._Directory(handle, str(portal), None, antivirus.Places(0.0))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handle)
+
+
+def test_a_file_that_goes_meanwhile_hides_no_other(portal, scanner, monkeypatch):
+    for name in ("a", "gone", "z"):
+        (portal / "var/upload" / name).write_bytes(b"an essay")
+    opened = os.open
+
+    def goes(path, *how, **at):
+        if path == "gone":
+            raise FileNotFoundError
+        return opened(path, *how, **at)
+
+    monkeypatch.setattr(antivirus.os, "open", goes)
+    seen = antivirus.scan_portal(str(portal), 0.0, str(portal / "kept"), scanner)
+    assert (seen.scanned, seen.found, seen.not_judged) == (2, [], [])
+
+
+def test_an_alert_that_does_not_go_out_is_reported_beside_what_it_was_about(portal, monkeypatch, tmp_path):
+    def unheard(*_words, **_how):
+        raise alert.AlertError("No notification was sent.")
+
+    monkeypatch.setattr(alert, "notify", unheard)
+    with pytest.raises(antivirus.AntivirusError, match=r"scanner does not answer: .* No notification was sent\."):
+        antivirus.scan(address=str(tmp_path / "no-scanner"))
