@@ -66,8 +66,8 @@ def test_a_server_that_runs_one_name_is_caught(monkeypatch, insider):
     serve(monkeypatch, pathlib.Path(root), runs_phtml)
     found = uploads.lay_programs(insider)
     assert found.status == "fail"
-    assert "a.phtml" in found.evidence
-    assert "/etc/nginx/campus:3" in found.evidence
+    assert found.evidence.startswith("What the web user could write was run: a.phtml in ")
+    assert "/etc/nginx/campus:3" in found.evidence and found.evidence.endswith(" and 4 more.")
     assert os.listdir(f"{root}/public/files") == []
 
 
@@ -261,8 +261,9 @@ def test_rules_that_change_nothing_have_no_effect(monkeypatch, insider, before, 
 class Server(Target):
     """A portal that takes uploads, unless it refuses them; a scanner takes them away after ``scanned`` seconds."""
 
-    def __init__(self, refused=(), served=True, scanned=None):
+    def __init__(self, refused=(), served=True, scanned=None, refusal=422):
         super().__init__("campus.test")
+        self.refusal = refusal
         self.refused, self.served, self.scanned, self.now, self.asked = refused, served, scanned, 1000.0, []
         self.kept = {}
 
@@ -270,8 +271,9 @@ class Server(Target):
         self.asked.append((method, path))
         if path == "/documents/upload":
             name = re.search(rb'filename="([^"]*)"', body)[1].decode()
+            assert headers["Cookie"] == "sid=x", "who logged in"
             if name in self.refused:
-                return Answer(path, 422)
+                return Answer(path, self.refusal, (), b'{"id": 8, "url": "/r/none"}')
             self.kept[path := f"/r/{name}"] = body.partition(b"\r\n\r\n")[2]
             return Answer(path, 201, (), json.dumps({"id": 7, "url": path, "title": "stored"}).encode())
         gone = self.scanned is not None and self.now - 1000 >= self.scanned
@@ -287,10 +289,11 @@ def visitor(monkeypatch):
 
     class Visitor:
         def __init__(self, target):
-            self.target, self.cookies = target, {"sid": "x"}
+            self.target, self.cookies = target, {}
 
         def login(self, user, password):
             assert (user, password) == ("name", "word")
+            self.cookies["sid"] = "x"
 
         def ask(self, path):
             return self.target.get(path)
@@ -307,7 +310,17 @@ def visitor(monkeypatch):
             "pass",
             "The portal was offered 17 dangerous files under different names, and took none.",
         ),
+        (
+            Server(uploads._OFFERED, refusal=200),
+            "pass",
+            "The portal was offered 17 dangerous files under different names, and took none.",
+        ),
         (Server(uploads._OFFERED[2:]), "fail", "The portal takes a.exe (as stored), a.bat (as stored)."),
+        (
+            Server(uploads._OFFERED[4:]),
+            "fail",
+            "The portal takes a.exe (as stored), a.bat (as stored), a.sh (as stored) and 1 more.",
+        ),
     ],
 )
 def test_dangerous_files_are_offered_and_what_is_taken_goes_again(
@@ -320,10 +333,11 @@ def test_dangerous_files_are_offered_and_what_is_taken_goes_again(
     assert server.asked.count(("DELETE", "/documents/7")) == len(server.kept)
 
 
-def test_a_portal_that_takes_nothing_at_all_proves_nothing(visitor, monkeypatch, insider):
-    server = Server(["a.txt"])
+@pytest.mark.parametrize("refusal", [200, 422])
+def test_a_portal_that_takes_nothing_at_all_proves_nothing(visitor, monkeypatch, insider, refusal):
+    server = Server(["a.txt"], refusal=refusal)
     monkeypatch.setattr(uploads, "here", lambda _insider: server)
-    with pytest.raises(OSError, match="not even a text file is taken: 422"):
+    with pytest.raises(OSError, match=f"not even a text file is taken: {refusal}"):
         uploads.offer(insider)
 
 
@@ -394,6 +408,7 @@ def scanned(visitor, monkeypatch, insider):
     ("server", "scanner", "status", "evidence"),
     [
         (Server(["essay.txt"]), "clamd", "pass", "The test virus was refused at once: 422."),
+        (Server(["essay.txt"], refusal=200), "clamd", "pass", "The test virus was refused at once: 200."),
         (Server(scanned=0), "clamd", "pass", "The test virus was taken away 0 seconds after its upload."),
         (Server(scanned=60), "clamonacc", "pass", "The test virus was taken away 60 seconds after its upload."),
         (Server(scanned=328), "clamscan", "pass", "The test virus was taken away 328 seconds after its upload."),
@@ -411,6 +426,20 @@ def test_a_test_virus_is_taken_away_again(scanned, server, scanner, status, evid
 def test_no_program_contains_the_word_that_it_reports(tmp_path):
     for name in uploads._LAID:
         assert "abcdefghijklmnop" not in uploads._program(name, "abcdefghijklmnop"), name
+    included = uploads._program("a.shtml", "abcdefghijklmnop")
+    included = included.replace('<!--#set var="a" value="abcdefgh" -->', "").replace(
+        '<!--#echo var="a" -->', "abcdefgh"
+    )
+    assert included == "abcdefghijklmnop"
     script = tmp_path / "a.cgi"
     script.write_text(uploads._program("a.cgi", "abcdefghijklmnop"))
     assert "abcdefghijklmnop" in subprocess.run(["sh", str(script)], capture_output=True, text=True).stdout
+
+
+def test_each_file_is_laid_with_its_text(insider, tmp_path):
+    insider.as_user = lambda _name, function: Tried(function())
+    uploads._lay(insider, str(tmp_path), {"a": "one", "b": "two"})
+    assert {file.name: (file.read_text(), file.stat().st_mode & 0o777) for file in tmp_path.iterdir()} == {
+        "a": ("one", 0o755),
+        "b": ("two", 0o755),
+    }

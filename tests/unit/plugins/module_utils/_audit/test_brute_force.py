@@ -301,8 +301,10 @@ def test_without_fail2ban(host):
     host.jails = None
     it = host.inspect()
     assert brute_force.fail2ban(it).status == "fail"
-    assert brute_force.forgery(it).status == "not_applicable"
-    assert brute_force.friends(it).status == "not_applicable"
+    forgery, friends = brute_force.forgery(it), brute_force.friends(it)
+    assert (forgery.status, friends.status) == ("not_applicable", "not_applicable")
+    assert forgery.evidence == "No fail2ban runs here, so no other client can be banned by forged lines."
+    assert friends.evidence == "No fail2ban runs here, so no client is banned."
 
 
 @pytest.mark.parametrize(
@@ -313,8 +315,9 @@ def test_without_fail2ban(host):
         ({"expressions": (r'^<ADDR> .*"POST ',)}, "also counts"),
         ({"expressions": ("^nothing$",)}, "does not see"),
         ({"attempts": 6}, "only after 6"),
-        ({"window": 5}, "forgets"),
-        ({"seconds": 1}, "for 1 s only"),
+        ({"window": 59}, "forgets them after 59 s"),
+        ({"seconds": 59}, "for 59 s only"),
+        ({"seconds": 0}, "for 0 s only"),
         ({"actions": {}}, "it has none"),
         ({"actions": {"mail": "printf '%%b' 'Hi' | mail -s ban root"}}, "refuses packets"),
     ],
@@ -324,6 +327,127 @@ def test_a_jail_that_does_not(host, differences, words):
     finding = brute_force.fail2ban(host.inspect())
     assert finding.status == "fail"
     assert words in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("differences", "words"),
+    [
+        ({}, "and bans for 900 s after 5 in 600 s by nftables."),
+        ({"window": 60, "seconds": 60}, "and bans for 60 s after 5 in 60 s by nftables."),
+        ({"seconds": -1, "attempts": 1}, "and bans for ever after 1 in 600 s by nftables."),
+    ],
+)
+def test_a_jail_that_does_it_is_named_with_how_long_it_bans(host, differences, words):
+    host.jails = [replace(jail(GOOD, file=host.log), **differences)]
+    finding = brute_force.fail2ban(host.inspect())
+    assert finding.status == "pass" and finding.evidence.endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "window", "seconds", "most"),
+    [
+        (5, 900, 900, 5),
+        (5, 899, 900, 9),
+        (5, 900, 899, 10),
+        (5, 900, 0, 5),
+        (5, 900, -1, 5),
+        (5, 900, 300, 15),
+        (2, 300, 900, 4),
+        (2, 0, 900, 901),
+    ],
+)
+def test_bans_end_and_counts_begin_anew_within_the_time_for_which_chamilo_counts(attempts, window, seconds, most):
+    assert brute_force._before_a_ban(jail(attempts=attempts, window=window, seconds=seconds)) == most
+
+
+@pytest.mark.parametrize(
+    ("statuses", "slows"),
+    [
+        ([503], True),
+        ([404] * 8 + [503], True),
+        ([404] * 9 + [503], False),
+        ([200], False),
+        ([0], False),
+        ([429], False),
+    ],
+)
+def test_a_server_slows_guesses_down_before_an_account_is_locked(statuses, slows):
+    it, answers = Observer(Site("campus.test"), {}), iter(statuses)
+    it.ask = lambda endpoint, path: Answer(path, next(answers))
+    assert brute_force._slows(it, Endpoint("https", "campus.test", 443)) is slows
+
+
+def test_a_host_without_the_portal_has_no_log_of_its_visitors(host):
+    it = host.inspect()
+    it.site = replace(it.site, serving=(), virtual_hosts=())
+    with pytest.raises(Unseen, match="nothing on this host serves campus.test, so no log of its visitors was found"):
+        brute_force.logs(it)
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "logged"),
+    [
+        (301, "https://campus.test/login", False),
+        (308, "https://campus.test/login", False),
+        (301, "/login", True),
+        (200, "https://campus.test/login", True),
+    ],
+)
+def test_where_visitors_are_led_to_https_no_login_happens(host, status, location, logged):
+    it = host.inspect()
+    fetch = it._fetch
+
+    def leads(endpoint, path, headers):
+        fetch(endpoint, path, headers)
+        return Answer(endpoint.url(path), status, (("Location", location),))
+
+    it._fetch = leads
+    if logged:
+        assert len(brute_force.logs(it)) == 1
+    else:
+        with pytest.raises(Unseen, match="nothing on this host serves campus.test"):
+            brute_force.logs(it)
+
+
+def test_a_log_of_errors_is_not_where_logins_are_written(host, tmp_path):
+    it, errors = host.inspect(), tmp_path / "error.log"
+    errors.write_text("")
+    (own,) = it.site.virtual_hosts
+    it.site = replace(it.site, virtual_hosts=(replace(own, access_log_file=str(errors)), own))
+    fetch = it._fetch
+
+    def noted(endpoint, path, headers):
+        with errors.open("a") as file:
+            file.write(f"[error] open() failed, request: {path}, referer\n")
+        return fetch(endpoint, path, headers)
+
+    it._fetch = noted
+    (log,) = brute_force.logs(it)
+    assert log.files == (os.path.realpath(host.log),)
+
+
+def test_logs_that_may_be_are_files_that_are_there(host, monkeypatch, tmp_path):
+    (tmp_path / "linked.log").symlink_to(host.log)
+    monkeypatch.setattr(brute_force, "USUAL_LOGS", (str(tmp_path), str(tmp_path / "none.log"), str(tmp_path / "usual")))
+    (tmp_path / "usual").touch()
+    host.jails = [jail(GOOD, file="syslog"), jail(GOOD, file=tmp_path / "linked.log")]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "syslog").touch()
+    assert brute_force._files(host.inspect()) == [os.path.realpath(host.log), str(tmp_path / "usual")]
+
+
+def test_a_line_without_an_address_is_not_understood():
+    line = '192.0.2.7 - - [25/Nov/2026:13:00:00 +0000] "GET /login HTTP/1.1" 200 5 "-" "-"'
+    log = brute_force.Log(Endpoint("https", "campus.test", 443), ("/a.log",), line, "192.0.2.7")
+    assert '"POST /login_json HTTP/1.1" 401 5 "-" "-"' in log.failure() and "192.0.2.7" not in log.failure()
+    for broken in (replace(log, address=""), replace(log, line="no request")):
+        with pytest.raises(Unseen, match="the lines of /a.log have a form that is not understood"):
+            broken.failure()
+
+
+def test_the_engine_is_that_of_fail2ban(monkeypatch):
+    monkeypatch.setattr(fail2ban, "engine", lambda: "the engine")
+    assert brute_force.engine(None) == "the engine"
 
 
 def test_a_jail_that_never_bans_most_of_the_internet_is_no_jail(host):

@@ -91,6 +91,17 @@ def test_sessions_that_never_end_are_counted_and_not_named(host, tmp_path, monke
     assert sign == f"sessions that never end, since they are dated in the future: 1 in {directory}"
 
 
+def test_a_session_that_goes_meanwhile_hides_no_other(host, monkeypatch):
+    stat = {"stat.return_value.st_mtime": time.time() + 9 * 86400}
+    entries = [mock.Mock(**{"stat.side_effect": FileNotFoundError}), mock.Mock(**stat)]
+    monkeypatch.setattr(compromise.os, "scandir", lambda _path: mock.MagicMock(**{"__enter__.return_value": entries}))
+    monkeypatch.setattr(compromise.logins, "directory_of", lambda _site, _mode: ("/sessions", ""))
+    found = Trace()
+    compromise._sessions(host.inspect(), found)
+    assert found.signs == ["sessions that never end, since they are dated in the future: 1 in /sessions"]
+    assert found.seen == ["sessions"]
+
+
 def request(line, client="192.0.2.66"):
     def add(host):
         with host.log.open("a") as file:
@@ -794,3 +805,148 @@ def test_links_of_the_administrators_are_no_signs(host, tmp_path):
     ):
         (host.root / link).symlink_to(target)
     assert trace(host.inspect()).signs == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shell"),
+    [
+        (b"<?php // weevely", True),
+        (b"<?php eval(gzinflate('x'));", True),
+        (b"<?php system($_GET['c']);", True),
+        (b"<?php $a = 1; " + b"/* */" * 50 + b"echo $_GET['c'];", False),
+        (b"$_GET['c']", False),
+        (b"system(" + b" " * 100 + b"$_GET['c'])", False),  # too far before the data
+        (b"<?php echo 1;", False),
+    ],
+)
+def test_a_shell_is_known_by_a_name_its_packing_or_what_it_runs(text, shell):
+    assert compromise._is_shell(text) is shell
+
+
+@pytest.mark.parametrize(
+    ("below", "text", "changes"),
+    [
+        ("public/.htaccess", "AddHandler application/x-httpd-php84 .php", False),  # which version, as hosters do it
+        ("public/.htaccess", "php_value auto_prepend_file /tmp/x", True),
+        ("public/main/.htaccess", "AddHandler application/x-httpd-php84 .gif", True),
+        ("public/main/.htaccess", "SetHandler none", False),
+        ("public/main/.htaccess", "#" * 16380 + "\nSetHandler php", False),  # so much is read
+        ("public/main/.htaccess", "#" * 16300 + "\nSetHandler php", True),
+    ],
+)
+def test_a_file_that_changes_how_a_directory_is_run(host, below, text, changes):
+    path = host.file(below, text)
+    assert compromise._changes_how_it_runs(str(path), below, "www-data") is changes
+
+
+@pytest.mark.parametrize(("before", "steers"), [(16300, True), (16380, False)])
+def test_of_a_file_that_steers_so_much_is_read(host, before, steers):
+    path = host.file("var/x/.htaccess", "#" * before + "\nSetHandler php")
+    assert compromise._steers(str(path), "www-data") is steers
+
+
+def test_administrators_are_pupils_or_late_but_the_first(host):
+    rows = [("admin", "1", "1"), ("pupil", "5", "1"), ("old", "1", "0"), ("new", "1", "1"), (None, "1", "1")]
+    host.admins = [dict(zip(("username", "status", "late"), row)) for row in rows]
+    host.accounts = {"confirmation_token": [{"name": "a"}, {"name": None}]}
+    found = Trace()
+    compromise._accounts(host.inspect(), found)
+    assert found.signs == [
+        "pupils with an administrator's rights: pupil",
+        "administrators made in the last 30 days: , new",
+        "open password resets of administrators, asked for in the last 30 days: , a",
+    ]
+    assert found.seen == ["5 administrators"]
+
+
+@pytest.mark.parametrize(
+    ("days", "code", "reported"),
+    [(1.9, True, False), (2.1, True, True), (9.0, False, False), (None, True, False)],
+)
+def test_a_migration_within_two_days_belongs_to_the_update(host, days, code, reported):
+    if code:
+        host.file("version.php", "<?php return [];")
+    if days is not None:
+        log = host.file("var/log/migration-to-2.0.log", "done")
+        os.utime(log, (time.time() + days * 86400,) * 2)
+    found = Trace()
+    compromise._migrated(host.inspect(), found)
+    assert bool(found.signs) is reported
+
+
+@pytest.mark.parametrize(
+    ("path", "hours", "text", "sign"),
+    [
+        ("public/news.php", 0.9, "<?php echo 1;", ""),
+        ("public/news.php", 1.1, "<?php echo 1;", "newer than the release and no part of it: public/news.php"),
+        ("public/check.php", 9, "<?php echo 1;", ""),  # part of the release
+        ("src/news.php", 9, "<?php echo 1;", ""),
+        ("src/Late.php", 9, "<?php $x = file_get_contents('php://input'); eval($x);", "web shell: src/Late.php"),
+        ("src/Late.php", 9, "<?php $x = $_GET['x']; eval($x);", "web shell: src/Late.php"),
+        ("src/Late.php", 0.9, "<?php $x = $_GET['x']; eval($x);", ""),
+        ("src/Late.php", 9, "<?php eval($x);", ""),
+        ("src/Late.php", 9, "<?php $x = $_GET['x'];", ""),
+    ],
+)
+def test_what_came_later_goes_by_when_nearly_all_was_written(host, path, hours, text, sign):
+    written = (host.root / "src/Kernel.php").stat().st_mtime
+    os.utime(host.file(path, text), (written + hours * 3600,) * 2)
+    signs = trace(host.inspect()).signs
+    assert [sign in one for one in signs] == [True] * bool(sign)
+
+
+@pytest.mark.parametrize(
+    ("path", "misplaced"),
+    [
+        ("public/img/x.php", True),
+        ("public/img/deep/x.php", True),
+        ("public/main/img/x.php", False),
+        ("public/img.php", False),
+        ("src/img/x.php", False),
+    ],
+)
+def test_php_is_misplaced_below_a_directory_of_assets(host, path, misplaced):
+    host.file(path, "<?php echo 1;", days=100)
+    assert any(sign.startswith("PHP among assets") for sign in trace(host.inspect()).signs) is misplaced
+
+
+def test_what_was_searched_is_counted(host):
+    host.file("var/upload/a", "")
+    host.file("var/upload/b", "")
+    seen = trace(host.inspect()).seen
+    assert "2 files in var/" in seen and "42 PHP files below public/ and src/" in seen
+    assert {"the environment files", "its processes", "what root runs", "settings"} <= {*seen}
+    assert f"0.0 MB of {host.log}" in seen
+    host.log.write_bytes(b"x" * 1_960_000 + b"\n")
+    assert f"2.0 MB of {host.log}" in trace(host.inspect()).seen
+
+
+def test_the_newest_log_is_read_first_and_what_is_too_much_is_left_out(host, monkeypatch):
+    older, line = host.log.with_name(f"{host.log.name}.1"), '192.0.2.1 - - [x] "GET {} HTTP/1.1" 200 \n'
+    older.write_text(line.format("/.env"))
+    os.utime(older, (time.time() - 86400,) * 2)
+    host.log.write_text(line.format("/dump.sql"))
+    size = host.log.stat().st_size
+    monkeypatch.setattr(compromise, "_LOG_BYTES", size)
+    assert [sign.split(" answered")[0] for sign in trace(host.inspect()).signs] == ["a database dump"]
+    monkeypatch.setattr(compromise, "_LOG_BYTES", size + 1000)
+    assert [sign.split(" answered")[0] for sign in trace(host.inspect()).signs] == [
+        "a database dump",
+        "the environment file",
+    ]
+
+
+def test_a_log_that_cannot_be_read_is_not_among_what_was_read(host, monkeypatch):
+    def damaged(_path, *_more):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(compromise, "pieces", damaged)
+    found = trace(host.inspect())
+    assert found.gaps == [f"{host.log} could not be read: Input/output error", "no access log could be read"]
+
+
+def test_what_answered_the_installer_is_counted(host):
+    for _each in range(2):
+        request('"POST /main/install/index.php HTTP/1.1"')(host)
+    (sign,) = trace(host.inspect()).signs
+    assert sign.startswith("the installer, after the installation answered a visitor 2 times, for example POST /main/")
