@@ -66,7 +66,7 @@ class Mutant:
     def is_readable(self) -> bool:
         try:
             compile(self.code(), self.file, "exec")
-        except SyntaxError:
+        except (SyntaxError, AttributeError):  # Cosmic Ray cannot replace an exception with a dot in its name
             return False
         return True
 
