@@ -149,7 +149,7 @@ class Entries:
             if not f"{whole}/".startswith(top):
                 self._at.found.refuse(path, f"a link of the web user's that leads out of the tree, to {shown(target)}")
                 return
-            leads = whole[len(top) - 1 :]
+            leads = f"{whole}/".removeprefix(top)
         want, there = place.want, self._at.tree.policy.of(leads.strip("/")).want
         if want and there and want.owner != web and there.owner == web:
             why = f"a link of the web user's that leads to what it can change, {shown(target)}"

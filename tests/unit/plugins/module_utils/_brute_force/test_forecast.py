@@ -50,6 +50,7 @@ def test_whom_it_would_have_met_how_often_and_whether_that_is_a_school(tmp_path)
     school += [line("10.1.2.3", 5000 - turn, agent=f"browser {turn}") for turn in range(5)]
     school += [line("10.1.2.3", 4000 - turn, status=200) for turn in range(4)]
     attacker = [line("203.0.113.7", 3000 - turn, "POST /api/authentication_token HTTP/2.0") for turn in range(200)]
+    school += [line("10.1.2.3", 4000, "GET /courses HTTP/1.1", 200), line("10.1.2.3", 4000, "GET /api/x HTTP/1.1")]
     reported = inspect(tmp_path, *school, *attacker, line("198.51.100.4", 10), line("198.51.100.4", 9, status=200))
     assert met(reported) == {"10.1.2.3": 2, "203.0.113.7": 1}
     assert reported["shut_out"][0] == {
@@ -60,7 +61,7 @@ def test_whom_it_would_have_met_how_often_and_whether_that_is_a_school(tmp_path)
     assert "would have met 2 addresses, 3 times: 10.1.2.3 2 times (11 failed and 4 good logins, 7 browsers)" in output
     assert "203.0.113.7 once (200 failed and 0 good logins, 1 browser)" in output
     assert "Several people share 10.1.2.3: likely the gateway of a school." in output
-    assert "Read: 217 lines of" in output and reported["whole"]
+    assert "Read: 219 lines of" in output and reported["whole"]
 
 
 def test_only_what_is_not_active_yet_counts(tmp_path):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import stat
 import tarfile
 import zipfile
 
@@ -22,10 +23,16 @@ def packed(site, path, kind="zip", top="chamilo-2.0.1/", more=()):
         with zipfile.ZipFile(path, "w") as archive:
             for name in names:
                 archive.write(site / name, f"{top}{name}")
+            link = zipfile.ZipInfo(f"{top}public/link.php")
+            link.external_attr = (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(link, "index.php")
     else:
         with tarfile.open(path, f"w:{kind}") as archive:
             for name in names:
                 archive.add(site / name, f"{top}{name}")
+            entry = tarfile.TarInfo(f"{top}public/link.php")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "index.php"
+            archive.addfile(entry)
     return str(path)
 
 

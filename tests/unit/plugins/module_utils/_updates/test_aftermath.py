@@ -32,7 +32,9 @@ def host(monkeypatch):
         def query(self, sql, params=()):
             if "information_schema" in sql:
                 return [
-                    {"place": place, "name": name} for place in host.keys for name in ("id", "user_id", "api_token")
+                    {"place": place, "name": name}
+                    for place in host.keys
+                    for name in ("id", "api_token" if place == "user" else "user_id")
                 ]
             for place, owners in sorted(host.keys.items(), reverse=True):
                 if f"FROM `{place}` WHERE" in sql and "confirmation_token" not in sql:
