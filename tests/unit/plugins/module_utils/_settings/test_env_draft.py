@@ -48,6 +48,7 @@ def test_everything_but_the_value_stays(before, after):
         ("A=1", "x y", "A='x y'"),
         ("A='1'", "x", "A='x'"),
         ('A="1"', "x y", 'A="x y"'),
+        ('\nA="1"', "xy", '\nA="xy"'),
         ('A="1"', "it's", 'A="it\'s"'),
         ('A="1"', "p$ss", "A='p$ss'"),
         ('A="1"', 'say "hi"', "A='say \"hi\"'"),
