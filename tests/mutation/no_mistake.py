@@ -30,6 +30,11 @@ def span(node: ast.AST) -> tuple[Place, Place]:
     return (node.lineno, node.col_offset), (node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
 
 
+def behind_the_sign(decorator: ast.expr) -> tuple[Place, Place]:
+    (line, column), end = span(decorator)
+    return (line, column - 1), end
+
+
 def is_constant(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) or NEVER_NEGATIVE.fullmatch(ast.unparse(node)) is not None
 
@@ -41,6 +46,7 @@ class NoMistake:
         tree = ast.parse(source)
         self.lines = [line.encode() for line in source.splitlines()]
         self.nothing = [span(node) for node in ast.walk(tree) for node in self._text_alone(node)]
+        self.nothing += [behind_the_sign(node) for node in ast.walk(tree) for node in self._caches(node)]
         self.patience = [span(node) for node in ast.walk(tree) for node in self._patience(node)]
         self.flags = [
             span(node)
@@ -51,7 +57,7 @@ class NoMistake:
 
     @staticmethod
     def _text_alone(node: ast.AST) -> list[ast.AST]:
-        """What only the type checker reads, what only another Python runs, and what only saves time."""
+        """What only the type checker reads, and what only another Python runs."""
         parts = [getattr(node, name, None) for name in ("annotation", "returns")]
         if isinstance(node, (ast.If, ast.IfExp)) and re.search(
             r"\bTYPE_CHECKING\b|\bversion_info\b", ast.unparse(node.test)
@@ -61,9 +67,13 @@ class NoMistake:
             parts.append(node.args[0])
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("dataclass"):
             parts += [each for each in node.keywords if each.arg == "frozen"]
-        if isinstance(node, ast.FunctionDef):
-            parts += [each for each in node.decorator_list if ast.unparse(each).partition("(")[0] in CACHES]
         return [part for part in parts if part is not None]
+
+    @staticmethod
+    def _caches(node: ast.AST) -> list[ast.expr]:
+        """What only saves time."""
+        decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
+        return [each for each in decorators if ast.unparse(each).partition("(")[0] in CACHES]
 
     @staticmethod
     def _patience(node: ast.AST) -> list[ast.AST]:

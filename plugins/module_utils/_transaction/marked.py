@@ -237,8 +237,7 @@ def _without(
 def _with(old: Item, text: str) -> Item:
     """The same file, owner, mode and access list, with another text."""
     data = text.encode("utf-8", "surrogateescape")
-    same = data == old.data
-    return old if same else replace(old, data=data, sha256=hashlib.sha256(data).hexdigest(), mtime_ns=0)
+    return replace(old, data=data, sha256=hashlib.sha256(data).hexdigest(), mtime_ns=0)
 
 
 def _sha256(text: str) -> str:

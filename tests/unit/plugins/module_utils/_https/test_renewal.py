@@ -295,7 +295,7 @@ def test_each_day_takes_hsts_one_step_on(host, reported, monkeypatch, step, chan
     assert reported == ([f"{alert}: {line}"] if alert else [])
 
 
-@pytest.mark.parametrize(("days", "left", "warned"), [(14, 13, True), (15, 14, False)])
+@pytest.mark.parametrize(("days", "left", "warned"), [(14, 13, True), (15, 14, False), (-1, -2, True)])
 def test_each_day_a_certificate_that_runs_out_is_reported(host, reported, monkeypatch, days, left, warned):
     host.file.write_text(authority.issue("campus.test", days=days)[0])
     found = x509.first_of(host.file.read_text())
