@@ -265,6 +265,7 @@ PEER = r'LogFormat "%a %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\"
         ("HostnameLookups On", "", "combined", '"%h '),
         ("", "HostnameLookups On", "combined", '"%h '),
         ("HostnameLookups On", "HostnameLookups Off", "combined", "combined"),
+        ("HostnameLookups", "HostnameLookups", "combined", "combined"),
         (f'HostnameLookups On\n{PEER}" combined', "", "combined", "combined"),
     ],
 )
@@ -518,3 +519,42 @@ def test_where_it_listens_is_written_in_several_ways(host, written, listens):
 )
 def test_an_address_of_a_virtual_host_has_a_port_or_any(argument, split):
     assert apache._split(argument) == split
+
+
+def test_a_file_of_a_directory_includes_and_defines_nothing(host):
+    host.install("apache")
+    configuration = apache.parse(host.tree, "2.4.71", ["more"])
+    assert configuration.version == "2.4.71" and "more" in configuration.modules
+    text = """Define A b
+Include /etc/apache2/apache2.conf
+<IfModule mod_rewrite.c>
+RewriteEngine On
+</IfModule>
+<IfModule mod_none.c>
+Never here
+</IfModule>
+<IfDefine A>
+<If "%{HTTPS} == 'on'">
+Options ${A}
+</If>
+</IfDefine>
+Use macro
+"""
+    found = list(walk(apache.access_file(text, "/srv/.htaccess", configuration)))
+    named = [item.name for item in found if item.name not in ("if", "ifmodule", "ifdefine")]
+    assert named == ["define", "include", "rewriteengine", "options", "use"]
+    assert found[0].file == "/srv/.htaccess" and found[0].line == 1
+    with pytest.raises(ValueError, match="/srv/.htaccess:1: <if> is never closed"):
+        apache.access_file("<If x>\n", "/srv/.htaccess", configuration)
+
+
+def test_a_directory_by_name_is_that_of_the_name_that_is_asked_for(host):
+    text = "".join(
+        f"<VirtualHost *:{port}>\nServerName {name}\nVirtualDocumentRoot /srv/%0\n</VirtualHost>\n"
+        for port, name in ((80, "one.test"), (81, "two.test"))
+    )
+    host.install("apache")
+    host.site("apache", text)
+    configuration = apache.parse(host.tree)
+    roots = [[server.host.root for server in apache.servers(configuration, name)] for name in ("two.test", "")]
+    assert roots[0][-1] == "/srv/two.test" and {"/srv/%0"} == {*roots[1][-2:]}
