@@ -153,6 +153,8 @@ def test_whether_there_are_interfaces_at_all_has_to_be_known():
 def test_since_3_0_a_jail_has_to_see_what_programs_log_in_by():
     it = settings()
     assert "/oauth/token" not in brute_force._logins(it)
+    it.site = replace(it.site, version="2.1.9")
+    assert "/oauth/token" not in brute_force._logins(it)
     it.site = replace(it.site, version="3.0.0")
     assert brute_force._logins(it)[-2:] == ("/oauth/token", "/oauth/register")
 
@@ -170,7 +172,8 @@ def test_captcha(value, status):
 
 
 @pytest.mark.parametrize(
-    ("mistakes", "minutes", "status"), [("5", "15", "pass"), ("", "15", "fail"), ("5", "", "fail"), ("0", "0", "fail")]
+    ("mistakes", "minutes", "status"),
+    [("5", "15", "pass"), ("1", "1", "pass"), ("", "15", "fail"), ("5", "", "fail"), ("0", "0", "fail")],
 )
 def test_captcha_block_needs_both(mistakes, minutes, status):
     it = settings(captcha_number_mistakes_to_block_account=mistakes, captcha_time_to_block=minutes)
@@ -297,10 +300,12 @@ def test_a_log_is_searched_for_where_the_server_writes_it(host, written):
     assert log.files == (str(host.log),)
 
 
-def test_without_fail2ban(host):
+def test_without_fail2ban(host, monkeypatch):
     host.jails = None
     it = host.inspect()
-    assert brute_force.fail2ban(it).status == "fail"
+    assert brute_force.fail2ban(it).evidence == "fail2ban is not installed on this host."
+    monkeypatch.setattr(fail2ban, "is_installed", lambda: True)
+    assert brute_force.fail2ban(it).evidence == "fail2ban does not run on this host."
     forgery, friends = brute_force.forgery(it), brute_force.friends(it)
     assert (forgery.status, friends.status) == ("not_applicable", "not_applicable")
     assert forgery.evidence == "No fail2ban runs here, so no other client can be banned by forged lines."
@@ -310,7 +315,7 @@ def test_without_fail2ban(host):
 @pytest.mark.parametrize(
     ("differences", "words"),
     [
-        ({"files": ("/var/log/other.log",)}, "None reads"),
+        ({"files": ("/var/log/other.log",)}, "Running jails: chamilo. None reads /"),
         ({"expressions": (GOOD.replace("|api/authentication_token", ""),)}, "/api/authentication_token"),
         ({"expressions": (r'^<ADDR> .*"POST ',)}, "also counts"),
         ({"expressions": ("^nothing$",)}, "does not see"),
@@ -366,6 +371,8 @@ def test_bans_end_and_counts_begin_anew_within_the_time_for_which_chamilo_counts
         ([503], True),
         ([404] * 8 + [503], True),
         ([404] * 9 + [503], False),
+        ([502], False),
+        ([504], False),
         ([200], False),
         ([0], False),
         ([429], False),
@@ -448,6 +455,27 @@ def test_a_line_without_an_address_is_not_understood():
 def test_the_engine_is_that_of_fail2ban(monkeypatch):
     monkeypatch.setattr(fail2ban, "engine", lambda: "the engine")
     assert brute_force.engine(None) == "the engine"
+
+
+def test_without_a_jail_the_log_that_none_reads_is_named(host):
+    host.jails = []
+    evidence = f"Running jails: none. None reads {host.log}, where logins over http are written."
+    assert brute_force.fail2ban(host.inspect()).evidence == evidence
+
+
+def test_a_path_that_one_jail_sees_alone_is_named_with_that_jail(host):
+    host.jails = [
+        jail("^nothing$", file=host.log, name="blind"),
+        jail(GOOD.replace("|api/authentication_token", ""), file=host.log, name="half"),
+    ]
+    evidence = f"half reads {host.log}, but does not see a failed login at /api/authentication_token."
+    assert brute_force.fail2ban(host.inspect()).evidence == evidence
+
+
+def test_what_is_no_failed_login_is_a_page_or_a_login_that_succeeded(host):
+    (log,) = brute_force.logs(host.inspect())
+    shown = [line.split('"')[1:3] for line in brute_force._harmless(log)]
+    assert shown == [["POST /login_json HTTP/1.1", " 200 512 "], ["GET / HTTP/1.1", " 200 512 "]]
 
 
 def test_a_jail_that_never_bans_most_of_the_internet_is_no_jail(host):
@@ -534,7 +562,7 @@ def test_a_log_that_shows_the_proxy_alone_is_of_no_use(host):
 def test_a_request_that_leaves_no_trace_cannot_be_assessed(host):
     it = host.inspect()
     it._fetch = lambda endpoint, path, headers: Answer(endpoint.url(path), 200)
-    with pytest.raises(Unseen, match="left no line"):
+    with pytest.raises(Unseen, match=f"a request to http://campus.test/login left no line in {host.log}"):
         brute_force.fail2ban(it)
 
 
@@ -583,6 +611,7 @@ def test_a_fail2ban_that_gives_no_answer_is_not_assessed(host, monkeypatch):
         ("192.0.2.7", ["proxy.test", "192.0.2.0/24"], True),
         ("192.0.2.0/25", ["192.0.2.0/24"], True),
         ("192.0.2.0/23", ["192.0.2.0/24"], False),
+        ("192.0.2.7/25", ["192.0.2.9/24"], True),
         ("192.0.2.7", ["::/0", "198.51.100.0/24", "192.0.2.7"], True),
         ("2001:db8::7", ["0.0.0.0/0", "2001:db8::/32"], True),
         ("2001:db8::7", ["0.0.0.0/0"], False),
@@ -648,7 +677,8 @@ def test_a_header_that_any_client_can_send_is_not_trusted(host, monkeypatch):
     host.jails = [jail(GOOD, file=host.log)]
     finding = brute_force.forgery(host.inspect())
     assert finding.status == "fail"
-    assert "X-Forwarded-For" in finding.evidence and f"Set by: {output}." in finding.evidence
+    assert finding.evidence.startswith("A request from 10.0.0.5 with X-Forwarded-For: ")
+    assert f"Set by: {output}." in finding.evidence
 
 
 NOBODY = pwd.getpwnam("nobody")
@@ -752,7 +782,9 @@ def test_friends(host, differences, options, missing):
     host.jails = [jail(GOOD, file=host.log, **differences)]
     finding = brute_force.friends(host.inspect(**options))
     assert finding.status == ("fail" if missing else "pass"), finding.evidence
-    assert missing in finding.evidence
+    assert missing in finding.evidence and "managed from" not in finding.evidence
+    undeclared = "chamilo never bans 127.0.0.1, ::1; no network, proxy or controller was declared."
+    assert missing or (finding.evidence == undeclared) is not bool(options)
 
 
 def test_the_machine_that_manages_the_host_is_one_of_them(host, tmp_path, monkeypatch):
@@ -771,6 +803,7 @@ def test_the_machine_that_manages_the_host_is_one_of_them(host, tmp_path, monkey
     for differences in ({}, ours):
         status, words = seen(**differences)
         assert status == "fail" and "could ban 198.51.100.9" in words
+        assert words.endswith(" This host is managed from 198.51.100.9.")
     (directory / "198.51.100.9").mkdir(parents=True)
     status, words = seen(**ours)
     assert status == "pass" and "198.51.100.9 for a day" in words
@@ -861,3 +894,44 @@ def test_a_command_that_gives_no_help_unlocks_no_account(answer, status):
     assert ("has no command that unlocks an account: `/usr/sbin/x unlock --help`" in finding.evidence) == (
         status == "fail"
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "tool"),
+    [
+        ("nft add element inet f2b-table x { 192.0.2.7 }", "nft"),
+        ("/usr/sbin/iptables -w -I f2b", "iptables"),
+        ("true;ip6tables -I x", "ip6tables"),
+        ("ip route add blackhole 192.0.2.7", "ip"),
+        ("mynft add", ""),
+        ("nftables", ""),
+        ("", ""),
+    ],
+)
+def test_the_program_of_the_firewall_is_known_by_its_name(command, tool):
+    assert brute_force._tool(command) == tool
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a token b\n", "a token b"),
+        ("x\na token b\ny\n", "a token b"),
+        ("token\n", "token"),
+        ("one token\ntwo token\n", "two token"),
+        ("a token b", ""),  # still being written
+        ("a\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_line_with_a_token_is_read_whole(tmp_path, text, line):
+    (tmp_path / "log").write_text(text)
+    assert brute_force._line_with("token", str(tmp_path / "log"), "www-data") == line
+
+
+@pytest.mark.parametrize(("statuses", "refuses"), [((404, 204), True), ((404, 200), False), ((403, 205), False)])
+def test_a_web_server_that_checks_for_banned_clients_has_an_answer_of_its_own(monkeypatch, statuses, refuses):
+    it, answers = Observer(Site("campus.test"), {}), iter(statuses)
+    monkeypatch.setattr(brute_force, "_own_doors", lambda _observer: [Endpoint("http", "campus.test", 80)] * 2)
+    it.ask = lambda endpoint, path: Answer(path, next(answers))
+    assert brute_force._web_server_refuses(it) is refuses

@@ -320,7 +320,10 @@ def redirecting(endpoint, path, request):
 
 def test_every_url_is_redirected(look_at):
     observer = look_at(redirecting)
-    assert https.redirect(observer).status == "pass"
+    found = https.redirect(observer)
+    assert found.status == "pass" and found.evidence.endswith("; a POST and a forged proxy header does as well.")
+    found = https.redirect(look_at(redirecting, options={"terminated_elsewhere": True}))
+    assert found.status == "pass" and found.evidence.endswith("; a POST does as well.")
     assert {request.get("method", "GET") for _door, _path, request in observer.asked} == {"GET", "POST"}
     assert not any("login" in path or "token" in path for _door, path, _request in observer.asked)
 
@@ -434,7 +437,11 @@ def trusting(look_at, value, server=None, **more):
 )
 def test_the_host_itself_and_declared_proxies_are_trusted(look_at, value):
     observer = trusting(look_at, value, options={"trusted_proxies": ["10.1.2.0/24"]})
-    assert https.trusted_proxies(observer).status == "pass"
+    found = https.trusted_proxies(observer)
+    whom = f"{', '.join(value.replace(',', ' ').split())} alone" if value else "no client"
+    tried = "" if value == "192.0.2.7" else "; forged ones changed no redirect and no link"
+    assert found.status == "pass"
+    assert found.evidence == f"The application trusts X-Forwarded-* headers from {whom}{tried}."
 
 
 @pytest.mark.parametrize(
@@ -502,8 +509,12 @@ def test_a_web_server_that_takes_any_word_for_the_address(look_at, monkeypatch):
 
 
 def test_an_unreadable_environment_is_not_assessed(look_at):
-    with pytest.raises(Unseen, match="environment files"):
-        https.trusted_proxies(look_at(redirecting, root="/srv/campus"))
+    observer = look_at(redirecting, root="/srv/campus")
+    with pytest.raises(Unseen, match="the environment files of /srv/campus could not be read"):
+        https.trusted_proxies(observer)
+    observer.as_root = False
+    with pytest.raises(Unseen, match="needs root"):
+        https.trusted_proxies(observer)
 
 
 def test_no_plain_http_needs_no_redirect(look_at):
@@ -571,6 +582,13 @@ def test_no_hsts(look_at, server, words):
     assert finding.status == "fail"
     assert words in finding.evidence
     assert "due on" not in finding.evidence
+
+
+@pytest.mark.parametrize("changes", [{"on_403": None}, {"on_404": ["max-age=86400"] * 2}])
+def test_a_ramp_excuses_no_header_that_is_missing_or_sent_twice(look_at, changes):
+    today = datetime.date.today().isoformat()
+    finding = https.hsts(look_at(sending("max-age=86400", **changes), hsts_since=today))
+    assert (finding.status, finding.waits) == ("fail", "") and "The ramp" not in finding.evidence
 
 
 def test_the_ramp_is_red_with_its_date(look_at):

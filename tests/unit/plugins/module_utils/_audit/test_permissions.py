@@ -27,6 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_fpm 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process, processes, scripts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer
+from tests.unit.plugins.module_utils._common.test_acl import let_write
 
 HTTP = Listen("*", 80, tls=False)
 HTTPS = Listen("*", 443, tls=True)
@@ -56,6 +57,7 @@ def test_a_tree_as_the_guide_wants_it_passes(tree_look, name):
         ("var", "var/upload/resource/essay.txt", 0o664, "rights for every account"),
         ("var", "var", 0o775, "rights for every account"),
         ("env", ".env", 0o644, "allows more than 640"),
+        ("env", ".env", 0o641, "allows more than 640"),
         ("env", ".env", 0o660, "can be changed by"),
         ("config", "config", 0o755, "allows more than 750"),
         ("config", "config/bundles.php", 0o660, "can be changed by the web user"),
@@ -171,6 +173,11 @@ def test_a_directory_above_that_the_web_user_owns_is_named(tree_look, project, w
     assert "the whole directory can be exchanged" in finding.evidence
 
 
+def test_a_directory_above_of_another_account_can_be_exchanged_by_none_of_ours(tree_look, project):
+    os.chown(project.parent, 54321, 54321)
+    assert permissions.code(tree_look()).status == "pass"
+
+
 @pytest.mark.parametrize(("mode", "exchanged"), [(0o777, True), (0o1777, False), (0o755, False)])
 def test_a_directory_above_that_all_can_write_is_named_where_it_is_not_sticky(tree_look, project, mode, exchanged):
     project.parent.chmod(mode)
@@ -220,6 +227,21 @@ def test_what_is_not_there_is_no_pass(tree_look, project, name, path, status, wo
     shutil.move(project / path, project.parent / "away")
     finding = OF_THE_TREE[name](tree_look())
     assert (finding.status, finding.evidence) == (status, words.format(project=project))
+
+
+def test_an_acl_that_gives_more_than_the_mode_is_named(tree_look, project, monkeypatch):
+    let_write(project / "public", 54321)
+    finding = permissions.code(tree_look())
+    assert finding.status == "fail"
+    assert "have an ACL, or pass one on, that gives more than their mode" in finding.evidence
+    asked = []
+
+    def access(path):
+        return SimpleNamespace(exceeds=lambda most: asked.append((path, most)) or path.endswith(".env"))
+
+    monkeypatch.setattr(permissions.acl, "access", access)
+    assert ".env (root:www-data 0640) has an ACL that gives more than 640" in permissions.env(tree_look()).evidence
+    assert (f"{project}/.env", 0o640) in asked
 
 
 def test_a_var_that_php_cannot_write_to_breaks_the_site(tree_look, project):
@@ -355,6 +377,12 @@ def test_php_of_another_host_is_none_of_this_one():
     assert permissions._shares(other, [], permissions.identity("www-data"), "unix:/run/php/x.sock") == ""
 
 
+def test_a_script_of_another_account_is_none_of_the_portals(two_sites):
+    for account in ("daemon", "nobody"):  # below www-data, and above it
+        finding, _socket = two_sites("www-data", "nobody", (account, "/srv/shop/artisan"))
+        assert finding.status == "pass", finding.evidence
+
+
 def test_mod_php_has_one_user_for_all_sites(two_sites):
     finding, _socket = two_sites("www-data", "www-data", sapi="mod_php")
     assert finding.status == "not_applicable" and "mod_php" in finding.evidence
@@ -465,7 +493,7 @@ def test_production(tree_look):
 @pytest.mark.parametrize(
     ("environment", "server", "more", "words"),
     [
-        ({"APP_ENV": "dev"}, plain, {}, "APP_ENV is dev"),
+        ({"APP_ENV": "dev"}, plain, {}, "APP_ENV is dev (source unknown)."),
         ({"APP_ENV": "prod", "APP_DEBUG": "1"}, plain, {}, "APP_DEBUG is 1"),
         (PROD, lambda *_: (200, {"X-Debug-Token": "a1"}, b""), {}, "the debug toolbar is on"),
         (PROD, lambda *_: (500, {}, b"<b>Fatal error</b>: Uncaught"), {}, "Fatal error"),
@@ -592,6 +620,13 @@ def test_only_a_private_key_needs_a_passphrase(monkeypatch, content, fault):
     assert permissions._key_fault("x", "www-data") == fault
 
 
+def test_what_does_not_open_the_key_proves_that_it_has_another_passphrase(monkeypatch):
+    monkeypatch.setattr(permissions, "read_guarded", lambda *_file: b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    for code in (1, 126, 128):
+        monkeypatch.setattr(permissions, "run_openssl", lambda *_asked, code=code: (code, b""))
+        assert permissions._key_fault("x", "www-data") == ""
+
+
 def test_without_openssl_it_is_not_known_what_opens_the_key(monkeypatch):
     monkeypatch.setattr(permissions, "read_guarded", lambda *_file: b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
     monkeypatch.setattr(permissions, "run_openssl", lambda *_asked: (127, b""))
@@ -686,6 +721,21 @@ def test_an_unreadable_file_is_recognised_by_its_content(file, body, known):
     assert not permissions._is(Answer("http://x/", 403, (), body), file, b"")
 
 
+@pytest.mark.parametrize(
+    ("status", "head", "body", "known"),
+    [
+        (200, b"A=1\n", b"A=1\n", True),
+        (206, b"A=1\n", b"A=1\n", True),
+        (205, b"A=1\n", b"A=1\n", False),
+        (200, b"A=1\n", b"A=1\nB=2\n", False),
+        (200, b"a" * permissions._HEAD, b"a" * 9999, True),
+        (200, b"a" * permissions._HEAD, b"a" * 9, False),
+    ],
+)
+def test_a_file_is_recognised_by_its_first_bytes(status, head, body, known):
+    assert permissions._is(Answer("http://x/", status, (), body), ".env", head) is known
+
+
 def test_a_front_controller_that_answers_200_to_everything_gives_nothing_away(tree_look, project):
     def answer(endpoint, path, request):
         return 200, {}, b"<!DOCTYPE html><title>Campus</title>"
@@ -729,6 +779,8 @@ def test_a_root_above_the_project(tree_look, project):
         (200, "", "fail"),
         (302, "/school/login", "fail"),
         (301, "https://campus.test/", "pass"),
+        (399, "", "fail"),
+        (400, "", "pass"),
         (403, "", "pass"),
         (404, "", "pass"),
     ],
@@ -809,6 +861,7 @@ def test_a_file_is_asked_for_under_the_name_it_has(file: str, path: str) -> None
         ("/srv/campus", ["/.env", "/a%20b", "//.env", "/%2eenv"]),
         ("/srv", ["/campus/.env", "/campus/a%20b", "//campus/.env", "/campus/%2eenv"]),
         ("/var/www/shop", ["/.env", "/campus/.env"]),
+        ("/opt/shop", ["/.env", "/campus/.env"]),
     ],
 )
 def test_a_secret_is_asked_for_by_each_path_that_could_lead_to_it(served, paths):

@@ -149,7 +149,7 @@ def test_without_a_recipient_no_check_that_reports_passes(host):
 
 def test_an_alert_that_does_not_go_out_is_reported(host):
     host.error = "No notification was sent. The webhook on hook.example answered 500."
-    step()
+    assert host.error in step()
     for name in ("delivery", "auth", "resources", "app_log", "accounts"):
         assert not host.record()[name] and "answered 500" in host.detail(name), name
         assert "chamilo_alert" not in host.detail(name), "there is a recipient"
@@ -237,11 +237,16 @@ def test_a_copy_of_data_on_a_node_without_backups_is_put_where_root_alone_reads(
     assert host.titles() == []
 
 
-def test_a_new_administrator_is_reported_at_once_and_once(host):
+def test_a_new_administrator_is_reported_at_once_and_once(host, tmp_path):
     step()
+    listed = tmp_path / "state/accounts-campus.txt"
+    (text,) = (text for title, text in host.reported if title == "Accounts to review at campus.test")
+    assert listed.read_text() == f"{text}\n" and "admin" in text
+    assert "UNEXPECTED" not in text, "the first list is the yardstick"
     host.reported.clear()
     host.admins = ["admin", "intruder"]
     step()
+    assert listed.read_text().startswith("UNEXPECTED ADMINISTRATORS: intruder")
     step()
     assert host.titles() == ["An unexpected administrator at campus.test"]
     host.configure(administrators=["admin", "intruder"])
@@ -477,7 +482,7 @@ def test_a_copy_elsewhere_shows_what_differs(host, tmp_path):
 
 def test_signs_are_reported_when_they_are_new_and_each_week(host, monkeypatch):
     host.signs = ["PHP where only data belongs: var/x.php"]
-    step()
+    assert host.signs[0] in step()
     assert not host.record()["compromise"] and "Signs of a break-in at campus.test" in host.titles()
     host.reported.clear()
     step()
@@ -591,6 +596,13 @@ def test_a_scan_of_its_own_is_asked_of_chamilo_from_3_on(monkeypatch, major, rep
     day = SimpleNamespace(lines=[])
     assert daily._scanned(day, SimpleNamespace(site="campus", known={"console": []}, observer=observer), "")
     assert day.lines == reported
+    jobs = []
+    day = SimpleNamespace(lines=[], job=lambda *what: jobs.append(what))
+    monkeypatch.setattr(daily.application_scan, "faults", lambda *_what: ["It is paused."])
+    monkeypatch.setattr(daily, "_notify", lambda *_what: [])
+    portal = SimpleNamespace(site="campus", known={"console": []}, observer=observer, domain="campus.test")
+    assert daily._scanned(day, portal, "") is False
+    assert (day.lines, jobs) == (["It is paused."], [("integrity", False, "It is paused. Reported by no way.")])
 
 
 def test_a_portal_is_discovered_as_it_is_configured(monkeypatch):
@@ -710,3 +722,20 @@ def test_an_audit_runs_where_its_figures_or_its_result_are_needed(tmp_path, monk
     assert [(to, result["host"], result["site"], result["answer"]) for to, result in sent] == (
         [(desired, "web1", "campus", {"observed": {}})] if delivered else []
     )
+
+
+def test_the_audit_of_each_portal_is_part_of_the_day(host, shop, tmp_path):
+    ran = []
+
+    def audit(site, _observer):
+        ran.append(site)
+        if site == "campus":
+            raise ValueError("no figures")
+        return "chamilo_control 1\n", dict
+
+    for site in ("campus", "shop"):
+        path = tmp_path / f"etc/monitoring-{site}.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "figures": str(tmp_path)}))
+    with pytest.raises(MonitoringError, match="The audit of campus.test could not be checked: no figures"):
+        daily.step(audit)
+    assert ran == ["campus", "shop"] and (tmp_path / "chamilo_shop.prom").exists()
