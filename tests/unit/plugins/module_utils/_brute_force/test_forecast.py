@@ -181,7 +181,10 @@ def test_forged_lines_affect_no_other_client(tmp_path):
 
 
 def test_friends_are_spared_and_the_same_address_is_one(tmp_path):
-    lines = [line("10.0.0.9", 10), line("::ffff:203.0.113.7", 10), line("203.0.113.7", 9)] * 3
+    lines = [line("10.0.0.9", 10), line("::ffff:203.0.113.7", 10), line("203.0.113.7", 9, agent="Safari")] * 3
+    lines += [line("203.0.113.7", 8, status=200), line("::ffff:203.0.113.7", 8, status=200)]
+    (both,) = inspect(tmp_path, *lines, rules=Rules(ALL, spared=("10.0.0.7/8",)))["shut_out"]
+    assert (both["failed"], both["good"], both["browsers"]) == (6, 2, 2)
     assert met(inspect(tmp_path, *lines, rules=Rules(ALL, spared=("10.0.0.0/8", "nonsense")))) == {"203.0.113.7": 1}
     assert met(inspect(tmp_path, *lines, rules=Rules(ALL, attempts=3))) == {"10.0.0.9": 1, "203.0.113.7": 1}
 
@@ -216,7 +219,8 @@ def test_rotated_and_packed_logs_of_the_week_are_read_too(tmp_path):
     ancient = tmp_path / "access.log.3.gz"
     ancient.write_bytes(b"no gzip at all")
     os.utime(ancient, (NOW - 9 * 86400, NOW - 9 * 86400))
-    (tmp_path / "access.log.old").write_text("x")
+    (tmp_path / "access.log.old").write_text(line("203.0.113.9", 1) * 5)
+    os.utime(tmp_path / "access.log.old", (NOW, NOW))
     reported = inspect(tmp_path, line("203.0.113.8", 8 * 86400) * 5, line("203.0.113.7", 1))
     assert met(reported) == {"203.0.113.7": 2} and reported["lines"] == 16 and reported["whole"]
     packed = gzip.compress(os.urandom(5000))
@@ -293,6 +297,42 @@ def test_a_line_that_is_too_long_hides_no_other(tmp_path):
     assert met(reported) == {"203.0.113.7": 1}
 
 
+def test_a_log_that_was_just_rotated_hides_no_other(tmp_path):
+    (tmp_path / "access.log.1").write_text(line("203.0.113.7", 1) * 5)
+    os.utime(tmp_path / "access.log.1", (NOW, NOW))
+    assert met(forecast([Log(str(tmp_path / "access.log"))], Rules(ALL), NOW)) == {"203.0.113.7": 1}
+
+
+@pytest.mark.parametrize(
+    ("address", "browsers", "good", "gateway"),
+    [
+        ("11.22.33.44", 3, 3, True),
+        ("11.22.33.44", 3, 2, False),
+        ("11.22.33.44", 2, 3, False),
+        ("10.1.2.3", 3, 0, True),
+        ("10.1.2.3", 2, 9, False),
+    ],
+)
+def test_several_people_have_several_browsers_and_log_in_or_a_network_of_their_own(address, browsers, good, gateway):
+    visitor = brute_force_forecast.Visitor(good=good)
+    visitor.came_with(range(browsers))
+    assert brute_force_forecast._gateway(address, visitor) is gateway
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0, "A ban of 0 s after"), (-1, "A ban without an end after")])
+def test_how_long_a_ban_lasts_is_named(tmp_path, seconds, words):
+    assert words in " ".join(inspect(tmp_path, line("203.0.113.7", 1), rules=Rules(ALL, ban_seconds=seconds))["said"])
+
+
+@pytest.mark.parametrize(("older", "words"), [(4, "access.log.1, "), (5, "access.log.2 and older ones, ")])
+def test_so_many_logs_are_named(tmp_path, older, words):
+    for number in range(1, older + 1):
+        (tmp_path / f"access.log.{number}").write_text(line("203.0.113.7", 100 * number))
+        os.utime(tmp_path / f"access.log.{number}", (NOW - 1000 + number, NOW - 1000 + number))
+    read = " ".join(inspect(tmp_path, line("203.0.113.7", 1))["said"]).partition("Read: ")[2]
+    assert read.startswith(f"{older + 1} lines of {tmp_path}/access.log, ") and words in read
+
+
 def test_so_many_paths_are_remembered_and_then_judged_again(monkeypatch):
     monkeypatch.setattr(brute_force_forecast, "_MOST_PATHS", 2)
     view = brute_force_forecast._Accounting(Rules(ALL), [], 0, {}, brute_force_forecast._Reading())
@@ -345,6 +385,7 @@ def test_memory_is_bounded_by_failures(tmp_path, monkeypatch):
     monkeypatch.setattr(brute_force_forecast, "MOST_FAILURES", 6)
     reported = inspect(tmp_path, *[line("203.0.113.7", 100 - turn) for turn in range(6)])
     assert reported["whole"] and met(reported) == {"203.0.113.7": 1}
+    assert "More than" not in " ".join(reported["said"])
     reported = inspect(tmp_path, *[line("203.0.113.7", 100 - turn) for turn in range(7)])
     assert not reported["whole"] and "More than 6 logins failed; only the first ones count here." in " ".join(
         reported["said"]
