@@ -336,6 +336,14 @@ def test_how_long_all_virtual_hosts_wait_and_what_we_report_does_not_count(host)
         ("\n</Directory>", f"Apache: {CAMPUS}:2: unexpected </Directory>."),
         ("<VirtualHost *:80>\n</Directory>", f"Apache: {CAMPUS}:2: unexpected </Directory>."),
         ("Use Site campus", f'Apache: {CAMPUS}:1: the macro in "Use Site campus" is not followed.'),
+        (
+            "<Macro Site $a>\nServerName $a\n</Macro>\nUse Site one two",
+            f'Apache: {CAMPUS}:4: the macro in "Use Site one two" is not followed.',
+        ),
+        (
+            "<Macro Site $a>\nServerName $a\n</Macro>\nUse Site",
+            f'Apache: {CAMPUS}:4: the macro in "Use Site" is not followed.',
+        ),
         ("Include missing.conf", "Apache: /etc/apache2/missing.conf cannot be read: No such file or directory."),
         ("Include sites-enabled", "Apache: /etc/apache2/sites-enabled/campus.conf is included from itself."),
         ("IncludeOptional missing.conf", None),
@@ -558,3 +566,28 @@ def test_a_directory_by_name_is_that_of_the_name_that_is_asked_for(host):
     configuration = apache.parse(host.tree)
     roots = [[server.host.root for server in apache.servers(configuration, name)] for name in ("two.test", "")]
     assert roots[0][-1] == "/srv/two.test" and {"/srv/%0"} == {*roots[1][-2:]}
+
+
+def test_a_macro_may_be_used_as_often_as_there_are_sites(host):
+    text = "<Macro Site $n>\n<VirtualHost *:80>\nServerName $n.test\n</VirtualHost>\n</Macro>\n"
+    text += "".join(f"Use Site s{number}\n" for number in range(30))
+    assert [server.host.names for server in servers(host, text)] == [(f"s{number}.test",) for number in range(30)]
+
+
+def test_lines_without_a_value_are_of_no_use_and_do_no_harm(host):
+    text = "<VirtualHost *:80>\nServerName campus.test\nSetHandler\nProxyPass\nIncludeOptional\n"
+    text += "Define X\nSetEnv A\nLogFormat combined\nCustomLog /x.log combined\n</VirtualHost>\n"
+    (server,) = servers(host, text)
+    assert (server.host.includes, server.host.body_limit_own) == ((), False)
+    assert server.host.access_log_format == "combined" and apache.real_environment(server) == {}
+
+
+def test_without_a_port_a_virtual_host_is_for_those_that_no_other_of_its_address_asks_for(host):
+    host.install("apache")
+    text = "".join(
+        f"<VirtualHost {at}>\nServerName {n}.test\n</VirtualHost>\n"
+        for n, at in enumerate(("*:80", "192.0.2.7:81", "*"))
+    )
+    host.write("/etc/apache2/apache2.conf", f"Listen 80\nListen 81\nListen 82\n{text}")
+    found = apache.servers(apache.parse(host.tree))
+    assert [[listen.port for listen in server.host.listens] for server in found] == [[80], [81], [81, 82]]
