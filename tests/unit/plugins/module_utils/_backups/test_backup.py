@@ -135,6 +135,39 @@ def test_a_directory_on_the_same_disk_is_not_elsewhere(directories: Path) -> Non
         assert backup.nearby(of_campus(directories, offsite=offsite)) == "", offsite
 
 
+def test_a_directory_on_another_disk_is_elsewhere(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directories / "chamilo").mkdir()
+    (directories / "nas").mkdir()
+    real = os.stat
+    monkeypatch.setattr(os, "stat", lambda path: real("/proc" if path == str(directories / "nas") else path))
+    for offsite in (f"{directories}/nas", f"{directories}/nas/not/yet"):
+        assert backup.nearby(of_campus(directories, offsite=offsite)) == ""
+
+
+def test_after_a_backup_that_did_not_end_all_repositories_are_unlocked_and_halves_forgotten(
+    directories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def unlock(place: restic.Repository) -> None:
+        done.append(f"unlock {place.url}")
+        if place.url == "/near":
+            raise BackupError("gives no answer")
+
+    def highest(_portal: Portal, _memory: dict[str, Any]) -> int:
+        raise BackupError("no further")
+
+    monkeypatch.setattr(restic.Repository, "prepare", lambda *_words: None)
+    monkeypatch.setattr(restic.Repository, "unlock", unlock)
+    monkeypatch.setattr(retention, "forget_halves", lambda place: done.append(f"halves {place.url}"))
+    monkeypatch.setattr(backup, "_highest", highest)
+    there = of_campus(directories, repository="/near", offsite="/far")
+    for before, expected in (("", []), ("1", ["unlock /near", "unlock /far", "halves /near"])):
+        with pytest.raises(BackupError, match="no further"):
+            backup._pair(there, {**portal.remembered(there), "open": before})
+        assert done == expected
+
+
 def test_what_only_its_name_makes_a_copy_stays_and_is_reported_once(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

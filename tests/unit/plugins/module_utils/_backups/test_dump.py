@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,48 @@ def test_of_a_dump_that_is_not_whole_nothing_is_kept(
     with pytest.raises(BackupError, match=words):
         saving(**more)
     assert not (directories / "kept").exists()
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [(("mariadb-dump", "mysqldump"), "mariadb-dump"), (("mysqldump",), "mysqldump"), ((), "")],
+)
+def test_the_program_that_dumps_is_the_one_that_is_there(
+    directories: Path, monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], found: str
+) -> None:
+    for name in there:
+        (directories / name).touch(0o755)
+    monkeypatch.setattr(restic, "PATH", str(directories))
+    if found:
+        assert dump.program() == str(directories / found)
+    else:
+        with pytest.raises(BackupError, match="^Neither mariadb-dump nor mysqldump is installed on this host.$"):
+            dump.program()
+
+
+def test_without_an_account_for_backups_a_server_elsewhere_is_asked_as_the_application_does(
+    directories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its password is on no command line, and it sees no programs of the database: these are not asked for."""
+    (directories / "chamilo").mkdir()
+    (directories / "chamilo/.env").write_text("DATABASE_USER=lms\nDATABASE_PASSWORD=secret\n")
+    monkeypatch.setattr(database, "AUTHORITY", str(directories / "none.pem"))
+    monkeypatch.setattr(dump, "program", lambda: "dump")
+    there = of_campus(directories, host="db.example.org", port=3307, name="chamilo")
+    with dump.dumping(there) as (command, (handle,)):
+        assert command == ["dump", f"--defaults-file=/dev/fd/{handle}", *dump.OPTIONS, "--", "chamilo"]
+        options = Path(f"/dev/fd/{handle}").read_text()
+    for line in ("user=lms", "password=secret", "host=db.example.org", "port=3307"):
+        assert line in re.sub(r'["\' ]', "", options).splitlines()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handle)
+
+
+def test_where_no_socket_leads_to_the_server_nothing_more_is_seen_than_with_the_account_for_backups(
+    directories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dump, "program", lambda: "dump")
+    account = directories / "etc/backup-campus.cnf"
+    account.touch()
+    with dump.dumping(of_campus(directories, host="db.example.org", name="chamilo")) as (command, handles):
+        assert (command[:2], handles) == (["dump", f"--defaults-file={account}"], ())

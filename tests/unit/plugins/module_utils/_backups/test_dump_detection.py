@@ -92,3 +92,10 @@ def test_damage_and_lies_end_nothing() -> None:
                     broken[chance.randrange(len(broken))] = chance.randrange(256)
             assert not holds(bytes(broken))
     assert not holds(b"")
+
+
+@pytest.mark.parametrize("name", ["x.gz", "x.bz2", "x.xz"])
+def test_what_seems_packed_in_an_archive_and_is_not_is_no_data(name: str) -> None:
+    whole = gzip.compress(DUMP)
+    assert holds(zipped(**{name: whole}))
+    assert not holds(zipped(**{name: whole[:10] + bytes(100)}))

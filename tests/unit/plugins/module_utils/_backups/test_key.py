@@ -17,6 +17,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
+MACHINE = key.machine
+
 
 @pytest.fixture(autouse=True)
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -111,3 +113,16 @@ def test_a_key_that_was_exchanged_since_is_compared_anew(path: Path, text: str) 
     kept(kept().key)
     path.write_text(text)
     assert key.shown("campus", "new") == {}
+
+
+def test_a_machine_without_a_number_has_an_empty_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept_open = open
+
+    def opened(name: str, **more: object) -> object:
+        assert name == "/etc/machine-id"
+        return kept_open(path.parent / "machine-id", **more)  # type: ignore[call-overload]  # as it is called there
+
+    monkeypatch.setattr(key, "open", opened, raising=False)
+    assert MACHINE() == ""
+    (path.parent / "machine-id").write_text("5a\n")
+    assert MACHINE() == "5a"

@@ -80,3 +80,12 @@ def test_a_repository_is_shown_without_its_password() -> None:
     assert portal.shown("rest:https://campus:se/cr@et@store.example/x") == "rest:https://store.example/x"
     for plain in ("rest:https://store.example:8000/x@y", "rest:https://[2001:db8::5]:8000/x@y", "sftp:me@there:/x"):
         assert portal.shown(plain) == plain
+
+
+def test_the_farthest_repository_is_the_last_that_is_configured() -> None:
+    one = portal.Portal("one", "one.test", "/x", repository="/near", offsite="/far")
+    assert (one.places, one.farthest) == (("/near", "/far"), "/far")
+    assert portal.Portal("one", "one.test", "/x", repository="/near").farthest == "/near"
+    words = r"^No repository is configured for one\.test: set chamilo_backups_repository\.$"
+    with pytest.raises(BackupError, match=words):
+        _none = portal.Portal("one", "one.test", "/x").farthest

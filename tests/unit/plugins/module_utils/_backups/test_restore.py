@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
@@ -27,6 +29,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from tests.unit.plugins.module_utils._backups.conftest import NAMES, Server, looks_right, planned, work
 
 
@@ -231,6 +234,95 @@ def test_tables_are_rolled_back_with_the_files(portal: Portal, monkeypatch: pyte
                 shutil.rmtree(left)
             calls += 1
     assert moved > 5
+
+
+@pytest.mark.parametrize(
+    ("part", "staged"),
+    [
+        ("host", ["files True", "database"]),
+        ("files", ["files False"]),
+        ("database", ["database"]),
+        ("file", ["file var/lesson"]),
+    ],
+)
+def test_the_part_that_is_restored_is_fetched_and_nothing_else(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, part: str, staged: list[str]
+) -> None:
+    half, done = Snapshot("f1", "tree", 86400, "run", (portal.directory,)), []
+    staging = restore_staging.Staging
+    monkeypatch.setattr(restore, "found", lambda *_words: (SimpleNamespace(shown="/near"), Pair("run", half, half)))
+    monkeypatch.setattr(staging, "stage_files", lambda _work, everything: done.append(f"files {everything}"))
+    monkeypatch.setattr(staging, "stage_file", lambda _work, path: done.append(f"file {path}"))
+    monkeypatch.setattr(staging, "stage_database", lambda _work: done.append("database"))
+    monkeypatch.setattr(staging, "elsewhere", lambda _work: ["Left as it is."])
+    lines = restore.restore(portal, part, "var/lesson" if part == "file" else "")
+    assert done == staged
+    assert lines[0] == "From the backup of 1970-01-02 00:00 UTC in /near:"
+    assert lines[1:] == ["Left as it is."] * (part in ("host", "files"))
+
+
+def test_a_restore_that_was_being_rolled_back_goes_on_with_that(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = planned(portal)
+    made.write_down("abandoning")
+    assert restore.finish(portal) == []
+    looks_as_before(portal)
+    assert backups_portal.unfinished(portal) == "" and not os.path.lexists(made.staging)
+
+
+@pytest.mark.parametrize("problem", ["", "php8.4-fpm could not be reloaded."])
+def test_php_reads_the_program_again_that_came_back(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, problem: str
+) -> None:
+    done: list[tuple[str, str]] = []
+
+    def service(_machine: object, action: str, name: str) -> str:
+        done.append((action, name))
+        return problem
+
+    monkeypatch.setattr(restore_tables, "recreate_account", lambda _portal: ["An account was made."])
+    monkeypatch.setattr(services.Machine, "service", service)
+    assert restore.wake(portal) == ["An account was made."] and done == []
+    lines = restore.wake(replace(portal, php_service="php8.4-fpm"))
+    assert lines == ["An account was made.", *([problem] if problem else [])]
+    assert done == [("reload", "php8.4-fpm")]
+
+
+def test_of_a_database_alone_no_files_are_reported(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore_tables, "recreate_account", lambda _portal: [])
+    for phase, end in (("staged", restore.finish), ("changing", restore.abandon)):
+        work(portal).write_down(phase)
+        assert end(portal) == []
+        assert backups_portal.unfinished(portal) == ""
+
+
+def test_a_new_machine_learns_from_the_newest_backup_how_it_is_backed_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path))
+    asked: list[tuple[str, ...]] = []
+    given = {"site": "campus", "domain": "campus.test", "root": "/srv", "offsite": "/gone", "name": "lms"}
+
+    def run(_place: Repository, *words: str) -> tuple[str, str]:
+        asked.append(words)
+        return json.dumps(given), ""
+
+    old, new = Snapshot("f1", "t", 1, "1", ()), Snapshot("f2", "t", 2, "2", ())
+    pairs: list[Pair] = []
+    monkeypatch.setattr(Repository, "pairs", lambda _place: pairs)
+    monkeypatch.setattr(Repository, "run", run)
+    with pytest.raises(BackupError, match=r"^/far contains no complete backup of campus\.$"):
+        restore.begin("campus", "/far")
+    pairs += [Pair("1", old, old), Pair("2", new, new)]
+    path = backups_portal.path_of("campus")
+    found = restore.begin("campus", "/far")
+    assert asked == [("dump", "f2", path)]
+    assert (found.domain, found.root, found.offsite, found.name) == ("campus.test", "/srv", "/far", "lms")
+    assert backups_portal.parse(Path(path).read_text(), path) == found
+    Path(path).write_text("as the role wrote it")
+    assert restore.begin("campus", "/far") == found
+    assert Path(path).read_text() == "as the role wrote it"
 
 
 def test_nothing_is_rolled_back_where_nothing_is_unfinished(portal: Portal) -> None:

@@ -201,6 +201,116 @@ def test_a_portal_behind_a_link_comes_back_to_where_the_link_leads_now(
     assert os.path.lexists(saved) == ("releases/7" in leads)
 
 
+def staged(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, saved: Sequence[str], everything: bool
+) -> tuple[list[str], list[str]]:
+    """What changes places after these files of the portal's directory came back, and what was asked for."""
+    made, asked = work(portal), []
+
+    def fetch(*words: str) -> bool:
+        asked.extend(words)
+        return False
+
+    for name in saved:
+        os.makedirs(f"{made.staging}{portal.directory}/{name}", exist_ok=True)
+    Path(portal.directory, "node_modules").mkdir(exist_ok=True)
+    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _snapshot: [], fetch=fetch))
+    made.stage_files(everything)
+    root = f"{portal.directory}/"
+    for fetched, live, *_more in made.journal["swaps"]:
+        assert fetched == made.staging + live
+    return [live.removeprefix(root) for _fetched, live, *_more in made.journal["swaps"]], asked
+
+
+@pytest.mark.parametrize(
+    ("everything", "names"),
+    [
+        (True, [".env", "later", "new", "public", "var"]),
+        (False, [".env", "new", "public/plugin", "var"]),
+    ],
+)
+def test_what_came_back_changes_places_and_what_came_later_goes_aside(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, everything: bool, names: list[str]
+) -> None:
+    Path(portal.directory, "public").mkdir()
+    found, asked = staged(portal, monkeypatch, [".env", "public/plugin"], everything)
+    assert found == names
+    assert (asked[0], asked[2]) == ("id", "--verify")
+    patterns = [pattern.removeprefix(f"--include={portal.directory}") for pattern in asked[3:]]
+    assert patterns == ([""] if everything else [*(f"/{name}" for name in restore_staging._FILES), "/.env", "/.env.*"])
+
+
+def test_a_portal_on_a_disk_of_its_own_does_not_change_places_with_what_was_fetched(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = f"{portal.directory}/.chamilo.restoring"
+    monkeypatch.setattr(restore_staging, "_directory", lambda *_words: inside)
+    found, _asked = staged(portal, monkeypatch, [], True)
+    assert found == ["later", "new", "var"]
+
+
+def test_a_backup_without_data_is_not_restored(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = work(portal)
+    os.rename(f"{made.staging}{portal.directory}/var", f"{made.staging}{portal.directory}/other")
+    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _id: [], fetch=lambda *_words: False))
+    with pytest.raises(BackupError, match=f"^The backup contains no {portal.directory}/var\\.$"):
+        made.stage_files(True)
+    assert made.journal["swaps"] == []
+
+
+def test_a_portal_that_is_gone_comes_back_whole(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = work(portal)
+    os.rename(portal.directory, f"{portal.directory}-gone")
+    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _id: [], fetch=lambda *_words: False))
+    made.stage_files(True)
+    assert [swap[:2] for swap in made.journal["swaps"]] == [[f"{made.staging}{portal.directory}", portal.directory]]
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        (["/a/lesson.txt"], ""),
+        (["/a/lesson"], r" Did you mean /a/lesson\?"),
+        (["/a/lesson", "/b/no", "/c/lesson"], r" Did you mean /a/lesson or /c/lesson\?"),
+        ([f"/{number}/lesson" for number in range(6)], r" Did you mean /0/lesson or .* or /4/lesson\?"),
+    ],
+)
+def test_of_a_file_that_is_not_in_a_backup_others_of_its_name_are_reported(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, there: list[str], words: str
+) -> None:
+    made = work(portal)
+    nodes = [{"path": path} for path in there]
+    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _id: nodes, fetch=lambda *_words: False))
+    with pytest.raises(BackupError, match=f"^{portal.directory}/x/lesson is not in that backup\\.{words}$"):
+        made.stage_file("x/lesson")
+
+
+@pytest.mark.parametrize(
+    ("used", "occupied"),
+    [(2 << 20, 0), ((2 << 20) + 1, 2 << 20), (None, 2 << 20), (-1, 2 << 20)],
+)
+def test_a_file_needs_less_room_only_where_it_is_in_use_as_it_was_and_sparse(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, used: int | None, occupied: int
+) -> None:
+    made, path = work(portal), Path(portal.directory, "var/big")
+    if used == -1:
+        path.mkdir()
+    elif used is not None:
+        path.touch()
+        os.truncate(path, used)
+    monkeypatch.setattr(restic, "restores_sparse", lambda: True)
+    assert made._occupied(str(path), 2 << 20) == occupied
+    assert made._was_sparse(str(path), 2 << 20) is (occupied == 0)
+
+
+def test_a_large_file_that_never_was_sparse_is_not_reported(portal: Portal) -> None:
+    made = work(portal)
+    for directory in (portal.directory, f"{made.staging}{portal.directory}"):
+        Path(directory, "var/big").write_bytes(bytes(2 << 20))
+    made._holes()
+    assert made.left == []
+
+
 def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal, tmp_path: Path) -> None:
     """It is laid while the backup is fetched, or before: what it leads to keeps its content."""
     made = work(portal)

@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO
 
 import pytest
 
@@ -56,6 +57,78 @@ def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(
 def test_where_no_table_is_named_it_is_reported_what_names_it() -> None:
     problem = BackupError('ERROR 1030 (HY000) at line 1: Got error 194 "Tablespace is missing" from storage engine')
     assert "mariadb-check --databases chamilo names it" in restore_tables._advice("chamilo", problem)
+
+
+@pytest.mark.parametrize(
+    ("problem", "advice"),
+    [
+        ("ERROR 1205 (HY000) at line 1: Lock wait timeout exceeded", " Something uses them for long: see SHOW FULL"),
+        ("ERROR 1045 (28000): Access denied", ""),
+    ],
+)
+def test_what_helps_is_advised_where_it_is_known(problem: str, advice: str) -> None:
+    found = restore_tables._advice("chamilo", BackupError(problem))
+    assert found.startswith(advice) and bool(found) is bool(advice)
+
+
+def test_triggers_that_cannot_be_restored_are_reported_beside_what_failed(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch)
+    server.refuses = "RENAME TABLE"
+
+    def refused(_portal: Portal, database: str, path: str) -> None:
+        assert (database, path) == ("chamilo", f"{tmp_path}/triggers.sql")
+        raise BackupError("The disk is full.")
+
+    monkeypatch.setattr(restore_tables, "load", refused)
+    words = "^refused The tables could not change places. The triggers could not be restored either. The disk is full.$"
+    with pytest.raises(BackupError, match=words) as raised:
+        restore_tables.change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
+    assert not isinstance(raised.value, restore_tables.Unchanged)
+
+
+def test_what_a_program_of_the_database_prints_is_read(portal: Portal) -> None:
+    assert restore_tables._asked(["echo", "x"], subprocess.DEVNULL, subprocess.PIPE) == b"x\n"
+    with open("/dev/null", "wb") as nothing:
+        assert restore_tables._asked(["echo", "x"], subprocess.DEVNULL, nothing) == b""
+
+
+def test_the_tables_of_a_database_are_all_but_its_views(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def execute(_portal: Portal, sql: str) -> str:
+        asked.append(sql)
+        return "user\ncourse\n"
+
+    monkeypatch.setattr(restore_tables, "execute", execute)
+    assert restore_tables.tables(portal, "it's") == ["course", "user"]
+    condition = "TABLE_SCHEMA = 'it''s' AND TABLE_TYPE <> 'VIEW'"
+    assert [sql.replace("\\'", "''") for sql in asked] == [
+        f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE {condition}"
+    ]
+
+
+@pytest.mark.parametrize("views", [[], ["active", "all"]])
+def test_views_are_written_down_without_the_triggers_of_their_tables(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: list[str]
+) -> None:
+    done: list[list[str]] = []
+
+    def asked(command: list[str], _source: object, output: IO[bytes]) -> bytes:
+        done.append(command)
+        output.write(f"{len(done)};".encode())
+        return b""
+
+    monkeypatch.setattr(restore_tables, "rows", lambda _portal, _sql: views)
+    monkeypatch.setattr(restore_tables, "_no_data", lambda _portal: ["dump"])
+    monkeypatch.setattr(restore_tables, "_asked", asked)
+    restore_tables.write_objects(portal, "chamilo", str(tmp_path / "x.sql"), "--force")
+    rest = ["--no-create-info", "--add-drop-trigger", "--routines", "--events", "--", "chamilo"]
+    expected = [["dump", "--force", *rest]]
+    expected += [["dump", "--force", "--skip-triggers", "--", "chamilo", *views]] if views else []
+    assert done == expected
+    assert (tmp_path / "x.sql").read_text() == ("1;2;" if views else "1;")
 
 
 def test_who_may_not_list_accounts_may_restore(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

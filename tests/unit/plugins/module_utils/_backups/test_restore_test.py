@@ -20,7 +20,13 @@ from typing import IO, Any, cast
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, restic, restore_test, sandbox
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
+    jobs,
+    restic,
+    restore_test,
+    sandbox,
+    saved_files,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
@@ -623,3 +629,150 @@ def test_a_large_repository_is_read_part_by_part_in_turn(portal: Portal, monkeyp
     place.size = 2 << 30
     made._read()
     assert place.checked[-1] == "--read-data"
+
+
+def test_the_backup_in_the_nearest_repository_is_known_by_its_number(portal: Portal) -> None:
+    """Older versions of restic name what they saved by the first digits of it."""
+    near = replace(portal, offsite="")
+    for numbers, same in ((["d1", "f1"], True), (["d", ""], True), (["d2", "f1"], False), (["d1", "f2"], False)):
+        made = attempt(near, pair(tree="another"))
+        made.place = replaced(made.place, near.repository)
+        made.memory["repositories"] = {}
+        made.last["snapshots"] = numbers
+        with contextlib.nullcontext() if same else pytest.raises(BackupError, match="its content is another"):
+            assert made._newest().run == "1"
+    del made.last["snapshots"]
+    assert made._newest().run == "1", "of an older version nothing is known"
+
+
+def replaced(place: restic.Repository, url: str) -> restic.Repository:
+    return type(place)(place.portal, url)
+
+
+def test_only_files_are_part_of_the_sample(portal: Portal) -> None:
+    made, _place = listed(portal, [{**upload(1), "type": "dir"}, upload(2), {**upload(3), "type": "symlink"}])
+    assert [file.path for file in made._list(pair())[2]] == ["/x/var/upload/002.txt"]
+
+
+def test_a_portal_that_shows_no_login_page_is_a_fault(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = attempt(portal)
+    monkeypatch.setattr(sandbox, "boot", lambda *_words: "it answers 500")
+    with pytest.raises(BackupError, match="^The restored portal does not start: it answers 500$"):
+        made._start(sandbox.Server("/socket"), "/scratch")
+    assert made.lines == []
+
+
+def test_configuration_without_tls_and_too_large_one_stays(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    plain, large = tmp_path / "config/plain.yaml", tmp_path / "config/large.yaml"
+    plain.write_text("doctrine: ~\n")
+    large.write_text("1009: /x\n" + "#" * (1 << 20))
+    moments = [path.stat().st_mtime_ns for path in (plain, large)]
+    restore_test._without_tls(str(tmp_path))
+    assert [path.stat().st_mtime_ns for path in (plain, large)] == moments
+    assert large.read_text().startswith("1009")
+    large.write_text("1009: /x\n" + "#" * ((1 << 20) - 9))
+    restore_test._without_tls(str(tmp_path))
+    assert large.read_text() == "#" * ((1 << 20) - 9)
+
+
+def test_nothing_is_left_to_remove_where_the_last_restore_test_ended(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[tuple[str, ...]] = []
+    monkeypatch.setattr(sandbox, "end_all", lambda: None)
+    monkeypatch.setattr(restic, "on_tree", lambda *words: removed.append(words))
+    made = attempt(portal)
+    made._clear()
+    made.memory["scratch"] = str(tmp_path / "gone")
+    made._clear()
+    assert removed == [] and "scratch" not in made.memory
+
+
+@pytest.fixture
+def staged(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """``staged(failing)``: have each step only note that it was done, and ``failing`` fail; all that was done."""
+    done: list[str] = []
+    here = replace(portal, scratch=str(tmp_path))
+    known = {**backups_portal.remembered(here), "last": {"run": "1", "at": 0}, "good": {}}
+    backups_portal.remember(here, known)
+
+    def run(failing: str = "", act: Callable[[Portal], list[str]] = restore_test.restore_test) -> list[str]:
+        def step(name: str, answer: Any = None) -> Any:
+            def does(*_words: Any) -> Any:
+                done.append(name)
+                if name == failing:
+                    raise BackupError(f"{name} failed")
+                return answer
+
+            return does
+
+        class Started:
+            def __init__(self, scratch: str) -> None:
+                done.append(f"server in {os.path.dirname(scratch)}")
+
+            def __enter__(self) -> SimpleNamespace:
+                return SimpleNamespace(socket="/socket")
+
+            def __exit__(self, *_words: object) -> None:
+                done.append("server ended")
+
+        made = restore_test._RestoreTest
+        for name, answer in (
+            ("_newest", pair()),
+            ("_list", (1, 2, [])),
+            ("_room", None),
+            ("_read", None),
+            ("_fetch_dump", ("course",)),
+            ("_fetch_files", None),
+            ("_load", None),
+            ("_start", None),
+        ):
+            monkeypatch.setattr(made, name, step(name.lstrip("_"), answer))
+        monkeypatch.setattr(saved_files, "saved_root", lambda *_words: "/saved")
+        monkeypatch.setattr(restore_test, "_without_tls", step("without TLS"))
+        monkeypatch.setattr(sandbox, "hand_over", step("hand over"))
+        monkeypatch.setattr(sandbox, "started", Started)
+        monkeypatch.setattr(sandbox, "console", lambda _portal, root, socket, *words: done.append(f"{socket} {words}"))
+        monkeypatch.setattr(sandbox, "end_all", step("end all"))
+        monkeypatch.setattr(jobs, "notify", lambda _portal, title, text: done.append(f"{title}: {text}"))
+        return act(here)
+
+    run.done, run.portal = done, here  # type: ignore[attr-defined]  # for the tests
+    return run
+
+
+STEPS = ["end all", "newest", "list", "room", "read", "fetch_dump", "fetch_files", "without TLS"]
+
+
+def test_a_restore_test_leaves_nothing_and_notes_what_it_tried(staged: Any, tmp_path: Path) -> None:
+    assert staged() == []
+    server = [f"server in {tmp_path}", "load", "start", "server ended"]
+    assert staged.done == [*STEPS, "hand over", *server, "end all"]
+    known = backups_portal.remembered(staged.portal)
+    assert known["drill"] == {"tables": ["course"], "run": "1"} and "scratch" not in known
+    assert list(tmp_path.glob("chamilo-hardening-drill-*")) == []
+    entry = json.loads((tmp_path / "state/backups-campus.json").read_text())["drill"]
+    assert entry["ok"] is True
+
+
+def test_a_restore_test_that_fails_leaves_nothing_and_notes_no_tables(staged: Any, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="^load failed$"):
+        staged("load")
+    assert staged.done[-3:] == ["server ended", "end all", "The restore test failed: load failed"]
+    known = backups_portal.remembered(staged.portal)
+    assert "drill" not in known and list(tmp_path.glob("chamilo-hardening-drill-*")) == []
+
+
+def test_a_change_is_rehearsed_on_what_came_back(staged: Any, tmp_path: Path) -> None:
+    laid: list[str] = []
+
+    def rehearsed(known: Portal) -> list[str]:
+        return restore_test.rehearse(known, laid.append, [["cache:clear"], ["doctrine:migrations:migrate", "-n"]])
+
+    assert staged(act=rehearsed) == ["`cache:clear` ended well;", "`doctrine:migrations:migrate -n` ended well;"]
+    (root,) = laid
+    assert root.startswith(f"{tmp_path}/chamilo-hardening-drill-") and root.endswith("/files/saved")
+    ran = ["/socket ('cache:clear',)", "/socket ('doctrine:migrations:migrate', '-n')"]
+    assert staged.done[staged.done.index("load") + 1 :] == [*ran, "start", "server ended", "end all"]
+    assert not (tmp_path / "state/backups-campus.json").exists(), "it is no restore test of the backup"

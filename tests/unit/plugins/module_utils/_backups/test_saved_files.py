@@ -58,6 +58,10 @@ def test_what_links_lead_to_is_saved_too(directories: Path) -> None:
     (directories / "chamilo" / "public" / "here").symlink_to(directories / "chamilo")
     (directories / "chamilo" / "broken").symlink_to("/nothing-here")
     assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo"), str(shared / "var")]
+    configured = directories / "etc/backups-campus.json"
+    configured.touch()
+    saved = [str(directories / "chamilo"), str(configured), str(shared / "var")]
+    assert saved_files.contents(of_campus(directories)) == saved, "and how it is backed up"
 
 
 def test_links_are_found_however_deep_they_lie(directories: Path) -> None:

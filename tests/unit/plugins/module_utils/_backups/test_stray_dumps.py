@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import lzma
 import os
@@ -104,3 +105,71 @@ def test_the_name_of_a_copy_is_reported_as_text(directories: Path) -> None:
         stream.write(DUMP)
     (line,) = put_away(of_campus(directories))
     assert r"\udce9\n.sql could be downloaded" in line and line.isprintable()
+
+
+def copy_of(directories: Path) -> Path:
+    """A dump in the portal's directory, beside what is none."""
+    (directories / "chamilo" / "a").mkdir(parents=True)
+    (directories / "chamilo" / "z").mkdir()
+    for name in ("a/dump.sql", "z/dump.sql"):
+        (directories / "chamilo" / name).write_bytes(DUMP)
+    return directories / "chamilo" / "a" / "dump.sql"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_a_copy_that_cannot_be_opened_is_reported_and_the_next_is_put_away(
+    directories: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    path, real, seen = copy_of(directories), os.open, []
+
+    def opened(name: str, *more: int, **options: int) -> int:
+        if name == "dump.sql" and not seen:
+            seen.append(name)
+            raise OSError(number, os.strerror(number))
+        return real(name, *more, **options)
+
+    monkeypatch.setattr(os, "open", opened)
+    first, second = put_away(of_campus(directories))
+    assert first == f"{path} can be downloaded or read by the web server, and stays: {os.strerror(number)}."
+    assert second.startswith(f"{directories}/chamilo/z/dump.sql could be downloaded or read by the web server: it is ")
+    assert path.exists() and not (directories / "chamilo/z/dump.sql").exists()
+
+
+def test_of_a_copy_that_cannot_be_put_away_whole_nothing_is_kept(
+    directories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_source: IO[bytes], copy: IO[bytes], _size: int) -> None:
+        copy.write(b"-- half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = copy_of(directories)
+    monkeypatch.setattr(stray_dumps.shutil, "copyfileobj", full)
+    lines = put_away(of_campus(directories))
+    assert len(lines) == 2 and all(line.endswith("and stays: No space left on device.") for line in lines)
+    assert path.read_bytes() == DUMP
+    assert [path for path in (directories / "state").rglob("*") if path.is_file()] == []
+
+
+def test_a_directory_that_goes_meanwhile_ends_no_search(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, listed = copy_of(directories), os.scandir
+
+    def scanned(handle: int) -> object:
+        if os.readlink(f"/proc/self/fd/{handle}") == str(path.parent):
+            raise FileNotFoundError
+        return listed(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scanned)
+        (line,) = put_away(of_campus(directories))
+    assert line.startswith(f"{directories}/chamilo/z/dump.sql") and path.exists()
+    (directories / "chamilo/z/dump.sql").write_bytes(DUMP)
+    real = os.open
+
+    def opened(name: str, *more: int, **options: int) -> int:
+        if name == "a":
+            raise NotADirectoryError
+        return real(name, *more, **options)
+
+    monkeypatch.setattr(os, "open", opened)
+    (line,) = put_away(of_campus(directories))
+    assert line.startswith(f"{directories}/chamilo/z/dump.sql") and path.exists()
