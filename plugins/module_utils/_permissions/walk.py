@@ -18,7 +18,7 @@ import stat
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -295,9 +295,9 @@ class _Walk:
         handle = self._reopen(job)
         if handle < 0:
             return
-        path = "/".join(_path(job))
-        stack = [(handle, path, iter(self._list(handle, job.root, path, job.place)))]
+        stack: list[tuple[int, str, Iterator[tuple[str, Place]]]] = []
         try:
+            self._down(stack, handle, job.root, "/".join(_path(job)), job.place)
             while stack:
                 handle, path, insider = stack[-1]
                 name, place = next(insider, (None, job.place))
@@ -312,11 +312,21 @@ class _Walk:
                     os.close(below)
                     self.at.found.refuse(f"{path}/{name}", f"more than {_DEEPEST} levels deep; not checked")
                     continue
-                path = f"{path}/{name}" if path else name
-                stack.append((below, path, iter(self._list(below, job.root, path, place))))
+                self._down(stack, below, job.root, f"{path}/{name}" if path else name, place)
         finally:
             for left in stack:
                 os.close(left[0])
+
+    def _down(
+        self,
+        stack: list[tuple[int, str, Iterator[tuple[str, Place]]]],
+        handle: int,
+        root: Root,
+        path: str,
+        place: Place,
+    ) -> None:
+        stack.append((handle, path, iter(())))  # it is closed also where it cannot be listed
+        stack[-1] = (handle, path, iter(self._list(handle, root, path, place)))
 
     def _reopen(self, job: Job) -> int:
         """Come to a job's directory again; -1 when it has gone, or was exchanged for a link, meanwhile."""

@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -217,6 +218,20 @@ def test_an_acl_in_the_program_that_gives_more_than_its_mode_is_removed(site, ha
 
 def acls_of(secrets, directories):
     return [*secrets, *directories, *directories]
+
+
+def test_an_acl_comes_back_where_the_portal_fails_without_it(site, tmp_path):
+    path = site / "src/Kernel.php"
+    path.chmod(0o640)
+    os.setxattr(path, ACCESS, acl(1, 6))
+    before = os.getxattr(path, ACCESS)
+    pages = SimpleNamespace(probe=lambda: None, reload=lambda: "", broken=lambda: "/ answers 500")
+    with pytest.raises(PermsError, match="^The portal's health check failed: / answers 500. The owners and modes of"):
+        run(order(site), listing=str(tmp_path / "state/suspects"), pages=pages)
+    assert os.getxattr(path, ACCESS) == before
+    pages.broken = lambda: ""
+    run(order(site), listing=str(tmp_path / "state/suspects"), pages=pages)
+    assert ACCESS not in os.listxattr(path)
 
 
 def test_what_is_no_acl_or_grants_no_more_access_stays(site):

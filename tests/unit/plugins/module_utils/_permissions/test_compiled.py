@@ -214,3 +214,109 @@ def test_a_link_in_its_place_is_not_followed_and_reported(tmp_path):
     (root / "var/cache").symlink_to("/etc")
     found = walk.run(order(root), renew=lambda _handle: "asked")
     assert any(one["path"] == "var/cache" and "put away" in one["why"] for one in found.refused)
+
+
+def exchanging(monkeypatch, number):
+    def refused(*_given):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(compiled, "exchange", refused)
+
+
+def as_root(cache):
+    """The console in a view of its own, which here is the directory itself: what it compiles lies beside."""
+
+    def run(argv, _seconds):
+        if argv[-1] != "true":
+            (apart,) = (name for name in os.listdir(cache) if name.startswith(".chamilo-hardening-"))
+            new = cache / apart / "new"
+            for name in ("prod", "other"):
+                (new / name).mkdir()
+                (new / name / "new.php").write_text("<?php")
+        return 0, ""
+
+    return run
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EXDEV])
+def test_what_cannot_change_places_takes_the_place_of_nothing(cache, monkeypatch, number):
+    """There was none before, or it is of an image's lower layer."""
+    if number == errno.ENOENT:
+        (cache / "prod").rename(cache / "old")
+    exchanging(monkeypatch, number)
+    (cache / "other").mkdir()
+    if number == errno.ENOENT:
+        (cache / "other").rmdir()
+    assert renew(cache, as_root(cache)) == ""
+    assert sorted(str(path.relative_to(cache)) for path in cache.rglob("*")) == [
+        "other",
+        "other/new.php",
+        "prod",
+        "prod/new.php",
+    ]
+
+
+def test_what_cannot_change_places_for_another_reason_ends_the_renewal(cache, monkeypatch):
+    exchanging(monkeypatch, errno.EIO)
+    with pytest.raises(OSError, match="Input/output error"):
+        renew(cache, as_root(cache))
+    assert os.listdir(cache) == ["prod"]
+    assert (cache / "prod/ContainerX/getX.php").read_text() == "<?php // planted"
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EIO])
+def test_what_goes_while_it_is_moved_is_no_fault_and_all_else_is(cache, monkeypatch, number):
+    (cache / "first").mkdir()
+    rename, refused = os.rename, []
+
+    def moved(old, new, **options):
+        if not refused:
+            refused.append(old)
+            raise OSError(number, os.strerror(number))
+        rename(old, new, **options)
+
+    target = cache.parent / "target"
+    target.mkdir()
+    handles = [os.open(path, os.O_RDONLY) for path in (cache, target)]
+    monkeypatch.setattr(os, "rename", moved)
+    try:
+        if number == errno.ENOENT:
+            compiled._move(*handles)
+            assert sorted(os.listdir(target)) == sorted({"first", "prod"} - set(refused))
+        else:
+            with pytest.raises(OSError, match="Input/output error"):
+                compiled._move(*handles)
+            assert os.listdir(target) == []
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def test_what_cannot_be_removed_is_no_success(cache, monkeypatch):
+    handle = os.open(cache, os.O_RDONLY)
+    monkeypatch.setattr(os, "rmdir", lambda *_given, **_more: None)
+    try:
+        with pytest.raises(OSError, match="Directory not empty: 'prod'"):
+            compiled._delete(handle, "prod")
+    finally:
+        os.close(handle)
+
+
+@pytest.mark.parametrize(
+    ("uid", "mode", "ours"), [(0, 0o040700, True), (33, 0o040700, False), (0, 0o040710, False), (0, 0o040701, False)]
+)
+def test_a_directory_that_is_exchanged_when_it_is_made_is_not_used(cache, monkeypatch, uid, mode, ours):
+    handle = os.open(cache, os.O_RDONLY)
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "fstat", lambda _handle: os.stat_result((mode, 1, 1, 1, uid, 0, 0, 0, 0, 0)))
+    try:
+        if ours:
+            name, apart = compiled._apart(cache=handle)
+            assert name.startswith(".chamilo-hardening-") and len(name) == 35
+            os.close(apart)
+        else:
+            with pytest.raises(OSError, match="was exchanged meanwhile"):
+                compiled._apart(handle)
+        assert len(os.listdir("/proc/self/fd")) == before
+    finally:
+        os.close(handle)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -229,6 +230,69 @@ def test_more_files_with_several_names_than_can_be_remembered_are_reported(site,
     messages = reasons(run(order(site)))
     assert len(messages) == 2 and all("too many files" in why for why in messages.values())
     assert sorted(state(site / f"src/{number}")[2] for number in range(3)) == ["0644", "0644", "0666"]
+
+
+def test_a_file_that_goes_while_it_is_opened_has_no_other_names(site, monkeypatch):
+    """Its last name was removed: there is nothing left that could be elsewhere."""
+    monkeypatch.setattr(entries, "_LINKS", 0)
+    path, openly = site / "var/log/prod.log", os.open
+
+    def opened(name, *given, **options):
+        handle = openly(name, *given, **options)
+        if name == "prod.log":
+            path.unlink()
+        return handle
+
+    monkeypatch.setattr(os, "open", opened)
+    assert run(order(site)).refused == []
+
+
+@pytest.mark.parametrize("listed", [0, 20])
+def test_a_file_that_the_system_does_not_give_away_is_reported_and_the_others_are_set(site, monkeypatch, listed):
+    """Also after the first twenty samples, where files are changed in fewer steps."""
+    monkeypatch.setattr(entries, "LISTED", listed)
+    give_away = os.fchown
+
+    def forbidden(handle, *given):
+        if os.readlink(f"/proc/self/fd/{handle}").endswith("/Kernel.php"):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        give_away(handle, *given)
+
+    monkeypatch.setattr(os, "fchown", forbidden)
+    found = run(order(site))
+    assert reasons(found) == {"src/Kernel.php": "Operation not permitted"}
+    assert state(site / "src/Kernel.php")[0] == WEB.pw_uid
+    assert state(site / "vendor/autoload.php")[::2] == (0, "0644")
+
+
+def test_a_link_that_goes_while_it_is_read_leads_nowhere(site, outside, monkeypatch):
+    os.symlink(outside, site / "var/link")
+    give(site / "var/link", 0)
+    assert list(reasons(run(order(site)))) == ["var/link"]
+    read = os.readlink
+
+    def gone(path, **options):
+        if path == "link":
+            raise FileNotFoundError
+        return read(path, **options)
+
+    monkeypatch.setattr(os, "readlink", gone)
+    assert run(order(site)).refused == []
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.EIO, "Input/output error"), (errno.ENOENT, None)])
+def test_a_file_with_several_names_that_cannot_be_read_is_reported(site, monkeypatch, number, words):
+    os.link(site / "src/Kernel.php", site / "src/Second.php")
+
+    def broken(*_given):
+        raise OSError(number, os.strerror(number))
+
+    change = entries.Changes.change
+    monkeypatch.setattr(entries.Changes, "change", lambda *given: broken() if "src/" in given[2] else change(*given))
+    before = set(os.listdir("/proc/self/fd"))
+    found = reasons(run(order(site)))
+    assert list(found.values()) == ([words] if words else [])
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 def test_several_names_in_a_declared_part_beside_one_that_is_called_alike(site, tmp_path):

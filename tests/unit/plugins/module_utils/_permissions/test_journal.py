@@ -11,6 +11,7 @@ import stat
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.journal import Journal, rights_of
+from tests.unit.plugins.module_utils._permissions.conftest import ACCESS, acl
 
 WEB = 33
 
@@ -108,3 +109,45 @@ def test_without_room_for_a_journal_it_reports_so(tmp_path, monkeypatch):
     made.changed("x", tmp_path.stat(), (0, 0, 0))
     assert made.roll_back(opened) == ["not all changes could be noted: Not a directory"]
     made.close()
+
+
+def test_an_acl_that_was_removed_comes_back_to_its_file_alone(tmp_path, journal):
+    path, other = tmp_path / "x", tmp_path / "other"
+    for file in (path, other):
+        file.write_text("")
+        file.chmod(0o640)
+        os.setxattr(file, ACCESS, acl())
+    before = os.getxattr(path, ACCESS)
+    for file in (path, other):
+        status = file.stat()
+        os.removexattr(file, ACCESS)
+        journal.lifted(str(file), status, ACCESS, before)
+    other.rename(tmp_path / "away")
+    other.write_text("")
+    assert journal.roll_back(opened) == []
+    assert os.getxattr(path, ACCESS) == before
+    assert os.listxattr(other) == os.listxattr(tmp_path / "away") == [], "another file has its name"
+    os.setxattr(path, ACCESS, acl(2))
+    assert journal.roll_back(opened) == []
+    assert os.getxattr(path, ACCESS) == acl(2), "what it has again stays"
+
+
+def test_a_journal_that_a_full_disk_cuts_reports_so(tmp_path, journal, monkeypatch):
+    path = tmp_path / "x"
+    path.write_text("")
+    before = rights_of(path.stat())
+    change(journal, path, 1, 1, 0o600)
+    journal.flush()
+    written = journal._file
+
+    class Full:
+        def write(self, lines):
+            return written.write(lines[:-1])
+
+        def __getattr__(self, name):
+            return getattr(written, name)
+
+    monkeypatch.setattr(journal, "_file", Full())
+    change(journal, path, 2, 2, 0o600)
+    assert journal.roll_back(opened) == ["not all changes could be noted: No space left on device"]
+    assert rights_of(path.stat()) == (2, 2, 0o600) != before, "it was changed since what is noted"

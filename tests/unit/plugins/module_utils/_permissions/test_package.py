@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import tarfile
 import zipfile
@@ -138,3 +139,31 @@ def test_what_visitors_browsers_run_is_compared_as_well(site, tmp_path):
     assert sorted(walk.run(order, lists=lists).doubtful) == named, "until somebody has compared them"
     lay(site, "public/build/app.js", "as published", owner=0, mode=0o644)
     assert walk.run(order, lists=lists).doubtful == named[1:]
+
+
+def test_of_an_archive_files_alone_are_read(tmp_path):
+    """A directory and a link have no content."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/file").write_text("text")
+    (tmp_path / "a/link").symlink_to("file")
+    link = zipfile.ZipInfo("a/link")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr(link, "file")
+        archive.write(tmp_path / "a", "a")
+        archive.write(tmp_path / "a/file", "a/file")
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
+        for name in ("a/link", "a"):
+            archive.add(tmp_path / name, name, recursive=name == "a")
+    for name in ("x.zip", "x.tar.gz"):
+        with open(tmp_path / name, "rb") as stream:
+            assert [(path, content.read()) for path, content in package.members(stream)] == [("a/file", b"text")]
+
+
+def test_what_is_no_file_is_no_package(site, tmp_path):
+    sparse = tmp_path / "2.0.1.zip"
+    sparse.touch()
+    os.truncate(sparse, 1 << 40)
+    for path in ("/dev/null", str(sparse)):
+        with pytest.raises(vouch.ArchiveError, match=f"^{path} is no file, or a sparse one"):
+            package.learn(path, "", str(site), str(tmp_path))

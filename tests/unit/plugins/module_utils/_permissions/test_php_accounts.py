@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import grp
+
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
@@ -45,3 +47,10 @@ def test_a_command_that_fails_is_reported(accounts):
     accounts.fails = "gpasswd"
     with pytest.raises(PhpUserError, match="`gpasswd --add nobody daemon` failed .1.: no."):
         accounts.join("nobody", "daemon")
+
+
+def test_a_member_does_not_join_again(accounts, monkeypatch):
+    known = grp.struct_group(("daemon", "x", 1, ["nobody", "www-data"]))
+    monkeypatch.setattr(grp, "getgrnam", lambda _name: known)
+    assert not accounts.join("nobody", "daemon") and accounts.asked == []
+    assert accounts.join("bin", "daemon") and accounts.asked == ["gpasswd --add bin daemon"]

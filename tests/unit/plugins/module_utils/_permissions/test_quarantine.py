@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import time
 from unittest.mock import Mock
@@ -12,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from tests.unit.plugins.module_utils._permissions.conftest import (
     ACCESS,
@@ -157,3 +160,21 @@ def test_a_plugin_with_a_history_of_its_own_vouches_for_its_php_and_for_no_shell
     assert quarantine.Quarantine._is_of_a_plugin(judge, handle, path, os.fstat(handle)) is vouched
     os.close(handle)
     assert list(plugins) == (["public/plugin/Own"] if own else [])
+
+
+def test_a_list_that_cannot_take_its_place_names_nothing(tmp_path, monkeypatch):
+    """What the last run named is better than nothing."""
+    path = tmp_path / "state/suspects"
+    found = Found(quarantined_total=2, doubtful_total=1)
+    with contextlib.closing(quarantine.Listing(str(path), 1)) as listing:
+        path.write_text("the last run's")
+        assert listing.name("quarantined", "public/x.php")
+
+        def refused(_old, _new):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "replace", refused)
+        listing.done(found)
+    assert (found.unnamed, found.unnamed_why, found.listing) == (3, "No space left on device", "")
+    assert path.read_text() == "the last run's"
+    assert os.listdir(tmp_path / "state") == ["suspects"]

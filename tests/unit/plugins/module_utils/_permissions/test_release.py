@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import pwd
 import signal
 import stat
+import struct
 import subprocess
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -591,3 +594,31 @@ def test_when_a_file_was_made_is_what_no_user_can_set(tmp_path):
     assert made is None if system == "overlayfs" else before <= made <= time.time()
     with open("/proc/self/status", "rb") as never:
         assert permissions_release.born(never.fileno()) is None
+
+
+@pytest.mark.parametrize(
+    ("failed", "kind", "unknown", "mask", "made"),
+    [
+        (0, 0xEF53, 0, 0x800, 1.5),
+        (1, 0xEF53, 0, 0x800, None),
+        (0, permissions_release._OVERLAY, 0, 0x800, None),
+        (0, 0xEF53, 1, 0x800, None),
+        (0, 0xEF53, None, 0x800, None),
+        (0, 0xEF53, 0, 0x7FF, None),
+    ],
+)
+def test_when_a_file_was_made_is_known_only_where_its_file_system_keeps_it(
+    monkeypatch, failed, kind, unknown, mask, made
+):
+    def fstatfs(_handle, reported):
+        struct.pack_into("@l", reported, 0, kind)
+        return failed
+
+    def statx(_handle, _name, _flags, _wanted, reported):
+        struct.pack_into("=I", reported, 0, mask)
+        struct.pack_into("=qI", reported, permissions_release._BTIME_AT, 1, 500_000_000)
+        return unknown
+
+    system = SimpleNamespace(fstatfs=fstatfs, **({} if unknown is None else {"statx": statx}))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: system)
+    assert permissions_release.born(3) == made

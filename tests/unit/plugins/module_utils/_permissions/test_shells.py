@@ -126,3 +126,23 @@ def test_no_page_is_read_without_end(piece):
     started = time.monotonic()
     shells.obeys(b"<?php $_GET;" + piece * ((200 << 10) // len(piece)))
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (b"()", [b""]),
+        (b"(a)", [b"a"]),
+        (b"(a,b) c", [b"a", b"b"]),
+        (b"(a(b,c),[d,e],{f,g})", [b"a(b,c)", b"[d,e]", b"{f,g}"]),
+        (b"(a,b", [b"a", b"b"]),
+        (b"(a,(b,c)", [b"a", b"(b,c)"]),
+    ],
+)
+def test_the_arguments_of_a_call_are_read_also_where_it_does_not_end(code, arguments):
+    assert list(shells._arguments(b"f" + code, 1)) == arguments
+
+
+def test_of_a_call_without_end_only_its_beginning_is_read():
+    (argument,) = shells._arguments(b"(" + b"x" * (2 * shells._GAP), 0)
+    assert len(argument) == shells._GAP - 1

@@ -90,3 +90,10 @@ def test_no_key(package, key):
 
 def test_the_official_key_has_the_number_that_is_published():
     assert base64.b64decode(signature.OFFICIAL)[2:10][::-1].hex().upper() == "A158EB4EFF622FB3"
+
+
+def test_without_openssl_nothing_is_verified(package, monkeypatch):
+    signer = Signer()
+    signer.sign(package)
+    monkeypatch.setenv("PATH", str(package.parent))
+    refused(package, signer, "Signatures are verified with openssl, which is not installed. Install it.")

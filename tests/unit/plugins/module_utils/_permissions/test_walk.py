@@ -5,18 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
+import shutil
 import signal
 import stat
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from tests.unit.plugins.module_utils._permissions.conftest import (
+    WEB,
     at_the_moment,
     fill,
     give,
@@ -337,3 +341,158 @@ def test_the_working_directory_stays(site):
     before = os.getcwd()
     run(order(site))
     assert os.getcwd() == before
+
+
+@pytest.mark.parametrize("near", [0, 8], ids=["as deep as it goes", "level by level"])
+def test_no_handle_is_left_open_where_the_time_ends_on_the_way(site, monkeypatch, near):
+    """In the third directory, below two that are open."""
+    monkeypatch.setattr(permissions_walk, "_NEAR", near)
+    listed, begun = permissions_walk._Walk._list, []
+
+    def end(walk, *given):
+        begun.append(given)
+        if len(begun) == 3:
+            raise PermsError("in time")
+        return listed(walk, *given)
+
+    monkeypatch.setattr(permissions_walk._Walk, "_list", end)
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(PermsError, match="in time"):
+        run(order(site))
+    assert set(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.mark.parametrize("near", [0, 1])
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_a_directory_that_is_exchanged_or_goes_far_below(site, tmp_path, monkeypatch, near, exchanged):
+    """When it is met there, or when its turn comes: the others are scanned."""
+    name = "var" if near else "log"
+    path = {"var": site / "var", "log": site / "var/log"}[name]
+
+    def go():
+        os.rename(path, tmp_path / "away")
+        if exchanged:
+            os.symlink(tmp_path, path)
+
+    monkeypatch.setattr(permissions_walk, "_NEAR", near)
+    at_the_moment(monkeypatch, name, go, 1 + near)
+    found = run(order(site))
+    assert reasons(found) == ({str(path.relative_to(site)): "was exchanged during the check"} if exchanged else {})
+    assert state(site / "vendor/a/b/bin/tool")[2] == "0755"
+
+
+def test_a_file_that_goes_between_its_name_and_its_rights_is_not_counted(site, monkeypatch):
+    class Gone:
+        name = "gone.log"
+
+        def is_dir(self, follow_symlinks):
+            return False
+
+        is_file = is_dir
+
+        def stat(self, follow_symlinks):
+            raise FileNotFoundError
+
+    listed = os.scandir
+
+    @contextlib.contextmanager
+    def scanned(handle):
+        with listed(handle) as entries:
+            yield [Gone(), *entries] if os.readlink(f"/proc/self/fd/{handle}").endswith("/var/log") else entries
+
+    entries = run(order(site)).entries
+    (site / "var/log/prod.log").chmod(0o777)
+    monkeypatch.setattr(os, "scandir", scanned)
+    found = run(order(site))
+    assert (found.entries, found.refused_total) == (entries, 0)
+    assert state(site / "var/log/prod.log")[2] == "0660", "what comes after it is checked"
+
+
+def test_a_directory_that_cannot_be_opened_nor_asked_is_reported(site, monkeypatch):
+    """It could be a part that is walked on its own, but no more can be seen of it."""
+    openly, asked = os.open, os.stat
+
+    def denied(path, *given, **options):
+        if path == "log":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return openly(path, *given, **options)
+
+    def gone(path, **options):
+        if path == "log":
+            raise FileNotFoundError
+        return asked(path, **options)
+
+    monkeypatch.setattr(os, "open", denied)
+    assert reasons(run(order(site))) == {"var/log": "Permission denied"}
+    monkeypatch.setattr(os, "stat", gone)
+    assert reasons(run(order(site))) == {"var/log": "Permission denied"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ([[]], ""),
+        ([["config: core.pager"]], "config: core.pager. It stays"),
+        ([[], ["hooks/pre-commit"]], "hooks/pre-commit. It stays"),
+        ([OSError(errno.EIO, os.strerror(errno.EIO))], "Input/output error. It stays"),
+        ([[str(number) for number in range(12)]], "0, 1, 2, 3, 4, 5, 6, 7, 8, 9. It stays"),
+    ],
+)
+def test_settings_of_git_are_sought_before_and_after_its_directory_is_closed(site, monkeypatch, answers, words):
+    """The web user could add some until it cannot enter it any more."""
+    (site / ".git").mkdir()
+    (site / ".git/config").write_text("")
+    for path in (site / ".git", site / ".git/config"):
+        give(path, 0o777)
+    left = list(answers)
+
+    def runs(_handle, _theirs):
+        answer = left.pop(0) if left else []
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(permissions_walk.vouch, "git_runs", runs)
+    found = reasons(run(order(site)))
+    if words:
+        assert found[".git"].startswith("Git would run what the web user could have set: ") and words in found[".git"]
+        assert state(site / ".git")[::2] == (WEB.pw_uid, f"{policy.GIT_MODE:04o}")
+        assert state(site / ".git/config")[2] == "0777", "it was not entered"
+    else:
+        assert found == {} and state(site / ".git/config")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("", None),
+        ("`bin/console` ended with 1", "`bin/console` ended with 1"),
+        (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+            "what the application compiled could not be put away: No space",
+        ),
+    ],
+)
+@pytest.mark.parametrize("roots", [(), ("var",)])
+def test_what_fails_while_the_cache_is_renewed_is_reported(site, answer, words, roots):
+    asked = []
+
+    def renew(handle):
+        asked.append(os.readlink(f"/proc/self/fd/{handle}"))
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    before = set(os.listdir("/proc/self/fd"))
+    found = reasons(run(order(site, roots=roots), renew=renew))
+    assert asked == [str(site / "var/cache")]
+    assert set(os.listdir("/proc/self/fd")) <= before
+    assert list(found) == (["var/cache"] if words else [])
+    assert not words or found["var/cache"].startswith(words)
+
+
+def test_no_cache_is_renewed_where_there_is_none(site):
+    shutil.rmtree(site / "var/cache")
+    asked = []
+    assert not run(order(site), renew=lambda handle: asked.append(handle) or "asked").refused
+    assert asked == []
