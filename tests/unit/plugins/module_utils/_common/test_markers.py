@@ -9,6 +9,7 @@ import random
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import markers
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, apply, strip
 
 BLOCK = """server {
@@ -90,6 +91,8 @@ def test_marks_are_not_set_twice_and_not_out_of_place() -> None:
     marked = apply(BLOCK, [Mark(8, ("x;",))], "campus")
     with pytest.raises(MarkerError, match="already"):
         apply(marked, [Mark(8, ("x;",))], "campus")
+    two = [Mark(BLOCK.index("root"), ("y;",)), Mark(8, ("x;",))]
+    assert apply(BLOCK, two, "campus") == apply(BLOCK, two[::-1], "campus"), "in whatever order they come"
     for marks in ([Mark(0, ("x;",), 9), Mark(4, ("x;",))], [Mark(-1)], [Mark(0, (), 9999)]):
         with pytest.raises(MarkerError, match="out of place"):
             apply(BLOCK, marks, "campus")
@@ -101,6 +104,8 @@ def test_what_was_changed_between_the_marks_is_never_lost() -> None:
         strip(marked.replace("    x;\n", "    x;\n    deny all;\n"), "campus")
     with pytest.raises(MarkerError, match="line 3: one of the two marks"):
         strip(marked.replace("    # BEGIN chamilo.hardening campus\n", ""), "campus")
+    with pytest.raises(MarkerError, match="line 1: one of the two marks"):
+        strip(marked.split("server {\n")[1].split("    # END")[0], "campus")
     with pytest.raises(MarkerError, match="line 2: one of the two marks"):
         strip(marked.split("    # END")[0], "campus")
 
@@ -115,3 +120,69 @@ def test_a_line_like_ours_is_set_aside_like_any_other() -> None:
 def test_no_mark_is_set_that_cannot_be_taken_out() -> None:
     with pytest.raises(MarkerError, match="could not be undone"):
         apply(LIKE_OURS, [Mark(0, ((2, 19),))], "campus")
+
+
+TEXTS = ["server{listen 80;root /x;}", "a {\n    b;\n    c;\n}\n", "a\r\nb;\r\n"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_marks_of_two_sites_are_independent(text: str) -> None:
+    """Those of the second are made for the text without those of the first."""
+    refused = set()
+    for start in range(len(text) + 1):
+        for end in range(start, len(text) + 1):
+            marked = apply(text, [Mark(start, ("x;",), end)], "one")
+            for at in range(len(text) + 1):
+                try:
+                    both = apply(marked, markers.shift(marked, "one", [Mark(at, ("y;",))]), "two")
+                except MarkerError as problem:
+                    refused.add(str(problem).partition(" ")[0])
+                    continue
+                assert "x;" in both and "y;" in both
+                assert strip(both, "two") == marked
+                if "within a line" not in both:  # else the one that came first may contain the line of the other
+                    assert strip(strip(both, "one"), "two") == text
+    assert refused == {"Character"}
+
+
+def test_a_place_within_what_another_site_set_aside_is_named() -> None:
+    marked = apply("a;\nb;\nc;\n", [Mark(3, ("x;",), 6)], "one")
+    assert markers.shift(marked, "one", [Mark(3, ("y;",)), Mark(6, ("y;",), 9)])[0].at == 3
+    for at in (4, 5):
+        with pytest.raises(MarkerError, match=f"^Character {at} is within what one set aside.$"):
+            markers.shift(marked, "one", [Mark(at, ("y;",))])
+    (later,) = markers.shift(marked, "one", [Mark(6, ("y;",), 9)])
+    assert (later.at, later.until) == (len(marked) - 3, len(marked))
+    (point,) = markers.shift(marked, "one", [Mark(6, ((0, 3), "y;", (6, 9)))])
+    assert point.lines == ((0, 3), "y;", (len(marked) - 3, len(marked)))
+    assert (point.at, point.until) == (len(marked) - 3, -1)
+
+
+def test_what_was_set_aside_comes_back_where_that_is_due_and_no_other() -> None:
+    text = "a;\nb;\nc;\n"
+    # Nothing stands in the place of "b;", and "x;" in that of "c;".
+    marked = apply(text, [Mark(3, (), 6), Mark(6, ("x;",), 9)], "one")
+    assert markers.released(marked, "one", lambda line: False) == marked
+    assert markers.released(marked, "one", lambda line: line == "b;\n") == apply(text, [Mark(6, ("x;",), 9)], "one")
+    assert markers.released(marked, "one", lambda line: line == "c;\n") == marked, "something is in its place"
+    assert markers.released(marked, "two", lambda line: True) == marked
+    changed = marked.replace("# b;", "# b2;")
+    assert markers.released(changed, "one", lambda line: True) == changed, "it was changed"
+
+
+def test_a_line_that_ours_is_without_comes_back_where_that_is_due() -> None:
+    text = "a;\n"
+    marked = apply(text, [Mark(0, (markers.without("b;"), markers.without("c;")))], "one")
+    found = markers.released(marked, "one", lambda line: line == "c;")
+    assert [line.strip() for line in found.splitlines()][1:3] == [markers.without("b;").strip(), "c;"]
+    assert strip(found, "one") == text
+    assert markers.released(marked, "one", lambda line: False) == marked
+
+
+def test_the_marks_in_a_text_are_known_by_site() -> None:
+    marked = apply(BLOCK, [Mark(8, ("x;",)), Mark(BLOCK.index("root"), ("y;",))], "b")
+    assert (markers.sites(BLOCK), markers.sums(BLOCK, "b")) == ([], [])
+    both = apply(marked, [Mark(0, ("z;",))], "a")
+    assert markers.sites(both) == ["a", "b"]
+    assert markers.sums(both, "b") == markers.sums(marked, "b") and len(set(markers.sums(both, "b"))) == 2
+    assert len(markers.sums(both, "a")) == 1 and markers.sums(both, "c") == []

@@ -333,3 +333,41 @@ def test_as_many_links_are_followed_as_the_kernel_follows(tmp_path, more):
             assert linked
     finally:
         os.close(start)
+
+
+@pytest.mark.parametrize(
+    ("text", "listed"),
+    [
+        ("/dev/sdb1 /srv/data ext4 defaults 0 2\n", True),
+        ("# x\n\n/dev/sdb1 /srv/data/ ext4\n", True),
+        ("/dev/sdb1 /srv/my\\040data ext4\n", False),
+        ("# /dev/sdb1 /srv/data ext4\n", False),
+        ("/srv/data\n", False),
+        (None, False),
+    ],
+)
+def test_what_is_to_be_mounted_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, listed: bool
+) -> None:
+    monkeypatch.setattr(paths, "_FSTAB", str(tmp_path / "fstab"))
+    if text is not None:
+        (tmp_path / "fstab").write_text(text)
+    assert paths._in_fstab("/srv/data") is listed
+    assert paths._in_fstab("/srv/my data") is ("my" in (text or ""))
+
+
+def test_an_account_that_is_not_there_is_named_by_its_number() -> None:
+    assert (paths._name(0), paths._name(4_000_000_001)) == ("root", "user 4000000001")
+
+
+@pytest.mark.parametrize(
+    ("name", "followed"), [("no-such-user", True), ("root", True), (WEB.pw_name, False), ("", False)]
+)
+def test_a_link_is_followed_for_a_web_user_that_gains_nothing_by_it(name: str, followed: bool) -> None:
+    """One of the web user's in a directory of its own; Debian's, where none is known."""
+    theirs = os.stat_result((0o40755, 1, 1, 1, WEB.pw_uid, WEB.pw_gid, 0, 0, 0, 0))
+    why = paths.untrusted(name)("/srv/link", "/etc", theirs, theirs)
+    assert why.startswith(
+        "" if followed else "/srv/link is a link of www-data to /etc, and www-data could have laid it."
+    )
+    assert bool(why) is not followed

@@ -246,3 +246,11 @@ def test_an_address_of_another_host_cannot_be_listened_on() -> None:
 def test_an_address_as_the_kernel_lists_it(family: int, host: str, words: list[str]) -> None:
     listed = "".join(f"{int.from_bytes(bytes.fromhex(word), sys.byteorder):08X}" for word in words)
     assert services._kernel_address(family, host) == listed
+
+
+def test_a_process_that_has_ended_has_neither_parent_nor_name() -> None:
+    gone = 1 << 30  # no process has such a number
+    assert (services._parent(str(gone)), services._name(gone)) == ("", "a process that is gone")
+    assert services._parent(str(os.getpid())) == str(os.getppid())
+    assert services._children(str(gone)) == set()
+    assert services._belongs(gone, "") is False

@@ -13,6 +13,9 @@ import socket
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 
 
@@ -88,3 +91,31 @@ def test_where_another_host_has_the_database_its_administrator_is_asked_first(ho
     assert result.needs_admin and not result.changed and host.user == "chamilo"
     with pytest.raises(AccountError, match="nothing here may change accounts there"):
         host.apply(there="192.0.2.5")
+
+
+def test_where_no_account_is_to_be_changed_none_is(sloppy):
+    result = sloppy.apply(application=False)
+    assert not result.changed and result.server_here
+    assert sloppy.server.statements == [] and not (sloppy.directory / "state/database-campus.json").exists()
+
+
+def test_a_check_restores_nothing_and_reports_what_a_run_would(sloppy):
+    sloppy.apply()
+    before, known = json.dumps(sloppy.server.users), sloppy.memory()
+    result = sloppy.apply(check=True, state="absent")
+    assert (result.before, result.after) == (
+        ["chamilo@%: no rights\n"],
+        ["chamilo@%: GRANT ALL PRIVILEGES ON *.* TO 'chamilo'@'%' WITH GRANT OPTION\n"],
+    )
+    assert json.dumps(sloppy.server.users) == before and sloppy.memory() == known
+
+
+def test_one_run_at_a_time_changes_accounts(sloppy, monkeypatch):
+    monkeypatch.setattr(accounts, "LOCK_SECONDS", 0.0)
+    (sloppy.directory / "state").mkdir(0o700)
+    busy = AccountError("busy")
+    with locks.lock(str(sloppy.directory / "state/database.lock"), "database", 0.0, lambda _holder: busy):
+        with pytest.raises(Busy, match="^Another run changes the accounts of the database. No account was changed.$"):
+            sloppy.apply()
+        assert sloppy.user == "chamilo" and sloppy.apply(check=True).changed
+    assert sloppy.apply().changed

@@ -9,13 +9,17 @@ tests/hosts/test_database.py has a real one.
 from __future__ import annotations
 
 import json
+import os
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.application import Application
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError, Seen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
 
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 NEW = "'chamilo_campus'@'localhost'"
@@ -132,3 +136,122 @@ def test_killed_after_any_step_an_account_can_log_in_and_the_next_run_succeeds(t
         assert host.server.rights(NEW) == [f"{EIGHT} ON `chamilo`.*"] and host.server.rights("'chamilo'@'%'") == []
         assert not host.apply().changed
     assert steps[-1] == "done" and number > 8
+
+
+def killed_at(host, monkeypatch, name):
+    """As a run that was killed after this step."""
+
+    def step(done):
+        if done == name:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Application, "_restore_rights", lambda *unused: None)
+        host.apply(step=step)
+
+
+def test_a_move_that_did_not_finish_is_reported_by_a_check(sloppy, monkeypatch):
+    assert sloppy.apply(check=True).notes == []
+    killed_at(sloppy, monkeypatch, "created")
+    before, known = json.dumps(sloppy.server.users), sloppy.memory()
+    result = sloppy.apply(check=True)
+    assert result.notes == ["A run that moved the application to another account did not finish."]
+    assert json.dumps(sloppy.server.users) == before and sloppy.memory() == known
+
+
+def test_a_move_that_is_resumed_and_fails_is_rolled_back(sloppy, monkeypatch):
+    before = json.dumps(sloppy.server.users)
+    killed_at(sloppy, monkeypatch, "written")
+    assert sloppy.user == "chamilo_campus"
+    sloppy.broken = lambda: sloppy.user == "chamilo_campus"
+    with pytest.raises(AccountError, match=r"does not go on with it: .*500.*\. Everything is as it was before\.$"):
+        sloppy.apply()
+    assert sloppy.user == "chamilo" and json.dumps(sloppy.server.users) == before and "move" not in sloppy.memory()
+
+
+def test_where_the_environment_cannot_be_read_any_more_the_new_account_stays(sloppy):
+    """Chamilo may log in with it."""
+
+    def step(name):
+        if name == "written":
+            environment = sloppy.directory / "campus/.env"
+            environment.unlink()
+            os.mkfifo(environment)
+            raise OSError("no further")
+
+    with pytest.raises(AccountError, match=r"no regular file.* The account chamilo_campus stays until it can be\.$"):
+        sloppy.apply(step=step)
+    assert NEW in sloppy.server.users and sloppy.memory()["move"]["new"]["user"] == "chamilo_campus"
+
+
+@pytest.mark.parametrize(
+    ("password", "raised", "words"),
+    [
+        ("", AccountError, "Chamilo has no password for it.*No account was changed"),
+        ("x", DatabaseError, "^Access denied"),
+    ],
+)
+def test_an_account_that_cannot_log_in_ends_the_run(host, password, raised, words):
+    host.server.add("'chamilo'@'localhost'", "another")
+    host.write("chamilo", password)
+    with pytest.raises(raised, match=words):
+        host.apply()
+    assert not any(statement.startswith(("CREATE", "ALTER", "GRANT")) for statement in host.server.statements)
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "right", "others", "why"),
+    [
+        ("chamilo", "good-Password-1", "", [], ""),
+        ("chamilo", "good-Password-1", "SELECT ON *.*", [], ""),
+        ("chamilo", "good-Password-1", "ALL PRIVILEGES ON `campus`.*", [], ""),
+        ("root", "good-Password-1", "", [], "an account of the server's administrator"),
+        ("", "good-Password-1", "", [], "an account without a name, as which any user may log in"),
+        ("chamilo", "good-Password-1", "ALL PRIVILEGES ON *.*", ["x"], "it may do everything on the whole server"),
+        ("chamilo", "good-Password-1", "", ["a", "b"], "it is used for a, b too"),
+        ("lms", "Chamilo", "", [], "its password is easy to guess"),
+        ("lms", "LMS", "", [], "its password is easy to guess"),
+        ("lms", "Campus", "", [], "its password is easy to guess"),
+        ("lms", "", "", [], "its password is easy to guess"),
+    ],
+)
+def test_why_the_application_gets_another_account(user, password, right, others, why):
+    lines = [f"GRANT {right} TO `x`@`y`"] if right else []
+    seen = Seen(Who(user, "localhost"), "localhost", tuple(grants.parse(lines)))
+    one = Application(SimpleNamespace(desired=None, undo=None), None)
+    assert one._why_move(Account(user, password, name="campus"), seen, others) == why
+
+
+@pytest.mark.parametrize("stopped", [OSError("no further"), KeyboardInterrupt()])
+def test_rights_that_could_not_be_made_right_are_the_old_ones_exactly(host, stopped):
+    host.server.add("'chamilo'@'%'", "good-Password-1", "SELECT, TRIGGER ON `chamilo`.*")
+    host.write("chamilo", "good-Password-1")
+    assert host.apply(check=True).changed
+    assert host.server.rights("'chamilo'@'%'") == ["SELECT, TRIGGER ON `chamilo`.*"]
+
+    def step(name):
+        if name == "trimmed":
+            assert host.server.rights("'chamilo'@'%'") == [f"{EIGHT} ON `chamilo`.*"]
+            raise stopped
+
+    words = r"^no further\. chamilo@% has its old rights again\.$"
+    with pytest.raises(AccountError, match=words) if isinstance(stopped, OSError) else pytest.raises(type(stopped)):
+        host.apply(step=step)
+    assert host.server.rights("'chamilo'@'%'") == ["SELECT, TRIGGER ON `chamilo`.*"]
+    assert not host.memory().get("old")
+
+
+@pytest.mark.parametrize(("taken", "name"), [(0, ""), (1, "_2"), (8, "_9"), (9, None)])
+def test_a_name_that_is_free_is_found_or_nothing_is_changed(sloppy, taken, name):
+    for end in ["", *(f"_{number}" for number in range(2, 10))][:taken]:
+        sloppy.server.add(f"'chamilo_campus{end}'@'localhost'", "theirs")
+    if name is None:
+        words = (
+            "^The server has accounts chamilo_campus to chamilo_campus_9 already. No account was changed. Drop some.$"
+        )
+        with pytest.raises(AccountError, match=words):
+            sloppy.apply()
+        assert sloppy.user == "chamilo"
+    else:
+        sloppy.apply()
+        assert sloppy.user == f"chamilo_campus{name}"

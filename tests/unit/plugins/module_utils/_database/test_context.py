@@ -6,10 +6,19 @@
 from __future__ import annotations
 
 import socket
+import time
+from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import context
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Site
+from tests.unit.plugins.module_utils._database.conftest import PROBE
 
 
 def test_a_name_that_leads_elsewhere_or_nowhere_is_another_host(sloppy, monkeypatch):
@@ -23,3 +32,71 @@ def test_a_name_that_leads_elsewhere_or_nowhere_is_another_host(sloppy, monkeypa
         monkeypatch.setattr(socket, "getaddrinfo", ask)
         with pytest.raises(AccountError, match="The database is on db.test"):
             sloppy.apply(there="db.test", listen=["127.0.0.1"])
+
+
+@pytest.fixture
+def make(tmp_path):
+    """``make(host, answers, **more)``: what is known of a portal whose database is there."""
+
+    def made(host="db.test", answers=(), site="campus", **more):
+        left = list(answers)
+        engine = SimpleNamespace(fetch=lambda probe: Answer(probe.url, left.pop(0) if len(left) > 1 else left[0]))
+        known = Site("campus.test", root=str(tmp_path), database=Database(host, name="chamilo", user="chamilo"))
+        return Context(known, {}, Desired(site, probe=(PROBE,)), root=str(tmp_path), engine=engine, **more)
+
+    return made
+
+
+def test_an_administrator_that_is_declared_changes_accounts_wherever_they_are(make):
+    admin = Account("admin", "p", "db.test")
+    declared = make(admin=admin)
+    assert declared._admin() is admin and declared.reachable and declared.has_admin
+    assert not make().reachable and not make().has_admin
+
+
+@pytest.mark.parametrize(("there", "words"), [(True, ""), (False, "cannot be reached: there is no .*/socket. Set ")])
+def test_root_of_this_host_changes_accounts_by_the_socket(make, tmp_path, monkeypatch, there, words):
+    monkeypatch.setattr(context, "SOCKET", str(tmp_path / "socket"))
+    if there:
+        (tmp_path / "socket").touch()
+        assert make("localhost")._admin() == Account("root", socket=f"{tmp_path}/socket")
+    else:
+        with pytest.raises(AccountError, match=words):
+            make("localhost")._admin()
+    assert make("localhost").is_here is there
+
+
+@pytest.mark.parametrize(("length", "fits"), [(context._LONGEST, True), (context._LONGEST + 1, False)])
+def test_a_name_too_long_for_an_account_is_refused(make, length, fits):
+    site = "c" * (length - len("chamilo__x"))
+    if fits:
+        assert make(site=site).account_name("_x") == f"chamilo_{site}_x"
+    else:
+        with pytest.raises(AccountError, match=f"^chamilo_{site}_x is too long for an account. No account was changed"):
+            make(site=site).account_name("_x")
+
+
+def test_the_server_takes_the_application_for_the_account_that_is_meant(make, monkeypatch):
+    account = Account("chamilo", "p")
+    monkeypatch.setattr(context, "see", lambda _account: SimpleNamespace(who=Who("chamilo", "%")))
+    make().prove(account, Who("chamilo", "%"))
+    with pytest.raises(AccountError, match="^The server takes chamilo for chamilo@% instead of chamilo@localhost.$"):
+        make().prove(account, Who("chamilo", "localhost"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "before", "asked"),
+    [([200], 200, 0), ([500, 500, 200], 200, 2), ([500, 200], None, 1), ([500], 500, 0)],
+)
+def test_a_portal_is_asked_until_it_answers_as_before(make, monkeypatch, answers, before, asked):
+    waited = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(context, "_ANSWER_SECONDS", 60.0)
+    make(answers=answers).probe({PROBE: None if before is None else Answer(PROBE.url, before)})
+    assert len(waited) == asked
+
+
+def test_a_portal_that_answers_otherwise_in_the_end_is_a_fault(make, monkeypatch):
+    monkeypatch.setattr(context, "_ANSWER_SECONDS", 0.0)
+    with pytest.raises(AccountError, match=r"^The portal does not go on with it: .*500.*\.$"):
+        make(answers=[500]).probe({PROBE: Answer(PROBE.url, 200)})

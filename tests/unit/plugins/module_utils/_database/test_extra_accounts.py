@@ -77,3 +77,44 @@ def test_what_is_written_into_an_option_file_is_read_from_it(account, there):
     text = ExtraAccounts._options(None, account)
     assert option_file(text) == {"user": "u", "password": "p", **there}
     assert ("\nssl-verify-server-cert\n" in text) == bool(account.authority)
+
+
+BACKUP = "'chamilo_campus_backup'@'localhost'"
+
+
+def test_an_account_of_ours_whose_rights_were_changed_gets_them_again_and_keeps_its_password(sloppy):
+    sloppy.apply(backup=True)
+    before, text = sloppy.server.users[BACKUP]["hash"], (sloppy.directory / "etc/backup-campus.cnf").read_text()
+    sloppy.server.users[BACKUP]["rights"] = ["SELECT ON `shop`.*"]
+    sloppy.server.statements.clear()
+    assert sloppy.apply(backup=True).changed
+    assert sloppy.server.rights(BACKUP) == ["SELECT, LOCK TABLES, SHOW VIEW, TRIGGER, EVENT ON `chamilo`.*"]
+    assert sloppy.server.users[BACKUP]["hash"] == before
+    assert not any("IDENTIFIED" in statement for statement in sloppy.server.statements)
+    assert (sloppy.directory / "etc/backup-campus.cnf").read_text() == text
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_account_that_could_not_be_made_is_dropped_unless_it_was_there(sloppy, there):
+    path = sloppy.directory / "etc/backup-campus.cnf"
+    if there:
+        sloppy.apply(backup=True)
+        path.write_text(path.read_text().replace('socket="', 'socket="/another'))
+
+    def step(name):
+        if name == "backup granted":
+            raise OSError("no further")
+
+    with pytest.raises(OSError, match="no further"):
+        sloppy.apply(backup=True, step=step)
+    assert (BACKUP in sloppy.server.users) is there
+    assert path.exists() is there
+
+
+def test_a_check_retires_no_account(sloppy):
+    sloppy.apply(split=True)
+    before, known = sorted(sloppy.server.users), sloppy.memory()
+    result = sloppy.apply(check=True)
+    assert "chamilo_campus_upgrade@localhost: an account for the upgrade\n" in result.before
+    assert sorted(sloppy.server.users) == before and sloppy.memory() == known
+    assert (sloppy.directory / "etc/upgrade-campus.cnf").exists()

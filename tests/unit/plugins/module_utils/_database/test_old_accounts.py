@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import os
 import pwd
+from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import old_accounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Result
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.old_accounts import OldAccounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 
 ALL = "ALL PRIVILEGES ON *.* WITH GRANT OPTION"
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
@@ -23,6 +29,7 @@ EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
         ("wp-config.php", "define('DB_USER', 'chamilo');"),
         (".env", "DATABASE_URL=mysql://chamilo:secret@localhost/shop"),
         (".env", "DB_USERNAME=chamilo"),
+        (".env", "DATABASE_USER=chamilo"),
         ("app/config/configuration.php", "$_configuration['db_user'] = 'chamilo';"),
     ],
 )
@@ -34,7 +41,8 @@ def test_an_account_that_another_site_names_keeps_its_rights(host, rights, path,
     there.write_text(text)
     host.hosts = (VirtualHost("shop.conf", 1, ("shop.test",), (), str(host.directory / "shop")),)
     result = host.apply()
-    assert host.user == "chamilo_campus" and "chamilo@% keeps its rights" in result.notes[-1]
+    why = f"the portal in {host.directory}/shop uses it" if text.startswith("DATABASE_USER") else f"{there} names it"
+    assert host.user == "chamilo_campus" and result.notes[-1] == f"chamilo@% keeps its rights: {why} too."
     assert host.server.rights("'chamilo'@'%'") == [f"{rights} ON *.*"]
 
 
@@ -143,3 +151,82 @@ def test_an_old_account_with_whose_rights_triggers_run_keeps_them(sloppy):
     result = sloppy.apply()
     assert "triggers, events, routines or views of chamilo run with them" in "".join(result.notes)
     assert locked(sloppy) == {"'chamilo'@'%'"} and sloppy.server.rights("'chamilo'@'%'") == [ALL]
+
+
+@pytest.mark.parametrize(
+    ("client", "why"),
+    [
+        ({"HOST": "10.0.0.9:4711", "DB": "chamilo"}, "it is used from 10.0.0.9 now"),
+        ({"HOST": "localhost", "DB": "shop"}, "it is used for shop now"),
+        ({"HOST": "127.0.0.1:4711", "DB": "chamilo"}, ""),
+        ({"HOST": "localhost", "DB": ""}, ""),
+        ({"HOST": "10.0.0.9:4711", "DB": "chamilo", "USER": "other"}, ""),
+    ],
+)
+def test_an_old_account_that_is_used_now_keeps_its_rights(sloppy, client, why):
+    sloppy.server.connected = [{"USER": "chamilo", **client}]
+    notes = [note for note in sloppy.apply().notes if "chamilo@%" in note]
+    assert notes == ([f"chamilo@% keeps its rights: {why}."] if why else [])
+    assert sloppy.server.rights("'chamilo'@'%'") == ([ALL] if why else [])
+
+
+@pytest.mark.parametrize(
+    ("old", "why"),
+    [
+        (Who("", "localhost"), "it belongs to no account"),
+        (Who("chamilo", "10.0.0.1"), "it is gone"),
+        (Who("chamilo", "%"), ""),
+    ],
+)
+def test_an_old_account_that_is_none_any_more_is_left(tmp_path, old, why):
+    site = SimpleNamespace(root=str(tmp_path), virtual_hosts=())
+    server = SimpleNamespace(hosts=lambda _user: ["%"], grants=lambda _who: [], clients=list)
+    one = OldAccounts(SimpleNamespace(desired=None, undo=None, site=site, is_local=True))
+    assert one._still_needed(server, old, "chamilo") == why
+
+
+def test_a_configuration_that_cannot_be_read_may_name_the_account(tmp_path, monkeypatch):
+    path = tmp_path / "wp-config.php"
+    assert not old_accounts._names(str(path), "lms", "www-data"), "it is not there"
+    for text, named in (("'lms'", True), ('user="lms"', True), ("url lms", True), ("'lms2'", False), ("xlms", False)):
+        path.write_text(text)
+        assert old_accounts._names(str(path), "lms", "www-data") is named
+
+    def refused(*_given):
+        raise PermissionError
+
+    monkeypatch.setattr(old_accounts, "read_guarded", refused)
+    assert old_accounts._names(str(path), "lms", "www-data")
+
+
+def test_a_restored_account_that_cannot_be_left_again_has_its_rights(sloppy):
+    sloppy.apply()
+    sloppy.apply(state="absent")
+    sloppy.broken = lambda: bool(locked(sloppy))
+    words = r"^The portal does not go on with it: .*\. chamilo@% has its old rights again\.$"
+    with pytest.raises(AccountError, match=words):
+        sloppy.apply()
+    assert sloppy.server.rights("'chamilo'@'%'") == [ALL] and locked(sloppy) == set()
+    assert sloppy.memory()["restored"] == [["chamilo", "%"]]
+
+
+def test_the_account_that_the_application_uses_again_is_not_left():
+    known = SimpleNamespace(known={"restored": [["chamilo", "%"], ["lms", "%"]]})
+    one, result = OldAccounts(SimpleNamespace(desired=None, undo=known)), Result()
+    one.leave_again(Account("chamilo", "p"), Who("chamilo", "%"), result, check=True)
+    assert (result.before, result.after) == (["lms@%: its old rights\n"], ["lms@%: no rights\n"])
+
+
+def test_rights_that_the_server_keeps_are_revoked_one_by_one(sloppy, monkeypatch):
+    """Not every version revokes all of them at once."""
+    run = sloppy.server.run
+
+    def keep(statement):
+        answer = run(statement)
+        if statement.startswith("REVOKE ALL PRIVILEGES, GRANT OPTION"):
+            sloppy.server.rights("'chamilo'@'%'").append("SELECT ON `chamilo`.*")
+        return answer
+
+    monkeypatch.setattr(sloppy.server, "run", keep)
+    sloppy.apply()
+    assert sloppy.server.rights("'chamilo'@'%'") == []

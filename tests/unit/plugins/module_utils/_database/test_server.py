@@ -8,7 +8,14 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import Server, sentence
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import (
+    AccountError,
+    Server,
+    sentence,
+    set_rights,
+    try_login,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 
@@ -61,3 +68,30 @@ def test_an_account_is_made_once_and_dropped_where_it_is_asked_for():
 
 def test_what_went_wrong_is_a_sentence():
     assert [sentence(OSError(text)) for text in ("No.", "Why?", "gone", "")] == ["No.", "Why?", "gone.", "OSError."]
+
+
+def test_rights_that_cannot_be_given_exactly_are_reported():
+    """As where a role gives more."""
+
+    def ask(_sql, params=()):
+        if params[0].startswith("SHOW GRANTS"):
+            return [{"line": "GRANT SELECT, FILE ON *.* TO `a`@`b`"}]
+        return []
+
+    words = r"^a@b could not be given exactly SELECT, INSERT: it has .*FILE.*\.$"
+    with pytest.raises(AccountError, match=words):
+        Server(ask).give(Who("a", "b"), ["SELECT", "INSERT"], "`chamilo`.*")
+
+
+def test_an_account_that_cannot_log_in_sees_nothing(host):
+    host.server.add("'chamilo'@'%'", "p", f"{EIGHT} ON `chamilo`.*")
+    assert try_login(Account("chamilo", "another")) is None
+    seen = try_login(Account("chamilo", "p"))
+    assert (seen.who, seen.source, len(seen.grants)) == (Who("chamilo", "%"), "localhost", 1)
+
+
+def test_rights_are_set_exactly_whatever_there_was(host):
+    host.server.add("'a'@'b'", "p", "FILE ON *.*", "SELECT, DROP ON `chamilo`.*")
+    desired = ["GRANT SELECT, INSERT ON `chamilo`.* TO 'a'@'b'"]
+    set_rights(Server(host.server.ask), Who("a", "b"), desired)
+    assert host.server.rights("'a'@'b'") == ["SELECT, INSERT ON `chamilo`.*"]
