@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics, engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records, recurring
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily, main
@@ -138,3 +139,31 @@ def test_where_nothing_can_be_written_down_the_next_steps_are_done_all_the_same(
     done = list(run())
     assert host.ran == ["https", "updates"]
     assert all("cannot be written down" in one.problem and "No space left" in one.problem for one in done)
+
+
+def test_an_alert_that_cannot_be_sent_leaves_its_step_failed_and_the_others_go_on(host, monkeypatch):
+    def refused(*_words, **_more):
+        raise common_alert.AlertError("No mail server.")
+
+    journal = []
+    monkeypatch.setattr(common_alert, "notify", refused)
+    monkeypatch.setattr(daily.syslog, "syslog", lambda level, line: journal.append((level, line)))
+    assert [(done.name, done.problem) for done in run()] == [("https", "no such file"), ("updates", "")]
+    assert journal == [(daily.syslog.LOG_ERR, "https: No mail server.")]
+
+
+def test_what_breaks_without_a_word_is_named(host):
+    def breaks():
+        raise RecursionError
+
+    assert [done.problem for done in run(steps=(("https", breaks),))] == ["RecursionError"]
+
+
+def test_the_audit_gives_metrics_and_what_it_observed(monkeypatch):
+    asked = []
+    audit = SimpleNamespace(answer=lambda: {"controls": []})
+    monkeypatch.setattr(engine, "audit", lambda site, observer: asked.append((site, observer)) or audit)
+    monkeypatch.setattr(_metrics, "render", lambda site, known: f"{site} {known is audit}")
+    text, answer = daily._audit("campus", "observer")
+    assert (text, answer()) == ("campus True", {"controls": []})
+    assert asked == [("campus", "observer")]

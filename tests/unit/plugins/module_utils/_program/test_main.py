@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import hashlib
 import html
@@ -15,7 +16,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -27,6 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
@@ -672,3 +674,61 @@ def test_one_window_that_cannot_be_closed_leaves_no_other_one_open(
     assert str(problem) in err and ("No alert went out." in err) is (due and deaf)
     text = f"{problem}\nIt is tried again each minute."
     assert sent == [("permissions", "A window cannot be closed", text)] * due
+
+
+def test_recover_waits_for_a_living_run_but_not_at_boot() -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    class Running:
+        def recover(self, *given: Any, **more: Any) -> list[str]:
+            asked.append((*given, *more.items()))
+            raise Busy("A run of headers is active.")
+
+    engine = cast(Engine, Running())
+    with pytest.raises(Busy, match="headers"):
+        program_main._recover(argparse.Namespace(boot=False), engine)
+    assert program_main._recover(argparse.Namespace(boot=True), engine) == 0
+    assert asked == [(), (0, ("early", True))]
+
+
+def test_undo_warns_before_and_reports_what_cannot_come_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program_main.renewal, "warnings", lambda names: [f"{' '.join(names)}: renewal ends."])
+    monkeypatch.setitem(program_main.settings_undo.GONE, "headers", ("Old secrets are gone.",))
+    desk.harden("headers:campus")
+    code, out, _err = desk.type("undo", "headers:campus", "--yes")
+    lines = out.splitlines()
+    assert code == 0 and lines[0] == "headers:campus: renewal ends."
+    assert lines[-1] == "undo headers:campus: Old secrets are gone."
+
+
+@pytest.mark.parametrize(
+    ("section", "back"),
+    [
+        ("permissions", ["campus", "shop"]),
+        ("permissions:shop", ["shop"]),
+        ("permissions:other", []),
+        ("headers", []),
+    ],
+)
+def test_php_of_the_portals_that_are_meant_gets_its_old_user(
+    monkeypatch: pytest.MonkeyPatch, section: str, back: list[str]
+) -> None:
+    done: list[str] = []
+    tracked = ["campus", "shop"]
+
+    def returned(site: str, _engine: Engine) -> SimpleNamespace:
+        done.append(site)
+        return SimpleNamespace(reported=[], site=Site(f"{site}.test", "/srv", php=Php("8.4", user="www-data")))
+
+    monkeypatch.setattr(program_main.php_files, "tracked", lambda _engine: [one for one in tracked if one not in done])
+    monkeypatch.setattr(program_main.php_user, "back", returned)
+    assert program_main._php_is_back(section, cast(Engine, None))
+    assert done == back
+
+
+def test_status_shows_what_was_put_off(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = program_main.status
+    monkeypatch.setattr(
+        program_main, "status", lambda *given: {**seen(*given), "deferred": ["mariadb is to be restarted."]}
+    )
+    assert "\nPUT OFF: mariadb is to be restarted.\n" in desk.type("status")[1]

@@ -638,3 +638,28 @@ def test_nothing_is_restored_where_the_rest_is_refused(fake, portal):
     with pytest.raises(SettingsError):
         section(fake, portal, {CHECK: True}, "brute_force:campus", access_url=["9"])
     assert (fake.rows(), undo_data.MEMORY.recall(portal.state)) == (held, known)
+
+
+def test_a_file_that_stays_is_not_restored_where_its_cache_cannot_be_cleared(tmp_path, monkeypatch):
+    """A run that was killed between the two left it."""
+    table = Fake()
+    host = Host(ACCOUNT, Application(str(tmp_path)), str(tmp_path / "state"), table.transaction, table.ask)
+    os.makedirs(os.path.dirname(host._path))
+    with open(host._path, "w", encoding="utf-8") as file:
+        file.write("parameters: {}\n")
+    restored = []
+
+    def fails():
+        raise SettingsError("The cache cannot be cleared.")
+
+    monkeypatch.setattr(host, "_may_pin", lambda: None)
+    monkeypatch.setattr(host, "_clear_cache", fails)
+    monkeypatch.setattr(host, "_restore", lambda _tree, _before: restored.append("old"))
+    monkeypatch.setattr(apply, "note_written", lambda *_given: None)
+    for text, back in ((None, []), ("parameters: {a: 1}\n", ["old"])):
+        with (
+            pytest.raises(SettingsError, match="^The cache cannot be cleared.$"),
+            host._pinned(host._file(), text, True),
+        ):
+            raise AssertionError("it does not come so far")
+        assert restored == back

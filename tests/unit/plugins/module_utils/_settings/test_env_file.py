@@ -743,3 +743,8 @@ def test_pages_that_fail_with_the_new_secrets_bring_the_old_ones_back(portal, mo
     result, problem = portal.set(require=env_file.REQUIRED, generate=True, probe=[page])
     assert "http://campus.test/ answers 500, and 200 before" in problem and not result.changed
     assert (portal.read(".env"), portal.read("config/jwt/private.pem")) == before and portal.ended == []
+
+
+def test_an_account_that_is_not_there_has_no_number():
+    assert env_file._ids("root") == (0, 0)
+    assert env_file._ids("no-such-user") == (-1, -1)

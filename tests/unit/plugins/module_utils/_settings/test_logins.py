@@ -161,3 +161,14 @@ def test_what_is_too_large_to_be_read_may_be_a_login(tmp_path, size, login):
         assert logins._is_login("sess_x", directory, os.geteuid()) == login
     finally:
         os.close(directory)
+
+
+def test_a_directory_that_cannot_be_listed_is_reported(sessions, monkeypatch):
+    def refused(_handle):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refused)
+    _reported, notes = logins.end_logins(site(), "prod")
+    monkeypatch.undo()
+    assert len(notes) == 1 and "were not ended" in notes[0] and "Permission denied" in notes[0]
+    assert len(left(sessions[0])) == 6

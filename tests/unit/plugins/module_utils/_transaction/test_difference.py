@@ -10,7 +10,7 @@ import pwd
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import difference
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Outcome,
@@ -157,3 +157,26 @@ def test_rights_are_shown_by_the_names_of_user_and_group() -> None:
     assert item.uid == item.gid
     assert difference._rights(item) == "owner: sync\ngroup: adm\nmode: 0640\n"
     assert difference._rights(file_item(b"", 4711, 4712, 0o7)) == "owner: 4711\ngroup: 4712\nmode: 0007\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "hidden", "shown"),
+    [
+        (b"text\n", False, "text\n"),
+        (b"text\n", True, "(secret content, not shown: before)\n"),
+        (b"", False, ""),
+        (b"a\0b", False, "(binary, 3 bytes, sha256 "),
+        (b"caf\xe9", False, "(binary, 4 bytes, sha256 "),
+        ("caf\u00e9".encode(), False, "caf\u00e9"),
+    ],
+)
+def test_content_is_shown_where_it_is_text_and_no_secret(data: bytes, hidden: bool, shown: str) -> None:
+    item = file_item(data, 0, 0, 0o644)
+    found = difference._shown(item, hidden, "before")
+    assert found == (f"{shown}{item.sha256})\n" if shown.startswith("(binary") else shown)
+
+
+@pytest.mark.parametrize(("mode", "private"), [(0o644, False), (0o640, True), (0o604, False), (0o600, True)])
+def test_what_not_every_account_may_read_is_private(mode: int, private: bool) -> None:
+    assert difference.private(file_item(b"", 0, 0, mode)) is private
+    assert not difference.private(ABSENT)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -379,6 +380,62 @@ def test_a_start_that_is_owed_to_a_service_on_its_way_stays_owed(world: World) -
     world.service, world.machine.run = "activating", world.run
     world.apply()
     assert world.journal()["pending"]["web"]["active"]
+
+
+def test_a_free_address_stops_no_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(world.machine, "occupied", lambda address, service: asked.append((address, service)) or "")
+    assert world.apply(listen=["0.0.0.0:443", "[::]:443"]).changed
+    assert asked == [("0.0.0.0:443", "web"), ("[::]:443", "web")]
+
+
+def test_a_journal_that_cannot_be_written_changes_no_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_unused: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "_write_down", full)
+        failure = failing(world)
+    assert str(failure) == "[Errno 28] No space left on device. No file was changed."
+    assert world.commands[-1].startswith("systemctl stop "), "there is nothing for the timer to do"
+
+
+def test_what_ends_a_run_from_outside_ends_it_after_its_files_are_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_unused: object) -> None:
+        raise KeyboardInterrupt
+
+    before = world.tree()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Engine, "_test", stop)
+        world.apply()
+    assert world.tree() == before and world.journal()["open"] is None
+
+
+def test_what_is_not_active_cannot_be_undone(world: World) -> None:
+    with pytest.raises(TransactionError, match="^Nothing of https is active here: there is nothing to undo.$"):
+        world.undo("https")
+
+
+def test_the_state_of_a_host_is_for_root_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a directory of its own any account may."""
+    monkeypatch.setattr(transaction_engine.os, "geteuid", lambda: 1000)
+    with monkeypatch.context() as patch, pytest.raises(TransactionError, match="Only root may do this"):
+        patch.setattr(transaction_engine, "STATE", str(world.state))
+        world.apply(check=True)
+    assert world.apply(check=True).changed
+
+
+def test_copies_that_no_record_names_are_removed(world: World) -> None:
+    """After a run in which only whose files they are changed, and after an undo without a change, too."""
+    kept = world.state / "transactions"
+    world.apply()
+    for act in (lambda: world.apply(name="other"), lambda: world.undo("other"), world.undo):
+        kept.mkdir(exist_ok=True)
+        (kept / "left").write_text("")
+        act()
+        assert not (kept / "left").exists()
 
 
 def test_an_occupied_address_stops_the_run_before_anything(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

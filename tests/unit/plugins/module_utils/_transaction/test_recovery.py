@@ -355,6 +355,33 @@ def test_an_error_at_any_change_puts_everything_back(
     assert seen > 50
 
 
+def test_a_load_that_is_owed_waits_until_its_test_passes(world: World) -> None:
+    """Here as where the administrator edits meanwhile."""
+    world.service = "activating"
+    world.apply()
+    world.service = "active"
+    broken = world.etc / "broken.conf"
+    broken.write_text("syntax error")
+    world.commands.clear()
+    with pytest.raises(TransactionError, match=r"^web could not load its files: The test `check` failed \(1\): syntax"):
+        world.engine().recover()
+    assert world.loads() == 0 and world.journal()["pending"]
+    broken.unlink()
+    world.engine().recover()
+    assert world.loads() == 1 and not world.journal()["pending"]
+
+
+def test_copies_that_cannot_be_removed_are_noted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_unused: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(store.Store, "prune", full)
+    done = world.apply()
+    assert done.changed and done.loaded
+    words = "could not be removed: [Errno 1] Operation not permitted."
+    assert done.notes == [f"Old copies below {world.state} {words}"]
+
+
 def test_a_rollback_that_fails_is_reported_and_retried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     before = world.tree()
 

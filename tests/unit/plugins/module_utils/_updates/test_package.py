@@ -159,3 +159,13 @@ def test_a_portal_without_a_history_is_given_none(tmp_path, portal):
 def test_what_is_no_release_is_refused(tmp_path):
     with pytest.raises(HardeningError, match="contains no public/index.php"):
         Package(str(packed(tmp_path / "other.zip", {"readme.txt": ""})), "www-data")
+
+
+def test_a_directory_in_the_place_of_a_file_is_refused(tmp_path, portal):
+    (portal / "config/services.yaml").mkdir(parents=True)
+    words = (
+        f"^{portal}/config/services.yaml is a directory, and a file in {tmp_path}/chamilo.zip. Nothing was changed.$"
+    )
+    with pytest.raises(PackageError, match=words):
+        Package(str(packed(tmp_path / "chamilo.zip", FILES)), "www-data").lay(str(portal))
+    assert list((portal / "config/services.yaml").iterdir()) == []

@@ -294,3 +294,38 @@ def test_a_feed_does_not_keep_the_daily_work_busy(text):
     with pytest.raises(FeedError, match="names no release"):
         releases(text)
     assert time.monotonic() - began < 5
+
+
+def test_where_no_portal_is_watched_nothing_is_noted(host, tmp_path):
+    (tmp_path / "updates-campus.json").unlink()
+    assert step() == [] and host.asked == []
+    assert records.read("updates.json") == {}
+
+
+@pytest.mark.parametrize(
+    ("mail", "ways", "received", "noted"),
+    [
+        ("a@school.test", ["mail"], True, True),
+        ("", [], False, False),
+        ("a@school.test", None, False, False),
+    ],
+)
+def test_what_is_new_is_noted_as_reported_only_where_that_went_out(monkeypatch, mail, ways, received, noted):
+    def notify(section, title, text, again):
+        assert (section, title, text, again) == ("updates", "Update Chamilo now: campus.test", "a\nb", True)
+        if ways is None:
+            raise alert.AlertError("No mail server.")
+        return ways
+
+    monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee(mail, ""))
+    monkeypatch.setattr(alert, "notify", notify)
+    more = {"told": {}}
+    assert updates_releases._report("campus.test", ["a", "b"], True, more) is received
+    assert bool(more["told"]) is noted
+
+
+def test_the_installed_version_is_what_the_code_names(monkeypatch):
+    monkeypatch.setattr(
+        updates_releases, "discover", lambda domain, root: SimpleNamespace(version=f"{domain} {root} 3.0.2")
+    )
+    assert updates_releases.installed("campus.test", "/srv") == "campus.test /srv 3.0.2"

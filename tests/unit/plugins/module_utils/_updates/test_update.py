@@ -522,3 +522,22 @@ def test_the_size_of_a_tree_is_that_of_what_lies_in_it(tmp_path):
     (tmp_path / "a/link").symlink_to("x" * 50)
     assert update._size(str(tmp_path / "a")) == os.lstat(tmp_path / "a").st_size + 1350
     assert update._size(str(tmp_path / "a/x")) == 1000
+
+
+def test_a_backup_that_needs_a_check_is_enough_for_an_update(campus, monkeypatch):
+    assert update._backup(campus.portal) == []
+
+    def shrunken(_portal):
+        raise backup.NeedsReview("Tables are gone: user.")
+
+    monkeypatch.setattr(backup, "backup", shrunken)
+    assert update._backup(campus.portal) == ["The backup was made, and needs a check: Tables are gone: user."]
+
+
+@pytest.mark.parametrize(
+    ("phase", "compiled"), [("fetching", False), ("staged", False), ("changing", True), ("abandoning", True)]
+)
+def test_the_program_is_compiled_anew_only_where_another_was_in_its_place(campus, monkeypatch, phase, compiled):
+    monkeypatch.setattr(restore, "roll_back", lambda _portal, journal: [f"From {journal['phase']}."])
+    assert update._program_back(campus.portal, {"phase": phase}) == [f"From {phase}."]
+    assert campus.done == ["compile"] * compiled
