@@ -119,3 +119,24 @@ def test_one_run_at_a_time_changes_accounts(sloppy, monkeypatch):
             sloppy.apply()
         assert sloppy.user == "chamilo" and sloppy.apply(check=True).changed
     assert sloppy.apply().changed
+
+
+def test_only_the_accounts_that_are_desired_are_made(sloppy):
+    assert sloppy.apply().accounts == {"application": "chamilo_campus@localhost"}
+    made = sloppy.apply(backup=True).accounts
+    assert made["backup"] == "chamilo_campus_backup@localhost"
+    assert set(sloppy.apply(application=False, backup=True).accounts) == {"backup"}
+
+
+def test_where_no_client_is_declared_none_is_refused(sloppy):
+    sloppy.server.connected = [{"USER": "report", "HOST": "10.0.0.9:4711", "DB": "chamilo"}]
+    assert sloppy.apply(clients=None).changed
+
+
+def test_a_check_gives_the_account_of_the_application_nothing(sloppy):
+    """Without the account for upgrades it needs more rights."""
+    sloppy.apply(split=True)
+    new = "'chamilo_campus'@'localhost'"
+    before = list(sloppy.server.rights(new))
+    assert sloppy.apply(check=True, state="absent").changed
+    assert sloppy.server.rights(new) == before == ["SELECT, INSERT, UPDATE, DELETE ON `chamilo`.*"]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import server as database_server
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import (
     AccountError,
     Server,
+    see,
     sentence,
     set_rights,
     try_login,
@@ -95,3 +97,29 @@ def test_rights_are_set_exactly_whatever_there_was(host):
     desired = ["GRANT SELECT, INSERT ON `chamilo`.* TO 'a'@'b'"]
     set_rights(Server(host.server.ask), Who("a", "b"), desired)
     assert host.server.rights("'a'@'b'") == ["SELECT, INSERT ON `chamilo`.*"]
+
+
+def test_with_whose_rights_something_of_a_database_runs_is_asked_of_each_kind():
+    asked = []
+    server = Server(lambda *given: asked.append(given) or [{"DEFINER": "a@%"}, {"DEFINER": "b@localhost"}])
+    assert server.definers("chamilo") == {"a@%", "b@localhost"}
+    kinds = {"TRIGGERS": "TRIGGER", "EVENTS": "EVENT", "ROUTINES": "ROUTINE", "VIEWS": "TABLE"}
+    parts = [f"SELECT DEFINER FROM information_schema.{name} WHERE {kind}_SCHEMA = %s" for name, kind in kinds.items()]
+    assert asked == [(" UNION ".join(parts), ("chamilo",) * 4)]
+
+
+def test_who_is_connected_is_read_as_text():
+    rows = [{"USER": "lms", "HOST": "10.0.0.9:4711", "DB": None}]
+    assert Server(lambda *_given: rows).clients() == [{"USER": "lms", "HOST": "10.0.0.9:4711", "DB": ""}]
+
+
+def test_the_host_of_an_account_is_behind_the_last_sign(monkeypatch):
+    class Asked:
+        def __init__(self, _account):
+            pass
+
+        def query(self, sql):
+            return [] if sql == "SHOW GRANTS" else [{"who": "a@b@%", "came": "a@b@web.test"}]
+
+    monkeypatch.setattr(database_server, "Reader", Asked)
+    assert see(Account("a@b", "p")) == database_server.Seen(Who("a@b", "%"), "web.test", ())

@@ -97,3 +97,10 @@ def test_without_openssl_nothing_is_verified(package, monkeypatch):
     signer.sign(package)
     monkeypatch.setenv("PATH", str(package.parent))
     refused(package, signer, "Signatures are verified with openssl, which is not installed. Install it.")
+
+
+def test_another_key_is_named_as_minisign_names_it(package):
+    """Its number, the last byte first."""
+    Signer(bytes(range(1, 9))).sign(package)
+    words = "is signed with the key 0807060504030201, and 1817161514131211 is the trusted one."
+    refused(package, Signer(bytes(range(0x11, 0x19))), words)

@@ -167,3 +167,9 @@ def test_the_audit_gives_metrics_and_what_it_observed(monkeypatch):
     text, answer = daily._audit("campus", "observer")
     assert (text, answer()) == ("campus True", {"controls": []})
     assert asked == [("campus", "observer")]
+
+
+def test_what_each_step_did_is_written_down_in_words(host):
+    list(run(steps=(("https", lambda: ["One.", "Two."]), ("updates", host.steps[0][1]))))
+    known = records.read(recurring.DAILY)
+    assert (known["https"]["detail"], known["updates"]["detail"]) == ("One. Two.", "no such file")

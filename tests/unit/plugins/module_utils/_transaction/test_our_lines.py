@@ -65,3 +65,27 @@ def test_what_an_older_version_wrote_down_knows_of_no_lines(world: World) -> Non
     assert "marked" not in state["records"]["headers"]
     assert our_lines.of(state["records"]["headers"]) == {} and our_lines.lost(state) == {"headers": []}
     assert nothing_to_do(world)
+
+
+def test_lines_that_were_edited_are_reported_as_such_and_not_as_gone(marked: World) -> None:
+    file = marked.etc / "main.conf"
+    file.write_text(file.read_text().replace("ours as well\n", "theirs\n"))
+    ((words,),) = our_lines.lost(marked.journal()).values()
+    assert words.startswith(f"{file} line ") and "what stands between the marks of chamilo.hardening was" in words
+
+
+def test_a_file_that_is_gone_is_reported(marked: World) -> None:
+    (marked.etc / "main.conf").unlink()
+    assert our_lines.lost(marked.journal()) == {NAME: [f"{marked.etc}/main.conf is not there any more."]}
+
+
+def test_all_files_that_have_the_marks_are_found_in_order(marked: World) -> None:
+    (known,) = our_lines.of(marked.journal()["records"][NAME]).values()
+    text = (marked.etc / "main.conf").read_text()
+    (marked.etc / "main.conf").unlink()
+    names = [f"{letter}.conf" for letter in "qcxamzb"]
+    for name in names:
+        (marked.etc / name).write_text(text)
+    with Tree() as tree:
+        found = our_lines.places_of(tree, known["file"], known, "campus")
+    assert found == [f"{marked.etc}/{name}" for name in sorted(names)]
