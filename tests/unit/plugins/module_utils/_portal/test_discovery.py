@@ -469,3 +469,21 @@ def test_files_of_ours_that_no_virtual_host_includes_are_found(host, server, dir
     others = ["/etc/x.conf", f"{directory}/sites-available/other.d/x.conf", f"{directory}/sites-available/campus.conf"]
     assert discovery.unused_drop_ins([used, unused, *others], host.tree) == {unused}
     assert discovery.unused_drop_ins(others, host.tree) == set()
+
+
+def test_what_is_wrong_with_the_web_servers_configuration_is_a_problem(host):
+    host.install("nginx")
+    host.chamilo()
+    host.testbed_site("nginx", "plain")
+    host.site("nginx", "include /etc/nginx/gone.conf;\n", "more.conf")
+    assert any("/etc/nginx/gone.conf" in problem for problem in site_of(host).problems)
+
+
+def test_the_virtual_hosts_that_answer_to_the_portals_names_are_known(host):
+    host.install("nginx")
+    host.chamilo()
+    host.testbed_site("nginx", "plain")
+    (serving,) = site_of(host).serving
+    found = site_of(host, names=["www.campus.test"])
+    assert found.answering == (serving,) and found.answered == ("campus.test", "www.campus.test")
+    assert found.portal_names == ("campus.test", "www.campus.test")
