@@ -91,6 +91,14 @@ def test_what_is_much_less_than_before_is_named() -> None:
     assert backup.shrunken({}, good) == []
     words = " ".join(backup.shrunken(good, {**good, "dump_bytes": 400, "tables": ["user"]}))
     assert "400 bytes of database" in words and "course" in words
+    for number, named in ((5, "t0, t1, t2, t3, t4."), (6, "t0, t1, t2, t3, t4 ....")):
+        gone = {**good, "tables": [f"t{count}" for count in range(number)]}
+        assert backup.shrunken(gone, {**good, "tables": []}) == [f"Tables are gone: {named}"]
+    for name in ("dump_bytes", "files", "bytes"):
+        enough = backup._SHRUNKEN * good[name]
+        assert backup.shrunken(good, {**good, name: enough}) == []
+        (words,) = backup.shrunken(good, {**good, name: enough - 1})
+        assert words.endswith(f"were saved; it were {good[name]} before.")
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,20 @@ def test_what_runs_as_the_account_of_restore_tests_is_ended(monkeypatch: pytest.
             process.wait()
 
 
+@pytest.mark.parametrize("rounds", [3, 60])
+def test_what_does_not_end_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
+    """Such as a process that waits for a disk."""
+    waited: list[float] = []
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(sandbox.os, "listdir", lambda _path: ["4711", "self"] if len(waited) < rounds else ["self"])
+    monkeypatch.setattr(sandbox, "users", lambda _pid: {sandbox.UID, 0})
+    monkeypatch.setattr(sandbox.os, "kill", lambda *given: killed.append(given))
+    monkeypatch.setattr(sandbox.time, "sleep", waited.append)
+    sandbox.end_all()
+    assert len(waited) == min(rounds, 50)
+    assert killed == [(4711, signal.SIGKILL)] * len(waited)
+
+
 PAGES = """
 import http.server, os, sys
 

@@ -218,6 +218,20 @@ def test_where_a_page_fails_all_is_as_before(host, own):
     assert host.rights[-1] == ((OWN, OLD) if own else (OLD, OWN))
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_where_a_page_fails_in_the_end_all_is_as_before(host, own, monkeypatch):
+    """Owners and modes are right, and PHP as the new user answers otherwise."""
+    if not own:
+        host.go()
+    before = host.picture()
+    monkeypatch.setattr(php_user.Pages, "broken", lambda _pages: "/ answers 500, and 200 before")
+    old, new = (OLD, OWN) if own else (OWN, OLD)
+    with pytest.raises(PhpUserError, match=f"runs as {old}, as before: as {new}, / answers 500, and 200 before.$"):
+        host.go(own)
+    assert host.picture() == before
+    assert host.rights[-1] == (new, old)
+
+
 def test_in_a_virtual_host_of_its_owner_he_changes_the_line(host):
     host.ours = False
     before = host.picture()

@@ -724,3 +724,43 @@ def test_a_plugin_has_a_history_of_its_own_by_its_metadata(tmp_path, top, names,
 )
 def test_the_directory_of_a_plugin_or_theme(path, directory):
     assert vouch.own_directory(path) == directory
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "end"),
+    [
+        (b"\x00", 0, 1),
+        (b"\x7f", 127, 1),
+        (b"\x80\x00", 128, 2),
+        (b"\x81\x05", 261, 2),
+        (b"\xff\x7f", 16511, 2),
+        (b"\x80\x80\x00", 16512, 3),
+        (b"\x03rest", 3, 1),
+    ],
+)
+def test_a_number_in_an_index_is_read_as_git_writes_it(text, value, end):
+    assert vouch._length(text, 0) == (value, end)
+    assert vouch._length(b"x" + text, 1) == (value, end + 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "written", "later"), [(100, 50, False), (101, 50, True), (100, 51, True), (0, 0, False)]
+)
+def test_what_came_after_a_release_is_later_by_either_clock(changed, written, later):
+    status = os.stat_result((0o100644, 1, 1, 1, 0, 0, 0, 0, written, changed))
+    assert vouch.Release(100.0, 50.0, False).later(status) is later
+    assert not vouch.NOT_THERE.later(status)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("# x = 1\n; y = 2\n\n[bad\nz = 3\n", [("", "", "z", "3")]),
+        ('[Core] Pager = "less -R" \n', [("core", "", "pager", "less -R")]),
+        ('[diff "A b"]\n textconv = cat\\\n -n\n', [("diff", "A b", "textconv", "cat -n")]),
+        ("[alias.st][core]\n\teditor=vi\n", [("core", "", "editor", "vi")]),
+        ("[filter.lfs]\nrequired\n", [("filter", "lfs", "required", "")]),
+    ],
+)
+def test_the_settings_of_git_are_read_line_by_line(text, values):
+    assert vouch._git_values(text) == values

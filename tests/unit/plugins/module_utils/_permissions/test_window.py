@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, paths, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, sites
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package as permissions_package
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
@@ -350,6 +351,34 @@ def test_what_does_not_fit_is_refused(host, given, words):
     with pytest.raises(WindowError, match=words):
         host.open(**given)
     assert host.commands == [] and host.mode() == 0o644
+
+
+def test_the_installer_of_a_portal_that_is_not_known_stays_closed(host):
+    words = "^Only the installer of a portal that the role permissions manages can be opened.$"
+    with pytest.raises(WindowError, match=words):
+        host.windows.open(host.tree, "upgrade", 30, "203.0.113.7")
+    assert host.commands == [] and host.windows.known() == []
+    assert host.windows.open(host.tree, "upgrade", 30).found.changed
+
+
+def test_units_that_are_gone_already_hinder_no_closing(host):
+    host.open()
+    (host.directory / "units/chamilo-hardening-window.service").unlink()
+    host.windows.close(host.windows.known()[0])
+    assert host.units() == {} and host.windows.known() == [] and host.mode() == 0o644
+
+
+@pytest.mark.parametrize(
+    ("package", "check", "learned"),
+    [(("/2.0.1.zip", "ab"), False, True), (("/2.0.1.zip", ""), True, False), (("", ""), False, False)],
+)
+def test_a_package_is_read_before_the_run_that_it_vouches_in(host, monkeypatch, package, check, learned):
+    asked = []
+    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
+    monkeypatch.setattr(permissions_package, "learn", lambda *given: asked.append((*given, host.mode())))
+    before = host.mode()
+    permissions_window.apply(host.tree, "production", None, check, package)
+    assert asked == ([(*package, str(host.root), host.engine.store.root, before)] if learned else [])
 
 
 def test_nothing_opens_where_nothing_would_close_it(host):
