@@ -27,6 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
     saved_files,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from tests.unit.plugins.module_utils._backups.conftest import DUMP, made, of_campus
@@ -380,6 +381,24 @@ def test_an_offsite_repository_that_speaks_nonsense_is_written_down(
     with pytest.raises(ValueError, match="Expecting value"):
         backup._offsite(there, {"last": {"run": "1"}}, there.offsite)
     assert json.loads((directories / "state" / "backups.json").read_text())["offsite"]["ok"] is False
+
+
+@pytest.mark.parametrize(("ok", "changed", "reported"), [(True, True, 1), (True, False, 0), (False, True, 0)])
+def test_a_key_that_is_another_than_the_one_that_was_compared_is_reported(
+    directories: Path, monkeypatch: pytest.MonkeyPatch, ok: bool, changed: bool, reported: int
+) -> None:
+    there = of_campus(directories)
+    words: list[str] = []
+    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: words.append(title))
+    Path(there.key_file).write_text("a key")
+    portal.note(there, "encrypted", ok, "", salt="s", fingerprint=fingerprint("a key", "s"))
+    if changed:
+        Path(there.key_file).write_text("another")
+    backup._compare_key(there)
+    assert words == ["The key of the backups has changed"] * reported
+    entry = json.loads((directories / "state/backups-campus.json").read_text())["encrypted"]
+    assert entry["ok"] is (ok and not reported)
+    assert (entry["salt"], entry["fingerprint"]) == ("s", fingerprint("a key", "s"))
 
 
 def test_each_copy_that_lay_about_is_reported(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,17 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
+
+
+def resolve(host, _port):
+    if host != "here.test":
+        raise OSError("not found")
+    return [(0, 0, 0, "", ("10.0.0.8", 0)), (0, 0, 0, "", ("fe80::1%eth0", 0))]
 
 
 @pytest.mark.parametrize(
@@ -28,9 +35,18 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
         ("10.0.0.8", "::1", False),
         ("10.0.0.8", "%.example.org", True),
         ("10.0.0.8", "nowhere.invalid", True),
+        ("10.0.0.8", "here.test", True),
+        ("10.0.0.9", "here.test", False),
+        ("10.0.0.9", "here.%", True),
+        ("10.255.0.1", "10.%", True),
+        ("11.0.0.1", "10.%", False),
+        ("10.2.255.255", "10.2.%", True),
+        ("10.3.0.0", "10.2.%", False),
+        ("10.2.3.0/24", "10.2.3.1_", True),
     ],
 )
-def test_whom_an_account_at_a_host_lets_in(client, host, may):
+def test_whom_an_account_at_a_host_lets_in(monkeypatch, client, host, may):
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     assert clients.may_come(client, host) is may
 
 
@@ -41,3 +57,33 @@ def test_whom_an_account_at_a_host_lets_in(client, host, may):
 def test_a_client_is_compared_by_its_address_also_where_the_server_shows_its_name(client, among):
     networks = [ipaddress.ip_network(one) for one in ("10.0.0.0/8", "127.0.0.0/8", "::1/128")]
     assert clients.is_among(client, networks) is among
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("", set()),
+        ("localhost", set()),
+        ("nowhere.invalid", set()),
+        ("here.test", {"10.0.0.8", "fe80::1"}),
+    ],
+)
+def test_the_addresses_of_a_host_are_without_their_interface(monkeypatch, host, found):
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert clients.addresses(host) == found
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("", True),
+        ("localhost", True),
+        ("localhost:4711", True),
+        ("127.0.0.1:4711", True),
+        ("::1:4711", True),
+        ("192.0.2.5:4711", True),
+        ("192.0.2.6:4711", False),
+    ],
+)
+def test_a_client_on_this_host_is_local(host, local):
+    assert clients.is_local(host, ("192.0.2.5",)) is local

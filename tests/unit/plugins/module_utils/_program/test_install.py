@@ -134,6 +134,14 @@ def test_two_at_a_time_wait_for_each_other(place: Place, tmp_path: Path) -> None
     assert others == [False], "the other one has done it"
 
 
+def test_where_nothing_differs_the_lock_is_not_taken(place: Place, tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "state"))
+    assert place.install(store=store).changed
+    with store.lock("another run", 1):
+        assert not place.install(store=store).changed
+        assert place.install(TWO, check=True, store=store).changed
+
+
 def test_check_mode_predicts_and_touches_nothing(place: Place) -> None:
     predicted = place.install(check=True)
     assert predicted.diff[0]["before_header"] == str(place.program) and predicted.diff[0]["before"] == ""
