@@ -286,3 +286,79 @@ def test_what_still_moves_tables_is_ended(portal: Portal, monkeypatch: pytest.Mo
     with pytest.raises(BackupError, match="The server still moves tables. See SHOW FULL PROCESSLIST"):
         restore_tables.end_renames(portal)
     assert restore_tables._ENDING < now[0] < restore_tables._ENDING + 1
+
+
+@pytest.mark.parametrize(
+    ("words", "left", "moved", "raised"),
+    [
+        ("ERROR 1205 (HY000): waited", True, False, "Nothing was changed.$"),
+        ("ERROR 1205 (HY000): waited", False, False, "Nothing was changed, but triggers of it are gone.$"),
+        ("ERROR 2013 (HY000): lost", True, False, "^ERROR 2013 .HY000.: lost$"),
+        ("ERROR 1205 (HY000): waited", True, True, "^ERROR 1205 .HY000.: waited$"),
+    ],
+)
+def test_tables_that_stay_where_they_are_have_their_triggers_again(
+    portal: Portal,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    left: bool,
+    moved: bool,
+    raised: str,
+) -> None:
+    """Where the server was lost, or has moved some, nothing is known and nothing more is done."""
+    server = Server(monkeypatch)
+    server.refuses, server.words = "RENAME TABLE", words
+    if moved:
+        server.tables["chamilo_before_x"] = ["user"]
+    loaded: list[str] = []
+
+    def load(_portal: Portal, database: str, path: str) -> None:
+        loaded.append(f"{database} {path.removeprefix(f'{tmp_path}/')}")
+        if not left:
+            server.objects["chamilo"].remove("TRIGGER\ttrimmed")
+
+    monkeypatch.setattr(restore_tables, "load", load)
+    with pytest.raises(BackupError, match=raised) as problem:
+        restore_tables.change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
+    known = words.startswith("ERROR 1205") and not moved
+    assert isinstance(problem.value, restore_tables.Unchanged) is known
+    assert loaded == ["chamilo triggers.sql"] * known
+    assert server.messages[1:] == ["DROP DATABASE IF EXISTS `chamilo_before_x`"] * known
+    assert ("Something uses them for long" in str(problem.value)) is known
+
+
+@pytest.mark.parametrize(
+    ("aside", "renamed"),
+    [
+        ([], ["`chamilo`.`user` TO `chamilo_abandoned_x`.`user`", "`chamilo_before_x`.`course` TO `chamilo`.`course`"]),
+        (["user"], []),
+    ],
+)
+def test_tables_come_back_in_one_statement_and_once(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aside: list[str], renamed: list[str]
+) -> None:
+    server = Server(monkeypatch)
+    server.tables |= {"chamilo_before_x": ["course"], "chamilo_abandoned_x": aside}
+    loaded: list[str] = []
+    monkeypatch.setattr(restore_tables, "load", lambda _portal, name, path: loaded.append(f"{name} {path}"))
+    lines = restore_tables.return_tables(replace(portal, name="chamilo"), NAMES, "/base", True)
+    statements = [one for message in server.messages for one in message.split("; ") if "RENAME TABLE" in one]
+    assert statements == ([f"RENAME TABLE {','.join(renamed)}"] if renamed else [])
+    assert loaded == [f"chamilo /base/{restore_tables.GOING}"]
+    assert lines == [
+        "The tables are as they were before; those from the backup are in the database chamilo_abandoned_x."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("problem", "name"),
+    [
+        ("ERROR 1025 (HY000): Error on rename of './chamilo/user' to './b/user'", "user"),
+        ("ERROR 1932 (42S02): Table 'chamilo.course' doesn't exist in engine", "course"),
+        ("ERROR 1033 (HY000): Incorrect information in file: './chamilo/user.frm'", "user"),
+    ],
+)
+def test_a_damaged_table_is_named(problem: str, name: str) -> None:
+    advice = restore_tables._advice("chamilo", BackupError(problem))
+    assert advice.startswith(f" The table `chamilo`.`{name}` is damaged and cannot be moved aside.")
