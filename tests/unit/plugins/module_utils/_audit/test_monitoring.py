@@ -310,8 +310,10 @@ def logged(host, rotated=True, name="prod.log"):
 
 def test_a_log_that_was_just_rotated_is_there(host):
     host.harden()
-    (host.root / "var/log/prod.log").rename(host.root / "var/log/prod.log.1")
+    old = (host.root / "var/log/prod.log").rename(host.root / "var/log/prod.log.1")
     assert monitoring.app_log(host.inspect()).status == "pass"
+    os.utime(old, (time.time() - 32 * 86400,) * 2)
+    assert monitoring.app_log(host.inspect()).status == "fail", "nothing for a month"
 
 
 def test_a_log_that_is_rotated_and_watched_passes(host):

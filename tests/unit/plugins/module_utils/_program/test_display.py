@@ -34,13 +34,16 @@ def test_colours_are_for_terminals_that_show_them(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_columns_are_aligned_with_and_without_colours() -> None:
-    plain, _idle = display.sections(known(edited=["/a"]), False)
+    there = known(edited=["/a"])
+    there["settings"] = {"passwords": ["security.check_password"]}
+    plain, _idle = display.sections(there, False)
     assert plain == [
         "SECTION          SINCE                  WHAT",
         "headers:campus   2026-11-29 23:51 UTC   1 file",
         "  edited by hand since: /a",
+        "passwords                               settings of Chamilo: security.check_password",
     ]
-    painted, _idle = display.sections(known(edited=["/a"]), True)
+    painted, _idle = display.sections(there, True)
     for colour in (display.GREEN, display.YELLOW, display.BOLD):
         assert f"\033[{colour}m" in "".join(painted)
     bare = [line.replace("\033[0m", "") for line in painted]
