@@ -319,7 +319,9 @@ def test_several_people_have_several_browsers_and_log_in_or_a_network_of_their_o
     assert brute_force_forecast._gateway(address, visitor) is gateway
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0, "A ban of 0 s after"), (-1, "A ban without an end after")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "A ban of 0 s after"), (900, "A ban of 900 s after"), (-1, "A ban without an end after")]
+)
 def test_how_long_a_ban_lasts_is_named(tmp_path, seconds, words):
     assert words in " ".join(inspect(tmp_path, line("203.0.113.7", 1), rules=Rules(ALL, ban_seconds=seconds))["said"])
 

@@ -387,8 +387,9 @@ def test_the_account_comes_from_the_environment(tmp_path):
 
     assert account("localhost") == Account("app", "hunter2", "localhost", 3306, portal_database.SOCKET, "chamilo")
     assert account("db.test", 3307) == Account("app", "hunter2", "db.test", 3307, "", "chamilo")
-    with pytest.raises(DatabaseError, match=r"from /etc/php/pool.conf:7, not from its .env files"):
-        account("localhost", source="/etc/php/pool.conf:7")
+    for source in ("/etc/php/pool.conf:7", "~/x"):
+        with pytest.raises(DatabaseError, match=rf"from {source}, not from its .env files"):
+            account("localhost", source=source)
 
 
 def test_without_pymysql_and_client_it_reports_what_to_install(tmp_path, monkeypatch):
