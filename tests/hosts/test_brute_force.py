@@ -311,6 +311,7 @@ def test_the_only_administrator_comes_back(guarded: Host, attacker: Attacker) ->
     assert refused.returncode == 2 and "must be run by root" in refused.stderr
 
 
+@pytest.mark.long
 def test_the_lock_is_attacked_and_undone_with_its_section(guarded: Host, playbook: Playbook) -> None:
     def through() -> bool:
         with pytest.raises(PlayError) as failed:  # other sections are not active here
@@ -463,6 +464,7 @@ def test_behind_a_declared_proxy_the_visitor_is_banned(guarded: Host, attacker: 
     assert until(lambda: attacker.send(proxy, PATHS[2], *mapped) != 423, 3)
 
 
+@pytest.mark.long
 def test_the_administrator_s_address_is_exempt_for_a_day(make: Callable[..., Host], playbook: Playbook) -> None:
     host = make(ssh=True)
     alone(playbook, host)
