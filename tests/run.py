@@ -297,9 +297,9 @@ def molecule(scenarios: str) -> list[str]:
 
 
 LONG = re.compile(r"^pytestmark = pytest\.mark\.long$", re.MULTILINE)  # a file that only --full runs
-# Whose tests on the wire run on a second cell, Apache on Debian 12: harden and all attacks, headers and rollbacks. Each
-# role alone meets Apache by molecule; --full runs all tests on all cells.
-SECOND_CELL = ("harden", "headers", "transaction")
+# Whose tests on the wire run on a second cell, Apache on Debian 12: harden and all attacks, and rollbacks. Each role
+# alone meets Apache by molecule; --full runs all tests on all cells.
+SECOND_CELL = ("harden", "transaction")
 
 
 # Whose tests --full runs on the next version of Chamilo, too, with either server. bin/test runs test_flavours there.

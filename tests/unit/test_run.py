@@ -218,11 +218,11 @@ def test_a_changed_engine_selects_the_sections_that_import_it():
 
 
 def test_a_changed_test_on_hosts_selects_itself(checkout, monkeypatch):
-    monkeypatch.setattr(run, "changed_since", lambda base: ["tests/hosts/test_headers.py", "docs/recipes.md"])
+    monkeypatch.setattr(run, "changed_since", lambda base: ["tests/hosts/test_transaction.py", "docs/recipes.md"])
     monkeypatch.setattr(run, "fast_steps", lambda: [shell("fast", "true")])
     monkeypatch.setattr(run, "package_steps", list)
     steps = run.changed_steps("main")
-    assert {step.name for step in steps} == {"images", "fast", "hosts headers", "hosts headers, second cell"}
+    assert {step.name for step in steps} == {"images", "fast", "hosts transaction", "hosts transaction, second cell"}
 
 
 def test_a_changed_role_selects_its_tests_its_scenario_and_the_whole_playbook(checkout, monkeypatch):
