@@ -76,6 +76,7 @@ def test_what_chamilo_ships_closes_nothing(portal):
         ("RedirectMatch 403 ^/admin\n", 1, "RedirectMatch 403 ^/admin", "FileInfo"),
         ("<IfModule mod_authz_core.c>\nRequire ip ::1\n</IfModule>\n", 2, "Require ip ::1", "AuthConfig"),
         ("<IfDefine CLOSED>\nRequire ip ::1\n</IfDefine>\n", 2, "Require ip ::1", "AuthConfig"),
+        ('<FilesMatch "^\\.">\nRequire ip 10.0.0.0/8\n</FilesMatch>\n', 2, "Require ip 10.0.0.0/8", "AuthConfig"),
         ("Require ip \\\n  ::1\n", 1, "Require ip   ::1", "AuthConfig"),
     ],
 )

@@ -45,6 +45,14 @@ def test_how_the_project_directory_is_written(host, root, links, document_root, 
     assert site.real_root == (releases if "current" in root else str(links.get(root, root)))
 
 
+def test_a_document_root_is_of_one_project_alone(host):
+    for root in ("/srv/a", "/srv/b", "/srv/c"):
+        host.chamilo(root)
+    projects = Projects(Findings(host.tree), "campus.test")
+    roots = ["/srv/a/public", "/srv/b/public", "/srv/b", "/srv/c/public", "/srv/none"]
+    assert [root for root in roots if projects.is_project(root, "/srv/b")] == ["/srv/b/public", "/srv/b"]
+
+
 @pytest.mark.parametrize("given, hint", [("/srv/none", False), ("/var/www/chamilo/public", True)])
 def test_a_root_without_chamilo(host, given, hint):
     host.install("nginx")
