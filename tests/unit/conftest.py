@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import gc
 import json
 import os
 import pwd
@@ -109,6 +110,12 @@ def on_any_machine(request: pytest.FixtureRequest, given_away: set[str]) -> Iter
     assert not wrote, "it wrote into the state directory of a host: give it one of its own"
     if given_away and os.geteuid() == 0:
         assert needs_root(request.node), f"it calls {', '.join(given_away)}: list it in {NEEDS_ROOT.name}"
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: it is not searched for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def needs_root(item: pytest.Item) -> bool:

@@ -565,7 +565,10 @@ def test_what_accounts_may_do_elsewhere_is_kept_apart(tables):
     tables.add("shop", "%", "SELECT", name="shop")
     tables.add("reader", "%", "SELECT", "INSERT", name="mysql")
     tables.add("part", "%", "UPDATE", name="mysql", place="part")
+    tables.add("pattern", "%", "SELECT", name="cham%")
+    tables.add("literal", "%", "SELECT", name="cham%", place="part")
     found = database._logins(inspect(USAGE, EIGHT))
+    assert [found[user, "%"].here for user in ("pattern", "literal")] == [{"SELECT"}, set()]
     assert found["none", "%"].elsewhere == set() and found["shop", "%"].elsewhere == {"shop"}
     assert (found["shop", "%"].here, found["shop", "%"].everywhere) == (set(), set())
     assert found["reader", "%"].everywhere == {"INSERT on tables of mysql"}

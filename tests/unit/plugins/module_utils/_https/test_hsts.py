@@ -289,3 +289,13 @@ def test_the_certificate_is_verified_by_the_declared_authority_or_the_hosts_own(
     tried = dict.fromkeys((authority, "")) if authority != good else [authority]
     assert asked == [("https://campus.test/", "127.0.0.1", True, file) for file in tried]
     assert (answer.status, answer.error) == ((200, "") if good != "-" else (0, "refused"))
+
+
+@pytest.mark.parametrize("words", ["300 seconds (0 day)", "86400 seconds (1 day)", "604800 seconds (7 days)"])
+def test_for_how_long_browsers_are_bound_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr(hsts, "STATE", str(tmp_path))
+    age = words.partition(" ")[0]
+    Path(hsts.record_of("campus")).write_text(json.dumps({"since": "2026-11-25", "value": f"max-age={age}"}))
+    assert f"since 2026-11-25 open it by https only, each for {words} from" in hsts.bound("campus", "campus.test")

@@ -555,6 +555,14 @@ def test_more_code_than_can_be_read_is_a_gap(host, monkeypatch):
     assert any("1 of them PHP of the web updater" in seen for seen in found.seen)
 
 
+def test_what_is_newest_is_read_first(host, monkeypatch):
+    for name, days in (("a", 100), ("b", 50), ("c", 90)):
+        host.file(f"public/main/{name}.php", f"<?php system($_GET['{name}']);", days=days)
+    monkeypatch.setattr(compromise, "_CODE_BYTES", 0)
+    (sign,) = [sign for sign in trace(host.inspect()).signs if "public/main/" in sign]
+    assert "public/main/b.php" in sign and "public/main/a.php" not in sign
+
+
 def test_a_file_that_goes_meanwhile_hides_no_other(host, monkeypatch):
     host.file("public/main/c.php", "<?php system($_GET['c']);", days=100)
     gone = mock.Mock(path=f"{host.root}/public/main/gone.php", **{"stat.side_effect": FileNotFoundError})

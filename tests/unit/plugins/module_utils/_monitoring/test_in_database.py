@@ -79,3 +79,8 @@ def test_a_script_in_a_page_is_named(html, named):
 
 def test_the_name_of_a_table_is_no_statement():
     assert planted(reader(**{"x` UNION__roles": []})) == ([], [])
+
+
+@pytest.mark.parametrize("column", ["us`er__roles", "user__ro`les"])
+def test_a_name_that_would_end_a_statement_is_not_asked_for(column):
+    assert planted(reader(**{column: [GADGET]})) == ([], [])

@@ -97,3 +97,9 @@ def test_what_is_no_directory_is_refused_and_no_handle_is_left(tmp_path):
         assert os.listdir(handle) == ["file"]
     finally:
         os.close(handle)
+
+
+def test_where_a_directive_stands_makes_it_no_other_one():
+    one = configuration.Directive("root", ("/srv",), "x", 1, start=0, end=9, opened=0, closed=0)
+    assert one == configuration.Directive("root", ("/srv",), "x", 1, start=5, end=14, opened=1, closed=1)
+    assert one != configuration.Directive("root", ("/srv",), "x", 2)

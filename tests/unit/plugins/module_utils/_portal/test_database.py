@@ -277,6 +277,14 @@ def test_the_client_gets_the_password_in_its_option_file_alone(pretender):
     assert reported["input"].startswith("SET SESSION TRANSACTION READ ONLY;\n")
 
 
+@pytest.mark.parametrize(("authority", "verified"), [("", "0"), ("/etc/ca.pem", "1")])
+def test_the_server_is_verified_where_its_authority_is_known(pretender, authority, verified):
+    portal_database._Client(Account("chamilo", "x", authority=authority))("SELECT 1")
+    options = pretender()["options"]
+    assert f'loose-ssl-verify-server-cert="{verified}"\n' in options
+    assert (f'ssl-ca="{authority}"\n' in options) is bool(authority)
+
+
 def test_one_client_answers_all_questions(server):
     reader = Reader(Account("chamilo"))
     for _question in range(3):

@@ -272,6 +272,7 @@ def test_a_virtual_host_that_leads_all_visitors_elsewhere_is_no_portal(host, lin
         "HostnameLookups On\nRewriteRule ^ https://%{HTTP_HOST}/ [R]",
         "RewriteEngine On\nRewriteRule ^ https://%{HTTP_HOST}/ [P]",
         "RewriteEngine On\nRewriteCond %{HTTPS} !=off\nRewriteRule ^ https://%{HTTP_HOST}/ [R]",
+        "RewriteEngine On\nRewriteCond %{TIME} .\nRewriteRule ^ https://%{HTTP_HOST}/ [R]",
         "RewriteEngine On\nRewriteRule ^/?$ https://%{HTTP_HOST}/start [R]",
         "RewriteEngine On\nRewriteCond %{HTTP:X-Forwarded-Proto} !https\nRewriteRule ^ https://%{HTTP_HOST}/ [R]",
         "RewriteEngine On\nRewriteCond %{HTTP_HOST} ^www\nRewriteRule ^ https://campus.example.org/ [R]",
