@@ -167,7 +167,7 @@ def _pair(portal: Portal, memory: dict[str, Any]) -> dict[str, Any]:
     saved = saved_files.save(place, [*tags, f"{later:%Y-%m-%d %H:%M:%S}"])
     last = {
         "run": run,
-        "at": round(time.time(), 3),
+        "at": time.time(),
         "dump_bytes": dumped.size,
         "dump_sha256": dumped.sha256,
         "tables": list(dumped.tables),

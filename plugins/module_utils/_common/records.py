@@ -19,7 +19,7 @@ def note(file: str, name: str, done: bool, detail: str, **more: Any) -> None:
     path = os.path.join(files.STATE, file)
     os.makedirs(files.STATE, 0o700, exist_ok=True)
     with locks.lock(f"{path}.lock", name, locks.FOREVER):
-        entry = {"at": round(time.time(), 3), "ok": done, "detail": detail[:2000], **more}
+        entry = {"at": time.time(), "ok": done, "detail": detail[:2000], **more}
         text = json.dumps({**read(file), name: entry}, indent=1, sort_keys=True) + "\n"
         files.replace_file(path, text)
 

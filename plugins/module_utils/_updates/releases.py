@@ -97,7 +97,7 @@ def _portal(known: Mapping[str, Any], more: Mapping[str, Any], outcomes: list[tu
     if isinstance(listed, FeedError):
         read["osv"] = {**read.get("osv", {}), "problem": str(listed)}
     elif listed is not None:
-        read["osv"] = {"at": round(time.time()), "version": here, "ids": listed}
+        read["osv"] = {"at": int(time.time()), "version": here, "ids": listed}
         others = advisories.unknown(listed, here)
         urgent += [f"OSV names vulnerabilities of Chamilo {here}: {', '.join(others)}."] if others else []
     if isinstance(answer, FeedError):
@@ -109,7 +109,7 @@ def _portal(known: Mapping[str, Any], more: Mapping[str, Any], outcomes: list[tu
     else:
         reached = True
         more["away"].pop(domain, None)
-        read["feed"] = {"at": round(time.time()), "newest": newest(answer)}
+        read["feed"] = {"at": int(time.time()), "newest": newest(answer)}
         for each in newer(here, answer):
             fixes = "It fixes vulnerabilities." if each.security else ""
             text = f"Chamilo {each.version} is out; {here or 'an unknown version'} is installed. {fixes}".strip()

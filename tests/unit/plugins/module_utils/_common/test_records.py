@@ -32,6 +32,13 @@ def test_records_are_kept_beside_each_other_and_a_damaged_file_is_written_anew(h
     assert list(json.loads(open(f"{files.STATE}/monitoring.json", encoding="utf-8").read())) == ["auth"]
 
 
+def test_no_moment_is_ahead_of_the_clock(host, monkeypatch):
+    """It would not be believed."""
+    monkeypatch.setattr(records.time, "time", lambda: 1_795_600_000.0006)
+    records.note("monitoring.json", "auth", True, "")
+    assert records.read("monitoring.json")["auth"]["at"] <= 1_795_600_000.0006
+
+
 def test_nothing_was_written_down_yet(host):
     assert records.read("monitoring.json") == {}
     assert not host.exists(), "reading makes nothing"
