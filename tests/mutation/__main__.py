@@ -125,6 +125,8 @@ def copy(directory: Path) -> Path:
     for name in filter(lambda name: os.path.lexists(ROOT / name), listed.stdout.splitlines()):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, directory / name, follow_symlinks=False)
+    (directory / ".cache").mkdir()
+    (directory / ".cache/collections").symlink_to(ROOT / ".cache/collections")  # which plays over recorded sites need
     return directory
 
 
