@@ -118,9 +118,9 @@ def test_a_key_that_was_exchanged_since_is_compared_anew(path: Path, text: str) 
 def test_a_machine_without_a_number_has_an_empty_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept_open = open
 
-    def opened(name: str, **more: object) -> object:
+    def opened(name: str, **more: Any) -> Any:
         assert name == "/etc/machine-id"
-        return kept_open(path.parent / "machine-id", **more)  # type: ignore[call-overload]  # as it is called there
+        return kept_open(path.parent / "machine-id", **more)
 
     monkeypatch.setattr(key, "open", opened, raising=False)
     assert MACHINE() == ""

@@ -142,8 +142,9 @@ def test_only_what_stays_on_this_machine_is_local() -> None:
     ],
 )
 def test_an_answer_has_one_of_few_forms(sent: bytes, answer: str) -> None:
-    written = io.BytesIO()
-    stream: Any = io.BufferedRWPair(io.BytesIO(sent), written)  # type: ignore[type-var]
+    given: Any = io.BytesIO(sent)
+    written: Any = io.BytesIO()
+    stream: Any = io.BufferedRWPair(given, written)
     if answer.startswith(("it", "what")):
         with pytest.raises(OSError, match=answer):
             redis.Connection(stream).ask("GET", "a b")
