@@ -16,6 +16,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from ansible._internal import _task
@@ -25,6 +26,7 @@ from ansible.executor.process import worker
 from ansible.executor.task_executor import TaskExecutor
 from ansible.playbook.task import Task
 from ansible.plugins import strategy
+from ansible.utils.collection_loader import _collection_finder
 
 # What an overlay of an environment can change, and with it what a text is compiled to.
 OVERRIDES = (
@@ -44,6 +46,18 @@ def compile_once(self: AnsibleEnvironment, source: Any, *arguments: Any, **more:
     if key not in compiled:
         compiled[key] = compile_text(self, source)
     return compiled[key]
+
+
+list_modules = _collection_finder._iter_modules_impl
+listed: dict[tuple[Any, ...], list[Any]] = {}
+
+
+def list_once(paths: Any, prefix: str = "") -> Iterator[Any]:
+    """The plugins of a directory, which is read for each filter and test of each template."""
+    key = (*paths, prefix)
+    if key not in listed:
+        listed[key] = list(list_modules(paths, prefix))
+    return iter(listed[key])
 
 
 # How a task is carried out. What it is for stands beside it, and whether it runs is seen by its being there.
@@ -103,5 +117,6 @@ if __name__ == "__main__":
     if hasattr(_task.TaskContext, "create"):  # else ansible-core is older than 2.21, and forks
         strategy.WorkerProcess = InlineWorker
     AnsibleEnvironment.compile = compile_once
+    _collection_finder._iter_modules_impl = list_once
     Task.post_validate = validate_and_record
     PlaybookCLI.cli_executor(["ansible-playbook", *sys.argv[1:]])

@@ -124,8 +124,8 @@ def needs_root(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # One play comes before all of these, for which the other process would wait at the end.
-    items.sort(key=lambda item: item.path.name != "test_rendering.py")
+    # What one process does for all of them comes first: at the end the others would wait for it.
+    items.sort(key=lambda item: item.path.name not in ("test_rendering.py", "test_waivers.py"))
     if os.geteuid() == 0:
         return
     for item in items:

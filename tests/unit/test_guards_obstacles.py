@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tools.sources import parsed
+
 PORTAL = Path(__file__).resolve().parents[2] / "plugins/module_utils/_portal"
 MOST = 350  # characters of what is written in the source: with what is filled in, a few lines
 # Obstacles that are no line's: why.
@@ -20,7 +22,9 @@ WHOLE_FILE = {"Make it root's own: chown root: and chmod go-w": "owner and mode 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
     for path in sorted(PORTAL.glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not re.search(r"\bObstacle\(|self\._?refuse\(", path.read_text(encoding="utf-8")):
+            continue
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Obstacle", "self.refuse", "self._refuse"):
                 yield f"{path.name} {node.lineno}", node
 
@@ -63,7 +67,7 @@ def sentences() -> Iterator[tuple[str, str]]:
     """What stops a run before any change, beside virtual hosts: what is added to, or is, a list of obstacles."""
     lists = ("found.append", "reasons.append", "self.errors.append", "self.findings.errors.append")
     for name in ("obstacles", "takeover", "discovery", "project", "certificate"):
-        for node in ast.walk(ast.parse((PORTAL / f"{name}.py").read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(PORTAL / f"{name}.py")):
             output = None
             if isinstance(node, ast.Call) and ast.unparse(node.func) in lists and node.args:
                 output = node.args[0]

@@ -151,7 +151,7 @@ def test_it_guesses_from_another_address_each_time(monkeypatch):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         listens = (Listen("*", server.server_port, False),)
         site = Site("campus.test", serving=(VirtualHost("a.conf", 1, ("campus.test",), listens, ""),))
         monitoring._guess(Insider(site), "127.0.0.9")

@@ -111,7 +111,7 @@ def endpoint(tmp_path):
     server = socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.handle_error = lambda *_arguments: None  # a client that does not believe in it
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield SimpleNamespace(
         address="127.0.0.1", port=server.server_address[1], name="campus.test", certificate=str(certificate)
     )

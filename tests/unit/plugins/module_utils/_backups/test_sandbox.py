@@ -60,7 +60,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, tuple[int, str
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as listening:
         monkeypatch.setattr(sandbox, "_PORT", listening.server_port)
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
         yield answers
         listening.shutdown()
 

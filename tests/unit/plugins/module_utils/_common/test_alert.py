@@ -190,7 +190,7 @@ def hook(tmp_path, monkeypatch):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     hook.address = f"https://localhost:{server.server_port}/services/T0/secret?a=1"
     hook.trust = lambda: monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     yield hook

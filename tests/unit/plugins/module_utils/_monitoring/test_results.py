@@ -58,7 +58,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     context.load_cert_chain(certificate, key)
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     listening.socket = context.wrap_socket(listening.socket, server_side=True)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     known.address = f"localhost:{listening.server_address[1]}"
     yield known

@@ -238,7 +238,7 @@ def test_a_window_is_open_when_no_old_worker_of_nginx_answers(host, monkeypatch,
     let_another_in = functools.partial(host.open, address="203.0.113.8")
     for change in (let_in, let_another_in, lambda: host.windows.close(host.windows.known()[0])):
         with subprocess.Popen(["sleep", "60"]) as worker:
-            leaves.append(threading.Timer(0.5, worker.kill))
+            leaves.append(threading.Timer(0.2, worker.kill))
             done = change()
             assert (worker.poll() is None) is bool(output)
             assert [note.partition(" See its")[0] for note in done.notes] == output

@@ -168,6 +168,7 @@ def test_the_age_of_the_list_and_the_state_of_the_feed_are_in_status_report_and_
 
     monkeypatch.setattr(_metrics.fail2ban, "running", list)
     monkeypatch.setattr(_metrics.fail2ban, "banned", dict)
+    monkeypatch.setattr(_metrics, "_certificate", lambda _observer: ())  # of a portal that is in no network
     figures = _metrics.render("campus", Audit(observer, {"updates_version": finding}))
     moment = int(datetime.datetime.fromisoformat(f"{advisories.DATED}T00:00:00+00:00").timestamp())
     for source, at in (("list", moment), ("feed", 1790000000), ("osv", 0)):

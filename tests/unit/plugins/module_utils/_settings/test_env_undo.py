@@ -113,7 +113,7 @@ def test_two_portals_at_once_lose_nothing_of_each_other(
     def late(*known: Any) -> None:
         monkeypatch.setattr(Memory, "replace", write)
         other.start()
-        other.join(1)
+        other.join(0.3)
         write(*known)
 
     monkeypatch.setattr(Memory, "replace", late)
