@@ -226,7 +226,7 @@ ON_HOSTS = ["pytest", "-v", "--durations=20", "--reruns=0"]
 
 # Two, for three other steps run beside it.
 UNIT_TESTS = ["pytest", "-q", "--numprocesses=2", "--dist=worksteal", "tests/unit"]
-FAST_UNIT_TESTS = [*UNIT_TESTS, "--numprocesses=auto", "-m", "not slow"]
+FAST_UNIT_TESTS = [*UNIT_TESTS, "--numprocesses=auto", "-m", "not slow", "--quick"]
 
 
 def fast_steps(slow: bool = True) -> list[Step]:
@@ -406,7 +406,7 @@ def main() -> int:
         prog="bin/test", description="The tests of this collection. Without an argument: all that CI runs."
     )
     one = parser.add_mutually_exclusive_group()
-    one.add_argument("--fast", action="store_true", help="some minutes; neither root nor Docker")
+    one.add_argument("--fast", action="store_true", help="two minutes; neither root nor Docker")
     one.add_argument("--changed", metavar="BASE", help="as CI, but only the sections that changed since a commit")
     one.add_argument("--full", action="store_true", help="the whole matrix and the long ones")
     one.add_argument("section", nargs="?", choices=SECTIONS, metavar="SECTION", help="only the tests of this section")

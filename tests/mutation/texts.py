@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 UNIT = "tests/unit"
 PLUGINS = f"{UNIT}/plugins"
 GUARDS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / UNIT).glob("test_guards_*.py"))
-RENDERING = [f"{UNIT}/test_rendering.py", f"{PLUGINS}/test_rolling.py"]
+RENDERING = [f"{UNIT}/test_rendering.py"]
 OF_ROLES = [*GUARDS, f"{PLUGINS}/plugin_utils/_plans", f"{UNIT}/test_waivers.py"]
 # By kind: the files, and the tests that see them, the quick ones first.
 KINDS: dict[str, tuple[tuple[str, ...], list[str]]] = {
@@ -192,7 +192,8 @@ def copied(directory: Path) -> Path:
 
 
 def fails(tree: Path, tests: list[str]) -> bool:
-    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests]
+    quick = ["-m", "not slow", "--quick"]  # as bin/test --fast
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *quick, *tests]
     environment = {**os.environ, "PYTHONPATH": f"{tree}:{tree}/.collections", "TMPDIR": str(tree.parent)}
     return bool(subprocess.run(command, cwd=tree, env=environment, capture_output=True, check=False).returncode)
 

@@ -33,7 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import DESIRED
 from tests.tools.plans import in_force
-from tests.tools.recorded import CERTIFICATE, PLAYS, SITES, Recorded, daily
+from tests.tools.recorded import CERTIFICATE, PLAYS, SITES, USUAL, Recorded, daily
 from tests.unit.plugins.conftest import Files
 from tests.unit.plugins.test_hostile_hosts import World, empty
 
@@ -177,16 +177,17 @@ def play_all(
 
 
 @pytest.fixture(scope="session")
-def runs(once: Once, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def runs(once: Once, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> dict[str, Run]:
+    chosen = {site: SITES[site] for site in (USUAL if pytestconfig.option.quick else SITES)}
     day, (output, calls) = once(
         "rendered",
-        lambda: (datetime.date.today().isoformat(), play_all(tmp_path_factory.mktemp("sites"), **SITES)),
+        lambda: (datetime.date.today().isoformat(), play_all(tmp_path_factory.mktemp("sites"), **chosen)),
     )
     then = datetime.date.fromisoformat(day)
-    return {site: Run(output, [(module, asked) for module, asked in calls[site]], then) for site in SITES}
+    return {site: Run(output, [(module, asked) for module, asked in calls[site]], then) for site in chosen}
 
 
-@pytest.fixture(params=SITES)
+@pytest.fixture(params=[pytest.param(name, marks=[] if name in USUAL else pytest.mark.every_site) for name in SITES])
 def site(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -230,6 +231,7 @@ def tasks(value: Any) -> Iterator[dict[str, Any]]:
             yield from tasks(task.get(part))
 
 
+@pytest.mark.every_site
 def test_each_task_of_the_roles_is_carried_out_for_a_site_or_there_is_a_reason(runs: dict[str, Run]) -> None:
     """What no site reaches is never compared, so that a mistake in it goes unnoticed."""
     done, task = set(), ("", "")
@@ -255,6 +257,7 @@ UNSENT = {
 }
 
 
+@pytest.mark.every_site
 def test_each_line_of_a_template_is_sent_to_a_site_or_there_is_a_reason(runs: dict[str, Run]) -> None:
     """But comments, and lines with a value in them: the others stand in the text as they are."""
     text = "".join(run.text for run in runs.values())
@@ -340,6 +343,7 @@ def settled(run: Run) -> dict[str, Any]:
     }
 
 
+@pytest.mark.every_site
 @pytest.mark.usefixtures("state_of_a_host")
 def test_on_a_host_with_nothing_to_do_only_these_tasks_are_carried_out(runs: dict[str, Run], tmp_path: Path) -> None:
     """A condition that is left out costs each host of each run a task."""
@@ -379,6 +383,7 @@ UNPREDICTED = {
 }
 
 
+@pytest.mark.every_site
 def test_check_mode_carries_out_all_but_what_needs_a_run_before(runs: dict[str, Run], tmp_path: Path) -> None:
     output, calls = play_all(tmp_path, "harden", "--check", **{site: SITES[site] for site in UNPREDICTED})
     assert output.count("failed=0") == len(UNPREDICTED), output[-3000:]

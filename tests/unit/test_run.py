@@ -11,13 +11,14 @@ import sys
 import tarfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests import run, selection
 from tests.run import Step
 from tests.tools import package
-from tests.unit.conftest import needing_root
+from tests.unit.conftest import SECONDS, is_quick, needing_root
 
 
 @pytest.fixture(autouse=True)
@@ -276,8 +277,28 @@ def test_the_fast_run_leaves_out_what_is_slow_and_ci_does_not(checkout):
     def unit_tests(steps):
         return next(step.command for step in steps if step.name == "unit tests")
 
-    assert unit_tests(run.fast_steps(slow=False))[-2:] == ["-m", "not slow"]
-    assert "-m" not in unit_tests(run.fast_steps())
+    assert unit_tests(run.fast_steps(slow=False))[-3:] == ["-m", "not slow", "--quick"]
+    assert not {"-m", "--quick"} & set(unit_tests(run.fast_steps()))
+
+
+def test_what_the_fast_run_leaves_out_for_its_time_is_there():
+    for name in json.loads(SECONDS.read_text()):
+        file, _colons, function = name.partition("::")
+        assert f"def {function.rpartition('::')[2]}(" in (selection.ROOT / file).read_text(), name
+
+
+@pytest.mark.parametrize(
+    ("test", "marks", "quick"),
+    [
+        ("tests/unit/test_x.py::test_one[a-b]", (), True),
+        ("tests/unit/test_x.py::test_ten[a-b]", (), False),
+        ("tests/unit/test_x.py::test_ten", (), False),
+        ("tests/unit/test_x.py::test_one[campus]", ("every_site",), False),
+    ],
+)
+def test_the_fast_run_leaves_out_what_takes_long_or_needs_an_unusual_site(test, marks, quick):
+    item = SimpleNamespace(nodeid=test, get_closest_marker=lambda name: name in marks)
+    assert is_quick(item, {"tests/unit/test_x.py::test_ten"}) is quick
 
 
 def test_no_step_of_the_package_reads_what_another_one_writes(logs, monkeypatch):
