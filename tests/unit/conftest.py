@@ -140,9 +140,8 @@ def on_any_machine(request: pytest.FixtureRequest, given_away: set[str]) -> Iter
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays to the end: it is not searched for garbage again and again."""
-    gc.collect()
-    gc.freeze()
+    """To search for garbage took a tenth of the time; without it a process has 450 MB in the end, and 380 with it."""
+    gc.disable()
 
 
 def needs_root(item: pytest.Item) -> bool:
