@@ -343,7 +343,6 @@ def settled(run: Run) -> dict[str, Any]:
     }
 
 
-@pytest.mark.every_site
 @pytest.mark.usefixtures("state_of_a_host")
 def test_on_a_host_with_nothing_to_do_only_these_tasks_are_carried_out(runs: dict[str, Run], tmp_path: Path) -> None:
     """A condition that is left out costs each host of each run a task."""
