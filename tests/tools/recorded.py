@@ -28,7 +28,7 @@ def with_lines(host: Files) -> None:
     """Of the owner, for timeouts, logs and PHP."""
     with_fpm(host)
     (path,) = (host.root / "etc/nginx/sites-available").glob("campus*")
-    logs = "access_log /var/log/nginx/one.log;\naccess_log /var/log/nginx/two.log;\n"
+    logs = "access_log /var/log/nginx/one.log;\naccess_log /var/log/nginx/two.log;\nerror_log /var/log/nginx/bad.log;\n"
     lines = f'{logs}fastcgi_read_timeout 600;\nfastcgi_param PHP_VALUE "memory_limit=1G\npost_max_size=2G";\n'
     path.write_text(path.read_text().replace("server {\n", f"server {{\n{lines}", 1))
 
@@ -178,6 +178,11 @@ SITES = {
             "chamilo_trusted_proxies": ["10.0.0.2"],
         },
         base="apache",
+        site={
+            "given": {"lacks": []},
+            "lineage": {"webroot": "/var/lib/letsencrypt/challenges"},
+            "portal_names": ["campus.test", "www.campus.test"],
+        },
     ),
     "redis_and_smtp": Recorded(
         "nginx",
@@ -190,9 +195,15 @@ SITES = {
             "chamilo_sessions_redis_host": "redis.internal",
             "chamilo_sessions_redis_password": "r" * 32,
             "chamilo_sessions_remember_me": False,
+            "chamilo_uploads_maximum_size": "64M",
         },
         base="nginx",
-        site={"php_folders": ["/etc/php/8.4/fpm"], "sendmail": False, "sessions_in_php": True},
+        site={
+            "php": {"time_limit": 300},
+            "php_folders": ["/etc/php/8.4/fpm"],
+            "sendmail": False,
+            "sessions_in_php": True,
+        },
     ),
     "everything": Recorded(
         "apache",
@@ -210,6 +221,13 @@ SITES = {
             "chamilo_monitoring_node_exporter": True,
         },
         base="apache",
+        site={
+            "access_files": [
+                {"directory": "/var/www/chamilo/public/intranet", "rules": [], "keep": "AuthConfig", "listed": "Order"}
+            ],
+            "php": {"time_limit": 900, "prepended_cli": "/srv/school/log.php"},
+            "spellings": ["/var/www/chamilo", "/srv/chamilo"],
+        },
         answers={"chamilo_php_user": {"changed": True, "told": ["The cron job of www-data."]}},
     ),
 }
