@@ -89,6 +89,7 @@ KEPT = {
     *("held", "holds", "told", "drills", "look"),
     *("_holes", "tell", "SHUT_RDWR"),
 }
+TEMPLATES = sorted([*ROOT.glob("roles/*/templates/**/*.j2"), ROOT / "plugins/plugin_utils/report.html.j2"])
 TASKS = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")])
 
 
@@ -187,6 +188,28 @@ def test_code_keeps_to_the_words_of_the_field(path: Path) -> None:
 @pytest.mark.parametrize("path", UNIT_TESTS, ids=name)
 def test_comments_and_docstrings_of_unit_tests_keep_to_the_words_of_the_field(path: Path) -> None:
     assert avoided(words_beside_code(path.read_text(encoding="utf-8"))) == []
+
+
+def words_of_template(source: str) -> str:
+    """Comments, descriptions, texts within expressions, and what a page shows: what administrators read on a host."""
+    comments = re.findall(
+        r"^ *(?:#|;|//) .*|(?<= )// .*|^Description=.*|^[^{#]*<(?:p|h\d|dt|dd|li|td|th)\b.*", source, re.MULTILINE
+    )
+    texts = [text for text in re.findall(r"'([^'\n]*)'", source) if text.count(" ") > 1]
+    return prose(re.sub(r"\{\{.*?\}\}|\{%.*?%\}|<[^>]*>", " ", "\n".join([*comments, *texts])))
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=name)
+def test_a_template_keeps_to_the_words_of_the_field(path: Path) -> None:
+    assert avoided(words_of_template(path.read_text(encoding="utf-8"))) == []
+
+
+def test_what_of_a_template_is_words() -> None:
+    assert avoided(words_of_template("# It tells {{ plan.folder }}.\nrun <folder>\n")) == [
+        "tells: write report, notify, alert, log"
+    ]
+    assert len(avoided(words_of_template("if x then {{ alert('A', 'Nobody is there.') }}\nDescription=Tell it\n"))) == 2
+    assert len(avoided(words_of_template("<p>Nobody.</p>\n    if ($x) { // it looks\n"))) == 2
 
 
 @pytest.mark.parametrize("path", ENGINES, ids=name)

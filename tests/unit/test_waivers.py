@@ -35,7 +35,7 @@ SIGNS = {
     "permissions_var": lambda text: looks_at("var")(text) and "umask(0007)" in text,
     "permissions_env": looks_at(".env*"),
     "permissions_config": looks_at("config"),
-    "permissions_docroot": text("What somebody left behind"),
+    "permissions_docroot": text("What was left behind"),
     "permissions_production": lambda text: '"APP_ENV": "prod"' in text and "platform.server_type" in text,
     "permissions_secrets": text(r'"require": \["APP_SECRET"'),
     "permissions_php_user": text(r'chamilo_php_user.*"state": "own"'),
