@@ -41,7 +41,7 @@ AVOID = {
 # Add a path when its text was changed; none is ever taken out.
 CLEANED = (
     *("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "roles/*/README.md", "tests/**/README.md"),
-    *("meta/controls.yml", "roles/*/meta/*.yml", "changelogs/fragments/*.yml"),
+    *("meta/controls.yml", "roles/*/meta/*.yml", "changelogs/fragments/*.yml", "plugins/**/*.yml"),
 )
 # Directories of code whose comments, docstrings and messages were changed; likewise none is ever taken out.
 CLEANED_CODE = (
@@ -90,6 +90,12 @@ KEPT = {
     *("_holes", "tell", "SHUT_RDWR"),
 }
 TEMPLATES = sorted([*ROOT.glob("roles/*/templates/**/*.j2"), ROOT / "plugins/plugin_utils/report.html.j2"])
+# What has comments, beside code.
+COMMENTED = sorted(
+    path
+    for pattern in ("roles/*/*/*.yml", "playbooks/**/*.yml", "molecule/**/*.yml", ".github/**/*.yml", "bin/*")
+    for path in ROOT.glob(pattern)
+)
 TASKS = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")])
 
 
@@ -210,6 +216,12 @@ def test_what_of_a_template_is_words() -> None:
     ]
     assert len(avoided(words_of_template("if x then {{ alert('A', 'Nobody is there.') }}\nDescription=Tell it\n"))) == 2
     assert len(avoided(words_of_template("<p>Nobody.</p>\n    if ($x) { // it looks\n"))) == 2
+
+
+@pytest.mark.parametrize("path", COMMENTED, ids=name)
+def test_comments_of_other_files_keep_to_the_words_of_the_field(path: Path) -> None:
+    comments = re.findall(r"(?:^|\s)# (.*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert avoided(prose("\n".join(comments))) == []
 
 
 @pytest.mark.parametrize("path", ENGINES, ids=name)
