@@ -10,6 +10,7 @@ import shutil
 import socket
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,6 +95,19 @@ def test_extensions_on_each_portal(look_at):
     finding = extensions(look_at, blacklist=ALL, second={"list_type": "whitelist", "whitelist": "png"})
     assert finding.status == "pass" and f"On {MAIN}: 16 file types" in finding.evidence
     assert f"On {SECOND}: Only 1 listed types" in finding.evidence
+
+
+def test_of_many_portals_with_lists_of_their_own_a_few_are_named(look_at):
+    settings = {f"https://{name}.test/": ";".join((ALL, *"x" * number)) for number, name in enumerate("abcde")}
+    observer = look_at(root="/srv/campus")
+    lists = {"upload_extensions_list_type": dict.fromkeys(settings, ""), "upload_extensions_blacklist": settings}
+    observer.database = SimpleNamespace(effective=lambda name, _category: lists.get(name, dict.fromkeys(settings, "")))
+    settings["https://b.test/"] = "exe"
+    evidence = uploads.extensions(observer).evidence
+    assert "On https://b.test/: " in evidence and "more portals" not in evidence
+    for name in "acde":
+        settings[f"https://{name}.test/"] = f"{name};exe"
+    assert uploads.extensions(observer).evidence.endswith(" And 2 more portals.")
 
 
 # ---------------------------------------------------------------------------------------------------- execution

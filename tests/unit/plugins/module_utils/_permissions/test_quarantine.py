@@ -159,7 +159,7 @@ def test_a_plugin_with_a_history_of_its_own_vouches_for_its_php_and_for_no_shell
     path = "public/plugin/Own/x.php"
     assert quarantine.Quarantine._is_of_a_plugin(judge, handle, path, os.fstat(handle)) is vouched
     os.close(handle)
-    assert list(plugins) == (["public/plugin/Own"] if own else [])
+    assert plugins == ({"public/plugin/Own": "root, 1970-01-01"} if own else {})
 
 
 def test_a_list_that_cannot_take_its_place_names_nothing(tmp_path, monkeypatch):

@@ -222,6 +222,7 @@ def test_without_a_feed_or_a_recipient_releases_are_not_watched(host):
     host.configure("")
     step()
     assert not host.watch()["ok"] and "disabled" in host.watch()["detail"]
+    assert "newest release" not in host.watch()["detail"]
     host.configure()
     host.ways = []
     step()
