@@ -234,7 +234,7 @@ SITES = {
 
 # The sites to which nine tenths of the tasks and of the lines of templates are sent.
 USUAL = (
-    *("nginx", "apache", "managed", "bare", "web_node", "database_node"),
+    *("nginx", "apache", "managed", "certbot", "bare", "web_node", "database_node"),
     *("apache_proxy", "redis_and_smtp", "everything", "upgraded"),
 )
 
