@@ -47,8 +47,7 @@ class Variables(Mapping[str, Any]):
         if name not in self._known:
             ours = name not in self._raw and name.startswith("chamilo_")
             value = default(name) if ours else self._raw[name]
-            plain = name.startswith("__") or name in AS_IT_IS or isinstance(value, (bool, int, float)) or not value
-            self._known[name] = value if plain else self._templar.template(value)
+            self._known[name] = value if name.startswith("__") or name in AS_IT_IS else self._templar.template(value)
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:

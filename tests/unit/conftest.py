@@ -156,7 +156,6 @@ def is_quick(item: pytest.Item, seconds: Collection[str]) -> bool:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.option.quick:
         seconds = json.loads(SECONDS.read_text(encoding="utf-8"))
-        config.hook.pytest_deselected(items=[item for item in items if not is_quick(item, seconds)])
         items[:] = [item for item in items if is_quick(item, seconds)]
     # What one process does for all of them comes first: at the end the others would wait for it.
     items.sort(key=lambda item: item.path.name not in ("test_rendering.py", "test_waivers.py"))
