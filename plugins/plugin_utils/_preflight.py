@@ -18,7 +18,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _forms, _keys, _portals
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _forms, _keys, _portals, _removed
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -86,12 +86,16 @@ def own(listed: Any) -> set[str]:
     return {name for name in listed if isinstance(name, str)} if isinstance(listed, (list, tuple)) else set()
 
 
+_OTHERWISE = " Take it out, or list it in chamilo_own_variables if it is a variable of your own."
+
+
 def unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
     """A sentence for each ``chamilo_`` variable that nothing reads."""
     known = set(known) | set(PLAYBOOK_VARIABLES)
-    otherwise = " Take it out, or list it in chamilo_own_variables if it is a variable of your own."
     return [
-        f"{name} is not a variable of this collection.{_controls.nearest(name, known, 'chamilo_') or otherwise}"
+        f"{name} was removed. {instead}"
+        if (instead := _removed.INSTEAD.get(name))
+        else f"{name} is not a variable of this collection.{_controls.nearest(name, known, 'chamilo_') or _OTHERWISE}"
         for name in sorted(names)
         if name.startswith("chamilo_") and name not in known
     ]

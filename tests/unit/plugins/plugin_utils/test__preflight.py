@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _keys, _preflight
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _keys, _preflight, _removed
 
 SPECS: dict[str, Any] = {
     "common": {
@@ -51,6 +51,15 @@ def test_good_values_are_good() -> None:
 def test_unknown_variables_are_refused_with_the_nearest_name(name: str, output: str) -> None:
     (error,) = errors(**{name: "x"})
     assert output in error
+
+
+def test_a_removed_variable_is_refused_with_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_removed.INSTEAD, "chamilo_https_pace", "nginx has its own.")
+    assert errors(chamilo_https_pace="x") == ["chamilo_https_pace was removed. nginx has its own."]
+
+
+def test_no_removed_variable_is_one_that_a_role_reads() -> None:
+    assert not set(_removed.INSTEAD) & set(_preflight.options(_preflight.specs()))
 
 
 def test_variables_of_sections_that_do_not_run_are_known_but_not_judged() -> None:
