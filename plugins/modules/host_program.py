@@ -20,8 +20,8 @@ description:
   - The program is one file, made on the controller from the same code as the modules of this collection, and compiled
     on the host. It needs nothing there but C(/usr/bin/python3).
   - Installs and enables the unit C(chamilo-hardening-recover.service) too, and the timer
-    C(chamilo-hardening-daily.timer), which starts the daily tasks of the host, and below C(/usr/local/share) its
-    man page and completion for bash and zsh.
+    C(chamilo-hardening-daily.timer), which starts the daily tasks of the host. Removes the man page and the
+    completions that earlier versions installed below C(/usr/local/share).
 attributes:
   check_mode:
     support: full
@@ -58,9 +58,8 @@ seealso:
 notes:
   - To remove it, undo each section (C(chamilo-hardening status) shows them), then remove the program, the unit
     C(/etc/systemd/system/chamilo-hardening-recover.service), the link to it in C(sysinit.target.wants) beside it, the
-    service and timer C(chamilo-hardening-daily) with its link in C(timers.target.wants), the man page
-    C(/usr/local/share/man/man8/chamilo-hardening.8), C(/usr/local/share/bash-completion/completions/chamilo-hardening)
-    and C(/usr/local/share/zsh/site-functions/_chamilo-hardening), and the four directories below.
+    service and timer C(chamilo-hardening-daily) with its link in C(timers.target.wants), and the four
+    directories below.
   - Before that, copy what you still need to another place, above all the key of the backups. Without it no backup can
     be read.
   - C(/etc/chamilo-hardening) contains the configuration, the key of the backups (C(backups-*.key)) and the passwords of

@@ -38,8 +38,6 @@ AT_REST = [
     "database:shop.visit",
 ]
 QUIET = [*AT_REST, "database:*"]
-# What comes with the program chamilo-hardening, beside it and its units.
-MANUAL = ["/usr/local/share", *(f"/usr/local/share/{name}*" for name in ("man", "bash-completion", "zsh"))]
 # The usual configuration of a proxy: TLS ends here, or (8443) is spoken on to the portal as well.
 GATE = """
 ssl_certificate /etc/ssl/portal.pem;

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import handshake, tls_context
 from tests.hosts.conftest import RUN, Cell
-from tests.hosts.hardening import MANUAL, QUIET, Playbook, changed, include_line, missing_from_the_portal, paste
+from tests.hosts.hardening import QUIET, Playbook, changed, include_line, missing_from_the_portal, paste
 from tests.playbook import PlayError
 from tests.testbed import acme, hosts
 from tests.testbed import authority as testbed_authority
@@ -45,7 +45,6 @@ PROGRAM = [
     "unit:chamilo-hardening*",
     "/usr/local/sbin",
     "/usr/local/sbin/chamilo-*",
-    *MANUAL,
     "/var/lib",
     "/var/lib/chamilo-hardening*",
 ]

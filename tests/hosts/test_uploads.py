@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import uploads
-from tests.hosts.hardening import MANUAL, Playbook, missing_from_the_portal, unrelated_site
+from tests.hosts.hardening import Playbook, missing_from_the_portal, unrelated_site
 from tests.playbook import PlayError, play
 from tests.testbed import authority
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
@@ -364,7 +364,6 @@ QUIET = [
     "database:mysql*",
     "database:shop.visit",
     "/usr/local/sbin/*",
-    *MANUAL,
     "/etc/systemd*",
 ]
 

@@ -12,7 +12,7 @@ import re
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
-from tests.hosts.hardening import AT_REST, MANUAL, Playbook, changed
+from tests.hosts.hardening import AT_REST, Playbook, changed
 from tests.playbook import PlayError
 from tests.testbed.hosts import Host
 
@@ -36,7 +36,7 @@ PHP = "/etc/php/*/fpm"
 ALLOWED = [
     # The program and what it knows of the portal, which come with any section.
     *("/usr/local/sbin*", "/etc/chamilo-hardening*", "/var/lib/chamilo-hardening*", "/etc/systemd/system*"),
-    *("/etc", "/var/lib", "unit:chamilo-hardening*", *MANUAL),
+    *("/etc", "/var/lib", "unit:chamilo-hardening*"),
     # That a reload kills no request, and a file for the portal's scripts in which nothing is set.
     *(f"{PHP}/pool.d", f"{PHP}/pool.d/zz-chamilo-hardening.conf"),
     *(f"{PHP}/conf.d", f"{PHP}/conf.d/91-chamilo-*-sessions.ini"),

@@ -30,7 +30,6 @@ TASKS = (
     ("Back up now, and test whether it can be restored", ("backup", "drill")),
     ("Restore the portal, or one file of it", ("restore host", "restore file PATH")),
     ("Test whether alerts arrive", ("alert --test",)),
-    ("Read the manual, and have commands completed", ("manual man", "manual bash")),
     ("Do the daily work now, or scan uploads", ("daily", "scan")),
 )
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Installs the program chamilo-hardening, its units (at boot and daily), its manual, and the recipients of alerts."""
+"""Installs the program chamilo-hardening, its units (at boot and daily), and the recipients of alerts."""
 
 from __future__ import annotations
 
@@ -85,15 +85,13 @@ Persistent=true
 WantedBy=timers.target
 """
 
-# The search path of Debian's man and shells, below what belongs to no package.
 SHARE = "/usr/local/share"
-MAN_PAGE = "man/man8/chamilo-hardening.8"
-# Each shell asks the program itself what there is to complete, when it is needed first.
-COMPLETION = {
-    "bash-completion/completions/chamilo-hardening": 'eval "$({program} manual bash)"\n',
-    "zsh/site-functions/_chamilo-hardening": '#compdef chamilo-hardening\neval "$({program} manual zsh)"\n',
-}
-
+# The man page and the completions that earlier versions installed: `chamilo-hardening --help` replaced them.
+FORMER = (
+    "man/man8/chamilo-hardening.8",
+    "bash-completion/completions/chamilo-hardening",
+    "zsh/site-functions/_chamilo-hardening",
+)
 
 LOCK_SECONDS = 180.0
 # A compiled module that Python takes as it is, without a check of its source.
@@ -119,9 +117,8 @@ def seen(
     with Tree() as tree:
         found, private = tree.inspect(program), tree.inspect(addressee)
         right = all(tree.inspect(path).same(item) for path, item in _texts(program, units, share).items())
-        page = tree.inspect(f"{share}/{MAN_PAGE}")
     made_of = _made_of(found.data)
-    if not (right and made_of and _is_page_of(page, made_of) and found.same(file_item(found.data, 0, 0, 0o755))):
+    if not (right and made_of and found.same(file_item(found.data, 0, 0, 0o755))):
         return {}
     salt = secrets.token_hex(16)
     reported = _fingerprint(private.data, salt) if private.same(file_item(private.data, 0, 0, 0o600)) else ""
@@ -144,12 +141,8 @@ def _addressee(recipient: alert.Addressee) -> bytes:
 
 
 def _texts(program: str, units: str, share: str) -> dict[str, Item]:
-    completion = {
-        f"{share}/{path}": file_item(text.format(program=program).encode(), 0, 0, 0o644)
-        for path, text in COMPLETION.items()
-    }
     return {
-        **completion,
+        **{f"{share}/{path}": ABSENT for path in FORMER},
         f"{units}/{UNIT}": file_item(UNIT_TEXT.format(program=program).encode(), 0, 0, 0o644),
         # What `systemctl enable` does.
         f"{units}/sysinit.target.wants/{UNIT}": Item("link", target=f"../{UNIT}"),
@@ -214,11 +207,6 @@ def _install(
             else:
                 before, after = _text(old[path]), _text(desired[path])
             done.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
-        page = f"{share}/{MAN_PAGE}"
-        name = _made_of(desired[program].data)
-        if not _is_page_of(tree.inspect(page), name):
-            text = f"the man page of version {version}\n"
-            done.diff.append({"before_header": page, "after_header": page, "before": "", "after": text})
         done.changed = bool(done.diff)
         if check:
             return done
@@ -228,40 +216,21 @@ def _install(
         _write(tree, {path: desired[path] for path in different if path not in links}, addressee)
         if any(path.startswith(f"{units}/") for path in different) and machine.systemd:
             for argv in (["systemctl", "daemon-reload"], ["systemctl", "restart", f"{DAILY}.timer"]):
-                _output(machine, argv)
-        if not _is_page_of(tree.inspect(page), name):
-            _write(tree, {page: _page(_output(machine, [program, "manual", "man"]), name)}, addressee)
+                _run(machine, argv)
         _write(tree, {path: desired[path] for path in links}, addressee)
     return done
 
 
-def _output(machine: Machine, argv: Sequence[str]) -> str:
+def _run(machine: Machine, argv: Sequence[str]) -> None:
     code, output = machine.run(argv, 60)
     if code:
         raise StateError(f"`{' '.join(argv)}` failed ({code}): {output}")
-    return output
-
-
-def _page(text: str, made_of: str) -> Item:
-    """The man page, behind a comment that identifies its program, and that it is as it was written."""
-    return file_item(f'.\\" {_page_mark(text, made_of)}\n{text}'.encode(), 0, 0, 0o644)
-
-
-def _is_page_of(page: Item, made_of: str) -> bool:
-    if not page.is_file:
-        return False
-    _head, _newline, text = page.data.decode(errors="replace").partition("\n")
-    return page.same(_page(text, made_of))
-
-
-def _page_mark(text: str, made_of: str) -> str:
-    return hashlib.sha256(f"{made_of}\n{text}".encode()).hexdigest()
 
 
 def _write(tree: Tree, items: Mapping[str, Item], private: str) -> None:
     """Write them, each with its directory, which is root's alone for the ``private`` one."""
     for path, item in items.items():
-        for directory in tree.missing_parents(path):
+        for directory in () if item == ABSENT else tree.missing_parents(path):
             tree.make_directory(directory, 0o700 if path == private else 0o755)
         tree.write(path, item)
 

@@ -33,7 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import php_files, php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unused_drop_ins
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import audit, display, manual, session
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import audit, display, session
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.session import report as _print
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
@@ -70,11 +70,6 @@ ALERT = """\
 Sends an alert to chamilo_alert_mail and chamilo_alert_webhook, to verify that it arrives: --test. Without it, the
 title and the text are sent; the same is sent once a day at most."""
 
-
-MANUAL = """\
-Prints the man page, or completion for a shell. Both are installed with this program: see `man chamilo-hardening`. For
-completion bash needs the package bash-completion, zsh only compinit."""
-
 WINDOW = """\
 For an update or an installation through the browser, lets PHP write what it must for a while. `open` gives the tree
 the modes for it and, with --from, lets that one address reach the installer; opened again without --from, it goes on
@@ -99,7 +94,6 @@ def _parser(version: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"chamilo-hardening {version}")
-    parser.set_defaults(root=True)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     status = commands.add_parser("status", help="show what is active on this host", description=STATUS)
@@ -156,23 +150,11 @@ def _parser(version: str) -> argparse.ArgumentParser:
 
     renewal.add(commands, _print)
 
-    shown = commands.add_parser("manual", help="print the man page, or completion for a shell", description=MANUAL)
-    shown.add_argument("form", choices=["man", "bash", "zsh"], help="what to print")
-    # A shell completes as the one who types, also behind sudo.
-    shown.set_defaults(run=lambda options, _engine: _manual(options, parser, version), root=False)
-
     # Without help, so that the list shows only what a person needs: timers and the boot call this.
     recover = commands.add_parser("recover", description="Roll back what an interrupted run left behind.")
     recover.add_argument("--boot", action="store_true", help="early, when little of the host is there")
     recover.set_defaults(run=_recover)
     return parser
-
-
-def _manual(options: argparse.Namespace, parser: argparse.ArgumentParser, version: str) -> int:
-    shells = {"bash": manual.bash, "zsh": manual.zsh}
-    text = manual.man(parser, version) if options.form == "man" else shells[options.form](parser)
-    print(text, end="")
-    return 0
 
 
 def _recover(options: argparse.Namespace, engine: Engine) -> int:

@@ -21,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 
 def run(options: argparse.Namespace, engine: Callable[[], Any]) -> int:
     """Run the command that was parsed. Returns the exit code."""
-    if options.root and os.geteuid() != 0:
+    if os.geteuid() != 0:
         print("chamilo-hardening must be run by root: try `sudo chamilo-hardening ...`.", file=sys.stderr)
         return 2
     syslog.openlog("chamilo-hardening", syslog.LOG_PID, syslog.LOG_DAEMON)

@@ -56,14 +56,12 @@ class Place:
         self.units = root / "units"
         self.addressee = root / "etc/alert.json"
         self.share = root / "share"
-        self.page = self.share / program_install.MAN_PAGE
-        self.manual = f"{self.program} manual man"
         self.commands: list[str] = []
         self.code = 0
 
     def run(self, argv: Sequence[str], _seconds: float) -> tuple[int, str]:
         self.commands.append(" ".join(argv))
-        return self.code, "the page\n" if "manual" in argv else ""
+        return self.code, ""
 
     def install(
         self,
@@ -112,7 +110,7 @@ def test_it_is_installed_and_enabled_once(place: Place) -> None:
     assert f"ExecStart={place.program} recover --boot\n" in enabled.read_text()
     assert os.readlink(place.units / "timers.target.wants" / f"{DAILY}.timer") == f"../{DAILY}.timer"
     assert f"ExecStart={place.program} daily\n" in (place.units / f"{DAILY}.service").read_text()
-    assert place.commands == ["systemctl daemon-reload", f"systemctl restart {DAILY}.timer", place.manual]
+    assert place.commands == ["systemctl daemon-reload", f"systemctl restart {DAILY}.timer"]
     again = place.install()
     assert not again.changed and again.diff == [] and place.commands == []
 
@@ -154,9 +152,8 @@ def test_a_new_version_replaces_the_old_and_shows_both(place: Place) -> None:
     place.install()
     done = place.install(TWO)
     assert done.changed and subprocess.check_output([place.program]) == b"two\n"
-    assert place.commands == [place.manual], "the units are the same"
-    only, manual = done.diff
-    assert manual["before_header"] == str(place.page)
+    assert place.commands == [], "the units are the same"
+    (only,) = done.diff
     assert only["before"].startswith("sha256 ") and only["after"].startswith("version 1.2.3, sha256 ")
     back = place.install(ONE)
     assert back.diff[0]["after"] == f"version 1.2.3, {only['before']}"
@@ -221,33 +218,24 @@ def test_a_host_with_another_python_is_asked_about_its_own(place: Place, monkeyp
 
 
 def test_without_systemd_the_files_are_enough(place: Place) -> None:
-    assert place.install(systemd=False).changed and place.commands == [place.manual]
+    assert place.install(systemd=False).changed and place.commands == []
 
 
-def test_its_manual_and_completion_come_with_it(place: Place) -> None:
-    assert place.install(check=True).diff[-1]["after"] == "the man page of version 1.2.3\n" and not place.share.exists()
+def test_the_man_page_and_completions_of_an_earlier_version_go(place: Place) -> None:
     place.install()
-    head, text = place.page.read_text().split("\n", 1)
-    assert head.startswith('.\\" ') and text == "the page\n"
-    bash, zsh = (place.share / path for path in program_install.COMPLETION)
-    assert bash.read_text() == f'eval "$({place.program} manual bash)"\n'
-    assert zsh.read_text() == f'#compdef chamilo-hardening\neval "$({place.program} manual zsh)"\n'
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (place.page, bash, zsh)] == [0o644] * 3
-    assert not place.install().changed
-
-
-@pytest.mark.parametrize("spoil", ["page", "completion", "program"])
-def test_a_manual_that_is_not_as_it_was_written_is_written_again(place: Place, spoil: str) -> None:
-    place.install()
-    if spoil == "page":
-        place.page.write_text(place.page.read_text() + "more\n")
-    elif spoil == "completion":
-        (place.share / next(iter(program_install.COMPLETION))).unlink()
-    else:
-        place.install(TWO)
-    assert (place.seen() == {}) is (spoil != "program")
-    assert place.install().changed and asks_for_nothing(ONE, None, place.seen())
-    assert (place.manual in place.commands) is (spoil != "completion")
+    former = [
+        place.share / "man/man8/chamilo-hardening.8",
+        place.share / "bash-completion/completions/chamilo-hardening",
+        place.share / "zsh/site-functions/_chamilo-hardening",
+    ]
+    other = place.share / "man/man8/other.8"
+    for path in (*former, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("text\n")
+    assert place.seen() == {}
+    assert place.install(check=True).changed and former[0].exists()
+    assert place.install().changed and not any(path.exists() for path in former) and other.exists()
+    assert not place.install().changed and place.seen()
 
 
 def test_systemd_that_refuses_is_reported(place: Place) -> None:
@@ -256,7 +244,7 @@ def test_systemd_that_refuses_is_reported(place: Place) -> None:
         place.install()
 
 
-@pytest.mark.parametrize("command", [1, 2, 3])
+@pytest.mark.parametrize("command", [1, 2])
 def test_what_was_cut_off_before_its_commands_ends_with_the_next_run(
     place: Place, command: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,7 +261,7 @@ def test_what_was_cut_off_before_its_commands_ends_with_the_next_run(
         patch.setattr(place, "run", die)
         place.install()
     assert place.install(check=True).changed and place.install().changed
-    assert place.commands == ["systemctl daemon-reload", f"systemctl restart {DAILY}.timer", place.manual]
+    assert place.commands == ["systemctl daemon-reload", f"systemctl restart {DAILY}.timer"]
     assert not place.install().changed
 
 

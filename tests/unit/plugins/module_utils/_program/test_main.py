@@ -438,9 +438,6 @@ def test_only_root_may(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, err = desk.type("status")
     assert (code, out) == (2, "")
     assert err == "chamilo-hardening must be run by root: try `sudo chamilo-hardening ...`.\n"
-    for form, begin in (("man", ".TH"), ("bash", "_chamilo_hardening"), ("zsh", "#compdef chamilo-hardening")):
-        code, out, err = desk.type("manual", form)
-        assert (code, err) == (0, "") and begin in out and out.endswith("\n") and not out.endswith("\n\n")
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,13 @@ def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session.os, "geteuid", lambda: 0)
 
 
-def run(problem: BaseException | None = None, **more: Any) -> int:
+def run(problem: BaseException | None = None) -> int:
     def command(_options: argparse.Namespace, engine: Any) -> int:
         if problem:
             raise problem
         return int(engine)
 
-    return session.run(argparse.Namespace(**{"run": command, "root": True, **more}), lambda: 5)
+    return session.run(argparse.Namespace(run=command), lambda: 5)
 
 
 def test_it_is_what_the_command_returns() -> None:
@@ -59,5 +59,5 @@ def test_what_needs_root_is_refused_to_others(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session.os, "geteuid", lambda: 1000)
-    assert (run(), run(root=False)) == (2, 5)
+    assert run() == 2
     assert "must be run by root" in capsys.readouterr().err
