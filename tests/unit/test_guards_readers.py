@@ -38,10 +38,10 @@ REVIEWED = {
         _brute_force/unlock.py:sites _updates/releases.py:watched _monitoring/watch.py:configuration
         _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/basis.py:_noted
         _monitoring/watch.py:pulse _monitoring/results.py:configuration _permissions/window.py:known
-        _permissions/sites.py:known
+        _permissions/sites.py:known _permissions/package.py:known
     """,
     "the package of the release, which an administrator names": """
-        _permissions/package.py:learn _updates/package.py:_raw _updates/package.py:_directory
+        _permissions/package.py:read _updates/package.py:_raw _updates/package.py:_directory
         _permissions/signature.py:verify _updates/update.py:proved
     """,
     "made in a directory of its own, or as another account than root": """
@@ -54,7 +54,7 @@ REVIEWED = {
         _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way _backups/restore_tables.py:_read
         _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
         _backups/restore_staging.py:stage_database guide_prove.py:main _updates/package.py:lay
-        _updates/package.py:_version _permissions/signature.py:_signed _permissions/updater.py:_verified
+        _updates/package.py:_version _permissions/package.py:version_of _permissions/signature.py:_signed _permissions/updater.py:_verified
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
@@ -69,7 +69,7 @@ REVIEWED = {
         _monitoring/unvouched.py:__init__ _monitoring/provenance.py:_could_run _permissions/vouch.py:unlike
         _backups/restore_staging.py:_open_roots_alone
     """,
-    "a checksum alone is made of it, and the last link is not followed": "_monitoring/integrity.py:_checksum",
+    "a checksum alone is made of it, and the last link is not followed": "_monitoring/integrity.py:_checksum _permissions/comparison.py:_checksum",
     "an open descriptor, in the directory of secrets of systemd's or root's": "_portal/database.py:secret_file",
 }
 

@@ -51,6 +51,7 @@ WRITTEN = {
     "_backups/restore_staging.py": "in the restore's own directory",
     "_backups/restore_tables.py": "in the restore's own directory",
     "_updates/package.py": "in the update's own directory",
+    "_permissions/package.py": "in a directory of its own",
     "_permissions/signature.py": "in a directory of its own",
     "_permissions/updater.py": "in a directory of its own",
     "_attacks/_insider.py": "a pipe",

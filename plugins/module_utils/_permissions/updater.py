@@ -95,7 +95,7 @@ def _verified(top: int, name: str) -> Signed:
             comment = signature.verify(copy, f"{copy}{_SIGNATURE}", signature.OFFICIAL)
             with open(copy, "rb") as stream:
                 return Signed(path, comment, package.checksums(copy, stream))
-        except (signature.SignatureError, vouch.ArchiveError) as problem:
+        except (signature.SignatureError, package.ArchiveError) as problem:
             raise UpdaterError(f"{str(problem).replace(copy, shown(path))}") from problem
 
 

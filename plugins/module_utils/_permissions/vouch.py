@@ -23,7 +23,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import shells
 
 if TYPE_CHECKING:
@@ -550,10 +549,6 @@ class Lists:
 # -------------------------------------------------------------------------------------------- the release's package
 
 _ASKED, _OTHER = 300, 0.1  # files of a package that are compared at once, and the part that an attacker does not change
-
-
-class ArchiveError(HardeningError):
-    """The package of the release cannot be used; the message states why and what to do."""
 
 
 def unlike(root: str, files: Mapping[str, str]) -> str:

@@ -61,7 +61,7 @@ class Release:
     branch: str = ""  # of the code itself: by its migrations, else by the framework that it is built on
 
 
-def installed(tree: Tree, root: str, web_user: str) -> Release:
+def installed(tree: Tree, root: str, web_user: str | None) -> Release:
     """The release below ``root``. A file that is refused ends the search, for Chamilo itself would read it."""
     if not root:
         return Release()
@@ -85,7 +85,7 @@ def takes_unsigned(environment: Mapping[str, str], source: Mapping[str, str]) ->
     return f"{source.get(UNSIGNED, '')} ({UNSIGNED})" if allowed else ""
 
 
-def _named(tree: Tree, file: str, path: str, web_user: str) -> str:
+def _named(tree: Tree, file: str, path: str, web_user: str | None) -> str:
     """The version that a file names; empty where Chamilo would ask the next one."""
     if path == _PACKAGES:
         found = _ROOT_PACKAGE.match(tree.read_bounded(file, web_user, _LARGE))
@@ -170,7 +170,7 @@ def _pairs(tokens: list[str], between: str, behind: str) -> dict[str, str] | Non
     return known
 
 
-def _branch(tree: Tree, root: str, web_user: str) -> str:
+def _branch(tree: Tree, root: str, web_user: str | None) -> str:
     """The branch that the code itself shows, whatever its files call themselves; empty where nothing shows it."""
     directories = tree.glob(f"{glob.escape(root)}/{_MIGRATIONS}/V[0-9][0-9][0-9]")
     if directories:

@@ -1,0 +1,231 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The files of a portal with their checksums, and what of them differs from the package of its release.
+
+A person reads it: nothing is concluded from it, and nothing is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import stat
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+
+# What the application writes by itself, and what only a developer's copy has.
+_LEFT_OUT = ("var", ".git", "node_modules")
+# The installation made these.
+_INSTALLED = (".env", "config/jwt/private.pem", "config/jwt/public.pem")
+# Parts of a package that a portal need not have: data, the installer, and what is for developers or the updater.
+_NOT_NEEDED = ("var/", ".git", "node_modules/", "public/main/install/", "tests/", "UPDATE-METADATA.json")
+_CHUNK = 1 << 20
+_LINES = 40  # of one kind: with more, directories are put together
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+CHANGED, ADDED, MISSING = "differ from the package", "are in no package", "of the package are missing"
+
+
+class ComparisonError(HardeningError):
+    """A tree cannot be compared; the message states why."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files of one directory, and of those below it. ``newest``: a date; that and ``owner`` are empty for no file."""
+
+    directory: str
+    what: str
+    count: int
+    owner: str = ""
+    newest: str = ""
+
+    def line(self) -> str:
+        files = f"{self.count:,} files {self.what}"
+        if self.count == 1:
+            files = f"1 file {self.what.replace('differ ', 'differs ').replace('are ', 'is ')}"
+        who = f" (owner {self.owner}, newest {self.newest})" if self.owner else ""
+        return f"{shown(self.directory) or '.'}: {files}{who}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``package``: what the tree was compared with, in words; empty where no package of its release is known."""
+
+    package: str = ""
+    groups: tuple[Group, ...] = ()
+
+    def lines(self) -> list[str]:
+        return [group.line() for group in self.groups]
+
+
+def against_release(root: str, version: str, present: Mapping[str, str] | None = None, state: str = "") -> Comparison:
+    """What differs from the package of the release that a portal runs, by directory.
+
+    ``version``: the installed one, empty where it is not known. ``present``: ``files(root)``, where that was read.
+    What this collection wrote is left out.
+    """
+    known = package.known(root, version, state)
+    return compared(root, known, files(root) if present is None else present) if known else Comparison()
+
+
+def compared(root: str, manifest: package.Manifest, present: Mapping[str, str]) -> Comparison:
+    release, ours, real = manifest.files, written(), os.path.realpath(root)
+
+    def differs(path: str) -> bool:
+        """Is it neither as in the package, nor as this collection or the installation left it?"""
+        here, there = present.get(path, ""), release.get(path)
+        same = here.startswith(package.LINK) and there is not None and f"{here} ".startswith(f"{there} ")
+        if same or here.partition(" ")[0] == there or path in _INSTALLED:
+            return False
+        return here not in ours.get(os.path.join(real, path), set())
+
+    directories = {""}
+    for path in release:
+        while path := os.path.dirname(path):
+            directories.add(path)
+
+    def place(path: str) -> str:
+        """The topmost directory above it that is in no package; else the one it is in."""
+        found = os.path.dirname(path)
+        while found not in directories and os.path.dirname(found) not in directories:
+            found = os.path.dirname(found)
+        return found
+
+    changed = [path for path in present.keys() & release.keys() if differs(path)]
+    added = [path for path in present.keys() - release.keys() if differs(path)]
+    missing = [path for path in release.keys() - present.keys() if not path.startswith(_NOT_NEEDED) and differs(path)]
+    groups = [
+        *_grouped(real, CHANGED, {path: os.path.dirname(path) for path in changed}),
+        *_grouped(real, ADDED, {path: place(path) for path in added}),
+        *_grouped(real, MISSING, {path: os.path.dirname(path) for path in missing}),
+    ]
+    return Comparison(manifest.words, tuple(groups))
+
+
+def _grouped(root: str, what: str, places: Mapping[str, str]) -> list[Group]:
+    depth = max((place.count("/") + 1 for place in places.values()), default=1)
+    while len(found := _by_place(places, depth)) > _LINES and depth > 1:
+        depth -= 1
+    return [_group(root, place, what, paths) for place, paths in sorted(found.items())]
+
+
+def _by_place(places: Mapping[str, str], depth: int) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path, place in places.items():
+        found.setdefault("/".join(place.split("/")[:depth]), []).append(path)
+    return found
+
+
+def _group(root: str, directory: str, what: str, paths: list[str]) -> Group:
+    owners, newest = set(), 0.0
+    for path in paths:
+        try:
+            status = os.lstat(os.path.join(root, path))
+        except OSError:  # missing, or removed meanwhile
+            continue
+        owners.add(status.st_uid)
+        newest = max(newest, status.st_mtime)
+    names = sorted(map(_name, owners))
+    date = time.strftime("%Y-%m-%d", time.gmtime(newest)) if names else ""
+    return Group(directory, what, len(paths), ", ".join(names[:3]) + (" and others" if names[3:] else ""), date)
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
+# ------------------------------------------------------------------------------------------------ what is there
+
+
+def files(root: str) -> dict[str, str]:
+    """Each file below the project directory with its checksum, each link with its target and, in var/, its content."""
+    if not os.path.isdir(root):
+        raise ComparisonError(f"There is no directory {root}.")
+    return dict(sorted(_walk(root)))
+
+
+def _walk(root: str) -> Iterator[tuple[str, str]]:
+    todo = [root]
+    above = len(os.path.join(root, ""))
+    while todo:
+        directory = todo.pop()
+        try:
+            entries = list(os.scandir(directory))
+        except FileNotFoundError:  # it went meanwhile
+            continue
+        for entry in entries:
+            path = entry.path[above:]
+            if path in _LEFT_OUT:
+                continue
+            if entry.is_symlink():
+                yield path, f"{package.LINK}{_target(entry.path)}{_behind(entry.path, root)}"
+            elif entry.is_dir(follow_symlinks=False):
+                todo.append(entry.path)
+            else:
+                yield path, _checksum(entry.path)
+
+
+def _target(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:
+        return ""
+
+
+def _behind(link: str, root: str) -> str:
+    """The checksum of a file where no other entry has it: a part of the program may be a link to data."""
+    target = os.path.realpath(link)
+    unlisted = any(target.startswith(os.path.realpath(os.path.join(root, name)) + "/") for name in _LEFT_OUT)
+    return f" {_checksum(target, package.MOST)}" if unlisted and not os.path.isdir(target) else ""
+
+
+def _checksum(path: str, most: int = sys.maxsize) -> str:
+    """The checksum of a file, or its type if it is none. A mark shows setuid and setgid."""
+    try:
+        handle = os.open(path, _OPEN)
+    except OSError as problem:
+        return f"unread: {problem.strerror}"
+    try:
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode):
+            return "neither file nor directory"
+        digest = hashlib.sha256()
+        most = min(most, max(package.MOST, info.st_blocks * package.PACKED))
+        while most > 0 and (part := os.read(handle, _CHUNK)):
+            digest.update(part)
+            most -= len(part)
+        more = "" if most > 0 else f" of the first part of {info.st_size} bytes"
+        return digest.hexdigest() + more + (" setuid" if info.st_mode & (stat.S_ISUID | stat.S_ISGID) else "")
+    finally:
+        os.close(handle)
+
+
+def written() -> dict[str, set[str]]:
+    """For each path the checksums that this collection gave it: an empty one where it is gone."""
+    found: dict[str, set[str]] = {}
+    state = Store(common_files.STATE).peek()
+    ours = [(path, known["after"]) for record in state["records"].values() for path, known in record["files"].items()]
+    for path, item in [*state["left"].items(), *ours]:
+        target = item.get("target", "")
+        found.setdefault(os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path), set()).add(
+            f"{package.LINK}{target}" if target else item.get("sha256", "")
+        )
+    for path, checksum in common_files.noted():
+        found.setdefault(path, set()).add(checksum)
+    return found
