@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -41,7 +40,6 @@ TREE = CACHE / "tree"  # a real copy of the collection: ansible-test does not ac
 OF_ANSIBLE_TEST = ("tests/config.yml", ".gitignore")
 DURATIONS = CACHE / "durations.json"
 KNOWN_DURATIONS = ROOT / "tests/durations.json"
-VERIFIED = ROOT / "tests/verified.json"  # by step: of which content of its files it is known to pass
 WARNING = re.compile(r"\[(WARNING|DEPRECATION WARNING)\]")
 PYTEST_LINE = re.compile(r"^=* ?(\d+ (?:passed|failed|error).*?) in [\d.]+s", re.MULTILINE)
 
@@ -54,7 +52,6 @@ class Step:
     cwd: Path = ROOT
     env: dict[str, str] = field(default_factory=dict)
     needs: str = ""  # another step of this run that comes first: when it failed, this one cannot run and fails too
-    verifies: tuple[str, ...] = ()  # all that it depends on: once it passed, only a change of these makes it run again
 
 
 class Run:
@@ -96,7 +93,6 @@ class Run:
 
     def step(self, step: Step) -> bool:
         log = LOGS / (re.sub(r"\W+", "-", step.name) + ".log")
-        verified = fingerprint(step)
         began = time.monotonic()
         self.report(f"start  {step.name}")
         with log.open("wb") as out:
@@ -128,8 +124,6 @@ class Run:
             return False
         with self.lock:
             self.seconds[step.name] = round(seconds)
-            if verified and verified == fingerprint(step):  # the files were not edited meanwhile
-                write(VERIFIED, {**read(VERIFIED), step.name: verified})
         tests = PYTEST_LINE.findall(text)
         self.report(f"ok     {step.name} ({seconds:.0f} s)" + (f": {tests[-1]}" if tests else ""))
         return True
@@ -200,33 +194,18 @@ def write(path: Path, values: dict[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
 
 
-def fingerprint(step: Step) -> str:
-    """Of the names and contents of what the step verifies; empty for a step that always runs."""
-    digest = hashlib.sha256()
-    for name in listed(*step.verifies) if step.verifies else ():
-        path = ROOT / name
-        content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
-        digest.update(f"{name}\0{hashlib.sha256(content).hexdigest()}\0".encode())
-    return digest.hexdigest() if step.verifies else ""
-
-
-def is_verified(step: Step) -> bool:
-    return bool(step.verifies) and read(VERIFIED).get(step.name) == fingerprint(step)
-
-
 def longest_first(steps: Sequence[Step]) -> list[Step]:
     """In the order of how long they took. What never ran comes first: it may take long."""
     known = read(KNOWN_DURATIONS) | read(DURATIONS)
     return sorted(steps, key=lambda step: (-known.get(step.name, 3600), step.name))
 
 
-# What fails now and then is mended: no test is tried once more.
-ON_HOSTS = ["pytest", "-v", "--durations=20", "--reruns=0"]
+ON_HOSTS = ["pytest", "-v", "--durations=20"]
 
 
 # Two, for three other steps run beside it.
 UNIT_TESTS = ["pytest", "-q", "--numprocesses=2", "--dist=worksteal", "tests/unit"]
-FAST_UNIT_TESTS = [*UNIT_TESTS, "--numprocesses=auto", "-m", "not slow", "--quick"]
+FAST_UNIT_TESTS = [*UNIT_TESTS, "--numprocesses=auto", "-m", "not slow"]
 
 
 def fast_steps(slow: bool = True) -> list[Step]:
@@ -236,6 +215,7 @@ def fast_steps(slow: bool = True) -> list[Step]:
         Step("ruff", ["ruff", "check"], 1),
         Step("mypy", ["mypy"], 2),
         Step("shellcheck", ["shellcheck", *listed("bin", ".ci")], 1),
+        Step("codespell", ["codespell"], 1),
         Step("yamllint", ["yamllint", "--strict", "."], 1),
         Step("workflows", ["zizmor", "--offline", "--no-progress", ".github"], 1),
         Step(
@@ -244,7 +224,7 @@ def fast_steps(slow: bool = True) -> list[Step]:
             1,
         ),
         Step("ansible-lint", ["ansible-lint", "--offline"], 3),
-        Step("documentation", [*documentation.split(), "."], 2),
+        Step("documentation", [str(ROOT / "bin/env"), "--docs", *documentation.split(), "."], 5),
         Step("changelog", ["antsibull-changelog", "lint"], 1),
         # Beside three others they take three times as long as alone, on a slow machine six times.
         Step("unit tests", UNIT_TESTS if slow else FAST_UNIT_TESTS, 45),
@@ -309,11 +289,6 @@ ON_LATER = {"settings", *SECTIONS, "audit", "window"}
 
 # The attacks of test_prove go at the host that test_harden hardened: one process, in this order.
 TOGETHER = {"harden": ["prove"]}
-# Tests of the testbed itself, by what they see of it.
-OF_TESTBED = {
-    stem: ("tests/testbed", "tests/hosts/conftest.py", f"tests/hosts/test_{stem}.py")
-    for stem in ("application", "testbed")
-}
 
 
 def host_steps(full: bool) -> list[Step]:
@@ -332,16 +307,15 @@ def host_steps(full: bool) -> list[Step]:
         files = [f"tests/hosts/test_{stem}.py" for stem in (first, *TOGETHER.get(first, []))]
         text = "\n".join((ROOT / file).read_text() for file in files)
         name, command = f"hosts {first}", [*ON_HOSTS, *files]
-        verifies = OF_TESTBED.get(first, ())
         if full:
             steps.append(Step(name, [*command, "--full"], 120, needs="images"))
         elif not LONG.search(text):
-            steps.append(Step(name, command, 30, needs="images", verifies=verifies))
+            steps.append(Step(name, command, 30, needs="images"))
             if first in SECOND_CELL:
                 steps.append(Step(f"{name}, second cell", [*command, *second], 30, needs="images"))
         if full and first in ON_LATER:
             steps.append(Step(f"{name}, later Chamilo", [*command, "--matrix", LATER], 120, needs="images"))
-    return [images, *longest_first([step for step in steps if not is_verified(step)])]
+    return [images, *longest_first(steps)]
 
 
 def changed_steps(base: str) -> list[Step]:

@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who can run which unit tests, which of them are quick, and what is done once for all processes that run them.
-
-After a test became slow or quick: pytest --numprocesses=2 --record-seconds -m "not slow" tests/unit
-"""
+"""Who can run which unit tests, and what is done once for all processes that run them."""
 
 from __future__ import annotations
 
@@ -15,13 +12,10 @@ import gc
 import json
 import os
 import pwd
-import re
 import shutil
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import pytest
@@ -30,9 +24,6 @@ import yaml
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
 HERE = Path(__file__).parent
-SECONDS = HERE / "seconds.json"  # of functions whose tests take longer than QUICK, each of them on average
-QUICK = 0.2
-ALWAYS = re.compile(r"/test_(?:guards_\w+|rendering)\.py::")  # are run however long they take
 NEEDS_ROOT = HERE / "needs_root.txt"
 MEMORY = "/dev/shm"
 DEBIANS = ("www-data", "backup")  # accounts to which tests give files
@@ -59,26 +50,8 @@ def is_debian() -> bool:
     return False
 
 
-class Recorder:
-    """Writes down which tests are not quick. The calls alone count: what tests share is made before one of them."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, list[float]] = defaultdict(list)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call":
-            self.seconds[report.nodeid.partition("[")[0]].append(report.duration)
-
-    def pytest_sessionfinish(self) -> None:
-        known = {function: round(mean(each), 1) for function, each in self.seconds.items()}
-        slow = {function: each for function, each in known.items() if each > QUICK and not ALWAYS.search(function)}
-        SECONDS.write_text(json.dumps(slow, indent=0, sort_keys=True) + "\n", encoding="utf-8")
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Files lie in memory where that has room and runs programs: a disk takes three times as long to remove them."""
-    if config.option.record_seconds and "PYTEST_XDIST_WORKER" not in os.environ:
-        config.pluginmanager.register(Recorder())
     if not os.access(MEMORY, os.W_OK) or config.option.basetemp:
         return
     facts = os.statvfs(MEMORY)
@@ -149,14 +122,7 @@ def needs_root(item: pytest.Item) -> bool:
     return not functions or getattr(item, "originalname", item.name) in functions
 
 
-def is_quick(item: pytest.Item, seconds: Collection[str]) -> bool:
-    return not item.get_closest_marker("every_site") and item.nodeid.partition("[")[0] not in seconds
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.option.quick:
-        seconds = json.loads(SECONDS.read_text(encoding="utf-8"))
-        items[:] = [item for item in items if is_quick(item, seconds)]
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # What one process does for all of them comes first: at the end the others would wait for it.
     items.sort(key=lambda item: item.path.name not in ("test_rendering.py", "test_waivers.py"))
     if os.geteuid() == 0:

@@ -67,18 +67,6 @@ def test_the_documentation_of_a_module_comes_before_what_it_imports(path: Path) 
     assert isinstance(documentation, ast.Assign), ast.unparse(documentation)
 
 
-def test_every_file_has_unit_tests_in_the_same_place() -> None:
-    """But texts for documentation, and modules whose work is that of the action plugin of their name."""
-    controller = {
-        f"modules/{name}.py" for name in ("foreign_module", "guide_inventory", "guide_preflight", "guide_report")
-    }
-    left = {"doc_fragments/attributes.py", "doc_fragments/portal.py", *controller}
-    files = {path.relative_to(ROOT / "plugins") for path in SOURCES if path.name != "__init__.py"}
-    assert left <= set(map(str, files))
-    missing = {str(path) for path in files if not (TESTS / path.with_name(f"test_{path.name}")).exists()}
-    assert missing - left == set()
-
-
 def test_the_action_group_contains_every_module() -> None:
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     assert runtime["action_groups"]["all"] == [path.stem for path in MODULES]
@@ -93,8 +81,6 @@ def test_sources_report_whose_they_are_and_under_which_licence(path: Path) -> No
     if lines[0].startswith("#!"):
         lines = lines[1:]
     assert lines[:3] == HEADER
-    if {"module_utils", "plugin_utils"} & set(path.parts):
-        assert lines[3] == "# Private to this collection: it can change at any time."
 
 
 def test_every_function_is_called_from_somewhere() -> None:
@@ -171,16 +157,3 @@ def test_no_module_logs_a_secret_however_it_is_called(path: Path) -> None:
     assert bool(line) != bool(within), "a call with a secret within another option is refused, and nothing is logged"
     unsaid = [name for name, option in options(known) if SECRET.search(name) and "no_log" not in option]
     assert unsaid == []
-
-
-def test_every_unit_of_systemd_is_compared_by_what_it_orders() -> None:
-    """Line by line, with the reasons: see tests/tools/units.py. Those in templates are in tests/unit/rendered."""
-    units = set()
-    for path in SOURCES:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            text = node.value.value if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) else ""
-            if "\n[Service]\n" in str(text) or "\n[Timer]\n" in str(text):
-                assert isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-                units.add(node.targets[0].id)
-    tests = "".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
-    assert units and units - set(re.findall(r"\bsettings\(\w+\.(\w+)", tests)) == set()

@@ -136,25 +136,6 @@ def test_variables_carry_the_name_of_the_collection_and_the_role(role: str) -> N
         assert [name for name in load(private) or {} if not name.startswith(f"_chamilo_{role}_")] == []
 
 
-# Worked out after a task of the section has answered, or written into commands that no answer may reach.
-BESIDE_THE_PLAN = {
-    "database": {"server", "certificate", "admin", "drop"},
-    "monitoring": {"said", "list", "elsewhere", "fetch", "copies", "copy"},
-}
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_what_a_role_decides_is_decided_in_its_plan(role: str) -> None:
-    """Its variables lead to the plan, and its templates render what is in it."""
-    private = ROOT / "roles" / role / "vars" / "main.yml"
-    beside = {f"_chamilo_{role}_{name}" for name in BESIDE_THE_PLAN.get(role, ())}
-    for name, value in (load(private) if private.exists() else {}).items():
-        assert name in beside or re.fullmatch(r"\{\{ lookup\('chamilo\.hardening\.plan', '\w+'\) \}\}", value), name
-    for path in (ROOT / "roles" / role / "templates").rglob("*.j2"):
-        text = path.read_text(encoding="utf-8")
-        assert not re.findall(r"namespace\(|hostvars|_chamilo_|lookup\(", text), path
-
-
 def test_what_is_read_of_an_earlier_task_is_registered_by_one() -> None:
     """A name that no task registers is undefined for good, and a default hides it."""
     files = [*YAML_FILES, *(ROOT / "roles").rglob("*.j2"), *(ROOT / "plugins").rglob("*.py")]
@@ -346,28 +327,6 @@ def test_a_file_of_the_whole_host_reports_the_same_whichever_portal_it_is_writte
         assert not TELLS_PORTALS_APART.search(content), path
 
 
-def test_only_what_comes_before_every_change_reports_that_nothing_was_changed() -> None:
-    """In the middle of a run, sections before it did change something: what a task left alone is named."""
-    first = {"playbooks/harden.yml", "plugins/action/guide_preflight.py", "plugins/module_utils/_portal/obstacles.py"}
-    commands = {
-        "_backups/commands",
-        "_backups/portal",
-        "_brute_force/unlock_command",
-        "_program/main",
-        "_backups/restore",
-        "_backups/restore_staging",
-        "_backups/restore_swaps",
-        "_backups/restore_tables",
-        "_permissions/window",
-        "_updates/package",
-        "_updates/update",
-    }  # of the host program, and of the playbook restore
-    first |= {"playbooks/restore.yml", *(f"plugins/module_utils/{name}.py" for name in commands)}
-    files = [*(ROOT / "plugins").rglob("*.py"), *YAML_FILES]
-    found = {path for path in files if "othing was changed" in path.read_text(encoding="utf-8")}
-    assert {str(path.relative_to(ROOT)) for path in found} <= first
-
-
 def test_a_role_has_its_own_values_checked() -> None:
     """Where it runs without the playbook, which has those of all sections checked."""
     for role in ROLES:
@@ -378,3 +337,16 @@ def test_a_role_has_its_own_values_checked() -> None:
             if "waits_for" not in task.get("chamilo.hardening.guide_preflight", {"waits_for": ""})
         ]
         assert asked == [[role]] if role != "common" else asked, role
+
+
+def names(document: Any) -> Iterator[str]:
+    """The names of plays, blocks and tasks."""
+    return (entry["name"] for entry in maps(document) if isinstance(entry.get("name"), str))
+
+
+def test_tasks_that_tests_on_hosts_name_exist() -> None:
+    """Such a test would pass for ever: a task of another name is not among those that changed something."""
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/hosts/*.py"))
+    named = set(re.findall(r'"(\w+) : ([A-Z][^"{}]+)"', tests))
+    known = {(path.parts[-3], task) for path in YAML_FILES for task in names(load(path))}
+    assert named and named - known == set()

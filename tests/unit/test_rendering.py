@@ -177,8 +177,10 @@ def play_all(
 
 
 @pytest.fixture(scope="session")
-def runs(once: Once, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> dict[str, Run]:
-    chosen = {site: SITES[site] for site in (USUAL if pytestconfig.option.quick else SITES)}
+def runs(once: Once, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, Run]:
+    """Of all sites, or where the slow tests are left out of the usual ones."""
+    whole = any(item.path == Path(__file__) and item.get_closest_marker("slow") for item in request.session.items)
+    chosen = {site: SITES[site] for site in (SITES if whole else USUAL)}
     day, (output, calls) = once(
         "rendered",
         lambda: (datetime.date.today().isoformat(), play_all(tmp_path_factory.mktemp("sites"), **chosen)),
@@ -187,7 +189,7 @@ def runs(once: Once, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pyt
     return {site: Run(output, [(module, asked) for module, asked in calls[site]], then) for site in chosen}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=[] if name in USUAL else pytest.mark.every_site) for name in SITES])
+@pytest.fixture(params=[pytest.param(name, marks=[] if name in USUAL else pytest.mark.slow) for name in SITES])
 def site(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -231,7 +233,7 @@ def tasks(value: Any) -> Iterator[dict[str, Any]]:
             yield from tasks(task.get(part))
 
 
-@pytest.mark.every_site
+@pytest.mark.slow
 def test_each_task_of_the_roles_is_carried_out_for_a_site_or_there_is_a_reason(runs: dict[str, Run]) -> None:
     """What no site reaches is never compared, so that a mistake in it goes unnoticed."""
     done, task = set(), ("", "")
@@ -256,7 +258,7 @@ UNSENT = {
 }
 
 
-@pytest.mark.every_site
+@pytest.mark.slow
 def test_each_line_of_a_template_is_sent_to_a_site_or_there_is_a_reason(runs: dict[str, Run]) -> None:
     """But comments. Values in it may be any text; HSTS has its files in a text of JSON."""
     text = "".join(run.text for run in runs.values()).replace('\\"', '"')
@@ -386,7 +388,7 @@ UNPREDICTED = {
 }
 
 
-@pytest.mark.every_site
+@pytest.mark.slow
 def test_check_mode_carries_out_all_but_what_needs_a_run_before(runs: dict[str, Run], tmp_path: Path) -> None:
     output, calls = play_all(tmp_path, "harden", "--check", **{site: SITES[site] for site in UNPREDICTED})
     assert output.count("failed=0") == len(UNPREDICTED), output[-3000:]

@@ -11,14 +11,13 @@ import sys
 import tarfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from tests import run, selection
 from tests.run import Step
 from tests.tools import package
-from tests.unit.conftest import SECONDS, is_quick, needing_root
+from tests.unit.conftest import needing_root
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +25,6 @@ def logs(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "LOGS", tmp_path)
     monkeypatch.setattr(run, "ROOT", tmp_path)
     monkeypatch.setattr(run, "DURATIONS", tmp_path / "durations.json")
-    monkeypatch.setattr(run, "VERIFIED", tmp_path / "verified.json")
     return tmp_path
 
 
@@ -81,13 +79,6 @@ def test_a_need_that_is_no_part_of_this_run_blocks_no_step():
     assert run.execute([shell("alone", "true", needs="images")]) == 0
 
 
-def test_what_fails_is_not_tried_once_more(tmp_path):
-    (tmp_path / "test_it.py").write_text("runs = [0, 1]\n\ndef test_host():\n    assert not runs.pop()\n")
-    command = [sys.executable, "-m", *run.ON_HOSTS, "-c", "/dev/null", f"--rootdir={tmp_path}", str(tmp_path)]
-    output = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
-    assert "= 1 failed in" in output
-
-
 def test_what_took_long_comes_first(logs, monkeypatch):
     """By the last run here, else by the one that was recorded; what never ran may take long."""
     monkeypatch.setattr(run, "KNOWN_DURATIONS", logs / "known.json")
@@ -99,48 +90,8 @@ def test_what_took_long_comes_first(logs, monkeypatch):
 
 
 @pytest.fixture
-def verifying(logs):
-    """A step that passes as long as the file of its tests does."""
-    subprocess.run(["git", "init", "--quiet"], cwd=logs, check=True)
-    (logs / "its").mkdir()
-    (logs / "its/test").write_text("true")
-    return Step("own", ["sh", str(logs / "its/test")], 1, verifies=("its",))
-
-
-def test_only_a_passing_run_makes_a_step_verified(verifying, logs):
-    assert not run.is_verified(verifying)
-    (logs / "its/test").write_text("exit 1")
-    assert run.execute([verifying]) == 1 and not run.VERIFIED.exists()
-    (logs / "its/test").write_text(f"echo '# edited meanwhile' >>{logs}/its/test")
-    assert run.execute([verifying]) == 0 and not run.VERIFIED.exists()
-    (logs / "its/test").write_text("true")
-    assert run.execute([verifying]) == 0 and run.is_verified(verifying)
-
-
-@pytest.mark.parametrize("change", ["echo : >>its/test", ": >its/more", "mv its/test its/other"])
-def test_what_changed_since_is_not_verified(verifying, logs, change):
-    assert run.execute([verifying]) == 0 and run.is_verified(verifying)
-    subprocess.run(["sh", "-c", change], cwd=logs, check=True)
-    assert not run.is_verified(verifying)
-
-
-def test_a_step_that_verifies_nothing_always_runs(logs):
-    step = shell("always", "true")
-    assert run.execute([step]) == 0 and not run.VERIFIED.exists() and not run.is_verified(step)
-
-
-@pytest.fixture
 def checkout(monkeypatch):
     monkeypatch.setattr(run, "ROOT", selection.ROOT)
-
-
-def test_the_tests_of_the_testbed_are_left_out_where_it_is_verified(checkout, monkeypatch):
-    own = {f"hosts {stem}" for stem in run.OF_TESTBED}
-    known = {step.name: run.fingerprint(step) for step in run.host_steps(full=False) if step.name in own}
-    assert known.keys() == own and len(set(known.values())) == len(own)
-    run.write(run.VERIFIED, known)
-    assert not own & {step.name for step in run.host_steps(full=False)}
-    assert own <= {step.name for step in run.host_steps(full=True)}
 
 
 def test_the_shards_of_the_full_run_are_the_whole_of_it(checkout, monkeypatch):
@@ -159,18 +110,6 @@ def test_the_shards_of_the_full_run_are_the_whole_of_it(checkout, monkeypatch):
 def test_a_shard_that_there_is_not_is_refused(text):
     with pytest.raises(ValueError):
         run.shard(text)
-
-
-def test_the_record_of_the_testbed_depends_on_all_of_it(checkout):
-    """What such a test imports of the tests is what it verifies."""
-    for stem, paths in run.OF_TESTBED.items():
-        imported = re.findall(
-            r"^from (tests[.\w]*)", (selection.ROOT / f"tests/hosts/test_{stem}.py").read_text(), re.M
-        )
-        assert imported and all(
-            module.replace(".", "/").startswith(("tests/testbed", "tests/hosts/conftest")) for module in imported
-        )
-        assert {"tests/testbed", "tests/hosts/conftest.py", f"tests/hosts/test_{stem}.py"} == set(paths)
 
 
 def test_the_tables_name_tests_on_hosts_that_are_there():
@@ -271,34 +210,6 @@ def test_each_option_that_a_program_reads_is_declared():
         declared = re.findall(r'add_argument\(\s*"(?:-\w", ")?(?:--)?([\w-]+)"|\bdest="(\w+)"', text)
         names = {one.replace("-", "_") for names in declared for one in names}
         assert set(re.findall(r"\boptions\.(\w+)", text)) <= names, text[:200]
-
-
-def test_the_fast_run_leaves_out_what_is_slow_and_ci_does_not(checkout):
-    def unit_tests(steps):
-        return next(step.command for step in steps if step.name == "unit tests")
-
-    assert unit_tests(run.fast_steps(slow=False))[-3:] == ["-m", "not slow", "--quick"]
-    assert not {"-m", "--quick"} & set(unit_tests(run.fast_steps()))
-
-
-def test_what_the_fast_run_leaves_out_for_its_time_is_there():
-    for name in json.loads(SECONDS.read_text()):
-        file, _colons, function = name.partition("::")
-        assert f"def {function.rpartition('::')[2]}(" in (selection.ROOT / file).read_text(), name
-
-
-@pytest.mark.parametrize(
-    ("test", "marks", "quick"),
-    [
-        ("tests/unit/test_x.py::test_one[a-b]", (), True),
-        ("tests/unit/test_x.py::test_ten[a-b]", (), False),
-        ("tests/unit/test_x.py::test_ten", (), False),
-        ("tests/unit/test_x.py::test_one[campus]", ("every_site",), False),
-    ],
-)
-def test_the_fast_run_leaves_out_what_takes_long_or_needs_an_unusual_site(test, marks, quick):
-    item = SimpleNamespace(nodeid=test, get_closest_marker=lambda name: name in marks)
-    assert is_quick(item, {"tests/unit/test_x.py::test_ten"}) is quick
 
 
 def test_no_step_of_the_package_reads_what_another_one_writes(logs, monkeypatch):
