@@ -19,9 +19,9 @@ options:
     description:
       - V(web) asks whether this host serves its portal, and is not there for its database alone.
       - V(node) asks for this host's portal, the other nodes of it, and whether this one does what is done once.
-      - V(order) asks for the hosts that follow, in the order in which they are changed, V(serial) for the sizes of the
-        batches of that order, and V(several) for those of them whose portal has more than one node. What follows are
-        host names or patterns.
+      - V(hosts) asks for the hosts that a playbook is for, C(chamilo_hosts), and fails where no host is among them.
+      - V(order) asks for those hosts in the order in which they are changed, V(serial) for the sizes of the batches of
+        that order, and V(several) for those of them whose portal has more than one node.
     type: list
     elements: str
     required: true
@@ -29,8 +29,8 @@ options:
 
 EXAMPLES = r"""
 - name: Work on a portal
-  hosts: "{{ query('chamilo.hardening.portal', 'order', 'chamilo') }}"
-  serial: "{{ query('chamilo.hardening.portal', 'serial', 'chamilo') }}"
+  hosts: "{{ query('chamilo.hardening.portal', 'order') }}"
+  serial: "{{ query('chamilo.hardening.portal', 'serial') }}"
 """
 
 RETURN = r"""
@@ -50,9 +50,13 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables
 
 
+def _patterns(given: Any) -> list[str]:
+    return [str(one) for one in given] if isinstance(given, (list, tuple)) else [str(given)]
+
+
 class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
-        asked, *patterns = terms
+        (asked,) = terms
         raw = variables or {}
         if asked in ("web", "node"):
             own = Variables(self._templar, raw)
@@ -61,7 +65,16 @@ class LookupModule(LookupBase):
                 return [web if asked == "web" else _portals.here(own, raw["hostvars"])[1]]
             except _portals.PortalError as problem:
                 raise AnsibleError(str(problem)) from problem
+        patterns = _patterns(self._templar.template(raw.get("chamilo_hosts", "chamilo")))
         hosts = self._hosts(patterns, raw)
+        if asked == "hosts":
+            # A group that is misspelt ends the run: nothing would be done, and nothing reported. One may be empty.
+            if hosts or patterns[0] in raw["groups"] or not raw["groups"]["all"]:
+                return patterns
+            raise AnsibleError(
+                f"No host of the inventory is in {', '.join(patterns)}. Put your hosts into the group chamilo, or name "
+                "others: -e chamilo_hosts=GROUP"
+            )
         hostvars = raw.get("hostvars") or {}
         nodes = _portals.known(raw, hostvars, hosts)
         # Those that --limit leaves out have run no task.

@@ -109,12 +109,3 @@ class HostAction(CollectionAction):
             return _answers.read(module, answer, asked)
         except _answers.AnswerError as error:
             raise InvalidAnswer(str(error)) from None
-
-
-class ModuleAction(HostAction):
-    """Runs the module of its name, and nothing else."""
-
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        result.update(self._execute_module(task_vars=task_vars))
-        return result

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TASKS = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")])
 VARIABLES = sorted([*ROOT.glob("roles/*/vars/*.yml"), *ROOT.glob("roles/*/defaults/*.yml")])
 TEMPLATES = sorted(path for path in ROOT.glob("roles/*/templates/**/*") if path.is_file())
+ROUTING = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["plugin_routing"]
 OURS = "chamilo.hardening."
 # Runs a module of ansible-core or another collection, and takes over no facts.
 FOREIGN = "chamilo.hardening.foreign_module"
@@ -299,15 +300,16 @@ def test_only_files_of_ours_are_templates() -> None:
         for path in sorted((ROOT / "plugins").rglob("*.py"))
         if "trust_as_template" in path.read_text(encoding="utf-8")
     ]
-    assert users == ["plugins/lookup/plan.py", "plugins/lookup/rendered.py"]
+    assert users == ["plugins/lookup/plan.py"]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins/modules").glob("*.py")), ids=lambda path: path.stem)
 def test_every_module_that_runs_on_a_host_has_its_answer_validated(path: Path) -> None:
     if path.stem in ("guide_inventory", "guide_preflight", "guide_report"):  # these never leave the controller
         return
-    text = (ROOT / "plugins/action" / path.name).read_text(encoding="utf-8")
-    assert re.search(r"^class ActionModule\((?:Host|Module)Action\):$", text, re.MULTILINE)
+    routed = ROUTING["modules"].get(path.stem, {}).get("action_plugin", path.stem)
+    text = (ROOT / "plugins/action" / f"{routed.rpartition('.')[2]}.py").read_text(encoding="utf-8")
+    assert re.search(r"^class ActionModule\(HostAction\):$", text, re.MULTILINE)
     assert "super()._execute_module" not in text
 
 

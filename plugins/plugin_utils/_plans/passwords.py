@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.filter.password_rules import password_rules
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan, Settings
 
 RULES, DAYS = "security.password_requirements", "security.password_rotation_days"
+# What counts in Chamilo while nothing is stored.
+BUILT_IN = {"length": 5, "lowercase": 0, "uppercase": 0, "numeric": 2, "specials": 1}
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,11 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Passwords:
     if length or mix:
         # Both demands stand in one setting. The one that is not enforced keeps what the main portal has.
         minimum = int(given["chamilo_passwords_minimum_length"]) if length else 0
-        desired[RULES] = password_rules(stored.get(RULES) or "", minimum, mix)
+        desired[RULES] = _rules(stored.get(RULES) or "", minimum, mix)
     if portal.enforced("passwords_enforced"):
         desired["security.check_password"] = True
     if expiry:
-        desired[DAYS] = days or _days(stored.get(DAYS)) or 365
+        desired[DAYS] = days or _number(stored.get(DAYS)) or 365
     return Passwords(
         root=portal.root,
         client=portal.leads and not portal.site["database"]["client"],
@@ -58,12 +60,25 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Passwords:
     )
 
 
+def _rules(stored: str, length: int, mix: bool) -> dict[str, dict[str, int]]:
+    try:
+        known = json.loads(stored)["min"]
+    except (ValueError, TypeError, KeyError):
+        known = {}
+    minimum = {}
+    for kind, built_in in BUILT_IN.items():
+        enforced = length if kind == "length" else int(mix)
+        present = known.get(kind) if isinstance(known, dict) else None
+        minimum[kind] = max(_number(present, 0 if enforced else built_in), enforced)
+    return {"min": minimum}
+
+
 def _seen(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """What the main portal has, once it was read."""
     read = given.get("__chamilo_passwords_seen", {}).get("settings", {})
     return {name: read[name]["before"]["effective"]["1"] for name in names if name in read}
 
 
-def _days(value: Any) -> int:
-    text = str(value or "").strip()
-    return int(text) if text.isascii() and text.isdigit() else 0
+def _number(value: Any, otherwise: int = 0) -> int:
+    text = str(value).strip()
+    return int(text) if text.isascii() and text.isdigit() else otherwise

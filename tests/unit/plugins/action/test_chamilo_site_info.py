@@ -8,15 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleActionFail
-
-
-def test_an_answer_that_cannot_be_one_is_refused(answered: Any) -> None:
-    answer = {"changed": False, "site": "x"}
-    with pytest.raises(AnsibleActionFail) as refused:
-        answered("chamilo_site_info", answer)
-    assert "is missing" in str(refused.value)
-
 
 ASKS_AND_GETS_NONE = """#!/bin/sh
 echo "sudo: a password is required" >&2

@@ -125,7 +125,7 @@ def test_where_no_host_is_meant_a_playbook_ends_with_an_error(
     for pattern in ('"chamillo"', '["chamillo", "x"]'):
         more = ["-e", f'{{"chamilo_hosts": {pattern}}}']
         outcome = ansible.play(f"chamilo.hardening.{name}", {"campus.test": {}}, *more)
-        assert outcome.code != 0 and "no host of the inventory is in " in outcome.output
+        assert outcome.code != 0 and "No host of the inventory is in " in outcome.output
         assert "Put your hosts into the group chamilo" in " ".join(outcome.output.split())
 
 

@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 
 OURS = sorted(path.stem for path in _answers.MODULES.glob("*.py"))
+LOG = {"lines": 1, "visitors": 1, "agents": 1, "only": ""}
+ACCOUNT: dict[str, Any] = {"server_here": False, "needs_admin": False, "accounts": {}, "moved": {}, "notes": []}
 ANSI = "\x1b[2J\x9b31m\u202e"
 
 
@@ -72,6 +74,12 @@ def test_only_what_is_documented_comes_through() -> None:
             "observed is a list",
         ),
         ("backup_key", {"key": "a\nb: {{ x }}"}, "key is a text"),
+        ("chamilo_certificate", {"days_left": "many"}, "days_left is a text 'many', not a number"),
+        ("chamilo_perms", {"failed": True, "quarantined": [["a.php"]]}, "quarantined[0] is a list, not a text"),
+        ("chamilo_env", {"files": {"/var/www/chamilo/.env": "rm"}}, "is missing"),
+        ("chamilo_site_info", {"site": "x"}, "is missing"),
+        ("fail2ban_filter", {"path": "x", "log": {**LOG, "proxies": {}}}, "log.proxies is a map, not a list"),
+        ("chamilo_database_account", {**ACCOUNT, "source": "x'; GRANT ALL ON *.* TO y; -- "}, "source is a text"),
     ],
 )
 def test_what_cannot_be_an_answer_is_refused(module: str, answer: dict[str, Any], output: str) -> None:
@@ -100,6 +108,25 @@ def test_a_long_observation_is_cut_and_not_refused() -> None:
         "forecast": {},
     }
     assert len(_answers.read("guide_audit_info", answer)["observed"]["https_hsts"]["evidence"]) < 5_000
+
+
+PORTAL = {"domain": "a.test", "names": [], "root": "/srv", "obstacles": []}
+PORTAL |= dict.fromkeys(("web_server", "php", "database", "version"), "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "output"),
+    [
+        ({"domain": "{{ lookup('pipe', 'id') }}"}, "portals[0].domain"),
+        ({"names": ["../../etc"]}, "portals[0].names"),
+        ({"root": "/var/www\n/etc"}, "portals[0].root"),
+        ({"obstacles": "all"}, "portals[0].obstacles"),
+    ],
+)
+def test_what_becomes_an_inventory_is_names_and_paths(changed: dict[str, Any], output: str) -> None:
+    with pytest.raises(_answers.AnswerError) as refused:
+        _answers.read("chamilo_portals_info", {"portals": [{**PORTAL, **changed}]})
+    assert output in str(refused.value)
 
 
 DAILY = {"ran": [{"changed": True, "step": "x"}], "lists": {"campus": {"digest": "0" * 64, "copied": False}}}

@@ -12,6 +12,7 @@ import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.chamilo.hardening.plugins.action import chamilo_perms
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _host_action
 
 PROMPT = "[sudo via ansible, key=abc] password:"
@@ -20,7 +21,7 @@ PROMPT = "[sudo via ansible, key=abc] password:"
 def run(monkeypatch: pytest.MonkeyPatch, answer: Any) -> dict[str, Any]:
     monkeypatch.setattr(ActionBase, "_execute_module", Mock(side_effect=[answer]))
     task = Mock(action="chamilo.hardening.chamilo_remembered", args={}, async_val=0)
-    action = _host_action.ModuleAction(task, Mock(become=Mock()), Mock(), Mock(), Mock(), Mock())
+    action = chamilo_perms.ActionModule(task, Mock(become=Mock()), Mock(), Mock(), Mock(), Mock())
     action._connection.become.name = "sudo"
     return action.run(task_vars={})
 
@@ -53,7 +54,7 @@ def test_the_python_that_was_found_is_kept_for_the_next_task(
 
     monkeypatch.setattr(ActionBase, "_execute_module", execute)
     task = Mock(action="chamilo.hardening.chamilo_remembered", args={}, async_val=0)
-    found = _host_action.ModuleAction(task, Mock(), Mock(), Mock(), Mock(), Mock()).run(task_vars={})
+    found = chamilo_perms.ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock()).run(task_vars={})
     assert found.get("ansible_facts") == ({"discovered_interpreter_python": path} if kept else None)
 
 

@@ -28,13 +28,35 @@ def seen(**settings: Any) -> dict[str, Any]:
     return {"settings": {f"security.{name}": {"before": {"effective": {"1": it}}} for name, it in settings.items()}}
 
 
-def test_what_is_stricter_stays(host, site):
+def minimums(length: int, others: int, **more: int) -> dict[str, int]:
+    return {"length": length, **dict.fromkeys(("lowercase", "uppercase", "numeric", "specials"), others), **more}
+
+
+NO_LENGTH, NO_MIX = ({"chamilo_waivers": waived(one)} for one in ("passwords_length", "passwords_mix"))
+LONG = json.dumps({"min": {"length": 16, "uppercase": 3, "numeric": "0"}})
+
+
+@pytest.mark.parametrize(
+    ("stored", "given", "least"),
+    [
+        *((nothing, {}, minimums(12, 1)) for nothing in ("", "{", "[]", "{}", "null", '{"min": 7}')),
+        ('{"min": {"length": "many"}}', {}, minimums(12, 1)),
+        ("", NO_MIX, minimums(12, 0, numeric=2, specials=1)),
+        ("", NO_LENGTH, minimums(5, 1)),
+        (STRICT, {}, minimums(20, 1, numeric=3)),
+        (STRICT, {"chamilo_passwords_minimum_length": 24}, minimums(24, 1, numeric=3)),
+        (LONG, {}, minimums(16, 1, uppercase=3)),
+        (LONG, NO_MIX, minimums(16, 0, uppercase=3, specials=1)),
+        (LONG, NO_LENGTH, minimums(16, 1, uppercase=3)),
+    ],
+)
+def test_a_stricter_rule_stays_and_without_one_the_built_in_counts(host, site, stored, given, least):
     info = {"site": site}
-    plan = planned(host, "passwords", __chamilo_common_info=info)
-    assert plan["unknown"] == [RULES] and plan["settings"]["settings"][RULES]["min"]["length"] == 12
-    given = {"__chamilo_passwords_seen": seen(password_requirements=STRICT)}
-    least = planned(host, "passwords", __chamilo_common_info=info, **given)["settings"]["settings"][RULES]["min"]
-    assert (least["length"], least["numeric"]) == (20, 3)
+    plan = planned(host, "passwords", __chamilo_common_info=info, **given)
+    assert plan["unknown"] == [RULES]
+    known = {**given, "__chamilo_passwords_seen": seen(password_requirements=stored)}
+    plan = planned(host, "passwords", __chamilo_common_info=info, **known)
+    assert plan["settings"]["settings"][RULES] == {"min": least}
 
 
 def test_what_discovery_saw_in_this_run_is_not_read_again(host, site):
