@@ -32,7 +32,7 @@ COMMON |= {"transaction", "waivers"}
 NO_HOST = re.compile(r"(tests/(unit|bench|mutation|judges|tools)|docs|changelogs)/|[^/]+\.md$|roles/\w+/README\.md$")
 OF_PATH = (
     re.compile(r"(?:roles|molecule)/(\w+)/"),
-    re.compile(r"plugins/module_utils/_(?:audit|attacks)/(\w+)\.py$"),
+    re.compile(r"(?:plugins/module_utils/_(?:audit|attacks)|tests/attacks)/(\w+)\.py$"),
     re.compile(r"plugins/module_utils/_(\w+)/"),
 )
 IMPORT = re.compile(r"^ *from ansible_collections\.chamilo\.hardening\.plugins\.module_utils\._(\w+)", re.MULTILINE)

@@ -14,17 +14,12 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register) pylint: disable=unused-import
-    backups,
-    brute_force,
     database,
     headers,
     https,
-    monitoring,
-    passwords,
     permissions,
     sessions,
     updates,
-    uploads,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
@@ -62,14 +57,10 @@ class ActionModule(HostAction):
         # The same word for each call: the module does nothing without one.
         place = {name: given[name] for name in ("domain", "names", "root", "web_server") if name in given}
         place["token"] = secrets.token_hex(32)
-        refused, testbed = self._prove_ownership(target, place, task_vars or {})
+        refused = self._prove_ownership(target, place, task_vars or {})
         if refused:
             return {**result, "failed": True, "msg": refused}
-        tried = [
-            control
-            for control in table.controls
-            if control.id in attacks and (testbed or control.attack.where == "prove")
-        ]
+        tried = [control for control in table.controls if control.attack.written and control.attack.where == "prove"]
         within = [control.id for control in tried if control.id in inside_attacks]
         findings = self._attack_inside(within, place, task_vars or {})
         today = datetime.date.today()
@@ -88,11 +79,11 @@ class ActionModule(HostAction):
         result["failed"] = bool(through)
         return result
 
-    def _prove_ownership(self, target: Target, place: dict[str, Any], task_vars: dict[str, Any]) -> tuple[str, bool]:
-        """Why the portal may not be attacked, or an empty text; and whether it was made to be attacked."""
+    def _prove_ownership(self, target: Target, place: dict[str, Any], task_vars: dict[str, Any]) -> str:
+        """Why the portal may not be attacked, or an empty text."""
         placed = self._module({**place, "state": "present"}, task_vars)
         if placed.get("failed"):
-            return reason(placed), False
+            return reason(placed)
         try:
             # Requested at once, and with a token that cannot be guessed.
             path = placed.get("path", "/")
@@ -106,15 +97,15 @@ class ActionModule(HostAction):
         finally:
             removed = self._module({**place, "state": "absent"}, task_vars)
         if removed.get("failed"):
-            return f"The file that proves the portal is yours could not be removed: {reason(removed)}", False
+            return f"The file that proves the portal is yours could not be removed: {reason(removed)}"
         if answer.body.decode("utf-8", "replace") != place["token"]:
             seen = answer.error or f"the answer was {answer.status}"
             return (
                 f"{answer.url} is not served by this host: the word that Ansible put there did not come back ({seen}). "
                 "Nothing was attacked. Is the domain right, and does it lead to this host from here? Set "
                 "chamilo_prove_address to the host's address otherwise."
-            ), False
-        return "", bool(placed.get("testbed"))
+            )
+        return ""
 
     def _attack_inside(
         self, controls: list[str], place: dict[str, Any], task_vars: dict[str, Any]

@@ -18,8 +18,7 @@ description:
   - Attacks the portal, one attack for each control that can be attacked without harm. Most come over the network from
     the controller. Some run on the host, as the user PHP runs as or as another account, and try what an attacker who
     has taken that account over would try. None of them leaves anything behind or takes long.
-  - Attacks that could disturb users of the portal are left out, unless the host was made for tests and is marked so
-    with a file C(/etc/chamilo-testbed).
+  - Attacks that could disturb users of the portal are not part of the collection. They are in its tests.
   - First it makes sure that the portal is yours. It puts a file with a random word under the document root, through
     Ansible's connection, and asks for it over the network. Unless that very word comes back, nothing is attacked.
     The file is removed in any case.
@@ -128,20 +127,10 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register) pylint: disable=unused-import
-    backups,
-    brute_force,
-    database,
-    headers,
-    https,
-    monitoring,
-    passwords,
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (it registers) pylint: disable=unused-import
     permissions,
-    sessions,
-    updates,
-    uploads,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import TESTBED, Insider
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import attacks, inside_attacks, observe
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
@@ -198,7 +187,7 @@ def main() -> None:
     except OSError as problem:
         module.fail_json(msg=f"{path}: {problem.strerror}")
     names = [name for name in site.portal_names[1:] if name[:2] != "*."]
-    module.exit_json(changed=False, path=f"/{os.path.basename(path)}", testbed=os.path.exists(TESTBED), names=names)
+    module.exit_json(changed=False, path=f"/{os.path.basename(path)}", names=names)
 
 
 if __name__ == "__main__":

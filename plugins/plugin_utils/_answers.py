@@ -176,7 +176,6 @@ INTERNAL: dict[str, Table] = {
         {
             "path": Text(r"/chamilo-hardening-[0-9A-Za-z]{1,16}\.txt"),
             "names": List(Text(NAME)),
-            "testbed": Flag(),
             "findings": Each(_FINDING),
         }
     ),

@@ -144,11 +144,6 @@ def dump_environment(host: Host) -> dict[str, str]:
     return values
 
 
-def no_test_account(host: Host) -> bool:
-    """Whether no account is left that an attack of the playbook prove made."""
-    return "canary" not in host.run(["mariadb", "-N", "-e", "SELECT * FROM chamilo.user"]).stdout
-
-
 def unrelated_site(host: Host) -> list[Any]:
     """What the other site on this host answers. Hardening must leave it as it is."""
     found = []

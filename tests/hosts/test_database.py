@@ -12,6 +12,7 @@ import pymysql
 import pytest
 import yaml
 
+from tests.hosts.attacks import attack
 from tests.hosts.hardening import KEEP_PROGRAMS, Playbook, dump_environment, missing_from_the_portal, unrelated_site
 from tests.hosts.test_audit_data import audit, install
 from tests.playbook import PlayError, play
@@ -541,32 +542,20 @@ def test_a_web_node_without_a_client_gets_one_before_its_secrets_and_settings_ch
     assert playbook.harden(web, "--tags", "permissions") == 0
 
 
-ATTACK = """
-import json, sys
-sys.path.insert(0, "/opt/audit")
-sys.dont_write_bytecode = True
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks.database import misuse
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-print(json.dumps(vars(misuse(Insider(discover("campus.test"))))))
-"""
-
-
 @pytest.mark.wire
 def test_with_the_application_s_password_everything_works_before_and_nothing_after(
     fresh: Host, playbook: Playbook
 ) -> None:
-    install(fresh)
     before = accounts(fresh)
-    found = json.loads(fresh.run(["python3", "-c", ATTACK]).stdout)
-    assert found["status"] == "fail"
+    found = attack(fresh, ["database_privileges"])["database_privileges"]
+    assert found.status == "fail"
     words = ("read /etc/passwd", "other databases", "make accounts", "pass its rights on", "settings")
-    assert [word for word in words if word not in found["evidence"]] == []
+    assert [word for word in words if word not in found.evidence] == []
     assert accounts(fresh) == before, "it leaves nothing behind"
     socket.create_connection((fresh.address, 3306), 5).close()
     playbook.harden(fresh)
-    found = json.loads(fresh.run(["python3", "-c", ATTACK]).stdout)
-    assert found["status"] == "pass", found["evidence"]
+    found = attack(fresh, ["database_privileges"])["database_privileges"]
+    assert found.status == "pass", found.evidence
 
 
 def test_an_address_that_the_host_does_not_have_is_refused_before_the_database_stops(

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.demo import apart
+from tests.hosts.attacks import CONTROLS
+from tests.hosts.attacks import through as unblocked
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import Playbook, changed, missing_from_the_portal
 from tests.hosts.test_audit import APART, audit
@@ -64,6 +66,7 @@ def test_chamilo_3_0_is_hardened_stays_so_and_rejects_attacks(
     through = {name for name, status in re.findall(r"id: (\w+) status: (\w+)", output) if status != "held"}
     assert through <= CONSIDERED
     assert f"{ATTACKS - len(through)} of {ATTACKS} attacks were blocked" in output
+    assert unblocked(host) <= {one.id for one in CONTROLS if one.level == "consider"}
 
     host.put(f"{STATE}/state.json", '{"snoozedUntil": 4102444800}', owner="www-data:www-data")
     assert "is paused until 2100" in audit(playbook, host, **USED)["monitoring_integrity"]["evidence"]

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import passwords
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
+from tests.hosts.attacks import attack
 from tests.hosts.hardening import Playbook, missing_from_the_portal
 from tests.hosts.test_audit_data import audit, install, sql
 from tests.hosts.test_harden import changed
@@ -74,13 +73,12 @@ def add_portal(host: Host) -> None:
 def test_weak_passwords_are_refused_on_every_portal(fresh: Host, playbook: Playbook, alone: str) -> None:
     add_portal(fresh)
     install(fresh)
-    target = Target(fresh.domain, fresh.address)
     portals = (fresh.domain, SECOND)
     # Rules for the main portal alone leave the other one open.
     sql(fresh, "UPDATE settings SET selected_value = 'true' WHERE variable = 'check_password' AND access_url = 1;")
     assert [change(fresh, "ab", portal) for portal in portals] == [400, 200]
     sql(fresh, "UPDATE settings SET selected_value = 'false' WHERE variable = 'check_password';")
-    assert passwords.choose_a_weak_one(target).status == "fail"
+    assert attack(fresh, ["passwords_length"])["passwords_length"].status == "fail"
     before = sql(fresh, "SELECT * FROM settings ORDER BY id;")
 
     # Every role puts the host program in place first.
@@ -92,7 +90,7 @@ def test_weak_passwords_are_refused_on_every_portal(fresh: Host, playbook: Playb
         assert change(fresh, "short-Pw-12", portal) == 400, "eleven characters"
         assert change(fresh, "only-lower-case-12", portal) == 400
         assert change(fresh, "Long-enough-12!", portal) == 200
-    assert passwords.choose_a_weak_one(target).status == "pass"
+    assert attack(fresh, ["passwords_length"])["passwords_length"].status == "pass"
     found = audit(fresh, "passwords")
     assert {name: status for name, status in found.status.items() if status != "pass"} == {"passwords_expiry": "fail"}
     rules = json.loads(stored(fresh, RULES)[0][1])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import uploads
+from tests.attacks import uploads
 from tests.hosts.hardening import Playbook, missing_from_the_portal, unrelated_site
 from tests.playbook import PlayError, play
 from tests.testbed import authority

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+import tests.attacks
 from ansible_collections.chamilo.hardening.plugins.module_utils import _attacks, _audit
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control as common_control
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import declared
@@ -35,13 +36,10 @@ def load_all(package: Any) -> set[str]:
 
 
 CHECK_FILES = load_all(_audit)
-ATTACK_FILES = load_all(_attacks)
-
-
-def present(files: set[str], module: str) -> list[str]:
-    """The sections whose file is there; all of them as soon as the module that runs them is."""
-    whole = (ROOT / "plugins" / "modules" / f"{module}.py").exists()
-    return [section for section in SECTIONS if whole or section in files]
+OURS = ("ansible_collections.chamilo.", "tests.attacks.")
+# Where the attacks of each kind are: what is harmless anywhere is shipped, the others are the tests' own.
+PLACES = {"prove": _attacks, "testbed": tests.attacks}
+ATTACK_FILES = {where: load_all(package) for where, package in PLACES.items()}
 
 
 def section_of(function: Any) -> str:
@@ -59,7 +57,7 @@ def test_the_sections_are_those_of_the_guide_in_its_order() -> None:
     )
 
 
-@pytest.mark.parametrize("section", present(CHECK_FILES, "guide_audit_info"))
+@pytest.mark.parametrize("section", SECTIONS)
 def test_every_control_has_a_check_or_reports_why_not(section: str) -> None:
     desired = {control.id for control in TABLE.of(section) if not control.unchecked}
     registered = {name for name, function in common_control.checks.items() if section_of(function) == section}
@@ -68,14 +66,24 @@ def test_every_control_has_a_check_or_reports_why_not(section: str) -> None:
     )
 
 
-@pytest.mark.parametrize("section", present(ATTACK_FILES, "guide_prove"))
-def test_every_attack_that_is_not_pending_is_written_and_no_other(section: str) -> None:
-    desired = {control.id for control in TABLE.of(section) if control.attack.written}
-    registered = {name for name, function in common_control.attacks.items() if section_of(function) == section}
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_attack_that_is_not_pending_is_written_where_it_belongs_and_no_other(section: str, where: str) -> None:
+    desired = {c.id for c in TABLE.of(section) if c.attack.written and c.attack.where == where}
+    place = f"{PLACES[where].__name__}.{section}"
+    registered = {name for name, function in common_control.attacks.items() if function.__module__ == place}
     assert registered == desired, (
-        f"write or remove the @attack in _attacks/{section}.py, or give the reason as attack: none; "
+        f"write or remove the @attack in {place}, or give the reason as attack: none; "
         "what is written is no longer pending"
     )
+
+
+@pytest.mark.parametrize("name", sorted(ATTACK_FILES["prove"]))
+def test_no_attack_that_is_shipped_reaches_the_database_of_a_portal(name: str) -> None:
+    """It could insert an account there, or have what others wrote run."""
+    used = vars(importlib.import_module(f"{_attacks.__name__}.{name}")).values()
+    modules = {value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", "") for value in used}
+    assert not [module for module in modules if str(module).endswith("._portal.database")]
 
 
 def calls(function: Any, seen: set[Any] | None = None) -> set[str]:
@@ -83,7 +91,7 @@ def calls(function: Any, seen: set[Any] | None = None) -> set[str]:
     seen = set() if seen is None else seen
     function = inspect.unwrap(function)
     code = getattr(function, "__code__", None)
-    if code is None or code in seen or not str(function.__module__).startswith("ansible_collections.chamilo."):
+    if code is None or code in seen or not str(function.__module__).startswith(OURS):
         return set()
     seen.add(code)
     found: set[str] = set()
@@ -96,7 +104,7 @@ def calls(function: Any, seen: set[Any] | None = None) -> set[str]:
             found.add(name)
             found |= calls(known, seen) if callable(known) else set()
             for module in [value for value in function.__globals__.values() if inspect.ismodule(value)]:
-                if str(module.__name__).startswith("ansible_collections.chamilo.") and name in vars(module):
+                if str(module.__name__).startswith(OURS) and name in vars(module):
                     found |= calls(vars(module)[name], seen) if callable(vars(module)[name]) else set()
     for cell in function.__closure__ or ():
         found |= calls(cell.cell_contents, seen) if callable(cell.cell_contents) else set()

@@ -56,9 +56,7 @@ WRITTEN = {
     "_permissions/updater.py": "in a directory of its own",
     "_attacks/_insider.py": "a pipe",
     "_common/apart.py": "a pipe",
-    "_attacks/monitoring.py": "an attack plants it, and takes it away",
     "_attacks/permissions.py": "an attack plants it, and takes it away",
-    "_attacks/uploads.py": "an attack plants it, and takes it away",
     "guide_prove.py": "an attack plants it, and takes it away",
 }
 

@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
-TESTBED = "/etc/chamilo-testbed"  # on hosts that were made to be attacked
 _PATIENCE = 60.0  # seconds
 _MOST = 1 << 20  # bytes of an answer
 _PIECE = 1 << 16  # bytes read at a time

@@ -11,12 +11,6 @@ import secrets
 from collections.abc import Iterator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._test_account import (
-    Visitor,
-    here,
-    test_account,
-)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
@@ -84,20 +78,3 @@ def post_from_elsewhere(target: Target) -> Finding:
     if open_ones:
         return failed(f"A form on another site can be sent in a visitor's name: {', '.join(open_ones)}.")
     return passed("A browser sends no session cookie along with a form of another site.")
-
-
-@attack("sessions_remember_me", insider=True)
-def come_back_later(insider: Insider) -> Finding:
-    portal = here(insider)
-    if portal.scheme != "https":
-        raise OSError(f"{portal.domain} does not speak https, and without it Chamilo gives no cookie to keep")
-    with test_account(insider) as (name, password):
-        owner = Visitor(portal)
-        owner.login(name, password, _remember_me=True)
-        kept = {cookie: value for cookie, value in owner.cookies.items() if "remember" in cookie}
-        finder = Visitor(portal)
-        finder.cookies = dict(kept)
-        known = b'"isAuthenticated":true' in finder.ask("/check-session").body
-    if known:
-        return failed(f"A later user of the device is logged in by the cookie {', '.join(kept)} alone.")
-    return passed(f"A kept cookie ({', '.join(kept) or 'none is given'}) logs no user in.")

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -122,16 +121,6 @@ def _kind(reader: Reader, title: str, source: str) -> Kind:
     number = as_number(reader.query(f"SELECT COUNT(*) AS number FROM {source}")[0]["number"])
     rows = reader.query(f"SELECT username FROM {source} ORDER BY username LIMIT {MOST}") if number else []
     return Kind(title, number, _names(rows))
-
-
-def stored_role(reader: Reader, role: str) -> str:
-    """The one role of an account as the column ``roles`` keeps it: in JSON since 3.0, as PHP serialises it before.
-
-    The other accounts show which, for an upgrade that was interrupted may not have converted the column.
-    """
-    if reader.query("SELECT 1 FROM `user` WHERE roles LIKE '[%' LIMIT 1"):
-        return json.dumps([role])
-    return f'a:1:{{i:0;s:{len(role)}:"{role}";}}'
 
 
 def _names(rows: Iterable[Row]) -> list[str]:

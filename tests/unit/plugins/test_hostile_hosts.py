@@ -221,7 +221,7 @@ def test_a_proof_is_asked_for_at_the_portal_and_nowhere_else(world: World, good:
     with socket.create_server(("127.0.0.1", 0)) as other:
         other.settimeout(0.1)
         path = f"@127.0.0.1:{other.getsockname()[1]}/latest/meta-data"
-        answers = {**good, "guide_prove": {"changed": False, "path": path, "testbed": False}}
+        answers = {**good, "guide_prove": {"changed": False, "path": path}}
         output = world.play("prove", {"campus.invalid": answers})
         with pytest.raises(TimeoutError):
             other.accept()

@@ -124,5 +124,5 @@ def test_a_name_is_attacked_only_where_the_word_comes_back(monkeypatch):
         ActionModule, "_module", lambda _self, reported, _vars: placed if reported["state"] == "present" else {}
     )
     target = Portal("campus.test")
-    assert ActionModule.__new__(ActionModule)._prove_ownership(target, {"token": "the word"}, {}) == ("", False)
+    assert ActionModule.__new__(ActionModule)._prove_ownership(target, {"token": "the word"}, {}) == ""
     assert target.names == ("www.campus.test",)

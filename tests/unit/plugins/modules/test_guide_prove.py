@@ -80,14 +80,6 @@ def test_a_host_without_chamilo_is_refused(capsys):
     assert run(capsys, SiteError("There is no Chamilo."))["msg"] == "There is no Chamilo."
 
 
-def test_it_reports_a_host_that_was_made_to_be_attacked(capsys, portal, tmp_path, monkeypatch):
-    monkeypatch.setattr(guide_prove, "TESTBED", str(tmp_path / "testbed"))
-    assert run(capsys, portal)["testbed"] is False
-    run(capsys, portal, state="absent")
-    (tmp_path / "testbed").touch()
-    assert run(capsys, portal)["testbed"] is True
-
-
 def test_it_runs_the_attacks_it_is_asked_for_on_the_host(capsys, portal, monkeypatch):
     def break_in(insider):
         return failed(f"{insider.unrelated_client} is in {insider.site.domain}.")

@@ -65,8 +65,8 @@ def test_only_what_is_documented_comes_through() -> None:
         ("chamilo_hsts", {"value": "x" * 1_000_001, "since": "", "waits": []}, "value has 1000001 characters"),
         ("chamilo_hsts", {"value": "", "since": "", "waits": ["x" * 900_000] * 5}, "larger than any valid result"),
         ("chamilo_hsts", {"value": "", "since": "", "waits": [""] * 300_000}, "larger than any valid result"),
-        ("guide_prove", {"path": "@169.254.169.254/latest", "testbed": False}, "path is a text"),
-        ("guide_prove", {"path": "/../chamilo-hardening-1.txt", "testbed": False}, "path is a text"),
+        ("guide_prove", {"path": "@169.254.169.254/latest"}, "path is a text"),
+        ("guide_prove", {"path": "/../chamilo-hardening-1.txt"}, "path is a text"),
         ("guide_prove", {"findings": {"x": {"status": "held", "evidence": ""}}}, "findings.x.status is a text 'held'"),
         (
             "guide_audit_info",

@@ -108,17 +108,6 @@ def test_a_database_that_is_away_is_an_error(database):
         disable(database.reader, ["old"])
 
 
-def test_a_role_has_the_form_that_the_other_accounts_have():
-    asked = []
-
-    def reader(rows):
-        return Reader(Account("chamilo"), ask=lambda sql: asked.append(sql) or rows)
-
-    assert accounts.stored_role(reader([]), "ROLE_ADMIN") == 'a:1:{i:0;s:10:"ROLE_ADMIN";}'
-    assert accounts.stored_role(reader([{"1": "1"}]), "ROLE_ADMIN") == '["ROLE_ADMIN"]'
-    assert all("LIKE '[%'" in sql for sql in asked)
-
-
 @pytest.mark.parametrize("answered", [0, 1, 2, 7])
 def test_accounts_that_cannot_be_read_are_reported_whenever_the_database_goes(database, answered):
     ask = database.reader.query

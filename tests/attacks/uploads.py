@@ -1,10 +1,6 @@
-# Copyright (c) 2026, the chamilo.hardening maintainers
-# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Attacks with files: have the portal take a program, lay one where a web address leads, have a virus pass.
 
-All of them are for hosts of the testbed. The programs only print a word that is not in their text.
+The programs only print a word that is not in their text.
 """
 
 from __future__ import annotations
@@ -20,15 +16,15 @@ from collections.abc import Callable, Iterator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._test_account import (
-    Visitor,
-    here,
-    test_account,
-)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer
+from tests.attacks.visitors import (
+    Visitor,
+    here,
+    test_account,
+)
 
 # By which the portal is asked to take it.
 _OFFERED = (

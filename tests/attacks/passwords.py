@@ -1,14 +1,10 @@
-# Copyright (c) 2026, the chamilo.hardening maintainers
-# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Attacks on the password rules: log in as a user of the testbed and choose a weak password, as people do."""
 
 from __future__ import annotations
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._test_account import Visitor
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
+from tests.attacks.visitors import Visitor
 
 # An account that every portal of the testbed has.
 _USER, _PASSWORD = "student02", "student-Password-1!"

@@ -1,9 +1,3 @@
-# Copyright (c) 2026, the chamilo.hardening maintainers
-# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
-# Engines know no AnsibleModule: they also run in the host program.
-# pylint: disable=ansible-bad-function
 """Attacks that must be detected: whether this host's own monitoring detects each of them. All changes are undone."""
 
 from __future__ import annotations
@@ -22,6 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader, writing
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
+from tests.attacks.visitors import stored_role
 
 _ADDRESSES = 20
 
@@ -99,7 +94,7 @@ def make_an_administrator(insider: Insider) -> Finding:
     reader = Reader.of_site(insider.site)
     expected = accounts.review(reader, 90, ()).administrators
     name = f"intruder-{secrets.token_hex(4)}"
-    roles = accounts.stored_role(reader, "ROLE_ADMIN")
+    roles = stored_role(reader, "ROLE_ADMIN")
     columns = "username, username_canonical, email, password, salt, roles, status, active, created_at, updated_at"
     with writing(reader.account) as ask:
         ask(

@@ -1,9 +1,3 @@
-# Copyright (c) 2026, the chamilo.hardening maintainers
-# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
-# Engines know no AnsibleModule: they also run in the host program.
-# pylint: disable=ansible-bad-function
 """A visitor with a browser, and a test account of the testbed that exists for the time of one attack."""
 
 from __future__ import annotations
@@ -18,9 +12,8 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import TESTBED, Insider
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader, writing
 
 _COOKIE = re.compile(r"([^=;\s]+)=([^;]*)")
@@ -74,6 +67,16 @@ class Visitor:
         return self.ask(_API, {"username": user, "password": password}).status
 
 
+def stored_role(reader: Reader, role: str) -> str:
+    """The one role of an account as the column ``roles`` keeps it: in JSON since 3.0, as PHP serialises it before.
+
+    The other accounts show which, for an upgrade that was interrupted may not have converted the column.
+    """
+    if reader.query("SELECT 1 FROM `user` WHERE roles LIKE '[%' LIMIT 1"):
+        return json.dumps([role])
+    return f'a:1:{{i:0;s:{len(role)}:"{role}";}}'
+
+
 def here(insider: Insider) -> Target:
     """The portal, requested from its own host, whose addresses are never banned."""
     own = [address for address in insider.site.addresses if ":" not in address]
@@ -83,12 +86,10 @@ def here(insider: Insider) -> Target:
 @contextlib.contextmanager
 def test_account(insider: Insider) -> Iterator[tuple[str, str]]:
     """An account and its password. What it leaves in the database goes with it."""
-    if not os.path.exists(TESTBED):
-        raise OSError(f"accounts are made on hosts of the testbed alone, and this one has no {TESTBED}")
     name, password = f"canary-{secrets.token_hex(6)}", f"Aa1!{secrets.token_hex(12)}"
     secret = _hashed(insider, password)
     reader = Reader.of_site(insider.site)
-    database, roles = reader.account, accounts.stored_role(reader, "ROLE_STUDENT")
+    database, roles = reader.account, stored_role(reader, "ROLE_STUDENT")
     with writing(database) as ask:
         ask(
             "INSERT INTO user (username, username_canonical, email, password, roles, status, active, created_at,"

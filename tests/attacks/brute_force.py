@@ -1,12 +1,4 @@
-# Copyright (c) 2026, the chamilo.hardening maintainers
-# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
-"""Attacks by a program that guesses passwords.
-
-The one that is safe anywhere guesses once, with a name that does not exist, so that no account can be locked. The other
-one has an account of its own locked, on hosts of the testbed.
-"""
+"""Attacks by a program that guesses passwords: without a CAPTCHA, and until an account of its own is locked."""
 
 from __future__ import annotations
 
@@ -15,12 +7,12 @@ import secrets
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._test_account import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
+from tests.attacks.visitors import (
     Visitor,
     here,
     test_account,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 
 _GUESSES = 11  # an account is locked after 10 at most
 _DISABLED = (401, 403)
