@@ -293,7 +293,7 @@ forecast:
     - Impact preview, the clients that the rules that are not active yet would have blocked in the last seven days, by
       the access log of the portal. These are the bans of addresses, and what the web server will refuse.
     - Empty when all of them are active, or their sections were left out.
-    - It reads the newest 512 MiB of log for at most 20 seconds.
+    - It reads at most 512 MiB of each log, and for at most 20 seconds.
   returned: success
   type: dict
   contains:
@@ -303,7 +303,7 @@ forecast:
       elements: str
       sample: ["3 requests of 1 address would have been refused by updates_installer, such as /check.php: 203.0.113.7."]
     shut_out:
-      description: The first 100 addresses that would have been banned, gateways first.
+      description: The first 100 addresses that would have been banned, those that several people share first.
       type: list
       elements: dict
       sample: [{address: 10.1.2.3, times: 9, failed: 52, good: 41, browsers: 12, gateway: true}]

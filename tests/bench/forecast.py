@@ -30,14 +30,13 @@ import json, resource, sys, time
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import (
     BANS,
     REFUSED,
-    Log,
     Rules,
     forecast,
 )
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 before, began, used = peak(), time.monotonic(), time.process_time()
 # The audit gives up after some seconds on the clock; here the whole log counts, however busy the machine is.
-report = forecast([Log(sys.argv[1])], Rules(frozenset({BANS, *REFUSED})), time.time(), most_seconds=600)
+report = forecast({sys.argv[1]: ""}, Rules(frozenset({BANS, *REFUSED})), time.time(), most_seconds=600)
 print(json.dumps([report, time.process_time() - used, time.monotonic() - began, before, peak()]))
 """
 PAGES = ("/", "/home", "/courses", "/api/courses?page=2", "/main/lp/lp_controller.php?cid=3&id=%d", "/build/app.%d.js")

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import BANS, Log, Rules, forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import BANS, Rules, forecast
 from tests.hosts.hardening import Playbook
 from tests.hosts.test_brute_force import ATTEMPTS, BAN, JAIL, prepare, until
 from tests.testbed.hosts import Host
@@ -67,7 +67,7 @@ def test_it_foretells_the_bans_that_fail2ban_then_gives(
     (tmp_path / "access.log").write_text("".join(lines[20:]))
     rules = Rules(frozenset({BANS}), ATTEMPTS, 600, BAN, names=("campus.test",))
     form = "vhost_combined" if host.web == "apache" else ""
-    reported = forecast([Log(str(tmp_path / "access.log"), form)], rules, time.time())
+    reported = forecast({str(tmp_path / "access.log"): form}, rules, time.time())
     assert {each["address"]: each["times"] for each in reported["shut_out"]} == dict(given)
     assert given["203.0.113.3"] == 1 and "203.0.113.99" not in given and reported["whole"]
 
@@ -83,16 +83,17 @@ def test_the_report_reports_whom_the_new_rules_would_have_met(fresh: Host, playb
     failed = "".join(line(number, "POST /login_json", 401) for number in range(6))
     fresh.put(f"{log}.2.gz", "")
     fresh.run(f"gzip -c >{log}.2.gz <<'END'\n{failed}END")
-    fresh.put(log, "".join(line(2000 + number, "GET /main/install/index.php", 200) for number in range(3)))
+    answered = [line(1000 + number, "POST /login_json", 200) for number in range(3)]
+    fresh.put(log, "".join(answered + [line(2000 + number, "GET /main/install/index.php", 200) for number in range(3)]))
     playbook.run("audit", fresh, chamilo_friends=[])
     (entry,) = json.loads((playbook.directory / "report/report.json").read_text())["hosts"]
     reported = entry["forecast"]
     assert reported["shut_out"] == [
-        {"address": "10.77.0.1", "times": 1, "failed": 6, "good": 0, "browsers": 6, "gateway": True}
+        {"address": "10.77.0.1", "times": 1, "failed": 6, "good": 3, "browsers": 6, "gateway": True}
     ]
     assert {"control": "updates_installer", "requests": 3, "addresses": 1, "most": ["10.77.0.1"]} in reported["refused"]
     page = (playbook.directory / "report/report.html").read_text()
-    assert "likely the gateway of a school" in page
+    assert "Several people log in from 10.77.0.1" in page
     assert page.index("3 requests of 1 address would have been refused") < page.index("Keep Chamilo Updated")
     assert reported["whole"] and f"{log}.2.gz" in " ".join(reported["said"])
 

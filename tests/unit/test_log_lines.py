@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, database
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import access_log, filter_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import forecast as brute_force_forecast
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Log, Rules, forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Rules, forecast
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, persistence, watch
 
 NOW = 1795611600.0  # 2026-11-25 13:00 UTC
@@ -175,7 +175,7 @@ def test_long_lines_are_left_out_of_the_forecast(tmp_path: Any) -> None:
     log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
     rules = Rules(frozenset({brute_force_forecast.BANS, *brute_force_forecast.REFUSED}), attempts=2)
     began = time.process_time()
-    found = forecast([Log(str(log))], rules, NOW)
+    found = forecast({str(log): ""}, rules, NOW)
     assert time.process_time() - began < 10 and found["whole"]
     assert "203.0.113.3" in str(found["shut_out"])
 
@@ -211,6 +211,6 @@ def test_what_is_no_log_is_reported_and_not_waited_for(tmp_path: Any, kind: str)
         log.symlink_to("/dev/zero")
     with pytest.raises(watch.WatchError, match="failed logins are not seen"):
         watch._failures(str(log), NOW - 300)
-    assert forecast([Log(str(log))], Rules(frozenset({brute_force_forecast.BANS})), NOW)["said"]
+    assert forecast({str(log): ""}, Rules(frozenset({brute_force_forecast.BANS})), NOW)["said"]
     with pytest.raises(filter_file.FilterError, match="cannot be read"):
         access_log.log_summary(str(log))

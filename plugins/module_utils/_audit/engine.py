@@ -25,7 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import ( 
     updates,
     uploads,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Log, Rules, forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Rules, forecast
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     FAIL,
@@ -58,7 +58,7 @@ def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, A
     )
     known = {host.access_log_file: host.access_log_format for host in hosts if host.access_log_file.startswith("/")}
     try:
-        return forecast([Log(file, form) for file, form in known.items()], rules, observer.now)
+        return forecast(known, rules, observer.now)
     except Exception as problem:  # what visitors write into a log must not end the audit: the forecast reports it
         return {"said": [f"Last week's log could not be read: {type(problem).__name__}: {problem}."]}
 

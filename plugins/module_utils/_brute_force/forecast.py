@@ -14,33 +14,34 @@ import bisect
 import calendar
 import glob
 import gzip
-import ipaddress
+import io
 import os
 import re
 import time
+import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Union, cast
+from functools import lru_cache
+from typing import Any, BinaryIO, cast
 from urllib.parse import unquote
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal, within
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import AGENT
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 
 DAYS = 7
-MOST_BYTES = 512 << 20  # of log, unpacked
+MOST_BYTES = 512 << 20  # of a log
 MOST_SECONDS = 20.0
 MOST_ADDRESSES = 20_000
-MOST_FAILURES = 1_000_000  # of which the time is remembered
-_BLOCK = 1 << 20
 _LONGEST = 1 << 16  # of a line
 _FORMATS = ("", "combined", "common", "vhost_combined")
+_TIME = "There is more, which would have taken too long."
 _SHOWN = 5  # addresses in a sentence
 _LISTED = 100
-_BROWSERS = 3  # as many behind one address are several people
+_BROWSERS, _GOOD = 3, 3  # with as many, several people share an address
 _MOST_BROWSERS = 20
-_GOOD = 3
 _MONTHS = {name.encode(): number for number, name in enumerate(calendar.month_abbr)}
 
 # As the filter of the role brute_force: a user name can resemble a date, but no bare quote can stand in it.
@@ -50,7 +51,6 @@ _LINE = re.compile(
     rb'(?P<status>\d\d\d)\b(?:[^"]*"(?:[^"\\]|\\.)*" "(?P<agent>(?:[^"\\]|\\.)*)")?'
 )
 _REQUEST = re.compile(rb'[^"\\]*"([A-Za-z]+) +([^ ?"]*)')  # of a usual line, quickly
-_DATE = re.compile(rb"\[(\d\d/\w\w\w/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]")
 _LOGINS = ("login_json", "login/ldap/check", "oauth/token", "oauth/register", "api/authentication_token")
 
 
@@ -84,10 +84,8 @@ REFUSED = {
     ),
 }
 BANS = "brute_force_fail2ban"
-_MOST_PATHS = 50_000  # judged once, and remembered by their hash: they can be long
-
 _OWN = AGENT.encode()
-_Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+_SHORT = 256  # of a path: what becomes of it is remembered
 
 
 @dataclass(frozen=True)
@@ -102,306 +100,201 @@ class Rules:
     names: tuple[str, ...] = ()  # of the portal, where several share a log
 
 
-@dataclass(frozen=True)
-class Log:
-    file: str
-    form: str = ""  # of its lines, as the web server calls it
-
-
 @dataclass
-class Visitor:
-    """An address, and what it did. There can be thousands of them, so they are kept small."""
+class _Visitor:
+    """What an address did. There can be thousands of them, so they are kept small."""
 
-    failures: array[int] = field(default_factory=lambda: array("q"))  # their times, as many as can matter
-    failed: int = 0
+    spared: bool
+    failures: array[int] = field(default_factory=lambda: array("q"))  # their times
     good: int = 0
     browsers: array[int] = field(default_factory=lambda: array("q"))
     refused: dict[str, int] = field(default_factory=dict)
-    bans: int = 0
-
-    def came_with(self, browsers: Iterable[int]) -> None:
-        self.browsers.extend(one for one in browsers if one not in self.browsers)
-        del self.browsers[_MOST_BROWSERS:]
 
 
-@dataclass(frozen=True)
-class _Part:
-    path: str
-    start: int
-    size: int
-    packed: bool
-
-
-@dataclass
-class _Reading:
-    """What was read, and what was not."""
-
-    files: list[str] = field(default_factory=list)
-    lines: int = 0
-    first: float = 0.0
-    last: float = 0.0
-    notes: list[str] = field(default_factory=list)
-    whole: bool = True
-    crowded: bool = False
-    failures: int = 0
-    examples: dict[str, str] = field(default_factory=dict)
-
-
-def forecast(
-    logs: Sequence[Log],
-    rules: Rules,
-    now: float,
-    most_bytes: int = MOST_BYTES,
-    most_seconds: float = MOST_SECONDS,
-) -> dict[str, Any]:
-    """Returns sentences for the report, and the same as numbers."""
+def forecast(logs: Mapping[str, str], rules: Rules, now: float, most_seconds: float = MOST_SECONDS) -> dict[str, Any]:
+    """Returns sentences for the report, and the same as numbers. ``logs``: the format of each."""
     if not rules.missing & {BANS, *REFUSED}:
         return {}
-    began = time.monotonic()
-    reading = _Reading()
-    known = [log for log in logs if log.form in _FORMATS]
-    reading.notes += [
-        f"{log.file} is written in the form {log.form}, which is not understood."
-        for log in logs
-        if log.form not in _FORMATS
-    ]
-    parts = _parts(known, now, most_bytes, reading)
-    visitors: dict[bytes, Visitor] = {}
-    spared = [network for text in rules.spared for network in _network(text)]
-    observer = _Accounting(rules, spared, now - DAYS * 86400, visitors, reading)
-    for part in parts:
-        if not _read(part, observer, reading, began + most_seconds):
+    began, since = time.monotonic(), now - DAYS * 86400
+    preview = _Preview(rules, since, began + most_seconds)
+    for path in _files([file for file, form in logs.items() if form in _FORMATS], since):
+        if _TIME in preview.limits:
             break
-    people = _people(visitors)
-    for visitor in people.values():
-        visitor.bans = bans(sorted(visitor.failures), rules) if BANS in rules.missing else 0
-    return _report(rules, reading, people, time.monotonic() - began)
-
-
-# ------------------------------------------------------------------------------------------------- what is read
-
-
-def _parts(logs: Sequence[Log], now: float, most: int, reading: _Reading) -> list[_Part]:
-    """The newest pieces of all logs that fit, oldest first."""
-    if not logs:
-        reading.notes.append("No access log of the portal is known, so blocked clients cannot be counted.")
-        return []
-    found: list[tuple[float, str]] = []
-    for path in dict.fromkeys(log.file for log in logs):
-        siblings = [
-            one
-            for one in glob.glob(f"{glob.escape(path)}[.-]*")
-            if re.fullmatch(r"[.-]\d+(?:\.\w+)?", one[len(path) :])
-        ]
-        for one in (path, *siblings):
-            try:
-                status = os.stat(one)
-            except FileNotFoundError:
-                continue
-            except OSError as problem:
-                reading.notes.append(f"{one} cannot be read: {problem.strerror}.")
-                continue
-            if status.st_mtime >= now - DAYS * 86400 and status.st_size:
-                found.append((status.st_mtime, one))
-    if not found and not reading.notes:
-        reading.notes.append(f"There is no access log of the last {DAYS} days: {', '.join(log.file for log in logs)}.")
-    parts: list[_Part] = []
-    for _when, path in sorted(found, reverse=True):
-        packed = path.endswith(".gz")
-        if not packed and path.endswith((".xz", ".bz2", ".zst", ".lz4")):
-            reading.notes.append(f"{path} is packed in a way that is not read here.")
-            continue
         try:
-            with _open(path) as file:
-                size = _unpacked(file) if packed else os.fstat(file.fileno()).st_size
-        except OSError as problem:
-            reading.notes.append(f"{path} cannot be read: {problem.strerror or problem}.")
-            continue
-        if packed and size > most:
-            reading.notes.append(f"{path} is too long to be read as well.")
-            continue
-        if not most:
-            reading.whole = False
-            break
-        parts.append(_Part(path, max(0, size - most), size, packed))
-        reading.whole = reading.whole and size <= most
-        most = max(0, most - size)
-    return parts[::-1]
+            preview.read(path)
+        except (OSError, EOFError, zlib.error) as problem:
+            preview.notes.append(f"{path} cannot be read: {getattr(problem, 'strerror', '') or problem}.")
+    for file, form in logs.items():
+        if form not in _FORMATS:
+            preview.notes.append(f"{file} is written in the form {form}, which is not understood.")
+    if not preview.files and not preview.notes:
+        preview.notes.append(f"There is no access log of the last {DAYS} days: {', '.join(logs) or 'none is known'}.")
+    return preview.report(time.monotonic() - began)
 
 
-def _open(path: str) -> BinaryIO:
-    """A regular file, not behind a link that the web user could have laid. Never waits for a pipe."""
-    return open(open_regular(path), "rb")
+def _files(logs: Iterable[str], since: float) -> list[str]:
+    """The logs and the rotated ones that were written since then, newest first."""
+    found = []
+    for log in logs:
+        name = re.compile(rf"{re.escape(log)}(?:[.-]\d+(?:\.gz)?)?")
+        for path in filter(name.fullmatch, glob.glob(f"{glob.escape(log)}*")):
+            try:
+                changed = os.stat(path).st_mtime
+            except OSError:
+                changed = since  # reading it reports why
+            if changed >= since:
+                found.append((changed, path))
+    return [path for _changed, path in sorted(found, reverse=True)]
 
 
-def _unpacked(file: BinaryIO) -> int:
-    """The unpacked size, from the last bytes of a packed file. It limits how much is read."""
-    file.seek(-4, os.SEEK_END)
-    return int.from_bytes(file.read(4), "little")
+def _lines(file: BinaryIO, torn: bool) -> Iterator[bytes]:
+    """Whole lines: none that is too long, or still being written. ``torn``: the first one is none."""
+    for line in iter(lambda: file.readline(_LONGEST), b""):
+        ends = line.endswith(b"\n")
+        if ends and not torn:
+            yield line
+        torn = not ends
 
 
-def _read(part: _Part, observer: _Accounting, reading: _Reading, end: float) -> bool:
-    """All lines of a piece. False when the time is over."""
-    try:
-        with _open(part.path) as raw:
-            file = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if part.packed else raw
-            if part.start:
-                file.seek(part.start)
-            reading.files.append(part.path)
-            for lines in _blocks(file, part.size - part.start, bool(part.start)):
-                observer.at(lines)
-                if time.monotonic() > end:
-                    reading.whole = False
-                    return False
-    except (OSError, EOFError, gzip.zlib.error) as problem:  # type: ignore[attr-defined]  # zlib, as gzip raises it
-        reading.notes.append(f"{part.path} cannot be read to its end: {getattr(problem, 'strerror', '') or problem}.")
-    return True
+class _Preview:
+    """What visitors did, and what the rules would have made of it."""
 
+    def __init__(self, rules: Rules, since: float, end: float) -> None:
+        self.rules, self.since, self.end = rules, since, end
+        self.files: list[str] = []
+        self.notes: list[str] = []
+        self.limits: dict[str, None] = {}  # that were met
+        self.lines = 0
+        self.visitors: dict[str, _Visitor] = {}
+        self.examples: dict[str, str] = {}
+        self._names = {name.lower().encode() for name in rules.names}
+        self._patterns = {name: re.compile(text) for name, text in REFUSED.items() if name in rules.missing}
+        self._control_of = lru_cache(16384)(self._control)
+        self._address = lru_cache(MOST_ADDRESSES)(lambda text: normal(text.decode("ascii")))
 
-def _blocks(file: BinaryIO, size: int, torn: bool) -> Iterator[list[bytes]]:
-    """Lines, some thousands at a time. A line too long to be one is left out; so is one that is still being written."""
-    rest, left = b"", size
-    while left > 0:
-        block = file.read(min(_BLOCK, left))
-        if not block:
+    def read(self, path: str) -> None:
+        """Count the lines of a file; of a long one that is not packed, the newest."""
+        with open(open_regular(path), "rb") as raw:
+            file: BinaryIO = raw
+            if path.endswith(".gz"):
+                file = cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=raw))))
+            start = 0 if path.endswith(".gz") else max(0, os.fstat(raw.fileno()).st_size - MOST_BYTES)
+            file.seek(start)
+            self.files.append(path)
+            for line in _lines(file, bool(start)):
+                self.lines += 1
+                self._count(line)
+                if not self.lines & 4095 and time.monotonic() > self.end:
+                    self.limits[_TIME] = None
+                    break
+            if start:
+                self.limits[_TIME] = None
+
+    def _count(self, line: bytes) -> None:
+        request = _REQUEST.match(line)
+        if request:  # else there is none, or a user name with a quote
+            method, path = request.groups()
+            refused = (self._control_of if len(path) <= _SHORT else self._control)(path)
+            if not refused and not (method.upper() == b"POST" and LOGIN.fullmatch(path)):
+                return
+        found = _LINE.match(line)
+        if not found or found["agent"] == _OWN:  # an audit or an attack of this collection is no visitor
             return
-        left -= len(block)
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        if torn and lines:
-            del lines[0]
-            torn = False
-        if len(rest) > _LONGEST:
-            rest, torn = b"", True
-        yield lines
-
-
-class _Accounting:
-    """Reads lines and collects the events of each address."""
-
-    def __init__(
-        self, rules: Rules, spared: Sequence[_Network], since: float, visitors: dict[bytes, Visitor], reading: _Reading
-    ) -> None:
-        self.rules = rules
-        self.spared = spared
-        self.since = since
-        self.visitors = visitors
-        self.reading = reading
-        self.bans = BANS in rules.missing
-        self.refused = {name: re.compile(pattern) for name, pattern in REFUSED.items() if name in rules.missing}
-        self.judged: dict[int, str] = {}
-        self.names = {name.lower().encode() for name in rules.names}
-        self.friends: dict[bytes, bool] = {}
-
-    def at(self, lines: Sequence[bytes]) -> None:
-        reading, request, judged = self.reading, _REQUEST.match, self.judged
-        reading.lines += len(lines)
-        for line in lines:
-            if len(line) > _LONGEST:
-                continue
-            asked = request(line)
-            if asked is None:  # no request at all, or a user name with a quote
-                self._one(line)
-                continue
-            method, path = asked.groups()
-            known = hash(path)
-            refused = judged.get(known)
-            if refused is None:
-                if len(judged) >= _MOST_PATHS:
-                    judged.clear()
-                refused = judged[known] = self._refuses(path)
-            if refused or (method.upper() == b"POST" and LOGIN.fullmatch(path)):
-                self._one(line)
-        if lines:
-            reading.first = reading.first or max(_when(lines[0]), 0.0)
-            reading.last = _when(lines[-1]) or reading.last
-
-    def _one(self, line: bytes) -> None:
-        found = _LINE.match(line, 0, _LONGEST)
-        if not found or (found["front"] and self.names and found["front"].lower() not in self.names):
+        if found["front"] and self._names and found["front"].lower() not in self._names:
             return
-        if found["agent"] == _OWN:
-            return  # an audit or an attack of this collection is no visitor
-        target, status = found["target"], found["status"]
-        login = self.bans and found["method"].upper() == b"POST" and LOGIN.fullmatch(target)
-        control = "" if status >= b"400" else self._refuses(target)
-        if not control and not (login and (status in _FAILED or status == b"200")):
-            return
-        moment = _seconds(found["date"])
-        if moment < self.since:
-            return
-        visitor = self._visitor(found["address"])
+        status, moment = found["status"], _seconds(found["date"])
+        control = "" if status >= b"400" else self._control(found["target"])
+        login = found["method"].upper() == b"POST" and LOGIN.fullmatch(found["target"])
+        failed, good = login and status in _FAILED, login and status == b"200"
+        visitor = self._visitor(found["address"]) if moment >= self.since and (control or failed or good) else None
         if visitor is None:
             return
-        visitor.came_with([hash(found["agent"])])
+        browser = hash(found["agent"])
+        if browser not in visitor.browsers and len(visitor.browsers) < _MOST_BROWSERS:
+            visitor.browsers.append(browser)
         if control:
             visitor.refused[control] = visitor.refused.get(control, 0) + 1
-            self.reading.examples.setdefault(control, shown(target[:80].decode("utf-8", "replace")))
-        if login and status in _FAILED and not self._spared(found["address"]):
-            visitor.failed += 1
-            self._remember(visitor, int(moment))
-        elif login and status == b"200":
+            self.examples.setdefault(control, shown(found["target"][:80].decode("utf-8", "replace")))
+        if good:
             visitor.good += 1
+        elif failed and not visitor.spared:
+            visitor.failures.append(int(moment))
 
-    def _refuses(self, target: bytes) -> str:
-        if not self.refused:
-            return ""
+    def _control(self, target: bytes) -> str:
+        """The control that would have refused it."""
         path = re.sub("^https?://[^/]*", "", unquote(target.partition(b"?")[0].decode("utf-8", "replace")).lower())
-        return next((name for name, pattern in self.refused.items() if pattern.match(path)), "")
+        return next((name for name, pattern in self._patterns.items() if pattern.match(path)), "")
 
-    def _remember(self, visitor: Visitor, moment: int) -> None:
-        enough = self.rules.attempts
-        if self.rules.ban_seconds and visitor.failures[-enough:].count(moment) == enough:
-            return  # banned within this second, whatever came before
-        if self.reading.failures < MOST_FAILURES:
-            visitor.failures.append(moment)
-        self.reading.failures += 1
+    def _visitor(self, text: bytes) -> _Visitor | None:
+        address = self._address(text)
+        if address and address not in self.visitors:
+            if len(self.visitors) >= MOST_ADDRESSES:
+                self.limits[f"More than {MOST_ADDRESSES} addresses were in it; {MOST_ADDRESSES} count here."] = None
+                return None
+            self.visitors[address] = _Visitor(within(address, self.rules.spared))
+        return self.visitors.get(address)
 
-    def _visitor(self, address: bytes) -> Visitor | None:
-        visitor = self.visitors.get(address)
-        if visitor is None and len(self.visitors) < MOST_ADDRESSES:
-            visitor = self.visitors[address] = Visitor()
-        self.reading.crowded = self.reading.crowded or visitor is None
-        return visitor
+    def report(self, seconds: float) -> dict[str, Any]:
+        banned = self._banned() if BANS in self.rules.missing else []
+        refused = [each for each in map(self._refused, self._patterns) if each["requests"]]
+        messages = []
+        if self.files:
+            messages = _bans_reported(self.rules, banned) if BANS in self.rules.missing else []
+            for each in refused:
+                requests, addresses = _many(each["requests"], "request"), _many(each["addresses"], "address", "es")
+                messages.append(
+                    f"{requests} of {addresses} would have been refused by {each['control']}, such as "
+                    f"{self.examples[each['control']]}: {', '.join(each['most'])}"
+                    f"{' and more' if each['addresses'] > _SHOWN else ''}."
+                )
+            if self._patterns and not refused:
+                messages.append("No request that was answered would have been refused.")
+            read = f"Read: {_many(self.lines, 'line')} of {first_of(self.files, _SHOWN)}, in {seconds:.1f} s."
+            messages.append(" ".join([read, *self.limits]))
+        return {
+            "said": messages + self.notes,
+            "shut_out": banned[:_LISTED],
+            "refused": refused,
+            "lines": self.lines,
+            "whole": not self.limits and not self.notes,
+        }
 
-    def _spared(self, address: bytes) -> bool:
-        if address not in self.friends:
-            one = _address(address)
-            self.friends[address] = one is None or any(one in network for network in self.spared)
-        return self.friends[address]
+    def _banned(self) -> list[dict[str, Any]]:
+        """The addresses that would have been banned; those that several people share come first."""
+        found = []
+        for address, one in self.visitors.items():
+            times, browsers = bans(sorted(one.failures), self.rules), len(one.browsers)
+            shared = browsers >= _BROWSERS and one.good >= _GOOD
+            row = {"times": times, "failed": len(one.failures), "good": one.good, "browsers": browsers}
+            if times:
+                found.append({"address": address, **row, "gateway": shared})
+        return sorted(found, key=lambda each: (not each["gateway"], -each["times"], each["address"]))
+
+    def _refused(self, control: str) -> dict[str, Any]:
+        met = {address: one.refused[control] for address, one in self.visitors.items() if control in one.refused}
+        most = sorted(met, key=lambda address: (-met[address], address))[:_SHOWN]
+        return {"control": control, "requests": sum(met.values()), "addresses": len(met), "most": most}
 
 
-def _address(text: bytes) -> Any:
-    try:
-        address = ipaddress.ip_address(text.decode("ascii"))
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _network(text: str) -> list[_Network]:
-    try:
-        return [ipaddress.ip_network(text, strict=False)]
-    except ValueError:
-        return []
-
-
-def _people(visitors: dict[bytes, Visitor]) -> dict[str, Visitor]:
-    """By address; one that is written in two ways is one."""
-    people: dict[str, Visitor] = {}
-    for text, visitor in visitors.items():
-        address = _address(text)
-        if address is None:
-            continue
-        other = people.setdefault(str(address), visitor)
-        if other is not visitor:
-            other.failures.extend(visitor.failures)
-            other.failed += visitor.failed
-            other.good += visitor.good
-            other.came_with(visitor.browsers)
-            for control, count in visitor.refused.items():
-                other.refused[control] = other.refused.get(control, 0) + count
-    return people
+def _bans_reported(rules: Rules, banned: Sequence[dict[str, Any]]) -> list[str]:
+    ban = f"A ban of {rules.ban_seconds} s" if rules.ban_seconds >= 0 else "A ban without an end"
+    rule = f"{ban} after {rules.attempts} failed logins in {rules.find_seconds} s would have met"
+    if not banned:
+        return [f"{rule} no address."]
+    each_one = (
+        f"{each['address']} {_times(each['times'])} ({each['failed']} failed and {each['good']} good logins, "
+        f"{_many(each['browsers'], 'browser')})"
+        for each in banned
+    )
+    total = _times(sum(each["times"] for each in banned))
+    messages = [f"{rule} {_many(len(banned), 'address', 'es')}, {total}: {first_of(each_one, _SHOWN, '; ')}."]
+    shared = [each["address"] for each in banned if each["gateway"]]
+    if shared:
+        messages.append(
+            f"Several people log in from {first_of(shared, _SHOWN)}. "
+            "If that is the gateway of your school, put it into chamilo_friends first."
+        )
+    return messages
 
 
 def _seconds(date: bytes) -> float:
@@ -413,14 +306,6 @@ def _seconds(date: bytes) -> float:
     offset = (int(date[22:24]) * 60 + int(date[24:26])) * 60
     moment = calendar.timegm((year, month, day, hour, minute, second))
     return float(moment + offset if date[21:22] == b"-" else moment - offset)
-
-
-def _when(line: bytes) -> float:
-    found = _DATE.search(line, 0, _LONGEST)
-    return _seconds(found[1]) if found else 0.0
-
-
-# -------------------------------------------------------------------------------------------------- what it means
 
 
 def bans(times: Sequence[int], rules: Rules) -> int:
@@ -447,95 +332,9 @@ def bans(times: Sequence[int], rules: Rules) -> int:
     return total
 
 
-def _gateway(address: str, visitor: Visitor) -> bool:
-    """Whether several people seem to share the address: many browsers, and good logins or a private network."""
-    return len(visitor.browsers) >= _BROWSERS and (visitor.good >= _GOOD or ipaddress.ip_address(address).is_private)
-
-
-def _report(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: float) -> dict[str, Any]:
-    messages: list[str] = []
-    shut_out = sorted(
-        ((address, one) for address, one in people.items() if one.bans),
-        key=lambda met: (not _gateway(*met), -met[1].bans, met[0]),
-    )
-    if BANS in rules.missing and reading.files:
-        ban = f"A ban of {rules.ban_seconds} s" if rules.ban_seconds >= 0 else "A ban without an end"
-        rule = f"{ban} after {rules.attempts} failed logins in {rules.find_seconds} s"
-        if shut_out:
-            listed = first_of((_one_banned(*met) for met in shut_out), _SHOWN, "; ")
-            messages.append(
-                f"{rule} would have met {_many(len(shut_out), 'address', 'addresses')}, "
-                f"{_times(sum(one.bans for _address, one in shut_out))}: {listed}."
-            )
-        else:
-            messages.append(f"{rule} would have met no address.")
-        gateways = [address for address, one in shut_out if _gateway(address, one)]
-        if gateways:
-            messages.append(
-                f"Several people share {', '.join(gateways[:_SHOWN])}: likely the gateway of a school. If it is yours, "
-                "put it into chamilo_friends first."
-            )
-    refused = []
-    for control in REFUSED:
-        met = {address: one.refused[control] for address, one in people.items() if control in one.refused}
-        if control not in rules.missing or not met:
-            continue
-        top = sorted(met, key=lambda address: (-met[address], address))
-        refused.append({"control": control, "requests": sum(met.values()), "addresses": len(met), "most": top[:_SHOWN]})
-        messages.append(
-            f"{_many(sum(met.values()), 'request', 'requests')} of {_many(len(met), 'address', 'addresses')} would "
-            f"have been refused by {control}, such as {reading.examples[control]}: {', '.join(top[:_SHOWN])}"
-            f"{' and more' if len(met) > _SHOWN else ''}."
-        )
-    if any(control in rules.missing for control in REFUSED) and reading.files and not refused:
-        messages.append("No request that was answered would have been refused.")
-    if reading.files:
-        messages.append(_read_what(reading, seconds))
-    messages += reading.notes
-    return {
-        "said": messages,
-        "shut_out": [
-            {
-                "address": address,
-                "times": one.bans,
-                "failed": one.failed,
-                "good": one.good,
-                "browsers": len(one.browsers),
-                "gateway": _gateway(address, one),
-            }
-            for address, one in shut_out[:_LISTED]
-        ],
-        "refused": refused,
-        "lines": reading.lines,
-        "whole": reading.whole and not reading.crowded and reading.failures <= MOST_FAILURES and not reading.notes,
-    }
-
-
-def _one_banned(address: str, one: Visitor) -> str:
-    number = len(one.browsers)
-    browsers = f"{number} or more browsers" if number >= _MOST_BROWSERS else _many(number, "browser", "browsers")
-    return f"{address} {_times(one.bans)} ({one.failed} failed and {one.good} good logins, {browsers})"
-
-
-def _read_what(reading: _Reading, seconds: float) -> str:
-    days = [time.strftime("%d %b %H:%M", time.gmtime(moment)) for moment in (reading.first, reading.last) if moment]
-    text = (
-        f"Read: {_many(reading.lines, 'line', 'lines')} of {', '.join(reading.files[::-1][:_SHOWN])}"
-        f"{' and older ones' if len(reading.files) > _SHOWN else ''}"
-        f"{', ' + ' to '.join(days) + ' UTC' if days else ''}, in {seconds:.1f} s."
-    )
-    if not reading.whole:
-        text += " There is more, which would have taken too long."
-    if reading.crowded:
-        text += f" More than {MOST_ADDRESSES} addresses were in it; only the first ones count here."
-    if reading.failures > MOST_FAILURES:
-        text += f" More than {MOST_FAILURES} logins failed; only the first ones count here."
-    return text
-
-
 def _times(number: int) -> str:
     return "once" if number == 1 else f"{number} times"
 
 
-def _many(number: int, one: str, several: str) -> str:
-    return f"{number:,} {one if number == 1 else several}"
+def _many(number: int, one: str, ending: str = "s") -> str:
+    return f"{number:,} {one}{'' if number == 1 else ending}"

@@ -136,7 +136,6 @@ def test_the_documented_options_are_those_that_are_taken():
 
 
 def test_last_week_is_checked_under_the_rules_that_were_not_observed_active(monkeypatch, capsys):
-    from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Log
     from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 
     given = []
@@ -156,7 +155,7 @@ def test_last_week_is_checked_under_the_rules_that_were_not_observed_active(monk
     answer = run(capsys, sections=["brute_force"], **desired)
     ((logs, rules, _now),) = given
     assert answer["forecast"] == {"said": ["x"]}
-    assert logs == [Log("/var/log/a.log", "vhost_combined")]
+    assert logs == {"/var/log/a.log": "vhost_combined"}
     assert {"10.0.0.0/8", "10.1.1.1", "192.0.2.7", "127.0.0.0/8"} <= set(rules.spared)
     assert (rules.attempts, rules.find_seconds, rules.ban_seconds) == (3, 900, 60)
     assert set(rules.names) == {"campus.test", "www.campus.test"}
