@@ -12,107 +12,70 @@ version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:
+  - Internal to the collection. It can change at any time.
   - Finds the project directory and version of Chamilo, the web server and the virtual hosts that answer to the domain,
-    the PHP behind them, the environment of the application, and what is known of the host around it.
-  - Changes nothing. All of RV(site) but RV(site.access_urls) and RV(site.plugins) is read from files alone; these the
-    application's database is asked for.
-  - As root, on a host where sections have set platform settings, it also asks the application's database whether they
-    are still effective (RV(settings_in_force)).
-  - Works without root; RV(site.problems) then lists what could not be read.
+    the PHP behind them, the environment of the application, and what is known of the host around it. With O(sections),
+    it fails where something is in the way of them, and reports all of it in one message.
+  - Changes nothing. Without root it observes less.
 extends_documentation_fragment:
   - chamilo.hardening.attributes.info
   - chamilo.hardening.attributes.python
 options:
   domain:
-    description:
-      - The public name of the portal.
+    description: The public name of the portal.
     type: str
     required: true
   root:
-    description:
-      - The project directory of Chamilo, the one with C(public/) and C(bin/console).
-      - When it is empty, it is the directory behind the document root of the virtual host that answers to O(domain),
-        else the one Chamilo in the usual places.
+    description: The project directory of Chamilo. Empty means that it is found.
     type: str
     default: ""
   web_server:
-    description:
-      - The web server that visitors reach.
-      - When it is empty, it is the one that is installed, or of both the one that is running.
+    description: The web server that visitors reach. When it is empty, the one that is installed, or is running.
     type: str
     choices: ["", nginx, apache]
     default: ""
   site:
-    description:
-      - The word that is in the names of the files this collection writes for the portal.
-      - RV(site.serving[].includes_ours) is determined by it.
+    description: The word in the names of the files this collection writes for the portal.
     type: str
     default: ""
   names:
-    description:
-      - Further names of the portal, and those that are none of it, each behind a C(!).
-      - The value of C(chamilo_names).
+    description: The value of C(chamilo_names).
     type: list
     elements: str
     default: []
-    version_added: 1.1.0
   packages:
-    description:
-      - Debian packages to check for. Those that are not installed are in RV(site.missing_packages).
-      - C({php}) in a name stands for the version of PHP that serves the portal.
+    description: Debian packages to check for. C({php}) in a name stands for the version of PHP that serves the portal.
     type: list
     elements: str
     default: []
   certificate_file:
-    description:
-      - A certificate chain that is to serve O(domain), in PEM form, the site's own certificate first.
-      - When it is given, it must belong to O(certificate_key_file), be in date and cover the domain.
+    description: A certificate chain that is to serve O(domain).
     type: path
     default: ""
   certificate_key_file:
-    description:
-      - The private key of O(certificate_file), without a passphrase.
+    description: The private key of O(certificate_file).
     type: path
     default: ""
   tree:
-    description:
-      - What M(chamilo.hardening.chamilo_perms) will be given for the portal, by the names of its options. The path is
-        found, and so is a C(group) or C(web_user) that is left empty.
-      - What that module would refuse, such as the name of a user whom this host does not have, is refused here, by the
-        name of the role's variable. Without a portal on this host nothing is checked.
+    description: What M(chamilo.hardening.chamilo_perms) will be given. What it would refuse is refused here.
     type: dict
     default: {}
   takeover:
-    description:
-      - A value of C(chamilo_https_vhost).
-      - Fail when that cannot be done here.
-      - Otherwise that is in RV(site.takeover.refused).
+    description: A value of C(chamilo_https_vhost). Fail when that cannot be done here.
     type: str
     choices: ["", auto, managed, include]
     default: ""
   sections:
-    description:
-      - The sections of the guide that are about to be applied.
-      - Fail when that cannot be on this host, because its release is older than Debian 12 or Ubuntu 24.04, because a
-        section needs MariaDB and MySQL would have to be removed for it, because the portal is served under other names
-        than O(domain) alone, or because of the host itself. That is a user who is not root, a file system that is
-        read-only, full or not mounted, a package manager that was interrupted or is in use, or a clock that is wrong.
-      - All that is in the way is in one message.
+    description: The sections of the guide that are about to be applied. Fail with all that is in their way.
     type: list
     elements: str
     default: []
   once:
-    description:
-      - Directives that nginx takes once in a server block, and the value that the files of this collection will set for
-        each.
-      - Fail with O(takeover=include) when the virtual host sets another value, or sets it in one of its server blocks
-        alone. With V(auto), such lines are set aside.
+    description: Directives that nginx takes once in a server block, with the value that this collection will set.
     type: dict
     default: {}
   headers:
-    description:
-      - Names of headers that have one sender in an owner's virtual host, too. His own lines for them are set aside, see
-        RV(site.in_place).
+    description: Names of headers for which lines of the virtual host's owner are set aside.
     type: list
     elements: str
     default: []
@@ -121,16 +84,12 @@ options:
     type: bool
     default: false
   acme:
-    description:
-      - A value of C(chamilo_https_certificate) by which Certbot may have to ask an authority for a certificate.
-      - Fail when no authority could reach the name of the portal, and there is no good certificate yet.
+    description: A value of C(chamilo_https_certificate). Fail when Certbot would need an authority in vain.
     type: str
     choices: ["", auto, certbot]
     default: ""
   alert_mail:
-    description:
-      - The value of C(chamilo_alert_mail).
-      - Fail when this host has no program that sends mail, and O(smtp_host) is empty.
+    description: The value of C(chamilo_alert_mail). Fail when this host cannot send mail.
     type: str
     default: ""
   smtp_host:
@@ -138,62 +97,39 @@ options:
     type: str
     default: ""
   install:
-    description:
-      - Those of O(packages) that the run installs where they are missing.
-      - Fail when one is missing and this host cannot reach the mirror that has it, for want of a DNS or a route. Where
-        apt goes by a proxy, that is not tried.
+    description: Those of O(packages) that the run installs. Fail when this host cannot reach the mirror that has one.
     type: list
     elements: str
     default: []
   variables:
-    description:
-      - Values of variables that only the host can judge, by the names of the variables. Each is a text, empty where
-        it is not set.
-      - C(chamilo_web_user) has to be as whom PHP of the portal runs, and C(chamilo_group) a group of that user.
-      - C(chamilo_database_bind_address) has to be of this host, where its own database serves the portal.
-      - C(chamilo_backups_repository) and C(chamilo_backups_scratch) must not lie where the web server serves files. The
-        second one has to be there.
-      - Fail when one is not, with all else that is in the way, where O(sections) are given.
+    description: Values of variables that only the host can judge, by the names of the variables.
     type: dict
     default: {}
   visits:
-    description:
-      - Clients to search for in the access log of the portal, C(proxies) and C(friends), each a list of addresses and
-        networks, for RV(recurring.proxies).
+    description: C(proxies) and C(friends), lists of networks to search for in the access log.
     type: dict
     default: {}
   controller_time:
-    description:
-      - The time on the controller, in seconds since 1970.
-      - Fail when the clock of this host is more than a quarter of an hour from it.
+    description: The time on the controller. Fail when this host's is more than a quarter of an hour from it.
     type: float
     default: 0
   active:
-    description:
-      - Fail when the web server does not go by the files of this collection for O(site), because a virtual host does
-        not include them, or the web server has not read its configuration since.
-      - Otherwise it is reported in RV(active).
+    description: Fail when the web server does not go by the files of this collection for O(site).
     type: bool
     default: false
   require:
-    description:
-      - Fail when there is no Chamilo, no web server, or the intended one of several is ambiguous, or when
-        O(certificate_file) cannot serve the domain.
-      - Otherwise these are in RV(site.problems).
+    description: Fail when there is no Chamilo or no web server, or O(certificate_file) cannot serve the domain.
     type: bool
     default: false
   probe:
-    description:
-      - Requests that this host has to answer, each with C(url), C(address), C(status) and C(send) as for
-        M(chamilo.hardening.config_transaction). Fails when one is not answered so.
+    description: Requests that this host has to answer, as for M(chamilo.hardening.config_transaction).
     type: list
     elements: dict
     default: []
   session_store:
     description:
-      - The server of Redis that is to keep the sessions of the portal. Fails when it does not answer, when it answers
+      - The server of Redis that is to keep the sessions of the portal. Fail when it does not answer, when it answers
         clients without a password, or when the user cannot use keys with this prefix, or can use others.
-      - An address of this host itself is asked in plain text, and any other with TLS.
     type: dict
     suboptions:
       host:
@@ -221,18 +157,13 @@ options:
     type: str
     default: ""
   salt:
-    description:
-      - What the hashes in RV(node) are keyed with, and the secrets there encrypted, the same for all nodes of a portal.
-        Empty means that there are none.
+    description: What the hashes in RV(node) are keyed with. The collection makes it.
     type: str
     default: ""
   key_salt:
-    description:
-      - What the fingerprint in RV(backup_key) is made with. The collection makes one for each run, and it cannot be
-        given in a task.
+    description: What the fingerprint in RV(backup_key) is made with. The collection makes it.
     type: str
     default: ""
-    version_added: 1.1.0
 """
 
 EXAMPLES = r"""
@@ -240,74 +171,32 @@ EXAMPLES = r"""
   chamilo.hardening.chamilo_site_info:
     domain: campus.example.org
   register: found
-
-- name: Show what serves it
-  ansible.builtin.debug:
-    msg: >-
-      {{ found.site.root }} is served by {{ found.site.web.name }} {{ found.site.web.version }}
-      from {{ found.site.serving | map(attribute='file') | unique | join(', ') }}.
-
-- name: Stop when there is no Chamilo in the directory, or fail2ban is not installed
-  chamilo.hardening.chamilo_site_info:
-    domain: campus.example.org
-    root: /srv/campus
-    packages: [fail2ban]
-    require: true
-  register: found
-  failed_when: found is failed or found.site.missing_packages | length > 0
 """
 
 RETURN = r"""
 active:
-  description:
-    - Whether the web server goes by the files of this collection for O(site), as it answers itself.
-    - V(false) as well where there are none, and without root.
+  description: Whether the web server goes by the files of this collection for O(site), as it answers itself.
   returned: success
   type: bool
 in_force:
-  description:
-    - The transactions of M(chamilo.hardening.config_transaction) that manage files. For each name its generation, and
-      for each path V(file), V(absent), or V(link) and the target.
-    - The generation is empty where a file is not as it was written, and everywhere while a run that was cut off has
-      left something to do. Without root there is none.
+  description: For each transaction its generation, and V(file), V(absent) or V(link) with the target for each path.
   returned: success
   type: dict
-  sample:
-    headers:campus:
-      generation: 59c15b3967248f81
-      files: {/etc/nginx/sites-available/chamilo-campus.d/headers.conf: file}
 program:
-  description:
-    - What the host program that M(chamilo.hardening.host_program) installed was made of, for which Python, and a
-      fingerprint of the recipients of its alerts, which does not reveal them.
-    - Empty where it is not there, or a part of it is not as it was written. Without root there is none.
+  description: What the host program was made of; empty where a part of it is not as it was written.
   returned: success
   type: dict
 settings_in_force:
-  description:
-    - What M(chamilo.hardening.chamilo_settings) was asked for last by each section, as far as nothing of it would
-      change now. For each name the V(values) as they are in the table, and the options V(reset), V(portals), V(lock)
-      and V(pin). By the empty name, whether the portals are in production mode.
-    - Without root, and for settings whose value may be a secret, there is none.
+  description: What each section asked M(chamilo.hardening.chamilo_settings) for last, as far as nothing would change.
   returned: success
   type: dict
-  sample:
-    uploads:campus:
-      values: {document.upload_extensions_skip: "true"}
-      reset: []
-      portals: null
-      lock: true
-      pin: null
 node:
-  description:
-    - What the nodes of one portal are compared by. Only with O(salt), for a host that serves the portal, and as root.
+  description: What the nodes of one portal are compared by. Only with O(salt).
   returned: success
   type: dict
   contains:
     shared:
-      description:
-        - Directories that each node must have for itself, and that lie on a file system that several hosts can mount,
-          each with where it really is.
+      description: Directories that each node must have for itself, on a file system that several hosts can mount.
       type: dict
     secrets:
       description: A keyed hash of each secret that all nodes must have in common.
@@ -316,41 +205,25 @@ node:
       description: These secrets, encrypted, for M(chamilo.hardening.chamilo_env) on another node.
       type: str
 settings_kept:
-  description:
-    - The names under which M(chamilo.hardening.chamilo_settings) saved the earlier values of settings, effective or
-      not.
-    - Without root there is none.
+  description: The names under which M(chamilo.hardening.chamilo_settings) saved the earlier values of settings.
   returned: success
   type: list
   elements: str
-  sample: ["uploads:campus"]
 backup_key:
-  description:
-    - What M(chamilo.hardening.backup_key) would answer, where it compared the key with its copy within the last day,
-      and the key is still that one. The C(fingerprint) is made with C(salt), and does not reveal the key.
-    - Otherwise, and without root, there is none.
+  description: What M(chamilo.hardening.backup_key) would answer, where its copy was compared within the last day.
   returned: success
   type: dict
 unchanged:
-  description:
-    - What M(chamilo.hardening.chamilo_env) and M(chamilo.hardening.chamilo_database_account) would answer now, by the
-      name of the module, as far as nothing of what they were asked for last would change. The options are those of the
-      last run, identified by C(request); whether something would change was observed in this one.
-    - Without root, or while a run that was cut off has left something to do, there is none.
+  description: What M(chamilo.hardening.chamilo_env) and M(chamilo.hardening.chamilo_database_account) would answer now.
   returned: success
   type: dict
 environment_kept:
-  description:
-    - The names under which M(chamilo.hardening.chamilo_env) keeps what keys of the environment were before.
-    - Empty without root.
+  description: The names under which M(chamilo.hardening.chamilo_env) keeps what keys of the environment were before.
   returned: success
   type: list
   elements: str
-  sample: [https:campus]
 recurring:
-  description:
-    - What sections do again in each run, and whether it is due.
-    - Without root it is due.
+  description: What sections do again in each run, and whether it is due.
   returned: success
   type: dict
   contains:
@@ -361,715 +234,16 @@ recurring:
       description: Whether the list of files of O(site) was copied off this host since it was written.
       type: bool
     spared:
-      description: Whether RV(site.managed_from) was noted within the last ten minutes as an address not to ban.
+      description: Whether the administrator's address was noted within the last ten minutes as one not to ban.
       type: bool
     proxies:
-      description:
-        - The clients, if all of them are proxies (see M(chamilo.hardening.fail2ban_filter)). Only with O(visits).
+      description: The clients, if all of them are proxies. Only with O(visits).
       type: list
       elements: str
 site:
-  description:
-    - What was found. Empty texts and lists mean that it was not.
+  description: The dataclass C(Site) in C(plugins/module_utils/_portal/site.py). What was not found is empty.
   returned: success
   type: dict
-  contains:
-    domain:
-      description: The public name that was asked for, in lower case.
-      type: str
-      sample: campus.example.org
-    root:
-      description: The project directory. The document root belongs on its C(public/).
-      type: str
-      sample: /var/www/chamilo
-    installed:
-      description: Whether the application reports that its installation is done.
-      type: bool
-    version:
-      description:
-          - The installed version, as C(version.php) of the project directory names it, else
-            C(public/main/install/version.php), else Composer. Empty where none does, or where the file contains more
-            than a plain list of values.
-      type: str
-      sample: 3.0.2
-    version_source:
-      description: The file that names the version; else why a file that should name it was refused.
-      type: str
-      sample: version.php
-    branch:
-      description:
-        - The branch of the code itself, by its migrations, else by the framework it is built on. Empty where nothing
-          shows it.
-      type: str
-      sample: '3.0'
-    environment:
-      description:
-        - The effective environment of the application, by Symfony's rules, without values that may be secret.
-        - C(APP_ENV) and C(APP_DEBUG) are always there when the files could be read; the latter is V(0) or V(1).
-      type: dict
-      sample: {APP_ENV: prod, APP_DEBUG: "0", DATABASE_NAME: chamilo}
-    environment_source:
-      description: For each name of the environment, secret or not, where the value that wins stands.
-      type: dict
-      sample: {APP_ENV: /var/www/chamilo/.env.local, APP_SECRET: /var/www/chamilo/.env}
-    secrets_default:
-      description: Names of secrets whose value is empty, published or guessable.
-      type: list
-      elements: str
-      sample: [JWT_PASSPHRASE]
-    distribution:
-      description: Name and version of the distribution.
-      type: str
-      sample: Debian 13
-    codename:
-      description: Its codename.
-      type: str
-      sample: trixie
-    web:
-      description: The web server that visitors reach.
-      type: dict
-      contains:
-        name:
-          description: V(nginx), V(apache), or empty when there is none or it is not clear which.
-          type: str
-        both:
-          description: Whether both are installed.
-          type: bool
-        version:
-          description: Its version, without what Debian adds.
-          type: str
-          sample: 1.26.3
-        user:
-          description: The user its workers run as.
-          type: str
-          sample: www-data
-        service:
-          description: The name of its systemd service.
-          type: str
-          sample: nginx
-        running:
-          description: Whether it runs.
-          type: bool
-        modules:
-          description: Apache's loaded modules, without C(_module).
-          type: list
-          elements: str
-        names_own:
-          description: Whether a line of nginx's owner sets how long the names of virtual hosts may be.
-          type: bool
-    php:
-      description: The PHP behind the portal.
-      type: dict
-      contains:
-        version:
-          description: Its version.
-          type: str
-          sample: "8.4"
-        sapi:
-          description: V(fpm), V(mod_php) or empty.
-          type: str
-        service:
-          description: The name of its systemd service.
-          type: str
-          sample: php8.4-fpm
-        socket:
-          description: The FastCGI address requests go to.
-          type: str
-          sample: unix:/run/php/php8.4-fpm.sock
-        pool_file:
-          description: The file of the pool.
-          type: str
-          sample: /etc/php/8.4/fpm/pool.d/www.conf
-        user:
-          description: The user PHP runs as.
-          type: str
-          sample: www-data
-        group:
-          description: Its group.
-          type: str
-          sample: www-data
-        upload_limit:
-          description: The bytes that one uploaded file may have, C(upload_max_filesize).
-          type: int
-          sample: 2097152
-        post_limit:
-          description: The bytes that one request may have, C(post_max_size).
-          type: int
-          sample: 8388608
-        time_limit:
-          description: The seconds that a script may take, C(max_execution_time). V(0) is without limit.
-          type: int
-          sample: 30
-        prepended:
-          description: The C(auto_prepend_file) in the pool, other than this collection's.
-          type: str
-        prepended_cli:
-          description: The one for the command line, other than this collection's.
-          type: str
-        confined:
-          description:
-            - Where an C(open_basedir) stands that keeps PHP from C(/usr/local/share/chamilo-hardening).
-            - Empty where there is none.
-          type: str
-          sample: /etc/php/8.4/fpm/pool.d/www.conf
-    database:
-      description: Where the application finds its database. The password stays where it is.
-      type: dict
-      contains:
-        host:
-          description: The host.
-          type: str
-          sample: localhost
-        port:
-          description: The port, or V(0).
-          type: int
-          sample: 3306
-        socket:
-          description: The socket file, when the host is V(localhost).
-          type: str
-          sample: /run/mysqld/mysqld.sock
-        name:
-          description: The database.
-          type: str
-          sample: chamilo
-        user:
-          description: The account.
-          type: str
-          sample: chamilo
-        client:
-          description: What this host can ask a database with, the C(mariadb) command or Python's C(pymysql).
-          type: str
-          sample: /usr/bin/mariadb
-    serving:
-      description: The virtual hosts that answer to the domain because they name it, in the order of the files.
-      type: list
-      elements: dict
-      contains:
-        file:
-          description: The file it stands in, links resolved.
-          type: str
-          sample: /etc/nginx/sites-available/campus.conf
-        line:
-          description: The line it begins on.
-          type: int
-        names:
-          description: Its names, in lower case; wildcards and regular expressions as they are written.
-          type: list
-          elements: str
-          sample: [campus.example.org]
-        listens:
-          description: The addresses it asks for.
-          type: list
-          elements: dict
-          contains:
-            address:
-              description: V(*), V([::]), or one address. Apache's V(*) is IPv4 and IPv6.
-              type: str
-            port:
-              description: The port; V(0) for a socket file.
-              type: int
-            tls:
-              description: Whether TLS is spoken.
-              type: bool
-            default:
-              description: Whether it is nginx's default server there.
-              type: bool
-            http2:
-              description: Whether HTTP/2 is on.
-              type: bool
-        root:
-          description: The document root, perhaps inherited.
-          type: str
-          sample: /var/www/chamilo/public
-        certificate:
-          description: The file of the certificate, perhaps inherited.
-          type: str
-        certificate_key:
-          description: The file of its key, perhaps inherited.
-          type: str
-        enabled_by:
-          description: The link it is included by, if it is one.
-          type: str
-          sample: /etc/nginx/sites-enabled/campus.conf
-        includes:
-          description: What it includes, as it is written.
-          type: list
-          elements: str
-        includes_ours:
-          description: Whether the files of this collection for O(site) are among it.
-          type: bool
-        leads_away:
-          description: Whether it serves nothing, and redirects to where it is.
-          type: bool
-        add_headers:
-          description: The header directives that count in it, at any level, apart from those of this collection.
-          type: list
-          elements: dict
-          contains: &place
-            file:
-              description: The file.
-              type: str
-            line:
-              description: The line.
-              type: int
-            what:
-              description: What stands there.
-              type: str
-        access_log:
-          description: What is written behind its first access log directive, perhaps inherited.
-          type: str
-          sample: /var/log/nginx/access.log combined
-        access_log_file:
-          description: The file alone.
-          type: str
-          sample: /var/log/nginx/access.log
-        access_log_format:
-          description:
-            - The name of the format alone; empty is nginx's own, combined.
-            - Apache's names are defined by a line C(LogFormat). So this is V(combined), V(common) or V(vhost_combined)
-              where a line begins like one of those, and else the format itself, in quotes.
-          type: str
-          sample: combined
-        error_log:
-          description: What is written behind its error log directive, perhaps inherited.
-          type: str
-        body_limit:
-          description: The bytes a request may send; V(0) is no limit, V(-1) that it is not set.
-          type: int
-          sample: 268435456
-        body_limit_own:
-          description: Whether a line of its owner sets it, in this virtual host itself.
-          type: bool
-        patience:
-          description: The seconds that its owner has it wait for an answer of PHP; V(-1) that it is not set.
-          type: int
-          sample: 300
-        patience_own:
-          description: Whether that line is in this virtual host itself.
-          type: bool
-        patience_around:
-          description: The same as RV(site.serving[].patience), as set for every virtual host.
-          type: int
-        once:
-          description:
-              - What its owner sets in this server block of nginx that it may contain once, and that files of this
-                collection would set as well, C(server_tokens), C(real_ip_header) and C(real_ip_recursive).
-          type: list
-          elements: dict
-          contains: *place
-        php:
-          description: Where PHP requests go, V(mod_php), or empty.
-          type: str
-          sample: unix:/run/php/php8.4-fpm.sock
-        aliases:
-          description: The addresses whose files lie elsewhere than below RV(site.serving[].root).
-          type: list
-          elements: dict
-          contains:
-            path:
-              description: What the addresses begin with; empty for all of them.
-              type: str
-              sample: /moodle
-            directory:
-              description: Where their files are.
-              type: str
-              sample: /srv/moodle
-        ours:
-          description: Whether this collection wrote it.
-          type: bool
-    fallback:
-      description:
-        - The virtual hosts that answer to the domain on ports 80 and 443 only because none names it there.
-        - Made like RV(site.serving).
-      type: list
-      elements: dict
-    virtual_hosts:
-      description:
-        - All virtual hosts of the web server, in the order of the files.
-        - Made like RV(site.serving).
-      type: list
-      elements: dict
-    names:
-      description:
-        - The names that virtual hosts of the project directory carry, whether or not O(domain) is among them.
-        - Wildcards and regular expressions are as they are written.
-      type: list
-      elements: str
-      sample: [campus.example.org, www.campus.example.org]
-    portal_names:
-      description:
-        - All names of the portal, O(domain) first. These are O(names), RV(site.names), those of virtual hosts that only
-          redirect to one of them, and RV(site.access_urls) but for what a virtual host of another site is called,
-          without the ones that O(names) leaves out.
-        - C(*.example.org) is a wildcard. Other patterns are not among them.
-      type: list
-      elements: str
-      sample: [campus.example.org, www.campus.example.org]
-    access_urls:
-      description:
-        - The names in the access URLs of the application, as its database has them.
-        - Empty where the database cannot be read.
-      type: list
-      elements: str
-      sample: [campus.example.org]
-    plugins:
-      description:
-        - The directories below C(public/plugin) of the plugins that the application has enabled for a portal, as its
-          database has them.
-        - Empty where the database cannot be read, or the release keeps no such table.
-      type: list
-      elements: str
-      sample: [BuyCourses]
-    answering:
-      description:
-        - RV(site.serving), and the virtual hosts of the project directory that answer to another one of
-          RV(site.portal_names).
-        - Made like RV(site.serving).
-      type: list
-      elements: dict
-    answered:
-      description:
-        - Those of RV(site.portal_names) to which a virtual host of the project directory answers. No wildcard is among
-          them.
-      type: list
-      elements: str
-      sample: [campus.example.org, www.campus.example.org]
-    nameless:
-      description: Whether O(domain) is answered by a virtual host of the project directory that has no name.
-      type: bool
-    in_place:
-      description:
-        - What is written into the virtual hosts of an owner, with C(chamilo_https_vhost=auto). It is empty where none
-          serves the portal.
-        - The text of its owner is no part of it.
-      type: dict
-      contains:
-        files:
-          description: The files, as M(chamilo.hardening.config_transaction) takes them.
-          type: list
-          elements: dict
-          contains: &edited
-            path:
-              description: The file itself, no link.
-              type: str
-            digest:
-              description: The SHA-256 of its text without what is written into it.
-              type: str
-            marks:
-              description: Each change.
-              type: list
-              elements: dict
-              contains:
-                at:
-                  description: Where, as a number of characters in that text.
-                  type: int
-                lines:
-                  description: Lines that are added there. One with two numbers is a part of that text, from and to.
-                  type: list
-                until:
-                  description: Up to where its owner's text is set aside; nothing is where it is not greater.
-                  type: int
-        marked:
-          description: Files into which something is written now, without any of it.
-          type: list
-          elements: dict
-          contains: *edited
-        blocks:
-          description: The virtual hosts that answer for the portal.
-          type: list
-          elements: dict
-          contains:
-            file:
-              description: The file.
-              type: str
-            line:
-              description: The line.
-              type: int
-            names:
-              description: Its names, as they are written.
-              type: list
-              elements: str
-            kind:
-              description: V(redirect) only leads to where the portal is, and is left alone.
-              type: str
-            tls:
-              description: Whether it speaks https.
-              type: bool
-        pages:
-          description: Addresses that its owner wrote into it. They answer afterwards as they did before.
-          type: list
-          elements: dict
-          contains:
-            scheme:
-              description: V(http) or V(https).
-              type: str
-            name:
-              description: The name.
-              type: str
-            path:
-              description: The path.
-              type: str
-        programs:
-          description: Other programs under the portal's name.
-          type: list
-          elements: dict
-          contains:
-            file:
-              description: The file.
-              type: str
-            line:
-              description: The line.
-              type: int
-            path:
-              description: The path, as visitors see it.
-              type: str
-            what:
-              description: What stands there.
-              type: str
-            directory:
-              description: Where its files are, outside of the portal.
-              type: str
-        obstacles:
-          description: Why it cannot be done.
-          type: list
-          elements: dict
-          contains:
-            file:
-              description: The file.
-              type: str
-            line:
-              description: The line.
-              type: int
-            what:
-              description: What is in the way.
-              type: str
-            remedy:
-              description: What to do.
-              type: str
-        tls:
-          description: Whether a virtual host is to speak https that does not.
-          type: bool
-        widened:
-          description:
-            - Lines that confine PHP, as C(FILE line NUMBER). The place of what sections have it run is added to them.
-          type: list
-          elements: str
-        bound:
-          description: What its owner has it send as C(Strict-Transport-Security) by https; the longest of several.
-          type: str
-    takeover:
-      description: What goes when the virtual host of this collection takes the place of an owner's, and why it may not.
-      type: dict
-      contains:
-        files:
-          description: The files whose virtual hosts it replaces.
-          type: list
-          elements: str
-        disable:
-          description: The links, or the files where there is no link, that must go.
-          type: list
-          elements: str
-        neighbours:
-          description: Other sites, which would no longer be served.
-          type: list
-          elements: dict
-          contains: *place
-        redirected:
-          description: Whether visitors of http are sent to https now.
-          type: bool
-        closed:
-          description: Access rules outside of the virtual host, which would be lost.
-          type: list
-          elements: dict
-          contains: *place
-        unread:
-          description: Whether nginx would not read it.
-          type: bool
-        carried:
-          description: Lines for timeouts, logs and PHP with which it goes on.
-          type: list
-          elements: str
-        carried_php:
-          description: Those that nginx has where it hands requests to PHP.
-          type: list
-          elements: str
-        uncarried:
-          description: Such lines that it cannot go on with.
-          type: list
-          elements: dict
-          contains: *place
-        refused:
-          description: Why it is not done, for each value of C(chamilo_https_vhost) that asks for it in vain.
-          type: dict
-    access_files:
-      description: >-
-        The C(.htaccess) files of a portal under Apache that close something to visitors now, or lead them elsewhere and
-        would no longer.
-      type: list
-      elements: dict
-      contains:
-        directory:
-          description: Where it lies, as Apache sees the path.
-          type: str
-          sample: /var/www/chamilo/public/reports
-        keep:
-          description: The C(AllowOverride) with which it goes on; empty where nothing of this collection ends it.
-          type: str
-          sample: AuthConfig Nonfatal=Override
-        listed:
-          description: The C(AllowOverrideList) with its lines that lead visitors elsewhere.
-          type: str
-          sample: Redirect RewriteRule
-        lost:
-          description: Whether something of this collection would end it, and no C(AllowOverride) can be written for it.
-          type: bool
-        rules:
-          description: Its lines that close something.
-          type: list
-          elements: dict
-          contains: *place
-    addresses:
-      description: The addresses of this host that others can reach.
-      type: list
-      elements: str
-    listening:
-      description: TCP addresses with a listening process.
-      type: list
-      elements: str
-      sample: ["0.0.0.0:80", "[::]:443"]
-    hsts_since:
-      description: The day on which section https began to send C(Strict-Transport-Security), for O(site).
-      type: str
-      sample: "2026-11-25"
-    served:
-      description: The certificate of the virtual host that serves O(domain).
-      type: dict
-      contains: &pair
-        file:
-          description: The file of the certificate and its chain.
-          type: str
-          sample: /etc/letsencrypt/live/campus.example.org/fullchain.pem
-        key:
-          description: The file of its key.
-          type: str
-        there:
-          description: Whether the file is there and contains a certificate.
-          type: bool
-        days:
-          description: The days until it runs out.
-          type: int
-        covers:
-          description: Whether it is for O(domain).
-          type: bool
-        good:
-          description: Whether it is for O(domain), in date, and not signed by itself.
-          type: bool
-        lineage:
-          description: The name Certbot has for it, if it is one of Certbot's.
-          type: str
-        settled:
-          description: Whether Certbot renews it the way this collection wants it, for all of RV(site.portal_names).
-          type: bool
-        webroot:
-          description: The directory where Certbot puts the challenges of O(domain), where that is none of the portal's.
-          type: str
-          sample: /var/www/letsencrypt
-        names:
-          description: The DNS names that the certificate is for.
-          type: list
-          elements: str
-          sample: [campus.example.org]
-        lacks:
-          description: Those of RV(site.portal_names) that the certificate is not for.
-          type: list
-          elements: str
-          sample: [www.campus.example.org]
-    lineage:
-      description: What Certbot has for O(domain).
-      type: dict
-      contains: *pair
-    self_signed:
-      description: What this collection signed itself for O(site).
-      type: dict
-      contains: *pair
-    given:
-      description: That of O(certificate_file) and O(certificate_key_file).
-      type: dict
-      contains: *pair
-    certbot:
-      description: The path of Certbot's program.
-      type: str
-    missing_packages:
-      description: Those of O(packages) that are not installed.
-      type: list
-      elements: str
-    systemd:
-      description: Whether systemd runs this host.
-      type: bool
-    php_folders:
-      description: The directories of every C(php.ini), one for each version and SAPI of PHP.
-      type: list
-      elements: str
-      sample: [/etc/php/8.4/cli, /etc/php/8.4/fpm]
-    spellings:
-      description: The project directory as virtual hosts name it, with links and wrong document roots.
-      type: list
-      elements: str
-      sample: [/var/www/chamilo]
-    real_root:
-      description: The project directory without links; C(/srv/campus/releases/*) where a link leads to one of several.
-      type: str
-      sample: /var/www/chamilo
-    fingerprint:
-      description:
-        - A fingerprint of the project directory on this machine. By it two inventory names of one portal are known.
-      type: str
-      sample: 1f0c5d3b8a1e4f6f9d0a2b7c3e5f6a1b
-    sessions_in_php:
-      description:
-          - Whether the application leaves its sessions to PHP, so that C(php.ini) determines how and where they are
-            stored.
-          - V(false) as well where that cannot be determined.
-      type: bool
-    memory:
-      description: The memory of this host in bytes.
-      type: int
-      sample: 4102000000
-    clamd_own:
-      description: Whether C(clamd.conf) was changed by the owner of the host.
-      type: bool
-    fail2ban:
-      description: Whether fail2ban runs and starts at boot.
-      type: bool
-    sendmail:
-      description: Whether there is a C(sendmail), the program that programs send mail with.
-      type: bool
-    ssh_log:
-      description: Whether ssh writes to C(/var/log/auth.log), and not to the journal alone.
-      type: bool
-    log_rotation:
-      description:
-        - What logrotate has to read first, so that the web server's logs stay root's where PHP runs as its user.
-        - It is empty where they do already.
-      type: str
-    exposed_logs:
-      description:
-        - The access logs of the portal that PHP's user may write, each with the file by which it is rotated.
-        - That is empty where no rotation helps.
-      type: dict
-      sample: {/var/log/nginx/access.log: /etc/logrotate.d/00-chamilo-hardening}
-    managed_from:
-      description: The address from which the task came over ssh; empty when it did not, or when it cannot be seen.
-      type: str
-      sample: 198.51.100.7
-    errors:
-      description: What every section needs and is not there, each a sentence or two.
-      type: list
-      elements: str
-    problems:
-      description: What could not be found, read or understood, each a sentence.
-      type: list
-      elements: str
 """
 
 import os

@@ -2,23 +2,25 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Validates what a managed host answers against what its module is documented to return.
+"""Validates what a managed host answers against what its module is documented to return, or the dataclass it returns.
 
 An attacker who controls a host chooses what its modules answer. On the controller such an answer is data: it has the
 documented types, matches the pattern below where a name, a path or a command is built from it, and has no control
-characters. Undocumented results are dropped.
+characters. Any other result is dropped.
 """
 
 from __future__ import annotations
 
 import base64
+import collections.abc
 import functools
+import importlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -148,8 +150,9 @@ FORMS: dict[str, dict[str, Shape]] = {
         "site.web.version": Text(r"(?:\d[0-9A-Za-z.+~-]{0,63})?"),
     },
 }
-# Where the documentation declares one to have the form of another.
-LIKE = {"chamilo_site_info": dict.fromkeys(("site.answering", "site.fallback", "site.virtual_hosts"), "site.serving")}
+# What the documentation leaves to a dataclass of the engines, which is compiled where it is needed.
+TYPED = {"chamilo_site_info": {"site": ("_portal.site", "Site")}}
+ENGINES = "ansible_collections.chamilo.hardening.plugins.module_utils."
 # What only the action plugin of the module reads, and so is not documented.
 INTERNAL: dict[str, Table] = {
     "guide_audit_info": Table(
@@ -310,20 +313,42 @@ class _Reader:
         return AnswerError(self.asked, why)
 
 
-def _shape(option: Mapping[str, Any], forms: Mapping[str, Shape], like: Mapping[str, str], where: str) -> Shape:
+_KINDS: dict[Any, Shape] = {str: Text(), bool: Flag(), int: Number(), float: Number()}
+
+
+def typed(kind: Any, forms: Mapping[str, Shape], where: str, item: bool = False) -> Shape:
+    """The shape of a value of an annotated type."""
     if where in forms:
         return forms[where]
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        entries = {each.name: typed(hints[each.name], forms, f"{where}.{each.name}") for each in fields(kind)}
+        return Table(entries, frozenset() if item else frozenset(entries))
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is tuple and arguments[1:] == (...,):
+        return List(typed(arguments[0], forms, f"{where}[]", item=True))
+    if origin in (dict, collections.abc.Mapping) and arguments[0] is str:
+        return Each(typed(arguments[1], forms, f"{where}{{}}"))
+    return Plain() if origin is Union else _KINDS[kind]
+
+
+def _documented(
+    option: Mapping[str, Any], forms: Mapping[str, Shape], types: Mapping[str, tuple[str, str]], where: str
+) -> Shape:
+    if where in forms:
+        return forms[where]
+    if where in types:
+        engine, name = types[where]
+        return typed(getattr(importlib.import_module(ENGINES + engine), name), forms, where)
     kind = option["type"]
     if "contains" in option:
-        entries = {name: (f"{where}.{name}", entry) for name, entry in option["contains"].items()}
-        inner = {name: _shape(entry, forms, like, path) for name, (path, entry) in entries.items() if path not in like}
-        inner |= {
-            name: inner[like[path].rpartition(".")[2]] for name, (path, _entry) in entries.items() if path in like
+        entries = {
+            name: _documented(entry, forms, types, f"{where}.{name}") for name, entry in option["contains"].items()
         }
-        table = Table(inner, frozenset(inner) if kind == "dict" else frozenset())
+        table = Table(entries, frozenset(entries) if kind == "dict" else frozenset())
         return List(table) if kind == "list" else table
     if kind == "list":
-        return List(_shape({"type": option.get("elements", "raw")}, {}, {}, ""))
+        return List(_documented({"type": option.get("elements", "raw")}, {}, {}, ""))
     kinds: dict[str, Shape] = {"str": Text(), "bool": Flag(), "int": Number(), "float": Number(), "dict": Each(Plain())}
     return kinds.get(kind, Plain())
 
@@ -338,8 +363,10 @@ def shape(module: str) -> Table:
     if not documented:
         return Table({})
     options = yaml.load(documented[1], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    forms, like = FORMS.get(module, {}), LIKE.get(module, {})
-    entries = {name: _shape(option, forms, like, name) for name, option in options.items() if name not in _DISPLAYED}
+    forms, types = FORMS.get(module, {}), TYPED.get(module, {})
+    entries = {
+        name: _documented(option, forms, types, name) for name, option in options.items() if name not in _DISPLAYED
+    }
     if module in MORE:
         return Table({**entries, **MORE[module]})
     needed = frozenset(name for name in entries if options[name].get("returned") in ("success", "always"))

@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from types import SimpleNamespace
-from typing import get_args, get_type_hints
 from unittest.mock import Mock
 
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
@@ -213,24 +211,6 @@ def test_the_host_program_is_inspected_by_root(capsys, monkeypatch):
 
 def test_the_domain_is_needed(capsys):
     assert "domain" in run(capsys)["msg"]
-
-
-def described(documented):
-    return documented.get("contains", {})
-
-
-def same(documented, dataclass, path=""):
-    """Every field is described, and nothing that is no field."""
-    hints = get_type_hints(dataclass)
-    assert set(documented) == set(hints), path
-    for name, hint in hints.items():
-        inner = next((part for part in (hint, *get_args(hint)) if is_dataclass(part)), None)
-        if inner and described(documented[name]):
-            same(described(documented[name]), inner, f"{path}.{name}")
-
-
-def test_every_field_is_described():
-    same(described(yaml.safe_load(chamilo_site_info.RETURN)["site"]), Site)
 
 
 def test_what_recurs_is_due_without_root(capsys, monkeypatch):
