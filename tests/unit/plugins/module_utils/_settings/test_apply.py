@@ -12,7 +12,6 @@ import random
 import re
 import sqlite3
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 
@@ -172,34 +171,6 @@ def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing():
             assert all(doubles.count(portal) <= 1 for portal in map(int, managed)), "doubles are left"
         assert [row for row in after if row[3] == "sub"] == [row for row in before if row[3] == "sub"]
     assert changed > 500 and refused > 10, "the random states are too tame"
-
-
-@pytest.mark.parametrize("kinds", [{"INSERT"}, {"UPDATE"}, {"DELETE", "UPDATE"}, {"DELETE", "INSERT", "UPDATE"}])
-def test_forty_settings_cost_as_many_queries_as_one(kinds):
-    """Where they need the same kinds of statement."""
-    keys = [key for key, setting in CATALOGUE.items() if not setting.secret and not setting.members]
-    values = {"bool": True, "int": 7, "json": {}}
-    expected = {key: values.get(CATALOGUE[key].type, (*CATALOGUE[key].choices, "x")[0]) for key in keys}
-    assert len(keys) >= 40 and CHECK in keys
-
-    def cost(settings):
-        fake = Fake((1, 2))
-        for key in settings:
-            for _row in range(2 if "DELETE" in kinds else "UPDATE" in kinds):
-                fake.add(1, key, "another")
-        portals = ["1", "2"] if len(kinds) == 3 else ["1"]
-        host(fake).apply(asked(settings, access_url=portals), check=False)
-        assert kinds == {sql.split()[0] for sql in fake.asked} - {"SELECT"}
-        return len(fake.asked)
-
-    assert cost(expected) == cost({CHECK: True})
-
-
-def test_nothing_is_locked_where_nothing_is_to_do(fake):
-    fake.add(1, CHECK, "true")
-    host(fake).apply(asked({CHECK: True}), check=False)
-    assert len(fake.asked) == 2
-    assert "FOR UPDATE" not in "".join(fake.asked)
 
 
 def test_the_lock_is_there_before_the_rows_are_read(fake):
@@ -392,14 +363,6 @@ def test_a_file_that_is_not_active_yet_is_activated(fake, portal):
     assert not pin(fake, portal, {CHECK: True}).changed
 
 
-def test_a_cache_of_the_very_moment_of_the_file_is_active(fake, portal):
-    pin(fake, portal, {CHECK: True})
-    for time, changed in ((7, False), (8, True)):
-        os.utime(portal.file, ns=(time, time))
-        os.utime(portal.container, ns=(7, 7))
-        assert pin(fake, portal, {CHECK: True}, check=True).changed is changed
-
-
 def test_a_pin_needs_the_application_and_a_user(fake, portal):
     with pytest.raises(SettingsError, match="pin needs chamilo_root"):
         host(fake).apply(asked({CHECK: True}, pin=True), check=True)
@@ -415,18 +378,6 @@ def test_only_root_pins(fake, portal, monkeypatch):
     with pytest.raises(SettingsError, match="run it as root"):
         pin(fake, portal, {CHECK: True})
     assert not portal.file.exists() and fake.rows() == []
-
-
-def test_a_section_is_kept_for_later_and_needs_the_place_of_the_portal(fake, portal):
-    with pytest.raises(SettingsError, match="section needs chamilo_root"):
-        host(fake).apply(asked({CHECK: True}), check=False, section="passwords")
-    there = host(fake, portal.application, portal.state)
-    there.apply(asked({CHECK: True}), check=True, section="passwords")
-    assert undo_data.MEMORY.recall(portal.state) == {}
-    there.apply(asked({CHECK: True}), check=False, section="passwords")
-    assert undo_data.MEMORY.recall(portal.state)["passwords"].root == str(portal.root)
-    there.apply(asked({CHECK: True}), check=False, section="other")
-    assert list(undo_data.MEMORY.recall(portal.state)) == ["passwords"], "there was nothing to change"
 
 
 def test_a_concurrently_modified_file_is_left(fake, portal):
@@ -462,14 +413,6 @@ def test_a_cache_that_takes_for_ever_is_not_waited_for(fake, portal, monkeypatch
     assert not portal.file.exists()
 
 
-def test_of_a_long_complaint_the_end_is_reported(fake, portal):
-    portal.php.write_text("#!/bin/sh\nseq -f 'word%.0f' 500\nexit 3\n")
-    with pytest.raises(SettingsError) as problem:
-        pin(fake, portal, {CHECK: True})
-    words = str(problem.value).partition("as it was before: ")[2]
-    assert words.endswith("word499 word500") and len(words) == 300
-
-
 def test_a_php_that_was_killed_cleared_no_cache(fake, portal):
     portal.php.write_text("#!/bin/sh\nkill -9 $$\n")
     with pytest.raises(SettingsError, match="cache:clear failed as nobody"):
@@ -485,22 +428,6 @@ def test_the_cache_is_cleared_as_the_web_user_and_with_nothing_of_root_s(fake, p
     user = pwd.getpwnam("nobody")
     assert reported.splitlines()[:4] == [str(user.pw_uid), str(user.pw_gid), "0007", str(portal.root)]
     assert "hunter2" not in reported and "HOME=/nonexistent" in reported
-
-
-@pytest.mark.parametrize("environment, stale", [("prod", True), ("dev", False)])
-def test_only_the_cache_that_is_in_use_can_be_stale(fake, portal, environment, stale):
-    """Another one may be older, and a cache that was never made is none."""
-    portal.application = Application(str(portal.root), "nobody", environment)
-    portal.file.write_text(f"parameters:\n  settings_overrides:\n    default:\n      {CHECK}: 'true'\n")
-    fake.add(1, CHECK, "true")
-    os.utime(portal.container, (7, 7))
-    expected = asked({CHECK: True})
-    assert host(fake, portal.application, portal.state).apply(expected, check=True).changed is stale
-    other = asked({"security.2fa_enable": False}, reset=[])
-    fake.add(1, "security.2fa_enable", "false")
-    assert not host(fake, portal.application, portal.state).apply(other, check=True).changed, (
-        "of no setting in the file"
-    )
 
 
 def test_a_link_in_place_of_the_file_is_refused(fake, portal):
@@ -545,14 +472,6 @@ def test_what_sections_requested_is_active_until_it_is_changed(fake, portal):
     assert seen_in_force(fake, portal) == {}
 
 
-def test_what_was_requested_for_another_portal_is_not_reset_for_this_one(fake, portal):
-    section(fake, portal, {CHECK: True}, "passwords")
-    for root, gone in ((str(portal.root), [CHECK]), ("/srv/other", [])):
-        there = host(fake, portal.application, portal.state)
-        there._application = Mock(root=root)
-        assert list(there._no_longer_desired("passwords", asked({KEYS[1]: 5}))) == gone
-
-
 def test_production_mode_is_active_without_the_name_of_a_section(fake, portal):
     section(fake, portal, {"platform.server_type": "prod"}, "")
     asked = {"values": {"platform.server_type": "prod"}, "reset": [], "portals": None, "lock": None, "pin": None}
@@ -560,13 +479,6 @@ def test_production_mode_is_active_without_the_name_of_a_section(fake, portal):
     assert in_force(Site(domain="campus.test"), portal.state, fake.ask) == {}, "no portal was found"
     fake.database.execute("UPDATE settings SET selected_value = 'test' WHERE variable = 'server_type'")
     assert seen_in_force(fake, portal) == {}
-
-
-def test_what_was_asked_for_last_counts(fake, portal):
-    section(fake, portal, {KEYS[1]: 5}, "brute_force:campus")
-    section(fake, portal, {KEYS[1]: 3}, "brute_force:campus", access_url=["1"])
-    (known,) = seen_in_force(fake, portal).values()
-    assert (known["values"], known["portals"]) == ({KEYS[1]: "3"}, [1])
 
 
 def test_a_pin_that_the_application_has_not_compiled_is_not_active(fake, portal):

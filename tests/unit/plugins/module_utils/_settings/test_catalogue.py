@@ -32,26 +32,6 @@ def test_a_type_refuses_what_is_none():
         raise AssertionError(setting.key)
 
 
-def test_what_the_application_asks_the_database_for_each_time():
-    """Of all else the sessions keep the old value until they end."""
-    assert {key for key, setting in CATALOGUE.items() if setting.at_once} == {
-        "document.upload_extensions_blacklist",
-        "document.upload_extensions_list_type",
-        "document.upload_extensions_replace_by",
-        "document.upload_extensions_skip",
-        "document.upload_extensions_whitelist",
-        "security.allow_captcha",
-        "security.captcha_number_mistakes_to_block_account",
-        "security.captcha_time_to_block",
-        "security.check_password",
-        "security.force_renew_password_at_first_login",
-        "security.login_max_attempt_before_blocking_account",
-        "security.password_requirements",
-        "security.password_rotation_days",
-        "security.security_session_cookie_samesite_none",
-    }
-
-
 def test_what_may_contain_a_password_is_a_secret():
     assert {key for key, setting in CATALOGUE.items() if setting.secret} == {
         "mail.mailer_dsn",

@@ -90,12 +90,6 @@ def test_debugging_that_is_off_in_other_words_is_left(app, output):
     assert app.set(values={"APP_DEBUG": "0"})[0] == Result()
 
 
-@pytest.mark.parametrize("name", ["APP_CUSTOM_VUE_TEMPLATE", "APP_INSTALLED"])
-def test_only_debugging_means_the_same_in_other_words(app, name):
-    app.write(".env", f"APP_ENV=prod\n{name}=1\n")
-    assert app.set(values={name: "true"})[0].changes == {name: {"before": "1", "after": "true"}}
-
-
 def test_what_the_server_gives_is_named_and_nothing_changes(app):
     app.write(".env", "APP_ENV=dev\nAPP_DEBUG=1\n")
     given = {"APP_ENV": Place("/etc/php/8.4/fpm/pool.d/www.conf", 12, "dev")}
@@ -158,28 +152,6 @@ def test_owner_and_mode_stay(app):
     info = os.stat(app.path(".env"))
     assert (stat.S_IMODE(info.st_mode), (info.st_uid, info.st_gid)) == (0o604, owner)
     assert os.listdir(app.root) == [".env"], "nothing of ours is left beside it"
-
-
-def test_a_link_of_ours_is_followed(app, tmp_path):
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "shared/env").write_text("APP_ENV=dev\n")
-    os.symlink("../shared/env", app.path(".env"))
-    result, problem = app.set(values={"APP_ENV": "prod"})
-    assert (problem, result.files) == ("", [str(tmp_path / "shared/env")])
-    assert os.path.islink(app.path(".env"))
-    assert (tmp_path / "shared/env").read_text() == "APP_ENV=prod\n"
-
-
-@pytest.mark.parametrize("links, problem", [(40, ""), (41, "too many links")])
-def test_a_way_of_links_has_an_end(app, tmp_path, links, problem):
-    last = tmp_path / "file"
-    last.write_text("APP_ENV=dev\n")
-    for number in range(links):
-        link = app.path(".env") if number == links - 1 else tmp_path / f"link{number}"
-        os.symlink(last, link)
-        last = link
-    result, output = app.set(values={"APP_ENV": "prod"})
-    assert problem in output and result.changed is not bool(problem)
 
 
 def test_two_names_of_one_file_are_one_file(app, tmp_path):
@@ -264,19 +236,6 @@ def test_without_a_user_of_php_the_cache_cannot_be_cleared(app):
     assert app.commands[-1][:3] == ["runuser", "-u", "portal"]
 
 
-@pytest.mark.parametrize("there, php", [(True, "/usr/bin/php8.4"), (False, "php")])
-def test_the_portal_s_own_php_clears_the_cache_where_it_is(app, monkeypatch, there, php):
-    exists = os.path.exists
-    monkeypatch.setattr(os.path, "exists", lambda path: there if path == "/usr/bin/php8.4" else exists(path))
-    app.write(".env", "APP_ENV=dev\n")
-    app.set(values={"APP_ENV": "prod"})
-    (clear,) = (argv for argv in app.commands if "cache:clear" in argv)
-    assert clear[4:] == [
-        *("env", f"--chdir={app.root}", "HOME=/nonexistent", "APP_ENV=prod", "APP_DEBUG=0"),
-        *(php, "bin/console", "cache:clear", "--no-interaction", "--quiet"),
-    ]
-
-
 @pytest.mark.parametrize("output, reported", [("first\nno such luck", True), ("", False)])
 def test_an_old_cache_that_stays_is_reported(app, output, reported):
     app.write(".env", "APP_ENV=dev\n")
@@ -295,13 +254,6 @@ def test_no_directory_but_a_cache_is_removed(app, mode):
     os.makedirs(app.path("var/cache"))
     os.makedirs(app.path("config"))
     assert app.set(values={"APP_ENV": "prod"})[0].changed
-    assert not any("rm" in argv for argv in app.commands)
-
-
-def test_the_cache_stays_where_the_mode_does(app):
-    app.write(".env", "APP_ENV=prod\nAPP_DEBUG=1\n")
-    os.makedirs(app.path("var/cache/prod"))
-    app.set(values={"APP_DEBUG": "0"})
     assert not any("rm" in argv for argv in app.commands)
 
 
@@ -658,12 +610,6 @@ def test_that_the_logins_are_ended_cannot_be_noted(portal, monkeypatch):
     assert portal.set(require=env_file.REQUIRED, generate=True)[0] == Result()
 
 
-def test_public_secrets_that_are_replaced_end_all_logins(portal):
-    os.unlink(portal.path("config/jwt/private.pem"))
-    result = portal.set(require=["APP_SECRET"], generate=True)[0]
-    assert result.consequences == ["All are logged out."] and portal.ended == [("prod", False)]
-
-
 def test_a_passphrase_that_is_given_takes_the_key_along(portal):
     portal.set(secret_values={"JWT_PASSPHRASE": "it's a 'canary' $x 7b2e"})
     assert opens(portal.path("config/jwt/private.pem"), "it's a 'canary' $x 7b2e")
@@ -692,12 +638,6 @@ def test_a_key_outside_of_the_project_is_not_touched(portal, tmp_path, plain_key
     _result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
     assert "is not below" in problem
     assert (tmp_path / "other.key").read_bytes() == plain_key
-
-
-def test_without_a_key_only_the_passphrase_changes(portal):
-    os.unlink(portal.path("config/jwt/private.pem"))
-    result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
-    assert (problem, result.files) == ("", [portal.path(".env")])
 
 
 def test_a_passphrase_that_openssl_would_not_take_is_refused(portal):
@@ -743,8 +683,3 @@ def test_pages_that_fail_with_the_new_secrets_bring_the_old_ones_back(portal, mo
     result, problem = portal.set(require=env_file.REQUIRED, generate=True, probe=[page])
     assert "http://campus.test/ answers 500, and 200 before" in problem and not result.changed
     assert (portal.read(".env"), portal.read("config/jwt/private.pem")) == before and portal.ended == []
-
-
-def test_an_account_that_is_not_there_has_no_number():
-    assert env_file._ids("root") == (0, 0)
-    assert env_file._ids("no-such-user") == (-1, -1)

@@ -68,11 +68,6 @@ def test_what_stood_nowhere_stands_nowhere_again(portal: Portal) -> None:
     assert portal.file.read_text() == "APP_ENV=prod\n"
 
 
-def test_what_was_right_before_is_not_undone(portal: Portal) -> None:
-    portal.set("127.0.0.1")
-    assert env_undo.MEMORY.recall(portal.state) == {} and portal.back() == (False, [])
-
-
 def test_what_was_changed_since_stays(portal: Portal) -> None:
     portal.set("10.0.0.5")
     portal.file.write_text(BEFORE.replace("127.0.0.1", "10.9.9.9"))

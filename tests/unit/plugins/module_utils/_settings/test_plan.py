@@ -187,20 +187,6 @@ def test_what_makes_sense_although_it_is_reported_twice():
 # --------------------------------------------------------------------------------------------- what has to be done
 
 
-def test_what_is_right_is_left_alone():
-    todo = planned(asked({CHECK: True}), row(7, 1, "true"))
-    assert not todo.changes_rows and not todo.overrides
-    assert todo.statements() == []
-    assert todo.settings[CHECK]["before"] == todo.settings[CHECK]["after"]
-    assert todo.settings[CHECK]["after"] == {
-        "stored": {"1": "true", "2": None, "3": None},
-        "overridden": {"1": None, "2": None, "3": None},
-        "effective": {"1": "true", "2": "true", "3": "true"},
-        "default": "false",
-        "locked": False,
-    }
-
-
 def test_a_portal_without_a_table_of_portals_is_the_main_one():
     todo = planned(asked({CHECK: True}), portals={})
     assert todo.insert == (Row(0, 1, "security", "check_password", "true"),)
@@ -214,43 +200,9 @@ def test_json_that_is_none_is_replaced():
     assert [one.id for one in planned(asked({RULES: WHOLE}), other).update] == [1]
 
 
-def test_json_that_is_not_there_is_written():
-    assert [one.portal for one in planned(asked({RULES: WHOLE})).insert] == [1]
-    assert [one.id for one in planned(asked({RULES: WHOLE}), row(1, 1, "", RULES)).update] == [1]
-
-
 def test_json_that_means_the_same_is_left_alone():
     stored = json.dumps({"min": dict(reversed(WHOLE["min"].items()))}, indent=2)
     assert not planned(asked({RULES: WHOLE}), row(1, 1, stored, RULES)).changes_rows
-
-
-@pytest.mark.parametrize(
-    ("rows", "pin", "changed", "changes_rows"),
-    [
-        ([], None, True, True),  # an INSERT
-        ([row(7, 1, "false")], None, True, True),  # an UPDATE
-        ([row(7, 1, "true"), row(8, 1, "true")], None, True, True),  # a DELETE
-        ([row(7, 1, "true")], True, True, False),
-        ([row(7, 1, "true")], None, False, False),
-    ],
-)
-def test_each_kind_of_change_alone_is_one(rows, pin, changed, changes_rows):
-    todo = planned(asked({CHECK: True}, pin=pin), *rows)
-    assert (todo.settings[CHECK]["changed"], todo.changes_rows) == (changed, changes_rows)
-
-
-def test_all_portals_means_every_row_that_is_there():
-    todo = planned(asked({CHECK: True}), row(7, 1, "false"), row(8, 3, "false"))
-    assert [(one.id, one.value) for one in todo.update] == [(7, "true"), (8, "true")]
-    assert not todo.insert and not todo.delete
-
-
-def test_a_missing_row_is_inserted_once_for_the_main_portal():
-    todo = planned(asked({CHECK: True}))
-    assert todo.insert == (Row(0, 1, "security", "check_password", "true"),)
-    ((sql, params),) = todo.statements()
-    assert sql.startswith("INSERT INTO settings (access_url, variable, category, selected_value, title, scope,")
-    assert params == [1, "check_password", "security", "true", "Check password", 1]
 
 
 def test_doubles_are_merged_into_the_last_row_which_is_the_one_that_counts():
@@ -272,11 +224,6 @@ def test_a_row_under_a_stale_category_is_moved_where_it_is_needed():
     assert {one["kind"] for one in todo.repaired} == {"stale_category"}
 
 
-def test_a_stale_row_beside_the_right_one_goes():
-    todo = planned(asked({LOCK: 5}), row(7, 1, "5", LOCK), row(8, 1, "3", LOCK, "platform"))
-    assert (todo.update, todo.delete) == ((), (8,))
-
-
 def test_the_case_of_a_category_is_no_fault():
     assert not planned(asked({CHECK: True}), row(7, 1, "true", category="Security")).changes_rows
 
@@ -291,12 +238,6 @@ def test_a_lock_is_set_taken_away_and_otherwise_left():
     assert planned(asked({CHECK: True}, lock=True), row(7, 1, "true")).settings[CHECK]["after"]["locked"]
 
 
-def test_one_portal_alone_gets_a_row_of_its_own():
-    todo = planned(asked({CHECK: True}, access_url=["2"]), row(7, 1, "false"))
-    assert todo.insert == (Row(0, 2, "security", "check_password", "true"),)
-    assert todo.settings[CHECK]["after"]["effective"] == {"1": "false", "2": "true", "3": "false"}
-
-
 def test_a_value_under_a_locked_row_would_have_no_effect():
     with pytest.raises(SettingsError, match="portal 2 would have no effect: the main portal's row is locked"):
         planned(asked({CHECK: True}, access_url=["2"]), row(7, 1, "false", changeable=False))
@@ -308,17 +249,6 @@ def test_a_portal_of_its_own_may_be_set_where_the_main_row_is_unlocked_or_right(
     assert todo.insert == (Row(0, 2, "security", "check_password", "true"),)
     todo = planned(asked({CHECK: True}, access_url=["1", "2"], lock=False), row(7, 1, "false", changeable=False))
     assert todo.settings[CHECK]["after"]["effective"] == {"1": "true", "2": "true", "3": "true"}
-
-
-def test_the_row_of_a_portal_counts_only_under_an_unlocked_one():
-    rows = row(7, 1, "true"), row(8, 2, "false")
-    before = planned(asked({LOCK: 1, CHECK: True}), *rows).settings[CHECK]["before"]
-    assert before["effective"] == {"1": "true", "2": "false", "3": "true"}
-    assert before["stored"] == {"1": "true", "2": "false", "3": None}
-    locked = row(7, 1, "true", changeable=False), row(8, 2, "false")
-    assert planned(asked({CHECK: True}), *locked).settings[CHECK]["before"]["effective"]["2"] == "true"
-    alone = planned(asked({CHECK: True}), row(8, 2, "true")).settings[CHECK]["before"]
-    assert alone["effective"] == {"1": "false", "2": "true", "3": "false"}
 
 
 def test_an_unknown_portal_is_named_with_those_that_are_there():
@@ -432,51 +362,6 @@ def test_many_settings_are_as_many_statements_as_one():
     rows += [row(number + 10, 1, "true", key) for number, key in enumerate(many, 1)]
     more = planned(asked({**many, LOCK: 5, "lp.allow_htaccess_import_from_scorm": False}), *rows)
     assert [sql.split()[0] for sql, _params in more.statements()] == ["DELETE", "UPDATE", "INSERT"]
-
-
-def test_each_kind_of_change_is_one_statement_with_its_values_in_order():
-    """What the database is asked to do when rows of two settings are deleted, changed and made."""
-    rows = [
-        row(7, 1, "false"),
-        row(9, 1, "false"),
-        row(10, 1, "false"),
-        row(11, 1, "3", LOCK, "platform", changeable=False),
-        row(12, 2, "3", LOCK),
-    ]
-    expected = {CHECK: True, LOCK: 5, "security.2fa_enable": True}
-    delete, update, insert = planned(asked(expected, access_url=["1", "2"]), *rows).statements()
-    assert delete == ("DELETE FROM settings WHERE id IN (%s, %s)", [7, 9])
-    case = "CASE id WHEN %s THEN %s WHEN %s THEN %s WHEN %s THEN %s END"
-    assert update == (
-        f"UPDATE settings SET category = {case}, selected_value = {case}, access_url_changeable = {case}"
-        " WHERE id IN (%s, %s, %s)",
-        [
-            *(10, "security", 11, "security", 12, "security"),
-            *(10, "true", 11, "5", 12, "5"),
-            *(10, 1, 11, 0, 12, 1),
-            *(10, 11, 12),
-        ],
-    )
-    assert insert == (
-        "INSERT INTO settings (access_url, variable, category, selected_value, title, scope, access_url_changeable,"
-        " access_url_locked) VALUES (%s, %s, %s, %s, %s, '', %s, 0), (%s, %s, %s, %s, %s, '', %s, 0),"
-        " (%s, %s, %s, %s, %s, '', %s, 0)",
-        [
-            *(1, "2fa_enable", "security", "true", "2fa enable", 1),
-            *(2, "2fa_enable", "security", "true", "2fa enable", 1),
-            *(2, "check_password", "security", "true", "Check password", 1),
-        ],
-    )
-
-
-def test_a_diff_reports_what_is_stored_where_that_is_not_active():
-    rows = row(7, 1, "true", changeable=False), row(8, 2, "false")
-    todo = planned(asked({CHECK: False}), *rows, overrides={"3": {CHECK: "true"}})
-    assert lines(todo.settings, "before") == (
-        f"{CHECK} of portal 1: 'true' (locked)\n"
-        f"{CHECK} of portal 2: 'true' ('false' stored)\n"
-        f"{CHECK} of portal 3: 'true' (no row)\n"
-    )
 
 
 def test_an_empty_secret_is_no_secret():

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import replace
 
 import pytest
 
@@ -119,25 +118,6 @@ def test_a_database_alone_cannot_be_found_again(portal):
         host.apply(asked(settings={LOCK: 5}), check=False, section=NAME)
 
 
-def test_what_was_pinned_comes_back_as_it_was(portal):
-    """Another entry that was made meanwhile stays."""
-    with open(f"{portal.root}/config/settings_overrides.yaml", "w", encoding="utf-8") as file:
-        file.write(
-            f"parameters:\n  settings_overrides:\n    default:\n      {CHECK}: 'false'\n    2:\n      a.b: 'c'\n"
-        )
-    host = portal.host()
-    seen = host._seen(portal.table.ask, asked(settings={CHECK: True}), host._file())
-    undo_data.remember(NAME, portal.root, seen, asked(settings={CHECK: True}), portal.state)
-    kept = undo_data.MEMORY.recall(portal.state)[NAME].settings
-    assert kept[CHECK].overrides == {"default": "false"}
-    portal.table.database.execute("UPDATE settings SET selected_value = 'true' WHERE variable = 'check_password'")
-    now = replace(seen, rows=[replace(row, value="true") for row in seen.rows])
-    now = replace(now, overrides={"default": {CHECK: "true"}, "2": {"a.b": "c", CHECK: "true"}})
-    plan, _output = undo_data.restoration(kept, now)
-    assert plan.overrides == {"default": {CHECK: "false"}, "2": {CHECK: None}}
-    assert [(row.id, row.value) for row in plan.update] == [(1, "false"), (2, "false")]
-
-
 def test_a_secret_that_comes_back_is_hidden(portal):
     portal.table.add(1, "mail.mailer_dsn", "smtp://old:hunter2@b")
     portal.set(settings={}, secret_settings={"mail.mailer_dsn": "smtp://a:hunter3@b"})
@@ -162,25 +142,6 @@ def test_a_row_that_is_gone_is_not_restored_and_one_of_ours_goes(portal):
 def pinned(portal):
     with open(f"{portal.root}/config/settings_overrides.yaml", encoding="utf-8") as file:
         return overrides.parse(file.read(), "")
-
-
-def test_another_spelling_of_the_category_is_the_same_row(portal):
-    portal.table.database.execute("UPDATE settings SET category = 'Security'")
-    before = portal.table.rows()
-    portal.set(settings={CHECK: True}, lock=True)
-    assert portal.back() == [f"{CHECK} is 'false' again."]
-    assert portal.table.rows() == before
-
-
-@pytest.mark.parametrize("last", ["true", "false"])
-def test_of_doubles_the_value_that_counted_comes_back(portal, last):
-    other = {"true": "false", "false": "true"}[last]
-    portal.table.database.execute("DELETE FROM settings")
-    portal.table.add(1, CHECK, other)
-    portal.table.add(1, CHECK, last)
-    portal.set(settings={CHECK: other == "true"})
-    assert portal.back() == [f"{CHECK} is {last!r} again."]
-    assert portal.table.uses(CHECK, 1) == last
 
 
 def test_a_table_that_was_read_in_again_has_other_numbers(portal):
