@@ -10,7 +10,7 @@ import pwd
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import difference
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Outcome,
@@ -174,9 +174,3 @@ def test_content_is_shown_where_it_is_text_and_no_secret(data: bytes, hidden: bo
     item = file_item(data, 0, 0, 0o644)
     found = difference._shown(item, hidden, "before")
     assert found == (f"{shown}{item.sha256})\n" if shown.startswith("(binary") else shown)
-
-
-@pytest.mark.parametrize(("mode", "private"), [(0o644, False), (0o640, True), (0o604, False), (0o600, True)])
-def test_what_not_every_account_may_read_is_private(mode: int, private: bool) -> None:
-    assert difference.private(file_item(b"", 0, 0, mode)) is private
-    assert not difference.private(ABSENT)

@@ -86,12 +86,6 @@ def test_check_mode_announces_a_restart_and_no_reload(world: World) -> None:
     assert world.apply(check=True, load=restart).diff == []
 
 
-def test_one_service_may_have_no_load_at_all(world: World) -> None:
-    done = world.apply(load=None, probe=[])
-    assert done.changed and not done.loaded
-    assert world.loads() == 0
-
-
 def test_without_a_service_it_is_asked_all_the_same(world: World) -> None:
     done = world.apply(**unloaded(world))
     assert done.changed and not done.loaded and world.asked == 3
@@ -268,27 +262,6 @@ def test_a_page_whose_owner_limits_requests_is_not_compared(world: World, monkey
     done = world.apply(files=one("new"), probe=PAGES)
     assert done.changed and done.notes[0].startswith("1 of 3 pages are not compared with what they were before")
     assert asked == 2, "and not after it"
-
-
-def test_old_workers_may_leave_between_the_token_and_the_first_question(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    events: list[str] = []
-    fetch = world.fetch
-    monkeypatch.setattr(recovery, "LEAVE_SECONDS", 0.125)
-    monkeypatch.setattr(recovery.time, "sleep", lambda seconds: events.append(str(seconds)))
-
-    def noted(probe: Probe) -> Answer:
-        events.append(probe.url.rpartition("/")[2] or "front")
-        return fetch(probe)
-
-    monkeypatch.setattr(world, "fetch", noted)
-    more = [*world.params()["probe"], {"url": "http://host/other"}]
-    world.apply(probe=more)
-    assert events == ["front", "other", "token", "0.125", "front", "other"]
-    events.clear()
-    world.apply(probe=more[1:], files=one("without a token"))
-    assert "0.125" not in events
 
 
 def test_a_load_that_fails_puts_everything_back(world: World) -> None:

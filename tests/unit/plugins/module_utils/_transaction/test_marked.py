@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +19,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import (
     Mark,
-    MarkerError,
     apply,
     strip,
     without,
@@ -455,67 +453,11 @@ def test_a_run_that_was_cut_off_does_not_count_as_edited(host: World, monkeypatc
     assert host.apply(**desired(), check=True).changed and not host.apply(**desired()).diff
 
 
-def test_random_texts_come_back_byte_for_byte(host: World) -> None:
-    source, tried = random.Random(28), 0
-    parts = [
-        "server {\n",
-        "}\n",
-        "    a b;\n",
-        "\t# c\r\n",
-        "\n",
-        "x",
-        "ü",
-        "\udcfe",
-        "\r",
-        "    add_header X 1;",
-        "# BEGIN ",
-    ]
-    for _turn in range(60):
-        text = "".join(source.choices(parts, k=source.randrange(40)))
-        marks: list[dict[str, Any]] = []
-        for _number in range(source.randrange(1, 4)):
-            at = source.randrange(len(text) + 1)
-            lines: list[Any] = [source.choice(["include x;", "# y", ""]) for _ in range(source.randrange(3))]
-            if source.random() < 0.3:
-                lines.append(sorted(source.choices(range(len(text) + 1), k=2)))
-            until = source.randrange(at, len(text) + 1) if source.random() < 0.4 else -1
-            marks.append({"at": at, "lines": lines, "until": until})
-        (host.etc / "campus.conf").write_bytes(text.encode("utf-8", "surrogateescape"))
-        before = host.tree()
-        try:
-            apply(text, plan({"name": NAME, "files": owners(text, "/x", marks)}).marked[0].marks, "campus")
-        except MarkerError:
-            continue
-        tried += 1
-        files = owners(text, marks=marks)
-        host.texts = dict  # type: ignore[method-assign] # some are no UTF-8
-        assert host.apply(name=NAME, files=files, probe=[]).changed, (text, marks)
-        assert nothing_to_do(host, name=NAME, files=files, probe=[])
-        assert not host.apply(name=NAME, files=files, probe=[]).changed
-        added = source.choice(["", "# at its end\n"]) if read(host).endswith("\n") else ""
-        (host.etc / "campus.conf").write_bytes((read(host) + added).encode("utf-8", "surrogateescape"))
-        host.undo(NAME)
-        assert read(host) == text + added, (text, marks)
-        if not added:
-            assert host.tree() == before
-    assert tried > 30
-
-
-FORMS = {
-    "a digest": ({"digest": "abc"}, "needs its digest"),
-    "no content": ({"content": "x"}, "no content or target"),
-    "one kind of file": ({"state": "absent"}, "no other state than file"),
-    "lines": ({"marks": [{"at": 1, "lines": ["a\nb"]}]}, "an end of a line"),
-    "spans": ({"marks": [{"at": 1, "lines": [[1, 2, 3]]}]}, "not in their form"),
-    "a place": ({"marks": [{"at": "x"}]}, "not in their form"),
-}
-
-
-@pytest.mark.parametrize("case", FORMS)
-def test_what_cannot_be_meant_is_refused(case: str) -> None:
-    different, why = FORMS[case]
-    with pytest.raises(TransactionError, match=why):
-        plan({"name": NAME, "files": [{**owners(path="/x")[0], **different}]})
+def test_what_an_older_version_wrote_down_knows_of_no_lines(world: World) -> None:
+    world.apply()
+    state = world.journal()
+    assert "marked" not in state["records"]["headers"]
+    assert our_lines.lost(state) == {"headers": []} and nothing_to_do(world)
 
 
 def test_lines_need_a_site() -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from tests.unit.plugins.module_utils._transaction.conftest import World, nothing_to_do, one
@@ -37,10 +36,3 @@ def test_a_file_with_our_lines_is_active_as_it_was_written(world: World) -> None
     assert not nothing_to_do(world, name="https:campus", files=files)
     assert "neither a file nor a link" in our_lines.lost(world.journal())["https:campus"][0]
     assert observed.edited(world.journal()) == {"https:campus": []}
-
-
-def test_a_pending_load_is_not_active(world: World) -> None:
-    world.apply()
-    state = {**world.journal(), "pending": {"web": {}}}
-    (world.state / "state.json").write_text(json.dumps(state))
-    assert not nothing_to_do(world)

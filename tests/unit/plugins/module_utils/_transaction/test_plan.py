@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    Marked,
     TransactionError,
     plan,
 )
@@ -97,14 +95,6 @@ def test_marks_that_cannot_be_meant_are_refused_in_words(given: dict[str, Any], 
         plan({"name": "https:campus", "files": [{**known, **given}]})
 
 
-def test_marks_are_taken_as_they_are() -> None:
-    marks = [{"at": 3, "lines": ["x", [1, 2]], "until": 5}, {"at": 9, "lines": None, "until": None}]
-    (found,) = plan({"name": "https:campus", "files": [{"path": "/x", "marks": marks, "digest": DIGEST}]}).marked
-    assert found == Marked("/x", DIGEST, (Mark(3, ("x", (1, 2)), 5), Mark(9, (), -1)))
-    with pytest.raises(TransactionError, match="marks, which carry the site: https has none"):
-        plan({"name": "https", "files": [{"path": "/x", "marks": marks, "digest": DIGEST}]})
-
-
 @pytest.mark.parametrize(
     ("given", "mode"),
     [(None, 0o644), ("600", 0o600), ("0640", 0o640), ("4755", 0o4755), (0o7777, 0o7777), (0, 0)]
@@ -117,18 +107,6 @@ def test_a_mode_has_three_or_four_octal_digits(given: Any, mode: int | None) -> 
     else:
         with pytest.raises(TransactionError, match="is no octal number in quotes"):
             plan({"name": "headers", "files": files})
-
-
-def test_a_mode_without_quotes_is_what_yaml_made_of_it(world: World) -> None:
-    world.apply(files=one("x", mode=0o640))
-    assert world.tree()["main.conf"][3] == 0o640
-
-
-def test_what_was_written_and_is_as_it_was_asks_for_nothing(world: World) -> None:
-    assert not nothing_to_do(world), "nothing was written yet"
-    world.apply()
-    assert nothing_to_do(world)
-    assert not world.apply().changed, "which is what the transaction says itself"
 
 
 @pytest.mark.parametrize(
@@ -165,13 +143,6 @@ def test_a_plan_that_asks_for_more_has_to_be_asked_for(world: World, more: dict[
     ]
     assert nothing_to_do(world, files=files)
     assert not nothing_to_do(world, files=[*files, more])
-
-
-def test_a_link_that_leads_elsewhere_has_to_be_asked_for(world: World) -> None:
-    world.apply()
-    files = [{**each, "path": os.path.relpath(each["path"], world.etc)} for each in world.params()["files"]]
-    files[-1]["target"] = "../main.conf"
-    assert not nothing_to_do(world, files=files)
 
 
 @pytest.mark.parametrize("owed", [{"pending": {"web": {}}}, {"open": {"name": "https", "entries": []}}])

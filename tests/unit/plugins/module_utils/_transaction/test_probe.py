@@ -184,44 +184,7 @@ def test_it_asks_until_the_answer_is_right_or_time_is_up(
     assert len(given) == asked
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_each_kind_of_redirect_to_https_is_followed(status: int) -> None:
-    found = Answer("https://campus.test/a", 200)
-    moved = Answer("http://campus.test/a", status, (("Location", "https://campus.test/a"),))
-    asked: list[Probe] = []
-
-    def fetch(probe: Probe) -> Answer:
-        asked.append(probe)
-        return found if probe.url.startswith("https") else moved
-
-    page = Probe("http://campus.test/a", same=True)
-    assert visit(page, fetch) == found
-    assert asked[1:] == [Probe("https://campus.test/a", address="campus.test", same=True)]
-    assert visit(Probe("http://campus.test/a"), fetch) == moved, "which is not to stay the same"
-
-
 @pytest.mark.parametrize("status", [200, 300, 304, 305, 306, 309, 404])
 def test_what_is_no_redirect_is_the_answer(status: int) -> None:
     answer = Answer("http://campus.test/a", status, (("Location", "https://campus.test/a"),))
     assert visit(Probe("http://campus.test/a", same=True), lambda _probe: answer) == answer
-
-
-@pytest.mark.parametrize(
-    ("asked", "where", "host", "same"),
-    [
-        ("http://campus.test", "https://campus.test/", "", True),
-        ("http://campus.test/", "https://campus.test", "", True),
-        ("http://CAMPUS.test/", "https://campus.test/", "", True),
-        ("http://127.0.0.1/", "https://campus.test/", "Campus.test", True),
-        ("http://127.0.0.1/", "https://127.0.0.1/", "campus.test", False),
-        ("http://campus.test/?a", "https://campus.test/?a", "", True),
-        ("http://campus.test/?a", "https://campus.test/", "", False),
-        ("http://campus.test/a", "https://campus.test/b", "", False),
-        ("http://campus.test/", "https://www.campus.test/", "", False),
-        ("http://campus.test/", "http://campus.test/", "", False),
-        ("https://campus.test/", "https://campus.test/", "", False),
-        ("http://campus.test/", "", "", False),
-    ],
-)
-def test_the_same_page_by_https_is_known_by_its_name_and_path(asked: str, where: str, host: str, same: bool) -> None:
-    assert transaction_probe._by_https(Probe(asked, host=host), 301, where) is same

@@ -9,7 +9,6 @@ import errno
 import json
 import os
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery, store
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import store
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from tests.unit.plugins.module_utils._transaction.conftest import (
     Killed,
     World,
@@ -431,24 +429,3 @@ def test_what_is_back_is_loaded_though_the_disk_has_no_room_to_note_it(
     world.engine().recover()
     state = world.journal()
     assert world.tree() == before and state["open"] is None and not state["pending"]
-
-
-def test_a_new_process_has_longer_to_answer_and_all_pages_have_their_time_together(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[int] = []
-
-    def asked(_right: object, end: float) -> str:
-        waited.append(round(end - time.monotonic()))
-        monkeypatch.setattr(recovery, "ANSWER_SECONDS", 100.0 * (len(waited) + 1))  # for those that come later
-        return ""
-
-    monkeypatch.setattr(recovery, "TOKEN_SECONDS", 1000.0)
-    monkeypatch.setattr(recovery, "ANSWER_SECONDS", 100.0)
-    monkeypatch.setattr(recovery, "ask_until", asked)
-    pages = [Probe(f"http://campus.test/{number}", same=True) for number in range(2)]
-    world.engine()._probe(
-        [*pages, Probe("http://campus.test/"), Probe("http://campus.test/new", generation=True)], {}, str
-    )
-    world.engine()._probe(pages, dict.fromkeys(pages), str)
-    assert waited == [1000, 200, 300, 300]
