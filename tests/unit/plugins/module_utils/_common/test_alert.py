@@ -14,7 +14,6 @@ import subprocess
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import Mock
 
 import pytest
 
@@ -105,14 +104,6 @@ def test_another_text_under_the_same_title_is_reported_up_to_a_limit(host):
     reported = [mail.get_content().split()[0] for mail in host.mails()]
     assert reported == ["/", "/home", "/srv", "/var", "/opt"]
     assert len(host.journal) == 14, "all of it is in the journal"
-
-
-def test_the_end_of_the_mail_programs_output_is_in_the_message(host, monkeypatch):
-    host.configure(mail="admin@school.example")
-    said = Mock(returncode=69, stdout=b"x" * 500 + b" queue is full")
-    monkeypatch.setattr(alert.subprocess, "run", lambda *_command, **_options: said)
-    with pytest.raises(AlertError, match=r"\(69\): x{286} queue is full"):
-        notify("monitoring", "Disk", "/ is full")
 
 
 def test_what_did_not_go_out_is_an_error_and_is_tried_again(host):

@@ -69,13 +69,6 @@ def test_a_slow_program_begins_before_the_first_check_and_is_read_after_the_last
     assert order == ["begun", "quick", "slow"]
 
 
-def test_one_that_breaks_without_a_word_is_named():
-    def late(it):
-        raise TimeoutError
-
-    assert observe({"a": late}, "the host")["a"].evidence == "TimeoutError."
-
-
 def test_a_control_has_one_check_and_one_attack():
     @check("headers_x")
     def inspect(it):

@@ -202,19 +202,11 @@ def test_an_item_survives_json() -> None:
     assert ABSENT.to_json() == {"kind": "absent"}
 
 
-def test_a_file_may_be_as_large_as_64_mib_and_no_larger(tmp_path: Path) -> None:
-    """What grows while it is read is read no further."""
-    path = tmp_path / "large"
-    with open(path, "wb") as stream, Tree() as tree:
-        stream.truncate(64 << 20)
-        assert len(tree.inspect(str(path)).data) == 64 << 20
-        stream.truncate((64 << 20) + 1)
-        with pytest.raises(StateError, match=f"^{path} is larger than 64 MiB. Move it out of the way first.$"):
-            tree.inspect(str(path))
-        stream.truncate(80 << 20)
-        handle = os.open(path, os.O_RDONLY)
-        assert len(files._read_all(handle, 1)) == (64 << 20) + 1
-        os.close(handle)
+def test_a_giant_is_not_read(tmp_path: Path) -> None:
+    with open(tmp_path / "large", "wb") as stream, Tree() as tree:
+        stream.truncate(1 << 40)
+        with pytest.raises(StateError, match="is larger than 64 MiB. Move it out of the way first.$"):
+            tree.inspect(str(tmp_path / "large"))
 
 
 @pytest.mark.parametrize(

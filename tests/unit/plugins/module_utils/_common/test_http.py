@@ -77,20 +77,6 @@ def test_an_answer_keeps_every_copy_of_a_header(server):
     assert (answer.value("set-cookie"), answer.value("x-frame-options")) == ("a=1", "")
 
 
-def test_a_request_does_not_wait_for_the_end_of_the_handshake(server, monkeypatch):
-    """A server without session tickets has nothing to send then, so its kernel takes 40 ms to confirm it."""
-    wires = []
-    connect = http._Connection.connect
-
-    def watched(connection):
-        connect(connection)
-        wires.append(connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-
-    monkeypatch.setattr(http._Connection, "connect", watched)
-    fetch(f"{server().url}/")
-    assert wires and all(wires)
-
-
 @pytest.mark.parametrize(
     ("path", "sent"),
     [
@@ -161,15 +147,6 @@ def test_who_does_not_answer_is_not_waited_for():
         assert handshake("campus.test", port, "127.0.0.1", timeout=0.05).error == NO_ANSWER
     assert "refused" in fetch(f"http://127.0.0.1:{port}/").error
     assert "refused" in handshake("campus.test", port, "127.0.0.1").error
-
-
-def test_an_answer_may_take_six_times_as_long_as_a_silence_in_it(server, monkeypatch):
-    waited = []
-    real = threading.Timer
-    monkeypatch.setattr(threading, "Timer", lambda seconds, end: waited.append(seconds) or real(seconds, end))
-    answers = server(b"HTTP/1.1 204 No Content\r\n\r\n")
-    assert fetch(f"{answers.url}/", timeout=7).status == 204
-    assert waited == [42]
 
 
 @pytest.mark.parametrize("secure", [False, True])

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
 
 @pytest.fixture
@@ -34,18 +33,6 @@ def test_the_second_waits_and_reads_who_the_first_is(path: str) -> None:
     assert locks.holder(path) == ""
     with locks.lock(path, "restore", 0):
         assert locks.holder(path).startswith("restore (process "), "and no rest of the longer name before it"
-
-
-def test_the_caller_chooses_the_error_for_a_taken_lock(path: str) -> None:
-    class Mine(HardeningError):
-        pass
-
-    with (
-        locks.lock(path, "x", 0),
-        pytest.raises(Mine, match="the x of campus"),
-        locks.lock(path, "y", 0, lambda holder: Mine(f"the {holder.split()[0]} of campus")),
-    ):
-        pass
 
 
 def test_it_is_had_as_soon_as_it_is_free(path: str) -> None:

@@ -31,20 +31,6 @@ def test_lines_are_added_between_two_comments() -> None:
     assert strip(marked, "campus") == BLOCK
 
 
-@pytest.mark.parametrize(
-    ("text", "before", "indent"),
-    [
-        ("a {\n    b;\n}\n", "}", "    "),  # as the line above a brace
-        ("a {\n    b;\n  </c>\n", "  </c>", "    "),
-        ("a {\n    b;\n  c;\n", "  c;", "  "),
-        ("}\n", "}", ""),
-    ],
-)
-def test_our_lines_have_the_indent_of_those_around_them(text: str, before: str, indent: str) -> None:
-    ours = apply(text, [Mark(text.index(before), ("x;",))], "campus").splitlines()
-    assert f"{indent}x;" in ours and f"{indent}# BEGIN chamilo.hardening campus" in ours
-
-
 def test_what_is_set_aside_is_a_comment() -> None:
     at = BLOCK.index("add_header")
     marked = apply(BLOCK, [Mark(at, ("more;",), BLOCK.index("DENY;") + 5)], "campus")
@@ -111,10 +97,6 @@ def test_what_was_changed_between_the_marks_is_never_lost() -> None:
 
 
 LIKE_OURS = "a\n  # set aside:\nb c\n"
-
-
-def test_a_line_like_ours_is_set_aside_like_any_other() -> None:
-    assert strip(apply(LIKE_OURS, [Mark(0, ("end",), 19)], "campus"), "campus") == LIKE_OURS
 
 
 def test_no_mark_is_set_that_cannot_be_taken_out() -> None:

@@ -316,25 +316,6 @@ def test_file_systems_on_which_nothing_can_be_written(tmp_path: Path) -> None:
     assert file_systems(str(tmp_path / "mountinfo")) == {"/": False, "/usr": True, "/srv": True}
 
 
-@pytest.mark.parametrize("more", [0, 1])
-def test_as_many_links_are_followed_as_the_kernel_follows(tmp_path, more):
-    (tmp_path / "0").write_text("x")
-    most = paths._FEW + more
-    for number in range(most):
-        (tmp_path / str(number + 1)).symlink_to(str(number))
-    start = os.open(tmp_path, os.O_RDONLY)
-    try:
-        if more:
-            with pytest.raises(OSError, match="too many links"):
-                paths.open_path(str(most), lambda *_link: "", start)
-        else:
-            handle, linked = paths.open_path(str(most), lambda *_link: "", start)
-            os.close(handle)
-            assert linked
-    finally:
-        os.close(start)
-
-
 @pytest.mark.parametrize(
     ("text", "listed"),
     [

@@ -171,11 +171,6 @@ def test_what_is_no_address(wrong: str) -> None:
         split_address(wrong)
 
 
-def test_an_address() -> None:
-    assert split_address("[::]:443") == ("::", 443)
-    assert split_address("127.0.0.1:80") == ("127.0.0.1", 80)
-
-
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     with socket.socket() as server:
@@ -206,12 +201,6 @@ def test_an_address_the_service_has_itself_is_no_fault(listener: socket.socket) 
     assert Machine().occupied(f"127.0.0.1:{listener.getsockname()[1]}", name) == ""
 
 
-def test_an_address_the_service_shares_is_occupied(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "_listeners", lambda *address: [1, os.getpid()])
-    monkeypatch.setattr(services, "_belongs", lambda pid, service: pid == 1)
-    assert f"(process {os.getpid()})" in Machine().occupied(f"127.0.0.1:{listener.getsockname()[1]}", "web")
-
-
 def test_a_process_belongs_to_a_service_by_its_control_group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cgroup = tmp_path / "cgroup"
     cgroup.write_text("0::/system.slice/nginx.service\n")
@@ -234,18 +223,6 @@ def test_an_address_of_another_host_cannot_be_listened_on() -> None:
     assert Machine().occupied("192.0.2.1:8099", "web") == (
         "192.0.2.1:8099 cannot be listened on: Cannot assign requested address."
     )
-
-
-@pytest.mark.parametrize(
-    ("family", "host", "words"),
-    [
-        (socket.AF_INET, "127.0.0.1", ["7f000001"]),
-        (socket.AF_INET6, "2001:db8::1", ["20010db8", "00000000", "00000000", "00000001"]),
-    ],
-)
-def test_an_address_as_the_kernel_lists_it(family: int, host: str, words: list[str]) -> None:
-    listed = "".join(f"{int.from_bytes(bytes.fromhex(word), sys.byteorder):08X}" for word in words)
-    assert services._kernel_address(family, host) == listed
 
 
 def test_a_process_that_has_ended_has_neither_parent_nor_name() -> None:
