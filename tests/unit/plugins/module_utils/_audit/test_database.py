@@ -239,14 +239,6 @@ def test_an_account_that_may_replicate_reads_each_change(tables, right, host, bi
     assert (f"'replica'@'{host}' has {right} on the whole server" in finding.evidence) is (status == "fail")
 
 
-def test_an_account_that_may_replicate_without_a_password(tables):
-    tables.binary_log = "ON"
-    tables.rights += [("'copies'@'%'", "server", "", "REPLICATION SLAVE", "NO")]
-    tables.accounts["copies", "%"] = {"authentication_string": ""}
-    finding = database.privileges(inspect(USAGE, EIGHT))
-    assert "'copies'@'%' has REPLICATION SLAVE on the whole server, and no password" in finding.evidence
-
-
 def test_the_rights_of_a_role_are_those_of_its_members(tables):
     tables.add("reader", "", is_role=True, access=512)
     tables.add("outer", "", is_role=True)
@@ -554,25 +546,6 @@ def test_a_server_listens_where_one_of_its_own_sockets_does(monkeypatch):
         database._listening(it)
     it._known[database.processes] = [SimpleNamespace(name="nginx", pid=os.getpid())]
     assert database._listening(it) is None
-
-
-def test_a_process_whose_network_is_not_for_us_to_see_counts_as_ours():
-    assert database._is_ours(os.getpid()) and database._is_ours(4_194_999)
-
-
-def test_what_accounts_may_do_elsewhere_is_kept_apart(tables):
-    tables.add("none", "%", "USAGE", name="other")
-    tables.add("shop", "%", "SELECT", name="shop")
-    tables.add("reader", "%", "SELECT", "INSERT", name="mysql")
-    tables.add("part", "%", "UPDATE", name="mysql", place="part")
-    tables.add("pattern", "%", "SELECT", name="cham%")
-    tables.add("literal", "%", "SELECT", name="cham%", place="part")
-    found = database._logins(inspect(USAGE, EIGHT))
-    assert [found[user, "%"].here for user in ("pattern", "literal")] == [{"SELECT"}, set()]
-    assert found["none", "%"].elsewhere == set() and found["shop", "%"].elsewhere == {"shop"}
-    assert (found["shop", "%"].here, found["shop", "%"].everywhere) == (set(), set())
-    assert found["reader", "%"].everywhere == {"INSERT on tables of mysql"}
-    assert found["part", "%"].everywhere == {"UPDATE on tables of mysql"}
 
 
 def test_what_all_accounts_have_is_none_of_the_portal_s(tables):

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import subprocess
@@ -15,7 +14,6 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import headers as attacks_headers
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import headers
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 from tests.guide import HEADERS
@@ -140,17 +138,6 @@ def test_a_class_that_could_not_be_had_is_named(look_at):
     assert "Not seen here: 403." in finding.evidence
 
 
-def test_a_site_without_https_has_no_redirect_to_check(look_at):
-    host = VirtualHost("f", 1, ("campus.test",), (Listen("*", 80, tls=False),), "/srv/campus/public")
-
-    def answer(endpoint, path, request):
-        return server()(dataclasses.replace(endpoint, scheme="https"), path, request)
-
-    finding = headers.nosniff(look_at(answer, hosts=(host,)))
-    assert finding.status == "pass"
-    assert "Not seen" not in finding.evidence
-
-
 def test_a_page_that_fails_counts_as_well(look_at):
     def broken(endpoint, path, request):
         return (502, {}, b"") if path == "/api/users" else server()(endpoint, path, request)
@@ -163,11 +150,6 @@ def test_a_page_that_fails_counts_as_well(look_at):
 def test_no_answer_is_not_assessed(look_at):
     with pytest.raises(Unseen, match="connection refused"):
         headers.nosniff(look_at(lambda *_: (0, {}, b"")))
-
-
-def test_no_web_server_is_not_assessed(look_at):
-    with pytest.raises(Unseen, match=r"nothing on this host answers to campus\.test"):
-        headers.once(look_at(hosts=()))
 
 
 POLICY = "Content-Security-Policy"

@@ -17,7 +17,7 @@ from unittest.mock import Mock
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _believed, brute_force, https
@@ -202,15 +202,6 @@ def test_more_names_than_are_asked_are_not_assessed(serve, look_at, authority):
     assert "more than 20 names: name20.test, name21.test, name22.test, name23.test, name24.test." in finding.evidence
 
 
-def test_a_weak_key_is_refused(serve, look_through):
-    host, _certificate = serve(
-        key=rsa.generate_private_key(65537, 1024), setup=lambda context: context.set_ciphers("ALL:@SECLEVEL=0")
-    )
-    finding = https.certificate(look_through(host))
-    assert finding.status == "fail"
-    assert "RSA 1024" in finding.evidence
-
-
 @pytest.fixture
 def silent(monkeypatch):
     """No handshake is completed."""
@@ -371,15 +362,6 @@ def test_hsts_is_asked_of_every_name_that_serves_pages(look_at):
         )
     )
     assert "www.campus.test" not in https.hsts(look_at(led, **NAMES)).evidence
-
-
-def test_for_good_has_two_numbers(look_at):
-    def for_good(endpoint, path, request):
-        status, headers, body = redirecting(endpoint, path, request)
-        return (308 if status == 301 else status), headers, body
-
-    finding = https.redirect(look_at(for_good))
-    assert finding.status == "pass" and "answers 308" in finding.evidence
 
 
 def test_a_proxy_that_does_not_listen_for_http_is_the_best_there_is(look_at):
@@ -664,113 +646,64 @@ def test_owners(certbot, found, words):
     assert words in finding.evidence
 
 
+HOOK = "nginx -t && systemctl reload nginx"
+CONF = "renewal/campus.test.conf"
+SCRIPT = f"#!/bin/sh\n{HOOK}\n"
+NO_HOOK = "no hook of campus.test reloads"
+
+
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("files", "words"),
     [
-        ("installer = None\n", "no hook of campus.test reloads"),
-        ("renew_hook = systemctl reload nginx\n", "without a test"),
-        ("renew_hook = nginx -t && systemctl reload nginx\n", ""),
-        ("renew_hook = /usr/local/sbin/chamilo-hardening renewed\n", ""),
-        ("autorenew = False\ninstaller = nginx\n", "autorenew = False"),
+        ({CONF: "installer = None\n"}, NO_HOOK),
+        ({CONF: "autorenew = False\ninstaller = nginx\n"}, "autorenew = False"),
+        ({CONF: "renew_hook = systemctl reload nginx\n"}, "without a test"),
+        ({CONF: f"renew_hook = {HOOK}\n"}, ""),
+        ({CONF: "renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"}, ""),
+        # A script that a hook names.
+        ({CONF: "renew_hook = {root}/after.sh\n", "after.sh": SCRIPT}, ""),
+        ({CONF: "renew_hook = test -x {root}/after.sh && {root}/after.sh -q\n", "after.sh": SCRIPT}, ""),
+        ({CONF: "renew_hook = '{root}/after.sh'\n", "after.sh": SCRIPT.replace("nginx -t && ", "")}, "without a test"),
+        ({CONF: "renew_hook = {root}/after.sh\n", "after.sh": SCRIPT.replace("nginx -t", "# nginx -t")}, NO_HOOK),
+        ({CONF: "renew_hook = {root}/after.sh\n", "after.sh": f"{HOOK}: what another script does\n"}, NO_HOOK),
+        # For every certificate.
+        ({"renewal-hooks/deploy/reload": SCRIPT}, ""),
+        ({"renewal-hooks/post/reload": SCRIPT}, ""),
+        ({"renewal-hooks/post/reload": SCRIPT.replace("nginx -t && ", "")}, "without a test"),
+        ({"renewal-hooks/deploy/web": "#!/bin/sh\nexec {root}/after.sh\n", "after.sh": SCRIPT}, ""),
+        ({"renewal-hooks/deploy/web": "#!/bin/sh\n# {root}/after.sh\n", "after.sh": SCRIPT}, NO_HOOK),
+        ({"cli.ini": f"max-log-backups = 0\ndeploy-hook = {HOOK}\n"}, ""),
+        ({"cli.ini": f"post-hook: {HOOK}\n"}, ""),
+        ({"cli.ini": f"renew-hook={HOOK}\n"}, ""),
+        ({"cli.ini": f"pre-hook = {HOOK}\n"}, NO_HOOK),
+        ({"cli.ini": f"# post-hook = {HOOK}\n"}, NO_HOOK),
+        # In the command of the job.
+        ({"job": f"--deploy-hook '{HOOK}'"}, ""),
+        ({"job": "--post-hook=apachectl -t && systemctl reload apache2"}, ""),
+        ({"job": f"\\\n --renew-hook '{HOOK}'"}, ""),
+        ({"job": f"--pre-hook '{HOOK}'"}, NO_HOOK),
+        ({"job": "--deploy-hook /bin/true\n# nginx -t, reload"}, NO_HOOK),
+        ({"job": f"\n# certbot renew --deploy-hook '{HOOK}'"}, NO_HOOK),
     ],
 )
-def test_hooks(certbot, tmp_path, text, words):
-    (tmp_path / "renewal/campus.test.conf").write_text(text)
-    finding = https.renewal(certbot(RENEWS))
+def test_a_renewal_is_active_where_a_hook_tests_and_reloads(certbot, tmp_path, files, words):
+    for name, text in {CONF: "", **files}.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("{root}", str(tmp_path)))
+        path.chmod(0o755 if text.startswith("#!") else 0o644)
+    job = Job("/etc/cron.daily/renew", f"certbot -q renew {files['job']}") if "job" in files else RENEWS
+    finding = https.renewal(certbot(job))
     assert finding.status == ("fail" if words else "pass"), finding.evidence
     assert words in finding.evidence
 
 
-def test_a_hook_in_the_directory(certbot, tmp_path):
-    (tmp_path / "renewal/campus.test.conf").write_text("")
+def test_certbot_runs_no_hook_that_is_not_executable(certbot, tmp_path):
+    (tmp_path / CONF).write_text("")
     hook = tmp_path / "renewal-hooks/deploy/reload"
     hook.parent.mkdir(parents=True)
-    hook.write_text("#!/bin/sh\nnginx -t && systemctl reload nginx\n")
-    assert https.renewal(certbot(RENEWS)).status == "fail"  # not executable, so Certbot does not run it
-    hook.chmod(0o755)
-    assert https.renewal(certbot(RENEWS)).status == "pass"
-
-
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [
-        ("renewal-hooks/post/reload", "#!/bin/sh\nnginx -t && systemctl reload nginx\n"),
-        ("cli.ini", "max-log-backups = 0\ndeploy-hook = nginx -t && systemctl reload nginx\n"),
-        ("cli.ini", "post-hook: nginx -t && systemctl reload nginx\n"),
-        ("cli.ini", "renew-hook=nginx -t && systemctl reload nginx\n"),
-    ],
-)
-def test_a_hook_for_every_certificate(certbot, tmp_path, file, text):
-    (tmp_path / "renewal/campus.test.conf").write_text("")
+    hook.write_text(SCRIPT)
     assert https.renewal(certbot(RENEWS)).status == "fail"
-    hook = tmp_path / file
-    hook.parent.mkdir(parents=True, exist_ok=True)
-    (hook.parent / "old").mkdir()
-    hook.write_text(text.replace("nginx -t && ", ""))
-    hook.chmod(0o755)
-    assert "without a test" in https.renewal(certbot(RENEWS)).evidence
-    hook.write_text(text)
-    finding = https.renewal(certbot(RENEWS))
-    assert finding.status == "pass", finding.evidence
-
-
-@pytest.mark.parametrize(
-    ("more", "status"),
-    [
-        ("--deploy-hook 'nginx -t && systemctl reload nginx'", "pass"),
-        ("--post-hook=apachectl -t && systemctl reload apache2", "pass"),
-        ("\\\n --renew-hook 'nginx -t && systemctl reload nginx'", "pass"),
-        ("--pre-hook 'nginx -t && systemctl reload nginx'", "fail"),
-        ("--deploy-hook /bin/true\n# nginx -t, reload", "fail"),
-        ("\n# certbot renew --deploy-hook 'nginx -t && systemctl reload nginx'", "fail"),
-    ],
-)
-def test_a_hook_in_the_command(certbot, tmp_path, more, status):
-    (tmp_path / "renewal/campus.test.conf").write_text("")
-    finding = https.renewal(certbot(Job("/etc/cron.daily/renew", f"certbot -q renew {more}")))
-    assert finding.status == status, finding.evidence
-
-
-@pytest.mark.parametrize(
-    "text", ["# post-hook = nginx -t; reload", "post-hook =\n# nginx -t; reload", "pre-hook = nginx -t; reload"]
-)
-def test_what_reloads_before_a_renewal_or_never_is_no_hook(certbot, tmp_path, text):
-    (tmp_path / "renewal/campus.test.conf").write_text("")
-    (tmp_path / "cli.ini").write_text(text)
-    assert "no hook of campus.test reloads" in https.renewal(certbot(RENEWS)).evidence
-
-
-@pytest.mark.parametrize(
-    ("script", "words"),
-    [
-        ("#!/bin/sh\nnginx -t && systemctl reload nginx\n", ""),
-        ("#!/bin/sh\nsystemctl reload nginx\n", "without a test"),
-        ("#!/bin/sh\n# nginx -t && systemctl reload nginx\n", "no hook of campus.test reloads"),
-        ("nginx -t && systemctl reload nginx: what the script beside it does\n", "no hook of campus.test reloads"),
-    ],
-)
-@pytest.mark.parametrize("hook", ["{}", "test -x {} && {} --quiet", "'{}'"])
-def test_a_hook_that_names_a_script(certbot, tmp_path, hook, script, words):
-    path = tmp_path / "after-renewal.sh"
-    path.write_text(script)
-    (tmp_path / "renewal/campus.test.conf").write_text(f"renew_hook = {hook.format(path, path)}\n")
-    finding = https.renewal(certbot(RENEWS))
-    assert finding.status == ("fail" if words else "pass"), finding.evidence
-    assert words in finding.evidence
-
-
-def test_a_script_in_the_directory_that_names_another(certbot, tmp_path):
-    (tmp_path / "renewal/campus.test.conf").write_text("")
-    path = tmp_path / "after-renewal.sh"
-    path.write_text("#!/bin/sh\napachectl configtest && apachectl graceful\n")
-    hook = tmp_path / "renewal-hooks/deploy/web"
-    hook.parent.mkdir(parents=True)
-    hook.write_text(f"#!/bin/sh\n# {path}\n")
-    hook.chmod(0o755)
-    assert "no hook of campus.test reloads" in https.renewal(certbot(RENEWS)).evidence
-    hook.write_text(f"#!/bin/sh\nexec {path}\n")
-    finding = https.renewal(certbot(RENEWS))
-    assert finding.status == "pass", finding.evidence
 
 
 def test_what_a_program_of_the_system_could_do_is_not_what_the_hook_does(certbot, tmp_path):

@@ -56,12 +56,6 @@ def test_a_flag_that_is_missing(look_at, name):
     assert NUMBER not in finding.evidence
 
 
-def test_samesite_none_is_no_protection(look_at):
-    finding = sessions.same_site(inspect(look_at, setting(f"chamilo2={NUMBER}; SameSite=None; Secure")))
-    assert finding.status == "fail"
-    assert "None" in finding.evidence
-
-
 @pytest.mark.parametrize(
     ("kind", "flags", "status", "words"),
     [
@@ -282,14 +276,9 @@ def idle(tree_look, tmp_path, monkeypatch, web_user):
     return make
 
 
-def test_debians_default_is_short_enough(idle):
-    finding = idle()
-    assert finding.status == "pass"
-    assert "54 minutes at worst" in finding.evidence
-
-
-def test_an_hour_with_a_cleaner_every_five_minutes(idle):
-    assert idle(faces={"fpm": "3600"}, pause=300.0).status == "pass"
+def test_an_idle_session_ends_soon_enough(idle):
+    assert "54 minutes at worst" in idle().evidence
+    assert idle().status == idle(faces={"fpm": "3600"}, pause=300.0).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -390,26 +379,3 @@ def test_what_is_no_session_of_this_site_is_not_its_oldest(idle, tmp_path, web_u
     shutil.chown(tmp_path / "sessions/sess_old", web_user)
     os.utime(tmp_path / "sessions/sess_old", (0, 0))
     assert "is still kept" in idle().evidence
-
-
-@pytest.mark.parametrize(("status", "words"), [(500, "answers 500"), (0, "answers connection refused")])
-def test_a_page_that_fails_reports_nothing_of_its_session_numbers(look_at, status, words):
-    it = inspect(look_at, lambda *_asked: (status, {}, b""))
-    with pytest.raises(Unseen, match=words):
-        sessions._renumbered(it, it.endpoints["https"], "/", "chamilo2", {})
-
-
-@pytest.mark.parametrize(
-    ("cookies", "renumbered"),
-    [
-        ([], False),
-        ([f"chamilo2={NUMBER}"], True),
-        ([f"other={NUMBER}"], False),
-        (["chamilo2="], False),
-        ([f"chamilo2={sessions._FORGED}"], False),
-        ([f"chamilo2={sessions._FORGED}", f"chamilo2={NUMBER}"], True),
-    ],
-)
-def test_a_number_is_replaced_by_one_that_the_visitor_did_not_choose(look_at, cookies, renumbered):
-    it = inspect(look_at, lambda *_asked: (499, {"Set-Cookie": cookies}, b""))
-    assert sessions._renumbered(it, it.endpoints["https"], "/", "chamilo2", {}) is renumbered
