@@ -74,22 +74,11 @@ def test_by_the_file_or_a_directory_above_it(observer, monkeypatch, log, above, 
     assert words in way and bool(way) == bool(words)
 
 
-def test_a_handle_that_is_closed_meanwhile_hides_no_other(tmp_path, monkeypatch):
-    log = tmp_path / "access.log"
-    with log.open("w", encoding="ascii") as file:
-        monkeypatch.setattr(_log_writer.os, "listdir", lambda _path: ["999999", str(file.fileno())])
-        assert _log_writer._has_open(os.getpid(), log.stat())
-
-
 def test_an_unknown_user_is_not_assumed_to_write_nothing(observer):
     for name in ("", "no-such-user"):
         observer.site = replace(observer.site, php=Php(user=name))
         with pytest.raises(Unseen):
             _log_writer.Writer(observer)
-
-
-def test_a_process_that_ended_meanwhile_has_nothing_open(tmp_path):
-    assert not _log_writer._has_open(4_194_999, os.stat(tmp_path))
 
 
 MADE = """/var/log/*.log forced from command line (14 rotations)

@@ -79,12 +79,3 @@ def test_the_rules_count_only_when_the_application_reads_true(value, status):
 @pytest.mark.parametrize(("value", "status"), [("90", "pass"), ("0", "fail"), (None, "fail"), ("-1", "fail")])
 def test_expiry(value, status):
     assert passwords.expiry(inspect("password_rotation_days", value)).status == status
-
-
-@pytest.mark.parametrize(("portals", "words"), [(5, "on https://4.test/."), (6, "; and 1 more."), (8, "; and 3 ")])
-def test_of_many_portals_the_first_five_are_named(portals, words):
-    it = inspect("check_password", "true")
-    values = {f"https://{number}.test/": str(number) for number in range(portals)}
-    it.database.effective = lambda _variable, _category: values
-    finding = passwords.on_every_portal(it, "security.x", lambda _value: True, "y")
-    assert finding.status == "pass" and words in finding.evidence and finding.evidence.count("https") == 5

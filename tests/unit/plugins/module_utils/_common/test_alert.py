@@ -263,21 +263,3 @@ def test_a_mail_program_that_cannot_be_started_or_does_not_end_is_reported(host,
 
     monkeypatch.setattr(subprocess, "run", run)
     assert alert._mail("a@school.test", "s", "t", "x") == f"{words}Command '{program}' timed out after 60 seconds."
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [("campus-1.test\n", "campus-1.test"), ("Campus of the school\n", ""), ("", ""), (None, "")],
-)
-def test_the_name_of_the_host_in_mails_is_read(tmp_path, monkeypatch, text, name):
-    there = tmp_path / "mailname"
-    if text is not None:
-        there.write_text(text)
-    opened = open
-
-    def read(path, **more):
-        assert path == "/etc/mailname"
-        return opened(there, **more)
-
-    monkeypatch.setattr(alert, "open", read, raising=False)
-    assert alert._mail_name() == name

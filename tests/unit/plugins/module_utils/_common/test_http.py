@@ -12,7 +12,6 @@ import ssl
 import threading
 import time
 from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -270,9 +269,3 @@ def test_a_port_that_speaks_no_tls(server):
     it = server(b"HTTP/1.1 400 Bad Request\r\n\r\n", until=b"campus.test")
     found = handshake("campus.test", it.port, "127.0.0.1", tls_context(False))
     assert found.error and not found.protocol
-
-
-def test_a_connection_that_is_given_up_before_it_is_there_is_none() -> None:
-    connection = http._Connection(urlsplit("http://campus.test/"), "127.0.0.1", 80, None, 1)
-    connection.give_up()
-    assert connection.given_up and connection.sock is None

@@ -11,14 +11,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.application import Application
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError, Seen
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
 
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
@@ -197,29 +194,6 @@ def test_an_account_that_cannot_log_in_ends_the_run(host, password, raised, word
     with pytest.raises(raised, match=words):
         host.apply()
     assert not any(statement.startswith(("CREATE", "ALTER", "GRANT")) for statement in host.server.statements)
-
-
-@pytest.mark.parametrize(
-    ("user", "password", "right", "others", "why"),
-    [
-        ("chamilo", "good-Password-1", "", [], ""),
-        ("chamilo", "good-Password-1", "SELECT ON *.*", [], ""),
-        ("chamilo", "good-Password-1", "ALL PRIVILEGES ON `campus`.*", [], ""),
-        ("root", "good-Password-1", "", [], "an account of the server's administrator"),
-        ("", "good-Password-1", "", [], "an account without a name, as which any user may log in"),
-        ("chamilo", "good-Password-1", "ALL PRIVILEGES ON *.*", ["x"], "it may do everything on the whole server"),
-        ("chamilo", "good-Password-1", "", ["a", "b"], "it is used for a, b too"),
-        ("lms", "Chamilo", "", [], "its password is easy to guess"),
-        ("lms", "LMS", "", [], "its password is easy to guess"),
-        ("lms", "Campus", "", [], "its password is easy to guess"),
-        ("lms", "", "", [], "its password is easy to guess"),
-    ],
-)
-def test_why_the_application_gets_another_account(user, password, right, others, why):
-    lines = [f"GRANT {right} TO `x`@`y`"] if right else []
-    seen = Seen(Who(user, "localhost"), "localhost", tuple(grants.parse(lines)))
-    one = Application(SimpleNamespace(desired=None, undo=None), None)
-    assert one._why_move(Account(user, password, name="campus"), seen, others) == why
 
 
 @pytest.mark.parametrize("stopped", [OSError("no further"), KeyboardInterrupt()])

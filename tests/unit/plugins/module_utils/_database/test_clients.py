@@ -60,20 +60,6 @@ def test_a_client_is_compared_by_its_address_also_where_the_server_shows_its_nam
 
 
 @pytest.mark.parametrize(
-    ("host", "found"),
-    [
-        ("", set()),
-        ("localhost", set()),
-        ("nowhere.invalid", set()),
-        ("here.test", {"10.0.0.8", "fe80::1"}),
-    ],
-)
-def test_the_addresses_of_a_host_are_without_their_interface(monkeypatch, host, found):
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    assert clients.addresses(host) == found
-
-
-@pytest.mark.parametrize(
     ("host", "local"),
     [
         ("", True),

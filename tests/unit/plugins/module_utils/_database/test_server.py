@@ -13,7 +13,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.server
     AccountError,
     Server,
     see,
-    sentence,
     set_rights,
     try_login,
 )
@@ -68,10 +67,6 @@ def test_an_account_is_made_once_and_dropped_where_it_is_asked_for():
     ]
 
 
-def test_what_went_wrong_is_a_sentence():
-    assert [sentence(OSError(text)) for text in ("No.", "Why?", "gone", "")] == ["No.", "Why?", "gone.", "OSError."]
-
-
 def test_rights_that_cannot_be_given_exactly_are_reported():
     """As where a role gives more."""
 
@@ -97,15 +92,6 @@ def test_rights_are_set_exactly_whatever_there_was(host):
     desired = ["GRANT SELECT, INSERT ON `chamilo`.* TO 'a'@'b'"]
     set_rights(Server(host.server.ask), Who("a", "b"), desired)
     assert host.server.rights("'a'@'b'") == ["SELECT, INSERT ON `chamilo`.*"]
-
-
-def test_with_whose_rights_something_of_a_database_runs_is_asked_of_each_kind():
-    asked = []
-    server = Server(lambda *given: asked.append(given) or [{"DEFINER": "a@%"}, {"DEFINER": "b@localhost"}])
-    assert server.definers("chamilo") == {"a@%", "b@localhost"}
-    kinds = {"TRIGGERS": "TRIGGER", "EVENTS": "EVENT", "ROUTINES": "ROUTINE", "VIEWS": "TABLE"}
-    parts = [f"SELECT DEFINER FROM information_schema.{name} WHERE {kind}_SCHEMA = %s" for name, kind in kinds.items()]
-    assert asked == [(" UNION ".join(parts), ("chamilo",) * 4)]
 
 
 def test_who_is_connected_is_read_as_text():

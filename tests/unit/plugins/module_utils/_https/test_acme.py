@@ -14,11 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import http
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
@@ -203,20 +201,6 @@ def test_a_damaged_count_is_named(tmp_path: Path) -> None:
     (tmp_path / "acme-campus.json").write_text("{")
     with pytest.raises(acme.AcmeError, match="acme-campus.json is damaged"):
         budget(tmp_path).refusal()
-
-
-def test_what_certbot_reports_without_what_it_always_reports() -> None:
-    output = """\
-Saving debug log to /var/log/letsencrypt/letsencrypt.log
-Certbot failed to authenticate some domains (authenticator: webroot). The Certificate Authority reported these problems:
-  Domain: campus.test
-  Type:   unauthorized
-  Detail: 192.0.2.7: Invalid response from http://campus.test/.well-known/acme-challenge/x: 404
-
-Ask for help or search for solutions at https://community.letsencrypt.org.
-"""
-    assert "192.0.2.7: Invalid response" in acme._reason(output) and "log" not in acme._reason(output)
-    assert acme._reason("An unexpected error occurred:\nNo route") == "An unexpected error occurred: No route"
 
 
 @pytest.mark.parametrize(
@@ -437,14 +421,6 @@ def test_names_that_cannot_be_proved_by_files_keep_their_way(host: Files, ask) -
     assert got.changed and "authenticator = webroot" in conf and f"{WWW} = " in conf and notes == []
 
 
-def test_where_openssl_fails_its_last_words_are_the_message(host: Files) -> None:
-    engine = Engine(str(host.root / "state"), Mock(run=lambda _argv, _seconds: (1, f"{'x' * 1000} no such curve")))
-    where = str(host.root / "x.pem"), str(host.root / "x.key")
-    with pytest.raises(acme.AcmeError) as raised:
-        acme.self_sign(["campus.test"], "campus", *where, engine, Outcome())
-    assert str(raised.value) == f"openssl could not make a certificate: {'x' * 286} no such curve"
-
-
 def test_a_certificate_signed_by_itself_has_all_names(host: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "_user", lambda _name: os.geteuid())
     monkeypatch.setattr(plan, "_group", lambda _name: os.getegid())
@@ -454,18 +430,6 @@ def test_a_certificate_signed_by_itself_has_all_names(host: Files, monkeypatch: 
     assert acme.self_sign(["campus.test", "*.campus.test"], "campus", *where, engine, Outcome()).changed
     again = acme.self_sign(["campus.test", "*.campus.test"], "campus", *where, engine, Outcome())
     assert not again.changed and {*again.pair.names} == {"campus.test", "*.campus.test"}
-
-
-@pytest.mark.parametrize(
-    ("request_", "left"),
-    [
-        ("certonly -d a.test -d b.test", "certonly -d b.test"),
-        ("certonly --cert-name a.test -w /a.test -d b.test", "certonly --cert-name a.test -w /a.test -d b.test"),
-        ("a.test -w /x -d a.test", "a.test -w /x"),
-    ],
-)
-def test_a_request_without_a_name(request_: str, left: str) -> None:
-    assert acme._without(request_.split(), {"a.test"}) == left.split()
 
 
 @pytest.mark.parametrize(
@@ -498,25 +462,6 @@ def test_certbot_trusts_the_authorities_of_the_host_and_those_of_the_sites(
         acme.bundle([f"{tmp_path}/none"])
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "hopeless"),
-    [
-        ("here.test", (), False),
-        ("none.test", (), True),
-        ("*.here.test", (), True),
-        ("*.none.test", ("--dns-x",), False),
-        ("none.test", ("--dns-x",), False),
-        ("-here.test", (), False),
-    ],
-)
-def test_a_name_that_cannot_be_proved_is_known_from_the_dns(
-    name: str, arguments: tuple[str, ...], hopeless: bool
-) -> None:
-    desired: Any = SimpleNamespace(arguments=arguments)
-    ask = acme._Rehearsal(desired, lambda name: ["192.0.2.7"] * name.endswith("here.test"), None)
-    assert ask.hopeless(name) == hopeless
-
-
 def test_the_addresses_of_a_name_are_those_that_this_host_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     def addresses(name: str, port: int, type: socket.SocketKind) -> list[tuple[Any, ...]]:  # as the library calls it
         assert (port, type) == (80, socket.SOCK_STREAM)
@@ -528,11 +473,6 @@ def test_the_addresses_of_a_name_are_those_that_this_host_sees(monkeypatch: pyte
     monkeypatch.setattr(acme.socket, "getaddrinfo", addresses)
     assert acme.resolve("campus.test") == ["2001:db8::7", "192.0.2.7"]
     assert acme.resolve("none.test") == []
-
-
-def test_a_challenge_is_fetched_from_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "fetch", lambda *what, **more: (what, more["address"]))
-    assert acme._fetch(CHALLENGE, "192.0.2.7") == ((CHALLENGE,), "192.0.2.7")
 
 
 @pytest.mark.parametrize(("there", "load", "loaded"), [(True, True, True), (True, False, False), (False, True, False)])

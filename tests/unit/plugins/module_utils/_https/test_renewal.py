@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import ssl
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import http, x509
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts, renewal
@@ -342,20 +341,3 @@ def test_what_fails_on_a_day_keeps_no_other_work_from_being_done(host, monkeypat
     with pytest.raises(renewal.RenewalError, match=rf"\A{words}\Z"):
         renewal.daily()
     assert done == ["campus.test"]
-
-
-def test_what_is_served_is_known_by_its_serial(host, monkeypatch):
-    asked = []
-
-    def handshake(*where):
-        asked.append(where[:3])
-        return http.Handshake(certificate=certificate)
-
-    monkeypatch.setattr(http, "handshake", handshake)
-    (site,) = renewal.configurations()[0]
-    pem = host.file.read_text().partition("-----END CERTIFICATE-----")
-    certificate = ssl.PEM_cert_to_DER_cert("".join(pem[:2]))
-    assert renewal._served_serial(site) == host.new
-    certificate = b""
-    assert renewal._served_serial(site) == ""
-    assert asked == [("campus.test", 443, "127.0.0.1")] * 2
