@@ -17,7 +17,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import results
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys, _nodes, _results
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories, _controls, _keys, _nodes, _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 
@@ -32,7 +32,7 @@ class ActionModule(HostAction):
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
 
-        for name in ("key_copy", "key_holder", "key_proof"):
+        for name in ("advisories", "key_copy", "key_holder", "key_proof"):
             if name in arguments:
                 raise AnsibleActionFail(f"guide_audit_info: {name} is made by the collection and cannot be given.")
         delivered, hours = str(arguments.pop("results", "") or ""), arguments.pop("results_hours", 48)
@@ -42,6 +42,7 @@ class ActionModule(HostAction):
             answer = self._delivered(delivered, hours, task_vars or {})
         else:
             arguments.update(self._key(arguments, task_vars or {}))
+            arguments["advisories"] = _advisories.brief()
             arguments["unenforced"] = _controls.unenforced(table, level, waivers)
             arguments.update(_nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts")))
             answer = self._inspect(arguments, task_vars or {})

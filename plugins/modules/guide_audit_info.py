@@ -201,6 +201,10 @@ options:
       - When it is empty, the one that the connection over ssh comes from.
     type: str
     default: ""
+  advisories:
+    description: The list of releases and vulnerabilities that the version is compared with. Made by the collection.
+    type: dict
+    default: {}
   key_copy:
     description: Where the controller keeps a copy of the backup key, or why it shows none. Made by the collection.
     type: str

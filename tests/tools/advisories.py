@@ -1,10 +1,10 @@
-"""Brings meta/advisories.yml up to date from the public records, and renders from it what the engines carry.
+"""Brings meta/advisories.json up to date from the public records.
 
 Without arguments it asks OSV, the project's advisories and releases on GitHub, and the CVE records. What the list
 states of a vulnerability already stays, for it was reviewed; where a record differs, that is printed. A new record is
 taken over as it is published, with ``unreviewed`` set: the controls that stand in its way are for a person to add.
 
-With --render it only renders, with --check it compares.
+With --check it only compares the list with its form.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".collections")]
@@ -31,8 +29,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.version 
     stable,
 )
 
-LIST = ROOT / "meta/advisories.yml"
-MODULE = ROOT / "plugins/module_utils/_updates/advisory_data.py"
+LIST = ROOT / "meta/advisories.json"
 PACKAGE = {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}
 OSV = "https://api.osv.dev/v1/query"
 REPOSITORY = "https://api.github.com/repos/chamilo/chamilo-lms"
@@ -40,14 +37,6 @@ GHSA = f"{REPOSITORY}/security-advisories?state=published&per_page=100"
 RELEASES = f"{REPOSITORY}/releases?per_page=100"
 CVE = "https://cveawg.mitre.org/api/cve/"
 _BYTES = 32 << 20
-_HEAD = """---
-# What is known of the releases of Chamilo and of the vulnerabilities in them, as read on the day `dated`.
-# Data: no code decides anything that stands here. Each entry of `advisories` is a record in the terms of OSV's schema
-# (https://ossf.github.io/osv-schema/); what that has no field for is below its `database_specific`: the way in, the
-# controls that stand in it on a hardened host, the signs that it was used, and a remark.
-# The first release of a branch without a known vulnerability is the newest one marked `security`.
-# Written by: bin/env python -m tests.tools.advisories
-"""
 _SECURITY = re.compile(r"vulnerabilit|security (?:fix|hole|issue|patch|release|update)|CVE-\d|GHSA-", re.IGNORECASE)
 
 _TEXT = {"type": "string", "minLength": 1}
@@ -154,8 +143,9 @@ RECORD: dict[str, Any] = {
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["dated", "branches", "releases", "advisories"],
+    "required": ["about", "dated", "branches", "releases", "advisories"],
     "properties": {
+        "about": _TEXT,
         "dated": {"type": "string", "format": "date", "pattern": r"^\d{4}-\d\d-\d\d$"},
         "branches": {
             "type": "array",
@@ -198,7 +188,7 @@ Fetch = Callable[[str, Mapping[str, Any]], Any]
 
 def load(path: Path = LIST) -> Known:
     """The list, its form validated."""
-    known: Known = yaml.safe_load(path.read_text(encoding="utf-8"))
+    known: Known = json.loads(path.read_text(encoding="utf-8"))
     validate(known)
     return known
 
@@ -208,86 +198,12 @@ def validate(known: Known) -> None:
     names = [name for record in known["advisories"] for name in (record["id"], *record.get("aliases", []))]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise SystemExit(f"meta/advisories.yml: {', '.join(twice)} is listed twice. Merge the records.")
-
-
-# ------------------------------------------------------------------------------------------------------- written form
-
-
-class _Dumper(yaml.SafeDumper):
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
-
-
-class _Flow(dict[str, Any]):
-    pass
-
-
-class _FlowList(list[Any]):
-    pass
-
-
-_Dumper.add_representer(_Flow, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, True))
-_Dumper.add_representer(_FlowList, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, True))
-_ON_ONE_LINE = ("package", "aliases", "controls")
-_EACH_ON_ONE_LINE = ("events", "references", "severity")
+        raise SystemExit(f"meta/advisories.json: {', '.join(twice)} is listed twice. Merge the records.")
 
 
 def dump(known: Known) -> str:
     """The text of the list."""
-
-    def form(value: Any, name: str = "") -> Any:
-        if isinstance(value, dict):
-            kind = _Flow if name in (*_ON_ONE_LINE, *_EACH_ON_ONE_LINE) else dict
-            return kind((key, form(one, key)) for key, one in value.items())
-        if isinstance(value, list):
-            kind = _FlowList if name in _ON_ONE_LINE else list
-            return kind(form(one, name) for one in value)
-        return value
-
-    text = yaml.dump(form(known), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
-    return _HEAD + text
-
-
-def render(known: Known) -> str:
-    """What the engines carry of it, as Python."""
-    releases = [
-        (one["version"], one["security"], one.get("summary", ""), tuple(one.get("after", [])))
-        for one in known["releases"]
-    ]
-    branches = [(one["name"], one["supported"], one.get("php", ""), one.get("remark", "")) for one in known["branches"]]
-    advisories = [
-        (
-            (one["id"], *one.get("aliases", [])),
-            one["summary"],
-            tuple(tuple(sorted(event.items())[0]) for event in _events(one)),
-            tuple(one.get("database_specific", {}).get("controls", [])),
-        )
-        for one in known["advisories"]
-    ]
-    license_lines = MODULE.with_name("advisories.py").read_text(encoding="utf-8").splitlines()[:3]
-    text = "\n".join(
-        [
-            *license_lines,
-            "# Private to this collection: it can change at any time.",
-            '"""Rendered from meta/advisories.yml by tests/tools/advisories.py: that file stays on the controller."""',
-            "",
-            "from __future__ import annotations",
-            "",
-            f"DATED = {known['dated']!r}",
-            "# Branch, whether it is supported, the least PHP, remark.",
-            f"BRANCHES: tuple[tuple[str, bool, str, str], ...] = {tuple(branches)!r}",
-            "# Release, whether it fixes vulnerabilities, what of them, what to do after the update.",
-            f"RELEASES: tuple[tuple[str, bool, str, tuple[str, ...]], ...] = {tuple(releases)!r}",
-            "# Identifiers, summary, events of OSV's ranges, controls that stand in its way.",
-            "ADVISORIES: tuple[",
-            "tuple[tuple[str, ...], str, tuple[tuple[str, str], ...], tuple[str, ...]], ...",
-            f"] = {tuple(advisories)!r}",
-            "",
-        ]
-    )
-    command = ["ruff", "format", "--config", str(ROOT / "ruff.toml"), "--stdin-filename", str(MODULE), "-"]
-    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+    return json.dumps(known, indent=1, ensure_ascii=False) + "\n"
 
 
 def _events(record: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -491,17 +407,11 @@ def _new_releases(
 def main(arguments: Sequence[str] = (), fetch: Fetch = fetch) -> int:
     known = load()
     if "--check" in arguments:
-        same = (LIST.read_text(encoding="utf-8"), MODULE.read_text(encoding="utf-8")) == (dump(known), render(known))
+        same = LIST.read_text(encoding="utf-8") == dump(known)
         if not same:
-            print(
-                "meta/advisories.yml is not in its form, or the engines carry another list: "
-                "run bin/env python -m tests.tools.advisories --render"
-            )
+            print("meta/advisories.json is not in its form: run bin/env python -m tests.tools.advisories")
         return 0 if same else 1
-    if "--render" not in arguments:
-        known = refresh(known, fetch, datetime.date.today())
-    LIST.write_text(dump(known), encoding="utf-8")
-    MODULE.write_text(render(known), encoding="utf-8")
+    LIST.write_text(dump(refresh(known, fetch, datetime.date.today())), encoding="utf-8")
     return 0
 
 

@@ -1,15 +1,17 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tool that brings meta/advisories.yml up to date, with recorded answers of OSV, GitHub and the CVE list."""
+"""The tool that brings meta/advisories.json up to date, with recorded answers of OSV, GitHub and the CVE list."""
 
 from __future__ import annotations
 
 import copy
 import datetime
+import json
 from collections.abc import Mapping
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -144,7 +146,7 @@ def test_a_second_time_nothing_changes(refreshed: Any) -> None:
 
 
 def test_the_text_is_read_as_what_was_written(refreshed: Any) -> None:
-    assert yaml.safe_load(advisories.dump(refreshed[1])) == refreshed[1]
+    assert json.loads(advisories.dump(refreshed[1])) == refreshed[1]
 
 
 @pytest.mark.parametrize(
@@ -165,13 +167,13 @@ def test_an_answer_that_is_of_no_form_changes_no_file(monkeypatch: pytest.Monkey
     def broken(address: str, body: Mapping[str, Any]) -> Any:
         return {"vulns": [{"id": "javascript:x"}]} if address == advisories.OSV else []
 
-    written = tmp_path / "advisories.yml"
-    written.write_text(advisories.LIST.read_text())
-    monkeypatch.setattr(advisories, "MODULE", tmp_path / "advisory_data.py")
+    written = tmp_path / "advisories.json"
+    before = advisories.LIST.read_text()
+    written.write_text(before)
     monkeypatch.setattr(advisories, "LIST", written)
     with pytest.raises(Exception, match="does not match"):
         advisories.main([], broken)
-    assert not advisories.MODULE.exists()
+    assert written.read_text() == before
 
 
 def test_the_scheduled_job_runs_this_tool_and_compares_its_list() -> None:
@@ -180,4 +182,39 @@ def test_the_scheduled_job_runs_this_tool_and_compares_its_list() -> None:
     assert commands[0].startswith(f"bin/env python -m {advisories.__name__} ")
     assert f"-- {advisories.LIST.relative_to(advisories.ROOT)} " in commands[1]
     lines = advisories.LIST.read_text(encoding="utf-8").splitlines()
-    assert len([line for line in lines if line.startswith("dated:")]) == 1, "what the job leaves aside is the day alone"
+    assert len([line for line in lines if line.startswith(' "dated":')]) == 1, (
+        "what the job leaves aside is the day alone"
+    )
+
+
+def test_the_list_is_of_its_form() -> None:
+    assert advisories.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "CHAMILO-1"},
+        {"modified": "2026-11-29"},
+        {"fixed": "2.0.4"},
+        {"aliases": []},
+        {"severity": [{"type": "CVSS_V3", "score": "9.8"}]},
+        {"affected": [{"package": {"ecosystem": "Packagist", "name": "other/other"}, "ranges": []}]},
+        {"references": [{"type": "WEB", "url": "http://example.org/"}]},
+        {"database_specific": {"severity": "9.8"}},
+        {"database_specific": {"controls": "updates_installer"}},
+    ],
+    ids=str,
+)
+def test_what_is_not_of_the_schema_is_refused(change: dict[str, object]) -> None:
+    known = copy.deepcopy(advisories.load())
+    known["advisories"][0].update(change)
+    with pytest.raises(jsonschema.ValidationError):
+        advisories.validate(known)
+
+
+def test_a_vulnerability_stands_in_it_once() -> None:
+    known = copy.deepcopy(advisories.load())
+    known["advisories"].append({**known["advisories"][0], "id": "GHSA-2222-2222-2222"})
+    with pytest.raises(SystemExit, match="CVE-2026-45140|GHSA-g4c3"):
+        advisories.validate(known)

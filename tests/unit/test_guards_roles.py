@@ -27,10 +27,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._advisories import brief
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import discovery, updates
 from tests.tools import ways_in
 
 ROOT = Path(__file__).resolve().parents[2]
+ADVISORIES = advisories.read(brief()).advisories
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "meta").is_dir())
 YAML_FILES = sorted(
     path
@@ -295,7 +297,7 @@ def test_the_table_of_ways_in_reports_what_the_roles_refuse_and_what_the_advisor
         way.address for way in ways if any(re.match(rf"/(?:{one})(?:/|$)", way.address) for one in refused)
     ]
     assert [one for one in refused if not any(re.match(rf"/(?:{one})(?:/|$)", address) for address in closed)] == []
-    stops = {one: item.controls for item in advisories.ADVISORIES for one in item.ids}
+    stops = {one: item.controls for item in ADVISORIES for one in item.ids}
     wrong = [
         (way.address, one, control)
         for way in ways
@@ -305,7 +307,7 @@ def test_the_table_of_ways_in_reports_what_the_roles_refuse_and_what_the_advisor
     ]
     assert wrong == []
     reported = {one for way in ways if way.closed for one in way.vulnerabilities}
-    closing = [item for item in advisories.ADVISORIES if "updates_installer" in item.controls]
+    closing = [item for item in ADVISORIES if "updates_installer" in item.controls]
     assert [item.ids[0] for item in closing if reported.isdisjoint(item.ids)] == ["CVE-2026-45140"]
 
 

@@ -90,11 +90,14 @@ def _results() -> Iterable[tuple[dict[str, str], float]]:
 
 
 def _read(observer: Observer) -> Iterable[tuple[dict[str, str], float]]:
-    return [({"source": name}, moment) for name, moment in sources.moments(observer.site.domain).items()]
+    return [
+        ({"source": name}, moment)
+        for name, moment in sources.moments(observer.once(sources.listed), observer.site.domain).items()
+    ]
 
 
 def _available(observer: Observer) -> Iterable[tuple[dict[str, str], float]]:
-    newest = sources.newest_of_branch(observer.site.domain, observer.site.version)
+    newest = sources.newest_of_branch(observer.once(sources.listed), observer.site.domain, observer.site.version)
     if newest:
         yield {"release": newest}, float(parse(newest) > parse(observer.site.version))
 

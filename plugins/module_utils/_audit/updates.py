@@ -34,6 +34,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, output
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, sources
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates.advisories import Advisories
 
 DAY = 86400
 # Since 3.0 the application guards its wizard itself, until its database is away: the file with the version, which only
@@ -61,43 +62,43 @@ _EMPTY = (
 
 @check("updates_version")
 def version(observer: Observer) -> Finding:
-    site, root = observer.site, observer.root
-    here, known = site.version, known_by(observer)
+    site, root, listed = observer.site, observer.root, observer.once(sources.listed)
+    here, by = site.version, known_by(observer)
     if not here:
         why = site.version_source or f"no file below {root} names it"
         code = f" The code is of the branch {site.branch}." if site.branch else ""
         return not_assessed(
             f"The installed version is not known: {why}.{code} Restore {release.OWN} (before 3.0: {release.INSTALLER}) "
-            f"from the package of your release. {known}"
+            f"from the package of your release. {by}"
         )
     installed = f"Chamilo {here} is installed in {root} ({site.version_source})"
-    why = advisories.behind(here)
+    why = listed.behind(here)
     if why:
-        return failed(f"{installed}. {why}{_controls_of(here)} {known}")
-    old = advisories.needs(here, site.php.version)
+        return failed(f"{installed}. {why}{_controls_of(listed, here)} {by}")
+    old = listed.needs(here, site.php.version)
     if old:
-        return failed(f"{installed}. {old} {known}")
+        return failed(f"{installed}. {old} {by}")
     if site.branch and site.branch.partition(".")[0] != here.partition(".")[0]:
         return not_assessed(
             f"{installed}, but the code is of the branch {site.branch}: an update stopped half way, or the file is of "
             f"another release. Install the release again."
         )
     branch, read = advisories.of(here), sources.last_read(site.domain)
-    newest = sources.newest_of_branch(site.domain, here)
+    newest = sources.newest_of_branch(listed, site.domain, here)
     if newest and parse_version(newest) > parse_version(here):
-        return failed(f"{installed}. {newest} is the newest release of its branch: install it. {known}")
+        return failed(f"{installed}. {newest} is the newest release of its branch: install it. {by}")
     osv = read.get("osv", {})
-    others = advisories.unknown(osv.get("ids", []), here) if osv.get("version") == here else []
+    others = listed.unknown(osv.get("ids", []), here) if osv.get("version") == here else []
     if others:
-        return failed(f"{installed}. OSV names vulnerabilities of it: {', '.join(others[:5])}. {known}")
-    if advisories.age(_today(observer)) > advisories.DAYS and not sources.fresh(read, observer.now):
+        return failed(f"{installed}. OSV names vulnerabilities of it: {', '.join(others[:5])}. {by}")
+    if listed.age(_today(observer)) > advisories.DAYS and not sources.fresh(read, observer.now):
         return not_assessed(
             f"{installed}, and no vulnerability in it was known. The list is too old to be proof today, and the feed "
-            f"of releases was not read in the last days. Install a newer version of this collection. {known}"
+            f"of releases was not read in the last days. Install a newer version of this collection. {by}"
         )
-    if branch not in advisories.BRANCHES:
-        return not_assessed(f"{installed}, but the list knows nothing of the branch {branch}. {known}")
-    more = " ".join(filter(None, (advisories.move(here, site.php.version), _history(observer), known)))
+    if branch not in listed.branches:
+        return not_assessed(f"{installed}, but the list knows nothing of the branch {branch}. {by}")
+    more = " ".join(filter(None, (listed.move(here, site.php.version), _history(observer), by)))
     return passed(f"{installed}, the newest known release of its branch. {more}")
 
 
@@ -112,16 +113,16 @@ def _history(observer: Observer) -> str:
 
 def known_by(observer: Observer) -> str:
     """Of which day the list is, and when the daily check last read what is newer."""
-    return sources.known_by(observer.site.domain, observer.now)
+    return sources.known_by(observer.once(sources.listed), observer.site.domain, observer.now)
 
 
 def _today(observer: Observer) -> datetime.date:
     return datetime.datetime.fromtimestamp(observer.now, datetime.timezone.utc).date()
 
 
-def _controls_of(here: str) -> str:
+def _controls_of(listed: Advisories, here: str) -> str:
     """What stands in the way of its vulnerabilities on this host where it is hardened."""
-    controls = advisories.controls(advisories.open_in(here))
+    controls = advisories.controls(listed.open_in(here))
     if not controls:
         return ""
     return f" In the way of some stand {', '.join(controls)}, where they are green; only the update closes them all."

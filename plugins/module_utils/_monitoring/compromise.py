@@ -36,7 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import logins
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import sources
 
 _SECONDS = 10.0  # for each walk
 _CODE_BYTES = 128 << 20  # of PHP that is read
@@ -464,7 +464,7 @@ def _requests(observer: Observer, found: Trace) -> None:
     paths = [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
     paths.sort(key=os.path.getmtime, reverse=True)
     here = {address.encode() for address in (*observer.site.addresses, "127.0.0.1", "::1")}
-    unfixed = any(_CSTUDIO in each.ids for each in advisories.open_in(observer.site.version))
+    unfixed = any(_CSTUDIO in each.ids for each in observer.once(sources.listed).open_in(observer.site.version))
     exploits = (*_EXPLOITS, _BEFORE_ITS_FIX) if unfixed else _EXPLOITS
     hits: dict[str, bytes] = {}
     times: Counter[str] = Counter()

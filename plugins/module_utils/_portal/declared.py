@@ -57,4 +57,5 @@ DEFAULTS: Mapping[str, Any] = {
     "key_copy": "",
     "key_holder": "",
     "key_proof": {},
+    "advisories": {},
 }

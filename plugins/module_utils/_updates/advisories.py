@@ -7,15 +7,22 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterable
+import functools
+import json
+import pkgutil
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import Version, VersionError, parse
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisory_data
 
-DATED = advisory_data.DATED
 DAYS = 60  # an older list is no proof any more, unless the feed of releases is read
+
+
+class AdvisoryError(HardeningError):
+    """There is no list to judge by."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,16 @@ class Advisory:
 
 
 @dataclass(frozen=True)
+class Release:
+    """``summary``: of the vulnerabilities that it fixes. ``after``: what is to be done after the update to it."""
+
+    version: str
+    security: bool
+    summary: str
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Branch:
     """A line of releases, and the newest release in it that fixes vulnerabilities; empty where there is none."""
 
@@ -49,21 +66,8 @@ class Branch:
     fixes: str
 
 
-ADVISORIES = tuple(Advisory(*each) for each in advisory_data.ADVISORIES)
-
-
 def _order(text: str) -> Version:
     return parse(text) if text != "0" else (0, 0, 0, 0, 0)
-
-
-def _branch(name: str, supported: bool, php: str, remark: str) -> Branch:
-    own = [
-        (parse(version), version, summary)
-        for version, security, summary, _after in advisory_data.RELEASES
-        if security and of(version) == name
-    ]
-    _number, floor, fixes = max(own, default=((), "", ""))
-    return Branch(name, supported, php, remark, floor, fixes)
 
 
 def of(version: str) -> str:
@@ -71,96 +75,138 @@ def of(version: str) -> str:
     return "{}.{}".format(*parse(version)[:2])
 
 
-def newest(branch: str) -> str:
-    """The newest release of a branch that the list knows; empty where it knows none."""
-    own = [version for version, _security, _summary, _after in advisory_data.RELEASES if of(version) == branch]
-    return max(own, key=parse, default="")
+@dataclass(frozen=True)
+class Advisories:
+    """The list, of the day ``dated``."""
+
+    dated: str
+    branches: Mapping[str, Branch]
+    releases: tuple[Release, ...]
+    advisories: tuple[Advisory, ...]
+
+    def newest(self, branch: str) -> str:
+        """The newest release of a branch that the list knows; empty where it knows none."""
+        return max((one.version for one in self.releases if of(one.version) == branch), key=parse, default="")
+
+    def open_in(self, version: str) -> list[Advisory]:
+        """The published vulnerabilities of an installed version; none where it is no version."""
+        try:
+            here = parse(version)
+        except VersionError:
+            return []
+        return [each for each in self.advisories if each.affects(here)]
+
+    def behind(self, version: str) -> str:
+        """Why a version has to be replaced according to the list, as a sentence; empty without an entry."""
+        branch = self.branches.get(of(version))
+        if branch is None:
+            oldest = min(self.branches, key=parse)
+            return f"The branch {of(version)} no longer gets fixes." if parse(version) < parse(oldest) else ""
+        if not branch.floor:
+            return f"{branch.remark}."
+        vulnerabilities = self.open_in(version)
+        if parse(version) >= parse(branch.floor) and not vulnerabilities:
+            return ""
+        first = first_of((f"{each.ids[0]} ({each.summary})" for each in vulnerabilities), 3, "; ")
+        listed = f" {first}." if first else ""
+        fixes = f" {branch.floor} fixes {branch.fixes}." if branch.fixes else ""
+        return f"It has published vulnerabilities, fixed in {branch.floor}.{listed}{fixes}"
+
+    def after(self, version: str) -> tuple[str, ...]:
+        """What the releases of a branch ask to be done after the update to them, up to a version; the newest first."""
+        try:
+            here = parse(version)
+        except VersionError:
+            return ()
+        own = [one for one in self.releases if of(one.version) == of(version) and parse(one.version) <= here]
+        newest_first = sorted(own, key=lambda one: parse(one.version), reverse=True)
+        return tuple(dict.fromkeys(step for one in newest_first for step in one.after))
+
+    def move(self, version: str, php: str) -> str:
+        """What to do about a branch that is no longer supported, and whether this PHP is in the way; or nothing."""
+        branch = self.branches.get(of(version))
+        if branch is None or branch.supported:
+            return ""
+        newest = max((each for each in self.branches.values() if each.supported), key=lambda each: parse(each.name))
+        old = php and newest.php and parse(php) < parse(newest.php)
+        needs = (
+            f" {newest.name} needs PHP {newest.php}, and this host has {php}: upgrade the system first (Debian 13)."
+            if old
+            else ""
+        )
+        return f"{branch.remark}.{needs}"
+
+    def needs(self, version: str, php: str) -> str:
+        """Why a version does not run with this PHP, as a sentence; empty where it does, or where that is not known."""
+        try:
+            branch = self.branches.get(of(version))
+        except VersionError:
+            return ""
+        if not branch or not branch.php or not php or parse(php) >= parse(branch.php):
+            return ""
+        return (
+            f"Chamilo {branch.name} needs PHP {branch.php}, and this portal runs with {php}: upgrade the system first "
+            "(Debian 13 has PHP 8.4)."
+        )
+
+    def unknown(self, ids: Iterable[str], version: str) -> list[str]:
+        """Those of the identifiers that others name for a version and that the list does not judge itself.
+
+        What is in the list was reviewed: some records contradict themselves.
+        """
+        try:
+            parse(version)
+        except VersionError:
+            return []
+        reviewed = self.reviewed()
+        return [name for name in ids if name not in reviewed]
+
+    def reviewed(self) -> set[str]:
+        """All names of the vulnerabilities in the list."""
+        return {name for each in self.advisories for name in each.ids}
+
+    def age(self, today: datetime.date) -> int:
+        """How many days ago the sources of the list were last read."""
+        return (today - datetime.date.fromisoformat(self.dated)).days
 
 
-BRANCHES = {branch[0]: _branch(*branch) for branch in advisory_data.BRANCHES}
-
-
-def open_in(version: str) -> list[Advisory]:
-    """The published vulnerabilities of an installed version; none where it is no version."""
-    try:
-        here = parse(version)
-    except VersionError:
-        return []
-    return [each for each in ADVISORIES if each.affects(here)]
-
-
-def behind(version: str) -> str:
-    """Why a version has to be replaced according to the list, as a sentence; empty without an entry."""
-    branch = BRANCHES.get(of(version))
-    if branch is None:
-        oldest = min(BRANCHES, key=parse)
-        return f"The branch {of(version)} no longer gets fixes." if parse(version) < parse(oldest) else ""
-    if not branch.floor:
-        return f"{branch.remark}."
-    vulnerabilities = open_in(version)
-    if parse(version) >= parse(branch.floor) and not vulnerabilities:
-        return ""
-    fixed = f" {branch.floor} fixes {branch.fixes}." if branch.fixes else f" They are fixed in {branch.floor}."
-    first = first_of((f"{each.ids[0]} ({each.summary})" for each in vulnerabilities), 3, "; ")
-    listed = f" {first}." if first else ""
-    return f"It has published vulnerabilities, fixed in {branch.floor}.{listed}{fixed if branch.fixes else ''}"
-
-
-def after(version: str) -> tuple[str, ...]:
-    """What the releases of a branch ask to be done after the update to them, up to a version; the newest first."""
-    try:
-        here = parse(version)
-    except VersionError:
-        return ()
-    own = [each for each in advisory_data.RELEASES if of(each[0]) == of(version) and parse(each[0]) <= here]
-    return tuple(dict.fromkeys(step for each in sorted(own, key=lambda one: parse(one[0]))[::-1] for step in each[3]))
-
-
-def move(version: str, php: str) -> str:
-    """What to do about a branch that is no longer supported, and whether this PHP is in the way; empty where it is."""
-    branch = BRANCHES.get(of(version))
-    if branch is None or branch.supported:
-        return ""
-    newest = max((each for each in BRANCHES.values() if each.supported), key=lambda each: parse(each.name))
-    old = php and newest.php and parse(php) < parse(newest.php)
-    needs = (
-        f" {newest.name} needs PHP {newest.php}, and this host has {php}: upgrade the system first (Debian 13)."
-        if old
-        else ""
+def read(known: Mapping[str, Any]) -> Advisories:
+    """The list out of its document, which the controller makes of meta/advisories.json."""
+    releases = tuple(
+        Release(one["version"], bool(one["security"]), one["summary"], tuple(one["after"])) for one in known["releases"]
     )
-    return f"{branch.remark}.{needs}"
-
-
-def needs(version: str, php: str) -> str:
-    """Why a version does not run with this PHP, as a sentence; empty where it does, or where that is not known."""
-    try:
-        branch = BRANCHES.get(of(version))
-    except VersionError:
-        return ""
-    if not branch or not branch.php or not php or parse(php) >= parse(branch.php):
-        return ""
-    return (
-        f"Chamilo {branch.name} needs PHP {branch.php}, and this portal runs with {php}: upgrade the system first "
-        "(Debian 13 has PHP 8.4)."
+    return Advisories(
+        known["dated"],
+        {one["name"]: _branch(one, releases) for one in known["branches"]},
+        releases,
+        tuple(
+            Advisory(
+                tuple(one["ids"]),
+                one["summary"],
+                tuple((kind, text) for kind, text in one["events"]),
+                tuple(one["controls"]),
+            )
+            for one in known["advisories"]
+        ),
     )
 
 
-def unknown(ids: Iterable[str], version: str) -> list[str]:
-    """Those of the identifiers that others name for a version and that the list does not judge itself.
+def _branch(one: Mapping[str, Any], releases: Iterable[Release]) -> Branch:
+    own = [each for each in releases if each.security and of(each.version) == one["name"]]
+    last = max(own, key=lambda each: parse(each.version), default=Release("", True, "", ()))
+    return Branch(one["name"], bool(one["supported"]), one["php"], one["remark"], last.version, last.summary)
 
-    What is in the list was reviewed: some records contradict themselves.
-    """
+
+@functools.lru_cache(maxsize=1)
+def packed() -> Advisories:
+    """The list that the host program has in it."""
     try:
-        parse(version)
-    except VersionError:
-        return []
-    reviewed = {name for each in ADVISORIES for name in each.ids}
-    return [name for name in ids if name not in reviewed]
-
-
-def age(today: datetime.date) -> int:
-    """How many days ago the sources of the list were last read."""
-    return (today - datetime.date.fromisoformat(DATED)).days
+        text = pkgutil.get_data(__package__ or "", "advisories.json")
+    except OSError:
+        text = None
+    if text is None:
+        raise AdvisoryError("there is no list of releases and vulnerabilities here: the controller gives it")
+    return read(json.loads(text))
 
 
 def controls(known: Collection[Advisory]) -> list[str]:

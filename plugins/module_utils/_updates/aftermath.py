@@ -147,7 +147,7 @@ def _of(domain: str, root: str) -> Aftermath:
         domain,
         site.version,
         reader.account,
-        advisories.after(site.version),
+        advisories.packed().after(site.version),
         as_number(count),
         [row["username"] or "" for row in admins],
     )

@@ -98,7 +98,7 @@ def _portal(known: Mapping[str, Any], more: Mapping[str, Any], outcomes: list[tu
         read["osv"] = {**read.get("osv", {}), "problem": str(listed)}
     elif listed is not None:
         read["osv"] = {"at": int(time.time()), "version": here, "ids": listed}
-        others = advisories.unknown(listed, here)
+        others = advisories.packed().unknown(listed, here)
         urgent += [f"OSV names vulnerabilities of Chamilo {here}: {', '.join(others)}."] if others else []
     if isinstance(answer, FeedError):
         read["feed"] = {**read.get("feed", {}), "problem": str(answer)}
@@ -114,8 +114,9 @@ def _portal(known: Mapping[str, Any], more: Mapping[str, Any], outcomes: list[tu
             fixes = "It fixes vulnerabilities." if each.security else ""
             text = f"Chamilo {each.version} is out; {here or 'an unknown version'} is installed. {fixes}".strip()
             (urgent if each.security else news).append(text)
-    if advisories.age(datetime.date.today()) > advisories.DAYS and not (reached and isinstance(listed, list)):
-        dated = f"The list of published vulnerabilities is of {advisories.DATED}."
+    listed_here = advisories.packed()
+    if listed_here.age(datetime.date.today()) > advisories.DAYS and not (reached and isinstance(listed, list)):
+        dated = f"The list of published vulnerabilities is of {listed_here.dated}."
         news.append(f"{dated} Install a newer chamilo.hardening and harden.")
     reported = _report(domain, [*urgent, *news], bool(urgent), more)
     if reached:
@@ -138,7 +139,7 @@ def _left(domain: str, before: str, here: str) -> list[str]:
 
 def _list(here: str) -> list[str]:
     """Messages of the list about the installed version."""
-    why = advisories.behind(here) if here and is_version(here) else ""
+    why = advisories.packed().behind(here) if here and is_version(here) else ""
     return [f"Chamilo {here} is installed. {why}"] if why else []
 
 
@@ -161,7 +162,7 @@ def _listed(source: str, here: str) -> list[str]:
         found = [[one["id"], *one.get("aliases", [])] for one in known if "withdrawn" not in one]
     except (ValueError, RecursionError, AttributeError, TypeError, KeyError):
         raise FeedError("the answer of OSV is none of its form.") from None
-    reviewed = {name for each in advisories.ADVISORIES for name in each.ids}
+    reviewed = advisories.packed().reviewed()
     ids = (next((name for name in names if name in reviewed), names[0]) for names in found)
     return sorted({name for name in ids if isinstance(name, str) and _IDENTIFIER.fullmatch(name)})
 
@@ -296,4 +297,6 @@ def newest(known: Sequence[Published]) -> dict[str, str]:
 
 def states() -> dict[str, str]:
     """``known_by`` for every portal that is watched."""
-    return {str(known["domain"]): known_by(str(known["domain"]), time.time()) for known in watched()}
+    return {
+        str(known["domain"]): known_by(advisories.packed(), str(known["domain"]), time.time()) for known in watched()
+    }

@@ -12,11 +12,19 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates.advisories import Advisories
 
 RECORD = "updates.json"
 _DAY = 86400
 PATIENCE = 3 * _DAY  # how long a feed may be unreachable before an alert
+
+
+def listed(observer: Observer) -> Advisories:
+    """The list of releases and vulnerabilities: of the controller, or of the host program where that audits."""
+    given = observer.options["advisories"]
+    return advisories.read(given) if given else advisories.packed()
 
 
 def last_read(domain: str) -> Mapping[str, Any]:
@@ -28,18 +36,18 @@ def last_read(domain: str) -> Mapping[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
-def newest_of_branch(domain: str, here: str) -> str:
+def newest_of_branch(known: Advisories, domain: str, here: str) -> str:
     """The newest release of the branch of ``here``, by the list and the feed; empty where none is known."""
     if not is_version(here):
         return ""
     branch = advisories.of(here)
-    known = [advisories.newest(branch), str(last_read(domain).get("feed", {}).get("newest", {}).get(branch, ""))]
-    return max(filter(is_version, known), key=parse, default="")
+    released = [known.newest(branch), str(last_read(domain).get("feed", {}).get("newest", {}).get(branch, ""))]
+    return max(filter(is_version, released), key=parse, default="")
 
 
-def moments(domain: str) -> dict[str, float]:
+def moments(known: Advisories, domain: str) -> dict[str, float]:
     """When each source was last read, in seconds since 1970; 0 for never."""
-    dated = datetime.datetime.fromisoformat(f"{advisories.DATED}T00:00:00+00:00").timestamp()
+    dated = datetime.datetime.fromisoformat(f"{known.dated}T00:00:00+00:00").timestamp()
     read = last_read(domain)
     return {"list": dated, **{name: float(read.get(name, {}).get("at", 0)) for name in ("feed", "osv")}}
 
@@ -49,12 +57,12 @@ def fresh(read: Mapping[str, Any], now: float) -> bool:
     return -_DAY < now - float(read.get("feed", {}).get("at", 0)) < PATIENCE
 
 
-def known_by(domain: str, now: float) -> str:
+def known_by(known: Advisories, domain: str, now: float) -> str:
     """Of which day the list is, and when the daily check last read the feed and OSV, as a sentence."""
-    read, read_at = last_read(domain), moments(domain)
+    read, read_at = last_read(domain), moments(known, domain)
     today = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).date()
-    days = advisories.age(today)
-    states = [f"list of vulnerabilities of {advisories.DATED} ({days} day{'s' * (days != 1)} old)"]
+    days = known.age(today)
+    states = [f"list of vulnerabilities of {known.dated} ({days} day{'s' * (days != 1)} old)"]
     for name, title in (("feed", "feed of releases"), ("osv", "OSV")):
         moment = datetime.datetime.fromtimestamp(read_at[name], datetime.timezone.utc)
         words = f"read {moment:%Y-%m-%d %H:%M} UTC" if read_at[name] else "not read yet"

@@ -213,7 +213,7 @@ def _fits(portal: Portal, site: Site, package: Package) -> None:
         raise UpdateError(f"{package.path} cannot be compared with the portal: {why}. Nothing was changed.") from None
     if not newer:
         raise UpdateError(f"{package.path} is Chamilo {package.version}, and {site.version} is installed already.")
-    old = advisories.needs(package.version, site.php.version)
+    old = advisories.packed().needs(package.version, site.php.version)
     if old:
         raise UpdateError(f"{old} Nothing was changed.")
     if os.path.lexists(f"{portal.root}/{GIT}") and not package.history:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._advisories import brief
 
 DEBIAN = Path(__file__).parents[1] / "fixtures" / "debian"
 VHOSTS = Path(__file__).parents[2] / "testbed" / "vhosts"
@@ -115,3 +117,9 @@ def deep():
     yield make
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     subprocess.run(["rm", "-rf", "--", *made], check=True)
+
+
+@pytest.fixture(autouse=True)
+def packed(monkeypatch):
+    """The list of releases and vulnerabilities, which on a host the program has in it."""
+    monkeypatch.setattr(advisories, "packed", lambda: advisories.read(brief()))

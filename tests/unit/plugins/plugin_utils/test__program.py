@@ -9,6 +9,7 @@ import ast
 import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _program as builder
@@ -67,3 +68,12 @@ def test_it_runs_by_itself(tmp_path: Path) -> None:
     done = subprocess.run([program, "--version"], capture_output=True, text=True, cwd=tmp_path, env=clean)
     assert (done.returncode, done.stdout) == (0, f"chamilo-hardening {builder.build().version}\n"), done.stderr
     assert stat.S_IMODE(program.stat().st_mode) == 0o755
+
+
+def test_it_has_the_list_of_releases_and_vulnerabilities_in_it(tmp_path: Path) -> None:
+    program = tmp_path / "chamilo-hardening"
+    program.write_bytes(builder.build().content)
+    ask = f"from {builder.PACKAGE}._updates import advisories; print(advisories.packed().behind('2.0.3'))"
+    code = f"import sys; sys.path.insert(0, {str(program)!r}); {ask}"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert "fixed in 2.0.4" in done.stdout, done.stderr

@@ -30,6 +30,8 @@ def host(monkeypatch):
     monkeypatch.setattr(_metrics.fail2ban, "running", lambda: [SimpleNamespace(name=name) for name in host.jails])
     monkeypatch.setattr(_metrics.fail2ban, "banned", lambda: host.banned)
     host.observer = SimpleNamespace(endpoints={}, now=AT, site=SimpleNamespace(domain="campus.test", version="2.0.4"))
+    host.observer.options = {"advisories": {}}
+    host.observer.once = lambda question: question(host.observer)
     host.audit = SimpleNamespace(observer=host.observer, findings=seen)
     return host
 
@@ -123,9 +125,7 @@ DAYS = 'chamilo_certificate_days{site="campus"}'
 
 
 def test_the_days_of_the_served_certificate_are_counted(host, endpoint, monkeypatch):
-    host.audit.observer = host.observer = SimpleNamespace(
-        endpoints={"https": endpoint}, now=time.time(), site=host.observer.site
-    )
+    host.observer.endpoints, host.observer.now = {"https": endpoint}, time.time()
     assert figures(host)[DAYS] == "0", "nobody believes in it"
     monkeypatch.setenv("SSL_CERT_FILE", endpoint.certificate)
     assert 29.9 < float(figures(host)[DAYS]) <= 30

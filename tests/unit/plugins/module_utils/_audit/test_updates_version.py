@@ -18,8 +18,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._advisories import brief
 
-LISTED = datetime.datetime.fromisoformat(f"{advisories.DATED}T12:00:00+00:00").timestamp()
+DATED = advisories.read(brief()).dated
+LISTED = datetime.datetime.fromisoformat(f"{DATED}T12:00:00+00:00").timestamp()
 ROOT = "/var/www/chamilo"
 OWN, INSTALLER = "version.php", "public/main/install/version.php"
 LOCK, JSON, PACKAGES = "composer.lock", "composer.json", "vendor/composer/installed.php"
@@ -274,7 +276,7 @@ def test_an_old_list_is_no_proof_without_a_feed(installed, days, feed, status):
     finding = installed(days=days, feed=feed)
     assert finding.status == status
     assert ("too old" in finding.evidence) is (status == "not_assessed")
-    assert f"list of vulnerabilities of {advisories.DATED} ({days} days old)" in finding.evidence
+    assert f"list of vulnerabilities of {DATED} ({days} days old)" in finding.evidence
 
 
 def test_old_news_are_still_true(installed):
@@ -284,8 +286,8 @@ def test_old_news_are_still_true(installed):
 def test_the_evidence_reports_when_what_was_read(installed):
     finding = installed(feed={"at": LISTED, "newest": {}}, osv={"problem": "api.osv.dev could not be reached"})
     assert finding.evidence.endswith(
-        f"Known by: list of vulnerabilities of {advisories.DATED} (1 day old), feed of releases read "
-        f"{advisories.DATED} 12:00 UTC, OSV not read yet, not reached since."
+        f"Known by: list of vulnerabilities of {DATED} (1 day old), feed of releases read "
+        f"{DATED} 12:00 UTC, OSV not read yet, not reached since."
     )
 
 

@@ -152,7 +152,7 @@ def test_the_age_of_the_list_and_the_state_of_the_feed_are_in_status_report_and_
     read = {"feed": {"at": 1790000000.0, "problem": "away"}}
     records.note("updates.json", "watch", True, "x", read={"campus.test": read})
     states = (
-        f"list of vulnerabilities of {advisories.DATED} (",
+        f"list of vulnerabilities of {advisories.packed().dated} (",
         "feed of releases read 2026-09-21 14:13 UTC, not reached since, OSV not read yet.",
     )
     out, known = desk.type("status")[1], json.loads(desk.type("status", "--json")[1])["updates"]
@@ -170,7 +170,7 @@ def test_the_age_of_the_list_and_the_state_of_the_feed_are_in_status_report_and_
     monkeypatch.setattr(_metrics.fail2ban, "banned", dict)
     monkeypatch.setattr(_metrics, "_certificate", lambda _observer: ())  # of a portal that is in no network
     figures = _metrics.render("campus", Audit(observer, {"updates_version": finding}))
-    moment = int(datetime.datetime.fromisoformat(f"{advisories.DATED}T00:00:00+00:00").timestamp())
+    moment = int(datetime.datetime.fromisoformat(f"{advisories.packed().dated}T00:00:00+00:00").timestamp())
     for source, at in (("list", moment), ("feed", 1790000000), ("osv", 0)):
         assert f'chamilo_updates_read_timestamp_seconds{{site="campus",source="{source}"}} {at}\n' in figures
 

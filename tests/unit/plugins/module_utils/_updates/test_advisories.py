@@ -12,25 +12,26 @@ import yaml
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.advisories import Advisory
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._advisories import brief
+
+LIST = advisories.read(brief())
 
 
 def test_each_advisory_names_controls_of_the_table():
     table = yaml.safe_load((Path(__file__).parents[5] / "meta/controls.yml").read_text(encoding="utf-8"))
     known = {control["id"] for control in table["controls"]}
-    for each in advisories.ADVISORIES:
+    for each in LIST.advisories:
         assert set(each.controls) <= known, each.ids
 
 
-@pytest.mark.parametrize(
-    "branch", [each for each in advisories.BRANCHES.values() if each.floor], ids=lambda each: each.name
-)
+@pytest.mark.parametrize("branch", [each for each in LIST.branches.values() if each.floor], ids=lambda each: each.name)
 def test_nothing_of_the_list_is_open_in_the_release_that_a_branch_passes_from(branch):
-    assert advisories.open_in(branch.floor) == [] and advisories.behind(branch.floor) == ""
-    assert parse(branch.floor) <= parse(advisories.newest(branch.name))
+    assert LIST.open_in(branch.floor) == [] and LIST.behind(branch.floor) == ""
+    assert parse(branch.floor) <= parse(LIST.newest(branch.name))
 
 
 def test_the_floors():
-    floors = {name: branch.floor for name, branch in advisories.BRANCHES.items()}
+    floors = {name: branch.floor for name, branch in LIST.branches.items()}
     assert floors == {"1.11": "1.11.42", "2.0": "2.0.4", "2.1": "", "3.0": "3.0.2"}
 
 
@@ -62,17 +63,17 @@ def test_from_the_beginning():
 
 
 def test_a_test_release_has_the_vulnerabilities_that_the_next_one_fixed():
-    before, after = (len(advisories.open_in(f"v2.0.0-RC.{number}")) for number in (2, 3))
+    before, after = (len(LIST.open_in(f"v2.0.0-RC.{number}")) for number in (2, 3))
     assert before > after
 
 
 @pytest.mark.parametrize("version", ["", "unknown", "2", "9" * 5000 + ".0"])
 def test_of_an_unknown_version_nothing_is_claimed(version):
-    assert advisories.open_in(version) == [] and advisories.unknown(["CVE-2030-1"], version) == []
+    assert LIST.open_in(version) == [] and LIST.unknown(["CVE-2030-1"], version) == []
 
 
 def test_what_the_list_knows_is_judged_by_the_list():
-    assert advisories.unknown(["CVE-2026-45140", "GHSA-g4c3-4g96-6g4m", "CVE-2030-1"], "2.0.4") == ["CVE-2030-1"]
+    assert LIST.unknown(["CVE-2026-45140", "GHSA-g4c3-4g96-6g4m", "CVE-2030-1"], "2.0.4") == ["CVE-2030-1"]
 
 
 @pytest.mark.parametrize(
@@ -91,14 +92,14 @@ def test_what_the_list_knows_is_judged_by_the_list():
     ],
 )
 def test_what_stands_in_the_way_of_a_supported_branch(version, php, words):
-    output = advisories.move(version, php)
+    output = LIST.move(version, php)
     assert output.endswith(words) and bool(output) is bool(words)
 
 
 def test_what_is_to_be_done_after_an_update():
-    assert [words[:10] for words in advisories.after("2.0.4")] == ["Invalidate", "Have accou", "Set the JW"]
-    assert advisories.after("2.0.9") == advisories.after("2.0.4")
-    assert advisories.after("2.0.3") == advisories.after("") == ()
+    assert [words[:10] for words in LIST.after("2.0.4")] == ["Invalidate", "Have accou", "Set the JW"]
+    assert LIST.after("2.0.9") == LIST.after("2.0.4")
+    assert LIST.after("2.0.3") == LIST.after("") == ()
 
 
 @pytest.mark.parametrize(
@@ -113,8 +114,8 @@ def test_what_is_to_be_done_after_an_update():
     ],
 )
 def test_why_a_version_has_to_go(version, words):
-    assert words in advisories.behind(version)
-    assert bool(words) is bool(advisories.behind(version))
+    assert words in LIST.behind(version)
+    assert bool(words) is bool(LIST.behind(version))
 
 
 @pytest.mark.parametrize(
@@ -130,5 +131,5 @@ def test_why_a_version_has_to_go(version, words):
     ],
 )
 def test_a_version_needs_a_php_that_it_runs_with(version, php, words):
-    output = advisories.needs(version, php)
+    output = LIST.needs(version, php)
     assert words in output and bool(output) is bool(words)

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -99,7 +101,9 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(updates_releases, "fetch", fetch)
     monkeypatch.setattr(updates_releases, "installed", lambda domain, root: host.version)
     monkeypatch.setattr(updates_releases.time, "time", lambda: host.moment)
-    monkeypatch.setattr(advisories, "age", lambda _today: host.days)
+    known, today = advisories.packed(), datetime.date.today()
+    dated = lambda: replace(known, dated=str(today - datetime.timedelta(host.days)))  # noqa: E731
+    monkeypatch.setattr(advisories, "packed", dated)
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("", "https://hook.example/" if host.ways else ""))
     monkeypatch.setattr(alert, "notify", lambda *words, again=False: host.reported.append(words) or host.ways)
     host.watch = lambda: records.read("updates.json")["watch"]
