@@ -40,6 +40,13 @@ def test_one_way_to_the_installer_is_enough(look_at, path):
     assert path in finding.evidence
 
 
+def test_that_chamilo_refuses_its_installer_itself_is_no_refusal_by_the_web_server(look_at):
+    """Since 3.0 it does, until its database is away. The file with the version only returns."""
+    at = "/main/install/version.php"
+    finding = updates.installer(look_at(lambda endpoint, asked, _: (200 if asked == at else 403, {}, b"")))
+    assert finding.status == "fail" and at in finding.evidence
+
+
 @pytest.mark.parametrize(
     ("flag", "window", "root", "status"),
     [

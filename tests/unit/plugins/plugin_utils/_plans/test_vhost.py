@@ -221,6 +221,16 @@ def test_the_log_of_the_portal_stays_where_only_its_redirect_had_none(host, firs
     assert on(host).access_log == kept
 
 
+def test_while_nothing_names_the_portal_it_keeps_the_logs_of_the_site_that_serves_it(host):
+    """Else the second run, which finds a virtual host of its name, would change them."""
+    host.install("nginx")
+    host.chamilo()
+    logs = "access_log /var/log/nginx/all.log; error_log /var/log/nginx/all.err;"
+    host.site("nginx", PORTAL.format(f"listen 80 default_server; {logs}").replace("campus.test", "_"))
+    made = on(host)
+    assert (made.access_log, made.error_log) == ("/var/log/nginx/all.log", "/var/log/nginx/all.err")
+
+
 @pytest.mark.parametrize(
     ("portal", "other", "address"),
     [
