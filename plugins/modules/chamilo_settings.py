@@ -43,33 +43,9 @@ options:
   chamilo_root:
     description:
       - The directory of Chamilo, the one with C(public/), C(var/) and C(.env).
-      - The database account is taken from its environment files. Without it, give O(login_user) and O(login_db).
-      - Needed for O(pin), and for override files to be seen at all.
+      - The database account is taken from its environment files.
     type: path
-  login_host:
-    description:
-      - The database server. V(localhost) means the socket.
-      - This and the other login options count only together with O(login_user).
-    type: str
-    default: localhost
-  login_port:
-    description: The port of the database server.
-    type: int
-    default: 3306
-  login_unix_socket:
-    description: The socket of the database server, if O(login_host=localhost).
-    type: path
-    default: /run/mysqld/mysqld.sock
-  login_user:
-    description: The database account, in place of the application's own. It needs SELECT, INSERT, UPDATE and DELETE.
-    type: str
-  login_password:
-    description: Its password.
-    type: str
-    default: ""
-  login_db:
-    description: The name of Chamilo's database.
-    type: str
+    required: true
   settings:
     description:
       - What you want, as a map from V(category.variable) to a value.
@@ -132,7 +108,6 @@ options:
       - C(chamilo-hardening undo), with the part before the first colon, restores them, except those that were changed
         by other means since. Rows that were merged stay merged.
       - What an earlier task of this name set and this one does not is restored in the same way.
-      - Needs O(chamilo_root).
     type: str
     default: ""
   state:
@@ -199,21 +174,13 @@ EXAMPLES = r"""
     secret_settings:
       mail.mailer_dsn: "smtp://chamilo:{{ vault_mail_password | urlencode }}@mail.example.org:587"
 
-- name: From the database host, with an account of its own
-  chamilo.hardening.chamilo_settings:
-    login_user: maintenance
-    login_password: "{{ vault_database_password }}"
-    login_db: chamilo
-    settings:
-      webservice.disable_webservices: true
-  register: result
-
 - name: Remember under a name what the settings were before
   chamilo.hardening.chamilo_settings:
     chamilo_root: /var/www/chamilo
     section: exams
     settings:
       security.prevent_multiple_simultaneous_login: true
+  register: result
 
 - name: Restore the values saved under that name, such as after the exams
   chamilo.hardening.chamilo_settings:
@@ -328,7 +295,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
-    Account,
     NoClient,
     Reader,
 )
@@ -340,37 +306,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_d
 
 
 def host(given: dict) -> Host:
-    """The database and the application that the options name."""
-    application, account = None, None
-    if given["chamilo_root"]:
-        site = discover("", given["chamilo_root"])
-        application = Application(
-            site.root, given["web_user"] or site.php.user, site.environment.get("APP_ENV", "prod")
-        )
-        account = Reader.of_site(site).account if not given["login_user"] else None
-    if account is None:
-        local = given["login_host"] == "localhost"
-        account = Account(
-            given["login_user"],
-            given["login_password"],
-            given["login_host"],
-            given["login_port"],
-            given["login_unix_socket"] if local else "",
-            given["login_db"],
-        )
-    return Host(account, application)
+    """The application that the options name, and its database."""
+    site = discover("", given["chamilo_root"])
+    environment = site.environment.get("APP_ENV", "prod")
+    return Host(Reader.of_site(site).account, Application(site.root, given["web_user"] or site.php.user, environment))
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "chamilo_root": {"type": "path"},
-            "login_host": {"type": "str", "default": "localhost"},
-            "login_port": {"type": "int", "default": 3306},
-            "login_unix_socket": {"type": "path", "default": "/run/mysqld/mysqld.sock"},
-            "login_user": {"type": "str"},
-            "login_password": {"type": "str", "default": "", "no_log": True},
-            "login_db": {"type": "str"},
+            "chamilo_root": {"type": "path", "required": True},
             "settings": {"type": "dict", "default": {}},
             "secret_settings": {"type": "dict", "default": {}, "no_log": True},
             "reset": {"type": "list", "elements": "str", "default": []},
@@ -381,8 +326,6 @@ def main() -> None:
             "section": {"type": "str", "default": ""},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
-        required_one_of=[["chamilo_root", "login_user"]],
-        required_together=[["login_user", "login_db"]],
         supports_check_mode=True,
     )
     given = module.params

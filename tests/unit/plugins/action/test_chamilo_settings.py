@@ -33,7 +33,6 @@ QUESTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (known(ASKED), {"pin": True}),
     (known(ASKED), {"access_url": ["1"]}),
     (known(ASKED), {"state": "absent"}),
-    (known(ASKED), {"login_user": "maintenance", "login_db": "chamilo"}),
     (known({**ASKED, "values": {CHECK: "false"}}), {}),
 ]
 ANSWERED: list[tuple[dict[str, Any], dict[str, Any]]] = [(known(ASKED), {})]
