@@ -77,7 +77,7 @@ def daily(copied: bool) -> str:
 
 SITES = {
     "nginx": Recorded("nginx"),
-    "apache": Recorded("apache"),
+    "apache": Recorded("apache", base="nginx"),
     "proxy": Recorded(
         "nginx",
         {"chamilo_https_terminated_elsewhere": True, "chamilo_trusted_proxies": ["10.0.0.2"]},

@@ -5,8 +5,9 @@
 
 A connection stands in for the host: it takes down what each module is asked for, and answers as an honest host would.
 Before what it sends stands each task that is carried out, with its keywords. What came of it lies in
-tests/unit/rendered/, whole for nginx, Apache and the playbooks other than harden, and for the other sites as what
-differs from these. After a change that is meant, write it anew and review the difference:
+tests/unit/rendered/, whole for nginx, a host of the database and the playbooks other than harden, for Apache as what
+differs from nginx, and for each other site as what differs from that of its web server. After a change that is meant,
+write it anew and review the difference:
 
     UPDATE=1 bin/env pytest tests/unit/test_rendering.py
 """
@@ -48,7 +49,7 @@ LEFT_OUT = {
     "backup_key": ("elsewhere", "folder", "salt"),
     "chamilo_database_account": ("request",),
     "chamilo_env": ("request",),
-    "guide_audit_info": ("key_copy", "key_holder", "key_proof"),
+    "guide_audit_info": ("advisories", "key_copy", "key_holder", "key_proof"),
     "copy": ("src",),  # a temporary file; the task beside it has the content
     "guide_prove": ("token",),
     "ansible.builtin.set_fact": ("__chamilo_database_password",),
@@ -91,6 +92,10 @@ def answers(host: Files, tls: bool, recorded: Recorded) -> dict[str, Any]:
     return known | {module: known.get(module, {}) | answer for module, answer in recorded.answers.items()}
 
 
+# What means nothing to who reads a file on the host: remarks, and empty lines.
+REMARK = re.compile(r"\s*(?:#(?!!)|//|;|$)")
+
+
 def shown(module: str, arguments: dict[str, Any]) -> Iterator[str]:
     """A module's call as text: what it is asked for, then each file as it is to be."""
     asked = {
@@ -100,13 +105,13 @@ def shown(module: str, arguments: dict[str, Any]) -> Iterator[str]:
     }
     yield f"=== {module} {asked.pop('name', '')}".rstrip()
     if asked:
-        yield yaml.safe_dump(asked, sort_keys=True, width=120, allow_unicode=True).rstrip()
+        text = yaml.safe_dump(asked, sort_keys=True, width=120, allow_unicode=True, default_flow_style=None)
+        yield from (line for line in text.splitlines() if not REMARK.match(line))
     for file in arguments.get("files") or ():
         content = file.get("content", file.get("secret_content"))
         facts = {name: value for name, value in file.items() if name not in ("path", "content", "secret_content")}
         yield f"--- {file['path']} {' '.join(f'{name}={value}' for name, value in sorted(facts.items()))}".rstrip()
-        if content is not None:
-            yield str(content).rstrip("\n")
+        yield from (line for line in str(content or "").splitlines() if not REMARK.match(line))
 
 
 def keywords(how: dict[str, Any]) -> Iterator[str]:
@@ -276,24 +281,67 @@ def test_each_line_of_a_template_is_sent_to_a_site_or_there_is_a_reason(runs: di
     assert missing == [], "add a site to SITES of tests/tools/recorded.py that is sent it, or a reason to UNSENT"
 
 
-def difference(before: list[str], after: list[str], base: str, site: str) -> Iterator[str]:
-    """Each part below the task that it is of. Line numbers would change with each line before them, and so would lines
-    that are alike in both."""
-    for line in difflib.unified_diff(before, after, base, site, n=0):
-        number = re.match(r"@@ -(\d+)", line)
-        if not number:
-            yield line
+def parts(text: str) -> list[tuple[str, list[str]]]:
+    """Each task, call and file of a text: the line that it begins with, and the lines below it."""
+    found: list[tuple[str, list[str]]] = []
+    for line in text.splitlines():
+        if re.match("(?:###|===|---) ", line):
+            found.append((line, []))
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+def changed(was: list[str], now: list[str]) -> list[str]:
+    """The lines of a part that differ. Of those that are gone in a row, the first: the base has them."""
+    found = []
+    for what, begin, end, first, last in difflib.SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
+        if what != "equal":
+            gone = [f"-{line}" for line in was[begin:end]]
+            found += gone if len(gone) < 4 else [gone[0], f"- and {len(gone) - 1} more"]
+            found += [f"+{line}" for line in now[first:last]]
+    return found
+
+
+def difference(before: str, after: str) -> Iterator[str]:
+    """Tasks, calls and files that only one of both has, and those lines of the others that differ.
+
+    What is only in the base is named, a task with all that it does. What comes again is not written again.
+    """
+    base, site = parts(before), parts(after)
+    names = [[re.sub(r" \w+=.*", "", head) for head, _lines in one] for one in (base, site)]
+    written: list[tuple[str, list[str]]] = []
+
+    def once(name: str, lines: list[str]) -> Iterator[str]:
+        again = (name, lines) in written and len(lines) > 1
+        written.append((name, lines))
+        yield from ["  as above"] if again else lines
+
+    for what, begin, end, first, last in difflib.SequenceMatcher(None, *names, autojunk=False).get_opcodes():
+        if what == "equal":
+            for (old, was), (new, now), name in zip(base[begin:end], site[first:last], names[0][begin:end]):
+                if lines := changed(was, now):
+                    yield from [f"  {old}"] if old == new else [f"- {old}", f"+ {new}"]
+                    yield from once(name, lines)
+                elif old != new:
+                    yield from (f"- {old}", f"+ {new}")
             continue
-        tasks = [one for one in before[: int(number[1])] if one.startswith("=== ")]
-        yield f"@@ {tasks[-1][4:]}" if tasks else "@@\n"
+        within = False
+        for head, _lines in base[begin:end]:
+            if not within or head.startswith("###"):
+                yield f"- {head}"
+            within |= head.startswith("###")
+        for head, lines in site[first:last]:
+            yield f"+ {head}"
+            there = (head, lines) in base and len(lines) > 1
+            yield from ["  as there"] if there else once(head, [f"+{line}" for line in lines])
 
 
 def test_what_is_sent_is_what_was_reviewed(site: str, run: Run, runs: dict[str, Run]) -> None:
     golden, base = RENDERED / f"{site}.txt", SITES[site].base
     text = run.text
     if base:
-        before = runs[base].text.splitlines(keepends=True)
-        text = "".join(difference(before, text.splitlines(keepends=True), base, site))
+        text = "".join(f"{line}\n" for line in difference(runs[base].text, text))
     if os.environ.get("UPDATE"):
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8"), MEANT

@@ -65,6 +65,33 @@ class Page(HTMLParser):
         self.text += data
 
 
+class Outline(HTMLParser):
+    """What a page shows, a line for each block: its tag with all attributes, and the text in it."""
+
+    within = {"a", "b", "code", "span", "small", "th", "td", "dd"}
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.feed(re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        shown = f"<{tag}{''.join(f' {name}={value}' for name, value in attrs)}>"
+        if tag in self.within and self.lines:
+            self.lines[-1] += f" {shown}"
+        else:
+            self.lines.append(shown)
+
+    def handle_data(self, data: str) -> None:
+        if self.lines and data.strip():
+            self.lines[-1] += f" {' '.join(data.split())}"
+
+    def text(self) -> str:
+        """Without those that only hold others."""
+        return "".join(f"{line}\n" for line in self.lines if not re.fullmatch(r"<\w+>", line))
+
+
 def page(*audits: dict[str, Any] | None) -> Page:
     return Page(_report.to_html(document(*audits), TABLE))
 
@@ -376,15 +403,17 @@ def test_the_page_of_three_hosts_is_the_reviewed_one() -> None:
     mixed = result(SHOWN, signs=["A sign <b>."], forecast={"said": ["3 requests would have been refused."], "days": 7})
     well = result(dict.fromkeys(SHOWN, "pass"), chamilo_version="")
     gone = {"unreachable": True, "msg": "Task failed: no route"}
-    hosts = [_report.host(f"{name}.test", of, table) for name, of in (("mixed", mixed), ("gone", gone), ("well", well))]
     last = result(SHOWN, generated="2026-11-01T13:45:00Z", signs=[])
+    for few in (last, well):
+        few["controls"] = [row for row in few["controls"] if row["id"] in ("https_redirect", "updates_os")]
+    hosts = [_report.host(f"{name}.test", of, table) for name, of in (("mixed", mixed), ("gone", gone), ("well", well))]
     last["summary"] = _controls.summary(last["controls"])
     report = _report.document(hosts, "2026-11-25T13:45:00Z", {"gone.test": last})
-    page = _report.to_html({**report, "collection": "1.2.3"}, table)
-    golden = Path(__file__).parents[2] / "rendered/report.html"
+    shown = Outline(_report.to_html({**report, "collection": "1.2.3"}, table)).text()
+    golden = Path(__file__).parents[2] / "rendered/report_page.txt"
     if os.environ.get("UPDATE"):
-        golden.write_text(page, encoding="utf-8")
-    assert page == golden.read_text(encoding="utf-8")
+        golden.write_text(shown, encoding="utf-8")
+    assert shown == golden.read_text(encoding="utf-8")
 
 
 def test_all_names_of_a_portal_are_shown(tmp_path: Path) -> None:
