@@ -20,7 +20,6 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _believed
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._log_writer import Writer
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
@@ -416,11 +415,10 @@ def forgery(observer: Observer) -> Finding:
     proxies = list(observer.options["trusted_proxies"])
     for log in visitors:
         if log.address == VICTIM and not _within(log.endpoint.address, proxies):
-            output = _believed.lines(observer.site.web.name, log.endpoint.address)
             return failed(
                 f"A request from {log.endpoint.address or 'this host'} with X-Forwarded-For: {VICTIM} is in "
-                f"{log.file} as if it came from there: this header can have any address banned."
-                f"{f' Set by: {output}.' if output else ''}"
+                f"{log.file} as if it came from there: this header can have any address banned. Name your proxies "
+                "alone in set_real_ip_from (nginx) or RemoteIPTrustedProxy (Apache)."
             )
     tried = [
         (jail.name, label, line)

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Union
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _believed
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.brute_force import VICTIM, logs
@@ -311,11 +310,9 @@ def _recorded(observer: Observer, declared: Sequence[str]) -> str:
         return ""
     for log in visitors:
         if log.address == VICTIM and not _is_trusted(log.endpoint.address, declared):
-            output = _believed.lines(observer.site.web.name, log.endpoint.address)
             return (
                 f"The web server takes the visitor's address from X-Forwarded-For of any client ({log.file}). "
-                f"{f'Set by: {output}. ' if output else ''}Name your proxies alone in set_real_ip_from (nginx) or "
-                "RemoteIPTrustedProxy (Apache)."
+                "Name your proxies alone in set_real_ip_from (nginx) or RemoteIPTrustedProxy (Apache)."
             )
     return ""
 

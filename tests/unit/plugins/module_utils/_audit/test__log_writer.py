@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 from dataclasses import replace
 from types import SimpleNamespace
@@ -15,47 +14,16 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _log_writer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
 
 NOBODY = pwd.getpwnam("nobody")
 
 
-RUNNING: list[Process] = []
-
-
 @pytest.fixture
 def observer(monkeypatch):
-    RUNNING.clear()
     monkeypatch.setattr(_log_writer.services, "run", lambda _argv, _seconds: (0, ""))
-    monkeypatch.setattr(_log_writer, "processes", lambda _observer: RUNNING)
+    monkeypatch.setattr(_log_writer, "processes", lambda _observer: [])
     return Observer(replace(Site("campus.test"), php=Php(user="nobody"), web=WebServer("nginx", user="nobody")), {})
-
-
-def test_by_owner_group_and_mode(observer):
-    writer = _log_writer.Writer(observer)
-    uid, gid = NOBODY.pw_uid, NOBODY.pw_gid
-    assert writer.may(uid, 0, 0o400) and writer.may(0, gid, 0o660) and writer.may(0, 0, 0o666)
-    assert not writer.may(0, gid, 0o640) and not writer.may(0, 0, 0o660)
-
-
-def test_only_what_runs_as_php_and_is_no_web_server_can_have_it_open(observer):
-    user = NOBODY.pw_uid
-    RUNNING.extend(Process(9, 1, name, uid) for name, uid in (("php", user), ("nginx", user), ("php", user + 1)))
-    assert _log_writer.Writer(observer).processes == [Process(9, 1, "php", user)]
-
-
-def test_by_a_handle_that_was_opened_for_writing(observer, tmp_path, monkeypatch):
-    log = tmp_path / "access.log"
-    log.write_text("x")
-    RUNNING.append(Process(os.getpid(), 1, "php", NOBODY.pw_uid))
-    monkeypatch.setattr(_log_writer.Writer, "may", lambda *_whose: False)
-    with log.open(encoding="ascii"):
-        assert _log_writer.Writer(observer).way_into(str(log)) == ""
-    with log.open("a", encoding="ascii"):
-        assert f"process {os.getpid()} (php) of nobody has {log} open" in _log_writer.Writer(observer).way_into(
-            str(log)
-        )
 
 
 @pytest.mark.parametrize(
@@ -112,11 +80,3 @@ def test_by_a_rotation_that_makes_it_anew_or_has_it_opened_again(observer, web, 
     way = _log_writer.Writer(observer).after(MADE.format(**values), "/var/log/a.log")
     assert words in way and bool(way) == bool(words)
     assert not way or way.startswith("the rotation of /var/log/*.log ")
-
-
-def test_by_the_first_rotation_that_gives_it_away(observer, monkeypatch):
-    values = {"log": "/var/log/a.log", "mode": "0640", "gid": 4, "command": ""}
-    rotations = ["reading config", *(MADE.format(uid=uid, **values) for uid in (0, NOBODY.pw_uid))]
-    monkeypatch.setattr(_log_writer.services, "run", lambda *_asked: (0, "\nrotating pattern: ".join(rotations)))
-    monkeypatch.setattr(_log_writer.os, "stat", lambda path: SimpleNamespace(st_uid=0, st_gid=0, st_mode=0o755))
-    assert "makes /var/log/a.log for nobody" in _log_writer.Writer(observer).way_into("/var/log/a.log")

@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _responses
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import (
     API,
-    page,
     responses,
     static_path,
     unseen,
@@ -32,19 +31,6 @@ def pages(**bodies):
 
 def always(status):
     return lambda endpoint, path, request: (status, {}, b"")
-
-
-def test_the_first_page_that_is_there_is_the_page(look_at):
-    assert page(look_at(pages(home=b"1", login=b"2"))).body == b"1"
-    assert page(look_at(pages(login=b"2"))).body == b"2"
-    assert page(look_at(always(503))).status == 503, "where there is none, how the first one failed"
-
-
-def test_a_file_on_disk_is_asked_for(look_at, tmp_path):
-    for path in ("assets/a.css", "build/z/late.css", "build/b.js", "build/a.png"):
-        (tmp_path / "public" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "public" / path).touch()
-    assert static_path(look_at(root=str(tmp_path))) == "/build/b.js"
 
 
 @pytest.mark.parametrize(("most", "path"), [(2, "/build/b/x.css"), (1, "/assets/app.js")])
@@ -110,13 +96,6 @@ def test_a_further_name_has_its_own_page_and_what_fails_a_class_of_its_own(look_
     assert found["500"].url == f"https://campus.test{API}" and "401" not in found
     assert found["403"].url == "https://campus.test/build/"
     assert unseen(observer, found) == " Not seen here: 200 file, 401, 404, 413."
-
-
-def test_a_portal_that_nothing_answers_for_is_not_seen(look_at):
-    with pytest.raises(Unseen, match="nothing on this host answers to campus.test"):
-        responses(look_at(hosts=()))
-    with pytest.raises(Unseen, match="https://campus.test/ gave no answer"):
-        responses(look_at(always(0)))
 
 
 def test_nothing_is_uploaded_to_see_what_is_too_large(look_at):
