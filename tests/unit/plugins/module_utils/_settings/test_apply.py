@@ -239,14 +239,6 @@ def test_a_row_of_no_portal_is_never_read(fake):
     assert fake.rows()[:1] == before and len(fake.rows()) == 2
 
 
-def test_a_row_with_nothing_in_it_is_read_as_the_application_reads_it(fake):
-    fake.database.execute(
-        "INSERT INTO settings (access_url, variable, title, access_url_changeable) VALUES (1, 'check_password', '', 0)"
-    )
-    (repaired,) = host(fake).apply(asked({CHECK: True}), check=True).plan.repaired
-    assert repaired == {"setting": CHECK, "portal": 1, "kind": "stale_category", "category": "", "value": ""}
-
-
 def test_the_diff_shows_values_and_no_secret(fake):
     fake.add(1, CHECK, "false")
     fake.add(1, "mail.mailer_dsn", "smtp://old-secret")
@@ -497,19 +489,14 @@ def test_no_secret_and_no_other_portal_is_shown(fake, portal):
     assert in_force(elsewhere, portal.state, fake.ask) == {}
 
 
-def test_a_memory_of_an_earlier_version_reports_nothing(fake, portal):
+@pytest.mark.parametrize("version", ["earlier", "another"])
+def test_what_another_version_remembers_reports_nothing(fake, portal, version):
     section(fake, portal, {CHECK: True}, "passwords:campus")
     path = Path(portal.state, undo_data.MEMORY.file)
-    known = json.loads(path.read_text())
-    del known["passwords:campus"]["asked"]
+    known = json.loads(path.read_text().replace(CHECK, CHECK if version == "earlier" else "security.unknown_here"))
+    if version == "earlier":
+        del known["passwords:campus"]["asked"]
     path.write_text(json.dumps(known))
-    assert seen_in_force(fake, portal) == {}
-
-
-def test_a_setting_that_this_version_does_not_know_reports_nothing(fake, portal):
-    section(fake, portal, {CHECK: True}, "passwords:campus")
-    path = Path(portal.state, undo_data.MEMORY.file)
-    path.write_text(path.read_text().replace(CHECK, "security.of_another_version"))
     assert seen_in_force(fake, portal) == {}
 
 

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, nodes
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file, env_shared
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_draft import EnvError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nodes
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Result
 from tests.unit.plugins.module_utils._settings.conftest import (
     OWN_SECRET,
@@ -133,40 +130,3 @@ def test_another_pair_that_does_not_open_is_not_taken(tmp_path, key):
     written = other.read("config/jwt/private.pem"), other.read(".env")
     assert "does not open. No file was changed." in other.set(sealed=sealed, salt="salt")[1]
     assert (other.read("config/jwt/private.pem"), other.read(".env")) == written
-
-
-def known(public=(), **own):
-    return SimpleNamespace(secret=lambda name: own.get(name, ""), public_secrets=set(public))
-
-
-GOOD, OTHER = "ca978112ca1bbdcafac231b39a23dc4d", "1e0bbd6c686ba050b8eb03ffeedc64fd"
-
-
-@pytest.mark.parametrize(
-    ("theirs", "before", "found"),
-    [
-        ({}, known(), {}),
-        ({"APP_SECRET": GOOD}, known(APP_SECRET=GOOD), {}),
-        ({"APP_SECRET": GOOD}, known(APP_SECRET=OTHER), {"APP_SECRET": GOOD}),
-        ({"APP_SECRET": PUBLIC_SECRET}, known(["APP_SECRET"], APP_SECRET=OTHER), {}),
-    ],
-)
-def test_a_secret_that_differs_and_is_no_public_one_is_taken(theirs, before, found):
-    own = {name: before.secret(name) for name in dotenv.SECRETS if name not in theirs} if theirs else {}
-    assert env_shared.taken({**own, **theirs}, before, None, lambda _site: "", False) == found
-
-
-@pytest.mark.parametrize(
-    ("public", "rotate", "users", "refused"),
-    [
-        ([], False, "3 users", True),
-        ([], False, "", False),
-        ([], True, "3 users", False),
-        (["APP_SECRET"], False, "3 users", False),
-    ],
-)
-def test_a_secret_with_which_second_factors_are_encrypted_stays_unless_it_is_asked_for(public, rotate, users, refused):
-    before = known(public, APP_SECRET=OTHER)
-    theirs = {name: before.secret(name) for name in dotenv.SECRETS}
-    with pytest.raises(EnvError, match="3 users") if refused else contextlib.nullcontext():
-        env_shared.taken({**theirs, "APP_SECRET": GOOD}, before, None, lambda _site: users, rotate)

@@ -152,17 +152,6 @@ def test_a_database_that_does_not_answer_is_reported(sessions, monkeypatch):
     assert "PHP that was not found" in logins.end_logins(Site("campus.test"), "prod")[1][0]
 
 
-@pytest.mark.parametrize(("size", "login"), [(4 << 20, False), ((4 << 20) + 1, True)])
-def test_what_is_too_large_to_be_read_may_be_a_login(tmp_path, size, login):
-    (tmp_path / "sess_x").touch()
-    os.truncate(tmp_path / "sess_x", size)
-    directory = os.open(tmp_path, os.O_DIRECTORY)
-    try:
-        assert logins._is_login("sess_x", directory, os.geteuid()) == login
-    finally:
-        os.close(directory)
-
-
 def test_a_directory_that_cannot_be_listed_is_reported(sessions, monkeypatch):
     def refused(_handle):
         raise PermissionError(13, "Permission denied")

@@ -73,12 +73,6 @@ def test_a_new_pair_is_long_enough():
     assert b"(2048 bit)" in text(planned(pair(mode=0o602), OWN, OWN, True, READER).items[1].data)
 
 
-def test_without_leave_to_make_another_one_the_key_stays():
-    plan = planned(pair(mode=0o605), OWN, "another 7b2e, with a door", False, READER)
-    assert len(plan.items) == 1 and "mode 0605" in plan.notes[0] and not plan.kept
-    assert planned(pair(mode=0o604), OWN, OWN, False, READER).items == ()
-
-
 def test_a_key_that_openssl_does_not_make_is_not_taken():
     def broken(words, *given):
         return (0, b"no key") if words[0] == "genpkey" else run_openssl(words, *given)
@@ -89,16 +83,6 @@ def test_a_key_that_openssl_does_not_make_is_not_taken():
 
 def test_a_plan_shows_no_key():
     assert "PRIVATE" not in repr(planned(pair(mode=0o604), OWN, OWN, True, READER))
-
-
-def test_a_pair_of_ours_that_all_can_read_is_reported_and_stays():
-    plan = planned(pair(mode=0o644, ours=True), OWN, OWN, True, READER)
-    assert plan.items == () and "Every account" in plan.notes[0] and "mode 0644" in plan.notes[0]
-    assert planned(pair(mode=0o644, ours=True), "your_secret_passphrase", OWN, True, READER).kept == {}
-
-
-def test_what_is_unreachable_is_not_exposed_by_its_mode():
-    assert planned(pair(mode=0o644, reachable=False), OWN, OWN, True, READER) == PairPlan()
 
 
 def certificate(item, passphrase=OWN):
@@ -125,18 +109,6 @@ def acl(*entries):
 NOBODY = 0xFFFFFFFF
 
 
-def test_a_new_key_keeps_what_an_acl_lets_one_read():
-    """The owner, user 33, the group, the mask, all others."""
-    given = acl((1, 7, NOBODY), (2, 6, 33), (4, 0, NOBODY), (0x10, 6, NOBODY), (0x20, 4, NOBODY))
-    kept = acl((1, 6, NOBODY), (2, 4, 33), (4, 0, NOBODY), (0x10, 4, NOBODY), (0x20, 0, NOBODY))
-    old = pair(mode=0o664)
-    old = replace(old, private=replace(old.private, xattrs=given))
-    new = planned(old, OWN, OWN, True, READER).items[0]
-    assert (new.mode, new.xattrs) == (0o640, kept)
-    # PHP read it as one of the others: its group gets the file, and the ACL does not stand in the way.
-    assert planned(old, OWN, OWN, True, (33, 33)).items[0].xattrs == ()
-
-
 def test_a_public_half_outside_of_the_portal_keeps_the_key():
     for passphrase, fits in ((OWN, True), ("your_secret_passphrase", False)):
         old = replace(pair(mode=0o604, passphrase=passphrase), public_path="")
@@ -146,15 +118,6 @@ def test_a_public_half_outside_of_the_portal_keeps_the_key():
 
 
 SHARED = "52b9e0d6c8f74a31b6a5d90e17c3f842"
-
-
-def test_the_pair_of_another_node_takes_the_place_of_the_one_that_is_here():
-    here, there = pair(passphrase="before"), pair(passphrase=SHARED)
-    half = there.opened((SHARED,))[1]
-    plan = taken(here, there.private.data, half, "before", SHARED, READER)
-    assert [item.data for item in plan.items] == [there.private.data, half]
-    assert (set(plan.kept), len(plan.consequences)) == ({"private.pem"}, 1), "its public half was not there"
-    assert here.opens(plan.kept["private.pem"], SHARED) == here.opened(("before",))[1]
 
 
 def test_the_pair_of_another_node_that_is_here_already_stays():

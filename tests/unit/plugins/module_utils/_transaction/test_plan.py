@@ -24,18 +24,6 @@ from tests.unit.plugins.module_utils._transaction.conftest import (
 )
 
 
-def test_the_generation_does_not_depend_on_the_order(world: World) -> None:
-    params = world.params()
-    turned = {**params, "files": params["files"][::-1]}
-    assert plan(params).generation == plan(turned).generation
-    assert len(plan(params).generation) == 16
-    link = {"path": "/link", "state": "link", "target": "x"}
-    assert plan({**params, "files": [*params["files"], link]}).generation == plan(params).generation
-    for change in ({"mode": "0600"}, {"content": "other"}, {"owner": "1"}, {"path": "/other"}):
-        files = [{**params["files"][0], **change}, *params["files"][1:]]
-        assert plan({**params, "files": files}).generation != plan(params).generation
-
-
 @pytest.mark.parametrize(
     ("params", "words"),
     [
