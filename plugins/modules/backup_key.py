@@ -14,14 +14,9 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
-  - A backup that is encrypted with a key that lives on the host alone is lost with the host.
-  - Makes the key on the host where there is none, and fetches a copy of it into a file on the controller, which only
-    you can read. Where the key comes from a variable of yours (O(password)), that is the copy.
-  - Then compares the two by a keyed hash and writes down on the host whether they are the same. A run from the host
-    itself, or with the connection C(local), counts for nothing.
-  - An existing key is never replaced, and one that existed and is missing is restored or refused. With another key
-    the earlier backups could not be read.
-  - Also reports which parts of the backups never succeeded yet, RV(due).
+  - Internal to the collection. It can change at any time.
+  - Makes the key on the host where there is none, keeps a copy of it on the controller, or with O(password) the other
+    way round, and writes down on the host whether both are the same. An existing key is never replaced.
 attributes:
   check_mode:
     support: full
@@ -46,10 +41,6 @@ options:
       - Where copies of keys are on the controller. A relative path begins at the directory of the inventory (with
         several, of the first that names the host; with one that is no file, such as C(-i host,), at your home
         directory).
-      - Copies that version 1.0.0 left in the working directory are found there, and moved.
-      - An absolute path counts as your word that the directory is kept. A relative one is refused in a container, and
-        where C(CI), C(AWX_*) or the like shows that the controller does not outlive the run. Use O(password) there.
-      - Protect it like a vault. With a key and a copy of the repository, all data can be read.
     type: path
     default: chamilo-keys
   salt:
@@ -79,7 +70,6 @@ key_file:
   description: Where the copy of the key is on the controller; empty when it is the password that was given.
   returned: always
   type: str
-  sample: /home/ada/school/chamilo-keys/campus.example.org-campus_example_org.key
 held:
   description: Whether the controller, another machine, has a copy.
   returned: always

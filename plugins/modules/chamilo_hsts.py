@@ -14,11 +14,9 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
+  - Internal to the collection. It can change at any time.
   - Determines the value of C(Strict-Transport-Security) from the record on the host, and activates it as
-    M(chamilo.hardening.config_transaction) does.
-  - The ramp sends one day for seven days, then one year with all subdomains, once the portal answers clients that check
-    certificates, and every declared subdomain does.
-  - C(chamilo-hardening daily) takes the same steps with the same code, so the two never disagree.
+    M(chamilo.hardening.config_transaction) does. C(chamilo-hardening daily) takes the same steps with the same code.
 attributes:
   check_mode:
     support: full
@@ -39,13 +37,8 @@ options:
   owner:
     description:
       - What the owner of the virtual host has it send under this name, see M(chamilo.hardening.chamilo_site_info).
-      - Nothing that lasts shorter is sent, neither while the ramp lasts nor after it, but with the mode V(off).
     type: str
     default: ""
-seealso:
-  - module: chamilo.hardening.config_transaction
-notes:
-  - The record is C(/var/lib/chamilo-hardening/hsts-SITE.json).
 """
 
 EXAMPLES = r"""
@@ -72,12 +65,10 @@ value:
   description: The value that is sent; empty when none is.
   returned: always
   type: str
-  sample: max-age=86400
 since:
   description: The day on which the ramp began, or on which it was withdrawn.
   returned: always
   type: str
-  sample: "2026-11-25"
 waits:
   description: Why the guide's value is not sent yet, though it is due. These are warnings as well.
   returned: always

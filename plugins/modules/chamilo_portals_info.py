@@ -9,17 +9,14 @@ module: chamilo_portals_info
 short_description: List the Chamilo portals of a host
 version_added: 1.1.0
 description:
+  - Internal to the collection. It can change at any time.
   - Finds each portal by the virtual hosts that serve it and by the usual directories, before a name of it is known.
-  - Reads only. Without root it may see less.
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.info
   - chamilo.hardening.attributes.python
 options: {}
-seealso:
-  - module: chamilo.hardening.guide_inventory
-  - module: chamilo.hardening.chamilo_site_info
 """
 
 EXAMPLES = r"""
@@ -38,32 +35,25 @@ portals:
     domain:
       description: The name of the portal; empty where no virtual host names it.
       type: str
-      sample: campus.example.org
     names:
       description: All its names.
       type: list
       elements: str
-      sample: [campus.example.org, www.campus.example.org]
     root:
       description: Its project directory.
       type: str
-      sample: /var/www/chamilo
     web_server:
       description: What serves it.
       type: str
-      sample: nginx 1.26.3
     php:
       description: The version of PHP and its user.
       type: str
-      sample: 8.4 as www-data
     database:
       description: The name of its database and the host of it.
       type: str
-      sample: chamilo on localhost
     version:
       description: The installed release of Chamilo.
       type: str
-      sample: 2.0.4
     obstacles:
       description: Why it cannot be hardened as it is, with what to do.
       type: list

@@ -9,13 +9,10 @@ module: foreign_module
 short_description: Run a module of ansible-core or another collection without taking over facts
 version_added: 1.0.0
 description:
+  - Internal to the collection. It can change at any time.
   - Runs one of the modules of ansible-core and other collections that the roles of this collection use.
-  - Any module may return facts, and unless C(inject_facts_as_vars) is off, each of them is a variable that overrides
-    the defaults of roles and the inventory. A compromised host could so choose which file the controller sends to it.
-    Of the answer only the results below are left, with control characters replaced. Facts that are named like a
-    variable of this collection fail the task.
-  - It takes exactly one option, the name of the module, with the options of that module.
-  - With C(async) it waits for the end of the job, and C(poll) must be V(0).
+  - Of the answer only the results below are left. Facts, by which a compromised host could choose which file the
+    controller sends to it, are not taken over. With C(async) it waits for the end of the job.
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:

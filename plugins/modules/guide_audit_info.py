@@ -12,16 +12,10 @@ version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:
-  - Checks all controls of the guide in one call. It inspects the real behaviour of the host (answers on the wire,
-    owners and modes, running processes, the application's settings in its database), not at the files this collection
-    writes.
-  - Changes nothing. It sends requests to the web server of the host, and those leave what any visit leaves, which is
-    lines in its logs and an empty session of PHP; in development mode the application keeps a file on each visit as
-    well. It never tries to log in.
-  - Works without root and on a host without Chamilo. What cannot be seen is C(not_assessed), never C(pass).
-  - A control that is not met is no failure of the module, nor is a check that breaks off.
-  - The table of controls is on the controller and is joined there, so RV(controls) has a level, a title and a way to
-    repair for each.
+  - Internal to the collection. It can change at any time.
+  - Checks all controls of the guide in one call, and returns what was observed, joined with the table of controls.
+  - Changes nothing. Works without root and on a host without Chamilo. What cannot be seen is
+    C(not_assessed), never C(pass).
 extends_documentation_fragment:
   - chamilo.hardening.attributes.info
   - chamilo.hardening.attributes.python
@@ -31,15 +25,11 @@ options:
     type: str
     required: true
   root:
-    description:
-      - The project directory of Chamilo, the one with C(public/) and C(bin/console).
-      - When it is empty, it is discovered.
+    description: The project directory of Chamilo, the one with C(public/) and C(bin/console).
     type: str
     default: ""
   web_server:
-    description:
-      - The web server that visitors reach.
-      - When it is empty, it is found.
+    description: The web server that visitors reach.
     type: str
     choices: ["", nginx, apache]
     default: ""
@@ -50,37 +40,26 @@ options:
   names:
     description:
       - The value of C(chamilo_names), further names of the portal, and those that are none of it behind a C(!).
-      - All names of the portal are asked, besides O(domain) at most 20 of them. A control that checks each is
-        C(not_assessed) beyond that.
     type: list
     elements: str
     default: []
-    version_added: 1.1.0
   results:
     description:
       - A directory on the controller with results that hosts delivered by themselves (C(chamilo_monitoring_results)).
-      - The host is not connected to then, and what it delivered last is judged. Of the other options, O(level) and
-        O(waivers) count.
     type: path
     default: ""
-    version_added: 1.1.0
   results_hours:
     description: How old such a result may be, in hours. The controls of an older one are C(not_assessed).
     type: int
     default: 48
-    version_added: 1.1.0
   deliver_to:
     description:
       - A directory on the controller, which exists, for what the host answered, as the host itself would deliver it
         (C(chamilo_monitoring_results)).
-      - O(results) judges what several controllers, or slices of a job, delivered there, in one run.
     type: path
     default: ""
-    version_added: 1.1.0
   sections:
-    description:
-      - The sections of the guide to check.
-      - When it is empty, all of them.
+    description: The sections of the guide to check.
     type: list
     elements: str
     choices:
@@ -97,14 +76,12 @@ options:
       - monitoring
     default: []
   level:
-    description:
-      - Up to which level a control that is not met counts as C(fail). Above it, it is C(advice).
+    description: Up to which level a control that is not met counts as C(fail). Above it, it is C(advice).
     type: str
     choices: [must, should, consider]
     default: should
   waivers:
-    description:
-      - Controls that the administrator decided not to meet for a while.
+    description: Controls that the administrator decided not to meet for a while.
     type: list
     elements: dict
     default: []
@@ -126,9 +103,7 @@ options:
         type: str
         required: true
   unenforced:
-    description:
-      - The controls that are waived or that the level leaves out. None of them turns another one red.
-      - In a playbook it follows from O(level) and O(waivers), and cannot be given.
+    description: The controls that are waived or that the level leaves out. None of them turns another one red.
     type: list
     elements: str
     default: []
@@ -141,19 +116,15 @@ options:
     type: path
     default: ""
   terminated_elsewhere:
-    description:
-      - Whether a proxy elsewhere speaks HTTPS with visitors.
-      - The portal is then asked for by its name, so that the proxy answers.
+    description: Whether a proxy elsewhere speaks HTTPS with visitors.
     type: bool
     default: false
   several_nodes:
     description:
       - Whether the portal has several web nodes. With O(terminated_elsewhere), requests then go to this host itself, as
         the proxy hands them on, and not to the node that the proxy chooses. TLS is tried at the public name.
-      - The playbook sets it from the inventory.
     type: bool
     default: false
-    version_added: 1.1.0
   hsts:
     description: How C(Strict-Transport-Security) is meant to be sent.
     type: str
@@ -194,11 +165,8 @@ options:
         O(chamilo.hardening.common#role:main:chamilo_integrations).
     type: dict
     default: {}
-    version_added: 1.1.0
   controller:
-    description:
-      - The address from which the host is managed.
-      - When it is empty, the one that the connection over ssh comes from.
+    description: The address from which the host is managed.
     type: str
     default: ""
   advisories:
@@ -234,7 +202,6 @@ options:
     type: list
     elements: str
     default: []
-    version_added: 1.1.0
   dormant_days:
     description: After how many days without a login an account counts as dormant.
     type: int
@@ -250,17 +217,6 @@ EXAMPLES = r"""
   chamilo.hardening.guide_audit_info:
     domain: campus.example.org
   register: audit
-
-- name: Show what is not met
-  ansible.builtin.debug:
-    msg: "{{ audit.controls | selectattr('status', 'equalto', 'fail') | map(attribute='evidence') | list }}"
-
-- name: Check two sections of a portal behind a proxy
-  chamilo.hardening.guide_audit_info:
-    domain: campus.example.org
-    sections: [https, headers]
-    terminated_elsewhere: true
-    trusted_proxies: [10.0.0.5]
 """
 
 RETURN = r"""
@@ -269,19 +225,10 @@ controls:
   returned: always
   type: list
   elements: dict
-  sample:
-    - id: https_redirect
-      section: https
-      level: must
-      title: Plain HTTP leads to HTTPS
-      status: fail
-      evidence: http://campus.example.org/ answers 200 instead of 301 to https://campus.example.org/.
-      fix: Run the role chamilo.hardening.https. Steered by chamilo_https_vhost.
 summary:
   description: How many controls have each status.
   returned: always
   type: dict
-  sample: {fail: 31, pass: 12, not_assessed: 4}
 error:
   description: Why nothing could be checked. All controls are C(not_assessed) then.
   returned: when the module could not run on the host
@@ -291,13 +238,10 @@ signs:
   returned: success
   type: list
   elements: str
-  sample: ["1 PHP file where none belongs: public/build/x.php"]
 forecast:
   description:
     - Impact preview, the clients that the rules that are not active yet would have blocked in the last seven days, by
       the access log of the portal. These are the bans of addresses, and what the web server will refuse.
-    - Empty when all of them are active, or their sections were left out.
-    - It reads at most 512 MiB of each log, and for at most 20 seconds.
   returned: success
   type: dict
   contains:
@@ -305,17 +249,14 @@ forecast:
       description: The same in sentences, with what was read and what could not be.
       type: list
       elements: str
-      sample: ["3 requests of 1 address would have been refused by updates_installer, such as /check.php: 203.0.113.7."]
     shut_out:
       description: The first 100 addresses that would have been banned, those that several people share first.
       type: list
       elements: dict
-      sample: [{address: 10.1.2.3, times: 9, failed: 52, good: 41, browsers: 12, gateway: true}]
     refused:
       description: What would have been refused, by the control that asks for it.
       type: list
       elements: dict
-      sample: [{control: updates_installer, requests: 3, addresses: 1, most: [203.0.113.7]}]
     lines:
       description: The number of lines that were read.
       type: int
@@ -326,24 +267,20 @@ taken:
   description: When the result was made, in UTC.
   returned: when O(results) is set
   type: str
-  sample: "2026-11-30T04:12:09Z"
 names:
   description: All names of the portal, O(domain) first.
   returned: success
   type: list
   elements: str
-  sample: [campus.example.org, www.campus.example.org]
 active:
   description: The sections of which the roles left something on the host. Empty without root.
   returned: success
   type: list
   elements: str
-  sample: [headers, https]
 chamilo_version:
   description: The version of Chamilo that is installed; empty when it is not known.
   returned: success
   type: str
-  sample: 2.0.1
 """
 
 from typing import Any

@@ -9,10 +9,9 @@ module: guide_inventory
 short_description: Make an inventory of discovered portals
 version_added: 1.1.0
 description:
+  - Internal to the collection. It can change at any time.
   - Prints what M(chamilo.hardening.chamilo_portals_info) found on any number of hosts, and an inventory of it, or
-    writes that inventory into a file on the controller. Run it once, for all hosts.
-  - Each portal is a host of the group C(chamilo) with the name that visitors use. How its host is reached is kept.
-  - A file that exists is not replaced.
+    writes that inventory into a file on the controller. A file that exists is not replaced.
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
@@ -29,12 +28,8 @@ options:
     type: str
     required: true
   path:
-    description:
-      - The file to write. Without it the inventory is printed.
-      - A relative path begins where C(ansible-playbook) was called.
+    description: The file to write. Without it the inventory is printed.
     type: path
-seealso:
-  - module: chamilo.hardening.chamilo_portals_info
 """
 
 EXAMPLES = r"""
@@ -56,11 +51,9 @@ inventory:
   description: The path of the inventory that was written; empty where it was printed.
   returned: success
   type: str
-  sample: /home/anna/hosts.yml
 lines:
   description: One line for each host.
   returned: success
   type: list
   elements: str
-  sample: ["203.0.113.7: 1 portal"]
 """

@@ -15,28 +15,20 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.portal
 description:
+  - Internal to the collection. It can change at any time.
   - Attacks the portal, one attack for each control that can be attacked without harm. Most come over the network from
-    the controller. Some run on the host, as the user PHP runs as or as another account, and try what an attacker who
-    has taken that account over would try. None of them leaves anything behind or takes long.
-  - Attacks that could disturb users of the portal are not part of the collection. They are in its tests.
-  - First it makes sure that the portal is yours. It puts a file with a random word under the document root, through
-    Ansible's connection, and asks for it over the network. Unless that very word comes back, nothing is attacked.
-    The file is removed in any case.
-  - Fails when an attack on a control that is enforced gets through, or could not be tried.
+    the controller, some run on the host as another account.
+  - Nothing is attacked unless a random word that was put under the document root through Ansible's connection comes
+    back over the network. Fails when an attack on a control that is enforced gets through, or could not be tried.
 options:
   names:
     description:
       - The value of C(chamilo_names), further names of the portal, and those that are none of it behind a C(!).
-      - Certificate, redirect and HSTS are attacked under each further name of the portal, up to 20, under which the
-        word came back as well.
     type: list
     elements: str
     default: []
-    version_added: 1.1.0
   address:
-    description:
-      - The address the controller connects to.
-      - Empty means the one that O(domain) resolves to.
+    description: The address the controller connects to.
     type: str
     default: ""
   ca_file:
@@ -44,9 +36,7 @@ options:
     type: path
     default: ""
   proxied:
-    description:
-      - Whether O(domain) leads to a proxy instead of the host.
-      - What is not spoken through it, such as the protocol of a database, is tried only with O(address) then.
+    description: Whether O(domain) leads to a proxy instead of the host.
     type: bool
     default: false
   level:
@@ -82,19 +72,12 @@ attributes:
   diff_mode:
     support: N/A
     description: Will return details on what has changed when in diff mode.
-seealso:
-  - module: chamilo.hardening.guide_audit_info
 """
 
 EXAMPLES = r"""
 - name: Try to get in
   chamilo.hardening.guide_prove:
     domain: campus.example.org
-
-- name: Try it before the name leads to the new host
-  chamilo.hardening.guide_prove:
-    domain: campus.example.org
-    address: 203.0.113.7
 """
 
 RETURN = r"""
@@ -107,7 +90,6 @@ attacks:
     id:
       description: The control.
       type: str
-      sample: https_redirect
     title:
       description: What should be true.
       type: str

@@ -14,14 +14,9 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
-  - Installs the program that acts without Ansible. It shows what is active (C(chamilo-hardening status)), restores the
-    state before a section (C(chamilo-hardening undo SECTION)), and rolls back the files of an interrupted transaction,
-    by a timer or before the web server starts at boot.
-  - The program is one file, made on the controller from the same code as the modules of this collection, and compiled
-    on the host. It needs nothing there but C(/usr/bin/python3).
-  - Installs and enables the unit C(chamilo-hardening-recover.service) too, and the timer
-    C(chamilo-hardening-daily.timer), which starts the daily tasks of the host. Removes the man page and the
-    completions that earlier versions installed below C(/usr/local/share).
+  - Internal to the collection. It can change at any time.
+  - Installs the program C(chamilo-hardening), its unit at boot and its daily timer. The program is one file, made on
+    the controller from the same code as the modules of this collection, and compiled on the host.
 attributes:
   check_mode:
     support: full
@@ -38,14 +33,11 @@ options:
     type: path
     default: /usr/local/sbin/chamilo-hardening
   alert_mail:
-    description:
-      - The recipient of alerts by mail, through the mail program of the host. Empty means no mail.
-      - Without this option and O(alert_webhook) it stays as it is.
+    description: The recipient of alerts by mail, through the mail program of the host. Empty means no mail.
     type: str
   alert_webhook:
     description:
       - The URL that gets the same alerts by an HTTP POST, as JSON with C(host), C(section), C(title) and C(text).
-      - It begins with C(https://). Empty means nothing.
     type: str
   content:
     description: The program. Made by the collection on the controller; it cannot be given.
@@ -53,34 +45,11 @@ options:
   version:
     description: The version of the collection. Taken from the collection; it cannot be given.
     type: str
-seealso:
-  - module: chamilo.hardening.config_transaction
-notes:
-  - To remove it, undo each section (C(chamilo-hardening status) shows them), then remove the program, the unit
-    C(/etc/systemd/system/chamilo-hardening-recover.service), the link to it in C(sysinit.target.wants) beside it, the
-    service and timer C(chamilo-hardening-daily) with its link in C(timers.target.wants), and the four
-    directories below.
-  - Before that, copy what you still need to another place, above all the key of the backups. Without it no backup can
-    be read.
-  - C(/etc/chamilo-hardening) contains the configuration, the key of the backups (C(backups-*.key)) and the passwords of
-    the accounts in the database (C(backup-*.cnf), C(upgrade-*.cnf)).
-  - C(/var/lib/chamilo-hardening) contains the state, the files that were moved away (C(kept/), such as dumps in the
-    portal's directory and files of ours that were edited by other means; C(quarantine/), uploads with a virus), the
-    results of backups and restore tests, the lists of files, and the former rights of old accounts of the database
-    (C(database-*.json)).
-  - C(/var/backups/chamilo-hardening) contains the backups on this host, C(/var/cache/chamilo-hardening) a cache of
-    restic that can always go.
-    that can always go.
 """
 
 EXAMPLES = r"""
 - name: Install the host program
   chamilo.hardening.host_program:
-
-- name: Have it send alerts to the administrator
-  chamilo.hardening.host_program:
-    alert_mail: admin@school.example
-    alert_webhook: "{{ vault_alert_webhook }}"
 """
 
 RETURN = r"""
@@ -88,7 +57,6 @@ version:
   description: The version of the collection the program was made from.
   returned: always
   type: str
-  sample: 1.0.0
 diff:
   description: The program and the units before and after.
   returned: with C(--diff)

@@ -25,7 +25,7 @@ SPECS = _preflight.specs()
 VARIABLES = {name for spec in SPECS.values() for name in spec} | set(_preflight.PLAYBOOK_VARIABLES)
 # Modules, groups of the inventory, and the custom statistic of guide_report.
 OTHER_NAMES = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
-OTHER_NAMES |= {"chamilo_web", "chamilo_db"}
+OTHER_NAMES |= {"chamilo_web", "chamilo_db", "chamilo_version"}  # groups, and a key of report.json
 # What belongs to other programs: their own documentation describes it.
 FOREIGN = (
     *("ansible-galaxy ", "apt ", "git ", "pipx "),
