@@ -80,12 +80,12 @@ class Outcome:
 
 
 class Host:
-    """One database, and the application beside it where there is one."""
+    """An application and its database."""
 
     def __init__(
         self,
         account: Account,
-        application: Application | None = None,
+        application: Application,
         state: str = STATE,
         transaction: Callable[[Account], contextlib.AbstractContextManager[Query]] = writing,
         read: Query | None = None,
@@ -101,10 +101,6 @@ class Host:
 
         Settings that it requested in an earlier run and no longer does are restored here.
         """
-        if desired.pin is not None and self._application is None:
-            raise SettingsError("pin needs chamilo_root: the override file lies with the application.")
-        if section and self._application is None:
-            raise SettingsError("section needs chamilo_root: the host has to find the portal again later.")
         gone = self._no_longer_desired(section, desired)
         if gone and not check:
             self._bring_about(desired, True, section, gone)  # what is refused is refused before anything changes
@@ -117,8 +113,8 @@ class Host:
         return outcome
 
     def _no_longer_desired(self, section: str, desired: Desired) -> dict[str, Kept]:
-        memory = undo_data.MEMORY.recall(self._state).get(section) if section and self._application else None
-        if not memory or not self._application or memory.root != self._application.root:
+        memory = undo_data.MEMORY.recall(self._state).get(section) if section else None
+        if not memory or memory.root != self._application.root:
             return {}
         # A setting may be unknown to this version: another one asked for it.
         return {key: one for key, one in memory.settings.items() if key not in desired.values and key in CATALOGUE}
@@ -133,7 +129,7 @@ class Host:
         outcome.diff = self._diff(todo, before, text)
         if check or not (outcome.changed or gone):
             return outcome
-        if section and self._application:
+        if section:
             # Before anything is written: a run that is killed must not have changed a setting without undo data.
             undo_data.remember(section, self._application.root, seen, desired, self._state, gone)
         with self._pinned(before, text, stale):
@@ -208,8 +204,6 @@ class Host:
     @functools.cached_property
     def _version(self) -> str:
         """The version of the code. The one in the database is older where an update did not record it."""
-        if self._application is None:
-            return ""
         return release.installed(configuration.Tree(), self._application.root, self._application.web_user).version
 
     def _write(self, desired: Desired, overrides: Item) -> Plan:
@@ -229,11 +223,9 @@ class Host:
 
     @property
     def _path(self) -> str:
-        return os.path.join(self._application.root, portal_overrides.PATH) if self._application else ""
+        return os.path.join(self._application.root, portal_overrides.PATH)
 
     def _file(self) -> Item:
-        if not self._application:
-            return Item()
         with Tree() as tree:
             item = tree.inspect(self._path)
         if item.is_link:
@@ -257,7 +249,7 @@ class Host:
 
     def _stale(self, desired: Desired, item: Item) -> bool:
         """Whether a run that was killed between file and cache left a file that is not active."""
-        if not self._application or not portal_overrides.in_force(self._parsed(item), list(desired.values)):
+        if not portal_overrides.in_force(self._parsed(item), list(desired.values)):
             return False
         cache = os.path.join(self._application.root, "var/cache", self._application.environment)
         moments = [os.stat(path).st_mtime_ns for path in glob.glob(f"{glob.escape(cache)}/*Container.php")]
@@ -304,8 +296,6 @@ class Host:
     # ------------------------------------------------------------------------------------------------------ the cache
 
     def _user(self) -> pwd.struct_passwd:
-        if self._application is None:
-            raise AssertionError("only the application pins")
         name = self._application.web_user
         try:
             user = pwd.getpwnam(name)
@@ -317,8 +307,6 @@ class Host:
 
     def _clear_cache(self) -> None:
         """As the web user: files of root's in the cache would stop the application."""
-        if self._application is None:
-            raise AssertionError("only the application pins")
         user = self._user()
         php = shutil.which("php")
         if php is None:

@@ -15,7 +15,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import o
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError
 from tests.unit.plugins.module_utils._settings.test_apply import Fake, asked
 
 CHECK, RULES, LOCK = (
@@ -110,12 +109,6 @@ def test_the_memory_is_root_s_alone_and_a_damaged_one_is_reported(portal):
         file.write('{"x": {}}')
     with pytest.raises(StateError, match="damaged"):
         undo_data.MEMORY.recall(portal.state)
-
-
-def test_a_database_alone_cannot_be_found_again(portal):
-    host = Host(Account("chamilo"), None, portal.state, portal.table.transaction, portal.table.ask)
-    with pytest.raises(SettingsError, match="section needs chamilo_root"):
-        host.apply(asked(settings={LOCK: 5}), check=False, section=NAME)
 
 
 def test_a_secret_that_comes_back_is_hidden(portal):
