@@ -234,7 +234,9 @@ error:
   returned: when the module could not run on the host
   type: str
 signs:
-  description: Indicators of compromise, for the administrator to review. Empty when section monitoring is left out.
+  description:
+    - What an intruder may have left and was not accepted yet, as the host last listed it, for a person to read.
+    - Empty when section monitoring is left out. The evidence of C(monitoring_compromise) has the date.
   returned: success
   type: list
   elements: str
@@ -291,7 +293,7 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import search
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import audit
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS, SECTIONS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
@@ -348,12 +350,7 @@ def main() -> None:
         site = discover(*where, site=options["site"], names=options["names"])
     except SiteError as problem:
         module.fail_json(msg=str(problem))
-    observer = Observer(site, options)
-    search.begin(observer, options["sections"])
-    # Loaded here: it takes long, and the search goes on meanwhile.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import audit
-
-    found = audit(options["site"], observer, options["sections"])
+    found = audit(options["site"], Observer(site, options), options["sections"])
     for warning in found.warnings:
         module.warn(warning)
     module.exit_json(changed=False, **found.answer())

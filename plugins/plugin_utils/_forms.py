@@ -219,14 +219,6 @@ MAIL = Form("one mail address, such as admin@school.example; a domain with other
 # A name without a dot may be the host's own: only there can it be judged.
 MAILBOX = Form("one mail address, such as admin@school.example or, on this host, root@srv1", _is_mailbox)
 HTTPS = Form("an address that begins with https://, such as https://school.example/path", _is_https)
-BUCKET = Form(
-    "a bucket of an object store, such as s3:https://KEY:SECRET@s3.school.example/bucket, whose secret has %2F for /",
-    lambda value: bool(
-        re.fullmatch(
-            r"s3:https://[^\s/?#@:]+:[^\s/?#@:]+@[A-Za-z0-9.-]+(:[0-9]{1,5})?/[^\s?#]+(\?region=[a-z0-9-]+)?", value
-        )
-    ),
-)
 REPORT = Form(
     "an address that begins with https://, without blanks, commas, semicolons, quotes, $ or %", _is_report_address
 )
@@ -327,7 +319,7 @@ FORMS: dict[str, Form] = {
     "chamilo_monitoring_smtp_port": between(1, 65535),
     "chamilo_monitoring_smtp_user": LINE,
     "chamilo_monitoring_smtp_password": LINE,
-    "chamilo_monitoring_results": optional(either(ABSOLUTE, either(HTTPS, BUCKET))),
+    "chamilo_monitoring_results": optional(either(ABSOLUTE, HTTPS)),
     "chamilo_monitoring_smtp_from": optional(MAIL),
     "chamilo_passwords_minimum_length": between(8, 72),  # what PHP's bcrypt reads of a password
     "chamilo_passwords_rotation_days": DAYS,

@@ -36,9 +36,6 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import
 _T = TypeVar("_T")
 COLLECTION = Path(__file__).resolve().parents[2]
 
-# What this control saw stands on top of the report, too, unless the audit lists the signs one by one.
-SIGNS_OF_BREAK_IN = "monitoring_compromise"
-
 LABELS = {
     "fail": "Not met",
     "not_assessed": "Not assessed",
@@ -127,7 +124,6 @@ def host(
     changes = _history.annotate(controls, earlier, generated) if generated and not error else {}
     known = (earlier or {}).get("controls", {})
     _actions.annotate(controls, table, variables or {}, audit.get("active") or (), known)
-    break_in = [row["evidence"] for row in controls if row["id"] == SIGNS_OF_BREAK_IN and row["status"] == "fail"]
     entry: dict[str, Any] = {
         "name": name,
         "reachable": reachable,
@@ -138,7 +134,7 @@ def host(
         "summary": summary(controls),
         "causes": [] if error else _actions.causes(controls),
         "changes": changes,
-        "signs": texts(audit.get("signs")) or break_in,
+        "signs": texts(audit.get("signs")),
         "forecast": audit.get("forecast") or {},
     }
     if audit.get("taken"):
@@ -325,7 +321,7 @@ def overview(entry: Mapping[str, Any]) -> str:
     counts = ", ".join(
         f"{entry['summary'][status]} {LABELS[status].lower()}" for status in STATUSES if entry["summary"][status]
     )
-    signs = f"; indicators of compromise: {len(entry['signs'])}" if entry["signs"] else ""
+    signs = f"; for a person to read, what an intruder may have left: {len(entry['signs'])}" if entry["signs"] else ""
     return f"{entry['name']}: {counts}{signs}{changed(entry)}"
 
 

@@ -12,10 +12,9 @@ import time
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, daily, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader, writing
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from tests.attacks.visitors import stored_role
 
 _ADDRESSES = 20
@@ -122,18 +121,6 @@ def change_a_file(insider: Insider) -> Finding:
     if name not in (*found.added, *found.unvouched):
         return failed(f"{name} was put there, and the comparison with the list did not see it.")
     return passed("A new file below public/main was seen by the comparison with the list.")
-
-
-@attack("monitoring_compromise", insider=True)
-def leave_a_back_door(insider: Insider) -> Finding:
-    name = f"var/upload/chamilo-hardening-{secrets.token_hex(4)}.php"
-    with _planted(insider, name, "<?php // nothing\n"):
-        signs = compromise.trace(Observer(insider.site, {})).signs
-    if not any(name in sign for sign in signs):
-        return failed(f"PHP was left in {name}, and the search for signs of a break-in did not find it.")
-    if not _watched(insider):
-        return failed(f"The search finds PHP in var/upload. {_UNPRIVILEGED}")
-    return passed("PHP that was left in var/upload was found by the search for signs of a break-in.")
 
 
 class _planted:

@@ -24,11 +24,10 @@ _FIXED = ("/dev/null", "/etc/", "/proc/", "/var/lib/chamilo-hardening/", "/run/c
 REVIEWED = {
     "own state and settings, in directories that root alone can write": """
         _https/acme.py:attempts _https/acme.py:bundle _common/alert.py:_sent _common/alert.py:addressee
-        _uploads/antivirus.py:_scan_site _monitoring/traces.py:record
-        _monitoring/traces.py:settings _audit/backups.py:_compared _audit/monitoring.py:_accounts_lost
+        _uploads/antivirus.py:_scan_site _portal/host_jobs.py:record
+        _portal/host_jobs.py:settings _audit/backups.py:_compared _audit/monitoring.py:_accounts_lost
         _audit/monitoring.py:_unprivileged _audit/monitoring.py:_sign _audit/permissions.py:opened
         _audit/uploads.py:_late
-        _monitoring/application_scan.py:_in_window
         _backups/backup.py:_compare_key _backups/restic.py:_credentials _backups/commands.py:_restored
         _backups/key.py:_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
         _backups/restore_test.py:_newest _https/hsts.py:_read
@@ -53,7 +52,8 @@ REVIEWED = {
         _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way _backups/restore_tables.py:_read
         _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
         _backups/restore_staging.py:stage_database guide_prove.py:main _updates/package.py:lay
-        _updates/package.py:_version _permissions/package.py:version_of _permissions/signature.py:_signed _permissions/updater.py:_verified
+        _updates/package.py:_version _permissions/package.py:version_of _permissions/signature.py:_signed
+        _permissions/updater.py:_verified
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
@@ -65,10 +65,12 @@ REVIEWED = {
     """,
     "a directory to begin with, from which names are followed step by step": """
         _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
-        _monitoring/unvouched.py:__init__ _monitoring/provenance.py:_could_run _permissions/vouch.py:unlike
+        _monitoring/provenance.py:_could_run _permissions/vouch.py:unlike
         _backups/restore_staging.py:_open_roots_alone
     """,
-    "a checksum alone is made of it, and the last link is not followed": "_monitoring/integrity.py:_checksum _permissions/comparison.py:_checksum",
+    "a checksum alone is made of it, and the last link is not followed": """
+        _monitoring/integrity.py:_checksum _permissions/comparison.py:_checksum
+    """,
     "an open descriptor, in the directory of secrets of systemd's or root's": "_portal/database.py:secret_file",
 }
 

@@ -57,16 +57,6 @@ def test_what_a_host_imports_is_compiled_once_there() -> None:
     assert seen > 10
 
 
-def test_an_audit_searches_for_traces_while_it_loads_the_other_checks() -> None:
-    module = PLUGINS / "modules/guide_audit_info.py"
-    before = {file.relative_to(PLUGINS / "module_utils").as_posix() for file in reached([module]) if file != module}
-    assert "_monitoring/search.py" in before
-    assert {file for file in before if file.startswith("_audit/")} == set()
-    assert "_monitoring/compromise.py" not in before
-    engine = reached([PLUGINS / "module_utils/_audit/engine.py"])
-    assert PLUGINS / "module_utils/_monitoring/compromise.py" not in engine, "its parent would load the search too"
-
-
 def test_an_audit_takes_nothing_to_a_host_that_changes_one() -> None:
     found = reached([PLUGINS / "modules/guide_audit_info.py"], everywhere=True)
     writers = {PLUGINS / f"module_utils/{name}.py" for name in WRITERS}

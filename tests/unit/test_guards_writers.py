@@ -55,7 +55,6 @@ WRITTEN = {
     "_permissions/signature.py": "in a directory of its own",
     "_permissions/updater.py": "in a directory of its own",
     "_attacks/_insider.py": "a pipe",
-    "_common/apart.py": "a pipe",
     "_attacks/permissions.py": "an attack plants it, and takes it away",
     "guide_prove.py": "an attack plants it, and takes it away",
 }

@@ -19,7 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import br
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import access_log, filter_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import forecast as brute_force_forecast
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Rules, forecast
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, persistence, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch
 
 NOW = 1795611600.0  # 2026-11-25 13:00 UTC
 DATE = "[25/Nov/2026:12:59:00 +0000]"
@@ -79,13 +79,6 @@ _METHODS = {
     "forecast.LOGIN": "fullmatch",
     "forecast.REFUSED": "match",
     "watch.LOGIN": "fullmatch",
-    "compromise._ANSWERED": "match",
-    "persistence._SCRIPT": "fullmatch",
-    "persistence._ASSIGNS": "fullmatch",
-    "persistence._SERVERS": "fullmatch",
-    "persistence._CRONS": "fullmatch",
-    "persistence._RUNS_SCRIPTS": "fullmatch",
-    "compromise._EXPLOITS": "match",
     "access_log._VISIT": "match",
     "brute_force._REQUEST": "match",
 }
@@ -98,14 +91,10 @@ def _named(module: ModuleType) -> Iterator[tuple[str, re.Pattern[Any]]]:
             yield from ((f"{short}.{name}", re.compile(pattern)) for pattern in value.values())
         elif isinstance(value, re.Pattern):
             yield f"{short}.{name}", value
-        elif name == "_EXPLOITS":
-            yield from ((f"{short}.{name}", line) for _label, _word, line in value)
 
 
 PATTERNS = [
-    found
-    for module in (access_log, brute_force_forecast, watch, compromise, persistence, brute_force, database)
-    for found in _named(module)
+    found for module in (access_log, brute_force_forecast, watch, brute_force, database) for found in _named(module)
 ]
 
 
@@ -135,19 +124,6 @@ def test_a_pattern_takes_as_long_as_its_line(name: str, pattern: re.Pattern[Any]
 
     for start, filler, end in itertools.product(_STARTS, _FILLERS, ("", "\n", '" x')):
         grows_in_proportion(seconds, start, filler, end)
-
-
-@pytest.mark.parametrize("filler", [*_FILLERS, "1>/dev/null ", ">/a.log", "a.php ", "\n"])
-def test_a_cron_line_takes_as_long_as_it_is(filler: str) -> None:
-    def seconds(line: str) -> float:
-        began = time.process_time()
-        persistence.is_documented(line, ["/srv/campus", "/var/www/campus/releases/7"], ())
-        list(persistence._settings(line))
-        persistence.starts(line)
-        return time.process_time() - began
-
-    for start in ("", "* * * * * ", "* * * * * php /srv/campus/bin/console app:x ", "* * * * * php /srv/x.php "):
-        grows_in_proportion(seconds, start, filler)
 
 
 def _long_lines(size: int = 1 << 20) -> Iterator[bytes]:

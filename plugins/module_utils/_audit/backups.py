@@ -32,23 +32,19 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     failed,
     passed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, open_regular, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.walks import Budget, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import can_read, shown, web_users
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import (
     RECORDS,
     SETTINGS,
-    Budget,
-    can_read,
-    head,
     job_of_ours,
     record,
     settings,
-    tail,
-    walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown, web_users
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, jobs, named

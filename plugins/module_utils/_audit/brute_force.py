@@ -33,11 +33,18 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     not_applicable,
     passed,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Begun
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, USUAL_LOGS, tail
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import RECORDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 
+# Access logs where a virtual host names none.
+USUAL_LOGS = (
+    "/var/log/nginx/access.log",
+    "/var/log/apache2/access.log",
+    "/var/log/apache2/other_vhosts_access.log",
+)
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
 _OF_THREE = ("/oauth/token", "/oauth/register")  # since 3.0
 _INTERFACES = {"mcp": "mcp_enabled", "oauth": "oauth_server_enabled", "external_api": "external_api_enabled"}

@@ -19,8 +19,8 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _server as audit_server
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader

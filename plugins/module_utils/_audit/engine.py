@@ -36,7 +36,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     observe,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import search
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import SECTIONS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import our_lines
@@ -106,7 +105,6 @@ class Audit:
 
         Only here a week of the access log is read: the figures of the daily work need none of it.
         """
-        broken_in = self.findings.get("monitoring_compromise")
         return {
             "observed": {
                 name: {key: value for key, value in asdict(finding).items() if value or key not in ("waits", "cause")}
@@ -116,7 +114,7 @@ class Audit:
             "chamilo_version": self.observer.site.version,
             "names": list(self.observer.site.portal_names),
             "active": list(self.active),
-            "signs": monitoring.signs(self.observer) if broken_in and broken_in.status == FAIL else [],
+            "signs": monitoring.left(self.observer) if "monitoring_compromise" in self.findings else [],
         }
 
 
@@ -124,7 +122,6 @@ def audit(site: str, observer: Observer, sections: Collection[str] = ()) -> Audi
     """Run the checks of these sections, or of all. ``site``: the portal as its files name it."""
     desired = tuple(f"{section}_" for section in sections)
     chosen = {name: function for name, function in checks.items() if not desired or name.startswith(desired)}
-    search.begin(observer, sections)
     findings = explained(site, observe(chosen, observer))
     warnings, left = [], []
     if os.geteuid() == 0:

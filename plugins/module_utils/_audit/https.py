@@ -38,8 +38,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
     only,
     tls_context,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.x509 import Certificate, CertificateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.bound import full_from
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, jobs, named

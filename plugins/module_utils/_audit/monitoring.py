@@ -11,6 +11,7 @@ import glob
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +19,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     FAIL,
     Finding,
@@ -26,18 +28,18 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
     waiting,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import application_scan, search
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
-    RECORDS,
-    SETTINGS,
-    head,
-    job_of_ours,
-    settings,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import left_behind
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED, administrators
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import (
+    RECORDS,
+    SETTINGS,
+    job_of_ours,
+    settings,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes
@@ -76,9 +78,9 @@ _CONFIGURATION = {
 _LOGROTATE = ("/etc/logrotate.conf", "/etc/logrotate.d/*")
 
 
-def signs(observer: Observer) -> list[str]:
-    """What points to an earlier break-in, one line each, for the top of the report."""
-    return list(observer.once(search.found).signs)
+def left(observer: Observer) -> list[str]:
+    """What an intruder may have left and was not accepted yet, for the top of the report."""
+    return list(map(str, _lists(observer).get("lines", ()))) if observer.as_root else []
 
 
 def _texts(_observer: Observer) -> Mapping[str, str]:
@@ -399,10 +401,6 @@ def integrity(observer: Observer) -> Finding:
     what = "The comparison of the program's files with their list"
     ours = job_of_ours(observer, OURS, "integrity", what, _DAY, "daily", _list_lost)
     if ours:
-        site = observer.options["site"] or word(observer.site.domain)
-        faults = application_scan.faults(observer.site, site, observer.now) if observer.as_root else []
-        if faults:
-            return failed(f"{' '.join(faults)} {ours.evidence}")
         return waiting(ours.evidence, _TO_ACCEPT) if ours.status == FAIL and _ACCEPT in ours.evidence else ours
     foreign = named(observer.once(jobs), r"\b(?:aide|dailyaidecheck|tripwire|samhain|afick|integrit)\b")
     scans = named(observer.once(jobs), r"file-integrity:scan")
@@ -419,13 +417,34 @@ def integrity(observer: Observer) -> Finding:
     )
 
 
-@check("monitoring_compromise", prepare=search.begun)
+@check("monitoring_compromise")
 def compromise(observer: Observer) -> Finding:
-    found = observer.once(search.found)
-    if found.signs:
+    """The lists that the daily work made; nothing is searched here."""
+    observer.needs_root(f"read {RECORDS}/{left_behind.RECORD}")
+    known = _lists(observer)
+    if not known:
+        raise Unseen("no lists were made here: harden with section monitoring, or chamilo-hardening daily monitoring")
+    age, when = (observer.now - known["at"]) / 3600, _moment(known["at"])
+    if not -1 < age < _DAY:
+        raise Unseen(f"the lists are of {when}, not of the last {_DAY} hours: chamilo-hardening daily monitoring")
+    missed = f" Not listed: {' '.join(map(str, known['gaps']))}" if known["gaps"] else ""
+    if known["lines"]:
         return failed(
-            f"{len(found.signs)} indicators of compromise, for the administrator to review: {'; '.join(found.signs)}."
+            f"On {when} the lists had {len(known['lines'])} lines that were not accepted: chamilo-hardening integrity "
+            f"lists. What is yours: {left_behind.ACCEPT}. What worries you: docs/break-in.md.{missed}"
         )
-    if found.gaps:
-        raise Unseen(f"no sign was found, but {'; '.join(found.gaps)}")
-    return passed(f"No sign in {', '.join(found.seen)}.")
+    if missed:
+        raise Unseen(f"on {when} the lists had no line that was not accepted.{missed}")
+    return passed(f"On {when} the lists had no line that was not accepted.")
+
+
+def _lists(observer: Observer) -> dict[str, Any]:
+    """The record of this portal; empty where there is none."""
+    site = observer.options["site"] or word(observer.site.domain)
+    found = records.read(left_behind.RECORD).get(site)
+    whole = isinstance(found, dict) and isinstance(found.get("at"), float)
+    return {"lines": [], "gaps": [], **found} if isinstance(found, dict) and whole else {}
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))

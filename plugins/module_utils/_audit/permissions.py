@@ -28,9 +28,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, read_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, head
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
     Identity,
     Seen,
@@ -45,6 +44,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import RECORDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on, settings

@@ -23,14 +23,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse as parse_version
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head, job_of_ours
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     DatabaseError,
     migrations_without_history,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import job_of_ours
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, output
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, sources

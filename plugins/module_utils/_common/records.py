@@ -24,6 +24,16 @@ def note(file: str, name: str, done: bool, detail: str, **more: Any) -> None:
         files.replace_file(path, text)
 
 
+def forget(file: str, name: str) -> None:
+    """Remove the entry of a job that there is no more."""
+    path = os.path.join(files.STATE, file)
+    if name not in read(file):
+        return
+    with locks.lock(f"{path}.lock", name, locks.FOREVER):
+        known = {job: entry for job, entry in read(file).items() if job != name}
+        files.replace_file(path, json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+
 def read(file: str) -> dict[str, Any]:
     """All entries of a file; none when it is not there or damaged (the next job writes it anew)."""
     try:

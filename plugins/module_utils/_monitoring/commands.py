@@ -24,13 +24,17 @@ The list of a portal's program files, configuration and environment files with t
 with the list of this host or, with --against, with a copy of it that was kept elsewhere. `accept` makes what is there
 now the list: after an update, or when you changed the files yourself. The daily work compares too. `compare ARCHIVE`
 compares with the package of the release, a zip or tar file: what differs, and is not yours, an attacker may have
-changed."""
+changed. `lists` shows what an intruder may have left elsewhere: what the web user has outside of the portal, what runs
+in the database, new administrators, PHP below var/. What was not accepted begins with a star; `accept` accepts the
+lines that were listed, and a new one is an alert."""
 
 
 def add(commands: Any, report: Callable[[str], None]) -> None:
     """Add the commands to the parser of the program."""
     integrity = commands.add_parser("integrity", help="compare program files with a list", description=INTEGRITY)
-    integrity.add_argument("what", choices=["check", "accept", "compare", "copied"], help="copied: for the playbook")
+    integrity.add_argument(
+        "what", choices=["check", "lists", "accept", "compare", "copied"], help="copied: for the playbook"
+    )
     integrity.add_argument("archive", nargs="?", default="", help="for compare: the package of the release")
     integrity.add_argument("--sha256", default="", help="for compare: the checksum that the package has to have")
     integrity.add_argument("--site", default="", help="one portal, as its files name it (default: all)")
@@ -64,12 +68,15 @@ def _integrity_command(options: argparse.Namespace, report: Callable[[str], None
             print(f"{site}: compared with {daily.compared_with(site)}")
             differs = differs or bool(compared)
             continue
+        if options.what == "lists":
+            print(*(f"{site}: {line}" for line in daily.lists_of(site) or ["  nothing is there"]), sep="\n")
+            continue
         if options.what == "copied":
             daily.copied(site, options.digest, options.where)
             continue
         if options.what == "accept":
             if sys.stdin.isatty():
-                print(daily.compare(site).description() or "Nothing differs.")
+                print(daily.compare(site).description() or "Nothing differs.", *daily.lists_of(site), sep="\n")
                 if input("Are these yours? [y/N] ").strip().lower() not in ("y", "yes"):
                     print("Nothing was accepted.")
                     return 1

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -22,10 +23,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import (
-    application_scan,
-    container,
-    container_record,
     integrity,
+    left_behind,
     provenance,
     results,
     watch,
@@ -34,14 +33,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis as permissions_basis
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import marks, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites as permissions_sites
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import settings as php_settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 # An audit of a site: its figures, as node-exporter reads them, and what guide_audit_info would answer.
@@ -50,9 +45,10 @@ RECORD = "monitoring.json"
 MARK = "chamilo-hardening:log-test"
 _NO_RECIPIENT = "There is no recipient of alerts: set chamilo_alert_mail or chamilo_alert_webhook."
 _DAY = 86400
-_MONTH, _WEEK = 27 * _DAY, 7 * _DAY  # a little before the audit asks
+_MONTH = 27 * _DAY  # a little before the audit asks
 _PATIENCE = 30.0  # seconds until monit asks for the first time after it was started
-_SEARCH = 60.0  # seconds for each walk of the search for signs, which runs in the background
+# What earlier versions kept of a search for indicators of compromise.
+_RETIRED = ("compiled.json", "application-scan.json")
 _LOG_BYTES = 1 << 20  # of what was written to a log since
 _FRESH = 900.0  # seconds: monit asks every two minutes
 
@@ -112,12 +108,12 @@ def step(audit: Audit) -> list[str]:
             ("the accounts", partial(_reviewed, day, portal)),
             ("copies of data", partial(_put_away, day, portal)),
             ("the files", partial(_compared, day, portal)),
-            ("what the application compiled", partial(_recompiled, day, portal)),
-            ("signs of a break-in", partial(_searched, day, portal)),
+            ("the lists of what an intruder may have left", partial(_listed, day, portal)),
         )
         for what, part in parts:
             _attempt(day, f"{what} of {portal.domain}", part)
     _attempt(day, "our own files", partial(_edited, day))
+    _attempt(day, "records of earlier versions", _retired)
     day.write()
     for site in watched:
         portal = portal_of(site)
@@ -330,7 +326,7 @@ def _compared(day: _Day, portal: Portal) -> None:
     if changes:
         text = (
             f"{changes.description()}\n\nAfter an update, or when you changed them: chamilo-hardening integrity "
-            "accept\nIf you did not: see `chamilo-hardening daily monitoring` for signs of a break-in."
+            "accept\nIf you did not: see chamilo-hardening integrity lists, and docs/break-in.md of the collection."
         )
         title = f"Files of {portal.domain} were changed"
         if not changes.differs:
@@ -348,8 +344,6 @@ def _compared(day: _Day, portal: Portal) -> None:
         value = manifest.accept(present, "written by chamilo.hardening", basis)
     elif known:
         value = str(known["digest"])
-    if not _scanned(day, portal, value):
-        return
     words = f"{len(present):,} files are as listed"
     words += f" (the first list was based on {basis})" if basis else ""
     copy = copies().get(portal.site, {})
@@ -361,24 +355,6 @@ def _compared(day: _Day, portal: Portal) -> None:
     else:
         lacks = "no copy of the list is off this host: run the playbook harden from another machine."
         day.job("integrity", False, f"{words}, but {lacks}")
-
-
-def _scanned(day: _Day, portal: Portal, digest: str) -> bool:
-    """Chamilo's own comparison goes by the files of our list. False where another had it go by others."""
-    site = portal.observer.site
-    faults = application_scan.faults(site, portal.site, time.time())
-    if not faults:
-        if site.major >= 3 and (problem := application_scan.follow(site, portal.site, digest, portal.known["console"])):
-            day.lines.append(problem)
-        return True
-    text = (
-        f"{' '.join(faults)}\n\nWhere you did this: chamilo-hardening integrity accept\n"
-        "Else an attacker did, to hide a change."
-    )
-    ways = _notify(day, f"Chamilo's own file integrity check of {portal.domain} was changed", text)
-    day.lines += faults
-    day.job("integrity", False, f"{' '.join(faults)} Reported by {ways or 'no way'}.")
-    return False
 
 
 def _users(observer: Observer) -> tuple[Identity, ...]:
@@ -495,10 +471,10 @@ def accept(site: str) -> str:
     if tree and marks.DOUBTFUL in waits.values():
         window.apply(tree.tree, "production", None, False, pages=tree.pages)  # what was doubtful is vouched for now
     permissions_basis.accepted(portal.observer.root, files.STATE)
-    application_scan.forget(site)
-    container_record.accepted(portal.observer.root)
     _compare_all()
-    return changes.description() or "Nothing differed."
+    lines = left_behind.accept(site, _lists(portal))
+    differed = changes.description() or "Nothing differed."
+    return f"{differed}\nOf the lists of what an intruder may have left, {lines} lines are expected from now on."
 
 
 def _waits(root: str, path: str) -> str:
@@ -523,60 +499,37 @@ def _edited(day: _Day) -> None:
         day.lines += lost
 
 
-# -------------------------------------------------------------------------------------------------- signs
+# -------------------------------------------------------------------------------------------------- lists
 
 
-def _recompiled(day: _Day, portal: Portal) -> None:
-    """Before the signs, of which it is one. An update that is under way compiles by itself."""
-    observer = portal.observer
-    if window.Windows(Engine()).at(observer.root) or not portal.known.get("console"):
-        return
-    forget = Pages(
-        (), observer.site.php.service or observer.site.web.service, services.Machine()
-    ).reload  # PHP may be in it
-    found, problem = container.check(observer.root, portal.known["console"], services.run, forget)
-    if not found and not problem and _keeps_programs(observer):  # it would go on with what is gone
-        problem = forget()
-    if problem:
-        day.lines.append(f"What the application of {portal.domain} compiled could not be compared: {problem}")
-    day.lines += [f"Changed after it was compiled, and compiled again: {shown(path)}" for path in found]
+def _listed(day: _Day, portal: Portal) -> None:
+    new = left_behind.note(portal.site, _lists(portal))
+    if new:
+        remedy = f"What is yours: {left_behind.ACCEPT}\nWhat worries you: docs/break-in.md of the collection."
+        title = f"New at {portal.domain}, which an intruder may have left"
+        if _notify(day, title, "\n".join([*new, "", remedy]), again=True):  # what was reported is remembered here
+            left_behind.reported(portal.site)
+        day.lines += new
 
 
-def _keeps_programs(observer: Observer) -> bool:
-    """Whether PHP never asks again for a program that it read."""
-    kept = php_settings(observer).get("opcache.validate_timestamps") if observer.site.php.version else None
-    return kept is not None and not is_on(kept.value)
+def lists_of(site: str) -> list[str]:
+    """The lists as they are now. What was not accepted begins with a star."""
+    found = _lists(portal_of(site))
+    left_behind.note(site, found)
+    unread = set(found.lines(records.read(left_behind.RECORD)[site].get("accepted", ())))
+    return [f"{'*' if line in unread else ' '} {line}" for line in found.lines()] + found.gaps
 
 
-def _searched(day: _Day, portal: Portal) -> None:
-    # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise
+def _lists(portal: Portal) -> left_behind.Lists:
+    return left_behind.make(portal.observer, portal.leads)
 
-    found = compromise.trace(portal.observer, _SEARCH, portal.leads)
-    last = records.read(RECORD).get("compromise", {})
-    inspected = f"No sign in {', '.join(found.seen)}."
-    missed = f" But {'; '.join(found.gaps).rstrip('.')}." if found.gaps else ""
-    # What was planted may lie where the search did not come: that is no day without a sign.
-    day.job("compromise", not found.signs and not found.cut, ("; ".join(found.signs) or inspected) + missed)
-    if found.cut:
-        text = (
-            f"{'; '.join(found.cut)}\nMany files can hide others among them. See where they are: "
-            f"du --inodes -d 3 {portal.observer.root} | sort -n | tail"
-        )
-        _notify(day, f"Not all of {portal.domain} was searched for signs of a break-in", text)
-        day.lines += found.cut
-    known = day.more.setdefault("compromise", {"signs": {}, "told": {}, "gaps": {}})
-    known["gaps"][portal.site] = found.gaps
-    known["signs"][portal.site] = found.signs
-    known["told"][portal.site] = last.get("told", {}).get(portal.site, 0)
-    new = set(found.signs) - set(last.get("signs", {}).get(portal.site, ()))
-    if found.signs and (new or time.time() - known["told"][portal.site] > _WEEK):
-        text = "\n".join(
-            [*found.signs, "", "Check each. If one is real, restore from before and change every password."]
-        )
-        if _notify(day, f"Signs of a break-in at {portal.domain}", text, again=True):  # remembered here, sign by sign
-            known["told"][portal.site] = time.time()
-        day.lines += found.signs
+
+def _retired() -> None:
+    records.forget(RECORD, "compromise")
+    for name in _RETIRED:
+        for path in (os.path.join(files.STATE, name), os.path.join(files.STATE, f"{name}.lock")):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 # --------------------------------------------------------------------------------------------------- audit

@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Results of audits that a host runs itself, and where it delivers them: a directory, an HTTPS endpoint, or a bucket.
+"""Results of audits that a host runs itself, and where it delivers them: a directory, or an HTTPS endpoint.
 
 The playbook report merges them. A result shows where a host is weak, and the address may contain a password.
 """
@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
-import hmac
 import http.client
 import json
 import os
-import re
 import ssl
 import time
 import urllib.parse
@@ -31,7 +28,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 FORMAT = 1
 LOST = "The result of the audit was not delivered"
 SECONDS = 30  # for the endpoint
-S3 = "s3:https://"
 
 
 class DeliveryError(HardeningError):
@@ -63,9 +59,6 @@ def document(host: str, site: str, answer: Mapping[str, Any], moment: float | No
 def deliver(known: Mapping[str, str], result: Mapping[str, Any]) -> None:
     """Write the result to the configured destination."""
     text = json.dumps(result, sort_keys=True) + "\n"
-    if known["to"].startswith(S3):
-        _put_object(known["to"][len("s3:") :], known["file"], text.encode())
-        return
     if known["to"].startswith("https://"):
         _put(f"{known['to'].rstrip('/')}/{known['file']}", text.encode())
         return
@@ -80,54 +73,18 @@ def deliver(known: Mapping[str, str], result: Mapping[str, Any]) -> None:
 
 
 def _put(address: str, content: bytes) -> None:
+    """A redirect is not followed: the result goes to the one who was named."""
     parts = urllib.parse.urlsplit(address)
-    headers = {}
+    host, path = parts.hostname or "", urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    headers = {"Content-Type": "application/json", "User-Agent": "chamilo-hardening"}
     if parts.username is not None:
-        user, password = _login(parts)
-        headers["Authorization"] = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
-    _send(parts, urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")), content, headers)
-
-
-def _put_object(address: str, file: str, content: bytes, moment: float | None = None) -> None:
-    """Into a bucket, as all take it that speak the protocol of Amazon S3: signed by AWS Signature Version 4."""
-    parts = urllib.parse.urlsplit(address)
-    path = urllib.parse.quote(f"{urllib.parse.unquote(parts.path).rstrip('/')}/{file}", safe="/-_.~")
-    digest = hashlib.sha256(content).hexdigest()
-    at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment))
-    host = parts.netloc.rpartition("@")[2]
-    signed = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": at}
-    names = ";".join(signed)
-    request = "\n".join(["PUT", path, "", *(f"{name}:{signed[name]}" for name in signed), "", names, digest])
-    user, key = _login(parts)
-    scope = [at[:8], _region(parts), "s3", "aws4_request"]
-    lines = ["AWS4-HMAC-SHA256", at, "/".join(scope), hashlib.sha256(request.encode()).hexdigest()]
-    secret = f"AWS4{key}".encode()
-    for word in [*scope, "\n".join(lines)]:
-        secret = hmac.new(secret, word.encode(), hashlib.sha256).digest()
-    credential = f"Credential={user}/{'/'.join(scope)}, SignedHeaders={names}, Signature={secret.hex()}"
-    _send(parts, path, content, {**signed, "Authorization": f"AWS4-HMAC-SHA256 {credential}"})
-
-
-def _region(parts: urllib.parse.SplitResult) -> str:
-    """As the address states it, or as Amazon has it in its names; most other stores take this one."""
-    given = urllib.parse.parse_qs(parts.query).get("region")
-    known = re.fullmatch(r"s3[.-]([a-z0-9-]+)\.amazonaws\.com", parts.hostname or "")
-    return given[0] if given else known[1] if known else "us-east-1"
-
-
-def _login(parts: urllib.parse.SplitResult) -> tuple[str, str]:
-    return urllib.parse.unquote(parts.username or ""), urllib.parse.unquote(parts.password or "")
-
-
-def _send(parts: urllib.parse.SplitResult, path: str, content: bytes, headers: Mapping[str, str]) -> None:
-    """A PUT. A redirect is not followed: the result goes to the one who was named."""
-    host = parts.hostname or ""
-    more = {"Content-Type": "application/json", "User-Agent": "chamilo-hardening"}
+        login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
     try:
         with contextlib.closing(
             http.client.HTTPSConnection(host, parts.port or 443, timeout=SECONDS, context=ssl.create_default_context())
         ) as connection:
-            connection.request("PUT", path, content, {**more, **headers})
+            connection.request("PUT", path, content, headers)
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError) as problem:
         raise DeliveryError(f"{LOST}: {host} is not reached: {problem}.") from problem

@@ -20,6 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 
 _SAMPLES = 3
+_READ, _ENTER = 4, 1
 KEPT = 12  # paths of one kind that are named
 _ELSEWHERE = 20_000  # entries of another tree, or behind a link below public/
 _MANY = 200_000  # hard links that are remembered
@@ -161,6 +162,22 @@ def group_name(number: int) -> str:
 def tree(observer: Observer) -> Seen:
     """Walk the project directory once."""
     return _Walk(os.path.realpath(observer.root), web_users(observer), php_user(observer), owners(observer)).go()
+
+
+def can_read(who: Identity, path: str) -> bool:
+    """Whether the account can open the file: by the mode of the file, and of every directory above it."""
+    desired = _READ
+    path = os.path.realpath(path)
+    while True:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return False
+        if not who.may(desired, status.st_mode, status.st_uid, status.st_gid):
+            return False
+        if path == "/":
+            return True
+        path, desired = os.path.dirname(path), _ENTER
 
 
 def writable_directories(root: str, users: Iterable[Identity]) -> tuple[list[str], bool]:

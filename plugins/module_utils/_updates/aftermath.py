@@ -99,7 +99,7 @@ class Aftermath:
             yield f"  Keys or tokens of the API in {place}: {number}{of_whom} (to revoke all of them: {revoke};)"
         if not self.keys:
             yield "  Keys and tokens of the API: none"
-        yield "  Signs of an attacker: monitoring_compromise of the audit, and chamilo-hardening integrity check"
+        yield "  What an attacker may have left: chamilo-hardening integrity lists, and integrity check"
 
 
 def add(commands: Any, report: Callable[..., None]) -> None:

@@ -97,14 +97,6 @@ def test_what_fails_for_lines_of_ours_that_are_gone_reports_so(empty, capsys, mo
     assert "state.json is damaged" in evidence("campus")[0]
 
 
-def test_signs_of_a_break_in_stand_by_themselves(empty, capsys, monkeypatch):
-    monkeypatch.setattr(engine.monitoring, "signs", lambda observer: ["a shell in public/build"])
-    monkeypatch.setitem(checks, "monitoring_compromise", lambda observer: failed("1 sign"))
-    assert run(capsys)["signs"] == ["a shell in public/build"]
-    monkeypatch.setitem(checks, "monitoring_compromise", lambda observer: not_assessed("no Chamilo"))
-    assert run(capsys)["signs"] == []
-
-
 def test_the_sections_are_those_of_the_table():
     assert list(guide_audit_info.SECTIONS) == [section.id for section in _controls.load().sections]
 

@@ -232,13 +232,15 @@ def test_signs_and_forecast_stand_before_the_controls() -> None:
     assert shown.index("A shell.") < shown.index("3 requests refused.") < shown.index("Keep Chamilo Updated")
 
 
-def test_the_control_on_break_ins_stands_on_top_when_no_signs_are_listed() -> None:
-    assert _report.host("one.test", audit({"monitoring_compromise": "fail"}, "A shell."), TABLE)["signs"] == [
-        "A shell."
-    ]
-    listed = audit({"monitoring_compromise": "fail"}, "A shell.", signs=["public/x.php"])
-    assert _report.host("one.test", listed, TABLE)["signs"] == ["public/x.php"]
-    assert _report.host("one.test", audit(), TABLE)["signs"] == []
+def test_lists_that_are_missing_are_named_where_a_person_reads_them() -> None:
+    assert (
+        "no lists were made here"
+        in page(audit({"monitoring_compromise": "not_assessed"}, "no lists were made here")).text
+    )
+    row = next(
+        row for row in _report.host("one.test", audit(), TABLE)["controls"] if row["id"] == "monitoring_compromise"
+    )
+    assert row["status"] == "people"
 
 
 def test_waivers_are_shown_with_reason_owner_and_day() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import backups
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import traces
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process, jobs, processes
@@ -47,10 +47,10 @@ class Host:
         self.settings.mkdir()
         self.program = tmp_path / "chamilo-hardening"
         self.processes = [Process(9, 1, "cron", 0)]
-        for module in (traces, backups):
+        for module in (host_jobs, backups):
             monkeypatch.setattr(module, "SETTINGS", str(self.settings))
             monkeypatch.setattr(module, "RECORDS", str(self.records))
-        monkeypatch.setattr(traces, "PROGRAM", str(self.program))
+        monkeypatch.setattr(host_jobs, "PROGRAM", str(self.program))
 
     def inspect(self, root=True):
         host = VirtualHost("site.conf", 1, ("campus.test",), (), str(self.root / "public"))

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, checks, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
@@ -35,19 +35,12 @@ def test_what_a_finding_waits_for_and_its_cause_are_left_out_where_there_is_none
     }
 
 
-@pytest.mark.parametrize(
-    ("findings", "named"),
-    [
-        ({"monitoring_compromise": failed("x")}, True),
-        ({"monitoring_compromise": passed("x")}, False),
-        ({"monitoring_auth": failed("x")}, False),
-    ],
-)
-def test_signs_of_a_break_in_are_named_where_it_is_a_finding(
-    monkeypatch: pytest.MonkeyPatch, findings: dict[str, Finding], named: bool
+def test_what_an_intruder_may_have_left_is_listed_where_section_monitoring_is_audited(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine.monitoring, "signs", lambda _observer: ["PHP: /x"])
-    assert engine.Audit(LOOK, findings).answer()["signs"] == ["PHP: /x"] * named
+    monkeypatch.setattr(engine.monitoring, "left", lambda _observer: ["PHP: /x"])
+    assert engine.Audit(LOOK, {"monitoring_compromise": failed("x")}).answer()["signs"] == ["PHP: /x"]
+    assert engine.Audit(LOOK, {"monitoring_auth": failed("x")}).answer()["signs"] == []
 
 
 def test_damaged_undo_data_is_a_warning_and_the_audit_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

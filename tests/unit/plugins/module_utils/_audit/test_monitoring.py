@@ -14,20 +14,14 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import monitoring
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import (
-    compromise,
-    persistence,
-    privileges,
-    traces,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process, jobs, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
-WEB = 33
 ROTATES = Job("logrotate.timer", "/usr/sbin/logrotate /etc/logrotate.conf")
 DAILY = Job(
     "chamilo-hardening-daily.timer",
@@ -69,7 +63,6 @@ class Host:
         self.jobs = []
         self.processes = [Process(1, 0, "systemd", 0)]
         self.admins = [{"username": "admin", "status": "1", "active": "1", "late": "1"}]
-        self.stored = []
         self.accounts = {}  # rows by a part of the question
         self.numbers = dict.fromkeys(("dormant", "never", "twice", "locked", "failures", "addresses"), "0")
         self.numbers["total"] = "30"
@@ -87,19 +80,15 @@ class Host:
         self.run.mkdir()
         self.program = tmp_path / "chamilo-hardening"
         self.mailer = tmp_path / "sendmail"
-        for module in (traces, monitoring):
+        for module in (host_jobs, monitoring):
             monkeypatch.setattr(module, "RECORDS", str(self.records))
             monkeypatch.setattr(module, "SETTINGS", str(self.settings))
-        monkeypatch.setattr(traces, "PROGRAM", str(self.program))
+        monkeypatch.setattr(host_jobs, "PROGRAM", str(self.program))
         monkeypatch.setattr(monitoring, "_PULSE", str(self.run))
         monkeypatch.setattr(monitoring, "_MONIT_STARTED", str(self.run / "monit.pid"))
         monkeypatch.setattr(monitoring, "_MAILERS", (str(self.mailer),))
         monkeypatch.setattr(fail2ban, "running", lambda: None)
-        monkeypatch.setattr(compromise, "web_users", lambda observer: (Identity("www-data", WEB, frozenset({WEB})),))
-        monkeypatch.setattr(persistence, "home", lambda name: str(tmp_path / "home"))
-        monkeypatch.setattr(privileges, "_DIRECTORIES", (str(tmp_path / "loose"),))
-        monkeypatch.setattr(privileges, "_INTERPRETERS", ())
-        monkeypatch.setattr(privileges, "output", lambda argv, seconds: "")
+        monkeypatch.setattr(files, "STATE", str(self.records))
 
     def file(self, path, text, days=0.0):
         target = self.root / path
@@ -158,8 +147,6 @@ class Host:
         self.asked.append(sql)
         if not self.database_answers:
             raise DatabaseError("The database is gone.")
-        if "FROM settings" in sql:
-            return [dict(zip(("category", "variable", "access_url", "selected_value"), row)) for row in self.stored]
         if " AS name FROM" in sql or "SHOW TABLES" in sql:
             return next((rows for part, rows in self.accounts.items() if part in sql), [])
         return self.admins if "SELECT username" in sql[:20] else [self.numbers]
@@ -257,18 +244,6 @@ def test_yesterday_s_good_result_does_not_hide_what_is_gone_today(host, what):
     found = {name: check(host.inspect()) for name, check in {**OURS, "app_log": monitoring.app_log}.items()}
     assert {name for name, finding in found.items() if finding.status == "fail"} == desired
     assert {name: one.evidence for name, one in found.items() if name in desired and words not in one.evidence} == {}
-
-
-def test_chamilo_s_own_check_that_is_paused_is_red_at_once(host):
-    host.harden()
-    state = host.root / "var/security/file_integrity"
-    state.mkdir(parents=True)
-    (state / "state.json").write_text('{"snoozedUntil": "2099-01-01T00:00:00Z"}')
-    observer = host.inspect()
-    assert monitoring.integrity(observer).status == "pass"  # before 3.0 there is none
-    observer.site = replace(observer.site, version="3.0.2")
-    finding = monitoring.integrity(observer)
-    assert (finding.status, "is paused until 2099-01-01 00:00 UTC" in finding.evidence) == ("fail", True)
 
 
 def test_a_monit_that_was_just_started_has_a_quarter_of_an_hour_to_ask(host):
@@ -494,22 +469,44 @@ def test_the_applications_own_scan_counts_by_its_version(host, version, branch, 
         assert monitoring.integrity(observer).status == "fail"
 
 
-# ------------------------------------------------------------------------------------------------- break-ins
+# -------------------------------------------------------------------------------- what an intruder may have left
 
 
-def test_what_could_not_be_checked_is_never_a_pass(host):
-    host.database_answers = False
-    with pytest.raises(Unseen, match="The database is gone"):
+@pytest.mark.parametrize(
+    ("hours", "lines", "gaps", "status", "words"),
+    [
+        (2, ["Crontab: a", "At job: b"], [], "fail", "2 lines that were not accepted"),
+        (2, ["Crontab: a"], ["var/: not all."], "fail", "Not listed: var/: not all."),
+        (2, [], [], "pass", "no line that was not accepted"),
+        (2, [], ["var/: not all."], "unseen", "Not listed: var/: not all."),
+        (27, [], [], "unseen", "not of the last 26 hours: chamilo-hardening daily monitoring"),
+        (-30, ["Crontab: a"], [], "unseen", "not of the last 26 hours"),
+    ],
+)
+def test_the_lists_are_read_with_their_date(host, hours, lines, gaps, status, words):
+    at = time.time() - hours * 3600
+    known = {"campus_test": {"at": at, "lines": lines, "gaps": gaps}}
+    (host.records / "left_behind.json").write_text(json.dumps(known))
+    if status == "unseen":
+        with pytest.raises(Unseen) as found:
+            monitoring.compromise(host.inspect())
+        evidence = str(found.value)
+    else:
+        finding = monitoring.compromise(host.inspect())
+        assert finding.status == status
+        evidence = finding.evidence
+    assert words in evidence and time.strftime("%Y-%m-%d %H:%M", time.gmtime(at)) in evidence
+    assert monitoring.left(host.inspect()) == lines
+
+
+@pytest.mark.parametrize(
+    "text", [None, "{}", '{"shop_test": {"at": 1.0}}', '{"campus_test": []}', "[", '{"campus_test": {}}']
+)
+def test_lists_that_are_not_there_are_no_pass(host, text):
+    if text is not None:
+        (host.records / "left_behind.json").write_text(text)
+    with pytest.raises(Unseen, match="no lists were made here"):
         monitoring.compromise(host.inspect())
-    host.database_answers = True
-    with pytest.raises(Unseen, match="root is needed"):
+    with pytest.raises(Unseen, match="needs root"):
         monitoring.compromise(host.inspect(root=False))
-    host.log.unlink()
-    with pytest.raises(Unseen, match="no access log"):
-        monitoring.compromise(host.inspect())
-
-
-def test_a_sign_counts_whatever_else_was_not_seen(host):
-    host.database_answers = False
-    host.file("var/upload/x.php", "<?php")
-    assert monitoring.compromise(host.inspect()).status == "fail"
+    assert monitoring.left(host.inspect()) == monitoring.left(host.inspect(root=False)) == []

@@ -352,3 +352,24 @@ def test_a_link_is_followed_for_a_web_user_that_gains_nothing_by_it(name: str, f
         "" if followed else "/srv/link is a link of www-data to /etc, and www-data could have laid it."
     )
     assert bool(why) is not followed
+
+
+def test_pieces_of_files(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"0123456789")
+    assert (paths.head(str(path), 3), paths.tail(str(path), 3), paths.tail(str(path), 5)) == (b"012", b"789", b"56789")
+    os.mkfifo(tmp_path / "pipe")
+    assert [paths.head(str(other), 3) for other in (tmp_path, tmp_path / "pipe", tmp_path / "gone")] == [b""] * 3
+
+
+def test_what_opens_and_cannot_be_read_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"text")
+
+    def fails(*_what: object) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(paths.os, "pread", fails)
+    handles = len(os.listdir("/proc/self/fd"))
+    assert paths.head(str(path), 3) == paths.tail(str(path), 3) == b""
+    assert len(os.listdir("/proc/self/fd")) == handles

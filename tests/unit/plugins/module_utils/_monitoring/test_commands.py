@@ -82,6 +82,13 @@ def test_files_are_compared_for_each_portal(monkeypatch, capsys):
     assert main.main(["integrity", "check"]) == 1
 
 
+def test_the_lists_of_each_portal_are_shown(monkeypatch, capsys):
+    monkeypatch.setattr(daily, "sites", lambda: ["campus", "shop"])
+    monkeypatch.setattr(daily, "lists_of", lambda site: ["* Crontab: x", "  At job: y"] if site == "shop" else [])
+    assert main.main(["integrity", "lists"]) == 0
+    assert capsys.readouterr().out == "campus:   nothing is there\nshop: * Crontab: x\nshop:   At job: y\n"
+
+
 def test_where_a_copy_of_each_list_lies_is_written_down(monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(daily, "sites", lambda: ["campus", "shop"])
@@ -100,6 +107,7 @@ def test_a_person_is_asked_before_what_differs_is_accepted(monkeypatch, capsys, 
     changes = {"campus": Changes(added=["x.php"]), "shop": Changes()}
     monkeypatch.setattr(daily, "sites", lambda: list(changes))
     monkeypatch.setattr(daily, "compare", changes.get)
+    monkeypatch.setattr(daily, "lists_of", lambda site: [f"* Crontab: {site}"])
     monkeypatch.setattr(daily, "accept", lambda site: done.append(site) or "accepted")
     monkeypatch.setattr(commands.sys.stdin, "isatty", lambda: answer is not None, raising=False)
     monkeypatch.setattr("builtins.input", lambda words: asked.append(words) or answer)
@@ -108,7 +116,7 @@ def test_a_person_is_asked_before_what_differs_is_accepted(monkeypatch, capsys, 
     assert done == (["campus", "shop"] if accepted else [])
     assert ("Nothing was accepted." in output) is not accepted
     if answer is not None:
-        assert output.startswith("new: x.php\n") and ("Nothing differs.\n" in output) is accepted
+        assert output.startswith("new: x.php\n* Crontab: campus\n") and ("Nothing differs.\n" in output) is accepted
         assert asked == ["Are these yours? [y/N] "] * (2 if accepted else 1)
 
 

@@ -16,15 +16,14 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, daily, integrity, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, integrity, left_behind, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.daily import MonitoringError
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, package, vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, package
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 
 def step():
@@ -39,10 +38,10 @@ def host(monkeypatch, tmp_path):
         (root / path).parent.mkdir(parents=True)
         (root / path).write_text("<?php")
     host = SimpleNamespace(
-        reported=[], ways=["webhook"], admins=["admin"], signs=[], gone=[], error=None, broken=False, root=root
+        reported=[], ways=["webhook"], admins=["admin"], left=[], gone=[], error=None, broken=False, root=root
     )
     host.version = "2.0.4"
-    host.signs_in_database = []
+    host.in_database = []
     log = root / "var/log/prod.log"
     known = {
         "domain": "campus.test",
@@ -74,6 +73,12 @@ def host(monkeypatch, tmp_path):
             raise accounts.AccountsError("The accounts could not be read.")
         return accounts.Review(3, [], host.admins, [name for name in host.admins if name not in expected])
 
+    def listed(observer, database):
+        found = left_behind.Lists()
+        for title, texts in {"Crontab": host.left, "Administrator": host.in_database if database else []}.items():
+            found.add(title, map(left_behind.Item.of, texts))
+        return found
+
     observer = Observer(Site("campus.test", root=str(root)), {})
     observer.database = Reader(Account("chamilo"), ask=lambda sql: [])
     monkeypatch.setattr(watch, "DIRECTORY", str(tmp_path / "etc"))
@@ -85,13 +90,7 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("", "https://hook.example" if host.ways else ""))
     monkeypatch.setattr(accounts, "review", reviewed)
     monkeypatch.setattr(accounts, "disable", lambda reader, names: host.gone)
-    monkeypatch.setattr(
-        compromise,
-        "trace",
-        lambda observer, seconds, database: compromise.Trace(
-            [*host.signs, *(host.signs_in_database if database else ())], [], ["var/"]
-        ),
-    )
+    monkeypatch.setattr(left_behind, "make", listed)
     monkeypatch.setattr(
         daily,
         "portal_of",
@@ -102,31 +101,13 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(Observer, "database", observer.database)
     host.record = lambda: {name: entry["ok"] for name, entry in records.read(daily.RECORD).items()}
     host.detail = lambda name: records.read(daily.RECORD)[name]["detail"]
+    host.lines = lambda: records.read(left_behind.RECORD)["campus"]["lines"]
     host.titles = lambda: [title for title, _text in host.reported]
     return host
 
 
 SEARCHED = {"leader": "web1", "copies": True}
-JOBS = ("app_log", "resources", "auth", "accounts", "delivery", "compromise")
-
-
-def test_chamilo_s_own_check_goes_by_our_list_and_another_s_baseline_is_red(host):
-    host.version = "3.0.2"
-    state = host.root / "var/security/file_integrity"
-    state.mkdir(parents=True)
-    made = f"test $0 != app:file-integrity:baseline || echo made >>{state}/baseline.json; echo error $0 >>"
-    host.configure(console=["sh", "-c", f"{made}{host.root}/var/log/prod.log"])
-    step()
-    assert (state / "baseline.json").read_text() == "made\n"
-    daily.copied("campus", daily.lists()["campus"]["digest"], "laptop:/copy")
-    assert host.record()["integrity"]
-    (state / "baseline.json").write_text("with a back door\n")
-    host.reported.clear()
-    step()
-    assert host.titles() == ["Chamilo's own file integrity check of campus.test was changed"]
-    assert not host.record()["integrity"] and "was made anew, and not by chamilo-hardening" in host.detail("integrity")
-    daily.accept("campus")
-    assert host.record()["integrity"] and (state / "baseline.json").read_text() == "with a back door\nmade\n"
+JOBS = ("app_log", "resources", "auth", "accounts", "delivery")
 
 
 def test_where_all_is_well_all_is_green_and_only_the_copy_is_missing(host):
@@ -143,7 +124,7 @@ def test_where_all_is_well_all_is_green_and_only_the_copy_is_missing(host):
 def test_without_a_recipient_no_check_that_reports_passes(host):
     host.ways = []
     step()
-    assert [name for name, ok in host.record().items() if ok] == ["compromise"]
+    assert not any(host.record().values())
     assert "set chamilo_alert_mail" in host.detail("auth")
 
 
@@ -210,12 +191,12 @@ def test_a_log_behind_a_link_is_not_read(host):
 def test_the_database_is_checked_by_one_node_of_a_portal(host):
     host.configure(leader="web1")
     host.admins = ["admin", "intruder"]
-    host.signs_in_database = ["pupils with an administrator's rights: intruder"]
+    host.in_database = ["intruder"]
     step()
-    assert host.titles() == ["Test alert"] and "accounts" not in host.record()
+    assert host.titles() == ["Test alert"] and "accounts" not in host.record() and host.lines() == []
     host.configure()
     step()
-    assert "Signs of a break-in at campus.test" in host.titles() and "accounts" in host.record()
+    assert host.lines() == ["Administrator: intruder"] and "accounts" in host.record()
 
 
 @pytest.mark.parametrize(("known", "moved"), [({}, False), ({"leader": "web1"}, False), (SEARCHED, True)])
@@ -255,7 +236,7 @@ def test_a_new_administrator_is_reported_at_once_and_once(host, tmp_path):
     assert host.titles() == []
 
 
-def test_a_second_intruder_and_a_second_sign_of_one_day_are_reported_too(host, monkeypatch):
+def test_a_second_intruder_and_a_second_line_of_one_day_are_reported_too(host, monkeypatch):
     """With the real alert and its memory, of which only the mail is caught."""
     monkeypatch.setattr(alert, "notify", host.real_tell)
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("admin@school.example"))
@@ -264,11 +245,11 @@ def test_a_second_intruder_and_a_second_sign_of_one_day_are_reported_too(host, m
     for number in (1, 2):
         host.reported.clear()
         host.admins = [*host.admins, f"intruder{number}"]
-        host.signs = [*host.signs, f"PHP where only data belongs: var/x{number}.php"]
+        host.left = [*host.left, f"/tmp/x{number}"]
         step()
         reported = dict(host.reported)
         assert f"intruder{number}" in reported["An unexpected administrator at campus.test"]
-        assert f"x{number}.php" in reported["Signs of a break-in at campus.test"]
+        assert f"Crontab: /tmp/x{number}\n" in reported["New at campus.test, which an intruder may have left"]
     host.reported.clear()
     step()
     assert host.titles() == []
@@ -291,7 +272,7 @@ def test_changed_files_are_reported_until_they_are_accepted(host):
     step()
     assert host.titles() == ["Files of campus.test were changed"] and "changed: public/index.php" in host.reported[0][1]
     assert not host.record()["integrity"]
-    assert daily.accept("campus") == "changed: public/index.php"
+    assert daily.accept("campus").startswith("changed: public/index.php\n")
     assert not daily.compare("campus")
 
 
@@ -388,7 +369,7 @@ def test_what_differs_from_the_package_of_the_release_is_named(host, tmp_path):
     assert daily.compared_with("campus").startswith("the package chamilo.zip (sha256 ")
     for number in range(20):
         (host.root / f"src/C{number}.php").write_text("<?php // of the next release")
-    with pytest.raises(vouch.ArchiveError, match="another release"):
+    with pytest.raises(package.ArchiveError, match="another release"):
         daily.compare_release("campus", str(archive))
 
 
@@ -480,44 +461,61 @@ def test_a_copy_elsewhere_shows_what_differs(host, tmp_path):
         daily.compare("campus", str(tmp_path / "nothing"))
 
 
-def test_signs_are_reported_when_they_are_new_and_each_week(host, monkeypatch):
-    host.signs = ["PHP where only data belongs: var/x.php"]
-    assert host.signs[0] in step()
-    assert not host.record()["compromise"] and "Signs of a break-in at campus.test" in host.titles()
+def test_what_was_read_is_accepted_and_what_is_new_after_that_is_one_alert(host):
+    host.left = ["/usr/bin/php x", "/usr/bin/php y"]
+    step()
+    assert host.titles() == ["Test alert", "Accounts to review at campus.test"], "the first lists are in the report"
+    assert host.lines() == ["Crontab: /usr/bin/php x", "Crontab: /usr/bin/php y"]
     host.reported.clear()
+    host.left.append("/tmp/z")
+    assert "2 lines are expected from now on" in daily.accept("campus"), "what came since was not read"
+    assert host.lines() == ["Crontab: /tmp/z"]
+    for _day in range(2):
+        host.left = ["/tmp/z", "/tmp/evil"]
+        step()
+    assert host.titles() == ["New at campus.test, which an intruder may have left"]
+    assert "Crontab: /tmp/evil" in host.reported[0][1] and "php" not in host.reported[0][1]
+    assert daily.lists_of("campus") == ["* Crontab: /tmp/z", "* Crontab: /tmp/evil"]
+    daily.accept("campus")
+    assert host.lines() == [] and daily.lists_of("campus") == ["  Crontab: /tmp/z", "  Crontab: /tmp/evil"]
+
+
+def test_an_alert_that_did_not_go_out_comes_the_next_day(host):
+    step()
+    host.left, host.ways = ["/tmp/evil"], []
+    step()
+    host.ways = ["webhook"]
+    host.reported.clear()
+    for _day in range(2):
+        step()
+    assert host.titles().count("New at campus.test, which an intruder may have left") == 1
+
+
+def test_what_could_not_be_listed_one_day_is_not_new_the_next(host, monkeypatch):
+    host.left = ["/usr/bin/php x"]
+    step()
+    host.reported.clear()
+    gap = left_behind.Lists(gaps=["var/: not all."])
+    with monkeypatch.context() as patched:
+        patched.setattr(left_behind, "make", lambda *_what: gap)
+        step()
+        assert daily.lists_of("campus") == ["var/: not all."]
     step()
     assert host.titles() == []
-    host.signs.append("persistent access for www-data: .ssh")
-    step()
-    assert host.titles() == ["Signs of a break-in at campus.test"]
 
 
-def test_an_incomplete_scan_is_reported(host, monkeypatch):
-    gaps = ["Not everything was checked: the time for it (10 s) was over."]
-    monkeypatch.setattr(compromise, "trace", lambda *_words: compromise.Trace([], gaps, ["7 files in var/"]))
+def test_records_of_the_search_of_earlier_versions_go(host, tmp_path):
+    records.note(daily.RECORD, "compromise", False, "PHP where only data belongs")
+    (tmp_path / "state/compiled.json").write_text("{}")
     step()
-    assert records.read(daily.RECORD)["compromise"]["gaps"] == {"campus": gaps}
-    assert host.detail("compromise").startswith("No sign in 7 files in var/. But Not everything was checked")
-
-
-def test_a_search_that_was_cut_is_not_done_and_is_reported_and_one_that_lacks_something_else_is(host, monkeypatch):
-    cut = ["var/: Not everything was checked: the time for it (60 s) was over."]
-    monkeypatch.setattr(compromise, "trace", lambda *_words: compromise.Trace([], cut, ["the program"], cut))
-    step()
-    assert not host.record()["compromise"]
-    (text,) = [text for title, text in host.reported if title.startswith("Not all of campus.test was searched")]
-    assert text.startswith(cut[0]) and "du --inodes" in text
-    gaps = ["no access log could be read"]
-    monkeypatch.setattr(compromise, "trace", lambda *_words: compromise.Trace([], gaps, ["the program"]))
-    step()
-    assert host.record()["compromise"]
+    assert "compromise" not in host.record() and not (tmp_path / "state/compiled.json").exists()
 
 
 def test_what_cannot_be_checked_does_not_hide_the_rest(host):
     host.broken = True
     with pytest.raises(MonitoringError, match=r"The accounts of campus.test could not be checked: The accounts"):
         step()
-    assert host.record()["compromise"] and "accounts" not in host.record()
+    assert host.record()["auth"] and "accounts" not in host.record()
 
 
 def test_files_of_ours_that_were_edited_are_reported(host, tmp_path):
@@ -551,58 +549,6 @@ def test_lines_of_ours_that_a_panel_removed_are_reported(host, tmp_path):
 def test_a_host_without_the_section_has_nothing_to_do(host, tmp_path):
     (tmp_path / "etc/monitoring-campus.json").unlink()
     assert step() == [] and host.record() == {}
-
-
-@pytest.mark.parametrize(("value", "reloads"), [("", 0), ("1", 0), ("0", 1)])
-def test_php_that_keeps_programs_forgets_those_that_are_gone(host, monkeypatch, value, reloads):
-    done = []
-    seen = {"opcache.validate_timestamps": Setting(value, "x.ini")} if value else {}
-    observer = Observer(Site("campus.test", php=Php("8.4")), {})
-    monkeypatch.setattr(daily.container, "check", lambda *_rest: ([], ""))
-    monkeypatch.setattr(daily, "php_settings", lambda _observer: seen)
-    keeps = daily._keeps_programs
-    monkeypatch.setattr(daily, "_keeps_programs", lambda _observer: keeps(observer))
-    monkeypatch.setattr(daily.Pages, "reload", lambda _self: done.append(1) or "")
-    step()
-    assert len(done) == reloads
-
-
-@pytest.mark.parametrize("opened", [False, True])
-def test_what_the_application_compiled_is_compared_unless_an_update_is_under_way(host, monkeypatch, opened):
-    asked, reloads = [], []
-
-    def check(root, console, run, forget):
-        asked.append((root, list(console)))
-        return ["var/cache/prod/C\x1b/x.php"], forget()
-
-    monkeypatch.setattr(daily.container, "check", check)
-    monkeypatch.setattr(daily.window.Windows, "at", lambda _self, _path: object() if opened else None)
-    monkeypatch.setattr(daily.Pages, "reload", lambda _self: reloads.append(1) or "PHP could not be reloaded.")
-    lines = step()
-    assert [root for root, _console in asked] == ([] if opened else [str(host.root)])
-    assert reloads == ([] if opened else [1])
-    assert any("compiled again: var/cache/prod/C\\x1b/x.php" in line for line in lines) is not opened
-    assert any("could not be compared: PHP could not be reloaded." in line for line in lines) is not opened
-    host.configure(console=[])
-    step()
-    assert len(asked) == (0 if opened else 1), "an older configuration names no console"
-
-
-@pytest.mark.parametrize(("major", "reported"), [(2, []), (3, ["not followed"]), (4, ["not followed"])])
-def test_a_scan_of_its_own_is_asked_of_chamilo_from_3_on(monkeypatch, major, reported):
-    monkeypatch.setattr(daily.application_scan, "faults", lambda *_what: [])
-    monkeypatch.setattr(daily.application_scan, "follow", lambda *_what: "not followed")
-    observer = SimpleNamespace(site=SimpleNamespace(major=major))
-    day = SimpleNamespace(lines=[])
-    assert daily._scanned(day, SimpleNamespace(site="campus", known={"console": []}, observer=observer), "")
-    assert day.lines == reported
-    jobs = []
-    day = SimpleNamespace(lines=[], job=lambda *what: jobs.append(what))
-    monkeypatch.setattr(daily.application_scan, "faults", lambda *_what: ["It is paused."])
-    monkeypatch.setattr(daily, "_notify", lambda *_what: [])
-    portal = SimpleNamespace(site="campus", known={"console": []}, observer=observer, domain="campus.test")
-    assert daily._scanned(day, portal, "") is False
-    assert (day.lines, jobs) == (["It is paused."], [("integrity", False, "It is paused. Reported by no way.")])
 
 
 def test_a_portal_is_discovered_as_it_is_configured(monkeypatch):
@@ -687,17 +633,6 @@ def test_what_was_doubtful_gets_its_modes_once_it_is_accepted(host, monkeypatch,
     monkeypatch.setattr(daily, "_observed", lambda manifest: (integrity.Changes(unvouched=["src/x.php"]), {}, None))
     daily.accept("campus")
     assert done == ([(("the tree", "production", None, False), {"pages": "its pages"})] if applied else [])
-
-
-def test_signs_whose_alert_did_not_go_out_are_reported_the_next_day(host):
-    host.signs, host.ways = ["PHP where only data belongs: var/x.php"], []
-    step()
-    assert records.read(daily.RECORD)["compromise"]["told"] == {"campus": 0}
-    host.ways = ["webhook"]
-    host.reported.clear()
-    step()
-    assert "Signs of a break-in at campus.test" in host.titles()
-    assert records.read(daily.RECORD)["compromise"]["told"]["campus"] > 0
 
 
 @pytest.mark.parametrize("figures", [True, False])

@@ -99,45 +99,6 @@ def test_an_endpoint_gets_it_by_put_with_the_user_of_the_address(server: Any) ->
     assert authorization == f"Basic {base64.b64encode(b'audit:p@ss').decode()}"
 
 
-# What botocore 1.44.8 makes of the same request, by region.
-SIGNED = {
-    "eu-central-1": "bcb078d6a1e4b2202a0ba2ac93e9fb4fc8fb8fc13c838e179486b39079473ec7",
-    "us-east-1": "fc11b83d5a905cdb655c86dcff6d43d7ea2827411729d1b875b9a2955d809ff9",
-    "eu-west-1": "a9092b0c4fc732f893dccabeae8e09415ba099545d22e62fb4de8960c16dff6a",
-}
-
-
-def test_a_bucket_gets_it_by_a_signed_put(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results.time, "gmtime", lambda _moment: (2026, 9, 21, 14, 15, 23, 0, 264, 0))
-    server.headers = None
-    port = server.address.rpartition(":")[2]
-    results.deliver(known(f"s3:https://AKIDEXAMPLE:se%2Fcret@{server.address}/audits/a b?region=garage"), RESULT)
-    ((path, authorization, content),) = server.got
-    assert path == "/audits/a%20b/campus.json" and content == RESULT
-    assert server.headers.get_all("Host") == [f"localhost:{port}"]
-    credential, names, signature = authorization.removeprefix("AWS4-HMAC-SHA256 ").split(", ")
-    assert credential == "Credential=AKIDEXAMPLE/20260921/garage/s3/aws4_request"
-    assert names == "SignedHeaders=host;x-amz-content-sha256;x-amz-date" and len(signature) == len("Signature=") + 64
-
-
-@pytest.mark.parametrize(
-    ("address", "region"),
-    [
-        ("https://s3.eu-central-1.amazonaws.com/x", "eu-central-1"),
-        ("https://minio.example/x", "us-east-1"),
-        ("https://s3.eu-central-1.amazonaws.com/x?region=eu-west-1", "eu-west-1"),
-    ],
-)
-def test_a_request_is_signed_as_amazon_s_own_client_signs_it(
-    monkeypatch: pytest.MonkeyPatch, address: str, region: str
-) -> None:
-    sent: list[Any] = []
-    monkeypatch.setattr(results, "_send", lambda *given: sent.append(given))
-    results._put_object(address.replace("https://", "https://AKID:s%2Fc@"), "%3acampus.json", b"{}", 1790000123.0)
-    ((_parts, path, _content, headers),) = sent
-    assert path == "/x/%253acampus.json" and SIGNED[region] in headers["Authorization"]
-
-
 @pytest.mark.parametrize("status", [300, 302, 401, 507])
 def test_what_the_endpoint_refuses_is_reported_without_the_password_and_no_redirect_is_followed(
     server: Any, status: int

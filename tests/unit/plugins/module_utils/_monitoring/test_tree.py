@@ -420,3 +420,23 @@ def test_an_entry_that_goes_is_left_out_and_one_that_is_closed_is_kept(monkeypat
     listing = mock.MagicMock(**{"__enter__.return_value": entries[::-1]})
     monkeypatch.setattr(tree.os, "scandir", lambda _path: listing)
     assert tree._entries("x") == [(entries[1], None), (entries[2], "status")]
+
+
+@pytest.mark.parametrize(
+    ("file", "directory", "readable"), [(0o604, 0o701, True), (0o640, 0o701, False), (0o604, 0o700, False)]
+)
+def test_who_can_read_needs_the_whole_way(tmp_path, monkeypatch, file, directory, readable):
+    path = tmp_path / "a/b"
+    path.parent.mkdir()
+    path.write_text("x")
+    path.chmod(file)
+    path.parent.chmod(directory)
+    # What lies above is the test's own business.
+    real = os.stat
+    above = set(map(str, tmp_path.parents)) | {str(tmp_path)}
+    monkeypatch.setattr(os, "stat", lambda where, **k: real("/", **k) if str(where) in above else real(where, **k))
+    assert tree.can_read(tree.Identity("nobody", 65534, frozenset({65534})), str(path)) is readable
+
+
+def test_a_file_that_is_not_there_is_not_readable():
+    assert not tree.can_read(tree.Identity("nobody", 65534, frozenset()), "/nonexistent/x")
