@@ -85,12 +85,6 @@ def test_a_key_that_the_host_made_is_fetched_once_for_one_reader(host: Host) -> 
     assert not again["changed"] and host.asked[-1]["password"] == "made on the host"
 
 
-def test_the_directory_may_begin_with_a_tilde(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert host.run(folder="~/keys")["key_file"] == str(host.copy)
-    assert host.copy.is_file()
-
-
 def test_the_key_is_in_no_result(host: Host) -> None:
     assert "made on the host" not in str([host.run(), host.run()])
     assert "made on the host" not in str(host.shown) and len(host.shown) == 2, "all else is shown"

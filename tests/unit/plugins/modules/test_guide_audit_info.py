@@ -97,15 +97,6 @@ def test_what_fails_for_lines_of_ours_that_are_gone_reports_so(empty, capsys, mo
     assert "state.json is damaged" in evidence("campus")[0]
 
 
-def test_the_sections_are_those_of_the_table():
-    assert list(guide_audit_info.SECTIONS) == [section.id for section in _controls.load().sections]
-
-
-def test_every_control_that_can_be_seen_has_a_check_in_the_file_of_its_section():
-    for name, function in checks.items():
-        assert function.__module__.endswith(f"._audit.{_controls.load().control(name).section}"), name
-
-
 def test_the_documented_options_are_those_that_are_taken():
     documented = yaml.safe_load(guide_audit_info.DOCUMENTATION)["options"]
     taken = {}

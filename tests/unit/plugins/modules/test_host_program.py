@@ -11,7 +11,6 @@ import zlib
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import install
@@ -82,7 +81,3 @@ def test_an_unusable_recipient_is_refused(
 
 def test_the_program_needs_its_action_plugin(capsys: pytest.CaptureFixture[str]) -> None:
     assert "through its action plugin only" in run(capsys)["msg"]
-
-
-def test_the_examples_parse() -> None:
-    assert all("chamilo.hardening.host_program" in task for task in yaml.safe_load(host_program.EXAMPLES))

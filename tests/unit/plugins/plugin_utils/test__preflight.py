@@ -318,43 +318,6 @@ def test_tls_that_ends_elsewhere_needs_a_proxy_that_is_believed() -> None:
     assert _preflight.elsewhere({"chamilo_https_terminated_elsewhere": False}) == _preflight.elsewhere({}) == []
 
 
-IMPOSSIBLE = {
-    "chamilo_brute_force_attempts": (0, 10, -1, "five", 2.5, True, None, [5], {}),
-    "chamilo_brute_force_find_seconds": (59, 0, -600, "soon", 1.5, True, None, 2**31, 10**30, [600]),
-    "chamilo_brute_force_ban_seconds": (0, -1, "15m", "", False, None, 2**31, []),
-    "chamilo_brute_force_captcha": ("perhaps", "", 2, None, [True], {}),
-    "chamilo_brute_force_captcha_mistakes": (0, -5, "many", True, None, 2**31, [5]),
-    "chamilo_brute_force_captcha_minutes": (0, -15, "1h", True, None, 2**31, {}),
-    "chamilo_brute_force_interfaces": ("mcp", None, ["api"], {}, [5], True),
-    "chamilo_friends": ("10.0.0.0/8", "10.0.0.1,10.0.0.2", "", 5, None, {}, *([entry] for entry in (
-        "school", "school.example", "", " ", 5, None, ["10.0.0.1"], "10.0.0.0/33", "10.0.0", "10.0.0.1;", "10.0.0.1-9",
-        "10.0.0.1 ", "fe80::1%", "fe80::/129", "0.0.0.0/0", "::/0",
-    ))),
-    "chamilo_trusted_proxies": ("10.0.0.5", 5, None, ["proxy"], ["0.0.0.0/0"], ["::/0"]),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, each in IMPOSSIBLE.items() for value in each])
-def test_impossible_values_of_brute_force_are_refused_by_name(name: str, value: Any) -> None:
-    output = _preflight.errors(_preflight.specs(), ["brute_force"], {name: value})
-    assert output and all(sentence.startswith((name, f"Invalid value for {name}: ")) for sentence in output)
-
-
-def test_possible_values_of_brute_force() -> None:
-    good = {
-        "chamilo_brute_force_attempts": 9,
-        "chamilo_brute_force_find_seconds": 60,
-        "chamilo_brute_force_ban_seconds": 1,
-        "chamilo_brute_force_captcha": False,
-        "chamilo_brute_force_captcha_mistakes": 1,
-        "chamilo_brute_force_captcha_minutes": 2**31 - 1,
-        "chamilo_brute_force_interfaces": ["mcp", "oauth", "external_api"],
-        "chamilo_friends": ["10.0.0.1", "10.1.2.3/8", "2001:db8::/32", "::1"],
-        "chamilo_trusted_proxies": [],
-    }
-    assert _preflight.errors(_preflight.specs(), ["brute_force"], good) == []
-
-
 POLICY = "chamilo_permissions_policy"
 
 

@@ -33,18 +33,6 @@ def test_what_python_itself_sees_imported_comes_along() -> None:
                 assert insider in needed or set(names) <= set(needed), (module, names)
 
 
-def test_imports_are_found_in_each_form(tmp_path: Path) -> None:
-    package = builder.PACKAGE
-    (tmp_path / "_audit").mkdir()
-    (tmp_path / "_a.py").write_text(f"import os\nfrom {package} import _b\ndef f():\n    import {package}._c\n")
-    (tmp_path / "_b.py").write_text(
-        f"from {package}._audit.web import x, y\nfrom {package}._audit import (\n    z,  # last\n    w as v,\n)\n"
-    )
-    for name in ("_c", "_audit/web", "_audit/z", "_audit/w", "_unused"):
-        (tmp_path / f"{name}.py").write_text(f"from {package}._a import something\n")
-    assert builder.needed(tmp_path, "_a") == ["_a", "_audit.w", "_audit.web", "_audit.z", "_b", "_c"]
-
-
 def test_it_comes_out_the_same_each_time() -> None:
     first = builder.build()
     builder.build.cache_clear()
