@@ -31,6 +31,19 @@ def engine(in_force=None, cut_off=False):
     return SimpleNamespace(in_force=lambda: in_force or {}, store=SimpleNamespace(peek=lambda: state))
 
 
+@pytest.fixture
+def root(monkeypatch):
+    """It runs as root, on a host where no transaction and no setting is effective."""
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
+    monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
+
+
+@pytest.fixture
+def user(monkeypatch):
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
+
+
 def run(capsys, **arguments):
     with patch_module_args(arguments), pytest.raises(SystemExit):
         chamilo_site_info.main()
@@ -92,10 +105,11 @@ def test_where_there_is_no_portal_its_owner_is_not_checked(capsys):
 
 
 @pytest.mark.parametrize(("takeover", "fails"), [("", False), ("auto", True), ("managed", False), ("include", False)])
-def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(capsys, monkeypatch, takeover, fails):
+def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(
+    capsys, user, monkeypatch, takeover, fails
+):
     refused = Takeover(refused={"auto": "campus.conf line 3: X-School"})
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", takeover=refused))
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
     result = run(capsys, domain="campus.test", takeover=takeover)
     assert result.get("failed", False) is fails
     reported = "campus.test: 1 obstacle. Nothing was changed.\n- campus.conf line 3: X-School"
@@ -103,38 +117,32 @@ def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(ca
 
 
 @pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
-def test_what_only_root_can_enforce_is_refused_to_others(capsys, monkeypatch, sections, fails):
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
+def test_what_only_root_can_enforce_is_refused_to_others(capsys, user, monkeypatch, sections, fails):
     result = run(capsys, domain="campus.test", sections=sections)
     assert result.get("failed", False) is fails
     assert ("The task does not run as root." in result.get("msg", "")) is fails
 
 
 @pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
-def test_a_host_that_cannot_have_what_is_asked_for_fails(capsys, monkeypatch, sections, fails):
+def test_a_host_that_cannot_have_what_is_asked_for_fails(capsys, root, monkeypatch, sections, fails):
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", distribution="Debian 11"))
-    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
     result = run(capsys, domain="campus.test", sections=sections)
     assert result.get("failed", False) is fails
     assert ("This host is Debian 11" in result.get("msg", "")) is fails
 
 
-def test_what_nginx_would_refuse_beside_ours_fails(capsys, monkeypatch):
+def test_what_nginx_would_refuse_beside_ours_fails(capsys, user, monkeypatch):
     own = VirtualHost("campus.conf", 1, ("campus.test",), (), "", once=(Place("campus.conf", 3, "server_tokens on"),))
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", serving=(own,)))
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
     result = run(capsys, domain="campus.test", takeover="include", once={"server_tokens": "off"})
     assert result["failed"] is True and "campus.conf line 3: server_tokens on" in result["msg"]
     assert "failed" not in run(capsys, domain="campus.test", takeover="include")
 
 
-def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, monkeypatch):
+def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, root, monkeypatch):
     facts = {"root": "/srv/campus", "names": ("campus.test",), "errors": ("There is no web server.",)}
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("cmapus.test", **facts))
     monkeypatch.setattr(chamilo_site_info, "_judge", lambda *_given: (_ for _ in ()).throw(PermsError("No such user.")))
-    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
     asked = {"sections": ["https"], "require": True, "tree": {"owner": "x"}, "alert_mail": "a@campus.test"}
     for check in (False, True):
         result = run(capsys, domain="cmapus.test", controller_time=1000, _ansible_check_mode=check, **asked)
@@ -155,13 +163,11 @@ def test_without_being_asked_for_what_is_missing_is_only_named(capsys, monkeypat
 
 @pytest.mark.parametrize(("kind", "dark", "active"), [("absent", "x", False), ("file", "", True), ("file", "x", False)])
 def test_what_is_active_is_reported_and_what_is_not_fails_where_that_is_asked_for(
-    capsys, monkeypatch, kind, dark, active
+    capsys, root, monkeypatch, kind, dark, active
 ):
     path = "/etc/nginx/sites-available/chamilo-campus_test.d/https.conf"
     held = {"https:campus_test": {"generation": "ab12", "files": {path: kind}}}
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
     monkeypatch.setattr(chamilo_site_info, "Engine", lambda: engine(held))
-    monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
     monkeypatch.setattr(chamilo_site_info, "inactive", lambda _site, word, known: dark if (word, known) else "")
     assert run(capsys, domain="campus.test")["active"] is active
     result = run(capsys, domain="campus.test", active=True)
@@ -169,21 +175,17 @@ def test_what_is_active_is_reported_and_what_is_not_fails_where_that_is_asked_fo
 
 
 @pytest.mark.parametrize("problem", [StateError("damaged"), DatabaseError("gone")])
-def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, monkeypatch, problem):
+def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, root, monkeypatch, problem):
     def fails(_site):
         raise problem
 
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", fails)
     result = run(capsys, domain="campus.test")
     assert result["settings_in_force"] == {} and "failed" not in result
 
 
 @pytest.mark.parametrize("holds", [True, False])
-def test_what_is_kept_of_settings_is_named_whether_or_not_it_is_active(capsys, monkeypatch, holds):
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
+def test_what_is_kept_of_settings_is_named_whether_or_not_it_is_active(capsys, root, monkeypatch, holds):
     monkeypatch.setattr(Memory, "recall", lambda _memory: {"uploads:campus": None})
     held = {"uploads:campus": {}} if holds else {}
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: held)
@@ -191,40 +193,27 @@ def test_what_is_kept_of_settings_is_named_whether_or_not_it_is_active(capsys, m
     assert (found["settings_in_force"], found["settings_kept"]) == (held, ["uploads:campus"])
 
 
-def test_what_is_kept_of_the_environment_is_named_to_root(capsys, monkeypatch):
+@pytest.mark.parametrize("user", [0, 1000])
+def test_what_root_alone_can_read_is_reported_to_root(capsys, root, monkeypatch, user):
     monkeypatch.setattr(Memory, "recall", lambda _memory: {"https:shop": None, "https:campus": None})
-    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
-    monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
-    for user, kept in ((0, ["https:campus", "https:shop"]), (1000, [])):
-        monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda user=user: user)
-        assert run(capsys, domain="campus.test")["environment_kept"] == kept
-
-
-def test_the_host_program_is_inspected_by_root(capsys, monkeypatch):
     monkeypatch.setattr(chamilo_site_info, "installed_program", lambda: {"made_of": "5f"})
-    monkeypatch.setattr(chamilo_site_info, "Engine", engine)
-    monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
-    for user, program in ((0, {"made_of": "5f"}), (1000, {})):
-        monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda user=user: user)
-        assert run(capsys, domain="campus.test")["program"] == program
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: user)
+    found = run(capsys, domain="campus.test")
+    known = (["https:campus", "https:shop"], {"made_of": "5f"}) if user == 0 else ([], {})
+    assert (found["environment_kept"], found["program"]) == known
+    assert user == 0 or found["recurring"] == chamilo_site_info.NOT_SEEN
 
 
 def test_the_domain_is_needed(capsys):
     assert "domain" in run(capsys)["msg"]
 
 
-def test_what_recurs_is_due_without_root(capsys, monkeypatch):
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
-    assert run(capsys, domain="campus.test")["recurring"] == chamilo_site_info.NOT_SEEN
-
-
 @pytest.mark.parametrize(("visits", "proxies"), [({}, []), ({"proxies": ["10.0.0.0/8"], "friends": []}, ["10.0.0.5"])])
-def test_who_visits_is_read_from_the_log_of_the_portal(capsys, monkeypatch, tmp_path, visits, proxies):
+def test_who_visits_is_read_from_the_log_of_the_portal(capsys, root, monkeypatch, tmp_path, visits, proxies):
     log = tmp_path / "campus.log"
     log.write_text('10.0.0.5 - - [25/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n')
     serving = VirtualHost("campus", 1, ("campus.test",), (), "", access_log=str(log), access_log_file=str(log))
     found = Site("campus.test", answering=(serving,))
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: found)
     recurring = run(capsys, domain="campus.test", visits=visits)["recurring"]
     assert recurring["proxies"] == proxies and not recurring["spared"]
@@ -239,9 +228,8 @@ def test_who_visits_is_read_from_the_log_of_the_portal(capsys, monkeypatch, tmp_
         (False, TypeError("an option of another version"), ["chamilo_database_account"]),
     ],
 )
-def test_what_would_change_nothing_is_answered_ahead(capsys, monkeypatch, cut_off, problem, names):
+def test_what_would_change_nothing_is_answered_ahead(capsys, root, monkeypatch, cut_off, problem, names):
     answer = {"request": "5f" * 32, "result": {}}
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", root="/srv/campus"))
     monkeypatch.setattr(chamilo_site_info, "obstacles", lambda *_given: [])
     monkeypatch.setattr(chamilo_site_info, "Engine", lambda: engine(cut_off=cut_off))
