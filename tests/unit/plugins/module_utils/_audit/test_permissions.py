@@ -651,6 +651,17 @@ def test_one_way_to_a_secret_is_enough(tree_look, project, way):
     assert finding.status == "fail" and f"{way} gives away .env" in finding.evidence
 
 
+def test_a_secret_is_known_by_its_form_where_its_file_cannot_be_read(tree_look, monkeypatch):
+    monkeypatch.setattr(permissions, "head", lambda *_file: b"")
+    for text, status in ((b"# ours\nAPP_ENV=prod\n", "fail"), (b"<!DOCTYPE html>", "pass")):
+        shop = VirtualHost("/etc/nginx/sites-enabled/shop", 7, ("shop.test",), (HTTP,), "/var/www/shop")
+        it = tree_look(
+            lambda endpoint, path, request, text=text: (200, {}, text) if path == "/campus/.env" else (404, {}, b""),
+            virtual_hosts=(shop,),
+        )
+        assert permissions.docroot(it).status == status
+
+
 def test_without_a_web_server_nothing_can_be_given_away(tree_look):
     with pytest.raises(Unseen, match="no web server with a virtual host was found on this host"):
         permissions.docroot(tree_look(hosts=()))
@@ -763,3 +774,28 @@ def test_a_virtual_host_that_hangs_up_exposes_nothing(tree_look, project, monkey
     of_ours = True
     with pytest.raises(Unseen, match="gave no answer"):
         permissions.docroot(tree_look(lambda endpoint, path, _: (0, {}, b""), virtual_hosts=(unrelated, campus)))
+
+
+@pytest.mark.parametrize(
+    ("socket", "directory", "connects", "replaces"),
+    [
+        ((0o660, 0), (0o755, 0), False, False),
+        ((0o662, 0), (0o755, 0), True, False),
+        ((0o660, 33), (0o755, 33), True, True),
+        ((0o660, 0), (0o757, 0), False, True),
+        ((0o660, 0), (0o1757, 0), False, False),
+    ],
+)
+def test_who_can_reach_or_replace_the_socket_of_php(tmp_path, socket, directory, connects, replaces):
+    path = tmp_path / "run/php.sock"
+    path.parent.mkdir()
+    path.touch()
+    for place, (mode, owner) in ((path, socket), (path.parent, directory)):
+        os.chown(place, owner, 0)
+        place.chmod(mode)
+    other = permissions.identity("www-data")
+    assert permissions._may_connect(other, f"unix:{path}") is connects
+    assert permissions._may_replace(other, f"unix:{path}") is replaces
+    assert permissions._may_connect(other, "127.0.0.1:9000") and not permissions._may_replace(other, "127.0.0.1:9000")
+    for asked in (permissions._may_connect, permissions._may_replace):
+        assert not asked(other, "") and not asked(other, f"unix:{tmp_path}/gone/php.sock")

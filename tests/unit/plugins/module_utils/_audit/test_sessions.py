@@ -159,6 +159,14 @@ def test_a_redis_that_answers_any_client_fails(look_at, monkeypatch, php, applic
     assert asked(True)[0].status == ("fail" if found else "pass")
 
 
+def test_a_page_that_fails_reports_nothing_of_its_session_numbers(look_at):
+    def fails(endpoint, path, request):
+        return (500, {}, b"") if "Cookie" in request["headers"] else starting()(endpoint, path, request)
+
+    with pytest.raises(Unseen, match="answers 500"):
+        sessions.strict(inspect(look_at, fails))
+
+
 def test_a_redis_that_is_away_is_not_assessed(look_at):
     it = inspect(look_at, starting())
     it._known[settings.__globals__["_settings"]] = {}
