@@ -27,37 +27,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 portals:
-  description: Each portal.
+  description: Each portal, with its names, directory, web server, PHP, database, version and obstacles.
   returned: success
   type: list
   elements: dict
-  contains:
-    domain:
-      description: The name of the portal; empty where no virtual host names it.
-      type: str
-    names:
-      description: All its names.
-      type: list
-      elements: str
-    root:
-      description: Its project directory.
-      type: str
-    web_server:
-      description: What serves it.
-      type: str
-    php:
-      description: The version of PHP and its user.
-      type: str
-    database:
-      description: The name of its database and the host of it.
-      type: str
-    version:
-      description: The installed release of Chamilo.
-      type: str
-    obstacles:
-      description: Why it cannot be hardened as it is, with what to do.
-      type: list
-      elements: str
 """
 
 from dataclasses import asdict

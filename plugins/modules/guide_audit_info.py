@@ -221,7 +221,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 controls:
-  description: All controls, in the order of the table, each with what it means on this host.
+  description: All controls, in the order of the table, each with its status and evidence on this host.
   returned: always
   type: list
   elements: dict
@@ -232,56 +232,6 @@ summary:
 error:
   description: Why nothing could be checked. All controls are C(not_assessed) then.
   returned: when the module could not run on the host
-  type: str
-signs:
-  description:
-    - What an intruder may have left and was not accepted yet, as the host last listed it, for a person to read.
-    - Empty when section monitoring is left out. The evidence of C(monitoring_compromise) has the date.
-  returned: success
-  type: list
-  elements: str
-forecast:
-  description:
-    - Impact preview, the clients that the rules that are not active yet would have blocked in the last seven days, by
-      the access log of the portal. These are the bans of addresses, and what the web server will refuse.
-  returned: success
-  type: dict
-  contains:
-    said:
-      description: The same in sentences, with what was read and what could not be.
-      type: list
-      elements: str
-    shut_out:
-      description: The first 100 addresses that would have been banned, those that several people share first.
-      type: list
-      elements: dict
-    refused:
-      description: What would have been refused, by the control that asks for it.
-      type: list
-      elements: dict
-    lines:
-      description: The number of lines that were read.
-      type: int
-    whole:
-      description: Whether that was all.
-      type: bool
-taken:
-  description: When the result was made, in UTC.
-  returned: when O(results) is set
-  type: str
-names:
-  description: All names of the portal, O(domain) first.
-  returned: success
-  type: list
-  elements: str
-active:
-  description: The sections of which the roles left something on the host. Empty without root.
-  returned: success
-  type: list
-  elements: str
-chamilo_version:
-  description: The version of Chamilo that is installed; empty when it is not known.
-  returned: success
   type: str
 """
 
