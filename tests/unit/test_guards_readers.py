@@ -24,7 +24,7 @@ _FIXED = ("/dev/null", "/etc/", "/proc/", "/var/lib/chamilo-hardening/", "/run/c
 REVIEWED = {
     "own state and settings, in directories that root alone can write": """
         _https/acme.py:attempts _https/acme.py:bundle _common/alert.py:_sent _common/alert.py:addressee
-        _uploads/antivirus.py:_scan_site _portal/host_jobs.py:record
+        _uploads/antivirus.py:scan _portal/host_jobs.py:record
         _portal/host_jobs.py:settings _audit/backups.py:_compared _audit/monitoring.py:_accounts_lost
         _audit/monitoring.py:_unprivileged _audit/monitoring.py:_sign _audit/permissions.py:opened
         _audit/uploads.py:_late
@@ -46,7 +46,7 @@ REVIEWED = {
     "made in a directory of its own, or as another account than root": """
         _uploads/antivirus.py:_take_away _attacks/permissions.py:_lays _attacks/permissions.py:_opens
         _backups/stray_dumps.py:_put_away _backups/restore_test.py:_definers
-        _backups/restore_test.py:_digest _backups/restore_test.py:_fetch_dump _backups/sandbox.py:_in_private
+        _backups/restore_test.py:_digest _backups/restore_test.py:_fetch_dump
         _backups/restore_test.py:_load _backups/restore_test.py:_tables
         _backups/restore_test.py:_without_tls
         _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way _backups/restore_tables.py:_read

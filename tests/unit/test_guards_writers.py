@@ -47,7 +47,6 @@ WRITTEN = {
     "_uploads/antivirus.py": "a copy of a file of any size; what is known of it is written behind it",
     "_backups/stray_dumps.py": "a copy of a dump of any size",
     "_backups/restore_test.py": "in the drill's own directory",
-    "_backups/sandbox.py": "in the drill's own directory",
     "_backups/restore_staging.py": "in the restore's own directory",
     "_backups/restore_tables.py": "in the restore's own directory",
     "_updates/package.py": "in the update's own directory",

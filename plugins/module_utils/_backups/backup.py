@@ -21,7 +21,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
@@ -64,21 +64,10 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
     less: list[str] = []
     with jobs.alone(portal, "backup"):
         memory = remembered(portal)
-        found: list[str] = []
-        alike: list[str] = []
         try:
-            for line in stray_dumps.put_away(portal, alike):
-                found.append(line)
+            lines += stray_dumps.put_away(portal)
         except Exception as problem:  # whatever ended it is reported, and no reason to make no backup
             problems.append(f"The search for copies of data did not see all: {_words(problem)}")
-        if found:
-            try:
-                # They are away now, so no run reports them tomorrow.
-                jobs.notify(portal, "Copies of data lay in the portal's directory", " ".join(found), again=True)
-            except BackupError as problem:  # it could not be reported: no reason to make no backup
-                problems.append(str(problem))
-        lines += found
-        lines += _left(portal, memory, alike, problems)
         if journal(portal).get("phase") in (CHANGING, ABANDONING):  # saved all the same: for long there may be no other
             problems.append(f"This backup was made while a restore was not finished. {unfinished(portal)}")
         try:
@@ -122,20 +111,6 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
             words = str(problem)
         raise BackupError(words) if doubtful else NeedsReview(words)
     return lines
-
-
-def _left(portal: Portal, memory: dict[str, Any], alike: Sequence[str], problems: list[str]) -> list[str]:
-    """Report files whose names alone are those of copies; to the administrator only when there are new ones."""
-    if not alike:
-        return []
-    line = stray_dumps.named_only(alike)
-    if set(alike) - set(memory.get("alike", ())):
-        try:
-            jobs.notify(portal, "Files may be copies of data", line)
-        except BackupError as problem:
-            problems.append(str(problem))
-    memory["alike"] = list(alike)[:1000]
-    return [line]
 
 
 def _words(problem: Exception) -> str:

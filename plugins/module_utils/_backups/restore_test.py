@@ -7,7 +7,7 @@
 """A restore test: the newest backup is restored into a scratch directory, compared, and started up to its login page.
 
 It reads the repository that is farthest away. What it starts (a database server of its own, PHP) runs as an account
-that owns nothing else, without a network, and dies with the restore test (sandbox.py). The portal in use is only read.
+that owns nothing else, without a network (sandbox.py). The portal in use is only read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import os
 import random
 import re
 import stat
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -141,12 +140,12 @@ class _RestoreTest:
             if self.lay:  # before another account has access
                 self.lay(root)
             sandbox.hand_over(scratch)
-            with sandbox.started(scratch) as server:
-                self._load(server, scratch)
-                for command in self.commands:
-                    sandbox.console(self.portal, root, server.socket, *command)
-                    self.lines.append(f"`{' '.join(command)}` ended well;")
-                self._start(server, scratch)
+            server = sandbox.database(scratch)
+            self._load(server, scratch)
+            for command in self.commands:
+                sandbox.console(self.portal, root, server.socket, *command)
+                self.lines.append(f"`{' '.join(command)}` ended well;")
+            self._start(server, scratch)
         finally:
             self._clear()
         self.memory["drill"] = {"tables": list(tables), "run": pair.run}
@@ -356,17 +355,10 @@ class _RestoreTest:
             server.client(["--database", self.portal.name], stream)
         again = f"{scratch}/again.sql"
         with open(again, "xb") as output:
-            command = [backups_dump.program(), *sandbox.LOCAL, f"--socket={server.socket}"]
-            done = subprocess.run(
-                [*sandbox.confined(), *command, *backups_dump.OPTIONS, *backups_dump.PROGRAMS, "--", self.portal.name],
-                stdout=output,
-                stderr=subprocess.PIPE,
-                env=restic.environment(),
-                check=False,
-            )
-        if done.returncode:
-            words = done.stderr.decode(errors="replace").strip()[-300:]
-            raise BackupError(f"The restored database could not be dumped: {words}")
+            options = [*backups_dump.OPTIONS, *backups_dump.PROGRAMS, "--", self.portal.name]
+            problem = server.run(backups_dump.program(), options, stdout=output)
+        if problem:
+            raise BackupError(f"The restored database could not be dumped: {problem[-300:]}")
         desired, found = _tables(f"{scratch}/database.sql"), _tables(again)
         different = sorted(name for name in desired.keys() | found.keys() if desired.get(name) != found.get(name))
         if different:

@@ -4,7 +4,11 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Copies of data in the portal's directory, where a visitor may guess their names."""
+"""Dumps of databases in the portal's directory, where a visitor may guess their names.
+
+What begins as a dump program begins its output is one, and is moved to where root alone reads. An archive that is named
+like a copy of data is listed, for a person to read.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,11 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator
+from typing import IO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump_detection, jobs
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
@@ -27,30 +33,32 @@ _COPIES = re.compile(r"(?i)\.(?:sql|dump|zip|tar|t[gbx]z|tar\.\w{1,4}|7z|rar)(?:
 _LIKE_COPIES = re.compile(
     r"(?i)backup|sauvegarde|respaldo|sicherung|(?:^|[-_.])(?:bak|dump|db)(?:[-_.\d]|$)|chamilo|20\d\d"
 )
+_DUMPED = re.compile(rb"-- (?:MySQL|MariaDB) dump|/\*M!999999|phpMyAdmin SQL Dump|-- Adminer ")
+_START = 2048  # bytes, unpacked, in which a dump names its program
 _NO_COPIES = ("var", "vendor", "node_modules", ".git")
 _CHUNK = 1 << 20
 _DEEPEST = 100  # levels; each keeps a descriptor open
 
 
-def searched(portal: Portal) -> list[str]:
-    """For a node that makes no backups, which do the same. What is away is reported, whatever ends the search."""
-    found: list[str] = []
+def put_away(portal: Portal) -> list[str]:
+    """Move dumps out of the portal's directory. What was moved is reported, whatever ends the search."""
+    moved: list[str] = []
     alike: list[str] = []
     try:
-        for line in put_away(portal, alike):
-            found.append(line)
+        for line in _search(portal, alike):
+            moved.append(line)
     finally:
-        if found:
-            jobs.notify(portal, "Copies of data lay in the portal's directory", " ".join(found), again=True)
-    return [*found, *([named_only(alike)] if alike else [])]
+        if moved:  # no run reports them tomorrow
+            jobs.notify(portal, "Copies of data lay in the portal's directory", " ".join(moved), again=True)
+    if alike:
+        moved.append(f"Named like copies of data, and left where they are: {first_of(alike)}.")
+    return moved
 
 
-def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
-    """Move copies of data out of the portal's directory, where a visitor may guess their names.
+def _search(portal: Portal, alike: list[str]) -> Iterator[str]:
+    """What is moved, or cannot be; ``alike``: what has the name of a copy alone.
 
-    What is one only by its name, as a plugin's slides-2024.zip may be, stays, and its path goes into ``alike``.
-
-    The web user may exchange directories and files while we look: all is reached through what is open already.
+    The web user may exchange directories and files meanwhile: all is reached through what is open already.
     """
     kept = os.path.join(files.STATE, "kept", "backups", portal.site)
     deep: list[str] = []
@@ -61,26 +69,18 @@ def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
                 path = ascii(f"{directory}/{name}")[1:-1]
                 try:
                     target = _put_away(name, handle, kept)
-                    if target is None and _LIKE_COPIES.search(name):
-                        alike.append(path)
                 except OSError as problem:
                     yield f"{path} can be downloaded or read by the web server, and stays: {problem.strerror}."
                     continue
                 if target:
                     yield f"{path} could be downloaded or read by the web server: it is {ascii(target)[1:-1]} now."
+                elif target is None and _LIKE_COPIES.search(name):
+                    alike.append(path)
     finally:
         os.close(top)
     if deep:
         more = f" and {len(deep) - 1} more" if len(deep) > 1 else ""
         raise BackupError(f"{ascii(deep[0])[1:200]} ...{more}: more than {_DEEPEST} levels deep, and not checked.")
-
-
-def named_only(alike: Sequence[str]) -> str:
-    """What is reported of them."""
-    return (
-        f"Named like a copy of data, but no dump was found in them, so they stay: {first_of(alike)}. "
-        "If one is a backup, move it out of the portal's directory."
-    )
 
 
 def _directories(handle: int, path: str, level: int, deep: list[str]) -> Iterator[tuple[str, list[str], int]]:
@@ -106,7 +106,7 @@ def _directories(handle: int, path: str, level: int, deep: list[str]) -> Iterato
 
 
 def _put_away(name: str, directory: int, kept: str) -> str | None:
-    """Where a file of this name in an open directory is now, if it was a copy of data; None where it stays.
+    """Where a file of this name in an open directory is now, if it is a dump; None where it stays.
 
     An empty text: it is no file.
     """
@@ -120,7 +120,7 @@ def _put_away(name: str, directory: int, kept: str) -> str | None:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode):
             return ""
-        if not dump_detection.contains_data(stream):
+        if not _is_dump(stream):
             return None
         target = os.path.join(kept, f"{time.time_ns()}-{name}")
         with files.Tree() as tree:
@@ -140,3 +140,13 @@ def _put_away(name: str, directory: int, kept: str) -> str | None:
             if (now.st_dev, now.st_ino) == (info.st_dev, info.st_ino):
                 os.unlink(name, dir_fd=directory)
     return target
+
+
+def _is_dump(stream: IO[bytes]) -> bool:
+    start = stream.read(_CHUNK)
+    if start.startswith(b"\x1f\x8b"):
+        try:
+            start = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(start, _START)
+        except zlib.error:
+            return False
+    return bool(_DUMPED.search(start, 0, _START))

@@ -306,7 +306,7 @@ def _put_away(day: _Day, portal: Portal) -> None:
         from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
         from ansible_collections.chamilo.hardening.plugins.module_utils._backups import stray_dumps
 
-        day.lines += stray_dumps.searched(backups_portal.Portal(portal.site, portal.domain, str(portal.known["root"])))
+        day.lines += stray_dumps.put_away(backups_portal.Portal(portal.site, portal.domain, str(portal.known["root"])))
 
 
 def _compared(day: _Day, portal: Portal) -> None:

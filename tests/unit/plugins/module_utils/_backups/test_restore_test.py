@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import IO, Any, cast
 
 import pytest
@@ -25,7 +24,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
     restic,
     restore_test,
     sandbox,
-    saved_files,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
@@ -131,33 +129,6 @@ def test_a_dump_is_the_whole_one_that_was_sent(
         assert made._fetch_dump(pair(), str(tmp_path)) == ("course", "user")
 
 
-@pytest.mark.parametrize(
-    ("size", "turn", "how", "words", "next_turn"),
-    [
-        (2 << 30, None, "--read-data", "all of its 2147 MB is readable;", 1),
-        (1, 1, "--read-data", "all of its 0 MB is readable;", 1),
-        (0, None, "--read-data", "all of its 0 MB is readable;", 1),
-        ((2 << 30) + 1, None, "--read-data-subset=1/2", "part 1 of 2 of its 2147 MB is readable;", 1),
-        (6 << 30, 1, "--read-data-subset=2/3", "part 2 of 3 of its 6442 MB is readable;", 2),
-        (6 << 30, 3, "--read-data-subset=1/3", "part 1 of 3 of its 6442 MB is readable;", 1),
-    ],
-)
-def test_a_large_repository_is_read_in_turn(
-    portal: Portal, size: int, turn: int | None, how: str, words: str, next_turn: int
-) -> None:
-    made, asked = attempt(portal), []
-
-    def run(*arguments: str) -> tuple[str, str]:
-        asked.append(arguments)
-        return json.dumps({"total_size": size}), ""
-
-    cast(Any, made.place).run = run
-    made.memory |= {} if turn is None else {"turn": turn}
-    made._read()
-    assert asked == [("stats", "--json", "--no-lock", "--mode", "raw-data"), ("check", "--no-lock", how)]
-    assert (made.lines, made.memory["turn"]) == ([words], next_turn)
-
-
 @pytest.fixture
 def fetching(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """``fetching(came, used)``: fetch a sample of one file; what came back of it, and what is in use."""
@@ -217,69 +188,12 @@ def test_an_upload_that_came_back_otherwise_is_a_fault(fetching: Any, came: str 
         fetching(came, "text")
 
 
-@pytest.mark.parametrize(
-    ("again", "code", "words"),
-    [
-        (DUMPED, 0, ""),
-        (DUMPED.replace(b"course", b"lesson"), 0, "^The restored database differs from its dump in: course, lesson.$"),
-        (DUMPED, 1, "^The restored database could not be dumped: no rights$"),
-    ],
-)
-def test_a_dump_is_loaded_and_dumped_again(
-    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bytes, code: int, words: str
-) -> None:
-    view = b"/*!50013 DEFINER=`root`@`localhost` SQL SECURITY DEFINER */\n"
-    (tmp_path / "database.sql").write_bytes(view + DUMPED)
-    (tmp_path / "next").write_bytes(view + again)
-    program = tmp_path / "dumper"
-    program.write_text(
-        f'#!/bin/sh\necho "$*" > {tmp_path}/words\ncat {tmp_path}/next\necho no rights >&2\nexit {code}\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setattr(sandbox, "confined", lambda network=False: [])
-    monkeypatch.setattr(backups_dump, "program", lambda: str(program))
-    asked: list[str] = []
-    loaded: list[bytes] = []
-
-    def client(arguments: list[str], stream: IO[bytes]) -> None:
-        assert arguments == ["--database", "chamilo"]
-        loaded.append(stream.read())
-
-    server = SimpleNamespace(socket="/socket", ask=asked.append, client=client)
-    made = attempt(replace(portal, name="chamilo"), pair())
-    with pytest.raises(BackupError, match=words) if words else contextlib.nullcontext():
-        made._load(cast(Any, server), str(tmp_path))
-    account = "`root`@`localhost`"
-    assert asked == [
-        "CREATE DATABASE `chamilo`",
-        f"CREATE USER IF NOT EXISTS {account}; GRANT ALL ON *.* TO {account}",
-    ]
-    assert loaded == [view + DUMPED]
-    dumped = (tmp_path / "words").read_text().split()
-    assert dumped[-2:] == ["--", "chamilo"] and "--socket=/socket" in dumped and "--routines" in dumped
-    assert made.lines == ["its database came back with 2 tables, all the same;"] * (not words)
-
-
 def test_a_key_that_changed_is_refused(portal: Portal) -> None:
     backups_portal.note(portal, "encrypted", True, "", salt="s", fingerprint=fingerprint(KEY, "s"))
     attempt(portal, pair())._newest()
     Path(portal.key_file).write_text("another")
     with pytest.raises(BackupError, match="no longer the one"):
         attempt(portal, pair())._newest()
-
-
-@pytest.mark.parametrize("more", [0, -1])
-def test_a_restore_test_needs_a_dump_five_times_the_program_and_the_sample(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, more: int
-) -> None:
-    needed = restore_test._BASE + 5 * 1_000_000 + 200_000 + 7000
-    left = SimpleNamespace(f_bavail=needed + more, f_bfree=0, f_frsize=1, f_bsize=4096)
-    monkeypatch.setattr(restore_test.os, "statvfs", lambda directory: left if directory == "/var/tmp" else None)
-    made = attempt(portal)
-    sample = [restore_test.File("/a", 3000, 0), restore_test.File("/b", 4000, 0)]
-    words = f"^/var/tmp has .* MB free, a restore test needs {needed / 1e6:.0f}: make"
-    with pytest.raises(BackupError, match=words) if more else contextlib.nullcontext():
-        made._room(1_000_000, 200_000, sample)
 
 
 def test_no_restore_test_begins_without_room(portal: Portal) -> None:
@@ -471,21 +385,6 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
     assert {f"--exclude={tmp_path}/{name}/*" for name in ("disk", "larger")} < set(ran[0])
 
 
-def test_a_release_newer_than_the_backup_hinders_no_restore_test(
-    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is started is the portal in the backup, wherever that lay."""
-    there = replace(portal, root=str(tmp_path / "releases" / "8"))
-    made = attempt(there)
-    made.saved = "/www/releases/7"
-    monkeypatch.setattr(made, "_files", lambda _id: [restore_test.File("/www/releases/7/var/upload/film", 100, 0)])
-    assert made._list(pair())[1] == 0
-    started: list[str] = []
-    monkeypatch.setattr(sandbox, "boot", lambda _portal, root, _socket: started.append(root) or "")
-    made._start(sandbox.Server("/socket"), "/scratch")
-    assert started == ["/scratch/files/www/releases/7"]
-
-
 def test_what_is_started_does_not_go_by_what_is_in_use(portal: Portal, tmp_path: Path) -> None:
     """Links with whole paths, as some tools lay them for what all releases share, lead to what came back."""
     used, shared, system = (tmp_path / name for name in ("releases/8", "shared", "system"))
@@ -647,133 +546,3 @@ def test_the_backup_in_the_nearest_repository_is_known_by_its_number(portal: Por
 
 def replaced(place: restic.Repository, url: str) -> restic.Repository:
     return type(place)(place.portal, url)
-
-
-def test_only_files_are_part_of_the_sample(portal: Portal) -> None:
-    made, _place = listed(portal, [{**upload(1), "type": "dir"}, upload(2), {**upload(3), "type": "symlink"}])
-    assert [file.path for file in made._list(pair())[2]] == ["/x/var/upload/002.txt"]
-
-
-def test_a_portal_that_shows_no_login_page_is_a_fault(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = attempt(portal)
-    monkeypatch.setattr(sandbox, "boot", lambda *_words: "it answers 500")
-    with pytest.raises(BackupError, match="^The restored portal does not start: it answers 500$"):
-        made._start(sandbox.Server("/socket"), "/scratch")
-    assert made.lines == []
-
-
-def test_configuration_without_tls_and_too_large_one_stays(tmp_path: Path) -> None:
-    (tmp_path / "config").mkdir()
-    plain, large = tmp_path / "config/plain.yaml", tmp_path / "config/large.yaml"
-    plain.write_text("doctrine: ~\n")
-    large.write_text("1009: /x\n" + "#" * (1 << 20))
-    moments = [path.stat().st_mtime_ns for path in (plain, large)]
-    restore_test._without_tls(str(tmp_path))
-    assert [path.stat().st_mtime_ns for path in (plain, large)] == moments
-    assert large.read_text().startswith("1009")
-    large.write_text("1009: /x\n" + "#" * ((1 << 20) - 9))
-    restore_test._without_tls(str(tmp_path))
-    assert large.read_text() == "#" * ((1 << 20) - 9)
-
-
-def test_nothing_is_left_to_remove_where_the_last_restore_test_ended(
-    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    removed: list[tuple[str, ...]] = []
-    monkeypatch.setattr(sandbox, "end_all", lambda: None)
-    monkeypatch.setattr(restic, "on_tree", lambda *words: removed.append(words))
-    made = attempt(portal)
-    made._clear()
-    made.memory["scratch"] = str(tmp_path / "gone")
-    made._clear()
-    assert removed == [] and "scratch" not in made.memory
-
-
-@pytest.fixture
-def staged(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """``staged(failing)``: have each step only note that it was done, and ``failing`` fail; all that was done."""
-    done: list[str] = []
-    here = replace(portal, scratch=str(tmp_path))
-    known = {**backups_portal.remembered(here), "last": {"run": "1", "at": 0}, "good": {}}
-    backups_portal.remember(here, known)
-
-    def run(failing: str = "", act: Callable[[Portal], list[str]] = restore_test.restore_test) -> list[str]:
-        def step(name: str, answer: Any = None) -> Any:
-            def does(*_words: Any) -> Any:
-                done.append(name)
-                if name == failing:
-                    raise BackupError(f"{name} failed")
-                return answer
-
-            return does
-
-        class Started:
-            def __init__(self, scratch: str) -> None:
-                done.append(f"server in {os.path.dirname(scratch)}")
-
-            def __enter__(self) -> SimpleNamespace:
-                return SimpleNamespace(socket="/socket")
-
-            def __exit__(self, *_words: object) -> None:
-                done.append("server ended")
-
-        made = restore_test._RestoreTest
-        for name, answer in (
-            ("_newest", pair()),
-            ("_list", (1, 2, [])),
-            ("_room", None),
-            ("_read", None),
-            ("_fetch_dump", ("course",)),
-            ("_fetch_files", None),
-            ("_load", None),
-            ("_start", None),
-        ):
-            monkeypatch.setattr(made, name, step(name.lstrip("_"), answer))
-        monkeypatch.setattr(saved_files, "saved_root", lambda *_words: "/saved")
-        monkeypatch.setattr(restore_test, "_without_tls", step("without TLS"))
-        monkeypatch.setattr(sandbox, "hand_over", step("hand over"))
-        monkeypatch.setattr(sandbox, "started", Started)
-        monkeypatch.setattr(sandbox, "console", lambda _portal, root, socket, *words: done.append(f"{socket} {words}"))
-        monkeypatch.setattr(sandbox, "end_all", step("end all"))
-        monkeypatch.setattr(jobs, "notify", lambda _portal, title, text: done.append(f"{title}: {text}"))
-        return act(here)
-
-    known: Any = run
-    known.done, known.portal = done, here
-    return known
-
-
-STEPS = ["end all", "newest", "list", "room", "read", "fetch_dump", "fetch_files", "without TLS"]
-
-
-def test_a_restore_test_leaves_nothing_and_notes_what_it_tried(staged: Any, tmp_path: Path) -> None:
-    assert staged() == []
-    server = [f"server in {tmp_path}", "load", "start", "server ended"]
-    assert staged.done == [*STEPS, "hand over", *server, "end all"]
-    known = backups_portal.remembered(staged.portal)
-    assert known["drill"] == {"tables": ["course"], "run": "1"} and "scratch" not in known
-    assert list(tmp_path.glob("chamilo-hardening-drill-*")) == []
-    entry = json.loads((tmp_path / "state/backups-campus.json").read_text())["drill"]
-    assert entry["ok"] is True
-
-
-def test_a_restore_test_that_fails_leaves_nothing_and_notes_no_tables(staged: Any, tmp_path: Path) -> None:
-    with pytest.raises(BackupError, match="^load failed$"):
-        staged("load")
-    assert staged.done[-3:] == ["server ended", "end all", "The restore test failed: load failed"]
-    known = backups_portal.remembered(staged.portal)
-    assert "drill" not in known and list(tmp_path.glob("chamilo-hardening-drill-*")) == []
-
-
-def test_a_change_is_rehearsed_on_what_came_back(staged: Any, tmp_path: Path) -> None:
-    laid: list[str] = []
-
-    def rehearsed(known: Portal) -> list[str]:
-        return restore_test.rehearse(known, laid.append, [["cache:clear"], ["doctrine:migrations:migrate", "-n"]])
-
-    assert staged(act=rehearsed) == ["`cache:clear` ended well;", "`doctrine:migrations:migrate -n` ended well;"]
-    (root,) = laid
-    assert root.startswith(f"{tmp_path}/chamilo-hardening-drill-") and root.endswith("/files/saved")
-    ran = ["/socket ('cache:clear',)", "/socket ('doctrine:migrations:migrate', '-n')"]
-    assert staged.done[staged.done.index("load") + 1 :] == [*ran, "start", "server ended", "end all"]
-    assert not (tmp_path / "state/backups-campus.json").exists(), "it is no restore test of the backup"
