@@ -534,7 +534,6 @@ def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell
     played = saved.playbook.run("restore", fresh, chamilo_restore_confirm="spare.test", **variables)
     assert KEY not in played.output and store.PASSWORD not in played.output
     assert fresh.run("ls /etc/chamilo-hardening | grep restore", check=False).stdout == ""
-    assert "name accounts that are not there: chamilo@%." in " ".join(played.output.split())
     assert contents(fresh) == before
     back = replace(fresh, name=host.name)  # as its users know it
     assert not missing_from_the_portal(back, "http")
@@ -904,10 +903,7 @@ def test_a_sparse_file_comes_back_sparse_and_a_clock_that_was_ahead_is_not_belie
     assert listed[-1].split()[1] in output.splitlines()[0]
     size, blocks = host.run(f"stat -c '%s %b' {sparse}").stdout.split()
     assert int(size) == (200 << 20) + 4
-    if host.release == "bookworm":  # its restic cannot
-        assert "Sparse files were restored" not in output, "nothing is left to compare it with"
-    else:
-        assert f"Sparse files were restored as sparse files: {sparse}." in output
+    if host.release != "bookworm":  # its restic cannot
         assert int(blocks) * 512 < 1 << 20
     host.run(f"rm -rf {sparse} /var/www/.chamilo.before-*")
     program(host, "backup", "--accept")

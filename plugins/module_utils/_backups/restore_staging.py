@@ -8,11 +8,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import os
 import stat
-import subprocess
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,14 +26,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import rights
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 
 _FILES = ("var", "config", "public/plugin")  # and the environment files
 _LEFT = (".git", "node_modules")  # in no backup
-_SPARSE = 1 << 20  # bytes from which on sparse files matter
 
 
 class Exchange:
@@ -155,7 +151,6 @@ class Staging(Exchange):
             )
         if not os.path.samestat(os.lstat(self.staging), self.made):
             raise BackupError(f"{self.staging} was exchanged while the backup was fetched. Nothing was changed.")
-        self._holes()
 
     def elsewhere(self) -> list[str]:
         """What links lead to stays as it is: it may be on another disk, and others may use it."""
@@ -185,13 +180,8 @@ class Staging(Exchange):
         if not os.path.lexists(fetched):
             if self.left:
                 raise BackupError(" ".join(self.left))
-            raise BackupError(f"{desired} is not in that backup.{self._alike(os.path.basename(desired))}")
+            raise BackupError(f"{desired} is not in that backup.")
         self._swap(fetched, live)
-
-    def _alike(self, name: str) -> str:
-        every = (node["path"] for node in self.place.nodes(self.pair.files.id))
-        alike = [path for path in every if path.endswith(f"/{name}")][:5]
-        return f" Did you mean {' or '.join(alike)}?" if alike else ""
 
     def stage_database(self) -> None:
         """Load the dump into a database of its own."""
@@ -244,46 +234,12 @@ class Staging(Exchange):
         needed = 0
         for node in self.place.nodes(self.pair.files.id):
             if node["path"].startswith(prefix):
-                needed += self._occupied(node["path"], int(node.get("size", 0)))
+                needed += int(node.get("size", 0))
         directory = os.path.dirname(self.staging)
         there = os.statvfs(directory)
         free = there.f_bavail * there.f_frsize
         if free < needed * 1.05:
             raise BackupError(f"{directory} has {free / 1e6:.0f} MB free, the restore needs {needed / 1e6:.0f}.")
-
-    def _occupied(self, saved: str, size: int) -> int:
-        """What a file will occupy: where it is still in use as it was, and sparse, less than its size."""
-        if size > _SPARSE and restic.restores_sparse():
-            with contextlib.suppress(OSError):
-                used = os.lstat(self.root + saved.removeprefix(self.saved))
-                if stat.S_ISREG(used.st_mode) and used.st_size == size:
-                    return min(size, used.st_blocks * 512)
-        return size
-
-    def _holes(self) -> None:
-        """Report which files came back sparse, or no longer are."""
-        listed = ["find", self.staging, "-type", "f", "-size", f"+{_SPARSE // 1024}k", "-printf", "%b %s %P\\0"]
-        reported = subprocess.run(listed, stdout=subprocess.PIPE, env=restic.environment(), check=False).stdout
-        kept, lost = [], []
-        for blocks, size, name in (line.split(b" ", 2) for line in reported.split(b"\0") if line):
-            path = ascii(f"/{os.fsdecode(name)}")[1:-1]
-            if int(blocks) * 512 < int(size) * 0.9:
-                kept.append(path)
-            elif self._was_sparse(f"/{os.fsdecode(name)}", int(size)):
-                lost.append(path)
-        for paths, words in (
-            (kept, "Sparse files were restored as sparse files"),
-            (lost, "Sparse files were restored in full size; restic 0.15 or later restores them as sparse files"),
-        ):
-            if paths:
-                self.left.append(f"{words}: {first_of(paths, 3)}.")
-
-    def _was_sparse(self, saved: str, size: int) -> bool:
-        try:
-            used = os.lstat(self.root + saved.removeprefix(self.saved))
-        except OSError:
-            return False
-        return stat.S_ISREG(used.st_mode) and used.st_size == size and used.st_blocks * 512 < size * 0.9
 
 
 def _directory(portal: Portal, files: bool = True) -> str:

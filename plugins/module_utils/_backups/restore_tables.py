@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import tempfile
@@ -40,13 +39,6 @@ SELECT 'VIEW', TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {0}
 UNION ALL SELECT 'TRIGGER', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {0}
 UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {0}
 UNION ALL SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {0}"""
-_UNRELATED = """
-SELECT DISTINCT DEFINER FROM (
-SELECT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {0}
-UNION ALL SELECT DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {0}
-UNION ALL SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {0}
-UNION ALL SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {0}
-) AS named WHERE DEFINER NOT IN (SELECT CONCAT(User, '@', Host) FROM mysql.user)"""
 _POINTING = """
 SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS
 WHERE CONSTRAINT_SCHEMA = {0} AND UNIQUE_CONSTRAINT_SCHEMA = {1}"""
@@ -77,7 +69,7 @@ def change_tables(portal: Portal, names: Mapping[str, str], staging: str, kept: 
         except BackupError as problem:
             if _lost(problem) or tables(portal, new) != fresh or tables(portal, old):
                 raise
-            words = f"{problem} The tables could not change places.{_advice(live, problem)}"
+            words = f"{problem} The tables could not change places."
             try:
                 load(portal, live, f"{staging}/{TRIGGERS}")
             except BackupError as another:
@@ -94,7 +86,7 @@ def change_tables(portal: Portal, names: Mapping[str, str], staging: str, kept: 
     lines = [f"The database is back; what was there is in the database {old}."]
     if os.path.exists(going) and b"CREATE" in _read(going):
         lines.append(f"Views, triggers, routines and events that were there are in {kept}/{GOING}.")
-    return [*lines, *_cut(portal, old, live), *_unrelated(portal, live)]
+    return [*lines, *_cut(portal, old, live)]
 
 
 def end_renames(portal: Portal) -> None:
@@ -148,22 +140,6 @@ def _lost(problem: BackupError) -> bool:
     return bool(re.search(r"\bERROR 2\d{3} ", str(problem)))
 
 
-def _advice(live: str, problem: BackupError) -> str:
-    """What to do about tables that stay where they are."""
-    damaged = re.search(r"\bERROR (?:1025|1033|1932) .*?['./](?!/)([^'./]+)(?:\.frm)?'", str(problem))
-    if damaged:
-        name = f"{quoted(live)}.{quoted(damaged[1])}"
-        return (
-            f" The table {name} is damaged and cannot be moved aside. Repair it, or save what can still be read of it "
-            f"and remove it with the statements SET foreign_key_checks = 0; DROP TABLE {name}; then restore again."
-        )
-    if "ERROR 1030 " in str(problem):  # a trigger of such a table
-        return f" A table may be damaged: mariadb-check --databases {shlex.quote(live)} names it."
-    if "ERROR 1205 " in str(problem):
-        return " Something uses them for long: see SHOW FULL PROCESSLIST, let it end or KILL it, then restore again."
-    return ""
-
-
 def _cut(portal: Portal, old: str, live: str) -> list[str]:
     """Have no table that was moved aside point to the tables in use: it would go on refusing or following deletions."""
     pointing = [line.split("\t", 1) for line in rows(portal, _POINTING.format(text(old), text(live)))]
@@ -173,16 +149,6 @@ def _cut(portal: Portal, old: str, live: str) -> list[str]:
         return []
     named = ", ".join(f"{name} of {table}" for table, name in pointing)
     return [f"Foreign keys in {old} pointed to tables of the portal in use and were removed: {named}."]
-
-
-def _unrelated(portal: Portal, live: str) -> list[str]:
-    """Only advice: who may do the rest may still not be allowed to list accounts."""
-    try:
-        unrelated = rows(portal, _UNRELATED.format(text(live)))
-    except BackupError as problem:
-        return [f"Whether views, triggers, routines or events name accounts that are not there is unknown. {problem}"]
-    named = ", ".join(unrelated)
-    return [f"Views, triggers, routines or events name accounts that are not there: {named}."] if unrelated else []
 
 
 _LOCKED = (
@@ -286,25 +252,13 @@ def complaint(words: bytes) -> str:
 def large_rows(portal: Portal) -> Iterator[None]:
     """Have the server accept rows as large as a dump contains, where this account may set it."""
     usual = int(execute(portal, "SELECT @@GLOBAL.max_allowed_packet"))
-    raised = usual < _PACKET
-    if raised:
-        try:
-            execute(portal, f"SET GLOBAL max_allowed_packet = {_PACKET}")
-        except BackupError:
-            raised = False
+    with contextlib.suppress(BackupError):
+        execute(portal, f"SET GLOBAL max_allowed_packet = {_PACKET}")
     try:
         yield
-    except BackupError as problem:
-        if usual < _PACKET and not raised and re.search(r"\bERROR (?:1153|2006) ", str(problem)):
-            raise BackupError(
-                f"{problem} The server takes no row larger than {usual} bytes, and the account may not change that. "
-                "Nothing was changed. Set max_allowed_packet of the server to 1G, then restore again."
-            ) from problem
-        raise
     finally:
-        if raised:
-            with contextlib.suppress(BackupError):  # a server that is gone comes back with what it had
-                execute(portal, f"SET GLOBAL max_allowed_packet = {usual}")
+        with contextlib.suppress(BackupError):  # a server that is gone comes back with what it had
+            execute(portal, f"SET GLOBAL max_allowed_packet = {usual}")
 
 
 def rows(portal: Portal, sql: str) -> list[str]:

@@ -72,10 +72,6 @@ class Server:
         monkeypatch.setattr(restore_tables, "execute", self.sql)
 
     def sql(self, _portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
-        if "SELECT DISTINCT DEFINER" in sql:
-            if self.refuses == "DEFINER":
-                raise BackupError("denied")
-            return "nobody@here\n"
         if "REFERENTIAL_CONSTRAINTS" in sql:
             return self.pointing
         if sql.startswith("\nSELECT 'VIEW'"):

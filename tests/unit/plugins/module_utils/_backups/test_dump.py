@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump, portal, restic
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump, restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.dump import Reading
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database
@@ -73,14 +73,6 @@ def test_the_account_for_backups_dumps_unless_it_cannot_see_all(
         assert any(word.startswith(who) for word in command[:2] + command[2:3])
 
 
-def test_without_the_application_s_environment_nothing_is_dumped(directories: Path) -> None:
-    (directories / "chamilo").mkdir()
-    os.mkfifo(directories / "chamilo/.env")
-    with pytest.raises(portal.BackupError, match=r"\.env cannot be read: no regular file"):
-        with dump.dumping(of_campus(directories, host="db.example.org", name="chamilo")):
-            pass
-
-
 @pytest.fixture
 def saving(directories: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[dump.Dumped, str]]:
     """``saving(dumped, code, then)``: the dump program and restic are shell scripts; restic keeps what it reads."""
@@ -137,23 +129,6 @@ def test_of_a_dump_that_is_not_whole_nothing_is_kept(
     with pytest.raises(BackupError, match=words):
         saving(**more)
     assert not (directories / "kept").exists()
-
-
-@pytest.mark.parametrize(
-    ("there", "found"),
-    [(("mariadb-dump", "mysqldump"), "mariadb-dump"), (("mysqldump",), "mysqldump"), ((), "")],
-)
-def test_the_program_that_dumps_is_the_one_that_is_there(
-    directories: Path, monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], found: str
-) -> None:
-    for name in there:
-        (directories / name).touch(0o755)
-    monkeypatch.setattr(restic, "PATH", str(directories))
-    if found:
-        assert dump.program() == str(directories / found)
-    else:
-        with pytest.raises(BackupError, match="^Neither mariadb-dump nor mysqldump is installed on this host.$"):
-            dump.program()
 
 
 def test_without_an_account_for_backups_a_server_elsewhere_is_asked_as_the_application_does(

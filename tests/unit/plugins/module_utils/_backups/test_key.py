@@ -79,12 +79,6 @@ def test_a_copy_on_the_host_itself_does_not_count(path: Path, controller: str) -
     assert noted(path)["ok"] is False
 
 
-def test_check_mode_makes_nothing(path: Path) -> None:
-    predicted = kept(check=True)
-    assert predicted.changed and predicted.due == ["backup", "drill"]
-    assert not path.exists() and not (path.parents[1] / "state").exists()
-
-
 def test_a_restore_makes_up_no_key(path: Path) -> None:
     with pytest.raises(BackupError, match="chamilo_backups_password"):
         kept(create=False)
@@ -113,16 +107,3 @@ def test_a_key_that_was_exchanged_since_is_compared_anew(path: Path, text: str) 
     kept(kept().key)
     path.write_text(text)
     assert key.shown("campus", "new") == {}
-
-
-def test_a_machine_without_a_number_has_an_empty_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept_open = open
-
-    def opened(name: str, **more: Any) -> Any:
-        assert name == "/etc/machine-id"
-        return kept_open(path.parent / "machine-id", **more)
-
-    monkeypatch.setattr(key, "open", opened, raising=False)
-    assert MACHINE() == ""
-    (path.parent / "machine-id").write_text("5a\n")
-    assert MACHINE() == "5a"

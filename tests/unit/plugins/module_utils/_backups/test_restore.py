@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import json
 import os
 import re
 import shutil
@@ -21,7 +20,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
-    restic,
     restore,
     restore_staging,
     restore_swaps,
@@ -30,15 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
-from tests.unit.plugins.module_utils._backups.conftest import NAMES, Server, looks_right, planned, work
-
-
-def test_what_was_fetched_comes_in_and_what_was_there_is_kept(portal: Portal) -> None:
-    made = planned(portal)
-    assert made.kept in " ".join(restore.finish(portal))
-    looks_right(portal, made.kept)
-    assert (Path(portal.directory) / "new").stat().st_mode & 0o777 == 0o750
-    assert restore.finish(portal) == []
+from tests.unit.plugins.module_utils._backups.conftest import NAMES, Server, looks_right, planned
 
 
 class Killed(BaseException):
@@ -289,47 +279,6 @@ def test_php_reads_the_program_again_that_came_back(
     assert done == [("reload", "php8.4-fpm")]
 
 
-def test_of_a_database_alone_no_files_are_reported(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restore_tables, "recreate_account", lambda _portal: [])
-    for phase, end in (("staged", restore.finish), ("changing", restore.abandon)):
-        work(portal).write_down(phase)
-        assert end(portal) == []
-        assert backups_portal.unfinished(portal) == ""
-
-
-def test_a_new_machine_learns_from_the_newest_backup_how_it_is_backed_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path))
-    asked: list[tuple[str, ...]] = []
-    given = {"site": "campus", "domain": "campus.test", "root": "/srv", "offsite": "/gone", "name": "lms"}
-
-    def run(_place: Repository, *words: str) -> tuple[str, str]:
-        asked.append(words)
-        return json.dumps(given), ""
-
-    old, new = Snapshot("f1", "t", 1, "1", ()), Snapshot("f2", "t", 2, "2", ())
-    pairs: list[Pair] = []
-    monkeypatch.setattr(Repository, "pairs", lambda _place: pairs)
-    monkeypatch.setattr(Repository, "run", run)
-    with pytest.raises(BackupError, match=r"^/far contains no complete backup of campus\.$"):
-        restore.begin("campus", "/far")
-    pairs += [Pair("1", old, old), Pair("2", new, new)]
-    path = backups_portal.path_of("campus")
-    found = restore.begin("campus", "/far")
-    assert asked == [("dump", "f2", path)]
-    assert (found.domain, found.root, found.offsite, found.name) == ("campus.test", "/srv", "/far", "lms")
-    assert backups_portal.parse(Path(path).read_text(), path) == found
-    Path(path).write_text("as the role wrote it")
-    assert restore.begin("campus", "/far") == found
-    assert Path(path).read_text() == "as the role wrote it"
-
-
-def test_nothing_is_rolled_back_where_nothing_is_unfinished(portal: Portal) -> None:
-    with pytest.raises(BackupError, match="No restore of campus.test is unfinished. Nothing was changed"):
-        restore.abandon(portal)
-
-
 def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,15 +313,6 @@ def test_what_did_not_come_back_is_reported(portal: Portal, monkeypatch: pytest.
     assert any(line.startswith(left) for line in lines)
     with pytest.raises(BackupError, match="^Files whose paths are too long did not come back"):
         restore.restore(portal, "file", "var/another")
-
-
-def test_a_restore_begins_anew_also_after_one_that_was_killed_over_directories_without_end(
-    portal: Portal, deep: Callable[[Path], None]
-) -> None:
-    made = work(portal)
-    deep(Path(made.staging))
-    made.clear()
-    assert os.listdir(made.staging) == []
 
 
 @pytest.mark.parametrize(
@@ -425,10 +365,6 @@ def with_two_repositories(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Po
     return replace(portal, repository="/near", offsite="/far")
 
 
-def test_a_pattern_stands_for_its_path_alone() -> None:
-    assert restic.literal("/a/[x]*?\\") == "/a/\\[x\\]\\*\\?\\\\"
-
-
 def with_database(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> tuple[Portal, restore_staging.Staging, Server]:
     """A restore of everything that is written down, and the server."""
     portal = replace(portal, name="chamilo")
@@ -446,7 +382,7 @@ def test_where_the_tables_may_not_be_moved_nothing_is_and_nothing_is_left_to_do(
     monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: True)
     Path(made.staging, "triggers.sql").write_text("CREATE TRIGGER going")
     Path(made.staging, "views-and-programs.sql").write_text("CREATE VIEW that fails")
-    with pytest.raises(BackupError, match=r"ERROR 1205.*Something uses them for long.*Nothing was changed\.$"):
+    with pytest.raises(BackupError, match=r"ERROR 1205.*Nothing was changed\.$"):
         restore.finish(portal)
     assert server.messages[1:] == [
         "CREATE TRIGGER going",
@@ -495,21 +431,6 @@ def test_directories_follow_tables_also_where_the_restore_was_killed_between_the
 
 
 @pytest.mark.parametrize(
-    "words",
-    [
-        "ERROR 1025 (HY000) at line 1: Error on rename of './chamilo/user' to './chamilo_before_x/user' (errno: 155)",
-        "ERROR 1033 (HY000) at line 1: Incorrect information in file: './chamilo_before_x/user.frm'",
-        "ERROR 1932 (42S02) at line 1: Table 'chamilo.user' doesn't exist in engine",
-    ],
-)
-def test_a_damaged_table_is_named_with_what_to_do(portal: Portal, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
-    portal, _made, server = with_database(portal, monkeypatch)
-    server.refuses, server.words = "RENAME TABLE", words
-    with pytest.raises(BackupError, match="The table `chamilo`.`user` is damaged.*DROP TABLE `chamilo`.`user`; then"):
-        restore.finish(portal)
-
-
-@pytest.mark.parametrize(
     ("begun", "asked", "goes"),
     [
         ("host", "file", False),
@@ -546,20 +467,6 @@ def test_who_asks_for_less_does_not_finish_a_restore_of_more(
         )
 
 
-def test_a_machine_that_knew_nothing_goes_on_with_the_address_it_was_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The one in the backup may be of a machine that is gone too, and a restore may need a second run."""
-    saved = '{"site": "campus", "domain": "campus.test", "root": "/x", "offsite": "sftp:gone.example:/x"}'
-    half = Snapshot("f1", "tree", 0, "run", ())
-    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path))
-    monkeypatch.setattr(Repository, "pairs", lambda _self: [Pair("run", half, half)])
-    monkeypatch.setattr(Repository, "run", lambda *_words: (saved, ""))
-    begun = restore.begin("campus", "/mnt/usb")
-    assert begun.places == ("/mnt/usb",)
-    assert backups_portal.portals() == [begun]
-
-
 @pytest.mark.parametrize(("desired", "stays"), [(False, []), (True, [".chamilo.restoring"])])
 def test_what_was_fetched_in_vain_fills_no_disk(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, desired: bool, stays: list[str]
@@ -575,12 +482,3 @@ def test_what_was_fetched_in_vain_fills_no_disk(
         restore.restore(portal, "file", "var/lesson")
     parent = Path(portal.directory).parent
     assert [path.name for path in parent.iterdir() if path.name.startswith(".")] == stays
-
-
-def test_files_are_back_where_no_database_server_runs_here(portal: Portal) -> None:
-    """As where it runs in a container, behind a port."""
-    here = replace(portal, host="127.0.0.1", socket="/nothing/here")
-    (Path(portal.directory) / ".env").write_text("DATABASE_USER=chamilo\nDATABASE_PASSWORD=x\n")
-    planned(here)
-    assert "were restored" in restore.finish(here)[0]
-    assert not os.path.exists(backups_portal.journal_path(here))

@@ -18,7 +18,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     dump,
-    restic,
     restore,
     restore_staging,
     restore_tables,
@@ -27,55 +26,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
 from tests.unit.plugins.module_utils._backups.conftest import DUMP, Server, looks_right, planned, work
-
-
-def test_sparse_files_are_reported_and_need_no_room_for_their_gaps(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = work(portal)
-    used, fetched = Path(portal.directory, "var", "big"), Path(f"{made.staging}{portal.directory}", "var", "big")
-    for path in (used, fetched):
-        with open(path, "wb") as stream:
-            stream.truncate(1 << 40)
-    monkeypatch.setattr(restic, "restores_sparse", lambda: True)
-    nodes = [{"path": str(used), "size": 1 << 40}]
-    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _snapshot: nodes))
-    made._room(True)
-    made._holes()
-    assert made.left == [f"Sparse files were restored as sparse files: {used}."]
-    os.unlink(fetched)
-    with open(used, "wb") as stream:
-        stream.truncate(2 << 20)
-    fetched.write_bytes(bytes(2 << 20))
-    made.left.clear()
-    made._holes()
-    (line,) = made.left
-    assert line.startswith("Sparse files were restored in full size") and line.endswith(f"{used}.")
-    monkeypatch.setattr(restic, "restores_sparse", lambda: False)
-    with pytest.raises(BackupError, match="MB free, the restore needs"):
-        made._room(True)
-
-
-@pytest.mark.parametrize(
-    ("everything", "blocks", "enough"),
-    [(True, 8400, True), (True, 8399, False), (False, 2100, True), (False, 2099, False)],
-)
-def test_room_for_a_little_more_than_what_is_restored(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, everything: bool, blocks: int, enough: bool
-) -> None:
-    made = work(portal)
-    nodes = [
-        {"path": f"{made.saved}/vendor/x", "size": 6_000_000},
-        {"path": f"{made.saved}/var/upload/x", "size": 2_000_000},
-        {"path": "/elsewhere/x", "size": 9_000_000},
-    ]
-    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _snapshot: nodes))
-    monkeypatch.setattr(restic, "restores_sparse", lambda: False)
-    left = SimpleNamespace(f_bavail=blocks, f_bfree=99999, f_frsize=1000, f_bsize=4096)
-    monkeypatch.setattr(restore_staging.os, "statvfs", lambda _directory: left)
-    words = f"^{re.escape(os.path.dirname(made.staging))} has {blocks // 1000} MB free, the restore needs "
-    with contextlib.nullcontext() if enough else pytest.raises(BackupError, match=words):
-        made._room(everything)
 
 
 def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
@@ -256,59 +206,6 @@ def test_a_backup_without_data_is_not_restored(portal: Portal, monkeypatch: pyte
     with pytest.raises(BackupError, match=f"^The backup contains no {portal.directory}/var\\.$"):
         made.stage_files(True)
     assert made.journal["swaps"] == []
-
-
-def test_a_portal_that_is_gone_comes_back_whole(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = work(portal)
-    os.rename(portal.directory, f"{portal.directory}-gone")
-    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _id: [], fetch=lambda *_words: False))
-    made.stage_files(True)
-    assert [swap[:2] for swap in made.journal["swaps"]] == [[f"{made.staging}{portal.directory}", portal.directory]]
-
-
-@pytest.mark.parametrize(
-    ("there", "words"),
-    [
-        (["/a/lesson.txt"], ""),
-        (["/a/lesson"], r" Did you mean /a/lesson\?"),
-        (["/a/lesson", "/b/no", "/c/lesson"], r" Did you mean /a/lesson or /c/lesson\?"),
-        ([f"/{number}/lesson" for number in range(6)], r" Did you mean /0/lesson or .* or /4/lesson\?"),
-    ],
-)
-def test_of_a_file_that_is_not_in_a_backup_others_of_its_name_are_reported(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, there: list[str], words: str
-) -> None:
-    made = work(portal)
-    nodes = [{"path": path} for path in there]
-    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _id: nodes, fetch=lambda *_words: False))
-    with pytest.raises(BackupError, match=f"^{portal.directory}/x/lesson is not in that backup\\.{words}$"):
-        made.stage_file("x/lesson")
-
-
-@pytest.mark.parametrize(
-    ("used", "occupied"),
-    [(2 << 20, 0), ((2 << 20) + 1, 2 << 20), (None, 2 << 20), (-1, 2 << 20)],
-)
-def test_a_file_needs_less_room_only_where_it_is_in_use_as_it_was_and_sparse(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, used: int | None, occupied: int
-) -> None:
-    made, path = work(portal), Path(portal.directory, "var/big")
-    if used == -1:
-        path.mkdir()
-    elif used is not None:
-        path.touch()
-        os.truncate(path, used)
-    monkeypatch.setattr(restic, "restores_sparse", lambda: True)
-    assert made._occupied(str(path), 2 << 20) == occupied
-    assert made._was_sparse(str(path), 2 << 20) is (occupied == 0)
-
-
-def test_a_large_file_that_never_was_sparse_is_not_reported(portal: Portal) -> None:
-    made = work(portal)
-    for directory in (portal.directory, f"{made.staging}{portal.directory}"):
-        Path(directory, "var/big").write_bytes(bytes(2 << 20))
-    made._holes()
-    assert made.left == []
 
 
 def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal, tmp_path: Path) -> None:
