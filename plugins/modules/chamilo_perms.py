@@ -68,8 +68,6 @@ options:
         host was restarted in between, or earlier by C(chamilo-hardening window close).
       - While a window is open, O(profile=production) leaves the tree as it is, and a second task with O(until) leaves
         the deadline as it is. RV(window) reports so.
-      - Refused while what the web updater of Chamilo 3.0 downloaded or unpacked below C(var/update) is not what a
-        signature with the key of Chamilo's releases vouches for.
       - Needs systemd, and the program that M(chamilo.hardening.host_program) installs.
       - Without it an open profile stays active until a task with O(profile=production) runs.
     type: int
@@ -116,59 +114,31 @@ options:
     type: list
     elements: str
     default: []
-  acknowledged:
-    description:
-      - Globs, as in O(policy[].path), of files that the administrator has reviewed.
-      - With O(profile=production), a file of the program that can run code, or that steers what runs, and that the web
-        user could have written since the release was laid, may be a back door. What counts is its content and not its
-        name. PHP under any name, C(.user.ini) and a C(.htaccess) that has data run are what it is about, and so are
-        templates, YAML, C(bin/console), Composer's own files and everything else that is not plain data. It came later
-        than the release when its change time or its own date is later than those of nearly all of the release's files,
-        or when it is the web user's in a release that is not.
-      - In C(public/) PHP and C(.user.ini) become root's with mode V(0600), so that they cannot run, and RV(quarantined)
-        names them, until they are removed or listed here. So does PHP that lies where Chamilo has none and that the web
-        user can write, whatever its age.
-      - PHP outside C(public/), and such a C(.htaccess), become root's with mode V(0200) and another name,
-        C(.quarantined) at its end, so that nothing loads it either. RV(quarantined) has its old name.
-      - Not so what the portal may be down without. That is C(public/index.php), C(public/main/inc/global.inc.php), a
-        template or configuration, and PHP outside C(public/) that Composer's map
-        (C(vendor/composer/autoload_classmap.php)) has, or that was laid with nearly all of C(src/) or C(vendor/).
-        RV(doubtful) names it, and it runs on. So does each class where that map does not have the classes of that part.
-        The same goes for PHP of the program of which only the change time is later than the release, as after C(chmod),
-        unless its file system records that it was made later, or it runs what a request names.
-      - What Git has in its index as it is is in RV(doubtful) too, where the web user can change neither the index nor
-        the directories it lies in.
-      - A plugin in C(public/plugin/), or theme, that came in one go and describes itself (C(plugin.php),
-        C(composer.json)) has a history of its own. Suspect is what came into it later, and a page in it that calls,
-        includes or evaluates what a request names.
-      - A C(.git) directory in which Git would run what the web user could have set (C(core.fsmonitor), an active hook
-        and the like) becomes or stays the web user's with mode V(0700), so that Git refuses to work there as root.
-        RV(refused) names the settings.
-    type: list
-    elements: str
-    default: []
-  console:
-    description:
-      - A command, word by word, that compiles the cache of the application as the web user, such as
-        C(bin/console cache:warmup).
-      - When files of the program got another owner, what is in C(var/cache/) is put away, this command runs, and the
-        old cache is removed, so that no code that was planted there runs on. Where the command fails the old cache
-        comes back, and RV(refused) has the reason.
-      - Without it C(var/cache/) stays as it is.
-    type: list
-    elements: str
-    default: []
-    version_added: 1.1.0
   package:
     description:
-      - The package of the release that the tree contains, a zip or tar file on the host in which only root can write.
-      - Each file of the program that the web user can write is compared with it, and times count no longer. What
-        differs, or is not in it and can run code, is quarantined or doubtful as described for O(acknowledged).
-      - Its checksums are kept on the host. In check mode it is not read.
-    type: path
+      - The package of the release that the tree contains, which vouches for its files. V(auto) is the official one of
+        the installed version, which the controller fetches from Chamilo's releases on GitHub; V(off) is none. Otherwise
+        a zip or tar file on the controller, or an C(https://) address.
+      - The controller reads it once for each release and deletes what it fetched. The host keeps a manifest of its
+        checksums. A package that cannot be fetched with V(auto) is not tried again for a day, RV(package_problem) has
+        the reason, and nothing else is different.
+      - What differs from it, or is in no package, is in RV(unlike) of the run that gets the manifest. Nothing is done
+        about it.
+      - What an earlier version of this collection disabled is used again where the package has the same file.
+      - In check mode nothing is fetched.
+    type: str
+    default: 'off'
     version_added: 1.1.0
   package_sha256:
     description: The SHA-256 checksum of O(package). Another one ends the task before anything changes.
+    type: str
+    version_added: 1.1.0
+  manifest:
+    description: The manifest of the package. Made by the action plugin, and refused in a task.
+    type: str
+    version_added: 1.1.0
+  package_problem:
+    description: Why the controller has no package. Made by the action plugin, and refused in a task.
     type: str
     version_added: 1.1.0
   probe:
@@ -176,8 +146,8 @@ options:
       - Pages of the portal, which are asked for before anything changes and after. So is the first stylesheet or script
         that one of them names.
       - Where a page that worked is not answered with the same status and target any more, the owners, groups, modes and
-        names that the task changed are rolled back and the task fails. It reports which files it had quarantined. What
-        the web user owns by then, and was root's before, stays the web user's.
+        names that the task changed are rolled back and the task fails. What the web user owns by then, and was root's
+        before, stays the web user's.
       - Pages that did not work before cannot do that. An open profile, and the end of one, asks for none.
     type: list
     elements: dict
@@ -195,16 +165,15 @@ options:
         description: Names and values of headers that go with the request.
         type: dict
         default: {}
-  service:
-    description:
-      - The service that PHP runs in. It is reloaded where files are quarantined or the cache was renewed, so that PHP
-        forgets what it compiled of them.
-    type: str
-    version_added: 1.1.0
 notes:
   - Needs root on the host, and nothing else.
   - An ACL in the program and its configuration that gives more than the mode is removed, the one that new files inherit
     too, in whatever belongs to another than O(web_user).
+  - A C(.git) directory in which Git would run what the web user could have set (C(core.fsmonitor), an active hook and
+    the like) becomes or stays the web user's with mode V(0700), so that Git refuses to work there as root. RV(refused)
+    names the settings.
+  - No file is disabled, renamed or moved for its times, its owner, its name or what it contains. Files that an earlier
+    version of this collection disabled are in RV(disabled) until C(chamilo-hardening integrity give-back) names them.
   - ACLs in C(var/) that may let others in, devices, FIFOs and sockets are left as they are, and RV(refused) names them.
   - The role chamilo.hardening.permissions makes the whole section of the guide true with this module.
 seealso:
@@ -256,19 +225,12 @@ EXAMPLES = r"""
       - var/upload/.snapshots
       - public/.well-known
 
-- name: Let pages of your own run that were reviewed
+- name: List what differs from the official package of the installed release
   chamilo.hardening.chamilo_perms:
     path: /var/www/chamilo
     web_user: www-data
-    acknowledged:
-      - public/build/check-in.php
-      - public/plugin/OurPlugin/**
+    package: auto
   register: tree
-
-- name: Show what still has to be reviewed
-  ansible.builtin.debug:
-    msg: "{{ tree.quarantined_total + tree.doubtful_total }} files, all of them in {{ tree.listing }}"
-  when: tree.listing != ''
 
 - name: See what is not as it should be
   chamilo.hardening.chamilo_perms:
@@ -327,69 +289,62 @@ refused_total:
   returned: always
   type: int
   sample: 1
-quarantined:
-  description: Up to 20 files that cannot run any more, because the web user could have put them there.
+disabled:
+  description:
+    - Directories of files that an earlier version of this collection disabled, and that are no part of the release as
+      they are. Each has its number of files.
   returned: always
   type: list
   elements: str
-  sample: [public/build/shell.php]
-quarantined_total:
-  description: How many there are.
-  returned: always
-  type: int
-  sample: 1
-doubtful:
-  description:
-    - Up to 20 files outside C(var/) that steer what runs, that the web user could have written since the release was
-      laid, and that the portal may need. They run on, root's and with mode V(0244) (V(0240) in C(config/)), by which
-      each run knows them until they are acknowledged or replaced; in an open profile with V(0264) where the group may
-      write.
-  returned: always
-  type: list
-  elements: str
-  sample: [src/CoreBundle/Controller/HelloController.php]
-doubtful_total:
-  description: How many there are.
-  returned: always
-  type: int
-  sample: 1
-listing:
-  description:
-    - The file on the host that names the files that are quarantined or doubtful, a line for each. Each is named
-      there before its owner changes, and what could harm a terminal is escaped. It has up to 16 MB, and ends with how
-      many more there are, RV(unnamed).
-    - Empty when there is nothing to name, or nothing could be named, and in check mode, which writes nothing.
-  returned: always
-  type: str
-  sample: /var/lib/chamilo-hardening/planted-var-www-chamilo.txt
-unnamed:
-  description:
-    - How many of them are not in RV(listing), because it is full or could not be written. They are quarantined or
-      marked like the others, and the next run that has room names them.
+  sample: ["public/plugin/OurPlugin: 3 files"]
+given_back:
+  description: How many of such files the package of the release has as they are, which are used again.
   returned: always
   type: int
   sample: 0
-unnamed_why:
-  description: Why. Empty when all are named.
+package:
+  description: What the program was compared with, in this run or in one before. Empty when with nothing.
   returned: always
   type: str
-  sample: No space left on device
+  sample: the package chamilo-3.0.2.zip (sha256 5f...)
+package_problem:
+  description: Why there is no package to compare with. Empty where there is one, or none is asked for.
+  returned: always
+  type: str
+  sample: no answer within 15 seconds
+package_needed:
+  description: The installed version, where the host has no manifest of its package. The action plugin goes by it.
+  returned: always
+  type: str
+  sample: ''
+version:
+  description: The installed version. Empty where none is asked for, or the files of the program do not name it.
+  returned: always
+  type: str
+  sample: 3.0.2
+unlike:
+  description:
+    - What differs from the package, or is in no package, by directory. Empty but in the run that gets its manifest.
+  returned: always
+  type: list
+  elements: str
+  sample: ["public/plugin/OurPlugin: 34 files are in no package (owner www-data, newest 2026-05-04)"]
 msg:
   description: What is wrong, and what to do.
   returned: failure
   type: str
   sample: "owner is 'www-data', as whom PHP runs: it could change the program."
-cache_renewed:
-  description: Whether what the application had compiled was put away, or in check mode would be.
-  returned: always
-  type: bool
-  sample: false
 window:
   description: What is open on this tree, and until when. Empty when nothing is.
   returned: always
   type: str
   sample: /var/www/chamilo is open (upgrade) until 2026-05-04 13:00:00 UTC
 """
+
+import base64
+import zlib
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
 
@@ -398,15 +353,25 @@ imports.compile_once()
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import diff
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found, diff
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PROFILES
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import TREE, apply
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import NOTHING, TREE, apply, compare
 
 PROBE = {
     "url": {"type": "str", "required": True},
     "address": {"type": "str"},
     "send": {"type": "dict", "default": {}},
 }
+
+
+def given(options: Mapping[str, Any]) -> dict[str, str]:
+    """What the action plugin knows of the package."""
+    packed = options["manifest"]
+    return {
+        "manifest": zlib.decompress(base64.b64decode(packed)).decode() if packed else "",
+        "problem": options["package_problem"] or "",
+        "sha256": options["package_sha256"] or "",
+    }
 
 
 def main() -> None:
@@ -428,30 +393,27 @@ def main() -> None:
             "policy": {"type": "list", "elements": "dict", "default": [], "options": rule},
             "exclude": {"type": "list", "elements": "str", "default": []},
             "roots": {"type": "list", "elements": "str", "default": []},
-            "acknowledged": {"type": "list", "elements": "str", "default": []},
-            "console": {"type": "list", "elements": "str", "default": []},
-            "package": {"type": "path"},
+            "package": {"type": "str", "default": "off"},
             "package_sha256": {"type": "str"},
+            "manifest": {"type": "str", "no_log": True},  # no secret, but nothing to have in the host's log either
+            "package_problem": {"type": "str"},
             "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
-            "service": {"type": "str"},
         },
         supports_check_mode=True,
     )
     tree = {name: module.params[name] for name in TREE}
-    package = module.params["package"] or "", module.params["package_sha256"] or ""
+    production = module.params["profile"] == "production"
+    known = dict(NOTHING)
     try:
-        found, window = apply(
-            tree,
-            module.params["profile"],
-            module.params["until"],
-            module.check_mode,
-            package,
-            {name: module.params[name] for name in ("console", "probe", "service")},
-        )
+        if production and module.params["package"] != "off" and not module.check_mode:
+            known = compare(tree, given(module.params))
+        if known["package_needed"]:  # the action plugin makes it, and comes again
+            module.exit_json(**Found().result(), **known, window="")
+        until, probe = module.params["until"], module.params["probe"]
+        found, window = apply(tree, module.params["profile"], until, module.check_mode, {"probe": probe})
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    renewed = bool(module.params["console"]) and found.taken > 0
-    result = {**found.result(), "cache_renewed": renewed, "window": window}
+    result = {**found.result(), **known, "window": window}
     if module._diff:
         result["diff"] = diff(module.params["path"], found)
     module.exit_json(**result)

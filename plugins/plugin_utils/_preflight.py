@@ -336,7 +336,8 @@ def release(values: Mapping[str, Any]) -> list[str]:
     messages = []
     if "://" in archive and not archive.startswith("https://"):
         messages.append(
-            f"chamilo_release_archive is {archive!r}. Name a file on the controller, or an https:// address."
+            f"chamilo_release_archive is {archive!r}. Valid values: auto, off, a file on the controller, an https:// "
+            "address."
         )
     if checksum and not re.fullmatch(r"[0-9A-Fa-f]{64}", checksum):
         messages.append(
@@ -352,7 +353,7 @@ def release(values: Mapping[str, Any]) -> list[str]:
 
 def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     """A sentence for each path and mode that ``chamilo_perms`` would refuse. Which users there are the host knows."""
-    policy, *paths = (f"chamilo_permissions_{name}" for name in ("policy", "acknowledged", "roots"))
+    policy, *paths = (f"chamilo_permissions_{name}" for name in ("policy", "roots"))
     messages: list[str] = []
     if against_spec({name: spec[name] for name in (policy, *paths)}, values):
         return messages  # they have not even the right form, and that is reported

@@ -6,4 +6,9 @@
 
 from __future__ import annotations
 
-INSTEAD: dict[str, str] = {}
+INSTEAD: dict[str, str] = {
+    "chamilo_permissions_acknowledged": (
+        "No file of the program is disabled any more; what an earlier version disabled is used again with "
+        "`chamilo-hardening integrity give-back PATH` on the host."
+    ),
+}

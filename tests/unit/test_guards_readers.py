@@ -35,13 +35,13 @@ REVIEWED = {
         _https/renewal.py:configurations _common/locks.py:acquire
         _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _transaction/store.py:document
         _brute_force/unlock.py:sites _updates/releases.py:watched _monitoring/watch.py:configuration
-        _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/basis.py:_noted
+        _permissions/package.py:refusal _permissions/aside.py:known
         _monitoring/watch.py:pulse _monitoring/results.py:configuration _permissions/window.py:known
         _permissions/sites.py:known _permissions/package.py:known
     """,
     "the package of the release, which an administrator names": """
         _permissions/package.py:read _updates/package.py:_raw _updates/package.py:_directory
-        _permissions/signature.py:verify _updates/update.py:proved
+        _updates/signature.py:verify _updates/update.py:proved
     """,
     "made in a directory of its own, or as another account than root": """
         _uploads/antivirus.py:_take_away _attacks/permissions.py:_lays _attacks/permissions.py:_opens
@@ -52,8 +52,8 @@ REVIEWED = {
         _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way _backups/restore_tables.py:_read
         _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
         _backups/restore_staging.py:stage_database guide_prove.py:main _updates/package.py:lay
-        _updates/package.py:_version _permissions/package.py:version_of _permissions/signature.py:_signed
-        _permissions/updater.py:_verified
+        _updates/package.py:_version _permissions/package.py:version_of
+        _updates/signature.py:_signed
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
@@ -65,12 +65,9 @@ REVIEWED = {
     """,
     "a directory to begin with, from which names are followed step by step": """
         _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
-        _monitoring/provenance.py:_could_run _permissions/vouch.py:unlike
         _backups/restore_staging.py:_open_roots_alone
     """,
-    "a checksum alone is made of it, and the last link is not followed": """
-        _monitoring/integrity.py:_checksum _permissions/comparison.py:_checksum
-    """,
+    "a checksum alone is made of it, and the last link is not followed": "_permissions/comparison.py:_checksum",
     "an open descriptor, in the directory of secrets of systemd's or root's": "_portal/database.py:secret_file",
 }
 

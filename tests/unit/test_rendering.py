@@ -224,7 +224,6 @@ UNREACHED = {
     "Drop the account that an interrupted run left there": "only where there is nothing else to do",
     "Restore the trusted proxies of the application": "only what an earlier run set: tests/hosts/test_https.py",
     "Undo the cookie that is sent over https only": "only what an earlier run set: tests/hosts/test_https.py",
-    "Copy the package of the release to the host": "a file of the controller: tests/hosts/test_permissions.py",
     "Install PHP's client of Redis where it is missing": "only with sessions in Redis: tests of the plan",
     "Report files that an administrator must check": "changes nothing: the plan's own test",
 }

@@ -108,6 +108,20 @@ def _is_filled(directory: str) -> bool:
         return False
 
 
+def open_below(top: int, path: str, flags: int = 0) -> int:
+    """Open a path below a directory that is open; no link on the way is followed."""
+    *directories, name = path.split("/")
+    handle = os.dup(top)
+    try:
+        for directory in directories:
+            below = os.open(directory, FILE | os.O_DIRECTORY, dir_fd=handle)
+            os.close(handle)
+            handle = below
+        return os.open(name, FILE | flags, dir_fd=handle)
+    finally:
+        os.close(handle)
+
+
 def open_path(path: str, refusal: Refusal, start: int = -1) -> tuple[int, bool]:
     """An open directory or file, and whether the path itself is a link. ``start``: where a relative path begins."""
     todo = _steps(path)

@@ -13,8 +13,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch as monitoring_watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 
 # monit takes this for an alarm. 1 and 2 mean that the check failed.
 ALARM = 10
@@ -22,26 +25,32 @@ ALARM = 10
 INTEGRITY = """\
 The list of a portal's program files, configuration and environment files with their checksums. `check` compares now,
 with the list of this host or, with --against, with a copy of it that was kept elsewhere. `accept` makes what is there
-now the list: after an update, or when you changed the files yourself. The daily work compares too. `compare ARCHIVE`
-compares with the package of the release, a zip or tar file: what differs, and is not yours, an attacker may have
-changed. `lists` shows what an intruder may have left elsewhere: what the web user has outside of the portal, what runs
-in the database, new administrators, PHP below var/. What was not accepted begins with a star; `accept` accepts the
-lines that were listed, and a new one is an alert."""
+now the list: after an update, or when you changed the files yourself. The daily work compares too. `compare` compares
+with the package of the release, of which harden left the checksums here, or with ARCHIVE, a zip or tar file, and
+names what differs by directory. `give-back PATH` has a file, or all files below a directory, that an earlier version
+disabled used again. `lists` shows what an intruder may have left elsewhere: what the web user has outside of the
+portal, what runs in the database, new administrators, PHP below var/. What was not accepted begins with a star;
+`accept` accepts the lines that were listed, and a new one is an alert."""
 
 
 def add(commands: Any, report: Callable[[str], None]) -> None:
     """Add the commands to the parser of the program."""
     integrity = commands.add_parser("integrity", help="compare program files with a list", description=INTEGRITY)
     integrity.add_argument(
-        "what", choices=["check", "lists", "accept", "compare", "copied"], help="copied: for the playbook"
+        "what",
+        choices=["check", "lists", "accept", "compare", "give-back", "copied"],
+        help="copied: for the playbook",
     )
-    integrity.add_argument("archive", nargs="?", default="", help="for compare: the package of the release")
+    integrity.add_argument(
+        "path", nargs="?", default="", help="for compare: the package; for give-back: a file or a directory"
+    )
+    integrity.add_argument("--yes", action="store_true", help="for give-back: do not ask")
     integrity.add_argument("--sha256", default="", help="for compare: the checksum that the package has to have")
     integrity.add_argument("--site", default="", help="one portal, as its files name it (default: all)")
     integrity.add_argument("--against", metavar="FILE", default="", help="a copy of the list, such as the controller's")
     integrity.add_argument("--digest", default="", help=argparse.SUPPRESS)
     integrity.add_argument("--where", default="", help=argparse.SUPPRESS)
-    integrity.set_defaults(run=lambda options, _engine: _integrity_command(options, report))
+    integrity.set_defaults(run=lambda options, engine: _integrity_command(options, engine, report))
 
     # Without help: monit asks these.
     watch = commands.add_parser("watch", description="Check failed logins or disks once. 10: an alarm.")
@@ -50,23 +59,28 @@ def add(commands: Any, report: Callable[[str], None]) -> None:
     watch.set_defaults(run=_watch_command)
 
 
-def _integrity_command(options: argparse.Namespace, report: Callable[[str], None]) -> int:
+def _integrity_command(options: argparse.Namespace, engine: Engine, report: Callable[[str], None]) -> int:
+    if options.what == "give-back":
+        return _given_back(options, engine, report)
     sites = [options.site] if options.site else daily.sites()
     if not sites:
         raise monitoring_watch.WatchError(
             "No portal is watched on this host. Run the playbook harden with section monitoring."
         )
-    if (options.what == "compare") != bool(options.archive):
-        raise monitoring_watch.WatchError(
-            "compare needs the package of the release: chamilo-hardening integrity compare ARCHIVE."
-        )
+    if options.path and options.what != "compare":
+        raise monitoring_watch.WatchError(f"{options.what} takes no path: {options.path}.")
     differs = False
     for site in sites:
         if options.what == "compare":
-            compared = daily.compare_release(site, options.archive, options.sha256)
-            print(f"{site}: {compared.description(1000) or 'each file of the program is as in the package'}")
-            print(f"{site}: compared with {daily.compared_with(site)}")
-            differs = differs or bool(compared)
+            compared = daily.compare_release(site, options.path, options.sha256)
+            if not compared.package:
+                raise monitoring_watch.WatchError(
+                    f"{site}: no package of the installed release is known here. Name it: chamilo-hardening integrity "
+                    "compare ARCHIVE."
+                )
+            print(*(f"{site}: {line}" for line in compared.lines()), sep="\n")
+            print(f"{site}: all else is as in {compared.package}")
+            differs = differs or bool(compared.groups)
             continue
         if options.what == "lists":
             print(*(f"{site}: {line}" for line in daily.lists_of(site) or ["  nothing is there"]), sep="\n")
@@ -84,9 +98,24 @@ def _integrity_command(options: argparse.Namespace, report: Callable[[str], None
             continue
         changes = daily.compare(site, options.against)
         print(f"{site}: {changes.description(1000) or 'as listed'}")
-        print(f"{site}: {daily.based_on(site)}")
         differs = differs or bool(changes)
     return int(differs)
+
+
+def _given_back(options: argparse.Namespace, engine: Engine, report: Callable[[str], None]) -> int:
+    if not options.path:
+        raise monitoring_watch.WatchError("give-back needs a file or a directory of the portal.")
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise monitoring_watch.WatchError("Nothing was given back: there is nobody to ask. Say so with --yes.")
+        question = f"All that an earlier version disabled in {shown(options.path)} can run again. Go on? [y/N] "
+        if input(question).strip().lower() not in ("y", "yes"):
+            print("Nothing was given back.")
+            return 1
+    portal, found = window.give_back(window.Windows(engine), options.path)
+    left = [f"still disabled: {line}" for line in found.result()["disabled"]]
+    report(f"integrity give-back {portal.name}: {found.given_back} files are used again. {' '.join(left)}".rstrip())
+    return int(not found.given_back)
 
 
 def _watch_command(options: argparse.Namespace, _engine: object) -> int:

@@ -25,14 +25,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import (
     integrity,
     left_behind,
-    provenance,
     results,
     watch,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, web_users
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis as permissions_basis
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import marks, window
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites as permissions_sites
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison, package
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
@@ -312,40 +308,36 @@ def _put_away(day: _Day, portal: Portal) -> None:
 def _compared(day: _Day, portal: Portal) -> None:
     manifest = integrity.Manifest(portal.site, portal.observer.root)
     try:
-        changes, present, known = _observed(manifest, _users(portal.observer))
+        changes, present, known = manifest.inspect()
     except integrity.IntegrityError as problem:
         day.job("integrity", False, str(problem))
         day.lines.append(str(problem))
         _notify(day, f"The list of files of {portal.domain} cannot be used", str(problem))
         return
-    basis = str((known or {}).get("basis", ""))
     if known is None:
-        basis = permissions_basis.read(portal.observer.root, files.STATE).words
-        value = manifest.accept(present, "first list", basis, changes.unvouched)
-        day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made, based on {basis}.")
+        value = manifest.accept(present, "first list")
+        day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made.")
     if changes:
         text = (
             f"{changes.description()}\n\nAfter an update, or when you changed them: chamilo-hardening integrity "
             "accept\nIf you did not: see chamilo-hardening integrity lists, and docs/break-in.md of the collection."
         )
         title = f"Files of {portal.domain} were changed"
-        if not changes.differs:
-            title = f"Nothing vouches for {'the program' if changes.unproven else 'plugins'} of {portal.domain}"
-            text = changes.description()
         ways = _notify(day, title, text)
         day.lines += changes.description().splitlines()
         first = changes.description(3).replace("\n", ", ")
-        rests = f" The first list was based on {basis}." if basis else ""
-        what = f"Files of {portal.domain} differ from the list" if changes.differs else "Not accepted yet"
-        reported = f"{what}: {first}. Reported by {ways or 'no way'}.{rests}"
+        reported = f"Files of {portal.domain} differ from the list: {first}. Reported by {ways or 'no way'}."
         day.job("integrity", False, reported)
         return
     if known and known["files"] != present:
-        value = manifest.accept(present, "written by chamilo.hardening", basis)
+        value = manifest.accept(present, "written by chamilo.hardening")
     elif known:
         value = str(known["digest"])
     words = f"{len(present):,} files are as listed"
-    words += f" (the first list was based on {basis})" if basis else ""
+    known_package = package.known(portal.observer.root, portal.observer.site.version)
+    words += (
+        f"; of the release there is {known_package.words}" if known_package else "; of the release no package is known"
+    )
     copy = copies().get(portal.site, {})
     if copy.get("digest") == value:
         day.job("integrity", True, f"{words}; a copy of the list is on {copy['where']}.")
@@ -355,25 +347,6 @@ def _compared(day: _Day, portal: Portal) -> None:
     else:
         lacks = "no copy of the list is off this host: run the playbook harden from another machine."
         day.job("integrity", False, f"{words}, but {lacks}")
-
-
-def _users(observer: Observer) -> tuple[Identity, ...]:
-    return web_users(observer) if observer.site.php.user or observer.site.web.user else ()
-
-
-def _observed(
-    manifest: integrity.Manifest, users: tuple[Identity, ...] = ()
-) -> tuple[integrity.Changes, dict[str, str], dict[str, Any] | None]:
-    """What differs from the list, with unconfirmed files; the present files; and the list.
-
-    ``users``: who could have written what a first list has.
-    """
-    changes, present, known = manifest.inspect()
-    if known is None:
-        found = provenance.writable(manifest.root, present, users)
-        permissions_basis.taken(manifest.root, files.STATE, found, {})
-    provenance.open_questions(manifest.root, present, changes)
-    return changes, present, known
 
 
 def copies() -> dict[str, Any]:
@@ -424,61 +397,36 @@ def compare(site: str, against: str = "") -> integrity.Changes:
     """What differs now: from the list of this host, or from a copy of it."""
     manifest = integrity.Manifest(site, str(watch.configuration(site)["root"]))
     if not against:
-        return _observed(manifest)[0]
+        return manifest.inspect()[0]
     manifest.path = against
     known = manifest.read()
     if known is None:
         raise MonitoringError(f"There is no {against}.")
-    return integrity.compare(known["files"], integrity.files(manifest.root))
+    return integrity.compare(known["files"], comparison.files(manifest.root))
 
 
-def compare_release(site: str, archive: str, sha256: str = "") -> integrity.Changes:
-    """What differs from the package of the release: changed or missing, or not in it and able to run code."""
-    # Loaded only here, as what searches for signs.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
-
-    root = str(watch.configuration(site)["root"])
-    packed = package.learn(archive, sha256, root)
-    present = integrity.files(root)
-    return provenance.differences(root, packed, present)
-
-
-def compared_with(site: str) -> str:
-    return permissions_basis.read(str(watch.configuration(site)["root"]), files.STATE).words
-
-
-def based_on(site: str) -> str:
-    """What vouched for the files of the list, in words."""
-    known = integrity.Manifest(site, "").read()
-    if known is None:
-        return "there is no list yet"
-    return (
-        f"the first list was based on {known['basis']}" if known.get("basis") else "the list does not state its basis"
-    )
+def compare_release(site: str, archive: str = "", sha256: str = "") -> comparison.Comparison:
+    """What differs from the package of the release: from the one that is named, or whose manifest the host has."""
+    portal = portal_of(site)
+    root, version = portal.observer.root, portal.observer.site.version
+    if archive:
+        manifest = package.read(archive, sha256)
+        if not package.is_of(manifest, version):
+            raise MonitoringError(f"{archive} is the package of Chamilo {manifest.version}; {version} is installed.")
+        package.remember(manifest, root)
+    return comparison.against_release(root, version)
 
 
 def accept(site: str) -> str:
     """The files as they are now are the ones that are expected."""
     portal = portal_of(site)
     manifest = integrity.Manifest(site, portal.observer.root)
-    changes, present, known = _observed(manifest)
-    # What cannot run is not accepted in passing: it is removed, or listed in chamilo_permissions_acknowledged.
-    waits = {path: _waits(portal.observer.root, path) for path in changes.unvouched}
-    held = [path for path, mark in waits.items() if mark == marks.QUARANTINED]
-    basis = str((known or {}).get("basis", "")) or compared_with(site)
-    manifest.accept(present, "accepted by hand", basis, held)
-    tree = permissions_sites.known().get(site)
-    if tree and marks.DOUBTFUL in waits.values():
-        window.apply(tree.tree, "production", None, False, pages=tree.pages)  # what was doubtful is vouched for now
-    permissions_basis.accepted(portal.observer.root, files.STATE)
+    changes, present, _known = manifest.inspect()
+    manifest.accept(present, "accepted by hand")
     _compare_all()
     lines = left_behind.accept(site, _lists(portal))
     differed = changes.description() or "Nothing differed."
     return f"{differed}\nOf the lists of what an intruder may have left, {lines} lines are expected from now on."
-
-
-def _waits(root: str, path: str) -> str:
-    return marks.waits(path, os.lstat(os.path.join(root, path)))
 
 
 def _edited(day: _Day) -> None:

@@ -10,10 +10,10 @@ import errno
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import Aside
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import (
     LISTED,
     Found,
@@ -29,9 +29,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pol
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import IMMUTABLE, Tree, flags
 
-if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.quarantine import Listing
-
 
 @dataclass
 class Work:
@@ -40,7 +37,7 @@ class Work:
     tree: Tree
     check: bool
     until: float
-    listing: Listing
+    aside: Aside = field(default_factory=Aside)
     found: Found = field(default_factory=Found)
 
 

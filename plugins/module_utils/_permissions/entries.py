@@ -11,14 +11,10 @@ import os
 import stat
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import FILE, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import aside
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Changes, Work, gain
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import LISTED, rights, words
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.marks import QUARANTINE, waits
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import COMPILED, Place, Want
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.quarantine import (
-    Quarantine,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Place, Want
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import Root
 
 _LINKS = 100_000  # files with several names that are remembered
@@ -36,7 +32,6 @@ class Entries:
     def __init__(self, work: Work) -> None:
         self._at = work
         self.changes = Changes(work)
-        self.quarantine = Quarantine(work)
 
     def wrong(self, handle: int, name: str, directory: str, place: Place, status: os.stat_result, root: Root) -> bool:
         kind = stat.S_IFMT(status.st_mode)
@@ -74,19 +69,12 @@ class Entries:
             place.want is None
             or len(self._at.found.samples) < LISTED
             or (status[2], status[1]) in self._at.tree.mounted
+            or aside.could_wait(status)
         ):
-            return False
-        if place.kind and (
-            self._at.tree.planted(status, handle) or not status[0] & stat.S_IRUSR or status[0] == QUARANTINE
-        ):
-            return False
-        if self._at.tree.compares and place.kind:
             return False
         owner, group, mode = place.want.owner, place.want.group, place.want.file_mode
         was = stat.S_IMODE(status[0])
         given = status[4] != owner or status[5] != group
-        writable = self._at.tree.is_writable(handle, path, place.kind, status)
-        environment = self._at.tree.is_environment(handle, path, status)
         try:
             if given:
                 if gain(was, mode):
@@ -99,13 +87,8 @@ class Entries:
         if self._at.tree.journal:
             self._at.tree.journal.changed(path, status, (owner, group, mode))
         kinds = self._at.found.fixed
-        self._at.found.writable += writable
-        self._at.found.environment += environment
-        if status[4] != owner:
-            kinds["owner"] += 1
-            self._at.found.taken += place.kind in COMPILED
-        if status[5] != group:
-            kinds["group"] += 1
+        kinds["owner"] += status[4] != owner
+        kinds["group"] += status[5] != group
         if was != mode:
             kinds["mode"] += 1
             if was & 0o6000:
@@ -179,22 +162,37 @@ class Entries:
         if status.st_dev != device or (status.st_dev, status.st_ino) in self._at.tree.mounted:
             self._at.found.refuse(path, "another file is mounted here; left as it is")
             return
+        if self._at.aside.waits(path, status):
+            alone = status.st_nlink == 1
+            if not alone or not self._at.aside.returns(path, handle) or not self._named_again(path, directory):
+                self._at.found.disabled[os.path.dirname(path)] += 1
+                return
+            self._at.found.given_back += 1
+            want = self._at.tree.policy.of(aside.original(path)).want or want
         if status.st_nlink != 1:
             key = (status.st_dev, status.st_ino)
             if status.st_nlink and (key in self._at.found.links or len(self._at.found.links) < _LINKS):
                 movable = directory >= 0 and self._open_now(directory, place)
-                kind = place.kind if self.quarantine.suspect(handle, path, place.kind, status) else ""
-                self._at.found.link(key, [status.st_nlink, 1, movable, [place.index], path, kind])
+                self._at.found.link(key, [status.st_nlink, 1, movable, [place.index], path])
             elif status.st_nlink:
                 self._at.found.refuse(path, "has several names, and too many files here have; left as it is")
             return
-        what = self.quarantine.suspect(handle, path, place.kind, status)
-        if what:
-            want = self.quarantine.quarantined(handle, path, place.kind, what, want, status)
-        self._at.found.taken += place.kind in COMPILED and status.st_uid != want.owner
-        self._at.found.writable += self._at.tree.is_writable(handle, path, place.kind, status)
-        self._at.found.environment += self._at.tree.is_environment(handle, path, status)
         self.changes.change(handle, path, want, status)
+
+    def _named_again(self, path: str, directory: int) -> bool:
+        """Give a disabled file its name. One that is taken by now is left alone."""
+        old, new = os.path.basename(path), os.path.basename(aside.original(path))
+        if old == new or self._at.check:
+            return True
+        try:
+            os.link(old, new, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+            os.unlink(old, dir_fd=directory)
+        except OSError as problem:
+            self._at.found.refuse(path, f"cannot be renamed to {shown(new)}: {words(problem)}")
+            return False
+        if self._at.tree.journal:
+            self._at.tree.journal.renamed(path, old, new)
+        return True
 
     def moved(self, path: str, problem: OSError) -> None:
         """A removed entry is no error. An exchanged one is left alone and reported."""
@@ -206,18 +204,16 @@ class Entries:
     def settle_links(self) -> None:
         """Files with several names, once all names have been counted."""
         wants = list(self._at.tree.policy.wants)
-        for key, (there, met, movable, indexes, path, kind) in sorted(self._at.found.links.items()):
+        for key, (there, met, movable, indexes, path) in sorted(self._at.found.links.items()):
             if met != there:
                 self._at.found.refuse(path, f"has {there} names, and {there - met} of them not in this tree")
                 continue
-            if kind:
-                indexes = indexes[:1]
             if len(indexes) > 1:
                 self._at.found.refuse(path, "has several names, for which different rules apply")
                 continue
-            self._settle(key, there, movable, wants[indexes[0]], path, kind)
+            self._settle(key, there, movable, wants[indexes[0]], path)
 
-    def _settle(self, key: tuple[int, int], there: int, movable: bool, want: Want, path: str, kind: str) -> None:
+    def _settle(self, key: tuple[int, int], there: int, movable: bool, want: Want, path: str) -> None:
         try:
             handle = self._at.tree.open_below(path)
         except OSError as problem:
@@ -227,13 +223,10 @@ class Entries:
             status = os.fstat(handle)
             if (status.st_dev, status.st_ino) != key or status.st_nlink != there:
                 self._at.found.refuse(path, "was exchanged during the check")
-            elif movable and status.st_uid != self._at.tree.order.web and not (kind and waits(path, status)):
+            elif movable and status.st_uid != self._at.tree.order.web:
                 # A user who can move a name can have it counted twice, and hide one that is elsewhere.
                 self._at.found.refuse(path, "has several names where the web user can move them")
             else:
-                if kind:
-                    what = vouch.runs(path, handle)
-                    want = self.quarantine.quarantined(handle, path, kind, what, want, status, alone=False)
                 self.changes.change(handle, path, want, status)
         except OSError as problem:
             self.moved(path, problem)

@@ -19,16 +19,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 
 LISTED = 20  # samples and refused entries that are listed one by one
-_INTERNAL = (
-    "environment",
-    "held",
-    "links",
-    "plugins",
-    "taken",
-    "unfinished",
-    "unnoted",
-    "writable",
-)  # of what was found
+_INTERNAL = ("links", "unfinished", "unnoted")  # of what was found
 
 
 @dataclass
@@ -40,21 +31,11 @@ class Found:
     refused: list[dict[str, str]] = field(default_factory=list)
     refused_total: int = 0
     samples: list[dict[str, str]] = field(default_factory=list)
-    quarantined: list[str] = field(default_factory=list)
-    quarantined_total: int = 0
-    doubtful: list[str] = field(default_factory=list)
-    doubtful_total: int = 0
-    listing: str = ""  # the file with the names of both
-    unnamed: int = 0  # of both, that are not in it
-    unnamed_why: str = ""
+    disabled: Counter[str] = field(default_factory=Counter)  # by an earlier version: directory -> files
+    given_back: int = 0  # of those that were
     unfinished: str = ""  # why not all was checked
-    taken: int = 0  # files of the program that got another owner
-    writable: int = 0  # files of the program that the web user could write, but for environment files
-    environment: int = 0  # environment files that the web user could write
-    plugins: dict[str, str] = field(default_factory=dict)  # those with a history of their own -> owner and date
-    held: list[str] = field(default_factory=list)  # quarantined in this run
     unnoted: str = ""  # why not every change can be rolled back
-    # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path, suspect PHP
+    # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path
     links: dict[tuple[int, int], list[Any]] = field(default_factory=dict)
 
     def refuse(self, path: str, why: str) -> None:
@@ -68,18 +49,9 @@ class Found:
         self.refused += other.refused
         self.refused_total += other.refused_total
         self.samples += other.samples
-        self.quarantined += other.quarantined
-        self.quarantined_total += other.quarantined_total
-        self.doubtful += other.doubtful
-        self.doubtful_total += other.doubtful_total
-        self.unnamed += other.unnamed
-        self.unnamed_why = self.unnamed_why or other.unnamed_why
+        self.disabled += other.disabled
+        self.given_back += other.given_back
         self.unfinished = self.unfinished or other.unfinished
-        self.taken += other.taken
-        self.writable += other.writable
-        self.environment += other.environment
-        self.plugins.update(other.plugins)
-        self.held += other.held
         self.unnoted = self.unnoted or other.unnoted
         for key, link in other.links.items():
             self.link(key, link)
@@ -92,18 +64,18 @@ class Found:
             known[1] += link[1]
             known[2] = known[2] or link[2]
             known[3] = sorted({*known[3], *link[3]})
-            if link[5] and not known[5]:
-                known[4:] = link[4:]
 
     @property
     def changed(self) -> bool:
-        return any(self.fixed.values())
+        return any(self.fixed.values()) or self.given_back > 0
 
     def result(self) -> dict[str, Any]:
         """What the module returns."""
         kinds = {kind: self.fixed[kind] for kind in ("owner", "group", "mode", "setuid", "acl")}
         reported = {name: value for name, value in vars(self).items() if name not in _INTERNAL}
-        return {**reported, "fixed": kinds, "changed": self.changed}
+        disabled = [f"{shown(path) or '.'}: {count} files" for path, count in sorted(self.disabled.items())]
+        more = [f"and {len(disabled) - LISTED} more directories"] if len(disabled) > LISTED else []
+        return {**reported, "disabled": [*disabled[:LISTED], *more], "fixed": kinds, "changed": self.changed}
 
     def to_json(self) -> str:
         values = {**vars(self), "links": [[*key, link] for key, link in self.links.items()]}
@@ -113,7 +85,8 @@ class Found:
     def from_json(cls, text: str) -> Found:
         values = json.loads(text)
         links = {(device, inode): link for device, inode, link in values.pop("links")}
-        return cls(**{**values, "fixed": Counter(values["fixed"]), "links": links})
+        counted = {name: Counter(values[name]) for name in ("fixed", "disabled")}
+        return cls(**{**values, **counted, "links": links})
 
 
 def diff(path: str, found: Found) -> dict[str, str]:

@@ -11,6 +11,7 @@ The controller makes the manifest, and the host keeps it: nothing else of the pa
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import lzma
@@ -19,6 +20,7 @@ import re
 import stat
 import tarfile
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,12 +29,12 @@ from typing import IO, BinaryIO
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 _CHUNK = 1 << 20
 _ENTRIES, _UNPACKED = 500_000, 8 << 30
+_AGAIN = 23 * 3600  # seconds, a little less than a day between two runs
 _SMALL = 4096  # bytes of a link
 _LARGEST = 1 << 20  # bytes of a file that is read whole
 _KNOWN_BY = "public/index.php"
@@ -197,6 +199,8 @@ def _path(root: str, state: str) -> str:
 
 def remember(manifest: Manifest, root: str, state: str = "") -> None:
     common_files.replace_file(_path(root, state), manifest.text())
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{_path(root, state)}.refused")
 
 
 def known(root: str, version: str, state: str = "") -> Manifest | None:
@@ -214,22 +218,18 @@ def is_of(manifest: Manifest, version: str) -> bool:
     return not (manifest.version and version) or manifest.version == version
 
 
-def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str, str]:
-    """Record the contents of the release's package. Returns the checksum of each of its files, by its path."""
-    real, state = os.path.realpath(root), state or common_files.STATE
-    manifest = read(archive, sha256)
-    why = vouch.unlike(real, manifest.files)
-    if why:
-        raise ArchiveError(
-            f"{archive} is the package of another release: {why}. Name the package of the release that is there "
-            "(chamilo_release_archive)."
-        )
-    text = json.dumps({"root": real, **asdict(manifest)}, indent=0) + "\n"
-    common_files.replace_file(_path(root, state), text)
-    basis.compared(real, state, manifest.words, manifest.sha256)
-    return manifest.files
+def refuse(problem: str, root: str, version: str, state: str = "") -> None:
+    """The package cannot be had: for a day nobody asks for it again."""
+    known = {"problem": problem, "version": version, "at": time.time()}
+    common_files.replace_file(f"{_path(root, state)}.refused", json.dumps(known) + "\n")
 
 
-def checksums(archive: str, stream: BinaryIO) -> dict[str, str]:
-    """The checksum of each file of a package, by the path at which it is unpacked."""
-    return {name: value for name, value in _contents(archive, stream)[0].items() if not value.startswith(LINK)}
+def refusal(root: str, version: str, state: str = "") -> str:
+    """Why the package of this version could not be had, for as long as that counts."""
+    try:
+        with open(f"{_path(root, state)}.refused", encoding="utf-8") as stream:
+            known = json.load(stream)
+        recent = known["version"] == version and 0 <= time.time() - known["at"] < _AGAIN
+        return str(known["problem"]) if recent else ""
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return ""

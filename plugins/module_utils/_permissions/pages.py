@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import read_probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
     Probe,
@@ -33,18 +32,10 @@ _ASSET = re.compile(rb"""(?:src|href)=["']?(/(?!/)[\w./%~+@,-]+\.(?:css|js))\b""
 
 
 class Pages:
-    """``given``: the requests, as the module takes them. ``service``: has PHP in it."""
+    """``given``: the requests, as the module takes them."""
 
-    def __init__(
-        self,
-        given: Sequence[Mapping[str, Any]],
-        service: str,
-        machine: Machine,
-        fetch: Callable[[Probe], Answer] = ask,
-    ) -> None:
+    def __init__(self, given: Sequence[Mapping[str, Any]], fetch: Callable[[Probe], Answer] = ask) -> None:
         self._probes = [read_probe({**one, "same": True}, "") for one in given]
-        self._service = service
-        self._machine = machine
         self._fetch = fetch
         self._before: dict[Probe, Answer] = {}
 
@@ -73,12 +64,6 @@ class Pages:
 
     def _fault(self, probe: Probe, before: Answer) -> str:
         return changed(probe, before, visit(probe, self._fetch))
-
-    def reload(self) -> str:
-        """Have PHP forget what it compiled. Returns why that failed. What does not run has nothing to forget."""
-        if not self._service or self._machine.state(self._service) != "active":
-            return ""
-        return self._machine.service("reload", self._service)
 
 
 def _asset(probe: Probe, answer: Answer) -> Probe | None:

@@ -164,7 +164,7 @@ class Switch:
 
     def _switch(self, old: Account, new: Account, known: Memo | None) -> None:
         """``known``: of the pool that runs as the new user; None where ours goes."""
-        pages = Pages(self.desired.probe, self.site.php.service, self.engine.machine, self.engine.fetch)
+        pages = Pages(self.desired.probe, self.engine.fetch)
         pages.probe()
         before = self.memo or known
         if before is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import grp
-import math
 import os
 import pwd
 import re
@@ -23,7 +22,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 PROFILES = ("production", "upgrade", "install")
 GIT, GIT_MODE = ".git", 0o700
 _GITS = (GIT, f"public/plugin/*/{GIT}", f"vendor/*/*/{GIT}")
-COMPILED = ("code", "program")  # kinds of places
 
 
 class PermsError(HardeningError):
@@ -55,13 +53,8 @@ class Want:
 class Order:
     """What is asked for.
 
-    ``web``: numbers of the user who works for strangers, ``web_groups``: those of its groups. ``roots``: parts, below
-    ``path``, that may be links of root's or file systems of their own. ``exclude``: globs of what nobody looks at.
-    ``programs``: globs below public/ where PHP belongs; PHP elsewhere in public/ that the web user could have written
-    cannot be read by it any more until its path is in ``acknowledged``. The same goes for PHP where it belongs that
-    came later than the release, or that is the web user's in a release that is not, unless it came after ``opened``,
-    when PHP was meant to write; 0 where it is now. Such PHP outside public/ gets another name as well, unless the
-    portal may need it, which is only told.
+    ``web``: numbers of the user PHP runs as, ``web_groups``: those of its groups. ``roots``: parts, below ``path``,
+    that may be links of root's or file systems of their own. ``exclude``: globs of what is not inspected.
     """
 
     path: str
@@ -70,9 +63,6 @@ class Order:
     web_groups: frozenset[int]
     exclude: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
-    programs: tuple[str, ...] = ()
-    acknowledged: tuple[str, ...] = ()
-    opened: float = math.inf
 
 
 def built_in(profile: str, owner: int, group: int, web: int) -> tuple[Rule, ...]:
@@ -143,7 +133,6 @@ class Place:
         self._state = state
         live = [glob.parts[position] for glob, at in zip(policy.globs, state) for position in at if position < glob.end]
         self.want: Want | None = policy.want(state)
-        self.kind = policy.kind(state)
         self.same_below = not live  # everything below is this place again
         self._names = {part for part in live if isinstance(part, str)}
         self._by_name: dict[str, Place] = {}
@@ -156,7 +145,7 @@ class Place:
             self.owned = (1, want.owner, want.group)
             regular = stat.S_IFREG | want.file_mode
             self.modes = (regular, stat.S_IFREG | executable(want.file_mode)) if want.keep_x else (regular,)
-            self.simple = self.kind != "foreign" and not want.keep_x
+            self.simple = not want.keep_x
             # Where the group may do what others may not, an ACL could let others in.
             self.private = any(mode >> 3 & ~mode & 7 for mode in (want.file_mode, want.directory_mode))
 
@@ -184,17 +173,7 @@ class Policy:
     def __init__(self, order: Order) -> None:
         self._rules = order.rules
         self._excluded = len(order.exclude)
-        self._programs = len(order.programs)
-        self._acknowledged = len(order.acknowledged)
-        patterns = [
-            *order.exclude,
-            *order.programs,
-            *order.acknowledged,
-            "public",
-            "var",
-            *(rule.path for rule in order.rules),
-        ]
-        self.globs = [_Glob(pattern) for pattern in patterns]
+        self.globs = [_Glob(pattern) for pattern in (*order.exclude, *(rule.path for rule in order.rules))]
         self.wants: dict[Want, int] = {}
         self._places: dict[tuple[frozenset[int], ...], Place] = {}
 
@@ -216,16 +195,12 @@ class Policy:
             place = place.step(part)
         return place
 
-    def _matched(self, state: tuple[frozenset[int], ...]) -> list[bool]:
-        return [glob.end in at for glob, at in zip(self.globs, state)]
-
     def want(self, state: tuple[frozenset[int], ...]) -> Want | None:
         """None for what is excluded."""
-        matched = self._matched(state)
+        matched = [glob.end in at for glob, at in zip(self.globs, state)]
         if any(matched[: self._excluded]):
             return None
-        first = self._excluded + self._programs + self._acknowledged + 2
-        rules = [rule for rule, fits in zip(self._rules, matched[first:]) if fits]
+        rules = [rule for rule, fits in zip(self._rules, matched[self._excluded :]) if fits]
 
         def value(name: str) -> int:
             # The last rule applies to everything and has no None.
@@ -234,36 +209,11 @@ class Policy:
         keep_x = next((rule.keep_x for rule in rules if rule.keep_x or rule.file_mode is not None), False)
         return Want(value("owner"), value("group"), value("directory_mode"), value("file_mode"), keep_x)
 
-    def kind(self, state: tuple[frozenset[int], ...]) -> str:
-        """What PHP is here: "foreign" where none belongs, "program" what a URL can call, "code" the rest of Chamilo."""
-        matched = self._matched(state)
-        known = self._excluded + self._programs
-        public = known + self._acknowledged
-        if not self._programs or any(matched[: self._excluded]) or any(matched[known:public]) or matched[public + 1]:
-            return ""
-        if not matched[public]:
-            return "code"
-        return "program" if any(matched[self._excluded : known]) else "foreign"
-
 
 # ---------------------------------------------------------------------------------------- what an administrator gives
 
-# Where Chamilo's own PHP lies below public/; courses of some sites have pages of their own.
-_PROGRAMS = (
-    "public/main",
-    "public/plugin",
-    "public/certificates/index.php",
-    "public/custompages",
-    "public/index.php",
-    "public/check.php",
-    "public/courses.php",
-    "public/load_search.php",
-)
 
-
-def order(
-    given: Mapping[str, Any], profile: str, opened: float = math.inf, called: Mapping[str, str] | None = None
-) -> Order:
+def order(given: Mapping[str, Any], profile: str, called: Mapping[str, str] | None = None) -> Order:
     """Names to numbers, texts to modes. What does not fit is refused with its value.
 
     ``called``: how whoever gave an option knows it, where that is not the option's own name.
@@ -290,7 +240,7 @@ def order(
         group = _number(names["group"], given["group"], lambda name: grp.getgrnam(name).gr_gid)
     policy = given.get("policy") or ()
     own = tuple(_rule(f"{names.get('policy')}, rule {number}", rule) for number, rule in enumerate(policy, 1))
-    for name in ("exclude", "roots", "acknowledged"):
+    for name in ("exclude", "roots"):
         for pattern in given.get(name) or ():
             below_path(names[name], pattern)
     made = Order(
@@ -300,9 +250,6 @@ def order(
         frozenset(os.getgrouplist(account.pw_name, account.pw_gid)),
         tuple(given.get("exclude") or ()),
         tuple(part.strip("/") for part in given.get("roots") or ()),
-        _PROGRAMS,
-        tuple(given.get("acknowledged") or ()),
-        opened if profile == "production" else 0,
     )
     return replace(made, roots=(*made.roots, *_disks(made)))
 

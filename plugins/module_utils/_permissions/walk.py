@@ -18,12 +18,13 @@ import stat
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import DIRECTORY, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import git
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import Aside
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Work
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import LISTED, Found, words
@@ -35,7 +36,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pol
     PermsError,
     Place,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.quarantine import Listing
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import DENIED, Root, Tree, as_web
 
 if TYPE_CHECKING:
@@ -57,21 +57,16 @@ def run(
     check: bool = False,
     processes: int = 0,
     patience: float = _SECONDS,
-    listing: str = "",
+    aside: Aside | None = None,
     partly: bool = False,
-    lists: Sequence[str] = (),
-    renew: Callable[[int], str] | None = None,
     pages: Pages | None = None,
-    seen_before: Callable[[Found], None] | None = None,
+    state: str = "",
 ) -> Found:
     """Apply the order to the tree, or with ``check`` predict the changes.
 
-    ``listing``: a file in a directory of root, for the names of all suspect PHP. A check writes none. ``partly``: a
-    problem of one of the roots is raised after the others were checked, and not before anything changes. ``lists``:
-    files with checksums, which root alone can write, that vouch for files of the tree. ``renew``: is given var/cache,
-    open, where code got another owner, and returns what failed. ``pages``: of the portal; where one fails afterwards,
-    all is rolled back. ``seen_before``: is given the findings also where the run ends early, since no later run can
-    make them again.
+    ``aside``: what an earlier version disabled, and what of it is to be used again. ``partly``: a problem of one of
+    the roots is raised after the others were checked, and not before anything changes. ``pages``: of the portal; where
+    one fails afterwards, all is rolled back. ``state``: a directory of root, for what changed until then.
     """
     if os.geteuid() != 0:
         raise PermsError("Only root can change the owner of files; run it as root (become: true).")
@@ -80,89 +75,42 @@ def run(
         desired = _DEEPEST + 200 if hard == resource.RLIM_INFINITY else min(hard, _DEEPEST + 200)
         resource.setrlimit(resource.RLIMIT_NOFILE, (desired, hard))
     with contextlib.ExitStack() as open_now:
-        suspects = open_now.enter_context(contextlib.closing(Listing("" if check else listing, patience)))
         journal = None
         if pages and not check:
-            journal = open_now.enter_context(contextlib.closing(Journal(os.path.dirname(listing), order.web)))
+            journal = open_now.enter_context(contextlib.closing(Journal(state, order.web)))
             pages.probe()
-        with contextlib.closing(Tree(order, partly, check, lists, journal)) as tree:
+        with contextlib.closing(Tree(order, partly, check, journal)) as tree:
             until = time.monotonic() + patience
-            work = Work(tree, check, until, suspects)
-            try:
-                found = _walked(_Walk(work), processes)
-            finally:
-                if seen_before and not check:
-                    seen_before(work.found)
+            work = Work(tree, check, until, aside or Aside())
+            found = _walked(_Walk(work), processes)
             if any(root.squashed for root in tree.roots):
                 with as_web(order):
-                    found.add(_walked(_Walk(Work(tree, check, until, suspects), squashed=True), 1))
+                    found.add(_walked(_Walk(Work(tree, check, until, work.aside), squashed=True), 1))
             unfinished = tree.unfinished or found.unfinished
-            if renew and found.taken and not check and not unfinished:
-                _renew(tree, found, renew)
             if pages and journal and found.changed:
-                _prove(tree, found, pages, journal, renewed=renew is not None and found.taken > 0)
+                _prove(tree, found, pages, journal)
         if unfinished:
             raise PermsError(unfinished)
-        suspects.done(found)
     for kept in (found.refused, found.samples):
         kept.sort(key=lambda one: one["path"])
         del kept[LISTED:]
-    for names in (found.quarantined, found.doubtful):
-        names.sort()
-        del names[LISTED:]
     return found
 
 
-def _prove(tree: Tree, found: Found, pages: Pages, journal: Journal, renewed: bool) -> None:
+def _prove(tree: Tree, found: Found, pages: Pages, journal: Journal) -> None:
     """See that the portal works as before. Where it does not, roll back what changed, and raise which file it was."""
-    # PHP goes on with what it compiled, whether or not it may still read the file.
-    forgets = renewed or found.quarantined_total > 0
-    problem = pages.reload() if forgets else ""
-    if problem:
-        raise PermsError(
-            f"{shown(tree.order.path)}: PHP could not be reloaded and still runs what it compiled. {problem}"
-        )
     broken = pages.broken()
     if not broken:
         return
     journal.problem = journal.problem or found.unnoted
     failed = journal.roll_back(tree.open_below)
-    problem = pages.reload() if forgets else ""
     still = pages.broken()
     reported = [f"The portal's health check failed: {broken}. The owners and modes of this run were rolled back."]
     reported += [f"Could not be rolled back: {'; '.join(failed[:_FEW])}."] if failed else []
-    reported += [problem] if problem else []
     reported += [f"The check fails even so: {still}. Search for another cause as well."] if still else []
-    if found.held:
-        reported.append(
-            f"This run had quarantined {', '.join(sorted(found.held)[:LISTED])}. Compare each with the release. "
-            "Remove what is not part of it, and list what the portal needs as acknowledged."
-        )
     some = "; ".join(f"{one['path']} ({one['before']} to {one['after']})" for one in found.samples[:_FEW])
     reported.append(f"It had changed {some}. Check web_user, group and policy, and run again.")
     raise PermsError(" ".join(reported))
-
-
-def _renew(tree: Tree, found: Found, renew: Callable[[int], str]) -> None:
-    declared = next((root.handle for root in tree.roots if root.path == "var"), -1)
-    try:
-        if declared >= 0:
-            cache = vouch.open_below(declared, "cache", os.O_DIRECTORY)
-        else:
-            cache = vouch.open_below(tree.roots[0].handle, "var/cache", os.O_DIRECTORY)
-    except FileNotFoundError:  # nothing was compiled yet
-        return
-    except OSError as problem:
-        found.refuse("var/cache", f"what the application compiled cannot be put away: {words(problem)}")
-        return
-    try:
-        why = renew(cache)
-    except OSError as problem:
-        why = f"what the application compiled could not be put away: {words(problem)}"
-    finally:
-        os.close(cache)
-    if why:
-        found.refuse("var/cache", why)
 
 
 def _walked(walk: _Walk, processes: int) -> Found:
@@ -371,13 +319,13 @@ class _Walk:
                 self.at.found.refuse(path, elsewhere)
             return None
         self.at.found.entries += 1
-        git = name == GIT and place.kind != ""
-        if git and self._keeps_git(below, path, status):
+        keeps = name == GIT and place.want is not None and place.want.owner != self.at.tree.order.web
+        if keeps and self._keeps_git(below, path, status):
             os.close(below)
             return None
         self.entries.changes.directory(below, path, place, status)
         # Once more when the web user cannot enter it any more.
-        if git and not self.at.check and self.at.tree.loose(status) and self._keeps_git(below, path, status):
+        if keeps and not self.at.check and self.at.tree.loose(status) and self._keeps_git(below, path, status):
             os.close(below)
             return None
         return below
@@ -402,7 +350,7 @@ class _Walk:
 
         here = before.st_dev, before.st_ino
         try:
-            found = vouch.git_runs(handle, theirs)
+            found = git.git_runs(handle, theirs)
         except OSError as problem:
             found = [words(problem)]
         if not found:
@@ -421,7 +369,6 @@ class _Walk:
         child: Place = place
         acls = False
         entries = 0
-        self.entries.quarantine.forget()  # of a directory that could not be read completely
         wrong = False  # where one file is, the next one mostly is too: it is opened at once then
         try:
             with os.scandir(handle) as listing:
@@ -463,7 +410,6 @@ class _Walk:
                                 self.entries.file(handle, entry.name, path, child, root)
                             continue
                         wrong = self.entries.wrong(handle, entry.name, path, child, status, root)
-            self.entries.quarantine.rename(handle)
         except OSError as problem:
             self.entries.moved(path, problem)
         found.entries += entries

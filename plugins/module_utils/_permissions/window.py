@@ -13,14 +13,12 @@ gets closed. ``windows.json`` has all that closing a window needs.
 from __future__ import annotations
 
 import contextlib
-import glob
 import ipaddress
 import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
@@ -30,15 +28,17 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     not_mounted,
     shown,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, sites, vouch
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.compiled import renew
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import aside, comparison, sites
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package as permissions_package
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import Aside
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.release import UPGRADES
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree as Configuration
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
@@ -78,7 +78,7 @@ RestartSec=60
 
 
 # How the module names what belongs to a tree.
-TREE = ("path", "owner", "group", "web_user", "policy", "exclude", "roots", "acknowledged")
+TREE = ("path", "owner", "group", "web_user", "policy", "exclude", "roots")
 
 
 class WindowError(HardeningError):
@@ -159,16 +159,6 @@ class Windows:
         real = os.path.realpath(path)
         return next((one for one in self.known() if one.path == real), None)
 
-    def listing(self, path: str) -> str:
-        """The file for the names of all suspect PHP of a tree. A dash counts twice, as in the names of units."""
-        word = os.path.realpath(path).strip("/").replace("-", "--").replace("/", "-")
-        return os.path.join(self.engine.store.root, f"planted-{word[-200:]}.txt")
-
-    def lists(self) -> list[str]:
-        """The lists of files that vouch for them: those that were accepted, and of the release's package."""
-        directory = glob.escape(self.engine.store.root)
-        return sorted(path for pattern in vouch.LISTS for path in glob.glob(os.path.join(directory, pattern)))
-
     def due(self, window: Window) -> bool:
         return self.clock() >= window.until
 
@@ -184,7 +174,7 @@ class Windows:
 
         Without an address, the one given before goes on.
         """
-        address, proved = self.validate(tree, minutes, address, portal)
+        address = self.validate(tree, minutes, address, portal)
         given = {**tree, "path": os.path.realpath(tree["path"])}
         desired = order(given, profile)
         now = int(self.clock())
@@ -198,7 +188,6 @@ class Windows:
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
             known = self.known()
             try:
-                basis.environment_taken(window.path, self.engine.store.root, 1, first=False)  # PHP will write them
                 self._write([*(one for one in known if one.path != window.path), window])
             except (HardeningError, OSError):
                 # Nothing was opened, so remove the record: an open tree would be left alone until its deadline.
@@ -206,20 +195,13 @@ class Windows:
                     self._write(known)
                 raise
         try:
-            done = self._opened(window, desired, before, portal)
+            return self._opened(window, desired, before, portal)
         except HardeningError:
             self.close(window)
             raise
-        done.notes += proved
-        return done
 
-    def validate(
-        self, tree: Mapping[str, Any], minutes: int, address: str, portal: Site | None
-    ) -> tuple[str, list[str]]:
-        """The address as the web server writes it, and what the web updater would lay, as sentences.
-
-        Refuse what cannot be opened, or would not be closed again, and a release that its maintainers did not sign.
-        """
+    def validate(self, tree: Mapping[str, Any], minutes: int, address: str, portal: Site | None) -> str:
+        """The address as the web server writes it. Refuse what cannot be opened, or would not be closed again."""
         if not 1 <= minutes <= _LONGEST:
             raise WindowError(f"minutes is {minutes}; a window is open for 1 to {_LONGEST} minutes.")
         if address:
@@ -232,14 +214,11 @@ class Windows:
         if not os.access(machine.program, os.X_OK):
             raise WindowError(f"{machine.program} is not installed, so nothing would close the window again.")
         os.close(open_trusted(tree["path"]))
-        try:
-            return address, _proved(tree)
-        except HardeningError as problem:
-            raise WindowError(f"{problem} The window stays closed.") from problem
+        return address
 
     def _opened(self, window: Window, desired: Order, before: Window | None, portal: Site | None) -> Done:
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
-            done = Done(window, run(desired, listing=self.listing(window.path), lists=self.lists()))
+            done = Done(window, run(desired, aside=self._aside(window.tree)))
         if portal and window.address:
             done.notes += self._let_in(window, portal)
             if not os.path.exists(f"{os.path.dirname(os.path.dirname(portal.installer['file']))}/updates.conf"):
@@ -271,18 +250,14 @@ class Windows:
                 self._write([one for one in self.known() if one.path != window.path])
         if problems:
             raise WindowError(f"{shown(window.path)} is not wholly closed: {' '.join(problems)}")
-        try:
-            _proved(window.tree)
-        except HardeningError as problem:  # it may have been downloaded while the window was open
-            done.notes.append(f"Compare the program with the package of the release: {problem}")
         return done
 
     def _close(self, window: Window, done: Done, problems: list[str]) -> None:
         try:
             done.notes += _revoke(window.path)
-            desired = order(window.tree, "production", window.opened)
+            desired = order(window.tree, "production")
             # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
-            done.found = self.produce(desired, window.pages, partly=True)
+            done.found = self.produce(window.tree, desired, window.pages, partly=True)
         except PermsError as problem:
             if os.path.lexists(window.path):
                 problems.append(str(problem))
@@ -291,27 +266,34 @@ class Windows:
 
     def produce(
         self,
+        tree: Mapping[str, Any],
         desired: Order,
         given: Mapping[str, Any],
         check: bool = False,
         partly: bool = False,
-        seen_before: Callable[[Found], None] | None = None,
+        chosen: str | None = None,
     ) -> Found:
-        """Owners and modes as ordered, with the pages of a portal probed before and after; see ``Site``."""
-        console, probe, service = given.get("console"), given.get("probe") or (), str(given.get("service") or "")
-        again = partial(renew, console=console, run=self.engine.machine.run) if console else None
-        pages = Pages(probe, service, self.engine.machine, self.engine.fetch) if probe else None
-        path = desired.path
-        return run(
-            desired,
-            check,
-            listing=self.listing(path),
-            partly=partly,
-            lists=self.lists(),
-            renew=again,
-            pages=pages,
-            seen_before=seen_before,
-        )
+        """Owners and modes as ordered, with the pages of a portal probed before and after; see ``Site``.
+
+        ``chosen``: a path below the tree; what an earlier version disabled there is used again.
+        """
+        probe = given.get("probe") or ()
+        pages = Pages(probe, self.engine.fetch) if probe else None
+        found = run(desired, check, aside=self._aside(tree, chosen), partly=partly, pages=pages, state=self._state)
+        if not check and not found.disabled:
+            aside.forget(desired.path, self._state)
+        return found
+
+    @property
+    def _state(self) -> str:
+        return self.engine.store.root
+
+    def _aside(self, tree: Mapping[str, Any], chosen: str | None = None) -> Aside:
+        def files() -> Mapping[str, str]:
+            manifest = permissions_package.known(tree["path"], installed(tree), self._state)
+            return manifest.files if manifest else {}
+
+        return Aside(aside.known(tree["path"], self._state), files, chosen)
 
     def _let_in(self, window: Window, portal: Site) -> list[str]:
         installer = portal.installer
@@ -382,28 +364,71 @@ class Windows:
             raise WindowError(f"`systemctl {' '.join(words)}` failed ({code}): {messages}")
 
 
+# Where no package is asked for.
+NOTHING: Mapping[str, Any] = {
+    "package": "",
+    "package_needed": "",
+    "package_problem": "",
+    "version": "",
+    "unlike": [],
+}
+
+
+def give_back(windows: Windows, path: str) -> tuple[Site, Found]:
+    """Use again what an earlier version disabled: one file, or all of them below a directory."""
+    whole = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(path))), os.path.basename(path.rstrip("/")))
+    for portal in sites.known().values():
+        root = os.path.realpath(portal.tree["path"])
+        if not f"{whole}/".startswith(f"{root}/"):
+            continue
+        if windows.at(root):
+            raise WindowError("A window is open: chamilo-hardening window close, then give it back.")
+        desired, below = order(portal.tree, "production"), os.path.relpath(whole, root)
+        with windows.engine.store.lock("chamilo-hardening integrity give-back", LOCK_SECONDS):
+            return portal, windows.produce(portal.tree, desired, portal.pages, chosen="" if below == "." else below)
+    raise WindowError(f"{shown(path)} is in no portal of this host that the role permissions manages.")
+
+
+def compare(tree: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Before owners change: what of the program differs from the package of its release, for a person to read.
+
+    ``given``: its manifest, or why the controller has none (``problem``), both of which it is asked for once: see
+    ``needed``. ``sha256``: what the package has to have, where that is known.
+    """
+    root, windows = os.path.realpath(tree["path"]), Windows(Engine())
+    state, version = windows.engine.store.root, installed(tree)
+    answer = {**NOTHING, "version": version}
+    if windows.at(root):  # PHP replaces the program now
+        return answer
+    if given["manifest"]:
+        permissions_package.remember(permissions_package.parse(given["manifest"]), root, state)
+        answer["unlike"] = comparison.against_release(root, version, state=state).lines()
+    elif given["problem"]:
+        permissions_package.refuse(given["problem"], root, version, state)
+    known = permissions_package.known(root, version, state)
+    if known and given["sha256"].lower() in ("", known.sha256):
+        return {**answer, "package": known.words}
+    problem = permissions_package.refusal(root, version, state)
+    return {**answer, "package_problem": problem, "package_needed": "" if problem else version or "unknown"}
+
+
+def installed(tree: Mapping[str, Any]) -> str:
+    """The release that is there; empty where its files do not name it."""
+    return release.installed(Configuration(), os.path.realpath(tree["path"]), str(tree["web_user"])).version
+
+
 def apply(
     tree: Mapping[str, Any],
     profile: str,
     until: int | None,
     check: bool,
-    package: tuple[str, str] = ("", ""),
     pages: Mapping[str, Any] | None = None,
 ) -> tuple[Found, str]:
-    """What the module does: what was changed, and what is open.
-
-    ``package``: of the release, and its sha256 where that is known. ``pages``: see ``Site``.
-    """
+    """What the module does: what was changed, and what is open. ``pages``: see ``Site``."""
     desired = order(tree, profile)
     if until is not None and profile == "production":
         raise WindowError("until goes with the profiles upgrade and install: production has no end.")
     windows = Windows(Engine())
-    if package[0] and not check and os.geteuid() == 0:
-        from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import (
-            package as permissions_package,
-        )
-
-        permissions_package.learn(*package, tree["path"], windows.engine.store.root)
     window = windows.at(tree["path"]) if os.geteuid() == 0 else None
     if window and not windows.due(window):
         if until is not None and window.profile == profile or profile == "production":
@@ -411,52 +436,28 @@ def apply(
     if check or until is None:
         if window and not check and profile == "production":
             return windows.close(replace(window, pages=pages or window.pages)).found, ""
-        note = partial(_note, tree["path"], windows) if profile == "production" else None
-        return windows.produce(desired, pages or {}, check, seen_before=note), ""
+        return windows.produce(tree, desired, pages or {}, check), ""
     done = windows.open(tree, profile, until)
     return done.found, done.window.description()
-
-
-def _note(path: str, windows: Windows, found: Found) -> None:
-    """Record what the web user could have changed: this cannot be determined once the files are root's.
-
-    A list of files that is there already shows what is not in it.
-    """
-    _note_environment(path, windows, found)
-    packages = [name for name in windows.lists() if os.path.basename(name).startswith("release-")]
-    if not vouch.Lists(path, [name for name in windows.lists() if name not in packages]):
-        compared = bool(vouch.Lists(path, packages))
-        basis.taken(path, windows.engine.store.root, 0 if compared else found.writable, found.plugins)
-
-
-def _note_environment(path: str, windows: Windows, found: Found) -> None:
-    """Of environment files too."""
-    real = os.path.realpath(path)
-    first = all(os.path.realpath(one.tree["path"]) != real for one in sites.known().values())
-    basis.environment_taken(real, windows.engine.store.root, found.environment, first)
 
 
 def _revoke(path: str) -> list[str]:
     """Remove what authorises an upgrade by the installer, which cannot do so itself in a read-only tree."""
     directory = open_trusted(path)
     try:
-        os.unlink(UPGRADES, dir_fd=directory)
+        os.unlink(release.UPGRADES, dir_fd=directory)
     except (FileNotFoundError, IsADirectoryError):  # Chamilo checks for a file
         return []
     except OSError as problem:
-        raise PermsError(f"{shown(os.path.join(path, UPGRADES))} cannot be removed: {problem.strerror}.") from problem
+        raise PermsError(
+            f"{shown(os.path.join(path, release.UPGRADES))} cannot be removed: {problem.strerror}."
+        ) from problem
     finally:
         os.close(directory)
     return [
-        f"{UPGRADES} was removed: with it, the installer would start the next upgrade for any visitor who reaches it."
+        f"{release.UPGRADES} was removed: with it, the installer would start the next upgrade for any visitor who "
+        "reaches it."
     ]
-
-
-def _proved(tree: Mapping[str, Any]) -> list[str]:
-    # No run of the playbook needs it, unless it opens a window.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import updater
-
-    return updater.prove(tree["path"], tree["web_user"])
 
 
 def _of_site(tree: Mapping[str, Any], portal: Site | None) -> Mapping[str, Any]:

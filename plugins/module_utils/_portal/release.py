@@ -13,7 +13,6 @@ import glob
 import json
 import posixpath
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
@@ -22,7 +21,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 OWN = "version.php"  # since 3.0; the installer's file only includes this one there
 INSTALLER = "public/main/install/version.php"
 UPGRADES = "UPGRADE_ENABLED"  # since 3.0: while it is there, the installer upgrades for any visitor who reaches it
-UNSIGNED = "CHAMILO_UPDATE_DEVELOPMENT_TOOLS"  # since 3.0
 _PACKAGES = "vendor/composer/installed.php"
 _PROJECT = "composer.json"
 _LOCK = "composer.lock"
@@ -77,12 +75,6 @@ def installed(tree: Tree, root: str, web_user: str | None) -> Release:
         if version:
             return Release(version, path, branch)
     return Release("", "", branch)
-
-
-def takes_unsigned(environment: Mapping[str, str], source: Mapping[str, str]) -> str:
-    """Where the web updater is allowed any package, without a signature; empty where it is not."""
-    allowed = environment.get(UNSIGNED, "").strip().lower() in ("1", "true", "yes", "on")
-    return f"{source.get(UNSIGNED, '')} ({UNSIGNED})" if allowed else ""
 
 
 def _named(tree: Tree, file: str, path: str, web_user: str | None) -> str:

@@ -411,18 +411,10 @@ def _report_differences(engine: Engine, alone: bool) -> None:
 def _entries(done: permissions_window.Done) -> str:
     found = done.found
     messages = [f"{found.entries:,} entries checked, {sum(found.fixed.values()):,} changes.", *done.notes]
-    for what, total, names in (
-        ("cannot run until it is reviewed", found.quarantined_total, found.quarantined),
-        ("the web user could have changed", found.doubtful_total, found.doubtful),
-    ):
-        if total:
-            more = " and others" if total > len(names) else ""
-            if more and found.listing:
-                more += f", {'more' if found.unnamed else 'all'} of them in {found.listing}"
-            messages.append(f"PHP that {what}: {', '.join(names)}{more}.")
-    if found.unnamed:
-        left = f"{found.unnamed:,} of these files are not in the list: {found.unnamed_why}"
-        messages.append(f"{left}. Make room, or remove the others, and harden again.")
+    if found.given_back:
+        messages.append(f"{found.given_back} files that an earlier version had disabled are in use again.")
+    if found.disabled:
+        messages.append(f"An earlier version disabled files in {', '.join(found.result()['disabled'])}.")
     messages += [f"Left as it is: {one['path']} {one['why']}." for one in found.refused]
     return " ".join(messages)
 

@@ -42,17 +42,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_staging import Exchange
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_below
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import (
-    compiled,
-    signature,
-    sites,
-    vouch,
-    window,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package as permissions_package
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import GIT
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
@@ -64,7 +60,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import (
+    advisories,
+    compiled,
+    releases,
+    signature,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package import Package
 
 ABOUT = """\
@@ -123,7 +124,7 @@ def proved(path: str, signed: str, key: str, sha256: str) -> str:
     beside = signed or f"{path}.minisig"
     if sha256:
         with open(path, "rb") as stream:
-            found = vouch.checksum(stream.fileno())
+            found = permissions_package.checksum(stream.fileno())
         if found != sha256.lower():
             raise UpdateError(f"{path} has the sha256 {found or 'of no file'}, not {sha256}. Nothing was unpacked.")
         return f"{path} has the sha256 {found}."
@@ -332,8 +333,9 @@ class _Update(Exchange):
         """Owners and modes as the section permissions sets them, where it is active."""
         known = sites.known().get(self.portal.site)
         if known:
-            package = (self.package.path, "") if self.package.is_archive else ("", "")
-            window.apply(known.tree, "production", None, False, package=package)
+            if self.package.is_archive:
+                permissions_package.remember(permissions_package.read(self.package.path), self.portal.root)
+            window.apply(known.tree, "production", None, False)
 
 
 def abandon(portal: Portal) -> list[str]:
@@ -379,7 +381,7 @@ def _compile(portal: Portal) -> None:
     """What Symfony compiled of the program before is no part of this one, whose console it would break."""
     top = open_trusted(portal.directory)
     try:
-        cache = vouch.open_below(top, "var/cache", os.O_DIRECTORY)
+        cache = open_below(top, "var/cache", os.O_DIRECTORY)
     except FileNotFoundError:
         return
     finally:

@@ -39,8 +39,7 @@ class Permissions(Plan):
     sealed: str  # those of another node of the portal, which this one takes
     production: Settings | None
     php: Transaction | None
-    package: str  # where the package of the release goes on the host
-    download: bool  # the host gets it from elsewhere, not from the controller
+    package: str  # of the release: auto, off, a file of the controller, or an address
     asked: bool  # owners and modes are set
     tree: Mapping[str, Any]  # for chamilo_perms now, and for `chamilo-hardening window` later
     pages: Mapping[str, Any]  # what has to work as before once owners and modes are set, for the same two
@@ -54,7 +53,7 @@ class Permissions(Plan):
 
     @property
     def more(self) -> bool:
-        return self.vhost or self.client or self.pool or bool(self.package or self.messages)
+        return self.vhost or self.client or self.pool or bool(self.messages)
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
@@ -74,7 +73,6 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         [portal.front],
         bool(files),
     )
-    archive = str(given["chamilo_release_archive"] or "")
     messages, unset = _to_check(given) if asked else ([], False)
     return Permissions(
         domain=portal.domain,
@@ -88,8 +86,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         production=Settings("", portal.root, {"platform.server_type": "prod"}) if production and portal.leads else None,
         # With a waiver, only to take away what a run before it put there.
         php=of_php if files or portal.active(of_php.name) else None,
-        package=f"/var/lib/chamilo-hardening/release-{portal.word}.archive" if archive and asked else "",
-        download="://" in archive,
+        package=str(given["chamilo_release_archive"] or "off"),
         asked=asked,
         tree=tree,
         pages=pages,
@@ -137,17 +134,12 @@ def _tree(portal: Portal, given: Mapping[str, Any], kept: Sequence[str]) -> dict
         "policy": given["chamilo_permissions_policy"],
         "exclude": kept,
         "roots": [one for one in ("var", "config", *given["chamilo_permissions_roots"]) if one not in kept],
-        "acknowledged": given["chamilo_permissions_acknowledged"],
     }
 
 
 def _pages(portal: Portal) -> dict[str, Any]:
     front = {name: portal.front[name] for name in ("url", "address", "send")}
-    return {
-        "console": [*portal.console, "cache:warmup", "--no-interaction", "--quiet"],
-        "probe": [front, {**front, "url": f"{front['url']}login"}],
-        "service": portal.site["php"]["service"] or portal.service,
-    }
+    return {"probe": [front, {**front, "url": f"{front['url']}login"}]}
 
 
 def _of_php(portal: Portal, production: bool) -> list[File]:
@@ -190,31 +182,24 @@ def _web(portal: Portal, tree: Mapping[str, Any], docroot: bool, pages: Mapping[
 def _to_check(given: Mapping[str, Any]) -> tuple[list[str], bool]:
     """What the walk over the files reported, and whether a file could not be set."""
     seen: Mapping[str, Any] = given.get("__chamilo_permissions_tree", {})
-    if "quarantined_total" not in seen:
+    if "disabled" not in seen:
         return [], False
     messages: list[str] = []
     if seen["window"]:
         messages.append(f"{seen['window']}. It is left as it is until then, or until: chamilo-hardening window close")
-    # Where the names are: a few are reported.
-    others = (
-        f" ({'more' if seen['unnamed'] else 'all'} of them by name in {seen['listing']})" if seen["listing"] else ""
-    )
-    if seen["quarantined_total"]:
+    if seen["package_problem"]:
         messages.append(
-            f"{seen['quarantined_total']} files cannot run any more: the web user could have planted them. Review "
-            "each, and the indicators of compromise in the report; then remove it, or list it in "
-            f"chamilo_permissions_acknowledged: {', '.join(seen['quarantined'])}{others}"
+            "The program was not compared with the package of its release: "
+            f"{seen['package_problem']}. Name the package in chamilo_release_archive"
         )
-    if seen["doubtful_total"]:
+    if seen["unlike"]:
+        messages.append(f"Differs from {seen['package']}, for a person to read: {'; '.join(seen['unlike'])}")
+    if seen["given_back"]:
+        messages.append(f"{seen['given_back']} files that an earlier version had disabled are in use again")
+    if seen["disabled"]:
         messages.append(
-            f"{seen['doubtful_total']} files of the program could have been changed by the web user since the release "
-            "was laid. They run on, for the portal may need them. Compare them with the release; then list them in "
-            f"chamilo_permissions_acknowledged: {', '.join(seen['doubtful'])}{others}"
-        )
-    if seen["unnamed"]:
-        messages.append(
-            f"{seen['unnamed']} of these files are not in the list: {seen['unnamed_why']}. Make room, or remove the "
-            "others, and run the role again"
+            "An earlier version disabled files that are no part of the release as they are. What is yours: "
+            f"chamilo-hardening integrity give-back PATH. What is not: remove it. {'; '.join(seen['disabled'])}"
         )
     messages += [": ".join(map(str, one.values())) for one in seen["refused"]]
     return messages, any(one["why"].startswith(UNSET) for one in seen["refused"])

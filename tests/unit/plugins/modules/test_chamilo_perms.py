@@ -4,15 +4,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import pwd
 import shutil
+import time
+import zlib
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_perms
 
@@ -76,44 +81,63 @@ def test_modes_of_three_digits_and_rules_with_slashes_at_their_end(capsys, site)
     assert (site / "config/a.yaml").stat().st_mode & 0o777 == 0o400
 
 
-def test_what_is_excluded_acknowledged_or_a_root_of_its_own(capsys, site):
-    (site / "public/build").mkdir()
-    (site / "public/build/theirs.php").write_text("<?php")
-    shutil.chown(site / "public/build/theirs.php", "www-data")
-    assert run(capsys, site, _ansible_check_mode=True)["quarantined"] == ["public/build/theirs.php"]
+def test_what_is_excluded_or_a_root_of_its_own(capsys, site):
     (site / "shared").mkdir()
     (site / "var").rename(site / "shared/var")
     (site / "var").symlink_to("shared/var")
-    done = run(capsys, site, acknowledged=["public/build/theirs.php"], exclude=["config", "shared/**"], roots=["var/"])
-    assert done["quarantined"] == []
-    assert (site / "public/build/theirs.php").owner() == "root"
+    run(capsys, site, exclude=["config", "shared/**"], roots=["var/"])
     assert (site / "config").group() == "root", "left as it was"
     assert (site / "var/log/x.log").owner() == "www-data"
 
 
-def test_a_name_can_do_no_harm_wherever_it_is_reported(capsys, site, state):
+def test_a_name_can_do_no_harm_wherever_it_is_reported(capsys, site):
     esc = "\x1b[2J\n"
-    for name in (f"public/build/q{esc}.php", f"src/d{esc}.php", f"var/s{esc}.txt"):
-        (site / name).parent.mkdir(parents=True, exist_ok=True)
-        (site / name).write_text("<?php")
-        shutil.chown(site / name, "www-data")
+    (site / f"var/s{esc}.txt").write_text("")
+    shutil.chown(site / f"var/s{esc}.txt", "www-data")
+    (site / f"src{esc}").mkdir()
+    (site / f"src{esc}/x.php").touch(0o200)
+    (site / f"src{esc}/x.php").chmod(0o200)
     (site / f"var/l{esc}").symlink_to(f"/etc/{esc}")
     os.lchown(site / f"var/l{esc}", pwd.getpwnam("www-data").pw_uid, -1)
-    reported = {}
     for check in (True, False):
         reported = run(capsys, site, _ansible_check_mode=check)
-        assert reported["quarantined"] == ["public/build/q\\x1b[2J\\n.php"]
-        assert reported["doubtful"] == ["src/d\\x1b[2J\\n.php"]
+        assert reported["disabled"] == ["src\\x1b[2J\\n: 1 files"]
         assert "\nvar/s\\x1b[2J\\n.txt  www-data:root 0644\n" in reported["diff"]["before"]
         assert [one["path"] for one in reported["refused"]] == ["var/l\\x1b[2J\\n"]
         assert "to /etc/\\x1b[2J\\n" in reported["refused"][0]["why"]
         assert "\x1b" not in json.dumps(reported, ensure_ascii=False).replace("\\u001b", "\x1b")
-    listing = state / f"planted-{str(site).strip('/').replace('-', '--').replace('/', '-')}.txt"
-    assert reported["listing"] == str(listing)
-    assert sorted(listing.read_text().splitlines()) == [
-        "doubtful src/d\\x1b[2J\\n.php",
-        "quarantined public/build/q\\x1b[2J\\n.php",
+
+
+def test_the_package_is_asked_for_once_and_what_differs_is_listed_before_owners_change(
+    capsys, site, state, monkeypatch
+):
+    monkeypatch.setattr(files, "STATE", str(state))
+    (site / "version.php").write_text("<?php\nreturn ['version' => '3.0.2'];\n")
+    shutil.chown(site / "public/index.php", "www-data")
+    asked = run(capsys, site, package="auto")
+    assert (asked["package_needed"], asked["version"], asked["changed"]) == ("3.0.2", "3.0.2", False)
+    assert (site / "public/index.php").owner() == "www-data", "nothing was done yet"
+    assert run(capsys, site, package="auto", _ansible_check_mode=True)["package_needed"] == ""
+
+    done = run(capsys, site, package="auto", package_problem="no answer")
+    assert (done["package_problem"], done["changed"]) == ("no answer", True)
+    again = run(capsys, site, package="auto")
+    assert (again["package_needed"], again["package_problem"], again["changed"]) == ("", "no answer", False)
+
+    shutil.chown(site / "public/index.php", "www-data")
+    digest = hashlib.sha256(b"").hexdigest()
+    known = package.Manifest("chamilo.zip", "5f" * 32, "3.0.2", {"var/log/x.log": digest, "public/index.php": "0" * 64})
+    packed = base64.b64encode(zlib.compress(known.text().encode())).decode()
+    done = run(capsys, site, package="/srv/chamilo.zip", manifest=packed)
+    assert done["package"] == f"the package chamilo.zip (sha256 {'5f' * 32})"
+    assert [line for line in done["unlike"] if line.startswith("public: ")] == [
+        f"public: 1 file differs from the package (owner www-data, newest {time.strftime('%Y-%m-%d', time.gmtime())})"
     ]
+    again = run(capsys, site, package="auto", package_sha256="5F" * 32)
+    assert (again["unlike"], again["changed"]) == ([], False) and again["package"] == done["package"]
+    assert run(capsys, site, package="auto", package_sha256="00" * 32)["package_needed"] == "3.0.2", (
+        "another one is named"
+    )
 
 
 def test_what_was_laid_by_another_profile_is_set_back(capsys, site):
@@ -139,7 +163,6 @@ def test_what_was_laid_by_another_profile_is_set_back(capsys, site):
         ({"path": "var/www"}, ["var/www", "slash"]),
         ({"exclude": ["../x"]}, ["exclude", "../x"]),
         ({"roots": ["/srv"]}, ["roots", "/srv"]),
-        ({"acknowledged": [""]}, ["acknowledged"]),
         ({"policy": [{"path": "a"}, {"path": "b", "file_mode": "rw"}]}, ["rule 2", "file_mode", "rw"]),
         ({"policy": [{"path": "a", "file_mode": 420}]}, ["rule 1", "420", "quotes"]),
         ({"policy": [{"path": "a", "directory_mode": "0777"}]}, ["0777", "every user"]),

@@ -75,7 +75,7 @@ def test_only_what_is_documented_comes_through() -> None:
         ),
         ("backup_key", {"key": "a\nb: {{ x }}"}, "key is a text"),
         ("chamilo_certificate", {"days_left": "many"}, "days_left is a text 'many', not a number"),
-        ("chamilo_perms", {"failed": True, "quarantined": [["a.php"]]}, "quarantined[0] is a list, not a text"),
+        ("chamilo_perms", {"failed": True, "unlike": [["a.php"]]}, "unlike[0] is a list, not a text"),
         ("chamilo_env", {"files": {"/var/www/chamilo/.env": "rm"}}, "is missing"),
         ("chamilo_site_info", {"site": "x"}, "is missing"),
         ("fail2ban_filter", {"path": "x", "log": {**LOG, "proxies": {}}}, "log.proxies is a map, not a list"),

@@ -169,7 +169,6 @@ def test_a_value_of_the_wrong_type_is_named_once() -> None:
         "chamilo_https_terminated_elsewhere": "false",
         "chamilo_headers_frame_ancestors": "https://x",
         "chamilo_permissions_policy": "x",
-        "chamilo_permissions_acknowledged": "/x",
         "chamilo_sessions_lifetime": "5",
         "chamilo_site": None,
         "chamilo_alert_mail": False,
@@ -344,11 +343,10 @@ def test_rules_for_the_tree_that_have_no_form_are_refused_once_and_good_ones_are
         output = _preflight.errors(specs, ["permissions"], {POLICY: wrong})
         assert len(output) == 1 and output[0].startswith(POLICY)
     good = {POLICY: [{"path": "**/*.sh", "owner": "deploy", "file_mode": "0750"}]}
-    acknowledged = "chamilo_permissions_acknowledged"
-    assert _preflight.errors(specs, ["permissions"], {**good, acknowledged: ["public/build/x.php"]}) == []
-    for name in (acknowledged, "chamilo_permissions_roots"):
-        (output,) = _preflight.errors(specs, ["permissions"], {**good, name: ["/var/www/x.php"]})
-        assert output.startswith(f"{name}: '/var/www/x.php' is no path below the tree")
+    roots = "chamilo_permissions_roots"
+    assert _preflight.errors(specs, ["permissions"], {**good, roots: ["public/plugin"]}) == []
+    (output,) = _preflight.errors(specs, ["permissions"], {**good, roots: ["/var/www/x"]})
+    assert output.startswith(f"{roots}: '/var/www/x' is no path below the tree")
 
 
 SHA256 = "0123456789abcdef" * 4
@@ -358,6 +356,8 @@ SHA256 = "0123456789abcdef" * 4
     ("archive", "checksum", "words"),
     [
         ("", "", []),
+        ("auto", "", []),
+        ("off", "", []),
         ("/home/me/chamilo-2.0.1.zip", "", []),
         ("chamilo-2.0.1.zip", SHA256, []),
         ("https://example.org/chamilo-2.0.1.zip", SHA256.upper(), []),

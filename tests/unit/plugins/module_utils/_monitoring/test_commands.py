@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import jinja2
@@ -14,6 +15,14 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import commands, daily, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import Changes
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.watch import Seen
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.comparison import (
+    CHANGED,
+    Comparison,
+    Group,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 
 MONIT = Path(__file__).parents[5] / "roles/monitoring/templates/monit/site.j2"
@@ -70,11 +79,8 @@ def test_monit_tries_each_alert_again():
 def test_files_are_compared_for_each_portal(monkeypatch, capsys):
     monkeypatch.setattr(daily, "sites", lambda: ["campus", "shop"])
     monkeypatch.setattr(daily, "compare", lambda site, against: Changes(added=["x.php"] if site == "shop" else []))
-    monkeypatch.setattr(daily, "based_on", lambda site: f"basis of {site}")
     assert main.main(["integrity", "check"]) == 1
-    assert (
-        capsys.readouterr().out == "campus: as listed\ncampus: basis of campus\nshop: new: x.php\nshop: basis of shop\n"
-    )
+    assert capsys.readouterr().out == "campus: as listed\nshop: new: x.php\n"
     assert main.main(["integrity", "check", "--site", "campus"]) == 0
     monkeypatch.setattr(daily, "accept", lambda site: "new: x.php")
     assert main.main(["integrity", "accept", "--site", "shop"]) == 0
@@ -120,22 +126,42 @@ def test_a_person_is_asked_before_what_differs_is_accepted(monkeypatch, capsys, 
         assert asked == ["Are these yours? [y/N] "] * (2 if accepted else 1)
 
 
-def test_a_package_is_compared_and_what_differs_is_named(monkeypatch, capsys):
-    monkeypatch.setattr(daily, "sites", lambda: ["campus"])
-    monkeypatch.setattr(daily, "compared_with", lambda site: "the package x.zip")
+def test_the_program_is_compared_with_the_package_that_is_known_or_named(monkeypatch, capsys):
+    groups = (Group("bin", CHANGED, 1, "www-data", "2026-05-04"),)
+    found = [Comparison("the package x.zip", groups), Comparison("the package x.zip"), Comparison()]
     asked = []
-
-    def compare(site, archive, sha256):
-        asked.append((site, archive, sha256))
-        return Changes(changed=["bin/console"] if len(asked) == 1 else [])
-
-    monkeypatch.setattr(daily, "compare_release", compare)
+    monkeypatch.setattr(daily, "sites", lambda: ["campus"])
+    monkeypatch.setattr(daily, "compare_release", lambda *given: asked.append(given) or found[len(asked) - 1])
     assert main.main(["integrity", "compare", "x.zip", "--sha256", "00"]) == 1
-    assert capsys.readouterr().out == "campus: changed: bin/console\ncampus: compared with the package x.zip\n"
-    assert main.main(["integrity", "compare", "x.zip"]) == 0
-    assert asked == [("campus", "x.zip", "00"), ("campus", "x.zip", "")]
-    assert main.main(["integrity", "compare"]) == 1 and len(asked) == 2
-    assert "needs the package" in capsys.readouterr().err
+    lines = ["campus: bin: 1 file differs from the package (owner www-data, newest 2026-05-04)"]
+    assert capsys.readouterr().out.splitlines() == [*lines, "campus: all else is as in the package x.zip"]
+    assert main.main(["integrity", "compare"]) == 0
+    assert main.main(["integrity", "compare"]) == 1
+    assert "no package of the installed release is known here" in capsys.readouterr().err
+    assert asked == [("campus", "x.zip", "00"), ("campus", "", ""), ("campus", "", "")]
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "given"),
+    [(["--yes"], None, True), ([], "y", True), ([], "n", False), ([], None, False)],
+)
+def test_a_person_is_asked_before_a_disabled_file_can_run_again(monkeypatch, capsys, options, answer, given):
+    """``None``: a script, which has to say so."""
+    done = []
+    found = Found(given_back=2, disabled=Counter({"src": 1}))
+    monkeypatch.setattr(commands.sys.stdin, "isatty", lambda: answer is not None, raising=False)
+    monkeypatch.setattr("builtins.input", lambda words: answer)
+    monkeypatch.setattr(window, "give_back", lambda windows, path: done.append(path) or (Site("campus", {}, {}), found))
+    assert main.main(["integrity", "give-back", "/srv/campus/public/plugin", *options]) == int(not given)
+    assert done == ["/srv/campus/public/plugin"] * given
+    output = capsys.readouterr()
+    assert ("2 files are used again. still disabled: src: 1 files" in output.out) is given
+    assert given or "Nothing was given back" in output.out + output.err
+
+
+def test_what_to_give_back_has_to_be_named(capsys):
+    assert main.main(["integrity", "give-back", "--yes"]) == 1
+    assert "needs a file or a directory" in capsys.readouterr().err
 
 
 def test_the_checks_have_names_of_their_own():

@@ -18,8 +18,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, integrity, left_behind, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.daily import MonitoringError
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, package
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
@@ -276,101 +275,18 @@ def test_changed_files_are_reported_until_they_are_accepted(host):
     assert not daily.compare("campus")
 
 
-def test_what_nothing_vouches_for_is_red_and_no_part_of_the_list_until_it_is_accepted(host):
-    console, held = host.root / "bin/console", host.root / "public/shell.inc"
-    console.parent.mkdir(exist_ok=True)
-    for path, mode in ((console, 0o355), (held, 0o600)):
-        path.write_text("<?php")
-        path.chmod(mode)
-    step()
-    assert not host.record()["integrity"]
-    assert "nothing vouches for: bin/console" in host.detail("integrity")
-    assert "based on owners, modes and times" in daily.based_on("campus")
-    assert daily.compare("campus").unvouched == ["bin/console", "public/shell.inc"]
-    known = integrity.Manifest("campus", str(host.root)).read()
-    assert not {"bin/console", "public/shell.inc"} & set(known["files"])
-    daily.accept("campus")
-    assert set(integrity.Manifest("campus", "").read()["files"]) & {"bin/console", "public/shell.inc"} == {
-        "bin/console"
-    }
-
-
-def test_a_program_that_the_web_user_could_write_is_red_until_it_was_compared_or_accepted(host):
-    basis.taken(str(host.root), files.STATE, 1234, {})
-    for _day in range(2):
-        step()
-        assert not host.record()["integrity"]
-        for words in ("1,234 of its files", "chamilo_release_archive", "chamilo-hardening integrity accept"):
-            assert words in host.detail("integrity")
-        assert host.titles()[-1] == "Nothing vouches for the program of campus.test"
-    daily.accept("campus")
-    assert not daily.compare("campus") and "as listed" in host.detail("integrity")
-
-
-def test_a_first_list_of_files_that_the_web_user_can_write_proves_nothing(host, monkeypatch):
-    monkeypatch.setattr(daily, "_users", lambda observer: (identity("www-data"),))
-    (host.root / "public/index.php").chmod(0o666)
-    (host.root / ".env").write_text("APP_ENV=prod")
-    (host.root / ".env").chmod(0o666)
-    step()
-    assert daily.compare("campus").unproven == 1
-
-
-def test_plugins_that_are_no_part_of_the_release_are_listed_until_they_are_accepted(host):
-    (host.root / "public/plugin/Weather").mkdir(parents=True)
-    gone = {"public/plugin/Weather": "www-data, 2026-11-01", "public/plugin/Gone": "www-data, 2026-11-01"}
-    basis.taken(str(host.root), files.STATE, 0, gone)
-    step()
-    assert host.detail("integrity").startswith(
-        "Not accepted yet: no part of the release: public/plugin/Weather (www-data, 2026-11-01)."
-    )
-    daily.accept("campus")
-    assert not daily.compare("campus")
-
-
-def test_a_package_that_is_named_later_has_each_file_compared(host, tmp_path):
-    root, sources = host.root, {f"src/C{number}.php": "<?php" for number in range(20)}
-    archive = tmp_path / "chamilo.zip"
-    with zipfile.ZipFile(archive, "w") as packed:
-        for path, text in {**sources, "public/index.php": "<?php", "public/main/a.js": "a()"}.items():
-            packed.writestr(f"chamilo/{path}", text)
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(text)
-    basis.taken(str(root), files.STATE, 22, {})
-    (root / "public/main/ws.php").write_text("<?php system($_GET['x']);")
-    (root / "public/main/a.js").write_text("evil()")
-    (root / "public/logo.gif").write_text("GIF")
-    step()
-    assert daily.compare("campus").unproven == 22
-    package.learn(str(archive), "", str(root))
-    found = daily.compare("campus")
-    assert (found.unproven, found.unvouched) == (0, ["public/main/a.js", "public/main/ws.php"])
-    (root / "public/main/a.js").write_text("a()")
-    daily.accept("campus")
-    assert not daily.compare("campus")
-
-
-def test_what_differs_from_the_package_of_the_release_is_named(host, tmp_path):
+def test_the_program_is_compared_with_a_package_that_is_named_and_with_its_manifest_from_then_on(host, tmp_path):
     archive = tmp_path / "chamilo.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("chamilo/public/index.php", "<?php // as published")
-        packed.writestr("chamilo/public/gone.php", "<?php")
-        for number in range(20):
-            packed.writestr(f"chamilo/src/C{number}.php", "<?php")
-            (host.root / "src").mkdir(exist_ok=True)
-            (host.root / f"src/C{number}.php").write_text("<?php")
-        packed.writestr("chamilo/public/main/install/index.php", "<?php")
-    (host.root / "public/shell.gif").write_text("GIF<?php")
-    (host.root / "public/logo.gif").write_text("GIF")
-    (host.root / "public/sw.js").write_text("fetch('//x.test')")
-    changes = daily.compare_release("campus", str(archive))
-    assert changes.changed == ["public/index.php"] and changes.gone == ["public/gone.php"]
-    assert {"public/shell.gif", "public/sw.js"} <= set(changes.added) and "public/logo.gif" not in changes.added
-    assert daily.compared_with("campus").startswith("the package chamilo.zip (sha256 ")
-    for number in range(20):
-        (host.root / f"src/C{number}.php").write_text("<?php // of the next release")
-    with pytest.raises(package.ArchiveError, match="another release"):
-        daily.compare_release("campus", str(archive))
+    step()
+    assert "of the release no package is known" in host.detail("integrity")
+    assert daily.compare_release("campus").package == ""
+    named = daily.compare_release("campus", str(archive))
+    assert any(line.startswith("public: 1 file differs from the package") for line in named.lines())
+    assert daily.compare_release("campus") == named
+    step()
+    assert "of the release there is the package chamilo.zip (sha256 " in host.detail("integrity")
 
 
 @pytest.fixture
@@ -604,35 +520,20 @@ def test_a_monit_that_was_just_started_is_waited_for(monkeypatch, age, later, fr
 
 
 def test_what_this_collection_wrote_becomes_part_of_the_list(host, monkeypatch):
-    assert daily.lists() == {} and daily.based_on("campus") == "there is no list yet"
+    assert daily.lists() == {}
     step()
     before = daily.lists()["campus"]
     daily.copied("campus", before["digest"], "laptop:/copy")
     index = host.root / "public/index.php"
     index.write_text("<?php // ours")
-    own = integrity.files(str(host.root))["public/index.php"]
-    monkeypatch.setattr(integrity, "written", lambda: {os.path.realpath(index): {own}})
+    own = comparison.files(str(host.root))["public/index.php"]
+    monkeypatch.setattr(comparison, "written", lambda: {os.path.realpath(index): {own}})
     step()
     after = daily.lists()["campus"]
     assert (after["digest"] == before["digest"], after["copied"]) == (False, False)
     assert host.record()["integrity"] and host.detail("integrity").startswith("1 files are as listed")
     assert "an older list is on laptop:/copy" in host.detail("integrity")
     assert integrity.Manifest("campus", "").read()["files"]["public/index.php"] == own
-
-
-@pytest.mark.parametrize(
-    ("mark", "known", "applied"),
-    [(daily.marks.DOUBTFUL, True, True), (daily.marks.QUARANTINED, True, False), (daily.marks.DOUBTFUL, False, False)],
-)
-def test_what_was_doubtful_gets_its_modes_once_it_is_accepted(host, monkeypatch, mark, known, applied):
-    done = []
-    tree = SimpleNamespace(tree="the tree", pages="its pages")
-    monkeypatch.setattr(daily.permissions_sites, "known", lambda: {"campus": tree} if known else {})
-    monkeypatch.setattr(daily.window, "apply", lambda *what, **more: done.append((what, more)))
-    monkeypatch.setattr(daily, "_waits", lambda _root, _path: mark)
-    monkeypatch.setattr(daily, "_observed", lambda manifest: (integrity.Changes(unvouched=["src/x.php"]), {}, None))
-    daily.accept("campus")
-    assert done == ([(("the tree", "production", None, False), {"pages": "its pages"})] if applied else [])
 
 
 @pytest.mark.parametrize("figures", [True, False])

@@ -12,12 +12,12 @@ import os
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import (
     Changes,
     IntegrityError,
     Manifest,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison, package
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def portal(monkeypatch, tmp_path):
         (root / path).write_text(path)
     (root / "public/link").symlink_to("index.php")
     manifest = Manifest("campus", str(root))
-    manifest.accept(integrity.files(str(root)), "first list")
+    manifest.accept(comparison.files(str(root)), "first list")
     return manifest
 
 
@@ -55,13 +55,13 @@ def test_a_sparse_file_is_not_read_to_its_end(portal, monkeypatch):
     path = f"{portal.root}/public/holes"
     with open(path, "wb") as file:
         file.truncate(1 << 40)
-    monkeypatch.setattr(integrity, "_MOST", 8192)
-    monkeypatch.setattr(integrity, "_CHUNK", 4096)
-    known = integrity.files(portal.root)["public/holes"]
+    monkeypatch.setattr(package, "MOST", 8192)
+    monkeypatch.setattr(comparison, "_CHUNK", 4096)
+    known = comparison.files(portal.root)["public/holes"]
     assert known == f"{hashlib.sha256(bytes(8192)).hexdigest()} of the first part of {1 << 40} bytes"
     with open(path, "r+b") as file:
         file.truncate((1 << 40) + 1)
-    assert integrity.files(portal.root)["public/holes"] != known
+    assert comparison.files(portal.root)["public/holes"] != known
 
 
 def test_each_change_is_noticed(portal):
@@ -90,7 +90,7 @@ def test_what_a_link_in_the_program_leads_to_is_on_the_list(portal, tmp_path, el
         os.symlink(target, f"{root}/public/{link}")
     os.symlink("../var/upload/later", f"{root}/public/later.php")
     os.symlink("loop", f"{root}/public/loop")
-    present = integrity.files(root)
+    present = comparison.files(root)
     assert present["public/Kernel.php"] == f"-> ../var/upload/x {hashlib.sha256(b'var/upload/x').hexdigest()}"
     assert (present["public/folder"], present["public/index"]) == ("-> ../var/upload", "-> index.php")
     portal.accept(present, "accepted")
@@ -102,12 +102,12 @@ def test_what_a_link_in_the_program_leads_to_is_on_the_list(portal, tmp_path, el
 
 
 def test_no_link_has_it_read_without_end(portal, monkeypatch):
-    monkeypatch.setattr(integrity, "_MOST", 2 << 20)
+    monkeypatch.setattr(package, "MOST", 2 << 20)
     os.symlink("../var/upload/large", f"{portal.root}/public/large.php")
     large = f"{portal.root}/var/upload/large"
     with open(large, "w", encoding="ascii") as file:
         file.truncate(1 << 40)
-    portal.accept(integrity.files(portal.root), "accepted")
+    portal.accept(comparison.files(portal.root), "accepted")
     os.truncate(large, (1 << 40) + 1)
     assert portal.inspect()[0].changed == ["public/large.php"]
 
@@ -151,13 +151,13 @@ def test_names_that_could_harm_a_terminal_are_escaped_and_many_are_cut():
 
 
 def test_a_portal_that_is_gone_is_an_error(tmp_path):
-    with pytest.raises(IntegrityError, match="no directory"):
-        integrity.files(str(tmp_path / "nothing"))
+    with pytest.raises(comparison.ComparisonError, match="no directory"):
+        comparison.files(str(tmp_path / "nothing"))
 
 
 def test_a_directory_that_goes_meanwhile_is_not_on_the_list(portal, monkeypatch):
     real = os.scandir
-    whole = integrity.files(portal.root)
+    whole = comparison.files(portal.root)
 
     def scandir(path):
         if path == f"{portal.root}/config":
@@ -165,23 +165,4 @@ def test_a_directory_that_goes_meanwhile_is_not_on_the_list(portal, monkeypatch)
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    assert integrity.files(portal.root) == {path: known for path, known in whole.items() if path != "config/app.yaml"}
-
-
-def test_a_file_that_goes_once_it_was_read_is_on_the_list(portal, monkeypatch):
-    real = integrity._checksum
-
-    def checksum(path):
-        found = real(path)
-        if path == f"{portal.root}/config/app.yaml":
-            os.unlink(path)
-        return found
-
-    whole = integrity.files(portal.root)
-    monkeypatch.setattr(integrity, "_checksum", checksum)
-    assert integrity.files(portal.root) == whole
-
-
-def test_a_link_that_went_meanwhile_leads_nowhere(tmp_path):
-    (tmp_path / "link").symlink_to("target")
-    assert [integrity._target(str(tmp_path / name)) for name in ("link", "gone")] == ["target", ""]
+    assert comparison.files(portal.root) == {path: known for path, known in whole.items() if path != "config/app.yaml"}

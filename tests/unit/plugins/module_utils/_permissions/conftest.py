@@ -19,12 +19,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pol
 WEB = pwd.getpwnam("www-data")
 
 
-PROGRAMS = ("public/index.php", "public/main", "public/plugin")
-
-
 def order(root, profile="production", policy=(), **options):
     rules = (*policy, *built_in(profile, 0, WEB.pw_gid, WEB.pw_uid))
-    return Order(str(root), rules, WEB.pw_uid, frozenset({WEB.pw_gid}), programs=PROGRAMS, **options)
+    return Order(str(root), rules, WEB.pw_uid, frozenset({WEB.pw_gid}), **options)
 
 
 @pytest.fixture(autouse=True)

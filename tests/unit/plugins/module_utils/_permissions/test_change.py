@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import change as permissions_change
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import entries, quarantine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import entries
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import found as permissions_found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Changes
@@ -100,7 +100,7 @@ def test_what_is_reported_of_the_first_is_done_to_all(site, tmp_path, monkeypatc
     with monkeypatch.context() as patched:
         patched.setattr(Entries, "_simply", lambda *given: False)
         listed = run(order(site))
-    for part in (permissions_change, entries, permissions_found, quarantine, permissions_walk):
+    for part in (permissions_change, entries, permissions_found, permissions_walk):
         monkeypatch.setattr(part, "LISTED", 0)
     calls = []
     change = Changes.give
@@ -112,7 +112,7 @@ def test_what_is_reported_of_the_first_is_done_to_all(site, tmp_path, monkeypatc
     assert ours == theirs
     plain = {what for path, what in ours.items() if path.startswith(b"src/") and path.endswith(b".txt")}
     assert plain == {(0, WEB.pw_gid, "0644")}
-    for name in ("entries", "fixed", "refused_total", "quarantined_total", "doubtful_total"):
+    for name in ("entries", "fixed", "refused_total"):
         assert (name, getattr(short, name)) == (name, getattr(listed, name))
     assert len(calls) < short.fixed["mode"] / 2, "the short way was not taken"
     assert not run(order(twin)).changed
@@ -134,7 +134,7 @@ def test_what_is_reported_of_the_first_is_done_to_all(site, tmp_path, monkeypatc
 )
 def test_no_account_has_the_rights_of_others_for_a_moment(site, monkeypatch, was, between, listed):
     """A group that is new must not open for writing what it may only read in the end."""
-    for part in (permissions_change, entries, permissions_found, quarantine, permissions_walk):
+    for part in (permissions_change, entries, permissions_found, permissions_walk):
         monkeypatch.setattr(part, "LISTED", listed)
     give(site / ".env", was, "root")
     seen = []
@@ -225,12 +225,12 @@ def test_an_acl_comes_back_where_the_portal_fails_without_it(site, tmp_path):
     path.chmod(0o640)
     os.setxattr(path, ACCESS, acl(1, 6))
     before = os.getxattr(path, ACCESS)
-    pages = SimpleNamespace(probe=lambda: None, reload=lambda: "", broken=lambda: "/ answers 500")
+    pages = SimpleNamespace(probe=lambda: None, broken=lambda: "/ answers 500")
     with pytest.raises(PermsError, match="^The portal's health check failed: / answers 500. The owners and modes of"):
-        run(order(site), listing=str(tmp_path / "state/suspects"), pages=pages)
+        run(order(site), state=str(tmp_path / "state"), pages=pages)
     assert os.getxattr(path, ACCESS) == before
     pages.broken = lambda: ""
-    run(order(site), listing=str(tmp_path / "state/suspects"), pages=pages)
+    run(order(site), state=str(tmp_path / "state"), pages=pages)
     assert ACCESS not in os.listxattr(path)
 
 

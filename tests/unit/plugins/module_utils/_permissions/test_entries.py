@@ -12,7 +12,7 @@ import stat
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import change, entries, quarantine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import change, entries
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import found as permissions_found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
@@ -362,7 +362,7 @@ def test_a_fifo_that_is_as_a_file_there_would_be_is_not_reported(site):
 
 @pytest.mark.parametrize("listed", [0, 20])
 def test_a_bind_mount_over_a_file_is_not_changed(site, outside, mount, monkeypatch, listed):
-    for part in (change, entries, permissions_found, quarantine, permissions_walk):
+    for part in (change, entries, permissions_found, permissions_walk):
         monkeypatch.setattr(part, "LISTED", listed)
     mount("--bind", outside, site / "src/Kernel.php")
     before = state(outside)

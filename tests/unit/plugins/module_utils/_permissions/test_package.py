@@ -1,81 +1,68 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The package of a release against a tree that an intruder changed. Real files, as root; the web user is www-data."""
+"""The package of a release, read as a manifest, and what a host keeps of it."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import stat
 import tarfile
 import zipfile
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, package, policy, vouch, walk
-from tests.unit.plugins.module_utils._permissions.test_vouch import IMPLANTS, NEUTRALISED, RELEASE, lay, site
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.package import ArchiveError
 
-__all__ = ["site"]
+FILES = {
+    "public/index.php": "<?php index();",
+    "public/main/install/version.php": "<?php\n$new_version = '2.0.1';\n",
+    "src/Kernel.php": "<?php kernel();",
+}
+LINK = "vendor/bin/tool"
 
 
-def packed(site, path, kind="zip", top="chamilo-2.0.1/", more=()):
-    names = [name for name in (*RELEASE, *more) if name != ".env"]
+def packed(path, kind="zip", top="chamilo-2.0.1/", files=FILES):
+    source = path.parent / "source"
+    for name, text in files.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(text)
     if kind == "zip":
         with zipfile.ZipFile(path, "w") as archive:
-            for name in names:
-                archive.write(site / name, f"{top}{name}")
-            link = zipfile.ZipInfo(f"{top}public/link.php")
-            link.external_attr = (stat.S_IFLNK | 0o777) << 16
-            archive.writestr(link, "index.php")
+            archive.writestr(zipfile.ZipInfo(f"{top}public/"), "")
+            for name, text in files.items():
+                archive.writestr(f"{top}{name}", text)
+            link = zipfile.ZipInfo(f"{top}{LINK}")
+            link.external_attr = 0o120777 << 16
+            archive.writestr(link, "../a/b/tool")
     else:
         with tarfile.open(path, f"w:{kind}") as archive:
-            for name in names:
-                archive.add(site / name, f"{top}{name}")
-            entry = tarfile.TarInfo(f"{top}public/link.php")
-            entry.type, entry.linkname = tarfile.SYMTYPE, "index.php"
+            archive.add(source / "public", f"{top}public", recursive=False)
+            for name in files:
+                archive.add(source / name, f"{top}{name}")
+            entry = tarfile.TarInfo(f"{top}{LINK}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "../a/b/tool"
             archive.addfile(entry)
     return str(path)
 
 
 @pytest.mark.parametrize(("kind", "top"), [("zip", "chamilo-2.0.1/"), ("zip", ""), ("gz", "./"), ("xz", "a/b/")])
-def test_a_package_vouches_for_its_files_whatever_their_times_report(site, tmp_path, kind, top):
-    state = tmp_path / "state"
-    state.mkdir()
-    archive = packed(site, tmp_path / "2.0.1", kind, top)
-    known = package.learn(archive, "", str(site), str(state))
-    assert set(known) == {*RELEASE, "public/link.php"} - {".env"}
-    assert package.learn(archive, "", str(site), str(state)) == known  # what was written down
-    reported = basis.read(str(site), str(state)).words
-    assert reported.startswith("the package 2.0.1 (sha256 ") and len(reported) > 64
-    assert "no package" in basis.read(str(tmp_path), str(state)).words
-    for name, text in IMPLANTS.items():
-        lay(site, name, text, days=-30)  # older than the release, as `touch` makes it
-    lay(site, "config/packages/framework.yaml", days=90)  # newer, and as in the package
-    lists = [str(path) for path in state.glob("release-*.json")]
-    order = policy.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
-    found = walk.run(order, lists=lists)
-    assert (found.quarantined, found.doubtful) == (NEUTRALISED, sorted(set(IMPLANTS) - set(NEUTRALISED)))
-    assert not walk.run(order, lists=lists).changed
+def test_a_package_is_read_as_a_manifest_whatever_it_is_packed_with(tmp_path, kind, top):
+    archive = packed(tmp_path / "2.0.1", kind, top)
+    found = package.read(archive)
+    checksums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
+    assert found.files == {**checksums, LINK: "-> ../a/b/tool"}
+    assert (found.package, found.version) == ("2.0.1", "2.0.1")
+    assert package.read(archive, found.sha256.upper()) == package.parse(found.text()) == found
+    with open(archive, "rb") as stream:
+        names = [name.removeprefix("./")[len(top.removeprefix("./")) :] for name, _content in package.members(stream)]
+    assert names == list(FILES), "a directory and a link have no content"
 
 
-def test_what_a_plugin_of_the_release_does_not_have_came_later_whatever_its_times_report(site, tmp_path):
-    state = tmp_path / "state"
-    state.mkdir()
-    plugin = [f"public/plugin/Theirs/{name}" for name in ("plugin.php", "composer.json", "src/a.php", "view/b.tpl")]
-    for name in plugin:
-        lay(site, name)
-    package.learn(packed(site, tmp_path / "2.0.1.zip", more=plugin), "", str(site), str(state))
-    lay(site, "public/plugin/Theirs/src/more.php", "<?php include 'x';")
-    order = policy.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
-    found = walk.run(order, lists=[str(path) for path in state.glob("release-*.json")])
-    assert found.quarantined == ["public/plugin/Theirs/src/more.php"]
-
-
-def test_another_package_is_refused_before_anything_is_written(site, tmp_path):
-    archive = packed(site, tmp_path / "chamilo.zip")
-    with pytest.raises(package.ArchiveError, match="has the sha256 .*, not 00"):
-        package.learn(archive, "00", str(site), str(tmp_path))
-    assert not list(tmp_path.glob("*.json"))
+def test_another_package_than_the_one_that_is_meant_is_refused(tmp_path):
+    with pytest.raises(ArchiveError, match="has the sha256 .*, not 00"):
+        package.read(packed(tmp_path / "chamilo.zip"), "00")
 
 
 @pytest.mark.parametrize(
@@ -90,80 +77,55 @@ def test_what_is_no_package_is_refused(tmp_path, content, words):
     path = tmp_path / "chamilo.zip"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(package.ArchiveError, match=words):
-        package.learn(str(path), "", str(tmp_path), str(tmp_path))
+    with pytest.raises(ArchiveError, match=words):
+        package.read(str(path))
 
 
-def test_a_package_without_end_is_refused(site, tmp_path, monkeypatch):
-    archive = packed(site, tmp_path / "chamilo.zip")
-    monkeypatch.setattr(package, "_ENTRIES", 20)
-    with pytest.raises(package.ArchiveError, match="more than 20 files"):
-        package.learn(archive, "", str(site), str(tmp_path))
+def test_a_package_without_end_is_refused(tmp_path, monkeypatch):
+    archive = packed(tmp_path / "chamilo.zip")
+    monkeypatch.setattr(package, "_ENTRIES", 2)
+    with pytest.raises(ArchiveError, match="more than 2 files"):
+        package.read(archive)
     monkeypatch.setattr(package, "_UNPACKED", 20)
-    with pytest.raises(package.ArchiveError, match="unpacks to more than"):
-        package.learn(archive, "", str(site), str(tmp_path))
+    with pytest.raises(ArchiveError, match="unpacks to more than"):
+        package.read(archive)
 
 
-def test_the_package_of_another_release_is_refused_and_an_old_one_counts_no_longer(site, tmp_path):
-    state = tmp_path / "state"
-    state.mkdir()
-    archive = packed(site, tmp_path / "2.0.1.zip")
-    package.learn(archive, "", str(site), str(state))
-    lists = [str(path) for path in state.glob("release-*.json")]
-    assert vouch.Lists(str(site), lists).release
-    for number in range(40):
-        lay(site, f"src/CoreBundle/C{number}.php", "<?php // the next release")
-    assert not vouch.Lists(str(site), lists).release
-    with pytest.raises(package.ArchiveError, match="of another release: 40 of 122 files differ"):
-        package.learn(archive, "", str(site), str(state))
-    order = policy.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
-    found = walk.run(order, lists=lists)
-    assert (found.quarantined, found.doubtful) == ([], [])
-
-
-def test_what_visitors_browsers_run_is_compared_as_well(site, tmp_path):
-    state = tmp_path / "state"
-    state.mkdir()
-    assets = ("public/build/app.js", "public/build/same.js", "public/img/logo.svg", "public/build/font.woff2")
-    for name in assets:
-        lay(site, name, "as published")
-    package.learn(packed(site, tmp_path / "2.0.1.zip", more=assets), "", str(site), str(state))
-    for name in ("public/build/app.js", "public/img/logo.svg", "public/build/font.woff2", "public/sw.js"):
-        lay(site, name, "fetch('//x.test')")
-    for name in ("public/login2.html", "public/photo.jpg", "var/upload/page.html"):
-        lay(site, name, "<script src=//x.test>")
-    order = policy.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
-    lists = [str(path) for path in state.glob("release-*.json")]
-    named = ["public/build/app.js", "public/img/logo.svg", "public/login2.html", "public/sw.js"]
-    assert sorted(walk.run(order, lists=lists).doubtful) == named
-    assert sorted(walk.run(order, lists=lists).doubtful) == named, "until somebody has compared them"
-    lay(site, "public/build/app.js", "as published", owner=0, mode=0o644)
-    assert walk.run(order, lists=lists).doubtful == named[1:]
-
-
-def test_of_an_archive_files_alone_are_read(tmp_path):
-    """A directory and a link have no content."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/file").write_text("text")
-    (tmp_path / "a/link").symlink_to("file")
-    link = zipfile.ZipInfo("a/link")
-    link.external_attr = 0o120777 << 16
-    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
-        archive.writestr(link, "file")
-        archive.write(tmp_path / "a", "a")
-        archive.write(tmp_path / "a/file", "a/file")
-    with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
-        for name in ("a/link", "a"):
-            archive.add(tmp_path / name, name, recursive=name == "a")
-    for name in ("x.zip", "x.tar.gz"):
-        with open(tmp_path / name, "rb") as stream:
-            assert [(path, content.read()) for path, content in package.members(stream)] == [("a/file", b"text")]
-
-
-def test_what_is_no_file_is_no_package(site, tmp_path):
+def test_what_is_no_file_is_no_package(tmp_path):
     sparse = tmp_path / "2.0.1.zip"
     sparse.touch()
     os.truncate(sparse, 1 << 40)
     for path in ("/dev/null", str(sparse)):
-        with pytest.raises(package.ArchiveError, match=f"^{path} is no file, or a sparse one"):
-            package.learn(path, "", str(site), str(tmp_path))
+        with pytest.raises(ArchiveError, match=f"^{path} is no file, or a sparse one"):
+            package.read(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"package": "x", "sha256": "5f", "version": "", "files": {"a": "b"}}']
+)
+def test_what_is_no_manifest_is_refused(text):
+    with pytest.raises(ArchiveError, match="no manifest of a package"):
+        package.parse(text)
+
+
+def test_a_host_keeps_one_manifest_for_each_portal_and_goes_by_it_for_its_version_alone(tmp_path):
+    manifest = package.read(packed(tmp_path / "chamilo.zip"))
+    state = str(tmp_path / "state")
+    assert package.known("/srv/a", "2.0.1", state) is None
+    package.remember(manifest, "/srv/a", state)
+    assert package.known("/srv/a", "2.0.1", state) == package.known("/srv/a", "", state) == manifest
+    assert package.known("/srv/a", "2.0.2", state) is None and package.known("/srv/b", "2.0.1", state) is None
+
+
+def test_a_package_that_cannot_be_had_is_asked_for_again_a_day_later_or_for_another_release(tmp_path, monkeypatch):
+    state, now = str(tmp_path / "state"), 1_700_000_000.0
+    monkeypatch.setattr(package.time, "time", lambda: now)
+    assert package.refusal("/srv/a", "3.0.2", state) == ""
+    package.refuse("no answer", "/srv/a", "3.0.2", state)
+    assert package.refusal("/srv/a", "3.0.2", state) == "no answer"
+    assert package.refusal("/srv/a", "3.0.3", state) == package.refusal("/srv/b", "3.0.2", state) == ""
+    now += 86_400
+    assert package.refusal("/srv/a", "3.0.2", state) == ""
+    now -= 86_400
+    package.remember(package.read(packed(tmp_path / "chamilo.zip")), "/srv/a", state)
+    assert package.refusal("/srv/a", "3.0.2", state) == ""

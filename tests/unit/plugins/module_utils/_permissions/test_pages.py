@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import journal, policy, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
@@ -58,7 +57,7 @@ class Portal:
     """Answers as PHP would that runs as the web user and needs these files for its pages, and may be broken anyway."""
 
     def __init__(self, site: Path, needs=(".env", "public/index.php", "public/main/inc/lib/api.lib.php")):
-        self.site, self.needs, self.commands, self.asked, self.dead = site, needs, [], [], False
+        self.site, self.needs, self.asked, self.dead = site, needs, [], False
 
     def fetch(self, probe):
         self.asked.append(probe.url)
@@ -68,19 +67,13 @@ class Portal:
         page = b'<link rel="stylesheet" href="/build/app.css?v=1"><a href="//other.example/x.css">'
         return Answer(probe.url, 200 if works else 500, (), page)
 
-    def run(self, argv, _seconds):
-        self.commands.append(" ".join(argv))
-        return 0, "active"
-
     def pages(self):
-        machine = Machine(self.run, systemd=True)
-        return Pages([{"url": FRONT}, {"url": f"{FRONT}login"}], "php8.4-fpm", machine, self.fetch)
+        return Pages([{"url": FRONT}, {"url": f"{FRONT}login"}], self.fetch)
 
 
 def harden(site, portal, **given):
     tree = {"path": str(site), "owner": "root", "web_user": "www-data", **given}
-    listing = str(site.parent / "state/planted.txt")
-    return walk.run(policy.order(tree, "production"), listing=listing, pages=portal.pages())
+    return walk.run(policy.order(tree, "production"), pages=portal.pages(), state=str(site.parent / "state"))
 
 
 def picture(site):
@@ -96,40 +89,13 @@ def impatient(monkeypatch):
     monkeypatch.setattr(permissions_pages, "ANSWER_SECONDS", 0)
 
 
-def planted(site, name="public/main/inc/lib/api.lib.php"):
-    """Later than all others."""
-    path = site / name
-    path.write_text("<?php // changed")
-    os.chown(path, WEB.pw_uid, WEB.pw_gid)
-    return path
-
-
 def test_pages_that_work_are_asked_for_before_and_after_and_with_them_what_they_name(site):
     portal = Portal(site)
     assert harden(site, portal).changed
     pages = [FRONT, f"{FRONT}login", f"{FRONT}build/app.css"]
     assert portal.asked == pages * 2
-    assert portal.commands == [], "nothing to forget"
     assert not harden(site, portal).changed
     assert portal.asked == pages * 3, "nothing changed, so nothing can be broken"
-
-
-def test_a_page_that_is_quarantined_and_needed_is_rolled_back_and_named(site):
-    path = planted(site)
-    planted(site, "public/shell.php")
-    planted(site, "shell.php")
-    before, portal = picture(site), Portal(site)
-    with pytest.raises(policy.PermsError) as failed:
-        harden(site, portal)
-    assert picture(site) == before
-    words = str(failed.value)
-    assert f"{FRONT} answers 500, and 200 before" in words and "were rolled back" in words
-    assert "had quarantined public/main/inc/lib/api.lib.php, public/shell.php, shell.php" in words
-    assert "Could not" not in words and "another cause" not in words
-    assert portal.commands.count("systemctl reload php8.4-fpm") == 2, "PHP has to forget, and once more"
-    path.unlink()
-    portal.needs = (".env",)
-    assert harden(site, portal).quarantined == ["public/shell.php", "shell.php"]
 
 
 def test_another_harmful_change_is_rolled_back_too(site):
@@ -243,19 +209,3 @@ def test_a_full_disk_keeps_no_file_as_it_was_and_is_reported_when_it_matters(sit
     with pytest.raises(policy.PermsError, match="not all changes could be noted: No space left on device"):
         harden(site, Portal(site), group="games")
     assert harden(site, Portal(site)).changed
-
-
-def test_a_service_that_does_not_reload_is_no_success(site):
-    planted(site, "public/build/shell.php")
-    portal = Portal(site)
-    portal.run = lambda argv, _seconds: (1, "no") if "reload" in argv else (0, "active")
-    with pytest.raises(policy.PermsError, match="PHP could not be reloaded"):
-        harden(site, portal)
-
-
-def test_a_service_that_does_not_run_has_nothing_to_forget(site):
-    planted(site, "public/build/shell.php")
-    portal = Portal(site)
-    portal.run = lambda argv, _seconds: (portal.commands.append(argv), (3, "inactive"))[1]
-    assert harden(site, portal).quarantined == ["public/build/shell.php"]
-    assert not any("reload" in argv for argv in portal.commands)

@@ -150,23 +150,6 @@ def test_a_rule_of_the_users_own_comes_first_and_leaves_the_rest(site):
     assert state(site / "public/custom/deep/x.css") == (WEB.pw_uid, WEB.pw_gid, "0600")
 
 
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("src/Kernel.php", "code"),
-        ("public/main/x.php", "program"),
-        ("public/index.php", "program"),
-        ("public/build/x.php", "foreign"),
-        ("public/own/x.php", ""),
-        ("public/known/x.php", ""),
-        ("public/main/left/x.php", ""),
-    ],
-)
-def test_what_php_is_in_a_place(path, kind):
-    policy = Policy(order("/x", exclude=("public/own", "public/main/left"), acknowledged=("public/known/**",)))
-    assert policy.of(path).kind == kind
-
-
 def test_what_is_excluded_is_not_scanned(site):
     found = run(order(site, exclude=("var/cache", "**/*.pem")))
     assert state(site / "var/cache/prod/x.php")[2] == "0777"

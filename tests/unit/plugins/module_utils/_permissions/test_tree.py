@@ -14,7 +14,6 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.release import Release
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from tests.unit.plugins.module_utils._permissions.conftest import WEB, give, given, order, reasons, state
 
@@ -43,18 +42,6 @@ def test_a_disk_for_uploads_is_discovered(site, tmp_path, mount):
     assert state(site / "var/upload/big/file") == (WEB.pw_uid, WEB.pw_gid, "0660")
     assert set(reasons(found)) == {"var/mounted", "public/mounted"}
     assert not run(given(site)).changed
-
-
-def test_the_release_is_inspected_before_a_run_that_changes_whose_the_code_is_and_before_no_other(site, monkeypatch):
-    inspected = []
-    inspect = Release.inspect
-    monkeypatch.setattr(Release, "inspect", lambda self: inspected.append(state(site / "config")) or inspect(self))
-    before = state(site / "config")
-    assert run(given(site)).changed
-    assert inspected and set(inspected) == {before}
-    inspected.clear()
-    assert not run(given(site)).changed
-    assert inspected == []
 
 
 def test_a_disk_behind_the_link_of_var_is_discovered(site, tmp_path, mount):
@@ -259,16 +246,6 @@ def test_a_root_that_cannot_be_trusted_is_refused_before_or_reported_after_the_o
         assert os.stat(site / "public/index.php").st_mode & 0o777 == mode
 
 
-def test_what_of_the_program_the_web_user_could_write_is_counted_without_data_and_environment_files(site):
-    found = run(order(site))
-    assert (found.writable, found.environment) == (10, 2)
-    (site / "var/log/prod.log").chmod(0o666)
-    (site / "src/Kernel.php").chmod(0o666)
-    (site / ".env").chmod(0o666)
-    found = run(order(site))
-    assert (found.writable, found.environment) == (1, 1)
-
-
 def test_what_is_unmounted_meanwhile_hinders_no_run(site, monkeypatch):
     gone = {str(site / "var/gone"): "nfs"}
     monkeypatch.setattr(tree, "mounts", lambda: gone)
@@ -298,7 +275,7 @@ def test_who_can_write_a_file_is_known_from_its_rights(site, monkeypatch, owner,
         if problem:
             raise problem
 
-    with contextlib.closing(tree.Tree(order(site), False, True, (), None)) as made:
+    with contextlib.closing(tree.Tree(order(site), False, True, None)) as made:
         monkeypatch.setattr(tree.acl, "access", access)
         assert made.loose(path.stat(), str(path)) is loose
 

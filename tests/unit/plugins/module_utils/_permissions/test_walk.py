@@ -9,7 +9,6 @@ import contextlib
 import errno
 import os
 import resource
-import shutil
 import signal
 import stat
 
@@ -121,11 +120,11 @@ def test_several_processes_report_all_that_one_reports(site):
         give(directory / "link", 0)
         (site / f"public/build/{number}").mkdir()
         (site / f"public/build/{number}/x.php").write_text("<?php")
-        give(site / f"public/build/{number}/x.php", 0o600)
+        give(site / f"public/build/{number}/x.php", 0o600, "root")
     one = run(order(site), check=True, processes=1)
     two = run(order(site), check=True, processes=2)
-    assert one.quarantined_total == len(one.quarantined) == 3
-    for name in ("entries", "fixed", "refused", "refused_total", "quarantined", "quarantined_total", "links"):
+    assert one.disabled == dict.fromkeys((f"public/build/{number}" for number in (7, 250, 399)), 1)
+    for name in ("entries", "fixed", "refused", "refused_total", "disabled", "links"):
         assert getattr(two, name) == getattr(one, name)
     assert len(two.samples) == len(one.samples) == 20
 
@@ -452,7 +451,7 @@ def test_settings_of_git_are_sought_before_and_after_its_directory_is_closed(sit
             raise answer
         return answer
 
-    monkeypatch.setattr(permissions_walk.vouch, "git_runs", runs)
+    monkeypatch.setattr(permissions_walk.git, "git_runs", runs)
     found = reasons(run(order(site)))
     if words:
         assert found[".git"].startswith("Git would run what the web user could have set: ") and words in found[".git"]
@@ -460,39 +459,3 @@ def test_settings_of_git_are_sought_before_and_after_its_directory_is_closed(sit
         assert state(site / ".git/config")[2] == "0777", "it was not entered"
     else:
         assert found == {} and state(site / ".git/config")[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        ("", None),
-        ("`bin/console` ended with 1", "`bin/console` ended with 1"),
-        (
-            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
-            "what the application compiled could not be put away: No space",
-        ),
-    ],
-)
-@pytest.mark.parametrize("roots", [(), ("var",)])
-def test_what_fails_while_the_cache_is_renewed_is_reported(site, answer, words, roots):
-    asked = []
-
-    def renew(handle):
-        asked.append(os.readlink(f"/proc/self/fd/{handle}"))
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
-
-    before = set(os.listdir("/proc/self/fd"))
-    found = reasons(run(order(site, roots=roots), renew=renew))
-    assert asked == [str(site / "var/cache")]
-    assert set(os.listdir("/proc/self/fd")) <= before
-    assert list(found) == (["var/cache"] if words else [])
-    assert not words or found["var/cache"].startswith(words)
-
-
-def test_no_cache_is_renewed_where_there_is_none(site):
-    shutil.rmtree(site / "var/cache")
-    asked = []
-    assert not run(order(site), renew=lambda handle: asked.append(handle) or "asked").refused
-    assert asked == []

@@ -10,7 +10,6 @@ import functools
 import json
 import os
 import pwd
-import shutil
 import subprocess
 import sys
 import threading
@@ -22,10 +21,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, paths, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, sites
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package as permissions_package
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
@@ -93,23 +90,6 @@ def test_open_and_close_and_nothing_is_left(host):
     assert host.units() == {}
     assert host.windows.known() == []
     assert "systemctl disable --now chamilo-hardening-window.timer" in host.commands
-
-
-def test_no_window_opens_for_a_package_that_is_not_signed(host, monkeypatch):
-    """That of the web updater; one that comes while the window is open is named when it closes."""
-    (host.root / "version.php").write_text("<?php return ['new_version' => '3.0.1'];")
-    package = host.root / "var/update/downloads/chamilo-3.0.2.zip"
-    package.parent.mkdir(parents=True)
-    package.write_bytes(b"PK")
-    with pytest.raises(WindowError, match=r"has no signature beside it\..*The window stays closed"):
-        host.open()
-    assert host.windows.known() == [] and host.mode() != 0o664
-    package.unlink()
-    assert host.open().notes == [] and host.mode() == 0o664
-    package.write_bytes(b"PK")
-    done = host.windows.close(host.windows.at(host.tree["path"]))
-    assert host.mode() == 0o644
-    assert any("Compare the program with the package of the release: " in note for note in done.notes)
 
 
 @pytest.mark.parametrize("what", ["file", "link", "directory", "nothing"])
@@ -300,7 +280,7 @@ def test_a_tree_that_has_gone_is_closed(host):
     assert host.windows.known() == []
 
 
-def test_a_full_disk_keeps_no_window_open(host, monkeypatch, capsys):
+def test_a_full_disk_keeps_no_window_open(host, monkeypatch):
     """What is written down lies on a disk of its own here, and nothing fits on it once the window is open."""
     monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
     directory = host.directory / "state"
@@ -308,17 +288,10 @@ def test_a_full_disk_keeps_no_window_open(host, monkeypatch, capsys):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", directory], check=True)
     try:
         host.open()
-        for number in range(25):  # they wait since a run before
-            planted = host.root / f"public/build/{number}.php"
-            planted.parent.mkdir(exist_ok=True)
-            planted.write_text("<?php")
-            planted.chmod(0o600)
         with contextlib.suppress(OSError), open(directory / "filler", "wb", buffering=0) as filler:
             while True:
                 filler.write(b"x" * 4096)
         assert main.main(("window", "close"), "1", host.engine) == 0
-        output = capsys.readouterr().out
-        assert "25 of these files are not in the list: No space left on device. Make room" in output
         assert host.mode() == 0o644
         assert host.windows.known() == [] and host.units() == {}
     finally:
@@ -366,19 +339,6 @@ def test_units_that_are_gone_already_hinder_no_closing(host):
     (host.directory / "units/chamilo-hardening-window.service").unlink()
     host.windows.close(host.windows.known()[0])
     assert host.units() == {} and host.windows.known() == [] and host.mode() == 0o644
-
-
-@pytest.mark.parametrize(
-    ("package", "check", "learned"),
-    [(("/2.0.1.zip", "ab"), False, True), (("/2.0.1.zip", ""), True, False), (("", ""), False, False)],
-)
-def test_a_package_is_read_before_the_run_that_it_vouches_in(host, monkeypatch, package, check, learned):
-    asked = []
-    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
-    monkeypatch.setattr(permissions_package, "learn", lambda *given: asked.append((*given, host.mode())))
-    before = host.mode()
-    permissions_window.apply(host.tree, "production", None, check, package)
-    assert asked == ([(*package, str(host.root), host.engine.store.root, before)] if learned else [])
 
 
 def test_nothing_opens_where_nothing_would_close_it(host):
@@ -591,72 +551,6 @@ def test_the_commands(desk, capsys):
     assert "No window is open" in typed("window", "close")
     assert main.main(("window", "open", "--from", "x"), "1", host.engine) == 1
     assert "Invalid value for --from: 'x'" in capsys.readouterr().err
-
-
-def test_what_cannot_run_any_more_is_named_in_full_when_a_window_closes(host, monkeypatch, capsys):
-    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
-    host.open()
-    window = host.windows.known()[0]
-    for number in range(21):
-        planted = host.root / f"public/build/{number:02}.php"
-        planted.parent.mkdir(exist_ok=True)
-        planted.write_text("<?php")
-        shutil.chown(planted, "www-data")
-    host.windows.close(replace(window, opened=window.opened + 10**10))
-    listing = host.windows.listing(str(host.root))
-    assert os.path.dirname(listing) == host.engine.store.root
-    with open(listing, encoding="utf-8") as file:
-        assert sorted(file) == [f"quarantined public/build/{number:02}.php\n" for number in range(21)]
-    host.open()
-    assert main.main(("window", "close"), "1", host.engine) == 0
-    assert f".php and others, all of them in {listing}." in capsys.readouterr().out
-    assert host.windows.listing("/srv/a-b/c") != host.windows.listing("/srv/a/b/c")
-    found, _notify = permissions_window.apply(host.tree, "production", None, False)
-    assert found.listing == listing
-    assert permissions_window.apply(host.tree, "production", None, True)[0].listing == ""
-
-
-def test_of_a_long_path_the_end_is_in_the_name_of_the_list(host):
-    """All of it may be longer than a name can be."""
-    listing = host.windows.listing(f"/{'a' * 150}/{'b' * 150}")
-    assert os.path.basename(listing) == f"planted-{'a' * 49}-{'b' * 150}.txt"
-
-
-def theirs(host):
-    for name in ("public/index.php", "config/a.yaml", ".env"):
-        shutil.chown(host.root / name, "www-data")
-
-
-def test_what_the_web_user_could_write_is_recorded_before_it_is_changed(host, monkeypatch):
-    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
-    state, path = host.engine.store.root, str(host.root)
-    theirs(host)
-    permissions_window.apply(host.tree, "production", None, True)
-    assert basis.read(path, state).writable == 0, "a check writes nothing"
-    for _run in range(2):
-        permissions_window.apply(host.tree, "production", None, False)
-        assert basis.read(path, state).writable == 2
-    basis.accepted(path, state)
-    with open(f"{state}/integrity-campus.json", "w", encoding="utf-8") as file:
-        json.dump({"root": path, "files": {"public/index.php": "x"}}, file)
-    theirs(host)
-    permissions_window.apply(host.tree, "production", None, False)
-    assert basis.read(path, state).writable == 0, "the list shows what changed"
-
-
-def test_it_is_written_down_where_the_run_does_not_come_to_its_end_too(host, monkeypatch):
-    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
-    theirs(host)
-    settle = Entries.settle_links
-
-    def ends(entries):
-        settle(entries)
-        raise PermsError("not wholly checked in time")
-
-    monkeypatch.setattr(Entries, "settle_links", ends)
-    with pytest.raises(PermsError):
-        permissions_window.apply(host.tree, "production", None, False)
-    assert basis.read(str(host.root), host.engine.store.root).writable == 2
 
 
 # ------------------------------------------------------------------------------------------------------- its units

@@ -17,8 +17,8 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery
@@ -47,7 +47,7 @@ class Host:
         self.windows = Windows(self.engine, str(directory / "units"), lambda: self.now)
         installer = {"web": "nginx", "file": str(directory / "etc/window/installer.conf")}
         self.tree = {"path": str(self.root), "owner": "root", "web_user": "www-data", "group": None}
-        pages = {"console": [], "probe": [{"url": FRONT}], "service": "php8.4-fpm"}
+        pages = {"probe": [{"url": FRONT}]}
         installer.update(test=[["nginx", "-t"]], service="nginx")
         self.portal = Site("campus", self.tree, installer, pages)
         self.needs = 0o004
@@ -165,30 +165,3 @@ def test_the_role_writes_down_what_the_host_needs(tmp_path):
         (tmp_path / f"permissions-{name}.json").write_text(json.dumps(given))
     found = sites.known(str(tmp_path))
     assert (found["campus"].pages, found["older"].pages) == (known["pages"], {})
-
-
-def test_whose_environment_files_were_is_written_down_and_that_a_window_let_php_write_them(host, monkeypatch):
-    monkeypatch.setattr(window, "Windows", lambda _engine: host.windows)
-    monkeypatch.setattr(window, "Engine", lambda: host.engine)
-    monkeypatch.setattr(sites, "SITES", str(host.directory / "sites"))
-    (host.directory / "sites").mkdir()
-    state = host.engine.store.root
-
-    def noted():
-        return basis.read(str(host.root), state).environment
-
-    (host.root / ".env").write_text("APP_ENV=prod\n")
-    window.apply(host.tree, "production", None, True)
-    assert noted() is None
-    window.apply(host.tree, "production", None, False)
-    assert noted() == 0, "root's own already"
-    known = {"tree": host.tree, "installer": {}}
-    (host.directory / "sites/permissions-campus.json").write_text(json.dumps(known))
-    os.chown(host.root / ".env", WEB.pw_uid, WEB.pw_gid)
-    window.apply(host.tree, "production", None, False)
-    assert noted() == 1
-    basis.accepted(str(host.root), state)
-    host.open()
-    assert noted() == 1, "before the first of them can be written"
-    host.windows.close(host.windows.known()[0])
-    assert noted() == 1

@@ -223,7 +223,7 @@ def asked() -> Iterator[tuple[str, str]]:
 def test_what_is_asked_for_is_not_taken_for_a_secret():
     """A secret is never in there: a check of it would find nothing, on every host."""
     names = dict(asked())
-    assert {"APP_ENV", "TRUSTED_PROXIES", "CHAMILO_UPDATE_DEVELOPMENT_TOOLS"} <= names.keys()
+    assert {"APP_ENV", "TRUSTED_PROXIES"} <= names.keys()
     assert {name: where for name, where in names.items() if dotenv.is_secret(name)} == {}
 
 

@@ -480,36 +480,12 @@ def test_an_alert_is_sent(
     [
         (Found(entries=1234), ["1,234 entries checked, 0 changes.", "a note"]),
         (
-            Found(fixed=Counter(mode=1000, owner=2), quarantined=["a", "b"], quarantined_total=2),
-            ["0 entries checked, 1,002 changes.", "a note", "PHP that cannot run until it is reviewed: a, b."],
-        ),
-        (
-            Found(doubtful=["a"] * 300, doubtful_total=300),
+            Found(fixed=Counter(mode=1000, owner=2), given_back=3, disabled=Counter({"src": 2})),
             [
-                "0 entries checked, 0 changes.",
+                "0 entries checked, 1,002 changes.",
                 "a note",
-                f"PHP that the web user could have changed: {', '.join(['a'] * 300)}.",
-            ],
-        ),
-        (
-            Found(doubtful=["a"], doubtful_total=2),
-            ["0 entries checked, 0 changes.", "a note", "PHP that the web user could have changed: a and others."],
-        ),
-        (
-            Found(doubtful=["a"], doubtful_total=2, listing="/l"),
-            [
-                "0 entries checked, 0 changes.",
-                "a note",
-                "PHP that the web user could have changed: a and others, all of them in /l.",
-            ],
-        ),
-        (
-            Found(quarantined=["a"], quarantined_total=9, listing="/l", unnamed=1500, unnamed_why="No room"),
-            [
-                "0 entries checked, 0 changes.",
-                "a note",
-                "PHP that cannot run until it is reviewed: a and others, more of them in /l.",
-                "1,500 of these files are not in the list: No room. Make room, or remove the others, and harden again.",
+                "3 files that an earlier version had disabled are in use again.",
+                "An earlier version disabled files in src: 2 files.",
             ],
         ),
         (

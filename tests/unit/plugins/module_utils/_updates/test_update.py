@@ -462,11 +462,13 @@ def test_a_new_program_gets_owners_and_modes_where_the_section_is_active(campus,
     applied = []
     known = {"campus": sites.Site("campus", {"path": campus.portal.root}, {}), "shop": sites.Site("shop", {}, {})}
     monkeypatch.setattr(update.sites, "known", lambda: known if active else {"shop": known["shop"]})
-    monkeypatch.setattr(update.window, "apply", lambda *words, **more: applied.append((words, more)))
+    monkeypatch.setattr(update.window, "apply", lambda *words: applied.append(words))
+    monkeypatch.setattr(update.permissions_package, "read", lambda path: f"the manifest of {path}")
+    monkeypatch.setattr(update.permissions_package, "remember", lambda *words: applied.append(words))
     package = types.SimpleNamespace(path="/x.zip", is_archive=archive)
     update._Update(campus.portal, Site("campus.test", campus.portal.root), package, node=True)._owned()
-    package = ("/x.zip", "") if archive else ("", "")
-    assert applied == [(({"path": campus.portal.root}, "production", None, False), {"package": package})] * active
+    known = [("the manifest of /x.zip", campus.portal.root)] * archive
+    assert applied == [*known, ({"path": campus.portal.root}, "production", None, False)] * active
 
 
 @pytest.mark.parametrize(

@@ -182,33 +182,23 @@ def test_php_gets_a_user_of_its_own_where_that_is_asked_for(host, given, active,
 
 
 @pytest.mark.parametrize(
-    ("archive", "waivers", "package", "download"),
-    [
-        ("", (), False, False),
-        ("/srv/chamilo.tar.gz", (), True, False),
-        ("https://school.example/chamilo.zip", (), True, True),
-        ("/srv/chamilo.tar.gz", ALL, False, False),
-    ],
+    ("archive", "package"),
+    [("auto", "auto"), ("off", "off"), ("", "off"), ("/srv/chamilo.tar.gz", "/srv/chamilo.tar.gz")],
 )
-def test_the_release_is_compared_with_its_package(host, archive, waivers, package, download):
-    given = {"chamilo_release_archive": archive, "chamilo_waivers": waived(*waivers)}
-    plan = planned(host, "permissions", __chamilo_common_info=site(host), **given)
-    where = "/var/lib/chamilo-hardening/release-campus_test.archive" if package else ""
-    assert (plan["package"], plan["download"]) == (where, download)
+def test_the_release_is_compared_with_its_package(host, archive, package):
+    plan = planned(host, "permissions", __chamilo_common_info=site(host), chamilo_release_archive=archive)
+    assert plan["package"] == package
 
 
 SEEN: dict[str, Any] = {
     "window": "",
-    "quarantined_total": 0,
-    "quarantined": [],
-    "doubtful_total": 0,
-    "doubtful": [],
-    "unnamed": 0,
-    "unnamed_why": "",
-    "listing": "",
+    "package": "",
+    "package_problem": "",
+    "unlike": [],
+    "given_back": 0,
+    "disabled": [],
     "refused": [],
 }
-LISTING = "/var/lib/chamilo-hardening/files.txt"
 
 
 @pytest.mark.parametrize(
@@ -216,16 +206,14 @@ LISTING = "/var/lib/chamilo-hardening/files.txt"
     [
         ({}, [], False),
         ({"window": "A window is open until 10:00"}, ["open until 10:00. It is left as it is until then"], False),
+        ({"package_problem": "HTTP 404"}, ["was not compared .*: HTTP 404. Name .* chamilo_release_archive"], False),
         (
-            {"quarantined_total": 9, "quarantined": ["public/a.php", "public/b.php"], "listing": LISTING},
-            [f"9 files cannot run any more.*: public/a.php, public/b.php \\(all of them by name in {LISTING}\\)"],
+            {"package": "the package x.zip", "unlike": ["public: 1 file is in no package", "src: 2 files"]},
+            ["Differs from the package x.zip.*: public: 1 file is in no package; src: 2 files"],
             False,
         ),
-        (
-            {"doubtful_total": 2, "doubtful": ["a"], "unnamed": 1, "unnamed_why": "it is full", "listing": LISTING},
-            ["2 files of the program .*: a \\(more of them", "1 of these files are not in the list: it is full"],
-            False,
-        ),
+        ({"given_back": 2}, ["2 files that an earlier version had disabled are in use again"], False),
+        ({"disabled": ["src: 1 files"]}, ["integrity give-back PATH.*src: 1 files"], False),
         ({"refused": [{"path": "var/x", "why": "has 2 names"}]}, ["var/x: has 2 names"], False),
         ({"refused": [{"path": "var/x", "why": "Permission denied: x"}]}, ["var/x: Permission denied: x"], True),
     ],

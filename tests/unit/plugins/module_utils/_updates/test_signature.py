@@ -9,7 +9,7 @@ import base64
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import signature
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import signature
 from tests.minisign import Signer
 
 
