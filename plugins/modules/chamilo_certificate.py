@@ -14,6 +14,7 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
+  - Internal to the collection. It can change at any time.
   - With O(source=certbot), a certificate that Certbot has for the name already is adopted, whatever created it.
     The module adds its own deploy hook behind that of the owner, and a lineage with names of the portal alone is
     no longer renewed by a plugin that edits or stops the web server. Where a hook for all renewals stops the web
@@ -42,29 +43,21 @@ options:
   names:
     description:
       - All names of the portal, wildcards such as C(*.campus.example.org) among them. O(domain) is always one of them.
-      - A name that cannot be proved is left out of the certificate with a warning that names it, and the next run tries
-        it again. A wildcard needs O(arguments) for a challenge over the DNS. Without O(domain) there is no certificate.
-      - A lineage that lacks one is expanded under its own name, where all of its names are the portal's and it is
-        proved by files or with O(arguments).
     type: list
     elements: str
     default: []
-    version_added: 1.1.0
   site:
     description: The word that is in the names of the files this collection writes for the portal.
     type: str
     required: true
   source:
-    description:
-      - Where the certificate comes from.
-      - V(look) only checks whether an authority could reach the name at all, and changes nothing.
+    description: Where the certificate comes from.
     type: str
     choices: [certbot, self_signed, look]
     default: certbot
   webroot:
     description:
       - The directory that is served under the name on port 80. Challenges go below C(.well-known/acme-challenge) in it.
-      - Needed with O(source=certbot).
     type: path
   email:
     description: Where the authority may write to.
@@ -79,16 +72,12 @@ options:
     type: path
     default: ""
   arguments:
-    description:
-      - How Certbot proves that the name is yours, as its own arguments, in place of a challenge over http.
-      - The rehearsal is left out then.
+    description: How Certbot proves that the name is yours, as its own arguments, in place of a challenge over http.
     type: list
     elements: str
     default: []
   certificate:
-    description:
-      - Where the certificate goes. Needed with O(source=self_signed).
-      - With O(source=certbot), the one that is served now; it is adopted, if it is good, where there are several.
+    description: Where the certificate goes. Needed with O(source=self_signed).
     type: path
   certificate_key:
     description: Where its key goes. Needed with O(source=self_signed).
@@ -101,8 +90,6 @@ options:
     type: list
     elements: list
     default: []
-seealso:
-  - module: chamilo.hardening.config_transaction
 notes:
   - O(source=certbot) needs Certbot on the host.
 """
@@ -115,23 +102,6 @@ EXAMPLES = r"""
     site: campus
     webroot: /var/www/chamilo/public
     email: admin@example.org
-
-- name: Have one of an authority of our own, proved in the DNS
-  chamilo.hardening.chamilo_certificate:
-    domain: campus.school.internal
-    site: campus
-    webroot: /var/www/chamilo/public
-    directory: https://ca.school.internal/acme/directory
-    ca_file: /etc/ssl/school-ca.pem
-    arguments: [--dns-rfc2136, --dns-rfc2136-credentials, /etc/letsencrypt/rfc2136.ini]
-
-- name: Have one for a trial
-  chamilo.hardening.chamilo_certificate:
-    domain: campus.example.org
-    site: campus
-    source: self_signed
-    certificate: /etc/ssl/certs/chamilo-campus.pem
-    certificate_key: /etc/ssl/private/chamilo-campus.key
 """
 
 RETURN = r"""
@@ -139,18 +109,15 @@ certificate:
   description: The file of the certificate and its chain.
   returned: when there is one
   type: str
-  sample: /etc/letsencrypt/live/campus.example.org/fullchain.pem
 certificate_key:
   description: The file of its key.
   returned: when there is one
   type: str
-  sample: /etc/letsencrypt/live/campus.example.org/privkey.pem
 names:
   description: Those of O(names) and O(domain) that it is for, by their own names or by a wildcard.
   returned: when there is one
   type: list
   elements: str
-  sample: [campus.example.org, www.campus.example.org]
 days_left:
   description: How many days are left until it runs out.
   returned: when there is one
