@@ -9,9 +9,9 @@ import os
 import shutil
 import sys
 
-from tests.run import CACHE, ROOT, listed
 from tests.testbed import images
 from tests.testbed.engine import LABEL
+from tests.tools.checkout import CACHE, ROOT, listed
 
 STEPS = "from tests import run; raise SystemExit(run.execute([*run.fast_steps(), *run.package_steps(full=True)]))"
 SCRIPT = f"""

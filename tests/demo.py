@@ -175,8 +175,6 @@ def main() -> int:
         return 130
     finally:
         if not options.keep:
-            store.down(network)
-            mail.down(network)
             hosts.down(network)
     return 0
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -14,18 +15,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.hosts.hardening import Playbook
+from tests.run import SECTIONS
 from tests.testbed import flavours, hosts, images, mail
 from tests.testbed.hosts import Host
 from tests.testbed.mail import Sink
 
 CELLS = [f"{release}-{web}" for release in images.RELEASES for web in images.SERVERS]
 DEFAULT = ["trixie-nginx"]
+HERE = Path(__file__).parent
 # Later versions of Chamilo, on the Debian whose PHP they run with: for who asks for them.
 LATER = [f"trixie-{web}-{flavour}" for flavour in flavours.VERSIONS[1:] for web in images.SERVERS]
-# One network per run and purpose, so that runs beside each other never meet.
-RUN = f"chamilo-test-{os.getpid()}"
+# One network per process and purpose, so that those beside each other never meet.
+RUN = f"{hosts.OF_TESTS}{os.getpid()}"
+# What takes long begins first, so that the processes end together. Any other file comes after these, by its name.
+FIRST = (
+    *("harden", "backups", "brute_force", "permissions", "secrets", "https", "monitoring", "uploads", "sessions"),
+    *("flavours", "transaction", "certbot", "window", "database", "headers"),
+)
+# Whose tests one process runs behind those of another file: the attacks of prove go at the host that harden hardened.
+BEHIND = {"prove": "harden"}
+# Whose tests on the wire also run on a second cell where no matrix is asked for: harden and rollbacks.
+SECOND_CELL = {"harden": "bookworm-apache"}
+# Whose tests --full runs on later versions of Chamilo, too.
+ON_LATER = {*SECTIONS, "settings", "audit", "window"}
 
 
 @dataclass(frozen=True)
@@ -47,11 +62,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hosts")
     words = f"cells to run on (default: {','.join(DEFAULT)}; there are {', '.join(CELLS + LATER)})"
     group.addoption("--matrix", metavar="CELL,...", help=words)
-    group.addoption("--full", action="store_true", help="run on all cells but those of later versions")
+    group.addoption("--full", action="store_true", help="run all tests on all cells")
+    group.addoption("--shard", metavar="K/N", default="1/1", help="run the part K of N")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    words = "wire: what is seen from outside, and rollbacks; bin/test runs these on a second cell"
+    words = "wire: what is seen from outside, and rollbacks; those of harden run on a second cell"
     config.addinivalue_line("markers", words)
     config.addinivalue_line(
         "markers", "long: takes more time than bin/test has for it, so only bin/test --full runs it (by hand: -m long)"
@@ -61,13 +77,43 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Hosts that a killed run left go."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and not session.config.option.collectonly:
+        hosts.down_left()
+
+
+def group_of(nodeid: str) -> tuple[int, str, str]:
+    """What one process runs: the tests of a file on a cell. In the order in which they begin."""
+    file, _colons, test = nodeid.partition("::")
+    stem = file.rpartition("test_")[2].removesuffix(".py")
+    stem = BEHIND.get(stem, stem)
+    cell = re.search(rf"(?<=[[-])(?:{'|'.join(LATER + CELLS)})(?=[]-])", test)
+    return FIRST.index(stem) if stem in FIRST else len(FIRST), stem, cell[0] if cell else ""
+
+
+class ByGroup(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return "-".join(group_of(nodeid)[1:])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup | None:
+    return ByGroup(config, log) if config.getoption("dist") == "loadscope" else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--full") or "long" in config.getoption("markexpr"):
-        return
-    long = [item for item in items if item.get_closest_marker("long")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+    """Group by group, and without long ones where not all are asked for."""
+    ours = [item for item in items if item.path.is_relative_to(HERE)]
+    others = [item for item in items if not item.path.is_relative_to(HERE)]
+    left = set(ours)
+    if not config.getoption("--full") and "long" not in config.getoption("markexpr"):
+        ours = [item for item in ours if not item.get_closest_marker("long")]
+    number, count = map(int, config.getoption("--shard").split("/"))
+    groups = sorted({group_of(item.nodeid) for item in ours})[number - 1 :: count]
+    ours = [item for item in ours if group_of(item.nodeid) in groups]
+    ours.sort(key=lambda item: (*group_of(item.nodeid), item.path.stem.removeprefix("test_") in BEHIND))
+    config.hook.pytest_deselected(items=[*left.difference(ours)])
+    items[:] = [*others, *ours]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -78,15 +124,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if matrix:
         names = matrix.split(",")
     else:
-        names = CELLS if metafunc.config.getoption("--full") else DEFAULT
+        names = of_run(metafunc)
     unknown = sorted(set(names) - set(CELLS + LATER))
     if unknown:
         raise pytest.UsageError(f"no such cell: {', '.join(unknown)}; there are {', '.join(CELLS + LATER)}")
     if marker:
-        later = [name for name in names if name in LATER]
-        names = [name for name in later if name.rpartition("-")[0] in marker.args] if later else list(marker.args)
+        later = [name for name in names if name in LATER and name.rpartition("-")[0] in marker.args]
+        only = matrix and any(name in LATER for name in names)
+        names = later if only else [*marker.args, *later]
     cells = [Cell(*name.split("-")) for name in names]
     metafunc.parametrize("cell", cells, ids=names, scope="session")
+
+
+def of_run(metafunc: pytest.Metafunc) -> list[str]:
+    """The cells of a test where no matrix is asked for."""
+    stem = metafunc.module.__name__.rpartition("test_")[2]
+    if metafunc.config.getoption("--full"):
+        return [*CELLS, *(LATER if stem in ON_LATER else ())]
+    second = [SECOND_CELL[stem]] if stem in SECOND_CELL and metafunc.definition.get_closest_marker("wire") else []
+    return [*DEFAULT, *second]
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,6 @@ def saved(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Save
         playbook.harden(host, **OFFSITE)
         yield Saved(host, remote, playbook)
     finally:
-        store.down(network)
         hosts.down(network)
 
 

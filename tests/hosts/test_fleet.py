@@ -25,10 +25,10 @@ import yaml
 
 from tests.hosts.hardening import CERTIFICATE, SPARED
 from tests.playbook import RECAP
-from tests.run import copy_checkout
 from tests.testbed import images
 from tests.testbed.engine import LABEL, ROOT, docker
 from tests.testbed.hosts import Host
+from tests.tools.checkout import copy_checkout
 
 FLEET = (str(ROOT / "bin/env"), "--fleet")
 RECIPE = re.search(

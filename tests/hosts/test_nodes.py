@@ -62,7 +62,6 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
     for name, text in zip(("drain", "undrain"), hooks(recipes)):
         (directory / f"{name}.yml").write_text(text)
     yield Topology(network, directory).up()
-    mail.down(network)
     hosts.down(network)
 
 

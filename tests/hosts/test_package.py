@@ -13,9 +13,9 @@ import pytest
 
 from tests.hosts.hardening import CERTIFICATE, SPARED, missing_from_the_portal
 from tests.playbook import RECAP
-from tests.run import copy_checkout
 from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
+from tests.tools.checkout import copy_checkout
 
 
 @dataclass(frozen=True)

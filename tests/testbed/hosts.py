@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 NETWORK = os.environ.get("CHAMILO_TESTBED_NETWORK", "chamilo-testbed")
 PREFIX = LABEL.split("=")[0]
+OF_TESTS = "chamilo-test-"  # how networks of tests begin; the number of a process follows
 USER = "teacher"  # the ordinary account with sudo of a host that is reached over ssh
 
 
@@ -361,11 +363,25 @@ def forget_stages(directory: Path) -> None:
 
 
 def down(network: str = NETWORK) -> None:
-    """Remove all hosts of a network, and the network."""
-    for host in hosts(network):
-        host.down()
+    """Remove all that is in a network of ours, and the network."""
+    ensure()
+    ours = f"--filter=label={LABEL}"
+    within = docker("ps", "--all", "--quiet", ours, f"--filter=network={network}").stdout.split()
+    within += docker("ps", "--all", "--quiet", ours, f"--filter=label={PREFIX}.network={network}").stdout.split()
+    if within:
+        docker("rm", "--force", "--volumes", *sorted(set(within)))
     if docker("network", "inspect", network, check=False).returncode == 0:
         docker("network", "rm", network)
+
+
+def down_left() -> None:
+    """Remove the networks of tests whose process is no more, with all that is in them."""
+    ensure()
+    names = docker("network", "ls", f"--filter=label={LABEL}", "--format={{.Name}}").stdout.split()
+    for name in names:
+        process = re.match(rf"{OF_TESTS}(\d+)", name)
+        if process and not Path("/proc", process[1]).exists():
+            down(name)
 
 
 if str(ROOT / ".collections") not in sys.path:  # Host.http speaks through the collection's own client

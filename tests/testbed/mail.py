@@ -165,8 +165,3 @@ def up(network: str) -> Sink:
             raise EngineError(f"{container} does not answer: {docker('logs', container, check=False).stderr}")
         time.sleep(0.2)
     return sink
-
-
-def down(network: str) -> None:
-    """Remove the one of a network, if it is there."""
-    docker("rm", "--force", "--volumes", f"{network}-mail", check=False)

@@ -69,11 +69,6 @@ def up(network: str = hosts.NETWORK) -> Store:
     raise EngineError(f"the store does not start: {docker('logs', store.container).stderr}")
 
 
-def down(network: str = hosts.NETWORK) -> None:
-    """Remove the one of this network, if there is one. A network goes only when nothing is in it."""
-    Store(f"{network}-store").down()
-
-
 def trust(host: hosts.Host) -> None:
     """Give the host's root the key with which it gets in by ssh, and the store's own to know it by."""
     host.put("/root/.ssh/id_ed25519", hosts.ssh_key().read_text(), "0600")

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import PACKAGES
-from tests.run import ROOT
+from tests.tools.checkout import ROOT
 
 # Of roles that ask for them by name. The others are in the plan of discovery.
 ALSO = ("certbot", "python3-pymysql")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.run import CACHE, ROOT, copy_checkout
+from tests.tools.checkout import CACHE, ROOT, copy_checkout
 
 SITE = CACHE / "site"
 SOURCE = SITE / "source"

@@ -17,8 +17,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from tests import run
 from tests.tools.bill import bill
+from tests.tools.checkout import ROOT, copy_checkout
 
 LISTS = ("FILES.json", "MANIFEST.json")
 
@@ -55,14 +55,14 @@ def ordered(files: bytes, manifest: bytes) -> dict[str, bytes]:
 def committed() -> int:
     """When the commit was made that is checked out."""
     command = ["git", "-c", "safe.directory=*", "log", "-1", "--format=%ct"]
-    return int(subprocess.run(command, cwd=run.ROOT, check=True, capture_output=True, text=True).stdout)
+    return int(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
 
 def build(target: Path) -> Path:
     """The package below ``target``."""
     with tempfile.TemporaryDirectory() as directory:
         # Not the checkout: the build walks all of it, .cache too, where other programs add and remove files meanwhile.
-        source = run.copy_checkout(Path(directory) / "source")
+        source = copy_checkout(Path(directory) / "source")
         command = ["ansible-galaxy", "collection", "build", "--force", "--output-path", directory]
         subprocess.run(command, cwd=source, check=True)
         (built,) = Path(directory).glob("*.tar.gz")
