@@ -7,9 +7,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import subprocess
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -142,35 +140,6 @@ def test_interfaces_for_programs_are_off_unless_they_are_declared(version, decla
     assert (finding.status, words in finding.evidence) == (status, True), finding.evidence
 
 
-def test_whether_there_are_interfaces_at_all_has_to_be_known():
-    it = settings()
-    with pytest.raises(Unseen, match="version is not known"):
-        brute_force.interfaces(it)
-    it.site = replace(it.site, branch="3.0")
-    assert brute_force.interfaces(it).status == "pass"
-
-
-def test_since_3_0_a_jail_has_to_see_what_programs_log_in_by():
-    it = settings()
-    assert "/oauth/token" not in brute_force._logins(it)
-    it.site = replace(it.site, version="2.1.9")
-    assert "/oauth/token" not in brute_force._logins(it)
-    it.site = replace(it.site, version="3.0.0")
-    assert brute_force._logins(it)[-2:] == ("/oauth/token", "/oauth/register")
-
-
-def test_without_root_the_ban_of_an_address_cannot_be_observed():
-    it = settings(login_max_attempt_before_blocking_account="5")
-    it.as_root = False
-    with pytest.raises(Unseen, match="root only"):
-        brute_force.lock(it)
-
-
-@pytest.mark.parametrize(("value", "status"), [("true", "pass"), ("false", "fail"), ("yes", "fail")])
-def test_captcha(value, status):
-    assert brute_force.captcha(settings(allow_captcha=value)).status == status
-
-
 @pytest.mark.parametrize(
     ("mistakes", "minutes", "status"),
     [("5", "15", "pass"), ("1", "1", "pass"), ("", "15", "fail"), ("5", "", "fail"), ("0", "0", "fail")],
@@ -293,13 +262,6 @@ def test_an_apache_line_too(host):
     assert brute_force.forgery(it).status == "pass"
 
 
-@pytest.mark.parametrize("written", ["${APACHE_LOG_DIR}/campus-access.log combined", '"/srv/the log" combined'])
-def test_a_log_is_searched_for_where_the_server_writes_it(host, written):
-    host.access_log = written
-    (log,) = brute_force.logs(host.inspect())
-    assert log.files == (str(host.log),)
-
-
 def test_without_fail2ban(host, monkeypatch):
     host.jails = None
     it = host.inspect()
@@ -332,150 +294,6 @@ def test_a_jail_that_does_not(host, differences, words):
     finding = brute_force.fail2ban(host.inspect())
     assert finding.status == "fail"
     assert words in finding.evidence
-
-
-@pytest.mark.parametrize(
-    ("differences", "words"),
-    [
-        ({}, "and bans for 900 s after 5 in 600 s by nftables."),
-        ({"window": 60, "seconds": 60}, "and bans for 60 s after 5 in 60 s by nftables."),
-        ({"seconds": -1, "attempts": 1}, "and bans for ever after 1 in 600 s by nftables."),
-    ],
-)
-def test_a_jail_that_does_it_is_named_with_how_long_it_bans(host, differences, words):
-    host.jails = [replace(jail(GOOD, file=host.log), **differences)]
-    finding = brute_force.fail2ban(host.inspect())
-    assert finding.status == "pass" and finding.evidence.endswith(words)
-
-
-@pytest.mark.parametrize(
-    ("attempts", "window", "seconds", "most"),
-    [
-        (5, 900, 900, 5),
-        (5, 899, 900, 9),
-        (5, 900, 899, 10),
-        (5, 900, 0, 5),
-        (5, 900, -1, 5),
-        (5, 900, 300, 15),
-        (2, 300, 900, 4),
-        (2, 0, 900, 901),
-    ],
-)
-def test_bans_end_and_counts_begin_anew_within_the_time_for_which_chamilo_counts(attempts, window, seconds, most):
-    assert brute_force._before_a_ban(jail(attempts=attempts, window=window, seconds=seconds)) == most
-
-
-@pytest.mark.parametrize(
-    ("statuses", "slows"),
-    [
-        ([503], True),
-        ([404] * 8 + [503], True),
-        ([404] * 9 + [503], False),
-        ([502], False),
-        ([504], False),
-        ([200], False),
-        ([0], False),
-        ([429], False),
-    ],
-)
-def test_a_server_slows_guesses_down_before_an_account_is_locked(statuses, slows):
-    it, answers = Observer(Site("campus.test"), {}), iter(statuses)
-    it.ask = lambda endpoint, path: Answer(path, next(answers))
-    assert brute_force._slows(it, Endpoint("https", "campus.test", 443)) is slows
-
-
-def test_a_host_without_the_portal_has_no_log_of_its_visitors(host):
-    it = host.inspect()
-    it.site = replace(it.site, serving=(), virtual_hosts=())
-    with pytest.raises(Unseen, match="nothing on this host serves campus.test, so no log of its visitors was found"):
-        brute_force.logs(it)
-
-
-@pytest.mark.parametrize(
-    ("status", "location", "logged"),
-    [
-        (301, "https://campus.test/login", False),
-        (308, "https://campus.test/login", False),
-        (301, "/login", True),
-        (200, "https://campus.test/login", True),
-    ],
-)
-def test_where_visitors_are_led_to_https_no_login_happens(host, status, location, logged):
-    it = host.inspect()
-    fetch = it._fetch
-
-    def leads(endpoint, path, headers):
-        fetch(endpoint, path, headers)
-        return Answer(endpoint.url(path), status, (("Location", location),))
-
-    it._fetch = leads
-    if logged:
-        assert len(brute_force.logs(it)) == 1
-    else:
-        with pytest.raises(Unseen, match="nothing on this host serves campus.test"):
-            brute_force.logs(it)
-
-
-def test_a_log_of_errors_is_not_where_logins_are_written(host, tmp_path):
-    it, errors = host.inspect(), tmp_path / "error.log"
-    errors.write_text("")
-    (own,) = it.site.virtual_hosts
-    it.site = replace(it.site, virtual_hosts=(replace(own, access_log_file=str(errors)), own))
-    fetch = it._fetch
-
-    def noted(endpoint, path, headers):
-        with errors.open("a") as file:
-            file.write(f"[error] open() failed, request: {path}, referer\n")
-        return fetch(endpoint, path, headers)
-
-    it._fetch = noted
-    (log,) = brute_force.logs(it)
-    assert log.files == (os.path.realpath(host.log),)
-
-
-def test_logs_that_may_be_are_files_that_are_there(host, monkeypatch, tmp_path):
-    (tmp_path / "linked.log").symlink_to(host.log)
-    monkeypatch.setattr(brute_force, "USUAL_LOGS", (str(tmp_path), str(tmp_path / "none.log"), str(tmp_path / "usual")))
-    (tmp_path / "usual").touch()
-    host.jails = [jail(GOOD, file="syslog"), jail(GOOD, file=tmp_path / "linked.log")]
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "syslog").touch()
-    assert brute_force._files(host.inspect()) == [os.path.realpath(host.log), str(tmp_path / "usual")]
-
-
-def test_a_line_without_an_address_is_not_understood():
-    line = '192.0.2.7 - - [25/Nov/2026:13:00:00 +0000] "GET /login HTTP/1.1" 200 5 "-" "-"'
-    log = brute_force.Log(Endpoint("https", "campus.test", 443), ("/a.log",), line, "192.0.2.7")
-    assert '"POST /login_json HTTP/1.1" 401 5 "-" "-"' in log.failure() and "192.0.2.7" not in log.failure()
-    for broken in (replace(log, address=""), replace(log, line="no request")):
-        with pytest.raises(Unseen, match="the lines of /a.log have a form that is not understood"):
-            broken.failure()
-
-
-def test_the_engine_is_that_of_fail2ban(monkeypatch):
-    monkeypatch.setattr(fail2ban, "engine", lambda: "the engine")
-    assert brute_force.engine(None) == "the engine"
-
-
-def test_without_a_jail_the_log_that_none_reads_is_named(host):
-    host.jails = []
-    evidence = f"Running jails: none. None reads {host.log}, where logins over http are written."
-    assert brute_force.fail2ban(host.inspect()).evidence == evidence
-
-
-def test_a_path_that_one_jail_sees_alone_is_named_with_that_jail(host):
-    host.jails = [
-        jail("^nothing$", file=host.log, name="blind"),
-        jail(GOOD.replace("|api/authentication_token", ""), file=host.log, name="half"),
-    ]
-    evidence = f"half reads {host.log}, but does not see a failed login at /api/authentication_token."
-    assert brute_force.fail2ban(host.inspect()).evidence == evidence
-
-
-def test_what_is_no_failed_login_is_a_page_or_a_login_that_succeeded(host):
-    (log,) = brute_force.logs(host.inspect())
-    shown = [line.split('"')[1:3] for line in brute_force._harmless(log)]
-    assert shown == [["POST /login_json HTTP/1.1", " 200 512 "], ["GET / HTTP/1.1", " 200 512 "]]
 
 
 def test_a_jail_that_never_bans_most_of_the_internet_is_no_jail(host):
@@ -529,34 +347,11 @@ def test_a_proxy_that_ends_tls_is_not_asked_whether_the_web_server_refuses(host)
     assert brute_force.fail2ban(observer).status == "pass"
 
 
-def test_what_another_action_does_for_visitors_of_a_proxy_is_not_known(host):
-    known = jail(GOOD, file=host.log)
-    host.jails = [replace(known, actions={**known.actions, "chat": "curl https://chat.example/?gone=<ip>"})]
-    with pytest.raises(Unseen, match="whether chat has the proxy"):
-        brute_force.fail2ban(host.inspect(trusted_proxies=["192.0.2.9"]))
-
-
-def test_the_firewalls_program_must_be_there(host, monkeypatch):
-    monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: None)
-    host.jails = [jail(GOOD, file=host.log)]
-    assert "nft, by which it bans, is not installed" in brute_force.fail2ban(host.inspect()).evidence
-
-
 def test_the_guides_own_jail_never_sees_a_failure(host):
     host.jails = [jail(IDS, file=host.root / "var/log/prod.log")]
     finding = brute_force.fail2ban(host.inspect())
     assert finding.status == "fail"
     assert "prod.log is read" in finding.evidence
-
-
-def test_more_attempts_can_be_declared(host):
-    host.jails = [jail(GOOD, file=host.log, attempts=20)]
-    assert brute_force.fail2ban(host.inspect(attempts=20)).status == "pass"
-
-
-def test_a_log_that_shows_the_proxy_alone_is_of_no_use(host):
-    host.jails = [jail(GOOD, file=host.log)]
-    assert "shows the proxy 10.0.0.5" in brute_force.fail2ban(host.inspect(trusted_proxies=["10.0.0.0/24"])).evidence
 
 
 def test_a_request_that_leaves_no_trace_cannot_be_assessed(host):
@@ -585,13 +380,6 @@ def test_a_further_name_counts_where_it_writes_to_another_log(host, tmp_path):
     assert found[1].endpoint == endpoints[1]
 
 
-def test_a_portal_without_an_answer_leaves_no_line(host):
-    it = host.inspect()
-    it._fetch = lambda endpoint, path, headers: Answer(endpoint.url(path), error="refused")
-    with pytest.raises(Unseen, match="/login gave no answer: refused"):
-        brute_force.logs(it)
-
-
 def test_a_fail2ban_that_gives_no_answer_is_not_assessed(host, monkeypatch):
     def broken(*_asked):
         raise fail2ban.Fail2banError("It gave no answer.")
@@ -605,37 +393,11 @@ def test_a_fail2ban_that_gives_no_answer_is_not_assessed(host, monkeypatch):
         brute_force.jails(host.inspect())
 
 
-@pytest.mark.parametrize(
-    ("address", "networks", "within"),
-    [
-        ("192.0.2.7", ["proxy.test", "192.0.2.0/24"], True),
-        ("192.0.2.0/25", ["192.0.2.0/24"], True),
-        ("192.0.2.0/23", ["192.0.2.0/24"], False),
-        ("192.0.2.7/25", ["192.0.2.9/24"], True),
-        ("192.0.2.7", ["::/0", "198.51.100.0/24", "192.0.2.7"], True),
-        ("2001:db8::7", ["0.0.0.0/0", "2001:db8::/32"], True),
-        ("2001:db8::7", ["0.0.0.0/0"], False),
-        ("proxy.test", ["192.0.2.0/24", "proxy.test"], True),
-        ("proxy.test", ["0.0.0.0/0"], False),
-        ("192.0.2.7", [], False),
-    ],
-)
-def test_an_address_or_a_network_lies_within_one_of_the_networks(address, networks, within):
-    assert brute_force._within(address, networks) is within
-
-
 def test_a_form_of_its_own_is_not_understood(host):
     host.form = '{{"client": "{client}", "request": "{request}", "agent": "{agent}"}}\n'
     host.jails = [jail(GOOD, file=host.log)]
     with pytest.raises(Unseen, match="not understood"):
         brute_force.fail2ban(host.inspect())
-
-
-def test_only_root_can_ask_the_running_one(host):
-    it = host.inspect()
-    it.as_root = False
-    with pytest.raises(Unseen, match="root only"):
-        brute_force.fail2ban(it)
 
 
 def test_an_anchored_expression_cannot_be_fooled(host):
@@ -746,14 +508,6 @@ def test_a_log_that_a_process_keeps_open(host, name, mode, status):
     )
 
 
-def test_as_whom_php_runs_must_be_known(host):
-    host.jails = [jail(GOOD, file=host.log)]
-    it = host.inspect()
-    it.site = replace(it.site, php=Php())
-    with pytest.raises(Unseen, match="as whom PHP runs"):
-        brute_force.forgery(it)
-
-
 def test_jails_that_read_something_else_are_none_of_ours(host):
     host.jails = [jail(GOOD, file="/var/log/auth.log", name="sshd")]
     it = host.inspect()
@@ -842,94 +596,3 @@ def test_unlock(tmp_path, monkeypatch, text, mode, status, words):
     it.as_root = True
     finding = brute_force.unlock(it)
     assert (finding.status, words in finding.evidence) == (status, True), finding.evidence
-
-
-def test_a_command_that_leads_nowhere_cannot_be_used(tmp_path, monkeypatch):
-    (tmp_path / "chamilo-unlock").symlink_to("/nonexistent/unlock")
-    monkeypatch.setattr(brute_force, "UNLOCK", (str(tmp_path / "none"), str(tmp_path / "chamilo-unlock")))
-    finding = brute_force.unlock(Observer(Site("campus.test"), {}))
-    words = f"{tmp_path}/chamilo-unlock cannot be used: No such file or directory."
-    assert (finding.status, finding.evidence) == ("fail", words)
-
-
-def test_whether_the_command_works_is_tried_as_root_alone(tmp_path, monkeypatch):
-    program = tmp_path / "chamilo-unlock"
-    program.write_text(HELP)
-    program.chmod(0o700)
-    monkeypatch.setattr(brute_force, "UNLOCK", (str(program),))
-    monkeypatch.setattr(brute_force.os, "stat", lambda path: SimpleNamespace(st_uid=0, st_mode=0o100700))
-    it = Observer(Site("campus.test"), {})
-    it.as_root = True
-    words, _begun = brute_force._unlocker(it)
-    assert words == [str(program)], "the program that only unlocks needs no word for it"
-    monkeypatch.setattr(brute_force.os, "stat", lambda path: SimpleNamespace(st_uid=1000, st_mode=0o100700))
-    assert brute_force._unlocker(it).evidence.endswith("can be changed by others than root, so root must not run it.")
-    it.as_root = False
-    monkeypatch.setattr(brute_force.os, "stat", lambda path: SimpleNamespace(st_uid=0, st_mode=0o100700))
-    with pytest.raises(Unseen, match="chamilo-unlock works can be tried as root only"):
-        brute_force.unlock(it)
-
-
-@pytest.mark.parametrize(
-    ("answer", "status"),
-    [
-        ((0, b"usage: UNLOCK", b""), "pass"),
-        ((1, b"usage: unlock", b""), "fail"),
-        ((0, b"", b"unlock"), "fail"),
-        (subprocess.TimeoutExpired("unlock", 5), "fail"),
-    ],
-)
-def test_a_command_that_gives_no_help_unlocks_no_account(answer, status):
-    def give(_input, _seconds):
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    it = Observer(Site("campus.test"), {})
-    it._known[brute_force._unlocker] = (["/usr/sbin/x", "unlock"], SimpleNamespace(answer=give))
-    finding = brute_force.unlock(it)
-    assert finding.status == status
-    assert ("has no command that unlocks an account: `/usr/sbin/x unlock --help`" in finding.evidence) == (
-        status == "fail"
-    )
-
-
-@pytest.mark.parametrize(
-    ("command", "tool"),
-    [
-        ("nft add element inet f2b-table x { 192.0.2.7 }", "nft"),
-        ("/usr/sbin/iptables -w -I f2b", "iptables"),
-        ("true;ip6tables -I x", "ip6tables"),
-        ("ip route add blackhole 192.0.2.7", "ip"),
-        ("mynft add", ""),
-        ("nftables", ""),
-        ("", ""),
-    ],
-)
-def test_the_program_of_the_firewall_is_known_by_its_name(command, tool):
-    assert brute_force._tool(command) == tool
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("a token b\n", "a token b"),
-        ("x\na token b\ny\n", "a token b"),
-        ("token\n", "token"),
-        ("one token\ntwo token\n", "two token"),
-        ("a token b", ""),  # still being written
-        ("a\n", ""),
-        ("", ""),
-    ],
-)
-def test_the_line_with_a_token_is_read_whole(tmp_path, text, line):
-    (tmp_path / "log").write_text(text)
-    assert brute_force._line_with("token", str(tmp_path / "log"), "www-data") == line
-
-
-@pytest.mark.parametrize(("statuses", "refuses"), [((404, 204), True), ((404, 200), False), ((403, 205), False)])
-def test_a_web_server_that_checks_for_banned_clients_has_an_answer_of_its_own(monkeypatch, statuses, refuses):
-    it, answers = Observer(Site("campus.test"), {}), iter(statuses)
-    monkeypatch.setattr(brute_force, "_own_doors", lambda _observer: [Endpoint("http", "campus.test", 80)] * 2)
-    it.ask = lambda endpoint, path: Answer(path, next(answers))
-    assert brute_force._web_server_refuses(it) is refuses

@@ -4,18 +4,12 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
 import shutil
-import socket
-import threading
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import uploads
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree as monitoring_tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Alias,
@@ -26,7 +20,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace, Program
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import WebServer
@@ -97,19 +90,6 @@ def test_extensions_on_each_portal(look_at):
     assert f"On {SECOND}: Only 1 listed types" in finding.evidence
 
 
-def test_of_many_portals_with_lists_of_their_own_a_few_are_named(look_at):
-    settings = {f"https://{name}.test/": ";".join((ALL, *"x" * number)) for number, name in enumerate("abcde")}
-    observer = look_at(root="/srv/campus")
-    lists = {"upload_extensions_list_type": dict.fromkeys(settings, ""), "upload_extensions_blacklist": settings}
-    observer.database = SimpleNamespace(effective=lambda name, _category: lists.get(name, dict.fromkeys(settings, "")))
-    settings["https://b.test/"] = "exe"
-    evidence = uploads.extensions(observer).evidence
-    assert "On https://b.test/: " in evidence and "more portals" not in evidence
-    for name in "acde":
-        settings[f"https://{name}.test/"] = f"{name};exe"
-    assert uploads.extensions(observer).evidence.endswith(" And 2 more portals.")
-
-
 # ---------------------------------------------------------------------------------------------------- execution
 
 
@@ -164,16 +144,6 @@ def test_one_name_that_gets_through_is_enough(seen, upload, name):
     assert finding.status == "fail"
     assert f"/upload/chamilo-hardening-{name} answers 404" in finding.evidence
     assert "/etc/nginx/sites-enabled/campus:1" in finding.evidence
-
-
-def test_many_directories_are_counted(seen, project, web_user):
-    for name in "abcde":
-        (project / "public" / name).mkdir()
-        shutil.chown(project / "public" / name, web_user)
-    hosts = (host(f"{project}/public"), host(f"{project}/public", 9, "www.campus.test"))
-    evidence = uploads.no_exec(seen(lambda *_: (404, {}, b""), hosts)).evidence
-    assert evidence.endswith("; and 7 more.")
-    assert evidence.count("instead of 403") == 3
 
 
 @pytest.mark.parametrize(
@@ -239,19 +209,6 @@ def directories(project, tmp_path, web_user):
     return make
 
 
-@pytest.mark.parametrize("wrong", ["campus.test", "shop.test"])
-def test_every_directory_is_asked(seen, directories, wrong):
-    hosts = directories(12)
-
-    def server(endpoint, path, _request):
-        return 200 if (endpoint.name, path.split("/")[2]) == (wrong, "11") else 403, {}, b""
-
-    finding = uploads.no_exec(seen(server, hosts))
-    assert finding.status == "fail" and "/some/11 (virtual host" in finding.evidence
-    finding = uploads.no_exec(seen(refuse, hosts))
-    assert finding.status == "pass" and "24 writable directories under 2 web roots" in finding.evidence
-
-
 @pytest.mark.parametrize("alone", [0, 1])
 def test_too_many_directories_to_ask_each_are_not_assessed(seen, directories, monkeypatch, alone):
     hosts = directories(13)[alone : alone + 1]
@@ -284,17 +241,6 @@ def test_a_wrong_root_behind_which_php_refuses(seen, project, web_user, answer, 
     assert "/etc/nginx/sites-enabled/campus:9" in finding.evidence
 
 
-def test_another_site_on_this_host_counts(seen, project, tmp_path, web_user):
-    shop = tmp_path / "shop"
-    (shop / "media").mkdir(parents=True)
-    shutil.chown(shop / "media", web_user)
-    finding = uploads.no_exec(
-        seen(lambda *_: (404, {}, b""), (host(f"{project}/public"), host(str(shop), 9, "shop.test")))
-    )
-    assert finding.status == "fail"
-    assert f"{shop}/media (virtual host at /etc/nginx/sites-enabled/campus:9)" in finding.evidence
-
-
 def test_a_directory_behind_a_link_is_asked_by_its_address(seen, project, tmp_path):
     """Of the portal, where the web user has var/, and of a shop beside it."""
     (project / "public/courses").symlink_to("../var/upload")
@@ -312,16 +258,6 @@ def test_a_directory_behind_a_link_is_asked_by_its_address(seen, project, tmp_pa
     assert f"{shop}/media/files (virtual host at /etc/nginx/sites-enabled/campus:9)" in evidence
 
 
-def test_what_could_not_be_seen_behind_a_link_is_not_assessed(seen, project, monkeypatch):
-    (project / "public/shared").symlink_to("../src")
-    (project / "src/deep").mkdir()
-    monkeypatch.setattr(monitoring_tree, "_ELSEWHERE", 1)
-    for function in (uploads.no_exec, uploads.no_override):
-        finding = function(seen())
-        assert finding.status == "not_assessed"
-        assert f"{project}/public/shared" in finding.evidence
-
-
 def test_a_web_root_that_could_not_be_inspected_whole_is_not_assessed(seen, project, tmp_path, monkeypatch):
     shop = tmp_path / "shop"
     shop.mkdir()
@@ -331,34 +267,6 @@ def test_a_web_root_that_could_not_be_inspected_whole_is_not_assessed(seen, proj
         for function in (uploads.no_exec, uploads.no_override):
             finding = function(seen(hosts=hosts))
             assert finding.status == status and (str(shop) in finding.evidence) is not whole
-
-
-def test_what_was_not_seen_counts_beside_what_obeys_nothing(seen, upload, project, tmp_path, monkeypatch):
-    shop = tmp_path / "shop"
-    shop.mkdir()
-    monkeypatch.setattr(uploads, "writable_directories", lambda root, _users: ([], False))
-    finding = uploads.no_override(seen(hosts=(host(f"{project}/public"), host(str(shop), 9)), user_ini=""))
-    assert (finding.status, finding.evidence) == ("not_assessed", f"Not all directories could be inspected: {shop}.")
-
-
-def test_an_alias_that_leads_below_the_web_root_is_no_other_place(seen, upload, project):
-    own = replace(host(f"{project}/public"), aliases=(Alias("/x", str(upload)),))
-    finding = uploads.no_exec(seen(hosts=(own,)))
-    assert finding.status == "pass" and "1 writable directories" in finding.evidence
-
-
-def test_a_site_without_php_is_not_assessed(seen, project, tmp_path, web_user):
-    files = tmp_path / "files"
-    files.mkdir()
-    shutil.chown(files, web_user)
-    hosts = (host(f"{project}/public"), host(str(files), 9, "files.test", php=""))
-    assert uploads.no_exec(seen(lambda *_: (404, {}, b""), hosts)).status == "not_assessed"
-
-
-def test_without_a_virtual_host_nothing_is_assessed(tree_look):
-    for function in (uploads.no_exec, uploads.no_override):
-        with pytest.raises(Unseen, match="no virtual host"):
-            function(tree_look(hosts=()))
 
 
 @pytest.mark.parametrize("php", ["", "mod_php"])
@@ -458,75 +366,3 @@ AlertExceedsMax = "yes"
 ConcurrentDatabaseReload disabled
 MaxFileSize = "419430400"
 """
-
-
-@pytest.mark.parametrize(
-    ("right", "instead", "words"),
-    [
-        ("ConcurrentDatabaseReload disabled", 'ConcurrentDatabaseReload = "yes"', "ConcurrentDatabaseReload no"),
-        ('AlertExceedsMax = "yes"', "AlertExceedsMax disabled", "AlertExceedsMax yes"),
-    ],
-)
-def test_the_active_configuration_of_clamd_counts(look_at, monkeypatch, right, instead, words):
-    observer = look_at(root="/srv/campus")
-    observer.as_root = True
-    observer._known[processes.processes] = (Process(10, 1, "clamd", 0),)
-    observer._known[processes.jobs] = (OURS,)
-    monkeypatch.setattr(uploads, "_knows_the_test_virus", lambda: True)
-    monkeypatch.setattr(uploads, "_late", lambda _observer: "")
-    monkeypatch.setattr(uploads, "output", lambda _argv: CLAMCONF.replace(right, instead))
-    finding = uploads.antivirus(observer)
-    assert finding.status == "fail" and words in finding.evidence
-    monkeypatch.setattr(uploads, "output", lambda _argv: "")
-    with pytest.raises(Unseen, match="clamconf"):
-        uploads.antivirus(observer)
-
-
-@pytest.mark.parametrize(
-    ("last", "words"),
-    [
-        ({"ok": True, "at": 1000}, ""),
-        ({"ok": True, "at": 1000 - uploads._SCAN_MINUTES * 60 - 60}, "The last scan was"),
-        ({"ok": False, "at": 1000, "detail": "no scanner"}, "did not come to its end: no scanner"),
-        ({}, "never scanned"),
-        (None, "never scanned"),
-    ],
-)
-def test_when_the_uploads_of_this_portal_were_scanned(look_at, tmp_path, monkeypatch, last, words):
-    for site, root in (("school", "/srv/school"), ("campus", "/srv/campus")):
-        (tmp_path / f"uploads-{site}.json").write_text(json.dumps({"root": root}))
-    if last is not None:
-        (tmp_path / "antivirus.json").write_text(json.dumps({"school": {"ok": True}, "campus": last}))
-    monkeypatch.setattr(uploads.glob, "glob", lambda _pattern: sorted(map(str, tmp_path.glob("uploads-*.json"))))
-    monkeypatch.setattr(
-        uploads, "open", lambda path, **how: (tmp_path / pathlib.Path(path).name).open(**how), raising=False
-    )
-    observer = look_at(root="/srv/campus")
-    observer.now = 1000
-    late = uploads._late(observer)
-    assert words in late and bool(late) == bool(words)
-    assert uploads._late(look_at(root="/srv/other")) == "No scan covers the files of this portal."
-
-
-@pytest.mark.parametrize("answer", ["stream: Eicar-Test-Signature FOUND", "stream: OK"])
-def test_the_scanner_is_shown_the_test_virus_and_nothing_else(tmp_path, monkeypatch, answer):
-    monkeypatch.setattr(uploads, "_SCANNER", str(tmp_path / "clamd"))
-    with pytest.raises(Unseen, match="does not answer"):
-        uploads._knows_the_test_virus()
-    sent = []
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(tmp_path / "clamd"))
-        server.listen()
-
-        def serve():
-            with server.accept()[0] as client:
-                while not (sent and sent[-1].endswith(bytes(4))):
-                    sent.append(client.recv(4096))
-                client.sendall(answer.encode() + b"\0")
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        assert uploads._knows_the_test_virus() is answer.endswith("FOUND")
-        thread.join()
-    command, length, shown = b"".join(sent)[:10], b"".join(sent)[10:14], b"".join(sent)[14:-4]
-    assert command == b"zINSTREAM\0" and int.from_bytes(length, "big") == len(shown) == 68

@@ -19,19 +19,6 @@ FAILURE = Sample(NGINX, "203.0.113.7")
 VICTIM = "198.51.100.77"
 
 
-@pytest.mark.parametrize("mark", [r"\x0A", r"\n", "#012"])
-def test_escaped_line_breaks_are_planted(mark):
-    lines = [trial.line for trial in filter_attacks.plants(FAILURE, False)]
-    assert any(f"x{mark}{VICTIM} - - [" in line for line in lines)
-    assert not any("\n" in line for line in lines)
-
-
-def test_forwarded_for_is_planted_before_and_behind():
-    lines = [trial.line for trial in filter_attacks.plants(Sample(APACHE, "203.0.113.7"), False)]
-    assert any(line.startswith(f"campus.test:443 {VICTIM}, 203.0.113.7 - -") for line in lines)
-    assert any(line.endswith(f'(X11)" "{VICTIM}"') for line in lines)
-
-
 QUOTED = 'Refused "j doe" client=203.0.113.7 port 22'
 NAMED = 'user=ada client=203.0.113.7 "GET /"'
 
@@ -121,12 +108,6 @@ def test_what_is_planted_in_one_part_leaves_the_others(line):
             assert any(trial.line.startswith(before) and trial.line.endswith(after) for before, after in parts)
 
 
-def test_the_line_of_a_log_with_raw_breaks_goes_on_behind_what_was_planted():
-    sample = Sample(f"{IDS} on campus", "203.0.113.7")
-    broken = [trial.line for trial in filter_attacks.plants(sample, True) if "does not escape" in trial.what]
-    assert f"{IDS.replace('203.0.113.7', VICTIM)} on campus on campus" in broken
-
-
 def test_the_forged_line_is_the_victim_s_own_where_two_addresses_stand():
     """A proxy's, and that of the visitor whom the filter must find."""
     line = "10.0.0.5 via 203.0.113.7 refused"
@@ -135,12 +116,6 @@ def test_the_forged_line_is_the_victim_s_own_where_two_addresses_stand():
     assert f"{line}{forged}" in made
     made = [trial.line for trial in filter_attacks.plants(Sample(line), False)]
     assert f"{line}{VICTIM} via 203.0.113.7 refused" in made, "of nobody: the first one is as good"
-
-
-@pytest.mark.parametrize("line", [NGINX, APACHE, IDS])
-def test_a_victim_is_planted_whole(line):
-    made = [trial.line for trial in filter_attacks.plants(Sample(line, "203.0.113.7"), True)]
-    assert all(one.count(VICTIM) == one.count(VICTIM[1:]) for one in made)
 
 
 @pytest.mark.parametrize(
@@ -162,17 +137,6 @@ def test_an_address_is_known_with_whatever_stands_behind_it(line, address):
     assert filter_attacks._with_victim(filter_attacks.Sample(line), victim) == expected
 
 
-def test_both_families_are_planted():
-    lines = [trial.line for trial in filter_attacks.plants(FAILURE, False)]
-    assert any("2001:db8:bad::77" in line for line in lines)
-
-
-def test_a_victim_is_no_address_of_the_sample():
-    sample = Sample(NGINX.replace("203.0.113.7", VICTIM), VICTIM)
-    assert all(VICTIM in trial.allowed for trial in filter_attacks.plants(sample, False))
-    assert any("192.0.2.77" in trial.line for trial in filter_attacks.plants(sample, False))
-
-
 @pytest.mark.parametrize(
     ("line", "raw"),
     [
@@ -187,32 +151,3 @@ def test_a_victim_is_no_address_of_the_sample():
 def test_which_logs_escape_line_breaks(line, raw):
     assert filter_attacks.breaks_lines(Sample(line), "auto") is raw
     assert filter_attacks.breaks_lines(Sample(line), "raw") is True
-
-
-@pytest.mark.parametrize("line", [NGINX, APACHE, IDS])
-def test_strained_lines_come_from_what_clients_write(line):
-    made = list(filter_attacks.strain(Sample(line)))
-    assert any("a" * filter_attacks._SHORT in one for one in made)
-    assert filter_attacks._LONG <= max(map(len, made)) <= filter_attacks._LONG + 2 * len(line), (
-        "no server takes longer ones"
-    )
-    assert len(made) < 200
-    for part in log_fields.fields(line):
-        before, after = line[: part.start], line[part.end :]
-        assert f"{before}{'a' * filter_attacks._SHORT}\x01!" in made
-        assert f"{before}{'a' * filter_attacks._SHORT}!{after}\x01" in made
-        assert f"{before}{'a' * filter_attacks._LONG}{after}\x01!" in made
-        own = line[part.start : part.end]
-        repeated = (own * filter_attacks._SHORT)[: filter_attacks._SHORT]
-        assert (f"{before}{repeated}\x01!" in made) is bool(own.strip("-") and (part.spaces or " " not in own))
-        assert any(f"{before}a{'a '[1] if part.spaces else '+'}a" in one for one in made)
-
-
-def test_with_what_a_line_is_strained():
-    made = list(filter_attacks.strain(Sample(IDS)))
-    before = IDS[: -len("jdoe")]
-    for filler in ("a", "A", "0", "a ", "a0_", ".", "/", "a/", "=", r"\"", "jdoe"):
-        assert f"{before}{(filler * 40)[:40]}\x01!" in made
-    for filler in ("a", "0", "a ", "/", r"\""):
-        assert f"{before}{(filler * 8000)[:8000]}\x01!" in made
-    assert any(one.count(IDS) > 50 for one in made), "the whole line, again and again"

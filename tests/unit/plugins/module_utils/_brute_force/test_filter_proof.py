@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_attacks, filter_proof
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_proof
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_attacks import Sample
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition, FilterError
@@ -74,26 +74,6 @@ def test_a_sound_filter_is_proved_with_what_was_planted(fake):
     assert proof["slowest_ms"] == 1.0
     again = filter_proof.prove(GOOD, [FAILURE, other, FAILURE]).to_dict()
     assert again == proof, "a sample that is given twice is one sample"
-
-
-def test_all_lines_that_are_tried_are_counted(fake):
-    other = Sample(NGINX.replace("X11", "Linux"), "203.0.113.7")
-    apart = [filter_proof.prove(GOOD, [sample]) for sample in (FAILURE, other)]
-    whole = filter_proof.prove(GOOD, [FAILURE, other])
-    assert (whole.matched, whole.refused) == (2, sum(proof.refused for proof in apart))
-    assert apart[0].refused == len(list(filter_attacks.plants(FAILURE, False))), "and none of the strained ones"
-
-
-def test_how_long_the_slowest_line_took(fake):
-    seconds = [0.0004, 0.01234, 0.002]
-    take = fake.take
-
-    def timed(self):
-        answer = take(self)
-        return [answer[0], seconds.pop()] if seconds and isinstance(answer, list) else answer
-
-    fake.take = timed
-    assert filter_proof.prove(GOOD, [FAILURE]).to_dict()["slowest_ms"] == 12.3
 
 
 def test_a_client_that_bans_itself_is_no_victim(fake):
@@ -257,54 +237,6 @@ def test_a_log_with_raw_line_breaks_can_be_forged(fake):
 def test_what_needs_no_engine_to_be_refused(changed, words):
     definition = Definition(**{"name": "campus", "failregex": ("^<ADDR>",), **changed})
     assert words in refused(FAILURE, definition=definition)
-
-
-def test_what_is_no_pattern_may_resemble_the_name_of_a_file():
-    definition = Definition("campus", ("^<ADDR>",), datepattern="EPOCH")
-    filter_proof.check(definition, [FAILURE])
-
-
-@pytest.mark.parametrize(("length", "whole"), [(300, True), (301, False)])
-def test_of_a_long_line_both_ends_are_reported(fake, length, whole):
-    line = f'{NGINX[:-1]}{"z" * (length - len(NGINX) - 3)}end"'
-    reported = refused(Sample(line, "203.0.113.8"))
-    assert (repr(line) in reported) is whole
-    assert whole or f"{line[:200]}...{line[-60:]}" in reported
-
-
-def test_without_samples_nothing_is_proved():
-    assert "samples.match: there is none" in refused()
-    assert "samples.match: there is none" in refused(Sample(NGINX))
-
-
-@pytest.mark.parametrize("sample", [Sample("a\nb", "203.0.113.7"), Sample(" ", "203.0.113.7"), Sample(NGINX, "host")])
-def test_samples_that_cannot_be_meant(sample):
-    assert refused(sample).startswith("samples")
-
-
-def test_the_engine_is_reported_the_budget_and_the_file(fake, monkeypatch):
-    reported = []
-    monkeypatch.setattr(filter_proof, "_Process", lambda text: reported.append(json.loads(text)) or fake(text))
-    filter_proof.prove(GOOD, [FAILURE], budget=0.5)
-    assert (reported[0]["name"], reported[0]["text"], reported[0]["budget"]) == ("campus", GOOD.text(), 0.5)
-    assert reported[0]["groups"][0] == [NGINX]
-
-
-def test_a_line_that_many_samples_yield_is_tried_once_and_judged_for_each(fake, monkeypatch):
-    reported = []
-    monkeypatch.setattr(filter_proof, "_Process", lambda text: reported.append(json.loads(text)) or fake(text))
-    alike = [FAILURE, Sample(NGINX.replace(" 401 ", " 200 "))]
-    filter_proof.prove(GOOD, alike)
-    lines = [line for group in reported[0]["groups"] for line in group]
-    desired = [
-        line
-        for each in alike
-        for line in (*(trial.line for trial in filter_attacks.plants(each, False)), *filter_attacks.strain(each))
-    ]
-    assert len(lines) == len(set(lines)) < len(desired)
-    assert set(lines) == {*desired, *(each.line for each in alike)}
-    # The same line, which has to yield an address for one sample and none for the other.
-    assert "A line that must not match does" in refused(FAILURE, Sample(NGINX))
 
 
 def test_what_fail2ban_refuses_or_reads_differently(fake):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -228,23 +227,6 @@ class TestConsole:
         monkeypatch.setattr(unlock.subprocess, "run", lambda words, **options: done)
         with pytest.raises(UnlockError, match=r"bin/console: \\x1b\[2Jall is well"):
             unlock._forget_captchas(SITE)
-
-    def test_one_that_does_not_end_is_reported(self, monkeypatch):
-        def hangs(words, **options):
-            raise subprocess.TimeoutExpired(words, options["timeout"])
-
-        monkeypatch.setattr(unlock.subprocess, "run", hangs)
-        with pytest.raises(UnlockError, match=rf"cache:pool:clear did not end in {unlock._CONSOLE_SECONDS} s\."):
-            unlock._forget_captchas(SITE)
-
-    def test_a_failure_is_reported(self):
-        self.code = 1
-        with pytest.raises(UnlockError, match="it broke"):
-            unlock._forget_captchas(SITE)
-
-    def test_without_php_the_counters_run_out(self, monkeypatch):
-        monkeypatch.setattr(unlock.shutil, "which", lambda name: None)
-        assert "run out by themselves" in unlock._forget_captchas(SITE)
 
 
 class TestProgram:
