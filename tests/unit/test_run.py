@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -15,7 +14,6 @@ from tests import run
 from tests.run import Step
 from tests.tools import sanity
 from tests.tools.checkout import ROOT, copy_checkout
-from tests.unit.conftest import needing_root
 
 
 @pytest.fixture(autouse=True)
@@ -105,14 +103,6 @@ def test_what_of_the_tests_on_hosts_is_run():
     assert set(some) <= set(everything)
     shards = [collected("--full", f"--shard={number}/3") for number in (1, 2, 3)]
     assert all(shards) and sorted(name for shard in shards for name in shard) == sorted(everything)
-
-
-def test_each_test_that_needs_root_is_there():
-    """Others than root leave these out: tests/unit/conftest.py."""
-    unit = Path(__file__).parent
-    for file, functions in needing_root().items():
-        there = set(re.findall(r"^ *def (test_\w+)", (unit / file).read_text(), re.MULTILINE))
-        assert functions <= there, (file, functions - there)
 
 
 def test_what_is_checked_is_what_is_shipped(logs, monkeypatch):
