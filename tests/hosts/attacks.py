@@ -27,7 +27,7 @@ from tests.testbed import authority
 from tests.testbed.hosts import Host
 
 ROOT = Path(__file__).resolve().parents[2]
-DIRECTORY = "/root/.attacks"
+DIRECTORY = "/var/tmp/attacks"
 CONTROLS = [control for control in _controls.load().controls if control.attack.where == "testbed"]
 
 

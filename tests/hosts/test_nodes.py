@@ -21,9 +21,8 @@ from tests.hosts.test_monitoring import DEMOTE, PROMOTE, titles
 from tests.hosts.test_proxy import REFUSED, guess, knock
 from tests.hosts.test_sessions import logged_in
 from tests.hosts.test_shared import SESSIONS, Store
-from tests.hosts.test_update import HISTORY, MARK, VERSIONS, file_of_version, installed, package, signed
+from tests.hosts.test_update import HISTORY, MARK, VERSIONS, checksum, file_of_version, installed, package
 from tests.hosts.topology import DOMAIN, PROJECT, WEB, Topology
-from tests.minisign import Signer
 from tests.playbook import ROOT, PlayError, play
 from tests.testbed import authority, hosts, mail
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
@@ -232,17 +231,15 @@ def older(topology: Topology) -> None:
 
 def release(topology: Topology, name: str, kernel: tuple[str, str] = ("", "")) -> str:
     """A package that all nodes have, as the command takes it."""
-    signer, leader = Signer(), topology["web1"]
-    path = signed(leader, package(leader, "2.0", name, MARK, *MADE, kernel=kernel), signer)
-    for suffix in ("", ".minisig"):
-        packed = leader.run(f"base64 {path}{suffix}").stdout
-        topology["web2"].run(f"base64 -d >{path}{suffix}", data=packed)
-    return f"{path} --key {signer.public}"
+    leader = topology["web1"]
+    path = package(leader, "2.0", name, MARK, *MADE, kernel=kernel)
+    topology["web2"].run(f"base64 -d >{path}", data=leader.run(f"base64 {path}").stdout)
+    return f"{path} --sha256 {checksum(leader, path)}"
 
 
 def update(topology: Topology, words: str) -> str:
     """The play of the recipe for a package."""
-    names = {"web1.internal": "web1", "/root/chamilo-3.0.2.zip": words}
+    names = {"web1.internal": "web1", "/root/chamilo-3.0.2.zip --sha256 SUM": words}
     return recipe(topology, "### With several web nodes", **names)
 
 
@@ -270,7 +267,7 @@ def test_a_portal_is_updated_one_node_after_the_other_and_no_request_fails(topol
     good = release(topology, "good")
     early = topology["web2"].run(f"chamilo-hardening update {good} --node", check=False)
     assert early.returncode == 1 and versions(topology) == [VERSIONS["2.0"][0]] * 2
-    assert f"Node web1, which leads {DOMAIN}, is not updated to {VERSIONS['2.0'][1]}" in early.stdout + early.stderr
+    assert f"The node that leads {DOMAIN} is not updated to {VERSIONS['2.0'][1]}" in early.stdout + early.stderr
     path = update(topology, good)
     with Visitors(topology.address) as visitors:
         play(path, topology.inventory())

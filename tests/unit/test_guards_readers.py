@@ -40,8 +40,7 @@ REVIEWED = {
         _permissions/sites.py:known _permissions/package.py:known
     """,
     "the package of the release, which an administrator names": """
-        _permissions/package.py:read _updates/package.py:_raw _updates/package.py:_directory
-        _updates/signature.py:verify _updates/update.py:proved
+        _permissions/package.py:read _updates/package.py:_checksum
     """,
     "made in a directory of its own, or as another account than root": """
         _uploads/antivirus.py:_take_away _attacks/permissions.py:_lays _attacks/permissions.py:_opens
@@ -52,8 +51,7 @@ REVIEWED = {
         _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way _backups/restore_tables.py:_read
         _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
         _backups/restore_staging.py:stage_database guide_prove.py:main _updates/package.py:lay
-        _updates/package.py:_version _permissions/package.py:version_of
-        _updates/signature.py:_signed
+        _permissions/package.py:version_of
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage

@@ -29,7 +29,6 @@ _USUAL = {0, 0o022, 0o600, 0o640, 0o644, 0o700, 0o755}
 # Where a name changes otherwise, and why that is no file of root's own that is replaced.
 RENAMED = {
     "_common/files.py": "the writer itself",
-    "_updates/compiled.py": "compiled files of the web user go aside as they are",
     "_permissions/journal.py": "a file gets the name back that it had, in a directory that is open",
     "_backups/restore.py": "whole trees change places",
     "_backups/restore_swaps.py": "whole trees change places",
@@ -50,7 +49,6 @@ WRITTEN = {
     "_backups/restore_tables.py": "in the restore's own directory",
     "_updates/package.py": "in the update's own directory",
     "_permissions/package.py": "in a directory of its own",
-    "_updates/signature.py": "in a directory of its own",
     "_attacks/_insider.py": "a pipe",
     "_attacks/permissions.py": "an attack plants it, and takes it away",
     "guide_prove.py": "an attack plants it, and takes it away",

@@ -24,7 +24,7 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,17 +74,6 @@ def restore_test(portal: Portal, accept: bool = False) -> list[str]:
     return attempt.lines
 
 
-def rehearse(portal: Portal, lay: Callable[[str], None], commands: Sequence[Sequence[str]]) -> list[str]:
-    """Restore the newest backup as a restore test does, change the copy, and start it.
-
-    ``lay`` changes the files of the copy. ``commands`` of the application's console change what else there is of it.
-    """
-    with jobs.alone(replace(portal, site=_EVERY), "drill", _PATIENCE), jobs.alone(portal, "drill", 600):
-        attempt = _RestoreTest(portal, backups_portal.remembered(portal), False, lay, commands)
-        attempt.run()
-    return attempt.lines
-
-
 def _write(portal: Portal, result: dict[str, Any]) -> None:
     """A dated result. The newest hundred are kept."""
     directory = os.path.join(files.STATE, "backups", "drills")
@@ -108,12 +97,8 @@ class _RestoreTest:
         portal: Portal,
         memory: dict[str, Any],
         accept: bool,
-        lay: Callable[[str], None] | None = None,
-        commands: Sequence[Sequence[str]] = (),
     ) -> None:
         self.portal = portal
-        self.lay = lay
-        self.commands = commands
         self.memory = memory
         self.accept = accept
         self.place = Repository(portal, portal.farthest)
@@ -137,14 +122,9 @@ class _RestoreTest:
             self._fetch_files(pair, scratch, sample)
             root = f"{scratch}/files{self.saved}"
             _without_tls(root)
-            if self.lay:  # before another account has access
-                self.lay(root)
             sandbox.hand_over(scratch)
             server = sandbox.database(scratch)
             self._load(server, scratch)
-            for command in self.commands:
-                sandbox.console(self.portal, root, server.socket, *command)
-                self.lines.append(f"`{' '.join(command)}` ended well;")
             self._start(server, scratch)
         finally:
             self._clear()

@@ -204,15 +204,6 @@ def _php(portal: Portal, database: str) -> tuple[list[str], dict[str, str]]:
     return [program, *options], around
 
 
-def console(portal: Portal, root: str, database: str, *words: str) -> None:
-    """Run a command of the restored application."""
-    program, around = _php(portal, database)
-    command = [*program, "bin/console", "--no-interaction", *words]
-    problem = run(os.path.dirname(database), command, directory=root, more=around)
-    if problem:
-        raise BackupError(f"`bin/console {' '.join(words)}` failed: {problem[-_TAIL:]}")
-
-
 def _login_page(domain: str) -> str:
     """Ask for the first page and follow where it leads. An empty text, or what is wrong."""
     path = "/login"

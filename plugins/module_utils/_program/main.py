@@ -43,7 +43,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.eng
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import put_off
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import aftermath, releases, update
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases, update
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
 
 ABOUT = """\
@@ -129,7 +129,6 @@ def _parser(version: str) -> argparse.ArgumentParser:
 
     backups_commands.add(commands, _print)
     update.add(commands, _print)
-    aftermath.add(commands, _print)
 
     daily = commands.add_parser("daily", help="do the daily work now", description=DAILY)
     daily.add_argument("steps", metavar="STEP", nargs="*", help="only these, such as monitoring")

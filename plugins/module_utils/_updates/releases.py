@@ -130,7 +130,8 @@ def _left(domain: str, before: str, here: str) -> list[str]:
         return []
     text = (
         f"Chamilo was updated from {before}, which had published vulnerabilities, to {here}. An update takes nothing "
-        f"back that an attacker did before. Run: chamilo-hardening aftermath"
+        f"back that an attacker did before. {' '.join(advisories.packed().after(here))} See the collection's "
+        'docs/troubleshooting.md, "After an update from a version with vulnerabilities".'
     )
     with contextlib.suppress(alert.AlertError):  # it is in the journal, and the test alert reports the reason
         alert.notify("updates", f"After the update: {domain}", text)

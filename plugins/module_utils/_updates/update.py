@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""An update of Chamilo to another release: rehearsed on a copy of the portal, then made on the portal.
+"""An update of Chamilo to another release, by its official package.
 
 The program is laid beside the portal, and changes places with the one in use in single steps of the kernel. Migrations
 and pages are watched; where one fails, the program before and the database of the backup come back. The journal of a
@@ -29,7 +29,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
     restore,
     restore_swaps,
     restore_tables,
-    restore_test,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
@@ -42,15 +41,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_staging import Exchange
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_below
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison, sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package as permissions_package
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import GIT
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     Reader,
     migrations,
@@ -60,24 +57,24 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import (
-    advisories,
-    compiled,
-    releases,
-    signature,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package import Package
 
 ABOUT = """\
-Updates Chamilo by the package of a release (zip or tar), or by a directory in which it was built (git, composer, yarn).
-A package needs its signature (FILE.minisig beside it) or --sha256. It takes a backup, restores it into a scratch
-directory as a restore test does, updates this copy and requests its login page. Only then it takes another backup and
-updates the portal: the programs are exchanged at once, migrations run, and the pages that answered before have to
-answer. After a failure, the previous program and the database of that backup are restored. On each other web node of
-the portal, --node then lays the same program."""
-_REPOSITORY = "https://github.com/chamilo/chamilo-lms.git"
+Updates Chamilo by the package of a release (zip or tar); --sha256 is its checksum, from the page of the release. It
+takes a backup and lays the program beside the portal, and both change places at once. Migrations run, the pages that
+answered before have to answer, and the program is compared with the package. After a failure, the previous program and
+the database of that backup are restored. On each other web node of the portal, --node then lays the same program."""
 _PAGES = ("/", "/login")
 _SECONDS = 3600.0  # of a migration
+# By names in one directory: what requests make or remove meanwhile is no failure.
+_PUT_AWAY = """cd var/cache || exit 0
+rm -rf .before && mkdir .before || exit 1
+for entry in *; do
+    [ -e "$entry" ] || [ -L "$entry" ] || continue
+    mv -T -- "$entry" ".before/$entry" || [ ! -e "$entry" ] || exit 1
+done
+rm -rf .before"""
 _ENDS = 300  # characters of a command's output
 
 
@@ -87,80 +84,49 @@ class UpdateError(HardeningError):
 
 def add(commands: Any, report: Callable[..., None]) -> None:
     """Add the command. Its output goes to the terminal and to the journal."""
-    command = commands.add_parser("update", help="rehearse an update of Chamilo, then make it", description=ABOUT)
-    command.add_argument("package", metavar="PACKAGE", nargs="?", default="", help="the package, or a directory")
-    command.add_argument("--signature", metavar="FILE", default="", help="of the package (default: PACKAGE.minisig)")
-    command.add_argument("--key", default=signature.OFFICIAL, help="who may have signed it (default: Chamilo's key)")
-    command.add_argument("--sha256", default="", help="of the package, from the release's page, instead of a signature")
+    command = commands.add_parser("update", help="update Chamilo, or leave it as it was", description=ABOUT)
+    command.add_argument("package", metavar="PACKAGE", nargs="?", default="", help="the package of the release")
+    command.add_argument("--sha256", default="", help="of the package, from the page of the release")
     command.add_argument("--site", default="", help="which portal, where there are several")
-    one = command.add_mutually_exclusive_group()
-    one.add_argument("--rehearse", action="store_true", help="leave the portal alone: update the copy only")
-    one.add_argument("--node", action="store_true", help="another node updated the database: lay the program alone")
+    command.add_argument("--node", action="store_true", help="another node updated the database: lay the program alone")
     command.add_argument("--abandon", action="store_true", help="roll back an update that was interrupted")
     command.set_defaults(run=lambda options, _engine: _run(options, report))
 
 
 def _run(options: argparse.Namespace, report: Callable[..., None]) -> int:
-    if bool(options.package) == options.abandon:
-        report("Name the package: chamilo-hardening update PACKAGE; or --abandon alone.", syslog.LOG_ERR)
+    if options.abandon == bool(options.package and options.sha256):
+        report("Name the package: chamilo-hardening update PACKAGE --sha256 SUM; or --abandon alone.", syslog.LOG_ERR)
         return 2
     portal = _here(options.site) if options.node else backups_portal.chosen(options.site)
     if options.abandon:
         lines: Iterable[str] = abandon(portal)
     else:
-        proof = proved(options.package, options.signature, options.key, options.sha256)
-        report(f"update of {portal.domain}: {proof}")
-        package = Package(options.package, portal.web_user, os.path.lexists(f"{portal.root}/{GIT}"))
-        lines = follow(portal, package) if options.node else update(portal, package, options.rehearse)
+        package = Package(options.package, options.sha256)
+        report(f"update of {portal.domain}: {package.manifest.words} is Chamilo {package.version}.")
+        lines = follow(portal, package) if options.node else update(portal, package)
     for line in lines:
         report(f"update of {portal.domain}: {line}")
     return 0
 
 
-def proved(path: str, signed: str, key: str, sha256: str) -> str:
-    """How a package is known to be that of the release, before anything is unpacked."""
-    if os.path.isdir(path):
-        return f"{path} is a directory: its builder vouches for it."
-    beside = signed or f"{path}.minisig"
-    if sha256:
-        with open(path, "rb") as stream:
-            found = permissions_package.checksum(stream.fileno())
-        if found != sha256.lower():
-            raise UpdateError(f"{path} has the sha256 {found or 'of no file'}, not {sha256}. Nothing was unpacked.")
-        return f"{path} has the sha256 {found}."
-    if not signed and not os.path.exists(beside):
-        raise UpdateError(
-            f"There is no {beside}. Fetch the signature of the package, or give its checksum from the page of the "
-            "release (--sha256). Nothing was unpacked."
-        )
-    try:
-        return f"{path} is signed: {signature.verify(path, beside, key)}"
-    except signature.SignatureError as problem:
-        raise UpdateError(f"{problem} Nothing was unpacked.") from problem
-
-
-def update(portal: Portal, package: Package, rehearse: bool = False) -> Iterator[str]:
-    """Rehearse an update on a copy, then make it on the portal."""
+def update(portal: Portal, package: Package) -> Iterator[str]:
     site = discover(portal.domain, portal.root)
     _suits(portal, site, package)
     yield f"From {site.version} to {package.version}."
-    yield from _backup(portal)
-    yield from restore_test.rehearse(portal, package.lay, [migrate.MIGRATE[:1]])
-    if rehearse:
-        yield f"The rehearsal went well. The portal is as it was, with {site.version}."
-        return
-    yield from _backup(portal)
+    try:
+        yield from backup.backup(portal)
+    except backup.NeedsReview as problem:
+        yield f"The backup was made, and needs a check: {problem}"
     yield from _Update(portal, site, package).carried_out()
     yield "Harden the portal again from where you run the playbook, then: chamilo-hardening integrity accept"
 
 
 def follow(portal: Portal, package: Package) -> Iterator[str]:
-    """Update the program of a web node. Its database, and the copy on which it was rehearsed, are the leader's."""
+    """Update the program of a web node. Its database is the leader's."""
     site = discover(portal.domain, portal.root)
     _fits(portal, site, package)
-    seen = _led(portal, site, package)
+    _led(portal, site, package)
     yield f"From {site.version} to {package.version}, on this node alone."
-    yield from seen
     yield from _Update(portal, site, package, node=True).carried_out()
 
 
@@ -178,13 +144,6 @@ def _here(name: str) -> Portal:
         site.php.service,
         site.database.host or "localhost",
     )
-
-
-def _backup(portal: Portal) -> list[str]:
-    try:
-        return backup.backup(portal)
-    except backup.NeedsReview as problem:
-        return [f"The backup was made, and needs a check: {problem}"]
 
 
 def _suits(portal: Portal, site: Site, package: Package) -> None:
@@ -217,40 +176,28 @@ def _fits(portal: Portal, site: Site, package: Package) -> None:
     old = advisories.packed().needs(package.version, site.php.version)
     if old:
         raise UpdateError(f"{old} Nothing was changed.")
-    if os.path.lexists(f"{portal.root}/{GIT}") and not package.history:
-        built = f"/srv/chamilo-{package.version}"
+    if os.path.lexists(f"{portal.root}/{GIT}"):
         raise UpdateError(
-            f"{portal.root} is a checkout of Git, and without the history of {package.version} the next git command "
-            f"there would go by that of {site.version}. Build the release beside the portal, as another user than "
-            f"PHP's: git clone --branch v{package.version} --depth 1 {_REPOSITORY} {built} && cd {built} && composer "
-            "install --no-dev --optimize-autoloader && yarn install && yarn build. Then, as root: "
-            f"chamilo-hardening update {built}. Nothing was changed."
+            f"{portal.root} is a checkout of Git, which a package does not update. Update it by git, in a window: see "
+            '"Update a checkout of Git" in the recipes. Nothing was changed.'
         )
     if window.Windows(Engine()).at(portal.root):
         raise UpdateError("A window is open: chamilo-hardening window close, then update. Nothing was changed.")
 
 
-def _led(portal: Portal, site: Site, package: Package) -> list[str]:
+def _led(portal: Portal, site: Site, package: Package) -> None:
     """Refuse a program whose migrations the leader has not made. Of the leader a node sees the database alone."""
-    known = (known for known in releases.watched() if known["root"] == portal.root)
-    leader = next((str(one["leader"]) for one in known if one.get("leader")), "")
-    brought = package.migrations(portal.root)
-    if not brought:
-        return [
-            f"It brings no migration, so whether {leader or 'the node that leads'} has it cannot be seen from here. "
-            "The database fits either program."
-        ]
-    reader = Reader.of_site(site)
-    made = set() if migrations_without_history(reader) else migrations(reader)
-    missing = [name for name in brought if name not in made]
+    missing = package.migrations(portal.root)
     if missing:
-        node = f"Node {leader}, which leads {portal.domain}," if leader else f"The node that leads {portal.domain}"
+        reader = Reader.of_site(site)
+        made = set() if migrations_without_history(reader) else migrations(reader)
+        missing = [name for name in missing if name not in made]
+    if missing:
         raise UpdateError(
-            f"{node} is not updated to {package.version}: the database does not remember {first_of(missing, 1)}, which "
-            f"it brings, as made. There, run first: chamilo-hardening update {package.path} (without --node). Nothing "
-            "was changed."
+            f"The node that leads {portal.domain} is not updated to {package.version}: the database does not remember "
+            f"{first_of(missing, 1)}, which it brings, as made. Update that node first, without --node. Nothing was "
+            "changed."
         )
-    return []
 
 
 class _Update(Exchange):
@@ -284,7 +231,10 @@ class _Update(Exchange):
             if not problem:
                 os.rename(self.staging, self.kept)
                 os.unlink(backups_portal.journal_path(self.portal))
-                return [f"Chamilo {self.package.version} is in use. What was there is in {self.kept}."]
+                return [
+                    f"Chamilo {self.package.version} is in use. What was there is in {self.kept}.",
+                    *self._differs(),
+                ]
             lines = _program_back(self.portal, self.journal)
         lines += _database_back(self.portal, self.journal)
         raise UpdateError(
@@ -295,7 +245,7 @@ class _Update(Exchange):
         """The program as it is going to be: the owner's own files as they are, those of the release as it has them."""
         fetched = f"{self.staging}{self.root}"
         live = [name for name in self.package.parts if os.path.lexists(f"{self.root}/{name}")]
-        size = self.package.size + sum(_size(f"{self.root}/{name}") for name in live)
+        size = 2 * sum(_size(f"{self.root}/{name}") for name in live)  # a copy, and what the release adds to it
         free = shutil.disk_usage(os.path.dirname(self.staging)).free
         if free < size * 1.05:
             where = os.path.dirname(self.staging)
@@ -305,7 +255,8 @@ class _Update(Exchange):
             if not self.package.whole(name):
                 restic.on_tree("cp", "-a", "--reflink=auto", "--", f"{self.root}/{name}", f"{fetched}/{name}")
         status = os.lstat(f"{self.root}/public/index.php")
-        self.package.lay(fetched, (status.st_uid, status.st_gid))
+        before = permissions_package.known(self.root, self.site.version)
+        self.package.lay(fetched, (status.st_uid, status.st_gid), before)
         for name in self.package.parts:
             if os.path.lexists(f"{fetched}/{name}"):
                 self._swap(f"{fetched}/{name}", f"{self.root}/{name}")
@@ -333,9 +284,13 @@ class _Update(Exchange):
         """Owners and modes as the section permissions sets them, where it is active."""
         known = sites.known().get(self.portal.site)
         if known:
-            if self.package.is_archive:
-                permissions_package.remember(permissions_package.read(self.package.path), self.portal.root)
             window.apply(known.tree, "production", None, False)
+
+    def _differs(self) -> list[str]:
+        """What a person has to look at, as at each comparison from now on."""
+        permissions_package.remember(self.package.manifest, self.root)
+        lines = comparison.against_release(self.root, self.package.version).lines()
+        return [f"Compared with {self.package.manifest.words}: {first_of(lines, 5, '; ') or 'no file differs'}."]
 
 
 def abandon(portal: Portal) -> list[str]:
@@ -372,26 +327,22 @@ def _answers(site: Site) -> dict[str, int]:
     return {path: status for path, status in found.items() if 200 <= status < 400}
 
 
-def _console(portal: Portal, *words: str) -> list[str]:
-    start = ["runuser", "-u", portal.web_user, "--", "env", f"--chdir={portal.directory}", "HOME=/nonexistent"]
-    return [*start, f"php{portal.php}", "bin/console", "--no-interaction", *words]
+def _as_php(portal: Portal, *command: str) -> list[str]:
+    return ["runuser", "-u", portal.web_user, "--", "env", f"--chdir={portal.directory}", "HOME=/nonexistent", *command]
 
 
 def _compile(portal: Portal) -> None:
-    """What Symfony compiled of the program before is no part of this one, whose console it would break."""
-    top = open_trusted(portal.directory)
-    try:
-        cache = open_below(top, "var/cache", os.O_DIRECTORY)
-    except FileNotFoundError:
-        return
-    finally:
-        os.close(top)
-    try:
-        why = compiled.anew(cache, _console(portal, "cache:warmup"), services.run)
-    finally:
-        os.close(cache)
-    if why:
-        raise UpdateError(f"{why}.")
+    """What Symfony compiled of the program before is no part of this one, whose console it would break.
+
+    PHP's user puts it away, so that it reaches nothing else. Whoever asks for a page meanwhile has it compiled.
+    """
+    for command in (
+        ["sh", "-c", _PUT_AWAY],
+        [f"php{portal.php}", "bin/console", "--no-interaction", "cache:warmup"],
+    ):
+        code, output = services.run(_as_php(portal, *command), _SECONDS)
+        if code:
+            raise UpdateError(f"The cache could not be compiled: {output.strip()[-_ENDS:]}.")
 
 
 def _migrate(portal: Portal) -> None:
@@ -399,7 +350,7 @@ def _migrate(portal: Portal) -> None:
         _site, code = migrate.migrate((), portal.site)
         output = ""
     else:
-        code, output = services.run(_console(portal, migrate.MIGRATE[0]), _SECONDS)
+        code, output = services.run(_as_php(portal, f"php{portal.php}", "bin/console", *migrate.MIGRATE), _SECONDS)
     if code:
         raise UpdateError(f"The migrations ended with {code}{': ' if output else ''}{output.strip()[-_ENDS:]}.")
 

@@ -12,7 +12,6 @@ import pwd
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -133,30 +132,6 @@ def test_a_server_without_its_program_is_not_started(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sandbox.shutil, "which", lambda *_a, **_k: None)
     with pytest.raises(BackupError, match="install mariadb-server-core"):
         sandbox.database("/nowhere")
-
-
-def test_a_command_of_the_restored_application_finds_the_database_of_the_test_and_sends_nothing(
-    programs: Callable[[str, str], None], tmp_path: Path
-) -> None:
-    (tmp_path / "files").mkdir()
-    programs("php8.4", f'env > {tmp_path}/around; echo "$(pwd) $*" > {tmp_path}/called; [ "$DATABASE_USER" = root ]')
-    sandbox.console(PORTAL, f"{tmp_path}/files", f"{tmp_path}/mysql.sock", "cache:warmup", "-q")
-    called = (tmp_path / "called").read_text()
-    assert called.startswith(f"{tmp_path}/files ") and called.endswith(
-        " bin/console --no-interaction cache:warmup -q\n"
-    )
-    assert f"-d pdo_mysql.default_socket={tmp_path}/mysql.sock" in called and "sendmail_path=/bin/false" in called
-    around = (tmp_path / "around").read_text().splitlines()
-    assert {"DATABASE_PASSWORD=", "MAILER_DSN=null://null", f"TMPDIR={tmp_path}", f"HOME={tmp_path}"} <= {*around}
-
-
-def test_a_command_of_the_restored_application_that_fails_is_reported_with_its_last_words(
-    programs: Callable[[str, str], None], tmp_path: Path
-) -> None:
-    programs("php", f"printf %s {'x' * 400}last; exit 1")
-    with pytest.raises(BackupError) as raised:
-        sandbox.console(replace(PORTAL, php="0"), str(tmp_path), f"{tmp_path}/mysql.sock", "cache:warmup")
-    assert str(raised.value) == f"`bin/console cache:warmup` failed: {'x' * 296}last"
 
 
 @pytest.fixture
