@@ -75,7 +75,7 @@ def confined(
 ) -> list[str]:
     """The command in a unit of its own, as the account of restore tests."""
     around = {**restic.environment(), "HOME": scratch, "TMPDIR": scratch, **(more or {})}
-    properties = [*_CONFINED, f"BindPaths={scratch}", f"WorkingDirectory={directory or scratch}"]
+    properties = [*_CONFINED, f'BindPaths="{scratch}":"{scratch}"', f"WorkingDirectory={directory or scratch}"]
     return [
         *("systemd-run", "--quiet", "--collect", *how),
         *(f"--property={each}" for each in properties),

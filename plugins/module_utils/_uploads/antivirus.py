@@ -296,6 +296,8 @@ def scan(everything: bool = False) -> list[str]:
 
 def _scan_site(site: str, known: Mapping[str, str], everything: bool, lines: list[str]) -> None:
     """Scan one portal, report and record the findings."""
+    with contextlib.suppress(FileNotFoundError):  # directories that an earlier version knew
+        os.unlink(os.path.join(files.STATE, f"antivirus-{site}.json"))
     began, domain = time.time(), known["domain"]
     last = records.read(RECORD).get(site, {})
     since = 0.0 if everything else float(last.get("since") or began - _DAY)

@@ -251,29 +251,6 @@ def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
     assert jobs.holder(there) == ""
 
 
-def test_a_backup_is_made_even_when_a_copy_cannot_be_reported(
-    directories: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (directories / "chamilo" / "var").mkdir(parents=True)
-    (directories / "chamilo" / "dump.sql").write_bytes(DUMP)
-    made: list[str] = []
-
-    def nobody(*_arguments: Any, **_more: Any) -> None:
-        raise BackupError("nobody was told")
-
-    def pair(*_arguments: Any) -> dict[str, Any]:
-        made.append("pair")
-        return {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
-
-    monkeypatch.setattr(jobs, "notify", nobody)
-    monkeypatch.setattr(backup, "_pair", pair)
-    (directories / "etc" / "backups-campus.key").write_text("a key")
-    with pytest.raises(BackupError, match="nobody was told"):
-        backup.backup(of_campus(directories, repository="/repository"))
-    assert made == ["pair"]
-    assert json.loads((directories / "state" / "backups.json").read_text())["database"]["ok"] is True
-
-
 def test_a_backup_that_needs_review_is_distinguished_from_one_that_failed(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

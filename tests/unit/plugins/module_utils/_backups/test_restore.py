@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
@@ -27,7 +26,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from tests.unit.plugins.module_utils._backups.conftest import NAMES, Server, looks_right, planned
 
 
@@ -226,31 +224,6 @@ def test_tables_are_rolled_back_with_the_files(portal: Portal, monkeypatch: pyte
     assert moved > 5
 
 
-@pytest.mark.parametrize(
-    ("part", "staged"),
-    [
-        ("host", ["files True", "database"]),
-        ("files", ["files False"]),
-        ("database", ["database"]),
-        ("file", ["file var/lesson"]),
-    ],
-)
-def test_the_part_that_is_restored_is_fetched_and_nothing_else(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, part: str, staged: list[str]
-) -> None:
-    half, done = Snapshot("f1", "tree", 86400, "run", (portal.directory,)), []
-    staging = restore_staging.Staging
-    monkeypatch.setattr(restore, "found", lambda *_words: (SimpleNamespace(shown="/near"), Pair("run", half, half)))
-    monkeypatch.setattr(staging, "stage_files", lambda _work, everything: done.append(f"files {everything}"))
-    monkeypatch.setattr(staging, "stage_file", lambda _work, path: done.append(f"file {path}"))
-    monkeypatch.setattr(staging, "stage_database", lambda _work: done.append("database"))
-    monkeypatch.setattr(staging, "elsewhere", lambda _work: ["Left as it is."])
-    lines = restore.restore(portal, part, "var/lesson" if part == "file" else "")
-    assert done == staged
-    assert lines[0] == "From the backup of 1970-01-02 00:00 UTC in /near:"
-    assert lines[1:] == ["Left as it is."] * (part in ("host", "files"))
-
-
 def test_a_restore_that_was_being_rolled_back_goes_on_with_that(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,24 +232,6 @@ def test_a_restore_that_was_being_rolled_back_goes_on_with_that(
     assert restore.finish(portal) == []
     looks_as_before(portal)
     assert backups_portal.unfinished(portal) == "" and not os.path.lexists(made.staging)
-
-
-@pytest.mark.parametrize("problem", ["", "php8.4-fpm could not be reloaded."])
-def test_php_reads_the_program_again_that_came_back(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, problem: str
-) -> None:
-    done: list[tuple[str, str]] = []
-
-    def service(_machine: object, action: str, name: str) -> str:
-        done.append((action, name))
-        return problem
-
-    monkeypatch.setattr(restore_tables, "recreate_account", lambda _portal: ["An account was made."])
-    monkeypatch.setattr(services.Machine, "service", service)
-    assert restore.wake(portal) == ["An account was made."] and done == []
-    lines = restore.wake(replace(portal, php_service="php8.4-fpm"))
-    assert lines == ["An account was made.", *([problem] if problem else [])]
-    assert done == [("reload", "php8.4-fpm")]
 
 
 def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
@@ -331,24 +286,6 @@ def test_the_newest_backup_of_the_nearest_repository_is_meant(
     two = with_two_repositories(portal, monkeypatch)
     place, pair = restore.found(two, run, source)
     assert (place.url, pair.run) == (repository, newest)
-
-
-def test_a_backup_that_no_repository_has_is_reported_of_each(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    two = with_two_repositories(portal, monkeypatch)
-    for run, source, words in (
-        ("4", "", "/near has no backup 4 of campus.test. /far has no backup 4 of campus.test."),
-        ("4", "local", "/near has no backup 4 of campus.test."),
-    ):
-        with pytest.raises(BackupError, match=f"^{re.escape(words)}$"):
-            restore.found(two, run, source)
-    with pytest.raises(BackupError, match="^/elsewhere gives no answer$"):
-        restore.found(replace(two, repository="/elsewhere"), "", "local")
-    assert restore.found(replace(two, repository="/elsewhere"), "", "")[0].url == "/far"
-    with pytest.raises(BackupError, match=r"^campus\.test has no offsite\.$"):
-        restore.found(replace(two, offsite=""), "", "offsite")
-    with pytest.raises(BackupError, match=r"^/empty has no complete backup of campus\.test\.$"):
-        restore.found(replace(two, repository="/empty"), "", "local")
-    assert restore.runs(two) == ["2a  1970-01-02 00:00", "2b  1970-01-02 00:00", "3  1970-01-02 00:00"]
 
 
 def with_two_repositories(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Portal:

@@ -166,14 +166,6 @@ def test_an_upload_that_changed_since_is_not_compared(fetching: Any) -> None:
     assert fetching("text", "") == ["1 of its uploads came back, 0 compared with those in use, 1 changed since;"]
 
 
-def test_what_cannot_be_tried_is_counted(fetching: Any) -> None:
-    assert fetching(None, "", chosen=False, long=True, untried=2) == [
-        "files whose paths are too long did not come back;",
-        "0 of its uploads came back, 0 compared with those in use, "
-        "2 not tried because their names are no UTF-8 or too long;",
-    ]
-
-
 @pytest.mark.parametrize(
     ("came", "words"),
     [
@@ -247,18 +239,6 @@ doctrine:
     left = path.read_text().splitlines()
     assert len(left) == 6 and "1002" in left[4] and "ATTR_TIMEOUT" in left[5]
     assert outside.read_text() == configured
-
-
-def test_results_are_dated_and_a_hundred_are_kept(portal: Portal, tmp_path: Path) -> None:
-    directory = tmp_path / "state" / "backups" / "drills"
-    directory.mkdir(parents=True)
-    for number in range(120):
-        (directory / f"campus-20260101T{number:06}Z.json").write_text("{}")
-    (directory / "campus-2-20260101T000000Z.json").write_text("of another portal")
-    restore_test._write(portal, {"ok": True})
-    assert len(list(directory.iterdir())) == 101
-    newest = sorted(directory.glob("campus-????????T??????Z.json"))[-1]
-    assert json.loads(newest.read_text()) == {"ok": True}
 
 
 def test_who_owns_what_runs_in_a_dump_is_known(tmp_path: Path) -> None:
@@ -339,20 +319,6 @@ def test_nothing_that_takes_the_place_of_a_file_blocks_the_comparison(tmp_path: 
     (tmp_path / "folder").symlink_to("/dev")
     zero = tmp_path / "folder/zero"
     assert restore_test._used(restore_test.File(str(zero), 0, zero.stat().st_mtime)) == ""
-
-
-def test_a_file_that_is_changed_while_it_is_read_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "film"
-    path.write_bytes(b"film")
-    saved = restore_test.File(str(path), 4, path.stat().st_mtime)
-    read = os.pread
-
-    def written(handle: int, size: int, start: int) -> bytes:
-        path.write_bytes(b"FILM")
-        return read(handle, size, start)
-
-    monkeypatch.setattr(os, "pread", written)
-    assert restore_test._used(saved) == ""
 
 
 def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,12 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, 
 def test_what_runs_in_a_restore_test_has_neither_privileges_nor_a_network() -> None:
     command = sandbox.confined("/scratch", ["php", "a$b"], "--wait", directory="/scratch/files")
     properties = {word.partition("=")[2] for word in command if word.startswith("--property=")}
-    assert {"PrivateNetwork=yes", "ProtectSystem=strict", "NoNewPrivileges=yes", "BindPaths=/scratch"} <= properties
+    assert {
+        "PrivateNetwork=yes",
+        "ProtectSystem=strict",
+        "NoNewPrivileges=yes",
+        'BindPaths="/scratch":"/scratch"',
+    } <= properties
     assert "WorkingDirectory=/scratch/files" in properties and "--wait" in command
     become = ["setpriv", "--reuid=65300", "--regid=65300", "--clear-groups", "--inh-caps=-all", "--"]
     assert command[command.index("--") + 1 :] == [*become, "php", "a$$b"]

@@ -225,16 +225,6 @@ def test_a_scanner_that_hangs_is_asked_whether_it_is_there(portal, monkeypatch):
             antivirus.judge(file.fileno())
 
 
-def test_what_is_too_large_inside_is_not_judged_and_stays(portal, scanner, reported):
-    (portal / "var/upload/a.zip").write_bytes(b"deep")
-    lines = antivirus.scan()
-    assert "0 with a virus, 1 not judged" in lines[0]
-    assert (portal / "var/upload/a.zip").exists()
-    ((title, text),) = reported
-    assert title == "Uploads to campus.test were not judged"
-    assert "var/upload/a.zip: the scanner did not scan all of it, Heuristics.Limits.Exceeded.MaxScanSize" in text
-
-
 @pytest.fixture
 def clock(monkeypatch):
     """Hours that are added to the time that the scan reads, and not to that of files."""
@@ -384,13 +374,6 @@ def test_a_full_disk_is_not_filled_further_by_each_scan(portal, scanner, reporte
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert os.listdir(portal / "keep") == [] and (portal / "var/upload/a").exists()
-
-
-def test_a_portal_that_is_not_there_is_reported(portal, scanner, reported, tmp_path):
-    portal.rename(tmp_path / "moved")
-    with pytest.raises(antivirus.AntivirusError, match="No such file"):
-        antivirus.scan()
-    assert [title for title, _text in reported] == ["Uploads are not scanned for viruses"]
 
 
 def test_after_the_clock_was_set_back_nothing_is_skipped(portal, scanner, reported):
