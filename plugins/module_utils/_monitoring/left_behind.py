@@ -24,15 +24,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.walks import Budget, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, user_name, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import administrators
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import (
-    CRONTABS,
-    Process,
-    output,
-    processes,
-)
 
 RECORD = "left_behind.json"
 ACCEPT = "chamilo-hardening integrity accept"
@@ -124,7 +119,7 @@ def make(observer: Observer, database: bool = True) -> Lists:
             budget = Budget(_SECONDS)
             found.add(title, listed(user, budget))
             found.gaps += [f"{title}: {budget.gap}"] if budget.gap else []
-    found.add(f"Process of the web user, no server, for over {OLD / 3600:g} h", _processes(observer, users))
+    found.add("Process of the web user that is no server, for over an hour", _processes(observer, users))
     if database:
         _of_the_database(observer, found)
     budget = Budget(_SECONDS)
@@ -144,7 +139,7 @@ def _text_lines(path: str, user: Identity) -> list[str]:
 
 
 def _crontab(user: Identity, _budget: Budget) -> Iterator[Item]:
-    for path in (f"{directory}/{user.name}" for directory in CRONTABS):
+    for path in (f"{directory}/{user.name}" for directory in processes.CRONTABS):
         for line in _text_lines(path, user):
             yield Item.of(f"{user.name}: {line}")
 
@@ -161,7 +156,7 @@ def _at_jobs(user: Identity, _budget: Budget) -> Iterator[Item]:
 
 def _keys(user: Identity, _budget: Budget) -> Iterator[Item]:
     """Where sshd itself says that it reads them, and at the usual places."""
-    asked = output(["sshd", "-T", "-C", f"user={user.name},host=localhost,addr=127.0.0.1"])
+    asked = processes.output(["sshd", "-T", "-C", f"user={user.name},host=localhost,addr=127.0.0.1"])
     named = re.search(r"(?m)^authorizedkeysfile (.*)$", asked)
     tokens = {"%%": "%", "%h": _home(user), "%u": user.name, "%U": str(user.user)}
     for each in dict.fromkeys([*_KEYS, *(named[1].split() if named else ())]):
@@ -192,7 +187,7 @@ def _hidden(user: Identity, _budget: Budget) -> Iterator[Item]:
 
 def _processes(observer: Observer, users: Sequence[Identity]) -> Iterator[Item]:
     """A worker of a server runs the same program as its parent, which is root's."""
-    known = {process.pid: process for process in observer.once(processes)}
+    known = {process.pid: process for process in observer.once(processes.processes)}
     numbers = {user.user: user.name for user in users}
     found: dict[str, list[str]] = {}
     for process in known.values():
@@ -211,7 +206,7 @@ def _processes(observer: Observer, users: Sequence[Identity]) -> Iterator[Item]:
         yield Item.of(f"{what} ({', '.join(which[:3])}{', ...' if len(which) > 3 else ''})", what)
 
 
-def _executable(process: Process) -> str:
+def _executable(process: processes.Process) -> str:
     """What a process runs; empty where it is gone, or not for us."""
     try:
         return os.readlink(f"/proc/{process.pid}/exe").removesuffix(_DELETED)
@@ -233,8 +228,10 @@ def _of_the_database(observer: Observer, found: Lists) -> None:
     try:
         name = observer.database.account.name
         # The application's account does not see what others defined; only on its own host root can be asked.
-        rows = Reader.of_server().query(_DEFINED, (name, name, name))
-        found.add(title, (_defined(row) for row in rows))
+        if observer.site.database.host in ("", "localhost", "127.0.0.1", "::1", *observer.site.addresses):
+            found.add(title, map(_defined, Reader.of_server().query(_DEFINED, (name, name, name))))
+        else:
+            found.add(title, [Item.of(f"see database_privileges on {observer.site.database.host}")])
     except DatabaseError as problem:
         found.gaps.append(f"{title}: {problem}")
     title = f"Administrator made in the last {DAYS} days, or with the account of a pupil"
@@ -299,7 +296,7 @@ def _facts(paths: Sequence[str]) -> str:
 def _day(moment: float) -> str:
     try:
         return time.strftime("%Y-%m-%d", time.gmtime(moment))
-    except (OverflowError, ValueError):  # any owner can set the time of a file
+    except (OverflowError, ValueError, OSError):  # any owner can set the time of a file
         return "no date"
 
 
