@@ -390,10 +390,7 @@ def delivery(observer: Observer) -> Finding:
 
 
 _ACCEPT = "chamilo-hardening integrity accept"
-_TO_ACCEPT = (
-    "For a person: set chamilo_release_archive to the package of the release and run harden, or compare the files and "
-    f"then run on the host: {_ACCEPT}"
-)
+_TO_ACCEPT = f"For a person: inspect what differs, then run on the host: {_ACCEPT}"
 
 
 @check("monitoring_integrity")

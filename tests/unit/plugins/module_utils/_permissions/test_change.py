@@ -49,13 +49,6 @@ def test_what_could_not_be_executed_still_cannot(site):
     assert state(site / "bin/list.txt") == (0, WEB.pw_gid, "0644")
 
 
-def test_a_directory_for_a_group_is_no_program_that_runs_as_one(site):
-    give(site / "src", 0o2777)
-    found = run(order(site))
-    assert state(site / "src")[2] == "0755"
-    assert found.fixed["setuid"] == 0
-
-
 def test_each_kind_of_change_is_counted_by_itself(site):
     run(order(site))
     os.chown(site / "src/Kernel.php", 1, WEB.pw_gid)
@@ -250,21 +243,6 @@ def test_an_acl_that_cannot_be_removed_is_reported(site, monkeypatch):
 
     monkeypatch.setattr(os, "removexattr", refuse)
     assert reasons(run(order(site))) == {"src": "has an ACL that cannot be removed: Operation not permitted"}
-
-
-@pytest.mark.parametrize(("number", "asked_again"), [(errno.ENOTSUP, False), (errno.EIO, True)])
-def test_a_file_system_that_knows_no_acl_is_asked_once(site, monkeypatch, number, asked_again):
-    asked = []
-
-    def listxattr(file, **options):
-        asked.append(file)
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, "listxattr", listxattr)
-    run(order(site))
-    found = run(order(site))
-    assert (found.refused_total, found.changed) == (0, False)
-    assert (len(asked) > 2) is asked_again
 
 
 def test_a_read_only_file_system_is_reported_once(site, mount):

@@ -104,16 +104,6 @@ def test_a_hard_link_to_a_file_elsewhere_is_left_alone(site, outside):
     assert [*reasons(found).values()] == ["has 3 names, and 1 of them not in this tree"]
 
 
-def test_one_of_the_web_user_s_own_as_well(site, tmp_path):
-    own = tmp_path / "own"
-    own.write_text("")
-    give(own, 0o666)
-    os.link(own, site / "var/own")
-    found = run(order(site))
-    assert state(own)[2] == "0666"
-    assert "1 of them not in this tree" in reasons(found)["var/own"]
-
-
 def test_names_that_are_all_in_the_tree_are_set_once(site):
     os.link(site / "src/Kernel.php", site / "src/Again.php")
     found = run(order(site))
@@ -232,21 +222,6 @@ def test_more_files_with_several_names_than_can_be_remembered_are_reported(site,
     assert sorted(state(site / f"src/{number}")[2] for number in range(3)) == ["0644", "0644", "0666"]
 
 
-def test_a_file_that_goes_while_it_is_opened_has_no_other_names(site, monkeypatch):
-    """Its last name was removed: there is nothing left that could be elsewhere."""
-    monkeypatch.setattr(entries, "_LINKS", 0)
-    path, openly = site / "var/log/prod.log", os.open
-
-    def opened(name, *given, **options):
-        handle = openly(name, *given, **options)
-        if name == "prod.log":
-            path.unlink()
-        return handle
-
-    monkeypatch.setattr(os, "open", opened)
-    assert run(order(site)).refused == []
-
-
 @pytest.mark.parametrize("listed", [0, 20])
 def test_a_file_that_the_system_does_not_give_away_is_reported_and_the_others_are_set(site, monkeypatch, listed):
     """Also after the first twenty samples, where files are changed in fewer steps."""
@@ -263,36 +238,6 @@ def test_a_file_that_the_system_does_not_give_away_is_reported_and_the_others_ar
     assert reasons(found) == {"src/Kernel.php": "Operation not permitted"}
     assert state(site / "src/Kernel.php")[0] == WEB.pw_uid
     assert state(site / "vendor/autoload.php")[::2] == (0, "0644")
-
-
-def test_a_link_that_goes_while_it_is_read_leads_nowhere(site, outside, monkeypatch):
-    os.symlink(outside, site / "var/link")
-    give(site / "var/link", 0)
-    assert list(reasons(run(order(site)))) == ["var/link"]
-    read = os.readlink
-
-    def gone(path, **options):
-        if path == "link":
-            raise FileNotFoundError
-        return read(path, **options)
-
-    monkeypatch.setattr(os, "readlink", gone)
-    assert run(order(site)).refused == []
-
-
-@pytest.mark.parametrize(("number", "words"), [(errno.EIO, "Input/output error"), (errno.ENOENT, None)])
-def test_a_file_with_several_names_that_cannot_be_read_is_reported(site, monkeypatch, number, words):
-    os.link(site / "src/Kernel.php", site / "src/Second.php")
-
-    def broken(*_given):
-        raise OSError(number, os.strerror(number))
-
-    change = entries.Changes.change
-    monkeypatch.setattr(entries.Changes, "change", lambda *given: broken() if "src/" in given[2] else change(*given))
-    before = set(os.listdir("/proc/self/fd"))
-    found = reasons(run(order(site)))
-    assert list(found.values()) == ([words] if words else [])
-    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 def test_several_names_in_a_declared_part_beside_one_that_is_called_alike(site, tmp_path):
@@ -319,19 +264,6 @@ def test_names_with_different_rules_are_left_alone(site):
     assert "different rules" in reasons(found)[".env"]
 
 
-def test_a_count_of_names_that_can_be_moved_is_not_believed(site):
-    os.link(outside_of_the_web_user(site), site / "var/log/second")
-    found = run(order(site))
-    assert "move them" in [*reasons(found).values()][0]
-
-
-def outside_of_the_web_user(site):
-    file = site / "var/log/root.log"
-    file.write_text("")
-    give(file, 0o600, "root")
-    return file
-
-
 def test_fifo_socket_and_device_are_reported_and_left(site):
     os.mkfifo(site / "var/fifo", 0o666)
     listener = socket.socket(socket.AF_UNIX)
@@ -348,16 +280,6 @@ def test_fifo_socket_and_device_are_reported_and_left(site):
         and "a device" in messages["public/null"]
     )
     listener.close()
-
-
-def test_a_fifo_that_is_as_a_file_there_would_be_is_not_reported(site):
-    for name, mode, owner in (("right", 0o660, "www-data"), ("open", 0o666, "www-data"), ("roots", 0o660, "root")):
-        os.mkfifo(site / f"var/{name}")
-        give(site / f"var/{name}", mode, owner)
-    os.chown(site / "var/roots", 0, WEB.pw_gid)
-    messages = reasons(run(order(site)))
-    assert sorted(messages) == ["var/open", "var/roots"]
-    assert "www-data:www-data 0666" in messages["var/open"]
 
 
 @pytest.mark.parametrize("listed", [0, 20])

@@ -11,7 +11,6 @@ import os
 import pwd
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import found as permissions_found
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from tests.unit.plugins.module_utils._permissions.conftest import give, order
 
@@ -61,22 +60,3 @@ def test_names_are_never_raw_in_what_is_reported(site):
     text = json.dumps([reported.refused, reported.samples], ensure_ascii=False)
     text.encode()
     assert "\\u001b" not in text and "\x1b" not in text and "\\n" not in text.replace("\\\\n", "")
-
-
-def test_what_was_found_travels_between_processes(site):
-    found = run(order(site))
-    assert vars(Found.from_json(found.to_json())) == vars(found)
-
-
-def test_the_names_of_one_file_are_added_up_over_all_processes():
-    found = Found()
-    for link in ([3, 1, False, [2], "a"], [3, 1, True, [0], "b"], [3, 1, False, [2], "c"]):
-        other = Found()
-        other.link((1, 2), link)
-        found.add(other)
-    assert found.links == {(1, 2): [3, 3, True, [0, 2], "a"]}
-
-
-def test_before_a_run_nothing_is_found():
-    begin = vars(Found())
-    assert [name for name, value in begin.items() if value] == []

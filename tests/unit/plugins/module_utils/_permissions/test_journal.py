@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import stat
 
 import pytest
 
@@ -32,21 +31,6 @@ def change(journal, path, owner, group, mode):
 
 def opened(path):
     return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-
-
-def test_a_file_that_was_renamed_gets_its_name_and_its_rights(tmp_path, journal):
-    path = tmp_path / os.fsdecode(b"pl\xfcnted.php")
-    path.write_text("")
-    os.chown(path, WEB, WEB)
-    path.chmod(0o777)
-    before = rights_of(path.stat())
-    change(journal, path, 0, 0, 0o200)
-    aside = f"{path.name}.quarantined"
-    path.rename(tmp_path / aside)
-    journal.renamed(str(path), path.name, aside)
-    assert journal.roll_back(opened) == []
-    assert rights_of(path.stat()) == before
-    assert not (tmp_path / aside).exists()
 
 
 def test_what_was_changed_twice_is_as_it_was_before_the_first(tmp_path, journal):
@@ -94,23 +78,6 @@ def test_what_was_root_s_and_the_web_user_can_write_stays(tmp_path, journal, bef
     assert rights_of(path.stat()) == (before if is_given_back else after)
 
 
-def test_no_file_runs_as_another_again(tmp_path, journal):
-    path = tmp_path / "x"
-    path.write_text("")
-    path.chmod(0o6755)
-    change(journal, path, 0, 0, 0o644)
-    assert journal.roll_back(opened) == []
-    assert stat.S_IMODE(path.stat().st_mode) == 0o755
-
-
-def test_without_room_for_a_journal_it_reports_so(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    made = Journal(str(tmp_path / "file/state"), WEB)
-    made.changed("x", tmp_path.stat(), (0, 0, 0))
-    assert made.roll_back(opened) == ["not all changes could be noted: Not a directory"]
-    made.close()
-
-
 def test_an_acl_that_was_removed_comes_back_to_its_file_alone(tmp_path, journal):
     path, other = tmp_path / "x", tmp_path / "other"
     for file in (path, other):
@@ -130,24 +97,3 @@ def test_an_acl_that_was_removed_comes_back_to_its_file_alone(tmp_path, journal)
     os.setxattr(path, ACCESS, acl(2))
     assert journal.roll_back(opened) == []
     assert os.getxattr(path, ACCESS) == acl(2), "what it has again stays"
-
-
-def test_a_journal_that_a_full_disk_cuts_reports_so(tmp_path, journal, monkeypatch):
-    path = tmp_path / "x"
-    path.write_text("")
-    before = rights_of(path.stat())
-    change(journal, path, 1, 1, 0o600)
-    journal.flush()
-    written = journal._file
-
-    class Full:
-        def write(self, lines):
-            return written.write(lines[:-1])
-
-        def __getattr__(self, name):
-            return getattr(written, name)
-
-    monkeypatch.setattr(journal, "_file", Full())
-    change(journal, path, 2, 2, 0o600)
-    assert journal.roll_back(opened) == ["not all changes could be noted: No space left on device"]
-    assert rights_of(path.stat()) == (2, 2, 0o600) != before, "it was changed since what is noted"

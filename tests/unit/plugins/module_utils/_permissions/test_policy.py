@@ -11,12 +11,8 @@ import stat
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import (
-    PermsError,
     Policy,
     Rule,
-    below_path,
-    executable,
-    octal,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from tests.unit.plugins.module_utils._permissions.conftest import (
@@ -28,27 +24,6 @@ from tests.unit.plugins.module_utils._permissions.conftest import (
 )
 
 OWN = "config/packages/prod/zz_chamilo_hardening"  # what the collection lays for the application
-
-
-def test_a_mode_is_an_octal_number_by_which_not_all_can_write():
-    assert [octal("x", given) for given in (None, "640", "0664", "000")] == [None, 0o640, 0o664, 0]
-    for given in (640, "1777", "0648", "64", "", "0x1a"):
-        with pytest.raises(PermsError, match=f"^x is {given!r}; write it as an octal number in quotes, such as '0640'"):
-            octal("x", given)
-    for given in ("666", "0662", "0777"):
-        with pytest.raises(PermsError, match=f"^x is {given!r}, which lets every user of this host write.$"):
-            octal("x", given)
-
-
-@pytest.mark.parametrize(("mode", "made"), [(0o640, 0o750), (0o660, 0o770), (0o644, 0o755), (0o200, 0o200), (0, 0)])
-def test_who_can_read_a_program_can_execute_it(mode, made):
-    assert executable(mode) == made
-
-
-def test_only_what_the_group_may_do_and_others_may_not_is_private():
-    for mode, private in ((0o640, True), (0o644, False), (0o600, False), (0o660, True), (0o604, False)):
-        policy = Policy(order("/x", policy=(Rule("src/x", file_mode=mode, directory_mode=0o755),)))
-        assert policy.of("src/x").private == private
 
 
 def test_a_portal_that_was_777_is_as_the_guide_wants_it(site):
@@ -198,14 +173,3 @@ def test_the_part_after_one_that_is_excluded_is_scanned(site, mount):
 def test_globs(pattern, path, fits):
     place = Policy(order("/x", policy=(Rule(pattern, file_mode=0o400),))).of(path)
     assert (place.want.file_mode == 0o400) is fits
-
-
-@pytest.mark.parametrize("pattern", ["public/custom", "**/*.sh", "a/..b/.c", "x/"])
-def test_a_path_below_the_tree_is_taken_as_it_is(pattern):
-    assert below_path("x", pattern) == pattern
-
-
-@pytest.mark.parametrize("pattern", ["", "/", "//", "/public", "..", "a/../b", "./a", "a/."])
-def test_a_path_that_is_none_below_the_tree_is_named(pattern):
-    with pytest.raises(PermsError, match="^here: '.*' is no path below the tree, such as"):
-        below_path("here", pattern)

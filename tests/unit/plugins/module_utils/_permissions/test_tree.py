@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
@@ -244,46 +243,3 @@ def test_a_root_that_cannot_be_trusted_is_refused_before_or_reported_after_the_o
         with pytest.raises(PermsError, match="^config"):
             run(order(site, roots=("var", "config")), partly=partly)
         assert os.stat(site / "public/index.php").st_mode & 0o777 == mode
-
-
-def test_what_is_unmounted_meanwhile_hinders_no_run(site, monkeypatch):
-    gone = {str(site / "var/gone"): "nfs"}
-    monkeypatch.setattr(tree, "mounts", lambda: gone)
-    found = run(order(site))
-    assert found.changed and found.refused_total == 0
-
-
-@pytest.mark.parametrize(
-    ("owner", "group", "mode", "problem", "loose"),
-    [
-        (WEB.pw_uid, 0, 0o400, None, True),
-        (0, 0, 0o602, None, True),
-        (0, WEB.pw_gid, 0o620, None, True),
-        (0, WEB.pw_gid, 0o640, None, False),
-        (0, 1, 0o620, None, False),
-        (0, 1, 0o620, OSError(errno.EIO, "broken"), True),
-        (0, 1, 0o640, OSError(errno.EIO, "broken"), False),
-    ],
-)
-def test_who_can_write_a_file_is_known_from_its_rights(site, monkeypatch, owner, group, mode, problem, loose):
-    """Where its ACL cannot be read, as if it let the web user."""
-    path = site / "src/Kernel.php"
-    os.chown(path, owner, group)
-    path.chmod(mode)
-
-    def access(_where):
-        if problem:
-            raise problem
-
-    with contextlib.closing(tree.Tree(order(site), False, True, None)) as made:
-        monkeypatch.setattr(tree.acl, "access", access)
-        assert made.loose(path.stat(), str(path)) is loose
-
-
-def test_a_file_system_without_flags_has_none_set():
-    reading, writing = os.pipe()
-    try:
-        assert tree.flags(reading) == 0
-    finally:
-        os.close(reading)
-        os.close(writing)

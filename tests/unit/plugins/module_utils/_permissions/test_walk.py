@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import resource
 import signal
 import stat
 
@@ -36,27 +34,6 @@ def test_a_second_run_changes_nothing_and_scans_everything(site):
     second = run(order(site))
     assert not second.fixed.total() and not second.samples
     assert second.entries == first.entries == sum(1 for _ in site.rglob("*")) + 1
-
-
-@pytest.mark.parametrize(("wrong", "most"), [(0, 0), (1, 2)])
-def test_what_is_right_is_not_opened(site, monkeypatch, wrong, most):
-    """No file of it is opened, but the one after a wrong one, which mostly is wrong too."""
-    for number in range(30):
-        (site / f"src/{number}").write_text("")
-    run(order(site))
-    for number in range(wrong):
-        (site / f"src/{number}").chmod(0o666)
-    opened = []
-    openly = os.open
-
-    def inspect(path, flags, *given, **options):
-        if not flags & (os.O_DIRECTORY | os.O_PATH):
-            opened.append(path)
-        return openly(path, flags, *given, **options)
-
-    monkeypatch.setattr(os, "open", inspect)
-    assert run(order(site)).changed is bool(wrong)
-    assert wrong <= len(opened) <= most
 
 
 def test_a_check_reports_what_a_run_does_and_touches_nothing(site):
@@ -171,24 +148,6 @@ def test_300_levels_and_a_path_of_4000_characters(site):
     os.close(here)
 
 
-@pytest.mark.parametrize(
-    ("allowed", "asked"),
-    [
-        ((64, resource.RLIM_INFINITY), [(1000, resource.RLIM_INFINITY)]),
-        ((64, 4096), [(1000, 4096)]),
-        ((64, 500), [(500, 500)]),
-        ((1000, 4096), []),
-        ((999, 4096), [(1000, 4096)]),
-    ],
-)
-def test_as_many_descriptors_as_the_depth_needs_are_asked_for(site, monkeypatch, allowed, asked):
-    made = []
-    monkeypatch.setattr(resource, "getrlimit", lambda _what: allowed)
-    monkeypatch.setattr(resource, "setrlimit", lambda _what, desired: made.append(desired))
-    run(order(site), check=True)
-    assert made == asked
-
-
 def test_deeper_than_any_descriptor_can_go_is_reported(site):
     """And what lies beside the way is scanned."""
     here = os.open(site / "var", os.O_RDONLY)
@@ -272,21 +231,6 @@ def test_a_directory_with_as_many_entries_as_can_be_is_no_fault(crowd, monkeypat
     assert run(order(crowd)).entries == 4101
 
 
-@pytest.mark.parametrize("processes", [1, 2, 3])
-def test_several_processes_find_what_one_finds(site, processes):
-    fill(site)
-    os.link(site / "var/upload/0/0/1", site / "var/upload/19/399/again")
-    give(site / "var/upload/0/0/1", 0o666)
-    predicted = run(order(site), check=True, processes=1)
-    done = run(order(site), processes=processes)
-    assert (done.entries, done.fixed, done.refused_total) == (
-        predicted.entries,
-        predicted.fixed,
-        predicted.refused_total,
-    )
-    assert not run(order(site), processes=processes).fixed.total()
-
-
 def test_a_process_that_dies_is_no_success(site, monkeypatch):
     fill(site)
     parent = os.getpid()
@@ -302,25 +246,6 @@ def test_a_process_that_dies_is_no_success(site, monkeypatch):
         run(order(site), processes=2)
 
 
-def test_of_several_processes_that_die_the_first_is_reported(site, monkeypatch):
-    monkeypatch.setattr(permissions_walk, "_ENOUGH", 1)
-    parent, fork, work, children = os.getpid(), os.fork, permissions_walk._Walk.work, []
-
-    def count():
-        children.append(None)
-        return fork()
-
-    def die(walk, *arguments):
-        if os.getpid() != parent:
-            raise PermsError(f"child {len(children)}")
-        work(walk, *arguments)
-
-    monkeypatch.setattr(os, "fork", count)
-    monkeypatch.setattr(permissions_walk._Walk, "work", die)
-    with pytest.raises(PermsError, match="not all of it was checked: child 1$"):
-        run(order(site), processes=3)
-
-
 def test_a_process_that_is_killed_is_no_success(site, monkeypatch):
     """Without a word: by the kernel, for example, where the memory ends."""
     monkeypatch.setattr(permissions_walk, "_ENOUGH", 1)
@@ -334,31 +259,6 @@ def test_a_process_that_is_killed_is_no_success(site, monkeypatch):
     monkeypatch.setattr(permissions_walk._Walk, "work", die)
     with pytest.raises(PermsError, match="not all of it was checked: it was killed"):
         run(order(site), processes=2)
-
-
-def test_the_working_directory_stays(site):
-    before = os.getcwd()
-    run(order(site))
-    assert os.getcwd() == before
-
-
-@pytest.mark.parametrize("near", [0, 8], ids=["as deep as it goes", "level by level"])
-def test_no_handle_is_left_open_where_the_time_ends_on_the_way(site, monkeypatch, near):
-    """In the third directory, below two that are open."""
-    monkeypatch.setattr(permissions_walk, "_NEAR", near)
-    listed, begun = permissions_walk._Walk._list, []
-
-    def end(walk, *given):
-        begun.append(given)
-        if len(begun) == 3:
-            raise PermsError("in time")
-        return listed(walk, *given)
-
-    monkeypatch.setattr(permissions_walk._Walk, "_list", end)
-    before = set(os.listdir("/proc/self/fd"))
-    with pytest.raises(PermsError, match="in time"):
-        run(order(site))
-    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 @pytest.mark.parametrize("near", [0, 1])
@@ -378,53 +278,6 @@ def test_a_directory_that_is_exchanged_or_goes_far_below(site, tmp_path, monkeyp
     found = run(order(site))
     assert reasons(found) == ({str(path.relative_to(site)): "was exchanged during the check"} if exchanged else {})
     assert state(site / "vendor/a/b/bin/tool")[2] == "0755"
-
-
-def test_a_file_that_goes_between_its_name_and_its_rights_is_not_counted(site, monkeypatch):
-    class Gone:
-        name = "gone.log"
-
-        def is_dir(self, follow_symlinks):
-            return False
-
-        is_file = is_dir
-
-        def stat(self, follow_symlinks):
-            raise FileNotFoundError
-
-    listed = os.scandir
-
-    @contextlib.contextmanager
-    def scanned(handle):
-        with listed(handle) as entries:
-            yield [Gone(), *entries] if os.readlink(f"/proc/self/fd/{handle}").endswith("/var/log") else entries
-
-    entries = run(order(site)).entries
-    (site / "var/log/prod.log").chmod(0o777)
-    monkeypatch.setattr(os, "scandir", scanned)
-    found = run(order(site))
-    assert (found.entries, found.refused_total) == (entries, 0)
-    assert state(site / "var/log/prod.log")[2] == "0660", "what comes after it is checked"
-
-
-def test_a_directory_that_cannot_be_opened_nor_asked_is_reported(site, monkeypatch):
-    """It could be a part that is walked on its own, but no more can be seen of it."""
-    openly, asked = os.open, os.stat
-
-    def denied(path, *given, **options):
-        if path == "log":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return openly(path, *given, **options)
-
-    def gone(path, **options):
-        if path == "log":
-            raise FileNotFoundError
-        return asked(path, **options)
-
-    monkeypatch.setattr(os, "open", denied)
-    assert reasons(run(order(site))) == {"var/log": "Permission denied"}
-    monkeypatch.setattr(os, "stat", gone)
-    assert reasons(run(order(site))) == {"var/log": "Permission denied"}
 
 
 @pytest.mark.parametrize(

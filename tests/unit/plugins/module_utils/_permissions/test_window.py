@@ -28,7 +28,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.win
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError, plan
-from tests.tools.units import settings
 
 
 class Host:
@@ -551,29 +550,3 @@ def test_the_commands(desk, capsys):
     assert "No window is open" in typed("window", "close")
     assert main.main(("window", "open", "--from", "x"), "1", host.engine) == 1
     assert "Invalid value for --from: 'x'" in capsys.readouterr().err
-
-
-# ------------------------------------------------------------------------------------------------------- its units
-
-
-def test_a_window_is_closed_to_the_second_also_after_a_boot() -> None:
-    unit = settings(permissions_window._TIMER.format(times="OnCalendar=2026-11-25 13:39:00 UTC"))
-    assert unit.pop("Unit.Description")
-    assert unit == {
-        "Timer.OnBootSec": ["15s"],  # a deadline may have passed while the host was down
-        "Timer.OnCalendar": ["2026-11-25 13:39:00 UTC"],
-        "Timer.AccuracySec": ["1s"],  # a minute, otherwise
-        "Install.WantedBy": ["timers.target"],
-    }
-
-
-def test_closing_a_window_is_tried_until_it_succeeds_once_the_portal_can_answer() -> None:
-    unit = settings(permissions_window._SERVICE.format(program="/sbin/ours"))
-    assert unit.pop("Unit.Description")
-    assert unit == {
-        "Unit.After": ["local-fs.target", "nginx.service", "apache2.service"],
-        "Service.Type": ["oneshot"],
-        "Service.ExecStart": ["/sbin/ours window close --due"],
-        "Service.Restart": ["on-failure"],
-        "Service.RestartSec": ["60"],
-    }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import stat
 import sys
 from pathlib import Path
@@ -25,7 +24,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 
 FRONT = "https://campus.example/"
-WEB = pwd.getpwnam("www-data")
 NEEDED = "public/index.php"
 
 
