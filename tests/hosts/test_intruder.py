@@ -161,6 +161,7 @@ def test_what_an_intruder_left_is_listed_accepted_as_a_whole_and_an_alert_when_i
     # What was there before, below the web root.
     (beside,) = (line for line in starred if not line.startswith(tuple(expected)))
     assert beside.startswith(BESIDE)
+    assert f"campus_test: {len(starred)} lines, as listed on 20" in fresh.run("chamilo-hardening status").stdout
     # Nothing was disabled.
     assert "// more" in fresh.get(f"{ROOT}/public/main/admin/index.php") and fresh.http("/login").status == 200
 

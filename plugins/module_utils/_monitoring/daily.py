@@ -468,6 +468,16 @@ def lists_of(site: str) -> list[str]:
     return [f"{'*' if line in unread else ' '} {line}" for line in found.lines()] + found.gaps
 
 
+def unread() -> dict[str, str]:
+    """Of each portal, how many of the lines that were listed last nobody accepted, and the day."""
+    found = {}
+    for site, known in records.read(left_behind.RECORD).items():
+        if isinstance(known, dict) and known.get("lines"):
+            day = time.strftime("%Y-%m-%d", time.gmtime(known["at"]))
+            found[site] = f"{len(known['lines'])} lines, as listed on {day}"
+    return found
+
+
 def _lists(portal: Portal) -> left_behind.Lists:
     return left_behind.make(portal.observer, portal.leads)
 

@@ -445,6 +445,9 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
         print(f"\n{alarm('RESTORE')}: {restore}")
     for window in known["windows"]:
         print(f"\n{alarm('OPEN')}: {window}. To close it: chamilo-hardening window close")
+    if known["unread"]:
+        print("\nWhat an intruder may have left, not accepted yet (chamilo-hardening integrity lists):")
+        print(*(f"  {site}: {words}" for site, words in known["unread"].items()), sep="\n")
     if known["updates"]:
         print("\nUpdates:", *(f"  {domain}: {words}" for domain, words in known["updates"].items()), sep="\n")
     if active or idle:
@@ -478,6 +481,7 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
         "pending": sorted(state["pending"]),
         "deferred": put_off(state),
         "restores": _restores(),
+        "unread": monitoring_daily.unread(),
         "updates": releases.states(),
         "windows": [window.description() for window in permissions_window.Windows(engine).known()],
     }

@@ -700,6 +700,14 @@ def test_php_of_the_portals_that_are_meant_gets_its_old_user(
     assert done == back
 
 
+def test_status_names_lists_that_wait_for_a_person(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common_files, "STATE", str(desk.root))
+    known = {"campus": {"at": 0.0, "lines": ["Crontab: x", "At job: y"]}, "shop": {"at": 0.0, "lines": []}}
+    (desk.root / "left_behind.json").write_text(json.dumps(known))
+    _code, out, _err = desk.type("status")
+    assert "integrity lists):\n  campus: 2 lines, as listed on 1970-01-01\n" in out and "shop" not in out
+
+
 def test_status_shows_what_was_put_off(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = program_main.status
     monkeypatch.setattr(
