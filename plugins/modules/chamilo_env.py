@@ -104,15 +104,6 @@ options:
         O(generate) leaves it as it is (see RV(refused)), and a value in O(secret_values) is an error.
     type: bool
     default: false
-  clear_cache:
-    description:
-      - Clear the cache of the application with C(bin/console cache:clear) when something changed, and remove the cache
-        of the old C(APP_ENV).
-      - This is done as the user PHP runs as. Files of root in the cache would take the portal off line.
-      - Where C(.env.local.php) is changed, PHP's service is reloaded as well. It can keep what it read for ever
-        otherwise (C(opcache.validate_timestamps=0)).
-    type: bool
-    default: true
   web_user:
     description: The user PHP runs as. Empty means the one of the pool that serves the portal.
     type: str
@@ -324,7 +315,6 @@ def main() -> None:
             "generate": {"type": "bool", "default": False},
             # These are switches, whatever their names sound like.
             "rotate_secret": {"type": "bool", "default": False, "no_log": False},
-            "clear_cache": {"type": "bool", "default": True},
             "web_user": {"type": "str", "default": ""},
             "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
             "sealed": {"type": "str", "default": ""},

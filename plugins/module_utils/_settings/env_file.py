@@ -77,7 +77,6 @@ class Desired:
     require: Sequence[str] = ()
     generate: bool = False
     rotate_secret: bool = False
-    clear_cache: bool = True
     web_user: str = ""
     probe: Sequence[Mapping[str, Any]] = ()  # pages that must be answered as before
     sealed: str = ""  # the secrets of the node that leads the portal
@@ -353,8 +352,8 @@ class EnvFile:
         result: Result,
     ) -> None:
         user = desired.web_user or self.site.php.user
-        commands = [self._console(user, after), *self._reload(work)] if desired.clear_cache else []
-        if commands and not user:
+        commands = [self._console(user, after), *self._reload(work)]
+        if not user:
             raise EnvError("It is not known as whom PHP runs here, so its cache cannot be cleared: set web_user.")
         outcome = Outcome()
         try:
@@ -369,9 +368,9 @@ class EnvFile:
         # The public half of a key that stays comes first: a private one that is known alone counts as old.
         for path in [*self._pair.sound, *(change.path for change in work)]:
             result.notes += _noted(path, self.engine.store.root)
-        result.cache_cleared = bool(commands)
+        result.cache_cleared = True
         old, new = before.get("APP_ENV"), after.get("APP_ENV")
-        if commands and old != new and re.fullmatch(r"\w+", old):
+        if old != new and re.fullmatch(r"\w+", old):
             result.notes += self._forget_cache(user, old)
 
     def _console(self, user: str, after: dotenv.Environment) -> list[str]:
