@@ -376,3 +376,13 @@ def test_a_dump_that_the_web_server_can_read(host, tmp_path):
     assert finding.status == "fail"
     path.parent.chmod(0o700)
     assert backups.private(host.inspect()).status == "pass"
+
+
+def test_a_program_in_a_zip_file_dumps_nothing_for_the_words_in_it(host, tmp_path, monkeypatch):
+    """The host program is one, and its daily work dumps no database."""
+    program = tmp_path / "chamilo-hardening"
+    program.write_bytes(b"#!/usr/bin/python3 -I\nPK\x03\x04\x00\x00 mariadb-dump --single-transaction")
+    monkeypatch.setattr(backups, "_SCRIPT", backups.re.compile(backups.re.escape(str(program))))
+    host.jobs = (Job("chamilo-hardening-daily.timer", f"{program} daily"),)
+    finding = backups.database(host.inspect())
+    assert finding.status == "fail" and "daily.timer" not in finding.evidence
