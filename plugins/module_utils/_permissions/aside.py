@@ -13,6 +13,7 @@ else stays as it is until an administrator names it.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 import stat
@@ -26,7 +27,6 @@ _IN_PUBLIC, _ELSEWHERE = stat.S_IFREG | 0o600, stat.S_IFREG | 0o200
 # Anything else with that mode below public/ is disabled only where it was written down.
 _RUNS = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$|(?:^|/)\.user\.ini$")
 _LARGEST = 32 << 20  # bytes of a list
-_OF_ALL = "vouched.json"  # evidence that earlier versions went by
 
 
 class Aside:
@@ -93,8 +93,9 @@ def known(root: str, state: str) -> frozenset[str]:
     return frozenset(line.partition(" ")[2] for line in lines if line.startswith("quarantined "))
 
 
-def forget(root: str, state: str) -> None:
-    """Nothing is disabled any more."""
-    for path in (_list(root, state), os.path.join(state, _OF_ALL)):
+def forget(root: str, state: str, any_left: bool) -> None:
+    """Remove what earlier versions kept: evidence, whole packages, and the list where nothing is disabled any more."""
+    paths = [os.path.join(state, "vouched.json"), *glob.glob(f"{glob.escape(state)}/release-*.archive")]
+    for path in paths if any_left else [*paths, _list(root, state)]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)

@@ -280,8 +280,8 @@ class Windows:
         probe = given.get("probe") or ()
         pages = Pages(probe, self.engine.fetch) if probe else None
         found = run(desired, check, aside=self._aside(tree, chosen), partly=partly, pages=pages, state=self._state)
-        if not check and not found.disabled:
-            aside.forget(desired.path, self._state)
+        if not check:
+            aside.forget(desired.path, self._state, bool(found.disabled))
         return found
 
     @property
@@ -366,10 +366,7 @@ class Windows:
 
 # Where no package is asked for.
 NOTHING: Mapping[str, Any] = {
-    "package": "",
-    "package_needed": "",
-    "package_problem": "",
-    "version": "",
+    **dict.fromkeys(("package", "package_needed", "package_problem", "version"), ""),
     "unlike": [],
 }
 
@@ -395,6 +392,7 @@ def compare(tree: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
     ``given``: its manifest, or why the controller has none (``problem``), both of which it is asked for once: see
     ``needed``. ``sha256``: what the package has to have, where that is known.
     """
+    order(tree, "production")  # what does not fit is refused before a package is asked for
     root, windows = os.path.realpath(tree["path"]), Windows(Engine())
     state, version = windows.engine.store.root, installed(tree)
     answer = {**NOTHING, "version": version}

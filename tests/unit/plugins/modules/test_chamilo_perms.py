@@ -151,6 +151,7 @@ def test_what_was_laid_by_another_profile_is_set_back(capsys, site):
     ("given", "words"),
     [
         ({"web_user": "www-dtaa"}, ["web_user", "www-dtaa"]),
+        ({"web_user": "www-dtaa", "package": "auto"}, ["web_user", "www-dtaa"]),
         ({"web_user": "root"}, ["web_user is root"]),
         ({"owner": "www-data"}, ["owner", "www-data", "change the program"]),
         ({"policy": [{"path": "a", "group": "wheeel"}]}, ["rule 1: group", "wheeel"]),

@@ -46,7 +46,8 @@ class Host:
         self.state.mkdir()
         self.planted = self.state / f"planted-{str(self.root).strip('/').replace('-', '--').replace('/', '-')}.txt"
         self.planted.write_text("doubtful public/index.php\nquarantined public/build/logo.gif\n")
-        (self.state / "vouched.json").write_text("{}")
+        for name in ("vouched.json", "release-campus.archive"):
+            (self.state / name).write_text("{}")
         self.works = True
         monkeypatch.setattr(window, "Engine", lambda: self.engine)
         site = Site("campus", self.tree, {}, {"probe": [{"url": "https://campus.example/"}]})
@@ -94,6 +95,7 @@ def test_without_a_package_all_of_it_stays_as_it_is_and_is_listed_by_directory(h
         ]
         assert state(host.root / "public/index.php")[2] == "0644", "it ran on all the time"
     assert not found.changed and host.planted.exists()
+    assert not (host.state / "vouched.json").exists() and not (host.state / "release-campus.archive").exists()
 
 
 @pytest.mark.parametrize("version", ["3.0.2", "3.0.1"])
@@ -131,7 +133,7 @@ def test_an_administrator_gives_back_a_file_or_a_directory_and_nothing_else(host
     assert host.planted.exists()
     _site, found = window.give_back(window.Windows(host.engine), str(host.root))
     assert found.given_back == 4 and not found.disabled
-    assert not host.planted.exists() and not (host.state / "vouched.json").exists()
+    assert not host.planted.exists()
     assert not host.harden().changed
 
 
