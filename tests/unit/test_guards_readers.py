@@ -48,9 +48,9 @@ REVIEWED = {
         _backups/restore_test.py:_digest _backups/restore_test.py:_fetch_dump
         _backups/restore_test.py:_load _backups/restore_test.py:_tables
         _backups/restore_test.py:_without_tls
-        _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way _backups/restore_tables.py:_read
+        _backups/restore_tables.py:load _backups/restore_files.py:_make_way _backups/restore_tables.py:_read
         _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
-        _backups/restore_staging.py:stage_database guide_prove.py:main _updates/package.py:lay
+        _backups/restore_files.py:stage_database guide_prove.py:main _updates/package.py:lay
         _permissions/package.py:version_of
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
@@ -63,7 +63,7 @@ REVIEWED = {
     """,
     "a directory to begin with, from which names are followed step by step": """
         _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
-        _backups/restore_staging.py:_open_roots_alone
+        _backups/restore_files.py:_open_roots_alone
     """,
     "a checksum alone is made of it, and the last link is not followed": "_permissions/comparison.py:_checksum",
     "an open descriptor, in the directory of secrets of systemd's or root's": "_portal/database.py:secret_file",

@@ -31,7 +31,7 @@ RENAMED = {
     "_common/files.py": "the writer itself",
     "_permissions/journal.py": "a file gets the name back that it had, in a directory that is open",
     "_backups/restore.py": "whole trees change places",
-    "_backups/restore_swaps.py": "whole trees change places",
+    "_backups/restore_files.py": "whole trees change places",
     "_updates/update.py": "whole trees change places",
 }
 # Where something is written as it comes, and why no reader gets a part of it.
@@ -45,7 +45,7 @@ WRITTEN = {
     "_uploads/antivirus.py": "a copy of a file of any size; what is known of it is written behind it",
     "_backups/stray_dumps.py": "a copy of a dump of any size",
     "_backups/restore_test.py": "in the drill's own directory",
-    "_backups/restore_staging.py": "in the restore's own directory",
+    "_backups/restore_files.py": "in the restore's own directory",
     "_backups/restore_tables.py": "in the restore's own directory",
     "_updates/package.py": "in the update's own directory",
     "_permissions/package.py": "in a directory of its own",

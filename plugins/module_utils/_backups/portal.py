@@ -30,6 +30,10 @@ class BackupError(HardeningError):
     complaint = ""  # the whole output of restic
 
 
+class Unchanged(BackupError):
+    """What was to change places may not, and did not."""
+
+
 @dataclass(frozen=True)
 class Portal:
     """What is backed up, and to where. Empty texts: not there."""

@@ -26,8 +26,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     jobs,
-    restore_staging,
-    restore_swaps,
+    restore_files,
     restore_tables,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
@@ -39,10 +38,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     UPDATE,
     BackupError,
     Portal,
+    Unchanged,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_staging import Staging
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_swaps import Unchanged
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_files import Staging
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, services
 
 PARTS = ("host", "database", "files", "file")
@@ -154,7 +153,7 @@ def finish(portal: Portal) -> list[str]:
     lines = []
     try:
         if journal["phase"] == STAGED:
-            restore_swaps.rehearse(journal["swaps"])
+            restore_files.rehearse(journal["swaps"])
             backups_portal.reach(portal, journal, CHANGING)
         if journal["database"]:
             lines += restore_tables.change_tables(portal, journal["database"], journal["staging"], journal["kept"])
@@ -162,11 +161,11 @@ def finish(portal: Portal) -> list[str]:
         os.unlink(
             backups_portal.journal_path(portal)
         )  # first: it must not be taken for one whose tables are in their place
-        restore_staging.discard(portal, journal["staging"])
+        restore_files.discard(portal, journal["staging"])
         raise
     if os.path.lexists(journal["staging"]):  # else all is in its place, and what came there since stays
         for fetched, live, inode, *_above in journal["swaps"]:
-            restore_swaps.change_places(fetched, live, inode)
+            restore_files.change_places(fetched, live, inode)
         os.rename(journal["staging"], journal["kept"])
     if journal["swaps"]:
         lines.append(f"{len(journal['swaps'])} files or directories were restored; the old ones: {journal['kept']}.")
@@ -189,8 +188,8 @@ def roll_back(portal: Portal, journal: dict[str, Any]) -> list[str]:
     staging, kept, swaps = journal["staging"], journal["kept"], journal["swaps"]
     if journal["phase"] in (FETCHING, STAGED):
         for swap in reversed(swaps):
-            restore_swaps.reverse_swap(*swap)
-        restore_staging.discard(portal, staging)
+            restore_files.reverse_swap(*swap)
+        restore_files.discard(portal, staging)
         os.unlink(backups_portal.journal_path(portal))
         return ["Nothing had been changed for good. What was fetched is removed."]
     if journal["phase"] != ABANDONING and journal["database"]:
@@ -204,7 +203,7 @@ def roll_back(portal: Portal, journal: dict[str, Any]) -> list[str]:
         lines += restore_tables.return_tables(portal, journal["database"], base, journal["moved"])
     if base != aside:  # else all was done but the end
         for fetched, *rest in reversed(swaps):
-            restore_swaps.reverse_swap(base + fetched.removeprefix(staging), *rest)
+            restore_files.reverse_swap(base + fetched.removeprefix(staging), *rest)
         os.rename(base, aside)
     if swaps:
         lines.append(f"Files and directories are as they were before; what had taken their place is in {aside}.")

@@ -24,8 +24,7 @@ from typing import IO
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_swaps import Unchanged
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal, Unchanged
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database as portal_database
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv

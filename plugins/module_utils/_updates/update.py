@@ -27,7 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
     jobs,
     restic,
     restore,
-    restore_swaps,
+    restore_files,
     restore_tables,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
@@ -38,7 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     BackupError,
     Portal,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_staging import Exchange
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_files import Exchange
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
@@ -219,7 +219,7 @@ class _Update(Exchange):
                 self.clear()
                 self.stage_release()
                 self.write_down()
-                restore_swaps.rehearse(self.journal["swaps"])
+                restore_files.rehearse(self.journal["swaps"])
             except (HardeningError, OSError):
                 self.discard()
                 os.unlink(backups_portal.journal_path(self.portal))
@@ -264,7 +264,7 @@ class _Update(Exchange):
     def _go(self, answers: Mapping[str, int]) -> None:
         backups_portal.reach(self.portal, self.journal, CHANGING)
         for fetched, live, inode, *_above in self.journal["swaps"]:
-            restore_swaps.change_places(fetched, live, inode)
+            restore_files.change_places(fetched, live, inode)
         restore.wake(self.portal)  # before anything is compiled of two programs
         _compile(self.portal)
         self._owned()

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
-    restore_staging,
+    restore_files,
     restore_tables,
     saved_files,
 )
@@ -96,9 +96,9 @@ def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
     return Portal("campus", "campus.test", str(root), host="db.example.org")
 
 
-def work(portal: Portal) -> restore_staging.Staging:
+def work(portal: Portal) -> restore_files.Staging:
     half = Snapshot("id", "tree", 0, "run", ())
-    made = restore_staging.Staging(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
+    made = restore_files.Staging(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
     made.clear()
     assert os.stat(made.staging).st_mode & 0o777 == 0o700
     fetched = Path(f"{made.staging}{portal.directory}")
@@ -110,7 +110,7 @@ def work(portal: Portal) -> restore_staging.Staging:
     return made
 
 
-def planned(portal: Portal) -> restore_staging.Staging:
+def planned(portal: Portal) -> restore_files.Staging:
     made = work(portal)
     for name in ("var", "later", "new/deep/file"):
         made._swap(f"{made.staging}{portal.directory}/{name}", f"{portal.directory}/{name}")

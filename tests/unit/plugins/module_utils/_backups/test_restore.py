@@ -20,8 +20,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     restore,
-    restore_staging,
-    restore_swaps,
+    restore_files,
     restore_tables,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
@@ -49,7 +48,7 @@ def killed_after(calls: int, monkeypatch: pytest.MonkeyPatch, act: Callable[[], 
     with monkeypatch.context() as patch:
         for name in ("rename", "unlink", "mkdir", "rmdir"):
             patch.setattr(os, name, limited(getattr(os, name)))
-        for module, name in ((restore_swaps, "exchange"), (restore_tables, "execute")):
+        for module, name in ((restore_files, "exchange"), (restore_tables, "execute")):
             patch.setattr(module, name, limited(getattr(module, name)))
         try:
             act()
@@ -111,14 +110,14 @@ def test_what_cannot_change_places_is_found_before_anything_does(
 ) -> None:
     """As where a file is immutable: the kernel refuses its exchange, and that of nothing before it."""
     portal, made, server = with_database(portal, monkeypatch)
-    real = restore_swaps.exchange
+    real = restore_files.exchange
 
     def refused(one: str, other: str) -> None:
         if one.endswith("/var"):
             raise BackupError(f"{other} cannot change places with {one}: {os.strerror(errno.EPERM)}.")
         real(one, other)
 
-    monkeypatch.setattr(restore_swaps, "exchange", refused)
+    monkeypatch.setattr(restore_files, "exchange", refused)
     made.journal["swaps"].reverse()  # others come before it
     made.write_down()
     with pytest.raises(BackupError, match=r"var cannot be replaced: .*Nothing was changed\. .*lsattr -d .*/var "):
@@ -302,7 +301,7 @@ def with_two_repositories(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Po
     return replace(portal, repository="/near", offsite="/far")
 
 
-def with_database(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> tuple[Portal, restore_staging.Staging, Server]:
+def with_database(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> tuple[Portal, restore_files.Staging, Server]:
     """A restore of everything that is written down, and the server."""
     portal = replace(portal, name="chamilo")
     made = planned(portal)
@@ -356,8 +355,8 @@ def test_directories_follow_tables_also_where_the_restore_was_killed_between_the
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(restore_swaps, "rehearse", lambda _swaps: None)
-        patch.setattr(restore_swaps, "change_places", killed)
+        patch.setattr(restore_files, "rehearse", lambda _swaps: None)
+        patch.setattr(restore_files, "change_places", killed)
         restore.finish(portal)
     assert any("RENAME TABLE" in words for words in server.messages)
     server.tables["chamilo_restoring"] = []
@@ -408,13 +407,13 @@ def test_who_asks_for_less_does_not_finish_a_restore_of_more(
 def test_what_was_fetched_in_vain_fills_no_disk(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, desired: bool, stays: list[str]
 ) -> None:
-    def full(work: restore_staging.Staging, _path: str) -> None:
+    def full(work: restore_files.Staging, _path: str) -> None:
         work.desired = desired
         raise OSError(errno.ENOSPC, "No space left on device")
 
     half = Snapshot("f1", "tree", 0, "run", ())
     monkeypatch.setattr(restore, "found", lambda *_words: (Repository(portal, "/repository"), Pair("run", half, half)))
-    monkeypatch.setattr(restore_staging.Staging, "stage_file", full)
+    monkeypatch.setattr(restore_files.Staging, "stage_file", full)
     with pytest.raises(OSError, match="No space left"):
         restore.restore(portal, "file", "var/lesson")
     parent = Path(portal.directory).parent

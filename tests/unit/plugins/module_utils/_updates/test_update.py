@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
     backup,
     jobs,
     restore,
-    restore_staging,
+    restore_files,
     restore_tables,
     saved_files,
 )
@@ -145,7 +145,7 @@ def test_a_disk_that_is_full_is_found_before_anything_changes(campus, monkeypatc
     with pytest.raises(BackupError, match=f" has 2 MB free, the update needs {needed}.$"):
         list(update.update(campus.portal, campus.package))
     assert there(campus) == OLD and backups_portal.journal(campus.portal) == {}
-    assert not os.path.exists(restore_staging._directory(campus.portal))
+    assert not os.path.exists(restore_files._directory(campus.portal))
 
 
 # ------------------------------------------------------------------------------------------------- what suits

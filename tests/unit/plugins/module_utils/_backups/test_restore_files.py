@@ -1,11 +1,12 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore fetches, and to where."""
+"""What a restore fetches, and how it changes places with what is in use."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     dump,
     restore,
-    restore_staging,
+    restore_files,
     restore_tables,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
@@ -44,25 +45,25 @@ def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
     looks_right(there, made.kept)
     # Where all may create files and others cannot move those of root, as in /tmp, it is beside the portal.
     (tmp_path / "www").chmod(0o1777)
-    assert restore_staging._directory(there) == f"{above}/.chamilo.restoring"
+    assert restore_files._directory(there) == f"{above}/.chamilo.restoring"
     (tmp_path / "www").chmod(0o775)
     (tmp_path / "state").chmod(0o770)
     with pytest.raises(BackupError, match=rf"{tmp_path}/www can be written by others.*Nothing was changed.*chown root"):
         work(there)
     # What is elsewhere cannot change places with the portal.
     (tmp_path / "state").chmod(0o700)
-    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(["/", str(tmp_path / "state")], "ext4"))
+    monkeypatch.setattr(restore_files, "mounts", lambda: dict.fromkeys(["/", str(tmp_path / "state")], "ext4"))
     with pytest.raises(BackupError, match=rf"{tmp_path}/www can be written by others"):
         work(there)
     # A database needs not.
-    assert restore_staging._directory(there, files=False) == f"{tmp_path}/state/backups/.campus.restoring"
+    assert restore_files._directory(there, files=False) == f"{tmp_path}/state/backups/.campus.restoring"
     assert os.listdir(above) == ["chamilo"] and not list(tmp_path.rglob(".*.restoring"))
 
 
 def test_a_portal_on_a_disk_of_its_own_that_others_can_write_is_refused(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(["/", portal.directory], "ext4"))
+    monkeypatch.setattr(restore_files, "mounts", lambda: dict.fromkeys(["/", portal.directory], "ext4"))
     assert work(portal).staging == f"{portal.directory}/.chamilo.restoring"
     os.chmod(portal.directory, 0o770)
     with pytest.raises(BackupError, match=f"{portal.directory} can be written by others"):
@@ -84,14 +85,14 @@ def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal, monkeypatch:
 
 
 def test_a_portal_on_a_disk_of_its_own_is_staged_inside(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert restore_staging._directory(portal) == f"{os.path.dirname(portal.directory)}/.chamilo.restoring"
+    assert restore_files._directory(portal) == f"{os.path.dirname(portal.directory)}/.chamilo.restoring"
     real = os.stat
 
     def stat(path: str) -> Any:
         return real("/proc") if path == portal.directory else real(path)
 
     monkeypatch.setattr(os, "stat", stat)
-    assert restore_staging._directory(portal) == f"{portal.directory}/.chamilo.restoring"
+    assert restore_files._directory(portal) == f"{portal.directory}/.chamilo.restoring"
 
 
 def test_what_goes_and_cannot_be_written_down_hinders_no_restore(
@@ -135,7 +136,7 @@ def test_a_portal_behind_a_link_comes_back_to_where_the_link_leads_now(
             return False
 
     half = Snapshot("f1", "tree", 0, "run", (saved, backups_portal.path_of("campus")))
-    made = restore_staging.Staging(there, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for
+    made = restore_files.Staging(there, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for
     made.clear()
     if part in ("host", "files"):
         made.stage_files(part == "host")
@@ -187,14 +188,14 @@ def test_what_came_back_changes_places_and_what_came_later_goes_aside(
     assert found == names
     assert (asked[0], asked[2]) == ("id", "--verify")
     patterns = [pattern.removeprefix(f"--include={portal.directory}") for pattern in asked[3:]]
-    assert patterns == ([""] if everything else [*(f"/{name}" for name in restore_staging._FILES), "/.env", "/.env.*"])
+    assert patterns == ([""] if everything else [*(f"/{name}" for name in restore_files._FILES), "/.env", "/.env.*"])
 
 
 def test_a_portal_on_a_disk_of_its_own_does_not_change_places_with_what_was_fetched(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inside = f"{portal.directory}/.chamilo.restoring"
-    monkeypatch.setattr(restore_staging, "_directory", lambda *_words: inside)
+    monkeypatch.setattr(restore_files, "_directory", lambda *_words: inside)
     found, _asked = staged(portal, monkeypatch, [], True)
     assert found == ["later", "new", "var"]
 
@@ -229,7 +230,7 @@ def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal,
 
 def test_a_disk_inside_is_refused_before_anything_changes(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     mounted = ["/", portal.directory, f"{portal.directory}/var/upload"]
-    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
+    monkeypatch.setattr(restore_files, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
     made = work(portal)
     made._swap(f"{made.staging}{portal.directory}/later", f"{portal.directory}/later")
     with pytest.raises(BackupError, match="var/upload is a file system of its own.*Nothing was changed"):
@@ -238,7 +239,7 @@ def test_a_disk_inside_is_refused_before_anything_changes(portal: Portal, monkey
 
 def test_a_disk_inside_is_found_before_anything_is_fetched(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     mounted = ["/", portal.directory, f"{portal.directory}/node_modules", f"{portal.directory}/public"]
-    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
+    monkeypatch.setattr(restore_files, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
     made = work(portal)
     made._refuse_mounts(False)
     with pytest.raises(BackupError, match=f"^{portal.directory}/public is a file system of its own"):
@@ -250,7 +251,7 @@ def test_a_disk_inside_is_found_before_anything_is_fetched(portal: Portal, monke
 
 def test_what_is_on_a_disk_inside_is_refused_too(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were it written down, no later restore could get past it."""
-    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(["/", f"{portal.directory}/var"], "ext4"))
+    monkeypatch.setattr(restore_files, "mounts", lambda: dict.fromkeys(["/", f"{portal.directory}/var"], "ext4"))
     made = work(portal)
     for name in ("var/lesson", "var/gone/since"):
         fetched = f"{made.staging}{portal.directory}/{name}"
@@ -271,7 +272,7 @@ def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp
             return False
 
     half = Snapshot("f1", "tree", 0, "run", (portal.directory, str(data), backups_portal.path_of("campus")))
-    made = restore_staging.Staging(portal, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for here
+    made = restore_files.Staging(portal, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for here
     (line,) = made.elsewhere()
     assert line.startswith(f"A link leads to {data}, which is not there.")
     made.clear()
@@ -338,3 +339,69 @@ def test_a_dump_that_cannot_be_loaded_here_is_not_fetched(
     monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: False)
     with pytest.raises(BackupError, match=words):
         work(replace(portal, host=host)).stage_database()
+
+
+def test_two_paths_change_places_also_where_the_kernel_cannot_do_it_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.write_text("file")
+    restore_files.exchange(str(one), str(other))
+    assert one.read_text() == "file" and other.is_dir()
+
+    class Old:
+        def renameat2(self, *_arguments: Any) -> int:
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_a, **_k: Old())
+    monkeypatch.setattr(ctypes, "get_errno", lambda: 22)
+    restore_files.exchange(str(one), str(other))
+    assert other.read_text() == "file" and one.is_dir()
+    monkeypatch.setattr(ctypes, "get_errno", lambda: 18)
+    with pytest.raises(BackupError, match="cannot change places"):
+        restore_files.exchange(str(one), str(other))
+
+
+def test_a_directory_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = work(portal)
+    secret = tmp_path / "secret"
+    secret.mkdir(0o700)
+    real = os.mkdir
+
+    def swapped(path: str, mode: int = 0o777, **more: Any) -> None:
+        real(path, mode, **more)
+        if path.endswith("/new"):
+            os.rmdir(path)
+            os.symlink(secret, path)
+
+    made._swap(f"{made.staging}{portal.directory}/new/deep/file", f"{portal.directory}/new/deep/file")
+    made.write_down()
+    monkeypatch.setattr(os, "mkdir", swapped)
+    with pytest.raises(BackupError, match="Not a directory|symbolic links"):
+        restore.finish(portal)
+    assert secret.stat().st_mode & 0o777 == 0o700 and not list(secret.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("fetched", "live", "known", "after"),
+    [
+        ("new", "old", True, ("old", "new")),
+        ("new", None, True, (None, "new")),
+        (None, "later", False, ("later", None)),  # it came after the backup
+        (None, None, False, (None, None)),
+        ("old", "new", False, ("old", "new")),  # done before
+    ],
+)
+def test_what_was_fetched_and_what_was_there_change_places(
+    tmp_path: Path, fetched: str | None, live: str | None, known: bool, after: tuple[str | None, str | None]
+) -> None:
+    places = (tmp_path / "staged/a", tmp_path / "www/a")
+    for path, text in zip(places, (fetched, live), strict=True):
+        path.parent.mkdir()
+        if text:
+            path.write_text(text)
+    inode = places[0].stat().st_ino if known else 0
+    for _time in range(2):
+        restore_files.change_places(str(places[0]), str(places[1]), inode)
+        assert tuple(path.read_text() if path.exists() else None for path in places) == after
