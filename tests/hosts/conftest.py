@@ -88,7 +88,7 @@ def group_of(nodeid: str) -> tuple[int, str, str]:
     file, _colons, test = nodeid.partition("::")
     stem = file.rpartition("test_")[2].removesuffix(".py")
     stem = BEHIND.get(stem, stem)
-    cell = re.search(rf"(?<=[[-])(?:{'|'.join(LATER + CELLS)})(?=[]-])", test)
+    cell = re.search(rf"(?<=[\[-])(?:{'|'.join(LATER + CELLS)})(?=[\]-])", test)
     return FIRST.index(stem) if stem in FIRST else len(FIRST), stem, cell[0] if cell else ""
 
 
