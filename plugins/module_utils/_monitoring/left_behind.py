@@ -200,7 +200,7 @@ def _processes(observer: Observer, users: Sequence[Identity]) -> Iterator[Item]:
             units = _UNIT.findall(head(f"/proc/{process.pid}/cgroup", _FILE).decode("utf-8", "replace"))
             unit = re.sub(r"\d+(?=\.scope)", "", units[-1]) if units else "no unit"  # sessions are numbered
             found.setdefault(f"{numbers[process.user]}: {program} in {unit}", []).append(
-                f"process {process.pid} since {_day(began)}"
+                f"process {process.pid} since {comparison.day(began)}"
             )
     for what, which in sorted(found.items()):
         yield Item.of(f"{what} ({', '.join(which[:3])}{', ...' if len(which) > 3 else ''})", what)
@@ -290,14 +290,7 @@ def _facts(paths: Sequence[str]) -> str:
     moment, newest, _owner = max(seen)
     owners = sorted({user_name(owner) for _moment, _path, owner in seen})
     name = f" {os.path.basename(newest)}" if len(paths) > 1 else ""
-    return f"{', '.join(owners[:3])}, {'newest of ' if name else ''}{_day(moment)}{name}"
-
-
-def _day(moment: float) -> str:
-    try:
-        return time.strftime("%Y-%m-%d", time.gmtime(moment))
-    except (OverflowError, ValueError, OSError):  # any owner can set the time of a file
-        return "no date"
+    return f"{', '.join(owners[:3])}, {'newest of ' if name else ''}{comparison.day(moment)}{name}"
 
 
 def _digest(paths: Sequence[str], web_user: str) -> str:

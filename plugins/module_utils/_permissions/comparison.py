@@ -139,8 +139,15 @@ def _group(root: str, directory: str, what: str, paths: list[str]) -> Group:
         owners.add(status.st_uid)
         newest = max(newest, status.st_mtime)
     names = sorted(map(_name, owners))
-    date = time.strftime("%Y-%m-%d", time.gmtime(newest)) if names else ""
+    date = day(newest) if names else ""
     return Group(directory, what, len(paths), ", ".join(names[:3]) + (" and others" if names[3:] else ""), date)
+
+
+def day(moment: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%d", time.gmtime(moment))
+    except (OverflowError, ValueError, OSError):  # its owner can give a file any time
+        return "no date"
 
 
 def _name(user: int) -> str:

@@ -237,8 +237,3 @@ def test_no_link_is_followed_and_no_pipe_is_waited_for(host: Host) -> None:
     (upload / "loop").symlink_to(host.top)
     (found,) = host.lines()
     assert "var/upload: 1 file (" in found and "root:x" not in found
-
-
-@pytest.mark.parametrize("moment", [1e18, -1e18])
-def test_any_time_of_a_file_has_a_day(moment: float) -> None:
-    assert left_behind._day(moment) == "no date"

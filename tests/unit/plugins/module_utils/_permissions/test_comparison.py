@@ -108,3 +108,8 @@ def test_what_cannot_be_read_as_a_file_differs_and_delays_nothing(portal):
     (portal / "public/index.php").unlink()
     os.mkfifo(portal / "public/index.php")
     assert [line.partition(" (")[0] for line in lines(portal)] == ["public: 1 file differs from the package"]
+
+
+@pytest.mark.parametrize("moment", [1e18, -1e18, float("inf")])
+def test_a_file_may_have_any_time(moment: float) -> None:
+    assert comparison.day(moment) == "no date"
