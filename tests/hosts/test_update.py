@@ -145,7 +145,6 @@ def test_an_update_is_made_and_rolled_back(
     make_anew(host)
     host.run(f"sed -i s/{new}/{old}/ {ROOT}/{file_of_version(flavour)}")
     playbook.harden(host, "--tags", SECTIONS, chamilo_database_split=True)
-    host.put(f"{ROOT}/public/plugin/Own/index.php", "<?php echo 'own';")
 
     def update(*words: str, check: bool = True) -> tuple[int, str]:
         done = host.run(["chamilo-hardening", "update", *words], check=False)
@@ -162,6 +161,7 @@ def test_an_update_is_made_and_rolled_back(
         return installed(host, flavour), "marked" in columns(host)
 
     good = release("good", MARK)
+    host.put(f"{ROOT}/public/plugin/Own/index.php", "<?php echo 'own';")
     if flavour == "2.0":  # as where it was installed before 3.0
         host.run("mariadb chamilo -e 'DELETE FROM version'")
         code, output = update(*good, check=False)
