@@ -162,17 +162,6 @@ def test_another_command_and_another_portal(portal):
     assert portal.ran[0][0][-2:] == ["cache:clear", "--quiet"]
 
 
-@pytest.mark.parametrize(
-    ("code", "words", "level"), [(0, "migrate campus: done.", 6), (3, "migrate campus: failed (3).", 3)]
-)
-def test_its_end_is_in_the_journal(monkeypatch, code, words, level):
-    reported = []
-    monkeypatch.setattr(migrate, "migrate", lambda command, site: (site, code))
-    options = argparse.Namespace(command=[], site="campus")
-    assert migrate._run(options, lambda *report: reported.append(report)) == code
-    assert reported == [(words, level)]
-
-
 def test_without_an_account_nothing_runs(portal):
     with pytest.raises(AccountError, match="run bin/console as the web user"):
         portal.go()

@@ -116,20 +116,3 @@ def test_what_is_to_be_done_after_an_update():
 def test_why_a_version_has_to_go(version, words):
     assert words in LIST.behind(version)
     assert bool(words) is bool(LIST.behind(version))
-
-
-@pytest.mark.parametrize(
-    ("version", "php", "words"),
-    [
-        ("unknown", "8.2", ""),
-        ("", "8.2", ""),
-        ("3.0.2", "", ""),
-        ("99.0", "8.2", ""),
-        ("3.0.2", "8.3", ""),
-        ("3.0.2", "8.10", ""),
-        ("3.0.2", "8.2", "Chamilo 3.0 needs PHP 8.3, and this portal runs with 8.2: "),
-    ],
-)
-def test_a_version_needs_a_php_that_it_runs_with(version, php, words):
-    output = LIST.needs(version, php)
-    assert words in output and bool(output) is bool(words)
