@@ -75,16 +75,19 @@ class Run:
         began = time.monotonic()
         self.report(f"start  {step.name}")
         with log.open("wb") as out:
-            process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            self.running.add(process)
+            with self.lock:  # an interruption sees each process
+                if self.stopped:
+                    return False
+                process = subprocess.Popen(
+                    command,
+                    cwd=ROOT,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+                self.running.add(process)
             try:
                 code = process.wait(step.minutes * 60)
                 why = f"exit code {code}" if code else ""
@@ -127,9 +130,12 @@ def execute(*lanes: list[Step]) -> int:
         for thread in threads:
             thread.join()
     except KeyboardInterrupt:
-        run.stopped = True
+        with run.lock:
+            run.stopped = True
         for process in list(run.running):
             stop(process)
+        for thread in threads:
+            thread.join(10)
         print("stopped")
         return 130
     failed = [step.name for steps in lanes for step in steps if not run.results.get(step.name)]

@@ -16,6 +16,9 @@ from tests.testbed import hosts
 from tests.testbed.app.selfcheck import Answer, Browser, check
 from tests.testbed.hosts import Host
 
+# Of the testbed alone: what else runs on it would notice, too.
+pytestmark = pytest.mark.long
+
 ROOT = "/var/www/chamilo"
 LOG = f"{ROOT}/var/log/ids/ids.log"
 STUDENT = "student-Password-1!"

@@ -362,13 +362,13 @@ def intact(saved: Saved) -> Iterator[Saved]:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (_cut, "cut short"),
+        pytest.param(_cut, "cut short", marks=pytest.mark.long),
         (_dropped, "not the one this host sent"),
         (_flipped, "failed"),
-        (_key_changed, "key"),
+        pytest.param(_key_changed, "key", marks=pytest.mark.long),
         pytest.param(_unreachable, "nowhere.invalid", marks=pytest.mark.long),
         (_disk_full, "make room"),
-        (_old_as_new, "this host made one at"),
+        pytest.param(_old_as_new, "this host made one at", marks=pytest.mark.long),
         (_old_tagged_new, "not the one this host sent"),
     ],
 )

@@ -13,6 +13,9 @@ import pytest
 from tests.testbed import authority, vhosts
 from tests.testbed.hosts import USER, Host
 
+# Of the testbed alone: what else runs on it would notice, too.
+pytestmark = pytest.mark.long
+
 
 def query(host: Host, statement: str, user: str = "", password: str = "") -> str:
     account = [f"--user={user}", f"--password={password}"] if user else []
