@@ -337,10 +337,6 @@ def test_what_is_to_be_mounted_is_listed(
     assert paths._in_fstab("/srv/my data") is ("my" in (text or ""))
 
 
-def test_an_account_that_is_not_there_is_named_by_its_number() -> None:
-    assert (paths._name(0), paths._name(4_000_000_001)) == ("root", "user 4000000001")
-
-
 @pytest.mark.parametrize(
     ("name", "followed"), [("no-such-user", True), ("root", True), (WEB.pw_name, False), ("", False)]
 )
