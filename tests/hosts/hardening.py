@@ -27,6 +27,8 @@ CERTIFICATE = {
 }
 # The tests fail to log in more often than a person; they come out of Docker's networks.
 SPARED = {"chamilo_friends": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]}
+# The testbed's application is no release that Chamilo published.
+OFFLINE = {"chamilo_release_archive": "off"}
 # A host at rest writes these by itself. In /var/tmp units have directories of their own: PHP's cleaning of sessions.
 AT_REST = [
     "/var/log/*",
@@ -104,7 +106,7 @@ class Playbook:
             options = ("--tags", self.sections, *options)
         report = {"chamilo_report_dir": str(self.directory / "report")} if playbook in ("audit", "prove") else {}
         own = {"chamilo_backups_key_folder": str(self.keys), "chamilo_https_vhost": self.vhost}
-        given = {**CERTIFICATE, **SPARED, **own, **report, **self.given, **variables}
+        given = {**CERTIFICATE, **SPARED, **OFFLINE, **own, **report, **self.given, **variables}
         return play(playbook, self.inventory(host), *options, variables=given, details=self.details)
 
     def harden(self, host: Host, *options: str, **variables: Any) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import stat
 import sys
 import time
@@ -24,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import f
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import who
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 # What the application writes by itself, and what only a developer's copy has.
@@ -136,9 +136,9 @@ def _group(root: str, directory: str, what: str, paths: list[str]) -> Group:
             status = os.lstat(os.path.join(root, path))
         except OSError:  # missing, or removed meanwhile
             continue
-        owners.add(status.st_uid)
+        owners.add(who(status.st_uid, status.st_gid).partition(":")[0])
         newest = max(newest, status.st_mtime)
-    names = sorted(map(_name, owners))
+    names = sorted(owners)
     date = day(newest) if names else ""
     return Group(directory, what, len(paths), ", ".join(names[:3]) + (" and others" if names[3:] else ""), date)
 
@@ -148,13 +148,6 @@ def day(moment: float) -> str:
         return time.strftime("%Y-%m-%d", time.gmtime(moment))
     except (OverflowError, ValueError, OSError):  # its owner can give a file any time
         return "no date"
-
-
-def _name(user: int) -> str:
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return str(user)
 
 
 # ------------------------------------------------------------------------------------------------ what is there
