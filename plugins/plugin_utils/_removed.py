@@ -11,4 +11,7 @@ INSTEAD: dict[str, str] = {
         "No file of the program is disabled any more; what an earlier version disabled is used again with "
         "`chamilo-hardening integrity give-back PATH` on the host."
     ),
+    "chamilo_permissions_php_user": (
+        "Give PHP of the portal an account and a pool yourself, see docs/recipes.md: harden goes by the pool it finds."
+    ),
 }

@@ -22,7 +22,6 @@ CONTROLS = [one.id for one in _controls.load().controls if one.section in SECTIO
 NOT_RED = {
     "permissions_links": "pass",
     "permissions_web_user": "pass",
-    "permissions_php_user": "pass",  # the other site has a user of its own
     "brute_force_forgery": "not_applicable",
     "brute_force_friends": "not_applicable",
     "brute_force_interfaces": "not_applicable",  # since 3.0

@@ -76,7 +76,6 @@ def given(log_format: str, web: str) -> dict[str, Any]:
         "__chamilo_https_vhost": {},
         "__chamilo_passwords_seen": rules,
         "__chamilo_permissions_tree": tree,
-        "__chamilo_common_php_user": {"changed": False, "told": []},
         "__chamilo_permissions_environment": {"consequences": []},
         "__chamilo_brute_force_filter": {"log": {"proxies": []}, "content": "[Definition]"},
         "__chamilo_brute_force_armed": {"changed": False},

@@ -228,7 +228,6 @@ SITES = {
             "php": {"time_limit": 900, "prepended_cli": "/srv/school/log.php"},
             "spellings": ["/var/www/chamilo", "/srv/chamilo"],
         },
-        answers={"chamilo_php_user": {"changed": True, "told": ["The cron job of www-data."]}},
     ),
 }
 

@@ -70,15 +70,6 @@ def answers(host: Files, tls: bool, recorded: Recorded) -> dict[str, Any]:
         "*": done,
         "chamilo_site_info": {**own["chamilo_site_info"], "site": site, "active": True},
         "command": {**done, "rc": 0, "stdout": daily(copied=True), "stderr": "", "cmd": [], "stdout_lines": [""]},
-        "chamilo_php_user": {
-            **own["chamilo_php_user"],
-            "php": {
-                "user": "chamilo-campus_test",
-                "group": "chamilo-campus_test",
-                "socket": "unix:/run/chamilo-campus_test.sock",
-                "pool_file": "/etc/php/8.4/fpm/pool.d/chamilo-campus_test.conf",
-            },
-        },
         "chamilo_database_account": {**own["chamilo_database_account"], "server_here": True},
         "config_transaction": {**done, "generation": "5f", "loaded": False, "recovered": [], "notes": []},
         "host_program": {**done, "version": "1.0.0"},
@@ -213,7 +204,6 @@ UNREACHED = {
     "Refuse values that cannot work": "only where a role runs without the playbook; a guard reads it",
     "Refuse values that do not fit into a header": "the same",
     "Ensure that a virtual host includes the drop-ins": "only where the role runs without https before it",
-    "Activate the virtual host that leads to it": "only where it is ours: tests/hosts/test_php_user.py",
     "Create the account for backups": "only where the role backups runs without database before it",
     "Discover the host": "no host is touched by it",
     "Refuse to ban where only a proxy visits": "ends the run: test_obstacles",

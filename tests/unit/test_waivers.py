@@ -38,7 +38,6 @@ SIGNS = {
     "permissions_docroot": text("What was left behind"),
     "permissions_production": lambda text: '"APP_ENV": "prod"' in text and "platform.server_type" in text,
     "permissions_secrets": text(r'"require": \["APP_SECRET"'),
-    "permissions_php_user": text(r'chamilo_php_user.*"state": "own"'),
     "passwords_length": text(r'"length": 12'),
     "passwords_mix": text(r'"uppercase": 1'),
     "passwords_enforced": text("security.check_password"),

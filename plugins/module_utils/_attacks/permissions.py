@@ -13,7 +13,6 @@ import itertools
 import os
 import re
 import secrets
-import socket
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 
@@ -21,8 +20,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attack
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 _PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; it is publicly known
 _MANY = 200  # files of each kind that are tried
@@ -185,53 +182,6 @@ def _private(insider: Insider, root: str, files: Sequence[str]) -> Finding:
     if written:
         return failed(f"{insider.web_user}, and so an attacker with a page, can change {_named(root, written)}.")
     return passed(f"{len(files)} files: {insider.unrelated_client} can read none, {insider.web_user} can change none.")
-
-
-@attack("permissions_php_user", insider=True)
-def come_from_next_door(insider: Insider) -> Finding:
-    root, address = _root(insider), insider.site.php.socket
-    directory = os.path.dirname(address.removeprefix("unix:"))
-    users = _unrelated_sites(insider, root)
-    if not users:
-        return passed("No other site of this host runs PHP.")
-    secret = [*glob.glob(os.path.join(glob.escape(root), ".env*")), *_files(os.path.join(root, "config"))]
-    for user, name in users.items():
-        read = _done(insider, user, lambda: _opens(secret, os.O_RDONLY))
-        if read:
-            return failed(f"The PHP of {name} ({user}) can read {_named(root, read)}.")
-        if address and _done(insider, user, lambda: _connects([address])):
-            return failed(f"The PHP of {name} ({user}) can have the portal's run any script ({address}).")
-        if directory and _done(insider, user, lambda: _lays([directory])):
-            return failed(f"The PHP of {name} ({user}) can stand in for the portal's: it can change {directory}.")
-    return passed(f"The PHP of {', '.join(users.values())} can neither read the portal's secrets nor use its PHP.")
-
-
-def _unrelated_sites(insider: Insider, root: str) -> dict[str, str]:
-    """As whom the PHP of other sites runs, with the name of one of them."""
-    pools, public = php_fpm.pools(Tree())[0], os.path.realpath(os.path.join(root, "public"))
-    users: dict[str, str] = {}
-    for host in insider.site.virtual_hosts:
-        pool = php_fpm.pool_behind(Tree(), pools, host.php)
-        user = pool.user if pool else insider.web_user if host.php == "mod_php" else ""
-        if user and not host.leads_away and os.path.realpath(host.root or "/") != public:
-            users.setdefault(user, " ".join(host.names) or host.root)
-    return users
-
-
-def _connects(addresses: Sequence[str]) -> list[str]:
-    """Those that take a connection. Nothing is sent."""
-    taken = []
-    for address in addresses:
-        path = address.startswith("unix:")
-        host, _colon, port = address.rpartition(":")
-        with socket.socket(socket.AF_UNIX if path else socket.AF_INET) as client:
-            client.settimeout(5)
-            try:
-                client.connect(port if path else (host, int(port)))
-            except OSError:
-                continue
-        taken.append(address)
-    return taken
 
 
 @attack("permissions_links", insider=True)

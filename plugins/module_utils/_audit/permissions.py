@@ -23,7 +23,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     Finding,
     check,
     failed,
-    not_applicable,
     not_assessed,
     passed,
 )
@@ -34,7 +33,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
     Identity,
     Seen,
     group_name,
-    identity,
     owners,
     php_user,
     shown,
@@ -42,7 +40,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
     user_name,
     web_users,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import RECORDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
@@ -51,7 +48,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import (
     Process,
     processes,
-    scripts,
 )
 
 PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; it is publicly known
@@ -283,74 +279,6 @@ def _php_is_idle(observer: Observer, serving: Sequence[Process], workers: Sequen
     known = [process for process in serving if process.name.startswith("php-fpm")]
     own = [process for process in known if process.name == f"php-fpm{observer.site.php.version}"] or known
     return bool(own) and not any(process in workers for process in own)
-
-
-@check("permissions_php_user")
-def php_user_of_its_own(observer: Observer) -> Finding:
-    php, user = observer.site.php, php_user(observer)
-    if php.sapi == "mod_php":
-        return not_applicable(
-            f"Apache runs PHP within itself (mod_php), as {user.name} for all sites. Only PHP-FPM can run a portal as "
-            "a user of its own."
-        )
-    pools, problems = php_fpm.pools(Tree())
-    if problems:
-        raise Unseen(" ".join(problems))
-    faults = [fault for host in _other_sites(observer) if (fault := _shares(host, pools, user, php.socket))]
-    root = os.path.realpath(observer.root)
-    faults += [
-        f"{process.name} (process {process.pid}) runs {shown(script)} as {user.name}"
-        for process, script in observer.once(scripts)
-        if process.user == user.user and not f"{os.path.realpath(script)}/".startswith(f"{root}/")
-    ]
-    return _verdict(dict.fromkeys(faults), f"PHP runs as {user.name}, and no other site of this host does.")
-
-
-def _other_sites(observer: Observer) -> list[VirtualHost]:
-    """The virtual hosts with PHP that serve something outside of the portal."""
-    root = os.path.realpath(observer.root)
-    return [
-        host
-        for host in observer.site.virtual_hosts
-        if host.php and not host.leads_away and not f"{os.path.realpath(host.root or '/')}/".startswith(f"{root}/")
-    ]
-
-
-def _shares(host: VirtualHost, pools: list[php_fpm.Pool], user: Identity, address: str) -> str:
-    """How the PHP of another site comes to what is the portal's."""
-    pool = php_fpm.pool_behind(Tree(), pools, host.php)
-    if pool is None:
-        return ""  # not the PHP of this host
-    site = f"{' '.join(host.names) or host.root} ({host.file} line {host.line})"
-    if pool.user == user.name:
-        return f"{site} runs its PHP as {user.name}, too"
-    if _may_connect(identity(pool.user), address):
-        return f"{site} runs its PHP as {pool.user}, which may connect to {address} and run scripts as {user.name}"
-    if _may_replace(identity(pool.user), address):
-        return f"{site} runs its PHP as {pool.user}, which may put a socket of its own in the place of {address}"
-    return ""
-
-
-def _may_connect(other: Identity, address: str) -> bool:
-    if not address.startswith("unix:"):
-        return bool(address)
-    try:
-        status = os.stat(address[len("unix:") :])
-    except OSError:  # PHP does not run
-        return False
-    return other.may(2, status.st_mode, status.st_uid, status.st_gid)
-
-
-def _may_replace(other: Identity, address: str) -> bool:
-    """What the web server sends there are passwords and sessions."""
-    if not address.startswith("unix:"):
-        return False
-    directory = os.path.dirname(address[len("unix:") :])
-    try:
-        status = os.stat(directory)
-    except OSError:  # PHP does not run
-        return False
-    return status.st_uid == other.user or (not status.st_mode & stat.S_ISVTX and other.changes(directory, status))
 
 
 @check("permissions_production")

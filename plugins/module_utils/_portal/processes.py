@@ -68,24 +68,6 @@ def processes(_observer: Observer) -> tuple[Process, ...]:
     return tuple(found)
 
 
-def scripts(_observer: Observer) -> tuple[tuple[Process, str], ...]:
-    """Every PHP that runs a script of the command line, with the script. Only root sees all of them."""
-    found = []
-    for process in processes(_observer):
-        if re.fullmatch(r"php(?:\d[\d.]*)?", process.name):
-            try:
-                with open(f"/proc/{process.pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
-                    words = file.read().split("\0")[1:]
-                place = os.readlink(f"/proc/{process.pid}/cwd")
-            except OSError:  # it ended meanwhile, or is another user's
-                continue
-            paths = (os.path.join(place, word) for word in words if word and not word.startswith("-"))
-            script = next((path for path in paths if os.path.isfile(path)), "")
-            if script:
-                found.append((process, os.path.normpath(script)))
-    return tuple(found)
-
-
 def jobs(observer: Observer) -> tuple[Job, ...]:
     """Every timer of systemd and every line of cron. Users' own crontabs only as root."""
     return jobs_of(observer.site.systemd)

@@ -30,7 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import commands as monitoring_commands
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import php_files, php_user
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import former_pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unused_drop_ins
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import audit, display, session
@@ -234,7 +234,7 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
 def _php_is_back(section: str, engine: Engine) -> bool:
     """PHP of the portals of the section as the user it had before. Only then the files of the section can go."""
     name, _colon, one = section.partition(":")
-    for site in php_files.tracked(engine):
+    for site in former_pool.tracked(engine):
         if name not in ("permissions", "https") or one not in ("", site):
             continue
         if name == "https":
@@ -242,15 +242,11 @@ def _php_is_back(section: str, engine: Engine) -> bool:
             _print(f"undo {section}: refused for {site}: {why}", syslog.LOG_ERR)
             return False
         try:
-            done = php_user.back(site, engine)
+            for line in former_pool.undo(site, engine):
+                _print(f"undo {section}: {line}")
         except (HardeningError, OSError) as problem:
             _print(f"undo {section}: {problem}", syslog.LOG_ERR)
             return False
-        for line in done.reported:
-            _print(f"undo {section}: {line}")
-        if site in php_files.tracked(engine):  # its owner has to change a line first
-            return False
-        _print(f"undo {section}: PHP of {done.site.domain} runs as {done.site.php.user} again.")
     return True
 
 

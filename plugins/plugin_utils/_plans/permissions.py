@@ -43,17 +43,13 @@ class Permissions(Plan):
     asked: bool  # owners and modes are set
     tree: Mapping[str, Any]  # for chamilo_perms now, and for `chamilo-hardening window` later
     pages: Mapping[str, Any]  # what has to work as before once owners and modes are set, for the same two
-    own: bool  # PHP gets a user of its own
-    pool: bool  # or had one
-    vhost_kept: bool  # the virtual host is its owner's
-    https: bool  # the virtual host is there for the section https, and not for others alone
     web: Transaction
     messages: Sequence[str]  # what an administrator has to check
     unset: bool  # a file stays open: the run is not done
 
     @property
     def more(self) -> bool:
-        return self.vhost or self.client or self.pool or bool(self.messages)
+        return self.vhost or self.client or bool(self.messages)
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
@@ -61,8 +57,6 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
     kept = [path for control, paths in PARTS.items() if not portal.enforced(control) for path in paths]
     asked = len(kept) < sum(map(len, PARTS.values()))  # with all of it waived the directory itself stays, too
     docroot, production = portal.enforced("permissions_docroot"), portal.enforced("permissions_production")
-    own = "own" in ("own" if given["chamilo_level"] == "consider" else "", given["chamilo_permissions_php_user"])
-    own = own and portal.enforced("permissions_php_user", "consider")
     secrets, taken = _secrets(portal)
     tree, pages = _tree(portal, given, kept), _pages(portal)
     of_php = Transaction(
@@ -90,11 +84,6 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         asked=asked,
         tree=tree,
         pages=pages,
-        own=own,
-        pool=own or portal.active(f"permissions:{portal.word}.pool"),
-        vhost_kept=portal.vhost_kept,
-        https=portal.bound
-        or f"/etc/chamilo-hardening/https-{portal.word}.json" in portal.files(f"https:{portal.word}"),
         web=Transaction(
             name,
             _web(portal, tree, docroot, pages),

@@ -32,15 +32,10 @@ class Served:
         found: Mapping[str, Any] = self.variables["__chamilo_common_info"]
         return found
 
-    @cached_property
+    @property
     def site(self) -> Mapping[str, Any]:
-        """With what the section permissions made of it in this run, where it gave PHP another user."""
         found: Mapping[str, Any] = self.info["site"]
-        now = self.variables.get("__chamilo_common_php_user") or {}
-        if "php" not in now:
-            return found
-        changed = {name: now[name] for name in ("log_rotation", "exposed_logs")}
-        return {**found, **changed, "php": {**found["php"], **now["php"]}}
+        return found
 
     @cached_property
     def word(self) -> str:

@@ -70,8 +70,6 @@ def test_a_role_reads_its_plan_and_no_private_variable_of_another_role(section):
     known = (f"_chamilo_{section}_", f"__chamilo_{section}_")
     # By the playbook, by discovery, and to the role that writes virtual hosts.
     passed = {"_chamilo_each_once", "__chamilo_common_info", "_chamilo_https_policy"}
-    if section == "permissions":  # what it makes of PHP counts for all sections that follow
-        passed.add("__chamilo_common_php_user")
     assert sorted(name for name in names - passed if not name.startswith(known)) == []
 
 

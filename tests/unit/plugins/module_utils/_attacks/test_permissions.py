@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +17,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider, Tried
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_fpm import Pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 PAGE = {"/": Answer("", 200, (), b"welcome")}
@@ -93,7 +89,7 @@ ATTACKS = [
 ]
 
 
-@pytest.mark.parametrize("attack", [*ATTACKS, permissions.come_from_next_door, permissions.forge_token])
+@pytest.mark.parametrize("attack", [*ATTACKS, permissions.forge_token])
 def test_a_host_without_chamilo_is_not_attacked_from_inside(attack):
     with pytest.raises(OSError, match="no Chamilo was found on the host"):
         attack(Insider(Site("campus.test", php=Php(user="www-data"))))
@@ -200,88 +196,6 @@ def test_a_few_files_of_a_directory_are_tried_and_no_link(tmp_path, monkeypatch)
 def test_a_name_that_could_harm_a_terminal_is_escaped():
     named = permissions._named("/srv", ["/srv/b", "/srv/a\x1b]2;x", "/srv/\N{LATIN SMALL LETTER E WITH ACUTE}"])
     assert named == "b, a\\x1b]2;x, \N{LATIN SMALL LETTER E WITH ACUTE}"
-
-
-def test_a_connection_is_taken_by_a_port_or_a_socket_alone(tmp_path):
-    path = f"{tmp_path}/php.sock"
-    with socket.socket(socket.AF_UNIX) as behind, socket.socket() as listening, socket.socket() as closed:
-        behind.bind(path)
-        behind.listen()
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        closed.bind(("127.0.0.1", 0))
-        own, none = (f"127.0.0.1:{each.getsockname()[1]}" for each in (listening, closed))
-        asked = [f"unix:{tmp_path}/none", none, f"unix:{path}", own]
-        assert permissions._connects(asked) == [f"unix:{path}", own]
-
-
-@pytest.fixture
-def next_door(site, monkeypatch):
-    """The portal as PHP of the account `nobody` serves it, beside a shop of www-data's; and the socket of its pool."""
-    path = str(site.parent / "campus.sock")
-    pools = [
-        Pool("campus", "8.4", "/campus.conf", f"unix:{path}", "nobody", "nogroup"),
-        Pool("www", "8.4", "/www.conf", "unix:/run/php/www.sock", "www-data", "www-data"),
-    ]
-    monkeypatch.setattr(permissions.php_fpm, "pools", lambda tree: (pools, []))
-
-    def host(name, root, php):
-        return VirtualHost(f"/etc/{name}", 1, (name,), (Listen("*", 80, tls=False),), root, php=php)
-
-    hosts = (
-        host("campus.test", f"{site}/public", pools[0].address),
-        host("shop.test", "/srv/shop", pools[1].address),
-    )
-    walk.run(policy.order({"path": str(site), "owner": "root", "web_user": "nobody"}, "production"))
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(path)
-        server.listen()
-        os.chmod(path, 0o600)
-        yield Site("campus.test", str(site), php=Php(user="nobody", socket=pools[0].address), virtual_hosts=hosts), path
-
-
-def test_php_of_another_site_that_is_no_other_user_reads_the_secrets(next_door):
-    site, _socket = next_door
-    found = permissions.come_from_next_door(Insider(site))
-    kept = "The PHP of shop.test can neither read the portal's secrets nor use its PHP."
-    assert (found.status, found.evidence) == ("pass", kept)
-    shutil.chown(f"{site.root}/.env", group="www-data")
-    found = permissions.come_from_next_door(Insider(site))
-    assert found.status == "fail" and found.evidence == "The PHP of shop.test (www-data) can read .env."
-
-
-def test_php_of_another_site_that_may_use_the_socket_runs_what_it_wants(next_door):
-    site, path = next_door
-    shutil.chown(path, "www-data")  # as every tutorial has it for nginx
-    found = permissions.come_from_next_door(Insider(site))
-    assert found.status == "fail" and f"run any script (unix:{path})" in found.evidence
-
-
-def test_php_of_another_site_that_may_exchange_the_socket_stands_in_for_the_portals(next_door):
-    site, path = next_door
-    shutil.chown(os.path.dirname(path), "www-data")  # as /run/php is on Debian
-    found = permissions.come_from_next_door(Insider(site))
-    assert found.status == "fail" and "can stand in for the portal's" in found.evidence
-
-
-def test_without_another_site_no_attack_comes_from_one(next_door):
-    site, _socket = next_door
-    alone = Site(site.domain, site.root, php=site.php, virtual_hosts=site.virtual_hosts[:1])
-    assert permissions.come_from_next_door(Insider(alone)).evidence == "No other site of this host runs PHP."
-    leading = replace(site.virtual_hosts[1], leads_away=True)
-    alone = replace(alone, virtual_hosts=(*alone.virtual_hosts, leading))
-    assert permissions.come_from_next_door(Insider(alone)).evidence == "No other site of this host runs PHP."
-
-
-def test_another_site_of_mod_php_has_the_web_servers_user_and_one_without_php_has_none(next_door, monkeypatch):
-    site, _socket = next_door
-    monkeypatch.setattr(permissions.php_fpm, "pool_behind", lambda _tree, _pools, _php: None)
-    for php, users in (("mod_php", {"nobody": "shop.test"}), ("", {})):
-        own, shop = site.virtual_hosts
-        found = permissions._unrelated_sites(
-            Insider(replace(site, virtual_hosts=(own, replace(shop, php=php)))), site.root
-        )
-        assert found == users
 
 
 def test_a_published_secret_is_no_secret(site):

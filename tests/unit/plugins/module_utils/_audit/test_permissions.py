@@ -23,9 +23,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_fpm import Pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process, processes, scripts
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer
 from tests.unit.plugins.module_utils._common.test_acl import let_write
 
@@ -295,96 +294,6 @@ def test_without_chamilo_nothing_is_assessed(look_at):
     for function in (*OF_THE_TREE.values(), permissions.secrets, permissions.production, permissions.docroot):
         with pytest.raises(Unseen, match="no Chamilo found under the usual places; set chamilo_root"):
             function(look_at())
-
-
-# --------------------------------------------------------------------------------------------- a user of its own
-
-
-@pytest.fixture
-def two_sites(tree_look, project, tmp_path, monkeypatch):
-    """The portal beside a shop, each with a pool. ``portal`` and ``shop``: as whom each of them runs."""
-    path = tmp_path / "campus.sock"
-    path.touch(0o600)
-
-    def make(portal, shop, *running, sapi="fpm", leads_away=False):
-        pools = [
-            Pool("campus", "8.4", "/campus.conf", f"unix:{path}", portal, portal),
-            Pool("www", "8.4", "/www.conf", "unix:/run/php/www.sock", shop, shop),
-        ]
-        monkeypatch.setattr(permissions.php_fpm, "pools", lambda tree: (pools, []))
-        hosts = (
-            VirtualHost("/etc/campus", 1, ("campus.test",), (HTTP,), f"{project}/public", php=pools[0].address),
-            VirtualHost(
-                "/etc/shop", 3, ("shop.test",), (HTTP,), "/srv/shop", php=pools[1].address, leads_away=leads_away
-            ),
-        )
-        observer = tree_look(hosts=hosts, php=Php("8.4", sapi, socket=pools[0].address, user=portal))
-        observer._known[scripts] = tuple(
-            (Process(7, 1, "php8.4", pwd.getpwnam(user).pw_uid), file) for user, file in running
-        )
-        return permissions.php_user_of_its_own(observer), path
-
-    return make
-
-
-def test_php_that_no_other_site_shares_passes(two_sites, project):
-    finding, _socket = two_sites(
-        "www-data", "nobody", ("www-data", f"{project}/bin/console"), ("nobody", "/srv/shop/x")
-    )
-    assert finding.status == "pass", finding.evidence
-
-
-def test_a_site_whose_php_is_the_portals_user_is_named(two_sites):
-    finding, _socket = two_sites("www-data", "www-data")
-    assert finding.status == "fail"
-    assert finding.evidence == "shop.test (/etc/shop line 3) runs its PHP as www-data, too."
-
-
-def test_a_virtual_host_that_only_leads_elsewhere_runs_no_php(two_sites):
-    finding, _socket = two_sites("www-data", "www-data", leads_away=True)
-    assert finding.status == "pass", finding.evidence
-
-
-def test_a_site_whose_php_may_connect_to_the_portals_is_named(two_sites):
-    _finding, path = two_sites("nobody", "www-data")
-    shutil.chown(path, "www-data")
-    finding, _socket = two_sites("nobody", "www-data")
-    assert finding.status == "fail"
-    assert f"runs its PHP as www-data, which may connect to unix:{path} and run scripts as nobody" in finding.evidence
-
-
-def test_a_site_whose_php_may_exchange_the_socket_is_named(two_sites):
-    _finding, path = two_sites("nobody", "www-data")
-    shutil.chown(path.parent, "www-data")  # as /run/php is on Debian
-    finding, _socket = two_sites("nobody", "www-data")
-    assert finding.status == "fail"
-    assert f"may put a socket of its own in the place of unix:{path}" in finding.evidence
-
-
-def test_a_script_of_another_site_that_runs_as_the_portals_user_is_named(two_sites):
-    finding, _socket = two_sites("www-data", "nobody", ("www-data", "/srv/shop/artisan"))
-    assert finding.status == "fail"
-    assert finding.evidence == "php8.4 (process 7) runs /srv/shop/artisan as www-data."
-
-
-def test_a_script_of_another_account_is_none_of_the_portals(two_sites):
-    for account in ("daemon", "nobody"):  # below www-data, and above it
-        finding, _socket = two_sites("www-data", "nobody", (account, "/srv/shop/artisan"))
-        assert finding.status == "pass", finding.evidence
-
-
-def test_mod_php_has_one_user_for_all_sites(two_sites):
-    finding, _socket = two_sites("www-data", "www-data", sapi="mod_php")
-    assert finding.status == "not_applicable" and "mod_php" in finding.evidence
-
-
-def test_pools_that_cannot_be_read_are_not_green(two_sites, tree_look, monkeypatch):
-    monkeypatch.setattr(permissions.php_fpm, "pools", lambda tree: ([], ["/etc/php/x.conf cannot be read: denied."]))
-    with pytest.raises(Unseen, match="cannot be read"):
-        permissions.php_user_of_its_own(tree_look())
-
-
-# ----------------------------------------------------------------------------------------------------- processes
 
 
 def running(observer, *found):
@@ -774,28 +683,3 @@ def test_a_virtual_host_that_hangs_up_exposes_nothing(tree_look, project, monkey
     of_ours = True
     with pytest.raises(Unseen, match="gave no answer"):
         permissions.docroot(tree_look(lambda endpoint, path, _: (0, {}, b""), virtual_hosts=(unrelated, campus)))
-
-
-@pytest.mark.parametrize(
-    ("socket", "directory", "connects", "replaces"),
-    [
-        ((0o660, 0), (0o755, 0), False, False),
-        ((0o662, 0), (0o755, 0), True, False),
-        ((0o660, 33), (0o755, 33), True, True),
-        ((0o660, 0), (0o757, 0), False, True),
-        ((0o660, 0), (0o1757, 0), False, False),
-    ],
-)
-def test_who_can_reach_or_replace_the_socket_of_php(tmp_path, socket, directory, connects, replaces):
-    path = tmp_path / "run/php.sock"
-    path.parent.mkdir()
-    path.touch()
-    for place, (mode, owner) in ((path, socket), (path.parent, directory)):
-        os.chown(place, owner, 0)
-        place.chmod(mode)
-    other = permissions.identity("www-data")
-    assert permissions._may_connect(other, f"unix:{path}") is connects
-    assert permissions._may_replace(other, f"unix:{path}") is replaces
-    assert permissions._may_connect(other, "127.0.0.1:9000") and not permissions._may_replace(other, "127.0.0.1:9000")
-    for asked in (permissions._may_connect, permissions._may_replace):
-        assert not asked(other, "") and not asked(other, f"unix:{tmp_path}/gone/php.sock")

@@ -5,9 +5,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
-import subprocess
-import time
 
 import pytest
 
@@ -168,37 +165,3 @@ def test_processes_of_this_host():
 )
 def test_what_a_command_reports(argv, printed):
     assert processes.output(argv, seconds=0.5 if argv[0] == "sleep" else 5) == printed
-
-
-def test_a_php_that_runs_a_script_is_seen_with_it(tmp_path):
-    script = tmp_path / "artisan"
-    (tmp_path / "php8.4").symlink_to("/bin/sh")
-    command = ["./php8.4", "-u", "artisan"]
-    script.write_text("read line\n")
-    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE) as child:
-        while pathlib.Path(f"/proc/{child.pid}/comm").read_text() != "php8.4\n":
-            time.sleep(0.01)
-        found = processes.scripts(Observer(Site("campus.test"), {}))
-        child.kill()
-    assert (child.pid, str(script)) in [(process.pid, path) for process, path in found]
-
-
-def test_a_php_that_ended_or_runs_no_script_hides_no_other(tmp_path, monkeypatch):
-    lines = {
-        7: ["php", "-v"],
-        8: ["php8.4", "-d", "a=b", "../artisan", "daily"],
-        9: ["php", "x"],
-        10: ["phpx", "artisan"],
-    }
-    for number, words in lines.items():
-        (tmp_path / f"{number}/cwd").mkdir(parents=True)
-        (tmp_path / f"{number}/artisan").touch()
-        (tmp_path / f"{number}/cmdline").write_text("\0".join(words) + "\0")
-    known = tuple(processes.Process(number, 1, words[0], 33) for number, words in ({6: ["php"]} | lines).items())
-    monkeypatch.setattr(processes, "processes", lambda _observer: known)
-    monkeypatch.setattr(
-        processes, "open", lambda path, **how: open(path.replace("/proc", str(tmp_path)), **how), raising=False
-    )
-    monkeypatch.setattr(processes.os, "readlink", lambda path: path.replace("/proc", str(tmp_path)))
-    (found,) = processes.scripts(Observer(Site("campus.test"), {}))
-    assert found == (known[2], str(tmp_path / "8/artisan"))

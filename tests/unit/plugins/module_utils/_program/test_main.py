@@ -30,11 +30,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import f
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Done, Window, WindowError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.main import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo
@@ -267,33 +266,31 @@ def test_undo_goes_on_behind_what_cannot_go_back_now(desk: Desk, monkeypatch: py
 
 
 def test_undo_of_permissions_gives_php_its_old_user_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = Site("campus.test", php=Php(user="www-data"))
-    stays: list[str] = []
+    fails: list[str] = ["PHP could not be reloaded."]
+    done: list[str] = []
 
-    def back(name: str, engine: Engine) -> php_user.Done:
-        if "fails" in stays:
-            raise HardeningError("PHP could not be reloaded.")
-        if not stays:
-            engine.forget(f"permissions:{name}.pool")
-        return php_user.Done(site, True, ["Change line 7."] if stays else [])
+    def back(name: str, engine: Engine) -> list[str]:
+        if fails:
+            raise HardeningError(fails[0])
+        engine.forget(f"permissions:{name}.pool")
+        done.append(name)
+        return ["PHP of campus.test runs as www-data again."]
 
-    monkeypatch.setattr(program_main.php_user, "back", back)
-    desk.harden("permissions:campus.pool", text="chamilo-campus")
-    desk.harden("permissions:campus", "etc/b.conf")
-    code, _out, err = desk.type("undo", "https:campus")
-    assert code == 1 and "Nothing of https:campus is active" in err
+    monkeypatch.setattr(program_main.former_pool, "undo", back)
+    for site in ("campus", "shop"):
+        desk.harden(f"permissions:{site}.pool", f"etc/pool-{site}.conf", text=f"chamilo-{site}")
+        desk.harden(f"permissions:{site}", f"etc/{site}.conf")
     desk.harden("https:campus", "etc/c.conf")
     code, _out, err = desk.type("undo", "https")
     assert code == 1 and err.endswith("First run: chamilo-hardening undo permissions\n")
-    stays.append("fails")
     assert desk.type("undo", "permissions")[::2] == (1, "undo permissions: PHP could not be reloaded.\n")
-    stays[:] = ["a line"]
-    assert desk.type("undo", "permissions")[:2] == (1, "undo permissions: Change line 7.\n")
-    assert desk.text() == "chamilo-campus" and desk.text("etc/b.conf") == "by permissions:campus"
-    stays.clear()
+    assert (desk.root / "etc/campus.conf").exists()
+    fails.clear()
+    code, out, _err = desk.type("undo", "permissions:shop")
+    assert code == 0 and done == ["shop"]
     code, out, _err = desk.type("undo", "permissions")
     assert code == 0 and out.startswith("undo permissions: PHP of campus.test runs as www-data again.\n")
-    assert not (desk.root / "etc/b.conf").exists() and desk.text() == "chamilo-campus"
+    assert done == ["shop", "campus"] and not (desk.root / "etc/campus.conf").exists()
 
 
 def test_undo_of_what_is_not_there_names_what_is(desk: Desk) -> None:
@@ -673,31 +670,6 @@ def test_undo_warns_before_and_reports_what_cannot_come_back(desk: Desk, monkeyp
     lines = out.splitlines()
     assert code == 0 and lines[0] == "headers:campus: renewal ends."
     assert lines[-1] == "undo headers:campus: Old secrets are gone."
-
-
-@pytest.mark.parametrize(
-    ("section", "back"),
-    [
-        ("permissions", ["campus", "shop"]),
-        ("permissions:shop", ["shop"]),
-        ("permissions:other", []),
-        ("headers", []),
-    ],
-)
-def test_php_of_the_portals_that_are_meant_gets_its_old_user(
-    monkeypatch: pytest.MonkeyPatch, section: str, back: list[str]
-) -> None:
-    done: list[str] = []
-    tracked = ["campus", "shop"]
-
-    def returned(site: str, _engine: Engine) -> SimpleNamespace:
-        done.append(site)
-        return SimpleNamespace(reported=[], site=Site(f"{site}.test", "/srv", php=Php("8.4", user="www-data")))
-
-    monkeypatch.setattr(program_main.php_files, "tracked", lambda _engine: [one for one in tracked if one not in done])
-    monkeypatch.setattr(program_main.php_user, "back", returned)
-    assert program_main._php_is_back(section, cast(Engine, None))
-    assert done == back
 
 
 def test_status_names_lists_that_wait_for_a_person(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,22 +166,6 @@ def test_the_leader_makes_the_secrets_and_the_others_take_them(host, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("given", "active", "own", "pool"),
-    [
-        ({}, (), False, False),
-        ({"chamilo_permissions_php_user": "own"}, (), True, True),
-        ({"chamilo_level": "consider"}, (), True, True),
-        ({"chamilo_level": "consider", "chamilo_waivers": waived("permissions_php_user")}, (), False, False),
-        ({}, ("permissions:campus_test.pool",), False, True),
-    ],
-)
-def test_php_gets_a_user_of_its_own_where_that_is_asked_for(host, given, active, own, pool):
-    info = site(host, in_force=dict.fromkeys(active, {}))
-    plan = planned(host, "permissions", __chamilo_common_info=info, **given)
-    assert (plan["own"], plan["pool"]) == (own, pool)
-
-
-@pytest.mark.parametrize(
     ("archive", "package"),
     [("auto", "auto"), ("off", "off"), ("", "off"), ("/srv/chamilo.tar.gz", "/srv/chamilo.tar.gz")],
 )

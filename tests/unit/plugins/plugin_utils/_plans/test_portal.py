@@ -40,20 +40,6 @@ def test_a_control_is_enforced_at_the_level_that_is_asked_for() -> None:
         portal(chamilo_waivers=[{**WAIVER, "control": "brute"}]).enforced("brute_force_lock")
 
 
-def test_php_is_who_it_became_in_this_run() -> None:
-    found = {
-        "php": {"user": "www-data", "version": "8.4"},
-        "log_rotation": "# a",
-        "exposed_logs": {"/a": ""},
-        "root": "/x",
-    }
-    became = {"php": {"user": "chamilo-campus"}, "log_rotation": "", "exposed_logs": {}, "told": [], "changed": True}
-    site = portal(found, __chamilo_common_php_user=became).site
-    assert site["php"] == {"user": "chamilo-campus", "version": "8.4"}
-    assert (site["log_rotation"], site["exposed_logs"], site["root"]) == ("", {}, "/x")
-    assert portal(found, __chamilo_common_php_user={"skipped": True}).site == portal(found).site == found
-
-
 def test_what_is_on_the_host_is_known_by_its_name() -> None:
     assert [portal().active(name) for name in ("headers:campus", "headers:shop")] == [True, False]
     assert [portal().kept(name) for name in ("uploads:campus", "headers:campus")] == [True, False]
