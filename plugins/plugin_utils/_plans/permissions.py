@@ -80,7 +80,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         production=Settings("", portal.root, {"platform.server_type": "prod"}) if production and portal.leads else None,
         # With a waiver, only to take away what a run before it put there.
         php=of_php if files or portal.active(of_php.name) else None,
-        package=str(given["chamilo_release_archive"] or "off"),
+        # In YAML an off without quotes is false.
+        package="off" if given["chamilo_release_archive"] in ("", "false", False) else given["chamilo_release_archive"],
         asked=asked,
         tree=tree,
         pages=pages,

@@ -167,7 +167,7 @@ def test_the_leader_makes_the_secrets_and_the_others_take_them(host, monkeypatch
 
 @pytest.mark.parametrize(
     ("archive", "package"),
-    [("auto", "auto"), ("off", "off"), ("", "off"), ("/srv/chamilo.tar.gz", "/srv/chamilo.tar.gz")],
+    [("auto", "auto"), ("off", "off"), ("", "off"), ("false", "off"), ("/srv/chamilo.tar.gz", "/srv/chamilo.tar.gz")],
 )
 def test_the_release_is_compared_with_its_package(host, archive, package):
     plan = planned(host, "permissions", __chamilo_common_info=site(host), chamilo_release_archive=archive)
