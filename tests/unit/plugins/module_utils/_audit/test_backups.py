@@ -302,24 +302,6 @@ def test_yesterday_s_good_result_does_not_hide_what_is_gone_today(host, tmp_path
     assert {name: one.evidence for name, one in found.items() if name in desired and words not in one.evidence} == {}
 
 
-def test_a_copy_counts_for_the_repository_that_is_configured_now(host, tmp_path):
-    host.harden(tmp_path)
-    host.configure(offsite="rest:https://user:secret@vault.test/campus")
-    entry = {"at": host.inspect().now - 7200, "ok": True, "detail": "In sftp:backup@old.test:/srv."}
-    (host.records / "backups-campus.json").write_text(json.dumps({"offsite": entry}))
-    finding = backups.offsite(host.inspect())
-    assert finding.status == "fail" and "none is in rest:https://vault.test/campus yet" in finding.evidence
-    entry["detail"] = "In rest:https://vault.test/campus."
-    (host.records / "backups-campus.json").write_text(json.dumps({"offsite": entry}))
-    assert backups.offsite(host.inspect()).status == "pass"
-
-
-def test_without_root_the_jobs_of_others_are_hidden(host):
-    for check in (backups.database, backups.files, backups.offsite, backups.restore_tested):
-        with pytest.raises(Unseen, match="root"):
-            check(host.inspect(root=False))
-
-
 def test_backups_out_of_reach_pass(host):
     host.dump()
     (host.root / "public/homework.sql").write_text("CREATE TABLE pupil (id INT);\n")

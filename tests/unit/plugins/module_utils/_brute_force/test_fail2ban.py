@@ -10,7 +10,6 @@ import pickle
 import socket
 import sys
 import threading
-from dataclasses import replace
 
 import pytest
 
@@ -225,27 +224,6 @@ def test_lines_go_through_the_engine(engine):
     jails = engine(FILTER)
     assert fail2ban.matches(fail2ban.engine(), jails, ["^x$", "y"]) == [[["192.0.2.1"], []]]
     assert fail2ban.matches(fail2ban.engine(), jails, []) == [[]]
-
-
-WHOLE = """
-class Filter:
-    prefRegex = ""
-    def __init__(self, jail, useDns): self.told = [useDns]
-    def addFailRegex(self, text): self.told.append("fail " + text)
-    def addIgnoreRegex(self, text): self.told.append("ignore " + text)
-    def setMaxLines(self, number): self.told.append(f"lines {number}")
-    def setDatePattern(self, text): self.told.append("date " + text)
-    def processLine(self, line): return [[0, one] for one in [*self.told, "prefix " + self.prefRegex]]
-"""
-
-
-def test_the_engine_is_reported_all_of_a_jail(engine):
-    (jail,) = engine(WHOLE)
-    assert fail2ban.matches(fail2ban.engine(), [jail], ["x"]) == [[["no", "fail ^x$", "prefix "]]]
-    more = replace(jail, ignored_expressions=("^i",), prefix="^p", date_pattern="%Y", lines=2)
-    assert fail2ban.matches(fail2ban.engine(), [jail, more], ["x"])[1] == [
-        ["no", "lines 2", "date %Y", "fail ^x$", "ignore ^i", "prefix ^p"]
-    ]
 
 
 def test_an_engine_that_never_ends_is_stopped(engine, monkeypatch):

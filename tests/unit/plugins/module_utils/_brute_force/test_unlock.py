@@ -15,7 +15,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fai
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.unlock import UnlockError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 
 SITE = Site("campus.test", "/var/www/chamilo", php=Php(user="nobody"))
 ADMIN = {"id": "1", "username": "admin", "email": "a@x.test", "roles": 'a:1:{i:0;s:10:"ROLE_ADMIN";}', "active": "0"}
@@ -227,40 +226,3 @@ class TestConsole:
         monkeypatch.setattr(unlock.subprocess, "run", lambda words, **options: done)
         with pytest.raises(UnlockError, match=r"bin/console: \\x1b\[2Jall is well"):
             unlock._forget_captchas(SITE)
-
-
-class TestProgram:
-    """The command of the program."""
-
-    @pytest.fixture(autouse=True)
-    def root(self, monkeypatch, host):
-        monkeypatch.setattr(main.os, "geteuid", lambda: 0)
-        monkeypatch.setattr(main.syslog, "syslog", lambda *output: None)
-        monkeypatch.setattr(main.sys.stdin, "isatty", lambda: False, raising=False)
-
-    def test_it_lists_before_it_acts(self, capsys, host):
-        assert main.main(["unlock", "admin"]) == 0
-        output = capsys.readouterr().out.splitlines()
-        assert "is locked" in output[0]
-        assert output[2] == "unlock admin: admin of campus.test is active again."
-
-    def test_without_a_target_it_lists(self, capsys, host):
-        assert main.main(["unlock"]) == 0
-        assert host.done == []
-
-    def test_nothing_to_unlock_is_a_failure(self, capsys, host):
-        assert main.main(["unlock", "nobody"]) == 1
-        assert "neither locked nor banned" in capsys.readouterr().out
-
-    def test_a_person_is_asked(self, monkeypatch, capsys, host):
-        monkeypatch.setattr(main.sys, "stdin", SimpleNamespace(isatty=lambda: True))
-        monkeypatch.setattr("builtins.input", lambda question: "n")
-        assert main.main(["unlock", "admin"]) == 1
-        assert host.done == []
-        assert main.main(["unlock", "admin", "--yes"]) == 0
-        assert host.done
-
-    def test_root_only(self, monkeypatch, capsys, host):
-        monkeypatch.setattr(main.os, "geteuid", lambda: 1000)
-        assert main.main(["unlock", "admin"]) == 2
-        assert host.done == []
