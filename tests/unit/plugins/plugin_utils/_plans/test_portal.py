@@ -58,7 +58,7 @@ BESIDE = {
 
 def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None:
     def plans(**given: Any) -> list[Any]:
-        names = ("backups", "passwords", "brute_force", "monitoring", "database", "updates")
+        names = ("backups", "passwords", "brute_force", "monitoring", "database")
         return [planned(host, name, **given) for name in names]
 
     host.install("nginx")
@@ -66,8 +66,7 @@ def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None
     host.testbed_site("nginx", "plain")
     found = []
     for given in ({}, BESIDE, {**BESIDE, "chamilo_leader": "campus.test"}):
-        backups, passwords, bans, monitoring, database, updates = plans(**given)
-        files = monitoring["main"]["files"][0], updates["host"]["files"][0]
+        backups, passwords, bans, monitoring, database = plans(**given)
         found.append(
             [
                 backups["present"],
@@ -76,7 +75,7 @@ def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None
                 bool(passwords["unknown"]),
                 bans["settings"] is not None,
                 database["backup"],
-                *('"leader": "web0"' not in file["content"] for file in files),
+                '"leader": "web0"' not in monitoring["main"]["files"][0]["content"],
             ]
         )
         assert (bans["bans"], database["account"]) == (True, True), "each node has its own"
@@ -85,7 +84,7 @@ def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None
         for given in ({}, BESIDE, {**BESIDE, "chamilo_backups_state": "absent"})
     ]
     assert searched == [None, True, None], "copies of data; where backups are made, they do"
-    assert found == [[True] * 8, [False] * 8, [True] * 8]
+    assert found == [[True] * 7, [False] * 7, [True] * 7]
 
 
 PHP = {"user": "www-data", "version": "8.4", "service": "", "sapi": "fpm"}
