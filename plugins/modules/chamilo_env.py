@@ -66,8 +66,7 @@ options:
     default: {}
   require:
     description:
-      - Keys that must not be empty, published (by Chamilo, or in examples and lists of other Symfony applications) or
-        guessable (short, a word, a placeholder, a repetition or a sequence).
+      - Keys that must not be empty or published (by Chamilo, or in examples and lists of other Symfony applications).
     type: list
     elements: str
     choices: [APP_SECRET, JWT_PASSPHRASE]
@@ -76,7 +75,7 @@ options:
     description:
       - Give a key in O(require) that has such a value a random one, 32 bytes in hexadecimal.
       - With C(JWT_PASSPHRASE) in O(require), also replace the key pair of the API's tokens where others may have it.
-        That is the case when its passphrase was published or guessable, when every account of the host could get to its
+        That is the case when its passphrase was published or empty, when every account of the host could get to its
         file and the pair is none that this module made, when the public half belongs to another key, or when it was
         encrypted again and not replaced in such a case. Tokens that were given out are refused then. The old pair is
         kept in C(/var/lib/chamilo-hardening/replaced-keys), for root alone, encrypted with the new passphrase.

@@ -46,7 +46,7 @@ RED = {
     "permissions_no_777": "can be changed by every account of this host",
     "permissions_docroot": "/.env.bak gives away public/.env.bak",
     "permissions_production": "APP_ENV is dev",
-    "permissions_secrets": "APP_SECRET has a publicly known or guessable value",
+    "permissions_secrets": "APP_SECRET has a publicly known value",
     "sessions_cookie_secure": "plain http",
     **dict.fromkeys(HEADERS.values(), "not sent"),
     "headers_nosniff": "(200 file): not sent",

@@ -324,7 +324,10 @@ def _reports(answer: Answer) -> str:
 @check("permissions_secrets")
 def secrets(observer: Observer) -> Finding:
     root = observer.root
-    faults = [f"{name} has a publicly known or guessable value" for name in observer.site.secrets_default]
+    faults = [f"{name} has a publicly known value" for name in observer.site.secrets_default]
+    faults += [
+        f"{name} {why}: set one that `openssl rand -hex 32` prints" for name, why in observer.site.secrets_weak.items()
+    ]
     key = _token_keys.named(observer.site.environment, root)[_token_keys.PRIVATE]
     if os.access(key, os.R_OK):
         faults += filter(None, [_key_fault(key, observer.site.php.user), _age_fault(key, observer.site.php.user)])

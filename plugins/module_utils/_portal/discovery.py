@@ -206,6 +206,7 @@ class _Discovery(Findings):
             environment=environment.visible,
             environment_source=environment.sources,
             secrets_default=environment.public_secrets,
+            secrets_weak=environment.weak_secrets,
             distribution=f"{release.get('NAME', '').partition(' ')[0]} {release.get('VERSION_ID', '')}".strip(),
             codename=release.get("VERSION_CODENAME", ""),
             web=web,

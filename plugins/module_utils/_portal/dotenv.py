@@ -77,10 +77,16 @@ class Environment:
 
     @property
     def public_secrets(self) -> tuple[str, ...]:
-        """The secrets whose value is published or guessable. Files that were not read are not judged."""
+        """The secrets whose value is published, or empty. Files that were not read are not judged."""
         if not self.files:
             return ()
         return tuple(name for name in SECRETS if known_secrets.fault(self.secret(name)))
+
+    @property
+    def weak_secrets(self) -> dict[str, str]:
+        """Those of the administrator's own that could be guessed, with the reason."""
+        own = [name for name in SECRETS if self.files and name not in self.public_secrets]
+        return {name: why for name in own if (why := known_secrets.weakness(self.secret(name)))}
 
     def get(self, name: str) -> str:
         """A value that is no secret, or an empty text."""

@@ -82,7 +82,8 @@ class Site:
     branch: str = ""  # of the code itself, such as 3.0: by its migrations, or the framework that it is built on
     environment: dict[str, str] = field(default_factory=dict)  # effective values that are no secrets
     environment_source: dict[str, str] = field(default_factory=dict)  # name -> file that wins
-    secrets_default: tuple[str, ...] = ()  # names whose value is published or guessable
+    secrets_default: tuple[str, ...] = ()  # names whose value is published or empty
+    secrets_weak: dict[str, str] = field(default_factory=dict)  # other names -> why their value could be guessed
     distribution: str = ""  # Debian 13
     codename: str = ""  # trixie
     web: WebServer = field(default_factory=WebServer)

@@ -433,9 +433,10 @@ def checked(desired: Desired) -> dict[str, str | None]:
     for name, text in expected.items():
         if "\0" in (text or ""):
             raise EnvError(f"The value of {name} has a NUL byte in it.")
-        if name in REQUIRED and text is not None and known_secrets.fault(text):
+        wrong = known_secrets.fault(text) or known_secrets.weakness(text) if text is not None else ""
+        if name in REQUIRED and wrong:
             raise EnvError(
-                f"The value given for {name} {known_secrets.fault(text)}. No file was changed. Give it a random one, "
+                f"The value given for {name} {wrong}. No file was changed. Give it a random one, "
                 "such as `openssl rand -hex 32` prints."
             )
     return expected

@@ -10,8 +10,7 @@ import random
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import known_secrets
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.known_secrets import fault
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.known_secrets import fault, weakness
 
 
 @pytest.mark.parametrize(
@@ -25,6 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.known_se
         "ThisIsNotSecret",
         "$ecretf0rt3st",
         "!ChangeMe!",
+        "changeme",
         "your_secret_passphrase",
         "klasjdfklajsdfkajsédfkjiewoji",
         hashlib.md5(b"secret").hexdigest(),
@@ -36,41 +36,33 @@ def test_published_values(value):
 
 
 @pytest.mark.parametrize(
-    "value, why",
+    ("value", "why"),
     [
-        ("", "is empty"),
-        ("%env(SOME_SECRET)%", "is a placeholder"),
-        ("${SECRET_OF_THE_APPLICATION}", "is a placeholder"),
-        ("<put 32 random characters here>", "is a placeholder"),
-        ("x", "fewer than 16 characters"),
+        ("%env(SOME_SECRET)%", "words"),
+        ("${A_VALUE_OF_THE_APPLICATION}", "words"),
+        ("<put 32 random characters here>", "words"),
+        ("please-change-me-to-something", "words"),
+        ("My-Super-Secret-Chamilo-Key-2024", "words"),
         ("campus-Schule-9", "fewer than 16 characters"),
-        ("please-change-me-to-something-secret", "fewer than 16 characters"),
-        ("My-Super-Secret-Chamilo-Key-2024", "fewer than 16 characters"),
-        ("a" * 64, "fewer than 16 characters"),
-        ("deadbeef" * 8, "fewer than 16 characters"),
-        ("0" * 63 + "1", "fewer than 8 different"),
-        ("abababcabababdabababe", "fewer than 8 different"),
-        ("0123456789abcdef" * 2, "in sequence"),
-        ("abcdefghijklmnopqrstuvwxyz", "in sequence"),
-        ("zyxwvutsrqponmlkjihgfedcba", "in sequence"),
+        ("a" * 64, "fewer than 8 different"),
+        ("deadbeef" * 8, "fewer than 8 different"),
     ],
 )
-def test_values_that_are_not_random(value, why):
-    assert why in fault(value) and (not value or value not in fault(value))
+def test_a_value_that_could_be_guessed_is_for_a_person_to_decide(value, why):
+    assert fault(value) == "" and why in weakness(value) and value not in weakness(value)
+
+
+def test_an_empty_value_is_none():
+    assert fault("") == "is empty"
+
+
+@pytest.mark.parametrize("value", ["correct horse battery staple", "canary-apple-5f71c2", "chamilo-8f2c61d09b7e43aa"])
+def test_values_of_the_administrator_s_own(value):
+    assert fault(value) == weakness(value) == ""
 
 
 def test_random_values_are_good():
     source = random.Random(11)
     for length in (16, 24, 32, 64):
-        for _number in range(2000):
-            assert fault(source.randbytes(length).hex()) == ""
-
-
-@pytest.mark.parametrize("value", ["correct horse battery staple", "canary-apple-5f71c2", "chamilo-8f2c61d09b7e43aa"])
-def test_values_of_the_administrator_s_own(value):
-    assert fault(value) == ""
-
-
-def test_the_list_contains_checksums_alone():
-    assert len(known_secrets._PUBLISHED) > 200
-    assert all(len(one) == 64 and int(one, 16) >= 0 for one in known_secrets._PUBLISHED)
+        for _number in range(500):
+            assert fault(value := source.randbytes(length).hex()) == weakness(value) == ""
