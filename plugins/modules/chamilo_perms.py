@@ -368,6 +368,7 @@ def given(options: Mapping[str, Any]) -> dict[str, str]:
     """What the action plugin knows of the package."""
     packed = options["manifest"]
     return {
+        "package": options["package"],
         "manifest": zlib.decompress(base64.b64decode(packed)).decode() if packed else "",
         "problem": options["package_problem"] or "",
         "sha256": options["package_sha256"] or "",

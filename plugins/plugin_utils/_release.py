@@ -78,8 +78,8 @@ def _official(version: str) -> package.Manifest:
         try:
             with _fetched(address) as path:
                 found = package.read(path)
-        except (OSError, package.ArchiveError) as problem:
-            raise UnavailableError(f"{address} cannot be used: {problem}") from problem
+        except (OSError, UnavailableError, package.ArchiveError) as problem:
+            raise UnavailableError(f"{address}: {problem}") from problem
         if found.version != version:
             raise UnavailableError(f"{address} names Chamilo {_answers.printable(found.version) or 'of no version'}")
         with contextlib.suppress(OSError):  # it is fetched again then
@@ -145,5 +145,6 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
     if isinstance(problem, HTTPError):
         raise UnavailableError(f"HTTP {problem.code}") from problem
     if problem:
-        raise UnavailableError(str(getattr(problem, "reason", "") or problem)) from problem
+        why = getattr(problem, "reason", "") or problem
+        raise UnavailableError(str(getattr(why, "strerror", "") or why)) from problem
     return result

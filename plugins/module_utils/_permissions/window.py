@@ -390,7 +390,8 @@ def compare(tree: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
     """Before owners change: what of the program differs from the package of its release, for a person to read.
 
     ``given``: its manifest, or why the controller has none (``problem``), both of which it is asked for once: see
-    ``needed``. ``sha256``: what the package has to have, where that is known.
+    ``needed``. ``sha256``: what the package has to have, where that is known. ``package``: with auto, one that cannot
+    be had is not asked for again for a day.
     """
     order(tree, "production")  # what does not fit is refused before a package is asked for
     root, windows = os.path.realpath(tree["path"]), Windows(Engine())
@@ -406,7 +407,7 @@ def compare(tree: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
     known = permissions_package.known(root, version, state)
     if known and given["sha256"].lower() in ("", known.sha256):
         return {**answer, "package": known.words}
-    problem = permissions_package.refusal(root, version, state)
+    problem = permissions_package.refusal(root, version, state) if given["package"] == "auto" else ""
     return {**answer, "package_problem": problem, "package_needed": "" if problem else version or "unknown"}
 
 

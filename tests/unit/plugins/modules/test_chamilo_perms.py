@@ -124,6 +124,8 @@ def test_the_package_is_asked_for_once_and_what_differs_is_listed_before_owners_
     again = run(capsys, site, package="auto")
     assert (again["package_needed"], again["package_problem"], again["changed"]) == ("", "no answer", False)
 
+    assert run(capsys, site, package="/srv/chamilo.zip")["package_needed"] == "3.0.2", "it was named since"
+
     shutil.chown(site / "public/index.php", "www-data")
     digest = hashlib.sha256(b"").hexdigest()
     known = package.Manifest("chamilo.zip", "5f" * 32, "3.0.2", {"var/log/x.log": digest, "public/index.php": "0" * 64})
