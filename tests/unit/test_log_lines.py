@@ -138,6 +138,7 @@ def _failed(count: int) -> bytes:
     )
 
 
+@pytest.mark.slow
 def test_long_lines_hide_no_failed_logins_and_cost_no_time(tmp_path: Any) -> None:
     log = tmp_path / "access.log"
     log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
@@ -156,6 +157,7 @@ def test_long_lines_are_left_out_of_the_forecast(tmp_path: Any) -> None:
     assert "203.0.113.3" in str(found["shut_out"])
 
 
+@pytest.mark.slow
 def test_long_lines_cost_no_time_where_visitors_are_counted(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_log, "LOG_BYTES", 1 << 26)
     log = tmp_path / "access.log"

@@ -441,6 +441,7 @@ def test_check_mode_carries_out_all_but_what_needs_a_run_before(runs: dict[str, 
 ELSE_READ = {"chamilo_hosts", "chamilo_domain", "chamilo_restore_confirm", "chamilo_results"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("playbook", PLAYS)
 def test_what_a_playbook_does_to_a_host_is_what_was_reviewed(tmp_path: Path, playbook: str) -> None:
     text = (ROOT / f"playbooks/{playbook}.yml").read_text(encoding="utf-8")

@@ -169,6 +169,7 @@ NAIVE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("attack", "walk"), NAIVE.items())
 def test_the_attacks_get_through_to_a_naive_walk(attack, walk, arena):
     _site, here, out, watched = battlefield(arena)
@@ -185,6 +186,7 @@ def test_the_attacks_get_through_to_a_naive_walk(attack, walk, arena):
             walk(here)
 
 
+@pytest.mark.slow
 def test_files_without_end_keep_the_walk_going_until_all_is_right(arena):
     _site, here, out, _watched = battlefield(arena)
     all_right(here)
