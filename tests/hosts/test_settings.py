@@ -38,16 +38,18 @@ POLICY = {"min": {"length": 12, "lowercase": 1, "uppercase": 1, "numeric": 1, "s
 FILE = "/var/www/chamilo/config/settings_overrides.yaml"
 DIRECTORY = "/opt/settings"
 PACKAGE = "ansible_collections/chamilo/hardening/plugins/module_utils"
+NOWHERE = "/nonexistent/chamilo"  # an application of no version that pins nothing
 PROGRAM = f"""
 import json, sys
 sys.path.insert(0, "{DIRECTORY}")
 sys.dont_write_bytecode = True
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import desired
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host, result
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host, result
 given = json.load(sys.stdin)
 try:
-    outcome = Host(Account(**given["account"])).apply(desired(**given["wish"]), check=given["check"])
+    portal = Host(Account(**given["account"]), Application("{NOWHERE}", "www-data"))
+    outcome = portal.apply(desired(**given["wish"]), check=given["check"])
 except DatabaseError as problem:
     print(json.dumps({{"failure": str(problem)}}))
 else:
@@ -73,7 +75,7 @@ class Way:
     def __init__(self, host: Host, kind: str) -> None:
         self.host = host
         self.kind = kind
-        self.application: Application | None = None
+        self.application = Application(NOWHERE, "www-data")
         password = host.run("sed -n \"s/^DATABASE_PASSWORD='\\(.*\\)'$/\\1/p\" /var/www/chamilo/.env").stdout.strip()
         self.account = Account("chamilo", password, host.address, 3306, "", "chamilo")
 
@@ -81,7 +83,7 @@ class Way:
         asked = {"secret_settings": {}, "reset": [], "access_url": ["all"], "lock": None, "pin": None, **options}
         asked["settings"] = settings
         if self.kind == "pymysql":
-            portal = Portal(self.account, self.application, *([self.application.root] if self.application else []))
+            portal = Portal(self.account, self.application, self.application.root)
             return dict(result(portal.apply(desired(**asked), check=check)))
         account = {**dataclasses.asdict(self.account), "host": "localhost", "socket": "/run/mysqld/mysqld.sock"}
         reported = json.dumps({"account": account, "wish": asked, "check": check})
