@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import former_pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
@@ -40,7 +41,9 @@ class Host:
         self.rights: list[tuple[str, str]] = []
         self.crontab = 1
         self.fails = False
-        self.engine = Engine(str(directory / "state"), Machine(self.run, systemd=True, program=sys.executable))
+        self.engine = Engine(
+            str(directory / "state"), Machine(self.run, systemd=True, program=sys.executable), self.answer
+        )
         for name in ("8.4/fpm/pool.d", "cron.d", "etc", "nginx"):
             (directory / name).mkdir(parents=True)
         self.pool = "8.4/fpm/pool.d/chamilo-campus.conf"
@@ -52,7 +55,7 @@ class Host:
         self.before = self.picture()
         memo = {
             "domain": "campus.test", "root": "/srv/campus", "web_server": "nginx", "user": OLD, "group": OLD,
-            "address": THEIRS, "pool": "www", "file": str(directory / theirs), "way": way, "member": False, "probe": [],
+            "address": THEIRS, "pool": "www", "file": str(directory / theirs), "way": way, "member": False, "probe": [{"url": "https://campus.test/", "address": "127.0.0.1", "send": {"X-Forwarded-Proto": "https"}}],
         }  # fmt: skip
         now = {
             self.pool: POOL,
@@ -74,6 +77,10 @@ class Host:
     def run(self, argv: Sequence[str], _seconds: float) -> tuple[int, str]:
         self.commands.append(" ".join(argv))
         return (self.crontab if argv[0] == "crontab" else 0), ""
+
+    def answer(self, *_given: Any, **_more: Any) -> Answer:
+        self.commands.append("probe")
+        return Answer("https://campus.test/", 200)
 
     def discover(self, *_given: Any, **_more: Any) -> Site:
         own = self.way != "address" and OURS in self.read(self.vhost)
@@ -123,7 +130,12 @@ def test_files_jobs_and_rights_go_back_and_what_was_edited_meanwhile_stays(host:
     (test,) = host.engine.store.peek()["records"]["sessions:campus"]["test"]
     assert test[:3] == ["runuser", "-u", OLD], "what others wrote is undone by a command that the old user can run"
     added, deleted = (host.commands.index(f"gpasswd --{word} {OLD} {OWN}") for word in ("add", "delete"))
-    assert added < deleted < host.commands.index("systemctl try-reload-or-restart php8.4-fpm", deleted)
+    assert (
+        added
+        < host.commands.index("probe")
+        < deleted
+        < host.commands.index("systemctl try-reload-or-restart php8.4-fpm", deleted)
+    )
 
 
 def test_the_virtual_host_as_a_later_run_wrote_it_leads_to_the_old_pool(host: Host) -> None:
