@@ -29,6 +29,7 @@ NGINX = "user www-data;\nevents {}\n"
 WITH_GROUP = "# chamilo.hardening, section permissions: was user www-data;\nuser www-data chamilo-web;\nevents {}\n"
 CRON = "* * * * * {} php /srv/campus/bin/console x\n5 4 * * * root true\n"
 POOL = f"[chamilo-campus]\nuser = {OWN}\ngroup = {OWN}\nlisten = /run/chamilo-campus.sock\n"
+PAGE = {"url": "https://campus.test/", "address": "127.0.0.1", "send": {"X-Forwarded-Proto": "https"}}
 
 
 class Host:
@@ -55,7 +56,7 @@ class Host:
         self.before = self.picture()
         memo = {
             "domain": "campus.test", "root": "/srv/campus", "web_server": "nginx", "user": OLD, "group": OLD,
-            "address": THEIRS, "pool": "www", "file": str(directory / theirs), "way": way, "member": False, "probe": [{"url": "https://campus.test/", "address": "127.0.0.1", "send": {"X-Forwarded-Proto": "https"}}],
+            "address": THEIRS, "pool": "www", "file": str(directory / theirs), "way": way, "member": False, "probe": [PAGE],
         }  # fmt: skip
         now = {
             self.pool: POOL,
