@@ -55,9 +55,10 @@ class Host:
             self.write(name, text)
         self.before = self.picture()
         memo = {
-            "domain": "campus.test", "root": "/srv/campus", "web_server": "nginx", "user": OLD, "group": OLD,
-            "address": THEIRS, "pool": "www", "file": str(directory / theirs), "way": way, "member": False, "probe": [PAGE],
-        }  # fmt: skip
+            **{"domain": "campus.test", "root": "/srv/campus", "web_server": "nginx", "user": OLD, "group": OLD},
+            **{"address": THEIRS, "pool": "www", "file": str(directory / theirs), "way": way},
+            **{"member": False, "probe": [PAGE]},
+        }
         now = {
             self.pool: POOL,
             "nginx/nginx.conf": WITH_GROUP,
