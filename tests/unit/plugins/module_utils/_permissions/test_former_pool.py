@@ -55,9 +55,17 @@ class Host:
             self.write(name, text)
         self.before = self.picture()
         memo = {
-            **{"domain": "campus.test", "root": "/srv/campus", "web_server": "nginx", "user": OLD, "group": OLD},
-            **{"address": THEIRS, "pool": "www", "file": str(directory / theirs), "way": way},
-            **{"member": False, "probe": [PAGE]},
+            "domain": "campus.test",
+            "root": "/srv/campus",
+            "web_server": "nginx",
+            "user": OLD,
+            "group": OLD,
+            "address": THEIRS,
+            "pool": "www",
+            "file": str(directory / theirs),
+            "way": way,
+            "member": False,
+            "probe": [PAGE],
         }
         now = {
             self.pool: POOL,
