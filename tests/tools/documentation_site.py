@@ -68,6 +68,7 @@ INDEX = """\
 README
 docs/recipes
 docs/troubleshooting
+docs/break-in
 docs/tested
 docs/releases
 CHANGELOG
