@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme, hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 
@@ -115,7 +116,7 @@ def _not_alerted(title: str, text: str) -> list[str]:
 
 def activate(site: Mapping[str, Any], engine: Engine, serial: Serial | None = None) -> str:
     """Test the configuration, have it loaded, and see that the new certificate is served."""
-    desired = _file_serial(site)
+    desired = _present(site).serial
     with engine.store.lock("a renewed certificate", _LOCK_SECONDS):
         for argv in site["test"]:
             code, output = engine.machine.run(argv, _TEST_SECONDS)
@@ -203,19 +204,18 @@ def _watch(site: Mapping[str, Any], engine: Engine) -> list[str]:
         return []
     domain = site["domain"]
     if site.get("self_signed"):
+        file, key = site["certificate"], site["certificate_key"]
+        names = dict.fromkeys((domain, *certbot.pair(Tree(), file, key, [domain], time.time()).names))
         load = {"test": site["test"], "load": {"service": site["service"], "action": "reload"}}
-        got = acme.self_sign(
-            domain, site["site"], site["certificate"], site["certificate_key"], engine, Outcome(), load=load
-        )
+        got = acme.self_sign([*names], site["site"], file, key, engine, Outcome(), load=load)
         if got.changed:
             return [f"{domain} has a new certificate of its own making."]
     lines = []
-    if _served_serial(site) not in ("", _file_serial(site)):
+    present = _present(site)
+    if _served_serial(site) not in ("", present.serial):
         lines.append(activate(site, engine))
-    with open(site["certificate"], encoding="ascii", errors="replace") as stream:
-        end = x509.first_of(stream.read()).not_after
-    left = int((end - time.time()) // 86400)
-    day = datetime.datetime.fromtimestamp(end, datetime.timezone.utc).strftime("%Y-%m-%d")
+    left = int((present.not_after - time.time()) // 86400)
+    day = datetime.datetime.fromtimestamp(present.not_after, datetime.timezone.utc).strftime("%Y-%m-%d")
     if left < DAYS_LEFT:
         text = f"The certificate of {domain} runs out on {day} ({left} days left), and was not renewed."
         alert.notify("https", f"The certificate of {domain} runs out", text)
@@ -223,9 +223,10 @@ def _watch(site: Mapping[str, Any], engine: Engine) -> list[str]:
     return [*lines, f"The certificate of {domain} is good until {day} ({left} days left)."]
 
 
-def _file_serial(site: Mapping[str, Any]) -> str:
+def _present(site: Mapping[str, Any]) -> x509.Certificate:
+    """The certificate in the site's file, which may not be served yet."""
     with open(site["certificate"], encoding="ascii", errors="replace") as stream:
-        return x509.first_of(stream.read()).serial
+        return x509.first_of(stream.read())
 
 
 def _served_serial(site: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts, renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 from tests.testbed import authority
@@ -312,21 +314,25 @@ def test_each_day_a_certificate_that_runs_out_is_reported(host, reported, monkey
     assert renewal._watch({**site, "certificate": ""}, host.engine) == []
 
 
-def test_each_day_one_of_its_own_making_is_made_anew_in_time(host, monkeypatch):
-    asked, changed = [], [True, False]
-
-    def sign(*words, load):
-        asked.append((words[:4], load))
-        return SimpleNamespace(changed=changed.pop(0))
-
-    monkeypatch.setattr(renewal.acme, "self_sign", sign)
+def test_each_day_one_of_its_own_making_is_made_anew_in_time_and_for_the_same_names(host, monkeypatch):
+    monkeypatch.setattr(plan, "_user", lambda _name: os.geteuid())
+    monkeypatch.setattr(plan, "_group", lambda _name: os.getegid())
+    monkeypatch.setattr(renewal, "Engine", lambda: Engine(str(host.directory / "own"), Machine(systemd=False)))
+    monkeypatch.setattr(renewal, "_step", lambda _site, _engine: [])
     monkeypatch.setattr(renewal, "_served_serial", lambda _site: "")
-    (site,) = renewal.configurations()[0]
-    site |= {"self_signed": True, "certificate_key": "/key"}
-    assert renewal._watch(site, host.engine) == ["campus.test has a new certificate of its own making."]
-    assert "is good until" in renewal._watch(site, host.engine)[0]
-    load = {"test": [["nginx", "-t"]], "load": {"service": "nginx", "action": "reload"}}
-    assert asked == [(("campus.test", "campus", str(host.file), "/key"), load)] * 2
+    path = host.directory / "https-campus.json"
+    more = {"self_signed": True, "certificate_key": str(host.directory / "x.key"), "service": "", "test": [["true"]]}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **more}))
+    names = "campus.test", "www.campus.test"
+    host.file.write_text(authority.issue(*names, days=60)[0])
+    assert "is good until" in renewal.daily()[0]
+    host.file.write_text(authority.issue(*names, days=20)[0])
+    assert renewal.daily() == ["campus.test has a new certificate of its own making."]
+    assert x509.first_of(host.file.read_text()).names == names
+    assert "(824 days left)" in renewal.daily()[0]
+    host.file.unlink()
+    assert renewal.daily() == ["campus.test has a new certificate of its own making."]
+    assert x509.first_of(host.file.read_text()).names == names[:1]
 
 
 @pytest.mark.parametrize(("problem", "words"), [(ValueError("odd"), "odd"), (ValueError(), "ValueError")])
