@@ -58,8 +58,8 @@ REVIEWED = {
         _audit/updates.py:_versions _portal/certificate.py:complaint _brute_force/fail2ban.py:interpreter
         _brute_force/filter_file.py:read _common/paths.py:_in_fstab _common/paths.py:file_systems
         _common/paths.py:mounts _common/paths.py:served_by_users _common/paths.py:sources _common/services.py:_listening
-        _portal/obstacles.py:_lock_holder _portal/php_ini.py:_text _https/renewal.py:_file_serial
-        _https/renewal.py:_watch _portal/processes.py:_text
+        _portal/obstacles.py:_lock_holder _portal/php_ini.py:_text _https/renewal.py:_present
+        _portal/processes.py:_text
     """,
     "a directory to begin with, from which names are followed step by step": """
         _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
