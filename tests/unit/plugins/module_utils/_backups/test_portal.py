@@ -20,18 +20,6 @@ ROOT = Path(__file__).resolve().parents[5]
 pytestmark = pytest.mark.usefixtures("directories")
 
 
-def test_a_portal_must_be_named_where_there_are_several(directories: Path) -> None:
-    with pytest.raises(BackupError, match="Known: none"):
-        portal.chosen("")
-    for site in ("one", "two"):
-        (directories / "etc" / f"backups-{site}.json").write_text(
-            json.dumps({"site": site, "domain": f"{site}.test", "root": "/x"})
-        )
-    with pytest.raises(BackupError, match="--site one or --site two"):
-        portal.chosen("")
-    assert portal.chosen("two.test").site == "two"
-
-
 def test_what_an_older_configuration_lacks_is_as_the_role_declares_it() -> None:
     declared = yaml.safe_load((ROOT / "roles/backups/defaults/main.yml").read_text())
     kept = {name: declared[f"chamilo_backups_{name}"] for name in ("keep_daily", "keep_weekly", "keep_monthly")}

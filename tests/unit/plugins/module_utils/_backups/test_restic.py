@@ -190,10 +190,6 @@ def test_what_restic_saved_is_in_the_last_summary() -> None:
         restic.summary(lines[0])
 
 
-def test_a_moment_of_restic() -> None:
-    assert restic.moment("1970-01-02T00:00:01.123456789Z") == 86401 == restic.moment("1970-01-02T02:00:01+02:00")
-
-
 def test_a_program_that_fails_on_a_tree_is_reported_with_its_last_words() -> None:
     restic.on_tree("true")
     with pytest.raises(BackupError, match="^sh failed: x{300}$"):
@@ -212,11 +208,6 @@ def place(directories: Path, monkeypatch: pytest.MonkeyPatch) -> restic.Reposito
 def speaks(directories: Path, text: str) -> None:
     (directories / "restic").write_text(f"#!/bin/sh\n{text}\n")
     (directories / "restic").chmod(0o755)
-
-
-def test_a_repository_is_known_by_its_number(place: restic.Repository, directories: Path) -> None:
-    speaks(directories, """test "$*" = "cat config" && echo '{"version": 2, "id": "5a"}'""")
-    assert place.identity() == "5a"
 
 
 def test_a_repository_that_gives_no_answer_is_not_waited_for(

@@ -84,17 +84,6 @@ def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal, monkeypatch:
     assert made.journal["swaps"] == []
 
 
-def test_a_portal_on_a_disk_of_its_own_is_staged_inside(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert restore_files._directory(portal) == f"{os.path.dirname(portal.directory)}/.chamilo.restoring"
-    real = os.stat
-
-    def stat(path: str) -> Any:
-        return real("/proc") if path == portal.directory else real(path)
-
-    monkeypatch.setattr(os, "stat", stat)
-    assert restore_files._directory(portal) == f"{portal.directory}/.chamilo.restoring"
-
-
 def test_what_goes_and_cannot_be_written_down_hinders_no_restore(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,15 +215,6 @@ def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal,
     assert (etc / "lesson").read_text() == "root's"
     with pytest.raises(BackupError, match=r"an account other than root.*Nothing was changed"):
         made._swap(fetched, live)
-
-
-def test_a_disk_inside_is_refused_before_anything_changes(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    mounted = ["/", portal.directory, f"{portal.directory}/var/upload"]
-    monkeypatch.setattr(restore_files, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
-    made = work(portal)
-    made._swap(f"{made.staging}{portal.directory}/later", f"{portal.directory}/later")
-    with pytest.raises(BackupError, match="var/upload is a file system of its own.*Nothing was changed"):
-        made._swap(f"{made.staging}{portal.directory}/var", f"{portal.directory}/var")
 
 
 def test_a_disk_inside_is_found_before_anything_is_fetched(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,27 +361,3 @@ def test_a_directory_is_made_in_what_is_open(portal: Portal, tmp_path: Path, mon
     with pytest.raises(BackupError, match="Not a directory|symbolic links"):
         restore.finish(portal)
     assert secret.stat().st_mode & 0o777 == 0o700 and not list(secret.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("fetched", "live", "known", "after"),
-    [
-        ("new", "old", True, ("old", "new")),
-        ("new", None, True, (None, "new")),
-        (None, "later", False, ("later", None)),  # it came after the backup
-        (None, None, False, (None, None)),
-        ("old", "new", False, ("old", "new")),  # done before
-    ],
-)
-def test_what_was_fetched_and_what_was_there_change_places(
-    tmp_path: Path, fetched: str | None, live: str | None, known: bool, after: tuple[str | None, str | None]
-) -> None:
-    places = (tmp_path / "staged/a", tmp_path / "www/a")
-    for path, text in zip(places, (fetched, live), strict=True):
-        path.parent.mkdir()
-        if text:
-            path.write_text(text)
-    inode = places[0].stat().st_ino if known else 0
-    for _time in range(2):
-        restore_files.change_places(str(places[0]), str(places[1]), inode)
-        assert tuple(path.read_text() if path.exists() else None for path in places) == after

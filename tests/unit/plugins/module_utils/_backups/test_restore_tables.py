@@ -71,21 +71,6 @@ def test_triggers_that_cannot_be_restored_are_reported_beside_what_failed(
     assert not isinstance(raised.value, restore_tables.Unchanged)
 
 
-def test_the_tables_of_a_database_are_all_but_its_views(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    def execute(_portal: Portal, sql: str) -> str:
-        asked.append(sql)
-        return "user\ncourse\n"
-
-    monkeypatch.setattr(restore_tables, "execute", execute)
-    assert restore_tables.tables(portal, "it's") == ["course", "user"]
-    condition = "TABLE_SCHEMA = 'it''s' AND TABLE_TYPE <> 'VIEW'"
-    assert [sql.replace("\\'", "''") for sql in asked] == [
-        f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE {condition}"
-    ]
-
-
 @pytest.mark.parametrize("views", [[], ["active", "all"]])
 def test_views_are_written_down_without_the_triggers_of_their_tables(
     portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: list[str]
@@ -141,29 +126,20 @@ def test_no_message_contains_the_statement_that_failed(portal: Portal, monkeypat
     assert "--loose-skip-print-query-on-error" in commands[0]
 
 
-class Packets:
-    """A server that takes rows of some size, and lets that be changed or not."""
+def test_a_server_takes_large_rows_for_as_long_as_it_loads(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [1 << 24]
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, size: int, fixed: bool = False) -> None:
-        self.size = size
-        self.fixed = fixed
-        monkeypatch.setattr(restore_tables, "execute", self.sql)
-
-    def sql(self, _portal: Portal, sql: str) -> str:
+    def execute(_portal: Portal, sql: str) -> str:
         if sql.startswith("SELECT"):
-            return f"{self.size}\n"
-        if self.fixed:
-            raise BackupError("ERROR 1227 (42000) at line 1: Access denied")
-        self.size = int(sql.removeprefix("SET GLOBAL max_allowed_packet = "))
+            return f"{sizes[-1]}\n"
+        sizes.append(int(sql.removeprefix("SET GLOBAL max_allowed_packet = ")))
         return ""
 
-
-def test_a_server_takes_large_rows_for_as_long_as_it_loads(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Packets(monkeypatch, 1 << 24)
+    monkeypatch.setattr(restore_tables, "execute", execute)
     with pytest.raises(BackupError, match="^ERROR 1062$"), restore_tables.large_rows(portal):
-        assert server.size == 1 << 30
+        assert sizes[-1] == 1 << 30
         raise BackupError("ERROR 1062")
-    assert server.size == 1 << 24
+    assert sizes[-1] == 1 << 24
 
 
 @pytest.fixture
@@ -275,26 +251,3 @@ def test_tables_that_stay_where_they_are_have_their_triggers_again(
     assert isinstance(problem.value, restore_tables.Unchanged) is known
     assert loaded == ["chamilo triggers.sql"] * known
     assert server.messages[1:] == ["DROP DATABASE IF EXISTS `chamilo_before_x`"] * known
-
-
-@pytest.mark.parametrize(
-    ("aside", "renamed"),
-    [
-        ([], ["`chamilo`.`user` TO `chamilo_abandoned_x`.`user`", "`chamilo_before_x`.`course` TO `chamilo`.`course`"]),
-        (["user"], []),
-    ],
-)
-def test_tables_come_back_in_one_statement_and_once(
-    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aside: list[str], renamed: list[str]
-) -> None:
-    server = Server(monkeypatch)
-    server.tables |= {"chamilo_before_x": ["course"], "chamilo_abandoned_x": aside}
-    loaded: list[str] = []
-    monkeypatch.setattr(restore_tables, "load", lambda _portal, name, path: loaded.append(f"{name} {path}"))
-    lines = restore_tables.return_tables(replace(portal, name="chamilo"), NAMES, "/base", True)
-    statements = [one for message in server.messages for one in message.split("; ") if "RENAME TABLE" in one]
-    assert statements == ([f"RENAME TABLE {','.join(renamed)}"] if renamed else [])
-    assert loaded == [f"chamilo /base/{restore_tables.GOING}"]
-    assert lines == [
-        "The tables are as they were before; those from the backup are in the database chamilo_abandoned_x."
-    ]

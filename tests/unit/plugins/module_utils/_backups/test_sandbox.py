@@ -98,18 +98,6 @@ def test_no_message_contains_the_statement_that_failed(programs: Callable[[str, 
         sandbox.Server(f"{tmp_path}/socket").ask("INSERT")
 
 
-def test_statements_and_files_are_sent_to_the_server_of_the_test(
-    programs: Callable[[str, str], None], tmp_path: Path
-) -> None:
-    programs("mariadb", f'echo "$*" > {tmp_path}/called; cat > {tmp_path}/sent')
-    (tmp_path / "dump").write_text("INSERT")
-    with (tmp_path / "dump").open("rb") as stream:
-        sandbox.Server(f"{tmp_path}/mysql.sock").client(["--database", "chamilo"], stream)
-    called = (tmp_path / "called").read_text()
-    assert f"--socket={tmp_path}/mysql.sock" in called and "--loose-skip-print-query-on-error" in called
-    assert called.endswith("--database chamilo\n") and (tmp_path / "sent").read_text() == "INSERT"
-
-
 @pytest.mark.parametrize(
     ("install", "server", "words"),
     [

@@ -9,7 +9,6 @@ import contextlib
 import datetime
 import os
 import pwd
-import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -460,19 +459,6 @@ def test_certbot_trusts_the_authorities_of_the_host_and_those_of_the_sites(
     assert acme._trusting(["", ""]) == acme._trusting([]) == []
     with pytest.raises(acme.AcmeError, match=f"^The file of an authority, {tmp_path}/none, cannot be read: No such"):
         acme.bundle([f"{tmp_path}/none"])
-
-
-def test_the_addresses_of_a_name_are_those_that_this_host_sees(monkeypatch: pytest.MonkeyPatch) -> None:
-    def addresses(name: str, port: int, type: socket.SocketKind) -> list[tuple[Any, ...]]:  # as the library calls it
-        assert (port, type) == (80, socket.SOCK_STREAM)
-        if name == "none.test":
-            raise socket.gaierror(-2, "Name or service not known")
-        found = ("2001:db8::7", "192.0.2.7", "192.0.2.7")
-        return [(0, 0, 0, "", (address, port)) for address in found]
-
-    monkeypatch.setattr(acme.socket, "getaddrinfo", addresses)
-    assert acme.resolve("campus.test") == ["2001:db8::7", "192.0.2.7"]
-    assert acme.resolve("none.test") == []
 
 
 @pytest.mark.parametrize(("there", "load", "loaded"), [(True, True, True), (True, False, False), (False, True, False)])

@@ -34,22 +34,6 @@ def decide(
     return hsts.decide(mode, declared or [], known, today, lambda: portal, lambda name: sub and f"{name}: {sub}")
 
 
-@pytest.mark.parametrize(
-    ("mode", "day", "known", "expected"),
-    [
-        ("ramp", "2026-11-25", Ramp(), TRIAL),
-        ("ramp", "2026-12-01", Ramp("ramp", BEGAN), TRIAL),
-        ("ramp", "2026-12-02", Ramp("ramp", BEGAN), GUIDE),
-        ("ramp", "2026-11-26", Ramp("full", BEGAN, True), GUIDE),
-        ("full", "2026-11-25", Ramp(), GUIDE),
-        ("off", "2026-12-02", Ramp("ramp", BEGAN, True), "max-age=0"),
-    ],
-)
-def test_value_by_mode_and_day(mode: str, day: str, known: Ramp, expected: str) -> None:
-    step = decide(mode, day, known)
-    assert (step.value, step.waits) == (expected, [])
-
-
 def test_a_portal_that_is_not_well_stays_at_one_day_and_reports_why() -> None:
     step = decide("ramp", "2026-12-02", Ramp("ramp", BEGAN), portal="the certificate is refused")
     assert (step.value, step.waits) == (TRIAL, ["the certificate is refused"])
@@ -85,6 +69,12 @@ TWO_YEARS = "max-age=63072000; includeSubDomains; preload"
 @pytest.mark.parametrize(
     ("mode", "day", "known", "owner", "expected"),
     [
+        ("ramp", BEGAN, Ramp(), "", TRIAL),
+        ("ramp", "2026-12-01", Ramp("ramp", BEGAN), "", TRIAL),
+        ("ramp", "2026-12-02", Ramp("ramp", BEGAN), "", GUIDE),
+        ("ramp", "2026-11-26", Ramp("full", BEGAN, True), "", GUIDE),
+        ("full", BEGAN, Ramp(), "", GUIDE),
+        ("off", "2026-12-02", Ramp("ramp", BEGAN, True), "", "max-age=0"),
         ("ramp", BEGAN, Ramp(), ALONE, ALONE),
         ("ramp", BEGAN, Ramp(), TWO_YEARS, TWO_YEARS),
         ("ramp", BEGAN, Ramp(), "max-age=300; includeSubDomains", TRIAL),
@@ -95,7 +85,7 @@ TWO_YEARS = "max-age=63072000; includeSubDomains; preload"
         ("ramp", "2026-12-20", Ramp("off", "2026-12-10"), "", TRIAL),
     ],
 )
-def test_what_an_owner_bound_browsers_to_is_not_lowered(
+def test_the_value_follows_mode_and_day_and_is_never_below_the_owners(
     mode: str, day: str, known: Ramp, owner: str, expected: str
 ) -> None:
     today = datetime.date.fromisoformat(day)
@@ -116,11 +106,6 @@ def test_a_record_of_a_ramp_that_never_began_is_whole() -> None:
     whole = '{"mode": "full", "since": "2026-11-25", "full": true, "answered": ["a.test"], "owner": "max-age=9"}'
     assert hsts.parse(whole, "x") == Ramp("full", BEGAN, True, ("a.test",), "max-age=9")
     assert hsts.parse(whole.replace("true", "1"), "x").full is False
-
-
-@pytest.mark.parametrize(("value", "age"), [(GUIDE, 31536000), ('includeSubDomains; max-age="60"', 60), ("x", 0)])
-def test_how_long_a_browser_is_bound(value: str, age: int) -> None:
-    assert hsts.seconds(value) == age
 
 
 class Host:

@@ -17,7 +17,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts, renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
@@ -137,31 +136,6 @@ def test_nothing_is_loaded_while_another_run_has_the_lock_of_the_host(host):
     hook.join(10)
     assert messages == [f"campus.test serves the certificate with serial {host.new}."]
     assert "systemctl reload nginx" in host.commands
-
-
-@pytest.mark.parametrize("fault", ["busy", "no certificate", "no file"])
-def test_whatever_stops_one_site_is_reported_and_the_others_go_on(host, reported, monkeypatch, fault):
-    first = host.directory / "https-alumni.json"  # in the way of the one behind it
-    known = json.loads((host.directory / "https-campus.json").read_text())
-    theirs = host.directory / "theirs.pem"
-    first.write_text(json.dumps({**known, "domain": "alumni.test", "certificate": str(theirs)}))
-    monkeypatch.setattr(renewal.glob, "glob", lambda pattern: [str(first), str(host.directory / "https-campus.json")])
-    desired = {"busy": "Busy", "no certificate": "no certificate", "no file": "theirs.pem"}[fault]
-    if fault != "no file":
-        theirs.write_text(host.file.read_text() if fault == "busy" else "empty")
-    lock = host.engine.store.lock
-
-    def busy(who: str, wait: float):
-        if len(reported) == 0 and fault == "busy":
-            raise Busy("Busy")
-        return lock(who, wait)
-
-    monkeypatch.setattr(host.engine.store, "lock", busy)
-    with pytest.raises(renewal.RenewalError, match=desired):
-        host.renewed()
-    (alert,) = reported
-    assert alert.startswith("The renewed certificate of alumni.test is not active: ") and desired in alert
-    assert host.loaded == host.new, "the other site has its certificate in force"
 
 
 def test_an_undelivered_alert_keeps_no_other_site_waiting(host, monkeypatch):

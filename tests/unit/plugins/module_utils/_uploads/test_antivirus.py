@@ -15,7 +15,6 @@ import socket
 import struct
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -223,15 +222,6 @@ def test_a_scanner_that_hangs_is_asked_whether_it_is_there(portal, monkeypatch):
         monkeypatch.setattr(antivirus, "ping", lambda: None)
         with pytest.raises(antivirus.NotJudged, match="no answer in"):
             antivirus.judge(file.fileno())
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Hours that are added to the time that the scan reads, and not to that of files."""
-    added = SimpleNamespace(hours=0.0)
-    real = time.time
-    monkeypatch.setattr(antivirus.time, "time", lambda: real() + added.hours * 3600)
-    return added
 
 
 def test_what_is_taken_away_is_reported_as_soon_as_it_can_be(portal, scanner, monkeypatch):
@@ -445,16 +435,20 @@ def test_whatever_one_portal_stumbles_over_is_reported_and_the_others_are_scanne
     assert not (second / "var/upload/essay.txt").exists()
 
 
-def test_scans_that_do_not_take_place_are_reported_by_the_daily_work(portal, second, scanner, reported, clock):
+def test_scans_that_do_not_take_place_are_reported_by_the_daily_work(portal, second, scanner, reported, monkeypatch):
+    def wait(hours):
+        monkeypatch.setattr(antivirus.time, "time", lambda: real() + hours * 3600)
+
+    real = time.time
     assert antivirus.late() == ["Uploads are scanned in time."] and reported == []
-    clock.hours = 3
+    wait(3)
     assert len(antivirus.late()) == 2
     ((title, text),) = reported
     assert title == "The scan for viruses is late"
     assert "no scan of the uploads of campus for 3 hours" in text and "school" in text
     records.note(antivirus.RECORD, "school", True, "")
     assert [line.split()[8] for line in antivirus.late()] == ["campus"]
-    clock.hours = -5
+    wait(-5)
     assert "time to come" in antivirus.late()[0]
 
 
@@ -504,22 +498,6 @@ def test_a_scan_on_a_host_without_one_reports_so(portal, scanner, monkeypatch):
         "everything: True",
         "No portal of this host is scanned: chamilo_uploads_antivirus is not set.",
     ]
-
-
-def test_a_file_that_goes_meanwhile_hides_no_other(portal, scanner, monkeypatch):
-    for name in ("a", "gone", "z"):
-        (portal / "var/upload" / name).write_bytes(b"an essay")
-    opened = os.open
-
-    def goes(path, *how, **at):
-        if path == "gone":
-            raise FileNotFoundError
-        return opened(path, *how, **at)
-
-    monkeypatch.setattr(antivirus.os, "open", goes)
-    seen = antivirus.Seen()
-    antivirus.scan_portal(str(portal), 0.0, str(portal / "kept"), seen)
-    assert (seen.scanned, seen.found, seen.not_judged) == (2, [], [])
 
 
 def test_an_alert_that_does_not_go_out_is_reported_beside_what_it_was_about(portal, monkeypatch, tmp_path):
