@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import active
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import Endpoint, held, inactive
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, WebServer
 
@@ -77,37 +77,31 @@ def test_where_nothing_runs_or_nothing_is_known_only_the_configuration_counts():
     assert "not active" in inactive(site(running=False, includes_ours=False), "campus", SECTIONS)
 
 
-def test_no_virtual_host_at_an_address_of_its_own_is_probed():
-    def endpoints(*listens, others=(), addresses=()):
-        host = VirtualHost("own.conf", 1, ("campus.test",), listens, "/x")
-        status = VirtualHost("status.conf", 1, (), others, "/y")
-        return active._endpoints(
-            Site("campus.test", serving=(host,), virtual_hosts=(host, status), addresses=addresses)
-        )
+def test_each_address_of_the_portal_is_called_by_its_name(monkeypatch):
+    """None at which a virtual host of another one answers."""
 
-    both = Listen("*", 443, True), Listen("*", 80, False), Listen("[::]", 80, False), Listen("unix:/x", 0, False)
-    assert endpoints(*both) == [
-        Endpoint("127.0.0.1", 80, False),
-        Endpoint("::1", 80, False),
-        Endpoint("127.0.0.1", 443, True),
+    def asked(*listens, others=(), addresses=()):
+        calls = []
+
+        def fetch(url, address, **_options):
+            calls.append((url.partition("/.well-known/")[0], address))
+            return Answer(url, 404)
+
+        monkeypatch.setattr(active, "fetch", fetch)
+        host = VirtualHost("own.conf", 1, ("campus.test",), listens, "/x", includes_ours=True)
+        status = VirtualHost("status.conf", 1, (), others, "/y")
+        known = {"serving": (host,), "virtual_hosts": (host, status), "addresses": addresses}
+        web = WebServer("nginx", service="nginx", running=True)
+        assert inactive(Site("campus.test", web=web, **known), "campus", {"https": "g1"}).startswith("Web conf")
+        return [*dict.fromkeys(calls)]
+
+    plain, secure = Listen("*", 80, False), Listen("*", 443, True)
+    assert asked(secure, plain, Listen("[::]", 80, False), Listen("unix:/x", 0, False)) == [
+        ("http://campus.test", "127.0.0.1"),
+        ("http://campus.test", "::1"),
+        ("https://campus.test", "127.0.0.1"),
     ]
     loopback = (Listen("127.0.0.1", 80, False),)
-    assert endpoints(both[1], others=loopback, addresses=("10.0.0.5",)) == [Endpoint("10.0.0.5", 80, False)]
-    assert endpoints(Listen("10.0.0.6", 8080, False)) == [Endpoint("10.0.0.6", 8080, False)]
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "url"),
-    [
-        (Endpoint("10.0.0.5", 80, False), "http://campus.test/x"),
-        (Endpoint("::1", 443, True), "https://campus.test/x"),
-        (Endpoint("10.0.0.5", 8080, False), "http://campus.test:8080/x"),
-        (Endpoint("10.0.0.5", 79, False), "http://campus.test:79/x"),
-        (Endpoint("10.0.0.5", 80, True), "https://campus.test:80/x"),
-    ],
-)
-def test_the_portal_is_called_by_its_name(monkeypatch, endpoint, url):
-    asked = []
-    monkeypatch.setattr(active, "fetch", lambda url, **options: asked.append((url, options["address"])))
-    active._ask(endpoint, "campus.test", "/x")
-    assert asked == [(url, endpoint.address)]
+    assert asked(plain, others=loopback, addresses=("10.0.0.5",)) == [("http://campus.test", "10.0.0.5")]
+    assert asked(Listen("10.0.0.6", 8080, False)) == [("http://campus.test:8080", "10.0.0.6")]
+    assert asked(Listen("10.0.0.6", 80, True)) == [("https://campus.test:80", "10.0.0.6")]

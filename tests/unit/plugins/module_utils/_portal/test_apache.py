@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
@@ -40,13 +38,6 @@ def test_debians_own_configuration(host):
     assert server.host.access_log_format == "combined"
     assert server.host.error_log == "${APACHE_LOG_DIR}/error.log"
     assert server.host.php == "unix:/run/php/php8.4-fpm.sock"
-
-
-def test_tls_module_opens_the_tls_port(host):
-    host.install("apache")
-    host.link("/etc/apache2/mods-enabled/ssl.load", "../mods-available/ssl.load")
-    configuration = apache.parse(host.tree)
-    assert apache.listening(configuration) == [Listen("*", 80, False), Listen("*", 443, True)]
 
 
 # What Apache 2.4.71 itself answered to these names with this configuration.
@@ -180,11 +171,20 @@ def test_a_virtual_host_without_a_name_has_that_of_the_server(host, hostname, ho
 
 
 def test_lines_and_files_survive_conditions_and_continuations(host):
-    all_servers = servers(host, CHOICE)
-    one = next(server for server in all_servers if "one.test" in server.host.names)
+    one = next(server for server in servers(host, CHOICE) if "one.test" in server.host.names)
     assert (one.host.file, one.host.line) == (CAMPUS, 19)
     assert one.host.names == ("one.test", "www.one.test", "*.wild.test", "quoted.test")
     assert one.block.block[2].place == Place(CAMPUS, 24, "DocumentRoot /srv/one")
+
+
+def test_what_is_defined_can_be_undone(host):
+    text = (
+        "Define A /srv/a\nDefine B /srv/b\nUnDefine A\nUnDefine never\n"
+        "<IfDefine A>\n<VirtualHost *:80>\nServerName gone.test\n</VirtualHost>\n</IfDefine>\n"
+        "<VirtualHost *:80>\nServerName campus.test\nDocumentRoot ${A}${B}\n</VirtualHost>\n"
+    )
+    (server,) = servers(host, text)
+    assert (server.host.names, server.host.root.endswith("${A}/srv/b")) == (("campus.test",), True)
 
 
 def test_what_stands_in_a_virtual_host_and_around_it_counts(host):
@@ -430,43 +430,26 @@ def test_a_macro_reports_what_it_reports_where_it_is_used(host):
 
 
 @pytest.mark.parametrize(
-    ("operator", "below", "same", "above"),
+    ("operator", "true_of"),
     [
-        ("=", False, True, False),
-        ("==", False, True, False),
-        (">", True, False, False),
-        (">=", True, True, False),
-        ("<", False, False, True),
-        ("<=", False, True, True),
-        ("!=", True, False, True),
-        ("!<", True, True, False),
-        ("~", True, True, True),  # an expression is taken for true
+        ("=", ["2.4.71"]),
+        ("==", ["2.4.71"]),
+        (">", ["2.4.7"]),
+        (">=", ["2.4.7", "2.4.71"]),
+        ("<", ["2.5"]),
+        ("<=", ["2.4.71", "2.5"]),
+        ("!=", ["2.4.7", "2.5"]),
+        ("!<", ["2.4.7", "2.4.71"]),
+        ("~", ["2.4.7", "2.4.71", "2.5"]),  # an expression is taken for true
     ],
 )
-def test_the_version_of_apache_is_compared_as_apache_does(operator, below, same, above):
-    here = SimpleNamespace(version=[2, 4, 62])
-    for value, answer in (("2.4.7", below), ("2.4.62", same), ("2.5", above)):
-        assert apache._Reader.version_is(here, [operator, value]) is answer
-    assert apache._Reader.version_is(SimpleNamespace(version=[]), ["2.4"])
-
-
-def test_what_is_defined_can_be_undone(host):
-    text = """Define A /srv/a
-Define B /srv/b
-UnDefine A
-UnDefine never
-<IfDefine A>
-<VirtualHost *:80>
-ServerName gone.test
-</VirtualHost>
-</IfDefine>
-<VirtualHost *:80>
-ServerName campus.test
-DocumentRoot ${A}${B}
-</VirtualHost>
-"""
-    (server,) = servers(host, text)
-    assert (server.host.names, server.host.root.endswith("${A}/srv/b")) == (("campus.test",), True)
+def test_the_version_of_apache_is_compared_as_apache_does(host, operator, true_of):
+    section = "<IfVersion {}>\n<VirtualHost *:80>\nServerName v{}\n</VirtualHost>\n</IfVersion>\n"
+    versions = ("2.4.7", "2.4.71", "2.5")
+    found = servers(host, "".join(section.format(f"{operator} {one}", one) for one in versions))
+    assert [server.host.names for server in found] == [(f"v{one}",) for one in true_of]
+    host.write(CAMPUS, section.format("2.4", "2.4"))
+    assert len(apache.servers(apache.parse(host.tree))) == 1, "of an unknown version"
 
 
 def test_files_are_included_from_the_root_of_the_server(host):
@@ -508,25 +491,12 @@ ProxyPass /none
         ("Listen 8443 https", [Listen("*", 8443, True)]),
         ("Listen 8443 http", [Listen("*", 8443, False)]),
         ("Listen 192.0.2.7:80\nListen 0.0.0.0:81", [Listen("192.0.2.7", 80, False), Listen("*", 81, False)]),
+        ("Listen [2001:db8::7]:443", [Listen("[2001:db8::7]", 443, True)]),
     ],
 )
 def test_where_it_listens_is_written_in_several_ways(host, written, listens):
     host.write("/etc/apache2/apache2.conf", f"{written}\n")
     assert apache.listening(apache.parse(host.tree)) == listens
-
-
-@pytest.mark.parametrize(
-    ("argument", "split"),
-    [
-        ("*:80", ("*", 80)),
-        ("_default_:*", ("*", 0)),
-        ("192.0.2.7", ("192.0.2.7", 0)),
-        ("[2001:db8::7]", ("[2001:db8::7]", 0)),
-        ("[2001:db8::7]:443", ("[2001:db8::7]", 443)),
-    ],
-)
-def test_an_address_of_a_virtual_host_has_a_port_or_any(argument, split):
-    assert apache._split(argument) == split
 
 
 def test_a_file_of_a_directory_includes_and_defines_nothing(host):

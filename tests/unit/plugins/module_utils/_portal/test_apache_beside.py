@@ -24,26 +24,6 @@ def served(host, lines, root="/var/www/chamilo/public"):
 
 
 @pytest.mark.parametrize(
-    ("root", "lines", "refusal"),
-    [
-        ("/var/www/chamilo/public", "", ""),
-        ("/var/www/chamilo", "", "the project directory with its secrets"),
-        ("/srv", "", "where no portal is"),
-        ("/srv", "ProxyPass / http://127.0.0.1:8080/\n", ""),
-        ("/srv", "Alias / /var/www/chamilo/public/\n", ""),
-        ("/srv", "AliasMatch ^/(.*)$ /var/www/chamilo/public/$1\n", ""),
-        ("/srv", "Alias /campus /var/www/chamilo/public\n", "is served below /campus of another site"),
-        ("/srv", "AliasMatch ^/lms/(.*)$ /var/www/chamilo/public/$1\n", "is served below ^/lms/(.*)$ of another"),
-        ("/srv", "RewriteRule ^/(.*) http://127.0.0.1:8080/$1 [P]\n", ""),
-    ],
-)
-def test_a_root_of_another_program_is_no_portal(host, root, lines, refusal):
-    _configuration, server = served(host, lines, root)
-    found = apache_beside.misplaced(server, host.tree, {"/var/www/chamilo/public"}, "campus.test")
-    assert (refusal in found[0]) if refusal else found is None
-
-
-@pytest.mark.parametrize(
     ("lines", "to"),
     [
         ("ProxyPass / http://10.0.0.7:80/\n", "10.0.0.7"),
@@ -84,30 +64,17 @@ def test_a_page_that_hides_that_something_is_refused(host, line, refused):
     assert [one.line for one in found] == ([5 if "Directory" in line else 4] if refused else [])
 
 
-def test_programs_and_addresses(host):
-    host.write("/srv/forum/index.php")
-    host.write("/srv/files/x.txt")
-    lines = "Alias /forum /srv/forum\nAlias /files /srv/files\nProxyPass /office/ http://me:word@127.0.0.1/\n"
-    configuration, server = served(host, f"{lines}RewriteRule ^/shop/?$ /s [R]\n<Location /admin>\n</Location>\n")
-    programs = list(apache_beside.programs(host.tree, configuration, [server], DESIRED))
-    assert [(one.path, one.line) for one in programs] == [("/forum", 4), ("/office/", 6)]
-    assert "word" not in str(programs)
-    assert list(apache_beside.paths(server.block.block)) == ["/forum", "/files", "/office/", "/shop", "/admin"]
-
-
 @pytest.mark.parametrize(
-    ("written", "aliases", "roots", "refused"),
-    [
-        ("/var/www/plain", "", ROOTS, False),  # the same whatever the name
-        ("/var/www/%1/public", "", {"/var/www/campus/public"}, False),
-        ("/var/www/%1/public", "", ROOTS, True),
-        ("/var/www/%1/public", "ServerAlias *.campus.test\n", {"/var/www/campus/public"}, True),
-        ("/var/www/%1/public", "ServerAlias shop.test\n", {"/var/www/campus/public"}, True),
-    ],
+    ("aliases", "refused"), [("", False), ("ServerAlias *.campus.test\n", True), ("ServerAlias shop.test\n", True)]
 )
-def test_a_directory_by_name_is_the_portals_where_each_name_leads_there(host, written, aliases, roots, refused):
-    _configuration, server = served(host, aliases)
-    assert bool(apache_beside._differing(server, host.tree, roots, DESIRED, written)) is refused
+def test_a_directory_by_name_is_the_portals_where_each_name_leads_there(host, aliases, refused):
+    host.install("apache")
+    lines = f"ServerName campus.test\n{aliases}VirtualDocumentRoot /var/www/%1/public\n"
+    host.site("apache", f"<VirtualHost *:80>\n{lines}</VirtualHost>\n")
+    configuration = apache.parse(host.tree)
+    server = apache.servers(configuration, "campus.test")[-1]
+    found = apache_beside.refusal(server, host.tree, {"/var/www/campus/public"}, DESIRED, configuration)
+    assert bool(found) is refused
 
 
 @pytest.mark.parametrize(

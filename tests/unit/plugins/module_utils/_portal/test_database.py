@@ -22,7 +22,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     DatabaseError,
     Deadlock,
     Reader,
-    as_number,
     writing,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Site
@@ -73,52 +72,28 @@ def test_a_password_is_in_no_representation():
     assert "hunter2" not in repr(Account("chamilo", "hunter2"))
 
 
-def test_the_main_portal_reads_only_its_own_rows():
-    observer = reader(
-        ("security", "check_password", "1", "true", "1"), ("security", "check_password", "2", "false", "1")
-    )
-    assert observer.settings()["security.check_password"] == "true"
-    assert observer.effective("check_password", "security") == {MAIN: "true", SECOND: "false"}
+CHECK = ("security", "check_password")
 
 
-def test_a_second_portal_may_not_differ_from_a_pinned_row():
-    observer = reader(
-        ("security", "check_password", "1", "true", "0"), ("security", "check_password", "2", "false", "1")
-    )
-    assert observer.effective("check_password", "security") == {MAIN: "true", SECOND: "true"}
-
-
-def test_a_second_portal_counts_where_the_main_row_is_missing():
-    observer = reader(("security", "check_password", "2", "true", "0"))
-    assert observer.effective("check_password", "security") == {MAIN: "false", SECOND: "true"}
-    assert observer.settings()["security.check_password"] == "false"
-
-
-def test_a_row_under_a_stale_category_is_ignored():
-    observer = reader(("platform", "login_max_attempt_before_blocking_account", "1", "5", "1"))
-    assert observer.settings()["security.login_max_attempt_before_blocking_account"] == "0"
-
-
-def test_no_value_is_an_empty_text():
-    observer = reader(("security", "captcha_time_to_block", "1", None, "1"))
-    assert observer.settings()["security.captcha_time_to_block"] == ""
-
-
-def test_no_value_is_no_number():
-    assert [as_number(value) for value in (None, "0", "12")] == [0, 0, 12]
-
-
-def test_the_case_of_a_category_is_no_fault():
-    observer = reader(("Security", "check_password", "1", "true", "1"), (None, "check_password", "1", "false", "1"))
-    assert observer.settings()["security.check_password"] == "true"
-
-
-def test_a_row_without_a_portal_is_never_read():
-    """Migrations to 3.0 leave it out. Chamilo asks for the rows of a portal."""
-    orphan = ("security", "mcp_enabled", None, "true", "0")
-    assert reader(orphan).effective("mcp_enabled", "security") == {MAIN: "false", SECOND: "false"}
-    observer = reader(("security", "mcp_enabled", "1", "false", "1"), orphan)
-    assert observer.settings()["security.mcp_enabled"] == "false"
+@pytest.mark.parametrize(
+    ("rows", "main", "second"),
+    [
+        ([(*CHECK, "1", "true", "1"), (*CHECK, "2", "false", "1")], "true", "false"),
+        # Of a row that may not be changed, a second portal does not differ.
+        ([(*CHECK, "1", "true", "0"), (*CHECK, "2", "false", "1")], "true", "true"),
+        ([(*CHECK, "2", "true", "0")], "false", "true"),
+        ([("platform", "check_password", "1", "true", "1")], "false", "false"),  # a stale category
+        ([(*CHECK, "1", None, "1")], "", ""),
+        ([("Security", CHECK[1], "1", "true", "1"), (None, CHECK[1], "1", "false", "1")], "true", "true"),
+        # Migrations to 3.0 leave rows without a portal. Chamilo asks for the rows of a portal.
+        ([(*CHECK, None, "true", "0")], "false", "false"),
+        ([(*CHECK, "1", "false", "1"), (*CHECK, None, "true", "0")], "false", "false"),
+    ],
+)
+def test_each_portal_has_its_row_or_that_of_the_main_one(rows, main, second):
+    observer = reader(*rows)
+    assert observer.effective("check_password", "security") == {MAIN: main, SECOND: second}
+    assert observer.settings()["security.check_password"] == main
 
 
 def test_a_table_without_portals_is_of_one():
@@ -165,62 +140,41 @@ parameters:
     assert observer.settings()["document.upload_extensions_blacklist"] == "exe;bat;sh"
 
 
-def test_a_bare_true_is_not_the_text_true(tmp_path):
-    root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.allow_captcha: true\n")
-    assert reader(root=root).settings()["security.allow_captcha"] == "true without quotes"
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("default: {}\n        2: {}\n", "y"),
+        ("default:\n            security.x: true\n", "true without quotes"),  # not the text
+    ],
+)
+def test_what_the_overrides_leave_is_that_of_the_database(tmp_path, text, value):
+    root = overrides(tmp_path, f"parameters:\n    settings_overrides:\n        {text}")
+    found = reader(("security", "x", "1", "y", "1"), root=root).effective("x", "security")
+    assert found == {MAIN: value, SECOND: value}
+
+
+def test_another_shape_is_reported_and_not_guessed(tmp_path):
+    root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default: &all\n      security.x: 'a'\n")
+    with pytest.raises(DatabaseError, match=r"settings_overrides.yaml, line \d"):
+        reader(root=root).settings()
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "parameters:\n  settings_overrides:\n    default: &all\n      security.x: 'a'\n",
-        "parameters:\n  settings_overrides:\n    default:\n      security.x: |\n        long\n",
-        "parameters:\n  settings_overrides:\n    default:\n      security.x:\n",
-        "parameters:\n  settings_overrides:\n    default:\n      security.x: '%env(SECRET)%'\n",
-        "parameters:\n  settings_overrides: {default: {security.x: 'a'}}\n",
-        "parameters:\n  settings_overrides:\n    default:\n    - security.x\n",
-        "parameters:\n\tsettings_overrides:\n",
-        "parameters:\n  settings_overrides:\n    security.x: 'a'\n",
-    ],
+    ("compiled", "active"), [([], True), ([1], False), ([1, 6], False), ([1, 7], True), ([8, 1], True)]
 )
-def test_another_shape_is_reported_and_not_guessed(tmp_path, text):
-    with pytest.raises(DatabaseError, match=r"settings_overrides.yaml, line \d"):
-        reader(root=overrides(tmp_path, text)).settings()
-
-
-def test_overrides_that_the_application_has_not_compiled_are_not_active(tmp_path):
-    root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.x: 'a'\n")
-    cache = tmp_path / "var/cache/prod"
-    cache.mkdir(parents=True)
-    observer = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
-    assert observer.settings()["security.x"] == "a"  # nothing compiled: the next request does it
-    (cache / "Chamilo_KernelProdContainer.php").write_text("<?php")
-    observer = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
-    assert observer.settings()["security.x"] == "a"
-    os.utime(cache / "Chamilo_KernelProdContainer.php", (1, 1))
-    observer = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
-    with pytest.raises(DatabaseError, match="newer than the application's cache"):
-        observer.settings()
-
-
-@pytest.mark.parametrize(("newest", "in_force"), [(6, False), (7, True), (8, True)])
-def test_the_newest_of_the_compiled_counts(tmp_path, newest, in_force):
+def test_overrides_that_the_application_has_not_compiled_are_not_active(tmp_path, compiled, active):
+    """Where nothing is compiled, the next request does it."""
     root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.x: 'a'\n")
     os.utime(tmp_path / "config/settings_overrides.yaml", (7, 7))
-    for name, moment in (("Old", 1), ("New", newest)):
-        (tmp_path / f"{name}Container.php").write_text("<?php")
-        os.utime(tmp_path / f"{name}Container.php", (moment, moment))
+    for number, moment in enumerate(compiled):
+        (tmp_path / f"{number}Container.php").write_text("<?php")
+        os.utime(tmp_path / f"{number}Container.php", (moment, moment))
     observer = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(tmp_path))
-    if in_force:
+    if active:
         assert observer.settings()["security.x"] == "a"
     else:
-        with pytest.raises(DatabaseError, match="is newer than"):
+        with pytest.raises(DatabaseError, match="newer than the application's cache"):
             observer.settings()
-
-
-def test_an_empty_override_file_overrides_nothing(tmp_path):
-    root = overrides(tmp_path, "parameters:\n    settings_overrides:\n        default: {}\n        2: {}\n")
-    assert reader(("security", "x", "1", "y", "1"), root=root).effective("x", "security") == {MAIN: "y", SECOND: "y"}
 
 
 @pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: path.write_bytes(b"\xff")])
@@ -234,6 +188,21 @@ def test_what_is_no_text_in_place_of_the_overrides_is_reported_at_once(tmp_path,
 def test_without_a_site_the_reason_is_reported():
     with pytest.raises(DatabaseError, match="No Chamilo was found"):
         Reader.of_site(Site("campus.test"))
+
+
+READ_ONLY = "SET SESSION TRANSACTION READ ONLY;"
+
+
+def client(password="", **account):
+    return Reader(Account("chamilo", password, **account))
+
+
+def install(tmp_path, monkeypatch, text):
+    """A program in place of the client, and no PyMySQL."""
+    (tmp_path / "mariadb").write_text(text)
+    (tmp_path / "mariadb").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setitem(sys.modules, "pymysql", None)
 
 
 PRETENDER = """#!{python}
@@ -261,64 +230,52 @@ two\x01 &amp;amp;</field>
 def pretender(tmp_path, monkeypatch):
     """A program in place of the client, which writes down what it was given."""
     reported = tmp_path / "told.json"
-    program = tmp_path / "mariadb"
-    program.write_text(PRETENDER.format(python=sys.executable, told=reported))
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    install(tmp_path, monkeypatch, PRETENDER.format(python=sys.executable, told=reported))
     return lambda: json.loads(reported.read_text())
 
 
 def test_the_client_gets_the_password_in_its_option_file_alone(pretender):
-    ask = portal_database._Client(Account("chamilo", 'hun"ter\\2', name="chamilo"))
-    assert ask("SELECT 1") == [{"a&b": "1 <field>\ntwo\x01 &amp;", "c": None, "d": ""}]
+    assert client('hun"ter\\2').query("SELECT 1") == [{"a&b": "1 <field>\ntwo\x01 &amp;", "c": None, "d": ""}]
     reported = pretender()
     assert 'password="hun\\"ter\\\\2"' in reported["options"]
     assert "hun" not in json.dumps([reported["argv"], reported["input"], reported["environment"]])
-    assert reported["input"].startswith("SET SESSION TRANSACTION READ ONLY;\n")
+    assert reported["input"].startswith(f"{READ_ONLY}\n")
 
 
 @pytest.mark.parametrize(("authority", "verified"), [("", "0"), ("/etc/ca.pem", "1")])
 def test_the_server_is_verified_where_its_authority_is_known(pretender, authority, verified):
-    portal_database._Client(Account("chamilo", "x", authority=authority))("SELECT 1")
+    client(authority=authority).query("SELECT 1")
     options = pretender()["options"]
     assert f'loose-ssl-verify-server-cert="{verified}"\n' in options
     assert (f'ssl-ca="{authority}"\n' in options) is bool(authority)
 
 
-def test_one_client_answers_all_questions(server):
-    reader = Reader(Account("chamilo"))
-    for _question in range(3):
-        assert reader.query("SELECT x") == [{"x": "y" * 200000}]
-    first, *statements = server()
-    assert first.startswith("argv ")
-    assert statements == [f"{portal_database._READ_ONLY};", *["SELECT x;"] * 3]
-
-
-def test_a_client_that_was_begun_answers_the_first_question(server, tmp_path):
-    reader, end = Reader(Account("chamilo")).begin(), time.monotonic() + 20
+def test_one_client_answers_all_questions_and_may_be_begun_before(server, tmp_path):
+    reader, end = client().begin(), time.monotonic() + 20
     while not (tmp_path / "told").exists() or len(server()) < 2:
         assert time.monotonic() < end, "it is not asked anything before"
         time.sleep(0.01)
-    assert server()[1:] == [f"{portal_database._READ_ONLY};"]
-    assert reader.begin().query("SELECT x")
-    assert [line for line in server() if line.startswith("argv ")] == server()[:1], "one client"
+    assert server()[1:] == [READ_ONLY]
+    for _question in range(3):
+        assert reader.begin().query("SELECT x") == [{"x": "y" * 200000}]
+    first, *statements = server()
+    assert first.startswith("argv ")
+    assert statements == [READ_ONLY, *["SELECT x;"] * 3]
 
 
 def test_a_client_that_could_not_connect_is_reported_by_the_first_question(pretender):
-    client = portal_database._Client(Account("chamilo", "broken"))
-    client.begin()
-    with pytest.raises(DatabaseError, match="Access denied"):
-        client("SELECT 1")
+    broken = client("broken").begin()
+    with pytest.raises(DatabaseError, match=r"could not be read as 'chamilo': .*Access denied") as problem:
+        broken.query("SELECT 1")
+    assert "broken" not in str(problem.value)
 
 
 def test_a_client_that_ended_between_two_questions_is_replaced(pretender):
     """As after a restart of the server."""
-    ask = portal_database._Client(Account("chamilo"))
+    ask = client().query
     assert ask("SELECT 1 AS END") == ask("SELECT 2")
     reported = pretender()["input"]
-    assert (
-        reported.startswith("SET SESSION TRANSACTION READ ONLY;\n") and "SELECT 2" in reported and "END" not in reported
-    )
+    assert reported.startswith(f"{READ_ONLY}\n") and "SELECT 2" in reported and "END" not in reported
 
 
 def test_an_error_in_a_question_is_no_end_of_the_questions(server):
@@ -331,13 +288,10 @@ def test_an_error_in_a_question_is_no_end_of_the_questions(server):
 
 
 def test_a_client_without_an_answer_is_ended(tmp_path, monkeypatch):
-    (tmp_path / "mariadb").write_text("#!/bin/sh\nexec sleep 60\n")
-    (tmp_path / "mariadb").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setitem(sys.modules, "pymysql", None)
+    install(tmp_path, monkeypatch, "#!/bin/sh\nexec sleep 60\n")
     monkeypatch.setattr(portal_database, "_SECONDS", 0.2)
     with pytest.raises(DatabaseError, match="could not be read as 'chamilo': no answer in time"):
-        Reader(Account("chamilo")).query("SELECT x")
+        client().query("SELECT x")
 
 
 def test_a_password_that_no_client_would_read_is_refused_by_name():
@@ -375,12 +329,6 @@ def test_a_server_that_wants_the_password_itself_does_not_get_it():
             Reader(account).query("SELECT 1")
         server.join()
     assert got[0] and b"hunter2" not in b"".join(got) and "hunter2" not in str(problem.value)
-
-
-def test_what_the_server_reported_is_passed_on(pretender):
-    with pytest.raises(DatabaseError, match=r"could not be read as 'broken': .*Access denied") as problem:
-        portal_database._Client(Account("broken", "hunter2"))("SELECT 1")
-    assert "hunter2" not in str(problem.value)
 
 
 def test_the_account_comes_from_the_environment(tmp_path):
@@ -428,11 +376,7 @@ for line in sys.stdin:
 def server(tmp_path, monkeypatch):
     """A client in place of the real one, for one session of many statements."""
     reported = tmp_path / "told"
-    program = tmp_path / "mariadb"
-    program.write_text(SERVER.format(python=sys.executable, told=reported))
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setitem(sys.modules, "pymysql", None)
+    install(tmp_path, monkeypatch, SERVER.format(python=sys.executable, told=reported))
     return lambda: [line for line in reported.read_text().splitlines() if "chamilo_end" not in line]
 
 
@@ -452,24 +396,19 @@ def test_a_transaction_is_one_session_of_the_client(server):
     ]
 
 
-def test_a_failure_in_the_block_is_never_committed(server):
-    with pytest.raises(ValueError, match="mine"), writing(Account("chamilo")) as query:
-        query("UPDATE t", [])
+@pytest.mark.parametrize(
+    ("statement", "error", "message"),
+    [
+        ("UPDATE t", ValueError, "mine"),
+        ("BROKEN", DatabaseError, "could not be changed as 'chamilo': ERROR 1142"),
+        ("DEAD BROKEN", Deadlock, "Deadlock found"),
+    ],
+)
+def test_a_failure_in_the_block_is_never_committed(server, statement, error, message):
+    with pytest.raises(error, match=message), writing(Account("chamilo")) as query:
+        query(statement, [])
         raise ValueError("mine")
     assert "COMMIT;" not in server()
-
-
-def test_what_the_server_reports_ends_the_transaction(server):
-    with pytest.raises(DatabaseError, match="could not be changed as 'chamilo': ERROR 1142"):
-        with writing(Account("chamilo")) as query:
-            query("BROKEN", [])
-    assert "COMMIT;" not in server()
-
-
-def test_a_deadlock_is_reported_from_other_errors(server):
-    with pytest.raises(Deadlock, match="Deadlock found"):
-        with writing(Account("chamilo")) as query:
-            query("DEAD BROKEN", [])
 
 
 def test_the_dump_program_reads_the_same_options(tmp_path: Path) -> None:

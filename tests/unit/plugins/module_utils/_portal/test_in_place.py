@@ -16,7 +16,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
     Unmarked,
     exposed,
-    public_of,
     unreadable,
 )
 from tests.vhosts import Case, cases
@@ -95,8 +94,3 @@ def test_root_goes_by_no_file_that_others_could_have_changed(
     monkeypatch.setattr("os.getegid", lambda: 0)
     answer = exposed(tree, "/etc/campus")
     assert answer.startswith(f"{path} {problem}" if problem else "") and bool(answer) == bool(problem)
-
-
-def test_the_document_root_is_named_where_it_is_known() -> None:
-    assert public_of({"/srv/x", "/srv/b/public", "/srv/a/public"}) == "/srv/a/public"
-    assert public_of({"/srv/x"}) == "the portal's directory public"

@@ -72,11 +72,25 @@ def test_a_program_of_lua_has_braces_and_quotes_of_its_own():
     assert text[lua.start : lua.end].endswith("\n    }")
 
 
-def test_a_root_may_be_that_of_the_front_or_made_of_variables(host):
-    text = (
-        "server { set $base /srv/a; root ${base}/public; } server { location / { root /srv/b; } } server { root $b/c; }"
-    )
-    assert [one.host.root for one in servers(host, text)] == ["/srv/a/public", "/srv/b", "$b/c"]
+@pytest.mark.parametrize(
+    ("lines", "root"),
+    [
+        ("set $base /srv/a; root ${base}/public;", "/srv/a/public"),
+        ("root $b/c;", "$b/c"),
+        ("root /a; location / { root /b; }", "/a"),
+        ("location /lms { root /a; } location / { root /b; }", "/b"),
+        ("location = / { root /b; }", "/b"),
+        ("location ~ x { root /a; }", "/var/www/html"),
+        ("server_name campus.test; root /var/www/$host/public;", "/var/www/campus.test/public"),
+        ("server_name campus.test; root /var/www/${server_name};", "/var/www/campus.test"),
+        ("server_name campus.test; root /var/www/$hostname;", "/var/www/$hostname"),
+        ("server_name campus.test www.campus.test; root /var/www/$host;", "/var/www/$host"),
+        ("server_name *.campus.test; root /var/www/$host;", "/var/www/$host"),
+    ],
+)
+def test_the_document_root_is_that_of_the_server_or_of_its_front_page(host, lines, root):
+    (server,) = servers(host, f"root /var/www/html; server {{ {lines} }}")
+    assert server.host.root == root
 
 
 @pytest.mark.parametrize(
@@ -213,8 +227,11 @@ server { listen 80; server_name UPPER.Case; return 200 upper; }
 
 
 def test_an_expression_is_taken_as_it_is_written(host):
-    (server,) = servers(host, r'server { listen 80; server_name "~^\D+\.Re\.org$"; }')
-    assert [nginx.by_name([server], name) is server for name in ("abc.re.org", "123.re.org")] == [True, False]
+    (server, _form_that_only_pcre_knows) = servers(
+        host, r'server { listen 80; server_name "~^\D+\.Re\.org$"; } server { server_name "~(?P>abc)"; }'
+    )
+    assert [nginx.answering([server], name)[0] == [server] for name in ("abc.re.org", "123.re.org")] == [True, False]
+    assert nginx.answering([_form_that_only_pcre_knows], "abc.re.org")[0] == []
 
 
 @pytest.mark.parametrize(
@@ -276,14 +293,17 @@ def test_what_php_is_given(host):
         ("/a { alias /srv/a; }", [("/a", "/srv/a")]),
         ("/a { root /srv/; }", [("/a", "/srv/a")]),
         ("/a { alias srv; }", []),
+        ("^~ /a { alias /; }", [("/a", "/")]),
+        ("@php { root /srv/x; }", []),
+        ("~ \\.php$ { root /srv/x; }", [("", "/srv/x")]),
         ("= /run { fastcgi_param SCRIPT_FILENAME /opt/run/index.php; }", [("/run", "/opt/run")]),
         (r"~ ^/run/.*\.php$ { fastcgi_param SCRIPT_FILENAME /opt$fastcgi_script_name; }", [("/run", "/opt/run")]),
         ("/run { fastcgi_param DOCUMENT_ROOT /opt/run/index.php; }", []),
         ("/run { fastcgi_param SCRIPT_FILENAME $document_root/x.php; }", []),
     ],
 )
-def test_addresses_whose_files_lie_elsewhere(host, location, aliases):
-    (server,) = servers(host, f"server {{ location {location} }}")
+def test_where_a_location_has_its_files(host, location, aliases):
+    (server,) = servers(host, f"server {{ root /srv; location {location} }}")
     assert [(alias.path, alias.directory) for alias in server.host.aliases] == aliases
 
 
@@ -292,71 +312,3 @@ def test_addresses_whose_files_lie_elsewhere(host, location, aliases):
 )
 def test_sizes(text, size):
     assert nginx.size(text) == size
-
-
-@pytest.mark.parametrize(
-    ("names", "root", "found"),
-    [
-        ("campus.test", "/var/www/$host/public", "/var/www/campus.test/public"),
-        ("campus.test", "/var/www/${server_name}", "/var/www/campus.test"),
-        ("campus.test", "/var/www/$hostname", "/var/www/$hostname"),
-        ("campus.test www.campus.test", "/var/www/$host", "/var/www/$host"),
-        ("*.campus.test", "/var/www/$host", "/var/www/$host"),
-    ],
-)
-def test_a_root_by_the_name_of_the_site(host, names, root, found):
-    host.install("nginx")
-    host.site("nginx", f"server {{ listen 80; server_name {names}; root {root}; }}")
-    assert found in [server.host.root for server in nginx.servers(nginx.parse(host.tree))]
-
-
-@pytest.mark.parametrize(
-    ("text", "root"),
-    [
-        ("root /a; location / { root /b; }", "/a"),
-        ("location /lms { root /a; } location / { root /b; }", "/b"),
-        ("location ~ x { root /a; }", ""),
-        ("location = / { root /b; }", "/b"),
-    ],
-)
-def test_the_root_of_the_front_page_counts_where_a_server_has_none(text, root):
-    assert nginx._root(nginx.parse_text(text, "/etc/nginx/x.conf")) == root
-
-
-@pytest.mark.parametrize(
-    ("location", "aliases"),
-    [
-        ("location @php { root /srv/x; }", []),
-        ("location ~ \\.php$ { root /srv/x; }", [("", "/srv/x")]),
-        ("location /lms/ { alias /srv/x/; }", [("/lms", "/srv/x")]),
-        ("location /lms { root /srv/x/; }", [("/lms", "/srv/x/lms")]),
-        ("location ^~ /lms { alias /; }", [("/lms", "/")]),
-        ("location ~ ^/lms/ { fastcgi_param SCRIPT_FILENAME /srv/x$fastcgi_script_name; }", [("/lms", "/srv/x/lms")]),
-        ("location /lms { fastcgi_param SCRIPT_FILENAME /srv/x/index.php; }", [("/lms", "/srv/x")]),
-        ("location /lms { fastcgi_param HTTPS /on; alias sub; }", []),
-    ],
-)
-def test_where_a_location_has_its_files(host, location, aliases):
-    (server,) = servers(host, f"server {{ listen 80; root /srv; {location} }}")
-    assert [(alias.path, alias.directory) for alias in server.host.aliases] == aliases
-
-
-@pytest.mark.parametrize(
-    ("arguments", "listen"),
-    [
-        (("80",), ("*", 80)),
-        (("0.0.0.0:81",), ("*", 81)),
-        (("192.0.2.7",), ("192.0.2.7", 80)),
-        (("[::]:443", "ssl"), ("[::]", 443)),
-        (("unix:/run/x.sock",), ("unix:/run/x.sock", 0)),
-        (("a:b:c",), ("a:b:c", 80)),
-    ],
-)
-def test_an_address_is_written_in_several_ways(arguments, listen):
-    found = nginx.parse_listen(arguments)
-    assert ((found.address, found.port), found.tls) == (listen, "ssl" in arguments)
-
-
-def test_a_name_in_a_form_that_only_pcre_knows_is_none(host):
-    assert nginx._matches("^campus", "CAMPUS.test") and not nginx._matches("^shop", "campus.test")
-    assert not nginx._matches("(?P>campus)", "campus.test")

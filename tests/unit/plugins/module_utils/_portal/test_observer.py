@@ -59,21 +59,21 @@ def test_a_socket_is_called_as_a_visitor_would(listen, addresses, endpoints):
     [
         (Endpoint("http", "campus.test", 80), "http://campus.test/x"),
         (Endpoint("https", "campus.test", 443), "https://campus.test/x"),
-        (Endpoint("http", "campus.test", 8080), "http://campus.test:8080/x"),
+        (Endpoint("http", "campus.test", 443), "http://campus.test:443/x"),
+        (Endpoint("https", "campus.test", 80), "https://campus.test:80/x"),
         (Endpoint("https", "2001:db8::7", 8443), "https://[2001:db8::7]:8443/x"),
     ],
 )
-def test_urls(endpoint, url):
+def test_a_port_is_named_where_it_is_not_the_usual_one(endpoint, url):
     assert endpoint.url("/x") == url
 
 
-def test_https_is_preferred_where_it_is_served():
+def test_https_and_the_usual_port_are_preferred():
     assert inspect(host(HTTP)).scheme == "http"
     assert inspect(host(HTTP), host(HTTPS)).scheme == "https"
-
-
-def test_the_usual_port_is_preferred():
     assert inspect(host(Listen("*", 8080, tls=False), HTTP)).endpoints["http"].port == 80
+    proxied = inspect(host(HTTP), options={"terminated_elsewhere": True})
+    assert proxied.endpoints["https"] == Endpoint("https", "campus.test", 443)
 
 
 def test_an_unrelated_site_that_answers_by_default_is_not_the_portal():
@@ -111,11 +111,6 @@ def test_one_of_several_nodes_is_asked_itself_past_the_proxy(monkeypatch, option
     found = inspect(host(HTTPS, HTTP), options={"terminated_elsewhere": True, **options})
     assert found.get("/x", headers={"X-A": "1"}).url == "https://campus.test/x"
     assert asked == [sent]
-
-
-def test_behind_a_proxy_the_name_is_asked():
-    found = inspect(host(HTTP), options={"terminated_elsewhere": True})
-    assert found.endpoints["https"] == Endpoint("https", "campus.test", 443)
 
 
 @pytest.mark.parametrize(
@@ -268,16 +263,11 @@ def test_a_server_that_does_not_answer_is_left_alone(monkeypatch):
     assert errors[-1] == "not asked: 3 requests before got no answer in time"
 
 
-def test_what_several_checks_need_is_found_once():
-    calls = []
-
-    def question(it):
-        calls.append(it)
-        return "answer"
-
-    it = inspect()
-    assert [it.once(question), it.once(question)] == ["answer", "answer"]
-    assert calls == [it]
+def test_what_several_checks_need_is_asked_once():
+    asked = []
+    it = inspect(host(HTTP))
+    it.database = SimpleNamespace(settings=lambda: asked.append(1) or {"a.b": "c"})
+    assert it.settings == {"a.b": "c"} and it.settings == {"a.b": "c"} and asked == [1]
 
 
 def test_what_cannot_be_seen_is_reported():
@@ -289,36 +279,19 @@ def test_what_cannot_be_seen_is_reported():
         it.needs_root("read it")
 
 
-def test_the_links_of_a_document_root_are_those_that_can_be_listed(tmp_path, monkeypatch):
-    (tmp_path / "link").symlink_to("/srv/elsewhere")
+def test_a_document_root_that_cannot_be_listed_is_reported(tmp_path, monkeypatch):
+    own = host(HTTP, root=str(tmp_path / "campus/public"))
+
+    def ways(root):
+        other = host(HTTP, names=("shop.test",), root=root)
+        return inspect(own, virtual_hosts=(own, other)).side_endpoints
+
     (tmp_path / "file").touch()
-    assert observer._links(str(tmp_path)) == [("/link", str(tmp_path / "link"))]
-    assert observer._links(f"{tmp_path}/none") == observer._links(f"{tmp_path}/file") == observer._links("") == []
+    assert ways(f"{tmp_path}/none") == ways(f"{tmp_path}/file") == ways("") == ()
 
     def closed(_path):
         raise PermissionError
 
     monkeypatch.setattr(observer.os, "scandir", closed)
-    with pytest.raises(Unseen, match=f"{tmp_path} cannot be listed without root"):
-        observer._links(str(tmp_path))
-
-
-def test_the_settings_are_asked_for_once():
-    asked = []
-    it = inspect(host(HTTP))
-    it.database = SimpleNamespace(settings=lambda: asked.append(1) or {"a.b": "c"})
-    assert it.settings == {"a.b": "c"} and it.settings == {"a.b": "c"} and asked == [1]
-
-
-@pytest.mark.parametrize(
-    ("scheme", "name", "port", "url"),
-    [
-        ("https", "campus.test", 443, "https://campus.test/x"),
-        ("http", "campus.test", 80, "http://campus.test/x"),
-        ("http", "campus.test", 443, "http://campus.test:443/x"),
-        ("https", "campus.test", 80, "https://campus.test:80/x"),
-        ("http", "2001:db8::7", 8080, "http://[2001:db8::7]:8080/x"),
-    ],
-)
-def test_a_port_is_named_where_it_is_not_the_usual_one(scheme, name, port, url):
-    assert Endpoint(scheme, name, port, "192.0.2.7").url("/x") == url
+    with pytest.raises(Unseen, match=f"{tmp_path}/campus/public cannot be listed without root"):
+        ways(f"{tmp_path}/shop")

@@ -45,6 +45,7 @@ def classified(host, text: str = "", name: str = "") -> server_blocks.Found:
         (f"root {ROOT}/public; if ($host = a) {{ return 301 https://b; }}", "portal"),
         (f"root {ROOT}/public; rewrite ^/old$ https://x/new permanent;", "portal"),
         (f"root {ROOT}/public; rewrite ^/(.*)$ /index.php?$1;", "portal"),
+        (f"root {ROOT}/public; rewrite (?P>x) https://x/ permanent;", "portal"),  # a form that only PCRE knows
         (f"root {ROOT}/public; location / {{ return 301 https://x; }} location ~ php {{ fastcgi_pass x; }}", "portal"),
         (f"set $base {ROOT}; root $base/public/;", "portal"),
         (f"location / {{ root {ROOT}/public; }}", "portal"),
@@ -112,26 +113,8 @@ def test_the_default_server_answers_for_the_names_that_no_other_has(host):
     assert [found.names(server) for server in found.portal] == [[DOMAIN], ["old.school.test"]]
 
 
-@pytest.mark.parametrize(("pattern", "everything"), [("^", True), ("^/any", False), ("^/$", False), ("(?P>x)", False)])
-def test_a_pattern_that_only_pcre_knows_leads_not_everything_away(pattern, everything):
-    assert server_blocks._everything(pattern) is everything
-
-
 def test_a_socket_of_the_host_itself_is_no_address_of_visitors(host):
     found = classified(
         host, f"server {{ listen unix:/run/x.sock; listen 8080; server_name {DOMAIN}; root {ROOT}/public; }}"
     )
     assert {port for _address, port in found.sockets} >= {8080} and 0 not in {port for _address, port in found.sockets}
-
-
-@pytest.mark.parametrize(
-    ("locations", "words"),
-    [
-        ("location /a { alias; } location /b { alias /srv/b; }", "is served from /srv/other, where no portal is"),
-        (f"location /a {{ alias /srv/a; }} location /lms {{ alias {ROOT}/public/; }}", "is served below /lms"),
-    ],
-)
-def test_an_alias_that_leads_to_the_portal_is_named(host, locations, words):
-    found = classified(host, f"server {{ listen 80; server_name {DOMAIN}; root /srv/other; {locations} }}")
-    (obstacle,) = obstacles_of(host, found)
-    assert words in obstacle.what
