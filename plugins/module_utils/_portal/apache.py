@@ -134,19 +134,9 @@ class _Reader:
                 if condition is False:
                     dead -= 1
                 elif condition is None and not dead:
+                    span = (opening.start, at.end, opening.end, at.start)
                     around.append(
-                        Directive(
-                            name,
-                            tuple(arguments),
-                            file,
-                            opening.number,
-                            tuple(level),
-                            opening.written,
-                            start=opening.start,
-                            end=at.end,
-                            opened=opening.end,
-                            closed=at.start,
-                        )
+                        Directive(name, tuple(arguments), file, opening.number, tuple(level), opening.written, *span)
                     )
                 level = around
             elif written.startswith("<"):

@@ -86,8 +86,7 @@ def other_statuses(server: Server, configuration: Configuration) -> Iterator[Obs
     for item in every(walk([*outside, *(server.block.block or ())]), "errordocument"):
         page = item.arguments[-1] if item.arguments[:1] == ("403",) else ""
         if page.startswith("http") or re.fullmatch(r"/\S*\.php\S*", page):
-            what, remedy = other_status(item.written)
-            yield Obstacle(item.file, item.line, what, remedy)
+            yield Obstacle.at(item, *other_status(item.written))
 
 
 def unasked(server: Server, desired: DesiredHost) -> tuple[str, str] | None:

@@ -137,9 +137,7 @@ def stopper(tree: Tree, text: str) -> str:
     return ""
 
 
-def adopted(
-    text: str, names: Sequence[str], portal: Sequence[str], webroot: str, stopped_by: str = "", hook: str = HOOK
-) -> str:
+def adopted(text: str, names: Sequence[str], portal: Sequence[str], webroot: str, stopped_by: str = "") -> str:
     """A lineage's renewal file as we want it: our hook behind its own, and no plugin that edits the web server.
 
     The way in which a lineage proves its names is changed only where all of them are the portal's, and the web server
@@ -152,8 +150,8 @@ def adopted(
     end = next((n for n in range(start + 1, len(lines)) if lines[n].strip().startswith("[")), len(lines))
     head, options, rest = lines[: start + 1], lines[start + 1 : end], lines[end:]
     own = _value(options, "renew_hook")
-    if hook not in own:
-        _set(options, "renew_hook", _behind(own, hook))
+    if HOOK not in own:
+        _set(options, "renew_hook", _behind(own))
     if _value(options, "authenticator") in _REPLACED and set(names) <= set(portal) and not stopped_by:
         _set(options, "authenticator", "webroot")
         _set(options, "webroot_path", f"{webroot},")
@@ -191,11 +189,11 @@ def _set(lines: list[str], name: str, value: str) -> None:
     lines.append(f"{name} = {value}")
 
 
-def _behind(own: str, hook: str) -> str:
+def _behind(own: str) -> str:
     if not own:
-        return hook
+        return HOOK
     quote = own[0] if own[0] in "'\"" and own[-1] == own[0] else ""
-    return f"{quote}{own.strip(quote) if quote else own}; {hook}{quote}"
+    return f"{quote}{own.strip(quote) if quote else own}; {HOOK}{quote}"
 
 
 def _without(lines: Sequence[str], section: str) -> list[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import html
 import importlib
 import os
 import re
@@ -521,12 +522,6 @@ _FIELD = re.compile(r'<field name="([^"]*)"(?:( xsi:nil="true") />|>([^<]*)</fie
 def _rows(xml: str) -> list[Row]:
     """The client's XML. Not an XML parser's work: the client passes on control characters, which XML forbids."""
     return [
-        {_plain(name): None if nil else _plain(value) for name, nil, value in _FIELD.findall(row)}
+        {html.unescape(name): None if nil else html.unescape(value) for name, nil, value in _FIELD.findall(row)}
         for row in _ROW.findall(xml)
     ]
-
-
-def _plain(text: str) -> str:
-    for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&")):
-        text = text.replace(entity, character)
-    return text

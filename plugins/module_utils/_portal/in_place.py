@@ -18,7 +18,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, strip
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Directive,
+    Tree,
+    VirtualHost,
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class Obstacle:
     line: int
     what: str
     remedy: str
+
+    @classmethod
+    def at(cls, place: Directive | VirtualHost, what: str, remedy: str) -> Obstacle:
+        return cls(place.file, place.line, what, remedy)
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,15 @@ PLAIN_443 = (
     "it answers on port 443 without TLS, where browsers speak nothing but https",
     "Take port 443 out of this line: https is added, with a certificate",
 )
+
+
+def unread(tree: Unmarked, problems: Iterable[str], main: str, test: str) -> list[Obstacle]:
+    """What was not understood of a configuration, and where marks of ours are damaged."""
+    found = [unreadable(problem, main, test) for problem in problems]
+    for file, problem in tree.damaged.items():
+        line = re.match(r"line (\d+): ", problem)
+        found.append(Obstacle(file, int(line[1]) if line else 1, "damaged marks of chamilo.hardening", problem))
+    return found
 
 
 def unreadable(problem: str, main: str, test: str) -> Obstacle:

@@ -42,7 +42,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     digest,
     exposed,
     unreached,
-    unreadable,
+    unread,
 )
 
 _MOST_PAGES = 60
@@ -79,12 +79,13 @@ class _Planner:
         self.obstacles: list[Obstacle] = []
 
     def plan(self) -> InPlace:
-        self.obstacles += _unreadable(self.tree, self.configuration)
+        self.obstacles += unread(self.tree, self.configuration.problems, apache.MAIN, "apache2ctl configtest")
         own = self.portal()
         blocks = [(server, _kind(server, _names(server))) for server in own]
         serving = [server for server, kind in blocks if kind == "portal"]
-        if not serving:
-            self.refuse_unserved(own)
+        if own and not serving:
+            what = f"{self.desired.domain} is only led elsewhere here, and no virtual host serves its pages"
+            self.refuse(own[0], what, "Activate the virtual host to which it leads, or remove this one")
         self.obstacles += _unreached(self.servers, serving, own, self.desired.domain)
         for server in serving:
             self.edit(server)
@@ -123,14 +124,6 @@ class _Planner:
         for server in in_order(self.servers, chosen):
             unique.setdefault((server.host.file, server.host.line, server.block.start), server)
         return list(unique.values())
-
-    def refuse_unserved(self, own: Sequence[Server]) -> None:
-        if own:
-            host = own[0].host
-            what = f"{self.desired.domain} is only led elsewhere here, and no virtual host serves its pages"
-            self.obstacles.append(
-                Obstacle(host.file, host.line, what, "Activate the virtual host to which it leads, or remove this one")
-            )
 
     def refuse_unreachable(self, serving: Sequence[Server], own: Sequence[Server]) -> None:
         if not any(is_public(*listen.socket) for server in own for listen in server.host.listens):
@@ -179,7 +172,7 @@ class _Planner:
         marks += [Mark(item.start, (), item.end) for item in self.late_headers(block)]
 
     def refuse(self, server: Server, what: str, remedy: str) -> None:
-        self.obstacles.append(Obstacle(server.host.file, server.host.line, what, remedy))
+        self.obstacles.append(Obstacle.at(server.host, what, remedy))
 
     @property
     def include(self) -> str:
@@ -219,7 +212,7 @@ class _Planner:
         else:
             if not self.desired.tls or self.answered(server, own, tls=True):
                 return False
-            lines, port = _only_with(f"{self.desired.drop_ins}/tls/https.conf", self.tls_sibling(server, own)), 443
+            lines, port = self.tls_sibling(server, own), 443
         if not lines or self.displaces(server, port):
             return False
         self.marks[file].append(Mark(_behind(self.configuration.texts[file], block.end), lines))
@@ -262,11 +255,13 @@ class _Planner:
         yield "</VirtualHost>"
 
     def tls_sibling(self, server: Server, own: Sequence[Server]) -> tuple[Piece, ...]:
-        """The same again on port 443."""
+        """The same again on port 443.
+
+        Without a certificate yet, the first VirtualHost of the port would have all sites there speak plain http.
+        """
         addresses = self.addresses(server, 80, 443)
         if not addresses:
             return ()
-        tls = f"    IncludeOptional {self.desired.drop_ins}/tls/*.conf"
         named = [*self.naming(server)]
         written = list(every(_level(server), "servername"))
         again = [item for item in written if re.search(r":\d+$|^\w+://", "".join(item.arguments[:1]))]
@@ -274,15 +269,17 @@ class _Planner:
             named.append(f"ServerName {server.host.names[0]}")
         left_out = [*again, *self.only_once(server), *self.late_headers(server.block)]
         return (
+            f"<IfFile {self.desired.drop_ins}/tls/https.conf>",
             *([] if self.listens(443) else ["Listen 443"]),
             *self.for_other_names(addresses, own),
             f"<VirtualHost {' '.join(addresses)}>",
             *(f"    {line}" for line in named),
             f"    {self.include}",
             *_but(self.configuration.texts[server.host.file], server.block, left_out),
-            tls,
+            f"    IncludeOptional {self.desired.drop_ins}/tls/*.conf",
             *(f"    {line}" for line in self.last()),
             "</VirtualHost>",
+            "</IfFile>",
         )
 
     def plain_sibling(self, server: Server) -> tuple[Piece, ...]:
@@ -347,12 +344,9 @@ class _Planner:
         for index, other in enumerate(self.servers):
             if any(listen.port == port for listen in other.host.listens):
                 if index > here and not _names(other):
-                    what = (
-                        f"the virtual host without a name in {other.host.file} would no longer be the first on {port}"
-                    )
-                    self.refuse(
-                        server, what, f'Give that one a name: add the line "ServerName ..." to {other.host.file}'
-                    )
+                    file = other.host.file
+                    what = f"the virtual host without a name in {file} would no longer be the first on {port}"
+                    self.refuse(server, what, f'Give that one a name: add the line "ServerName ..." to {file}')
                     return True
                 return False
         return False
@@ -378,17 +372,8 @@ def _unreached(
     named, fallback = apache.answering(servers, domain)
     if not (serving and fallback) or named or any(one in own for one in fallback) or any(map(_names, serving)):
         return
-    host, other = serving[0].host, fallback[0].host
-    what, remedy = unreached(domain, f"{other.file} line {other.line}", f"ServerName {domain}")
-    yield Obstacle(host.file, host.line, what, remedy)
-
-
-def _unreadable(tree: Unmarked, configuration: Configuration) -> Iterator[Obstacle]:
-    for problem in configuration.problems:
-        yield unreadable(problem, apache.MAIN, "apache2ctl configtest")
-    for file, problem in tree.damaged.items():
-        found = re.match(r"line (\d+): ", problem)
-        yield Obstacle(file, int(found[1]) if found else 1, "damaged marks of chamilo.hardening", problem)
+    other = fallback[0].host
+    yield Obstacle.at(serving[0].host, *unreached(domain, f"{other.file} line {other.line}", f"ServerName {domain}"))
 
 
 def _sections(level: Iterable[Directive], late: bool = False) -> Iterator[tuple[Directive, bool]]:
@@ -400,11 +385,6 @@ def _sections(level: Iterable[Directive], late: bool = False) -> Iterator[tuple[
 
 def _level(server: Server) -> tuple[Directive, ...]:
     return server.block.block or ()
-
-
-def _only_with(certificate: str, lines: Sequence[Piece]) -> tuple[Piece, ...]:
-    """Without one yet, the first VirtualHost of the port would have all sites there speak plain http."""
-    return (f"<IfFile {certificate}>", *lines, "</IfFile>") if lines else ()
 
 
 def _is_tls(server: Server) -> bool:
@@ -458,7 +438,7 @@ def _kind(server: Server, names: Sequence[str]) -> str:
     for item in level:
         if item.name in ("redirect", "redirectpermanent", "redirecttemp", "redirectmatch") and _is_redirect(item):
             return "redirect"
-    if not any(item.name == "rewriteengine" and item.arguments[:1] == ("on",) for item in _lower(level)):
+    if not any("".join(item.arguments[:1]).lower() == "on" for item in every(level, "rewriteengine")):
         return "portal"
     conditions: list[Directive] = []
     left = set(names)
@@ -472,11 +452,6 @@ def _kind(server: Server, names: Sequence[str]) -> str:
                     return "redirect"
             conditions = []
     return "portal"
-
-
-def _lower(level: Iterable[Directive]) -> Iterator[Directive]:
-    for item in level:
-        yield Directive(item.name, tuple(map(str.lower, item.arguments)), item.file, item.line)
 
 
 def _is_redirect(item: Directive) -> bool:

@@ -39,7 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     Unmarked,
     digest,
     exposed,
-    unreadable,
+    unread,
 )
 
 # An inner level with a line of its own inherits none of these: the lines of our drop-ins are repeated there.
@@ -91,7 +91,7 @@ def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> 
     """What is written where. ``configuration``: parsed from ``tree``, so without the marks of this site."""
     found = server_blocks.classify(tree, configuration, desired)
     made = _Plan(configuration, desired, found)
-    obstacles = [*_unreadable(tree, configuration)]
+    obstacles = unread(tree, configuration.problems, nginx.MAIN, "nginx -t")
     by_panels = set()
     for server in (*found.portal, *found.elsewhere):
         by_panel = panels.rewritten("nginx", server, configuration, desired)
@@ -108,7 +108,7 @@ def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> 
     obstacles += made.obstacles
     obstacles += [
         Obstacle(file, 1, problem, "Make it root's own: chown root: and chmod go-w")
-        for file, problem in ((file, exposed(tree, file)) for file in made.files())
+        for file, problem in ((file, exposed(tree, file)) for file in made.changes)
         if problem
     ]
     return InPlace(
@@ -139,14 +139,6 @@ def _secure_levels(configuration: Configuration, found: server_blocks.Found) -> 
                 yield tuple(every(http, "add_header", "more_set_headers"))
 
 
-def _unreadable(tree: Unmarked, configuration: Configuration) -> Iterator[Obstacle]:
-    for problem in configuration.problems:
-        yield unreadable(problem, nginx.MAIN, "nginx -t")
-    for file, problem in tree.damaged.items():
-        line = re.match(r"line (\d+): ", problem)
-        yield Obstacle(file, int(line[1]) if line else 1, "damaged marks of chamilo.hardening", problem)
-
-
 @dataclass
 class _Changes:
     """What is written into one file: lines by their place, and spans that are set aside with what stands for them."""
@@ -164,19 +156,16 @@ class _Plan:
         self.found = found
         self.obstacles: list[Obstacle] = []
         self.widened: list[str] = []
-        self._changes: dict[str, _Changes] = {}
+        self.changes: dict[str, _Changes] = {}
         self._pending: dict[int, list[Piece]] = {}  # what cannot be written where it belongs, by the directive
         own = {id(server.block) for server in (*found.portal, *found.redirect)}
         self._programs: set[tuple[str, int]] = set()  # the locations of other programs in the server block
         self._foreign = {(item.file, item.start) for item in _outside(configuration.directives, own)}
         self._http = next((http.block or () for http in every(configuration.directives, "http")), ())
 
-    def files(self) -> list[str]:
-        return list(self._changes)
-
     def edited(self) -> tuple[Edited, ...]:
         result = []
-        for file, changes in self._changes.items():
+        for file, changes in self.changes.items():
             marks = [Mark(at, tuple(lines)) for at, lines in changes.added.items()]
             marks += [Mark(start, lines, end) for (start, end), lines in changes.aside.items()]
             marks.sort(key=lambda mark: (mark.at, mark.end))
@@ -320,14 +309,14 @@ class _Plan:
         if self._is_foreign(block):
             there = self._pending.setdefault(id(block), [])
         else:
-            there = self._changes.setdefault(block.file, _Changes()).added.setdefault(at, [])
+            there = self.changes.setdefault(block.file, _Changes()).added.setdefault(at, [])
         there += [line for line in lines if line not in there]
 
     def _aside(self, item: Directive, *instead: Piece) -> None:
         if self._is_foreign(item):
             self._pending[id(item)] = list(instead)
         else:
-            self._changes.setdefault(item.file, _Changes()).aside[item.start, item.end] = instead
+            self.changes.setdefault(item.file, _Changes()).aside[item.start, item.end] = instead
 
     def _is_foreign(self, item: Directive) -> bool:
         """Whether it stands in a file that other sites include too, which is not edited."""
@@ -344,7 +333,7 @@ class _Plan:
                 lines = self._text(included)
                 if lines is not None:
                     named = f"# {included[0].file}, which other sites include too:"
-                    self._changes.setdefault(item.file, _Changes()).aside[item.start, item.end] = (named, *lines)
+                    self.changes.setdefault(item.file, _Changes()).aside[item.start, item.end] = (named, *lines)
             elif item.block and not self._is_foreign(item):
                 self._write_out(item.block, item.file)
 
@@ -381,7 +370,7 @@ class _Plan:
         return lines
 
     def _refuse(self, item: Directive, what: str, remedy: str) -> None:
-        self.obstacles.append(Obstacle(item.file, item.line, what, remedy))
+        self.obstacles.append(Obstacle.at(item, what, remedy))
 
 
 def _goes_before(block: Directive) -> bool:

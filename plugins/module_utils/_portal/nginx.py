@@ -141,13 +141,11 @@ def _parse_file(tree: Tree, path: str, prefix: str, configuration: Configuration
     try:
         text = configuration.texts[file] = tree.read(path)
         return _expand(tree, parse_text(text, file), prefix, configuration, depth)
-    except (OSError, _SyntaxError) as problem:
-        configuration.problems.append(f"nginx: {_words(problem, path)}.")
-        return []
-
-
-def _words(problem: Exception, path: str) -> str:
-    return f"{path} cannot be read: {problem.strerror}" if isinstance(problem, OSError) else str(problem)
+    except OSError as problem:
+        configuration.problems.append(f"nginx: {path} cannot be read: {problem.strerror}.")
+    except _SyntaxError as problem:
+        configuration.problems.append(f"nginx: {problem}.")
+    return []
 
 
 def _expand(

@@ -140,9 +140,8 @@ def rewritten(web: str, server: Server, configuration: Configuration, desired: D
         return None
     path = f"{desired.drop_ins}/*.conf"
     line = f"include {path};" if web == "nginx" else f"IncludeOptional {path}"
-    return Obstacle(
-        server.host.file,
-        server.host.line,
+    return Obstacle.at(
+        server.host,
         f"{panel.name} writes this file again, and lines of ours would be lost with it",
         f'Add the line "{line}" {panel.place(host)}',
     )

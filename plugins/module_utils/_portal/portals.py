@@ -14,7 +14,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import is_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import PLACES, Findings, Projects
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 _UNPRIVILEGED = "localhost"  # no portal has this name, so that each virtual host is judged by its directory alone
 
@@ -36,22 +35,21 @@ class Portal:
 def portals(sections: Iterable[str] = (), tree: Tree | None = None) -> list[Portal]:
     """The portals of this host, by name."""
     tree = tree or Tree()
-    around = discover(_UNPRIVILEGED, tree=tree)
     projects = Projects(Findings(tree), _UNPRIVILEGED)
     served: dict[str, list[VirtualHost]] = {}
     roots: dict[str, str] = {}
-    for host in around.virtual_hosts:
+    for host in discover(_UNPRIVILEGED, tree=tree).virtual_hosts:
         root = projects.project(host.root)
         if root:
             roots.setdefault(tree.real(root), root)
             served.setdefault(tree.real(root), []).append(host)
     for path in (path for pattern in PLACES for path in tree.glob(pattern) if projects.is_chamilo(path)):
         roots.setdefault(tree.real(path), path)
-    found = [_portal(root, served.get(real, []), around, tuple(sections), tree) for real, root in roots.items()]
+    found = [_portal(root, served.get(real, []), tuple(sections), tree) for real, root in roots.items()]
     return sorted(found, key=lambda portal: (portal.domain, portal.root))
 
 
-def _portal(root: str, hosts: Sequence[VirtualHost], around: Site, sections: Sequence[str], tree: Tree) -> Portal:
+def _portal(root: str, hosts: Sequence[VirtualHost], sections: Sequence[str], tree: Tree) -> Portal:
     names = list(dict.fromkeys(name for host in hosts for name in host.names if is_name(name)))
     # Where visitors arrive at last: the first name that is served over TLS.
     secure = [name for host in hosts if any(one.tls for one in host.listens) for name in host.names if name in names]

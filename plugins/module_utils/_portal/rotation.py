@@ -48,6 +48,7 @@ class _Stanza:
     file: str
     patterns: tuple[str, ...]
     body: tuple[str, ...]
+    scripts: frozenset[int]  # the numbers of its lines that belong to scripts
 
     def covers(self, log: str) -> bool:
         return any(_matches(pattern, log) for pattern in self.patterns)
@@ -121,22 +122,25 @@ def _stanzas(tree: Tree) -> Iterator[_Stanza]:
 def _parse(text: str, path: str) -> Iterator[_Stanza]:
     head: list[str] = []
     body: list[str] | None = None
+    scripts: set[int] = set()
     script = False
     for line in text.splitlines():
         words = line.split() or [""]
         if body is None:
             if words[-1].endswith("{") and not words[0].startswith("#"):
                 head.append(line.strip()[:-1])
-                body = []
+                body, scripts = [], set()
             # Anything else outside of a block is a comment, or a directive for all of them.
             elif words[0].startswith(("/", '"', "'")):
                 head.append(line)
         elif words == ["}"] and not script:
-            yield _Stanza(path, _patterns(" ".join(head)), tuple(body))
+            yield _Stanza(path, _patterns(" ".join(head)), tuple(body), frozenset(scripts))
             head, body = [], None
         else:
-            body.append(line)
             script = words[0] != "endscript" if script else words[0] in _SCRIPTS
+            if script:
+                scripts.add(len(body))
+            body.append(line)
 
 
 def _patterns(head: str) -> tuple[str, ...]:
@@ -148,30 +152,17 @@ def _patterns(head: str) -> tuple[str, ...]:
 
 def _mended(stanza: _Stanza, user: str, logs: Collection[str]) -> list[str] | None:
     """The lines of the stanza with which the logs stay root's; None where they do already."""
-    scripts, directives = _parts(stanza.body)
-    text = "\n".join(stanza.body[number] for number in sorted(scripts))
+    text = "\n".join(stanza.body[number] for number in sorted(stanza.scripts))
     reopens = "nginx" in text and any(pattern.search(text) for pattern, _instead in _REOPENS)
     if not reopens and not any(map(stanza.covers, logs)):
         return None
     lines = list(stanza.body)
-    for number in scripts if reopens else ():
-        for pattern, instead in _REOPENS:
-            lines[number] = pattern.sub(instead, lines[number])
-    for number in directives:
-        found = _CREATE.fullmatch(lines[number])
-        if found and found[3] == user:
+    for number, line in enumerate(stanza.body):
+        found = _CREATE.fullmatch(line)
+        if number in stanza.scripts:
+            for pattern, instead in _REOPENS if reopens else ():
+                lines[number] = pattern.sub(instead, lines[number])
+        elif found and found[3] == user:
             mode = int(found[2] or "640", 8) & ~0o022
             lines[number] = f"{found[1]}create {mode:04o} root {'adm' if found[4] == user else found[4]}"
     return lines if lines != list(stanza.body) else None
-
-
-def _parts(body: Collection[str]) -> tuple[set[int], list[int]]:
-    """The numbers of the lines that belong to scripts, and of the others."""
-    scripts: set[int] = set()
-    script = False
-    for number, line in enumerate(body):
-        word = line.strip()
-        script = word != "endscript" if script else word in _SCRIPTS
-        if script:
-            scripts.add(number)
-    return scripts, [number for number in range(len(body)) if number not in scripts]

@@ -133,7 +133,7 @@ class Found:
         """Other sites that answer for being read first, and no longer would once this one listens there too."""
         plain = [one.address for one in server.host.listens if is_public(*one.socket) and not one.tls]
         new = [(address, 443) for address in plain] if self.needs_tls(server) else []
-        new += [_listen(word).socket for word in self.missing_listens(server)]
+        new += [nginx.parse_listen([word]).socket for word in self.missing_listens(server)]
         order = {id(one): number for number, one in enumerate(self.servers)}
         for socket in new:
             there = self.sockets.get(socket, [])
@@ -143,10 +143,6 @@ class Found:
             named = any(_NAME.fullmatch(name) for name in first.host.names)
             if order[id(server)] < order[id(first)] and not named and not _is_in(first, self.portal):
                 yield first, f"{socket[0]}:{socket[1]}"
-
-
-def _listen(word: str) -> Listen:
-    return nginx.parse_listen([word])
 
 
 def _all_names(desired: DesiredHost) -> list[str]:
@@ -207,24 +203,21 @@ def obstacles(tree: Tree, configuration: Configuration, found: Found) -> Iterato
         for item in every(server.block.block or (), "listen"):
             refusal = _unasked(item, found)
             if refusal:
-                what, remedy = refusal
-                yield Obstacle(item.file, item.line, what, remedy)
+                yield Obstacle.at(item, *refusal)
     yield from _unreached(found)
     yield from _other_status(configuration, found)
     for server in found.portal:
         yield from _by_name_alone(tree, server, found)
-        host, root = server.host, server.host.root.rstrip("/")
+        root = server.host.root.rstrip("/")
         if root and tree.real(f"{root}/public") in roots:
-            yield Obstacle(
-                host.file,
-                host.line,
+            yield Obstacle.at(
+                server.host,
                 f"root is {root}, the project directory with its secrets and programs",
                 f"Set root to {root}/public there, or chamilo_https_vhost to managed",
             )
         for other, socket in found.displaced(server):
-            yield Obstacle(
-                other.host.file,
-                other.host.line,
+            yield Obstacle.at(
+                other.host,
                 f"this site answers on {socket} to every name that no other has, because it is read first; the portal "
                 "would be read before it",
                 'Write default_server behind "listen" in this server block',
@@ -320,11 +313,9 @@ def _elsewhere(tree: Tree, server: Server, found: Found) -> Obstacle:
     for path, location in _prefixes(server.block.block or (), ""):
         for item in every(location.block or (), "alias"):
             if item.arguments and tree.real(item.arguments[0].rstrip("/")) in roots:
-                what, remedy = below(path, desired.domain)
-                return Obstacle(location.file, location.line, what, remedy)
-    return Obstacle(
-        host.file,
-        host.line,
+                return Obstacle.at(location, *below(path, desired.domain))
+    return Obstacle.at(
+        host,
         f"{desired.domain} is served from {host.root or 'no directory'}, where no portal is",
         "Set root to the directory public of the portal, or chamilo_root to where the portal is; where it has https "
         f"already, you may lead visitors there instead (return 301 https://{desired.domain}$request_uri;)",
@@ -345,7 +336,7 @@ def _by_name_alone(tree: Tree, server: Server, found: Found) -> Iterator[Obstacl
         if len(host.names) == 1 and each[0]:  # a map, perhaps
             what = f"its document root is {written.host.root}, which is not written out"
             remedy = f'Write "root {public_of(desired.roots)};" in its place'
-        yield Obstacle(host.file, host.line, what, remedy)
+        yield Obstacle.at(host, what, remedy)
 
 
 def _other_status(configuration: Configuration, found: Found) -> Iterator[Obstacle]:
@@ -358,8 +349,7 @@ def _other_status(configuration: Configuration, found: Found) -> Iterator[Obstac
             *statuses, page = item.arguments or ("",)
             changes = any(word[0] == "=" and word != "=403" for word in statuses) or page.startswith("http")
             if "403" in statuses and changes:
-                what, remedy = other_status(item.written)
-                yield Obstacle(item.file, item.line, what, remedy)
+                yield Obstacle.at(item, *other_status(item.written))
 
 
 def _unreached(found: Found) -> Iterator[Obstacle]:
@@ -370,15 +360,14 @@ def _unreached(found: Found) -> Iterator[Obstacle]:
     if named or not default or not found.portal or any(_is_in(one, known) for one in default):
         return
     if not any(found.names(server) for server in found.portal):
-        host, other = found.portal[0].host, default[0].host
-        what, remedy = unreached(domain, f"{other.file} line {other.line}", f"server_name {domain};")
-        yield Obstacle(host.file, host.line, what, remedy)
+        other = default[0].host
+        place = f"{other.file} line {other.line}"
+        yield Obstacle.at(found.portal[0].host, *unreached(domain, place, f"server_name {domain};"))
 
 
 def _another_server(server: Server, target: str) -> Obstacle:
-    return Obstacle(
-        server.host.file,
-        server.host.line,
+    return Obstacle.at(
+        server.host,
         f"the portal is handed on to {re.sub(r'(?<=://)[^/@]*@', '', target)}: nothing of PHP is here",
         "Run chamilo.hardening against the host and web server that run its PHP, with chamilo_trusted_proxies and "
         "chamilo_https_terminated_elsewhere for this one",
@@ -397,10 +386,8 @@ def _behind_another_server(found: Found) -> Iterator[Obstacle]:
 def _behind_a_proxy(found: Found) -> Iterator[Obstacle]:
     public = [one for one in (*found.portal, *found.redirect) if any(is_public(*it.socket) for it in one.host.listens)]
     if found.desired.tls and found.portal and not public:
-        host = found.portal[0].host
-        yield Obstacle(
-            host.file,
-            host.line,
+        yield Obstacle.at(
+            found.portal[0].host,
             "no server block of the portal listens on port 80 or 443 of an address that visitors reach",
             "If a proxy speaks https for it, set chamilo_https_terminated_elsewhere and chamilo_trusted_proxies; else "
             'write "listen 80;" into this server block',

@@ -556,8 +556,8 @@ def test_without_a_port_a_virtual_host_is_for_those_that_no_other_of_its_address
     host.install("apache")
     text = "".join(
         f"<VirtualHost {at}>\nServerName {n}.test\n</VirtualHost>\n"
-        for n, at in enumerate(("*:80", "192.0.2.7:81", "*"))
+        for n, at in enumerate(("*:80", "192.0.2.7:81", "*", "[2001:db8::7]"))
     )
     host.write("/etc/apache2/apache2.conf", f"Listen 80\nListen 81\nListen 82\n{text}")
     found = apache.servers(apache.parse(host.tree))
-    assert [[listen.port for listen in server.host.listens] for server in found] == [[80], [81], [81, 82]]
+    assert [[listen.port for listen in server.host.listens] for server in found] == [[80], [81], [81, 82], [80, 81, 82]]

@@ -114,9 +114,24 @@ def test_other_hooks_do_not_stop_the_web_server(host: Files, path: str, text: st
     assert certbot.stopper(host.tree, STANDALONE) == ""
 
 
-def test_a_lineage_with_other_names_keeps_its_way_and_gets_the_hook() -> None:
-    text = adopted(NGINX, "campus.test", "library.test")
-    assert text == NGINX + "renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"
+HOOK = "renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"
+OTHER = "[[webroot_map]]\ncampus.test = /old\nold.test = /old\n[[other]]\nx = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "expected"),
+    [
+        (ADOPTED.replace(WEBROOT, "/var/www/letsencrypt"), (), ADOPTED.replace(WEBROOT, "/var/www/letsencrypt")),
+        (NGINX.partition("[renewalparams]")[0], (), NGINX.partition("[renewalparams]")[0]),
+        ("", (), ""),
+        (f"{NGINX}\n  \n", (), ADOPTED),
+        (NGINX, ("campus.test", "library.test"), NGINX + HOOK),
+        (f"{NGINX}{OTHER}", (), ADOPTED.replace("[[webroot_map]]", "[[other]]\nx = 1\n[[webroot_map]]")),
+    ],
+    ids=["a webroot of one's own", "no options", "empty", "empty lines", "other names", "another map of directories"],
+)
+def test_what_an_adoption_leaves_and_replaces(text: str, names: tuple[str, ...], expected: str) -> None:
+    assert adopted(text, *names) == expected
 
 
 @pytest.mark.parametrize(
@@ -129,11 +144,6 @@ def test_a_lineage_with_other_names_keeps_its_way_and_gets_the_hook() -> None:
 )
 def test_the_hook_of_the_owner_stays(own: str, kept: str) -> None:
     assert f"\nrenew_hook = {kept}\n" in adopted(NGINX + f"renew_hook = {own}\n")
-
-
-def test_a_webroot_of_ones_own_stays() -> None:
-    text = ADOPTED.replace(WEBROOT, "/var/www/letsencrypt")
-    assert adopted(text) == text
 
 
 @pytest.fixture
@@ -155,8 +165,9 @@ def test_of_several_lineages_the_one_that_lasts_longest_counts(host: Files) -> N
     put(host, "shop.test", "shop.test")
     found = certbot.for_names(host.tree, ["campus.test"], NOW, "/var/www/chamilo")
     assert (found.file, found.lineage, found.good, found.settled) == (file, "campus.test-0001", True, False)
-    other = put(host, "zz", "campus.test", days=9)
-    assert certbot.for_names(host.tree, ["campus.test"], NOW, "", other).lineage == "zz", "the one that is served"
+    other = put(host, "zz", "campus.test", days=9, conf=ADOPTED)
+    served = certbot.for_names(host.tree, ["campus.test"], NOW, "/var/www/chamilo", other)
+    assert (served.lineage, served.settled) == ("zz", True), "the one that is served, which was adopted"
     assert certbot.for_names(host.tree, ["campus.test"], NOW, "", "/etc/ssl/none.pem").lineage == "campus.test-0001"
 
 
@@ -175,11 +186,6 @@ def test_a_file_that_is_no_certificate_is_good_for_nothing(host: Files) -> None:
     assert not certbot.pair(host.tree, "/etc/ssl/none.pem", "", ["campus.test"], NOW).there
 
 
-def test_an_adopted_lineage_is_settled(host: Files) -> None:
-    file = put(host, "campus.test", "campus.test", conf=ADOPTED)
-    assert certbot.pair(host.tree, file, "", ["campus.test"], NOW, "/var/www/chamilo").settled
-
-
 @pytest.mark.parametrize(
     ("conf", "webroot"),
     [
@@ -193,28 +199,3 @@ def test_an_adopted_lineage_is_settled(host: Files) -> None:
 def test_another_directory_for_challenges_is_known(host: Files, conf: str, webroot: str) -> None:
     put(host, "campus.test", "campus.test", conf=conf)
     assert certbot.for_names(host.tree, ["campus.test"], NOW, "/var/www/chamilo").webroot == webroot
-
-
-def test_the_program_is_found_wherever_it_came_from(host: Files) -> None:
-    assert certbot.program(host.tree) == ""
-    host.write("/snap/bin/certbot")
-    assert certbot.program(host.tree) == "/snap/bin/certbot"
-
-
-def test_a_pair_that_is_not_there_is_good_for_nothing() -> None:
-    assert not any(vars(certbot.Pair()).values())
-
-
-def test_a_file_without_options_stays_as_it_is() -> None:
-    text = NGINX.partition("[renewalparams]")[0]
-    assert adopted(text) == text and adopted("") == ""
-
-
-def test_empty_lines_behind_the_options_are_closed_up() -> None:
-    assert adopted(f"{NGINX}\n  \n") == ADOPTED
-
-
-def test_another_map_of_directories_is_replaced_and_other_sections_stay() -> None:
-    sections = "[[webroot_map]]\ncampus.test = /old\nold.test = /old\n[[other]]\nx = 1\n"
-    head, title, map_of_ours = ADOPTED.partition("[[webroot_map]]")
-    assert adopted(f"{NGINX}{sections}") == f"{head}[[other]]\nx = 1\n{title}{map_of_ours}"

@@ -75,34 +75,21 @@ def test_a_pair_out_of_date(make, days, why):
     assert why in complaint(*make.pair("campus.test", days=days), "campus.test")
 
 
-def test_a_key_of_another_certificate(make):
-    certificate, key = make.pair("campus.test")[0], make.pair("campus.test")[1]
-    output = complaint(certificate, key, "campus.test")
-    assert output.startswith(f'{KEY} is "{key}", which does not belong to the certificate. ')
-    assert certificate in output
-
-
-def test_a_key_with_a_passphrase(make):
-    certificate, key = make.pair("campus.test", password=b"secret")
-    output = complaint(certificate, key, "campus.test")
-    assert output.startswith(f'{KEY} is "{key}", which is not a key in PEM form that a server can read')
-
-
-def test_files_that_contain_something_else(make):
+def test_each_file_that_cannot_serve_is_named(make):
     certificate, key = make.pair("campus.test")
-    nothing = make.write(b"hello")
-    assert complaint(nothing, key, "campus.test").startswith(f'{FILE} is "{nothing}", which contains no certificate')
-    assert complaint(certificate, nothing, "campus.test").startswith(f'{KEY} is "{nothing}", which is not a key')
-
-
-def test_files_that_are_not_there_or_not_reported(make):
-    certificate, key = make.pair("campus.test")
-    assert complaint("/none.pem", key, "campus.test") == (
-        f'{FILE} is "/none.pem", which cannot be read: No such file or directory. Put the file there.'
-    )
-    assert complaint(certificate, "/none.key", "campus.test").startswith(f'{KEY} is "/none.key", which cannot be read')
-    assert complaint(certificate, "", "campus.test").startswith(f"{KEY} is empty, but its counterpart is set.")
-    assert complaint("", key, "campus.test").startswith(f"{FILE} is empty, but its counterpart is set.")
+    another, nothing = make.pair("campus.test")[1], make.write(b"hello")
+    locked = make.pair("campus.test", password=b"secret")
+    for pair, problem in (
+        ((certificate, another), f'{KEY} is "{another}", which does not belong to the certificate. '),
+        (locked, f'{KEY} is "{locked[1]}", which is not a key in PEM form that a server can read'),
+        ((nothing, key), f'{FILE} is "{nothing}", which contains no certificate'),
+        ((certificate, nothing), f'{KEY} is "{nothing}", which is not a key'),
+        (("/none.pem", key), f'{FILE} is "/none.pem", which cannot be read: No such file or directory. Put the file'),
+        ((certificate, "/none.key"), f'{KEY} is "/none.key", which cannot be read'),
+        ((certificate, ""), f"{KEY} is empty, but its counterpart is set."),
+        (("", key), f"{FILE} is empty, but its counterpart is set."),
+    ):
+        assert complaint(*pair, "campus.test").startswith(problem)
 
 
 def test_a_pair_by_which_no_handshake_is_completed_is_refused(make, monkeypatch):

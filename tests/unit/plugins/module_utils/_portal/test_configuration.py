@@ -5,17 +5,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import configuration
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-
-
-def test_a_text_is_read(tmp_path):
-    (tmp_path / "file").write_bytes(b"caf\xc3\xa9 \xff")
-    assert configuration.Tree().read(str(tmp_path / "file")) == "café \udcff"
 
 
 def device(path):
@@ -79,13 +73,6 @@ def test_a_visitor_who_types_a_name_gets_to_two_ports(address, port, public):
     assert configuration.is_public(address, port) == public
 
 
-def test_what_a_virtual_host_does_not_set_is_not_set():
-    found = asdict(configuration.VirtualHost("/etc/nginx/x", 1, (), (), "/srv"))
-    unset = {name for name, value in found.items() if value == -1}
-    assert unset == {"body_limit", "patience", "patience_around"}
-    assert [name for name, value in found.items() if value and name not in {*unset, "file", "line", "root"}] == []
-
-
 def test_what_is_no_directory_is_refused_and_no_handle_is_left(tmp_path):
     (tmp_path / "file").touch()
     handles = len(os.listdir("/proc/self/fd"))
@@ -97,9 +84,3 @@ def test_what_is_no_directory_is_refused_and_no_handle_is_left(tmp_path):
         assert os.listdir(handle) == ["file"]
     finally:
         os.close(handle)
-
-
-def test_where_a_directive_stands_makes_it_no_other_one():
-    one = configuration.Directive("root", ("/srv",), "x", 1, start=0, end=9, opened=0, closed=0)
-    assert one == configuration.Directive("root", ("/srv",), "x", 1, start=5, end=14, opened=1, closed=1)
-    assert one != configuration.Directive("root", ("/srv",), "x", 2)

@@ -96,11 +96,6 @@ def test_addresses(host):
     assert portal_host.addresses(host.tree) == ("192.0.2.7", "2001:db8::7")
 
 
-def test_this_machine_is_seen_as_it_is():
-    with socket.create_server(("127.0.0.1", 0)) as four:
-        assert f"127.0.0.1:{four.getsockname()[1]}" in portal_host.listening(Tree())
-
-
 def test_a_process_counts_only_under_its_name(host):
     assert not portal_host.is_running(host.tree, "/run/nginx.pid", "nginx")
     host.write("/run/nginx.pid", "17\n")
@@ -112,18 +107,22 @@ def test_a_process_counts_only_under_its_name(host):
 
 
 def test_from_where_it_is_managed_although_sudo_forgets_it(host):
-    for process, parent, environment in (
-        ("self", 30, "PATH=/bin\0SUDO_USER=ada\0"),
-        ("30", 20, "X=SSH_CONNECTION=198.51.100.1 \0"),
-        ("20", 10, "USER=ada\0SSH_CONNECTION=2001:db8::9 40000 2001:db8::1 22\0"),
-        ("10", 1, "SSH_CONNECTION=203.0.113.9 1 192.0.2.7 22\0"),
-    ):
-        host.write(f"/proc/{process}/environ", environment)
-        host.write(f"/proc/{process}/status", f"Name:\tx\nPPid:\t{parent}\n")
-    assert portal_host.managed_from(host.tree) == "2001:db8::9"
-    host.write("/proc/20/environ", "SSH_CONNECTION=nonsense\0")
-    host.write("/proc/10/environ", "")
-    assert portal_host.managed_from(host.tree) == "", "the end is not there"
+    """The client of ssh is found in a process above, or not at all."""
+
+    def process(number, parent, environment="A=1\0"):
+        host.write(f"/proc/{number}/environ", environment)
+        host.write(f"/proc/{number}/status", f"Name:\tx\nPPid:\t{parent}\n" if parent else "Name:\tx\n")
+        return portal_host.managed_from(host.tree)
+
+    assert process("self", "30", "PATH=/bin\0SUDO_USER=ada\0") == "", "gone, or another user's"
+    process("10", "1", "SSH_CONNECTION=203.0.113.9 1 192.0.2.7 22\0")
+    process("20", "10", "USER=ada\0SSH_CONNECTION=2001:db8::9 40000 2001:db8::1 22\0")
+    assert process("30", "20", "X=SSH_CONNECTION=198.51.100.1 \0") == "2001:db8::9"
+    assert process("20", "10", "SSH_CONNECTION=nonsense\0") == "203.0.113.9"
+    assert process("10", "1", "") == "", "the end is not there"
+    for parent in ("", "0"):
+        assert process("20", parent) == ""
+    assert process("20", "30") == "", "in a circle"
 
 
 def test_an_empty_host(host):
@@ -133,18 +132,6 @@ def test_an_empty_host(host):
     assert portal_host.addresses(host.tree) == ()
 
 
-def test_the_client_of_ssh_is_found_in_a_process_above_or_not_at_all(host):
-    def process(number, parent, environment="A=1\0"):
-        host.write(f"/proc/{number}/environ", environment)
-        host.write(f"/proc/{number}/status", f"Name:\tx\nPPid:\t{parent}\n" if parent else "Name:\tx\n")
-
-    process("self", "7")
-    assert portal_host.managed_from(host.tree) == "", "gone, or another user's"
-    for parent in ("", "0"):
-        process("7", parent)
-        assert portal_host.managed_from(host.tree) == ""
-    process("7", "1")
-    process("1", "0", "SSH_CONNECTION=198.51.100.9 50000 192.0.2.7 22\0")
-    assert portal_host.managed_from(host.tree) == "198.51.100.9"
-    process("1", "7", "")
-    assert portal_host.managed_from(host.tree) == "", "in a circle"
+def test_this_machine_is_seen_as_it_is():
+    with socket.create_server(("127.0.0.1", 0)) as four:
+        assert f"127.0.0.1:{four.getsockname()[1]}" in portal_host.listening(Tree())

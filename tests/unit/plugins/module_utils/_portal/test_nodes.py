@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -58,52 +59,51 @@ def test_another_export_and_another_path_are_other_places(root: Path) -> None:
     assert nodes.on_network(str(root), mountinfo=mounted(root)) == {}, "a link to a disk of its own"
 
 
-def test_of_this_machine_each_mount_has_its_source() -> None:
-    assert set(paths.sources()) == set(paths.mounts())
-    assert all(kind == paths.mounts()[point] for point, (kind, _source, _part) in paths.sources().items())
-
-
-def test_secrets_are_compared_and_cannot_be_read_from_the_answer(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def compared(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """What a node reports with this .env file."""
     site: Any = SimpleNamespace(
         domain="campus.test", root=str(root), web=SimpleNamespace(name="nginx"), php=SimpleNamespace(user="www-data")
     )
     monkeypatch.setattr(nodes, "discover_environment", lambda *_asked: (site, {}))
 
-    def seen(text: str, salt: str = "s") -> dict[str, str]:
+    def ask(text: str, salt: str = "s") -> dict[str, Any]:
         (root / ".env").write_text(text)
-        return nodes.compared(site, salt)["secrets"]
+        return nodes.compared(site, salt)
 
-    first = seen("APP_SECRET=abc\nJWT_PASSPHRASE=x\n")
+    return ask
+
+
+def test_secrets_are_compared_and_cannot_be_read_from_the_answer(root: Path, compared: Any) -> None:
+    first = compared("APP_SECRET=abc\nJWT_PASSPHRASE=x\n")["secrets"]
     assert sorted(first) == ["APP_SECRET", "JWT_PASSPHRASE", "JWT_PUBLIC_KEY"] and "abc" not in str(first)
-    assert first == seen("APP_SECRET='abc'\nJWT_PASSPHRASE=x\n")
-    assert first["APP_SECRET"] != seen("APP_SECRET=abd\n")["APP_SECRET"]
-    assert first["APP_SECRET"] != seen("APP_SECRET=abc\n", "t")["APP_SECRET"]
+    assert first == compared("APP_SECRET='abc'\nJWT_PASSPHRASE=x\n")["secrets"]
+    assert first["APP_SECRET"] != compared("APP_SECRET=abd\n")["secrets"]["APP_SECRET"]
+    assert first["APP_SECRET"] != compared("APP_SECRET=abc\n", "t")["secrets"]["APP_SECRET"]
     (root / "config/jwt").mkdir(parents=True)
     (root / "config/jwt/private.pem").write_text("-- PRIVATE KEY --\n")
-    seen("APP_SECRET=abc\n")
-    sealed = nodes.compared(site, "s")["sealed"]
+    sealed = compared("APP_SECRET=abc\n")["sealed"]
     assert nodes.unseal(sealed, "s") == {"APP_SECRET": "abc", "JWT_SECRET_KEY": "-- PRIVATE KEY --\n"}
     (root.parent / "elsewhere.pem").write_text("-- PRIVATE KEY --\n")
     for named in ("/etc/passwd", "../elsewhere.pem"):
-        (root / ".env").write_text(f"JWT_SECRET_KEY={named}\n")
-        assert nodes.unseal(nodes.compared(site, "s")["sealed"], "s") == {}, "nothing but a key below the portal"
+        sealed = compared(f"JWT_SECRET_KEY={named}\n")["sealed"]
+        assert nodes.unseal(sealed, "s") == {}, "nothing but a key below the portal"
 
 
-def test_the_pair_that_signs_tokens_is_compared_wherever_it_lies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site: Any = SimpleNamespace(
-        domain="campus.test", root=str(root), web=SimpleNamespace(name="nginx"), php=SimpleNamespace(user="www-data")
-    )
-    monkeypatch.setattr(nodes, "discover_environment", lambda *_asked: (site, {}))
-
+def test_the_pair_that_signs_tokens_is_compared_wherever_it_lies(root: Path, compared: Any) -> None:
     def seen(text: str, key: str = "", place: str = "config/jwt/public.pem") -> str:
-        (root / ".env").write_text(text)
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_text(key)
-        return nodes.compared(site, "s")["secrets"]["JWT_PUBLIC_KEY"]
+        found: str = compared(text)["secrets"]["JWT_PUBLIC_KEY"]
+        return found
 
-    (root / ".env").write_text("")
-    missing = nodes.compared(site, "s")["secrets"]["JWT_PUBLIC_KEY"]
+    missing = compared("")["secrets"]["JWT_PUBLIC_KEY"]
     first = seen("", "-- a --\nb\n")
     assert first == seen("", "-- a --\r\nb") and len({missing, first, seen("", "-- a --\nc\n")}) == 3
     named = "JWT_PUBLIC_KEY='%kernel.project_dir%/keys/own.pem'\n"
     assert seen(named, "-- a --\nb\n", "keys/own.pem") == first
+
+
+def test_of_this_machine_each_mount_has_its_source() -> None:
+    assert set(paths.sources()) == set(paths.mounts())
+    assert all(kind == paths.mounts()[point] for point, (kind, _source, _part) in paths.sources().items())

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
 
 import pytest
 
@@ -128,20 +127,18 @@ def test_a_line_at_the_panels_own_place_is_active(host, web, line):
 @pytest.mark.parametrize(
     ("included", "place"),
     [
-        (
-            ["/www/server/panel/vhost/nginx/extension/campus/*.conf", "/www/server/panel/vhost/rewrite/campus.conf"],
-            "to the file /www/server/panel/vhost/nginx/extension/campus/chamilo.conf, which aaPanel includes and keeps",
-        ),
-        (
-            ["/www/server/panel/vhost/rewrite/a.conf"],
-            "in aaPanel under Website > campus.test > URL rewrite, which is /www/server/panel/vhost/rewrite/a.conf",
-        ),
-        ([], "in aaPanel under Website > campus.test > Config"),
+        (["nginx/extension/campus/*.conf", "rewrite/campus.conf"], "nginx/extension/campus/chamilo.conf, which"),
+        (["rewrite/a.conf"], "Website > campus.example.org > URL rewrite, which is /www/server/panel/vhost/rewrite/a"),
+        ([], "in aaPanel under Website > campus.example.org > Config"),
     ],
 )
-def test_in_aapanel_the_place_that_it_keeps_comes_first(included, place):
-    def found(pattern):
-        return next((path for path in included if re.fullmatch(pattern, path)), "")
-
-    host = SimpleNamespace(web="nginx", name="campus.test", included=found)
-    assert panels._aapanel(host) == place
+def test_in_aapanel_the_place_that_it_keeps_comes_first(host, included, place):
+    host.install("nginx")
+    lines = "".join(f"include /www/server/panel/vhost/{one};\n" for one in included)
+    for path in ("nginx/extension/campus/x.conf", "rewrite/campus.conf", "rewrite/a.conf"):
+        host.write(f"/www/server/panel/vhost/{path}")
+    file = f"/www/server/panel/vhost/nginx/{DOMAIN}.conf"
+    host.write(file, f"server {{ server_name {DOMAIN}; root /var/www/chamilo/public; {lines} }}")
+    host.write("/etc/nginx/conf.d/panel.conf", "include /www/server/panel/vhost/nginx/*.conf;")
+    (message,) = found(host.tree, "nginx")[0]
+    assert message.what.startswith("aaPanel") and place in message.remedy

@@ -10,9 +10,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import p
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import (
-    _LINE,
-    _POOL_LINE,
-    _entries,
     faces,
     is_on,
     of_face,
@@ -39,19 +36,13 @@ def values(known):
     return {name: setting.value for name, setting in known.items()}
 
 
-def test_settings_of_php(tmp_path):
-    ini = tmp_path / "php.ini"
-    ini.write_text(
-        '; session.a = 1\nsession.b = 3600 ; seconds\nuser_ini.filename =\nsession.save_path = "/x;y"\n[PHP]\n'
-    )
-    found = {name: setting.value for name, setting in _entries(ini.read_text(), str(ini), _LINE).items()}
-    assert found == {"session.b": "3600", "user_ini.filename": "", "session.save_path": "/x;y"}
-    pool = tmp_path / "www.conf"
-    pool.write_text(
-        ";php_admin_value[a.b] = 1\nphp_admin_value[session.gc_maxlifetime] = 3600\nphp_flag[display_errors] = on\n"
-    )
-    found = {name: setting.value for name, setting in _entries(pool.read_text(), str(pool), _POOL_LINE).items()}
-    assert found == {"session.gc_maxlifetime": "3600", "display_errors": "on"}
+def test_settings_of_php(etc):
+    etc("8.4/fpm/php.ini", '; a = 1\nb = 3600 ; seconds\nuser_ini.filename =\nsave_path = "/x;y"\n[PHP]\n')
+    assert values(of_face("8.4", "fpm")) == {"b": "3600", "user_ini.filename": "", "save_path": "/x;y"}
+    lines = ";php_admin_value[c.d] = 1\nphp_admin_value[b] = 7\nphp_flag[display_errors] = on\n"
+    php = Php("8.4", "fpm", pool_file=etc("8.4/fpm/pool.d/www.conf", lines))
+    found = values(settings(Observer(Site("campus.test", php=php), {})))
+    assert (found["b"], found["display_errors"], "c.d" in found) == ("7", "on", False)
     assert is_on("On") and is_on("1") and not is_on("Off") and not is_on("")
 
 
@@ -65,10 +56,6 @@ def test_the_last_file_counts_in_the_order_of_names(etc):
     assert values(found) == {"a": "1", "b": "10", "c": "20"}
     assert found["c"].file.endswith("/conf.d/20-x.ini")
     assert faces() == [("8.4", "cli"), ("8.4", "fpm")]
-
-
-def test_a_face_that_is_not_there_reports_nothing(etc):
-    assert of_face("8.4", "fpm") == {} and faces() == []
 
 
 def test_a_damaged_file_gives_what_can_be_read_of_it(etc):
@@ -125,21 +112,13 @@ def test_what_apache_reports_its_own_php_for_the_directory(etc, tmp_path, monkey
     (tmp_path / "etc/apache2").mkdir(parents=True)
     (tmp_path / "etc/apache2/apache2.conf").write_text(
         'LoadModule php_module x.so\n<IfModule php_module>\n<Directory "/srv/campus">\n'
-        "php_admin_flag display_errors off\n</Directory>\n</IfModule>\n"
-        "<Directory /srv/other>\nphp_flag display_errors on\n</Directory>\n"
+        "php_admin_flag display_errors off\nphp_value a\nOptions d e\n</Directory>\n</IfModule>\n"
+        "<Directory /srv/other/>\nphp_flag display_errors on\n</Directory>\n"
+        "<Directory /srv/campus-old>\nphp_value display_errors 2\n</Directory>\n"
+        "<Directory>\nphp_value display_errors 3\n</Directory>\n"
     )
     monkeypatch.setattr(php_ini, "Tree", lambda: Tree(str(tmp_path)))
     for root, value in (("/srv/campus", "off"), ("/srv/other", "on"), ("/srv/third", "On")):
         site = Site("campus.test", root=root, php=Php("8.4", "mod_php"))
-        assert settings(Observer(site, {}))["display_errors"].value == value
-
-
-def test_what_a_directory_of_apache_sets_has_a_name_and_a_value(host, monkeypatch):
-    host.install("apache")
-    host.site(
-        "apache",
-        "<Directory /srv/campus/>\nphp_value a\nphp_value b 1\nphp_admin_flag c on\nOptions d e\n</Directory>\n"
-        "<Directory /srv/campus-old>\nphp_value b 2\n</Directory>\n<Directory>\nphp_value b 3\n</Directory>\n",
-    )
-    monkeypatch.setattr(php_ini, "Tree", lambda: host.tree)
-    assert values(php_ini._in_apache("/srv/campus/public/index.php")) == {"b": "1", "c": "on"}
+        found = settings(Observer(site, {}))
+        assert found["display_errors"].value == value and not {"a", "options"} & found.keys()

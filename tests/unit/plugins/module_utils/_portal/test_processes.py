@@ -146,13 +146,6 @@ def test_the_user_of_a_process_is_the_effective_one_and_one_that_ended_is_none(t
     assert processes.processes(None) == (processes.Process(7, 3, "php: a\tb", 2),)
 
 
-def test_processes_of_this_host():
-    found = {process.pid: process for process in processes.processes(Observer(Site("campus.test"), {}))}
-    own = found[os.getpid()]
-    assert (own.parent, own.user) == (os.getppid(), os.geteuid())
-    assert 1 in found
-
-
 @pytest.mark.parametrize(
     ("argv", "printed"),
     [
@@ -165,3 +158,10 @@ def test_processes_of_this_host():
 )
 def test_what_a_command_reports(argv, printed):
     assert processes.output(argv, seconds=0.5 if argv[0] == "sleep" else 5) == printed
+
+
+def test_processes_of_this_host():
+    found = {process.pid: process for process in processes.processes(Observer(Site("campus.test"), {}))}
+    own = found[os.getpid()]
+    assert (own.parent, own.user) == (os.getppid(), os.geteuid())
+    assert 1 in found

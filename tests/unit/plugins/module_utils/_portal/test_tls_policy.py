@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx, tls_policy
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive
 
 
 @pytest.mark.parametrize(
@@ -41,4 +42,5 @@ def test_what_is_lacking(text: str, lacking: list[str]) -> None:
     ],
 )
 def test_protocols_of_apache_are_added_up(line: str, new: bool) -> None:
-    assert tls_policy._protocols(line.split()) == new
+    level = [Directive("sslprotocol", tuple(line.split()), "/x.conf", 1)]
+    assert (tls_policy.APACHE["sslprotocol"] in tls_policy.closing(level, [])) is not new
