@@ -284,3 +284,9 @@ def test_any_row_of_edits_leaves_a_file_that_reports_what_it_should():
                 for name, settings in judged.items()
             }
             assert without_empty(seen) == without_empty(parse(text, "x.yaml")) == without_empty(reported)
+
+
+def test_a_map_in_the_place_of_a_value_is_refused_with_its_line():
+    text = "parameters:\n  settings_overrides:\n    default:\n      hosting_limit:\n        users: 0\n"
+    with pytest.raises(OverridesError, match=r"x\.yaml, line 4"):
+        edit(text, "x.yaml", {"default": {"hosting_limit": "1"}})

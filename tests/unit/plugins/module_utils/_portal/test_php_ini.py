@@ -56,6 +56,7 @@ def test_the_last_file_counts_in_the_order_of_names(etc):
     assert values(found) == {"a": "1", "b": "10", "c": "20"}
     assert found["c"].file.endswith("/conf.d/20-x.ini")
     assert faces() == [("8.4", "cli"), ("8.4", "fpm")]
+    assert of_face("8.4", "apache2") == {}, "it is not there"
 
 
 def test_a_damaged_file_gives_what_can_be_read_of_it(etc):
