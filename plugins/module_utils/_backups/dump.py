@@ -134,6 +134,14 @@ class Reading:
         return Dumped(self._size, self._digest.hexdigest(), tuple(sorted(self._tables)))
 
 
+def read(path: str) -> Reading:
+    reading = Reading()
+    with open(path, "rb") as stream:
+        for part in iter(lambda: stream.read(_CHUNK), b""):
+            reading.take(part)
+    return reading
+
+
 def stamp(run: str) -> bytes:
     """The last line of each dump. An older dump under a newer name has another one, a dump that was cut off none."""
     return STAMP + run.encode() + b"\n"

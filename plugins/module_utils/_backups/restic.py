@@ -183,8 +183,12 @@ class Repository:
 
     def pairs(self) -> list[Pair]:
         """All complete pairs of this portal, the first run first."""
+        return paired(self.entries())
+
+    def entries(self) -> list[dict[str, Any]]:
+        """This portal's snapshots, as restic lists them."""
         reported, _complaint = self.run("snapshots", "--json", "--host", self.portal.site, "--tag", TAG, seconds=600)
-        return paired(json.loads(reported) or [])
+        return json.loads(reported) or []
 
 
 def program() -> str:

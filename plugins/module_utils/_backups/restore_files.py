@@ -203,10 +203,7 @@ class Staging(Exchange):
         path = f"{self.staging}/database.sql"
         with open(path, "xb") as output:
             self.place.run("dump", self.pair.database.id, restic.DUMP, output=output)
-        reading = dump.Reading()
-        with open(path, "rb") as stream:
-            for part in iter(lambda: stream.read(1 << 20), b""):
-                reading.take(part)
+        reading = dump.read(path)
         if not reading.tail.endswith(dump.stamp(self.pair.run)):
             raise BackupError("The dump in the backup is not whole, or of another run. Nothing was changed.")
         new = restore_tables.new_database(self.portal)

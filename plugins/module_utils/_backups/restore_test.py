@@ -92,12 +92,7 @@ class File:
 
 
 class _RestoreTest:
-    def __init__(
-        self,
-        portal: Portal,
-        memory: dict[str, Any],
-        accept: bool,
-    ) -> None:
+    def __init__(self, portal: Portal, memory: dict[str, Any], accept: bool) -> None:
         self.portal = portal
         self.memory = memory
         self.accept = accept
@@ -181,10 +176,8 @@ class _RestoreTest:
             saved = self.last.get("snapshots", ["", ""])
             same = pair.database.id.startswith(saved[0]) and pair.files.id.startswith(saved[1])
         else:
-            same = self.last.get("trees", [pair.database.tree, pair.files.tree]) == [
-                pair.database.tree,
-                pair.files.tree,
-            ]
+            trees = [pair.database.tree, pair.files.tree]
+            same = self.last.get("trees", trees) == trees
         if not same:
             raise BackupError(
                 f"The backup in {self.place.shown} is not the one this host sent: its content is another."
@@ -252,10 +245,7 @@ class _RestoreTest:
         path = f"{scratch}/database.sql"
         with open(path, "xb") as stream:
             self.place.run("dump", pair.database.id, restic.DUMP, output=stream)
-        reading = backups_dump.Reading()
-        with open(path, "rb") as stream:
-            for part in iter(lambda: stream.read(1 << 20), b""):
-                reading.take(part)
+        reading = backups_dump.read(path)
         stamp = backups_dump.stamp(pair.run)
         found = reading.tail.rsplit(b"\n", 2)[-2:-1]
         if not found or not found[0].startswith(backups_dump.STAMP):

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import re
 import time
 from collections.abc import Sequence
@@ -25,10 +24,7 @@ _UPKEEP = 6.5 * 86400  # a week, with room for a run that begins earlier than th
 
 def forget_halves(place: Repository) -> None:
     """Remove what a run left that was killed between database and files."""
-    reported, _complaint = place.run(
-        "snapshots", "--json", "--host", place.portal.site, "--tag", restic.TAG, seconds=600
-    )
-    entries = json.loads(reported) or []
+    entries = place.entries()
     whole = {pair.run for pair in restic.paired(entries)}
     halves = [snapshot.id for snapshot in restic.snapshots(entries) if snapshot.run not in whole]
     if halves:

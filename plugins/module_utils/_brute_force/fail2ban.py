@@ -16,7 +16,7 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,24 +94,19 @@ def is_installed() -> bool:
 
 def running() -> list[Jail] | None:
     """The running jails; None where no fail2ban runs."""
-    if not os.path.exists(SOCKET):
-        return None
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(_SECONDS)
-            line.connect(SOCKET)
-            listed = dict(_ask(line, "status"))["Jail list"]
-            return [_jail(line, name.strip()) for name in listed.split(",") if name.strip()]
-    except ConnectionRefusedError:  # the socket of one that died
-        return None
-    except (OSError, pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError) as problem:
-        raise Fail2banError(f"fail2ban gave no usable answer at {SOCKET}: {problem}") from problem
+
+    def jails(line: socket.socket) -> list[Jail]:
+        listed = dict(_ask(line, "status"))["Jail list"]
+        return [_jail(line, name.strip()) for name in listed.split(",") if name.strip()]
+
+    found: list[Jail] | None = _connected(jails)
+    return found
 
 
 def banned() -> dict[str, list[str]]:
     """The present bans: address -> its jails. Empty where fail2ban does not run."""
     found: dict[str, list[str]] = {}
-    for jail in _command("banned") or []:
+    for jail in _connected(lambda line: _ask(line, "banned")) or []:
         for name, addresses in jail.items():
             for address in addresses:
                 found.setdefault(str(address), []).append(str(name))
@@ -120,21 +115,21 @@ def banned() -> dict[str, list[str]]:
 
 def unban(address: str) -> None:
     """Let an address in again, in all jails."""
-    _command("unban", address)
+    _connected(lambda line: _ask(line, "unban", address))
 
 
-def _command(*words: str) -> Any:
-    """One command to the running fail2ban; None where none runs."""
+def _connected(work: Callable[[socket.socket], Any]) -> Any:
+    """What comes of a connection to the running fail2ban; None where none runs."""
     if not os.path.exists(SOCKET):
         return None
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(_SECONDS)
             line.connect(SOCKET)
-            return _ask(line, *words)
+            return work(line)
     except ConnectionRefusedError:  # the socket of one that died
         return None
-    except (OSError, pickle.UnpicklingError, EOFError, ValueError) as problem:
+    except (OSError, pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError) as problem:
         raise Fail2banError(f"fail2ban gave no usable answer at {SOCKET}: {problem}") from problem
 
 

@@ -226,65 +226,41 @@ def answers(
         ],
     }
     known: dict[str, tuple[list[str], float]] = {}
-    with _Process(json.dumps(reported)) as engine:
-        first = engine.take()
-        if first is None:
-            raise Fail2banError(f"fail2ban's own engine could not be used: {engine.complaint()}")
-        _read(definition, first)
-        for trial in itertools.chain.from_iterable(groups):
-            if trial.line not in known:
-                answer = engine.take()
-                if answer is not None:
-                    known[trial.line] = answer[0], answer[1]
-                elif -engine.ended() in (signal.SIGPROF, signal.SIGALRM):
-                    raise FilterError(_too_slow(trial, budget))
-                else:
-                    raise Fail2banError(f"fail2ban's own engine stopped: {engine.complaint()}")
-            yield trial, *known[trial.line]
+    found, code, complaint = _engine(json.dumps(reported))
+    left = iter(found)
+    first = next(left, None)
+    if first is None:
+        raise Fail2banError(f"fail2ban's own engine could not be used: {complaint}")
+    _read(definition, first)
+    for trial in itertools.chain.from_iterable(groups):
+        if trial.line not in known:
+            answer = next(left, None)
+            if answer is not None:
+                known[trial.line] = answer[0], answer[1]
+            elif -code in (signal.SIGPROF, signal.SIGALRM):
+                raise FilterError(_too_slow(trial, budget))
+            else:
+                raise Fail2banError(f"fail2ban's own engine stopped: {complaint}")
+        yield trial, *known[trial.line]
 
 
-class _Process:
-    """fail2ban's engine at work, in a process of its own that ends with the block."""
-
-    def __init__(self, reported: str) -> None:
-        # Files: waking a reader for each answer takes as long as the answer.
-        self._answers, self._errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-        with tempfile.TemporaryFile() as work:
-            work.write(reported.encode())
-            work.seek(0)
-            self._process = subprocess.Popen(
-                [interpreter(), "-c", ENGINE],
-                stdin=work,
-                stdout=self._answers,
-                stderr=self._errors,
-                env={"LC_ALL": "C.UTF-8"},
-            )
-
-    def __enter__(self) -> _Process:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._answers.close()
-        self._errors.close()
-
-    def take(self) -> Any:
-        """Its next answer, or None when there are no more. The first one is there when it has ended."""
-        if self._process.returncode is None:
-            self._process.wait()
-            self._answers.seek(0)
-        line = self._answers.readline()
-        return json.loads(line) if line.endswith(b"\n") else None
-
-    def ended(self) -> int:
-        return self._process.wait()
-
-    def complaint(self) -> str:
-        code = self.ended()
-        self._errors.seek(0)
-        words = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        return words[-1] if words else f"it ended with {code} and gave no reason"
+def _engine(task: str) -> tuple[list[Any], int, str]:
+    """fail2ban's engine at work, in a process of its own: its answers, how it ended, and its last words."""
+    # A file: waking a reader for each answer takes as long as the answer.
+    with tempfile.TemporaryFile() as answers:
+        done = subprocess.run(
+            [interpreter(), "-c", ENGINE],
+            input=task.encode(),
+            stdout=answers,
+            stderr=subprocess.PIPE,
+            env={"LC_ALL": "C.UTF-8"},
+            check=False,
+        )
+        answers.seek(0)
+        found = [json.loads(line) for line in answers if line.endswith(b"\n")]
+    words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    code = done.returncode
+    return found, code, words[-1] if words else f"it ended with {code} and gave no reason"
 
 
 def _read(ours: Definition, answer: Mapping[str, Any]) -> None:

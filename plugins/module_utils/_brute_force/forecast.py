@@ -11,7 +11,6 @@ is reported. Bans are counted as fail2ban counts them, without fail2ban, which n
 from __future__ import annotations
 
 import bisect
-import calendar
 import glob
 import gzip
 import io
@@ -22,6 +21,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote
@@ -42,7 +42,6 @@ _SHOWN = 5  # addresses in a sentence
 _LISTED = 100
 _BROWSERS, _GOOD = 3, 3  # with as many, several people share an address
 _MOST_BROWSERS = 20
-_MONTHS = {name.encode(): number for number, name in enumerate(calendar.month_abbr)}
 
 # As the filter of the role brute_force: a user name can resemble a date, but no bare quote can stand in it.
 _LINE = re.compile(
@@ -297,15 +296,11 @@ def _bans_reported(rules: Rules, banned: Sequence[dict[str, Any]]) -> list[str]:
     return messages
 
 
+@lru_cache(4096)
 def _seconds(date: bytes) -> float:
     """25/Nov/2026:10:00:00 +0000 as a time."""
-    day, month, year = int(date[:2]), _MONTHS.get(date[3:6], 0), int(date[7:11])
-    if not month:
-        return 0.0
-    hour, minute, second = int(date[12:14]), int(date[15:17]), int(date[18:20])
-    offset = (int(date[22:24]) * 60 + int(date[24:26])) * 60
-    moment = calendar.timegm((year, month, day, hour, minute, second))
-    return float(moment + offset if date[21:22] == b"-" else moment - offset)
+    known = parsedate_tz(date.decode().replace("/", " ").replace(":", " ", 1))
+    return float(mktime_tz(known)) if known else 0.0
 
 
 def bans(times: Sequence[int], rules: Rules) -> int:

@@ -122,25 +122,25 @@ def rehearse(
 def _challenge(webroot: str, token: str) -> Iterator[None]:
     """Serve a challenge. The web user may own the directory and exchange its entries for links meanwhile."""
     with contextlib.ExitStack() as back:
-        webroot_directory = os.open(webroot, os.O_RDONLY | os.O_DIRECTORY)
-        back.callback(os.close, webroot_directory)
+        directory = os.open(webroot, os.O_RDONLY | os.O_DIRECTORY)
+        back.callback(os.close, directory)
         back.callback(os.umask, os.umask(0o022))
         for part in CHALLENGES.split("/"):
             with contextlib.suppress(FileExistsError):
-                os.mkdir(part, 0o755, dir_fd=webroot_directory)
-                back.callback(_remove, os.rmdir, part, webroot_directory)
-            webroot_directory = open_path(part, of_root, webroot_directory)[0]
-            back.callback(os.close, webroot_directory)
-        handle = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=webroot_directory)
-        back.callback(_remove, os.unlink, token, webroot_directory)
+                os.mkdir(part, 0o755, dir_fd=directory)
+                back.callback(_remove, os.rmdir, part, directory)
+            directory = open_path(part, of_root, directory)[0]
+            back.callback(os.close, directory)
+        handle = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=directory)
+        back.callback(_remove, os.unlink, token, directory)
         with open(handle, "w", encoding="ascii") as stream:
             stream.write(token)
         yield
 
 
-def _remove(how: Callable[..., None], name: str, webroot_directory: int) -> None:
+def _remove(how: Callable[..., None], name: str, directory: int) -> None:
     with contextlib.suppress(OSError):  # it has another challenge meanwhile, or is gone
-        how(name, dir_fd=webroot_directory)
+        how(name, dir_fd=directory)
 
 
 def _unseen(domain: str, address: str, token: str, fetch: Fetch) -> str:
@@ -183,10 +183,8 @@ def _fetch(url: str, address: str) -> Answer:
 class Budget:
     """The attempts of a site, so that an authority's limits are not used up by a run that is tried again and again."""
 
-    def __init__(
-        self, site: str, directory: str, webroot_directory: str = "", now: datetime.datetime | None = None
-    ) -> None:
-        self.path = f"{webroot_directory or STATE}/acme-{site}.json"
+    def __init__(self, site: str, directory: str, state: str = "", now: datetime.datetime | None = None) -> None:
+        self.path = f"{state or STATE}/acme-{site}.json"
         self.directory = directory or "default"
         self.now = now or datetime.datetime.now(datetime.timezone.utc)
 
@@ -406,10 +404,11 @@ def _run(request: Sequence[str], desired: Desired, engine: Engine, outcome: Outc
     request, why, code = list(request), budget.refusal(), 1
     if why:
         raise AcmeError(f"No certificate was asked for. {why}")
+    trusting = ["env", f"REQUESTS_CA_BUNDLE={bundle([desired.ca_file])}"] if desired.ca_file else []
     for _attempt in range(2):
         with engine.store.lock("a certificate", _LOCK_SECONDS):
             budget.begin()
-        code, output = engine.machine.run([*_trusting([desired.ca_file]), program, *request], CERTBOT_SECONDS)
+        code, output = engine.machine.run([*trusting, program, *request], CERTBOT_SECONDS)
         why = _reason(output) if code else ""
         with engine.store.lock("a certificate", _LOCK_SECONDS):
             budget.end("issued" if not code else "failed", why)
@@ -493,10 +492,6 @@ def _adopt(lineage: _Lineage, desired: Desired, engine: Engine, outcome: Outcome
     return outcome.changed
 
 
-def _trusting(files: Sequence[str]) -> list[str]:
-    return ["env", f"REQUESTS_CA_BUNDLE={bundle(files)}"] if any(files) else []
-
-
 def bundle(files: Sequence[str]) -> str:
     """A file with the authorities of the host and some more, for Certbot. Its path."""
     texts = []
@@ -536,15 +531,11 @@ def self_sign(
         return Got(False, found)
     if check:
         return Got(True, found)
-    with tempfile.TemporaryDirectory() as webroot_directory:
-        files = {"-keyout": f"{webroot_directory}/key", "-out": f"{webroot_directory}/certificate"}
+    with tempfile.TemporaryDirectory() as directory:
+        files = {"-keyout": f"{directory}/key", "-out": f"{directory}/certificate"}
         argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        argv += [
-            "-subj",
-            "/CN=chamilo-hardening",
-            "-addext",
-            f"subjectAltName={','.join(f'DNS:{name}' for name in names)}",
-        ]
+        alternatives = ",".join(f"DNS:{name}" for name in names)
+        argv += ["-subj", "/CN=chamilo-hardening", "-addext", f"subjectAltName={alternatives}"]
         argv += ["-days", str(SELF_SIGNED_DAYS), *(word for option in files.items() for word in option)]
         code, output = engine.machine.run(argv, 60)
         if code:

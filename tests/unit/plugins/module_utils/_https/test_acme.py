@@ -455,8 +455,6 @@ def test_certbot_trusts_the_authorities_of_the_host_and_those_of_the_sites(
     one, two = str(tmp_path / "one"), str(tmp_path / "two")
     assert acme.bundle([two, "", one, two]) == str(tmp_path / "bundle")
     assert (tmp_path / "bundle").read_text() == "of system\nof two\nof one\n"
-    assert acme._trusting(["", one]) == ["env", f"REQUESTS_CA_BUNDLE={tmp_path}/bundle"]
-    assert acme._trusting(["", ""]) == acme._trusting([]) == []
     with pytest.raises(acme.AcmeError, match=f"^The file of an authority, {tmp_path}/none, cannot be read: No such"):
         acme.bundle([f"{tmp_path}/none"])
 
