@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
@@ -19,7 +19,7 @@ KNOWN_SOCKETS = re.compile(r"unix:/run/(?:php/php[\d.]+-fpm|chamilo-[\w.-]+)\.so
 PREPENDED = "/usr/local/share/chamilo-hardening"
 GIVEN = ("PHP_ADMIN_VALUE", "PHP_VALUE")  # settings that a virtual host gives to PHP
 _PROGRAM = "/usr/sbin/php-fpm"
-_SECTION = re.compile(r"\[([^\]]+)\]")
+_SECTION = re.compile(r"\[([^\]]*)\]")
 _ENTRY = re.compile(r"([\w.]+)(?:\[([^\]]*)\])?\s*=\s*(.*)")
 _OURS = re.compile(r"\d+-chamilo-[\w.-]+\.ini")  # what this collection puts into conf.d
 _MADE = ("auto_prepend_file", "upload_max_filesize", "post_max_size")
@@ -53,23 +53,46 @@ def pools(tree: Tree) -> tuple[list[Pool], list[str]]:
     return [pool for pool in found if not there or pool.version in there], problems
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A line of php.ini, or of a pool: ``name = value`` or ``name[key] = value``."""
+
+    section: str
+    number: int
+    name: str
+    key: str
+    value: str
+
+
+def entries(text: str) -> Iterator[Entry]:
+    section = ""
+    for number, line in enumerate(map(str.strip, text.split("\n")), 1):
+        head, found = _SECTION.match(line), _ENTRY.fullmatch(line)
+        if head:
+            section = head[1].strip()
+        elif found:
+            yield Entry(section, number, found[1], found[2] or "", _value(found[3]))
+
+
+def counts(section: str, script: str) -> str:
+    """Whether a section of php.ini says something of a script: "all" of every one, "insider" of it, else nothing."""
+    kind, _is, place = map(str.strip, section.partition("="))
+    if kind == "PATH":
+        return "insider" if script.startswith(f"{place.rstrip('/')}/") else ""
+    return "" if kind == "HOST" else "all"
+
+
 def _parse(text: str, path: str) -> list[Pool]:
     sections: dict[str, tuple[dict[str, str], dict[str, Place], dict[str, str]]] = {}
-    name = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        section, entry = _SECTION.fullmatch(line), _ENTRY.fullmatch(line)
-        if section:
-            name = section[1]
-            sections[name] = ({}, {}, {})
-        elif entry and name and not line.startswith((";", "#")):
-            value = _value(entry[3]).replace("$pool", name)
-            if entry[2] is None:
-                sections[name][0][entry[1]] = value
-            elif entry[1] == "env":
-                sections[name][1][entry[2]] = Place(path, number, value)
-            elif entry[1] in ("php_value", "php_admin_value"):
-                sections[name][2][entry[2]] = value
+    for entry in entries(text):
+        plain, environment, settings = sections.setdefault(entry.section, ({}, {}, {}))
+        value = entry.value.replace("$pool", entry.section)
+        if not entry.key:
+            plain[entry.name] = value
+        elif entry.name == "env":
+            environment[entry.key] = Place(path, entry.number, value)
+        elif entry.name in ("php_value", "php_admin_value"):
+            settings[entry.key] = value
     return [
         Pool(
             name=name,
@@ -118,22 +141,13 @@ def settings(tree: Tree, directory: str, root: str, pool: Pool | None = None) ->
     Later files win over earlier ones, the pool over files, a [PATH=...] section over the pool. What the files of this
     collection make of their owner's values (_MADE) does not count: it would hide later values of the owner.
     """
-    found: dict[str, str] = {}
-    insider: dict[str, str] = {}
+    found: dict[str, dict[str, str]] = {"all": {}, "insider": {}, "": {}}
     for path in (f"{directory}/php.ini", *tree.glob(f"{directory}/conf.d/*.ini")):
-        if not tree.exists(path):
-            continue
-        here: dict[str, str] | None = found
         ours = _OURS.fullmatch(posixpath.basename(path))
-        for line in map(str.strip, tree.read(path).splitlines()):
-            section, entry = _SECTION.match(line), _ENTRY.fullmatch(line)
-            if section:
-                kind, _is, where = section[1].partition("=")
-                above = f"{root}/public/".startswith(f"{where.rstrip('/')}/")
-                here = {"PATH": insider if above else None, "HOST": None}.get(kind, found)
-            elif entry and entry[2] is None and here is not None and not (ours and entry[1] in _MADE):
-                here[entry[1]] = _value(entry[3])
-    return {**found, **dict(pool.settings if pool else ()), **insider}
+        for entry in entries(tree.read(path)) if tree.exists(path) else ():
+            if not entry.key and not (ours and entry.name in _MADE):
+                found[counts(entry.section, f"{root}/public/")][entry.name] = entry.value
+    return {**found["all"], **dict(pool.settings if pool else ()), **found["insider"]}
 
 
 def confines(open_basedir: str) -> bool:

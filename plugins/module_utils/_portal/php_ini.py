@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import glob
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, php_fpm
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 
 _PHP = "/etc/php"
-_VALUE = r"""[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)'|([^;\n]*))"""
-_IN_APACHE = ("php_value", "php_flag", "php_admin_value", "php_admin_flag")
-_SECTION = re.compile(r"^[ \t]*\[([^\]\n]*)\].*$", re.MULTILINE)
-_LINE = re.compile(rf"^[ \t]*([\w.]+){_VALUE}", re.MULTILINE)
-_POOL_LINE = re.compile(rf"^[ \t]*php_(?:admin_)?(?:value|flag)\[([\w.]+)\]{_VALUE}", re.MULTILINE)
+_OF_PHP = ("php_value", "php_flag", "php_admin_value", "php_admin_flag")
 
 
 @dataclass(frozen=True)
@@ -37,24 +32,15 @@ def is_on(value: str) -> bool:
 def of_face(version: str, face: str, script: str = "") -> dict[str, Setting]:
     """What one face of one version reads: php.ini, then conf.d in the order of names.
 
-    With a ``script`` what sections [PATH=folder] say of it, and nothing else; PHP goes by them last.
+    With a ``script`` what sections [PATH=directory] say of it, and nothing else; PHP goes by them last.
     """
     directory = f"{_PHP}/{version}/{face}"
     found: dict[str, Setting] = {}
     for path in [f"{directory}/php.ini", *sorted(glob.glob(f"{directory}/conf.d/*.ini"))]:
-        if os.path.exists(path):
-            for section, text in _sections(_text(path)):
-                kind, _is, place = section.partition("=")
-                above = kind.strip() == "PATH" and script.startswith(f"{place.strip().rstrip('/')}/")
-                if above if script else kind.strip() not in ("PATH", "HOST"):
-                    found.update(_entries(text, path, _LINE))
+        for entry in php_fpm.entries(_text(path)) if os.path.exists(path) else ():
+            if not entry.key and php_fpm.counts(entry.section, script) == ("insider" if script else "all"):
+                found[entry.name] = Setting(entry.value, path)
     return found
-
-
-def _sections(text: str) -> Iterator[tuple[str, str]]:
-    first, *more = _SECTION.split(text)
-    yield "", first
-    yield from zip(more[::2], more[1::2])
 
 
 def faces() -> list[tuple[str, str]]:
@@ -74,7 +60,9 @@ def _settings(observer: Observer) -> Mapping[str, Setting]:
         raise Unseen("the PHP that serves the site could not be found")
     found = of_face(php.version, php.face)
     if php.pool_file and os.path.exists(php.pool_file):
-        found.update(_entries(_text(php.pool_file), php.pool_file, _POOL_LINE))
+        for entry in php_fpm.entries(_text(php.pool_file)):
+            if entry.name in _OF_PHP:
+                found[entry.key] = Setting(entry.value, php.pool_file)
     if php.sapi == "mod_php":
         found.update(_in_apache(f"{observer.site.root}/public/index.php"))
         return found
@@ -84,9 +72,10 @@ def _settings(observer: Observer) -> Mapping[str, Setting]:
     own = f"{observer.site.root}/public/{name}"
     if observer.site.root and name and os.path.exists(own):
         try:
-            found.update(_entries(Tree().read(own, php.user), own, _LINE))
+            text = Tree().read(own, php.user)
         except OSError as problem:
             raise Unseen(f"{own}, which PHP goes by, cannot be read: {problem.strerror}") from problem
+        found.update({entry.name: Setting(entry.value, own) for entry in php_fpm.entries(text) if not entry.key})
     return found
 
 
@@ -96,7 +85,7 @@ def _in_apache(script: str) -> dict[str, Setting]:
     for block in walk(apache.parse(Tree()).directives):
         if block.name == "directory" and block.arguments and script.startswith(f"{block.arguments[0].rstrip('/')}/"):
             for line in walk(block.block or ()):
-                if line.name in _IN_APACHE and len(line.arguments) == 2:
+                if line.name in _OF_PHP and len(line.arguments) == 2:
                     found[line.arguments[0]] = Setting(line.arguments[1], line.file)
     return found
 
@@ -104,10 +93,3 @@ def _in_apache(script: str) -> dict[str, Setting]:
 def _text(path: str) -> str:
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()
-
-
-def _entries(text: str, path: str, line: re.Pattern[str]) -> dict[str, Setting]:
-    return {
-        match[1]: Setting(next((group for group in match.groups()[1:] if group is not None), "").strip(), path)
-        for match in line.finditer(text)
-    }
