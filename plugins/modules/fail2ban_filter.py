@@ -25,8 +25,8 @@ description:
     continue with the rest of the line, spaces included. What your patterns demand literally, such as C(level=error),
     is the program's own.
   - A pattern that takes too long on some line allows a denial of service of fail2ban by that line. So the module
-    derives the slowest lines it can from yours, and refuses the filter when those of one sample take longer than a
-    second. That happens in a process which the kernel ends, so the module returns even if the pattern never would.
+    derives the slowest lines it can from yours, and refuses the filter when they take longer than O(time_budget). That
+    happens in a process which the kernel ends, so the module returns even if the pattern never would.
   - The filter alone bans no client. A jail has to name it, in a file below C(/etc/fail2ban/jail.d).
 attributes:
   check_mode:
@@ -66,6 +66,17 @@ options:
     type: list
     elements: str
     default: []
+  ignoreregex:
+    description: Patterns of lines that are no failure although O(failregex) matches.
+    type: list
+    elements: str
+    default: []
+  prefregex:
+    description:
+      - A pattern that every line has to match first. What it has in C(<F-CONTENT>) is all that O(failregex) sees.
+      - Must be anchored too.
+    type: str
+    default: ""
   datepattern:
     description:
       - How to find the date in a line, in the way of fail2ban, such as V(\\[(%d/%b/%Y:%H:%M:%S %z\)\\] ").
@@ -73,10 +84,12 @@ options:
         controls. A pattern with what stands around the date makes sure that it is the right one.
     type: str
     default: ""
+  journalmatch:
+    description: Which entries of the journal the filter is for, for jails that read the journal instead of a file.
+    type: str
+    default: ""
   samples:
     description:
-      - Lines of an access log or of syslog. A line break that a client sends ends any other line, so that an attacker
-        can write whole lines, and each filter for such a log is refused whose failures can be imitated.
       - Lines to prove the filter with. Take them from a real log, one for each way in which the failure shows, with
         IPv6 if the host speaks it, and one for each kind of line that comes close and is harmless.
     type: dict
@@ -101,6 +114,25 @@ options:
         type: list
         elements: str
         default: []
+  line_breaks:
+    description:
+      - What happens to a line break that an attacker sends, as part of a user name for example.
+      - With V(escaped) the program that writes the log makes harmless text of it. Web servers, syslog and the journal
+        do that.
+      - With V(raw) it ends the line, so that an attacker can write whole lines. No filter can distinguish those from
+        real ones; the module refuses each filter for such a log whose failures it can imitate.
+      - With V(auto), lines in the form of an access log or of syslog count as V(escaped), and so do all with
+        O(journalmatch). Other lines count as V(raw).
+    type: str
+    choices: [auto, escaped, raw]
+    default: auto
+  time_budget:
+    description:
+      - The seconds of processor time that fail2ban may take for the lines made out of one sample. Some of these are
+        8,000 characters long.
+      - A sound filter takes less than a tenth of a second for all of them.
+    type: float
+    default: 1
   log:
     description:
       - An access log to analyze. It changes nothing; RV(log) reports the clients of its newest lines.
@@ -116,6 +148,10 @@ options:
     type: list
     elements: str
     default: []
+  directory:
+    description: Where filters lie.
+    type: path
+    default: /etc/fail2ban/filter.d
 requirements:
   - fail2ban 1.0 or newer on the host, as Debian packages it. Its own Python runs the proof.
 seealso:
@@ -201,6 +237,22 @@ EXAMPLES = r"""
         - 'Nov 25 10:00:00 campus sshd[812]: Connection closed by 203.0.113.7 port 40022 [preauth]'
   check_mode: true
   changed_when: false
+
+- name: Install a filter for what a service writes into the journal
+  chamilo.hardening.fail2ban_filter:
+    name: campus-sftp
+    failregex:
+      - '^\s*\S+ sshd(?:-session)?\[\d+\]: Failed password for .* from <ADDR> port \d+ ssh2$'
+    journalmatch: _SYSTEMD_UNIT=ssh.service + _COMM=sshd
+    samples:
+      match:
+        - line: 'Nov 25 10:00:00 campus sshd[812]: Failed password for invalid user ada from 203.0.113.7 port 4022 ssh2'
+          address: 203.0.113.7
+        - line: 'Nov 25 10:00:00 campus sshd[812]: Failed password for root from 2001:db8::7 port 40022 ssh2'
+          address: 2001:db8::7
+      no_match:
+        - 'Nov 25 10:00:00 campus sshd[812]: Accepted password for ada from 203.0.113.7 port 40022 ssh2'
+  notify: Reload fail2ban
 
 - name: Remove a filter
   chamilo.hardening.fail2ban_filter:
@@ -308,22 +360,35 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "failregex": {"type": "list", "elements": "str", "default": []},
+            "ignoreregex": {"type": "list", "elements": "str", "default": []},
+            "prefregex": {"type": "str", "default": ""},
             "datepattern": {"type": "str", "default": ""},
+            "journalmatch": {"type": "str", "default": ""},
             "samples": {"type": "dict", "options": SAMPLES},
+            "line_breaks": {"type": "str", "choices": ["auto", "escaped", "raw"], "default": "auto"},
+            "time_budget": {"type": "float", "default": 1},
             "log": {"type": "path"},
             "proxies": {"type": "list", "elements": "str", "default": []},
             "friends": {"type": "list", "elements": "str", "default": []},
+            "directory": {"type": "path", "default": DIRECTORY},
         },
         supports_check_mode=True,
     )
     given = module.params
-    definition = Definition(given["name"], tuple(given["failregex"]), given["datepattern"])
+    definition = Definition(
+        given["name"],
+        tuple(given["failregex"]),
+        tuple(given["ignoreregex"]),
+        given["prefregex"],
+        given["datepattern"],
+        given["journalmatch"],
+    )
     samples = given["samples"] or {"match": [], "no_match": []}
     lines = [Sample(each["line"], each["address"]) for each in samples["match"]]
     lines += [Sample(line) for line in samples["no_match"]]
     result: dict[str, Any] = {}
     try:
-        file = File(DIRECTORY, given["name"])
+        file = File(given["directory"], given["name"])
         text = definition.text() if given["state"] == "present" else None
         result["path"] = file.path
         if text is not None:
@@ -333,7 +398,7 @@ def main() -> None:
                 result["log"] = log_summary(given["log"], given["proxies"], given["friends"])
             if is_installed():
                 file.alone()
-                result["proof"] = prove(definition, lines).to_dict()
+                result["proof"] = prove(definition, lines, given["time_budget"], given["line_breaks"]).to_dict()
             elif module.check_mode:
                 result["reason"] = "needs fail2ban"
             else:

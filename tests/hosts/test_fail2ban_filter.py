@@ -327,11 +327,11 @@ def test_the_examples_of_the_module_on_a_real_host(host: Host, playbook: Playboo
             "ls /etc/fail2ban/filter.d | grep ^campus; ls /etc/fail2ban/filter.d | grep hardening", check=False
         ).stdout.split()
 
-    # A filter, a jail, and the reload.
-    assert run(tasks, "--check", "--diff").changed[host.domain] == 3
+    # Two filters, one jail, and the reload.
+    assert run(tasks, "--check", "--diff").changed[host.domain] == 4
     assert there() == []
-    assert run(tasks).changed[host.domain] == 3
-    assert there() == ["campus-login.conf"], "two were only checked"
+    assert run(tasks).changed[host.domain] == 4
+    assert there() == ["campus-login.conf", "campus-sftp.conf"], "two were only checked"
     assert "campus-login" in host.run("fail2ban-client status").stdout
     assert "login_json" in host.run("fail2ban-client get campus-login failregex").stdout
     assert run(tasks).changed[host.domain] == 0
@@ -344,9 +344,9 @@ def test_the_examples_of_the_module_on_a_real_host(host: Host, playbook: Playboo
         with pytest.raises(PlayError) as refused:
             run([{**tasks[0], name: arguments}])
         assert "planted in X-Forwarded-For" in " ".join(str(refused.value).split())
-    assert there() == ["campus-login.conf"]
+    assert there() == ["campus-login.conf", "campus-sftp.conf"]
     assert host.get("/etc/fail2ban/filter.d/campus-login.conf") == before
 
     host.run("rm /etc/fail2ban/jail.d/campus-login.conf && fail2ban-client reload")
     assert run([last]).changed[host.domain] == 1
-    assert there() == []
+    assert there() == ["campus-sftp.conf"]

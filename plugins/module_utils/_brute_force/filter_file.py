@@ -29,16 +29,21 @@ class Definition:
 
     name: str
     failregex: tuple[str, ...]
+    ignoreregex: tuple[str, ...] = ()
+    prefregex: str = ""
     datepattern: str = ""
+    journalmatch: str = ""
 
     def text(self) -> str:
         """The file. Its patterns are written as they are; what fail2ban would interpolate is escaped."""
         lines = ["# Managed by Ansible: chamilo.hardening, module fail2ban_filter. Changes here are lost.", ""]
         lines.append("[Definition]")
         for key, value in (
+            ("prefregex", [self.prefregex] if self.prefregex else []),
             ("failregex", self.failregex),
-            ("ignoreregex", ()),
+            ("ignoreregex", self.ignoreregex),
             ("datepattern", [self.datepattern] if self.datepattern else []),
+            ("journalmatch", [self.journalmatch] if self.journalmatch else []),
         ):
             if value or key == "ignoreregex":  # without it fail2ban warns
                 lines.append(f"{key} = {f'{chr(10)}    '.join(one.replace('%', '%%') for one in value)}".rstrip())

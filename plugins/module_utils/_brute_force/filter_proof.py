@@ -90,12 +90,18 @@ try:
             read[key] += values
     for value in read["datepattern"]:
         engine.setDatePattern(value)
+    for value in read["prefregex"]:
+        engine.prefRegex = value
     for value in read["failregex"]:
         engine.addFailRegex(value)
+    for value in read["ignoreregex"]:
+        engine.addIgnoreRegex(value)
 except Exception as problem:  # fail2ban raises many kinds; each is reported as a refusal
     report({"refused": str(problem)})
     sys.exit(0)
 compiled = list(engine.failRegex) if hasattr(engine, "failRegex") else engine.getFailRegex()
+if engine.prefRegex:
+    compiled.append(engine.prefRegex.getRegex())
 report({"read": read, "loose": [one for one in compiled if not anchored(parser.parse(one))]})
 for lines in task["groups"]:
     signal.setitimer(signal.ITIMER_PROF, task["budget"])
@@ -127,17 +133,20 @@ def check(definition: Definition, samples: Sequence[Sample]) -> None:
         raise FilterError("failregex: there is none, so the filter would find nothing.")
     for key, patterns in (
         ("failregex", definition.failregex),
+        ("ignoreregex", definition.ignoreregex),
+        ("prefregex", (definition.prefregex,)),
         ("datepattern", (definition.datepattern,)),
+        ("journalmatch", (definition.journalmatch,)),
     ):
         for pattern in patterns:
-            if "\n" in pattern or (not pattern and key == "failregex"):
+            if "\n" in pattern or (not pattern and key in ("failregex", "ignoreregex")):
                 raise FilterError(f"{key}: {pattern!r} is no single line of text.")
             if pattern != pattern.strip():
                 raise FilterError(
                     f"{key}: {pattern!r} begins or ends with a space, which fail2ban takes away when it reads "
                     "the file. Write it as [ ]."
                 )
-            if key == "failregex" and _is_file(pattern):
+            if key.endswith("regex") and pattern and _is_file(pattern):
                 raise FilterError(
                     f"{key}: {pattern!r} is the name of a file or filter, not a pattern. Give the pattern itself."
                 )
@@ -160,10 +169,14 @@ def _is_file(pattern: str) -> bool:
 def prove(definition: Definition, samples: Sequence[Sample], budget: float = 1.0, escaped: str = "auto") -> Proof:
     """Prove the filter; raises when it must not be installed."""
     check(definition, samples)
+    if budget <= 0:
+        raise FilterError(f"time_budget: {budget:g} is no time. Give the seconds that one line may take.")
     samples = list(dict.fromkeys(samples))
     # First the samples as they are: plain mistakes are reported first.
     groups = [[Trial(each.line, "", frozenset(filter(None, [normal(each.address)])), each) for each in samples]]
-    groups += [list(filter_attacks.plants(each, filter_attacks.breaks_lines(each, escaped))) for each in samples]
+    groups += [
+        list(filter_attacks.plants(each, filter_attacks.breaks_lines(definition, each, escaped))) for each in samples
+    ]
     groups += [[Trial(line, STRAIN, frozenset(), each) for line in filter_attacks.strain(each)] for each in samples]
     slowest, tried, free = 0.0, 0, False
     for trial, hits, seconds in answers(definition, groups, budget):
@@ -269,15 +282,15 @@ def _read(ours: Definition, answer: Mapping[str, Any]) -> None:
         raise FilterError(f"fail2ban itself refuses the filter: {answer['refused']}")
     given = {
         "failregex": list(ours.failregex),
-        "ignoreregex": [],
-        "prefregex": [],
+        "ignoreregex": list(ours.ignoreregex),
+        "prefregex": [ours.prefregex] if ours.prefregex else [],
         "datepattern": [ours.datepattern] if ours.datepattern else [],
     }
     for key, patterns in given.items():
         if answer["read"][key] != patterns:
             raise FilterError(f"{key}: fail2ban reads it as {answer['read'][key]!r}, not as {patterns!r}.")
     if answer["loose"]:
-        wrong = [one for one in ours.failregex if not one.startswith("^")]
+        wrong = [one for one in (*ours.failregex, ours.prefregex) if one and not one.startswith("^")]
         raise FilterError(
             f"The pattern {(wrong or answer['loose'])[0]!r} is not anchored: it can match anywhere in a line, also in "
             "what a client wrote. Begin it, and every alternative of it, with ^."

@@ -21,12 +21,11 @@ SAMPLES = {"match": [{"line": LINE, "address": "203.0.113.7"}]}
 
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(fail2ban_filter, "DIRECTORY", str(tmp_path))
     monkeypatch.setattr(fail2ban_filter, "is_installed", lambda: True)
     monkeypatch.setattr(fail2ban_filter, "prove", lambda *given: Proof(1, 2, 3.04))
 
     def call(check=False, **options):
-        arguments = {"name": "campus", "failregex": ["^<ADDR> x"], "samples": SAMPLES}
+        arguments = {"name": "campus", "failregex": ["^<ADDR> x"], "samples": SAMPLES, "directory": str(tmp_path)}
         arguments |= {"_ansible_check_mode": check, "_ansible_diff": True, **options}
         with patch_module_args(arguments), pytest.raises(SystemExit):
             fail2ban_filter.main()
@@ -81,6 +80,6 @@ def test_the_visitors_of_a_log_are_reported(run, tmp_path):
 def test_each_example_can_be_meant(run):
     name = "chamilo.hardening.fail2ban_filter"
     tasks = [task[name] for task in yaml.safe_load(fail2ban_filter.EXAMPLES) if name in task]
-    assert len(tasks) == 4
+    assert len(tasks) == 5
     for arguments in tasks:
         assert not run(check=True, **{"samples": None, **arguments}).get("failed")

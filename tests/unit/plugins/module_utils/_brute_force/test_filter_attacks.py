@@ -114,5 +114,6 @@ def test_an_address_is_known_with_whatever_stands_behind_it(line, address):
     ],
 )
 def test_which_logs_escape_line_breaks(line, raw):
-    assert filter_attacks.breaks_lines(Sample(line), "auto") is raw
-    assert filter_attacks.breaks_lines(Sample(line), "raw") is True
+    assert filter_attacks.breaks_lines(GOOD, Sample(line), "auto") is raw
+    assert filter_attacks.breaks_lines(Definition("x", ("^",), journalmatch="_COMM=x"), Sample(line), "auto") is False
+    assert filter_attacks.breaks_lines(GOOD, Sample(line), "raw") is True

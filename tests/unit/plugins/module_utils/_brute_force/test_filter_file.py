@@ -17,14 +17,17 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fil
 
 
 def test_the_file_is_what_fail2ban_reads():
-    text = Definition("x", ("^%a", "^b"), "%Y").text()
+    text = Definition("x", ("^%a", "^b"), ("^c",), "^p", "%Y", "_COMM=x").text()
     assert text.removesuffix("\n").split("\n")[2:] == [
         "[Definition]",
+        "prefregex = ^p",
         "failregex = ^%%a",
         "    ^b",
-        "ignoreregex =",
+        "ignoreregex = ^c",
         "datepattern = %%Y",
+        "journalmatch = _COMM=x",
     ]
+    assert "ignoreregex =\n" in Definition("x", ("^a",)).text()
 
 
 def test_the_file_is_replaced_in_one_step_and_removed(tmp_path):

@@ -215,13 +215,29 @@ def test_a_log_with_raw_line_breaks_can_be_forged(fake):
         ({"failregex": ("^a\nb",)}, "no single line"),
         ({"failregex": ("",)}, "no single line"),
         ({"failregex": ("^<ADDR> ",)}, "ends with a space"),
+        ({"ignoreregex": (" x$",)}, "ends with a space"),
+        ({"ignoreregex": ("",)}, "no single line"),
+        ({"ignoreregex": ("sshd",)}, "name of a file"),
+        ({"prefregex": "sshd"}, "name of a file"),
+        ({"prefregex": "^ "}, "ends with a space"),
         ({"datepattern": "%Y\n"}, "no single line"),
         ({"datepattern": " %Y"}, "ends with a space"),
+        ({"journalmatch": "a\nb"}, "no single line"),
     ],
 )
 def test_what_needs_no_engine_to_be_refused(changed, words):
     definition = Definition(**{"name": "campus", "failregex": ("^<ADDR>",), **changed})
     assert words in refused(FAILURE, definition=definition)
+
+
+def test_what_is_no_pattern_may_resemble_the_name_of_a_file():
+    definition = Definition("campus", ("^<ADDR>",), datepattern="EPOCH", journalmatch="_COMM=x")
+    filter_proof.check(definition, [FAILURE])
+
+
+def test_a_budget_is_a_time():
+    assert refused(FAILURE, budget=0).startswith("time_budget")
+    assert refused(FAILURE, budget=-0.5).startswith("time_budget: -0.5 is no time")
 
 
 def test_what_fail2ban_refuses_or_reads_differently(fake):
@@ -234,8 +250,8 @@ def test_what_fail2ban_refuses_or_reads_differently(fake):
     for key in ("ignoreregex", "datepattern"):
         fake.first = {"read": {**fake.read, key: ["^x"]}, "loose": []}
         assert f"{key}: fail2ban reads it as ['^x'], not as []" in refused(FAILURE)
-    whole = Definition("campus", GOOD.failregex, datepattern="%Y")
-    fake.first = {"read": {**fake.read, "datepattern": ["%Y"]}, "loose": []}
+    whole = Definition("campus", GOOD.failregex, prefregex="^p", datepattern="%Y")
+    fake.first = {"read": {**fake.read, "prefregex": ["^p"], "datepattern": ["%Y"]}, "loose": []}
     assert filter_proof.prove(whole, [FAILURE]).matched == 1
 
 
@@ -243,6 +259,10 @@ def test_a_loose_pattern_is_named(fake):
     fake.read = {**fake.read, "failregex": ["x <ADDR>"]}
     fake.first = {"read": fake.read, "loose": ["x (?P<ip4>)"]}
     assert "'x <ADDR>' is not anchored" in refused(FAILURE, definition=Definition("campus", ("x <ADDR>",)))
+    fake.first = {"read": {**Fake.read, "prefregex": ["p .*"]}, "loose": ["p (?P<content>.*)"]}
+    assert "'p .*' is not anchored" in refused(
+        FAILURE, definition=Definition("campus", GOOD.failregex, prefregex="p .*")
+    )
     fake.read = {**fake.read, "failregex": ["^x|<ADDR>"]}
     fake.first = {"read": fake.read, "loose": ["^x|(?P<ip4>)"]}
     reported = refused(FAILURE, definition=Definition("campus", ("^x|<ADDR>",)))
