@@ -15,7 +15,6 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.portal
 description:
-  - Internal to the collection. It can change at any time.
   - Gives the application an account of its own that may do what Chamilo needs on its own database, and nothing else.
   - An application that logs in as root, with all rights on the server, with an account that is used for other databases
     too, or with a password that is easy to guess, is moved to a new account. The account is made, proved by a login
@@ -40,15 +39,14 @@ attributes:
     description: A second run with the same input changes nothing.
 options:
   site:
-    description:
-      - A short name for the portal. The accounts are called C(chamilo_<site>), C(chamilo_<site>_upgrade) and
-        C(chamilo_<site>_backup).
+    description: A short name for the portal. The accounts are called C(chamilo_<site>), C(chamilo_<site>_upgrade) and
+      C(chamilo_<site>_backup).
     type: str
     required: true
   state:
-    description:
-      - V(absent) gives old accounts the rights back that this module took, unlocks those that it locked, and drops the
-        account for upgrades. The application keeps its account, with the guide's rights.
+    description: V(absent) gives old accounts the rights back that this module took, unlocks those that it locked, and
+      drops the account for upgrades.
+      The application keeps its account, with the guide's rights.
     type: str
     choices: [present, absent]
     default: present
@@ -67,6 +65,7 @@ options:
       - Make an account for backups, which may read the database and nothing else. Its password is in
         C(/etc/chamilo-hardening/backup-<site>.cnf), which root alone can read and the programs of MariaDB take with
         C(--defaults-extra-file).
+      - With O(application=true) it is left out where nothing here may make accounts.
     type: bool
     default: false
   clients:
@@ -100,6 +99,7 @@ options:
     description:
       - An account that may make others, for a database that is not on this host or has no socket. It is used only if
         something has to be changed.
+      - Without it, root of this host's server, by the socket.
     type: str
     default: ""
   admin_password:
@@ -111,8 +111,8 @@ options:
     type: str
     default: ""
   probe:
-    description:
-      - Requests that the portal must go on to answer as it did before, as in M(chamilo.hardening.config_transaction).
+    description: Requests that the portal must go on to answer as it did before, as in
+      M(chamilo.hardening.config_transaction).
     type: list
     elements: dict
     default: []
@@ -142,8 +142,12 @@ options:
         accounts as they are asked for. It is made by the collection and cannot be given in a task.
     type: str
     default: ""
+    version_added: 1.1.0
 requirements:
   - python3-pymysql, or the mariadb or mysql client, on the target
+seealso:
+  - module: chamilo.hardening.chamilo_env
+  - module: ansible.mariadb.mariadb_user
 notes:
   - Needs root.
   - What old accounts were allowed is kept in C(/var/lib/chamilo-hardening/database-<site>.json).
@@ -157,6 +161,27 @@ EXAMPLES = r"""
     probe:
       - url: https://campus.example.org/
         address: 127.0.0.1
+
+- name: Only an account for backups
+  chamilo.hardening.chamilo_database_account:
+    domain: campus.example.org
+    site: campus
+    application: false
+    backup: true
+
+- name: Leave the application no right to change tables
+  chamilo.hardening.chamilo_database_account:
+    domain: campus.example.org
+    site: campus
+    split: true
+
+- name: Use a database server that another party runs
+  chamilo.hardening.chamilo_database_account:
+    domain: campus.example.org
+    site: campus
+    tls: true
+    admin_user: admin
+    admin_password: "{{ vault_database_admin_password }}"
 """
 
 RETURN = r"""
@@ -176,10 +201,12 @@ accounts:
   description: The accounts by their use, as far as they are managed.
   returned: success
   type: dict
+  sample: {application: chamilo_campus@localhost, backup: chamilo_campus_backup@localhost}
 moved:
   description: From which account to which the application was moved; empty if it was not.
   returned: success
   type: dict
+  sample: {from: root@localhost, to: chamilo_campus@localhost}
 notes:
   description: What a person should know. These are warnings as well.
   returned: always

@@ -16,7 +16,6 @@ extends_documentation_fragment:
   - chamilo.hardening.portal
   - chamilo.hardening.portal.probe
 description:
-  - Internal to the collection. It can change at any time.
   - Sets keys in the environment files of Chamilo, or of another Symfony application that is laid out like it, and makes
     sure that the application really sees them.
   - C(.env), C(.env.local), C(.env.ENVIRONMENT), C(.env.ENVIRONMENT.local) and C(.env.local.php) are read in the order
@@ -48,15 +47,21 @@ options:
   values:
     description:
       - Keys and their values, such as V(APP_ENV) and V(prod). What is true or false in YAML is written as V(1) or V(0).
+      - The value is what the application is to see, without quotes and escapes. The module adds those.
+      - Keys whose value may be a secret are refused here. They belong in O(secret_values).
     type: dict
     default: {}
   name:
-    description: A section of this collection and a word for the portal, such as V(https:campus).
+    description:
+      - A section of this collection and a word for the portal, such as V(https:campus).
+      - Under it the host keeps what the keys in O(values) were before, for O(state=absent) and for
+        C(chamilo-hardening undo).
+      - Without it nothing is kept.
     type: str
   state:
     description:
-      - With V(absent), the keys that are tracked under O(name) get their earlier value back; those that were in no file
-        before are removed. One that was changed by other means since stays as it is.
+      - With V(absent), the keys that are tracked under O(name) get their earlier value back; those that were in no
+        file before are removed. One that was changed by other means since stays as it is.
     type: str
     choices: [present, absent]
     default: present
@@ -67,6 +72,7 @@ options:
   require:
     description:
       - Keys that must not be empty or published (by Chamilo, or in examples and lists of other Symfony applications).
+      - With V(JWT_PASSPHRASE), the private key must be encrypted, and must not open with the passphrase Chamilo ships.
     type: list
     elements: str
     choices: [APP_SECRET, JWT_PASSPHRASE]
@@ -105,6 +111,9 @@ options:
     description:
       - The RV(sealed) of another node of the portal. Its C(APP_SECRET), its C(JWT_PASSPHRASE) and its key pair of the
         API's tokens take the place of those that differ here, except where they are public.
+      - An C(APP_SECRET) that is no public one stays while there are users with two-factor login, and the module fails,
+        unless O(rotate_secret) is set.
+      - Where a public one is replaced that way, logins end as with O(generate).
     type: str
     default: ""
   salt:
@@ -119,6 +128,14 @@ options:
         environment as it is asked for. It is made by the collection and cannot be given in a task.
     type: str
     default: ""
+    version_added: 1.1.0
+seealso:
+  - module: chamilo.hardening.chamilo_site_info
+    description: Reports which values are effective now, and where each comes from.
+  - module: chamilo.hardening.host_program
+  - name: Configuration based on environment variables
+    description: The order in which Symfony reads environment files.
+    link: https://symfony.com/doc/6.4/configuration.html
 notes:
   - Needs root. O(require) with V(JWT_PASSPHRASE) needs the program openssl on the host, a changed V(APP_SECRET) needs
     python3-pymysql or the client of MariaDB, to see whether two-factor login is in use.
@@ -133,6 +150,49 @@ EXAMPLES = r"""
     values:
       APP_ENV: prod
       APP_DEBUG: 0
+
+- name: Replace publicly known secrets
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    require: [APP_SECRET, JWT_PASSPHRASE]
+    generate: true
+  register: secrets
+
+- name: Show what was left as it is, and why
+  ansible.builtin.debug:
+    msg: "{{ secrets.refused }}"
+
+- name: Only check whether a secret is public
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    require: [APP_SECRET, JWT_PASSPHRASE]
+  check_mode: true
+
+- name: Give all web nodes the same secrets
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    secret_values:
+      APP_SECRET: "{{ vault_chamilo_app_secret }}"
+      JWT_PASSPHRASE: "{{ vault_chamilo_jwt_passphrase }}"
+
+- name: Give the application its new database password
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    secret_values:
+      DATABASE_PASSWORD: "{{ vault_chamilo_database_password }}"
+
+- name: Go back to the proxies that were trusted before
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    name: https:campus
+    state: absent
+
+- name: Trust the load balancer, on a host that serves several portals
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    root: /srv/campus
+    values:
+      TRUSTED_PROXIES: 10.0.0.5,10.0.0.6
 """
 
 RETURN = r"""
@@ -141,20 +201,25 @@ files:
   returned: always
   type: list
   elements: str
+  sample: [/var/www/chamilo/.env]
 changes:
   description: Keys that are no secrets and that the application sees otherwise now.
   returned: always
   type: dict
+  sample:
+    APP_ENV: {before: dev, after: prod}
 secrets:
   description: Names of the secrets that changed.
   returned: always
   type: list
   elements: str
+  sample: [JWT_PASSPHRASE]
 generated:
   description: Names of those that got a random value.
   returned: always
   type: list
   elements: str
+  sample: [JWT_PASSPHRASE]
 refused:
   description: Keys in O(require) that are public and were left as they are. These are warnings as well.
   returned: always
@@ -164,14 +229,18 @@ refused:
     name:
       description: The key.
       type: str
+      sample: APP_SECRET
     why:
       description: What a new value would have done.
       type: str
+      sample: 12 people use two-factor login, and could not log in any more
 consequences:
   description: What replacing secrets that others may have takes from people, in sentences.
   returned: always
   type: list
   elements: str
+  sample:
+    - "All sessions of people who were logged in are ended (12): all users log in once more."
 cache_cleared:
   description: Was the cache of the application cleared.
   returned: always
@@ -179,6 +248,7 @@ cache_cleared:
 sealed:
   description:
     - The secrets in O(require) and the key pair, encrypted. Only nodes of the same portal can open it, in the same run.
+    - Empty outside of the playbook C(chamilo.hardening.harden), and for a portal with one web node.
   returned: always
   type: str
 notes:
@@ -190,6 +260,9 @@ msg:
   description: What is wrong, and what to do. No file was changed then, or the old files were restored.
   returned: failure
   type: str
+  sample: >-
+    The server itself gives the application APP_ENV (/etc/php/8.4/fpm/pool.d/www.conf line 480), which wins over its
+    environment files. No file was changed. Take it out there, or correct it there.
 diff:
   description: The keys that change, by file, without secrets.
   returned: with C(--diff)
