@@ -24,10 +24,9 @@ class ActionModule(HostAction):
             if name in given:
                 raise AnsibleActionFail(f"chamilo_perms: {name} is made by the collection and cannot be given.")
         answer = self._execute_module(task_vars=task_vars)
-        if needed := answer.get("package_needed"):
-            archive = (
-                self._find_needle("files", given["package"]) if _release.is_file(given["package"]) else given["package"]
-            )
+        package, needed = given.get("package") or _release.OFF, answer.get("package_needed")
+        if needed and package != _release.OFF:  # a host asks for none that its task does not name
+            archive = self._find_needle("files", package) if _release.is_file(package) else package
             try:
                 manifest = _release.manifest(archive, given.get("package_sha256") or "", needed)
                 more = {"manifest": base64.b64encode(zlib.compress(manifest.text().encode())).decode()}

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 
@@ -33,6 +34,7 @@ AUTO, OFF = "auto", "off"
 OFFICIAL = "https://github.com/chamilo/chamilo-lms/releases/download/v{version}/chamilo-{version}.zip"
 _RELEASE = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){2}")
 _CONNECT, _OPEN, _WHOLE = 5, 15, 60  # seconds: for each connection, until the content begins, and for all of it
+_REFUSED = 600  # seconds in which the other hosts of a run are given the same reason
 _LARGEST = 2 << 30  # bytes
 _CHUNK = 1 << 20
 
@@ -74,17 +76,32 @@ def _official(version: str) -> package.Manifest:
                 return package.parse(file.read())
         except (OSError, package.ArchiveError):  # the first host with this release
             pass
-        address = OFFICIAL.format(version=version)
+        refused = f"{kept}.refused"
+        with contextlib.suppress(OSError):  # it was not refused lately
+            if 0 <= time.time() - os.stat(refused).st_mtime < _REFUSED:
+                with open(refused, encoding="utf-8") as file:
+                    raise UnavailableError(file.read())
         try:
-            with _fetched(address) as path:
-                found = package.read(path)
-        except (OSError, UnavailableError, package.ArchiveError) as problem:
-            raise UnavailableError(f"{address}: {problem}") from problem
-        if found.version != version:
-            raise UnavailableError(f"{address} names Chamilo {_answers.printable(found.version) or 'of no version'}")
+            found = _fetched_official(version)
+        except UnavailableError as problem:
+            with contextlib.suppress(OSError):  # the next host waits as long
+                _keep(refused, str(problem))
+            raise
         with contextlib.suppress(OSError):  # it is fetched again then
             _keep(kept, found.text())
         return found
+
+
+def _fetched_official(version: str) -> package.Manifest:
+    address = OFFICIAL.format(version=version)
+    try:
+        with _fetched(address) as path:
+            found = package.read(path)
+    except (OSError, UnavailableError, package.ArchiveError) as problem:
+        raise UnavailableError(f"{address}: {problem}") from problem
+    if found.version != version:
+        raise UnavailableError(f"{address} names Chamilo {_answers.printable(found.version) or 'of no version'}")
+    return found
 
 
 @contextlib.contextmanager
@@ -112,19 +129,26 @@ def _fetched(address: str) -> Iterator[str]:
     end = time.monotonic() + _WHOLE
     with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as directory:
         path = os.path.join(directory, address.rpartition("/")[2] or "package")
-        response = _within(_OPEN, lambda: open_url(address, timeout=_CONNECT, validate_certs=True))
+        response = _within(_OPEN, lambda: open_url(address, timeout=_CONNECT, validate_certs=True, decompress=False))
         with contextlib.closing(response), open(path, "wb") as file:
             if not response.geturl().startswith("https://"):
                 raise UnavailableError("it leads to an address that is not https")
-            size = 0
-            while part := response.read(_CHUNK):
-                size += len(part)
-                if size > _LARGEST or time.monotonic() > end:
-                    raise UnavailableError(
-                        f"it is larger than {_LARGEST >> 30} GB, or took longer than {_WHOLE} seconds"
-                    )
+            for part in _parts(response, end):
                 file.write(part)
         yield path
+
+
+def _parts(response: Any, end: float) -> Iterator[bytes]:
+    """What is sent, as it comes: a whole chunk could be waited for without end."""
+    size = 0
+    try:
+        while part := response.read1(_CHUNK):
+            size += len(part)
+            if size > _LARGEST or time.monotonic() > end:
+                raise UnavailableError(f"it is larger than {_LARGEST >> 30} GB, or took longer than {_WHOLE} seconds")
+            yield part
+    except HTTPException as problem:
+        raise UnavailableError(f"what came is no answer of a web server: {problem!r}") from problem
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_below, open_path, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import who
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
@@ -34,7 +34,9 @@ _INSTALLED = (".env", "config/jwt/private.pem", "config/jwt/public.pem")
 _NOT_NEEDED = ("var/", ".git", "node_modules/", "public/main/install/", "tests/", "UPDATE-METADATA.json")
 _CHUNK = 1 << 20
 _LINES = 40  # of one kind: with more, directories are put together
+_DEEPEST = 100  # levels of directories
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_NO_FILE = "neither file nor directory"
 CHANGED, ADDED, MISSING = "differ from the package", "are in no package", "of the package are missing"
 
 
@@ -161,50 +163,77 @@ def files(root: str) -> dict[str, str]:
 
 
 def _walk(root: str) -> Iterator[tuple[str, str]]:
-    todo = [root]
-    above = len(os.path.join(root, ""))
-    while todo:
-        directory = todo.pop()
-        try:
-            entries = list(os.scandir(directory))
-        except FileNotFoundError:  # it went meanwhile
-            continue
-        for entry in entries:
-            path = entry.path[above:]
-            if path in _LEFT_OUT:
-                continue
-            if entry.is_symlink():
-                yield path, f"{package.LINK}{_target(entry.path)}{_behind(entry.path, root)}"
-            elif entry.is_dir(follow_symlinks=False):
-                todo.append(entry.path)
-            else:
-                yield path, _checksum(entry.path)
-
-
-def _target(path: str) -> str:
+    """The web user may exchange directories meanwhile, and nest them: names are followed from what is open already."""
+    unlisted = tuple(os.path.realpath(os.path.join(root, name)) + "/" for name in _LEFT_OUT)
+    todo, top = [""], os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return os.readlink(path)
-    except FileNotFoundError:
+        while todo:
+            directory = todo.pop()
+            if directory.count("/") >= _DEEPEST:
+                yield directory, f"unread: more than {_DEEPEST} levels deep"
+                continue
+            try:
+                handle = open_below(top, directory, os.O_DIRECTORY) if directory else os.dup(top)
+            except FileNotFoundError:  # it went meanwhile
+                continue
+            except OSError as problem:
+                yield directory, f"unread: {problem.strerror}"
+                continue
+            try:
+                with os.scandir(handle) as entries:
+                    for entry in entries:
+                        path = f"{directory}/{entry.name}" if directory else entry.name
+                        if path in _LEFT_OUT:
+                            continue
+                        if entry.is_symlink():
+                            target = _target(entry.name, handle)
+                            yield path, f"{package.LINK}{target}{_behind(os.path.join(root, path), unlisted)}"
+                        elif entry.is_dir(follow_symlinks=False):
+                            todo.append(path)
+                        else:
+                            yield path, _file(entry.name, handle)
+            finally:
+                os.close(handle)
+    finally:
+        os.close(top)
+
+
+def _target(name: str, directory: int) -> str:
+    try:
+        return os.readlink(name, dir_fd=directory)
+    except OSError:  # gone, or another thing meanwhile
         return ""
 
 
-def _behind(link: str, root: str) -> str:
+def _behind(link: str, unlisted: tuple[str, ...]) -> str:
     """The checksum of a file where no other entry has it: a part of the program may be a link to data."""
     target = os.path.realpath(link)
-    unlisted = any(target.startswith(os.path.realpath(os.path.join(root, name)) + "/") for name in _LEFT_OUT)
-    return f" {_checksum(target, package.MOST)}" if unlisted and not os.path.isdir(target) else ""
-
-
-def _checksum(path: str, most: int = sys.maxsize) -> str:
-    """The checksum of a file, or its type if it is none. A mark shows setuid and setgid."""
+    if not target.startswith(unlisted) or os.path.isdir(target):
+        return ""
     try:
-        handle = os.open(path, _OPEN)
+        handle, _linked = open_path(target, lambda *_link: "it was no link before")
+    except OSError as problem:
+        return f" unread: {problem.strerror}"
+    return f" {_checksum(handle, package.MOST)}"
+
+
+def _file(name: str, directory: int) -> str:
+    try:
+        # Opening some devices is an order to them.
+        if not stat.S_ISREG(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            return _NO_FILE
+        handle = os.open(name, _OPEN, dir_fd=directory)
     except OSError as problem:
         return f"unread: {problem.strerror}"
+    return _checksum(handle)
+
+
+def _checksum(handle: int, most: int = sys.maxsize) -> str:
+    """The checksum of an open file, or its type if it is none. A mark shows setuid and setgid."""
     try:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode):
-            return "neither file nor directory"
+            return _NO_FILE
         digest = hashlib.sha256()
         most = min(most, max(package.MOST, info.st_blocks * package.PACKED))
         while most > 0 and (part := os.read(handle, _CHUNK)):
@@ -212,6 +241,8 @@ def _checksum(path: str, most: int = sys.maxsize) -> str:
             most -= len(part)
         more = "" if most > 0 else f" of the first part of {info.st_size} bytes"
         return digest.hexdigest() + more + (" setuid" if info.st_mode & (stat.S_ISUID | stat.S_ISGID) else "")
+    except OSError as problem:
+        return f"unread: {problem.strerror}"
     finally:
         os.close(handle)
 

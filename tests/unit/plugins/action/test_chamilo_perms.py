@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.client
 import io
+import socket
+import threading
 import time
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -39,8 +44,8 @@ class Web:
     def __init__(self, pages: dict[str, Any]) -> None:
         self.pages, self.asked = pages, []
 
-    def open_url(self, address: str, timeout: float, validate_certs: bool) -> Any:
-        assert timeout == 5 and validate_certs is True
+    def open_url(self, address: str, timeout: float, validate_certs: bool, decompress: bool) -> Any:
+        assert timeout == 5 and validate_certs is True and decompress is False
         self.asked.append(address)
         answer = self.pages.get(address, HTTPError(address, 404, "Not Found", None, None))
         if isinstance(answer, Exception):
@@ -129,6 +134,66 @@ def test_what_has_no_end_is_not_read_to_it(web: Web, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(_release, limit, -1)
     _result, (given,) = run(package="auto")
     assert "larger than" in given["package_problem"]
+
+
+class Answer:
+    """One over a real socket, which ends or goes on as its server likes."""
+
+    def __init__(self, sent: Iterable[bytes]) -> None:
+        ours, theirs = socket.socketpair()
+
+        def send() -> None:
+            with contextlib.suppress(OSError), theirs:
+                for part in sent:
+                    theirs.sendall(part)
+
+        threading.Thread(target=send, daemon=True).start()
+        self.response = http.client.HTTPResponse(ours)
+        self.response.begin()
+        self.response.geturl = lambda: "https://release-assets.example/x"
+
+    def open_url(self, *_given: Any, **_more: Any) -> http.client.HTTPResponse:
+        return self.response
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_what_comes_byte_by_byte_is_not_waited_for_either(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drip() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+        for _second in range(100):
+            time.sleep(0.05)
+            yield b"x"
+
+    monkeypatch.setattr(_release, "_WHOLE", 0.2)
+    monkeypatch.setattr(_release, "open_url", Answer(drip()).open_url)
+    begin = time.monotonic()
+    _result, (given,) = run(package="auto")
+    assert "took longer than" in given["package_problem"] and time.monotonic() - begin < 2
+
+
+@pytest.mark.parametrize("sent", [HEAD + b"5\r\nab", HEAD + b"no number\r\n"])
+def test_an_answer_that_breaks_off_is_a_reason_and_no_failure(
+    web: Web, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(_release, "open_url", Answer([sent]).open_url)
+    result, (given,) = run(package="auto")
+    assert result["changed"] and "is no answer of a web server" in given["package_problem"]
+
+
+def test_the_other_hosts_of_a_run_do_not_wait_for_what_cannot_be_had(web: Web) -> None:
+    web.pages = {}
+    problems = {run(package="auto")[1][0]["package_problem"] for _host in range(3)}
+    assert len(problems) == 1 and web.asked == [OFFICIAL]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"package": "off"}])
+def test_a_host_that_asks_for_a_package_which_its_task_does_not_name_gets_none(
+    web: Web, arguments: dict[str, Any]
+) -> None:
+    result, again = run(**arguments)
+    assert (again, web.asked) == ([], []) and result["package_needed"] == "3.0.2"
 
 
 def test_a_file_or_an_address_of_the_administrator_s(web: Web, tmp_path: Path) -> None:

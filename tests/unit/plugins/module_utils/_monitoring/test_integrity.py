@@ -155,14 +155,52 @@ def test_a_portal_that_is_gone_is_an_error(tmp_path):
         comparison.files(str(tmp_path / "nothing"))
 
 
+def at_config(portal, monkeypatch, change):
+    """What another process does just before this directory is opened."""
+    real = os.open
+
+    def opening(path, *given, **more):
+        if path == "config":
+            os.rename(f"{portal.root}/config", f"{portal.root}/var/config")
+            change()
+        return real(path, *given, **more)
+
+    monkeypatch.setattr(os, "open", opening)
+
+
 def test_a_directory_that_goes_meanwhile_is_not_on_the_list(portal, monkeypatch):
-    real = os.scandir
     whole = comparison.files(portal.root)
-
-    def scandir(path):
-        if path == f"{portal.root}/config":
-            os.rename(path, f"{portal.root}/var/config")
-        return real(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
+    at_config(portal, monkeypatch, lambda: None)
     assert comparison.files(portal.root) == {path: known for path, known in whole.items() if path != "config/app.yaml"}
+
+
+def test_a_directory_that_becomes_a_link_meanwhile_is_not_entered(portal, monkeypatch, tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/secret").write_text("secret")
+    at_config(portal, monkeypatch, lambda: os.symlink(tmp_path / "root", f"{portal.root}/config"))
+    found = comparison.files(portal.root)
+    assert found["config"].startswith("unread: ") and "config/secret" not in found
+
+
+def test_directories_that_are_nested_too_deep_are_named_and_end_nothing(portal):
+    """The path of the lowest is longer than the kernel takes."""
+    handle = os.open(portal.root, os.O_RDONLY)
+    for _level in range(120):
+        os.mkdir("x" * 200, dir_fd=handle)
+        below = os.open("x" * 200, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = below
+    os.close(handle)
+    found = comparison.files(portal.root)
+    assert [known for path, known in found.items() if "xxx" in path] == ["unread: more than 100 levels deep"]
+    assert "config/app.yaml" in found
+
+
+def test_no_device_is_opened_that_a_link_leads_to(portal, monkeypatch):
+    """What is not listed itself is compared behind a link: where it leads elsewhere, that may be an order."""
+    os.symlink("/dev", f"{portal.root}/node_modules")
+    os.symlink("/dev/null", f"{portal.root}/public/device")
+    opened, real = [], os.open
+    monkeypatch.setattr(os, "open", lambda path, *given, **more: opened.append(path) or real(path, *given, **more))
+    assert comparison.files(portal.root)["public/device"] == "-> /dev/null unread: no regular file but a device"
+    assert not {"null", "/dev/null"} & set(opened)
