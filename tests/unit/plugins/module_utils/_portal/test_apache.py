@@ -12,6 +12,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 CAMPUS = "/etc/apache2/sites-available/campus.conf"
 
 
+def vhost(lines="", address="*:80"):
+    return f"<VirtualHost {address}>\n{lines}\n</VirtualHost>\n"
+
+
 def servers(host, text):
     host.install("apache")
     (host.root / "etc/apache2/sites-available/000-default.conf").unlink()
@@ -40,9 +44,13 @@ def test_debians_own_configuration(host):
     assert server.host.php == "unix:/run/php/php8.4-fpm.sock"
 
 
+def rooted(name, address="*:80"):
+    return vhost(f"ServerName {name}.test\nDocumentRoot /srv/{name}", address)
+
+
 # What Apache 2.4.71 itself answered to these names with this configuration.
-CHOICE = r"""
-Define DOMAIN one.test
+CHOICE = (
+    r"""Define DOMAIN one.test
 <IfDefine DOMAIN>
   Define SHORT ${DOMAIN}
 </IfDefine>
@@ -51,13 +59,6 @@ Define DOMAIN one.test
   servername http://First.test:80
   DocumentRoot /srv/first
 </VirtualHost>
-</IfModule>
-<IfModule mod_nothere.c>
-<IfModule mod_alias.c>
-<VirtualHost *:80>
-  ServerName never.test
-</VirtualHost>
-</IfModule>
 </IfModule>
 <VIRTUALHOST *:80>
   ServerName ${SHORT}
@@ -68,44 +69,16 @@ Define DOMAIN one.test
   # a comment goes on \
   ServerAlias notme.test
 </VirtualHost>
-<VirtualHost *:80>
-  ServerName exact.wild.test
-  DocumentRoot /srv/wild
-</VirtualHost>
-<VirtualHost *:80 *:8080>
-  ServerName two.test
-  ServerName two-again.test
-  DocumentRoot "/srv/two/"
-</VirtualHost>
-<VirtualHost *>
-  ServerName any.test
-  DocumentRoot /srv/any
-</VirtualHost>
-<VirtualHost 127.0.0.1:80>
-  ServerName local.test
-  DocumentRoot /srv/local
-</VirtualHost>
-Listen 8080
-Listen 8081
-<IfModule mpm_event_module>
-<VirtualHost *:8080>
-  ServerName eight.test
-  DocumentRoot /srv/eight
-</VirtualHost>
-</IfModule>
-<IfVersion >= 2.4.7>
-<VirtualHost *:8080>
-  ServerName nine.test
-  DocumentRoot /srv/nine
-</VirtualHost>
-</IfVersion>
-<IfFile /etc/apache2/ports.conf>
-<VirtualHost *:8080>
-  ServerName ten.test
-  DocumentRoot /srv/ten
-</VirtualHost>
-</IfFile>
 """
+    + f"<IfModule mod_nothere.c>\n<IfModule mod_alias.c>\n{rooted('never')}</IfModule>\n</IfModule>\n"
+    + vhost("ServerName exact.wild.test\nDocumentRoot /srv/wild")
+    + vhost('ServerName two.test\nServerName two-again.test\nDocumentRoot "/srv/two/"', "*:80 *:8080")
+    + rooted("any", "*")
+    + rooted("local", "127.0.0.1:80")
+    + f"Listen 8080\nListen 8081\n<IfModule mpm_event_module>\n{rooted('eight', '*:8080')}</IfModule>\n"
+    + f"<IfVersion >= 2.4.7>\n{rooted('nine', '*:8080')}</IfVersion>\n"
+    + f"<IfFile /etc/apache2/ports.conf>\n{rooted('ten', '*:8080')}</IfFile>\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -156,34 +129,25 @@ def test_the_virtual_host_that_answers_is_the_one_apache_takes(host, port, name,
 def test_a_virtual_host_without_a_name_has_that_of_the_server(host, hostname, hosts, global_name, names):
     host.write("/etc/hostname", f"{hostname}\n")
     host.write("/etc/hosts", hosts)
-    text = f"""{global_name}
-    <VirtualHost *:80>
-    ServerAlias alias.test
-    </VirtualHost>
-    <VirtualHost 192.0.2.7:80>
-    </VirtualHost>
-    <VirtualHost _default_:80>
-    ServerName own.test
-    </VirtualHost>
-    """
-    found = [server.host.names for server in servers(host, text)]
+    blocks = vhost("ServerAlias alias.test"), vhost("", "192.0.2.7:80"), vhost("ServerName own.test", "_default_:80")
+    found = [server.host.names for server in servers(host, global_name + "".join(blocks))]
     assert found == [(*names, "alias.test"), (), ("own.test",)]
 
 
 def test_lines_and_files_survive_conditions_and_continuations(host):
     one = next(server for server in servers(host, CHOICE) if "one.test" in server.host.names)
-    assert (one.host.file, one.host.line) == (CAMPUS, 19)
+    assert (one.host.file, one.host.line) == (CAMPUS, 11)
     assert one.host.names == ("one.test", "www.one.test", "*.wild.test", "quoted.test")
-    assert one.block.block[2].place == Place(CAMPUS, 24, "DocumentRoot /srv/one")
+    assert one.block.block[2].place == Place(CAMPUS, 16, "DocumentRoot /srv/one")
 
 
 def test_what_is_defined_can_be_undone(host):
-    text = (
+    (server,) = servers(
+        host,
         "Define A /srv/a\nDefine B /srv/b\nUnDefine A\nUnDefine never\n"
-        "<IfDefine A>\n<VirtualHost *:80>\nServerName gone.test\n</VirtualHost>\n</IfDefine>\n"
-        "<VirtualHost *:80>\nServerName campus.test\nDocumentRoot ${A}${B}\n</VirtualHost>\n"
+        f"<IfDefine A>\n{vhost('ServerName gone.test')}</IfDefine>\n"
+        + vhost("ServerName campus.test\nDocumentRoot ${A}${B}"),
     )
-    (server,) = servers(host, text)
     assert (server.host.names, server.host.root.endswith("${A}/srv/b")) == (("campus.test",), True)
 
 
@@ -270,7 +234,7 @@ PEER = r'LogFormat "%a %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\"
     ],
 )
 def test_a_log_goes_by_what_is_written_into_it(host, main, own, log, form):
-    (server,) = servers(host, f"{main}\n<VirtualHost *:80>\nCustomLog /a.log {log}\n{own}\n</VirtualHost>\n")
+    (server,) = servers(host, main + "\n" + vhost(f"CustomLog /a.log {log}\n{own}"))
     assert server.host.access_log == f"/a.log {log}"
     assert server.host.access_log_format[: len(form)] == form
     assert form.startswith('"') or server.host.access_log_format == form
@@ -278,7 +242,7 @@ def test_a_log_goes_by_what_is_written_into_it(host, main, own, log, form):
 
 def test_debians_names_mean_nothing_without_debians_lines(host):
     host.install("apache")
-    host.write("/etc/apache2/apache2.conf", "<VirtualHost *:80>\nCustomLog /a.log combined\n</VirtualHost>\n")
+    host.write("/etc/apache2/apache2.conf", vhost("CustomLog /a.log combined"))
     (server,) = apache.servers(apache.parse(host.tree))
     assert server.host.access_log_format == '"combined"'
 
@@ -292,40 +256,17 @@ CERTBOT = r'LogFormat "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-agent}
     [(CERTBOT, "", "combined"), ("", CERTBOT, "vhost_combined"), ("", "", "vhost_combined")],
 )
 def test_the_log_that_virtual_hosts_share_is_in_the_format_of_the_first_of_them(host, first, second, form):
-    hosts = servers(
-        host,
-        f"""
-<VirtualHost *:80>
-  CustomLog /own.log vhost_combined
-  LogFormat own vhost_combined
-</VirtualHost>
-<VirtualHost *:80>
-  {first}
-</VirtualHost>
-<VirtualHost *:80>
-  {second}
-</VirtualHost>
-""",
-    )
-    assert [server.host.access_log_format for server in hosts] == ['"own"', form, form]
+    own = "CustomLog /own.log vhost_combined\nLogFormat own vhost_combined"
+    found = servers(host, vhost(own) + vhost(first) + vhost(second))
+    assert [server.host.access_log_format for server in found] == ['"own"', form, form]
 
 
 def test_how_long_all_virtual_hosts_wait_and_what_we_report_does_not_count(host):
     ours = "# Managed by Ansible: chamilo.hardening, section https.\nProxyTimeout 150\n"
     host.write("/etc/apache2/mine/x.conf", ours)
-    all_servers = servers(
-        host,
-        """Timeout 20
-<VirtualHost *:80>
-  Include mine/x.conf
-</VirtualHost>
-<VirtualHost *:80>
-  Timeout 400
-</VirtualHost>
-""",
-    )
-    assert [(one.host.patience, one.host.patience_own) for one in all_servers] == [(20, False), (400, True)]
-    assert [one.host.patience_around for one in all_servers] == [20, 20]
+    found = servers(host, "Timeout 20\n" + vhost("Include mine/x.conf") + vhost("Timeout 400"))
+    assert [(one.host.patience, one.host.patience_own) for one in found] == [(20, False), (400, True)]
+    assert [one.host.patience_around for one in found] == [20, 20]
 
 
 @pytest.mark.parametrize(
@@ -355,11 +296,22 @@ def test_what_cannot_be_read_is_a_problem(host, text, problem):
     assert apache.parse(host.tree).problems == ([problem] if problem else [])
 
 
+def test_mod_php(host):
+    host.install("apache")
+    (host.root / "etc/apache2/conf-enabled/php8.4-fpm.conf").unlink()
+    host.write("/etc/apache2/mods-enabled/php8.4.load", "LoadModule php_module /usr/lib/apache2/modules/libphp8.4.so\n")
+    host.site("apache", f"<IfModule mod_php.c>\n{vhost()}</IfModule>\n")
+    (server,) = apache.servers(apache.parse(host.tree))
+    assert server.host.php == "mod_php"
+
+
 def test_includes_are_followed_twenty_deep(host):
     host.install("apache")
     host.site("apache", "Include sites-enabled\nDefine X y")
-    found = walk(apache.parse(host.tree).directives)
-    assert sum(item.name == "define" for item in found) == 20
+    (host.root / "etc/apache2/envvars").unlink()
+    configuration = apache.parse(host.tree)
+    assert sum(item.name == "define" for item in walk(configuration.directives)) == 20
+    assert configuration.problems[0] == "Apache: /etc/apache2/envvars cannot be read: No such file or directory."
 
 
 @pytest.mark.parametrize(
@@ -378,24 +330,8 @@ def test_a_directory_by_the_name_that_is_asked_for(pattern, directory):
     assert apache.root_for(pattern, "www.school.test") == directory
 
 
-def test_without_envvars_there_is_a_problem_and_no_crash(host):
-    host.install("apache")
-    (host.root / "etc/apache2/envvars").unlink()
-    (problem,) = apache.parse(host.tree).problems
-    assert problem == "Apache: /etc/apache2/envvars cannot be read: No such file or directory."
-
-
-def test_mod_php(host):
-    host.install("apache")
-    (host.root / "etc/apache2/conf-enabled/php8.4-fpm.conf").unlink()
-    host.write("/etc/apache2/mods-enabled/php8.4.load", "LoadModule php_module /usr/lib/apache2/modules/libphp8.4.so\n")
-    host.site("apache", "<IfModule mod_php.c>\n<VirtualHost *:80>\n</VirtualHost>\n</IfModule>\n")
-    (server,) = apache.servers(apache.parse(host.tree))
-    assert server.host.php == "mod_php"
-
-
 def test_what_php_is_given(host):
-    (server,) = servers(host, "<VirtualHost *:80>\n  SetEnv APP_ENV prod\n</VirtualHost>\n")
+    (server,) = servers(host, vhost("SetEnv APP_ENV prod"))
     assert apache.real_environment(server) == {"APP_ENV": Place(CAMPUS, 2, "prod")}
 
 
@@ -453,33 +389,22 @@ def test_the_version_of_apache_is_compared_as_apache_does(host, operator, true_o
 
 
 def test_files_are_included_from_the_root_of_the_server(host):
-    host.write("/srv/conf/more.conf", "<VirtualHost *:80>\nServerName more.test\n</VirtualHost>\n")
+    host.write("/srv/conf/more.conf", vhost("ServerName more.test"))
     (server,) = servers(host, "ServerRoot /srv/conf\nInclude more.conf\n")
     assert (server.host.names, server.host.file) == (("more.test",), "/srv/conf/more.conf")
 
 
 def test_an_alias_in_a_location_has_its_address(host):
-    text = """<VirtualHost *:80>
-ServerName campus.test
-<Location /lms>
-Alias /srv/lms
-Alias /two /srv/two
-</Location>
-<Location /none>
-</Location>
-Alias /one
-Alias /school /srv/school
-ProxyPassMatch ^/php fcgi://127.0.0.1:9000/srv/php/
-ProxyPass /none
-</VirtualHost>
-"""
-    (server,) = servers(host, text)
-    assert [(alias.path, alias.directory) for alias in server.host.aliases][:4] == [
-        ("/lms", "/srv/lms"),
-        ("/two", "/srv/two"),
-        ("/school", "/srv/school"),
-        ("/php", "/srv/php"),
-    ]
+    (server,) = servers(
+        host,
+        vhost(
+            "<Location /lms>\nAlias /srv/lms\nAlias /two /srv/two\n</Location>\n<Location /none>\n</Location>\n"
+            "Alias /one\nAlias /school /srv/school\nProxyPassMatch ^/php fcgi://127.0.0.1:9000/srv/php/\n"
+            "ProxyPass /none"
+        ),
+    )
+    found = [(alias.path, alias.directory) for alias in server.host.aliases]
+    assert found[:4] == [("/lms", "/srv/lms"), ("/two", "/srv/two"), ("/school", "/srv/school"), ("/php", "/srv/php")]
 
 
 @pytest.mark.parametrize(
@@ -527,12 +452,9 @@ Use macro
 
 
 def test_a_directory_by_name_is_that_of_the_name_that_is_asked_for(host):
-    text = "".join(
-        f"<VirtualHost *:{port}>\nServerName {name}\nVirtualDocumentRoot /srv/%0\n</VirtualHost>\n"
-        for port, name in ((80, "one.test"), (81, "two.test"))
-    )
     host.install("apache")
-    host.site("apache", text)
+    directory = "VirtualDocumentRoot /srv/%0"
+    host.site("apache", vhost(f"ServerName one.test\n{directory}") + vhost(f"ServerName two.test\n{directory}", "*:81"))
     configuration = apache.parse(host.tree)
     roots = [[server.host.root for server in apache.servers(configuration, name)] for name in ("two.test", "")]
     assert roots[0][-1] == "/srv/two.test" and {"/srv/%0"} == {*roots[1][-2:]}
@@ -545,19 +467,16 @@ def test_a_macro_may_be_used_as_often_as_there_are_sites(host):
 
 
 def test_lines_without_a_value_are_of_no_use_and_do_no_harm(host):
-    text = "<VirtualHost *:80>\nServerName campus.test\nSetHandler\nProxyPass\nIncludeOptional\n"
-    text += "Define X\nSetEnv A\nLogFormat combined\nCustomLog /x.log combined\n</VirtualHost>\n"
-    (server,) = servers(host, text)
+    lines = "SetHandler\nProxyPass\nIncludeOptional\nDefine X\nSetEnv A\nLogFormat combined\nCustomLog /x.log combined"
+    (server,) = servers(host, vhost(lines))
     assert (server.host.includes, server.host.body_limit_own) == ((), False)
     assert server.host.access_log_format == "combined" and apache.real_environment(server) == {}
 
 
 def test_without_a_port_a_virtual_host_is_for_those_that_no_other_of_its_address_asks_for(host):
     host.install("apache")
-    text = "".join(
-        f"<VirtualHost {at}>\nServerName {n}.test\n</VirtualHost>\n"
-        for n, at in enumerate(("*:80", "192.0.2.7:81", "*", "[2001:db8::7]"))
-    )
+    text = "".join(vhost("", address) for address in ("*:80", "192.0.2.7:81", "*", "[2001:db8::7]"))
     host.write("/etc/apache2/apache2.conf", f"Listen 80\nListen 81\nListen 82\n{text}")
     found = apache.servers(apache.parse(host.tree))
-    assert [[listen.port for listen in server.host.listens] for server in found] == [[80], [81], [81, 82], [80, 81, 82]]
+    ports = [[listen.port for listen in server.host.listens] for server in found]
+    assert ports == [[80], [81], [81, 82], [80, 81, 82]]

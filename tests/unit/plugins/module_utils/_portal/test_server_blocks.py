@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import n
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost
 from tests.vhosts import DOMAIN, ROOT, cases
 
-TESTBED = sorted((Path(__file__).parents[4] / "testbed/vhosts/nginx").glob("*.conf"))
 DESIRED = DesiredHost(
     "campus", DOMAIN, frozenset({DOMAIN}), frozenset({ROOT, f"{ROOT}/public"}), "/etc/nginx/d", frozenset(), True
 )
@@ -56,23 +54,6 @@ def test_what_only_leads_on_is_reported_from_what_serves(host, body, kind):
     found = classified(host, f"server {{ listen 80; server_name {DOMAIN}; {body} }}")
     assert (len(found.portal), len(found.redirect)) == {"portal": (1, 0), "redirect": (0, 1)}[kind]
     assert obstacles_of(host, found) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "obstacles"),
-    [
-        (path.stem, {"other-port": 1, "wrong-docroot": 1, "old-docroot": 1}.get(path.stem, 0))
-        for path in TESTBED
-        if path.stem != "shop"
-    ],
-)
-def test_the_virtual_hosts_of_the_testbed(host, name, obstacles):
-    host.install("nginx")
-    host.testbed_site("nginx", name)
-    desired = replace(DESIRED, domain="campus.test", names=frozenset({"campus.test"}))
-    found = server_blocks.classify(host.tree, nginx.parse(host.tree), desired)
-    assert found.portal
-    assert len(obstacles_of(host, found)) == obstacles
 
 
 TOUCHBASE = "/var/www/chamilo/public/plugin/touchbase/public"
