@@ -70,17 +70,17 @@ class Planned:
         return [" ".join(body.replace("\n# ", " ").lstrip("# ").split()) for body in found]
 
 
-def planned(host, names: tuple[str, ...] = (), tls: bool = True) -> Planned:
-    tree = Unmarked(host.tree, SITE)
+def planned(host, names: tuple[str, ...] = (), tls: bool = True, **changes) -> Planned:
+    tree, goal = Unmarked(host.tree, SITE), replace(desired(*names, tls=tls), **changes)
     configuration = nginx.parse(tree)
-    plan = in_place_nginx.plan(tree, configuration, desired(*names, tls=tls))
+    plan = in_place_nginx.plan(tree, configuration, goal)
     before = {edited.path: configuration.texts[edited.path] for edited in plan.files}
     after = {edited.path: apply(before[edited.path], edited.marks, SITE) for edited in plan.files}
     assert {file: strip(text, SITE) for file, text in after.items()} == before
     for file, text in after.items():
         (host.root / file.lstrip("/")).write_bytes(text.encode("utf-8", "surrogateescape"))
     again = Unmarked(host.tree, SITE)
-    assert in_place_nginx.plan(again, nginx.parse(again), desired(*names, tls=tls)) == plan
+    assert in_place_nginx.plan(again, nginx.parse(again), goal) == plan
     assert nginx.parse(host.tree).problems == configuration.problems
     return Planned(plan, before, after)
 
@@ -317,11 +317,8 @@ def test_the_parameters_of_php_stand_where_they_count(host):
 
 
 def test_parameters_of_php_for_all_of_http_are_refused(host):
-    found = site(
-        host,
-        f"server {{ listen 80; server_name {DOMAIN}; root {ROOT}/public; location ~ \\.php$ {{ fastcgi_pass x:9; }} }}",
-        {"/etc/nginx/conf.d/p.conf": "fastcgi_param SECRET word;\n"},
-    )
+    text = block("80", body=f"root {ROOT}/public; location ~ \\.php$ {{ fastcgi_pass x:9; }}")
+    found = site(host, text, {"/etc/nginx/conf.d/p.conf": "fastcgi_param SECRET word;\n"})
     (refusal,) = refusals(found)
     assert "fastcgi_params" in refusal
     assert "word" not in refusal
@@ -571,44 +568,35 @@ EACH = {
 @pytest.mark.parametrize("name", EACH)
 def test_a_directory_for_each_name_is_shared_with_other_sites(host, name):
     """Our rules would count for them, too."""
+    own = f"/srv/{DOMAIN}/public"
     host.chamilo(f"/srv/{DOMAIN}")
     host.write("/srv/school.example.org/index.html")
-    of = replace(desired(), roots=frozenset({f"/srv/{DOMAIN}", f"/srv/{DOMAIN}/public"}))
+    roots = frozenset({f"/srv/{DOMAIN}", own})
     written = EACH[name] if EACH[name] == "$chosen" else f"{EACH[name]}/public"
-    block = f"listen 80 default_server; server_name {name}; {SERVED.replace(f'{ROOT}/public', written)}"
-    host.install("nginx")
-    file = host.site("nginx", f"map $host $chosen {{ default /srv/x; }}\nserver {{ {block} }}\n")
-    configuration = nginx.parse(host.tree)
-    known = nginx.servers(configuration, DOMAIN)[-1].host.root
-    assert known == (EACH[name] if EACH[name] == "$chosen" else f"/srv/{DOMAIN}/public"), "discovery finds it"
-    plan = in_place_nginx.plan(Unmarked(host.tree, SITE), configuration, of)
-    (refusal,) = plan.obstacles
-    assert (refusal.file, refusal.line, plan.files) == (file, 2, ())
-    assert refusal.what.startswith(f"its document root is {written}, another one for each name")
-    assert refusal.remedy.endswith(f'but with "server_name {DOMAIN};" and "root /srv/{DOMAIN}/public;"')
+    head, all_sites = "map $host $chosen { default /srv/x; }\n", SERVED.replace(f"{ROOT}/public", written)
+    found = site(host, head + block("80 default_server", name, all_sites), roots=roots)
+    known = nginx.servers(nginx.parse(host.tree), DOMAIN)[-1].host.root
+    assert known == (written if written == "$chosen" else own), "discovery finds it"
+    (refusal,) = refusals(found)
+    assert f"campus.conf:2: its document root is {written}, another one for each name" in refusal
+    assert refusal.endswith(f'but with "server_name {DOMAIN};" and "root {own};"')
     # Its remedy, followed.
-    more = (
-        block.replace(" default_server", "")
-        .replace(f"name {name};", f"name {DOMAIN};")
-        .replace(written, f"/srv/{DOMAIN}/public")
-    )
-    host.write(file, f"map $host $chosen {{ default /srv/x; }}\nserver {{ {more} }}\nserver {{ {block} }}\n")
+    portal = block("80", body=SERVED.replace(f"{ROOT}/public", own))
+    text = head + portal + block("80 default_server", name, all_sites)
     if DOMAIN not in name:
-        plan = in_place_nginx.plan(Unmarked(host.tree, SITE), nginx.parse(host.tree), of)
-        assert plan.obstacles == () and [edited.marks[0].at for edited in plan.files] == [
-            len("map $host $chosen { default /srv/x; }\nserver {")
+        host.write("/etc/nginx/sites-available/campus.conf", text)
+        found = planned(host, roots=roots)
+        assert found.plan.obstacles == () and [edited.marks[0].at for edited in found.plan.files] == [
+            text.index("server {") + len("server {")
         ]
 
 
 def test_a_directory_for_each_name_that_is_the_portals_for_all_of_them(host):
     host.chamilo(f"/srv/{DOMAIN}")
     host.link("/srv/www.example.org", DOMAIN)
-    of = replace(desired(), roots=frozenset({f"/srv/{DOMAIN}", f"/srv/{DOMAIN}/public"}))
-    host.install("nginx")
-    text = SERVED.replace(ROOT, "/srv/$host")
-    host.site("nginx", f"server {{ listen 80; server_name {DOMAIN} www.example.org; {text} }}")
-    plan = in_place_nginx.plan(Unmarked(host.tree, SITE), nginx.parse(host.tree), of)
-    assert plan.obstacles == () and plan.files
+    text = block("80", f"{DOMAIN} www.example.org", SERVED.replace(ROOT, "/srv/$host"))
+    found = site(host, text, roots=frozenset({f"/srv/{DOMAIN}", f"/srv/{DOMAIN}/public"}))
+    assert found.plan.obstacles == () and found.plan.files
 
 
 @pytest.mark.parametrize(
@@ -641,13 +629,13 @@ def test_a_portal_without_a_name_beside_the_default_server(host):
     file = "/etc/nginx/sites-available/campus.conf"
     assert refusal.startswith(f"{file}:2: visitors of {DOMAIN} get another site, {file} line 1, which")
     assert f'Add the line "server_name {DOMAIN};" to this virtual host' in refusal
-    host.write(file, f"{other}server {{ listen 80; server_name {DOMAIN}; {SERVED} }}\n")
+    host.write(file, other + block("80"))
     assert planned(host).plan.obstacles == ()
 
 
 def test_a_location_of_another_site_with_the_root_of_the_portal_makes_no_portal_of_it(host):
-    other = f"server {{ listen 80; server_name shop.test; root /srv/shop; location /main {{ root {ROOT}/public; }} }}\n"
-    found = site(host, f"{other}server {{ listen 80; server_name {DOMAIN}; {SERVED} }}\n")
+    other = block("80", "shop.test", f"root /srv/shop; location /main {{ root {ROOT}/public; }}")
+    found = site(host, other + block("80"))
     assert found.plan.obstacles == () and [block.names for block in found.plan.blocks] == [(DOMAIN,)]
 
 
@@ -658,6 +646,10 @@ def test_a_file_that_others_can_change_is_refused(host):
     assert "can be written by others than root" in refusal
 
 
+def front(target: str) -> str:
+    return block("80, 443 ssl", body=f"location / {{ proxy_pass http://{target}; proxy_set_header Host $host; }}")
+
+
 @pytest.mark.parametrize(
     "target", ["127.0.0.1:8080", "[::1]:81", "unix:/run/chamilo.sock", "chamilo", "localhost:8080/"]
 )
@@ -666,8 +658,7 @@ def test_a_portal_in_a_container_of_the_host(host, target, apache):
     """The directives for visitors stand in front of it. Where Apache runs its PHP, that is the one to harden."""
     if apache:
         host.write("/usr/sbin/apache2")
-    text = f"upstream chamilo {{ server 127.0.0.1:8080; keepalive 4; }}\nserver {{ {BOTH} server_name {DOMAIN};"
-    found = site(host, f"{text} location / {{ proxy_pass http://{target}; proxy_set_header Host $host; }} }}\n")
+    found = site(host, "upstream chamilo { server 127.0.0.1:8080; keepalive 4; }\n" + front(target))
     if apache:
         assert all("handed on to" in refusal for refusal in refusals(found))
     else:
@@ -676,16 +667,15 @@ def test_a_portal_in_a_container_of_the_host(host, target, apache):
 
 
 def test_an_upstream_elsewhere_is_another_host(host):
-    text = f"upstream chamilo {{ server 127.0.0.1:8080; server 10.0.0.7:80; }}\nserver {{ {BOTH} server_name {DOMAIN}; "
-    (refusal,) = refusals(site(host, f"{text}location / {{ proxy_pass http://chamilo; }} }}\n"))
+    text = "upstream chamilo { server 127.0.0.1:8080; server 10.0.0.7:80; }\n"
+    (refusal,) = refusals(site(host, text + front("chamilo")))
     assert "handed on to http://chamilo" in refusal
 
 
 @pytest.mark.parametrize(("address", "kinds"), [("8080", ["portal", "portal"]), ("192.0.2.7:80", ["portal"])])
 def test_a_program_between_two_blocks_of_the_portal(host, address, kinds):
     """Such as Varnish, whose port is none of nginx. Where visitors reach the portal itself, it is another program's."""
-    front = f"server {{ {BOTH} server_name {DOMAIN}; location / {{ proxy_pass http://127.0.0.1:6081; }} }}\n"
-    found = site(host, front + f"server {{ listen {address}; server_name {DOMAIN}; {SERVED} }}\n")
+    found = site(host, front("127.0.0.1:6081") + block(address))
     assert [block.kind for block in found.plan.blocks] == kinds
     assert bool(found.plan.obstacles) == (len(kinds) == 1)
 
@@ -723,25 +713,25 @@ def test_an_authority_is_answered_where_no_location_of_the_owner_does(host, loca
 
 
 def test_what_a_server_block_may_contain_once_is_set_aside(host):
-    host.install("nginx")
-    host.site("nginx", f"server {{ listen 80; server_name {DOMAIN}; root {ROOT}/public; server_tokens on; gzip on; }}")
-    tree = Unmarked(host.tree, SITE)
-    asked = replace(desired(), once=frozenset({"server_tokens", "real_ip_header"}))
-    (edited,) = in_place_nginx.plan(tree, nginx.parse(tree), asked).files
-    assert "# server_tokens on;\n" in apply(nginx.parse(tree).texts[edited.path], edited.marks, SITE)
+    text = block("80", body=f"root {ROOT}/public; server_tokens on; gzip on;")
+    found = site(host, text, once=frozenset({"server_tokens", "real_ip_header"}))
+    assert found.aside() == ["server_tokens on;"]
 
 
 def test_what_an_owner_reported_of_tls_stands_aside_where_a_server_block_gets_it_from_us(host):
     own = "ssl_protocols TLSv1.2; ssl_session_cache shared:SSL:1m; http2 on;"
-    found = site(
-        host,
-        f"server {{ listen 80; server_name {DOMAIN}; {own} {SERVED} }}\n"
-        f"server {{ listen 443 ssl; server_name www.{DOMAIN}; {own} {SERVED} }}\n"
-        "server { listen 80 default_server; listen 443 ssl default_server; server_name other.example; root /srv; }\n",
-        names=(f"www.{DOMAIN}",),
-    )
+    text = block("80", body=f"{own} {SERVED}") + block("443 ssl", WWW, f"{own} {SERVED}")
+    text += block("80 default_server, 443 ssl default_server", "other.example", "root /srv;")
+    found = site(host, text, names=(WWW,))
     assert found.lines().count(TLS) == 1
     assert found.aside() == ["ssl_protocols TLSv1.2;", "ssl_session_cache shared:SSL:1m;", "http2 on;"]
+
+
+def test_what_other_sites_report_of_tls_too_stays(host):
+    include = "include snippets/tls.conf;"
+    text = block("80, 443 ssl", body=f"{include} {SERVED}") + f"server {{ server_name other.example; {include} }}\n"
+    found = site(host, text, {"/etc/nginx/snippets/tls.conf": OLD})
+    assert found.aside() == [] and "ssl_ciphers" not in "".join(found.after.values())
 
 
 def test_the_file_for_tls_reports_nothing_that_an_owner_could_report_beside_it():
@@ -846,14 +836,6 @@ def test_old_protocols_and_ciphers_of_an_owner_stand_aside(host, own, around, ad
     ours = "".join(re.findall(r"# BEGIN chamilo[^\n]*\n((?:(?! *\t*# END).*\n)*)", text))
     assert [name for name, line in tls_policy.LINES.items() if line in ours] == (added if tls else [])
     assert len(found.aside()) == (aside if tls else 0)
-
-
-def test_what_other_sites_report_of_tls_too_stays(host):
-    include = "include snippets/tls.conf;"
-    text = f"server {{ {BOTH} server_name {DOMAIN}; {include} {SERVED} }}\n"
-    text += f"server {{ server_name other.example; {include} }}\n"
-    found = site(host, text, {"/etc/nginx/snippets/tls.conf": OLD})
-    assert found.aside() == [] and "ssl_ciphers" not in "".join(found.after.values())
 
 
 def test_a_line_for_all_of_http_that_goes_on_is_refused(host):
