@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import glob
 import grp
-import ipaddress
 import json
 import os
 import pwd
@@ -21,10 +20,10 @@ from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED_DAYS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
-    DatabaseError,
     Reader,
     Row,
     as_number,
@@ -124,10 +123,7 @@ class Todo:
             for site in self.sites:
                 yield _forget_captchas(site)
         for address in self.bans:
-            try:
-                fail2ban.unban(address)
-            except Fail2banError as problem:
-                raise UnlockError(str(problem)) from problem
+            fail2ban.unban(address)
             yield f"{address} may come in again."
         if any(account.attacked for account in self.accounts):
             yield "Log in soon: a good login makes Chamilo forget the failed ones, one more bad one locks it again."
@@ -136,35 +132,23 @@ class Todo:
 def inspect(target: str) -> Todo:
     """What a target is, and what can be done for it."""
     todo = Todo(target)
-    address = _address(target)
+    address = normal(target)
     try:
         bans = fail2ban.banned()
     except Fail2banError as problem:
         bans = {}
         todo.notes.append(f"{problem}.")
     if address:
-        todo.bans = {one: jails for one, jails in bans.items() if _address(one) == address}
+        todo.bans = {one: jails for one, jails in bans.items() if normal(one) == address}
         return todo
     if not target:
         todo.bans = bans
     for site in sites():
-        try:
-            found = _accounts(site, target)
-        except DatabaseError as problem:
-            raise UnlockError(str(problem)) from problem
+        found = _accounts(site, target)
         todo.accounts += found
         if found:
             todo.sites.append(site)
     return todo
-
-
-def _address(text: str) -> str:
-    """As fail2ban has it: nginx may log an address of IPv4 as one of IPv6."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return ""
-    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def sites(pattern: str = PORTALS) -> list[Site]:
@@ -212,11 +196,8 @@ def _shown(text: str) -> str:
 
 
 def _activate(account: Account) -> str:
-    try:
-        with writing(Reader.of_site(account.site).account) as ask:
-            ask("UPDATE user SET active = 1 WHERE id = %s AND active = 0", (account.number,))
-    except DatabaseError as problem:
-        raise UnlockError(str(problem)) from problem
+    with writing(Reader.of_site(account.site).account) as ask:
+        ask("UPDATE user SET active = 1 WHERE id = %s AND active = 0", (account.number,))
     return f"{account.name} of {account.site.domain} is active again."
 
 

@@ -66,7 +66,8 @@ class AccountManager:
                 self.application.apply(result, check)
                 self.old.lock_namesakes(result, check)
             # After it: a move that is undone leaves nothing. Alone, it was asked for explicitly and may fail.
-            if self.desired.backup and (self.context.has_admin or not self.desired.application):
+            may_change = self.context.reachable or self.desired.elsewhere
+            if self.desired.backup and (may_change or not self.desired.application):
                 self.extra.make("backup", BACKUP, result, check)
             if self.desired.application and not self.desired.split:
                 self.extra.retire("upgrade", result, check)

@@ -130,11 +130,6 @@ class Context:
         """Whether accounts can be changed now."""
         return self.given_admin is not None or self.is_here
 
-    @property
-    def has_admin(self) -> bool:
-        """Whether accounts can be changed, now or when ``elsewhere`` is asked."""
-        return self.reachable or self.desired.elsewhere
-
     def _admin(self) -> Account:
         there = self.site.database
         if self.given_admin is not None:

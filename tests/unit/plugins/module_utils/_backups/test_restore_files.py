@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -321,26 +322,15 @@ def test_a_dump_that_cannot_be_loaded_here_is_not_fetched(
         work(replace(portal, host=host)).stage_database()
 
 
-def test_two_paths_change_places_also_where_the_kernel_cannot_do_it_in_one_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_paths_that_cannot_change_places_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()
     other.write_text("file")
-    restore_files.exchange(str(one), str(other))
-    assert one.read_text() == "file" and other.is_dir()
-
-    class Old:
-        def renameat2(self, *_arguments: Any) -> int:
-            return -1
-
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_a, **_k: Old())
-    monkeypatch.setattr(ctypes, "get_errno", lambda: 22)
-    restore_files.exchange(str(one), str(other))
-    assert other.read_text() == "file" and one.is_dir()
-    monkeypatch.setattr(ctypes, "get_errno", lambda: 18)
-    with pytest.raises(BackupError, match="cannot change places"):
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_a, **_k: SimpleNamespace(renameat2=lambda *_words: -1))
+    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EXDEV)
+    with pytest.raises(BackupError, match=f"^{other} cannot change places with {one}: Invalid cross-device link"):
         restore_files.exchange(str(one), str(other))
+    assert one.is_dir() and other.read_text() == "file"
 
 
 def test_a_directory_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,7 +149,7 @@ def test_an_address_that_fail2ban_does_not_let_in_is_reported(host, monkeypatch)
         raise Fail2banError("no answer")
 
     monkeypatch.setattr(unlock.fail2ban, "unban", dead)
-    with pytest.raises(UnlockError, match="no answer"):
+    with pytest.raises(Fail2banError, match="no answer"):
         list(unlock.inspect("203.0.113.7").act())
 
 
@@ -160,7 +160,7 @@ def test_an_account_that_cannot_be_written_is_reported(host, monkeypatch):
         yield
 
     monkeypatch.setattr(unlock, "writing", refused)
-    with pytest.raises(UnlockError, match="read only"):
+    with pytest.raises(DatabaseError, match="read only"):
         list(unlock.inspect("admin").act())
     assert host.done == []
 
@@ -170,7 +170,7 @@ def test_a_dead_database_is_reported(host, monkeypatch):
         raise DatabaseError("no server")
 
     monkeypatch.setattr(unlock.Reader, "of_site", refuse)
-    with pytest.raises(UnlockError, match="no server"):
+    with pytest.raises(DatabaseError, match="no server"):
         unlock.inspect("admin")
 
 

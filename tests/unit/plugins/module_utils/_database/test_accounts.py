@@ -29,6 +29,7 @@ def test_a_prediction_writes_nothing(sloppy):
 @pytest.mark.parametrize(
     ("host_of_client", "allowed", "refused"),
     [("10.0.0.9:4711", [], True), ("10.0.0.9:4711", ["10.0.0.0/24"], False), ("localhost", [], False),
+     ("10.0.0.9:4711", None, False),  # none is declared
      ("pc7.school.test:4711", ["10.0.0.0/24"], True), ("127.0.0.1:4711", [], False)],
 )  # fmt: skip
 def test_an_undeclared_client_ends_the_run_before_anything_is_changed(sloppy, host_of_client, allowed, refused):
@@ -126,11 +127,6 @@ def test_only_the_accounts_that_are_desired_are_made(sloppy):
     made = sloppy.apply(backup=True).accounts
     assert made["backup"] == "chamilo_campus_backup@localhost"
     assert set(sloppy.apply(application=False, backup=True).accounts) == {"backup"}
-
-
-def test_where_no_client_is_declared_none_is_refused(sloppy):
-    sloppy.server.connected = [{"USER": "report", "HOST": "10.0.0.9:4711", "DB": "chamilo"}]
-    assert sloppy.apply(clients=None).changed
 
 
 def test_a_check_gives_the_account_of_the_application_nothing(sloppy):

@@ -50,8 +50,8 @@ def make(tmp_path):
 def test_an_administrator_that_is_declared_changes_accounts_wherever_they_are(make):
     admin = Account("admin", "p", "db.test")
     declared = make(admin=admin)
-    assert declared._admin() is admin and declared.reachable and declared.has_admin
-    assert not make().reachable and not make().has_admin
+    assert declared._admin() is admin and declared.reachable
+    assert not make().reachable
 
 
 @pytest.mark.parametrize(("there", "words"), [(True, ""), (False, "cannot be reached: there is no .*/socket. Set ")])

@@ -94,11 +94,6 @@ def test_rights_are_set_exactly_whatever_there_was(host):
     assert host.server.rights("'a'@'b'") == ["SELECT, INSERT ON `chamilo`.*"]
 
 
-def test_who_is_connected_is_read_as_text():
-    rows = [{"USER": "lms", "HOST": "10.0.0.9:4711", "DB": None}]
-    assert Server(lambda *_given: rows).clients() == [{"USER": "lms", "HOST": "10.0.0.9:4711", "DB": ""}]
-
-
 def test_the_host_of_an_account_is_behind_the_last_sign(monkeypatch):
     class Asked:
         def __init__(self, _account):
