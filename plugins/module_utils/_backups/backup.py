@@ -47,6 +47,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
@@ -235,12 +236,8 @@ def nearby(portal: Portal) -> str:
 
 def _leads_here(name: str) -> bool:
     """Whether a name or an address is one of this host."""
-    try:
-        found = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(name, None)}
-    except (OSError, UnicodeError):  # a name of ssh's own configuration, or no server to ask
-        return False
     own = set(host.addresses(Tree()))
-    return any(address in own or ipaddress.ip_address(address).is_loopback for address in found)
+    return any(address in own or ipaddress.ip_address(address).is_loopback for address in clients.addresses(name))
 
 
 def _compare_key(portal: Portal) -> None:

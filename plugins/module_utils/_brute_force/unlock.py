@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED_DAYS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     Reader,
@@ -179,8 +180,8 @@ def _account(site: Site, row: Row, enough: int) -> Account:
     return Account(
         site,
         as_number(row["id"]),
-        _shown(row["username"] or ""),
-        _shown(row["email"] or ""),
+        shown(row["username"] or ""),
+        shown(row["email"] or ""),
         "ADMIN" in (row["roles"] or ""),
         as_number(row["active"]),
         as_number(row["failures"]),
@@ -188,11 +189,6 @@ def _account(site: Site, row: Row, enough: int) -> Account:
         row["addresses"] or "",
         enough,
     )
-
-
-def _shown(text: str) -> str:
-    """As text that harms no terminal: a client may have chosen it."""
-    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _activate(account: Account) -> str:
@@ -229,6 +225,6 @@ def _forget_captchas(site: Site) -> str:
     except subprocess.TimeoutExpired as problem:
         raise UnlockError(f"bin/console cache:pool:clear did not end in {_CONSOLE_SECONDS} s.") from problem
     if done.returncode:
-        words = _shown(" ".join(done.stdout.decode("utf-8", "replace").split())[-300:])
+        words = shown(" ".join(done.stdout.decode("utf-8", "replace").split())[-300:])
         raise UnlockError(f"The CAPTCHA counters could not be forgotten. Output of bin/console: {words}")
     return f"the CAPTCHA counters of {site.domain} are forgotten."

@@ -29,7 +29,7 @@ def addresses(host: str) -> set[str]:
         return set()
     try:
         return {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(host, None)}
-    except OSError:
+    except (OSError, UnicodeError):  # no name of the DNS, or no server to ask
         return set()
 
 
