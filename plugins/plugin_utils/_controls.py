@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     NOT_ASSESSED,
     PASS,
 )
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _removed
 
 TABLE = Path(__file__).resolve().parents[2] / "meta" / "controls.yml"
 
@@ -284,6 +285,8 @@ def parse_waivers(value: Any, table: Table) -> tuple[Waiver, ...]:
             if name not in fields:
                 raise ControlError(f"{where}: unknown field {name!r}.{nearest(str(name), fields)}")
         control = str(row["control"])
+        if control in _removed.CONTROLS:
+            raise ControlError(f"{where}: the control was removed. {_removed.CONTROLS[control]} Take the waiver out.")
         if control not in table.by_id:
             raise ControlError(f"{where}: there is no such control.{nearest(control, table.by_id)}")
         if any(waiver.control == control for waiver in waivers):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Variables that earlier versions had: what the administrator does instead, in one sentence."""
+"""Variables and controls that earlier versions had: what the administrator does instead, in one sentence."""
 
 from __future__ import annotations
 
@@ -13,5 +13,12 @@ INSTEAD: dict[str, str] = {
     ),
     "chamilo_permissions_php_user": (
         "Give PHP of the portal an account and a pool yourself, see docs/recipes.md: harden goes by the pool it finds."
+    ),
+}
+
+# A waiver may still name one.
+CONTROLS: dict[str, str] = {
+    "permissions_php_user": (
+        "Nothing judges or changes the account that PHP runs as any more; docs/recipes.md has how to give it one."
     ),
 }

@@ -20,6 +20,7 @@ import pwd
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -98,6 +99,20 @@ def run(scratch: str, command: Sequence[str], stdin: Any = None, stdout: Any = N
     return (words or f"it ended with {done.returncode}") if done.returncode else ""
 
 
+def _shut_off(scratch: str) -> None:
+    """Refuse where systemd goes on without what it cannot set up, as in a container that may not make namespaces."""
+    places = [f"/proc/self/ns/{kind}" for kind in ("net", "mnt")]
+    with tempfile.TemporaryFile() as output:
+        problem = run(scratch, ["readlink", *places], stdout=output)
+        output.seek(0)
+        theirs = output.read().decode(errors="replace").split()
+    if problem or len(theirs) != len(places) or set(theirs) & set(map(os.readlink, places)):
+        raise BackupError(
+            "systemd cannot shut a restore test off from the network and the files of this host, as in a container "
+            f"that may not make namespaces. Nothing of the backup was started. {problem[-_TAIL:]}".rstrip()
+        )
+
+
 def _start(name: str, scratch: str, command: Sequence[str], kind: str, **more: Any) -> None:
     """Start what runs until the restore test ends."""
     how = (f"--unit={_UNIT}-{name}", f"--service-type={kind}")
@@ -137,6 +152,7 @@ def database(scratch: str) -> Server:
     program = shutil.which("mariadbd", path=restic.environment()["PATH"])
     if program is None:
         raise BackupError("A restore test needs the program of the database server: install mariadb-server-core.")
+    _shut_off(scratch)
     directory = f"{scratch}/mysql"
     os.mkdir(directory, 0o700)
     os.chown(directory, UID, UID)

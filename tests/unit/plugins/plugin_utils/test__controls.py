@@ -119,6 +119,7 @@ def test_an_unknown_control_is_refused_with_the_nearest_name() -> None:
         ("headers_csp", "chamilo_waivers must be a list"),
         (["headers_csp"], "entry 1 must be a map"),
         ([waiver(control="headers_cps")], "entry 1 (headers_cps): there is no such control. Did you mean headers_csp"),
+        ([waiver(control="permissions_php_user")], "entry 1 (permissions_php_user): the control was removed. Nothing"),
         ([waiver(), waiver(control="https_hsts", owner="")], "entry 2 (https_hsts): owner is missing"),
         ([waiver(reason=None)], "reason is missing"),
         ([waiver(untill="x")], "unknown field 'untill'. Did you mean until?"),

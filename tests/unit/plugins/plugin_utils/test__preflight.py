@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _keys, _preflight, _removed
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys, _preflight, _removed
 
 SPECS: dict[str, Any] = {
     "common": {
@@ -58,8 +58,9 @@ def test_a_removed_variable_is_refused_with_what_to_do_instead(monkeypatch: pyte
     assert errors(chamilo_https_pace="x") == ["chamilo_https_pace was removed. nginx has its own."]
 
 
-def test_no_removed_variable_is_one_that_a_role_reads() -> None:
+def test_no_removed_variable_is_one_that_a_role_reads_and_no_removed_control_is_in_the_table() -> None:
     assert not set(_removed.INSTEAD) & set(_preflight.options(_preflight.specs()))
+    assert not set(_removed.CONTROLS) & set(_controls.load().by_id)
 
 
 def test_variables_of_sections_that_do_not_run_are_known_but_not_judged() -> None:

@@ -40,6 +40,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, 
 
     given = '--setenv=*) export "${1#--setenv=}";; --property=WorkingDirectory=*) cd "${1#*Directory=}";;'
     make("systemd-run", f'while [ "$1" != -- ]; do case "$1" in {given} esac; shift; done; shift; "$@"')
+    make("readlink", "echo 'net:[1]'; echo 'mnt:[2]'")  # of what is shut off
     make("systemctl", "echo 0")
     make("journalctl", f"printf %s {'x' * 400}its-last-words")
     return make
@@ -119,6 +120,19 @@ def test_a_database_server_of_its_own_is_made_and_started(
         assert sandbox.database(str(tmp_path)).socket == f"{tmp_path}/mysql.sock"
         assert "--skip-networking" in (tmp_path / "called").read_text()
     assert (tmp_path / "mysql").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("kinds", ["net", "mnt", ""])
+def test_nothing_of_a_backup_is_started_where_systemd_does_not_shut_it_off(
+    programs: Callable[[str, str], None], tmp_path: Path, kinds: str
+) -> None:
+    """It goes on without a network or mounts of their own where it may not make them."""
+    own = {kind: os.readlink(f"/proc/self/ns/{kind}") if kind == kinds else f"{kind}:[1]" for kind in ("net", "mnt")}
+    programs("readlink", f"printf '%s\\n' {' '.join(map(repr, own.values()))}" if kinds else "exit 1")
+    programs("mariadbd", "exit 0")
+    with pytest.raises(BackupError, match="cannot shut a restore test off from the network"):
+        sandbox.database(str(tmp_path))
+    assert not (tmp_path / "mysql").exists()
 
 
 def test_a_server_without_its_program_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
