@@ -204,10 +204,6 @@ def test_what_root_alone_can_read_is_reported_to_root(capsys, root, monkeypatch,
     assert user == 0 or found["recurring"] == chamilo_site_info.NOT_SEEN
 
 
-def test_the_domain_is_needed(capsys):
-    assert "domain" in run(capsys)["msg"]
-
-
 @pytest.mark.parametrize(("visits", "proxies"), [({}, []), ({"proxies": ["10.0.0.0/8"], "friends": []}, ["10.0.0.5"])])
 def test_who_visits_is_read_from_the_log_of_the_portal(capsys, root, monkeypatch, tmp_path, visits, proxies):
     log = tmp_path / "campus.log"

@@ -7,12 +7,10 @@ from __future__ import annotations
 import json
 
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, not_assessed
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import declared
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import guide_audit_info
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
@@ -53,10 +51,6 @@ def test_sections_can_be_chosen(empty, capsys):
     assert empty == [(("campus.test", "/srv/campus", ""), {"site": "campus", "names": []})]
 
 
-def test_an_unknown_section_is_refused(empty, capsys):
-    assert "sections" in run(capsys, sections=["header"])["msg"]
-
-
 def test_what_discovery_refuses_is_the_message(monkeypatch, capsys):
     def discover(*_arguments, **_more):
         raise SiteError("/srv/x holds no Chamilo.")
@@ -95,27 +89,6 @@ def test_what_fails_for_lines_of_ours_that_are_gone_reports_so(empty, capsys, mo
     assert evidence("school") == ("Not sent.", "Unseen.")
     (tmp_path / "state.json").write_text("{")
     assert "state.json is damaged" in evidence("campus")[0]
-
-
-def test_the_documented_options_are_those_that_are_taken():
-    documented = yaml.safe_load(guide_audit_info.DOCUMENTATION)["options"]
-    taken = {}
-
-    class Module:
-        def __init__(self, argument_spec, supports_check_mode):
-            taken.update(argument_spec)
-            raise SystemExit
-
-    original, guide_audit_info.AnsibleModule = guide_audit_info.AnsibleModule, Module
-    try:
-        with pytest.raises(SystemExit):
-            guide_audit_info.main()
-    finally:
-        guide_audit_info.AnsibleModule = original
-    assert set(taken) == set(documented)
-    for name, option in taken.items():
-        assert option.get("default") == documented[name].get("default"), name
-    assert {name: taken[name]["default"] for name in declared.DEFAULTS} == declared.DEFAULTS
 
 
 def test_last_week_is_checked_under_the_rules_that_were_not_observed_active(monkeypatch, capsys):

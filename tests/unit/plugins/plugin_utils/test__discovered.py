@@ -54,13 +54,6 @@ def observed(options: dict[str, Any], **result: Any) -> dict[str, Any]:
     return {"unchanged": {"chamilo_env": {"request": request(options), "result": {**FOUND, **result}}}}
 
 
-def test_what_discovery_found_as_it_is_asked_for_needs_no_host() -> None:
-    assert unchanged(observed(ASKED), "chamilo_env", dict(reversed(ASKED.items()))) == FOUND
-    assert unchanged(observed(ASKED), "chamilo_env", {**ASKED, "generate": True}) == {}
-    assert unchanged(observed(ASKED), "chamilo_database_account", ASKED) == {}
-    assert unchanged({}, "chamilo_env", ASKED) == {}
-
-
 def test_the_host_cannot_answer_what_the_module_cannot() -> None:
     with pytest.raises(AnswerError, match="files"):
         unchanged(observed(ASKED, files="rm"), "chamilo_env", ASKED)

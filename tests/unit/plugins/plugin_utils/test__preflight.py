@@ -77,11 +77,6 @@ def test_a_word_that_yaml_read_as_a_boolean_is_refused(value: bool) -> None:
     assert output.startswith(f"chamilo_https_hsts is {str(value).lower()}: ") and output.endswith('such as "off".')
 
 
-def test_a_wrong_type_is_named() -> None:
-    (error,) = errors(chamilo_https_days="soon")
-    assert error.startswith("chamilo_https_days is 'soon', a text, but must be a whole number.")
-
-
 ALL = {name: option for spec in _preflight.specs().values() for name, option in spec.items()}
 NOT_TEXTS = [name for name, option in ALL.items() if option["type"] not in _preflight.TEXTS]
 
@@ -284,14 +279,6 @@ def test_waivers_that_ran_out_are_announced() -> None:
         "The waiver of headers_csp (Anna: The editor breaks.) ran out on 2026-11-24; the control is enforced again "
         "from this run on."
     ]
-
-
-def test_specs_are_those_of_the_roles(tmp_path: Path) -> None:
-    meta = tmp_path / "https" / "meta"
-    meta.mkdir(parents=True)
-    (meta / "argument_specs.yml").write_text("argument_specs: {main: {options: {chamilo_https_x: {type: int}}}}")
-    assert _preflight.specs(tmp_path) == {"https": {"chamilo_https_x": {"type": "int"}}}
-    assert "chamilo_domain" in _preflight.specs()["common"]
 
 
 def test_half_a_certificate_is_refused() -> None:
