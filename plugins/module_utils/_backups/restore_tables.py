@@ -120,11 +120,11 @@ def return_tables(portal: Portal, names: Mapping[str, str], base: str, moved: bo
                 f"{quoted(live)}.{quoted(name)} TO {quoted(aside)}.{quoted(name)}" for name in tables(portal, live)
             ]
             moves += [f"{quoted(old)}.{quoted(name)} TO {quoted(live)}.{quoted(name)}" for name in tables(portal, old)]
+            rename = f"RENAME TABLE {', '.join(moves)}" if moves else "DO 0"
             execute(
                 portal,
                 f"SET SESSION lock_wait_timeout = 60; "
-                f"CREATE DATABASE IF NOT EXISTS {quoted(aside)} CHARACTER SET utf8mb4; "
-                f"{drops(portal, live)}; {f'RENAME TABLE {chr(44).join(moves)}' if moves else 'DO 0'}",
+                f"CREATE DATABASE IF NOT EXISTS {quoted(aside)} CHARACTER SET utf8mb4; {drops(portal, live)}; {rename}",
             )
         lines += _cut(portal, live, aside)
         execute(portal, drops(portal, live))

@@ -251,3 +251,13 @@ def test_tables_that_stay_where_they_are_have_their_triggers_again(
     assert isinstance(problem.value, restore_tables.Unchanged) is known
     assert loaded == ["chamilo triggers.sql"] * known
     assert server.messages[1:] == ["DROP DATABASE IF EXISTS `chamilo_before_x`"] * known
+
+
+def test_tables_come_back_in_one_statement(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server does all of it or nothing, whenever it is killed."""
+    server = Server(monkeypatch)
+    server.tables |= {"chamilo_before_x": ["course"], "chamilo_abandoned_x": []}
+    restore_tables.return_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), True)
+    (swap,) = [message for message in server.messages if "RENAME TABLE" in message]
+    assert swap.count("RENAME TABLE") == 1
+    assert "`chamilo`.`user` TO `chamilo_abandoned_x`.`user`, `chamilo_before_x`.`course` TO `chamilo`.`course`" in swap
