@@ -73,10 +73,6 @@ def original(path: str) -> str:
     return path.removesuffix(SUFFIX)
 
 
-def could_wait(status: os.stat_result) -> bool:
-    return status[0] in (_IN_PUBLIC, _ELSEWHERE) and status[4] == 0
-
-
 def _list(root: str, state: str) -> str:
     """A dash counts twice, as in the names of units."""
     word = os.path.realpath(root).strip("/").replace("-", "--").replace("/", "-")

@@ -12,8 +12,8 @@ import stat
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import FILE, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import aside
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Changes, Work, gain
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import LISTED, rights, words
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Changes, Work
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import rights, words
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Place, Want
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import Root
 
@@ -55,47 +55,11 @@ class Entries:
             status = os.fstat(opened)
             if status[0] in place.modes and status[3:6] == place.owned and not place.private:
                 return False
-            plain = status[3] == 1 and status[2] == root.device and stat.S_ISREG(status[0])
             path = f"{directory}/{name}" if directory else name
-            if not (plain and place.simple and not self._at.check and self._simply(opened, path, place, status)):
-                self.opened(opened, path, place, status, root.device, handle)
+            self.opened(opened, path, place, status, root.device, handle)
             return True
         finally:
             os.close(opened)
-
-    def _simply(self, handle: int, path: str, place: Place, status: os.stat_result) -> bool:
-        """What nearly every wrong file needs, in as few steps as can be right. False when that is not enough."""
-        if (
-            place.want is None
-            or len(self._at.found.samples) < LISTED
-            or (status[2], status[1]) in self._at.tree.mounted
-            or aside.could_wait(status)
-        ):
-            return False
-        owner, group, mode = place.want.owner, place.want.group, place.want.file_mode
-        was = stat.S_IMODE(status[0])
-        given = status[4] != owner or status[5] != group
-        try:
-            if given:
-                if gain(was, mode):
-                    os.fchmod(handle, was & mode)
-                os.fchown(handle, owner, group)
-            if was != mode:
-                os.fchmod(handle, mode)
-        except OSError:  # reported by the next step
-            return False
-        if self._at.tree.journal:
-            self._at.tree.journal.changed(path, status, (owner, group, mode))
-        kinds = self._at.found.fixed
-        kinds["owner"] += status[4] != owner
-        kinds["group"] += status[5] != group
-        if was != mode:
-            kinds["mode"] += 1
-            if was & 0o6000:
-                kinds["setuid"] += 1
-        if place.private or self.changes.had_more(place.want, mode, was):
-            self.changes.lift_acls(handle, path, place.want, mode, status)
-        return True
 
     def _open_now(self, handle: int, place: Place) -> bool:
         """Whether the web user can still move names in this directory. A check asks what would be."""

@@ -145,7 +145,6 @@ class Place:
             self.owned = (1, want.owner, want.group)
             regular = stat.S_IFREG | want.file_mode
             self.modes = (regular, stat.S_IFREG | executable(want.file_mode)) if want.keep_x else (regular,)
-            self.simple = not want.keep_x
             # Where the group may do what others may not, an ACL could let others in.
             self.private = any(mode >> 3 & ~mode & 7 for mode in (want.file_mode, want.directory_mode))
 

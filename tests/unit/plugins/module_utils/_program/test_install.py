@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import shlex
 import stat
 import subprocess
 import sys
@@ -83,22 +82,6 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("result", "reported"), [("success", False), ("exit-code", False), ("timeout", True), ("signal", True)]
-)
-def test_a_daily_work_that_was_stopped_is_reported(place: Place, tmp_path: Path, result: str, reported: bool) -> None:
-    """What failed by itself has reported it already."""
-    place.install(program("import sys\nprint(*sys.argv[1:], sep='\\n', file=open(sys.argv[0] + '.told', 'w'))"))
-    unit = (place.units / f"{DAILY}.service").read_text()
-    (line,) = [line for line in unit.splitlines() if line.startswith("ExecStopPost=")]
-    subprocess.run(shlex.split(line.partition("=")[2]), env={"SERVICE_RESULT": result}, check=True)
-    output = place.program.with_suffix(".told")
-    assert output.exists() == reported
-    if reported:
-        command, title, text = output.read_text().splitlines()
-        assert command == "alert" and "daily work" in title and result in text
 
 
 def test_it_is_installed_and_enabled_once(place: Place) -> None:
