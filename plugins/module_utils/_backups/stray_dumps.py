@@ -126,20 +126,31 @@ def _put_away(name: str, directory: int, kept: str) -> str | None:
         with files.Tree() as tree:
             for missing in tree.missing_parents(target):
                 tree.make_directory(missing, 0o700)
-        stream.seek(0)
+        if info.st_size > shutil.disk_usage(kept).free // 2:  # its holes, if it has any, are filled by a copy
+            raise OSError(errno.ENOSPC, f"there is too little room for it in {kept}")
         try:
             with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
-                shutil.copyfileobj(stream, copy, _CHUNK)
-                copy.flush()
-                os.fsync(copy.fileno())
+                _copy(stream, copy, info.st_size)
         except OSError:
-            os.unlink(target)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(target)
             raise
         with contextlib.suppress(FileNotFoundError):
             now = os.stat(name, dir_fd=directory, follow_symlinks=False)
             if (now.st_dev, now.st_ino) == (info.st_dev, info.st_ino):
                 os.unlink(name, dir_fd=directory)
     return target
+
+
+def _copy(stream: IO[bytes], copy: IO[bytes], size: int) -> None:
+    """Of this size: one that grows meanwhile is not followed to where the disk is full."""
+    stream.seek(0)
+    while (left := size - copy.tell()) > 0 and (part := stream.read(min(left, _CHUNK))):
+        copy.write(part)
+    if os.fstat(stream.fileno()).st_size != size:
+        raise OSError(errno.EBUSY, "a program writes to it")
+    copy.flush()
+    os.fsync(copy.fileno())
 
 
 def _is_dump(stream: IO[bytes]) -> bool:

@@ -15,12 +15,19 @@ import os
 import pwd
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, locks, records
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, open_regular, shown, tail
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
+    head,
+    open_path,
+    open_regular,
+    shown,
+    tail,
+    untrusted,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.walks import Budget, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, user_name, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison
@@ -133,6 +140,18 @@ def _home(user: Identity) -> str:
     return pwd.getpwnam(user.name).pw_dir
 
 
+def _below(directory: str, web_user: str, budget: Budget, skip: Collection[str] = ()) -> Iterator[os.DirEntry[str]]:
+    """The files below a directory, unless the web user could have led there by a link."""
+    try:
+        os.close(open_path(directory, untrusted(web_user))[0])
+    except FileNotFoundError:
+        return
+    except OSError:
+        budget.unread += 1
+        return
+    yield from walk(directory, budget, skip)
+
+
 def _text_lines(path: str, user: Identity) -> list[str]:
     lines = head(path, _FILE, user.name).decode("utf-8", "replace").split("\n")
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
@@ -172,7 +191,7 @@ def _units(user: Identity, budget: Budget) -> Iterator[Item]:
     below = [os.path.join(_home(user), directory) for directory in _UNITS]
     below += [f"/run/user/{user.user}/systemd/{name}" for name in ("user", "transient")]
     for directory in below:
-        for path in sorted(entry.path for entry in walk(directory, budget)):
+        for path in sorted(entry.path for entry in _below(directory, user.name, budget)):
             lines = " ".join(line for line in _text_lines(path, user) if line.startswith("Exec"))
             yield Item.of(f"{path} ({_facts([path])}) {lines}", f"{path} {_digest([path], user.name)}")
     if os.path.lexists(path := os.path.join(_LINGER, user.name)):
@@ -252,11 +271,11 @@ def _below_var(observer: Observer, budget: Budget) -> Iterator[Item]:
     top = os.path.join(observer.root, "var")
     found: dict[str, list[str]] = {}
     left = _PATHS
-    for entry in walk(top, budget, {os.path.join(top, "cache")}):
+    web_user = observer.site.php.user
+    for entry in _below(top, web_user, budget, {os.path.join(top, "cache")}):
         if _PHP.search(entry.name) and (left := left - 1) >= 0:
             parts = os.path.relpath(os.path.dirname(entry.path), observer.root).split("/")
             found.setdefault("/".join(parts[:_DEPTH]), []).append(entry.path)
-    web_user = observer.site.php.user
     for directory, paths in sorted(found.items()):
         yield Item.of(_counted(directory, paths), f"{directory} {_digest(sorted(paths), web_user)}")
     if left < 0:

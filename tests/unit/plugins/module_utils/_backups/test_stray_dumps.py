@@ -9,8 +9,9 @@ import errno
 import gzip
 import os
 import shutil
+import stat
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
@@ -60,17 +61,19 @@ def test_what_changes_places_while_copies_are_put_away_is_left_alone(
     (public / "link.sql").symlink_to(secret)
     os.mkfifo(public / "backup.sql")
     (public / "dump.sql").write_bytes(DUMP)
-    real = shutil.copyfileobj
+    real = os.fsync
 
-    def exchanged(*given: Any) -> None:
+    def exchanged(copy: int) -> None:
         """The web user puts another file, and another directory, where the scan has just been."""
+        real(copy)
+        if not stat.S_ISREG(os.fstat(copy).st_mode) or public.is_symlink():
+            return
         public.rename(directories / "chamilo" / "aside")
         public.symlink_to(directories)
         (directories / "chamilo" / "aside" / "dump.sql").unlink()
         (directories / "chamilo" / "aside" / "dump.sql").symlink_to(secret)
-        real(*given)
 
-    monkeypatch.setattr(stray_dumps.shutil, "copyfileobj", exchanged)
+    monkeypatch.setattr(os, "fsync", exchanged)
     (line,) = stray_dumps.put_away(of_campus(directories))
     assert "dump.sql" in line and secret.read_bytes() == DUMP
     assert (directories / "chamilo" / "aside" / "dump.sql").is_symlink()
@@ -117,13 +120,34 @@ def test_a_copy_that_cannot_be_opened_is_reported_and_the_next_is_put_away(
 def test_of_a_copy_that_cannot_be_put_away_whole_nothing_is_kept(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_source: IO[bytes], copy: IO[bytes], _size: int) -> None:
-        copy.write(b"-- half")
+    def full(_copy: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     path = copy_of(directories)
-    monkeypatch.setattr(stray_dumps.shutil, "copyfileobj", full)
+    monkeypatch.setattr(os, "fsync", full)
     lines = stray_dumps.put_away(of_campus(directories))
     assert len(lines) == 2 and all(line.endswith("and stays: No space left on device.") for line in lines)
     assert path.read_bytes() == DUMP
     assert [path for path in (directories / "state").rglob("*") if path.is_file()] == []
+
+
+def test_a_dump_without_end_fills_no_disk(directories: Path) -> None:
+    """It has 8 TB for its owner, of which the disk holds one block."""
+    path = copy_of(directories)
+    os.truncate(path, 8 << 40)
+    first, second = stray_dumps.put_away(of_campus(directories))
+    assert "and stays: there is too little room for it in " in first and "it is " in second
+    path.unlink()
+
+
+def test_a_dump_that_a_program_still_writes_is_left_to_it(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, real = copy_of(directories), shutil.disk_usage
+
+    def grown(where: str) -> Any:
+        path.write_bytes(DUMP + b"more")
+        return real(where)
+
+    monkeypatch.setattr(shutil, "disk_usage", grown)
+    first, _second = stray_dumps.put_away(of_campus(directories))
+    assert first.endswith("and stays: a program writes to it.") and path.read_bytes() == DUMP + b"more"
+    assert len([path for path in (directories / "state").rglob("*") if path.is_file()]) == 1

@@ -91,6 +91,19 @@ def test_on_a_clean_host_nothing_is_listed(host: Host) -> None:
     assert found.lines() == [] and found.gaps == [] and found.keys() == set()
 
 
+@pytest.mark.parametrize("link", ["home/.config", "portal/var"])
+def test_no_link_of_the_web_user_leads_the_search_elsewhere_and_that_is_said(host: Host, link: str) -> None:
+    host.write("root/systemd/user/secret.php")
+    place = host.top / link
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(host.top / "root")
+    os.lchown(place, 33, 33)
+    found = host.make()
+    assert not any("secret" in line for line in found.lines())
+    (gap,) = found.gaps
+    assert gap.endswith("Not everything was checked: 1 directories or files could not be opened.")
+
+
 LEFT: dict[str, tuple[Callable[[Host], object], str]] = {
     "a line of the crontab": (
         lambda host: host.write("cron/www-data", "# m h\n* * * * * php\t/tmp/\x1b[31mx\n"),
