@@ -116,68 +116,45 @@ def test_a_portal_that_is_down_does_not_pass(portal):
         headers.sniff(portal({"/": Answer("", 0, (), b"", "refused")}))
 
 
-@pytest.mark.parametrize(
-    ("attack", "pairs", "evidence"),
-    [
-        (headers.sniff, [], "A browser may run an uploaded text as a script: X-Content-Type-Options is not sent."),
-        (headers.reflect, [], "An old browser is left to itself with injected scripts: X-XSS-Protection is not sent."),
-        (
-            headers.reflect,
-            [("X-XSS-Protection", "0"), ("X-XSS-Protection", "1")],
-            "An old browser is left to itself with injected scripts: X-XSS-Protection is '0' and '1'.",
-        ),
-        (
-            headers.frame,
-            [("Content-Security-Policy", "frame-ancestors 'self' * http: https://* https://a.test; img-src *")],
-            "A page of https://attacker.example can frame the portal: frame-ancestors lets in * http: https://*.",
-        ),
-        (
-            headers.follow,
-            [("Referrer-Policy", "same-origin"), ("Referrer-Policy", "origin, Unsafe-URL ")],
-            "Another site learns the whole address people came from: Referrer-Policy is 'same-origin' and "
-            "'origin, Unsafe-URL '.",
-        ),
-    ],
-)
-def test_what_lets_an_attack_through_is_named(portal, attack, pairs, evidence):
-    found = attack(portal(sends(*pairs)))
-    assert (found.status, found.evidence) == ("fail", evidence)
+XSS, POLICY, REFERRER = "X-XSS-Protection", "Content-Security-Policy", "Referrer-Policy"
 
 
 @pytest.mark.parametrize(
-    ("attack", "pairs", "evidence"),
+    ("attack", "pairs", "status", "words"),
     [
-        (headers.sniff, [("X-Content-Type-Options", " NoSniff")], "A browser does not take a text for a script."),
+        (headers.sniff, [], "fail", "X-Content-Type-Options is not sent"),
+        (headers.sniff, [("X-Content-Type-Options", " NoSniff")], "pass", ""),
+        (headers.reflect, [], "fail", "X-XSS-Protection is not sent"),
+        (headers.reflect, [(XSS, "0"), (XSS, "1")], "fail", "'0' and '1'"),
+        (headers.reflect, [(XSS, "0")], "pass", "'0'"),
         (
             headers.frame,
-            [("X-Frame-Options", "deny ")],
-            "A page of https://attacker.example cannot frame the portal: X-Frame-Options is DENY.",
+            [(POLICY, "frame-ancestors 'self' * http: https://* https://a.test; img-src *")],
+            "fail",
+            "* http: https://*.",
         ),
-        (
-            headers.reflect,
-            [("X-XSS-Protection", "0")],
-            "An old browser is instructed about injected scripts: X-XSS-Protection is '0'.",
-        ),
+        (headers.frame, [("X-Frame-Options", "deny ")], "pass", "DENY"),
         (
             headers.follow,
-            [("Referrer-Policy", "unsafe-url"), ("Referrer-Policy", "unsafe-url, Origin")],
-            "Another site learns at most the name of the portal: Referrer-Policy is origin.",
+            [(REFERRER, "same-origin"), (REFERRER, "origin, Unsafe-URL ")],
+            "fail",
+            "'origin, Unsafe-URL '",
+        ),
+        (headers.follow, [(REFERRER, "unsafe-url"), (REFERRER, "unsafe-url, Origin")], "pass", "is origin"),
+        (
+            headers.inject,
+            [(POLICY, "default-src *;; script-src 'self' x.test; img-src *")],
+            "pass",
+            "blocked: script-src 'self' x.test",
         ),
         (
             headers.inject,
-            [("Content-Security-Policy", "default-src *;; script-src 'self' x.test; img-src *")],
-            "A script of https://attacker.example in a page is blocked: script-src 'self' x.test.",
-        ),
-        (
-            headers.inject,
-            [
-                ("Content-Security-Policy", "script-src *"),
-                ("Content-Security-Policy-Report-Only", "default-src 'none'"),
-            ],
-            "A script of https://attacker.example in a page is reported: script-src 'none'.",
+            [(POLICY, "script-src *"), (f"{POLICY}-Report-Only", "default-src 'none'")],
+            "pass",
+            "reported",
         ),
     ],
 )
-def test_what_blocks_an_attack_is_named(portal, attack, pairs, evidence):
+def test_what_decides_an_attack_is_named(portal, attack, pairs, status, words):
     found = attack(portal(sends(*pairs)))
-    assert (found.status, found.evidence) == ("pass", evidence)
+    assert found.status == status and words in found.evidence, found.evidence

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import hashlib
 import html
@@ -387,12 +386,6 @@ def test_a_cookie_that_another_portal_needs_is_reported(desk: Desk, monkeypatch:
     assert code == 1 and "application.yaml is another portal's too and stays: logins to campus.test fail" in err
 
 
-def test_recover_at_boot_does_not_wait_for_a_living_run(desk: Desk) -> None:
-    desk.harden()
-    with desk.engine().store.lock("https", 0):
-        assert desk.type("recover", "--boot")[0] == 0
-
-
 @pytest.mark.parametrize("armed", [True, False])
 def test_what_cannot_be_rolled_back_at_boot_is_retried_by_a_timer(desk: Desk, log: list[str], armed: bool) -> None:
     store = desk.engine().store
@@ -647,7 +640,7 @@ def test_one_window_that_cannot_be_closed_leaves_no_other_one_open(
     assert sent == [("permissions", "A window cannot be closed", text)] * due
 
 
-def test_recover_waits_for_a_living_run_but_not_at_boot() -> None:
+def test_recover_waits_for_a_living_run_but_not_at_boot(log: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     asked: list[tuple[Any, ...]] = []
 
     class Running:
@@ -656,9 +649,8 @@ def test_recover_waits_for_a_living_run_but_not_at_boot() -> None:
             raise Busy("A run of headers is active.")
 
     engine = cast(Engine, Running())
-    with pytest.raises(Busy, match="headers"):
-        program_main._recover(argparse.Namespace(boot=False), engine)
-    assert program_main._recover(argparse.Namespace(boot=True), engine) == 0
+    assert main(["recover"], engine=engine) == 1 and "A run of headers is active." in capsys.readouterr().err
+    assert main(["recover", "--boot"], engine=engine) == 0
     assert asked == [(), (0, ("early", True))]
 
 
