@@ -259,7 +259,7 @@ def test_a_loose_pattern_is_named(fake):
     fake.read = {**fake.read, "failregex": ["x <ADDR>"]}
     fake.first = {"read": fake.read, "loose": ["x (?P<ip4>)"]}
     assert "'x <ADDR>' is not anchored" in refused(FAILURE, definition=Definition("campus", ("x <ADDR>",)))
-    fake.first = {"read": {**Fake.read, "prefregex": ["p .*"]}, "loose": ["p (?P<content>.*)"]}
+    fake.first = {"read": {**READ, "prefregex": ["p .*"]}, "loose": ["p (?P<content>.*)"]}
     assert "'p .*' is not anchored" in refused(
         FAILURE, definition=Definition("campus", GOOD.failregex, prefregex="p .*")
     )
