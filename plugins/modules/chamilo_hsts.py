@@ -44,20 +44,7 @@ options:
 EXAMPLES = r"""
 - name: Take the step that is due
   chamilo.hardening.chamilo_hsts:
-    configuration:
-      domain: campus.example.org
-      site: campus
-      service: nginx
-      test: [[nginx, -t]]
-      ca_file: ""
-      hsts:
-        mode: ramp
-        address: 127.0.0.1
-        subdomains: [media.campus.example.org]
-        files:
-          - path: /etc/nginx/sites-available/chamilo-campus.d/https_hsts.conf
-            content: add_header Strict-Transport-Security "@hsts@" always;
-        probe: []
+    configuration: "{{ configuration }}"
 """
 
 RETURN = r"""

@@ -42,18 +42,4 @@ EXAMPLES = r"""
   delegate_to: localhost
 """
 
-RETURN = r"""
-msg:
-  description: What was found, and the inventory or where it is.
-  returned: always
-  type: raw
-inventory:
-  description: The path of the inventory that was written; empty where it was printed.
-  returned: success
-  type: str
-lines:
-  description: One line for each host.
-  returned: success
-  type: list
-  elements: str
-"""
+RETURN = "{}"  # what the playbooks and the last screen read, which the action plugin makes

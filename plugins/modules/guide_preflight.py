@@ -45,8 +45,7 @@ options:
     type: bool
     default: false
   waits_for:
-    description:
-      - The host of a database whose restart is put off. Nothing is checked then. RV(waiting) names what waits for it.
+    description: The host of a database whose restart is put off. Nothing is checked then.
     type: str
     default: ""
 """
@@ -57,28 +56,4 @@ EXAMPLES = r"""
     sections: [https, headers]
 """
 
-RETURN = r"""
-msg:
-  description: A sentence for each waiver that has run out, or that all is well.
-  returned: always
-  type: raw
-enforces:
-  description: Those of O(sections) that are enforced, and not undone.
-  returned: success
-  type: list
-  elements: str
-waiting:
-  description: The sections that wait for the restart, on the host that RV(waits_for) names.
-  returned: with O(waits_for)
-  type: list
-  elements: str
-waits_for:
-  description: O(waits_for).
-  returned: with O(waits_for)
-  type: str
-causes:
-  description: The controls of these sections that stay open for want of a variable, by that variable.
-  returned: success
-  type: list
-  elements: dict
-"""
+RETURN = "{}"  # what the playbooks and the last screen read, which the action plugin makes

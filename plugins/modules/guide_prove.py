@@ -80,26 +80,7 @@ EXAMPLES = r"""
     domain: campus.example.org
 """
 
-RETURN = r"""
-attacks:
-  description: What was tried, in the order of the table of controls.
-  returned: when the portal was shown to be yours
-  type: list
-  elements: dict
-  contains:
-    id:
-      description: The control.
-      type: str
-    title:
-      description: What should be true.
-      type: str
-    status:
-      description: V(held), V(through), V(waived) for one that got through and need not be blocked, or V(not_tried).
-      type: str
-    evidence:
-      description: What happened.
-      type: str
-"""
+RETURN = "{}"  # what the playbooks and the last screen read, which the action plugin makes
 
 import os
 

@@ -43,13 +43,6 @@ YAML_FILES = sorted(
 
 # A module or action as the key of a task, a role, a filter or test behind a bar or "is", a lookup.
 FOREIGN = "chamilo.hardening.foreign_module"
-NAME = r"([a-z0-9_]+\.[a-z0-9_]+)\.[a-z0-9_]+"
-USES = [
-    re.compile(rf"^\s*(?:- )?{NAME}:", re.MULTILINE),
-    re.compile(rf"^\s*(?:- )?(?:role|name): {NAME}\s*$", re.MULTILINE),
-    re.compile(rf"(?:\||\bis|\bis not)\s*{NAME}"),
-    re.compile(rf"\b(?:lookup|query|q)\(\s*['\"]{NAME}"),
-]
 
 
 def load(path: Path) -> Any:
@@ -267,18 +260,6 @@ def test_nothing_is_removed_for_what_is_installed(path: Path) -> None:
     assert [task["name"] for task in tasks if task[FOREIGN]["apt"].get("fail_on_autoremove") is not True] == []
 
 
-def test_every_collection_in_use_is_a_dependency() -> None:
-    galaxy = load(ROOT / "galaxy.yml")
-    known = {"ansible.builtin", f"{galaxy['namespace']}.{galaxy['name']}", *galaxy["dependencies"]}
-    used = {}
-    for path in [*YAML_FILES, *sorted((ROOT / "roles").rglob("*.j2"))]:
-        text = path.read_text(encoding="utf-8")
-        for pattern in USES:
-            used.update(dict.fromkeys(pattern.findall(text), path))
-    assert "ansible.builtin" in used, "the patterns no longer find anything"
-    assert {name: str(path) for name, path in used.items() if name not in known} == {}
-
-
 def test_the_table_of_ways_in_reports_what_the_roles_refuse_and_what_the_advisories_report() -> None:
     ways = ways_in.table()
     known = {control["id"] for control in load(ROOT / "meta/controls.yml")["controls"]}
@@ -301,24 +282,6 @@ def test_the_table_of_ways_in_reports_what_the_roles_refuse_and_what_the_advisor
     reported = {one for way in ways if way.closed for one in way.vulnerabilities}
     closing = [item for item in ADVISORIES if "updates_installer" in item.controls]
     assert [item.ids[0] for item in closing if reported.isdisjoint(item.ids)] == ["CVE-2026-45140"]
-
-
-# What of a path makes it one portal's own.
-OF_A_PORTAL = re.compile(r"chamilo_site\b|_root\b|\.root\b|_drop_ins\b|_jail\b|prepend_ini\b")
-TELLS_PORTALS_APART = re.compile(r"\bchamilo_(?:site|domain|root)\b|_root\b|\.root\b")
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_a_file_of_the_whole_host_reports_the_same_whichever_portal_it_is_written_for(role: str) -> None:
-    """Two portals on one host would write it anew in each run, each with its own name in it."""
-    for entry in maps(load(ROOT / "roles" / role / "vars/main.yml")):
-        path = str(entry.get("path", ""))
-        content = str(entry.get("content") or entry.get("secret_content") or "")
-        if not path.startswith("/") or OF_A_PORTAL.search(path) or "answer('certificate')" in content:
-            continue
-        for name in re.findall(r"'([^']+\.j2)'", content):
-            content += (ROOT / "roles" / role / "templates" / name).read_text(encoding="utf-8")
-        assert not TELLS_PORTALS_APART.search(content), path
 
 
 def test_a_role_has_its_own_values_checked() -> None:
