@@ -50,7 +50,12 @@ def is_file(archive: str) -> bool:
 def manifest(archive: str, sha256: str, version: str) -> package.Manifest:
     """Of the package that ``chamilo_release_archive`` names. ``version``: what the host has installed."""
     if archive == AUTO:
-        return _official(version)
+        found = _official(version)
+        if sha256 and found.sha256 != sha256.lower():
+            raise package.ArchiveError(
+                f"The official package of Chamilo {version} has the sha256 {found.sha256}, not {sha256}"
+            )
+        return found
     if is_file(archive):
         found = package.read(archive, sha256)
     else:

@@ -407,6 +407,9 @@ def compare(tree: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
     known = permissions_package.known(root, version, state)
     if known and given["sha256"].lower() in ("", known.sha256):
         return {**answer, "package": known.words}
+    if given["manifest"]:  # asked for again, it would be the same one
+        other = permissions_package.parse(given["manifest"])
+        return {**answer, "unlike": [], "package_problem": f"{other.words} is not the one that is asked for"}
     problem = permissions_package.refusal(root, version, state) if given["package"] == "auto" else ""
     return {**answer, "package_problem": problem, "package_needed": "" if problem else version or "unknown"}
 

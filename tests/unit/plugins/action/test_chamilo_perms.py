@@ -188,6 +188,14 @@ def test_the_other_hosts_of_a_run_do_not_wait_for_what_cannot_be_had(web: Web) -
     assert len(problems) == 1 and web.asked == [OFFICIAL]
 
 
+def test_the_official_package_has_to_have_the_checksum_that_is_set(web: Web) -> None:
+    _result, (given,) = run(package="auto")
+    again = run(package="auto", package_sha256=manifest(given).sha256.upper())[1]
+    assert len(again) == 1
+    with pytest.raises(AnsibleActionFail, match="has the sha256 .*, not 0000"):
+        run(package="auto", package_sha256="00" * 32)
+
+
 @pytest.mark.parametrize("arguments", [{}, {"package": "off"}])
 def test_a_host_that_asks_for_a_package_which_its_task_does_not_name_gets_none(
     web: Web, arguments: dict[str, Any]

@@ -140,6 +140,10 @@ def test_the_package_is_asked_for_once_and_what_differs_is_listed_before_owners_
     assert run(capsys, site, package="auto", package_sha256="00" * 32)["package_needed"] == "3.0.2", (
         "another one is named"
     )
+    shutil.chown(site / "public/index.php", "www-data")
+    done = run(capsys, site, package="auto", package_sha256="00" * 32, manifest=packed)
+    assert (done["package_needed"], done["package"], done["changed"]) == ("", "", True), "owners do not wait for it"
+    assert "5f5f) is not the one that is asked for" in done["package_problem"]
 
 
 def test_what_was_laid_by_another_profile_is_set_back(capsys, site):
