@@ -118,7 +118,7 @@ def change_a_file(insider: Insider) -> Finding:
     name = f"public/main/chamilo-hardening-{secrets.token_hex(4)}.txt"
     with _planted(insider, name, ""):
         found = daily.compare(site)
-    if name not in (*found.added, *found.unvouched):
+    if name not in found.added:
         return failed(f"{name} was put there, and the comparison with the list did not see it.")
     return passed("A new file below public/main was seen by the comparison with the list.")
 

@@ -230,10 +230,7 @@ def test_a_changed_file_and_an_edited_one_are_reported(
     assert not record(monitored)["integrity"]["ok"]
     assert monitored.run(["chamilo-hardening", "integrity", "check"], check=False).returncode == 1
     monitored.run(["chamilo-hardening", "integrity", "accept"])
-    checked = monitored.run(["chamilo-hardening", "integrity", "check"]).stdout.splitlines()
-    assert (
-        checked[0] == "campus_test: as listed" and "was based on the package release-campus_test.archive" in checked[1]
-    )
+    assert monitored.run(["chamilo-hardening", "integrity", "check"]).stdout.strip() == "campus_test: as listed"
     # What the playbook itself writes into the portal is expected.
     harden(playbook, monitored, tmp_path, "--tags", "sessions,monitoring")
     sink.forget()
