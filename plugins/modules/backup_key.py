@@ -17,16 +17,6 @@ description:
   - Internal to the collection. It can change at any time.
   - Makes the key on the host where there is none, keeps a copy of it on the controller, or with O(password) the other
     way round, and writes down on the host whether both are the same. An existing key is never replaced.
-attributes:
-  check_mode:
-    support: full
-    description: Predicts what would change and touches nothing.
-  diff_mode:
-    support: none
-    description: A key is never shown.
-  idempotent:
-    support: full
-    description: Nothing changes when the key and its copy are there.
 options:
   site:
     description: The word that is in the names of the files of this portal, C(chamilo_site).

@@ -25,16 +25,6 @@ description:
     count of the attempts is kept on the host, so that the limits of an authority are not used up.
   - With O(source=self_signed), the host signs a certificate itself, and a new one when less than 30 days are left.
   - Other certificates are never touched.
-attributes:
-  check_mode:
-    support: full
-    description: Predicts what would change. Asks neither the portal nor an authority.
-  diff_mode:
-    support: partial
-    description: Shows what changes in the files of Certbot, and never a key.
-  idempotent:
-    support: full
-    description: A certificate that is good is left alone.
 options:
   domain:
     description: The public name of the portal.

@@ -17,16 +17,6 @@ description:
   - Internal to the collection. It can change at any time.
   - Determines the value of C(Strict-Transport-Security) from the record on the host, and activates it as
     M(chamilo.hardening.config_transaction) does. C(chamilo-hardening daily) takes the same steps with the same code.
-attributes:
-  check_mode:
-    support: full
-    description: Predicts what would change. Asks the portal and the subdomains when a step is due.
-  diff_mode:
-    support: full
-    description: Shows what changes in each file.
-  idempotent:
-    support: full
-    description: Nothing changes until the next step is due.
 options:
   configuration:
     description:

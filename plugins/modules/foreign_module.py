@@ -17,16 +17,6 @@ author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
-attributes:
-  check_mode:
-    support: full
-    description: As the module that it runs.
-  diff_mode:
-    support: full
-    description: As the module that it runs.
-  idempotent:
-    support: full
-    description: As the module that it runs.
 options:
   apt:
     description: The options of M(ansible.builtin.apt).

@@ -63,15 +63,6 @@ options:
     type: str
     choices: [present, absent, attack]
     default: present
-attributes:
-  check_mode:
-    support: none
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    details:
-      - The task is skipped, because the proof that the portal is yours needs a file for a moment.
-  diff_mode:
-    support: N/A
-    description: Will return details on what has changed when in diff mode.
 """
 
 EXAMPLES = r"""

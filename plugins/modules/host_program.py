@@ -17,16 +17,6 @@ description:
   - Internal to the collection. It can change at any time.
   - Installs the program C(chamilo-hardening), its unit at boot and its daily timer. The program is one file, made on
     the controller from the same code as the modules of this collection, and compiled on the host.
-attributes:
-  check_mode:
-    support: full
-    description: Predicts what would change and touches nothing.
-  diff_mode:
-    support: full
-    description: Shows version and checksum of the program, and the text of the units. Never the recipients of alerts.
-  idempotent:
-    support: full
-    description: A program that was made of the same code, for the same Python, is left alone.
 options:
   path:
     description: Where the program goes. The transactions expect it at the default.
