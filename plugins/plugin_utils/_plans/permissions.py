@@ -188,7 +188,7 @@ def _to_check(given: Mapping[str, Any]) -> tuple[list[str], bool]:
         messages.append(f"{seen['given_back']} files that an earlier version had disabled are in use again")
     if seen["disabled"]:
         messages.append(
-            "An earlier version disabled files that are no part of the release as they are. What is yours: "
+            "Files are disabled, as earlier versions did it, and not known as part of the release. What is yours: "
             f"chamilo-hardening integrity give-back PATH. What is not: remove it. {'; '.join(seen['disabled'])}"
         )
     messages += [": ".join(map(str, one.values())) for one in seen["refused"]]
