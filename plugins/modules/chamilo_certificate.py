@@ -15,16 +15,9 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
   - Internal to the collection. It can change at any time.
-  - With O(source=certbot), a certificate that Certbot has for the name already is adopted, whatever created it.
-    The module adds its own deploy hook behind that of the owner, and a lineage with names of the portal alone is
-    no longer renewed by a plugin that edits or stops the web server. Where a hook for all renewals stops the web
-    server, one of Certbot's own server stays as it is, and a warning names the file and line. Nothing is issued again,
-    unless it lacks a name of O(names).
-  - When there is none, the module first puts a challenge of its own where Certbot will put that of the authority, and
-    asks for it under the public name, at every address of it. Only when it is found there, the authority is asked. A
-    count of the attempts is kept on the host, so that the limits of an authority are not used up.
-  - With O(source=self_signed), the host signs a certificate itself, and a new one when less than 30 days are left.
-  - Other certificates are never touched.
+  - With O(source=certbot), adopts the certificate that Certbot has for the name, or asks for one once a challenge of its
+    own was found under the public name. With O(source=self_signed), the host signs one itself. Others are never touched.
+    How is in the README of P(chamilo.hardening.https#role).
 options:
   domain:
     description: The public name of the portal.
