@@ -260,6 +260,14 @@ def test_nothing_is_removed_for_what_is_installed(path: Path) -> None:
     assert [task["name"] for task in tasks if task[FOREIGN]["apt"].get("fail_on_autoremove") is not True] == []
 
 
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_task_takes_all_its_options_from_a_template(path: Path) -> None:
+    """Ansible warns of that, unless inject_facts_as_vars is off, as in our own ansible.cfg."""
+    for entry in maps(load(path)):
+        options = [value for key, value in entry.items() if key == "args" or re.fullmatch(r"\w+\.\w+\.\w+", str(key))]
+        assert not [value for value in options if isinstance(value, str) and value.strip().startswith("{{")]
+
+
 def test_the_table_of_ways_in_reports_what_the_roles_refuse_and_what_the_advisories_report() -> None:
     ways = ways_in.table()
     known = {control["id"] for control in load(ROOT / "meta/controls.yml")["controls"]}
