@@ -15,9 +15,9 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
   - Internal to the collection. It can change at any time.
-  - With O(source=certbot), adopts the certificate that Certbot has for the name, or asks for one once a challenge of its
-    own was found under the public name. With O(source=self_signed), the host signs one itself. Others are never touched.
-    How is in the README of P(chamilo.hardening.https#role).
+  - With O(source=certbot), adopts the certificate that Certbot has for the name, or asks for one once a challenge of
+    its own was found under the public name. With O(source=self_signed), the host signs one itself. Others are never
+    touched. How is in the README of P(chamilo.hardening.https#role).
 options:
   domain:
     description: The public name of the portal.
