@@ -18,7 +18,6 @@ from tests.testbed import authority, flavours, images
 from tests.testbed.hosts import Host
 
 ROOT = "/var/www/chamilo"
-STATE = f"{ROOT}/var/security/file_integrity"
 DISCOVERY = "/.well-known/oauth-authorization-server"
 MCP = {"method": "POST", "body": b"{}", "headers": {"Content-Type": "application/json"}}
 # The other two interfaces are on, and nothing shows that they are used. Bbb is enabled in Chamilo, LtiProvider is not.
@@ -52,10 +51,12 @@ def test_chamilo_3_0_is_hardened_stays_so_and_rejects_attacks(
     host.run("systemctl start mariadb")
     assert away.status == 403, "the installer opens by itself while the database is away"
 
-    # The program was the web user's to write, and no package was compared: a person answers for it.
+    # What the web user left before is for a person to read.
     host.run(["chamilo-hardening", "integrity", "accept"])
-    assert "files" in host.get(f"{STATE}/baseline.json"), "Chamilo's own check goes by the list"
-    assert "0 differences" in host.run(f"cd {ROOT} && php bin/console app:file-integrity:scan", user="www-data").stdout
+    # Chamilo's own check finds what harden left as it is, once it has a baseline, as the recipe says.
+    for step in ("baseline", "scan"):
+        scanned = host.run(f"cd {ROOT} && php bin/console app:file-integrity:{step}", user="www-data").stdout
+    assert "0 differences" in scanned
     found = audit(playbook, host, **USED)
     red = {control["id"]: control["evidence"] for control in apart(list(found.values()))[1]}
     assert {name: words for name, words in red.items() if name not in APART} == {}
@@ -67,6 +68,3 @@ def test_chamilo_3_0_is_hardened_stays_so_and_rejects_attacks(
     assert through <= CONSIDERED
     assert f"{ATTACKS - len(through)} of {ATTACKS} attacks were blocked" in output
     assert unblocked(host) <= {one.id for one in CONTROLS if one.level == "consider"}
-
-    host.put(f"{STATE}/state.json", '{"snoozedUntil": 4102444800}', owner="www-data:www-data")
-    assert "is paused until 2100" in audit(playbook, host, **USED)["monitoring_integrity"]["evidence"]
