@@ -308,7 +308,7 @@ def _scan_site(site: str, known: Mapping[str, str], everything: bool, lines: lis
         ping()
         scan_portal(known["root"], since, os.path.join(files.STATE, QUARANTINE), seen)
         since = began - _OVERLAP
-    except Exception as raised:
+    except Exception as raised:  # it goes on to the caller, and into the record of this scan
         problem = str(raised) or repr(raised)
         raise
     finally:  # what is in quarantine is reported all the same: the next scan does not find it

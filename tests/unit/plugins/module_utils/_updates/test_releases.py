@@ -102,7 +102,10 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(updates_releases, "installed", lambda domain, root: host.version)
     monkeypatch.setattr(updates_releases.time, "time", lambda: host.moment)
     known, today = advisories.packed(), datetime.date.today()
-    dated = lambda: replace(known, dated=str(today - datetime.timedelta(host.days)))  # noqa: E731
+
+    def dated() -> advisories.Advisories:
+        return replace(known, dated=str(today - datetime.timedelta(host.days)))
+
     monkeypatch.setattr(advisories, "packed", dated)
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("", "https://hook.example/" if host.ways else ""))
     monkeypatch.setattr(alert, "notify", lambda *words, again=False: host.reported.append(words) or host.ways)
