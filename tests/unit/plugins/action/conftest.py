@@ -69,7 +69,13 @@ class Ansible:
         hosts, tasks = {}, []
         for number, (variables, task) in enumerate(questions):
             name = f"host{number}.test"
-            hosts[name] = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9, **variables}
+            hosts[name] = {
+                "ansible_connection": "ssh",
+                "ansible_host": "127.0.0.1",
+                "ansible_port": 9,
+                "ansible_timeout": 60,
+                **variables,
+            }
             tasks.append({**task, "when": f"inventory_hostname == '{name}'"})
         done = self.play([{"hosts": "chamilo", "gather_facts": False, "tasks": tasks}], hosts, "--diff")
         found = map(done.recap, hosts)

@@ -171,7 +171,7 @@ def test_what_one_run_keeps_of_a_host_another_one_reports(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_the_playbook_checks_all_hosts_and_fails_for_none(ansible: Any) -> None:
     """The real module on this machine without root, whatever stands on it, beside a host that does not answer."""
-    gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_timeout": 60}
     hosts = {"gone.test": gone, "here.test": {"chamilo_root": "/nonexistent"}}
     outcome = ansible.play("chamilo.hardening.audit", hosts, "-e", "ansible_become=false")
     assert outcome.code == 0, outcome.output

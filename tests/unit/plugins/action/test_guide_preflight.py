@@ -28,7 +28,12 @@ def plays(sections: list[str]) -> list[dict[str, Any]]:
 def test_each_host_hears_all_that_is_wrong_with_its_variables(ansible: Any) -> None:
     hosts = {
         "smallest.test": {},
-        "gone.test": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9},
+        "gone.test": {
+            "ansible_connection": "ssh",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": 9,
+            "ansible_timeout": 60,
+        },
         "waived.test": {"chamilo_waivers": [WAIVER]},
         "template.test": {"chamilo_level": "{{ 'should' if on else 'mast' }}", "on": False},
         "my host": {
@@ -86,7 +91,7 @@ def test_a_section_that_is_none_is_refused(ansible: Any) -> None:
 
 
 def test_one_bad_host_costs_harden_its_own_line_under_any_tag(ansible: Any) -> None:
-    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_timeout": 60}
     hosts = {"bad.test": {"chamilo_headers_cps": "off", "chamilo_https_hsts": "never"}, "campus.test": away}
     outcome = ansible.play(HARDEN, hosts, "--tags", "headers")
     assert outcome.code != 0
@@ -136,7 +141,7 @@ def test_a_group_without_hosts_is_none_that_is_misspelt(ansible: Any) -> None:
 
 
 def test_the_playbooks_own_variables_are_refused_by_name(ansible: Any) -> None:
-    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_timeout": 60}
     hosts = {"campus.test": {**away, "chamilo_restore": "all", "chamilo_restore_run": "{{ '--x' }}"}}
     outcome = ansible.play("chamilo.hardening.restore", hosts, "-e", "chamilo_restore_confirm=campus.test")
     messages = " ".join(outcome.output.split())
@@ -169,7 +174,7 @@ TEXTS = {
     ids=["roles", "include_role"],
 )
 def test_a_section_in_another_play_is_validated_before_the_host_is_touched(ansible: Any, play: dict[str, Any]) -> None:
-    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_timeout": 60}
     values = {"chamilo_headers_csp": "never", "chamilo_private": "x", **TEXTS}
     outcome = ansible.play([{"hosts": "all", "gather_facts": False, **play}], {"campus.test": {**away, **values}})
     assert outcome.recap("campus.test")["failed"] == 1 and outcome.recap("campus.test")["unreachable"] == 0
@@ -192,7 +197,7 @@ def test_variables_of_ones_own_are_allowed_by_their_exact_names(ansible: Any, pl
 
 @pytest.mark.parametrize("name", ["audit", "harden", "prove", "restore"])
 def test_each_playbook_refuses_what_it_cannot_read_before_it_does_anything(ansible: Any, name: str) -> None:
-    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_timeout": 60}
     other = {"chamilo_report_dir": [], "chamilo_audit_failon": "must"}
     hosts = {"campus.test": {**away, **TEXTS}, "other.test": {**away, **other}, "good.test": away}
     outcome = ansible.play(f"chamilo.hardening.{name}", hosts)
@@ -204,7 +209,7 @@ def test_each_playbook_refuses_what_it_cannot_read_before_it_does_anything(ansib
     assert all(outcome.recap(host)["unreachable"] == 0 for host in ("campus.test", "other.test"))
     # restore changes hosts, and reaches none of them. The others go on.
     good = outcome.recap("good.test")
-    assert good["unreachable"] + good["ignored"] == (0 if name == "restore" else 1)
+    assert good["unreachable"] + good["ignored"] == (0 if name == "restore" else 1), outcome.output
 
 
 def test_an_ini_inventory_reports_what_it_can_and_the_command_line_takes_json(ansible: Any, tmp_path: Path) -> None:

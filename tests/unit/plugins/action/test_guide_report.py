@@ -17,7 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.action.guide_report import Ac
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
 
 TABLE = _controls.load()
-GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_timeout": 60}
 
 
 # The controls that a host can meet; the others are for people.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_timeout": 60}
 # A host without Chamilo, which ends the run before any change.
 EMPTY = {"ansible_become": False, "chamilo_root": "/nonexistent"}
 
