@@ -264,28 +264,14 @@ def test_account_privileges_and_reach_of_the_database(sloppy: Host) -> None:
 
 
 def test_a_daily_dump_of_ones_own(sloppy: Host) -> None:
-    script = "#!/bin/sh\nset -e\numask 077\nmkdir -p /var/backups/db\n{dump} chamilo >/var/backups/db/chamilo.sql\n"
-    good = script.format(dump="mariadb-dump --single-transaction")
-    sloppy.put("/etc/cron.daily/dump", good, mode="0755")
+    script = "#!/bin/sh\numask 077\nmkdir -p /var/backups/db\nmariadb-dump chamilo >/var/backups/db/chamilo.sql\n"
+    sloppy.put("/etc/cron.daily/dump", script, mode="0755")
     sloppy.run("/etc/cron.daily/dump; rm /var/www/chamilo/public/dump.sql")
     found = audit(sloppy, "backups")
-    assert found.status["backups_database"] == "pass", found.evidence["backups_database"]
     assert found.status["backups_private"] == "pass", found.evidence["backups_private"]
-    assert found.status["backups_encrypted"] == "fail"
-    assert found.status["backups_offsite"] == "fail"
-
-    for damage, words in (
-        ("truncate -s -200 /var/backups/db/chamilo.sql", "cut off"),
-        ("touch -d '2 days ago' /var/backups/db/chamilo.sql", "48 hours old"),
-        ("chmod -x /etc/cron.daily/dump", "no job that is known"),
-        ("sed -i 's/ --single-transaction//' /etc/cron.daily/dump", "without --single-transaction"),
-    ):
-        sloppy.run(damage)
-        found = audit(sloppy, "backups")
-        assert found.status["backups_database"] == "fail", damage
-        assert words in found.evidence["backups_database"]
-        sloppy.put("/etc/cron.daily/dump", good, mode="0755")
-        sloppy.run("/etc/cron.daily/dump")
+    for control in ("backups_database", "backups_files", "backups_encrypted", "backups_offsite"):
+        assert found.status[control] == "not_assessed"
+        assert "/etc/cron.daily/dump may make one" in found.evidence[control]
     sloppy.run("chmod 755 /var/backups/db; chmod 644 /var/backups/db/chamilo.sql")
     assert "/var/backups/db/chamilo.sql" in audit(sloppy, "backups").evidence["backups_private"]
 

@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
 import shutil
-import zipfile
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import backups
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import observe
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
@@ -22,11 +21,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processe
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site, WebServer
 
 DUMP = "-- MariaDB dump 10.19\n-- Host: localhost    Database: chamilo\nCREATE TABLE x (id INT);\n"
-END = "-- Dump completed on 2026-11-25  3:00:01\n"
-DAILY = Job("/etc/cron.d/dump:1", "0 3 * * * root mariadb-dump --single-transaction chamilo > /backup/chamilo.sql")
 OUR_BACKUP = Job("/etc/cron.d/ours:4", "7 3 * * * root chamilo-hardening backup --quiet --site campus")
 OUR_DRILL = Job("/etc/cron.d/ours:5", "7 5 * * 0 root chamilo-hardening drill --quiet --site campus")
-RESTIC = Job("restic.timer", "/usr/bin/restic -r sftp:backup@vault.test:/srv/school backup /var/www/chamilo/var")
 
 
 class Host:
@@ -86,13 +82,6 @@ class Host:
         known = {**{name: str(place) for name, place in self.places.items()}, **more}
         (self.settings / "backups-campus.json").write_text(json.dumps(known))
 
-    def dump(self, text=DUMP + END, hours=3, name="chamilo.sql"):
-        path = self.place / name
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        path.chmod(0o600)
-        os.utime(path, (Observer(Site("x"), {}).now - hours * 3600,) * 2)
-        return path
-
     def record(self, **entries):
         (self.records / "backups.json").write_text(json.dumps(entries))
 
@@ -105,83 +94,26 @@ def host(tmp_path, monkeypatch):
 CHECKS = (backups.database, backups.files, backups.offsite, backups.encrypted, backups.restore_tested)
 
 
-def test_nothing_at_all_fails_and_reports_what_was_searched_for(host):
-    findings = [check(host.inspect()) for check in CHECKS]
-    assert [finding.status for finding in findings] == ["fail"] * 5
-    assert "mariadb-dump" in findings[0].evidence
-
-
-def test_a_daily_complete_consistent_dump_passes(host):
-    host.jobs = (DAILY,)
-    host.dump()
-    finding = backups.database(host.inspect())
-    assert finding.status == "pass", finding.evidence
-    assert "/etc/cron.d/dump:1" in finding.evidence
-
-
-@pytest.mark.parametrize(
-    ("jobs_", "dump", "words"),
-    [
-        ((DAILY,), {"hours": 27}, "older than 26 hours"),
-        ((DAILY,), {"hours": -400 * 24}, "dated in the future"),
-        ((DAILY,), {"hours": -1.1}, "dated in the future"),
-        ((DAILY,), {"text": DUMP}, "cut off"),
-        ((DAILY,), {"text": gzip.compress((DUMP + END).encode())[:-12], "name": "chamilo.sql.gz"}, "cut off"),
-        ((), {}, "made by no job"),
-        ((Job("/etc/cron.d/dump:1", "mysqldump chamilo"),), {}, "without --single-transaction"),
-        ((DAILY,), {"text": (DUMP + END).replace("chamilo", "shop"), "name": "shop.sql"}, "no dump of it"),
-        ((DAILY,), {"text": "not a dump\n"}, "no dump of it"),
-    ],
+# Jobs that are named like backups, and those that are not.
+OTHERS = (
+    ("mariadb-dump --single-transaction chamilo > /backup/chamilo.sql", True),
+    ("restic -r rest:https://school:hunter2@vault.test/ backup /", True),
+    ("root /usr/local/bin/nightly-backup.sh", True),
+    ("/usr/libexec/dpkg/dpkg-db-backup", False),
+    ("root chamilo-hardening backup --quiet --site campus", False),
+    ("/usr/local/sbin/chamilo-hardening daily", False),
 )
-def test_a_backup_that_is_none(host, jobs_, dump, words):
-    host.jobs = jobs_
-    host.dump(**dump)
-    finding = backups.database(host.inspect())
-    assert finding.status == "fail"
-    assert words in finding.evidence
 
 
-def test_a_password_in_a_target_is_not_shown(host):
-    host.jobs = (Job("x.timer", "restic -r rest:https://school:hunter2@vault.test/ backup /"),)
-    with pytest.raises(Unseen) as problem:
-        backups.offsite(host.inspect())
-    assert "vault.test" in str(problem.value)
-    assert "hunter2" not in str(problem.value)
-
-
-@pytest.mark.parametrize(
-    "reported",
-    [
-        "curl -d ok https://hooks.slack.com/services/T0/B0/XYZSECRET",
-        "curl -fsS https://hc-ping.com/XYZSECRET/restic",
-        "wget -q 'https://bot:XYZSECRET@ping.test:8443/x'",
-    ],
-)
-def test_whom_a_script_reports_is_no_place_for_a_copy(host, reported):
-    host.jobs = (Job("/etc/cron.d/dump:1", f"{DAILY.command} && {reported}"),)
-    finding = backups.offsite(host.inspect())
-    assert (finding.status, "XYZSECRET" in finding.evidence) == ("fail", False), finding.evidence
-
-
-@pytest.mark.parametrize(
-    ("command", "place"),
-    [
-        ("restic -r rest:https://school:XYZSECRET@vault.test:8000/XYZSECRET backup /", "rest:vault.test;"),
-        ("rclone copy /backup :webdav: --webdav-url https://vault.test/XYZSECRET?XYZSECRET", "https://vault.test;"),
-        ("tar c /backup && rsync -a \\\n /backup rsync://vault.test/XYZSECRET", "rsync://vault.test;"),
-        ("tar c /backup | curl -T - https://vault.test/XYZSECRET/a@XYZSECRET", "https://vault.test;"),
-        ("duplicity /backup webdavs://school:XYZSECRET@[2001:db8::1]/XYZSECRET", "webdavs://[2001:db8::1];"),
-        ("tar c /backup | ssh school@vault.test:XYZSECRET", "vault.test;"),
-        ("tar c /backup | lftp -u school@vault.test:XYZSECRET@XYZSECRET", "vault.test;"),
-        ("restic -r rclone::webdav,url=https://vault.test,pass=XYZSECRET:x backup /", "rclone:;"),
-    ],
-)
-def test_of_a_place_elsewhere_the_host_alone_is_shown(host, command, place):
-    host.jobs = (Job("x.timer", command),)
-    with pytest.raises(Unseen) as problem:
-        backups.offsite(host.inspect())
-    assert f"names {place}" in str(problem.value)
-    assert "XYZSECRET" not in str(problem.value)
+@pytest.mark.parametrize(("command", "other"), OTHERS)
+def test_backups_of_another_program_are_listed_for_a_person_and_never_green(host, command, other):
+    host.jobs = (Job("school.timer", command),)
+    words = "school.timer may make one, which is not assessed here"
+    found = observe({check.__name__: check for check in CHECKS[:4]}, host.inspect())
+    assert {finding.status for finding in found.values()} == {"not_assessed" if other else "fail"}
+    assert {words in finding.evidence for finding in found.values()} == {other}
+    assert "hunter2" not in str(found)
+    assert backups.restore_tested(host.inspect()).status == "fail"
 
 
 @pytest.mark.parametrize(
@@ -303,7 +235,9 @@ def test_yesterday_s_good_result_does_not_hide_what_is_gone_today(host, tmp_path
 
 
 def test_backups_out_of_reach_pass(host):
-    host.dump()
+    path = host.place / "chamilo.sql"
+    path.write_text(DUMP)
+    path.chmod(0o600)
     (host.root / "public/homework.sql").write_text("CREATE TABLE pupil (id INT);\n")
     (host.root / "public/pictures.zip").write_bytes(b"PK")
     (host.root / "var/upload").mkdir(parents=True)
@@ -329,27 +263,9 @@ def test_backups_under_the_web_root(host, path, content):
     assert path in finding.evidence
 
 
-@pytest.mark.parametrize(
-    ("members", "status"),
-    [
-        (["slide.html", "img/1.png"], "pass"),
-        (["var/db.sql"], "fail"),
-        (["chamilo/.env"], "fail"),
-        (["x.sql.gz"], "fail"),
-    ],
-)
-def test_an_archive_that_is_seen_whole_is_judged_by_what_is_in_it(host, members, status):
-    path = host.root / "public/slides-2024.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in members:
-            archive.writestr(name, "x")
-    assert backups.private(host.inspect()).status == status
-    path.write_bytes(path.read_bytes().replace(b"PK\1\2", b"PK\1\3"))
-    assert backups.private(host.inspect()).status == "fail"
-
-
 def test_a_dump_that_the_web_server_can_read(host, tmp_path):
-    path = host.dump()
+    path = host.place / "chamilo.sql"
+    path.write_text(DUMP)
     path.chmod(0o644)
     for directory in (path.parent, *path.parent.parents):
         if directory.stat().st_uid == os.getuid() and "/pytest-" in str(directory):
@@ -358,13 +274,3 @@ def test_a_dump_that_the_web_server_can_read(host, tmp_path):
     assert finding.status == "fail"
     path.parent.chmod(0o700)
     assert backups.private(host.inspect()).status == "pass"
-
-
-def test_a_program_in_a_zip_file_dumps_nothing_for_the_words_in_it(host, tmp_path, monkeypatch):
-    """The host program is one, and its daily work dumps no database."""
-    program = tmp_path / "chamilo-hardening"
-    program.write_bytes(b"#!/usr/bin/python3 -I\nPK\x03\x04\x00\x00 mariadb-dump --single-transaction")
-    monkeypatch.setattr(backups, "_SCRIPT", backups.re.compile(backups.re.escape(str(program))))
-    host.jobs = (Job("chamilo-hardening-daily.timer", f"{program} daily"),)
-    finding = backups.database(host.inspect())
-    assert finding.status == "fail" and "daily.timer" not in finding.evidence
