@@ -137,6 +137,10 @@ def missing_from_the_portal(host: Host, scheme: str, name: str = "") -> list[str
     return [f"{name}: {detail}" for name, works, detail in found if not works]
 
 
+def sql(host: Host, text: str, database: str = "chamilo") -> str:
+    return host.run(["mariadb", "--batch", "--skip-column-names", database], data=text).stdout
+
+
 def dump_environment(host: Host) -> dict[str, str]:
     """What ``composer dump-env`` makes of .env, which PHP reads instead from then on. Returns the values."""
     values = parse_text(host.get("/var/www/chamilo/.env"), ".env")

@@ -64,10 +64,6 @@ data = {"host": f"_acme-challenge.{os.environ['CERTBOT_DOMAIN']}.", "value": os.
 urllib.request.urlopen("http://acme.test:8055/set-txt", json.dumps(data).encode(), timeout=10)
 """
 IN_THE_DNS = ["--manual", "--preferred-challenges", "dns", "--manual-auth-hook", "/usr/local/sbin/publish"]
-SNAP = {
-    "service": "[Service]\nType=oneshot\nExecStart=/usr/bin/snap run --timer=03:00 certbot.renew\n",
-    "timer": "[Timer]\nOnCalendar=*-*-* 03:00\n[Install]\nWantedBy=timers.target\n",
-}
 # What the owner of a virtual host for Apache writes when he has it speak https.
 SECURE = """
 <VirtualHost *:443>
@@ -391,46 +387,6 @@ def test_one_certificate_has_all_names_of_the_portal(
 
 
 @pytest.mark.long
-def test_three_names_two_access_urls_and_a_wildcard_have_one_certificate(
-    sloppy: Host, authority: Acme, playbook: Playbook, tmp_path: Path
-) -> None:
-    """Proved in the DNS, since that is the only way for a wildcard; and what is reported without it."""
-    service, edit = {
-        "nginx": ("nginx", "s/server_name campus.test/& www.campus.test learn.test *.campus.test/"),
-        "apache": (
-            "apache2",
-            "s/ServerName campus.test/&\\n    ServerAlias www.campus.test learn.test *.campus.test/",
-        ),
-    }[sloppy.web]
-    sloppy.run(f"sed -i '{edit}' /etc/{service}/sites-available/chamilo* && systemctl reload {service}")
-    served_names = {"campus.test", "www.campus.test", "learn.test", "any.campus.test"}
-    for name in served_names:
-        authority.name(name, sloppy.address)
-        sloppy.run(f"echo '{sloppy.address} {name}' >>/etc/hosts")
-    urls = "UPDATE access_url SET url = 'https://campus.test/' WHERE id = 1; INSERT INTO access_url "
-    row = "(id, url, description, active, created_by, tms) VALUES (2, 'https://learn.test/', '', 1, 1, NOW())"
-    sloppy.run(["mariadb", "chamilo", "-e", urls + row])
-    by_http, output = certified(playbook, sloppy)
-    assert by_http == {"campus.test", "www.campus.test", "learn.test"}
-    assert "*.campus.test is not in the certificate. A wildcard is proved in the DNS alone" in output
-
-    sloppy.put("/usr/local/sbin/publish", PUBLISH, "0755")
-    variables = {**CERTBOT, "chamilo_https_acme_arguments": IN_THE_DNS, "chamilo_https_hsts": "ramp"}
-    playbook.sections = "https,headers"
-    playbook.harden(sloppy, **variables)
-    names = {*x509.first_of(sloppy.get(f"{LIVE}/fullchain.pem")).names}
-    assert names == {"campus.test", "www.campus.test", "learn.test", "*.campus.test"}
-    (tmp_path / "roots.pem").write_text(authority.roots)
-    for name in sorted(served_names):
-        page = sloppy.http(f"https://{name}/login", verify=True, ca_file=str(tmp_path / "roots.pem"))
-        sent = [len(page.values(header)) for header in ("Strict-Transport-Security", "X-Frame-Options")]
-        assert (page.status, sent) == (200, [1, 1]), (name, page.error, page.headers)
-        assert sloppy.http(f"http://{name}/login").value("Location") == f"https://{name}/login"
-    asked = authority.orders()
-    assert playbook.harden(sloppy, **variables) == 0 and authority.orders() == asked
-
-
-@pytest.mark.long
 def test_an_authority_that_reports_no_is_not_asked_for_ever(sloppy: Host, authority: Acme, playbook: Playbook) -> None:
     authority.name(sloppy.domain, authority.address)  # the world's DNS differs from the host's
     before = authority.orders()
@@ -498,28 +454,3 @@ def test_a_name_is_proved_in_the_dns_to_an_authority_of_ones_own(
     while served(sloppy) != in_file(sloppy) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert served(sloppy) == in_file(sloppy) != first, "Certbot's own run trusts that authority too"
-
-
-@pytest.mark.long
-def test_a_second_one_that_renews_is_found_and_named(issued: Host, playbook: Playbook) -> None:
-    def renewal() -> tuple[str, str]:
-        playbook.run("audit", issued)
-        report = json.loads((playbook.directory / "report/report.json").read_text())
-        (found,) = [each for each in report["hosts"][0]["controls"] if each["id"] == "https_renewal"]
-        return found["status"], found["evidence"]
-
-    def others() -> str:
-        return issued.run("systemctl is-enabled snap.certbot.renew.timer; cat /etc/cron.d/renew").stdout
-
-    assert renewal()[0] == "pass"
-    issued.put("/etc/cron.d/renew", "17 3 * * * root certbot renew -q\n")
-    for end, text in SNAP.items():
-        issued.put(f"/etc/systemd/system/snap.certbot.renew.{end}", text)
-    issued.run("systemctl daemon-reload && systemctl enable --quiet --now snap.certbot.renew.timer")
-    before = others()
-    status, evidence = renewal()
-    output = ask(playbook, issued)
-    for owner in ("certbot.timer", "snap.certbot.renew.timer", "/etc/cron.d/renew"):
-        assert status == "fail" and owner in evidence, evidence
-        assert owner in output, output
-    assert others() == before, "whose job goes is for a person to decide"

@@ -13,7 +13,14 @@ import pytest
 import yaml
 
 from tests.hosts.attacks import attack
-from tests.hosts.hardening import KEEP_PROGRAMS, Playbook, dump_environment, missing_from_the_portal, unrelated_site
+from tests.hosts.hardening import (
+    KEEP_PROGRAMS,
+    Playbook,
+    dump_environment,
+    missing_from_the_portal,
+    sql,
+    unrelated_site,
+)
 from tests.hosts.test_audit_data import audit, install
 from tests.playbook import PlayError, play
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
@@ -35,10 +42,6 @@ def playbook(tmp_path: Path) -> Playbook:
 @pytest.fixture
 def secured(stage: Callable[..., Host], playbook: Playbook) -> Host:
     return stage("database", playbook.harden)
-
-
-def sql(host: Host, text: str, database: str = "chamilo") -> str:
-    return host.run(["mariadb", "--batch", "--skip-column-names", database], data=text).stdout
 
 
 def environment(host: Host, name: str) -> str:

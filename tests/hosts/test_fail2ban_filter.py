@@ -175,30 +175,6 @@ def test_the_role_s_own_samples(prove: Any, of_the_role: Any, form: str) -> None
     assert answer["refused"] > 500
 
 
-def test_a_miss(prove: Any) -> None:
-    missed = LINE.replace("/login_json", "/login")
-    assert f"must match does not: {missed!r} yields nothing" in refusal(prove(match=[(missed, "203.0.113.7")]))
-
-
-def test_a_false_hit(prove: Any) -> None:
-    reported = refusal(prove(no_match=[LINE.replace("curl", "x").replace("/login_json", "/login_json?x")]))
-    assert "must not match does" in reported
-    assert "yields 203.0.113.7" in reported
-
-
-def test_a_wrong_address(prove: Any) -> None:
-    assert "yields 203.0.113.7 instead of 203.0.113.8" in refusal(prove(match=[(LINE, "203.0.113.8")]))
-    assert "yields 3.0.113.7 instead" in refusal(prove(r'^.*<ADDR> \S+ .*"POST .*" 401\b'))
-
-
-@pytest.mark.parametrize(
-    "pattern", ["<ADDR> .*POST", "(?:^|x)<ADDR> .*POST", "^x <ADDR>|^ <ADDR>|y", ".*^<ADDR> .*POST"]
-)
-def test_an_unanchored_pattern(prove: Any, pattern: str) -> None:
-    reported = refusal(prove(pattern))
-    assert "is not anchored" in reported or "fail2ban itself refuses" in reported
-
-
 # Each matches the visitor in the sample, and the client in one part of the line where there is one.
 FRONT = r'^(?:\S+ [^"]*"[^"]*" 401 \d+ '
 
@@ -223,39 +199,6 @@ def test_a_victim_comes_out(prove: Any, pattern: str, what: str) -> None:
     assert "yields 198.51.100.77" in reported
 
 
-@pytest.mark.parametrize(
-    ("pattern", "line", "what"),
-    [
-        (r"^auth error path=.*? client=<ADDR> agent", "auth error path=/x client=203.0.113.7 agent=curl", "a path"),
-        (r"^denied \S+ from <ADDR> status", "denied /path from 203.0.113.7 status 403", "a path"),
-        (r"^error id=\S+ client=<ADDR> agent", "error id=jdoe client=203.0.113.7 agent=curl", "the word 'jdoe'"),
-        (r"^login of '[^']*' from <ADDR> failed", "login of 'jdoe' from 203.0.113.7 failed", "a quoted text"),
-        (r"^Invalid user .*? from <ADDR> port", "Invalid user ada from 203.0.113.7 port 40022", "the user name"),
-    ],
-)
-def test_a_victim_comes_out_of_other_lines(prove: Any, pattern: str, line: str, what: str) -> None:
-    reported = refusal(prove(pattern, match=[(line, "203.0.113.7")], datepattern="", escaped="escaped"))
-    assert f"planted in {what}, the line" in reported
-    assert "yields 198.51.100.77" in reported
-
-
-@pytest.mark.parametrize(
-    ("pattern", "line"),
-    [
-        (r"^auth error client=<ADDR> path=", "auth error client=203.0.113.7 path=/x agent=curl"),
-        (r"^level=error tty=ssh client=<ADDR> id", "level=error tty=ssh client=203.0.113.7 id=jdoe"),
-        (
-            r"^\S+ \S+\[\d+\]: Invalid user .* from <ADDR> port \d+$",
-            "campus sshd[8]: Invalid user ada from 203.0.113.7 port 4",
-        ),
-        (r'^\{"path":"(?:[^"\\]|\\.)*","client":"<ADDR>"', '{"path":"/x","client":"203.0.113.7"}'),
-    ],
-)
-def test_sound_filters_of_other_lines(prove: Any, pattern: str, line: str) -> None:
-    answer = prove(pattern, match=[(line, "203.0.113.7")], datepattern="", escaped="escaped")
-    assert answer.get("matched") == 1, answer
-
-
 @pytest.mark.parametrize("language", ["en", "fr", "es"])
 def test_the_applications_own_log_is_refused_in_any_language(prove: Any, language: str) -> None:
     """A user name with a line break writes a whole line there."""
@@ -274,14 +217,6 @@ def test_a_line_forged_in_the_applications_log(prove: Any) -> None:
     assert f"A line that must not match does: {forged['line']!r} yields 198.51.100.77" in reported
 
 
-def test_the_log_of_intrusions_can_be_used(prove: Any) -> None:
-    lines = recorded("application", what="ids_events.log")
-    kinds = {each["line"].split("] [")[1] for each in lines}
-    assert kinds == {"SQLI", "XSS", "PATHTRAVERSAL", "CMDINJECTION", "SCANNER"}
-    answer = prove(r"^\s*\[[A-Z]+\] \[IP <ADDR>\] \[URI\b", **given(lines), datepattern=IDS_DATE)
-    assert answer.get("matched") == len(lines), answer
-
-
 @pytest.mark.parametrize("shape", CATASTROPHIC)
 def test_a_catastrophic_pattern_is_refused_within_twice_the_budget(prove: Any, shape: str) -> None:
     began = time.monotonic()
@@ -293,11 +228,6 @@ def test_a_catastrophic_pattern_is_refused_within_twice_the_budget(prove: Any, s
 
 def test_what_fail2ban_refuses_itself(prove: Any) -> None:
     assert "No failure-id group" in refusal(prove("^foo [a-z]+"))
-
-
-@pytest.mark.parametrize("pattern", ["sshd", "sshd.conf", "/etc/fail2ban/filter.d/sshd.conf", "sshd[mode=ddos]"])
-def test_a_file_name_is_no_pattern(prove: Any, pattern: str) -> None:
-    assert "name of a file" in refusal(prove(pattern))
 
 
 def test_the_proof_leaves_nothing_on_the_host(host: Host, prove: Any) -> None:

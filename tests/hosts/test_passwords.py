@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.hosts.attacks import attack
-from tests.hosts.hardening import Playbook, missing_from_the_portal
-from tests.hosts.test_audit_data import audit, install, sql
+from tests.hosts.hardening import Playbook, missing_from_the_portal, sql
+from tests.hosts.test_audit_data import audit, install
 from tests.hosts.test_harden import changed
 from tests.playbook import PlayError
 from tests.testbed.app.selfcheck import PASSWORDS, Browser

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.hosts.attacks import attack
-from tests.hosts.hardening import AT_REST, Playbook, missing_from_the_portal, unrelated_site
+from tests.hosts.hardening import Playbook, missing_from_the_portal
 from tests.playbook import PlayError
 from tests.testbed import authority
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
@@ -214,18 +214,6 @@ def test_the_attack_with_a_kept_cookie_is_rejected_by_this_section_alone(secured
     output = secured.run("chamilo-hardening undo sessions --yes").stdout
     assert "do not come back: those people log in once more" in output
     assert attack(secured, ["sessions_remember_me"])["sessions_remember_me"].status == "fail"
-
-
-@pytest.mark.long
-def test_nothing_else_changes_and_a_second_run_changes_nothing(fresh: Host, playbook: Playbook) -> None:
-    before = unrelated_site(fresh)
-    untouched = fresh.snapshot()
-    playbook_check = apply(playbook, fresh, "--check")
-    assert not untouched.changes(fresh.snapshot(), AT_REST), "a prediction changes nothing"
-    assert apply(playbook, fresh) == playbook_check, "what was predicted was done"
-    assert apply(playbook, fresh) == 0
-    assert unrelated_site(fresh) == before
-    assert not missing_from_the_portal(fresh, "https")
 
 
 def test_a_file_of_the_administrator_stays_and_is_overruled(secured: Host, playbook: Playbook) -> None:

@@ -19,7 +19,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import edit
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, result
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host as Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import Playbook, missing_from_the_portal
@@ -154,49 +153,6 @@ def test_rows_of_every_kind_become_right_and_stay_so(way: Way) -> None:
     assert done["settings"][CHECK]["after"]["effective"] == {"1": "true", "2": "true", "3": "true"}
     again = way.apply(expected, lock=True)
     assert (again["changed"], again["repaired"]) == (False, [])
-
-
-def test_three_runs_leave_one_row_and_every_other_row_alone(way: Way) -> None:
-    host = way.host
-    sql(host, "DELETE FROM settings WHERE variable = 'check_password';")
-    others = "SELECT * FROM settings WHERE variable <> 'check_password' ORDER BY id;"
-    before = sql(host, others)
-    assert [way.apply({CHECK: True})["changed"] for _ in range(3)] == [True, False, False]
-    assert [row[1:] for row in rows(host, CHECK)] == [["1", "security", "true", "1", "Check password"]]
-    assert sql(host, others) == before
-
-
-def queries(host: Host) -> int:
-    names = "'Com_select', 'Com_insert', 'Com_update', 'Com_delete', 'Com_commit', 'Com_begin', 'Com_set_option'"
-    time.sleep(0.2)  # the client that asked before may not have left yet
-    text = sql(host, f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names});")
-    return sum(int(line.split("\t")[1]) for line in text.splitlines())
-
-
-def test_forty_settings_cost_as_many_queries_as_one(way: Way) -> None:
-    """Both need rows to go, to change and to be made."""
-    many = {key: one.default for key, one in CATALOGUE.items() if one.type in ("text", "list") and not one.secret}
-    many |= {key: one.default != "true" for key, one in CATALOGUE.items() if one.type == "bool"}
-    many[CHECK] = True
-    assert len(many) >= 40
-
-    def cost(settings: dict[str, Any]) -> int:
-        sql(way.host, "DELETE FROM settings WHERE variable = 'check_password' OR access_url = 2;")
-        for _double in range(2):
-            add(way.host, 1, CHECK, "false")
-        start = queries(way.host)
-        done = way.apply(settings, access_url=["1", "2"])
-        took = queries(way.host) - start
-        assert done["settings"][CHECK]["changed"] and [one["kind"] for one in done["repaired"]] == ["duplicate"]
-        assert [row[1:4] for row in rows(way.host, CHECK)] == [["1", "security", "true"], ["2", "security", "true"]]
-        return took
-
-    # What Debian has the database asked after each start would count as well. "[]" keeps pgrep from finding this shell.
-    way.host.run("timeout 60 sh -c 'while pgrep -f debian-[s]tart >/dev/null; do sleep 0.2; done'")
-    # The server counts for all: what another client asks meanwhile only ever adds.
-    one, forty = (min(cost(settings) for _attempt in range(3)) for settings in ({CHECK: True}, many))
-    print(f"\n{one} statements for one setting, {forty} for {len(many)}")
-    assert forty == one > 5
 
 
 def test_an_account_that_may_only_read_is_reported_so(way: Way) -> None:

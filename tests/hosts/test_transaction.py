@@ -6,10 +6,8 @@ The engine is the one in the installed program, which is the one the module runs
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -54,31 +52,6 @@ server {{
 </VirtualHost>
 """,
 }
-
-# One that is not managed.
-OWNERS = {
-    "nginx": """\
-server {
-    listen 80;
-    server_name owner.test;
-    add_header X-Mine "1";
-    location = /mine { return 204; }
-}
-""",
-    "apache": """\
-<VirtualHost *:80>
-    ServerName owner.test
-    Header always set X-Mine 1
-    Redirect 204 /mine
-</VirtualHost>
-""",
-}
-DROP_IN = {
-    "nginx": "location = /token {{ add_header X-Chamilo-Generation @generation@; return 204; }}\n{more}",
-    "apache": "Redirect 204 /token\nHeader always set X-Chamilo-Generation @generation@\n{more}",
-}
-GONE = {"nginx": "if ($uri = /mine2) {\n    return 410;\n}\n", "apache": "Redirect 410 /mine2\n"}
-MINE2 = {"nginx": "    location = /mine2 { return 204; }\n", "apache": "    Redirect 204 /mine2\n"}
 
 
 class Lab:
@@ -455,69 +428,3 @@ def test_through_ansible(lab: Lab, tmp_path: Path) -> None:
         play(write(lab.plan(extra="no_such_directive;\n")), inventory)
     assert "rolled_back" in str(failed.value)
     lab.undo()
-
-
-@pytest.fixture
-def owners(lab: Lab) -> Iterator[str]:
-    """An unmanaged virtual host, which is active by a link."""
-    path = f"{lab.etc}/sites-available/owner.conf"
-    lab.host.put(path, OWNERS[lab.web])
-    lab.host.run(f"ln -s {path} {lab.etc}/sites-enabled/owner.conf && systemctl reload {lab.service}")
-    yield path
-    lab.host.run(f"rm -f {path} {lab.etc}/sites-enabled/owner.conf && systemctl reload {lab.service}")
-
-
-def in_place(lab: Lab, text: str, more: str = "") -> dict[str, Any]:
-    """One line into that virtual host, and the header of its owner set aside."""
-    header = re.search("^.*X-Mine.*$", text, re.MULTILINE)
-    assert header
-    include = f"{lab.etc}/made/deep/*.conf"
-    line = f"include {include};" if lab.web == "nginx" else f"IncludeOptional {include}"
-    marks: list[dict[str, Any]] = [{"at": text.index("\n") + 1, "lines": [line]}]
-    marks.append({"at": header.start(), "until": header.end()})
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    pages = [lab.probe(path, 200, host="owner.test") for path in ("/mine", "/mine2", "/not-there", "/")]
-    return lab.plan(
-        name="https:owner",
-        files=[
-            {"path": f"{lab.etc}/sites-enabled/owner.conf", "digest": digest, "marks": marks},
-            {"path": f"{lab.etc}/made/deep/first.conf", "content": DROP_IN[lab.web].format(more=more)},
-        ],
-        probe=[
-            lab.probe("/token", 204, {"X-Chamilo-Generation": "@generation@"}, host="owner.test"),
-            *({**page, "same": True} for page in pages),
-        ],
-    )
-
-
-@pytest.mark.wire
-def test_a_virtual_host_stays_its_owners(lab: Lab, owners: str, tmp_path: Path) -> None:
-    def read() -> str:
-        return lab.host.run(["cat", owners]).stdout
-
-    mine = OWNERS[lab.web]
-    inventory = tmp_path / "hosts.yml"
-    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"campus": lab.host.quick_inventory()}}}))
-    task = {"chamilo.hardening.config_transaction": in_place(lab, mine)}
-    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
-    done = play(str(tmp_path / "play.yml"), inventory, "--diff")
-    assert done.changed == {"campus": 1} and re.search("^\\+ +include|^\\+ +IncludeOptional", done.output, re.MULTILINE)
-    assert not lab.apply(in_place(lab, mine))["changed"]
-    assert lab.answers("/token", "owner.test") == lab.answers("/mine", "owner.test") == 204
-    assert not lab.host.http("http://owner.test/mine").values("X-Mine")
-    # Its owner edits around our lines.
-    end = {"nginx": "\n}\n", "apache": "\n</VirtualHost>\n"}[lab.web]
-    ends = f"\n{MINE2[lab.web]}{end[1:]}# mine\n"
-    edited = read().replace(end, ends)
-    lab.host.put(owners, edited)
-    lab.host.run(f"systemctl reload {lab.service}")
-    mine = mine.replace(end, ends)
-    assert not lab.apply(in_place(lab, mine))["changed"] and read() == edited
-    section = lab.status()["sections"]["https:owner"]
-    assert (section["edited"], section["lost"]) == ([], [])
-    failed = lab.apply(in_place(lab, mine, GONE[lab.web]), check=False)["failure"]
-    assert "/mine2 as owner.test answers 410, and 204 before. The old configuration was restored" in failed
-    assert read() == edited and lab.answers("/mine2", "owner.test") == 204
-    out = lab.host.run([PROGRAM, "undo", "https"]).stdout
-    assert "loaded, and the site answers" in out and read() == mine
-    assert lab.answers("/token", "owner.test") != 204 and lab.host.http("http://owner.test/mine").values("X-Mine")

@@ -6,8 +6,6 @@ import json
 import re
 from typing import Any
 
-import pytest
-
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import Playbook
 from tests.testbed.hosts import Host
@@ -96,34 +94,3 @@ def test_security_fixes_install_themselves_and_a_new_release_is_reported(
     last = audited(playbook, fresh)
     assert "disabled" in last["updates_watch"][1]
     assert last["updates_version"][0] == "fail" and f"{later} is the newest release" in last["updates_version"][1]
-
-
-# What goes on by itself, what Ansible leaves, and the program with what it remembers: that stays.
-QUIET = [
-    *("/var/log/*", "/var/lib/*", "/var/cache/*", "/root/.ansible*", "/var/www/chamilo/var/*"),
-    *("database:mysql*", "database:shop.visit", "/usr/local/sbin/*", "/etc/systemd*", "unit:chamilo-hardening*"),
-]
-# A directory in which a file came and went.
-ONLY_TIME = re.compile(r": d (\d+ \S+) \d+ -> d \1 \d+$")
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("way", ["undo", "absent"])
-def test_it_takes_itself_back(fresh: Host, playbook: Playbook, way: str) -> None:
-    # The package stays when the section goes, so it is here before; and its virtual host belongs to the section https.
-    fresh.run("apt-get update -qq && apt-get install -y -qq --no-install-recommends unattended-upgrades")
-    playbook.harden(fresh, "--tags", "https")
-    before = fresh.snapshot()
-    known = {"chamilo_updates_feed": ""}
-    assert playbook.harden(fresh, "--tags", "updates", **known) > 0
-    url = f"https://{fresh.domain}/main/install/index.php"
-    assert fresh.http(url).status == 403
-    assert before.changes(fresh.snapshot(), QUIET), "there is something to undo"
-    if way == "undo":
-        fresh.run("chamilo-hardening undo updates --yes")
-    else:
-        assert playbook.harden(fresh, "--tags", "updates", **known, chamilo_updates_state="absent") > 0
-        assert playbook.harden(fresh, "--tags", "updates", **known, chamilo_updates_state="absent") == 0
-    assert not [one for one in before.changes(fresh.snapshot(), QUIET) if not ONLY_TIME.search(one)]
-    assert fresh.wait(url).status not in (403, 404)
-    assert "updates" not in fresh.run("chamilo-hardening status").stdout

@@ -45,8 +45,6 @@ final class IntrusionDetectionSubscriber implements EventSubscriberInterface
         private readonly bool $block,
         #[Autowire(param: 'chamilo.ids.security_headers')]
         private readonly bool $headers,
-        #[Autowire(param: 'testbed.legacy_ids')]
-        private readonly bool $legacyToo,
         private readonly IntrusionDetectionLogHelper $log,
     ) {
     }
@@ -60,9 +58,6 @@ final class IntrusionDetectionSubscriber implements EventSubscriberInterface
     {
         $request = $event->getRequest();
         if (!$this->enabled || !$event->isMainRequest() || preg_match(self::NOT_LOOKED_AT, $request->getPathInfo())) {
-            return;
-        }
-        if (!$this->legacyToo && $request->attributes->get('_legacy')) {
             return;
         }
         $looks = [['uri', $request->getRequestUri(), self::IN_URI]];

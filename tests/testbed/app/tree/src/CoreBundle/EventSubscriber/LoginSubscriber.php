@@ -10,7 +10,6 @@ use Chamilo\CoreBundle\Security\JwtAuthenticator;
 use Chamilo\CoreBundle\Security\RememberMeAuthenticator;
 use Chamilo\CoreBundle\Settings\SettingsManager;
 use Doctrine\DBAL\Connection;
-use Symfony\Component\DependencyInjection\Attribute\Autowire;
 use Symfony\Component\EventDispatcher\EventSubscriberInterface;
 use Symfony\Component\Security\Http\Authenticator\Passport\Badge\UserBadge;
 use Symfony\Component\Security\Http\Event\LoginFailureEvent;
@@ -21,14 +20,12 @@ use Symfony\Component\Security\Http\Event\LoginSuccessEvent;
  */
 final class LoginSubscriber implements EventSubscriberInterface
 {
+    private const LOCK_WINDOW = 900; // seconds; how long the real one counts is not known
+
     public function __construct(
         private readonly Connection $connection,
         private readonly SettingsManager $settings,
         private readonly LoginAttemptLoggerHelper $log,
-        #[Autowire(param: 'testbed.lock_window')]
-        private readonly int $lockWindow,
-        #[Autowire(param: 'testbed.log_success')]
-        private readonly bool $logSuccess,
     ) {
     }
 
@@ -62,9 +59,7 @@ final class LoginSubscriber implements EventSubscriberInterface
         }
         $ip = $event->getRequest()->getClientIp() ?? 'unknown';
         $this->record($user->getUserIdentifier(), $ip, true);
-        if ($this->logSuccess) {
-            $this->log->logAttempt(true, $user->getUserIdentifier(), $ip);
-        }
+        $this->log->logAttempt(true, $user->getUserIdentifier(), $ip);
         $this->connection->executeStatement('UPDATE user SET last_login = NOW() WHERE id = ?', [$user->getId()]);
         $this->connection->insert('track_e_login', ['login_user_id' => $user->getId(), 'login_date' => date('Y-m-d H:i:s'), 'user_ip' => $ip]);
     }
@@ -84,7 +79,7 @@ final class LoginSubscriber implements EventSubscriberInterface
         return (int) $this->connection->fetchOne(
             'SELECT COUNT(*) FROM track_e_login_record WHERE username = :name AND success = 0 AND login_date >= :since
              AND id > (SELECT COALESCE(MAX(id), 0) FROM track_e_login_record WHERE username = :name AND success = 1)',
-            ['name' => $username, 'since' => date('Y-m-d H:i:s', time() - $this->lockWindow)]
+            ['name' => $username, 'since' => date('Y-m-d H:i:s', time() - self::LOCK_WINDOW)]
         );
     }
 }

@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace Chamilo\CoreBundle\EventSubscriber;
 
 use Chamilo\CoreBundle\Security\Upload\UploadFilenamePolicy;
-use Symfony\Component\DependencyInjection\Attribute\Autowire;
 use Symfony\Component\EventDispatcher\EventSubscriberInterface;
 use Symfony\Component\HttpFoundation\File\UploadedFile;
 use Symfony\Component\HttpFoundation\JsonResponse;
@@ -14,11 +13,8 @@ use Symfony\Component\HttpKernel\KernelEvents;
 
 final class UploadedFileValidationSubscriber implements EventSubscriberInterface
 {
-    public function __construct(
-        private readonly UploadFilenamePolicy $policy,
-        #[Autowire(param: 'testbed.legacy_upload_filter')]
-        private readonly bool $legacyToo,
-    ) {
+    public function __construct(private readonly UploadFilenamePolicy $policy)
+    {
     }
 
     public static function getSubscribedEvents(): array
@@ -29,7 +25,7 @@ final class UploadedFileValidationSubscriber implements EventSubscriberInterface
     public function onRequest(RequestEvent $event): void
     {
         $request = $event->getRequest();
-        if (!$event->isMainRequest() || (!$this->legacyToo && $request->attributes->get('_legacy'))) {
+        if (!$event->isMainRequest() || $request->attributes->get('_legacy')) {
             return;
         }
         $files = $request->files->all();

@@ -4,7 +4,6 @@ declare(strict_types=1);
 
 namespace Chamilo\CoreBundle\Helpers;
 
-use Symfony\Component\DependencyInjection\Attribute\Autowire;
 use Symfony\Contracts\Translation\TranslatorInterface;
 
 /**
@@ -18,10 +17,6 @@ final class LoginAttemptLoggerHelper
     public function __construct(
         private readonly string $logsDir,
         private readonly TranslatorInterface $translator,
-        #[Autowire(param: 'testbed.log_lowercase')]
-        private readonly bool $lowercase,
-        #[Autowire(param: 'testbed.empty_log_bug')]
-        private readonly bool $emptyLogBug,
     ) {
     }
 
@@ -34,14 +29,11 @@ final class LoginAttemptLoggerHelper
         $path = $folder.'/ids.log';
         $now = new \DateTimeImmutable();
         clearstatcache(true, $path);
-        if (is_file($path) && ($this->emptyLogBug || filesize($path) > 0) && !$this->isOf($now, $this->lastLine($path))) {
+        if (is_file($path) && !$this->isOf($now, $this->lastLine($path))) {
             self::rotate($path);
         }
         $info = $this->translator->trans('Info');
         $client = $this->translator->trans('Client');
-        if ($this->lowercase) {
-            [$info, $client] = [mb_strtolower($info), mb_strtolower($client)];
-        }
         $sentence = $this->translator->trans('Login %status% for username %username%', [
             '%status%' => $this->translator->trans($success ? 'succeeded' : 'failed'),
             '%username%' => $username,

@@ -11,9 +11,7 @@ final class Template
 
     public function display(string $content, string $script = ''): void
     {
-        if (Container::$container->getParameter('testbed.legacy_headers')) {
-            $this->sendSecurityHeaders();
-        }
+        $this->sendSecurityHeaders();
         header('Content-Type: text/html; charset=UTF-8');
         $site = htmlspecialchars((string) api_get_setting('platform.site_name'));
         $title = htmlspecialchars($this->title);
