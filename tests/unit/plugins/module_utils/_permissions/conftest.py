@@ -9,12 +9,18 @@ import os
 import pwd
 import stat
 import subprocess
+import sys
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, built_in
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Windows
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 
 WEB = pwd.getpwnam("www-data")
 
@@ -140,3 +146,44 @@ def fill(site, directories=400, files=5):
         path.mkdir(parents=True)
         for file in range(files):
             (path / str(file)).write_text("")
+
+
+class WindowHost:
+    """A portal with an installer, and a clock that a test can turn. ``needs``: by which bits its page is read."""
+
+    def __init__(self, directory, web="nginx", pages=None):
+        self.directory, self.root = directory, directory / "chamilo"
+        self.now, self.dead, self.needs = 1_000_000.0, False, 0o004
+        self.commands, self.fails = [], ""
+        for name in ("public/index.php", "var/log/x.log", "config/a.yaml", ".env"):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).write_text("")
+        self.root.chmod(0o755)
+        for name in ("units", "etc/window", "sites"):
+            (directory / name).mkdir(parents=True)
+        (directory / "etc/updates.conf").write_text("")
+        machine = Machine(self.run, systemd=True, program=sys.executable)
+        self.engine = Engine(str(directory / "state"), machine, self.fetch)
+        self.windows = Windows(self.engine, str(directory / "units"), lambda: self.now)
+        self.file = directory / "etc/window/installer.conf"
+        installer = {"web": web, "file": str(self.file), "test": [["nginx", "-t"]], "service": "nginx"}
+        self.tree = {"path": str(self.root), "owner": "root", "web_user": "www-data", "group": None}
+        self.portal = Site("campus", self.tree, installer, pages or {})
+
+    def run(self, argv, _seconds):
+        self.commands.append(" ".join(argv))
+        if self.fails and self.fails in self.commands[-1]:
+            return 1, "no"
+        return (0, "active") if "is-active" in argv else (0, "")
+
+    def fetch(self, probe):
+        return Answer(probe.url, 200 if not self.dead and self.mode() & self.needs else 500)
+
+    def mode(self, path="public/index.php"):
+        return stat.S_IMODE((self.root / path).stat().st_mode)
+
+    def units(self):
+        return {path.name: path.read_text() for path in (self.directory / "units").iterdir()}
+
+    def open(self, profile="upgrade", minutes=30, address=""):
+        return self.windows.open(self.tree, profile, minutes, address, self.portal)

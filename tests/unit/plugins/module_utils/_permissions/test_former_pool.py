@@ -189,10 +189,3 @@ def test_not_while_a_window_is_open(host: Host, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(HardeningError, match="it is open until noon. Run `chamilo-hardening window close` first"):
         former_pool.undo("campus", host.engine)
     assert not host.rights
-
-
-@pytest.mark.parametrize(
-    ("site", "name"), [("campus", "chamilo-campus"), ("a" * 40, f"chamilo-{'a' * 15}-1b4b7bbb"[:23])]
-)
-def test_the_account_has_a_name_that_fits(site: str, name: str) -> None:
-    assert former_pool.account(site).startswith(name) and len(former_pool.account(site)) <= 32

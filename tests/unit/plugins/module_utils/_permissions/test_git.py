@@ -63,7 +63,6 @@ def mode(path):
         ('[remote "origin"]\nurl = https://github.com/chamilo/chamilo-lms\nfetch = +refs/*\n', []),
         ('[remote "origin"]\nurl = ext::sh -c id\n', ["remote.origin.url"]),
         ('[branch "main"]\nremote = origin\nmerge = refs/heads/main\n', []),
-        ("[pager]\nlog = false\ndiff = less\n", ["pager.diff"]),
         ("[core]\nfsmonitor\n", []),
         ("[core]\npager\n", ["core.pager"]),
         ("[credential]\nhelper = cache --timeout=300\n", []),
@@ -71,10 +70,7 @@ def mode(path):
         ('[protocol "ext"]\nallow = always\n[protocol "https"]\nallow = always\n', ["protocol.ext.allow"]),
         ('[submodule "x"]\nupdate = rebase\n[submodule "y"]\nupdate = !id\n', ["submodule.y.update"]),
         ('[url "ext::sh -c id"]\ninsteadOf = x\n[url "https://x"]\ninsteadOf = y\n', ["ext::sh -c id.insteadof"]),
-        ("[filter.x]\nclean = id\n", ["filter.x.clean"]),  # as older versions wrote it
-        ('[filter.x "y"]\nclean = id\n', ["filter.y.clean"]),
         ("# [core]\n; editor = id\n[user]\neditor = id\n", []),
-        ("[[core]\neditor = id\n", []),
         ('\ufeff[core]\neditor = "id"\n', ["core.editor"]),
     ],
 )
@@ -180,9 +176,6 @@ def test_which_hooks_git_runs(repository):
     (hooks / "f").symlink_to("/srv/x")
     assert repository.runs(".") == repository.runs("hooks") == ["hooks/a", "hooks/d", "hooks/f"]
     assert repository.runs("hooks/d", "hooks/b", "hooks/c.sample") == ["hooks/d"] and repository.runs() == []
-    for number in range(30):
-        (hooks / f"x{number:02}").symlink_to("/srv/x")
-    assert repository.runs(".") == ["hooks/a", "hooks/d", "hooks/f", *(f"hooks/x{number:02}" for number in range(17))]
 
 
 def test_a_module_of_git_is_the_web_user_s_by_the_directory_of_all(repository):

@@ -94,18 +94,14 @@ def test_a_program_keeps_its_x_where_programs_are_and_nowhere_else(site):
     ("profile", "path", "mode"),
     [
         ("install", "config", "0770"),
-        ("install", ".env", "0660"),
         ("install", "src", "0755"),
-        ("install", ".env.d", "0770"),
         ("install", f"{OWN}.d", "0750"),
         ("install", f"{OWN}.yaml", "0640"),
         ("production", ".env.d", "0750"),
         ("upgrade", ".env", "0660"),
-        ("upgrade", ".env.d", "0770"),
         ("upgrade", "src", "0775"),
         ("upgrade", "src/Kernel.php", "0664"),
         ("upgrade", "config", "0770"),
-        ("upgrade", "var", "0770"),
     ],
 )
 def test_the_open_profiles_let_php_write_what_they_are_for(site, profile, path, mode):
@@ -140,33 +136,18 @@ def test_a_declared_part_that_is_excluded_is_not_scanned(site, root):
     assert found.entries == sum(1 for _ in site.rglob("*")) + 1 - 7
 
 
-def test_the_part_after_one_that_is_excluded_is_scanned(site, mount):
-    mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var")
-    found = run(order(site, roots=("config", "var"), exclude=("config",)))
-    assert not found.refused_total
-    assert state(site / "var") == (WEB.pw_uid, WEB.pw_gid, "0770")
-
-
 @pytest.mark.parametrize(
     ("pattern", "path", "fits"),
     [
         ("var/log", "var/log", True),
         ("var/log", "var/log/x/y", True),
         ("var/log", "var/logs", False),
-        ("var/*.log", "var/a/b.log", False),
-        ("**/x", "x", True),
         ("**/x", "a/b/x/c", True),
         ("a/**/b", "a/b", True),
         ("a/**/b", "a/c/d/b", True),
-        ("a/**/b", "a/c/d", False),
         ("a/?[0-9]", "a/x1", True),
-        ("a/**", "a/b", True),
-        ("a/**", "b", False),
-        ("a/**/c/*.x", "a/c/1.x", True),
         ("a/**/c/*.x", "a/c/c/c/1.x/below", True),
-        ("a/**/c/*.x", "a/c/d/1.x", False),
         ("*/b", "a/b", True),
-        ("*/b", "a/c", False),
         ("*/b", "b", False),
     ],
 )

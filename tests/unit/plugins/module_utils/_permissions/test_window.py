@@ -20,60 +20,18 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, paths, services
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import WindowError
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError, plan
-
-
-class Host:
-    """A portal with an installer, and a clock that a test can turn."""
-
-    def __init__(self, directory, web="nginx"):
-        self.directory = directory
-        self.now = 1_000_000.0
-        self.commands = []
-        self.fails = ""
-        self.root = directory / "chamilo"
-        for name in ("public/index.php", "var/log/x.log", "config/a.yaml", ".env"):
-            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.root / name).write_text("")
-        self.root.chmod(0o755)
-        for name in ("units", "etc/window", "sites"):
-            (directory / name).mkdir(parents=True)
-        (directory / "etc/updates.conf").write_text("")
-        self.engine = Engine(str(directory / "state"), Machine(self.run, systemd=True, program=sys.executable))
-        self.windows = Windows(self.engine, str(directory / "units"), lambda: self.now)
-        self.file = directory / "etc/window/installer.conf"
-        installer = {"web": web, "file": str(self.file), "test": [["nginx", "-t"]], "service": "nginx"}
-        self.tree = {"path": str(self.root), "owner": "root", "web_user": "www-data", "group": None}
-        self.portal = Site("campus", self.tree, installer)
-
-    def run(self, argv, _seconds):
-        self.commands.append(" ".join(argv))
-        if self.fails and self.fails in self.commands[-1]:
-            return 1, "no"
-        return (0, "active") if "is-active" in argv else (0, "")
-
-    def mode(self, path="public/index.php"):
-        return (self.root / path).stat().st_mode & 0o777
-
-    def units(self):
-        return {path.name: path.read_text() for path in (self.directory / "units").iterdir()}
-
-    def open(self, profile="upgrade", minutes=30, address=""):
-        return self.windows.open(self.tree, profile, minutes, address, self.portal)
+from tests.unit.plugins.module_utils._permissions.conftest import WindowHost
 
 
 @pytest.fixture
 def host(tmp_path):
-    old = os.umask(0o022)
-    yield Host(tmp_path)
-    os.umask(old)
+    return WindowHost(tmp_path)
 
 
 def test_open_and_close_and_nothing_is_left(host):
@@ -147,23 +105,6 @@ def test_a_tree_on_a_disk_that_comes_late_is_closed_when_it_is_there(host, monke
     assert host.mode() == 0o644 and host.units() == {}
 
 
-def test_a_window_of_an_older_version_is_closed(host):
-    host.open()
-    path = host.directory / "state/windows.json"
-    known = json.loads(path.read_text())
-    del known[0]["mounts"]
-    path.write_text(json.dumps(known))
-    host.windows.close(host.windows.at(host.tree["path"]))
-    assert host.mode() == 0o644 and host.units() == {}
-
-
-def test_the_timer_runs_before_the_first_mode_changes(host, monkeypatch):
-    monkeypatch.setattr(permissions_window, "run", lambda order: pytest.fail("it went on"))
-    host.fails = "restart chamilo-hardening-window.timer"
-    with pytest.raises(WindowError, match=r"systemctl restart chamilo-hardening-window\.timer"):
-        host.open()
-
-
 @pytest.mark.parametrize("fails", ["daemon-reload", "enable", "restart", "systemctl"])
 def test_what_nothing_would_close_is_not_open(host, monkeypatch, fails):
     monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
@@ -196,7 +137,7 @@ def test_an_opening_that_fails_is_closed_again(host, monkeypatch):
 
 
 def test_apache_is_reported_in_its_own_words(tmp_path):
-    host = Host(tmp_path, web="apache")
+    host = WindowHost(tmp_path, web="apache")
     host.open(address="2001:db8:0::7")
     assert host.file.read_text().endswith("\nRequire ip 2001:db8::7\n")
 
@@ -250,15 +191,6 @@ def test_of_two_open_trees_the_one_that_was_asked_for_is_meant(host):
     assert host.windows.at(str(host.root)) == one
     assert host.windows.at(str(host.directory / "other")) == other
     assert host.windows.at(str(host.directory)) is None
-
-
-def test_what_is_due(host):
-    host.open(minutes=1)
-    window = host.windows.known()[0]
-    host.now += 59.5
-    assert not host.windows.due(window)
-    host.now += 0.5
-    assert host.windows.due(window)
 
 
 def test_a_link_that_moves_on_leaves_no_tree_open(host):
