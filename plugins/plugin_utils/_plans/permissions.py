@@ -49,7 +49,7 @@ class Permissions(Plan):
 
     @property
     def more(self) -> bool:
-        return self.vhost or self.client or bool(self.messages)
+        return self.vhost or self.client
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
