@@ -35,31 +35,6 @@ def imported(path: Path) -> Iterator[str]:
             yield node.module[len(PREFIX) :].split(".")[0]
 
 
-NESTED = """
-class A:
-    async def a(self):
-        for b in c:
-            while b:
-                with d: import e
-            else: import f
-        else: import g
-        try: import h
-        except i: import j
-        else: import k
-        finally: import m
-        match n:
-            case 1: import o
-        if p: import q
-        elif r: import s
-        else: import t
-"""
-
-
-def test_no_statement_is_passed_over() -> None:
-    tree = ast.parse(NESTED)
-    assert set(statements(tree)) == {node for node in ast.walk(tree) if isinstance(node, ast.stmt)}
-
-
 def test_every_engine_lies_in_a_package_and_every_package_has_its_layer() -> None:
     assert {path.relative_to(UTILS).parts[0] for path in ENGINES} == set(LAYERS)
     assert {len(path.relative_to(UTILS).parts) for path in ENGINES} == {2}

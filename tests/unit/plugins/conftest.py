@@ -44,7 +44,11 @@ class Files:
 
     def install(self, server: str) -> None:
         """What Debian's package brings."""
-        shutil.copytree(DEBIAN / server, self.root, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(DEBIAN / server, self.root, dirs_exist_ok=True)
+        for file in self.root.glob("etc/apache2/*-available/*.*"):
+            kind = file.parent.name.partition("-")[0]
+            if kind in ("mods", "conf") and file.stem != "ssl":  # as a2enmod and a2enconf do it
+                self.link(f"/etc/apache2/{kind}-enabled/{file.name}", f"../{kind}-available/{file.name}")
         self.write({"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}[server])
 
     def site(self, server: str, text: str, name: str = "campus.conf") -> str:
