@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.lookup import plan
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes, _program
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 # Ansible forks a process for each task of each host, and compiles a collection's modules in each that imports them. The
@@ -22,13 +22,14 @@ BEFORE_THE_FORK = (plan,)
 class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        for name in ("salt", "key_salt"):
+        for name in ("salt", "key_salt", "collection_version"):
             if name in self._task.args:
                 raise AnsibleActionFail(f"chamilo_site_info: {name} is made by the collection and cannot be given.")
         variables = task_vars or {}
         # The playbook harden has the nodes of a portal compared. Of one that has no other there is nothing to compare.
         key_salt = secrets.token_hex(16)
-        arguments = {**self._task.args, **_nodes.salted(self._templar, variables), "key_salt": key_salt}
+        made = {"key_salt": key_salt, "collection_version": _program.version_of()}
+        arguments = {**self._task.args, **_nodes.salted(self._templar, variables), **made}
         ahead = bool(variables.get("_chamilo_ahead"))
         try:
             answer = self._execute_module(module_args=arguments, task_vars=task_vars)

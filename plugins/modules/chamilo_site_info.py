@@ -164,6 +164,10 @@ options:
     description: What the fingerprint in RV(backup_key) is made with. The collection makes it.
     type: str
     default: ""
+  collection_version:
+    description: Of the collection that is about to harden the host. The collection sets it.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -280,6 +284,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacle
     report,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import newer
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import in_force as settings_in_force
@@ -393,6 +398,7 @@ def main() -> None:
             "salt": {"type": "str", "default": "", "no_log": True},
             # No secret: nothing can be opened with it.
             "key_salt": {"type": "str", "default": "", "no_log": False},
+            "collection_version": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -400,6 +406,7 @@ def main() -> None:
     apart = ("tree", "visits", "require", "active", "salt", "key_salt", "probe")
     tree, visits, require, active, salt, key_salt, probes = (expected.pop(name) for name in apart)
     store, password = expected.pop("session_store"), expected.pop("session_store_password")
+    version = expected.pop("collection_version")
     desired = Desired(**{each.name: expected.pop(each.name) for each in fields(Desired)})
     if desired.sections and os.geteuid() != 0:  # what else is in the way could not be seen
         module.fail_json(msg=report(expected["domain"], [NOT_ROOT]))
@@ -432,6 +439,8 @@ def main() -> None:
         around = observe(site, desired, refusal) if desired.sections else Host()
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
+    if desired.sections:
+        messages += filter(None, [newer(version)])
     messages += obstacles(site if require else replace(site, errors=()), around, desired)
     if messages:
         module.fail_json(msg=report(site.domain, messages))

@@ -40,7 +40,7 @@ class Program:
 def build(collection: Path = COLLECTION) -> Program:
     """The program. Its bytes depend on nothing but the engines and the version."""
     utils = collection / "plugins" / "module_utils"
-    version = _version(collection)
+    version = version_of(collection)
     members = {"__main__.py": _main(version).encode()}
     for module in needed(utils):
         path = utils.joinpath(*module.split(".")).with_suffix(".py")
@@ -92,7 +92,7 @@ def _archive(members: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def _version(collection: Path) -> str:
+def version_of(collection: Path = COLLECTION) -> str:
     """From the manifest of an installed collection, else from a clone's galaxy.yml."""
     manifest = collection / "MANIFEST.json"
     if manifest.is_file():

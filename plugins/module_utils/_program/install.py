@@ -11,6 +11,7 @@ import hmac
 import io
 import json
 import marshal
+import re
 import secrets
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     file_item,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 PROGRAM = "/usr/local/sbin/chamilo-hardening"
@@ -97,6 +99,7 @@ LOCK_SECONDS = 180.0
 # A compiled module that Python takes as it is, without a check of its source.
 _UNCHECKED = (0b01).to_bytes(4, "little")
 _MARK_LENGTH = 2 * hashlib.sha256().digest_size
+_VERSION = re.compile(r"version='([\w.+-]{1,60})'")  # as the controller writes it into the program
 
 
 @dataclass
@@ -123,6 +126,31 @@ def seen(
     salt = secrets.token_hex(16)
     reported = _fingerprint(private.data, salt) if private.same(file_item(private.data, 0, 0, 0o600)) else ""
     return {"made_of": made_of, "magic": MAGIC_NUMBER.hex(), "salt": salt, "told": reported}
+
+
+def newer(version: str, program: str = PROGRAM) -> str:
+    """Why this version of the collection changes nothing here: a newer one did. Empty where none did."""
+    with Tree() as tree:
+        there = _version(tree.inspect(program).data)
+    try:
+        if not there or parse(there) <= parse(version):
+            return ""
+    except VersionError:
+        return ""  # no release's program: the installation replaces it
+    return (
+        f"Version {there} of the collection hardened this host, and this is version {version}, which does not know all "
+        "that a newer one wrote. Update it on the controller: ansible-galaxy collection install --upgrade "
+        "chamilo.hardening"
+    )
+
+
+def _version(program: bytes) -> str:
+    try:
+        with zipfile.ZipFile(io.BytesIO(program)) as archive:
+            found = _VERSION.search(archive.read("__main__.py").decode("utf-8", "replace"))
+    except (zipfile.BadZipFile, KeyError):
+        return ""
+    return found[1] if found else ""
 
 
 def asks_for_nothing(content: bytes, recipient: alert.Addressee | None, known: Mapping[str, str]) -> bool:
@@ -170,6 +198,8 @@ def install(
     change. Two portals of one host are two hosts to Ansible, which works on them at the same time.
     """
     machine = machine or Machine()
+    if words := newer(version, program):
+        raise StateError(f"{words}. Nothing was changed.")
     if store is None or check:
         return _install(content, version, program, check, machine, units, recipient, addressee, share)
     done = _install(content, version, program, True, machine, units, recipient, addressee, share)

@@ -42,9 +42,9 @@ def test_it_comes_out_the_same_each_time() -> None:
 
 def test_the_version_is_that_of_the_collection(tmp_path: Path) -> None:
     (tmp_path / "galaxy.yml").write_text("version: 1.2.3\n")
-    assert builder._version(tmp_path) == "1.2.3"
+    assert builder.version_of(tmp_path) == "1.2.3"
     (tmp_path / "MANIFEST.json").write_text('{"collection_info": {"version": "4.5.6"}}')
-    assert builder._version(tmp_path) == "4.5.6"
+    assert builder.version_of(tmp_path) == "4.5.6"
 
 
 def test_it_runs_by_itself(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import json
@@ -30,6 +31,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program.install
     Installed,
     asks_for_nothing,
     install,
+    newer,
     seen,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
@@ -82,6 +84,22 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("there", "is_newer"),
+    [("1.2.3", False), ("1.2.4", True), ("1.10.0", True), ("1.2.3-dev", False), ("0.9", False), ("newest", False)],
+)
+def test_a_host_that_a_newer_version_hardened_is_left_as_it_is(place: Place, there: str, is_newer: bool) -> None:
+    """Place installs version 1.2.3."""
+    place.program.parent.mkdir()
+    place.program.write_bytes(found := program(f"import sys\n\nsys.exit(main(version={there!r}))\n"))
+    assert (f"Version {there} of the collection hardened this host" in newer("1.2.3", str(place.program))) is is_newer
+    for check in (True, False):
+        with pytest.raises(StateError, match="Nothing was changed") if is_newer else contextlib.nullcontext():
+            place.install(check=check)
+    assert (place.program.read_bytes() == found) is is_newer
+    assert place.units.exists() is not is_newer
 
 
 def test_it_is_installed_and_enabled_once(place: Place) -> None:
