@@ -17,7 +17,9 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison, package
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 # Without the list only a copy that no intruder could reach shows what was changed since.
 _MEND = (
@@ -101,7 +103,11 @@ class Manifest:
         return str(known["digest"])
 
     def inspect(self) -> tuple[Changes, dict[str, str], dict[str, Any] | None]:
-        """What differs from the list, without what this collection itself wrote; what is there; and the list."""
+        """What differs from the list; what is there; and the list.
+
+        Without what this collection itself wrote, and without new files that the release's package has byte for byte:
+        the list of an earlier version left out what that had disabled.
+        """
         known = self.read()
         present = comparison.files(self.root)
         if known is None:
@@ -111,6 +117,10 @@ class Manifest:
         for name in ("added", "changed", "gone"):
             paths = getattr(changes, name)
             setattr(changes, name, [path for path in paths if not self._ours(ours, path, present.get(path, ""))])
+        if changes.added and (
+            of_release := package.known(self.root, release.installed(Tree(), self.root, None).version)
+        ):
+            changes.added = [path for path in changes.added if of_release.files.get(path) != present[path]]
         return changes, present, known
 
     def _ours(self, ours: Mapping[str, set[str]], path: str, present: str) -> bool:

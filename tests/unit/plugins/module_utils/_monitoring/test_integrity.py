@@ -133,6 +133,19 @@ def test_what_we_wrote_is_expected_and_what_comes_after_it_is_not(portal):
     assert (changes.changed, changes.added) == ([".env"], ["config/ours.yaml"])
 
 
+def test_a_new_file_is_expected_that_the_package_of_the_release_has_byte_for_byte(portal):
+    """As one that an earlier version had disabled, and left out of its list."""
+    page, digest = f"{portal.root}/public/page.php", hashlib.sha256(b"page").hexdigest()
+    package.remember(package.Manifest("chamilo.zip", "5f" * 32, "", {"public/page.php": digest}), portal.root)
+    for path in (page, f"{portal.root}/public/own.php"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("page")
+    assert portal.inspect()[0] == Changes(added=["public/own.php"])
+    with open(page, "a", encoding="utf-8") as file:
+        file.write("#")
+    assert portal.inspect()[0] == Changes(added=["public/own.php", "public/page.php"])
+
+
 def test_a_list_that_was_made_fit_is_not_believed(portal):
     with open(portal.path, encoding="utf-8") as file:
         known = json.load(file)
