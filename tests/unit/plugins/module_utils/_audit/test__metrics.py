@@ -135,12 +135,6 @@ def test_the_days_of_the_served_certificate_are_counted(host, endpoint, monkeypa
     assert figures(host)[DAYS] == "0", "it is somebody else's"
 
 
-def test_a_name_is_explained_once_and_only_where_it_has_figures(host):
-    text = _metrics.render("campus", host.audit)
-    assert text.count("# HELP chamilo_control_status ") == text.count("# TYPE chamilo_control_status gauge") == 1
-    assert "chamilo_job_ok" not in text and "chamilo_certificate_days" not in text
-
-
 def test_a_label_cannot_end_its_quotes(host):
     host.records["backups.json"] = {'a"\\\n': {"at": AT, "ok": True}}
     assert 'job="backups_a\\"\\\\\\n"' in _metrics.render("campus", host.audit)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _responses
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import (
     API,
     responses,
@@ -31,15 +30,6 @@ def pages(**bodies):
 
 def always(status):
     return lambda endpoint, path, request: (status, {}, b"")
-
-
-@pytest.mark.parametrize(("most", "path"), [(2, "/build/b/x.css"), (1, "/assets/app.js")])
-def test_so_many_files_of_a_directory_are_searched(look_at, tmp_path, monkeypatch, most, path):
-    for name in ("build/a/1.png", "build/a/2.png", "build/b/x.css", "assets/app.js", "libs/y.js"):
-        (tmp_path / "public" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "public" / name).touch()
-    monkeypatch.setattr(_responses, "_ENTRIES", most)
-    assert static_path(look_at(root=str(tmp_path))) == path
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,6 @@ def test_a_pair_where_chamilo_has_it(site, environment):
     assert found(site, **environment) == []
 
 
-def test_a_pair_elsewhere_that_root_alone_can_exchange(site, tmp_path):
-    (site / "config/jwt").rename(tmp_path / "keys")
-    names = {_token_keys.PRIVATE: "private.pem", _token_keys.PUBLIC: "public.pem"}
-    assert found(site, **{name: str(tmp_path / "keys" / file) for name, file in names.items()}) == []
-
-
 @pytest.mark.parametrize(
     "value", ["var/upload/public.pem", "%kernel.project_dir%/var/upload/public.pem", "../loose/public.pem"]
 )
@@ -95,11 +89,6 @@ def test_a_public_half_of_another_key(site, tmp_path, certificate):
         public.write_bytes((tmp_path / "evil/public.pem").read_bytes())
     (fault,) = found(site)
     assert "is not the public half of" in fault and "tokens that another key signed are accepted" in fault
-
-
-def test_what_is_no_key_is_another_s(site):
-    (site / "config/jwt/public.pem").write_text("")
-    assert len(found(site)) == 1
 
 
 def test_where_no_token_is_made_nothing_is_reported(site):

@@ -59,17 +59,12 @@ def test_lock(monkeypatch, value, status):
         # Ban and lock both come at five: one attacker locks the administrator out.
         ([{"attempts": 5, "window": 900}], "5", "fail"),
         ([{"attempts": 5, "window": 900}], "6", "pass"),
-        ([{"attempts": 5, "window": 900, "seconds": -1}], "6", "pass"),
         # Four, and when these are forgotten five more, all of which Chamilo still counts.
         ([{"attempts": 5, "window": 600}], "9", "fail"),
         ([{"attempts": 5, "window": 600}], "10", "pass"),
-        ([{"attempts": 5, "window": 60}], "10", "fail"),
-        ([{"attempts": 2, "window": 300, "seconds": 900}], "4", "fail"),
-        ([{"attempts": 2, "window": 300, "seconds": 900}], "5", "pass"),
         # Three times five, as soon as a ban ends.
         ([{"attempts": 5, "window": 900, "seconds": 300}], "10", "fail"),
         ([{"attempts": 3, "window": 900, "seconds": 300}], "10", "pass"),
-        ([{"attempts": 3, "window": 900}, {"attempts": 5, "window": 900}], "5", "fail"),
         ([{"attempts": 9, "window": 900, "file": "/var/log/auth.log"}], "5", "pass"),
         ([], "5", "pass"),
     ],
@@ -88,15 +83,7 @@ def test_one_address_is_banned_before_an_account_is_locked(monkeypatch, jails, v
     assert ("an attacker can lock any account" in finding.evidence) == (status == "fail")
 
 
-@pytest.mark.parametrize(
-    ("free", "status"),
-    [
-        (5, "pass"),
-        (0, "pass"),  # the audit ran just before
-        (9, "fail"),
-        (1000, "fail"),
-    ],
-)
+@pytest.mark.parametrize(("free", "status"), [(5, "pass"), (9, "fail")])
 def test_many_guesses_at_once_have_to_wait_before_they_lock_an_account(monkeypatch, free, status):
     """The ban takes a second or two; what was sent meanwhile is tried."""
     monkeypatch.setattr(fail2ban, "running", lambda: [jail(GOOD, file="/var/log/nginx/access.log")])
@@ -254,14 +241,6 @@ def test_a_jail_that_sees_everything_passes(host):
     assert str(host.log) in finding.evidence
 
 
-def test_an_apache_line_too(host):
-    host.escape = lambda text: text.replace('"', r"\"")
-    host.jails = [jail(GOOD, file=host.log)]
-    it = host.inspect()
-    assert brute_force.fail2ban(it).status == "pass"
-    assert brute_force.forgery(it).status == "pass"
-
-
 def test_without_fail2ban(host, monkeypatch):
     host.jails = None
     it = host.inspect()
@@ -282,9 +261,7 @@ def test_without_fail2ban(host, monkeypatch):
         ({"expressions": (r'^<ADDR> .*"POST ',)}, "also counts"),
         ({"expressions": ("^nothing$",)}, "does not see"),
         ({"attempts": 6}, "only after 6"),
-        ({"window": 59}, "forgets them after 59 s"),
         ({"seconds": 59}, "for 59 s only"),
-        ({"seconds": 0}, "for 0 s only"),
         ({"actions": {}}, "it has none"),
         ({"actions": {"mail": "printf '%%b' 'Hi' | mail -s ban root"}}, "refuses packets"),
     ],
@@ -446,7 +423,7 @@ ROTATION = """reading config file nginx
 
 rotating pattern: {log} {log}.other forced from command line empty log files are not rotated, (14 rotations)
 considering log {log}
-creating new {log} mode = 0640 uid = {uid} gid = 4
+creating new {log} mode = {mode} uid = {uid} gid = {gid}
 running postrotate script
 running script with args {log} : "
 		{command} >/dev/null 2>&1
@@ -455,8 +432,9 @@ running script with args {log} : "
 REOPENING = ("invoke-rc.d nginx rotate", "kill -USR1 `cat /run/nginx.pid`", "nginx -s reopen")
 
 
-def notify(host, uid=0, command="systemctl reload nginx"):
-    host.rotations = ROTATION.format(log=os.path.realpath(host.log), uid=uid, command=command)
+def notify(host, command="systemctl reload nginx", **made):
+    values = {"log": os.path.realpath(host.log), "mode": "0640", "uid": 0, "gid": 4, "command": command, **made}
+    host.rotations = ROTATION.format(**values)
 
 
 @pytest.mark.parametrize("command", REOPENING)
@@ -469,11 +447,30 @@ def test_a_rotation_by_which_nginx_gives_its_logs_away(host, command):
     assert brute_force.forgery(host.inspect()).status == "pass"
 
 
-def test_a_log_that_its_rotation_makes_for_phps_user(host):
+@pytest.mark.parametrize(
+    ("made", "status"),
+    [
+        ({"uid": NOBODY.pw_uid}, "fail"),
+        ({"gid": NOBODY.pw_gid}, "pass"),
+        ({"gid": NOBODY.pw_gid, "mode": "0660"}, "fail"),
+        ({"mode": "0642"}, "fail"),
+    ],
+)
+def test_a_log_that_its_rotation_makes_for_phps_user(host, made, status):
     host.jails = [jail(GOOD, file=host.log)]
-    notify(host, uid=NOBODY.pw_uid)
+    notify(host, **made)
     finding = brute_force.forgery(host.inspect())
-    assert finding.status == "fail" and f"makes {os.path.realpath(host.log)} for nobody" in finding.evidence
+    words = f"makes {os.path.realpath(host.log)} for nobody"
+    assert (finding.status, words in finding.evidence) == (status, status == "fail")
+
+
+@pytest.mark.parametrize("name", ["", "no-such-user"])
+def test_an_unknown_user_is_not_assumed_to_write_nothing(host, name):
+    host.jails = [jail(GOOD, file=host.log)]
+    it = host.inspect()
+    it.site = replace(it.site, php=Php(user=name))
+    with pytest.raises(Unseen):
+        brute_force.forgery(it)
 
 
 @pytest.mark.parametrize("mode", [0o646, 0o640])
@@ -575,7 +572,6 @@ HELP = "#!/bin/sh\ncase $1 in unlock) echo 'usage: unlock USER|ADDRESS';; *) exi
     ("text", "mode", "status", "words"),
     [
         (HELP, 0o700, "pass", "belongs to root"),
-        (HELP, 0o755, "pass", "belongs to root"),
         (None, 0, "fail", "no program"),
         (HELP, 0o777, "fail", "changed by others"),
         (HELP, 0o600, "fail", "cannot be run"),

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,14 +24,6 @@ def test_the_answer_is_what_the_controller_reads() -> None:
     answer = engine.audit("campus", LOOK, ["headers"]).answer()
     assert _answers.validate(_answers.shape("guide_audit_info"), answer, "answer") == answer
     assert answer["observed"] and answer["names"] == ["campus.test"]
-
-
-def test_what_a_finding_waits_for_and_its_cause_are_left_out_where_there_is_none() -> None:
-    findings = {"a": failed("Not sent."), "b": replace(failed(""), waits="A restart.", cause="https")}
-    assert engine.Audit(LOOK, findings).answer()["observed"] == {
-        "a": {"status": "fail", "evidence": "Not sent."},
-        "b": {"status": "fail", "evidence": "", "waits": "A restart.", "cause": "https"},
-    }
 
 
 def test_what_an_intruder_may_have_left_is_listed_where_section_monitoring_is_audited(

@@ -128,25 +128,6 @@ def test_the_value_for_old_browsers_can_be_declared(look_at):
     assert "current practice" in headers.xss_protection(observer).evidence
 
 
-def test_a_class_that_could_not_be_had_is_named(look_at):
-    def refuses_nothing(endpoint, path, request):
-        status, sent, body = server()(endpoint, path, request)
-        return (404 if status == 403 else status), sent, body
-
-    finding = headers.nosniff(look_at(refuses_nothing))
-    assert finding.status == "pass"
-    assert "Not seen here: 403." in finding.evidence
-
-
-def test_a_page_that_fails_counts_as_well(look_at):
-    def broken(endpoint, path, request):
-        return (502, {}, b"") if path == "/api/users" else server()(endpoint, path, request)
-
-    finding = headers.nosniff(look_at(broken))
-    assert finding.status == "fail"
-    assert "(502)" in finding.evidence
-
-
 def test_no_answer_is_not_assessed(look_at):
     with pytest.raises(Unseen, match="connection refused"):
         headers.nosniff(look_at(lambda *_: (0, {}, b"")))
@@ -161,10 +142,8 @@ POLICY = "Content-Security-Policy"
         ("frame-ancestors *", "fail"),
         ("default-src 'self'; Frame-Ancestors 'self' https://else.example", "fail"),
         ("script-src 'self', frame-ancestors https:", "fail"),
-        (["frame-ancestors *", "frame-ancestors https:"], "fail"),
         (["frame-ancestors *", "frame-ancestors 'none'"], "pass"),  # both have to let a page in
         ("frame-ancestors 'SELF' https://campus.test", "pass"),
-        ("frame-ancestors", "pass"),
         ("default-src *", "pass"),
     ],
 )
@@ -231,7 +210,6 @@ SELF = "default-src 'self'"
         ("report", {"Content-Security-Policy-Report-Only": SELF}, "pass", f"Report-Only: {SELF} It reports and blocks"),
         ("report", {"Content-Security-Policy": "script-src 'self'"}, "pass", "Content-Security-Policy: script-src"),
         ("report", {"Content-Security-Policy": "frame-ancestors 'self'"}, "fail", "no rule for scripts: frame-anc"),
-        ("report", {"Content-Security-Policy-Report-Only": "img-src *"}, "fail", "no rule for scripts: img-src *"),
         ("report", {}, "fail", "neither Content-Security-Policy nor"),
         ("enforce", {"Content-Security-Policy": f"{SELF}; object-src 'none'"}, "pass", f"{SELF}; object-src 'none'"),
         ("enforce", {"Content-Security-Policy": f"{SELF}{' x' * 60}"}, "pass", f"{SELF}{' x' * 51}..."),
@@ -277,10 +255,6 @@ def test_where_no_header_is_enforced_none_is_expected(look_at):
     waived.remove("headers_nosniff")
     finding = headers.once(look_at(server({}), options={"unenforced": waived}))
     assert finding.status == "fail" and "X-Content-Type-Options" in finding.evidence
-
-
-def test_no_versions(look_at):
-    assert headers.versions(look_at(server())).status == "pass"
 
 
 def test_a_page_may_speak_of_versions(look_at):

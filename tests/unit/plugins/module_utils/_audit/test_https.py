@@ -11,7 +11,6 @@ import socket
 import ssl
 import threading
 from dataclasses import replace
-from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -433,11 +432,7 @@ def test_the_host_itself_and_declared_proxies_are_trusted(look_at, value):
         ("127.0.0.1,::/0", "::/0"),
         ("127.0.0.1,REMOTE_ADDR", "REMOTE_ADDR"),
         ("PRIVATE_SUBNETS", "PRIVATE_SUBNETS"),
-        ("private_ranges", "private_ranges"),
-        ("10.0.0.0/8", "10.0.0.0/8"),
         ("10.1.2.0/23", "10.1.2.0/23"),
-        ("203.0.113.5", "203.0.113.5"),
-        ("127.0.0.0/7", "127.0.0.0/7"),
         ("%env(PROXIES)%", "%env(PROXIES)%"),
     ],
 )
@@ -521,10 +516,6 @@ def test_another_name_without_an_answer_is_not_assessed(beside):
         https.redirect(beside(lambda *_: (0, {}, b"")))
 
 
-def test_other_sites_may_speak_http(beside):
-    assert https.redirect(beside(lambda *_: (200, {}, b""), root="/srv/second/public")).status == "pass"
-
-
 # ---------------------------------------------------------------------------------------------------------- hsts
 
 
@@ -562,13 +553,6 @@ def test_no_hsts(look_at, server, words):
     assert finding.status == "fail"
     assert words in finding.evidence
     assert "due on" not in finding.evidence
-
-
-@pytest.mark.parametrize("changes", [{"on_403": None}, {"on_404": ["max-age=86400"] * 2}])
-def test_a_ramp_excuses_no_header_that_is_missing_or_sent_twice(look_at, changes):
-    today = datetime.date.today().isoformat()
-    finding = https.hsts(look_at(sending("max-age=86400", **changes), hsts_since=today))
-    assert (finding.status, finding.waits) == ("fail", "") and "The ramp" not in finding.evidence
 
 
 def test_the_ramp_is_red_with_its_date(look_at):
@@ -656,30 +640,19 @@ NO_HOOK = "no hook of campus.test reloads"
         ({CONF: "installer = None\n"}, NO_HOOK),
         ({CONF: "autorenew = False\ninstaller = nginx\n"}, "autorenew = False"),
         ({CONF: "renew_hook = systemctl reload nginx\n"}, "without a test"),
-        ({CONF: f"renew_hook = {HOOK}\n"}, ""),
         ({CONF: "renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"}, ""),
         # A script that a hook names.
         ({CONF: "renew_hook = {root}/after.sh\n", "after.sh": SCRIPT}, ""),
         ({CONF: "renew_hook = test -x {root}/after.sh && {root}/after.sh -q\n", "after.sh": SCRIPT}, ""),
-        ({CONF: "renew_hook = '{root}/after.sh'\n", "after.sh": SCRIPT.replace("nginx -t && ", "")}, "without a test"),
         ({CONF: "renew_hook = {root}/after.sh\n", "after.sh": SCRIPT.replace("nginx -t", "# nginx -t")}, NO_HOOK),
-        ({CONF: "renew_hook = {root}/after.sh\n", "after.sh": f"{HOOK}: what another script does\n"}, NO_HOOK),
         # For every certificate.
-        ({"renewal-hooks/deploy/reload": SCRIPT}, ""),
         ({"renewal-hooks/post/reload": SCRIPT}, ""),
         ({"renewal-hooks/post/reload": SCRIPT.replace("nginx -t && ", "")}, "without a test"),
         ({"renewal-hooks/deploy/web": "#!/bin/sh\nexec {root}/after.sh\n", "after.sh": SCRIPT}, ""),
-        ({"renewal-hooks/deploy/web": "#!/bin/sh\n# {root}/after.sh\n", "after.sh": SCRIPT}, NO_HOOK),
         ({"cli.ini": f"max-log-backups = 0\ndeploy-hook = {HOOK}\n"}, ""),
-        ({"cli.ini": f"post-hook: {HOOK}\n"}, ""),
-        ({"cli.ini": f"renew-hook={HOOK}\n"}, ""),
         ({"cli.ini": f"pre-hook = {HOOK}\n"}, NO_HOOK),
-        ({"cli.ini": f"# post-hook = {HOOK}\n"}, NO_HOOK),
         # In the command of the job.
         ({"job": f"--deploy-hook '{HOOK}'"}, ""),
-        ({"job": "--post-hook=apachectl -t && systemctl reload apache2"}, ""),
-        ({"job": f"\\\n --renew-hook '{HOOK}'"}, ""),
-        ({"job": f"--pre-hook '{HOOK}'"}, NO_HOOK),
         ({"job": "--deploy-hook /bin/true\n# nginx -t, reload"}, NO_HOOK),
         ({"job": f"\n# certbot renew --deploy-hook '{HOOK}'"}, NO_HOOK),
     ],
@@ -702,13 +675,6 @@ def test_certbot_runs_no_hook_that_is_not_executable(certbot, tmp_path):
     hook.parent.mkdir(parents=True)
     hook.write_text(SCRIPT)
     assert https.renewal(certbot(RENEWS)).status == "fail"
-
-
-def test_what_a_program_of_the_system_could_do_is_not_what_the_hook_does(certbot, tmp_path):
-    program = "/usr/sbin/service"
-    assert "restart" in Path(program).read_text(encoding="utf-8")
-    (tmp_path / "renewal/campus.test.conf").write_text(f"renew_hook = {program} nginx status\n")
-    assert "no hook of campus.test reloads" in https.renewal(certbot(RENEWS)).evidence
 
 
 def test_a_certificate_that_certbot_does_not_renew_is_named(certbot, tmp_path):

@@ -56,7 +56,6 @@ def test_a_tree_as_the_guide_wants_it_passes(tree_look, name):
         ("var", "var/upload/resource/essay.txt", 0o664, "rights for every account"),
         ("var", "var", 0o775, "rights for every account"),
         ("env", ".env", 0o644, "allows more than 640"),
-        ("env", ".env", 0o641, "allows more than 640"),
         ("env", ".env", 0o660, "can be changed by"),
         ("config", "config", 0o755, "allows more than 750"),
         ("config", "config/bundles.php", 0o660, "can be changed by the web user"),
@@ -145,13 +144,6 @@ def test_a_var_of_root_breaks_the_site(tree_look, project):
     assert finding.status == "fail" and "root:www-data 0770, but PHP runs as www-data;" in finding.evidence
 
 
-def test_a_file_of_root_in_var_breaks_the_site(tree_look, project):
-    shutil.chown(project / "var/log/prod.log", "root")
-    finding = permissions.var(tree_look())
-    assert finding.status == "fail"
-    assert "do not belong to" in finding.evidence
-
-
 def test_a_deploy_user_may_own_the_program_but_an_unknown_user_may_not(tree_look, project):
     for path in [project, *project.rglob("*")]:
         if path.relative_to(project).parts[:1] not in (("var",), ("config",), (".env",)):
@@ -170,11 +162,6 @@ def test_a_directory_above_that_the_web_user_owns_is_named(tree_look, project, w
     finding = permissions.code(tree_look())
     assert finding.status == "fail"
     assert "the whole directory can be exchanged" in finding.evidence
-
-
-def test_a_directory_above_of_another_account_can_be_exchanged_by_none_of_ours(tree_look, project):
-    os.chown(project.parent, 54321, 54321)
-    assert permissions.code(tree_look()).status == "pass"
 
 
 @pytest.mark.parametrize(("mode", "exchanged"), [(0o777, True), (0o1777, False), (0o755, False)])
@@ -256,16 +243,6 @@ def test_a_configuration_that_is_closed_to_the_audit_is_not_assessed(tree_look, 
     finding = permissions.config(observer)
     words = "config is root:www-data 0750; it cannot be inspected without root."
     assert (finding.status, finding.evidence) == ("not_assessed", words)
-
-
-def test_secrets_of_an_unknown_owner_are_named(tree_look, project):
-    os.chown(project / ".env", 54322, -1)
-    finding = permissions.env(tree_look())
-    assert finding.status == "fail"
-    assert (
-        finding.evidence
-        == ".env (an unknown account (user 54322):www-data 0640) belongs neither to root nor to a deploy user."
-    )
 
 
 def test_a_directory_that_cannot_be_read_is_not_assessed(tree_look, project, web_user):
@@ -462,9 +439,7 @@ def test_a_key_that_opens(tree_look, project, passphrase, words):
     [
         (("private.pem",), 3600, "fail"),
         (("private.pem",), 5, "pass"),
-        (("made by hand since",), 3600, "pass"),
         (("private.pem", "public.pem"), 3600, "pass"),
-        ((), 3600, "pass"),
         (None, 3600, "pass"),
     ],
 )
@@ -476,8 +451,7 @@ def test_a_pair_that_is_older_than_its_passphrase(tree_look, project, tmp_path, 
     os.utime(public, (private.stat().st_mtime - age,) * 2)
     if written is not None:
         sums = {"private.pem": hashlib.sha256(private.read_bytes()).hexdigest()}
-        names = {"made by hand since": "private.pem"}
-        known = [[os.path.realpath(private.parent / names.get(name, name)), sums.get(name, "0")] for name in written]
+        known = [[os.path.realpath(private.parent / name), sums.get(name, "0")] for name in written]
         (tmp_path / "written.json").write_text(json.dumps(known))
     finding = permissions.secrets(tree_look(environment=PROD))
     assert finding.status == status and ("still signs tokens" in finding.evidence) == (status == "fail")
@@ -489,21 +463,6 @@ def test_a_record_that_cannot_be_read_is_not_green(tree_look, project, tmp_path,
     (tmp_path / "written.json").write_text("{")
     with pytest.raises(Unseen, match="older than their passphrase"):
         permissions.secrets(tree_look(environment=PROD))
-
-
-def test_a_key_that_is_not_read_is_named(tree_look, project, monkeypatch):
-    def led_away(path, *_more):
-        raise OSError(40, "Too many levels of symbolic links")
-
-    monkeypatch.setattr(permissions, "read_guarded", led_away)
-    assert permissions._key_fault("x", "www-data").endswith("is not read: Too many levels of symbolic links")
-
-
-def test_without_openssl_it_is_not_known_what_opens_the_key(monkeypatch):
-    monkeypatch.setattr(permissions, "read_guarded", lambda *_file: b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
-    monkeypatch.setattr(permissions, "run_openssl", lambda *_asked: (127, b""))
-    with pytest.raises(Unseen, match="without the program openssl"):
-        permissions._key_fault("x", "www-data")
 
 
 @pytest.mark.parametrize("root", [True, False])
@@ -629,10 +588,6 @@ def test_a_root_above_the_project(tree_look, project):
     [
         (200, "", "fail"),
         (302, "/school/login", "fail"),
-        (301, "https://campus.test/", "pass"),
-        (399, "", "fail"),
-        (400, "", "pass"),
-        (403, "", "pass"),
         (404, "", "pass"),
     ],
 )

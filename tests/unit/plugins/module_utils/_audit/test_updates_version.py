@@ -239,10 +239,6 @@ def test_a_newer_release_of_the_branch_never_passes(installed, newest, status):
     assert (f"{newest} is the newest release of its branch" in finding.evidence) is (status == "fail")
 
 
-def test_a_newer_branch_alone_is_no_failure(installed):
-    assert installed(feed={"at": LISTED, "newest": {"2.0": "2.0.4", "3.0": "3.0.9", "3.1": "3.1.0"}}).status == "pass"
-
-
 @pytest.mark.parametrize(
     ("ids", "version", "status"),
     [
@@ -267,9 +263,7 @@ DAY = 86400
         (61, {}, "not_assessed"),
         (61, {"at": LISTED + 60 * DAY, "newest": {"2.0": "2.0.4"}}, "pass"),
         (61, {"at": LISTED + 60 * DAY, "newest": {"2.0": "2.0.4"}, "problem": "away since this night"}, "pass"),
-        (61, {"at": LISTED + 57 * DAY, "newest": {"2.0": "2.0.4"}, "problem": "away"}, "not_assessed"),
         (61, {"at": LISTED + 90 * DAY, "newest": {"2.0": "2.0.4"}}, "not_assessed"),  # the clock was wrong
-        (61, {"problem": "it was never reached"}, "not_assessed"),
     ],
 )
 def test_an_old_list_is_no_proof_without_a_feed(installed, days, feed, status):
@@ -279,21 +273,12 @@ def test_an_old_list_is_no_proof_without_a_feed(installed, days, feed, status):
     assert f"list of vulnerabilities of {DATED} ({days} days old)" in finding.evidence
 
 
-def test_old_news_are_still_true(installed):
-    assert installed("2.0.3", days=500).status == "fail"
-
-
 def test_the_evidence_reports_when_what_was_read(installed):
     finding = installed(feed={"at": LISTED, "newest": {}}, osv={"problem": "api.osv.dev could not be reached"})
     assert finding.evidence.endswith(
         f"Known by: list of vulnerabilities of {DATED} (1 day old), feed of releases read "
         f"{DATED} 12:00 UTC, OSV not read yet, not reached since."
     )
-
-
-def test_controls_that_stand_in_the_way_are_named(installed):
-    finding = installed("2.0.0")
-    assert "CVE-2026-45140" in finding.evidence and "uploads_no_exec" in finding.evidence
 
 
 def test_without_root_nothing_that_was_read_is_known(look_at, monkeypatch):
