@@ -206,13 +206,6 @@ def test_a_failure_leaves_every_row_as_it_was(fake):
     assert fake.rows() == before
 
 
-def test_a_deadlock_is_tried_again_and_not_for_ever(fake):
-    fake.problem, fake.fail_at = Deadlock("gave way"), "INSERT INTO settings"
-    with pytest.raises(Deadlock):
-        host(fake).apply(asked({CHECK: True}), check=False)
-    assert sum("INSERT" in sql for sql in fake.asked) == 3
-
-
 def test_after_a_deadlock_the_second_try_counts(fake):
     fake.problem, fake.fail_at = Deadlock("gave way"), "INSERT INTO settings"
     begin = fake.transaction
@@ -395,17 +388,13 @@ def test_without_php_nothing_is_pinned(fake, portal, monkeypatch, tmp_path):
     assert not portal.file.exists()
 
 
-def test_a_cache_that_takes_for_ever_is_not_waited_for(fake, portal, monkeypatch):
+@pytest.mark.parametrize(
+    ("does", "words"), [("exec sleep 60", "did not end in 0.2 seconds"), ("kill -9 $$", "cache:clear failed as nobody")]
+)
+def test_a_cache_that_takes_for_ever_is_not_waited_for(fake, portal, monkeypatch, does, words):
     monkeypatch.setattr(apply, "_CACHE_SECONDS", 0.2)
-    portal.php.write_text("#!/bin/sh\nexec sleep 60\n")
-    with pytest.raises(SettingsError, match="did not end in 0.2 seconds"):
-        pin(fake, portal, {CHECK: True})
-    assert not portal.file.exists()
-
-
-def test_a_php_that_was_killed_cleared_no_cache(fake, portal):
-    portal.php.write_text("#!/bin/sh\nkill -9 $$\n")
-    with pytest.raises(SettingsError, match="cache:clear failed as nobody"):
+    portal.php.write_text(f"#!/bin/sh\n{does}\n")
+    with pytest.raises(SettingsError, match=words):
         pin(fake, portal, {CHECK: True})
     assert not portal.file.exists() and fake.rows() == []
 
@@ -535,28 +524,3 @@ def test_nothing_is_restored_where_the_rest_is_refused(fake, portal):
     with pytest.raises(SettingsError):
         section(fake, portal, {CHECK: True}, "brute_force:campus", access_url=["9"])
     assert (fake.rows(), undo_data.MEMORY.recall(portal.state)) == (held, known)
-
-
-def test_a_file_that_stays_is_not_restored_where_its_cache_cannot_be_cleared(tmp_path, monkeypatch):
-    """A run that was killed between the two left it."""
-    table = Fake()
-    host = Host(ACCOUNT, Application(str(tmp_path)), str(tmp_path / "state"), table.transaction, table.ask)
-    os.makedirs(os.path.dirname(host._path))
-    with open(host._path, "w", encoding="utf-8") as file:
-        file.write("parameters: {}\n")
-    restored = []
-
-    def fails():
-        raise SettingsError("The cache cannot be cleared.")
-
-    monkeypatch.setattr(host, "_may_pin", lambda: None)
-    monkeypatch.setattr(host, "_clear_cache", fails)
-    monkeypatch.setattr(host, "_restore", lambda _tree, _before: restored.append("old"))
-    monkeypatch.setattr(apply, "note_written", lambda *_given: None)
-    for text, back in ((None, []), ("parameters: {a: 1}\n", ["old"])):
-        with (
-            pytest.raises(SettingsError, match="^The cache cannot be cleared.$"),
-            host._pinned(host._file(), text, True),
-        ):
-            raise AssertionError("it does not come so far")
-        assert restored == back

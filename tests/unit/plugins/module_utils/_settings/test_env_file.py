@@ -23,7 +23,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 from tests.unit.plugins.module_utils._settings.conftest import (
     OWN_SECRET,
     PUBLIC_PASSPHRASE,
@@ -40,8 +39,6 @@ from tests.unit.plugins.module_utils._settings.conftest import (
         ({".env": "APP_ENV=dev\n"}, {".env": "APP_ENV=prod\n"}),
         ({".env": "APP_ENV=dev\n", ".env.local": "APP_ENV=dev\n"}, {".env.local": "APP_ENV=prod\n"}),
         ({".env": "X=1\n", ".env.local": "Y=1\n"}, {".env.local": "Y=1\nAPP_ENV=prod\n"}),
-        ({".env": "X=1\n"}, {".env": "X=1\nAPP_ENV=prod\n"}),
-        ({".env": "X=1\n", ".env.dev": "Y=1\n"}, {".env": "X=1\nAPP_ENV=prod\n"}),
         (
             {".env": "APP_ENV=dev\n", ".env.local.php": "<?php return ['APP_ENV' => 'dev'];"},
             {".env": "APP_ENV=prod\n", ".env.local.php": "<?php return ['APP_ENV' => 'prod'];"},
@@ -226,18 +223,6 @@ def test_without_a_user_of_php_the_cache_cannot_be_cleared(app):
     assert app.read(".env") == "APP_ENV=dev\n"
     assert app.set(values={"APP_ENV": "prod"}, web_user="portal")[0].cache_cleared
     assert app.commands[-1][:3] == ["runuser", "-u", "portal"]
-
-
-@pytest.mark.parametrize("output, reported", [("first\nno such luck", True), ("", False)])
-def test_an_old_cache_that_stays_is_reported(app, output, reported):
-    app.write(".env", "APP_ENV=dev\n")
-    os.makedirs(app.path("var/cache/dev"))
-    app.remove = (1, output)
-    result, problem = app.set(values={"APP_ENV": "prod"})
-    assert (problem, result.changed) == ("", True)
-    directory = app.path("var/cache/dev")
-    notes = [note for note in result.notes if directory in note]
-    assert notes == [f"{directory} is of no use any more and could not be removed: no such luck"] * reported
 
 
 @pytest.mark.parametrize("mode", ["../../config", "."])
@@ -583,23 +568,6 @@ def test_a_run_that_is_killed_before_its_commit_owes_nothing(portal, monkeypatch
     assert portal.set(values={"APP_ENV": "prod"}) == (Result(), "") and portal.ended == []
     assert portal.set(require=env_file.REQUIRED, generate=True)[0].changed
     assert portal.ended == [("prod", False)]
-
-
-def test_that_the_logins_are_ended_cannot_be_noted(portal, monkeypatch):
-    commits = []
-
-    def commit(store, state, before=Store.commit):
-        commits.append(state)
-        if "logins" in commits[max(len(commits) - 2, 0)] and "logins" not in state:
-            unwritable()
-        before(store, state)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "commit", commit)
-        result, problem = portal.set(require=env_file.REQUIRED, generate=True)
-    assert problem == "" and "The next run ends them once more" in result.notes[-1]
-    assert portal.set(require=env_file.REQUIRED, generate=True)[0].consequences == ["All are logged out."]
-    assert portal.set(require=env_file.REQUIRED, generate=True)[0] == Result()
 
 
 def test_a_passphrase_that_is_given_takes_the_key_along(portal):

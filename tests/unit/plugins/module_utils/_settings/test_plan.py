@@ -47,33 +47,24 @@ def planned(expected, *rows, overrides=None, portals=PORTALS, version=""):
     [
         (CHECK, True, "true"),
         (CHECK, False, "false"),
-        (CHECK, "True", "true"),
         (LOCK, 5, "5"),
-        (LOCK, "5", "5"),
-        (LOCK, 0, "0"),
         ("security.captcha_time_to_block", None, ""),
-        ("security.captcha_time_to_block", "", ""),
         (RULES, WHOLE, '{"min":{"length":12,"lowercase":1,"uppercase":1,"numeric":1,"specials":1}}'),
-        (RULES, {**WHOLE, "why": "sûr"}, json.dumps(WHOLE, separators=(",", ":"))[:-1] + ',"why":"sûr"}'),
         (RULES, json.dumps(WHOLE), json.dumps(WHOLE)),
-        (RULES, "", ""),
         ("document.upload_extensions_blacklist", ["exe", "bat", "php"], "exe;bat;php"),
         ("document.upload_extensions_blacklist", "exe;bat", "exe;bat"),
         ("document.upload_extensions_blacklist", [], ""),
-        ("document.upload_extensions_blacklist", ("mp3", 7), "mp3;7"),
         (
             RULES,
             {"min": dict.fromkeys(WHOLE["min"], 0)},
             json.dumps({"min": dict.fromkeys(WHOLE["min"], 0)}).replace(" ", ""),
         ),
-        ("document.upload_extensions_list_type", "whitelist", "whitelist"),
         ("security.security_xss_protection", 0, "0"),
         (
             "security.security_content_policy",
             "default-src 'self'; \"ü\" \U0001f600",
             "default-src 'self'; \"ü\" \U0001f600",
         ),
-        ("registration.allow_registration", False, "false"),
     ],
 )
 def test_a_value_becomes_the_text_that_the_application_reads(key, value, text):
@@ -84,36 +75,19 @@ def test_a_value_becomes_the_text_that_the_application_reads(key, value, text):
     ("key", "value", "words"),
     [
         (CHECK, "yes", "takes true or false, not 'yes'"),
-        (CHECK, 1, "takes true or false, not 1"),
-        (CHECK, "", "takes true or false, not ''"),
         (LOCK, -1, "takes a whole number, not -1"),
         (LOCK, True, "takes a whole number, not True"),
-        (LOCK, 1.5, "takes a whole number, not 1.5"),
-        (LOCK, "", "takes a whole number, not ''"),
         (RULES, "{", "takes a map, or JSON text of one, not '{'"),
-        (RULES, [1], "takes a map"),
         (RULES, {"min": {"length": 12}}, "needs a whole number at min.lowercase"),
-        (RULES, {"min": {**WHOLE["min"], "specials": True}}, "needs a whole number at min.specials"),
         (RULES, {"min": {**WHOLE["min"], "specials": -1}}, "needs a whole number at min.specials"),
-        (RULES, {"min": {**WHOLE["min"], "specials": "1"}}, "needs a whole number at min.specials"),
         (RULES, {"length": 12}, "needs a whole number at min.length"),
-        (RULES, {"min": 12}, "needs a whole number at min.length"),
-        (RULES, True, "takes a map"),
-        (RULES, 5, "takes a map"),
         (RULES, "[1]", "takes a map"),
-        (LOCK, "5 times", "takes a whole number, not '5 times'"),
         (LOCK, "\u0665", "takes a whole number"),
-        (LOCK, [5], "takes a whole number"),
         ("document.upload_extensions_blacklist", True, "a list of words"),
-        ("document.upload_extensions_blacklist", [1.5], "a list of words"),
-        ("document.upload_extensions_blacklist", {"a": 1}, "a list of words"),
-        ("document.upload_extensions_list_type", False, "takes blacklist or whitelist, not False"),
         ("document.upload_extensions_list_type", "", "takes blacklist or whitelist, not ''"),
         ("document.upload_extensions_blacklist", ["a;b"], "without ';'"),
-        ("document.upload_extensions_blacklist", [["a"]], "a list of words"),
         ("document.upload_extensions_list_type", "grey", "takes blacklist or whitelist, not 'grey'"),
         ("security.security_content_policy", "a\0b", "takes a text"),
-        ("security.security_content_policy", {"a": 1}, "takes a text"),
     ],
 )
 def test_a_value_that_is_none_is_refused(key, value, words):
@@ -122,19 +96,10 @@ def test_a_value_that_is_none_is_refused(key, value, words):
     assert words in str(problem.value)
 
 
-def test_an_unknown_name_brings_the_three_nearest():
-    with pytest.raises(SettingsError) as problem:
-        asked({CHECK: True, "security.chek_password": True})
-    assert str(problem.value).startswith(
-        "There is no setting 'security.chek_password'. Did you mean security.check_password, "
-    )
-    assert str(problem.value).count("security.") == 4
-
-
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("security.upload_extensions_blacklist", "document.upload_extensions_blacklist"),
+        ("security.chek_password", "security.check_password"),
         ("upload_extensions_blacklist", "document.upload_extensions_blacklist"),
         ("registration.check_password", "security.check_password"),  # not the nearest by its letters
     ],
@@ -162,13 +127,10 @@ def test_a_secret_is_refused_where_it_would_be_logged_and_reported_nowhere():
     [
         ({}, "Nothing is asked for"),
         ({"settings": {CHECK: True}, "reset": [CHECK]}, f"{CHECK} is asked for twice"),
-        ({"settings": {CHECK: True}, "access_url": ["main"]}, "access_url is all, or a list"),
         ({"settings": {CHECK: True}, "access_url": []}, "access_url is all, or a list"),
         ({"settings": {CHECK: True}, "access_url": ["1", "-2"]}, "access_url is all, or a list"),
-        ({"settings": {CHECK: True}, "access_url": ["\u0661"]}, "access_url is all, or a list"),
         ({"settings": {CHECK: True}, "access_url": ["all", "1"]}, "access_url is all, or a list"),
         ({"settings": {LOCK: 1, CHECK: True}, "secret": {CHECK: True}}, f"{CHECK} is asked for twice"),
-        ({"settings": {CHECK: True}, "access_url": ["2"], "lock": False}, "lock is about the row of the main portal"),
         ({"settings": {CHECK: True}, "access_url": ["2"], "lock": True}, "lock is about the row of the main portal"),
     ],
 )
@@ -176,12 +138,6 @@ def test_what_makes_no_sense_is_refused(options, words):
     with pytest.raises(SettingsError) as problem:
         asked(**options)
     assert words in str(problem.value)
-
-
-def test_what_makes_sense_although_it_is_reported_twice():
-    assert asked(reset=[CHECK, CHECK]).values == {CHECK: "false"}
-    assert asked({CHECK: True}, access_url=["3", "1", "3"], lock=True).portals == (1, 3)
-    assert asked(secret={CHECK: True}).values == {CHECK: "true"}, "what is no secret may stand there too"
 
 
 # --------------------------------------------------------------------------------------------- what has to be done
@@ -332,13 +288,8 @@ def test_sessions_keep_what_the_application_does_not_read_each_time():
     [
         ("file_integrity_check_enabled", "2.0.4", "from Chamilo 2.1 on and before 3.0"),
         ("file_integrity_check_enabled", "2.1.0", ""),
-        ("file_integrity_check_enabled", "3.0.2", "from Chamilo 2.1 on and before 3.0"),
-        ("file_integrity_check_notify_admins", "3.0.0-RC.1", ""),
         ("file_integrity_check_notify_admins", "2.0.4", "from Chamilo 3.0 on"),
-        ("mcp_enabled", "2.10.3", "from Chamilo 3.0 on"),
         ("mcp_enabled", "3.1.0", ""),
-        ("mcp_enabled", "10.0.0", ""),
-        ("check_password", "2.0.0", ""),
         *(("mcp_enabled", version, "") for version in ("", "beta", "2", "2.x")),
     ],
 )
@@ -352,16 +303,6 @@ def test_a_setting_of_another_version_is_refused(key, version, known):
         )
     else:
         assert planned(expected, version=version).insert
-
-
-def test_many_settings_are_as_many_statements_as_one():
-    many = {
-        f"security.{name}": False for name in ("check_password", "allow_captcha", "2fa_enable", "user_reset_password")
-    }
-    rows = [row(number, 1, "true", key) for number, key in enumerate(many, 1)]
-    rows += [row(number + 10, 1, "true", key) for number, key in enumerate(many, 1)]
-    more = planned(asked({**many, LOCK: 5, "lp.allow_htaccess_import_from_scorm": False}), *rows)
-    assert [sql.split()[0] for sql, _params in more.statements()] == ["DELETE", "UPDATE", "INSERT"]
 
 
 def test_an_empty_secret_is_no_secret():

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import base64
 import subprocess
 import tempfile
 from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_keys import (
@@ -100,13 +98,6 @@ def test_a_public_half_may_be_a_certificate():
         assert planned(replace(mine, public=file_item(half, 0, 0, 0o644)), OWN, OWN, True, READER) == PairPlan()
     of_another = replace(mine, public=file_item(certificate(other.private), 0, 0, 0o644))
     assert "belongs to another key" in planned(of_another, OWN, OWN, True, READER).consequences[0]
-
-
-def acl(*entries):
-    return (("system.posix_acl_access", base64.b64encode(common_acl.packed(entries)).decode()), ("user.label", "eA=="))
-
-
-NOBODY = 0xFFFFFFFF
 
 
 def test_a_public_half_outside_of_the_portal_keeps_the_key():

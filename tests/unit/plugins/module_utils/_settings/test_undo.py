@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo, undo_data
-from tests.unit.plugins.module_utils._settings.test_undo_data import CHECK, LOCK, NAME, portal_in
+from tests.unit.plugins.module_utils._settings.test_undo_data import LOCK, NAME, portal_in
 
 
 @pytest.fixture
@@ -29,29 +28,6 @@ def test_undo_finds_the_portal_again(portal, monkeypatch):
     monkeypatch.setattr(undo, "Host", lambda account, application, state: portal.host())
     assert undo.undo(NAME, portal.state) == [f"{LOCK} is not set again."]
     assert undo_data.MEMORY.names("passwords", portal.state) == []
-
-
-def test_each_portal_of_a_section_is_reported_of(portal):
-    for tries, name in enumerate(("passwords:shop", "passwords:campus", "sessions:campus"), 3):
-        portal.set(name, settings={LOCK: tries, CHECK: bool(tries % 2)})
-    found = undo_data.MEMORY.names("passwords", portal.state)
-    assert found == ["passwords:campus", "passwords:shop"]
-    assert undo_data.MEMORY.names("passwords:shop", portal.state) == ["passwords:shop"]
-    reported = list(undo_data.MEMORY.description(found, portal.state))
-    assert reported == [f"These settings of {portal.root} as well: {CHECK}, {LOCK}"] * 2
-
-
-def test_nothing_goes_back_where_nothing_was_kept(portal):
-    assert undo_data.MEMORY.names("passwords", portal.state) == []
-    assert list(undo_data.MEMORY.description([], portal.state)) == []
-
-
-def test_a_damaged_memory_is_reported_before_anything_is_undone(portal):
-    portal.set(settings={LOCK: 5})
-    Path(portal.state, undo_data.MEMORY.file).write_text("{")
-    for ask in (undo_data.MEMORY.names, undo.undo):
-        with pytest.raises(StateError, match="is damaged"):
-            ask(NAME, portal.state)
 
 
 def test_what_does_not_come_back_is_reported_of_sections_that_there_are():

@@ -5,13 +5,8 @@
 
 from __future__ import annotations
 
-import grp
-import pwd
-
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import file_item
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import difference
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Outcome,
     TransactionError,
@@ -149,28 +144,3 @@ def test_when_it_cannot_be_restored_everything_stays(world: World) -> None:
         world.apply(files=alone("main.conf"))
     assert world.tree() == tracked and world.untouched()
     assert nothing_to_do(world, files=alone("main.conf", "new/deep/first.conf"))
-
-
-def test_rights_are_shown_by_the_names_of_user_and_group() -> None:
-    """The same number is another name for each."""
-    item = file_item(b"", pwd.getpwnam("sync").pw_uid, grp.getgrnam("adm").gr_gid, 0o640)
-    assert item.uid == item.gid
-    assert difference._rights(item) == "owner: sync\ngroup: adm\nmode: 0640\n"
-    assert difference._rights(file_item(b"", 4711, 4712, 0o7)) == "owner: 4711\ngroup: 4712\nmode: 0007\n"
-
-
-@pytest.mark.parametrize(
-    ("data", "hidden", "shown"),
-    [
-        (b"text\n", False, "text\n"),
-        (b"text\n", True, "(secret content, not shown: before)\n"),
-        (b"", False, ""),
-        (b"a\0b", False, "(binary, 3 bytes, sha256 "),
-        (b"caf\xe9", False, "(binary, 4 bytes, sha256 "),
-        ("caf\u00e9".encode(), False, "caf\u00e9"),
-    ],
-)
-def test_content_is_shown_where_it_is_text_and_no_secret(data: bytes, hidden: bool, shown: str) -> None:
-    item = file_item(data, 0, 0, 0o644)
-    found = difference._shown(item, hidden, "before")
-    assert found == (f"{shown}{item.sha256})\n" if shown.startswith("(binary") else shown)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import (
     Mark,
     apply,
@@ -31,7 +31,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     nginx,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost, Unmarked
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed, our_lines
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Outcome,
@@ -460,11 +460,6 @@ def test_what_an_older_version_wrote_down_knows_of_no_lines(world: World) -> Non
     assert our_lines.lost(state) == {"headers": []} and nothing_to_do(world)
 
 
-def test_lines_need_a_site() -> None:
-    with pytest.raises(TransactionError, match="carry the site: https has none"):
-        plan({"name": "https", "files": owners(path="/x")})
-
-
 def test_where_lines_stand_is_no_other_generation() -> None:
     def generation(marks: list[dict[str, Any]], text: str = HOST) -> str:
         return plan({"name": NAME, "files": owners(text, "/x", marks)}).generation
@@ -539,32 +534,6 @@ def test_each_file_of_the_world_comes_back_as_its_owner_left_it(tmp_path: Path, 
     again = Owner(Files(tmp_path / "fresh"), case)
     again.edit()
     assert now == again.texts()
-
-
-def test_a_file_that_cannot_be_reached_keeps_what_was_set_aside_and_is_noted(
-    host: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And the next file of the section is restored all the same."""
-    host.write("campus.conf", SENT)
-    host.write("second.conf", SENT)
-    marks = [aside("add_header X-Frame-Options a;")]
-    files = [*owners(SENT, marks=marks), *owners(SENT, "second.conf", marks)]
-    drop_in = "sites-available/chamilo-campus.d/location/headers.conf"
-    host.apply(name="headers:campus", files=one("add_header X-Frame-Options ours;\n", drop_in))
-    host.apply(name=NAME, files=files)
-    places = marked.places_of
-
-    def gone(tree: Tree, path: str, known: Any, site: str) -> list[str]:
-        if path.endswith("enabled/campus"):
-            raise StateError(f"{path} is not used.")
-        return places(tree, path, known, site)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(marked, "places_of", gone)
-        done = host.undo("headers:campus")
-    assert done.notes == [f"{host.etc}/enabled/campus is not used. What {NAME} set aside there stays so."]
-    assert "#     add_header X-Frame-Options a;" in read(host)
-    assert "\n    add_header X-Frame-Options a;\n" in read(host, "second.conf")
 
 
 SENT = "server {\n    add_header X-Frame-Options a;\n    add_header Referrer-Policy b;\n    include shared.conf;\n}\n"

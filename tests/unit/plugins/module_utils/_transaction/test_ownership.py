@@ -7,20 +7,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, ownership
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
 from tests.unit.plugins.module_utils._transaction.conftest import (
     World,
     alone,
     nothing_to_do,
     one,
 )
-
-
-@pytest.mark.parametrize(("kind", "ours"), [("link", True), ("file", False), ("other", False), ("absent", False)])
-def test_a_link_is_ours_where_any_section_made_it(kind: str, ours: bool) -> None:
-    state = {"records": {"https": {"files": {}}, "headers": {"files": {"/etc/x": {"after": {"kind": kind}}}}}}
-    assert ownership.our_link(state, "/etc/x") is ours
-    assert not ownership.our_link(state, "/etc/y")
 
 
 @pytest.mark.parametrize("first", ["headers:one", "headers:two"])

@@ -293,15 +293,6 @@ def test_early_at_boot_no_disk_is_mounted_by_inspection(
     assert world.tree() == late.before
 
 
-def test_early_at_boot_directories_that_we_made_are_not_inspected(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.apply()
-    with monkeypatch.context() as patch:
-        patch.setattr(Engine, "_sweep", lambda engine, state: pytest.fail("a look at a folder"))
-        assert world.engine().recover(early=True) == []
-
-
 @pytest.mark.parametrize("service", ["", "web"], ids=["no service", "a service that is not there yet"])
 def test_early_at_boot_files_are_rolled_back_and_commands_wait(world: World, service: str) -> None:
     before = world.texts()
@@ -367,17 +358,6 @@ def test_a_load_that_is_owed_waits_until_its_test_passes(world: World) -> None:
     broken.unlink()
     world.engine().recover()
     assert world.loads() == 1 and not world.journal()["pending"]
-
-
-def test_copies_that_cannot_be_removed_are_noted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_unused: object) -> None:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(store.Store, "prune", full)
-    done = world.apply()
-    assert done.changed and done.loaded
-    words = "could not be removed: [Errno 1] Operation not permitted."
-    assert done.notes == [f"Old copies below {world.state} {words}"]
 
 
 def test_a_rollback_that_fails_is_reported_and_retried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     file_item,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, copies, tracked
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 ME = (os.geteuid(), os.getegid())
 
@@ -70,15 +70,6 @@ def test_unreferenced_copies_go(tmp_path: Path) -> None:
         store.prune(["baseline/a/etc/y"])
     files = [str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file()]
     assert sorted(files) == ["baseline/a/etc/y", "lock"]
-
-
-def test_copies_of_records_and_of_an_open_transaction_are_referred_to() -> None:
-    files = {"/a": {"before": {"blob": "baseline/a"}}, "/b": {"before": {"kind": "absent"}}}
-    state = {"records": {"x": {"files": files}, "y": {"files": {}}}, "open": None}
-    assert copies(state) == ["baseline/a"]
-    state["open"] = {"entries": [{"old": {"blob": "transactions/a"}}, {"old": {"kind": "absent"}}]}
-    assert copies(state) == ["baseline/a", "transactions/a"]
-    assert tracked(state) == {"/a", "/b"}
 
 
 def test_the_second_waits_then_reports_who_is_there(tmp_path: Path) -> None:
