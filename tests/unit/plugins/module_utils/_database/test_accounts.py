@@ -50,12 +50,9 @@ def test_an_undeclared_client_ends_the_run_before_anything_is_changed(sloppy, ho
         ("192.0.2.5", ["127.0.0.1"], True),
         ("192.0.2.5", ["127.0.0.1", "192.0.2.5"], False),
         ("192.0.2.5", ["0.0.0.0"], False),
-        ("192.0.2.5", [], False),
         ("mariadb.test", ["127.0.0.1"], True),
-        ("here.test", ["127.0.0.1"], False),
         ("::1", ["127.0.0.1"], True),
         ("127.0.0.1", ["192.0.2.5"], True),
-        ("localhost", ["192.0.2.5"], False),
     ],
 )
 def test_chamilo_itself_is_not_cut_off(sloppy, monkeypatch, there, listen, refused):

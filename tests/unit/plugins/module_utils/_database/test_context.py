@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -82,18 +81,6 @@ def test_the_server_takes_the_application_for_the_account_that_is_meant(make, mo
     make().prove(account, Who("chamilo", "%"))
     with pytest.raises(AccountError, match="^The server takes chamilo for chamilo@% instead of chamilo@localhost.$"):
         make().prove(account, Who("chamilo", "localhost"))
-
-
-@pytest.mark.parametrize(
-    ("answers", "before", "asked"),
-    [([200], 200, 0), ([500, 500, 200], 200, 2), ([500, 200], None, 1), ([500], 500, 0)],
-)
-def test_a_portal_is_asked_until_it_answers_as_before(make, monkeypatch, answers, before, asked):
-    waited = []
-    monkeypatch.setattr(time, "sleep", waited.append)
-    monkeypatch.setattr(context, "_ANSWER_SECONDS", 60.0)
-    make(answers=answers).probe({PROBE: None if before is None else Answer(PROBE.url, before)})
-    assert len(waited) == asked
 
 
 def test_a_portal_that_answers_otherwise_in_the_end_is_a_fault(make, monkeypatch):

@@ -16,7 +16,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 
 PLACE = {"root": "/var/www/chamilo", "user": "www-data", "php": "/usr/bin/php8.4"}
 
@@ -51,38 +50,6 @@ def test_migrations_run_as_the_web_user_with_the_password_off_the_command_line(p
     assert words[-4:] == ["/usr/bin/php8.4", "bin/console", *migrate.MIGRATE]
     assert (env["DATABASE_USER"], env["DATABASE_PASSWORD"]) == ("chamilo_campus_upgrade", "s-3_cret")
     assert not [word for word in words if "s-3_cret" in word]
-
-
-@pytest.mark.parametrize(
-    ("more", "host", "port", "socket", "authority"),
-    [
-        ("", "localhost", 3306, "", ""),
-        (
-            'host="db.test"\nport="3307"\nssl-ca="/etc/ca.pem"\nssl-verify-server-cert',
-            "db.test",
-            3307,
-            "",
-            "/etc/ca.pem",
-        ),
-        ('socket="/run/mysqld.sock"', "localhost", 3306, "/run/mysqld.sock", ""),
-    ],
-)
-def test_nothing_runs_where_the_history_of_migrations_is_empty(
-    portal, tmp_path, monkeypatch, more, host, port, socket, authority
-):
-    portal("campus")
-    with open(tmp_path / "upgrade-campus.cnf", "a") as file:
-        file.write(f"{more}\n")
-    (tmp_path / "database-campus.json").write_text(json.dumps({"place": {**PLACE, "database": "chamilo"}}))
-    empty, asked = [True, False], []
-    monkeypatch.setattr(migrate, "Reader", lambda account: asked.append(account))
-    monkeypatch.setattr(migrate, "migrations_without_history", lambda _reader: empty.pop(0))
-    with pytest.raises(AccountError, match=r"The history of migrations in chamilo.version is empty.*Nothing was run"):
-        portal.go()
-    assert portal.ran == []
-    assert asked == [Account("chamilo_campus_upgrade", "s-3_cret", host, port, socket, "chamilo", authority)]
-    assert portal.go() == ("campus", 3)
-    assert portal.go("cache:clear") == ("campus", 3), "only migrations go by the history"
 
 
 def test_it_has_no_descriptor_of_ours_and_what_it_leaves_running_blocks_nothing(portal, capfd):

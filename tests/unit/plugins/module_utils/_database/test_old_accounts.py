@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import os
 import pwd
-from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import old_accounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Result
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.old_accounts import OldAccounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 
 ALL = "ALL PRIVILEGES ON *.* WITH GRANT OPTION"
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
@@ -170,35 +164,6 @@ def test_an_old_account_that_is_used_now_keeps_its_rights(sloppy, client, why):
     assert sloppy.server.rights("'chamilo'@'%'") == ([ALL] if why else [])
 
 
-@pytest.mark.parametrize(
-    ("old", "why"),
-    [
-        (Who("", "localhost"), "it belongs to no account"),
-        (Who("chamilo", "10.0.0.1"), "it is gone"),
-        (Who("chamilo", "%"), ""),
-    ],
-)
-def test_an_old_account_that_is_none_any_more_is_left(tmp_path, old, why):
-    site = SimpleNamespace(root=str(tmp_path), virtual_hosts=())
-    server = SimpleNamespace(hosts=lambda _user: ["%"], grants=lambda _who: [], clients=list)
-    one = OldAccounts(SimpleNamespace(desired=None, undo=None, site=site, is_local=True))
-    assert one._still_needed(server, old, "chamilo") == why
-
-
-def test_a_configuration_that_cannot_be_read_may_name_the_account(tmp_path, monkeypatch):
-    path = tmp_path / "wp-config.php"
-    assert not old_accounts._names(str(path), "lms", "www-data"), "it is not there"
-    for text, named in (("'lms'", True), ('user="lms"', True), ("url lms", True), ("'lms2'", False), ("xlms", False)):
-        path.write_text(text)
-        assert old_accounts._names(str(path), "lms", "www-data") is named
-
-    def refused(*_given):
-        raise PermissionError
-
-    monkeypatch.setattr(old_accounts, "read_guarded", refused)
-    assert old_accounts._names(str(path), "lms", "www-data")
-
-
 def test_a_restored_account_that_cannot_be_left_again_has_its_rights(sloppy):
     sloppy.apply()
     sloppy.apply(state="absent")
@@ -208,13 +173,6 @@ def test_a_restored_account_that_cannot_be_left_again_has_its_rights(sloppy):
         sloppy.apply()
     assert sloppy.server.rights("'chamilo'@'%'") == [ALL] and locked(sloppy) == set()
     assert sloppy.memory()["restored"] == [["chamilo", "%"]]
-
-
-def test_the_account_that_the_application_uses_again_is_not_left():
-    known = SimpleNamespace(known={"restored": [["chamilo", "%"], ["lms", "%"]]})
-    one, result = OldAccounts(SimpleNamespace(desired=None, undo=known)), Result()
-    one.leave_again(Account("chamilo", "p"), Who("chamilo", "%"), result, check=True)
-    assert (result.before, result.after) == (["lms@%: its old rights\n"], ["lms@%: no rights\n"])
 
 
 def test_rights_that_the_server_keeps_are_revoked_one_by_one(sloppy, monkeypatch):

@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import server as database_server
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import (
     AccountError,
     Server,
-    see,
     set_rights,
-    try_login,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 
@@ -80,27 +76,8 @@ def test_rights_that_cannot_be_given_exactly_are_reported():
         Server(ask).give(Who("a", "b"), ["SELECT", "INSERT"], "`chamilo`.*")
 
 
-def test_an_account_that_cannot_log_in_sees_nothing(host):
-    host.server.add("'chamilo'@'%'", "p", f"{EIGHT} ON `chamilo`.*")
-    assert try_login(Account("chamilo", "another")) is None
-    seen = try_login(Account("chamilo", "p"))
-    assert (seen.who, seen.source, len(seen.grants)) == (Who("chamilo", "%"), "localhost", 1)
-
-
 def test_rights_are_set_exactly_whatever_there_was(host):
     host.server.add("'a'@'b'", "p", "FILE ON *.*", "SELECT, DROP ON `chamilo`.*")
     desired = ["GRANT SELECT, INSERT ON `chamilo`.* TO 'a'@'b'"]
     set_rights(Server(host.server.ask), Who("a", "b"), desired)
     assert host.server.rights("'a'@'b'") == ["SELECT, INSERT ON `chamilo`.*"]
-
-
-def test_the_host_of_an_account_is_behind_the_last_sign(monkeypatch):
-    class Asked:
-        def __init__(self, _account):
-            pass
-
-        def query(self, sql):
-            return [] if sql == "SHOW GRANTS" else [{"who": "a@b@%", "came": "a@b@web.test"}]
-
-    monkeypatch.setattr(database_server, "Reader", Asked)
-    assert see(Account("a@b", "p")) == database_server.Seen(Who("a@b", "%"), "web.test", ())

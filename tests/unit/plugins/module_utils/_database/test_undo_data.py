@@ -5,12 +5,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.undo_data import UndoData
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
@@ -61,25 +57,3 @@ def test_data_that_is_damaged_is_reported_with_its_file(tmp_path):
     path.write_text("{")
     with pytest.raises(AccountError, match=rf"^{path} is damaged \(.*\)\. Restore it from a backup\.$"):
         undo.load()
-
-
-@pytest.mark.parametrize(
-    ("known", "there", "done"),
-    [
-        (["GRANT X"], True, ["rights ['GRANT X']", "unlocked"]),
-        (None, True, ["unlocked"]),
-        (["GRANT X"], False, []),
-        ("nothing", True, []),
-    ],
-)
-def test_an_account_that_is_gone_or_was_not_changed_gets_nothing_back(tmp_path, monkeypatch, known, there, done):
-    undo, seen = UndoData(str(tmp_path / "x.json"), lambda _step: None), []
-    if known != "nothing":
-        undo.known = {"old": {"lms@%": {"who": ["lms", "%"], "grants": known}}}
-    server = SimpleNamespace(
-        hosts=lambda _user: ["%"] if there else ["localhost"],
-        lock=lambda _who, locked: seen.append("locked" if locked else "unlocked"),
-    )
-    monkeypatch.setattr(undo_data, "set_rights", lambda _server, _who, rights: seen.append(f"rights {rights}"))
-    undo.restore(server, Who("lms", "%"))
-    assert seen == done

@@ -116,19 +116,6 @@ def test_a_challenge_can_be_read_by_the_web_server(net: Net) -> None:
     assert modes == [0o755, 0o755, 0o644]
 
 
-def test_the_name_is_asked_at_each_address_and_another_one_where_it_is(net: Net) -> None:
-    asked: list[tuple[str, str]] = []
-
-    def fetch(url: str, address: str) -> Answer:
-        asked.append((url, address))
-        return net.fetch(url, "")
-
-    elsewhere = CHALLENGE.replace("campus.test", "www.campus.test")
-    net.answers[CHALLENGE] = Answer(CHALLENGE, 302, (("Location", elsewhere),))
-    assert acme.rehearse("campus.test", str(net.webroot), lambda name: ["192.0.2.1"], fetch, TOKEN) == ""
-    assert asked == [(CHALLENGE, "192.0.2.1"), (elsewhere, "")]
-
-
 def test_a_redirect_is_followed_as_an_authority_does(net: Net) -> None:
     secure = CHALLENGE.replace("http:", "https:")
     net.answers[CHALLENGE] = Answer(CHALLENGE, 301, (("Location", secure),))
@@ -457,21 +444,3 @@ def test_certbot_trusts_the_authorities_of_the_host_and_those_of_the_sites(
     assert (tmp_path / "bundle").read_text() == "of system\nof two\nof one\n"
     with pytest.raises(acme.AcmeError, match=f"^The file of an authority, {tmp_path}/none, cannot be read: No such"):
         acme.bundle([f"{tmp_path}/none"])
-
-
-@pytest.mark.parametrize(("there", "load", "loaded"), [(True, True, True), (True, False, False), (False, True, False)])
-def test_a_certificate_of_our_own_is_loaded_where_one_is_served(
-    monkeypatch: pytest.MonkeyPatch, there: bool, load: bool, loaded: bool
-) -> None:
-    applied = []
-    monkeypatch.setattr(acme.certbot, "pair", lambda *_files: SimpleNamespace(there=there, lacks=("x",), days=0))
-    monkeypatch.setattr(acme, "plan", lambda params: params)
-    engine: Any = SimpleNamespace(machine=Machine(systemd=False), apply=lambda params, _outcome: applied.append(params))
-    how = {"load": {"service": "nginx", "action": "reload"}} if load else None
-    assert acme.self_sign(["campus.test"], "campus", "/x.pem", "/x.key", engine, Outcome(), load=how).changed
-    (params,) = applied
-    assert params["name"] == "https:campus.certificate"
-    assert (params.get("load") == {"service": "nginx", "action": "reload"}) is loaded
-    certificate, key = params["files"]
-    assert certificate["path"] == "/x.pem" and certificate["content"].startswith("-----BEGIN CERTIFICATE-----")
-    assert (key["path"], key["mode"]) == ("/x.key", "0600") and "PRIVATE KEY" in key["secret_content"]

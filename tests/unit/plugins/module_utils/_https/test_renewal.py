@@ -204,7 +204,6 @@ def test_a_damaged_configuration_is_reported_and_the_other_sites_go_on(host, rep
         (["--lineage", LINEAGE], f"renewed {LINEAGE}"),
         (["--failed"], "failed"),
         (["--before"], "before"),
-        (["--failed", "--before"], "failed"),
     ],
 )
 def test_what_certbot_and_its_service_call(monkeypatch, arguments, what):
@@ -233,9 +232,7 @@ NAME = "Strict-Transport-Security of campus.test"
 @pytest.mark.parametrize(
     ("step", "changed", "silent", "line", "alert"),
     [
-        (Step(""), True, "a.campus.test", "", ""),
         (Step(ALL), True, "", f"campus.test sends '{ALL}' from now on.", ""),
-        (Step(ALL), False, "", f"campus.test sends '{ALL}'.", ""),
         (Step("max-age=300"), False, "a.campus.test", "campus.test sends 'max-age=300'.", ""),
         (
             Step(ALL),
@@ -309,15 +306,14 @@ def test_each_day_one_of_its_own_making_is_made_anew_in_time_and_for_the_same_na
     assert x509.first_of(host.file.read_text()).names == names[:1]
 
 
-@pytest.mark.parametrize(("problem", "words"), [(ValueError("odd"), "odd"), (ValueError(), "ValueError")])
-def test_what_fails_on_a_day_keeps_no_other_work_from_being_done(host, monkeypatch, problem, words):
+def test_what_fails_on_a_day_keeps_no_other_work_from_being_done(host, monkeypatch):
     done = []
 
     def fails(_site, _engine):
-        raise problem
+        raise ValueError("odd")
 
     monkeypatch.setattr(renewal, "_step", fails)
     monkeypatch.setattr(renewal, "_watch", lambda site, _engine: done.append(site["domain"]) or [])
-    with pytest.raises(renewal.RenewalError, match=rf"\A{words}\Z"):
+    with pytest.raises(renewal.RenewalError, match=r"\Aodd\Z"):
         renewal.daily()
     assert done == ["campus.test"]
