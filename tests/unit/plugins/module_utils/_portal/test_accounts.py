@@ -106,17 +106,3 @@ def test_a_database_that_is_away_is_an_error(database):
         review(database.reader, 90, [])
     with pytest.raises(AccountsError, match="could not be switched off"):
         disable(database.reader, ["old"])
-
-
-@pytest.mark.parametrize("answered", [0, 1, 2, 7])
-def test_accounts_that_cannot_be_read_are_reported_whenever_the_database_goes(database, answered):
-    ask = database.reader.query
-
-    class Reader:
-        def query(self, sql, params=()):
-            database.broken = len(database.asked) >= answered
-            return ask(sql, params)
-
-    with pytest.raises(AccountsError, match="The accounts could not be read. It is gone."):
-        review(Reader(), 90, [])
-    assert len(database.asked) == answered + 1

@@ -28,7 +28,6 @@ def served(host, lines, root="/var/www/chamilo/public"):
     [
         ("ProxyPass / http://10.0.0.7:80/\n", "10.0.0.7"),
         ("ProxyPass / http://127.0.0.1:8080/\n", ""),
-        ("ProxyPass / http://container:8080/\n", ""),
         ("ProxyPass /office http://10.0.0.7/\n", ""),
         ("<Location />\nProxyPass http://10.0.0.7/\n</Location>\n", "10.0.0.7"),
         ("ProxyPassMatch ^/(.*)$ http://10.0.0.7/$1\n", "10.0.0.7"),
@@ -40,7 +39,6 @@ def served(host, lines, root="/var/www/chamilo/public"):
             "ProxyPass / balancer://c/\n",
             "10.0.0.7",
         ),
-        ("<Proxy balancer://c/>\nBalancerMember http://127.0.0.1:81\n</Proxy>\nProxyPass / balancer://c/\n", ""),
     ],
 )
 def test_what_is_handed_on_to_another_host(host, lines, to):
@@ -62,30 +60,3 @@ def test_a_page_that_hides_that_something_is_refused(host, line, refused):
     configuration, server = served(host, f"{line}\n")
     found = list(apache_beside.other_statuses(server, configuration))
     assert [one.line for one in found] == ([5 if "Directory" in line else 4] if refused else [])
-
-
-@pytest.mark.parametrize(
-    ("aliases", "refused"), [("", False), ("ServerAlias *.campus.test\n", True), ("ServerAlias shop.test\n", True)]
-)
-def test_a_directory_by_name_is_the_portals_where_each_name_leads_there(host, aliases, refused):
-    host.install("apache")
-    lines = f"ServerName campus.test\n{aliases}VirtualDocumentRoot /var/www/%1/public\n"
-    host.site("apache", f"<VirtualHost *:80>\n{lines}</VirtualHost>\n")
-    configuration = apache.parse(host.tree)
-    server = apache.servers(configuration, "campus.test")[-1]
-    found = apache_beside.refusal(server, host.tree, {"/var/www/campus/public"}, DESIRED, configuration)
-    assert bool(found) is refused
-
-
-@pytest.mark.parametrize(
-    ("lines", "refused"),
-    [
-        ("", False),
-        ("RemoteIPProxyProtocol Off\n", False),
-        ("RemoteIPProxyProtocol\n", False),
-        ("RemoteIPProxyProtocol Off\nRemoteIPProxyProtocol ON\n", True),
-    ],
-)
-def test_a_site_that_speaks_to_a_proxy_alone_is_refused(host, lines, refused):
-    _configuration, server = served(host, lines)
-    assert (apache_beside.unasked(server, DESIRED) == apache_beside.PROXY_PROTOCOL) is refused

@@ -48,10 +48,6 @@ def test_lines_of_nginx(text: str, expected: str) -> None:
     assert bound.by_owner(Configuration(), [nginx.parse_text(text, "/etc/nginx/x.conf")]) == expected
 
 
-def test_a_ramp_is_at_the_guides_value_after_a_week() -> None:
-    assert bound.full_from("2026-12-28").isoformat() == "2027-01-04"
-
-
 def test_lines_of_apache() -> None:
     words = ("always", "set", "Strict-Transport-Security", GUIDE, "env=HTTPS")
     unset = ("unset", "Strict-Transport-Security")

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -63,11 +62,6 @@ def test_a_parameter_cannot_leave_its_place():
     assert asked.statements == ["SELECT _utf8mb4 X'273b2044524f50205441424c4520757365723b202d2d205c', 7"]
 
 
-def test_parameters_are_counted():
-    with pytest.raises(DatabaseError, match="1 places for 2 values"):
-        reader().query("SELECT %s", (1, 2))
-
-
 def test_a_password_is_in_no_representation():
     assert "hunter2" not in repr(Account("chamilo", "hunter2"))
 
@@ -96,25 +90,10 @@ def test_each_portal_has_its_row_or_that_of_the_main_one(rows, main, second):
     assert observer.settings()["security.check_password"] == main
 
 
-def test_a_table_without_portals_is_of_one():
-    rows = [("security", "check_password", "1", "true", "1"), ("security", "check_password", "2", "false", "1")]
-    observer = Reader(Account("chamilo"), ask=Asked(rows, ()))
-    assert observer.effective("check_password", "security") == {"the only portal": "true"}
-
-
 def test_the_names_in_the_addresses_of_the_portals():
     urls = [(1, "https://Campus.test/x"), (2, " http://b.test:8080"), (3, "c.test"), (4, None), (5, "http://[::1")]
     assert Reader(Account("chamilo"), ask=Asked((), urls)).hosts() == ["campus.test", "b.test", "["]
     assert Reader(Account("chamilo"), ask=Asked((), ())).hosts() == []
-
-
-def test_many_questions_cost_two_queries():
-    asked = Asked([("security", "check_password", "1", "true", "1")])
-    observer = Reader(Account("chamilo"), ask=asked)
-    for variable in ("check_password", "allow_captcha", "password_requirements"):
-        observer.effective(variable, "security")
-        observer.settings()
-    assert len(asked.statements) == 2
 
 
 def test_the_overrides_win_and_a_portal_wins_over_default(tmp_path):
@@ -151,12 +130,6 @@ def test_what_the_overrides_leave_is_that_of_the_database(tmp_path, text, value)
     root = overrides(tmp_path, f"parameters:\n    settings_overrides:\n        {text}")
     found = reader(("security", "x", "1", "y", "1"), root=root).effective("x", "security")
     assert found == {MAIN: value, SECOND: value}
-
-
-def test_another_shape_is_reported_and_not_guessed(tmp_path):
-    root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default: &all\n      security.x: 'a'\n")
-    with pytest.raises(DatabaseError, match=r"settings_overrides.yaml, line \d"):
-        reader(root=root).settings()
 
 
 @pytest.mark.parametrize(
@@ -507,24 +480,3 @@ def test_the_servers_own_tables_are_read_by_root_where_a_server_runs(tmp_path, m
     monkeypatch.setattr(portal_database.os, "geteuid", lambda: 1000)
     with pytest.raises(DatabaseError, match="can be read as root only"):
         Reader.of_server()
-
-
-@pytest.mark.parametrize("hangs", [False, True])
-def test_a_client_that_does_not_end_is_killed(tmp_path, hangs):
-    done = []
-
-    class Stream:
-        def close(self):
-            done.append("closed")
-            raise BrokenPipeError
-
-    def wait(*seconds):
-        done.append(("waited", *seconds))
-        if hangs and seconds:
-            raise subprocess.TimeoutExpired("mariadb", *seconds)
-
-    process = SimpleNamespace(stdin=Stream(), stdout=Stream(), wait=wait, kill=lambda: done.append("killed"))
-    with (tmp_path / "errors").open("wb") as errors:
-        portal_database._ended(process, errors)
-    waited = ("waited", portal_database._SECONDS)
-    assert done == ["closed", "closed", waited, *(["killed", ("waited",)] if hangs else [])]

@@ -127,16 +127,6 @@ def test_whose_scanner_it_is(host, text, own):
     assert (site_of(host).clamd_own, site_of(host).memory) == (own, 2048000 * 1024)
 
 
-def test_memory_that_cannot_be_read_is_none(host, monkeypatch):
-    def memory(_tree):
-        raise OSError(5, "Input/output error", "/proc/meminfo")
-
-    host.install("nginx")
-    host.chamilo()
-    monkeypatch.setattr(discovery.portal_host, "memory", memory)
-    assert site_of(host).memory == 0
-
-
 def test_what_php_reports_about_uploads(host):
     host.install("nginx")
     host.chamilo()
@@ -293,15 +283,6 @@ def test_after_an_upgrade_php_is_no_user_of_its_own_until_it_gets_one_again(host
     assert (site.php.socket, site.php.user) == ("unix:/run/php/php8.4-fpm.sock", "www-data")
 
 
-def test_a_socket_that_no_pool_serves(host):
-    host.install("nginx")
-    host.chamilo()
-    host.site("nginx", "server {\n server_name campus.test;\n fastcgi_pass unix:/run/php/gone.sock;\n}\n")
-    site = site_of(host)
-    assert site.problems == ("PHP goes to unix:/run/php/gone.sock, but no pool below /etc/php listens there.",)
-    assert (site.php.sapi, site.php.socket, site.php.service) == ("fpm", "unix:/run/php/gone.sock", "")
-
-
 def test_the_drop_ins_of_the_site_are_reported_from_others(host):
     host.install("nginx")
     host.chamilo()
@@ -369,12 +350,9 @@ def test_what_a_user_may_not_read_is_reported(open_host, nobody):
     [
         ("Debian GNU/Linux", "11", False),
         ("Debian GNU/Linux", "12", True),
-        ("Debian GNU/Linux", "13", True),
         ("Debian GNU/Linux", "", True),  # testing
         ("Ubuntu", "22.04", False),
-        ("Ubuntu", "23.10", False),
         ("Ubuntu", "24.04", True),
-        ("Ubuntu", "26.04", True),
         ("Linux Mint", "21", True),  # nothing is known of it
     ],
 )
@@ -394,11 +372,9 @@ def test_a_release_that_is_too_old_is_only_inspected(host, name, version, fits):
     ("programs", "where", "refused"),
     [
         (["/usr/sbin/mysqld", "/usr/bin/mysql"], "localhost", "database,backups"),
-        (["/usr/sbin/mysqld", "/usr/bin/mysql"], "127.0.0.1", "database,backups"),
         (["/usr/sbin/mysqld", "/usr/bin/mysql"], "192.0.2.9", "backups"),
         (["/usr/sbin/mysqld", "/usr/sbin/mariadbd", "/usr/bin/mysql", "/usr/bin/mariadb"], "localhost", ""),
         (["/usr/bin/mysql"], "192.0.2.9", "backups"),
-        (["/usr/bin/mysql", "/usr/bin/mariadb"], "192.0.2.9", ""),
         ([], "localhost", ""),
     ],
 )

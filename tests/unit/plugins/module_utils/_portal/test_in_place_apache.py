@@ -136,7 +136,6 @@ WHOLE = f"{HEAD}</VirtualHost>\n"
             id="defined",
         ),
         pytest.param(f"<IfModule mod_alias.c>\n{WHOLE}</IfModule>\n", PLAIN_AND_TLS, id="condition"),
-        pytest.param(WHOLE.replace("*:80", "*"), PLAIN_AND_TLS, id="no port"),
         pytest.param(
             WHOLE.replace("*:80", "*:80 [::]:80"),
             [([80, 80], True, False), ([443, 443], True, True)],
@@ -146,9 +145,7 @@ WHOLE = f"{HEAD}</VirtualHost>\n"
             WHOLE.replace("*:80", "*:80 *:8080"), [([80, 8080], True, False), ([443], True, True)], id="two ports"
         ),
         pytest.param(WHOLE.replace("*:80", "203.0.113.10:80"), PLAIN_AND_TLS, id="one address"),
-        pytest.param(WHOLE.replace("*:80", "_default_:80"), PLAIN_AND_TLS, id="default"),
         pytest.param(WHOLE.replace("ServerName campus.example.org\n", ""), PLAIN_AND_TLS, id="nameless"),
-        pytest.param(WHOLE.replace("campus.example.org", "localhost"), PLAIN_AND_TLS, id="other name"),
         pytest.param(
             HEAD.replace("ServerName", "UseCanonicalName On\n servername") + "</VIRTUALHOST>\n",
             PLAIN_AND_TLS,
@@ -210,7 +207,6 @@ def test_each_portal_of_a_host_has_visitors_of_other_sites_led_back_by_itself(ho
     [
         ("/etc/apache2/apache2.conf", False),
         ("/etc/apache2/sites-enabled/campus.conf", False),
-        ("/etc/apache2/conf-enabled/campus.conf", False),
         (SITE, True),
     ],
 )
@@ -249,16 +245,12 @@ TO = "https://campus.example.org/"
     ("line", "kind"),
     [
         (f"Redirect permanent / {TO}", "redirect"),
-        (f"Redirect / {TO.upper()}", "redirect"),
         (f"RedirectPermanent / {TO}", "redirect"),
         (f"RedirectMatch 301 ^(.*)$ {TO}$1", "redirect"),
         (f"RedirectMatch permanent ^/(?!\\.well-known/acme-challenge/)(.*) {TO}$1", "redirect"),
         (f"{REWRITE}Rule ^(.*)$ https://%{{HTTP_HOST}}$1 [R=301,L]", "redirect"),
-        (f"{REWRITE}Rule ^/?(.*)$ {TO}$1 [R,L]", "redirect"),
         (f"{REWRITE}Rule !^/\\.well-known {TO} [R=301,L]", "redirect"),
         (f"{REWRITE}Cond %{{HTTPS}} off\nRewriteRule (.*) https://%{{HTTP_HOST}}%{{REQUEST_URI}} [L,R]", "redirect"),
-        (f"{REWRITE}Cond %{{HTTPS}} !=on\nRewriteRule ^/?(.*) https://%{{SERVER_NAME}}/$1 [R,L]", "redirect"),
-        (f"{REWRITE}Cond %{{SERVER_PORT}} !^443$\nRewriteRule ^.*$ https://%{{SERVER_NAME}}/ [L,R]", "redirect"),
         (f"{REWRITE}Cond %{{REQUEST_URI}} !^/\\.well-known\nRewriteRule ^ https://%{{HTTP_HOST}}/ [R,L]", "redirect"),
         (
             f"{REWRITE}Cond %{{HTTP_HOST}} =no.test [OR]\nRewriteCond %{{HTTP_HOST}} ^CAMPUS [NC]\n"
@@ -268,20 +260,12 @@ TO = "https://campus.example.org/"
         (f"Redirect permanent /old {TO}", "portal"),
         (f"Redirect gone / {TO}", "portal"),
         ("Redirect / /y", "portal"),
-        ("Redirect 404 /", "portal"),
         (f"RedirectMatch 301 ^/old(.*)$ {TO}$1", "portal"),
-        (f"RedirectMatch ( {TO}", "portal"),  # no pattern that is understood
-        (f"RedirectMatch 404 ^ {TO}", "portal"),
         (f"RedirectMatch permanent ^/(?!forum/)(.*)$ {TO}$1", "portal"),
         (f"RewriteRule ^ {TO} [R]", "portal"),
         (f"RewriteEngine Off\nRewriteRule ^ {TO} [R]", "portal"),
-        (f"HostnameLookups On\nRewriteRule ^ {TO} [R]", "portal"),
         (f"{REWRITE}Rule ^ https://%{{HTTP_HOST}}/ [P]", "portal"),
-        (f"{REWRITE}Rule !^/forum {TO} [R=301,L]", "portal"),
-        (f"{REWRITE}Rule ^/?$ {TO}start [R]", "portal"),
         (f"{REWRITE}Cond %{{HTTPS}} !=off\nRewriteRule ^ {TO} [R]", "portal"),
-        (f"{REWRITE}Cond %{{HTTPS}} on\nRewriteRule ^ {TO} [R]", "portal"),
-        (f"{REWRITE}Cond %{{TIME}} .\nRewriteRule ^ {TO} [R]", "portal"),
         (f"{REWRITE}Cond %{{HTTP:X-Forwarded-Proto}} !https\nRewriteRule ^ {TO} [R]", "portal"),
         (f"{REWRITE}Cond %{{HTTP_HOST}} ^www\nRewriteRule ^ {TO} [R]", "portal"),
     ],
@@ -403,9 +387,7 @@ def test_a_line_of_the_owner_that_includes_ours_is_enough_at_the_top(host):
             "DocumentRoot is /var/www/chamilo, the project directory with its secrets and programs",
         ),
         ("/srv/lms", "", "campus.example.org is served from /srv/lms, where no portal is"),
-        ("/srv/lms", "Alias /lms /srv/lms", "campus.example.org is served from /srv/lms, where no portal is"),
         ("/srv/lms", "Alias / /var/www/chamilo/public/\n", ""),
-        ("/srv/lms", "AliasMatch ^/(.*)$ /var/www/chamilo/public/$1\n", ""),
         (
             "/srv/lms",
             "AliasMatch ^/lms/(.*)$ /var/www/chamilo/public/$1\n",
@@ -435,15 +417,12 @@ def test_a_document_root_that_is_not_the_portals(host, root, lines, refusal):
     ("pattern", "names"),
     [
         ("/srv/%0", "ServerAlias *.example.org"),
-        ("/srv/%0", ""),
         ("/srv/%1.%2.%-1", "ServerName www.example.org\nServerAlias *.example.org"),
-        ("/srv/%1.%-2+", "ServerName school.example.org\nServerAlias campus.example.org"),
         ("/srv/%1.1%1.2+.%2+", "ServerAlias campus.example.org *.school.example.org"),
     ],
 )
 def test_a_directory_for_each_name_is_shared_with_other_sites(host, pattern, names):
     """Our rules would count for them, too."""
-    pattern = pattern.replace("%1.%-2+", "%0")
     head = f"<VirtualHost *:80>\n{names}\nVirtualDocumentRoot {pattern}/public\n</VirtualHost>\n"
     lay(host, head)
     host.chamilo("/srv/campus.example.org")
@@ -564,14 +543,6 @@ def test_a_root_behind_a_link_is_the_same_root(host):
     assert [block.names for block in plan.blocks] == [("www.example.org",)]
 
 
-def test_what_waits_for_the_module_of_tls_counts(host):
-    secure = f"<IfModule mod_ssl.c>\n{HEAD.replace('80', '443')}SSLEngine on\n</VirtualHost>\n</IfModule>\n"
-    lay(host, f"<IfVersion >= 2.4.62>\n{HEAD}</VirtualHost>\n{secure}</IfVersion>\n", modules=())
-    plan, texts, _marked = planned(host)
-    assert [block.tls for block in plan.blocks] == [False, True]
-    assert "tls/*.conf" not in texts[SITE]
-
-
 @pytest.mark.parametrize(
     ("ports", "output"),
     [("Listen 80\n", True), ("Listen 80\n<IfModule ssl_module>\nListen 443\n</IfModule>\n", False)],
@@ -613,11 +584,9 @@ PROTOCOLS, CIPHERS = tls_policy.APACHE.values()
     [
         ("", "", [PROTOCOLS, CIPHERS]),  # Debian's ssl.conf sets old ones
         ("", GOOD, []),
-        (GOOD, "", []),
         (f"{GOOD}SSLProtocol all\n", "", [PROTOCOLS]),
         ("SSLProtocol +TLSv1.2 +TLSv1.3\nSSLCipherSuite SSL HIGH:!aNULL\n", "", [CIPHERS]),
         ("SSLProtocol TLSv1.3\nSSLCipherSuite TLSv1.3 TLS_AES_128_GCM_SHA256\n", GOOD, []),
-        ("SSLProtocol TLSv1\n", GOOD, [PROTOCOLS]),
         ("Include snippets/tls.conf\n", "", [PROTOCOLS]),
     ],
 )

@@ -151,21 +151,6 @@ def test_what_a_panel_writes_is_never_edited(host, name, places):
     assert (accepted.files, accepted.obstacles) == ((), ())
 
 
-def test_a_block_whose_owner_keeps_other_subdomains_away_is_left_alone(host):
-    found = lay(host, "n25-nginxconfig-io")
-    assert [block.kind for block in found.plan.blocks] == ["portal", "redirect"]
-    assert found.aside() == [
-        'add_header X-XSS-Protection "1; mode=block" always;',
-        'add_header X-Content-Type-Options "nosniff" always;',
-        'add_header Referrer-Policy "no-referrer-when-downgrade" always;',
-        "add_header Content-Security-Policy \"default-src 'self' http: https: ws: wss: data: blob: 'unsafe-inline'; "
-        "frame-ancestors 'self';\" always;",
-        'add_header Strict-Transport-Security "max-age=31536000; includeSubDomains" always;',
-        'fastcgi_param PHP_ADMIN_VALUE "open_basedir=$base/:/usr/lib/php/:/tmp/";',
-    ]
-    assert found.lines("/etc/nginx/nginxconfig.io/general.conf") == [LOCATION]
-
-
 def block(listen: str, names: str = DOMAIN, body: str = SERVED) -> str:
     """A server block, by default of the portal."""
     return f"server {{ listen {listen.replace(', ', '; listen ')}; server_name {names}; {body} }}\n"
@@ -196,7 +181,6 @@ WWW = f"www.{DOMAIN}"
         (block("443 ssl"), [OURS, "listen 80;", PHP]),
         (block("443 ssl, [::]:443 ssl"), [OURS, "listen 80;", "listen [::]:80;", PHP]),
         (block("203.0.113.7:443 ssl"), [OURS, "listen 203.0.113.7:80;", PHP]),
-        (block("443 ssl, 80"), [OURS, PHP]),
         (block("203.0.113.7:443 ssl") + block("80 default_server", "_", "root /x;"), [OURS, "listen 80;", PHP]),
         (
             block("443 ssl, [::]:443 ssl") + block("80 default_server", "library.example.org", "root /x;"),
@@ -262,16 +246,21 @@ def test_headers_of_a_location_bring_ours_along(host):
     assert found.lines("/etc/nginx/sites-available/campus.conf") == [OURS, PHP, LOCATION, LOCATION, LOCATION]
 
 
-def test_lines_of_the_module_headers_more(host):
-    lines = "more_set_headers 'X-Frame-Options: DENY' 'Referrer-Policy: x';"
-    found = site(host, block("80, 443 ssl", body=f"{SERVED} {lines} more_set_headers 'A: b';"))
-    assert found.aside() == [lines]
-
-
-@pytest.mark.parametrize("line", ["'X-Frame-Options: DENY' 'A: b'", "-s 404 'X-Frame-Options: DENY'"])
-def test_lines_of_the_module_headers_more_that_report_more(host, line):
-    (refusal,) = refusals(site(host, block("80, 443 ssl", body=f"{SERVED} more_set_headers {line};")))
-    assert refusal.endswith("Give each header a line of its own")
+@pytest.mark.parametrize(
+    ("line", "aside"),
+    [
+        ("'X-Frame-Options: DENY' 'Referrer-Policy: x'", True),
+        ("'X-Frame-Options: DENY' 'A: b'", False),
+        ("-s 404 'X-Frame-Options: DENY'", False),
+    ],
+)
+def test_lines_of_the_module_headers_more(host, line, aside):
+    found = site(host, block("80, 443 ssl", body=f"{SERVED} more_set_headers {line};"))
+    if aside:
+        assert found.aside() == [f"more_set_headers {line};"]
+    else:
+        (refusal,) = refusals(found)
+        assert refusal.endswith("Give each header a line of its own")
 
 
 def test_what_applies_to_all_sites_is_repeated(host):
@@ -391,18 +380,12 @@ def test_a_snippet_that_other_sites_include_too_is_written_out(host):
     [
         "fastcgi_param SECRET word;",
         "content_by_lua_block { word }",
-        'set $a "word";',
         "auth_basic_user_file /word;",
         'if ($arg_key = "word") { return 200; }',
-        "if ($http_authorization !~ word) { return 403; }",
         "proxy_pass http://me:word@127.0.0.1;",
-        "proxy_pass http://127.0.0.1/?key=word;",
-        "uwsgi_param SECRET word;",
         'more_set_input_headers "Authorization: Basic word";',
-        "proxy_set_body word;",
         "unheard_of word;",
         "ssl_certificate_key data:word;",
-        "ssl_certificate_key engine:pkcs11:pin-value=word;",
         'proxy_read_timeout "6\nword";',
     ],
 )
@@ -443,12 +426,8 @@ def test_the_tls_settings_of_all_sites_are_written_out(host):
     [
         "try_files $uri =404;",
         "if ($request_method !~ ^(GET|POST)$) { return 405; }",
-        "if (!-f $request_filename) { return 404; }",
-        "if ($http_user_agent ~* bot) { return 403; }",
         "location = /favicon.ico { access_log off; log_not_found off; }",
-        "limit_except GET { deny all; }",
         "fastcgi_buffers 16 16k;",
-        "gzip on;",
         "location ^~ /main/img/ { expires 1d; }",
     ],
 )
@@ -456,19 +435,6 @@ def test_what_a_snippet_of_other_sites_may_report(host, line):
     found = shared(host, SHARED + line + "\n")
     assert line.partition("{")[0].strip(" ;") in " ".join(found.lines())
     assert found.lines().count(WITHIN) == ("^~ /main/" in line)
-
-
-def test_a_shared_snippet_within_one_of_the_portal_alone(host):
-    found = site(
-        host,
-        f"server {{ {BOTH} server_name {DOMAIN}; root {ROOT}/public; include snippets/own.conf; }}\n{OTHER}",
-        {
-            "/etc/nginx/snippets/own.conf": "gzip on;\ninclude snippets/php.conf;\n",
-            "/etc/nginx/snippets/php.conf": SHARED,
-        },
-    )
-    assert found.aside() == ["include snippets/php.conf;"]
-    assert set(found.after) == {"/etc/nginx/sites-available/campus.conf", "/etc/nginx/snippets/own.conf"}
 
 
 def test_a_server_block_whose_lines_stand_in_a_snippet(host):
@@ -499,15 +465,6 @@ def test_odd_files(host, text):
     host.site("nginx", "")
     (host.root / "etc/nginx/sites-available/campus.conf").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert planned(host).lines() == [OURS, PHP]
-
-
-def test_a_large_file(host):
-    old = "".join(f"    /courses/{n}/document/file-{n}.html /resources/{n};\n" for n in range(20000))
-    others = "".join(f"server {{ listen 80; server_name s{n}.example.org; root /srv/{n}; }}\n" for n in range(1000))
-    portal = f"server {{ {BOTH} server_name {DOMAIN}; {SERVED} }}\n"
-    text = f"map $uri $old {{\n{old}}}\n{others}{portal}"
-    assert len(text) > 1 << 20
-    assert site(host, text).lines() == [OURS, PHP]
 
 
 def test_the_owners_own_line_is_not_repeated(host):
@@ -556,10 +513,8 @@ def test_what_is_refused_names_its_place(host, text, what):
 
 
 EACH = {
-    "*.example.org": "/srv/$host",
     "_": "/srv/$http_host",
     "~^(?<name>.+)\\.example\\.org$": "/srv/${name}.example.org",
-    "~^(www\\.)?(.+)$": "/srv/$2",
     f"{DOMAIN} school.example.org": "/srv/$host",
     f"{DOMAIN} www.example.org": "$chosen",
 }
@@ -589,14 +544,6 @@ def test_a_directory_for_each_name_is_shared_with_other_sites(host, name):
         assert found.plan.obstacles == () and [edited.marks[0].at for edited in found.plan.files] == [
             text.index("server {") + len("server {")
         ]
-
-
-def test_a_directory_for_each_name_that_is_the_portals_for_all_of_them(host):
-    host.chamilo(f"/srv/{DOMAIN}")
-    host.link("/srv/www.example.org", DOMAIN)
-    text = block("80", f"{DOMAIN} www.example.org", SERVED.replace(ROOT, "/srv/$host"))
-    found = site(host, text, roots=frozenset({f"/srv/{DOMAIN}", f"/srv/{DOMAIN}/public"}))
-    assert found.plan.obstacles == () and found.plan.files
 
 
 @pytest.mark.parametrize(
@@ -765,15 +712,12 @@ def test_what_an_owner_bound_browsers_to_is_known_though_its_line_stands_aside(h
     ("location", "times"),
     [
         ("location ^~ /main/ { expires 1d; }", 1),
-        ("location ^~/main/ { expires 1d; }", 1),
         # nginx asks the regular expressions within a prefix first.
         ("location /main/ { location ~ \\.(css|sql)$ { expires 1d; } }", 1),
         ("location ^~ /main/ { location ^~ /main/img/ { expires 1d; } }", 2),
         ("location /main/ { location /main/img/ { expires 1d; } }", 0),
         ("location /main/ { expires 1d; }", 0),
-        ("location = /main/ { expires 1d; }", 0),
         ("location ~ ^/main/ { location ~ css { expires 1d; } }", 0),
-        ("location @main { return 404; }", 0),
         ("location ^~ /.well-known/acme-challenge/ { root /srv/acme; }", 0),
         # Another program's addresses are its own.
         ("location ^~ /office/ { proxy_pass http://127.0.0.1:8080; }", 0),
@@ -805,12 +749,6 @@ def test_php_that_is_confined_may_read_what_sections_have_it_run(host, line, wid
     assert (wider in found.lines()) is bool(wider)
     assert found.aside() == ([f"{line};"] if wider else [])
     assert found.plan.widened == (("/etc/nginx/sites-available/campus.conf line 1",) if wider else ())
-
-
-def test_a_snippet_of_several_sites_that_confines_php(host):
-    php = f"location ~ php {{\n include fastcgi_params;\n{CONFINED};\nfastcgi_pass unix:/run/php/x.sock;\n }}\n"
-    found = shared(host, php)
-    assert WIDER in found.lines() and list(found.after) == ["/etc/nginx/sites-available/campus.conf"]
 
 
 CERTBOT = "ssl_protocols TLSv1.2 TLSv1.3;\nssl_ciphers ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:!aNULL;\n"

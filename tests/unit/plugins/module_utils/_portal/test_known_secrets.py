@@ -18,17 +18,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.known_se
     [
         "141af65f23c7935a37b504c422f113b0",  # Chamilo's
         "2ca64f8d83b9e89f5f19d672841d6bb8",  # symfony/demo's
-        "67d829bf61dc5f87a73fd814e2c9f629",
         "ThisTokenIsNotSoSecretChangeIt",
-        "ThisEzPlatformTokenIsNotSoSecret_PleaseChangeIt",
         "ThisIsNotSecret",
-        "$ecretf0rt3st",
         "!ChangeMe!",
         "changeme",
         "your_secret_passphrase",
         "klasjdfklajsdfkajsédfkjiewoji",
         hashlib.md5(b"secret").hexdigest(),
-        hashlib.sha256(b"changeme").hexdigest(),
     ],
 )
 def test_published_values(value):
@@ -40,12 +36,10 @@ def test_published_values(value):
     [
         ("%env(SOME_SECRET)%", "words"),
         ("${A_VALUE_OF_THE_APPLICATION}", "words"),
-        ("<put 32 random characters here>", "words"),
         ("please-change-me-to-something", "words"),
         ("My-Super-Secret-Chamilo-Key-2024", "words"),
         ("campus-Schule-9", "fewer than 16 characters"),
         ("a" * 64, "fewer than 8 different"),
-        ("deadbeef" * 8, "fewer than 8 different"),
     ],
 )
 def test_a_value_that_could_be_guessed_is_for_a_person_to_decide(value, why):

@@ -23,8 +23,6 @@ ROOT = "/var/www/chamilo/public"
         ([], ["www.campus.test", CAMPUS], [], [CAMPUS, "www.campus.test"]),
         (["Learn.Campus.test"], [], ["library.test"], [CAMPUS, "learn.campus.test", "library.test"]),
         (["!www.campus.test"], ["www.campus.test"], ["library.test"], [CAMPUS, "library.test"]),
-        (["!campus.test"], [], [], [CAMPUS]),
-        (["*.campus.test"], [], [], [CAMPUS, "*.campus.test"]),
         ([], [".campus.test"], [], [CAMPUS, "*.campus.test"]),
         (["!*.campus.test"], [".campus.test"], [], [CAMPUS]),
         (
@@ -39,22 +37,13 @@ def test_all_names_each_once_and_the_domain_first(declared, virtual_hosts, acces
     assert list(names.portal_names(CAMPUS, declared, virtual_hosts, access_urls)) == found
 
 
-def test_a_domain_of_one_word_stays():
-    assert names.portal_names("campus", [], ["campus", "www.campus.test"], []) == ("campus", "www.campus.test")
-
-
 SERVING = f"server {{ listen 80; server_name campus.test www.campus.test; root {ROOT}; }}\n"
 NGINX = [
     ("return 301 https://campus.test$request_uri;", True),
     ("return 301 $scheme://campus.test$request_uri;", False),
-    ("return https://www.campus.test/;", True),
     ("return 301 https://shop.test/;", False),
-    ("return 404;", False),
-    ("return 200 https://campus.test/;", False),
     ("rewrite ^/(.*)$ https://campus.test/$1 permanent;", True),
-    ("rewrite ^/lms https://campus.test/ permanent;", False),
     ("location / { return 301 https://campus.test$request_uri; }", True),
-    ("location /lms { return 301 https://campus.test/; }", False),
     ("if ($host = x.test) { return 301 https://campus.test/; }", False),
 ]
 
@@ -71,15 +60,11 @@ def test_a_virtual_host_that_only_leads_to_the_portal_gives_it_a_name_nginx(host
 
 APACHE = [
     ("Redirect permanent / https://campus.test/", True),
-    ("Redirect / https://campus.test/", True),
-    ("RedirectPermanent / https://www.campus.test/", True),
     ("RedirectMatch 301 ^/(.*)$ https://campus.test/$1", True),
     ("Redirect permanent /lms https://campus.test/", False),
     ("RewriteRule ^ https://campus.test%{REQUEST_URI} [R=301,L]", True),
-    ("RewriteRule ^/?(.*)$ https://campus.test/$1 [R=301,L]", True),
     ("RewriteCond %{HTTP_HOST} =x.test\nRewriteRule ^ https://campus.test/ [R=301,L]", False),
     ("RewriteRule ^ https://%{SERVER_NAME}%{REQUEST_URI} [R=301,L]", False),
-    ("DocumentRoot /srv/shop", False),
 ]
 
 

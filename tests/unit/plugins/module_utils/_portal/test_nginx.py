@@ -36,26 +36,6 @@ server { set $v "a\\"b${host}"; return 200 x${v}y#z; }
     assert server.block[1].written == "return 200 x${v}y#z"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a b;server{listen 80;location ~ \\.php$ {deny all;}}",
-        "server\r\n{\r\n\tset $a 'b;}'; # } {\r\n\tlocation / { try_files $uri \"x\ny\"; }\r\n}\r\n",
-        "# server {\nserver { # {\n}",
-    ],
-    ids=["one line", "CRLF", "comments"],
-)
-def test_each_directive_knows_its_characters(text):
-    found = list(walk(nginx.parse_text(text, "f")))
-    for item in found:
-        assert text[item.start :].startswith(item.name)
-        assert text[item.end - 1] == (";" if item.block is None else "}")
-        if item.block is not None:
-            assert text[item.opened - 1] + text[item.closed] == "{}"
-            assert all(item.opened <= inner.start < inner.end <= item.closed for inner in walk(item.block))
-    assert [item.name for item in found if item.block is not None][0] == "server"
-
-
 def test_a_program_of_lua_has_braces_and_quotes_of_its_own():
     text = """server {
     content_by_lua_block {
@@ -76,14 +56,10 @@ def test_a_program_of_lua_has_braces_and_quotes_of_its_own():
     ("lines", "root"),
     [
         ("set $base /srv/a; root ${base}/public;", "/srv/a/public"),
-        ("root $b/c;", "$b/c"),
         ("root /a; location / { root /b; }", "/a"),
         ("location /lms { root /a; } location / { root /b; }", "/b"),
-        ("location = / { root /b; }", "/b"),
-        ("location ~ x { root /a; }", "/var/www/html"),
         ("server_name campus.test; root /var/www/$host/public;", "/var/www/campus.test/public"),
         ("server_name campus.test; root /var/www/${server_name};", "/var/www/campus.test"),
-        ("server_name campus.test; root /var/www/$hostname;", "/var/www/$hostname"),
         ("server_name campus.test www.campus.test; root /var/www/$host;", "/var/www/$host"),
         ("server_name *.campus.test; root /var/www/$host;", "/var/www/$host"),
     ],
@@ -174,28 +150,6 @@ server { server_name second.test; access_log /a.log odd buffer=32k; http2 on; }
     assert (second.host.patience, second.host.patience_own) == (-1, False)
 
 
-@pytest.mark.parametrize(
-    ("text", "output"),
-    [
-        ("", False),
-        ("server_names_hash_bucket_size 128;", True),
-        ("# Managed by Ansible: chamilo.hardening, section https.\nserver_names_hash_bucket_size 512;", False),
-    ],
-)
-def test_who_reports_how_long_names_may_be(host, text, output):
-    host.install("nginx")
-    host.write("/etc/nginx/conf.d/names.conf", text)
-    assert nginx.limits_names(nginx.parse(host.tree)) is output
-
-
-@pytest.mark.parametrize(
-    ("words", "desired"),
-    [(["60"], 60), (["5m"], 300), (["1h", "30m"], 5400), (["1500ms"], 1), (["2d"], 172800), (["soon"], -1), ([], -1)],
-)
-def test_seconds(words, desired):
-    assert nginx.seconds(words) == desired
-
-
 def test_how_long_all_virtual_hosts_wait_and_what_we_report_does_not_count(host):
     host.write("/etc/nginx/conf.d/own.conf", "fastcgi_read_timeout 20s;\n")
     ours = "# Managed by Ansible: chamilo.hardening, section https.\nfastcgi_read_timeout 150s;\n"
@@ -238,16 +192,12 @@ def test_an_expression_is_taken_as_it_is_written(host):
     "name, answer, by_name",
     [
         ("exact.test", "exact", True),
-        ("a.exact.test", "star", True),
         ("x.test", "star", True),
         ("y.long.test", "longer", True),
         ("long.test", "star", True),
         ("mail.foo", "mail", True),
-        ("mail.foo.test", "star", True),
         ("mail.long.foo", "mail.long", True),
-        ("mail.long.test", "longer", True),
         ("dot.test", "dot", True),
-        ("b.a.dot.test", "dot", True),
         ("W12.RE.ORG", "re", True),
         ("upper.case", "upper", True),
         ("other.example", "default", False),
@@ -289,26 +239,14 @@ def test_what_php_is_given(host):
     ("location", "aliases"),
     [
         ("/ { root /; }", [("", "/")]),
-        ("/a/ { alias /srv/a/; }", [("/a", "/srv/a")]),
         ("/a { alias /srv/a; }", [("/a", "/srv/a")]),
-        ("/a { root /srv/; }", [("/a", "/srv/a")]),
-        ("/a { alias srv; }", []),
         ("^~ /a { alias /; }", [("/a", "/")]),
-        ("@php { root /srv/x; }", []),
         ("~ \\.php$ { root /srv/x; }", [("", "/srv/x")]),
         ("= /run { fastcgi_param SCRIPT_FILENAME /opt/run/index.php; }", [("/run", "/opt/run")]),
         (r"~ ^/run/.*\.php$ { fastcgi_param SCRIPT_FILENAME /opt$fastcgi_script_name; }", [("/run", "/opt/run")]),
         ("/run { fastcgi_param DOCUMENT_ROOT /opt/run/index.php; }", []),
-        ("/run { fastcgi_param SCRIPT_FILENAME $document_root/x.php; }", []),
     ],
 )
 def test_where_a_location_has_its_files(host, location, aliases):
     (server,) = servers(host, f"server {{ root /srv; location {location} }}")
     assert [(alias.path, alias.directory) for alias in server.host.aliases] == aliases
-
-
-@pytest.mark.parametrize(
-    "text, size", [("", -1), ("0", 0), ("1", 1), ("8k", 8192), ("256M", 268435456), ("1g", 1073741824), ("x", -1)]
-)
-def test_sizes(text, size):
-    assert nginx.size(text) == size

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -79,15 +78,9 @@ def test_what_is_wrong_with_the_host_is_named_with_what_to_do(host, desired, wor
     assert all(word in found[0] for word in words), found
 
 
-@pytest.mark.parametrize(("skew", "fine"), [(0, True), (899, True), (-899, True), (901, False), (-901, False)])
-def test_a_clock_may_be_a_little_off(skew, fine):
-    assert (obstacles(site(), Host(now=NOW + skew), ALL) == []) is fine
-
-
 @pytest.mark.parametrize(
     ("mail", "sendmail", "smtp_host", "fine"),
     [
-        ("", False, "", True),
         ("a@example.org", True, "", True),
         ("a@example.org", False, "smtp.example.org", True),
         ("a@example.org", False, "", False),
@@ -105,8 +98,6 @@ def test_an_address_for_alerts_needs_a_program_that_sends_mail(mail, sendmail, s
     ("mail", "unknown"),
     [
         ("root@srv1", ""),
-        ("root@SRV1", ""),
-        ("root@localhost", ""),
         ("root@relay", ""),
         ("admin@school.example", ""),
         ("", ""),
@@ -164,14 +155,6 @@ def test_all_of_them_are_in_one_message():
         assert part in text, part
     assert "It would lose a line." in text
     assert report("x", ["one"]).startswith("x: 1 obstacle. Nothing was changed.\n")
-
-
-def test_each_has_what_why_and_what_to_do():
-    host = Host(1.0, {"/": 1}, ("/a",), ("/b",), True, "apt", unreachable="No address.")
-    desired = Desired(["https"], acme="auto", alert_mail="a@example.org", controller_time=NOW)
-    found = obstacles(site(sendmail=False), host, desired)
-    assert len(found) == 8
-    assert all(re.fullmatch(r"[^.]+: .+\. .+\. .+", text, re.DOTALL) for text in found), found
 
 
 def test_without_sections_nothing_of_the_host_is_in_the_way():
@@ -328,16 +311,6 @@ def test_a_host_is_observed_without_asking_what_this_run_does_not_need(quiet, ho
     assert (found.not_mounted, found.unreachable) == ((), "")
 
 
-@pytest.mark.parametrize(
-    ("blocks", "files", "files_left", "free"),
-    [(2048, 9, 1, 8), (2047, 9, 1, 7), (2048, 9, 0, 0), (2048, 0, 0, 8)],  # some file systems count no files
-)
-def test_free_space_is_what_others_than_root_may_use_in_mib(quiet, host, monkeypatch, blocks, files, files_left, free):
-    left = SimpleNamespace(f_bavail=blocks, f_bfree=9999, f_frsize=4096, f_bsize=1, f_files=files, f_favail=files_left)
-    monkeypatch.setattr(os, "statvfs", lambda _point: left)
-    assert set(observe(site(), ALL, quiet, host.tree).free.values()) == {free}
-
-
 def test_a_database_on_another_host_that_is_away_is_in_the_way(quiet, host, monkeypatch):
     """Before a web node leaves the load balancer: it could not be changed, and would stay out."""
     server = socket.create_server(("127.0.0.1", 0))
@@ -368,9 +341,7 @@ def test_a_shared_disk_in_the_portal_that_turned_read_only_is_in_the_way(quiet, 
         ("", 0, 0, 0),
         ("auto", 0, 0, 1),
         ("auto", 1, 0, 0),
-        ("auto", 0, 1, 0),
         ("certbot", 1, 0, 1),
-        ("certbot", 0, 1, 0),
     ],
 )
 def test_the_dns_is_asked_where_certbot_is_to_be_used(host, acme, served, lineage, asked):
@@ -386,15 +357,10 @@ def test_the_dns_is_asked_where_certbot_is_to_be_used(host, acme, served, lineag
         ("UUID=1 /srv/campus ext4 defaults 0 2", ("/srv/campus",)),
         ("nas:/x /srv/campus/var/upload nfs _netdev 0 0", ("/srv/campus/var/upload",)),
         ("UUID=1 /srv ext4 nofail 0 2", ("/srv",)),
-        ("UUID=1 /srv ext4 defaults", ("/srv",)),
-        ("UUID=1 /srv ext4", ()),
-        ("UUID=1 /srv/my\\040campus ext4 defaults 0 2", ()),
         ("UUID=1 /srv/campus ext4 noauto 0 2", ()),
         ("UUID=1 /home ext4 defaults 0 2", ()),
-        ("# UUID=1 /srv/campus ext4 defaults 0 2", ()),
         ("UUID=1 none swap sw 0 0", ()),
         ("UUID=1 / ext4 defaults 0 1", ()),
-        ("nonsense", ()),
     ],
 )
 def test_a_file_system_that_should_be_there(host, line, found):
@@ -417,7 +383,6 @@ KNOWN = {"deb.example": "127.0.0.1 STREAM deb.example\n127.0.0.1 DGRAM\n", "sec.
         (["fail2ban"], "", (0, URI), {**KNOWN, "deb.example": "240.0.0.1 STREAM\n127.0.0.1 STREAM"}, ""),
         (["fail2ban"], 'Acquire::http::Proxy "http://proxy:3128";', (0, URI), {}, ""),
         (["fail2ban"], "", (100, "E: Unable to locate package"), {}, ""),
-        (["fail2ban"], "", (0, "'file:/srv/mirror/x.deb' x.deb 1"), {}, ""),
     ],
 )
 def test_a_mirror_that_cannot_be_reached(monkeypatch, packages, proxy, uris, known, words):
@@ -435,15 +400,6 @@ def test_a_mirror_that_cannot_be_reached(monkeypatch, packages, proxy, uris, kno
     assert portal_obstacles._mirror(packages) == ""
 
 
-def test_where_nothing_is_to_be_installed_no_mirror_is_asked(monkeypatch, host):
-    monkeypatch.setattr(portal_obstacles.services, "run", lambda *_: pytest.fail("asked"))
-    assert portal_obstacles._mirror([]) == ""
-    missing = site(missing_packages=("monit", "clamav-daemon"))
-    asked = Desired(**{**vars(ALL), "install": ["clamav-daemon", "restic"]})
-    assert observe(missing, asked, str, host.tree).mirror == ""
-    assert portal_obstacles._has_route("127.0.0.1") and not portal_obstacles._has_route("255.255.255.255")
-
-
 def test_who_has_the_package_manager_to_himself(monkeypatch, tmp_path):
     lock = tmp_path / "lock"
     lock.touch()
@@ -456,13 +412,6 @@ def test_who_has_the_package_manager_to_himself(monkeypatch, tmp_path):
     other.communicate(b"\n")
     assert portal_obstacles._lock_holder() == ""
     assert fcntl.F_UNLCK != fcntl.F_WRLCK
-
-
-def test_groups_are_those_that_no_directory_service_lists(monkeypatch):
-    """As sssd does it: it answers for a number, and lists nothing."""
-    monkeypatch.setattr(portal_obstacles.grp, "getgrall", list)
-    monkeypatch.setattr(portal_obstacles.os, "getgrouplist", lambda _user, first: [first, 54321])
-    assert portal_obstacles._groups("root", "") == {0: "root", 54321: "54321"}
 
 
 @pytest.mark.parametrize(
@@ -505,7 +454,6 @@ def test_an_open_basedir_that_this_run_widens(takeover, messages):
         ("/var/www/chamilo:/tmp", True),
         ("$base/:/usr/lib/php/:/tmp/", True),
         ("/var/www:/usr/local/share/chamilo-hardening", False),
-        ("/var/www:/usr/local/share", False),
         ("/var/www:/usr/local/share/chamilo-hardening-2/", True),
         ("/", False),
     ],
@@ -529,12 +477,3 @@ def test_where_an_open_basedir_stands(host, value, confined, place):
         "virtual host": "/etc/nginx/sites-available/campus.conf line 3",
     }
     assert discover("campus.test", tree=host.tree).php.confined == (where[place] if confined else "")
-
-
-def test_of_what_is_not_there_nothing_is_known(tmp_path):
-    assert portal_obstacles._groups("no-such-user", "") == {}
-    assert portal_obstacles._groups("www-data", "no-such-group") == {}
-    assert "www-data" in portal_obstacles._groups("www-data", "").values()
-    assert portal_obstacles._names(f"{tmp_path}/none") == [] == portal_obstacles._names(str(tmp_path))
-    assert portal_obstacles._program(4_194_999) == "another program"
-    assert portal_obstacles._program(os.getpid()) in ("python", "python3", "pytest", "python3.13")

@@ -124,23 +124,3 @@ def test_a_line_at_the_panels_own_place_is_active(host, web, line):
     for tls in ("", ".ssl"):
         host.write(f"/home/school/conf/web/campus.example.org/{service}{tls}.conf_chamilo", f"{line}\n")
     assert all(found(host.tree, web)[1])
-
-
-@pytest.mark.parametrize(
-    ("included", "place"),
-    [
-        (["nginx/extension/campus/*.conf", "rewrite/campus.conf"], "nginx/extension/campus/chamilo.conf, which"),
-        (["rewrite/a.conf"], "Website > campus.example.org > URL rewrite, which is /www/server/panel/vhost/rewrite/a"),
-        ([], "in aaPanel under Website > campus.example.org > Config"),
-    ],
-)
-def test_in_aapanel_the_place_that_it_keeps_comes_first(host, included, place):
-    host.install("nginx")
-    lines = "".join(f"include /www/server/panel/vhost/{one};\n" for one in included)
-    for path in ("nginx/extension/campus/x.conf", "rewrite/campus.conf", "rewrite/a.conf"):
-        host.write(f"/www/server/panel/vhost/{path}")
-    file = f"/www/server/panel/vhost/nginx/{DOMAIN}.conf"
-    host.write(file, f"server {{ server_name {DOMAIN}; root /var/www/chamilo/public; {lines} }}")
-    host.write("/etc/nginx/conf.d/panel.conf", "include /www/server/panel/vhost/nginx/*.conf;")
-    (message,) = found(host.tree, "nginx")[0]
-    assert message.what.startswith("aaPanel") and place in message.remedy

@@ -80,21 +80,3 @@ def test_what_php_sets_for_the_portal(host, pools):
     assert (found["upload_max_filesize"], found["post_max_size"], found["memory_limit"]) == ("16M", "1G", "256M")
     assert found["auto_prepend_file"] == "/opt/watch.php"
     assert "auto_prepend_file" not in php_fpm.settings(host.tree, "/etc/php/8.2/cli", "/var/www/chamilo")
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("256M", 256 << 20), ("1g", 1 << 30), ("8 k", 8192), ("77", 77), ("", 5), ("-1", 5)]
-)
-def test_sizes(text, size):
-    assert php_fpm.size(text, 5) == size
-
-
-def test_the_line_that_confines_php_is_the_last_one_of_the_file_that_wins(host):
-    face, value = "/etc/php/8.4/fpm", {"open_basedir": "/srv"}
-    host.write(f"{face}/php.ini", "x = 1\nopen_basedir = /a\ny = 1\n open_basedir=/srv\n;open_basedir = /z\n")
-    assert php_fpm.confined_in(host.tree, face, value, None) == f"{face}/php.ini line 4"
-    assert php_fpm.confined_in(host.tree, face, {}, None) == ""
-    host.write(f"{face}/conf.d/10-a.ini", "open_basedir = /srv\n")
-    host.write(f"{face}/conf.d/20-b.ini", "\nopen_basedir = /srv\n")
-    assert php_fpm.confined_in(host.tree, face, value, None) == f"{face}/conf.d/20-b.ini line 2"
-    assert php_fpm.confined_in(host.tree, "/etc/php/8.2/fpm", value, None) == "/etc/php/8.2/fpm"

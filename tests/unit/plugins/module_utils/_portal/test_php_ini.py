@@ -64,15 +64,6 @@ def test_a_damaged_file_gives_what_can_be_read_of_it(etc):
     assert values(of_face("8.4", "fpm")) == {"a": "\ufffd\ufffd", "c": "one\ttwo"}
 
 
-@pytest.mark.parametrize(("sapi", "value"), [("fpm", "5;/srv/sessions"), ("mod_php", "/var/lib")])
-def test_the_lines_of_the_pool_come_last(etc, sapi, value):
-    etc("8.4/fpm/php.ini", "session.save_path = /var/lib\n")
-    etc("8.4/apache2/php.ini", "session.save_path = /var/lib\n")
-    pool = etc("8.4/fpm/pool.d/campus.conf", '[campus]\nphp_admin_value[session.save_path] = "5;/srv/sessions"\n')
-    php = Php("8.4", sapi, pool_file=pool if sapi == "fpm" else "")
-    assert settings(Observer(Site("campus.test", php=php), {}))["session.save_path"].value == value
-
-
 def test_without_a_php_nothing_is_guessed(etc):
     etc("8.4/fpm/php.ini", "a = 1\n")
     with pytest.raises(Unseen, match="PHP that serves the site could not be found"):

@@ -125,41 +125,6 @@ def test_what_cron_runs_itself_and_from_its_directories(monkeypatch):
     assert [job.active for job in processes._cron(systemd=False)][-1:] == [True]
 
 
-def test_a_crontab_is_read_as_far_as_there_is_work_in_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "CRON_LIMIT", 5)
-    (tmp_path / "tab").write_bytes(b"a\r\nb\xffcdef")
-    assert processes._text(str(tmp_path / "tab")) == "a\r\nb\ufffd"
-    assert processes._text(str(tmp_path / "none")) == processes._text(str(tmp_path)) == ""
-
-
-def test_the_user_of_a_process_is_the_effective_one_and_one_that_ended_is_none(tmp_path, monkeypatch):
-    status = "Name:\tphp: a\tb\nUmask:\nPPid:\t3\nUid:\t1\t2\t4\t5\n"
-
-    def look(path, **_how):
-        if path == "/proc/8/status":
-            raise FileNotFoundError
-        (tmp_path / "status").write_text(status)
-        return (tmp_path / "status").open()
-
-    monkeypatch.setattr(processes.os, "listdir", lambda _path: ["self", "8", "7"])
-    monkeypatch.setattr(processes, "open", look, raising=False)
-    assert processes.processes(None) == (processes.Process(7, 3, "php: a\tb", 2),)
-
-
-@pytest.mark.parametrize(
-    ("argv", "printed"),
-    [
-        (["echo", "hello"], "hello"),
-        (["date", "+%Z"], "UTC"),
-        (["false"], ""),
-        (["/nowhere/at-all"], ""),
-        (["sleep", "9"], ""),
-    ],
-)
-def test_what_a_command_reports(argv, printed):
-    assert processes.output(argv, seconds=0.5 if argv[0] == "sleep" else 5) == printed
-
-
 def test_processes_of_this_host():
     found = {process.pid: process for process in processes.processes(Observer(Site("campus.test"), {}))}
     own = found[os.getpid()]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import Findings, Projects
 
 
 def site_of(host, **options):
@@ -42,14 +41,6 @@ def test_how_the_project_directory_is_written(host, root, links, document_root, 
     assert list(site.spellings) == spellings
     releases = "/srv/campus/releases/*"
     assert site.real_root == (releases if "current" in root else str(links.get(root, root)))
-
-
-def test_a_document_root_is_of_one_project_alone(host):
-    for root in ("/srv/a", "/srv/b", "/srv/c"):
-        host.chamilo(root)
-    projects = Projects(Findings(host.tree), "campus.test")
-    roots = ["/srv/a/public", "/srv/b/public", "/srv/b", "/srv/c/public", "/srv/none"]
-    assert [root for root in roots if projects.is_project(root, "/srv/b")] == ["/srv/b/public", "/srv/b"]
 
 
 @pytest.mark.parametrize("given, hint", [("/srv/none", False), ("/var/www/chamilo/public", True)])
@@ -141,29 +132,3 @@ def test_one_directory_of_one_machine_has_one_fingerprint(host):
     assert one.fingerprint == again.fingerprint != site_of(host, root="/srv/second").fingerprint
     host.write("/proc/sys/kernel/random/boot_id", "a copy of the machine\n")
     assert site_of(host, root="/srv/campus").fingerprint not in ("", one.fingerprint)
-
-
-def test_what_this_user_may_not_read_is_a_problem_and_has_another_answer(host):
-    def closed():
-        raise PermissionError(13, "Permission denied", "/etc/x")
-
-    found = Findings(host.tree)
-    assert found.attempt(closed, "unknown") == "unknown" and found.attempt(lambda: "known", "unknown") == "known"
-    assert (found.problems, found.errors) == (["/etc/x cannot be read: Permission denied."], [])
-
-
-@pytest.mark.parametrize(
-    ("target", "real"),
-    [
-        ("/srv/campus/releases/7", "/srv/campus/releases/*"),
-        ("/srv/campus/builds/7", "/srv/campus/builds/*"),
-        ("/srv/campus/7", "/srv/campus/7"),
-        ("/srv/other/releases/7", "/srv/other/releases/7"),
-    ],
-)
-def test_each_release_beside_the_one_in_use_is_the_portal_as_well(host, target, real):
-    host.chamilo(target)
-    host.link("/srv/campus/current", str(host.root) + target)
-    found = Projects(Findings(host.tree), "campus.test")
-    assert found.real_root("/srv/campus/current") == real
-    assert (found.real_root(target), found.real_root("")) == (target, "")

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.release import installed, values
 
 
@@ -32,38 +31,19 @@ def test_a_plain_list(text, known):
     [
         "",
         "<?php",
-        "<?= ['a' => '1']",
-        "#!/usr/bin/php\n<?php return ['a' => '1'];",
-        "text <?php return ['a' => '1'];",
         "<?php return ['a' => '1'",
-        "<?php return ['a' => '1'] ;;",
         "<?php return ['a' => '1', 'a' => '2'];",
         "<?php return ['a' => ['b' => '1']];",
         "<?php return ['a' => '1'.'2'];",
         "<?php return ['a' => \"$b\"];",
-        "<?php return ['a' => \"\\x31\"];",
         "<?php return ['a' => 'it\\'s'];",
-        "<?php return ['a' => PHP_VERSION];",
         "<?php return ['a' => f()];",
-        "<?php return ['a' => -1];",
-        "<?php return [a => '1'];",
-        "<?php return ['a'];",
-        "<?php return ['a' => '1' 'b' => '2'];",
         "<?php return ['a' => '1']; return ['a' => '2'];",
-        "<?php if (1) return ['a' => '1'];",
         "<?php return include 'x';",
         "<?php $a = '1'; $a = '2';",
-        "<?php $$a = '1';",
-        "<?php $a[b] = '1';",
-        "<?php $a .= '1';",
         "<?php return ['a' => '1']; ?> <?php echo 1;",
         "<?php /* return ['a' => '1'];",
         "<?php // ?> x\nreturn ['a' => '1'];",
-        "<?php # ?> x\nreturn ['a' => '1'];",
-        "<?php #[A] return ['a' => '1'];",
-        "<?php return ['a' => <<<X\n1\nX];",
-        "<?php __halt_compiler(); return ['a' => '1'];",
-        "<?php namespace x; return ['a' => '1'];",
         "<?php return ['a' => '1'];\0",
     ],
 )
@@ -78,26 +58,8 @@ def test_no_file_keeps_it_busy(part):
     assert time.monotonic() - began < 2
 
 
-def test_without_a_project_directory_nothing_is_read(host):
-    assert installed(host.tree, "", "") == installed(host.tree, "/nowhere", "")
-
-
 @pytest.mark.parametrize("root", ["/srv/[campus]", "/srv/cam*pus"])
 def test_signs_of_a_pattern_in_the_path_are_a_path(host, root):
     host.write(f"{root}/src/CoreBundle/Migrations/Schema/V300/x.php")
     host.write("/srv/campus/src/CoreBundle/Migrations/Schema/V310/x.php")
     assert installed(host.tree, root, "").branch == "3.0"
-
-
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [('{"version": "3.0.1"}', "3.0.1"), ('{"version": 3}', ""), ("{}", ""), ("[]", ""), ('"3"', ""), ("{", "")],
-)
-def test_a_project_names_its_version_or_none(text, version):
-    assert release._of_project(text) == version
-
-
-def test_evidence_that_cannot_be_read_is_none(host):
-    host.write(f"/srv/campus/{release._LOCK}/no-file", "")
-    assert release._branch(host.tree, "/srv/campus", "www-data") == ""
-    assert release._branch(host.tree, "/srv/none", "www-data") == ""

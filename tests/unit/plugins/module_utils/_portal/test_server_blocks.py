@@ -36,16 +36,12 @@ def classified(host, text: str = "", name: str = "") -> server_blocks.Found:
     ("body", "kind"),
     [
         ("return 301 https://$host$request_uri;", "redirect"),
-        ("return 404;", "redirect"),
         ("rewrite ^ https://$host$uri permanent;", "redirect"),
-        ("rewrite ^/(.*)$ https://other.example.org/$1;", "redirect"),
         ("location / { return 302 https://x/; } location /.well-known/ { root /srv/acme; }", "redirect"),
         (f"root {ROOT}/public; if ($host = a) {{ return 301 https://b; }}", "portal"),
-        (f"root {ROOT}/public; rewrite ^/old$ https://x/new permanent;", "portal"),
         (f"root {ROOT}/public; rewrite ^/(.*)$ /index.php?$1;", "portal"),
         (f"root {ROOT}/public; rewrite (?P>x) https://x/ permanent;", "portal"),  # a form that only PCRE knows
         (f"root {ROOT}/public; location / {{ return 301 https://x; }} location ~ php {{ fastcgi_pass x; }}", "portal"),
-        (f"set $base {ROOT}; root $base/public/;", "portal"),
         (f"location / {{ root {ROOT}/public; }}", "portal"),
         (f"root /srv/x; location /lms {{ root {ROOT}/public; }}", "portal"),
     ],
@@ -92,10 +88,3 @@ def test_the_default_server_answers_for_the_names_that_no_other_has(host):
     found = server_blocks.classify(host.tree, nginx.parse(host.tree), desired)
     assert [found.unnamed(server) for server in found.portal] == [[DOMAIN], []]
     assert [found.names(server) for server in found.portal] == [[DOMAIN], ["old.school.test"]]
-
-
-def test_a_socket_of_the_host_itself_is_no_address_of_visitors(host):
-    found = classified(
-        host, f"server {{ listen unix:/run/x.sock; listen 8080; server_name {DOMAIN}; root {ROOT}/public; }}"
-    )
-    assert {port for _address, port in found.sockets} >= {8080} and 0 not in {port for _address, port in found.sockets}

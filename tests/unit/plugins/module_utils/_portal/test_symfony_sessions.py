@@ -67,20 +67,12 @@ def test_without_a_container_the_files_count(host):
     assert options(host) == {"handler_id": "", "gc_maxlifetime": "3600"}
 
 
-def test_a_directory_of_the_files_is_known_beside_the_container(host):
-    compiled(host, "'/srv/sessions'")
-    configure(host, "framework:\n    session:\n        save_path: /srv/sessions\n")
-    assert options(host)["save_path"] == "/srv/sessions"
-
-
 @pytest.mark.parametrize(
     "text",
     [
         SHIPPED,
-        "framework:\n    session:\n        handler_id: ~ # php.ini\n        save_path: NULL\n",
         "framework:\n    session: {handler_id: null, storage_factory_id: session.storage.factory.native}\n",
         "framework:\n    session:\n        # handler_id: 'redis://10.0.0.5'\n        name: chamilo2\n",
-        "framework:\n    session: true\n",
     ],
 )
 def test_sessions_are_left_to_php(host, text):
@@ -94,7 +86,6 @@ def test_sessions_are_left_to_php(host, text):
     ("file", "text"),
     [
         ("packages/framework.yaml", "framework:\n    session:\n        handler_id: 'redis://10.0.0.5'\n"),
-        ("packages/framework.yaml", "framework:\n    session:\n        handler_id: session.handler.native_file\n"),
         ("packages/prod/sessions.yaml", "framework:\n    session:\n        save_path: /srv/sessions\n"),
         # It may be active once this run has changed the mode.
         ("packages/dev/a.yml", "framework: {session: {handler_id: 'file://%kernel.project_dir%/var/sessions'}}\n"),
@@ -102,7 +93,6 @@ def test_sessions_are_left_to_php(host, text):
             "packages/zz.yaml",
             "when@prod:\n    framework:\n        session:\n            handler_id: '%env(SESSIONS)%'\n",
         ),
-        ("packages/zz.yaml", "framework:\n    session:\n        'handler_id':\n            App\\Sessions\n"),
         ("packages/prod/own/a.yaml", "framework:\n    session:\n        handler_id:\n"),
         ("packages/zz.yaml", "framework:\n    session:\n        storage_factory_id: app.sessions\n"),
         ("packages/own.php", "<?php return fn ($c) => $c->framework()->session()->handlerId('redis://10.0.0.5');\n"),
@@ -146,11 +136,3 @@ def test_what_only_tests_use_does_not_count(host):
     assert in_php(host)
     configure(host, f"{SHIPPED}\nwhen@test:\n{block}\nwhen@prod:\n{block}")
     assert not in_php(host)
-
-
-def test_a_container_without_options_hides_no_other(host):
-    compiled(host, "NULL", "ContainerOld")
-    host.write(f"{ROOT}/var/cache/prod/ContainerZ/App_KernelProdContainer.php", "<?php // without sessions\n")
-    assert options(host)["name"] == "chamilo2"
-    configure(host, SHIPPED.replace("chamilo2", "other"))
-    assert options(host)["name"] == "chamilo2"
