@@ -31,12 +31,9 @@ NAMED = 'user=ada client=203.0.113.7 "GET /"'
         (NGINX, rf'43 "\" {VICTIM} - - ['),
         (NGINX, rf'43 "\x22 {VICTIM} - - ['),
         (NGINX, f'43 "x {VICTIM} x" "Moz'),
-        (NGINX, f'43 "{VICTIM}, 10.0.0.1" "Moz'),
         # Where no spaces can stand they are written in other ways.
         (NGINX, f"POST {VICTIM}%20-%20-%20[25"),
-        (NGINX, f"POST /{VICTIM}%20-%20-%20[25"),
         (NGINX, f"POST {VICTIM}+-+-+[25"),
-        (NGINX, f"/login_json{VICTIM}%20-"),
         (NGINX, r"/login_jsonx\x0A198.51.100.77%20-%20-%20["),
         (NGINX, f"/login_json?{VICTIM}%20-"),
         (NGINX, f"/login_json?x={VICTIM} HTTP"),
@@ -49,13 +46,8 @@ NAMED = 'user=ada client=203.0.113.7 "GET /"'
         # The line from its start, from the address and from the word before it on, behind a quotation mark.
         (QUOTED, f'"" Refused "j doe" client={VICTIM} port 22'),
         (QUOTED, f'"" {VICTIM} port 22'),
-        (QUOTED, f'"" client={VICTIM} port 22'),
         # The same with the line's own marks escaped.
         (NAMED, rf"user=user=ada client={VICTIM} \"GET /\""),
-        (NAMED, rf"user={VICTIM} \"GET /\""),
-        (NAMED, rf"user=client={VICTIM} \"GET /\""),
-        # In the middle of a text.
-        (NGINX, f'43 "x {VICTIM} - - ['),
         # What is written in other ways already.
         (
             NGINX.replace("n_j", "n%20j"),
@@ -63,7 +55,6 @@ NAMED = 'user=ada client=203.0.113.7 "GET /"'
         ),
         # Where logs have X-Forwarded-For.
         (NGINX, f'(X11)" "{VICTIM}, 10.0.0.1"'),
-        (NGINX, f'(X11)" {VICTIM}'),
         # No address of its own.
         ("refused somebody", f"refused somebody{VICTIM} refused somebody"),
     ],
@@ -81,25 +72,6 @@ def test_the_forged_line_is_the_victim_s_own_where_two_addresses_stand():
     assert f"{line}{forged}" in made
     made = [trial.line for trial in filter_attacks.plants(Sample(line), False)]
     assert f"{line}{VICTIM} via 203.0.113.7 refused" in made, "of nobody: the first one is as good"
-
-
-@pytest.mark.parametrize(
-    ("line", "address"),
-    [
-        ("sshd: from 203.0.113.7: refused", "203.0.113.7"),
-        ("client: 203.0.113.7:51234, server: campus.test", "203.0.113.7"),
-        ("[client 2001:db8::7] refused", "2001:db8::7"),
-        ("[2001:db8::7]:51234 refused", "2001:db8::7"),
-        ("2001:db8::7: refused", "2001:db8::7"),
-        ("from 2001:db8::7.", "2001:db8::7"),
-        ("version 1.2.3.4.5 at 12:34:56", None),
-        ("version 1.2.3.4rc1", None),
-    ],
-)
-def test_an_address_is_known_with_whatever_stands_behind_it(line, address):
-    victim = "198.51.100.77"
-    expected = f"{victim} {line}" if address is None else line.replace(address, victim)
-    assert filter_attacks._with_victim(filter_attacks.Sample(line), victim) == expected
 
 
 @pytest.mark.parametrize(

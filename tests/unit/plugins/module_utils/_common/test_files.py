@@ -202,13 +202,6 @@ def test_an_item_survives_json() -> None:
     assert ABSENT.to_json() == {"kind": "absent"}
 
 
-def test_a_giant_is_not_read(tmp_path: Path) -> None:
-    with open(tmp_path / "large", "wb") as stream, Tree() as tree:
-        stream.truncate(1 << 40)
-        with pytest.raises(StateError, match="is larger than 64 MiB. Move it out of the way first.$"):
-            tree.inspect(str(tmp_path / "large"))
-
-
 @pytest.mark.parametrize(
     ("mode", "group", "used"),
     [(0o644, 0, True), (0o664, 0, True), (0o664, 1, False), (0o644, 1, True), (0o646, 0, False), (0o602, 0, False)],
@@ -243,44 +236,12 @@ def test_an_access_list_shows_in_the_bits_of_the_group(tmp_path: Path, monkeypat
         tree.file_of_root(str(path))
 
 
-def test_the_directories_that_are_missing_are_named_from_the_outermost(tmp_path: Path) -> None:
-    with Tree() as tree:
-        missing = [f"{tmp_path}/a", f"{tmp_path}/a/b"]
-        assert tree.missing_parents(f"{tmp_path}/a/b/c") == missing
-        assert tree.missing_parents(f"{tmp_path}/c") == []
-        assert tree.missing_parents("/no-such-directory/b/c") == ["/no-such-directory", "/no-such-directory/b"]
-        assert tree.missing_parents("/c") == []
-
-
 def test_a_directory_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir(0o700)
     with Tree() as tree:
         tree.make_directory(f"{tmp_path}/there", 0o755)
         tree.make_directory(f"{tmp_path}/new", 0o750)
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("there", "new")] == [0o700, 0o750]
-
-
-@pytest.mark.parametrize(
-    ("number", "removed"),
-    [
-        (errno.ENOENT, True),
-        (errno.ENOTEMPTY, False),
-        (errno.EEXIST, False),
-        (errno.EBUSY, False),
-        (errno.ENOTDIR, False),
-        (errno.EROFS, None),
-    ],
-)
-def test_a_directory_that_cannot_be_removed_stays_and_what_hinders_it_is_no_secret(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, removed: bool | None
-) -> None:
-    def refused(*_given: Any, **_more: Any) -> None:
-        raise OSError(number, os.strerror(number))
-
-    (tmp_path / "x").mkdir()
-    monkeypatch.setattr(os, "rmdir", refused)
-    with Tree() as tree, pytest.raises(OSError, match="Read-only") if removed is None else contextlib.nullcontext():
-        assert tree.remove_directory(f"{tmp_path}/x") is removed
 
 
 def test_what_was_not_staged_takes_no_place(tmp_path: Path) -> None:
@@ -303,16 +264,3 @@ def test_what_lies_below_a_file_cannot_be_reached(tmp_path: Path) -> None:
                 with pytest.raises(StateError, match=f"^{tmp_path}/{name} cannot be reached: {words}.$"):
                     tree.make_directory(f"{tmp_path}/{name}/x")
     assert set(os.listdir("/proc/self/fd")) <= before
-
-
-@pytest.mark.parametrize(("number", "known"), [(errno.ENOTSUP, True), (errno.EIO, False)])
-def test_a_file_system_without_attributes_has_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, known: bool
-) -> None:
-    def refused(_handle: int) -> list[str]:
-        raise OSError(number, os.strerror(number))
-
-    (tmp_path / "x").write_text("")
-    monkeypatch.setattr(os, "listxattr", refused)
-    with Tree() as tree, contextlib.nullcontext() if known else pytest.raises(OSError, match="Input/output"):
-        assert tree.inspect(f"{tmp_path}/x").xattrs == ()

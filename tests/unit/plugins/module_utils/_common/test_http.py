@@ -107,12 +107,6 @@ def test_a_header_replaces_the_usual_one_and_may_lie(server):
     assert head.startswith(b"post / ") and b"content-length: 999999999" in head
 
 
-def test_a_body_is_announced(server):
-    it = server(until=b"a=1")
-    assert fetch(f"{it.url}/", method="POST", body=b"a=1").status == 200
-    assert b"Content-Length: 3\r\n" in it.heard[0]
-
-
 def test_not_more_is_read_than_was_asked_for(server):
     assert fetch(f"{server(WELL + b'x' * 100_000).url}/", limit=7).body == b"helloxx"
 
@@ -242,12 +236,6 @@ def test_an_authority_is_trusted_besides_those_of_the_system(server, identity, u
     for ca_alone in (False, True):
         answer = fetch(url, address="127.0.0.1", verify=True, ca_file=identity.ca, ca_alone=ca_alone)
         assert answer.status == 200, answer.error
-
-
-def test_a_client_of_one_version_alone(server, identity):
-    it = server(context=identity.context)
-    found = handshake("campus.test", it.port, "127.0.0.1", only(ssl.TLSVersion.TLSv1_2))
-    assert (found.protocol, found.error) == ("TLSv1.2", "")
 
 
 @pytest.mark.parametrize("problem", [ValueError("Unsupported protocol version 0x301"), ssl.SSLError(1, "no protocols")])

@@ -99,19 +99,3 @@ def test_a_full_disk_prevents_no_lock(path: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "write", full)
     with locks.lock(path, "x", 0):
         assert locks.holder(path) == "an unknown process"
-
-
-def test_it_is_left_as_its_last_holder_left_it_where_it_is_more_than_a_lock(path: str) -> None:
-    Path(path).write_text("a list")
-    os.close(locks.acquire(path, 0))
-    assert Path(path).read_text() == "a list"
-
-
-def test_nothing_stays_open(path: str) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    with locks.lock(path, "x", 0):
-        for _each in range(3):
-            with pytest.raises(locks.Busy):
-                locks.acquire(path, 0)
-            locks.holder(path)
-    assert len(os.listdir("/proc/self/fd")) == before

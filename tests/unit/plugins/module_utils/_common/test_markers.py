@@ -31,13 +31,6 @@ def test_lines_are_added_between_two_comments() -> None:
     assert strip(marked, "campus") == BLOCK
 
 
-def test_what_is_set_aside_is_a_comment() -> None:
-    at = BLOCK.index("add_header")
-    marked = apply(BLOCK, [Mark(at, ("more;",), BLOCK.index("DENY;") + 5)], "campus")
-    assert "\n    more;\n    # set aside:\n#     add_header X-Frame-Options DENY;\n    # END" in marked
-    assert strip(marked, "campus") == BLOCK
-
-
 @pytest.mark.parametrize(
     "text",
     ["server{listen 80;root /x;}", "server{listen 80;root /x;}\n", "a\r\nb;\r\n", "a;\n\n  b;", "#\n;", ""],
@@ -125,19 +118,6 @@ def test_marks_of_two_sites_are_independent(text: str) -> None:
                 if "within a line" not in both:  # else the one that came first may contain the line of the other
                     assert strip(strip(both, "one"), "two") == text
     assert refused == {"Character"}
-
-
-def test_a_place_within_what_another_site_set_aside_is_named() -> None:
-    marked = apply("a;\nb;\nc;\n", [Mark(3, ("x;",), 6)], "one")
-    assert markers.shift(marked, "one", [Mark(3, ("y;",)), Mark(6, ("y;",), 9)])[0].at == 3
-    for at in (4, 5):
-        with pytest.raises(MarkerError, match=f"^Character {at} is within what one set aside.$"):
-            markers.shift(marked, "one", [Mark(at, ("y;",))])
-    (later,) = markers.shift(marked, "one", [Mark(6, ("y;",), 9)])
-    assert (later.at, later.until) == (len(marked) - 3, len(marked))
-    (point,) = markers.shift(marked, "one", [Mark(6, ((0, 3), "y;", (6, 9)))])
-    assert point.lines == ((0, 3), "y;", (len(marked) - 3, len(marked)))
-    assert (point.at, point.until) == (len(marked) - 3, -1)
 
 
 def test_what_was_set_aside_comes_back_where_that_is_due_and_no_other() -> None:

@@ -252,38 +252,6 @@ def test_a_planted_link_puts_nothing_of_a_root_only_file_into_the_report(host, l
     assert any(name in problem for problem in found.problems)
 
 
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [
-        ("return ['new_version' => '2.0.1'];", "2.0.1"),
-        ("return array('new_version' => '2.0.1',);", "2.0.1"),
-        ("$new_version = '2.0.0-RC.3';", "2.0.0-RC.3"),
-        ("declare(strict_types=1); return ['new_version' => '3.0.2']; ?>\n", "3.0.2"),
-        ("return ['new_version' => '<script>alert(1)</script>'];", ""),
-        ("return ['new_version' => '2\x1b[2J'];", ""),
-        ("return ['new_version' => '2.0\n2.1'];", ""),
-        ("return ['new_version' => '\N{ARABIC-INDIC DIGIT TWO}.0.4'];", ""),
-        (f"return ['new_version' => '{'2' * 50_000}'];", ""),
-        (f"return ['new_version' => '2.0.4', {'[' * 50_000}];", ""),
-        (f"{'/*' * 30_000} return ['new_version' => '2.0.4'];", ""),
-        (f"{'new_version ' * 5_000}", ""),
-        ("return ['new_version' => '2.0.4']; phpinfo();", ""),
-        ("return ['new_version' => '2.0.4']; #[Attribute] 'x'", ""),
-        ("return ['new_version' => '2.0.4'", ""),
-        ("return ['new_version' '2.0.4'];", ""),
-        ("$new_version = '2.0.3'; return ['new_version' => '2.0.4'];", ""),
-        ("", ""),
-    ],
-)
-def test_a_version_is_short_and_plain(host, text: str, version: str) -> None:
-    host.chamilo()
-    host.testbed_site("nginx", "plain")
-    path = host.root / "var/www/chamilo/public/main/install/version.php"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"<?php\n{text}")
-    assert discover("campus.test", tree=host.tree).version == version
-
-
 @pytest.mark.parametrize("web_user", ["", "www-data"])
 def test_a_log_or_script_is_not_read_through_a_link_of_the_web_users(tmp_path: Path, web_user: str) -> None:
     secret = tmp_path / "secret"
@@ -314,27 +282,6 @@ def test_file_systems_on_which_nothing_can_be_written(tmp_path: Path) -> None:
         "23 29 0:21 / /srv rw shared:8 - ext4 /dev/z ro\n"
     )
     assert file_systems(str(tmp_path / "mountinfo")) == {"/": False, "/usr": True, "/srv": True}
-
-
-@pytest.mark.parametrize(
-    ("text", "listed"),
-    [
-        ("/dev/sdb1 /srv/data ext4 defaults 0 2\n", True),
-        ("# x\n\n/dev/sdb1 /srv/data/ ext4\n", True),
-        ("/dev/sdb1 /srv/my\\040data ext4\n", False),
-        ("# /dev/sdb1 /srv/data ext4\n", False),
-        ("/srv/data\n", False),
-        (None, False),
-    ],
-)
-def test_what_is_to_be_mounted_is_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, listed: bool
-) -> None:
-    monkeypatch.setattr(paths, "_FSTAB", str(tmp_path / "fstab"))
-    if text is not None:
-        (tmp_path / "fstab").write_text(text)
-    assert paths._in_fstab("/srv/data") is listed
-    assert paths._in_fstab("/srv/my data") is ("my" in (text or ""))
 
 
 @pytest.mark.parametrize(

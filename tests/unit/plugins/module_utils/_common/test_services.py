@@ -111,22 +111,6 @@ def test_a_reload_of_php_ends_with_its_old_workers(service: str, waits: bool) ->
     leaves.join()
 
 
-@pytest.mark.parametrize("verb", ["reload", "reload-or-restart", "try-reload-or-restart"])
-def test_a_command_that_reloads_php_ends_with_its_old_workers(verb: str) -> None:
-    worker = subprocess.Popen(["sleep", "60"])
-    leaves = threading.Timer(0.3, lambda: (worker.kill(), worker.wait()))
-
-    def systemd(argv: Sequence[str], seconds: float) -> tuple[int, str]:
-        if argv[1] == verb:
-            leaves.start()
-        return 0, str(os.getpid())
-
-    began = time.monotonic()
-    assert Machine(systemd, systemd=True).command(["systemctl", verb, "php8.4-fpm.service"], 10)[0] == 0
-    assert time.monotonic() - began > 0.2
-    leaves.join()
-
-
 @pytest.mark.parametrize(
     ("title", "takes"), [("nginx: worker process", True), ("nginx: worker process is shutting down", False)]
 )
@@ -179,14 +163,6 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-def test_a_free_address_is_free_and_stays_so() -> None:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    for _time in range(2):
-        assert Machine().occupied(f"127.0.0.1:{port}", "web") == ""
-
-
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_an_occupied_address_names_who_is_there(listener: socket.socket, host: str) -> None:
     port = listener.getsockname()[1]
@@ -199,14 +175,6 @@ def test_an_address_the_service_has_itself_is_no_fault(listener: socket.socket) 
     # Without systemd a process belongs to a service by its name.
     name = Path("/proc/self/comm").read_text().strip()
     assert Machine().occupied(f"127.0.0.1:{listener.getsockname()[1]}", name) == ""
-
-
-def test_a_process_belongs_to_a_service_by_its_control_group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    cgroup = tmp_path / "cgroup"
-    cgroup.write_text("0::/system.slice/nginx.service\n")
-    monkeypatch.setattr(services, "open", lambda path, **how: open(cgroup, **how), raising=False)
-    assert services._belongs(1, "nginx") and services._belongs(1, "nginx.service")
-    assert not services._belongs(1, "ngin") and not services._belongs(1, "apache2")
 
 
 def test_everything_of_ipv6_keeps_ipv4_out() -> None:

@@ -141,13 +141,6 @@ def test_a_monit_that_does_not_ask_is_no_watch(host):
     assert not host.record()["auth"] and "monit does not run" in host.detail("resources")
 
 
-def test_logins_that_are_not_seen_are_red_alone(host):
-    files.replace_file(f"{watch.PULSE}/watch-campus.json", json.dumps({"at": time.time(), "error": "No log."}))
-    assert "No log." in step()
-    assert {name for name, ok in host.record().items() if not ok} == {"auth", "integrity"}
-    assert host.detail("auth") == "No log."
-
-
 def test_an_error_that_does_not_reach_the_log_is_reported(host):
     host.configure(console=["true"])
     step()
@@ -327,35 +320,6 @@ def test_an_unexpected_administrator_of_one_portal_is_reported_once_whatever_is_
         assert host.titles() == ["An unexpected administrator at shop.test"]
 
 
-@pytest.mark.parametrize("noted", ["by portal", "for the host alone, as before"])
-def test_the_monthly_list_of_one_portal_comes_whatever_is_reported_of_another(host, shop, monkeypatch, noted):
-    began = time.time()
-    step()
-    if noted != "by portal":
-        record = records.read(daily.RECORD)
-        del record["accounts"]["told"]
-        files.replace_file(f"{files.STATE}/{daily.RECORD}", json.dumps(record))
-    monkeypatch.setattr(accounts, "disable", lambda reader, names: names)
-    shop.write_text(shop.read_text().replace('"disable": []', '"disable": ["old"]'))
-    desired = {14: {"shop"}, 26: {"shop"}, 28: {"campus", "shop"}, 29: {"shop"}, 56: {"campus", "shop"}}
-    for days, sites in desired.items():
-        monkeypatch.setattr(daily.time, "time", lambda moment=began + days * 86400: moment)
-        host.reported.clear()
-        step()
-        lists = {title for title in host.titles() if title.startswith("Accounts to review")}
-        assert lists == {f"Accounts to review at {site}.test" for site in sites}, f"day {days}"
-
-
-def test_a_list_that_did_not_go_out_is_tried_each_day_and_the_other_portal_has_its_own(host, shop):
-    host.error = "No notification was sent. The webhook on hook.example answered 500."
-    step()
-    host.error = None
-    for titles in ({"Test alert", *(f"Accounts to review at {site}.test" for site in ("campus", "shop"))}, set()):
-        host.reported.clear()
-        step()
-        assert set(host.titles()) == titles
-
-
 def test_a_list_that_was_tampered_with_is_reported(host):
     step()
     path = f"{files.STATE}/integrity-campus.json"
@@ -407,19 +371,6 @@ def test_an_alert_that_did_not_go_out_comes_the_next_day(host):
     assert host.titles().count("New at campus.test, which an intruder may have left") == 1
 
 
-def test_what_could_not_be_listed_one_day_is_not_new_the_next(host, monkeypatch):
-    host.left = ["/usr/bin/php x"]
-    step()
-    host.reported.clear()
-    gap = left_behind.Lists(gaps=["var/: not all."])
-    with monkeypatch.context() as patched:
-        patched.setattr(left_behind, "make", lambda *_what: gap)
-        step()
-        assert daily.lists_of("campus") == ["var/: not all."]
-    step()
-    assert host.titles() == []
-
-
 def test_records_of_the_search_of_earlier_versions_go(host, tmp_path):
     records.note(daily.RECORD, "compromise", False, "PHP where only data belongs")
     (tmp_path / "state/compiled.json").write_text("{}")
@@ -467,56 +418,10 @@ def test_a_host_without_the_section_has_nothing_to_do(host, tmp_path):
     assert step() == [] and host.record() == {}
 
 
-def test_a_portal_is_discovered_as_it_is_configured(monkeypatch):
-    known = {"domain": "campus.test", "root": "/srv/campus", "options": {"csp": "off"}}
-    asked = []
-
-    def discover(*what, **more):
-        asked.append((what, more))
-        return Site("campus.test", root="/srv/campus")
-
-    monkeypatch.setattr(watch, "configuration", lambda site: known)
-    monkeypatch.setattr(daily, "discover", discover)
-    portal = daily.portal_of("campus")
-    assert (portal.site, portal.known, portal.observer.root) == ("campus", known, "/srv/campus")
-    assert (portal.observer.options["site"], portal.observer.options["csp"]) == ("campus", "off")
-    known["web_server"] = "apache"
-    daily.portal_of("campus")
-    assert asked == [
-        (("campus.test", "/srv/campus", ""), {"site": "campus"}),
-        (("campus.test", "/srv/campus", "apache"), {"site": "campus"}),
-    ]
-
-
 def test_a_log_that_is_not_to_be_watched_is_not_tried(host):
     host.configure(log="")
     step()
     assert "app_log" not in host.record() and host.record()["resources"]
-
-
-@pytest.mark.parametrize(
-    ("age", "later", "fresh"),
-    [(0, None, True), (899, None, True), (901, None, False), (-60, None, False), (None, 0, True), (None, None, False)],
-)
-def test_a_monit_that_was_just_started_is_waited_for(monkeypatch, age, later, fresh):
-    moment, naps = [1_000_000.0], []
-    ages = iter([age, later])
-
-    def pulse(_site):
-        this = next(ages, None)
-        return {} if this is None else {"at": moment[0] - this}
-
-    def sleep(seconds):
-        naps.append(seconds)
-        moment[0] += seconds
-
-    monkeypatch.setattr(daily, "_PATIENCE", 1.0)
-    monkeypatch.setattr(watch, "pulse", pulse)
-    monkeypatch.setattr(daily.time, "time", lambda: moment[0])
-    monkeypatch.setattr(daily.time, "monotonic", lambda: moment[0])
-    monkeypatch.setattr(daily.time, "sleep", sleep)
-    assert bool(daily._pulse("campus")) is fresh
-    assert len(naps) == (0 if fresh and age is not None else 1 if fresh else 3)
 
 
 def test_what_this_collection_wrote_becomes_part_of_the_list(host, monkeypatch):
@@ -534,30 +439,6 @@ def test_what_this_collection_wrote_becomes_part_of_the_list(host, monkeypatch):
     assert host.record()["integrity"] and host.detail("integrity").startswith("1 files are as listed")
     assert "an older list is on laptop:/copy" in host.detail("integrity")
     assert integrity.Manifest("campus", "").read()["files"]["public/index.php"] == own
-
-
-@pytest.mark.parametrize("figures", [True, False])
-@pytest.mark.parametrize("delivered", [True, False])
-def test_an_audit_runs_where_its_figures_or_its_result_are_needed(tmp_path, monkeypatch, figures, delivered):
-    ran, sent = [], []
-
-    def audit(site, observer):
-        ran.append((site, observer))
-        return "chamilo_control 1\n", lambda: {"observed": {}}
-
-    desired = {"host": "web1", "to": "/mnt", "file": "web1.json"} if delivered else None
-    monkeypatch.setattr(daily.results, "configuration", lambda _site: desired)
-    monkeypatch.setattr(daily.results, "deliver", lambda *what: sent.append(what))
-    portal = daily.Portal("campus", {"figures": str(tmp_path)} if figures else {}, "the observer")
-    daily._audited(portal, audit)
-    assert ran == ([("campus", "the observer")] if figures or delivered else [])
-    written = tmp_path / "chamilo_campus.prom"
-    assert written.exists() is figures
-    if figures:
-        assert (written.read_text(), written.stat().st_mode & 0o777) == ("chamilo_control 1\n", 0o644)
-    assert [(to, result["host"], result["site"], result["answer"]) for to, result in sent] == (
-        [(desired, "web1", "campus", {"observed": {}})] if delivered else []
-    )
 
 
 def test_the_audit_of_each_portal_is_part_of_the_day(host, shop, tmp_path):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -131,12 +130,6 @@ def test_no_more_of_a_log_is_read_than_of_the_last_hours(host, monkeypatch):
         logins("campus", NOW)
 
 
-def test_pieces_of_a_log_have_whole_lines(host, monkeypatch):
-    monkeypatch.setattr(watch, "_BLOCK", 100)
-    host.log("".join(line(f"203.0.113.{number}", path="/login_json?" + "x" * number * 9) for number in range(99)))
-    assert logins("campus", NOW).text.startswith("99 failed logins from 99 addresses")
-
-
 def test_a_log_that_is_gone_is_an_error(host):
     with pytest.raises(WatchError, match="so failed logins are not seen"):
         logins("campus", NOW)
@@ -181,43 +174,6 @@ def test_where_no_file_is_written_nothing_is_counted(host, tmp_path):
     with pytest.raises(WatchError, match="no file /dev/null, so failed logins are not seen"):
         logins("campus", NOW)
     assert "not seen" in host.pulse()["error"]
-
-
-def test_an_old_sign_of_life_reports_when_it_was(host):
-    assert host.pulse() == {}
-    host.log("")
-    logins("campus")
-    assert time.time() - host.pulse()["at"] < 60
-
-
-def test_a_full_disk_is_named_once(monkeypatch, tmp_path):
-    figures = SimpleNamespace(f_blocks=100, f_bfree=8, f_bavail=8, f_files=10, f_ffree=9)
-    monkeypatch.setattr(os, "statvfs", lambda path: figures)
-    seen = disks([str(tmp_path), f"{tmp_path}/nothing", "/"], 90)
-    assert seen.alarm and seen.text.count("92 % full") == len({watch.mount_of(str(tmp_path)), "/"})
-    figures.f_bfree = figures.f_bavail = 50
-    assert not disks([str(tmp_path)], 90).alarm
-    figures.f_ffree = 0
-    assert "100 % of its inodes" in disks([str(tmp_path)], 90).text
-
-
-def test_a_log_that_cannot_be_opened_is_reported(tmp_path):
-    with pytest.raises(WatchError, match="none cannot be read: No such file or directory, so failed logins are not"):
-        watch._opened(f"{tmp_path}/none")
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("25/Nov/2026:17:00:00 +0000", NOW),
-        ("25/Nov/2026:18:30:00 +0130", NOW),
-        ("25/Nov/2026:09:00:01 -0800", NOW + 1),
-        ("01/Jan/1970:00:01:02 +0000", 62),
-        ("25/Nix/2026:17:00:00 +0000", 0),
-    ],
-)
-def test_the_moment_of_a_line_is_of_no_language(text, moment):
-    assert watch._moment(text) == moment
 
 
 @pytest.fixture
