@@ -31,24 +31,6 @@ def test_the_guides_headers_pass_and_none_fail(portal, attack):
     assert attack(portal(sends())).status == "fail"
 
 
-@pytest.mark.parametrize(
-    "attack, pairs",
-    [
-        (headers.sniff, [("X-Content-Type-Options", "nosniff")] * 2),
-        (headers.frame, [("X-Frame-Options", "ALLOWALL")]),
-        (headers.frame, [("X-Frame-Options", "SAMEORIGIN"), ("X-Frame-Options", "DENY")]),
-        (headers.frame, [("X-Frame-Options", "DENY"), ("Content-Security-Policy", "frame-ancestors *")]),
-        (headers.frame, [("X-Frame-Options", "DENY"), ("Content-Security-Policy", "frame-ancestors https:")]),
-        (headers.follow, [("Referrer-Policy", "unsafe-url")]),
-        (headers.follow, [("Referrer-Policy", "strict-origin, no-referrer-when-downgrade")]),
-        (headers.inject, [("Content-Security-Policy", "img-src 'self'")]),
-        (headers.inject, [("Content-Security-Policy", "script-src 'self' https:")]),
-    ],
-)
-def test_an_ineffective_header_lets_the_attack_through(portal, attack, pairs):
-    assert attack(portal(sends(*pairs))).status == "fail"
-
-
 def test_a_named_partner_may_frame_the_portal(portal):
     policy = ("Content-Security-Policy", "frame-ancestors 'self' https://portal.example.org")
     assert headers.frame(portal(sends(policy))).status == "pass"
@@ -69,17 +51,6 @@ def test_a_header_that_is_not_enforced_is_not_asked_for(portal, name):
     assert headers.elsewhere(target).status == "fail"
     target.unenforced = [headers.HEADERS[name]]
     assert headers.elsewhere(target).status == "pass"
-
-
-def test_what_frames_by_its_policy_needs_no_second_header(portal):
-    policy = ("Content-Security-Policy", "frame-ancestors 'self'")
-    pairs = tuple(pair for pair in GOOD if pair[0] != "X-Frame-Options")
-    assert headers.elsewhere(portal(every((*pairs, policy)))).status == "pass"
-    both = ("X-Frame-Options", "DENY")
-    assert headers.elsewhere(portal(every((*pairs, policy, both)))).status == "pass"
-    assert headers.elsewhere(portal(every((*pairs, policy, both, both)))).status == "fail"
-    others = tuple(pair for pair in GOOD if pair[0] != "Referrer-Policy")
-    assert headers.elsewhere(portal(every((*others, policy)))).status == "fail"
 
 
 def test_what_a_proxy_answers_by_itself_is_not_asked_for(portal):
@@ -123,24 +94,25 @@ XSS, POLICY, REFERRER = "X-XSS-Protection", "Content-Security-Policy", "Referrer
     ("attack", "pairs", "status", "words"),
     [
         (headers.sniff, [], "fail", "X-Content-Type-Options is not sent"),
-        (headers.sniff, [("X-Content-Type-Options", " NoSniff")], "pass", ""),
+        (headers.sniff, [("X-Content-Type-Options", "nosniff")] * 2, "fail", "X-Content-Type-Options"),
         (headers.reflect, [], "fail", "X-XSS-Protection is not sent"),
+        (headers.frame, [("X-Frame-Options", "ALLOWALL")], "fail", "ALLOWALL"),
+        (headers.frame, [("X-Frame-Options", "DENY"), (POLICY, "frame-ancestors *")], "fail", "*"),
+        (headers.inject, [(POLICY, "img-src 'self'")], "fail", ""),
+        (headers.inject, [(POLICY, "script-src 'self' https:")], "fail", "https:"),
         (headers.reflect, [(XSS, "0"), (XSS, "1")], "fail", "'0' and '1'"),
-        (headers.reflect, [(XSS, "0")], "pass", "'0'"),
         (
             headers.frame,
             [(POLICY, "frame-ancestors 'self' * http: https://* https://a.test; img-src *")],
             "fail",
             "* http: https://*.",
         ),
-        (headers.frame, [("X-Frame-Options", "deny ")], "pass", "DENY"),
         (
             headers.follow,
             [(REFERRER, "same-origin"), (REFERRER, "origin, Unsafe-URL ")],
             "fail",
             "'origin, Unsafe-URL '",
         ),
-        (headers.follow, [(REFERRER, "unsafe-url"), (REFERRER, "unsafe-url, Origin")], "pass", "is origin"),
         (
             headers.inject,
             [(POLICY, "default-src *;; script-src 'self' x.test; img-src *")],

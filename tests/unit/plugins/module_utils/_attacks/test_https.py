@@ -64,11 +64,6 @@ def test_a_browser_stays_on_https_only_with_an_age(portal, value, status):
     assert https.strip(portal(answers)).status == status
 
 
-def test_for_how_long_a_browser_stays_on_https_is_in_the_evidence(portal):
-    answers = {"/": Answer("", 200, (("Strict-Transport-Security", "max-age=2680000"),))}
-    assert https.strip(portal(answers)).evidence.endswith(" goes to https by itself for 31 days.")
-
-
 def test_a_browser_learns_nothing_from_a_connection_it_does_not_trust(portal):
     answers = {"/": Answer("", 200, (("Strict-Transport-Security", "max-age=31536000"),))}
     assert https.strip(portal(answers, trusted=False)).status == "fail"

@@ -93,16 +93,6 @@ def test_a_browser_keeps_the_cookie_to_itself(flags, script_flags, output):
     assert output in found.evidence
 
 
-def test_what_is_no_session_number_is_no_session_cookie():
-    lines = ("lang=en; path=/", f"long={'x' * 257}", f"short={'x' * 21}", f"odd={'x' * 22}.", f" a = {'x' * 22}")
-    lines += (f"a={'x' * 22}", f" b={'y' * 256} ; Secure; SameSite = Lax; Path=/a=b")
-    answer = Answer("", 200, tuple(("Set-Cookie", line) for line in lines))
-    assert list(sessions._cookies(answer)) == [
-        ("a", "x" * 22, {}),
-        ("b", "y" * 256, {"secure": "", "samesite": "lax", "path": "/a=b"}),
-    ]
-
-
 def test_a_portal_that_goes_down_meanwhile_does_not_pass(monkeypatch):
     php = Php()
     ask = php.ask

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics, engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records, recurring
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily, main
@@ -108,28 +107,6 @@ def test_one_step_alone_and_none_that_is_not_there(host):
         list(run(["uploads"]))
 
 
-def test_the_program_reports_what_was_done_and_what_broke(host, capsys):
-    assert main.main(["daily"]) == 1
-    output = capsys.readouterr()
-    assert output.out == "updates: All is new.\n" and output.err == "https: no such file\n"
-    host.broken = False
-    assert main.main(["daily", "https"]) == 0
-    assert main.main(["daily", "nothing"]) == 1
-
-
-def test_the_program_proves_that_alerts_are_delivered(host, monkeypatch, capsys):
-    assert main.main(["alert", "--test"]) == 1
-    assert "No recipient: set" in capsys.readouterr().err
-    monkeypatch.setattr(
-        common_alert, "notify", lambda *words, again: host.reported.append((*words, again)) or ["webhook"]
-    )
-    assert main.main(["alert", "--test"]) == 0
-    assert capsys.readouterr().out == "Reported by webhook.\n"
-    assert main.main(["alert", "Disk", "is full", "--section", "backups"]) == 0
-    assert host.reported[-1] == ("backups", "Disk", "is full", False)
-    assert main.main(["alert"]) == 2
-
-
 def test_where_nothing_can_be_written_down_the_next_steps_are_done_all_the_same(host, monkeypatch):
     def full(*_words, **_more):
         raise OSError(28, "No space left on device")
@@ -150,26 +127,3 @@ def test_an_alert_that_cannot_be_sent_leaves_its_step_failed_and_the_others_go_o
     monkeypatch.setattr(daily.syslog, "syslog", lambda level, line: journal.append((level, line)))
     assert [(done.name, done.problem) for done in run()] == [("https", "no such file"), ("updates", "")]
     assert journal == [(daily.syslog.LOG_ERR, "https: No mail server.")]
-
-
-def test_what_breaks_without_a_word_is_named(host):
-    def breaks():
-        raise RecursionError
-
-    assert [done.problem for done in run(steps=(("https", breaks),))] == ["RecursionError"]
-
-
-def test_the_audit_gives_metrics_and_what_it_observed(monkeypatch):
-    asked = []
-    audit = SimpleNamespace(answer=lambda: {"controls": []})
-    monkeypatch.setattr(engine, "audit", lambda site, observer: asked.append((site, observer)) or audit)
-    monkeypatch.setattr(_metrics, "render", lambda site, known: f"{site} {known is audit}")
-    text, answer = daily._audit("campus", "observer")
-    assert (text, answer()) == ("campus True", {"controls": []})
-    assert asked == [("campus", "observer")]
-
-
-def test_what_each_step_did_is_written_down_in_words(host):
-    list(run(steps=(("https", lambda: ["One.", "Two."]), ("updates", host.steps[0][1]))))
-    known = records.read(recurring.DAILY)
-    assert (known["https"]["detail"], known["updates"]["detail"]) == ("One. Two.", "no such file")

@@ -210,14 +210,6 @@ def test_who_saw_it_knows_whether_there_is_something_to_do(place: Place) -> None
     assert not asks_for_nothing(ONE, reported, place.seen())
 
 
-def test_a_host_with_another_python_is_asked_about_its_own(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as over_there:
-        over_there.setattr(program_install, "MAGIC_NUMBER", b"\0\0\r\n")
-        place.install()
-        known = place.seen()
-    assert asks_for_nothing(ONE, None, known) and not asks_for_nothing(ONE, None, place.seen())
-
-
 def test_without_systemd_the_files_are_enough(place: Place) -> None:
     assert place.install(systemd=False).changed and place.commands == []
 
@@ -321,14 +313,3 @@ def test_the_daily_work_yields_and_reports_that_it_was_stopped() -> None:
         )
         assert done.stdout.startswith("alert The daily work was stopped") is reported, result
         assert (f"Result: {result}." in done.stdout) is reported
-
-
-def test_the_daily_work_starts_each_day_also_after_a_day_without_power() -> None:
-    unit = settings(program_install.TIMER_TEXT)
-    assert unit.pop("Unit.Description")
-    assert unit == {
-        "Timer.OnCalendar": ["*-*-* 05:00"],
-        "Timer.RandomizedDelaySec": ["1h"],
-        "Timer.Persistent": ["true"],
-        "Install.WantedBy": ["timers.target"],
-    }

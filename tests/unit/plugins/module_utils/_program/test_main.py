@@ -12,7 +12,6 @@ import json
 import os
 import re
 import sys
-from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -21,9 +20,9 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics, updates
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import Audit
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
@@ -313,18 +312,6 @@ def test_undo_of_the_backups_waits_for_a_restore(desk: Desk, monkeypatch: pytest
     assert desk.type("undo", "backups", "--yes")[0] == 0 and desk.text() == "old"
 
 
-def test_an_interrupted_command_prints_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(program_main, "status", interrupted)
-    assert desk.type("status") == (
-        130,
-        "",
-        "Interrupted. `chamilo-hardening status` shows whether anything is left unfinished.\n",
-    )
-
-
 def test_undo_that_fails_reports_why(desk: Desk, log: list[str]) -> None:
     desk.harden()
     desk.reload = 1
@@ -332,13 +319,6 @@ def test_undo_that_fails_reports_why(desk: Desk, log: list[str]) -> None:
     assert code == 1 and desk.text() == "by headers"
     assert err.startswith("undo headers: `systemctl reload web` failed (1)")
     assert any("failed" in line for line in log)
-
-
-def test_undo_covers_each_site_of_a_section(desk: Desk) -> None:
-    desk.harden("https:one", "etc/one.conf")
-    desk.harden("https:two", "etc/two.conf")
-    assert desk.type("undo", "https")[0] == 0
-    assert sorted(each.name for each in (desk.root / "etc").iterdir()) == ["a.conf"]
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 1), ("", 1), ("yes", 0)])
@@ -423,24 +403,15 @@ def test_what_goes_to_the_journal_anyway_goes_there_once(
     assert (tmp_path / "journal").read_text() == "one\n" and log == ["one", "two"]
 
 
-def test_only_root_may(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program_main.os, "geteuid", lambda: 1000)
-    code, out, err = desk.type("status")
-    assert (code, out) == (2, "")
-    assert err == "chamilo-hardening must be run by root: try `sudo chamilo-hardening ...`.\n"
-
-
 @pytest.mark.parametrize(
     ("words", "sent"),
     [
-        (["A title"], ("monitoring", "A title", "A title", False)),
         (["A title", "A text", "--section", "backups"], ("backups", "A title", "A text", False)),
         (["A title", "A text", "--monit"], ("monitoring", "A title", "A text\nmonit: it is full", False)),
         (
             ["--test"],
             ("monitoring", "Test alert", "This is a test: alerts of this host arrive. There is nothing to do.", True),
         ),
-        (["--test", "A title", "A text"], ("monitoring", "A title", "A text", True)),
         ([], None),
     ],
 )
@@ -463,29 +434,6 @@ def test_an_alert_is_sent(
         assert code == 0 and "mail" in out and "webhook" in out
     else:
         assert code == 1 and "No recipient: set chamilo_alert_mail" in err
-
-
-@pytest.mark.parametrize(
-    ("found", "words"),
-    [
-        (Found(entries=1234), ["1,234 entries checked, 0 changes.", "a note"]),
-        (
-            Found(fixed=Counter(mode=1000, owner=2), given_back=3, disabled=Counter({"src": 2})),
-            [
-                "0 entries checked, 1,002 changes.",
-                "a note",
-                "3 files that an earlier version had disabled are in use again.",
-                "An earlier version disabled files in src: 2 files.",
-            ],
-        ),
-        (
-            Found(refused=[{"path": "var/x", "why": "is mounted"}]),
-            ["0 entries checked, 0 changes.", "a note", "Left as it is: var/x is mounted."],
-        ),
-    ],
-)
-def test_what_a_window_changed_is_reported(found: Found, words: list[str]) -> None:
-    assert program_main._entries(Done(Window({"path": "/x"}, "update", 0, 0), found, ["a note"])) == " ".join(words)
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["undo"]])
@@ -528,47 +476,6 @@ def test_the_daily_work_reports_each_step_and_ends_with_a_fault_where_one_failed
         ],
         "lists": {"campus": 1},
     }
-
-
-@pytest.mark.parametrize(
-    ("result", "lines"),
-    [
-        (["Saved."], ["A backup of campus.test first; this may take a while ...", "backup of campus.test: Saved."]),
-        (
-            backup.NeedsReview("Less."),
-            [
-                "A backup of campus.test first; this may take a while ...",
-                "The backup of campus.test was made, and needs a check: Less.",
-            ],
-        ),
-        (BackupError("Full."), []),
-        (OSError(28, "No space left"), []),
-    ],
-)
-def test_a_backup_is_made_before_a_window_opens(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    log: list[str],
-    result: list[str] | Exception,
-    lines: list[str],
-) -> None:
-    def made(portal: Portal) -> list[str]:
-        assert portal.site == "campus"
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    monkeypatch.setattr(backup, "backup", made)
-    portals = [Portal("campus", "campus.test", "/a"), Portal("shop", "shop.test", "/b")]
-    monkeypatch.setattr(program_main.backups_portal, "portals", lambda: portals)
-    if lines:
-        program_main._save_first("campus")
-    else:
-        with pytest.raises(HardeningError, match="no good backup, so the window stays closed: .*(Full|No space)"):
-            program_main._save_first("campus")
-        lines = ["A backup of campus.test first; this may take a while ..."]
-    out, err = capsys.readouterr()
-    assert (out + err).splitlines() == lines
 
 
 class Windows:

@@ -13,7 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import main, start
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import start
 
 ROOT = Path(__file__).resolve().parents[5]
 ENGINES = "ansible_collections.chamilo.hardening.plugins.module_utils."
@@ -40,12 +40,6 @@ def test_what_unlocks_is_reached_by_both_names(
     monkeypatch.setattr(start.os, "geteuid", lambda: 0)
     assert start.main() == 0
     assert capsys.readouterr().out == "ada is locked.\nunlock ada: ada can log in.\n"
-
-
-def test_any_other_command_is_one_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "main", Mock(return_value=7))
-    assert start.main(["status"], "1.2.3") == 7
-    main.main.assert_called_once_with(["status"], "1.2.3")
 
 
 def test_to_unlock_loads_no_other_command() -> None:

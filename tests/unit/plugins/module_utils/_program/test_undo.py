@@ -70,16 +70,3 @@ def test_status_shows_them(state: str) -> None:
         "settings": {"passwords:campus": ["security.check_password"]},
         "environment": {"https:campus": ["TRUSTED_PROXIES"]},
     }
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.memory.name)
-def test_what_is_written_anew_is_read_as_it_was(state: str, kind: Any) -> None:
-    known = kind.memory.recall(state)
-    with kind.memory.lock(state):
-        kind.memory.replace(known, state)
-    assert kind.memory.recall(state) == known
-
-
-def test_each_kind_has_a_file_and_a_name_of_its_own() -> None:
-    for values in zip(*((kind.words, kind.memory.name, kind.memory.file, kind.memory.holder) for kind in KINDS)):
-        assert len(set(values)) == len(KINDS)
