@@ -88,18 +88,6 @@ def test_what_cannot_be_an_answer_is_refused(module: str, answer: dict[str, Any]
     assert output in str(refused.value) and len(str(refused.value)) < 600
 
 
-@pytest.mark.parametrize("word", ["", "nginx", "apache", "../../../etc/passwd", "nginx\n", "{{ x }}"])
-def test_what_names_a_template_here_is_one_of_two_words(word: str) -> None:
-    site: Any = _answers.shape("chamilo_site_info").entries["site"]
-    form = site.entries["web"].entries["name"]
-    reader = _answers._Reader("x")
-    if word in ("", "nginx", "apache"):
-        assert reader.read(form, word, "") == word
-    else:
-        with pytest.raises(_answers.AnswerError):
-            reader.read(form, word, "")
-
-
 def test_a_long_observation_is_cut_and_not_refused() -> None:
     answer = {
         "observed": {"https_hsts": {"status": "fail", "evidence": "x" * 10_000_000}},

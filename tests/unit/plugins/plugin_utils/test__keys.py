@@ -60,11 +60,6 @@ def test_copies_are_beside_the_inventory_wherever_the_playbook_was_started(contr
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-def test_without_a_file_as_inventory_they_are_at_home(controller: Controller) -> None:
-    controller.directory, controller.sources = None, ["campus.test,"]
-    assert controller.find().path == controller.home / "chamilo-keys" / NAME
-
-
 def test_a_whole_path_is_the_administrators_word(controller: Controller, tmp_path: Path) -> None:
     controller.copy(controller.work)
     found = controller.find(str(tmp_path / "vault"))

@@ -196,10 +196,3 @@ def test_two_inventory_names_of_one_portal_are_refused(other: dict[str, Any], re
         if refused:
             assert output.startswith("Inventory names campus.test, library.test: one portal. ")
             assert "/var/www/chamilo" in output and "chamilo_names" in output
-
-
-def test_a_host_without_a_portal_or_without_others_is_none() -> None:
-    hosts = {"campus.test": found("")}
-    play = {"ansible_play_hosts_all": ["campus.test", "library.test"], "hostvars": hosts}
-    assert _portals.refusal({**found(""), **play, "inventory_hostname": "campus.test"}) == ""
-    assert _portals.refusal({**found("x"), "inventory_hostname": "campus.test"}) == ""

@@ -110,12 +110,3 @@ def test_names_keep_their_order(issued):
 def test_a_name_without_a_certificate_is_not_covered(asked, lacks, names):
     site = {"served": SERVED, lacks: {**SERVED, "lacks": ["www.campus.test"]}}
     assert certificate(asked, portal_names=["campus.test", "www.campus.test"], **site).names == names
-
-
-def test_a_certificate_is_for_the_domain_at_least():
-    assert certificate("certbot", lineage={**NONE, "lacks": ["campus.test"]}).names == ["campus.test"]
-
-
-def test_a_wildcard_stands_for_one_label():
-    found = certificate("self_signed", portal_names=["campus.test", "*.campus.test"]).patterns
-    assert found == [r"^campus\.test$", r"^[^.]+[.]campus\.test$"]

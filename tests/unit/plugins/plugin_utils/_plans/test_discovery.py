@@ -70,16 +70,6 @@ def test_who_owns_the_files_is_judged_before_anything_changes(host: Any, given: 
     assert plan["tree"] == ({"owner": "root", "group": "", "web_user": "", "policy": []} if tree else {})
 
 
-def test_a_package_is_asked_for_by_the_section_that_needs_it(host: Any) -> None:
-    played = ["chamilo.hardening.brute_force", "chamilo.hardening.updates"]
-    given = {**MAGIC, "ansible_play_role_names": played, "ansible_run_tags": ["updates"], "chamilo_friends": ["::1"]}
-    plan = planned(host, "discovery", **given)
-    assert (plan["install"], plan["visits"]) == (["unattended-upgrades"], {})
-    plan = planned(host, "discovery", **{**given, "ansible_run_tags": ["all"]})
-    assert "fail2ban" in plan["install"] and plan["visits"] == {"proxies": [], "friends": ["::1"]}
-    assert set(plan["install"]) < set(plan["packages"])
-
-
 SCRATCH = {"chamilo_backups_scratch": "/var/tmp"}  # by default
 
 

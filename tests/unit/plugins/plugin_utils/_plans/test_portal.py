@@ -22,32 +22,10 @@ def portal(site: dict[str, Any] | None = None, **variables: Any) -> Portal:
     return Portal({"__chamilo_common_info": info, "chamilo_level": "should", "chamilo_waivers": [], **variables})
 
 
-@pytest.mark.parametrize(
-    ("given", "level", "enforced"),
-    [
-        ({}, "", True),
-        ({"chamilo_waivers": [WAIVER]}, "", False),
-        ({"chamilo_waivers": [{**WAIVER, "until": "2020-01-01"}]}, "", True),
-    ],
-)
-def test_a_control_is_enforced_unless_it_is_waived(given: dict[str, Any], level: str, enforced: bool) -> None:
-    assert portal(**given).enforced("brute_force_lock", level) is enforced
-
-
 def test_a_control_is_enforced_at_the_level_that_is_asked_for() -> None:
     assert [portal().enforced("sessions_remember_me", level) for level in ("", "consider")] == [False, True]
     with pytest.raises(ControlError, match="no such control"):
         portal(chamilo_waivers=[{**WAIVER, "control": "brute"}]).enforced("brute_force_lock")
-
-
-def test_what_is_on_the_host_is_known_by_its_name() -> None:
-    assert [portal().active(name) for name in ("headers:campus", "headers:shop")] == [True, False]
-    assert [portal().kept(name) for name in ("uploads:campus", "headers:campus")] == [True, False]
-
-
-def test_packages_that_are_there_are_not_asked_for() -> None:
-    known = portal({"missing_packages": ["monit"]}, _chamilo_common_packages={"monitoring": ["monit", "logrotate"]})
-    assert known.missing("monitoring") == ["monit"]
 
 
 BESIDE = {

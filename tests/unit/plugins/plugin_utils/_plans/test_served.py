@@ -34,11 +34,6 @@ def host(*listens: dict[str, Any], ours: bool = True, away: bool = False, once: 
     return {"listens": list(listens), "includes_ours": ours, "leads_away": away, "once": text}
 
 
-def test_the_virtual_host_that_answers_for_want_of_a_better_counts_where_none_has_the_name() -> None:
-    assert served({"answering": [], "fallback": [{"file": "default"}]}).hosts == [{"file": "default"}]
-    assert served({"answering": [{"file": "campus"}], "fallback": [{"file": "default"}]}).hosts == [{"file": "campus"}]
-
-
 @pytest.mark.parametrize(
     ("hosts", "active"),
     [
@@ -72,12 +67,6 @@ def test_an_owners_virtual_host_stays_where_it_serves_or_is_to_stay(
 ) -> None:
     found = served({"in_place": {"blocks": [{}] * blocks}}, chamilo_https_vhost=vhost)
     assert (found.vhost_kept, found.in_place) == (kept, in_place)
-
-
-def test_what_an_owner_reports_is_known_where_his_virtual_host_stays() -> None:
-    site = {"serving": [host(PLAIN, once=("server_tokens on",))]}
-    assert served(site, chamilo_https_vhost="include").messages == ["server_tokens"]
-    assert served(site).messages == []
 
 
 @pytest.mark.parametrize(

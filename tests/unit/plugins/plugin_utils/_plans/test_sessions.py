@@ -95,17 +95,6 @@ def test_with_a_waived_lifetime_the_cleaner_stays_as_it_is(host):
     assert plan["application"]["load"] == {} and "gc_maxlifetime" not in str(plan)
 
 
-FLAGS = ("sessions_cookie_secure", "sessions_cookie_httponly", "sessions_cookie_samesite")
-
-
-def test_an_application_of_which_nothing_is_asked_is_left_alone(host):
-    info: dict[str, Any] = {"site": portal(host)}
-    given = {"__chamilo_common_info": info, "chamilo_waivers": waived("sessions_lifetime", *FLAGS)}
-    assert planned(host, "sessions", **given)["application"] is None
-    info["in_force"] = {"sessions:campus_test.application": {}}
-    assert planned(host, "sessions", **given)["application"]["state"] == "absent"
-
-
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 @pytest.mark.parametrize(
     ("given", "forget"),
@@ -166,11 +155,6 @@ def test_sessions_of_all_nodes_go_to_redis(host):
 )
 def test_nothing_but_this_host_is_asked_in_plain_text(host, given, place):
     assert place in kept(host, **given)[1]["secret_content"]
-
-
-def test_files_keep_them_as_before(host):
-    plan, file = kept(host, chamilo_sessions_handler="files")
-    assert plan["package"] == "" and "save_handler" not in file["content"] and "mode" not in file
 
 
 @pytest.mark.parametrize("wrong", [{"sessions_in_php": False}, {"php": {**PHP, "sapi": "mod_php"}}])

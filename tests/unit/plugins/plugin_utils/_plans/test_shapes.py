@@ -110,14 +110,3 @@ def test_what_another_section_left_out_is_nothing_to_be_done() -> None:
     known = {**ACTIVE, "in_force": less}
     assert WHOLE.due(known, render)
     assert not replace(WHOLE, web=replace(WEB, complete=False)).due(known, render)
-
-
-def test_a_host_is_asked_where_nothing_is_known_of_it() -> None:
-    assert WHOLE.due({}, render)
-
-
-def test_tasks_see_plain_values_and_templates_what_is_for_them() -> None:
-    found = replace(WHOLE, settings=None, files=(File("/a"),)).options(render)
-    assert set(found) == {"web", "settings", "files", "first"} and found["settings"] is None
-    assert found["web"]["files"] == [{"path": "/etc/x.conf", "content": "the text of x.j2\n"}]
-    assert found["files"] == [{"path": "/a", "content": ""}]

@@ -67,17 +67,6 @@ def test_another_program_runs_as_before(host, found, declared, programs):
     assert (named and named[1]) == programs
 
 
-@pytest.mark.parametrize("size", ["", "100M"])
-def test_limits_are_raised_where_that_is_asked_for(host, size):
-    given = {"chamilo_https_vhost": "managed", "chamilo_uploads_maximum_size": size}
-    info = site(host)
-    info["site"]["serving"] = []
-    plan = planned(host, "uploads", __chamilo_common_info=info, **given)
-    (ini,) = [text for path, text in files(plan, "php").items() if path.endswith("-uploads.ini")]
-    assert ("upload_max_filesize = 104857600\npost_max_size = 105906176\n" in ini) is bool(size)
-    assert any(path.endswith("/limits.conf") for path in files(plan, "web")) is bool(size)
-
-
 def test_an_owners_limit_stays(host):
     info = site(host)
     info["site"]["answering"] = [{**info["site"]["answering"][0], "body_limit_own": True}]
@@ -128,11 +117,6 @@ def test_the_scanner_needs_memory(host, given, memory, scanned, refused):
     assert (plan["scanner"] is not None, bool(plan["refused"])) == (scanned, refused)
     assert plan["packages"] == (["clamav-daemon"] if scanned and not refused else [])
     assert not refused or "this host has 2.0 GiB of memory" in plan["refused"]
-
-
-def test_a_scanner_that_is_not_asked_for_any_more_is_left_without_our_files(host):
-    info = {**site(host), "in_force": {"uploads:campus_test.antivirus": {}}}
-    assert planned(host, "uploads", __chamilo_common_info=info)["scanner"]["state"] == "absent"
 
 
 def test_the_scanner_of_the_owner_keeps_its_configuration(host):

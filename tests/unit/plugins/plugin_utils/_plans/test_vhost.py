@@ -251,18 +251,6 @@ def test_a_probe_knocks_where_the_portal_answers_and_not_a_page_for_the_host_alo
     assert on(host).portal.probe_address == address
 
 
-@pytest.mark.parametrize(
-    ("php", "handler"),
-    [
-        ({"sapi": "mod_php", "socket": ""}, "application/x-httpd-php"),
-        ({"sapi": "fpm", "socket": "unix:/run/p.sock"}, "proxy:unix:/run/p.sock|fcgi://localhost"),
-        ({"sapi": "fpm", "socket": "127.0.0.1:9000"}, "proxy:fcgi://127.0.0.1:9000"),
-    ],
-)
-def test_apache_hands_scripts_on_as_it_did(php, handler):
-    assert made({"php": php}).php_handler == handler
-
-
 def test_a_portal_without_a_virtual_host_listens_on_every_address(host):
     found = made({"addresses": ["192.0.2.7", "2001:db8::7"]})
     assert (found.plain_listens, found.tls_listens) == (["80", "[::]:80"], ["443 ssl", "[::]:443 ssl"])
