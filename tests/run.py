@@ -196,10 +196,7 @@ def full_steps(shard: str) -> list[list[Step]]:
         molecule(full=True),
         Step("bench", "python -m tests.bench", 20),
         *(Step(f"bench of requests, {web}", f"python -m tests.bench.web --web {web}", 20) for web in images.SERVERS),
-        *(
-            Step(f"bench of {one}", f"python -m tests.bench.{one}", 20)
-            for one in ("permissions", "forecast", "backups")
-        ),
+        Step("bench of permissions", "python -m tests.bench.permissions", 20),
         Step("bench of a fleet", "python -m tests.bench.fleet", 60),
         Step("Debian 12 as the controller", "python -m tests.debian12", 60),
     ]

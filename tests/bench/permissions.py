@@ -1,10 +1,9 @@
-"""What chamilo_perms costs on a tree of 100,000 files, as a ratio to a small C program, in the same run.
+"""What chamilo_perms costs on a tree of 100,000 files, as a ratio to ansible.builtin.file, in the same run.
 
 python -m tests.bench.permissions [--files N] [--rounds N] [--directory DIR] [--many N]     needs root
 
-Each round takes the C program and the engine one after the other, and the ratio is the median of the rounds, so that
-other work on the machine meets both alike. The engine uses all processors and the C program one: the line below each
-ratio shows what either used of them in all.
+Each round takes both one after the other, and the ratio is the median of the rounds, so that other work on the machine
+meets both alike. Both have nothing to change. The engine uses all processors.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import pwd
 import re
 import resource
 import statistics
@@ -30,7 +28,6 @@ from tests.testbed import engine
 # Parts of a Chamilo tree, and their share of its files.
 SHARES = {"vendor": 0.4, "var/upload": 0.3, "public/main": 0.2, "src": 0.09, "config": 0.01}
 IN_ONE = 12  # files in a directory
-LIMITS = {"clean": 1.3, "all wrong": 2.0}
 SLOWER = 15  # times, at least, that ansible.builtin.file takes
 MEMORY = 50  # MB
 TRACED = 3000  # files
@@ -85,58 +82,22 @@ def python(code: str, arguments: dict[str, Any], *before: str) -> str:
 
 
 class Bench:
-    def __init__(self, directory: Path, files: int, rounds: int) -> None:
-        self.rounds = rounds
-        self.root, self.walk = directory / "chamilo", directory / "walk"
-        subprocess.run(["gcc", "-O2", "-o", self.walk, Path(__file__).with_name("walk.c")], check=True)
-        build(self.root, files)
-        self.order = policy.order(given(self.root), "production")
+    def __init__(self) -> None:
         self.bad = False
-
-    def c(self, what: str, owner: int = 0, group: int = 0, directories: str = "0777", files: str = "0666") -> None:
-        words = [str(owner), str(group), directories, files]
-        subprocess.run([self.walk, self.root, what, *words], check=True, stdout=subprocess.DEVNULL)
-
-    def engine(self) -> object:
-        return walk.run(self.order)
 
     def report(self, line: str, good: bool) -> None:
         print(line + ("" if good else "  TOO MUCH"), flush=True)
         self.bad = self.bad or not good
 
-    def compare(self, name: str, theirs: Callable[[], object], before: Callable[[], object]) -> None:
-        pairs = []
-        for _round in range(self.rounds):
-            before()
-            c = seconds(theirs)
-            before()
-            pairs.append((seconds(self.engine), c))
-        clock, used = (statistics.median(ours[way] / c[way] for ours, c in pairs) for way in (0, 1))
-        self.report(f"{name:10} {clock:5.2f} times the C program, at most {LIMITS[name]}", clock <= LIMITS[name])
-        middle = [statistics.median(pair[who][way] for pair in pairs) for way in (0, 1) for who in (0, 1)]
-        print(
-            f"  {middle[0]:.3f} s to {middle[1]:.3f} s; of the processors {middle[2]:.3f} s to {middle[3]:.3f} s,",
-            end="",
-        )
-        print(f" which is {used:.2f} times")
-
-    def run(self) -> None:
-        found = walk.run(self.order)
-        print(f"{found.entries:,} entries, {len(os.sched_getaffinity(0))} processors")
-        self.compare("clean", lambda: self.c("look"), lambda: None)
-        web = pwd.getpwnam("www-data")
-        right = (web.pw_uid, web.pw_gid)
-        self.compare("all wrong", lambda: self.c("fix", *right), lambda: self.c("fix", 1, 1))
-
-    def recurse(self) -> None:
-        """Both with nothing to change."""
-        self.c("fix", 0, 0, "0755", "0644")
+    def recurse(self, root: Path, files: int, rounds: int) -> None:
+        build(root, files)
         rule = {"path": "**", "owner": "root", "group": "root", "directory_mode": "0755", "file_mode": "0644"}
-        order = policy.order({**given(self.root), "policy": [rule]}, "production")
-        values = {"path": str(self.root), "owner": "root", "group": "root", "mode": "u=rwX,g=rX,o=rX"}
+        order = policy.order({**given(root), "policy": [rule]}, "production")
+        print(f"{walk.run(order).entries:,} entries, {len(os.sched_getaffinity(0))} processors")
+        values = {"path": str(root), "owner": "root", "group": "root", "mode": "u=rwX,g=rX,o=rX"}
         start = seconds(lambda: python(FILE, {**values, "state": "directory"}))
         pairs = []
-        for _round in range(3):
+        for _round in range(rounds):
             whole = seconds(lambda: python(FILE, {**values, "state": "directory", "recurse": True}))
             pairs.append((whole, seconds(lambda: walk.run(order))))
         ratio, used = (
@@ -166,15 +127,14 @@ def traced(directory: Path) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.permissions", description=__doc__.split("\n")[0])
     parser.add_argument("--files", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--directory", default="/var/tmp")
     parser.add_argument("--many", type=int, default=1_000_000, help="files for the memory, in /dev/shm")
     options = parser.parse_args()
-    engine.install("gcc", "strace")
+    engine.install("strace")
     with tempfile.TemporaryDirectory(dir=options.directory) as directory:
-        bench = Bench(Path(directory), options.files, options.rounds)
-        bench.run()
-        bench.recurse()
+        bench = Bench()
+        bench.recurse(Path(directory, "chamilo"), options.files, options.rounds)
         missed = traced(Path(directory))
         bench.report(
             f"not inspected: {missed or 'nothing, in two runs of which the second changes nothing'}", not missed
