@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.guide import HEADERS
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import CERTIFICATE, QUIET, Playbook, changed, missing_from_the_portal, unrelated_site
-from tests.playbook import PlayError, play
-from tests.testbed import authority
+from tests.playbook import PlayError
 from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
 
@@ -28,7 +25,6 @@ CHECKED = [
     "/var/cache/apt*",
     "/var/www/chamilo/var/*",
 ]
-OTHER_KEY = "/etc/ssl/private/other.key"
 TAGS = ("--tags", "https,headers")
 CHANGED = re.compile(r"^\+\+\+ after: (\S+)", re.MULTILINE)
 # What is done at once and not only set up: check mode cannot predict how a backup will end.
@@ -102,114 +98,6 @@ def test_only_the_section_that_is_asked_for_changes(fresh: Host, playbook: Playb
     assert playbook.harden(fresh, "--tags", "headers") == 0
     playbook.harden(fresh, "--tags", "https")
     assert fresh.http("/").status == 301
-
-
-@pytest.mark.long
-def test_only_the_host_that_is_asked_for_changes(make: Callable[..., Host], playbook: Playbook) -> None:
-    one, other = make("campus"), make("second")
-    done = play("harden", playbook.inventory(one, other), *TAGS, "--limit", one.domain, variables=CERTIFICATE)
-    assert list(done.changed) == [one.domain]
-    assert one.http("/").status == 301
-    assert other.http("/").status == 200
-
-
-def second_portal(host: Host) -> None:
-    """Another portal on the same machine, in a directory and under a name of its own."""
-    file, service = ("chamilo", "nginx") if host.web == "nginx" else ("chamilo.conf", "apache2")
-    sites = f"/etc/{service}/sites-available"
-    copy = file.replace("chamilo", "college")
-    ours = f"s/{host.domain}/college.test/; s|/var/www/chamilo|/var/www/college|"
-    host.run(["cp", "-a", "/var/www/chamilo", "/var/www/college"])
-    host.run(f"sed '{ours}' {sites}/{file} >{sites}/{copy}")
-    host.run(["ln", "-s", f"../sites-available/{copy}", f"/etc/{service}/sites-enabled/{copy}"])
-    host.run(["systemctl", "reload", service])
-    chain, key = authority.issue("college.test")
-    host.put("/etc/ssl/testbed/college.pem", chain)
-    host.put("/etc/ssl/testbed/college.key", key, "0600")
-
-
-@pytest.mark.long
-def test_two_portals_on_one_machine_at_the_same_time(fresh: Host, playbook: Playbook) -> None:
-    second_portal(fresh)
-    inventory = playbook.inventory(fresh)
-    college = {
-        "chamilo_https_certificate_file": "/etc/ssl/testbed/college.pem",
-        "chamilo_https_certificate_key_file": "/etc/ssl/testbed/college.key",
-    }
-    both = {"chamilo": {"hosts": {fresh.domain: CERTIFICATE, "college.test": CERTIFICATE | college}}}
-    for name, variables in both["chamilo"]["hosts"].items():
-        both["chamilo"]["hosts"][name] = {**variables, **fresh.quick_inventory()}
-    playbook.write(inventory.name, yaml.safe_dump(both))
-    play("harden", inventory, *TAGS, "--forks", "2")
-    for name in both["chamilo"]["hosts"]:
-        answer = fresh.http(f"https://{name}/", verify=True, ca_file=str(authority.certificate()))
-        assert answer.status == 200, (name, answer.error)
-        assert all(answer.values(header) == [value] for header, value in HEADERS.items())
-    again = play("harden", inventory, *TAGS, "--forks", "2")
-    assert set(again.changed.values()) == {0}
-
-
-# What is given, and what the refusal states of it.
-BAD: list[tuple[dict[str, Any], list[str]]] = [
-    ({"chamilo_root": "/var/www/shop"}, ["chamilo_root", "/var/www/shop", "no Chamilo"]),
-    ({"chamilo_https_hsts": "maybe"}, ["chamilo_https_hsts", "maybe", "ramp"]),
-    ({"chamilo_header_csp": "report"}, ["chamilo_header_csp", "chamilo_headers_csp"]),
-    ({"chamilo_https_certificate_key_file": ""}, ["chamilo_https_certificate_key_file", "fullchain.pem"]),
-    ({"chamilo_https_certificate_file": "/etc/ssl/other.pem"}, ["chamilo_https_certificate_file", "key"]),
-    (
-        {"chamilo_https_certificate_file": "/etc/ssl/other.pem", "chamilo_https_certificate_key_file": OTHER_KEY},
-        ["chamilo_https_certificate_file", "other.pem", "campus.test"],
-    ),
-    ({"chamilo_domain": "campus test"}, ["chamilo_domain", "campus test"]),
-    (
-        {"chamilo_headers_xss_protection": 'x" always; #'},
-        ["chamilo_headers_xss_protection", "Valid: 0, 1 or 1; mode=block"],
-    ),
-    ({"chamilo_web_server": "lighttpd"}, ["chamilo_web_server", "lighttpd", "nginx"]),
-    (
-        {"chamilo_permissions_policy": [{"path": "/etc", "file_mode": "0777"}]},
-        ["chamilo_permissions_policy, rule 1", "'/etc' is no path below", "file_mode is '0777', which lets"],
-    ),
-    (
-        {"chamilo_permissions_policy": [{"path": "public/x", "owner": "designer"}], "chamilo_owner": "deploy"},
-        ["chamilo_owner is 'deploy', and there is none of that name"],
-    ),
-    (
-        {
-            "chamilo_brute_force_attempts": 0,
-            "chamilo_brute_force_find_seconds": "soon",
-            "chamilo_brute_force_ban_seconds": True,
-            "chamilo_brute_force_captcha": "perhaps",
-            "chamilo_brute_force_captcha_mistakes": -5,
-            "chamilo_friends": "10.0.0.0/8",
-            "chamilo_trusted_proxies": ["proxy"],
-        },
-        [
-            "Invalid value for chamilo_brute_force_attempts: 0. Valid: 1",
-            "chamilo_brute_force_find_seconds is 'soon', a text, but must be a whole number",
-            "chamilo_brute_force_ban_seconds is true, but must be a whole number",
-            "chamilo_brute_force_captcha is 'perhaps', a text, but must be true or false",
-            "Invalid value for chamilo_brute_force_captcha_mistakes: -5. Valid: a number from 1",
-            "chamilo_friends is '10.0.0.0/8', a text, but must be a list",
-            "Invalid value for chamilo_trusted_proxies: 'proxy'. Valid: an address or a network",
-        ],
-    ),
-]
-
-
-@pytest.mark.long
-def test_bad_input_is_refused_by_name_before_anything_changes(fresh: Host, playbook: Playbook) -> None:
-    chain, key = authority.issue("other.test")
-    fresh.put("/etc/ssl/other.pem", chain)
-    fresh.put(OTHER_KEY, key, "0600")
-    playbook.sections += ",permissions"  # whether an owner is there is asked only where it gives rights
-    before = fresh.snapshot()
-    for variables, words in BAD:
-        with pytest.raises(PlayError) as refused:
-            playbook.harden(fresh, **variables)
-        output = " ".join(str(refused.value).split())
-        assert all(word in output for word in words), (variables, output)
-    assert not before.changes(fresh.snapshot(), CHECKED)
 
 
 def test_a_host_without_a_web_server_is_refused(make: Callable[..., Host], playbook: Playbook) -> None:

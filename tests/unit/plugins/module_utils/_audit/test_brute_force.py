@@ -261,6 +261,7 @@ def test_without_fail2ban(host, monkeypatch):
         ({"expressions": (r'^<ADDR> .*"POST ',)}, "also counts"),
         ({"expressions": ("^nothing$",)}, "does not see"),
         ({"attempts": 6}, "only after 6"),
+        ({"window": 59}, "forgets them after 59 s"),
         ({"seconds": 59}, "for 59 s only"),
         ({"actions": {}}, "it has none"),
         ({"actions": {"mail": "printf '%%b' 'Hi' | mail -s ban root"}}, "refuses packets"),

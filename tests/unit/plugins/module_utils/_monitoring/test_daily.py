@@ -320,6 +320,16 @@ def test_an_unexpected_administrator_of_one_portal_is_reported_once_whatever_is_
         assert host.titles() == ["An unexpected administrator at shop.test"]
 
 
+def test_a_list_that_did_not_go_out_is_tried_each_day_and_the_other_portal_has_its_own(host, shop):
+    host.error = "No notification was sent. The webhook on hook.example answered 500."
+    step()
+    host.error = None
+    for titles in ({"Test alert", *(f"Accounts to review at {site}.test" for site in ("campus", "shop"))}, set()):
+        host.reported.clear()
+        step()
+        assert set(host.titles()) == titles
+
+
 def test_a_list_that_was_tampered_with_is_reported(host):
     step()
     path = f"{files.STATE}/integrity-campus.json"
