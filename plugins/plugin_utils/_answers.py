@@ -162,15 +162,7 @@ INTERNAL: dict[str, Table] = {
             "names": List(Text(NAME)),
             "signs": List(EVIDENCE),
             "active": List(Text(r"[a-z_]{1,32}")),
-            "forecast": Table(
-                {
-                    "said": List(EVIDENCE),
-                    "shut_out": List(Each(Plain())),
-                    "refused": List(Each(Plain())),
-                    "lines": Number(),
-                    "whole": Flag(),
-                }
-            ),
+            "forecast": Table({"said": List(EVIDENCE)}),
         },
         frozenset({"observed", "chamilo_version", "signs", "forecast"}),
     ),

@@ -57,9 +57,10 @@ def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, A
     )
     known = {host.access_log_file: host.access_log_format for host in hosts if host.access_log_file.startswith("/")}
     try:
-        return forecast(known, rules, observer.now)
+        said = forecast(known, rules, observer.now)
     except Exception as problem:  # what visitors write into a log must not end the audit: the forecast reports it
-        return {"said": [f"Last week's log could not be read: {type(problem).__name__}: {problem}."]}
+        said = [f"Last week's log could not be read: {type(problem).__name__}: {problem}."]
+    return {"said": said} if said else {}
 
 
 def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:

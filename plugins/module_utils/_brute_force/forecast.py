@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 from urllib.parse import unquote
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal, within
@@ -39,7 +39,6 @@ _LONGEST = 1 << 16  # of a line
 _FORMATS = ("", "combined", "common", "vhost_combined")
 _TIME = "There is more, which would have taken too long."
 _SHOWN = 5  # addresses in a sentence
-_LISTED = 100
 _BROWSERS, _GOOD = 3, 3  # with as many, several people share an address
 _MOST_BROWSERS = 20
 
@@ -109,11 +108,19 @@ class _Visitor:
     browsers: array[int] = field(default_factory=lambda: array("q"))
     refused: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def shared(self) -> bool:
+        return len(self.browsers) >= _BROWSERS and self.good >= _GOOD
 
-def forecast(logs: Mapping[str, str], rules: Rules, now: float, most_seconds: float = MOST_SECONDS) -> dict[str, Any]:
-    """Returns sentences for the report, and the same as numbers. ``logs``: the format of each."""
+    def __str__(self) -> str:
+        browsers = _many(len(self.browsers), "browser")
+        return f"{len(self.failures)} failed and {self.good} good logins, {browsers}"
+
+
+def forecast(logs: Mapping[str, str], rules: Rules, now: float, most_seconds: float = MOST_SECONDS) -> list[str]:
+    """Returns sentences for the report. ``logs``: the format of each."""
     if not rules.missing & {BANS, *REFUSED}:
-        return {}
+        return []
     began, since = time.monotonic(), now - DAYS * 86400
     preview = _Preview(rules, since, began + most_seconds)
     for path in _files([file for file, form in logs.items() if form in _FORMATS], since):
@@ -233,67 +240,45 @@ class _Preview:
             self.visitors[address] = _Visitor(within(address, self.rules.spared))
         return self.visitors.get(address)
 
-    def report(self, seconds: float) -> dict[str, Any]:
-        banned = self._banned() if BANS in self.rules.missing else []
-        refused = [each for each in map(self._refused, self._patterns) if each["requests"]]
-        messages = []
-        if self.files:
-            messages = _bans_reported(self.rules, banned) if BANS in self.rules.missing else []
-            for each in refused:
-                requests, addresses = _many(each["requests"], "request"), _many(each["addresses"], "address", "es")
-                messages.append(
-                    f"{requests} of {addresses} would have been refused by {each['control']}, such as "
-                    f"{self.examples[each['control']]}: {', '.join(each['most'])}"
-                    f"{' and more' if each['addresses'] > _SHOWN else ''}."
-                )
-            if self._patterns and not refused:
-                messages.append("No request that was answered would have been refused.")
-            read = f"Read: {_many(self.lines, 'line')} of {first_of(self.files, _SHOWN)}, in {seconds:.1f} s."
-            messages.append(" ".join([read, *self.limits]))
-        return {
-            "said": messages + self.notes,
-            "shut_out": banned[:_LISTED],
-            "refused": refused,
-            "lines": self.lines,
-            "whole": not self.limits and not self.notes,
-        }
+    def report(self, seconds: float) -> list[str]:
+        if not self.files:
+            return self.notes
+        messages = self._bans() if BANS in self.rules.missing else []
+        refused = list(filter(None, map(self._refused, self._patterns)))
+        if self._patterns and not refused:
+            refused = ["No request that was answered would have been refused."]
+        read = f"Read: {_many(self.lines, 'line')} of {first_of(self.files, _SHOWN)}, in {seconds:.1f} s."
+        return [*messages, *refused, " ".join([read, *self.limits]), *self.notes]
 
-    def _banned(self) -> list[dict[str, Any]]:
+    def _bans(self) -> list[str]:
         """The addresses that would have been banned; those that several people share come first."""
-        found = []
-        for address, one in self.visitors.items():
-            times, browsers = bans(sorted(one.failures), self.rules), len(one.browsers)
-            shared = browsers >= _BROWSERS and one.good >= _GOOD
-            row = {"times": times, "failed": len(one.failures), "good": one.good, "browsers": browsers}
-            if times:
-                found.append({"address": address, **row, "gateway": shared})
-        return sorted(found, key=lambda each: (not each["gateway"], -each["times"], each["address"]))
+        rules = self.rules
+        ban = f"A ban of {rules.ban_seconds} s" if rules.ban_seconds >= 0 else "A ban without an end"
+        rule = f"{ban} after {rules.attempts} failed logins in {rules.find_seconds} s would have met"
+        times = {address: bans(sorted(one.failures), rules) for address, one in self.visitors.items()}
+        shared = {address for address, one in self.visitors.items() if one.shared and times[address]}
+        met = sorted(filter(times.get, times), key=lambda each: (each not in shared, -times[each], each))
+        if not met:
+            return [f"{rule} no address."]
+        each_one = (f"{address} {_times(times[address])} ({self.visitors[address]})" for address in met)
+        addresses, total = _many(len(met), "address", "es"), _times(sum(times.values()))
+        messages = [f"{rule} {addresses}, {total}: {first_of(each_one, _SHOWN, '; ')}."]
+        if shared:
+            messages.append(
+                f"Several people log in from {first_of(sorted(shared), _SHOWN)}. "
+                "If that is the gateway of your school, put it into chamilo_friends first."
+            )
+        return messages
 
-    def _refused(self, control: str) -> dict[str, Any]:
+    def _refused(self, control: str) -> str:
         met = {address: one.refused[control] for address, one in self.visitors.items() if control in one.refused}
-        most = sorted(met, key=lambda address: (-met[address], address))[:_SHOWN]
-        return {"control": control, "requests": sum(met.values()), "addresses": len(met), "most": most}
-
-
-def _bans_reported(rules: Rules, banned: Sequence[dict[str, Any]]) -> list[str]:
-    ban = f"A ban of {rules.ban_seconds} s" if rules.ban_seconds >= 0 else "A ban without an end"
-    rule = f"{ban} after {rules.attempts} failed logins in {rules.find_seconds} s would have met"
-    if not banned:
-        return [f"{rule} no address."]
-    each_one = (
-        f"{each['address']} {_times(each['times'])} ({each['failed']} failed and {each['good']} good logins, "
-        f"{_many(each['browsers'], 'browser')})"
-        for each in banned
-    )
-    total = _times(sum(each["times"] for each in banned))
-    messages = [f"{rule} {_many(len(banned), 'address', 'es')}, {total}: {first_of(each_one, _SHOWN, '; ')}."]
-    shared = [each["address"] for each in banned if each["gateway"]]
-    if shared:
-        messages.append(
-            f"Several people log in from {first_of(shared, _SHOWN)}. "
-            "If that is the gateway of your school, put it into chamilo_friends first."
+        if not met:
+            return ""
+        requests, addresses = _many(sum(met.values()), "request"), _many(len(met), "address", "es")
+        most = first_of(sorted(met, key=lambda address: (-met[address], address)), _SHOWN)
+        return (
+            f"{requests} of {addresses} would have been refused by {control}, such as {self.examples[control]}: {most}."
         )
-    return messages
 
 
 @lru_cache(4096)

@@ -106,7 +106,7 @@ def test_last_week_is_checked_under_the_rules_that_were_not_observed_active(monk
     )
     site = Site("campus.test", answering=(served, served), portal_names=("campus.test",), addresses=("192.0.2.7",))
     monkeypatch.setattr(guide_audit_info, "discover", lambda *_given, **_more: site)
-    monkeypatch.setattr(engine, "forecast", lambda *reported: given.append(reported) or {"said": ["x"]})
+    monkeypatch.setattr(engine, "forecast", lambda *reported: given.append(reported) or ["x"])
     desired = {"friends": ["10.0.0.0/8"], "trusted_proxies": ["10.1.1.1"], "attempts": 3, "ban_seconds": 60}
     answer = run(capsys, sections=["brute_force"], **desired)
     ((logs, rules, _now),) = given
