@@ -24,8 +24,7 @@ def brief(path: Path = LIST) -> dict[str, Any]:
             {key: one.get(key, "") for key in ("name", "supported", "php", "remark")} for one in known["branches"]
         ],
         "releases": [
-            {**{key: one.get(key, "") for key in ("version", "security", "summary")}, "after": one.get("after", [])}
-            for one in known["releases"]
+            {key: one.get(key, "") for key in ("version", "security", "summary")} for one in known["releases"]
         ],
         "advisories": [
             {

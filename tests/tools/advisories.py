@@ -173,7 +173,6 @@ SCHEMA: dict[str, Any] = {
                     "published": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$"},
                     "security": {"type": "boolean"},
                     "summary": {**_TEXT, "maxLength": 100},
-                    "after": {"type": "array", "items": _TEXT},
                     "references": _REFERENCES,
                 },
             },

@@ -46,12 +46,11 @@ class Advisory:
 
 @dataclass(frozen=True)
 class Release:
-    """``summary``: of the vulnerabilities that it fixes. ``after``: what is to be done after the update to it."""
+    """``summary``: of the vulnerabilities that it fixes."""
 
     version: str
     security: bool
     summary: str
-    after: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -112,16 +111,6 @@ class Advisories:
         fixes = f" {branch.floor} fixes {branch.fixes}." if branch.fixes else ""
         return f"It has published vulnerabilities, fixed in {branch.floor}.{listed}{fixes}"
 
-    def after(self, version: str) -> tuple[str, ...]:
-        """What the releases of a branch ask to be done after the update to them, up to a version; the newest first."""
-        try:
-            here = parse(version)
-        except VersionError:
-            return ()
-        own = [one for one in self.releases if of(one.version) == of(version) and parse(one.version) <= here]
-        newest_first = sorted(own, key=lambda one: parse(one.version), reverse=True)
-        return tuple(dict.fromkeys(step for one in newest_first for step in one.after))
-
     def move(self, version: str, php: str) -> str:
         """What to do about a branch that is no longer supported, and whether this PHP is in the way; or nothing."""
         branch = self.branches.get(of(version))
@@ -172,9 +161,7 @@ class Advisories:
 
 def read(known: Mapping[str, Any]) -> Advisories:
     """The list out of its document, which the controller makes of meta/advisories.json."""
-    releases = tuple(
-        Release(one["version"], bool(one["security"]), one["summary"], tuple(one["after"])) for one in known["releases"]
-    )
+    releases = tuple(Release(one["version"], bool(one["security"]), one["summary"]) for one in known["releases"])
     return Advisories(
         known["dated"],
         {one["name"]: _branch(one, releases) for one in known["branches"]},
@@ -193,7 +180,7 @@ def read(known: Mapping[str, Any]) -> Advisories:
 
 def _branch(one: Mapping[str, Any], releases: Iterable[Release]) -> Branch:
     own = [each for each in releases if each.security and of(each.version) == one["name"]]
-    last = max(own, key=lambda each: parse(each.version), default=Release("", True, "", ()))
+    last = max(own, key=lambda each: parse(each.version), default=Release("", True, ""))
     return Branch(one["name"], bool(one["supported"]), one["php"], one["remark"], last.version, last.summary)
 
 

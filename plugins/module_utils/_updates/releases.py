@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import glob
 import html
@@ -86,8 +85,6 @@ def _portal(known: Mapping[str, Any], more: Mapping[str, Any], outcomes: list[tu
     domain, feed, source = str(known["domain"]), str(known["feed"]), str(known.get("osv") or "")
     here = installed(domain, str(known["root"]))
     read = more["read"].setdefault(domain, {})
-    left = _left(domain, str(read.get("installed") or ""), here)
-    read["installed"] = here or read.get("installed", "")
     with ThreadPoolExecutor(2) as pool:  # both may keep one waiting
         asked = pool.submit(_attempt, _listed, source, here) if source and here else None
         answer = _attempt(_published, feed, here) if feed else None
@@ -121,21 +118,7 @@ def _portal(known: Mapping[str, Any], more: Mapping[str, Any], outcomes: list[tu
     reported = _report(domain, [*urgent, *news], bool(urgent), more)
     if reached:
         outcomes.append((reported, " ".join([*urgent, *news]) or f"Chamilo {here} is the newest release of its feed."))
-    return [*left, *urgent, *news]
-
-
-def _left(domain: str, before: str, here: str) -> list[str]:
-    """What to do after an update from a version with published vulnerabilities. Reported once."""
-    if not here or before == here or not _list(before) or _list(here):
-        return []
-    text = (
-        f"Chamilo was updated from {before}, which had published vulnerabilities, to {here}. An update takes nothing "
-        f"back that an attacker did before. {' '.join(advisories.packed().after(here))} See the collection's "
-        'docs/troubleshooting.md, "After an update from a version with vulnerabilities".'
-    )
-    with contextlib.suppress(alert.AlertError):  # it is in the journal, and the test alert reports the reason
-        alert.notify("updates", f"After the update: {domain}", text)
-    return [text]
+    return [*urgent, *news]
 
 
 def _list(here: str) -> list[str]:
@@ -208,68 +191,35 @@ def installed(domain: str, root: str) -> str:
 
 def fetch(address: str, body: bytes = b"") -> str:
     """The text behind an https address, not more than a feed can be. With a body it is asked by POST."""
-    headers = {"Accept": "*/*", **({"Content-Type": "application/json"} if body else {})}
-    location = address
-    for _hop in range(4):
-        address, host = _https(address, location)
-        answer = http.fetch(
-            address,
-            method="POST" if body else "GET",
-            headers=headers,
-            body=body,
-            verify=True,
-            timeout=SECONDS,
-            limit=_BYTES,
-        )
-        if answer.error:
-            raise FeedError(f"{host} could not be reached: {answer.error}.")
-        if answer.status in (301, 302, 303, 307, 308):
-            location = answer.value("Location")
-        elif answer.status != 200:
-            raise FeedError(f"{host} answered {answer.status}.")
-        else:
-            return answer.body.decode("utf-8", "replace")
-    raise FeedError(f"{address} is one redirect too many.")
-
-
-def _https(base: str, location: str) -> tuple[str, str]:
-    """Where a location leads to, seen from an address, and which host that is."""
-    try:
-        address = urllib.parse.urljoin(base, location)
-        parts = urllib.parse.urlsplit(address)
-        if parts.scheme == "https" and parts.hostname and parts.port != 0:
-            return address, parts.hostname
-    except ValueError:  # brackets, or a port that is none
-        pass
-    raise FeedError(f"{location} is no address that begins with https://.")
+    host = urllib.parse.urlsplit(address).hostname or address
+    answer = http.fetch(
+        address,
+        method="POST" if body else "GET",
+        headers={"Accept": "*/*", **({"Content-Type": "application/json"} if body else {})},
+        body=body,
+        verify=True,
+        timeout=SECONDS,
+        limit=_BYTES,
+    )
+    if answer.error:
+        raise FeedError(f"{host} could not be reached: {answer.error}.")
+    if answer.status != 200:
+        moved = f" and leads to {answer.value('Location')}" if answer.value("Location") else ""
+        raise FeedError(f"{host} answered {answer.status}{moved}.")
+    return answer.body.decode("utf-8", "replace")
 
 
 def releases(text: str) -> list[Published]:
-    """The releases in a feed: GitHub's Atom of releases, its JSON, or a manifest that names a version."""
-    if text.lstrip()[:1] in ("[", "{"):
-        found = list(_in_json(text))
-    else:
-        # The server controls the text: read it in linear time.
-        found = []
-        for entry in re.split(r"<entry[\s>]", text)[1:]:
-            begin, _sign, rest = entry.partition("<id>")
-            name = html.unescape(rest.partition("<")[0][:_LONGEST]).rpartition("/")[2]
-            found.append(Published(name, bool(_SECURITY.search(begin) or _SECURITY.search(rest))))
+    """The releases in a feed, GitHub's Atom of releases. The server controls the text: it is read in linear time."""
+    found = []
+    for entry in re.split(r"<entry[\s>]", text)[1:]:
+        begin, _sign, rest = entry.partition("<id>")
+        name = html.unescape(rest.partition("<")[0][:_LONGEST]).rpartition("/")[2]
+        found.append(Published(name, bool(_SECURITY.search(begin) or _SECURITY.search(rest))))
     known = [each for each in found if is_version(each.version)]
     if not known:
         raise FeedError("the answer names no release, so it is no feed of releases.")
     return known
-
-
-def _in_json(text: str) -> Iterator[Published]:
-    try:
-        known = json.loads(text)
-    except (ValueError, RecursionError):
-        return
-    for one in known if isinstance(known, list) else [known]:
-        if isinstance(one, dict) and not (one.get("draft") or one.get("prerelease")):
-            names = [one[key] for key in ("tag_name", "version", "new_version") if isinstance(one.get(key), str)]
-            yield from (Published(name[:_LONGEST], bool(_SECURITY.search(str(one.get("body"))))) for name in names[:1])
 
 
 def newer(here: str, known: Sequence[Published]) -> list[Published]:

@@ -77,12 +77,6 @@ def test_what_stands_in_the_way_of_a_supported_branch(version, php, words):
     assert output.endswith(words) and bool(output) is bool(words)
 
 
-def test_what_is_to_be_done_after_an_update():
-    assert [words[:10] for words in LIST.after("2.0.4")] == ["Invalidate", "Have accou", "Set the JW"]
-    assert LIST.after("2.0.9") == LIST.after("2.0.4")
-    assert LIST.after("2.0.3") == LIST.after("") == ()
-
-
 @pytest.mark.parametrize(
     ("version", "words"),
     [
