@@ -95,11 +95,11 @@ RED = {
     "backups_restore_tested": "No restore test was recorded",
     "backups_private": "public/dump.sql",
     "monitoring_app_log": "nothing shows that errors",
-    "monitoring_resources": "Nothing watches",
-    "monitoring_auth": "There is no recipient of alerts",
+    "monitoring_resources": "No watch over processor",
+    "monitoring_auth": "No count of failed logins",
     "monitoring_accounts": "2 are administrators: admin, second.admin",
     "monitoring_delivery": "No test alert",
-    "monitoring_integrity": "Nothing compares",
+    "monitoring_integrity": "No comparison",
 }
 
 
@@ -131,7 +131,7 @@ def test_a_daily_dump_of_ones_own(sloppy: Host) -> None:
     assert found.status["backups_private"] == "pass", found.evidence["backups_private"]
     for control in ("backups_database", "backups_files", "backups_encrypted", "backups_offsite"):
         assert found.status[control] == "not_assessed"
-        assert "/etc/cron.daily/dump may make one" in found.evidence[control]
+        assert "/etc/cron.daily/dump may do that" in found.evidence[control]
     sloppy.run("chmod 755 /var/backups/db; chmod 644 /var/backups/db/chamilo.sql")
     assert "/var/backups/db/chamilo.sql" in audit(sloppy, "backups").evidence["backups_private"]
 

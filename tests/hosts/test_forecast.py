@@ -68,8 +68,9 @@ def test_it_foretells_the_bans_that_fail2ban_then_gives(
     rules = Rules(frozenset({BANS}), ATTEMPTS, 600, BAN, names=("campus.test",))
     form = "vhost_combined" if host.web == "apache" else ""
     reported = forecast({str(tmp_path / "access.log"): form}, rules, time.time())
-    assert {each["address"]: each["times"] for each in reported["shut_out"]} == dict(given)
-    assert given["203.0.113.3"] == 1 and "203.0.113.99" not in given and reported["whole"]
+    met = re.findall(r"([0-9.]+) (?:once|(\d+) times) \(\d+ failed", reported[0])
+    assert {address: int(times or 1) for address, times in met} == dict(given)
+    assert given["203.0.113.3"] == 1 and "203.0.113.99" not in given and "There is more" not in " ".join(reported)
 
 
 def test_the_report_reports_whom_the_new_rules_would_have_met(fresh: Host, playbook: Playbook) -> None:
@@ -87,15 +88,13 @@ def test_the_report_reports_whom_the_new_rules_would_have_met(fresh: Host, playb
     fresh.put(log, "".join(answered + [line(2000 + number, "GET /main/install/index.php", 200) for number in range(3)]))
     playbook.run("audit", fresh, chamilo_friends=[])
     (entry,) = json.loads((playbook.directory / "report/report.json").read_text())["hosts"]
-    reported = entry["forecast"]
-    assert reported["shut_out"] == [
-        {"address": "10.77.0.1", "times": 1, "failed": 6, "good": 3, "browsers": 6, "gateway": True}
-    ]
-    assert {"control": "updates_installer", "requests": 3, "addresses": 1, "most": ["10.77.0.1"]} in reported["refused"]
+    reported = " ".join(entry["forecast"]["said"])
+    assert "10.77.0.1 once (6 failed and 3 good logins, 6 browsers)" in reported
+    assert "3 requests of 1 address would have been refused by updates_installer" in reported
     page = (playbook.directory / "report/report.html").read_text()
     assert "Several people log in from 10.77.0.1" in page
     assert page.index("3 requests of 1 address would have been refused") < page.index("Keep Chamilo Updated")
-    assert reported["whole"] and f"{log}.2.gz" in " ".join(reported["said"])
+    assert f"{log}.2.gz" in reported and "There is more" not in reported
 
     fresh.run(f"rm {log}.2.gz; rm {log}; mkfifo {log}")
     playbook.run("audit", fresh, chamilo_friends=[])

@@ -40,6 +40,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_job
     RECORDS,
     SETTINGS,
     job_of_ours,
+    not_ours,
     record,
     settings,
 )
@@ -75,7 +76,7 @@ _MADE_BY = re.compile(
     rb"-- (?:MySQL|MariaDB) dump|/\*M!999999|phpMyAdmin SQL Dump|-- Adminer |PostgreSQL database dump"
 )
 # What calls a backup, as far as a job's command shows it; not Debian's copy of its lists of packages, nor ours.
-_OTHERS = re.compile(
+_OTHERS = (
     r"(?i)\b(?:mysqldump|mariadb-dump|mydumper|xtrabackup|restic|borg|borgmatic|duplicity|duply|rsnapshot|kopia|tarsnap"
     r"|bacula-fd|bareos-fd|rclone)\b|(?<!\bdpkg-db-)(?<!chamilo-hardening )backup"
 )
@@ -123,19 +124,7 @@ def database(observer: Observer) -> Finding:
     )
     if ours:
         return ours
-    return _not_ours(observer, "No backup of the database by the role backups was recorded")
-
-
-def _not_ours(observer: Observer, missing: str) -> Finding:
-    """Where there is no record of ours."""
-    observer.needs_root(f"read {RECORDS}/{OURS}, and the jobs of other accounts")
-    others = [job.source for job in observer.once(jobs) if job.active and _OTHERS.search(job.command)]
-    if others:
-        raise Unseen(
-            f"{missing}; {first_of(others, 3)} may make one, which is not assessed here. Check that it is complete, "
-            "encrypted, elsewhere and can be restored, and waive this control with the name of the person who does"
-        )
-    return failed(f"{missing}, and no other job of this host is named like one that makes it.")
+    return not_ours(observer, "No backup of the database by the role backups was recorded", _OTHERS)
 
 
 @contextlib.contextmanager
@@ -177,7 +166,7 @@ def files(observer: Observer) -> Finding:
     ours = job_of_ours(observer, OURS, "files", what, _DAY, "backup", partial(_lost, observer))
     if ours:
         return ours
-    return _not_ours(observer, "No backup of the uploads, .env and config/ by the role backups was recorded")
+    return not_ours(observer, "No backup of the uploads, .env and config/ by the role backups was recorded", _OTHERS)
 
 
 def _is_store(name: str) -> bool:
@@ -190,7 +179,7 @@ def offsite(observer: Observer) -> Finding:
     ours = job_of_ours(observer, OURS, "offsite", what, _DAY, "backup", partial(_lost, observer, last=True))
     if ours:
         return ours
-    return _not_ours(observer, "No copy on another machine by the role backups was recorded")
+    return not_ours(observer, "No copy on another machine by the role backups was recorded", _OTHERS)
 
 
 @check("backups_encrypted")
@@ -201,7 +190,7 @@ def encrypted(observer: Observer) -> Finding:
         return _compared(observer, ours)
     if ours:
         return failed(f"{ours.evidence} The playbook harden compares them, run where the copy of the key is.")
-    return _not_ours(observer, "No encrypted backup by the role backups was recorded")
+    return not_ours(observer, "No encrypted backup by the role backups was recorded", _OTHERS)
 
 
 def _compared(observer: Observer, ours: Finding) -> Finding:

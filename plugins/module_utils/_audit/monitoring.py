@@ -12,13 +12,10 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     FAIL,
@@ -33,11 +30,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentence
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import left_behind
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED, administrators
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import (
     RECORDS,
     SETTINGS,
     job_of_ours,
+    not_ours,
     settings,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
@@ -46,35 +44,20 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processe
 
 OURS = "monitoring.json"
 _DAY, _MONTH = 26, 31 * 24  # hours
-_SWITCH = "security.file_integrity_check_enabled"  # of Chamilo 2.1 alone
 _TEXT = 1 << 16  # bytes of one configuration file
-_FILES = 200  # of the configuration of one watcher
+_FILES = 200
 _PULSE = "/run/chamilo-hardening"  # where monit leaves a sign of life when it asks for failed logins
 _MONIT_STARTED = "/run/monit.pid"
 _FRESH = 900  # seconds: it asks every two minutes
 _MAILERS = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 
-# Who watches a host. Names of processes are cut after 15 characters by the kernel.
-_MONIT = "monit"
+# Those that may watch a host. Names of processes are cut after 15 characters by the kernel.
 _AGENTS = (
-    "prometheus-node node_exporter zabbix_agentd zabbix_agent2 munin-node telegraf netdata collectd nrpe icinga2 "
-    "glances newrelic-infra check_mk_agent cmk-agent-ctl metricbeat alloy datadog-agent wazuh-agentd ossec-agentd"
+    "monit prometheus-node node_exporter zabbix_agentd zabbix_agent2 munin-node telegraf netdata collectd nrpe icinga2 "
+    "glances newrelic-infra check_mk_agent cmk-agent-ctl metricbeat alloy datadog-agent wazuh-agentd ossec-agentd "
+    "promtail filebeat vector fluent-bit fluentd"
 ).split()
-_CONFIGURATION = {
-    _MONIT: ("/etc/monit/monitrc", "/etc/monit/conf.d/*", "/etc/monit/conf-enabled/*", "/etc/monitrc"),
-    "logcheck": ("/etc/logcheck/logcheck.logfiles", "/etc/logcheck/logcheck.logfiles.d/*"),
-    "logwatch": ("/etc/logwatch/conf/logfiles/*", "/etc/logwatch/conf/services/*"),
-    "promtail": ("/etc/promtail/*.y*ml",),
-    "alloy": ("/etc/alloy/*",),
-    "filebeat": ("/etc/filebeat/filebeat.yml", "/etc/filebeat/inputs.d/*"),
-    "vector": ("/etc/vector/*",),
-    "fluent-bit": ("/etc/fluent-bit/*",),
-    "fluentd": ("/etc/fluent/*",),
-    "rsyslogd": ("/etc/rsyslog.conf", "/etc/rsyslog.d/*.conf"),
-    "syslog-ng": ("/etc/syslog-ng/syslog-ng.conf", "/etc/syslog-ng/conf.d/*"),
-    "zabbix": ("/etc/zabbix/*.conf", "/etc/zabbix/*.conf.d/*", "/etc/zabbix/*.d/*.conf"),
-    "telegraf": ("/etc/telegraf/*.conf", "/etc/telegraf/telegraf.d/*"),
-}
+_MONIT = ("/etc/monit/monitrc", "/etc/monit/conf.d/*", "/etc/monit/conf-enabled/*")
 _LOGROTATE = ("/etc/logrotate.conf", "/etc/logrotate.d/*")
 
 
@@ -83,31 +66,15 @@ def left(observer: Observer) -> list[str]:
     return list(map(str, _lists(observer).get("lines", ()))) if observer.as_root else []
 
 
-def _texts(_observer: Observer) -> Mapping[str, str]:
-    """Configuration of what watches hosts and logs, without comments, by the name of the watcher."""
-    return {name: text for name, text in ((name, _joined(files)) for name, files in _CONFIGURATION.items()) if text}
-
-
 def _joined(patterns: tuple[str, ...]) -> str:
     paths = [path for pattern in patterns for path in sorted(glob.glob(pattern))[:_FILES]]
     text = b"\n".join(head(path, _TEXT) for path in paths).decode("utf-8", "replace")
     return "\n".join(line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
 
 
-@dataclass(frozen=True)
-class _Monit:
-    """monit is the one of them that evaluates and alerts by itself, so that it can be seen here."""
-
-    runs: bool
-    alerts: bool
-    text: str
-
-
-def _monit(observer: Observer) -> _Monit:
-    text = observer.once(_texts).get(_MONIT, "")
-    runs = any(process.name == _MONIT for process in observer.once(processes))
-    alerts = re.search(r"^\s*set\s+alert\s+\S+@\S+", text, re.M) and re.search(r"^\s*set\s+mailserver\s+\S", text, re.M)
-    return _Monit(runs, bool(alerts), text)
+def _monit(_observer: Observer) -> str:
+    """The configuration of monit, without comments."""
+    return _joined(_MONIT)
 
 
 # ------------------------------------------------------------------------------- what our own watch is made of
@@ -115,10 +82,10 @@ def _monit(observer: Observer) -> _Monit:
 
 def _watch_lost(observer: Observer, *desired: str) -> str:
     """What is gone of the watch that monit keeps: it runs, has our checks, and asks."""
-    if not observer.once(_monit).runs:
+    if not any(process.name == "monit" for process in observer.once(processes)):
         return "monit does not run"
     for words in desired:
-        if words not in observer.once(_monit).text:
+        if words not in observer.once(_monit):
             return f"the configuration of monit does not contain `{words}` any more"
     for site in settings("monitoring"):
         age = observer.now - _asked(site)
@@ -201,32 +168,19 @@ def app_log(observer: Observer) -> Finding:
             f"{desired} is {'empty' if there else 'not there'}: nothing shows that errors of Chamilo reach a file."
         )
     log = max(kept, key=os.path.getmtime, default=desired)
-    wrong = [] if _is_rotated(observer, log, environment) else ["nothing rotates it"]
+    rotated = _is_rotated(observer, log, environment)
     what = f"The watch over {log}"
     ours = job_of_ours(
         observer, OURS, "app_log", what, _DAY, "daily", partial(_log_lost, observer, desired, environment)
     )
-    if ours and not wrong:
-        return ours
-    watchers = [
-        name
-        for name, text in observer.once(_texts).items()
-        if log in text or desired in text or f"{directory}/" in text
-    ]
-    names_of_processes = {process.name for process in observer.once(processes)}
-    monit = observer.once(_monit)
-    if not watchers and not ours:
-        wrong.append("it is not monitored")
-    if wrong:
-        return failed(f"Errors of Chamilo are in {log}, but {' and '.join(wrong)}.")
-    if _MONIT in watchers and monit.runs and monit.alerts:
-        return passed(f"Errors of Chamilo are in {log}, which is rotated; monit watches it and mails.")
-    if "logcheck" in watchers and named(observer.once(jobs), r"\blogcheck\b"):
-        return passed(f"Errors of Chamilo are in {log}, which is rotated; logcheck reads it and mails.")
-    running = sorted(set(watchers) & (names_of_processes | {"logwatch", "zabbix"}))
-    if not running:
-        return failed(f"Errors of Chamilo are in {log}; {first_of(watchers)} is to watch it, but does not run.")
-    raise Unseen(f"{first_of(running)} reads {log}; whether alerts are sent cannot be seen on this host")
+    if not rotated:
+        return failed(f"Errors of Chamilo are in {log}, but nothing rotates it.")
+    return ours or not_ours(
+        observer,
+        f"Errors of Chamilo are in {log}, and no watch over it by the role monitoring was recorded",
+        r"\blogcheck|\blogwatch",
+        _AGENTS,
+    )
 
 
 def _is_rotated(observer: Observer, log: str, environment: str) -> bool:
@@ -247,31 +201,11 @@ def resources(observer: Observer) -> Finding:
     what, words = "The watch over processor, memory and disk", ("watch disks", "check system chamilo_host")
     lost = partial(_watch_lost, observer, *words)
     ours = job_of_ours(observer, OURS, "resources", what, _DAY, "daily", lost)
-    if ours:
-        return ours
-    monit = observer.once(_monit)
-    running = {process.name for process in observer.once(processes)}
-    if monit.runs:
-        observer.needs_root("read the configuration of monit")
-        desired = {
-            "processor": r"\bif\s+(?:cpu|loadavg)",
-            "memory": r"\bif\s+(?:memory|mem)\b",
-            "disk": r"\bif\s+space\b",
-        }
-        missing = [name for name, pattern in desired.items() if not re.search(pattern, monit.text, re.I)]
-        if not missing and monit.alerts:
-            return passed("monit runs, has thresholds for processor, memory and disk, and mails.")
-        lacks = [f"has no threshold for {first_of(missing)}"] if missing else []
-        lacks += [] if monit.alerts else ["has no mail recipient"]
-        return failed(f"monit runs, but {' and '.join(lacks)}.")
-    agents = sorted(running & set(_AGENTS))
-    if agents:
-        raise Unseen(
-            f"{first_of(agents)} runs and reports elsewhere; whether thresholds and a person stand behind it is there"
-        )
-    return failed(
-        "Nothing watches processor, memory and disk: neither monit nor one of the usual agents (Prometheus, Zabbix, "
-        f"Munin, Telegraf, Netdata and the like) runs, and there is no {RECORDS}/{OURS}."
+    return ours or not_ours(
+        observer,
+        "No watch over processor, memory and disk by the role monitoring was recorded",
+        r"\bmunin-cron\b",
+        _AGENTS,
     )
 
 
@@ -283,40 +217,8 @@ def auth(observer: Observer) -> Finding:
     ours = job_of_ours(
         observer, OURS, "auth", "The count of failed logins", _DAY, "daily", partial(_logins_lost, observer)
     )
-    if ours:
-        return ours
-    pattern = r"track_e_login_record|login_json|authentication_token|ids/ids\.log"
-    texts = observer.once(_texts)
-    counting = [name for name, text in texts.items() if re.search(pattern, text)]
-    counting += [job.source for job in named(observer.once(jobs), pattern)]
-    if counting:
-        raise Unseen(f"{first_of(counting)} reads failed logins; whether alerts are sent cannot be seen on this host")
-    mails = _mailing_jails(observer)
-    hint = (
-        f" The jail {first_of(mails)} mails each ban, but an attack from many addresses gets none of them banned."
-        if mails
-        else ""
-    )
-    return failed(f"There is no recipient of alerts of many failed logins.{_lately(observer)}{hint}")
-
-
-def _lately(observer: Observer) -> str:
-    """How many there were, where the database records it."""
-    try:
-        row = observer.once(_people)
-    except DatabaseError:  # the finding is the same without the number
-        return ""
-    return f" In the last 7 days there were {row['failures']} from {row['addresses']} addresses."
-
-
-def _mailing_jails(observer: Observer) -> list[str]:
-    if not observer.as_root:
-        return []
-    try:
-        found = fail2ban.running() or []
-    except Fail2banError:  # only a hint hangs on it
-        return []
-    return [jail.name for jail in found if any("mail" in action for action in jail.actions)]
+    readers = "track_e_login_record|login_json|authentication_token"
+    return ours or not_ours(observer, "No count of failed logins by the role monitoring was recorded", readers)
 
 
 # ------------------------------------------------------------------------------------------------ accounts
@@ -327,9 +229,8 @@ def _days(observer: Observer) -> int:
 
 
 def _people(observer: Observer) -> Row:
-    """Numbers about accounts and logins, in one query."""
+    """Numbers about accounts, in one query."""
     people = "FROM `user` WHERE status NOT IN (6, 99) AND active <> -2"
-    failures = "FROM track_e_login_record WHERE success = 0 AND login_date > NOW() - INTERVAL"
     return observer.database.query(
         "SELECT"
         f" (SELECT COUNT(*) {people}) AS total,"
@@ -338,9 +239,7 @@ def _people(observer: Observer) -> Row:
         " AS never,"
         f" (SELECT COUNT(*) FROM (SELECT email {people} AND email <> '' GROUP BY email HAVING COUNT(*) > 1) AS doubles)"
         " AS twice,"
-        f" (SELECT COUNT(*) {people} AND {LOCKED}) AS locked,"
-        f" (SELECT COUNT(*) {failures} 7 DAY) AS failures,"
-        f" (SELECT COUNT(DISTINCT user_ip) {failures} 7 DAY) AS addresses",
+        f" (SELECT COUNT(*) {people} AND {LOCKED}) AS locked",
         (_days(observer), _days(observer)),
     )[0]
 
@@ -399,19 +298,8 @@ def integrity(observer: Observer) -> Finding:
     ours = job_of_ours(observer, OURS, "integrity", what, _DAY, "daily", _list_lost)
     if ours:
         return waiting(ours.evidence, _TO_ACCEPT) if ours.status == FAIL and _ACCEPT in ours.evidence else ours
-    foreign = named(observer.once(jobs), r"\b(?:aide|dailyaidecheck|tripwire|samhain|afick|integrit)\b")
-    scans = named(observer.once(jobs), r"file-integrity:scan")
-    # Chamilo 3.0 has no setting that turns its own scan on.
-    if foreign or (scans and (observer.site.major >= 3 or observer.settings.get(_SWITCH) == "true")):
-        tool = first_of(job.source for job in (foreign or scans))
-        raise Unseen(
-            f"{tool} compares files; whether with a list that is safe from an intruder does not show on this host"
-        )
-    observer.needs_root(f"read {RECORDS}/{OURS} and the jobs of other accounts")
-    return failed(
-        f"Nothing compares the program's files with a list: no such entry in {RECORDS}/{OURS}, no job of aide, "
-        "tripwire or samhain, nor Chamilo's own file-integrity:scan."
-    )
+    others = r"\b(?:aide|dailyaidecheck|tripwire|samhain|afick|integrit)\b|file-integrity:scan"
+    return not_ours(observer, "No comparison of the program's files by the role monitoring was recorded", others)
 
 
 @check("monitoring_compromise")

@@ -24,14 +24,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse as parse_version
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     DatabaseError,
     migrations_without_history,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import job_of_ours
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import job_of_ours, not_ours
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, output
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, sources
@@ -48,7 +47,6 @@ INSTALLER = (
     "/check.php",
 )
 STATUS = "/var/lib/dpkg/status"
-LISTS = "/var/lib/apt/lists"
 PERIODIC = "/var/lib/apt/periodic"
 UNATTENDED = "/usr/bin/unattended-upgrade"
 UPTIME = "/proc/uptime"
@@ -188,8 +186,7 @@ def _alike(answer: Answer, missing: Answer) -> bool:
 def system(observer: Observer) -> Finding:
     if not os.path.exists(STATUS):
         return not_assessed("This is not Debian or Ubuntu; how its updates are installed is not known here.")
-    waiting = observer.once(pending)
-    now = f" {_waiting(waiting)}{' A reboot is needed.' if os.path.exists('/run/reboot-required') else ''}"
+    now = " A reboot is needed." if os.path.exists("/run/reboot-required") else ""
     if not os.path.exists(UNATTENDED):
         return failed(f"unattended-upgrades is not installed, so nothing installs security updates.{now}")
     configuration = output(["apt-config", "dump"])
@@ -242,70 +239,13 @@ def _changed(path: str) -> float:
     return os.lstat(path).st_ctime
 
 
-def pending(_observer: Observer) -> list[str] | None:
-    """Installed packages that the security lists know a newer version of; None where there are no such lists.
-
-    Read from apt's own files: apt itself may write its caches, and takes seconds where it has none.
-    """
-    lists = [path for path in glob.glob(f"{LISTS}/*_Packages") if "security" in os.path.basename(path)]
-    if not lists:
-        return None
-    installed = dict(_versions(STATUS, r"Status: \w+ \w+ installed\n"))
-    known = (entry for path in lists for entry in _versions(path))
-    newer = {
-        name for name, newest in known if name in installed and debian_order(installed[name]) < debian_order(newest)
-    }
-    return sorted(newer)
-
-
-def _versions(path: str, state: str = "") -> list[tuple[str, str]]:
-    """Name and version of each package in one of dpkg's or apt's files."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return re.findall(rf"^Package: (\S+)\n{state}(?:.+\n)*?Version: (\S+)\n", file.read(), re.MULTILINE)
-
-
-_Parts = list[tuple[tuple[int, ...], int]]
-
-
-def debian_order(version: str) -> tuple[int, _Parts, _Parts]:
-    """A Debian version as something that sorts like one (deb-version(7)): epoch, upstream version, revision."""
-    epoch, _colon, rest = version.rpartition(":")
-    upstream, _dash, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
-    return int(epoch or 0), _parts(upstream), _parts(revision)
-
-
-def _parts(text: str) -> _Parts:
-    """Text and number in turn. A tilde comes before the end of the text, letters before all other signs."""
-    pairs = re.findall(r"(\D*)(\d*)", text)
-    return [
-        (
-            tuple(-1 if sign == "~" else ord(sign) + (0 if sign.isalpha() else 256) for sign in signs) + (0,),
-            int(digits or 0),
-        )
-        for signs, digits in pairs
-    ]
-
-
-def _waiting(names: Sequence[str] | None) -> str:
-    if names is None:
-        return "There are no lists of security updates on this host, so what waits is not known."
-    if not names:
-        return "No security update waits."
-    return f"{len(names)} security updates wait: {first_of(names, 3)}."
-
-
 @check("updates_watch")
 def watch(observer: Observer) -> Finding:
-    root = observer.root
     ours = job_of_ours(observer, OURS, "watch", "The check for a newer release", 26, "daily")
     if ours:
         return replace(ours, evidence=f"{ours.evidence} {known_by(observer)}")
-    watching = named(observer.once(jobs), r"chamilo:update:check|chamilo-hardening daily|updates\.chamilo\.org")
-    if not watching:
-        return failed(f"No timer and no cron job on this host checks for a newer release than the one in {root}.")
-    job = watching[0]
-    if job.service and job.result not in ("", "success"):
-        return failed(f"{job.source} checks for new releases, but its last run ended with {job.result}.")
-    if job.service and observer.now - job.last > 26 * 3600:
-        return failed(f"{job.source} should check for new releases daily, but has not run for 26 hours.")
-    return not_assessed(f"{job.source} checks for new releases; whether it would send an alert cannot be seen.")
+    return not_ours(
+        observer,
+        "No check for a newer release by the role updates was recorded",
+        r"chamilo:update:check|updates\.chamilo",
+    )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import FAIL, Finding, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes
 
@@ -78,6 +79,19 @@ def job_of_ours(
     if gone:
         return failed(f"{what} succeeded {age:.0f} hours ago, but {gone}.")
     return passed(f"{what} succeeded {age:.0f} hours ago. {entry.detail}".strip())
+
+
+def not_ours(observer: Observer, missing: str, jobs_of_others: str, programs: Collection[str] = ()) -> Finding:
+    """The finding without a record of ours: what another program does is for a person to check, and only named here."""
+    observer.needs_root(f"read {RECORDS} and the jobs of other accounts")
+    others = [job.source for job in named(observer.once(jobs), jobs_of_others)]
+    others += sorted({process.name for process in observer.once(processes)} & {*programs})
+    if others:
+        raise Unseen(
+            f"{missing}. {first_of(others, 3)} may do that, which is not assessed here: check it, and waive this "
+            "control with the name of the person who does"
+        )
+    return failed(f"{missing}, and no other program of this host is known to do that.")
 
 
 def _undelivered(entry: Record) -> str:

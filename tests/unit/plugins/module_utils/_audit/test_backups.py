@@ -108,7 +108,7 @@ OTHERS = (
 @pytest.mark.parametrize(("command", "other"), OTHERS)
 def test_backups_of_another_program_are_listed_for_a_person_and_never_green(host, command, other):
     host.jobs = (Job("school.timer", command),)
-    words = "school.timer may make one, which is not assessed here"
+    words = "school.timer may do that, which is not assessed here"
     found = observe({check.__name__: check for check in CHECKS[:4]}, host.inspect())
     assert {finding.status for finding in found.values()} == {"not_assessed" if other else "fail"}
     assert {words in finding.evidence for finding in found.values()} == {other}

@@ -628,53 +628,21 @@ def test_owners(certbot, found, words):
     assert words in finding.evidence
 
 
-HOOK = "nginx -t && systemctl reload nginx"
-CONF = "renewal/campus.test.conf"
-SCRIPT = f"#!/bin/sh\n{HOOK}\n"
-NO_HOOK = "no hook of campus.test reloads"
-
-
 @pytest.mark.parametrize(
-    ("files", "words"),
+    ("text", "words"),
     [
-        ({CONF: "installer = None\n"}, NO_HOOK),
-        ({CONF: "autorenew = False\ninstaller = nginx\n"}, "autorenew = False"),
-        ({CONF: "renew_hook = systemctl reload nginx\n"}, "without a test"),
-        ({CONF: "renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"}, ""),
-        # A script that a hook names.
-        ({CONF: "renew_hook = {root}/after.sh\n", "after.sh": SCRIPT}, ""),
-        ({CONF: "renew_hook = test -x {root}/after.sh && {root}/after.sh -q\n", "after.sh": SCRIPT}, ""),
-        ({CONF: "renew_hook = {root}/after.sh\n", "after.sh": SCRIPT.replace("nginx -t", "# nginx -t")}, NO_HOOK),
-        # For every certificate.
-        ({"renewal-hooks/post/reload": SCRIPT}, ""),
-        ({"renewal-hooks/post/reload": SCRIPT.replace("nginx -t && ", "")}, "without a test"),
-        ({"renewal-hooks/deploy/web": "#!/bin/sh\nexec {root}/after.sh\n", "after.sh": SCRIPT}, ""),
-        ({"cli.ini": f"max-log-backups = 0\ndeploy-hook = {HOOK}\n"}, ""),
-        ({"cli.ini": f"pre-hook = {HOOK}\n"}, NO_HOOK),
-        # In the command of the job.
-        ({"job": f"--deploy-hook '{HOOK}'"}, ""),
-        ({"job": "--deploy-hook /bin/true\n# nginx -t, reload"}, NO_HOOK),
-        ({"job": f"\n# certbot renew --deploy-hook '{HOOK}'"}, NO_HOOK),
+        ("installer = None\n", "no hook of campus.test is known"),
+        ("autorenew = False\ninstaller = nginx\n", "autorenew = False"),
+        ("renew_hook = systemctl reload nginx\n", "no hook of campus.test is known"),
+        ("installer = apache\n", ""),
+        ("renew_hook = '/usr/local/sbin/theirs; /usr/local/sbin/chamilo-hardening renewed'\n", ""),
     ],
 )
-def test_a_renewal_is_active_where_a_hook_tests_and_reloads(certbot, tmp_path, files, words):
-    for name, text in {CONF: "", **files}.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.replace("{root}", str(tmp_path)))
-        path.chmod(0o755 if text.startswith("#!") else 0o644)
-    job = Job("/etc/cron.daily/renew", f"certbot -q renew {files['job']}") if "job" in files else RENEWS
-    finding = https.renewal(certbot(job))
+def test_a_renewal_is_active_where_it_is_known_to_be_tested_and_loaded(certbot, tmp_path, text, words):
+    (tmp_path / "renewal/campus.test.conf").write_text(text)
+    finding = https.renewal(certbot(RENEWS))
     assert finding.status == ("fail" if words else "pass"), finding.evidence
     assert words in finding.evidence
-
-
-def test_certbot_runs_no_hook_that_is_not_executable(certbot, tmp_path):
-    (tmp_path / CONF).write_text("")
-    hook = tmp_path / "renewal-hooks/deploy/reload"
-    hook.parent.mkdir(parents=True)
-    hook.write_text(SCRIPT)
-    assert https.renewal(certbot(RENEWS)).status == "fail"
 
 
 def test_a_certificate_that_certbot_does_not_renew_is_named(certbot, tmp_path):
