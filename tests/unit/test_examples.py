@@ -30,7 +30,7 @@ OTHER_NAMES |= {"chamilo_web", "chamilo_db", "chamilo_version"}  # groups, and a
 FOREIGN = (
     *("ansible-galaxy ", "apt ", "git ", "pipx "),
     *("ansible-navigator ", "ansible-pull ", "docker run ", "version: 3\n"),  # tests/hosts/test_fleet.py runs them
-    *("tar ", "gh ", "sha256sum ", "python3 -m ", "useradd ", "chown ", "ansible/bin/"),
+    *("tar ", "mariadb ", "gh ", "sha256sum ", "python3 -m ", "useradd ", "chown ", "ansible/bin/"),
     *("proxy_set_header ", "http-check ", "include ", "for section in ", "do chamilo-hardening "),
 )
 COMMANDS = re.compile(r"(ansible-playbook|chamilo-hardening|bin/\w+)\s")

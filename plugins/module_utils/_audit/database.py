@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _server as audit_server
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
@@ -41,7 +40,6 @@ _HARMLESS = {
 # What a replica has: the server sends it each change of each row, where it writes them down.
 _REPLICATES = {"REPLICATION SLAVE", "REPLICATION REPLICA"}
 _BACKUP = ("LOCK TABLES", "SHOW VIEW", "TRIGGER", "EVENT")
-_TO_DEFINE = ("TRIGGER", "EVENT", "EXECUTE", "SHOW VIEW")  # without it, nothing would run
 _BY_PASSWORD = ("mysql_native_password", "mysql_old_password", "ed25519", "parsec", "caching_sha2_password")
 _CREDENTIALS = "/etc/chamilo-hardening/*.cnf"
 # Where root keeps the passwords of the server's own accounts.
@@ -124,7 +122,7 @@ def privileges(observer: Observer) -> Finding:
     if others and not surplus:
         surplus.append(f"rights on {first_of(others)} that every account has on this server")
     try:
-        ways = [*_other_accounts(observer), *_definers(observer), *_left_behind(observer)]
+        ways = _other_accounts(observer)
     except (Unseen, DatabaseError):
         if not surplus:
             raise
@@ -136,11 +134,8 @@ def privileges(observer: Observer) -> Finding:
     if faults:
         return failed(" ".join(faults))
     held = ", ".join(name for name in ALLOWED if name in granted)
-    return passed(
-        f"The account has {held} on {own}, nothing else, and sees no other database. No other account, trigger, event, "
-        "routine or view of the server has power over it, and the server replicates from no host and loads nothing "
-        "that is not declared."
-    )
+    text = f"The account has {held} on {own}, nothing else, and sees no other database"
+    return passed(f"{text}. No other account has power over it.")
 
 
 @dataclass
@@ -156,11 +151,10 @@ class _Login:
     passwords: frozenset[str] = frozenset()  # as the server keeps them, where no other way is open than the socket
     everywhere: set[str] = field(default_factory=set)  # privileges on the whole server
     here: set[str] = field(default_factory=set)  # on the portal's database, or on a part of it
-    elsewhere: set[str] = field(default_factory=set)  # other databases
 
     @property
     def name(self) -> str:
-        return f"{audit_server.text(self.user)}@{audit_server.text(self.host)}"
+        return f"{_text(self.user)}@{_text(self.host)}"
 
     @property
     def local(self) -> bool:
@@ -174,6 +168,11 @@ class _Login:
         return " and ".join([*parts, *([f"{_spelled(self.here)} on the portal's database"] if self.here else [])])
 
 
+def _text(value: str) -> str:
+    """A value as it is written in a statement."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
 def _spelled(what: Iterable[str]) -> str:
     return first_of(sorted(what), 4)
 
@@ -183,7 +182,7 @@ def _server(observer: Observer) -> Reader:
     observer.needs_root("see the accounts of the database server")
     if observer.once(_listening) is None:
         raise Unseen(
-            "which other accounts and definers have power over its data can be read on the host of the database alone, "
+            "which other accounts have power over its data can be read on the host of the database alone, "
             "by its root: SELECT User, Host, Priv FROM mysql.global_priv"
         )
     return Reader.of_server().begin()
@@ -218,7 +217,7 @@ def _logins(observer: Observer) -> dict[tuple[str, str], _Login]:
         key, priv = (row["User"] or "", row["Host"] or ""), json.loads(row["Priv"] or "{}")
         found[key] = _login(*key, priv)
         if priv.get("is_role") and priv.get("access"):  # the view of privileges leaves roles out
-            quoted = "PUBLIC" if key[0] == "PUBLIC" else audit_server.text(key[0])
+            quoted = "PUBLIC" if key[0] == "PUBLIC" else _text(key[0])
             lines = (next(iter(line.values())) or "" for line in server.query(f"SHOW GRANTS FOR {quoted}"))
             rights = [what for what, where, _of in map(_parsed, lines) if where == "*.*"]
             found[key].everywhere |= {word for what in rights for word in what}
@@ -234,7 +233,6 @@ def _logins(observer: Observer) -> dict[tuple[str, str], _Login]:
         elif name == own if row["place"] == "part" else _matches(name, own):
             login.here |= what
         elif what:
-            login.elsewhere.add(name)
             if name == "mysql" if row["place"] == "part" else _matches(name, "mysql"):
                 login.everywhere |= {f"{word} on tables of mysql" for word in what - _ONLY_READS}
     members = [
@@ -246,7 +244,6 @@ def _logins(observer: Observer) -> dict[tuple[str, str], _Login]:
             if member in found and role in found:
                 found[member].everywhere |= found[role].everywhere
                 found[member].here |= found[role].here
-                found[member].elsewhere |= found[role].elsewhere
     for login in found.values():
         login.everywhere -= of_no_use
     return found
@@ -338,15 +335,6 @@ def _with_a_password(login: _Login) -> str:
     )
 
 
-def _left_behind(observer: Observer) -> list[str]:
-    """What the server does without an account."""
-    roots = [observer.site.root, *(host.root for host in observer.site.virtual_hosts)]
-    clients = observer.options["database_clients"]
-    return audit_server.left_behind(
-        observer.once(_server), roots, lambda host: host in clients or _is_declared(host, clients)
-    )
-
-
 def _is_desired(observer: Observer, login: _Login) -> bool:
     """Whether an account has its rights for a reason: the server's, a Unix account's, ours, a declared client's."""
     if _is_administrator(observer, login):
@@ -385,43 +373,6 @@ def _is_declared(host: str, clients: Iterable[str]) -> bool:
 
 # Events run by themselves, wherever they are. The others count in another database where they name the portal's, or
 # make their statements up.
-_DEFINED = """
-SELECT 'TRIGGER' AS kind, TRIGGER_SCHEMA AS place, TRIGGER_NAME AS name, DEFINER AS definer
-  FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s OR ACTION_STATEMENT REGEXP %s
-UNION ALL SELECT 'EVENT', EVENT_SCHEMA, EVENT_NAME, DEFINER FROM information_schema.EVENTS
-UNION ALL SELECT ROUTINE_TYPE, ROUTINE_SCHEMA, ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES
-  WHERE SECURITY_TYPE <> 'INVOKER' AND (ROUTINE_SCHEMA = %s OR ROUTINE_DEFINITION REGEXP %s)
-UNION ALL SELECT 'VIEW', TABLE_SCHEMA, TABLE_NAME, DEFINER FROM information_schema.VIEWS
-  WHERE SECURITY_TYPE <> 'INVOKER' AND (TABLE_SCHEMA = %s OR VIEW_DEFINITION REGEXP %s)
-"""
-_MADE_UP = "PREPARE|EXECUTE|GRANT|CREATE USER|ALTER USER"
-
-
-def _definers(observer: Observer) -> list[str]:
-    """What runs in or on the portal's database with more than the application's rights, and the statement for it."""
-    application, own, logins = observer.database.account.user, observer.database.account.name, observer.once(_logins)
-    faults = []
-    for row in observer.once(_server).query(_DEFINED, (own, f"{re.escape(own)}|{_MADE_UP}") * 3):
-        user, _at, host = (row["definer"] or "").rpartition("@")
-        login = logins.get((user, host))
-        if login is None:  # without that account it does not run
-            continue
-        insider = row["place"] == own
-        more = (login.everywhere - _HARMLESS) | (login.here - ({*ALLOWED, *_TO_DEFINE} if insider else set()))
-        kind, place = row["kind"] or "", audit_server.name(row["place"] or "", row["name"] or "")
-        statements = f"SHOW CREATE {kind} {place}; DROP {kind} {place};"
-        called = row["name"] if insider else f"{row['place']}.{row['name']}"
-        if more or insider and login.elsewhere:
-            what = _spelled(more) if more else f"rights on {first_of(sorted(login.elsewhere))}"
-            faults.append(f"the {kind.lower()} {called} runs with the rights of {login.name}: {what} ({statements})")
-        elif insider and kind in ("TRIGGER", "EVENT") and user == application:
-            faults.append(
-                f"the {kind.lower()} {called} was made with the application's account, and Chamilo has none"
-                f" ({statements})"
-            )
-    return faults
-
-
 @check("database_bind")
 def bind(observer: Observer) -> Finding:
     known = observer.site.database

@@ -35,6 +35,8 @@ class Host:
         self.database = Database(host="localhost")
         self.processes: list[Process] = []
         self.defined: list[dict[str, str]] = []
+        self.loaded: list[dict[str, str]] = []
+        self.replicas: list[dict[str, str]] = []
         self.admins: list[dict[str, str]] = []
         self.answers = ""  # of sshd
         self.compared = comparison.Comparison("the package x.zip")
@@ -49,10 +51,10 @@ class Host:
         monkeypatch.setattr(Reader, "of_server", classmethod(lambda _class: Reader(Account("root"), ask=self.ask)))
         monkeypatch.setattr(left_behind, "_SECONDS", 30.0)
 
-    def ask(self, _sql: str) -> Any:
+    def ask(self, sql: str) -> Any:
         if self.defined and "error" in self.defined[0]:
             raise DatabaseError("The database is gone.")
-        return self.defined
+        return self.loaded if "mysql.plugin" in sql else self.replicas if "SLAVES" in sql else self.defined
 
     def write(self, path: str, text: str = "") -> Path:
         place = self.top / path
@@ -128,6 +130,14 @@ LEFT: dict[str, tuple[Callable[[Host], object], str]] = {
         ),
         "Runs in the database, as its definer: event x.again, as root@localhost: DELETE FROM user",
     ),
+    "a plugin": (
+        lambda host: host.loaded.append({"kind": "plugin", "place": "", "name": "evil", "text": "evil.so"}),
+        "Done by the database server itself: plugin evil: evil.so",
+    ),
+    "a replica": (
+        lambda host: host.replicas.append({"Connection_name": "x", "Master_Host": "192.0.2.66"}),
+        "Done by the database server itself: replication x from 192.0.2.66",
+    ),
     "a new administrator": (
         lambda host: host.admins.append({"username": "eve", "status": "1", "late": "1"}),
         "Administrator made in the last 30 days, or with the account of a pupil: eve",
@@ -154,7 +164,7 @@ LEFT: dict[str, tuple[Callable[[Host], object], str]] = {
     ),
     "a database elsewhere": (
         lambda host: setattr(host, "database", Database(host="10.0.0.9")),
-        "Runs in the database, as its definer: see database_privileges on 10.0.0.9",
+        "Runs in the database, as its definer: not seen from here: docs/break-in.md has what to ask 10.0.0.9",
     ),
 }
 
