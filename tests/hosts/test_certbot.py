@@ -417,7 +417,11 @@ def test_undo_restores_what_was_there_before(sloppy: Host, playbook: Playbook) -
     playbook.harden(sloppy, "--tags", "none", **variables)  # the program and its units come first, and stay
     before = sloppy.run(listing).stdout
     playbook.harden(sloppy, **variables)
-    assert "authenticator = webroot\n" in sloppy.get(CONF) and "192.0.2.9" in sloppy.get("/var/www/chamilo/.env")
+    assert (
+        "authenticator = standalone\n" in sloppy.get(CONF)
+        and HOOK in sloppy.get(CONF)
+        and "192.0.2.9" in sloppy.get("/var/www/chamilo/.env")
+    )
     playbook.harden(sloppy, **variables, chamilo_https_state="absent")
     assert sloppy.run(listing).stdout == before and sloppy.get(CONF) == conf
     assert playbook.harden(sloppy, **variables, chamilo_https_state="absent") == 0

@@ -464,8 +464,7 @@ def _without(request: Sequence[str], names: Collection[str]) -> list[str]:
 def _adopt(lineage: _Lineage, desired: Desired, engine: Engine, outcome: Outcome, check: bool, ask: _Rehearsal) -> bool:
     """Have Certbot renew a lineage with our hook, and by files where all of its names are the portal's."""
     names, text = lineage.pair.names, lineage.text
-    stopped_by = certbot.stopper(Tree(), text)
-    expected = certbot.adopted(text, names, desired.names, desired.webroot, stopped_by)
+    expected = certbot.adopted(text, names, desired.names, desired.webroot)
     if expected == text:
         return False
     changed = certbot.value(expected, "authenticator") != certbot.value(text, "authenticator")
@@ -475,12 +474,6 @@ def _adopt(lineage: _Lineage, desired: Desired, engine: Engine, outcome: Outcome
         if why:
             outcome.notes.append(f"{lineage.path} still uses {certbot.value(text, 'authenticator')}. {why}")
             expected = certbot.adopted(text, names, (), desired.webroot)
-    if stopped_by and not lineage.foreign:
-        outcome.notes.append(
-            f"{lineage.path} still uses standalone: {stopped_by} stops the web server before a renewal, so it could "
-            f"not answer for {desired.domain}. Remove that line and run this again, and the web server stays up during "
-            "renewals."
-        )
     if expected == text:
         return False
     mode = f"{stat.S_IMODE(os.stat(lineage.path).st_mode):04o}"

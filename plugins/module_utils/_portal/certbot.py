@@ -17,25 +17,8 @@ DIRECTORY = "/etc/letsencrypt"
 # Debian's package, snap, and where its makers' instructions put it.
 PROGRAMS = ("/usr/bin/certbot", "/snap/bin/certbot", "/usr/local/bin/certbot", "/opt/certbot/bin/certbot")
 HOOK = "/usr/local/sbin/chamilo-hardening renewed"
-# They change the web server's files, or stop it, at each renewal. Ours answers challenges from a directory.
-_REPLACED = ("nginx", "apache", "standalone")
-# Where a stop of the web server can be configured for all lineages, and the form of it in each.
-_STOPPED_IN = {
-    f"{DIRECTORY}/renewal-hooks/pre/*": r"\bstop\b",
-    f"{DIRECTORY}/cli.ini": r"\s*pre-hook\s*[=:].*\bstop\b",
-    **dict.fromkeys(
-        (
-            "/etc/crontab",
-            "/etc/cron.d/*",
-            "/etc/cron.*ly/*",
-            "/var/spool/cron/crontabs/*",
-            "/etc/systemd/system/*.service",
-            "/etc/systemd/system/*.service.d/*.conf",
-            "/lib/systemd/system/*certbot*.service",
-        ),
-        r"\bcertbot\b.*--pre-hook\b.*\bstop\b",
-    ),
-}
+# They change the web server's files at each renewal. Ours answers challenges from a directory.
+_REPLACED = ("nginx", "apache")
 
 
 @dataclass(frozen=True)
@@ -80,7 +63,7 @@ def pair(tree: Tree, file: str, key: str, names: Sequence[str], now: float, root
     conf = f"{DIRECTORY}/renewal/{name}.conf"
     if name and tree.exists(conf):
         text = tree.read(conf)
-        settled = not lacks and adopted(text, found.names, names, f"{root}/public", stopper(tree, text)) == text
+        settled = not lacks and adopted(text, found.names, names, f"{root}/public") == text
         webroot = _webroot(text.splitlines(), names[0])
     return Pair(
         file,
@@ -118,30 +101,10 @@ def for_names(tree: Tree, names: Sequence[str], now: float, root: str, served: s
     return best
 
 
-def stopper(tree: Tree, text: str) -> str:
-    """File and line, outside of the lineage's own, that stop the web server before a renewal: it could not answer then.
-
-    Empty where nothing does, or where the lineage is not proved by Certbot's own server.
-    """
-    if value(text, "authenticator") != "standalone":
-        return ""
-    for pattern, stops in _STOPPED_IN.items():
-        for path in tree.glob(pattern):
-            try:
-                lines = tree.read(path).replace("\\\n", " ").splitlines()
-            except OSError:  # a unit that is masked, or a directory
-                continue
-            for number, line in enumerate(lines, 1):
-                if not line.lstrip().startswith("#") and re.search(stops, line):
-                    return f"{path} line {number}"
-    return ""
-
-
-def adopted(text: str, names: Sequence[str], portal: Sequence[str], webroot: str, stopped_by: str = "") -> str:
+def adopted(text: str, names: Sequence[str], portal: Sequence[str], webroot: str) -> str:
     """A lineage's renewal file as we want it: our hook behind its own, and no plugin that edits the web server.
 
-    The way in which a lineage proves its names is changed only where all of them are the portal's, and the web server
-    is not stopped for it: see ``stopper``.
+    The way in which a lineage proves its names is changed only where all of them are the portal's.
     """
     lines = text.splitlines()
     start = next((number for number, line in enumerate(lines) if line.strip() == "[renewalparams]"), None)
@@ -152,11 +115,10 @@ def adopted(text: str, names: Sequence[str], portal: Sequence[str], webroot: str
     own = _value(options, "renew_hook")
     if HOOK not in own:
         _set(options, "renew_hook", _behind(own))
-    if _value(options, "authenticator") in _REPLACED and set(names) <= set(portal) and not stopped_by:
+    if _value(options, "authenticator") in _REPLACED and set(names) <= set(portal):
         _set(options, "authenticator", "webroot")
         _set(options, "webroot_path", f"{webroot},")
-        # Who stopped the web server for Certbot's own one would stop what has to answer now.
-        options = [line for line in options if not re.match(r"\s*(installer\s*=|pre_hook\s*=.*\bstop\b)", line)]
+        options = [line for line in options if not re.match(r"\s*installer\s*=", line)]
         rest = [*_without(rest, "webroot_map"), "[[webroot_map]]", *(f"{name} = {webroot}" for name in names)]
     return "\n".join([*head, *options, *rest]) + "\n"
 

@@ -189,28 +189,6 @@ def test_a_damaged_count_is_named(tmp_path: Path) -> None:
         budget(tmp_path).refusal()
 
 
-@pytest.mark.parametrize(
-    ("stopped_by", "names", "reported"),
-    [
-        ("/etc/cron.d/certbot line 3", ["campus.test"], 1),
-        ("", ["campus.test"], 0),
-        ("/etc/cron.d/certbot line 3", ["campus.test", "b.test"], 0),  # standalone stays in any case
-    ],
-)
-def test_who_stops_the_web_server_is_reported_where_standalone_stays(
-    host: Files, monkeypatch: pytest.MonkeyPatch, stopped_by: str, names: list[str], reported: int
-) -> None:
-    webroot_directory = str(host.root / "etc/letsencrypt")
-    monkeypatch.setattr(certbot, "DIRECTORY", webroot_directory)
-    host.write("/etc/letsencrypt/live/x/fullchain.pem", authority.issue(*names, days=60)[0])
-    host.write("/etc/letsencrypt/renewal/x.conf", "[renewalparams]\nauthenticator = standalone\n")
-    monkeypatch.setattr(certbot, "stopper", lambda _tree, _text: stopped_by)
-    outcome, engine = Outcome(), Engine(str(host.root / "state"))
-    desired = acme.Desired(("campus.test",), "campus", "/var/www/chamilo/public")
-    assert acme.obtain(desired, engine, outcome, check=True).changed
-    assert len([note for note in outcome.notes if "/etc/cron.d/certbot line 3" in note]) == reported
-
-
 class Certbot:
     """Does what Certbot would: makes a certificate for the names it is asked for, but for those it cannot prove."""
 

@@ -47,67 +47,14 @@ def adopted(text: str, *names: str) -> str:
     return certbot.adopted(text, names or ("campus.test",), ["campus.test"], WEBROOT)
 
 
-@pytest.mark.parametrize("plugin", ["nginx", "apache", "standalone"])
+@pytest.mark.parametrize("plugin", ["nginx", "apache"])
 def test_a_plugin_that_edits_the_web_server_gives_way(plugin: str) -> None:
     text = NGINX.replace("= nginx", f"= {plugin}")
     assert adopted(text) == ADOPTED
     assert adopted(ADOPTED) == ADOPTED
 
 
-@pytest.mark.parametrize("stop", ["systemctl stop nginx", "service apache2 stop", "'sleep 1, /etc/init.d/nginx stop'"])
-def test_hooks_that_stop_the_answering_server_are_removed(stop: str) -> None:
-    text = NGINX.replace("= nginx", "= standalone")
-    assert adopted(f"{text}pre_hook = {stop}\n") == ADOPTED
-    other = f"{text}pre_hook = ufw allow 80\npost_hook = ufw delete allow 80\n"
-    assert "\npre_hook = ufw allow 80\npost_hook = ufw delete allow 80\n" in adopted(other)
-    shared = f"{text}pre_hook = {stop}\n"
-    assert f"\npre_hook = {stop}\n" in adopted(shared, "campus.test", "library.test"), "standalone goes on"
-
-
-STANDALONE = NGINX.replace("authenticator = nginx\ninstaller = nginx\n", "authenticator = standalone\n")
-RENEW = "certbot renew --pre-hook 'service nginx stop' --post-hook 'service nginx start'"
-
-
-@pytest.mark.parametrize(
-    ("path", "text", "place"),
-    [
-        ("/etc/letsencrypt/renewal-hooks/pre/nginx", "#!/bin/sh\nservice nginx stop\n", " line 2"),
-        ("/etc/letsencrypt/cli.ini", "max-log-backups = 0\npre-hook = systemctl stop apache2\n", " line 2"),
-        ("/etc/cron.d/certbot", f"0 */12 * * * root {RENEW}\n", " line 1"),
-        ("/etc/cron.weekly/renew", "#!/bin/sh\ncertbot renew \\\n --pre-hook='service nginx stop'\n", " line 2"),
-        ("/etc/systemd/system/renew.service", f"[Service]\nExecStart=/usr/bin/{RENEW}\n", " line 2"),
-    ],
-)
-def test_standalone_stays_where_a_hook_for_all_stops_the_web_server(
-    host: Files, path: str, text: str, place: str
-) -> None:
-    host.write(path, text)
-    host.link("/etc/systemd/system/masked.service", "/dev/null")
-    found = certbot.stopper(host.tree, STANDALONE)
-    assert found == path + place
-    kept = certbot.adopted(STANDALONE, ["campus.test"], ["campus.test"], WEBROOT, found)
-    assert kept == f"{STANDALONE}renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"
-    assert certbot.stopper(host.tree, NGINX) == "", "its plugin needs no hook that stops it"
-    file = put(host, "campus.test", "campus.test", conf=kept)
-    assert certbot.pair(host.tree, file, "", ["campus.test"], NOW, "/var/www/chamilo").settled
-    (host.root / path.lstrip("/")).unlink()
-    assert not certbot.pair(host.tree, file, "", ["campus.test"], NOW, "/var/www/chamilo").settled
-
-
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [
-        ("/etc/letsencrypt/renewal-hooks/pre/nginx", "#!/bin/sh\n# no stop\nufw allow 80\n"),
-        ("/etc/letsencrypt/cli.ini", "#pre-hook = systemctl stop nginx\npost-hook = systemctl stop ufw\n"),
-        ("/etc/cron.d/certbot", f"# 0 */12 * * * root {RENEW}\n0 3 * * * root certbot -q renew\n"),
-        ("/etc/cron.d/backup", "0 3 * * * root backup --pre-hook 'service nginx stop'\n"),
-    ],
-)
-def test_other_hooks_do_not_stop_the_web_server(host: Files, path: str, text: str) -> None:
-    host.write(path, text)
-    assert certbot.stopper(host.tree, STANDALONE) == ""
-
-
+STANDALONE = NGINX.replace("= nginx", "= standalone") + "pre_hook = service nginx stop\n"
 HOOK = "renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"
 OTHER = "[[webroot_map]]\ncampus.test = /old\nold.test = /old\n[[other]]\nx = 1\n"
 
@@ -120,9 +67,18 @@ OTHER = "[[webroot_map]]\ncampus.test = /old\nold.test = /old\n[[other]]\nx = 1\
         ("", (), ""),
         (f"{NGINX}\n  \n", (), ADOPTED),
         (NGINX, ("campus.test", "library.test"), NGINX + HOOK),
+        (STANDALONE, (), STANDALONE + HOOK),
         (f"{NGINX}{OTHER}", (), ADOPTED.replace("[[webroot_map]]", "[[other]]\nx = 1\n[[webroot_map]]")),
     ],
-    ids=["a webroot of one's own", "no options", "empty", "empty lines", "other names", "another map of directories"],
+    ids=[
+        "a webroot of one's own",
+        "no options",
+        "empty",
+        "empty lines",
+        "other names",
+        "standalone",
+        "another map of directories",
+    ],
 )
 def test_what_an_adoption_leaves_and_replaces(text: str, names: tuple[str, ...], expected: str) -> None:
     assert adopted(text, *names) == expected
