@@ -107,21 +107,6 @@ def test_an_address_to_which_there_is_no_way_proves_nothing_and_hides_nothing(mo
     assert database.reach(Target("campus.test")).status == "fail"
 
 
-@pytest.mark.parametrize(("address", "asked"), [("", "campus.test"), ("192.0.2.7", "192.0.2.7")])
-def test_the_address_that_is_given_is_tried_else_that_of_the_name(monkeypatch, address, asked):
-    seen = []
-
-    def lookup(where, port):
-        seen.append(where)
-        return [(0, 0, 0, "", ("192.0.2.7", port))]
-
-    refused = ConnectionRefusedError(111, "Connection refused")
-    monkeypatch.setattr(database.socket, "getaddrinfo", lookup)
-    found = knock(monkeypatch, refused, Target("campus.test", address))
-    assert seen == [asked]
-    assert found.evidence == f"Port 3306 of {asked} does not answer (Connection refused)."
-
-
 def test_the_proxy_is_not_connected_to(monkeypatch):
     words = "set chamilo_prove_address to the host's own address; where TLS ends at the proxy, .*waive database_bind"
     with pytest.raises(OSError, match=words):

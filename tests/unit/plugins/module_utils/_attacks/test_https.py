@@ -120,19 +120,3 @@ def test_a_portal_that_does_not_answer_was_not_attacked(portal):
     silent.get = lambda path, **request: closed
     with pytest.raises(OSError, match="gave no answer"):
         https.poison(silent)
-
-
-def test_each_name_is_attacked(portal):
-    class Named(portal):
-        def ask(self, scheme, path, **request):
-            if self.domain == "www.campus.test" and scheme == "http":
-                return Answer("", 200, (), b"{}")
-            return super().ask(scheme, path, **request)
-
-    target = Named({("http", "/login_json"): moved("https://campus.test/login_json"), "/": PAGE})
-    assert https.redirect(target).status == "pass"
-    target.names = ("library.test",)
-    assert https.redirect(target).evidence.endswith("The same applies to library.test.")
-    target.names = ("library.test", "www.campus.test")
-    assert https.redirect(target).status == "fail"
-    assert https.certificate(target).status == "pass" and target.domain == "campus.test"

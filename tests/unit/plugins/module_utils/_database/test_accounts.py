@@ -124,12 +124,3 @@ def test_only_the_accounts_that_are_desired_are_made(sloppy):
     made = sloppy.apply(backup=True).accounts
     assert made["backup"] == "chamilo_campus_backup@localhost"
     assert set(sloppy.apply(application=False, backup=True).accounts) == {"backup"}
-
-
-def test_a_check_gives_the_account_of_the_application_nothing(sloppy):
-    """Without the account for upgrades it needs more rights."""
-    sloppy.apply(split=True)
-    new = "'chamilo_campus'@'localhost'"
-    before = list(sloppy.server.rights(new))
-    assert sloppy.apply(check=True, state="absent").changed
-    assert sloppy.server.rights(new) == before == ["SELECT, INSERT, UPDATE, DELETE ON `chamilo`.*"]

@@ -9,7 +9,6 @@ tests/hosts/test_database.py has a real one.
 from __future__ import annotations
 
 import json
-import os
 import re
 
 import pytest
@@ -31,13 +30,6 @@ def test_the_application_is_moved_and_its_old_account_is_of_no_use_any_more(slop
     assert sloppy.server.rights("'root'@'localhost'") == ["ALL PRIVILEGES ON *.* WITH GRANT OPTION"]
     assert "move" not in sloppy.memory()
     assert not sloppy.apply().changed
-
-
-def test_root_is_left_alone(sloppy):
-    sloppy.write("root", "root-password")
-    sloppy.apply()
-    assert sloppy.user == "chamilo_campus"
-    assert not [one for one in sloppy.server.statements if "'root'" in one and not one.startswith("SHOW")]
 
 
 @pytest.mark.parametrize(
@@ -62,18 +54,6 @@ def test_an_account_of_its_own_keeps_its_name(host):
     host.server.add("'chamilo'@'%'", "old-password-1", f"{EIGHT}, TRIGGER ON `chamilo`.*", "FILE ON *.*")
     host.apply()
     assert host.user == "chamilo" and host.server.rights("'chamilo'@'%'") == [f"{EIGHT} ON `chamilo`.*"]
-
-
-def test_a_failed_trim_restores_what_there_was_and_no_more(host):
-    host.server.add("'chamilo'@'%'", "old-password-1", f"{EIGHT}, TRIGGER ON `chamilo`.*", "FILE ON *.*")
-    host.apply()
-    host.broken = lambda: "CREATE" not in host.server.rights("'chamilo'@'%'")[0]
-    with pytest.raises(AccountError, match="has its old rights again"):
-        host.apply(split=True)
-    assert host.server.rights("'chamilo'@'%'")[0].count(",") == 7 and len(host.server.rights("'chamilo'@'%'")) == 1
-    host.broken = lambda: False
-    host.apply(state="absent")
-    assert sorted(host.server.rights("'chamilo'@'%'")) == ["FILE ON *.*", f"{EIGHT}, TRIGGER ON `chamilo`.*"]
 
 
 @pytest.mark.parametrize("what", ["CREATE USER", "GRANT", "ACCOUNT LOCK", "REVOKE"])
@@ -161,21 +141,6 @@ def test_a_move_that_is_resumed_and_fails_is_rolled_back(sloppy, monkeypatch):
     with pytest.raises(AccountError, match=r"does not go on with it: .*500.*\. Everything is as it was before\.$"):
         sloppy.apply()
     assert sloppy.user == "chamilo" and json.dumps(sloppy.server.users) == before and "move" not in sloppy.memory()
-
-
-def test_where_the_environment_cannot_be_read_any_more_the_new_account_stays(sloppy):
-    """Chamilo may log in with it."""
-
-    def step(name):
-        if name == "written":
-            environment = sloppy.directory / "campus/.env"
-            environment.unlink()
-            os.mkfifo(environment)
-            raise OSError("no further")
-
-    with pytest.raises(AccountError, match=r"no regular file.* The account chamilo_campus stays until it can be\.$"):
-        sloppy.apply(step=step)
-    assert NEW in sloppy.server.users and sloppy.memory()["move"]["new"]["user"] == "chamilo_campus"
 
 
 @pytest.mark.parametrize(

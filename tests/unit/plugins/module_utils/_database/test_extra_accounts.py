@@ -109,12 +109,3 @@ def test_an_account_that_could_not_be_made_is_dropped_unless_it_was_there(sloppy
         sloppy.apply(backup=True, step=step)
     assert (BACKUP in sloppy.server.users) is there
     assert path.exists() is there
-
-
-def test_a_check_retires_no_account(sloppy):
-    sloppy.apply(split=True)
-    before, known = sorted(sloppy.server.users), sloppy.memory()
-    result = sloppy.apply(check=True)
-    assert "chamilo_campus_upgrade@localhost: an account for the upgrade\n" in result.before
-    assert sorted(sloppy.server.users) == before and sloppy.memory() == known
-    assert (sloppy.directory / "etc/upgrade-campus.cnf").exists()

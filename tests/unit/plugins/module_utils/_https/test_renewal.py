@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import json
 import os
@@ -195,29 +194,6 @@ def test_a_damaged_configuration_is_reported_and_the_other_sites_go_on(host, rep
     trusted, fault = renewal.before()
     assert "the authorities of the host" in trusted and "https-alumni.json" in fault
     assert renewal.warnings(["https:campus.hsts"]) == [], "taking back goes on as well"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "what"),
-    [
-        ([], "renewed "),
-        (["--lineage", LINEAGE], f"renewed {LINEAGE}"),
-        (["--failed"], "failed"),
-        (["--before"], "before"),
-    ],
-)
-def test_what_certbot_and_its_service_call(monkeypatch, arguments, what):
-    monkeypatch.delenv("RENEWED_LINEAGE", raising=False)
-    monkeypatch.setattr(renewal, "failed", lambda: ["failed"])
-    monkeypatch.setattr(renewal, "before", lambda: ["before"])
-    monkeypatch.setattr(renewal, "renewed", lambda _engine, lineage: [f"renewed {lineage}"])
-    parser, lines = argparse.ArgumentParser(), []
-    renewal.add(parser.add_subparsers(), lines.append)
-    options = parser.parse_args(["renewed", *arguments])
-    assert options.run(options, None) == 0 and lines == [what]
-    monkeypatch.setenv("RENEWED_LINEAGE", "/of/certbot")
-    assert options.run(options, None) == 0
-    assert lines[1] == ("renewed /of/certbot" if what == "renewed " else what)
 
 
 class Step:

@@ -36,23 +36,6 @@ def test_setuid_goes_and_is_counted(site):
     assert state(site / "bin/console")[2] == "0755"
 
 
-def test_each_kind_of_change_is_counted_by_itself(site):
-    run(order(site))
-    os.chown(site / "src/Kernel.php", 1, WEB.pw_gid)
-    os.chown(site / "vendor/autoload.php", 0, 1)
-    os.chown(site / "bin", 1, 1)
-    (site / ".env").chmod(0o600)
-    found = run(order(site), check=True)
-    assert dict(found.fixed) == {"owner": 2, "group": 2, "mode": 1, "setuid": 0}
-    assert found.result()["fixed"] == {"owner": 2, "group": 2, "mode": 1, "setuid": 0, "acl": 0}
-    assert found.samples == [
-        {"path": ".env", "before": "root:www-data 0600", "after": "root:www-data 0640"},
-        {"path": "bin", "before": "daemon:daemon 0755", "after": "root:www-data 0755"},
-        {"path": "src/Kernel.php", "before": "daemon:www-data 0644", "after": "root:www-data 0644"},
-        {"path": "vendor/autoload.php", "before": "root:daemon 0644", "after": "root:www-data 0644"},
-    ]
-
-
 def various(site):
     """Files of each kind beside each other, right and wrong, so that each follows each."""
     owners = [(0, 0), (0, WEB.pw_gid), (WEB.pw_uid, WEB.pw_gid), (WEB.pw_uid, 0)]

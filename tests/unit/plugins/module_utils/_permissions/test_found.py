@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import grp
 import json
 import os
-import pwd
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import found as permissions_found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
@@ -34,19 +32,6 @@ def test_a_number_without_an_account_is_reported_as_it_is(site):
     os.chown(site / "src/Kernel.php", 54321, 54322)
     reported = {one["path"]: one["before"] for one in run(order(site), check=True).samples}
     assert reported["src/Kernel.php"] == "54321:54322 0777"
-
-
-def test_whose_something_is_is_asked_once_however_much_of_it_there_is(site, monkeypatch):
-    """Users may be in a directory on another host, and nothing limits what the web user makes."""
-    for number in range(30):
-        os.mkfifo(site / f"var/{number}")
-        os.chown(site / f"var/{number}", 54323, 54323)
-    asked = []
-    user, group = pwd.getpwuid, grp.getgrgid
-    monkeypatch.setattr(pwd, "getpwuid", lambda number: asked.append(("user", number)) or user(number))
-    monkeypatch.setattr(grp, "getgrgid", lambda number: asked.append(("group", number)) or group(number))
-    assert run(order(site), check=True).refused_total == 30
-    assert asked.count(("user", 54323)) == asked.count(("group", 54323)) == 1
 
 
 def test_names_are_never_raw_in_what_is_reported(site):

@@ -135,21 +135,6 @@ def repository(tmp_path):
     return types.SimpleNamespace(at=tmp_path / ".git", runs=runs)
 
 
-@pytest.mark.parametrize(("path", "found"), [("commondir", ["commondir"]), ("objects/info/alternates", [])])
-def test_a_repository_that_leads_to_another_one(repository, path, found):
-    (repository.at / "objects/info").mkdir(parents=True)
-    (repository.at / path).write_text("/srv/x\n")
-    assert repository.runs(".") == found
-    assert repository.runs(path) == []
-
-
-@pytest.mark.parametrize("name", ["config", "config.worktree"])
-def test_which_of_the_settings_of_git_count(repository, name):
-    (repository.at / name).write_text("[core]\neditor = id\n")
-    assert repository.runs(".") == repository.runs(name) == ["core.editor"]
-    assert repository.runs() == repository.runs("hooks") == []
-
-
 @pytest.mark.parametrize("name", ["config", "hooks"])
 def test_what_cannot_be_opened_of_git_counts_where_it_is_the_web_user_s(repository, name):
     (repository.at / "hooks").rmdir()
@@ -176,15 +161,6 @@ def test_which_hooks_git_runs(repository):
     (hooks / "f").symlink_to("/srv/x")
     assert repository.runs(".") == repository.runs("hooks") == ["hooks/a", "hooks/d", "hooks/f"]
     assert repository.runs("hooks/d", "hooks/b", "hooks/c.sample") == ["hooks/d"] and repository.runs() == []
-
-
-def test_a_module_of_git_is_the_web_user_s_by_the_directory_of_all(repository):
-    module = repository.at / "modules/theme"
-    module.mkdir(parents=True)
-    (repository.at / "modules/x").touch()
-    (module / "config").write_text("[core]\neditor = id\n")
-    assert repository.runs("modules") == repository.runs("modules/theme/config") == ["modules/theme: core.editor"]
-    assert repository.runs() == []
 
 
 def test_modules_of_git_are_inspected_and_not_without_end(site):

@@ -13,7 +13,6 @@ import pwd
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 
 import pytest
 
@@ -181,16 +180,6 @@ def test_opening_again_moves_the_deadline_and_the_address(host):
     host.now += 600  # its time is up: a new window has to name the address anew
     host.open("install", 10)
     assert not host.file.exists() and host.windows.known()[0].address == ""
-
-
-def test_of_two_open_trees_the_one_that_was_asked_for_is_meant(host):
-    host.open()
-    (one,) = host.windows.known()
-    other = replace(one, tree={**one.tree, "path": str(host.directory / "other")})
-    host.engine.store.keep("windows.json", json.dumps([vars(other), vars(one)]).encode())
-    assert host.windows.at(str(host.root)) == one
-    assert host.windows.at(str(host.directory / "other")) == other
-    assert host.windows.at(str(host.directory)) is None
 
 
 def test_a_link_that_moves_on_leaves_no_tree_open(host):
@@ -464,21 +453,3 @@ def test_what_the_web_user_lays_keeps_no_window_open(desk, capsys, laid):
     (desk.root / "config.real").rename(config)
     assert main.main(("window", "close", "--due"), "1", desk.engine) == 0
     assert desk.windows.known() == []
-
-
-def test_the_commands(desk, capsys):
-    host = desk
-
-    def typed(*words):
-        assert main.main(words, "1", host.engine) == 0
-        return capsys.readouterr().out
-
-    output = typed("window", "open", "--minutes", "1")
-    assert "is open (upgrade) until" in output and "No backup was taken" in output
-    assert "OPEN: " in typed("status")
-    assert typed("window", "close", "--due") == ""
-    host.now += 60
-    assert "is as the guide wants it again" in typed("window", "close", "--due")
-    assert "No window is open" in typed("window", "close")
-    assert main.main(("window", "open", "--from", "x"), "1", host.engine) == 1
-    assert "Invalid value for --from: 'x'" in capsys.readouterr().err

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -391,82 +390,6 @@ def test_the_dump_program_reads_the_same_options(tmp_path: Path) -> None:
         names = {line.partition("=")[0] for line in stream.read().splitlines()[1:]}
     known = {"user", "password", "host", "port", "default-character-set"}
     assert {name for name in names - known if not name.startswith("loose-")} == set()
-
-
-class Cursor:
-    def __init__(self, connection):
-        self.connection = connection
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_what):
-        pass
-
-    def execute(self, sql):
-        if sql.startswith("WRONG"):
-            raise OperationalError(1064, "You have an error")
-        self.connection.asked.append(sql)
-
-    def fetchall(self):
-        return [{"a": b"\xc3\xa4\xff", "b": None, "c": "7"}]
-
-
-class MySQLError(Exception):
-    pass
-
-
-class OperationalError(MySQLError):
-    pass
-
-
-@pytest.fixture
-def pymysql(monkeypatch):
-    """PyMySQL, which answers or refuses; ``given``: what it was to connect with."""
-    fake = SimpleNamespace(MySQLError=MySQLError, OperationalError=OperationalError, refusal=None, given={}, asked=[])
-    fake.converters, fake.cursors = SimpleNamespace(encoders={}), SimpleNamespace(DictCursor="dict")
-
-    def connect(**given):
-        fake.given = given
-        if fake.refusal:
-            raise fake.refusal
-        return SimpleNamespace(cursor=lambda: Cursor(fake))
-
-    fake.connect = connect
-    monkeypatch.setattr(portal_database.importlib, "import_module", lambda _name: fake)
-    return fake
-
-
-def test_pymysql_gets_what_php_sends_and_answers_as_the_client_does(pymysql):
-    account = Account("chamilo", "wört", "db.test", 3307, "", "campus", "/etc/ca.pem")
-    reader = Reader(account)
-    assert reader.query("SELECT %s", ["it's"]) == [{"a": "ä\ufffd", "b": None, "c": "7"}]
-    assert pymysql.asked == ["SELECT _utf8mb4 X'69742773'"]
-    given = pymysql.given
-    assert (given["user"], given["password"], given["host"], given["port"]) == (
-        "chamilo",
-        "wört".encode(),
-        "db.test",
-        3307,
-    )
-    assert (given["unix_socket"], given["database"], given["ssl"]) == (None, "campus", {"ca": "/etc/ca.pem"})
-    assert given["charset"] == "utf8mb4" and given["read_default_file"] is None and "READ ONLY" in given["init_command"]
-    with pytest.raises(OperationalError, match="in clear"):
-        given["auth_plugin_map"]["mysql_clear_password"](None).authenticate(None)
-    Reader(Account("root", socket="/run/x")).query("SELECT 1")
-    given = pymysql.given
-    assert (given["unix_socket"], given["database"], given["ssl"]) == ("/run/x", None, None)
-
-
-@pytest.mark.parametrize("refusal", [OperationalError(1045, "Access denied"), OSError(111, "Access denied")])
-def test_what_pymysql_reports_is_passed_on(pymysql, refusal):
-    reader = Reader(Account("chamilo", "secret"))
-    with pytest.raises(DatabaseError, match="You have an error"):
-        reader.query("WRONG")
-    pymysql.refusal = refusal
-    with pytest.raises(DatabaseError, match="Access denied") as raised:
-        Reader(Account("chamilo", "secret")).query("SELECT 1")
-    assert "secret" not in str(raised.value)
 
 
 def test_the_servers_own_tables_are_read_by_root_where_a_server_runs(tmp_path, monkeypatch):

@@ -33,24 +33,6 @@ def carry_out(host, plan) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
-@pytest.mark.parametrize("vhost", ["plain", "https", "two-names", "foreign-headers", "default-server"])
-def test_a_second_run_plans_the_same(host, server, vhost):
-    host.install(server)
-    host.chamilo()
-    host.testbed_site(server, vhost)
-    first = planned(host).in_place
-    assert first.blocks and first.files and not first.obstacles and not first.marked
-    before = carry_out(host, first)
-    again = planned(host)
-    assert again.in_place.files == first.files
-    assert [(bare.path, bare.digest, bare.marks) for bare in again.in_place.marked] == [
-        (edited.path, edited.digest, ()) for edited in first.files
-    ]
-    assert all(one.includes_ours or one.leads_away for one in again.serving)
-    assert {path: strip((host.root / path.lstrip("/")).read_text(), SITE) for path in before} == before
-
-
-@pytest.mark.parametrize("server", ["nginx", "apache"])
 def test_a_virtual_host_of_ours_is_not_edited(host, server):
     host.install(server)
     host.chamilo()

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-import html
 import json
 import os
 import re
@@ -18,12 +16,10 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics, updates
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import Audit
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
@@ -38,8 +34,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _report
 
 
 class Desk:
@@ -139,37 +133,6 @@ def test_status_lists_nothing_as_active_that_is_not(desk: Desk, monkeypatch: pyt
     assert "No section is active." in active and "headers" not in active
     assert f"  headers: no virtual host includes {unused}\n" in idle
     assert "undo SECTION" in idle
-
-
-def test_the_age_of_the_list_and_the_state_of_the_feed_are_in_status_report_and_metrics(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, look_at: Any
-) -> None:
-    monkeypatch.setattr(common_files, "STATE", str(desk.root))
-    monkeypatch.setattr(releases, "watched", lambda: [{"domain": "campus.test"}])
-    read = {"feed": {"at": 1790000000.0, "problem": "away"}}
-    records.note("updates.json", "watch", True, "x", read={"campus.test": read})
-    states = (
-        f"list of vulnerabilities of {advisories.packed().dated} (",
-        "feed of releases read 2026-09-21 14:13 UTC, not reached since, OSV not read yet.",
-    )
-    out, known = desk.type("status")[1], json.loads(desk.type("status", "--json")[1])["updates"]
-    observer = look_at(root="/srv/campus", version="2.0.4", version_source="version.php")
-    finding = updates.version(observer)
-    table = _controls.load()
-    seen = {"updates_version": {"status": finding.status, "evidence": finding.evidence}}
-    audited = {"controls": _controls.rows(table, seen, "Unseen."), "chamilo_version": "2.0.4"}
-    report = _report.document([_report.host("campus.test", audited, table)], "2026-11-25T13:45:00Z")
-    for words in states:
-        assert words in out[out.index("Updates:\n  campus.test: ") :] and words in known["campus.test"]
-        assert words in json.dumps(report) and words in html.unescape(_report.to_html(report, table))
-
-    monkeypatch.setattr(_metrics.fail2ban, "running", list)
-    monkeypatch.setattr(_metrics.fail2ban, "banned", dict)
-    monkeypatch.setattr(_metrics, "_certificate", lambda _observer: ())  # of a portal that is in no network
-    figures = _metrics.render("campus", Audit(observer, {"updates_version": finding}))
-    moment = int(datetime.datetime.fromisoformat(f"{advisories.packed().dated}T00:00:00+00:00").timestamp())
-    for source, at in (("list", moment), ("feed", 1790000000), ("osv", 0)):
-        assert f'chamilo_updates_read_timestamp_seconds{{site="campus",source="{source}"}} {at}\n' in figures
 
 
 def test_status_shows_sections_of_which_there_are_settings_alone(desk: Desk) -> None:
@@ -501,27 +464,6 @@ class Windows:
             raise problem
         self.closed.append(window.site)
         return Done(window, Found())
-
-
-@pytest.mark.parametrize(
-    ("words", "closed"),
-    [((), ["campus", "shop", "later"]), (("--due",), ["campus", "shop"]), (("--site", "shop"), ["shop"])],
-)
-def test_which_windows_are_closed(desk: Desk, monkeypatch: pytest.MonkeyPatch, words: Any, closed: list[str]) -> None:
-    windows = Windows({})
-    monkeypatch.setattr(program_main.permissions_window, "Windows", windows)
-    code, out, _err = desk.type("window", "close", *words)
-    assert (code, windows.closed) == (0, closed)
-    assert [line.split()[2] for line in out.splitlines() if "as the guide" in line] == [f"/srv/{one}" for one in closed]
-    assert "Harden again from where you run the playbook" in out
-
-
-@pytest.mark.parametrize("words", [(), ("--due",)])
-def test_where_no_window_is_open(desk: Desk, monkeypatch: pytest.MonkeyPatch, words: Any) -> None:
-    windows = Windows({})
-    windows.open = []
-    monkeypatch.setattr(program_main.permissions_window, "Windows", windows)
-    assert desk.type("window", "close", *words) == (0, "" if words else "No window is open.\n", "")
 
 
 @pytest.mark.parametrize("problem", [WindowError("not mounted."), OSError(28, "No space left")])

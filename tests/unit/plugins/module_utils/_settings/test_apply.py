@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import pwd
-import random
 import re
 import sqlite3
 from pathlib import Path
@@ -25,7 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply 
     result,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired, same
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
 
 CHECK = "security.check_password"
 ACCOUNT = Account("chamilo")
@@ -110,67 +109,6 @@ def asked(settings, **options):
 
 
 KEYS = [CHECK, "security.login_max_attempt_before_blocking_account", "security.allow_strength_pass_checker"]
-VALUES = {"bool": [True, False], "int": [0, 5, 12]}
-
-
-def random_state(chance):
-    fake = Fake(chance.choice([(1,), (1, 2), (1, 2, 3)]))
-    portals = [row["id"] for row in fake.ask("SELECT id FROM access_url")]
-    for key in KEYS:
-        for _ in range(chance.choice([0, 0, 1, 1, 2, 4])):
-            stale = chance.random() < 0.2
-            name = key.replace("security.", "platform.") if stale else key
-            value = chance.choice(["true", "false", "5", "", None])
-            fake.add(int(chance.choice(portals)), name, value, chance.choice([0, 1, 1]))
-    if chance.random() < 0.3:
-        fake.add(1, CHECK, "of a subkey", subkey="sub")
-    return fake, portals
-
-
-def random_wish(chance, portals):
-    chosen = chance.sample(KEYS, chance.randint(1, 3))
-    reset = [key for key in chosen if chance.random() < 0.2]
-    ids = chance.sample(portals, chance.randint(1, len(portals)))
-    access_url = chance.choice([["all"], ["all"], [str(number) for number in ids]])
-    lock = chance.choice([None, True, False]) if access_url == ["all"] or "1" in access_url else None
-    settings = {key: chance.choice(VALUES[CATALOGUE[key].type]) for key in chosen if key not in reset}
-    return asked(settings, reset=reset, access_url=access_url, lock=lock)
-
-
-@pytest.mark.slow
-def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing():
-    chance = random.Random(2026)
-    changed = refused = 0
-    for _ in range(1500):
-        fake, portals = random_state(chance)
-        expected = random_wish(chance, portals)
-        before = fake.rows()
-        try:
-            predicted = result(host(fake).apply(expected, check=True))
-        except SettingsError:
-            refused += 1
-            with pytest.raises(SettingsError):
-                host(fake).apply(expected, check=False)
-            assert fake.rows() == before
-            continue
-        assert fake.rows() == before, "a check wrote something"
-        assert result(host(fake).apply(expected, check=False)) == predicted
-        changed += predicted["changed"]
-        assert predicted["changed"] == (fake.rows() != before)
-        after = fake.rows()
-        again = result(host(fake).apply(expected, check=False))
-        assert fake.rows() == after
-        assert (again["changed"], again["repaired"]) == (False, [])
-        managed = portals if expected.portals is None else expected.portals
-        for key, text in expected.values.items():
-            assert again["settings"][key]["before"] == predicted["settings"][key]["after"]
-            for portal in portals:
-                assert again["settings"][key]["after"]["effective"][portal] == fake.uses(key, portal)
-            assert all(same(CATALOGUE[key], fake.uses(key, str(portal)), text) for portal in managed)
-            doubles = [row[1] for row in after if row[2] == CATALOGUE[key].variable and row[3] is None]
-            assert all(doubles.count(portal) <= 1 for portal in map(int, managed)), "doubles are left"
-        assert [row for row in after if row[3] == "sub"] == [row for row in before if row[3] == "sub"]
-    assert changed > 500 and refused > 10, "the random states are too tame"
 
 
 def test_the_lock_is_there_before_the_rows_are_read(fake):

@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +15,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 
 NAME, KEY = "https:campus", "TRUSTED_PROXIES"
 BEFORE = f"APP_ENV=prod\n{KEY}=127.0.0.1 # ours\nAPP_SECRET=canary\n"
@@ -93,30 +89,6 @@ def test_the_host_brings_it_back_by_itself(portal: Portal, monkeypatch: pytest.M
     assert KEY in reported and portal.site.root in reported
     assert env_undo.undo(NAME, portal.engine)[0] == f"{KEY} is '127.0.0.1' again."
     assert portal.file.read_text() == BEFORE
-
-
-@pytest.mark.parametrize("first", ["remember", "bring_back"])
-def test_two_portals_at_once_lose_nothing_of_each_other(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, first: str
-) -> None:
-    """While one is about to write, the other begins."""
-    if first == "bring_back":
-        portal.set("10.0.0.5")
-    write = Memory.replace
-    other = threading.Thread(target=env_undo.remember, args=("https:other", portal.env_file(), {KEY: "10.0.0.6"}))
-
-    def late(*known: Any) -> None:
-        monkeypatch.setattr(Memory, "replace", write)
-        other.start()
-        other.join(0.3)
-        write(*known)
-
-    monkeypatch.setattr(Memory, "replace", late)
-    act: dict[str, Callable[[], object]] = {"remember": lambda: portal.set("10.0.0.5"), "bring_back": portal.back}
-    act[first]()
-    other.join(10)
-    kept = {"https:other", NAME} if first == "remember" else {"https:other"}
-    assert set(env_undo.MEMORY.recall(portal.state)) == kept
 
 
 def test_no_secret_is_kept_and_a_damaged_memory_is_named(portal: Portal) -> None:

@@ -251,19 +251,6 @@ def test_a_pin_of_one_portal_stands_under_its_number():
     assert not again.overrides and not again.settings[CHECK]["changed"]
 
 
-def test_an_entry_that_reports_the_same_stays_without_a_pin():
-    same = {"default": {CHECK: "true"}}
-    assert planned(asked({CHECK: True}, access_url=["2"]), row(7, 2, "true"), overrides=same).overrides == {}
-    assert planned(asked({CHECK: True}), row(7, 1, "true"), overrides=same).overrides == {}
-
-
-def test_a_pin_of_one_portal_is_taken_away_alone():
-    overrides = {"2": {CHECK: "false"}, "3": {CHECK: "false"}}
-    todo = planned(asked({CHECK: True}, access_url=["2"], pin=False), row(7, 1, "true"), overrides=overrides)
-    assert todo.overrides == {"2": {CHECK: None}}
-    assert todo.settings[CHECK]["changed"]
-
-
 def test_a_pin_is_taken_away():
     overrides = {"default": {CHECK: "false", LOCK: "1"}, "3": {CHECK: "true"}}
     todo = planned(asked({CHECK: True}, pin=False), row(7, 1, "true"), overrides=overrides)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import deferral
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import put_off
 from tests.unit.plugins.module_utils._transaction.conftest import World, nothing_to_do, one
@@ -35,15 +34,6 @@ def test_what_is_put_off_changes_nothing_and_is_carried_out_by_a_run_that_may(wo
     assert done.changed and done.loaded and not done.deferred and world.loads() == 1
     assert put_off(world.journal()) == []
     assert nothing_to_do(world, **LATER) and not world.apply(**LATER).deferred
-
-
-def test_it_keeps_the_time_since_when_it_is_put_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter(["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"])
-    monkeypatch.setattr(deferral, "now", lambda: next(times))
-    world.apply(**LATER)
-    world.apply(**LATER, files=one("other"))
-    (entry,) = world.journal()["deferred"].values()
-    assert entry == {"service": "mariadb", "since": "2026-01-01T00:00:00Z", "files": [f"{world.etc}/main.conf"]}
 
 
 def test_a_service_that_does_not_run_needs_no_restart(world: World) -> None:

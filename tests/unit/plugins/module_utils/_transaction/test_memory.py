@@ -13,7 +13,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import document
 
 
 @dataclass(frozen=True)
@@ -50,16 +49,6 @@ def test_what_is_kept_is_found_by_section_or_portal(state: str) -> None:
     assert MEMORY.names("https:shop", state) == ["https:shop"]
     assert MEMORY.names("http", state) == MEMORY.names("https:x", state) == []
     assert list(MEMORY.description(["https:campus"], state)) == ["These things of /srv/campus as well: a, b"]
-
-
-def test_only_what_was_restored_is_forgotten(state: str) -> None:
-    MEMORY.forget("https:shop", state)
-    MEMORY.forget("https:nothing", state)
-    assert list(MEMORY.recall(state)) == ["https:campus", "headers:campus"]
-
-
-def test_where_nothing_was_kept_there_is_nothing(tmp_path: Path) -> None:
-    assert MEMORY.recall(str(tmp_path)) == {} and document(str(tmp_path / "things.json")) == {}
 
 
 @pytest.mark.parametrize("text", ["{", "[]" + "x", "[1]", '{"https:a": {}}', '{"https:a": []}', "\\xff"])

@@ -80,19 +80,6 @@ def test_two_sections_are_undone_in_either_order(world: World, order: list[str])
     assert world.untouched()
 
 
-def test_a_shared_file_undone_and_done_again_keeps_its_first_state(world: World) -> None:
-    before = world.tree()
-    world.apply(name="https", files=one("by https"))
-    world.apply(name="headers", files=one("by headers"))
-    world.undo("https")
-    assert world.texts()["main.conf"] == "by headers"
-    world.apply(name="https", files=one("by https again"))
-    world.undo("https")
-    assert world.texts()["main.conf"] == "by headers"
-    world.undo("headers")
-    assert world.tree() == before
-
-
 def test_what_another_one_wrote_anew_is_not_taken_for_an_edit(world: World) -> None:
     for text in ("old", "new"):
         for name in ("headers:one", "headers:two"):

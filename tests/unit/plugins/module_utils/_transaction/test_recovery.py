@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import store
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
@@ -91,23 +91,6 @@ def test_recovery_runs_the_commands_that_activate_files(world: World) -> None:
     assert done.endswith("Its files (6) are as they were before.")
     assert world.tree() == before and world.loaded == loaded
     assert world.engine().recover() == []
-
-
-def test_the_commands_run_before_it_is_noted_that_all_is_over(world: World) -> None:
-    loaded = dict(world.loaded)
-    how = unloaded(world)
-    cut_off(world, **how)
-    run = world.machine.run
-
-    def die(argv: Sequence[str], seconds: float) -> tuple[int, str]:
-        raise Killed
-
-    world.machine.run = die
-    with pytest.raises(Killed):
-        world.engine().recover()
-    world.machine.run = run
-    world.engine().recover()
-    assert world.loaded == loaded
 
 
 @pytest.mark.parametrize("code", [1, -15])
@@ -272,25 +255,6 @@ def test_a_disk_that_is_gone_for_good_blocks_nothing(world: World, late: Late) -
         world.engine().recover(early=True)
     world.engine().recover()
     assert not world.journal()["open"]
-
-
-def test_a_portal_that_is_on_the_disk_of_the_host_now_is_rolled_back(world: World, late: Late) -> None:
-    late.mounts = {"/": "ext4"}
-    world.engine().recover()
-    assert world.tree() == late.before
-
-
-def test_early_at_boot_no_disk_is_mounted_by_inspection(
-    world: World, late: Late, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    late.mounts[str(late.disk)] = "autofs"
-    observer = Tree.inspect
-    with monkeypatch.context() as patch:
-        patch.setattr(Tree, "inspect", lambda tree, path: pytest.fail(path) if "srv" in path else observer(tree, path))
-        with pytest.raises(StateError, match="is not mounted"):
-            world.engine().recover(early=True)
-    world.engine().recover()
-    assert world.tree() == late.before
 
 
 @pytest.mark.parametrize("service", ["", "web"], ids=["no service", "a service that is not there yet"])
