@@ -4,13 +4,11 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Has a certificate made: by an authority through Certbot, rehearsed and within a budget, or by the host itself."""
+"""Has a certificate made: by an authority through Certbot, after a rehearsal, or by the host itself."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
-import json
 import os
 import re
 import secrets
@@ -40,11 +38,7 @@ BUNDLE = f"{STATE}/acme-authorities.pem"
 CERTBOT_SECONDS = 300.0
 SELF_SIGNED_DAYS = 825
 RENEWED_AT = 30  # days left
-# Let's Encrypt allows five failures an hour and five certificates of the same names a week.
-FAILURES, CERTIFICATES = 3, 3
-HOUR, WEEK = datetime.timedelta(hours=1), datetime.timedelta(days=7)
 _HOPS = 10  # as many redirects as Let's Encrypt follows
-_LOCK_SECONDS = 30.0
 
 Resolve = Callable[[str], "Sequence[str]"]
 Fetch = Callable[[str, str], "Answer"]
@@ -177,61 +171,6 @@ def _fetch(url: str, address: str) -> Answer:
     return fetch(url, address=address, timeout=10)
 
 
-# -- the budget ------------------------------------------------------------------------------------------------------
-
-
-class Budget:
-    """The attempts of a site, so that an authority's limits are not used up by a run that is tried again and again."""
-
-    def __init__(self, site: str, directory: str, state: str = "", now: datetime.datetime | None = None) -> None:
-        self.path = f"{state or STATE}/acme-{site}.json"
-        self.directory = directory or "default"
-        self.now = now or datetime.datetime.now(datetime.timezone.utc)
-
-    def attempts(self) -> list[dict[str, Any]]:
-        """Those of the last week."""
-        try:
-            with open(self.path, encoding="utf-8") as stream:
-                known = json.load(stream)["attempts"]
-            return [each for each in known if self.now - datetime.datetime.fromisoformat(each["at"]) < WEEK]
-        except FileNotFoundError:
-            return []
-        except (ValueError, KeyError, TypeError) as problem:
-            raise AcmeError(f"{self.path} is damaged ({problem}). Remove it.") from problem
-
-    def refusal(self) -> str:
-        """Why no further attempt is made now; empty when one may be."""
-        mine = [each for each in self.attempts() if each["directory"] == self.directory]
-        for expected, most, span, what in (
-            ("failed", FAILURES, HOUR, "attempts failed"),
-            ("issued", CERTIFICATES, WEEK, "certificates were issued"),
-        ):
-            times = [datetime.datetime.fromisoformat(each["at"]) for each in mine if each["result"] == expected]
-            recent = sorted(time for time in times if self.now - time < span)
-            if len(recent) >= most:
-                last = next((each["why"] for each in reversed(mine) if each["result"] == expected and each["why"]), "")
-                again = (recent[-most] + span).strftime("%Y-%m-%d %H:%M UTC")
-                first = recent[0].strftime("%Y-%m-%d %H:%M UTC")
-                return (
-                    f"{len(recent)} {what} since {first}, and authorities count. {last and f'The last one: {last} '}"
-                    f"The next one is made after {again}. To try at once, remove {self.path}."
-                )
-        return ""
-
-    def begin(self) -> None:
-        """An attempt counts as failed until it is known to be none."""
-        self._write([*self.attempts(), self._entry("failed", "it did not end")])
-
-    def end(self, result: str, why: str) -> None:
-        self._write([*self.attempts()[:-1], self._entry(result, why)])
-
-    def _entry(self, result: str, why: str) -> dict[str, str]:
-        return {"at": self.now.isoformat(timespec="seconds"), "directory": self.directory, "result": result, "why": why}
-
-    def _write(self, attempts: Sequence[Mapping[str, Any]]) -> None:
-        replace_file(self.path, json.dumps({"attempts": attempts}, indent=1) + "\n")
-
-
 # -- certificates ----------------------------------------------------------------------------------------------------
 
 
@@ -333,7 +272,7 @@ def _left_out(name: str, why: str) -> str:
 
 def _proved(ask: _Rehearsal, desired: Desired, webroots: Sequence[str]) -> None:
     """Raise the reason where not even the domain can be proved."""
-    why = Budget(desired.site, desired.directory).refusal() or ask.place(desired.domain, webroots)[1]
+    why = ask.place(desired.domain, webroots)[1]
     if why:
         raise AcmeError(f"No certificate was asked for. {why}")
 
@@ -400,20 +339,13 @@ def _run(request: Sequence[str], desired: Desired, engine: Engine, outcome: Outc
     program = certbot.program(Tree())
     if not program:
         raise AcmeError("Certbot is not installed.")
-    budget = Budget(desired.site, desired.directory)
-    request, why, code = list(request), budget.refusal(), 1
-    if why:
-        raise AcmeError(f"No certificate was asked for. {why}")
+    request, why, code = list(request), "", 1
     trusting = ["env", f"REQUESTS_CA_BUNDLE={bundle([desired.ca_file])}"] if desired.ca_file else []
     for _attempt in range(2):
-        with engine.store.lock("a certificate", _LOCK_SECONDS):
-            budget.begin()
         code, output = engine.machine.run([*trusting, program, *request], CERTBOT_SECONDS)
         why = _reason(output) if code else ""
-        with engine.store.lock("a certificate", _LOCK_SECONDS):
-            budget.end("issued" if not code else "failed", why)
         failed = {*re.findall(r"^\s*(?:Domain|Identifier): (\S+)$", output, re.MULTILINE)}
-        if not code or not failed or not failed <= {*desired.names[1:]} or budget.refusal():
+        if not code or not failed or not failed <= {*desired.names[1:]}:
             break
         request = _without(request, failed)
         outcome.notes += [_left_out(name, f"The authority could not prove it: {why}") for name in sorted(failed)]

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 import re
@@ -44,7 +43,7 @@ _DAY = 86400
 _MONTH = 27 * _DAY  # a little before the audit asks
 _PATIENCE = 30.0  # seconds until monit asks for the first time after it was started
 # What earlier versions kept of a search for indicators of compromise.
-_RETIRED = ("compiled.json", "application-scan.json")
+_RETIRED = ("compiled.json*", "application-scan.json*", "acme-*.json")
 _LOG_BYTES = 1 << 20  # of what was written to a log since
 _FRESH = 900.0  # seconds: monit asks every two minutes
 
@@ -484,10 +483,8 @@ def _lists(portal: Portal) -> left_behind.Lists:
 
 def _retired() -> None:
     records.forget(RECORD, "compromise")
-    for name in _RETIRED:
-        for path in (os.path.join(files.STATE, name), os.path.join(files.STATE, f"{name}.lock")):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+    for path in (path for pattern in _RETIRED for path in glob.glob(os.path.join(files.STATE, pattern))):
+        os.unlink(path)
 
 
 # --------------------------------------------------------------------------------------------------- audit

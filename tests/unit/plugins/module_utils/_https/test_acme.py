@@ -1,12 +1,10 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rehearsal and the budget: what keeps a run from asking an authority in vain."""
+"""The rehearsal, which keeps a run from asking an authority in vain, and the certificate."""
 
 from __future__ import annotations
 
-import contextlib
-import datetime
 import os
 import pwd
 from collections.abc import Callable, Sequence
@@ -27,7 +25,6 @@ from tests.testbed import authority
 from tests.unit.plugins.conftest import Files
 
 TOKEN = "chamilo-hardening-1"
-NOON = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
 CHALLENGE = f"http://campus.test/.well-known/acme-challenge/{TOKEN}"
 
 
@@ -151,44 +148,6 @@ def test_a_name_without_an_address_is_refused(net: Net) -> None:
     assert acme.refusal("campus.test", lambda name: ["192.0.2.1"]) == ""
 
 
-def budget(webroot_directory: Path, minutes: float = 0, directory: str = "") -> acme.Budget:
-    return acme.Budget("campus", directory, str(webroot_directory), NOON + datetime.timedelta(minutes=minutes))
-
-
-def test_three_failures_in_an_hour_are_enough(tmp_path: Path) -> None:
-    for minutes in (0, 10, 20):
-        assert budget(tmp_path, minutes).refusal() == ""
-        budget(tmp_path, minutes).begin()
-        budget(tmp_path, minutes).end("failed", "no valid A records")
-    budget(tmp_path, 25).begin()
-    budget(tmp_path, 25).end("issued", "with a note")
-    refused = budget(tmp_path, 30).refusal()
-    assert "3 attempts failed since 2026-11-25 12:00 UTC" in refused and "no valid A records" in refused
-    assert "after 2026-11-25 13:00 UTC" in refused and "acme-campus.json" in refused
-    assert budget(tmp_path, 30, "https://acme.test/dir").refusal() == ""
-    assert budget(tmp_path, 61).refusal() == ""
-
-
-def test_an_attempt_that_was_killed_counts(tmp_path: Path) -> None:
-    for _time in range(3):
-        budget(tmp_path).begin()
-    assert "it did not end" in budget(tmp_path, 1).refusal()
-
-
-def test_three_certificates_in_a_week_are_enough(tmp_path: Path) -> None:
-    for day in range(3):
-        budget(tmp_path, day * 1440).begin()
-        budget(tmp_path, day * 1440).end("issued", "")
-    assert "3 certificates were issued" in budget(tmp_path, 6 * 1440).refusal()
-    assert budget(tmp_path, 7 * 1440 + 1).refusal() == ""
-
-
-def test_a_damaged_count_is_named(tmp_path: Path) -> None:
-    (tmp_path / "acme-campus.json").write_text("{")
-    with pytest.raises(acme.AcmeError, match="acme-campus.json is damaged"):
-        budget(tmp_path).refusal()
-
-
 class Certbot:
     """Does what Certbot would: makes a certificate for the names it is asked for, but for those it cannot prove."""
 
@@ -266,17 +225,6 @@ def test_one_certificate_for_all_names(ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unproved", "results"), [((), ["issued"]), ([WWW], ["failed", "issued"]), (["campus.test"], ["failed"])]
-)
-def test_each_attempt_is_counted_by_what_came_of_it(ask, unproved: Sequence[str], results: list[str]) -> None:
-    with contextlib.suppress(acme.AcmeError):
-        ask("campus.test", WWW, unproved=unproved)
-    attempts = acme.Budget("campus", "").attempts()
-    assert [one["result"] for one in attempts] == results
-    assert [bool(one["why"]) for one in attempts] == [result == "failed" for result in results]
-
-
-@pytest.mark.parametrize(
     ("how", "why"),
     [
         ({"gone": [WWW]}, "has no address in the DNS"),
@@ -305,22 +253,16 @@ def test_a_certbot_that_makes_nothing_has_not_succeeded(ask, monkeypatch: pytest
         ask("campus.test")
 
 
-def test_without_certbot_and_within_its_limits_nothing_is_asked_for(ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acme.Budget, "refusal", lambda _self: "Three failed within an hour.")
-    with pytest.raises(acme.AcmeError, match=r"\ANo certificate was asked for. Three failed within an hour.\Z"):
-        ask("campus.test")
-    monkeypatch.setattr(acme.Budget, "refusal", lambda _self: "")
+def test_without_certbot_nothing_is_asked_for(ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certbot, "program", lambda _tree: "")
     with pytest.raises(acme.AcmeError, match=r"\ACertbot is not installed.\Z"):
         ask("campus.test")
-    assert acme.Budget("campus", "").attempts() == []
 
 
 def test_names_that_fail_one_after_the_other_are_left_out_once(ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Certbot, "one_by_one", True)
     with pytest.raises(acme.AcmeError, match="could not get a certificate for campus.test: .*no such name"):
         ask("campus.test", WWW, LIBRARY, unproved=[WWW, LIBRARY])
-    assert [one["result"] for one in acme.Budget("campus", "").attempts()] == ["failed", "failed"]
 
 
 def test_a_lineage_that_proves_its_names_by_another_way_is_renewed_by_its_own_file(host: Files, ask) -> None:
