@@ -19,41 +19,22 @@ if TYPE_CHECKING:
     Theirs = Callable[["int | str", os.stat_result], bool]  # an open file or a path, and what it is like
 
 _READ = 1 << 20  # bytes of a configuration; a longer one is reported
-_BOOLEAN = re.compile(r"(?i)(?:true|false|yes|no|on|off|0|1|)$")
-_LFS = re.compile(r"git-lfs (?:clean|smudge)(?: --skip)? -- %f$|git-lfs filter-process(?: --skip)?$")
-_HELPER = re.compile(r"(?:cache|store)(?: --[\w=./-]+)*$")
-# section.key, without what stands between the two, where Git runs the value.
-_PROGRAMS = frozenset(
-    """core.fsmonitor core.hookspath core.sshcommand core.pager core.editor core.askpass core.gitproxy
-    core.alternaterefscommand core.worktree sequence.editor interactive.difffilter uploadpack.packobjectshook
-    include.path includeif.path gpg.program gpg.defaultkeycommand diff.external diff.command diff.textconv merge.driver
-    filter.clean filter.smudge filter.process credential.helper difftool.cmd difftool.path mergetool.cmd mergetool.path
-    guitool.cmd browser.cmd browser.path man.cmd man.path tar.command trailer.command trailer.cmd remote.uploadpack
-    remote.receivepack remote.vcs protocol.allow init.templatedir gc.recentobjectshook sendemail.sendmailcmd
-    sendemail.tocmd sendemail.cccmd sendemail.headercmd hook.command http.proxycommand instaweb.httpd""".split()
+# What Git itself, `git remote`, `git branch` and `git submodule` write. All else may run something, today or tomorrow.
+_HARMLESS = re.compile(
+    r"core\.(?:autocrlf|bare|eol|filemode|ignorecase|logallrefupdates|precomposeunicode|repositoryformatversion|symlinks)"
+    r"|branch\.(?:merge|pushremote|rebase|remote)|remote\.(?:fetch|prune|push|pushurl|tagopt|url)|url\.(?:push)?insteadof"
+    r"|submodule\.(?:active|branch|url)|(?:fetch|pull|push)\.\w+|gc\.auto|user\.(?:email|name)"
 )
+_HELPER = re.compile(r"\w::")  # of a transport, such as ext::COMMAND
 
 
 def git_settings(text: str) -> list[str]:
-    """The settings of a Git configuration that run something, by name."""
-    found = []
-    for section, middle, key, value in _git_values(text):
-        name = f"{section}.{key}"
-        whole = f"{section}.{middle}.{key}" if middle else name
-        runs_it = name in _PROGRAMS or section == "pager"
-        if section == "alias" or name == "submodule.update":
-            runs_it = value.lstrip().startswith("!")
-        if key in ("url", "pushurl", "insteadof", "pushinsteadof"):
-            runs_it = "ext::" in f"{middle} {value}"
-        if name == "core.fsmonitor" or section == "pager":
-            runs_it = runs_it and not _BOOLEAN.match(value)
-        if section == "filter" and _LFS.match(value) or name == "credential.helper" and _HELPER.match(value):
-            runs_it = False
-        if name == "protocol.allow" and middle not in ("", "ext"):
-            runs_it = False
-        if runs_it:
-            found.append(whole)
-    return found
+    """The settings of a Git configuration that may run something, by name."""
+    return [
+        f"{section}.{middle}.{key}" if middle else f"{section}.{key}"
+        for section, middle, key, value in _git_values(text)
+        if not _HARMLESS.fullmatch(f"{section}.{key}") or _HELPER.search(f"{middle} {value}")
+    ]
 
 
 def _git_values(text: str) -> list[tuple[str, str, str, str]]:
