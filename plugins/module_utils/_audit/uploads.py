@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import fnmatch
-import glob
-import json
 import os
 import re
 import socket
@@ -17,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
+    PASS,
     Finding,
     check,
     failed,
@@ -31,7 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
     web_users,
     writable_directories,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Alias,
     Directive,
@@ -51,7 +50,7 @@ SLIPS_THROUGH = ("phps", "pht", "phar", "php3", "php4", "php5", "php7", "php8", 
 _LISTS = ("list_type", "blacklist", "whitelist")
 
 _SCANNER, _SCANNER_SECONDS = "/run/clamav/clamd.ctl", 30.0
-_SCAN_MINUTES = 10
+_SCAN_HOURS = 1
 _NO_PAGE = "vendor/autoload.php"
 _NAMES = ("a.php", "a.PHP", "a.phtml", "a.phar", "a.php.jpg/b.php", "a.php/b")
 _FEW = 3
@@ -345,13 +344,16 @@ def antivirus(observer: Observer) -> Finding:
     if not any("chamilo-hardening scan" in scan.command for scan in scans):
         return not_assessed(f"clamd finds the test virus and {how} scans; whether it is stopped needs a test file.")
     observer.needs_root("see when uploads were scanned last")
-    late = _late(observer)
-    if late:
-        return failed(late)
+    site = next(
+        (name for name, known in host_jobs.settings("uploads").items() if known.get("root") == observer.root), ""
+    )
+    last = host_jobs.job_of_ours(observer, "antivirus.json", site, "The scan of uploads", _SCAN_HOURS, "scan")
+    if not last or last.status != PASS:
+        return last or failed("The uploads of this portal were never scanned so far.")
     wrong = _misconfigured(output(("clamconf",)))
     if wrong:
         return failed(f"clamd finds the test virus, but {' and '.join(wrong)}. Correct it in /etc/clamav/clamd.conf.")
-    return passed(f"clamd finds the test virus, and {how} shows it new uploads; the last time was a moment ago.")
+    return passed(f"clamd finds the test virus, and {how} shows it new uploads. {last.evidence}")
 
 
 def _knows_the_test_virus() -> bool:
@@ -376,24 +378,3 @@ def _misconfigured(configuration: str) -> list[str]:
     if re.search(r"^AlertExceedsMax disabled", configuration, re.MULTILINE):
         wrong.append("calls an archive clean that is too large for it inside (not: AlertExceedsMax yes)")
     return wrong
-
-
-def _late(observer: Observer) -> str:
-    """Why new uploads are not scanned, by what the scans wrote down."""
-    for path in glob.glob("/etc/chamilo-hardening/uploads-*.json"):
-        with open(path, encoding="utf-8") as file:
-            if json.load(file).get("root") != observer.root:
-                continue
-        name = os.path.basename(path)[len("uploads-") : -len(".json")]
-        try:
-            with open("/var/lib/chamilo-hardening/antivirus.json", encoding="utf-8") as file:
-                last = json.load(file).get(name, {})
-        except (FileNotFoundError, ValueError):
-            last = {}
-        if not last:
-            return "Uploads were never scanned so far."
-        if not last.get("ok"):
-            return f"The last scan did not come to its end: {last.get('detail')}"
-        minutes = (observer.now - float(last.get("at", 0))) / 60
-        return f"The last scan was {minutes:.0f} minutes ago." if minutes > _SCAN_MINUTES else ""
-    return "No scan covers the files of this portal."

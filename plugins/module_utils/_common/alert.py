@@ -8,14 +8,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import http.client
 import json
 import os
 import re
 import socket
-import ssl
 import subprocess
 import syslog
 import time
@@ -25,7 +22,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, http
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
 CONFIGURATION = "/etc/chamilo-hardening/alert.json"
@@ -177,21 +174,22 @@ def _mail_name() -> str:
 
 def _webhook(address: str, content: Mapping[str, str]) -> str:
     """Post to the webhook. Returns why that failed, or an empty text. Its path is a secret: only its host is named."""
-    parts = urllib.parse.urlsplit(address)
-    host = parts.hostname or ""
-    path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    host = urllib.parse.urlsplit(address).hostname or ""
     # A redirect is not followed: the alert goes only to the configured recipient.
     try:
-        context = ssl.create_default_context()
-        with contextlib.closing(
-            http.client.HTTPSConnection(host, parts.port or 443, timeout=SECONDS, context=context)
-        ) as connection:
-            headers = {"Content-Type": "application/json", "User-Agent": "chamilo-hardening"}
-            connection.request("POST", path, json.dumps(content).encode(), headers)
-            status = connection.getresponse().status
-    except (OSError, http.client.HTTPException, ValueError) as problem:
+        answer = http.fetch(
+            address,
+            method="POST",
+            headers={"Content-Type": "application/json"},
+            body=json.dumps(content).encode(),
+            verify=True,
+            timeout=SECONDS,
+        )
+    except ValueError as problem:  # a port that is none
         return f"The webhook on {host} could not be reached: {problem}."
-    return "" if 200 <= status < 300 else f"The webhook on {host} answered {status}."
+    if not answer.status:
+        return f"The webhook on {host} could not be reached: {answer.error}."
+    return "" if 200 <= answer.status < 300 else f"The webhook on {host} answered {answer.status}."
 
 
 def _journal(section: str, text: str, level: int) -> None:

@@ -12,11 +12,8 @@ The playbook report merges them. A result shows where a host is weak, and the ad
 from __future__ import annotations
 
 import base64
-import contextlib
-import http.client
 import json
 import os
-import ssl
 import time
 import urllib.parse
 from collections.abc import Mapping
@@ -74,19 +71,19 @@ def deliver(known: Mapping[str, str], result: Mapping[str, Any]) -> None:
 
 def _put(address: str, content: bytes) -> None:
     """A redirect is not followed: the result goes to the one who was named."""
+    # Loaded only here, as above.
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common import http
+
     parts = urllib.parse.urlsplit(address)
-    host, path = parts.hostname or "", urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-    headers = {"Content-Type": "application/json", "User-Agent": "chamilo-hardening"}
+    headers = {"Content-Type": "application/json"}
     if parts.username is not None:
         login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
     try:
-        with contextlib.closing(
-            http.client.HTTPSConnection(host, parts.port or 443, timeout=SECONDS, context=ssl.create_default_context())
-        ) as connection:
-            connection.request("PUT", path, content, headers)
-            status = connection.getresponse().status
-    except (OSError, http.client.HTTPException, ValueError) as problem:
-        raise DeliveryError(f"{LOST}: {host} is not reached: {problem}.") from problem
-    if not 200 <= status < 300:
-        raise DeliveryError(f"{LOST}: {host} answered {status}.")
+        answer = http.fetch(address, method="PUT", headers=headers, body=content, verify=True, timeout=SECONDS)
+    except ValueError as problem:  # a port that is none
+        raise DeliveryError(f"{LOST}: {parts.hostname} is not reached: {problem}.") from problem
+    if not answer.status:
+        raise DeliveryError(f"{LOST}: {parts.hostname} is not reached: {answer.error}.")
+    if not 200 <= answer.status < 300:
+        raise DeliveryError(f"{LOST}: {parts.hostname} answered {answer.status}.")

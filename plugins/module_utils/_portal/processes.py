@@ -36,14 +36,12 @@ class Process:
 
 @dataclass(frozen=True)
 class Job:
-    """Something that starts by the clock. ``last`` and ``next`` are seconds since 1970, 0 where unknown."""
+    """Something that starts by the clock."""
 
     source: str  # the timer, or the crontab and line
     command: str
     active: bool = True
     service: str = ""
-    last: float = 0
-    next: float = 0
     schedule: tuple[str, ...] = ()  # of a timer: OnCalendar=... and OnUnitActiveUSec=..., as systemd shows them
     result: str = ""  # of the last run: success, exit-code, ...
     alerts: str = ""  # what is started when it fails
@@ -105,7 +103,7 @@ def _moment(text: str) -> float:
 
 
 def _timers() -> list[Job]:
-    desired = "Id,Unit,ActiveState,LastTriggerUSec,NextElapseUSecRealtime,TimersCalendar,TimersMonotonic"
+    desired = "Id,Unit,ActiveState,TimersCalendar,TimersMonotonic"
     timers = [timer for timer in _show(desired, "*.timer") if _one(timer, "Id")]
     names = sorted({_one(timer, "Unit") for timer in timers} - {""})
     services = {_one(each, "Id"): each for each in _show("Id,ExecStart,Result,OnFailure", *names)} if names else {}
@@ -120,8 +118,6 @@ def _timer(timer: Mapping[str, Sequence[str]], service: Mapping[str, Sequence[st
         command=command[1] if command else _one(timer, "Unit"),
         active=_one(timer, "ActiveState") == "active",
         service=_one(timer, "Unit"),
-        last=_moment(_one(timer, "LastTriggerUSec")),
-        next=_moment(_one(timer, "NextElapseUSecRealtime")),
         schedule=tuple(found[1] for text in schedule for found in re.finditer(r"\{ (\w+=.*?) ;", text)),
         result=_one(service, "Result"),
         alerts=_one(service, "OnFailure"),

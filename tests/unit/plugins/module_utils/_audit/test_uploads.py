@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import uploads
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, host_jobs, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Alias,
     Configuration,
@@ -328,27 +329,33 @@ OURS = Job("/etc/cron.d/chamilo-hardening-scan:2", "nice /usr/local/sbin/chamilo
 
 
 @pytest.mark.parametrize(
-    ("names", "found", "knows", "late", "status", "words"),
+    ("names", "found", "knows", "minutes", "status", "words"),
     [
-        (["nginx"], [], True, "", "fail", "No virus scanner"),
-        (["clamd"], [], True, "", "fail", "nothing has it scan"),
-        (["clamd", "clamonacc"], [], True, "", "not_assessed", "clamonacc scans"),
-        (["clamd"], [Job("/etc/cron.d/scan:1", "clamdscan /x")], True, "", "not_assessed", "/etc/cron.d/scan:1"),
-        (["clamd"], [OURS], False, "", "fail", "no signatures"),
-        (["clamd"], [OURS], True, "The last scan was 11 minutes ago.", "fail", "11 minutes"),
-        (["clamd"], [OURS], True, "", "pass", "cron.d/chamilo-hardening-scan:2 shows it new uploads"),
+        (["nginx"], [], True, 1, "fail", "No virus scanner"),
+        (["clamd"], [], True, 1, "fail", "nothing has it scan"),
+        (["clamd", "clamonacc"], [], True, 1, "not_assessed", "clamonacc scans"),
+        (["clamd"], [Job("/etc/cron.d/scan:1", "clamdscan /x")], True, 1, "not_assessed", "/etc/cron.d/scan:1"),
+        (["clamd"], [OURS], False, 1, "fail", "no signatures"),
+        (["clamd"], [OURS], True, 61, "fail", "The scan of uploads last succeeded"),
+        (["clamd"], [OURS], True, None, "fail", "never scanned so far"),
+        (["clamd", "cron"], [OURS], True, 1, "pass", "cron.d/chamilo-hardening-scan:2 shows it new uploads"),
+        (["clamd"], [OURS], True, 1, "fail", "cron does not run"),
     ],
 )
-def test_antivirus(look_at, monkeypatch, names, found, knows, late, status, words):
+def test_antivirus(look_at, tmp_path, monkeypatch, names, found, knows, minutes, status, words):
     observer = look_at(root="/srv/campus")
     observer.as_root = True
     observer._known[processes.processes] = tuple(Process(number, 1, name, 0) for number, name in enumerate(names, 10))
     observer._known[processes.jobs] = tuple(found)
+    (tmp_path / "uploads-campus.json").write_text('{"root": "/srv/campus"}')
+    at = observer.now - 60 * (minutes or 0)
+    (tmp_path / "antivirus.json").write_text(json.dumps({"campus": {"at": at, "ok": True}} if minutes else {}))
+    for name, value in {"SETTINGS": str(tmp_path), "RECORDS": str(tmp_path), "PROGRAM": "/bin/sh"}.items():
+        monkeypatch.setattr(host_jobs, name, value)
     monkeypatch.setattr(uploads, "_knows_the_test_virus", lambda: knows)
-    monkeypatch.setattr(uploads, "_late", lambda _observer: late)
     monkeypatch.setattr(uploads, "output", lambda _argv: CLAMCONF)
     finding = uploads.antivirus(observer)
-    assert finding.status == status
+    assert finding.status == status, finding.evidence
     assert words in finding.evidence
 
 

@@ -118,7 +118,7 @@ def test_what_the_endpoint_accepts_is_delivered(server: Any, status: int) -> Non
 
 def test_a_server_with_an_untrusted_certificate_gets_nothing(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
-    with pytest.raises(results.DeliveryError, match="localhost is not reached: .*CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(results.DeliveryError, match="localhost is not reached: certificate refused"):
         results.deliver(known(f"https://{server.address}/dav"), RESULT)
     assert server.got == []
 
