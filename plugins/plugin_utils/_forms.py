@@ -330,7 +330,6 @@ FORMS: dict[str, Form] = {
     "chamilo_sessions_redis_password": LINE,
     "chamilo_sessions_redis_ca_file": optional(ABSOLUTE),
     "chamilo_updates_feed": optional(HTTPS),
-    "chamilo_updates_osv": optional(HTTPS),
     "chamilo_uploads_blocked_extensions": EXTENSION,
     "chamilo_uploads_maximum_size": optional(SIZE),
     "chamilo_uploads_other_programs": matching(

@@ -14,6 +14,10 @@ INSTEAD: dict[str, str] = {
     "chamilo_permissions_php_user": (
         "Give PHP of the portal an account and a pool yourself, see docs/recipes.md: harden goes by the pool it finds."
     ),
+    "chamilo_updates_osv": (
+        "OSV is not asked any more: the feed names a newer release, and what no release closes yet is at "
+        "https://osv.dev/list?q=chamilo."
+    ),
 }
 
 # A waiver may still name one.

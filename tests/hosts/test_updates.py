@@ -9,7 +9,7 @@ from typing import Any
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import Playbook
 from tests.testbed.hosts import Host
-from tests.testbed.mail import FEED, HOOK, OSV, Sink
+from tests.testbed.mail import FEED, HOOK, Sink
 
 ATOM = "<feed>" + "".join("<entry><id>tag:github.com,2008:Repository/1/v{}</id></entry>" for _ in range(2)) + "</feed>"
 # The installed release, and one that comes after it.
@@ -33,8 +33,7 @@ def test_security_fixes_install_themselves_and_a_new_release_is_reported(
 ) -> None:
     here, later = RELEASES[cell.flavour]
     sink.feed(ATOM.format(here, "3.1.0-RC.1"))
-    sink.feed('{"vulns": [{"id": "CVE-2026-45143", "aliases": []}]}', "osv")
-    known = {"chamilo_alert_webhook": HOOK, "chamilo_updates_feed": FEED, "chamilo_updates_osv": OSV}
+    known = {"chamilo_alert_webhook": HOOK, "chamilo_updates_feed": FEED}
     fresh.put("/etc/apt/apt.conf.d/20auto-upgrades", 'APT::Periodic::Unattended-Upgrade "0";\n')
     before = audited(playbook, fresh)
     assert (before["updates_os"][0], before["updates_watch"][0]) == ("fail", "fail")
@@ -50,11 +49,8 @@ def test_security_fixes_install_themselves_and_a_new_release_is_reported(
     assert "Debian-Security" in tried.stdout + tried.stderr
     assert fresh.run(["systemctl", "is-enabled", "apt-daily-upgrade.timer"]).stdout == "enabled\n"
 
-    assert sink.titles() == [], (
-        f"{here} is installed, a release candidate is no release, and the list knows better than OSV"
-    )
-    assert sink.asked()[0] == {"package": {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}, "version": here}
-    assert re.search(r"feed of releases read 20\d\d-.*OSV read 20\d\d-", after["updates_version"][1])
+    assert sink.titles() == [], f"{here} is installed, and a release candidate is no release"
+    assert re.search(r"feed of releases read 20\d\d-", after["updates_version"][1])
     sink.feed(ATOM.format(here, later))
     fresh.run(["chamilo-hardening", "daily", "updates"])
     fresh.run(["chamilo-hardening", "daily", "updates"])
@@ -90,7 +86,6 @@ def test_security_fixes_install_themselves_and_a_new_release_is_reported(
     # Disabled is reported, and what was read before still counts.
     fresh.run(f"rm {root}/version.php && cp /root/version.php {own}")
     playbook.harden(fresh, "--tags", "updates", **{**known, "chamilo_updates_feed": ""})
-    assert "After the update: campus.test" in sink.titles()
     last = audited(playbook, fresh)
     assert "disabled" in last["updates_watch"][1]
     assert last["updates_version"][0] == "fail" and f"{later} is the newest release" in last["updates_version"][1]

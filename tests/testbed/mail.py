@@ -1,6 +1,6 @@
 """The recipient of alerts: a mail server (Debian's aiosmtpd, with STARTTLS) and an https server in a container.
 
-The https server takes what is posted to /hook and serves /feed and /osv, whose texts a test sets. Both have a
+The https server takes what is posted to /hook and serves /feed, whose text a test sets. Both have a
 certificate of the testbed's own authority for ``mail.test``, which its hosts trust.
 """
 
@@ -20,7 +20,6 @@ from tests.testbed.engine import LABEL, EngineError, docker, ensure
 NAME = "mail.test"
 HOOK = f"https://{NAME}/hook/not-for-everybody"
 FEED = f"https://{NAME}/feed"
-OSV = f"https://{NAME}/osv"
 SERVER = """\
 import http.server, json, pathlib, ssl, threading, time
 from aiosmtpd.controller import Controller
@@ -44,19 +43,13 @@ class Mail:
 
 class Web(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
-        kind = "osv" if self.path == "/osv" else "hook"
-        keep(kind, self.rfile.read(int(self.headers["Content-Length"])).decode())
-        if kind == "osv":
-            return self.serve("/osv")
+        keep("hook", self.rfile.read(int(self.headers["Content-Length"])).decode())
         self.send_response(204 if self.path.startswith("/hook/") else 404)
         self.end_headers()
 
     def do_GET(self):
-        self.serve("/feed")
-
-    def serve(self, path):
-        text = pathlib.Path("/srv" + path)
-        there = self.path == path and text.exists()
+        text = pathlib.Path("/srv/feed")
+        there = self.path == "/feed" and text.exists()
         self.send_response(200 if there else 404)
         self.end_headers()
         if there:
@@ -113,16 +106,12 @@ class Sink:
     def forget(self) -> None:
         docker("exec", self.container, "sh", "-c", "rm -f /srv/got/*")
 
-    def asked(self) -> list[dict[str, object]]:
-        """What /osv was asked."""
-        return [json.loads(text) for text in self._got("osv")]
-
-    def feed(self, text: str, name: str = "feed") -> None:
-        """What /feed (or /osv) answers from now on; empty: 404."""
+    def feed(self, text: str) -> None:
+        """What /feed answers from now on; empty: 404."""
         if text:
-            docker("exec", "-i", self.container, "sh", "-c", f"cat >/srv/{name}", data=text.encode())
+            docker("exec", "-i", self.container, "sh", "-c", "cat >/srv/feed", data=text.encode())
         else:
-            docker("exec", self.container, "rm", "-f", f"/srv/{name}")
+            docker("exec", self.container, "rm", "-f", "/srv/feed")
 
     def down(self) -> None:
         docker("rm", "--force", "--volumes", self.container)

@@ -86,10 +86,6 @@ def version(observer: Observer) -> Finding:
     newest = sources.newest_of_branch(listed, site.domain, here)
     if newest and parse_version(newest) > parse_version(here):
         return failed(f"{installed}. {newest} is the newest release of its branch: install it. {by}")
-    osv = read.get("osv", {})
-    others = listed.unknown(osv.get("ids", []), here) if osv.get("version") == here else []
-    if others:
-        return failed(f"{installed}. OSV names vulnerabilities of it: {', '.join(others[:5])}. {by}")
     if listed.age(_today(observer)) > advisories.DAYS and not sources.fresh(read, observer.now):
         return not_assessed(
             f"{installed}, and no vulnerability in it was known. The list is too old to be proof today, and the feed "

@@ -60,7 +60,7 @@ status` shows it (headers:campus_example_org)."""
 STATUS = """\
 Shows which sections are active, since when, which of their files were edited by hand since, which are not because
 no virtual host includes them, whether a run was interrupted or the web server still has to load something, which
-restart is put off, how old the list of vulnerabilities is, and when the feed of releases and OSV were last read."""
+restart is put off, how old the list of vulnerabilities is, and when the feed of releases was last read."""
 
 DAILY = """\
 Runs the daily tasks of this host, and sends alerts to chamilo_alert_mail and chamilo_alert_webhook about what an

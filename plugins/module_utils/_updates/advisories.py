@@ -138,22 +138,6 @@ class Advisories:
             "(Debian 13 has PHP 8.4)."
         )
 
-    def unknown(self, ids: Iterable[str], version: str) -> list[str]:
-        """Those of the identifiers that others name for a version and that the list does not judge itself.
-
-        What is in the list was reviewed: some records contradict themselves.
-        """
-        try:
-            parse(version)
-        except VersionError:
-            return []
-        reviewed = self.reviewed()
-        return [name for name in ids if name not in reviewed]
-
-    def reviewed(self) -> set[str]:
-        """All names of the vulnerabilities in the list."""
-        return {name for each in self.advisories for name in each.ids}
-
     def age(self, today: datetime.date) -> int:
         """How many days ago the sources of the list were last read."""
         return (today - datetime.date.fromisoformat(self.dated)).days

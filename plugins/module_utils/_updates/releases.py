@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""The daily check for a newer Chamilo: the feed of releases, OSV, and the list of published vulnerabilities."""
+"""The daily check for a newer Chamilo: the feed of releases, and the list of published vulnerabilities."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import json
 import re
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, http, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
@@ -38,15 +37,10 @@ _WEEK = 7 * _DAY  # between two reminders of the same release
 _LONGEST = 200  # characters of a name in a feed
 _BRANCHES = 20  # that are written down
 _SECURITY = re.compile(r"vulnerabilit|security (?:fix|hole|issue|patch|release|update)|CVE-\d|GHSA-", re.IGNORECASE)
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9]{1,15}-[A-Za-z0-9-]{1,40}")
-_PACKAGE = {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}
 
 
 class FeedError(HardeningError):
-    """A feed, or OSV, cannot be read; the message states why."""
-
-
-_Answer = TypeVar("_Answer")
+    """A feed cannot be read; the message states why."""
 
 
 @dataclass(frozen=True)
@@ -82,37 +76,30 @@ def watched() -> Iterator[Mapping[str, Any]]:
 
 
 def _portal(known: Mapping[str, Any], more: Mapping[str, Any], outcomes: list[tuple[bool, str]]) -> list[str]:
-    domain, feed, source = str(known["domain"]), str(known["feed"]), str(known.get("osv") or "")
+    domain, feed = str(known["domain"]), str(known["feed"])
     here = installed(domain, str(known["root"]))
     read = more["read"].setdefault(domain, {})
-    with ThreadPoolExecutor(2) as pool:  # both may keep one waiting
-        asked = pool.submit(_attempt, _listed, source, here) if source and here else None
-        answer = _attempt(_published, feed, here) if feed else None
-        listed = asked.result() if asked else None
     urgent = _list(here)
     news: list[str] = []
-    if isinstance(listed, FeedError):
-        read["osv"] = {**read.get("osv", {}), "problem": str(listed)}
-    elif listed is not None:
-        read["osv"] = {"at": int(time.time()), "version": here, "ids": listed}
-        others = advisories.packed().unknown(listed, here)
-        urgent += [f"OSV names vulnerabilities of Chamilo {here}: {', '.join(others)}."] if others else []
-    if isinstance(answer, FeedError):
-        read["feed"] = {**read.get("feed", {}), "problem": str(answer)}
-        reached = _away(domain, feed, str(answer), more, outcomes)
-    elif answer is None:
-        reached = False
-        outcomes.append((False, "The check of the feed of releases is disabled (chamilo_updates_feed)."))
+    reached = False
+    try:
+        answer = releases(fetch(feed)) if feed else []
+    except FeedError as problem:
+        read["feed"] = {**read.get("feed", {}), "problem": str(problem)}
+        _away(domain, str(problem), more, outcomes)
     else:
-        reached = True
+        reached = bool(answer)
         more["away"].pop(domain, None)
-        read["feed"] = {"at": int(time.time()), "newest": newest(answer)}
+        if not reached:
+            outcomes.append((False, "The check of the feed of releases is disabled (chamilo_updates_feed)."))
+        else:
+            read["feed"] = {"at": int(time.time()), "newest": newest(answer)}
         for each in newer(here, answer):
             fixes = "It fixes vulnerabilities." if each.security else ""
             text = f"Chamilo {each.version} is out; {here or 'an unknown version'} is installed. {fixes}".strip()
             (urgent if each.security else news).append(text)
     listed_here = advisories.packed()
-    if listed_here.age(datetime.date.today()) > advisories.DAYS and not (reached and isinstance(listed, list)):
+    if listed_here.age(datetime.date.today()) > advisories.DAYS and not reached:
         dated = f"The list of published vulnerabilities is of {listed_here.dated}."
         news.append(f"{dated} Install a newer chamilo.hardening and harden.")
     reported = _report(domain, [*urgent, *news], bool(urgent), more)
@@ -127,32 +114,8 @@ def _list(here: str) -> list[str]:
     return [f"Chamilo {here} is installed. {why}"] if why else []
 
 
-def _attempt(question: Callable[[str, str], _Answer], address: str, here: str) -> _Answer | FeedError:
-    try:
-        return question(address, here)
-    except FeedError as problem:
-        return problem
-
-
-def _published(feed: str, _here: str) -> list[Published]:
-    return releases(fetch(feed))
-
-
-def _listed(source: str, here: str) -> list[str]:
-    """The identifiers of the vulnerabilities that OSV knows in a version, one for each."""
-    body = json.dumps({"package": _PACKAGE, "version": here}).encode()
-    try:
-        known = json.loads(fetch(source, body)).get("vulns", [])
-        found = [[one["id"], *one.get("aliases", [])] for one in known if "withdrawn" not in one]
-    except (ValueError, RecursionError, AttributeError, TypeError, KeyError):
-        raise FeedError("the answer of OSV is none of its form.") from None
-    reviewed = advisories.packed().reviewed()
-    ids = (next((name for name in names if name in reviewed), names[0]) for names in found)
-    return sorted({name for name in ids if isinstance(name, str) and _IDENTIFIER.fullmatch(name)})
-
-
-def _away(domain: str, feed: str, problem: str, more: Mapping[str, Any], outcomes: list[tuple[bool, str]]) -> bool:
-    """The feed cannot be read. Not on the first day is that worth a person's time. Always False."""
+def _away(domain: str, problem: str, more: Mapping[str, Any], outcomes: list[tuple[bool, str]]) -> None:
+    """The feed cannot be read. Not on the first day is that worth a person's time."""
     since = float(more["away"].setdefault(domain, time.time()))
     days = (time.time() - since) / _DAY
     detail = f"The feed of releases could not be read for {days:.0f} days: {problem}"
@@ -163,7 +126,6 @@ def _away(domain: str, feed: str, problem: str, more: Mapping[str, Any], outcome
             f"{detail}\nNew releases of Chamilo would go unnoticed. Set chamilo_updates_feed, or repair the connection."
         )
         alert.notify("updates", f"No check for new releases at {domain}", text)
-    return False
 
 
 def _report(domain: str, news: Sequence[str], urgent: bool, more: Mapping[str, Any]) -> bool:
@@ -189,18 +151,10 @@ def installed(domain: str, root: str) -> str:
     return discover(domain, root).version
 
 
-def fetch(address: str, body: bytes = b"") -> str:
-    """The text behind an https address, not more than a feed can be. With a body it is asked by POST."""
+def fetch(address: str) -> str:
+    """The text behind an https address, not more than a feed can be."""
     host = urllib.parse.urlsplit(address).hostname or address
-    answer = http.fetch(
-        address,
-        method="POST" if body else "GET",
-        headers={"Accept": "*/*", **({"Content-Type": "application/json"} if body else {})},
-        body=body,
-        verify=True,
-        timeout=SECONDS,
-        limit=_BYTES,
-    )
+    answer = http.fetch(address, headers={"Accept": "*/*"}, verify=True, timeout=SECONDS, limit=_BYTES)
     if answer.error:
         raise FeedError(f"{host} could not be reached: {answer.error}.")
     if answer.status != 200:

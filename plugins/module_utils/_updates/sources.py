@@ -28,7 +28,7 @@ def listed(observer: Observer) -> Advisories:
 
 
 def last_read(domain: str) -> Mapping[str, Any]:
-    """What the daily check last read for a portal: ``feed`` and ``osv``, each with the moment; empty before that."""
+    """What the daily check last read for a portal: ``feed``, with the moment; empty before that."""
     try:
         known = records.read(RECORD).get("watch", {}).get("read", {}).get(domain, {})
     except PermissionError:  # for root alone
@@ -49,7 +49,7 @@ def moments(known: Advisories, domain: str) -> dict[str, float]:
     """When each source was last read, in seconds since 1970; 0 for never."""
     dated = datetime.datetime.fromisoformat(f"{known.dated}T00:00:00+00:00").timestamp()
     read = last_read(domain)
-    return {"list": dated, **{name: float(read.get(name, {}).get("at", 0)) for name in ("feed", "osv")}}
+    return {"list": dated, "feed": float(read.get("feed", {}).get("at", 0))}
 
 
 def fresh(read: Mapping[str, Any], now: float) -> bool:
@@ -58,16 +58,15 @@ def fresh(read: Mapping[str, Any], now: float) -> bool:
 
 
 def known_by(known: Advisories, domain: str, now: float) -> str:
-    """Of which day the list is, and when the daily check last read the feed and OSV, as a sentence."""
+    """Of which day the list is, and when the daily check last read the feed, as a sentence."""
     read, read_at = last_read(domain), moments(known, domain)
     today = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).date()
     days = known.age(today)
-    states = [f"list of vulnerabilities of {known.dated} ({days} day{'s' * (days != 1)} old)"]
-    for name, title in (("feed", "feed of releases"), ("osv", "OSV")):
-        moment = datetime.datetime.fromtimestamp(read_at[name], datetime.timezone.utc)
-        words = f"read {moment:%Y-%m-%d %H:%M} UTC" if read_at[name] else "not read yet"
-        states.append(f"{title} {words}{', not reached since' if read.get(name, {}).get('problem') else ''}")
-    return f"Known by: {', '.join(states)}."
+    moment = datetime.datetime.fromtimestamp(read_at["feed"], datetime.timezone.utc)
+    words = f"read {moment:%Y-%m-%d %H:%M} UTC" if read_at["feed"] else "not read yet"
+    away = ", not reached since" if read.get("feed", {}).get("problem") else ""
+    listed_on = f"list of vulnerabilities of {known.dated} ({days} day{'s' * (days != 1)} old)"
+    return f"Known by: {listed_on}, feed of releases {words}{away}."
 
 
 def is_version(text: str) -> bool:

@@ -83,7 +83,6 @@ def _host(portal: Portal, given: Mapping[str, Any], system: bool) -> list[File]:
         "domain": portal.domain,
         "root": portal.root,
         "feed": given["chamilo_updates_feed"] if watch else "",
-        "osv": given["chamilo_updates_osv"] if watch else "",
     }
     text = f"{json.dumps(known, sort_keys=True)}\n"
     files = [File(f"/etc/chamilo-hardening/updates-{portal.word}.json", content=text, mode="0600")]

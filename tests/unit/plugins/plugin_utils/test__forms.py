@@ -63,7 +63,6 @@ NOT_THERE = {
     "chamilo_sessions_redis_password": "a parameter of a URL",
     "chamilo_sessions_redis_user": "a parameter of a URL",
     "chamilo_updates_feed": "asked by the host program",
-    "chamilo_updates_osv": "asked by the host program",
 }
 
 
@@ -131,7 +130,6 @@ GOOD: dict[str, list[Any]] = {
     "chamilo_monitoring_smtp_host": ["", "mail.school.example", "mail_relay", "2001:db8::1"],
     "chamilo_monitoring_smtp_port": [25, 465, 587, 65535],
     "chamilo_passwords_minimum_length": [8, 12, 72],
-    "chamilo_updates_osv": ["", "https://api.osv.dev/v1/query"],
     "chamilo_updates_feed": ["", "https://github.com/chamilo/chamilo-lms/releases.atom", "https://mirror:8443/feed"],
     "chamilo_uploads_blocked_extensions": [[*GUIDE, "PHP", "c++", "tar-gz", "7z"]],
     "chamilo_uploads_maximum_size": ["", "500M", "2G", "1048576", "1T"],
@@ -243,7 +241,6 @@ BAD: dict[str, list[Any]] = {
     "chamilo_monitoring_smtp_from": ["x"],
     "chamilo_passwords_minimum_length": [4, 200],
     "chamilo_passwords_rotation_days": [-5],
-    "chamilo_updates_osv": ["http://api.osv.dev/v1/query"],
     "chamilo_updates_feed": ["github.com/chamilo", "http://github.com/chamilo"],
     "chamilo_uploads_blocked_extensions": [[], [".exe", "PHP"], ["*"], ["exe,bat"], [*GUIDE, ".exe"]],
     "chamilo_uploads_plugins": [["../main"], ["a/b"], ["a.b"], [""], ["a b"], ["-a"], ["(a|b)"]],

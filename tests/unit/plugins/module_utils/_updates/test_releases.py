@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, sources
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases as updates_releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.releases import (
     FeedError,
@@ -72,23 +72,22 @@ NOON = 1_795_953_600  # on 2026-11-29
 
 @pytest.fixture
 def host(monkeypatch, tmp_path):
-    """A host with one portal. ``feed`` and ``osv``: what they answer, or the error; ``reported``: the alerts."""
-    host = SimpleNamespace(feed=ATOM, osv='{"vulns": []}', version="2.0.4", days=1, moment=float(NOON))
+    """A host with one portal. ``feed``: what it answers, or the error; ``reported``: the alerts."""
+    host = SimpleNamespace(feed=ATOM, version="2.0.4", days=1, moment=float(NOON))
     host.asked, host.reported, host.ways = [], [], ["webhook"]
 
-    def fetch(address, body=b""):
-        host.asked.append((address, body))
-        answer = host.osv if body else host.feed
-        if isinstance(answer, FeedError):
-            raise answer
-        return answer
+    def fetch(address):
+        host.asked.append(address)
+        if isinstance(host.feed, FeedError):
+            raise host.feed
+        return host.feed
 
     def configure(feed="https://feed.example/", **more):
         known = {"domain": "campus.test", "root": "/srv/campus", "feed": feed, **more}
         (tmp_path / "updates-campus.json").write_text(json.dumps(known))
 
     host.configure = configure
-    configure(osv="https://osv.example/v1/query")
+    configure()
     monkeypatch.setattr(updates_releases, "DIRECTORY", str(tmp_path))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(updates_releases, "fetch", fetch)
@@ -133,45 +132,6 @@ def test_a_version_with_vulnerabilities_of_the_list_is_urgent(host, version):
     assert ("CVE-2026-45140" in text) is (version == "2.0.0")
 
 
-def test_osv_is_asked_for_the_installed_version_and_what_it_alone_knows_is_urgent(host):
-    host.version = "2.0.6"
-    host.osv = json.dumps(
-        {
-            "vulns": [
-                {"id": "GHSA-2222-2222-2222", "aliases": ["CVE-2030-1234"]},
-                {"id": "GHSA-x88v-rg6r-vqq6", "aliases": ["CVE-2026-45143"]},
-                {"id": "GHSA-3333-3333-3333", "withdrawn": "2026-11-30T00:00:00Z"},
-                {"id": "<script>"},
-            ]
-        }
-    )
-    step()
-    (body,) = [json.loads(body) for address, body in host.asked if address == "https://osv.example/v1/query"]
-    assert body == {"package": {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}, "version": "2.0.6"}
-    assert host.reported[0][1:] == (
-        "Update Chamilo now: campus.test",
-        "OSV names vulnerabilities of Chamilo 2.0.6: GHSA-2222-2222-2222.",
-    )
-    read = sources.last_read("campus.test")
-    assert read["osv"] == {"at": NOON, "version": "2.0.6", "ids": ["GHSA-2222-2222-2222", "GHSA-x88v-rg6r-vqq6"]}
-    assert read["feed"]["newest"] == {"2.0": "2.0.6"}
-
-
-@pytest.mark.parametrize(
-    "answer", [FeedError("osv.example answered 502."), "", "[]", '{"vulns": [1]}', '{"vulns": [{}]}', "[" * 100_000]
-)
-def test_without_osv_the_check_goes_on_and_what_was_read_stays_known(host, answer):
-    host.version = "2.0.6"
-    step()
-    host.moment += 86400
-    host.osv = answer
-    step()
-    read = sources.last_read("campus.test")
-    assert host.reported == [] and host.watch()["ok"] is True
-    assert read["osv"]["at"] == NOON and "problem" in read["osv"] and "problem" not in read["feed"]
-    assert "OSV read 2026-11-29 12:00 UTC, not reached since" in updates_releases.states()["campus.test"]
-
-
 def test_a_portal_that_went_is_forgotten(host, tmp_path):
     step()
     known = {"domain": "other.test", "root": "/srv/x", "feed": "https://feed.example/"}
@@ -189,7 +149,7 @@ def test_the_newest_release_is_no_news(host):
 def test_an_old_list_is_reported_while_a_source_is_not_read(host):
     host.version, host.days = "2.0.6", 61
     assert step() == []
-    host.osv = FeedError("osv.example answered 502.")
+    host.feed = FeedError("feed.example answered 502.")
     assert [words[:47] for words in step()] == ["The list of published vulnerabilities is of 202"]
     assert host.reported[0][1] == "A new Chamilo is out: campus.test"
 
