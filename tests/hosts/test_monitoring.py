@@ -259,29 +259,12 @@ WHERE username = """.replace("\n", " ").lstrip()
 # What is taken away of a host that was green, what brings it back, and which checks must see it at once.
 TAKEN = {
     "systemctl stop monit": ("systemctl start monit", {"app_log", "resources", "auth"}),
-    "mv /etc/monit/conf.d/chamilo-campus_test /root/": (
-        "mv /root/chamilo-campus_test /etc/monit/conf.d/",
-        {"app_log", "resources", "auth"},
-    ),
     "systemctl stop chamilo-hardening-daily.timer": (
         "systemctl start chamilo-hardening-daily.timer",
         {"app_log", "resources", "auth", "accounts", "delivery", "integrity"},
     ),
-    f"mv {ROOT}/config/packages/prod/zz_chamilo_hardening_log.yaml /root/": (
-        f"mv /root/zz_chamilo_hardening_log.yaml {ROOT}/config/packages/prod/",
-        {"app_log"},
-    ),
     # Neither the audit nor monit waits for a pipe.
     f"mv {LOG} {LOG}.kept && mkfifo {LOG}": (f"mv {LOG}.kept {LOG}", {"app_log"}),
-    "mv /etc/logrotate.d/chamilo-campus_test /root/": ("mv /root/chamilo-campus_test /etc/logrotate.d/", {"app_log"}),
-    "mv /var/lib/chamilo-hardening/integrity-campus_test.json /root/": (
-        "mv /root/integrity-campus_test.json /var/lib/chamilo-hardening/",
-        {"integrity"},
-    ),
-    "mv /etc/chamilo-hardening/alert.json /root/": (
-        "mv /root/alert.json /etc/chamilo-hardening/",
-        {"accounts", "delivery"},
-    ),
 }
 
 

@@ -9,7 +9,6 @@ import json
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import NoClient
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
@@ -91,19 +90,6 @@ def test_a_check_without_a_client_reports_what_it_needs(run):
     assert reported["failed"] and reported["msg"] == "nothing here speaks to a database"
 
 
-def test_a_failure_is_one_sentence(run):
-    def work(result, check):
-        raise AccountError("Everything is as it was before.")
-
-    reported, _made = run(work)
-    assert reported["failed"] and reported["msg"] == "Everything is as it was before."
-
-
-def test_undeclared_clients_are_not_searched_for_unless_requested(run):
-    _notify, ((_site, _given, desired, admin),) = run(lambda result, check: None)
-    assert desired.clients is None and admin is None
-
-
 def test_the_portal_is_asked_as_it_was_reported(run):
     asked = {
         "url": "http://campus.test/",
@@ -114,8 +100,3 @@ def test_the_portal_is_asked_as_it_was_reported(run):
     _notify, ((_site, _given, desired, _admin),) = run(lambda result, check: None, probe=[asked])
     claim = (("X-Forwarded-Proto", "https"),)
     assert desired.probe == [Probe("http://campus.test/", address="127.0.0.1", status=(200, 302), send=claim)]
-
-
-def test_absent_restores(run):
-    reported, _made = run(lambda result, check: None, state="absent")
-    assert reported["notes"][-1] == "restored"

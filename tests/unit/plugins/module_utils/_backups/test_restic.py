@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
@@ -168,32 +167,6 @@ def test_a_repository_that_cannot_be_made_is_reported_with_why(directories: Path
     with pytest.raises(BackupError, match="^Fatal: wrong password"):
         locked.prepare(memory)
     assert locked.asked == [] and memory == {"repositories": {}}
-
-
-def test_entries_of_a_snapshot_are_read_one_by_one(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = restic.Repository(of_campus(directories), "/repository")
-    nodes = [{"path": "/a", "type": "file"}, {"path": "/b", "type": "dir", "size": 1}]
-
-    def run(*arguments: str, output: IO[bytes]) -> None:
-        assert arguments == ("ls", "--json", "f1")
-        lines = [{"struct_type": "snapshot", "type": "x"}, *nodes, {"path": "/c"}]
-        output.write("".join(f"{json.dumps(line)}\n" for line in lines).encode())
-
-    monkeypatch.setattr(place, "run", run)
-    assert list(place.nodes("f1")) == nodes
-
-
-def test_what_restic_saved_is_in_the_last_summary() -> None:
-    lines = ['{"message_type": "status"}', '{"message_type": "summary", "n": 1}', '{"message_type": "summary", "n": 2}']
-    assert restic.summary("\n".join([*lines, "done"]))["n"] == 2
-    with pytest.raises(BackupError, match="^restic did not report what it saved.$"):
-        restic.summary(lines[0])
-
-
-def test_a_program_that_fails_on_a_tree_is_reported_with_its_last_words() -> None:
-    restic.on_tree("true")
-    with pytest.raises(BackupError, match="^sh failed: x{300}$"):
-        restic.on_tree("sh", "-c", f"echo a{'x' * 300} >&2; exit 3")
 
 
 @pytest.fixture

@@ -105,28 +105,6 @@ def test_it_is_resumed_or_rolled_back_whenever_it_was_killed(
     assert phases == {"staged", "changing"} and calls > 15
 
 
-def test_what_cannot_change_places_is_found_before_anything_does(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As where a file is immutable: the kernel refuses its exchange, and that of nothing before it."""
-    portal, made, server = with_database(portal, monkeypatch)
-    real = restore_files.exchange
-
-    def refused(one: str, other: str) -> None:
-        if one.endswith("/var"):
-            raise BackupError(f"{other} cannot change places with {one}: {os.strerror(errno.EPERM)}.")
-        real(one, other)
-
-    monkeypatch.setattr(restore_files, "exchange", refused)
-    made.journal["swaps"].reverse()  # others come before it
-    made.write_down()
-    with pytest.raises(BackupError, match=r"var cannot be replaced: .*Nothing was changed\. .*lsattr -d .*/var "):
-        restore.finish(portal)
-    assert server.messages == [] and backups_portal.unfinished(portal) == ""
-    looks_as_before(portal)
-    assert not os.path.lexists(made.staging)
-
-
 @pytest.mark.parametrize(
     ("phase", "words"),
     [

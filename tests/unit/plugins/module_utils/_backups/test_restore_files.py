@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
 import os
 import re
 from collections.abc import Sequence
@@ -320,17 +318,6 @@ def test_a_dump_that_cannot_be_loaded_here_is_not_fetched(
     monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: False)
     with pytest.raises(BackupError, match=words):
         work(replace(portal, host=host)).stage_database()
-
-
-def test_two_paths_that_cannot_change_places_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    one.mkdir()
-    other.write_text("file")
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_a, **_k: SimpleNamespace(renameat2=lambda *_words: -1))
-    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EXDEV)
-    with pytest.raises(BackupError, match=f"^{other} cannot change places with {one}: Invalid cross-device link"):
-        restore_files.exchange(str(one), str(other))
-    assert one.is_dir() and other.read_text() == "file"
 
 
 def test_a_directory_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

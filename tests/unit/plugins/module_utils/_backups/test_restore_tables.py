@@ -214,45 +214,6 @@ def test_what_still_moves_tables_is_ended(portal: Portal, monkeypatch: pytest.Mo
     assert restore_tables._ENDING < now[0] < restore_tables._ENDING + 1
 
 
-@pytest.mark.parametrize(
-    ("words", "left", "moved", "raised"),
-    [
-        ("ERROR 1205 (HY000): waited", True, False, "Nothing was changed.$"),
-        ("ERROR 1205 (HY000): waited", False, False, "Nothing was changed, but triggers of it are gone.$"),
-        ("ERROR 2013 (HY000): lost", True, False, "^ERROR 2013 .HY000.: lost$"),
-        ("ERROR 1205 (HY000): waited", True, True, "^ERROR 1205 .HY000.: waited$"),
-    ],
-)
-def test_tables_that_stay_where_they_are_have_their_triggers_again(
-    portal: Portal,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    words: str,
-    left: bool,
-    moved: bool,
-    raised: str,
-) -> None:
-    """Where the server was lost, or has moved some, nothing is known and nothing more is done."""
-    server = Server(monkeypatch)
-    server.refuses, server.words = "RENAME TABLE", words
-    if moved:
-        server.tables["chamilo_before_x"] = ["user"]
-    loaded: list[str] = []
-
-    def load(_portal: Portal, database: str, path: str) -> None:
-        loaded.append(f"{database} {path.removeprefix(f'{tmp_path}/')}")
-        if not left:
-            server.objects["chamilo"].remove("TRIGGER\ttrimmed")
-
-    monkeypatch.setattr(restore_tables, "load", load)
-    with pytest.raises(BackupError, match=raised) as problem:
-        restore_tables.change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
-    known = words.startswith("ERROR 1205") and not moved
-    assert isinstance(problem.value, restore_tables.Unchanged) is known
-    assert loaded == ["chamilo triggers.sql"] * known
-    assert server.messages[1:] == ["DROP DATABASE IF EXISTS `chamilo_before_x`"] * known
-
-
 def test_tables_come_back_in_one_statement(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server does all of it or nothing, whenever it is killed."""
     server = Server(monkeypatch)

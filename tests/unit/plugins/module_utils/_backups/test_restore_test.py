@@ -452,18 +452,6 @@ def test_the_sample_is_the_same_for_a_backup_and_another_for_the_next(portal: Po
     assert 40 < sum(path > "/x/var/upload/300.txt" for path in first) < 120
 
 
-def test_the_sample_is_bounded_in_bytes_and_contains_no_huge_file(portal: Portal) -> None:
-    large = 100 << 20
-    found = sampled(portal, "1", [upload(number, large) for number in range(500)])
-    assert len(found) == (1 << 30) // large
-    nodes = [upload(number, (200 << 20) + 1 if number % 2 else 10) for number in range(500)]
-    found = sampled(portal, "1", nodes)
-    assert len(found) == 200 and not {upload(number)["path"] for number in range(1, 500, 2)} & set(found)
-    program = {**upload(1, 77), "path": "/x/public/index.php"}
-    made, _place = listed(portal, [program, upload(2)])
-    assert made._list(pair())[1] == 77, "the program comes back whole and is no part of the sample"
-
-
 def test_a_name_that_cannot_be_restored_is_left_out_of_the_sample_and_reported(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
