@@ -95,7 +95,6 @@ SITES = {
         },
         base="nginx",
     ),
-    "tls_already": Recorded("nginx", {"chamilo_uploads_other_programs": ["/old.forum/"]}, vhost="https", base="nginx"),
     # Certbot gets its certificate from an authority of the school's own.
     "certbot": Recorded(
         "nginx",
@@ -196,6 +195,7 @@ SITES = {
             "chamilo_sessions_redis_password": "r" * 32,
             "chamilo_sessions_remember_me": False,
             "chamilo_uploads_maximum_size": "64M",
+            "chamilo_uploads_other_programs": ["/old.forum/"],
         },
         base="nginx",
         site={

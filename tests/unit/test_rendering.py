@@ -90,13 +90,26 @@ def answers(host: Files, tls: bool, recorded: Recorded) -> dict[str, Any]:
 REMARK = re.compile(r"\s*(?:#(?!!)|//|;|$)")
 
 
+def filled(asked: dict[str, Any]) -> dict[str, Any]:
+    """Without options, and parts of a probe, that are empty."""
+
+    def known(options: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in options.items() if value not in ("", None, [], {})}
+
+    lists = {name: value for name, value in asked.items() if isinstance(value, list)}
+    probes = {name: [known(one) if isinstance(one, dict) else one for one in value] for name, value in lists.items()}
+    return known({**asked, **probes})
+
+
 def shown(module: str, arguments: dict[str, Any]) -> Iterator[str]:
     """A module's call as text: what it is asked for, then each file as it is to be."""
-    asked = {
-        name: value
-        for name, value in arguments.items()
-        if not name.startswith("_") and name not in LEFT_OUT.get(module, ()) and name != "files"
-    }
+    asked = filled(
+        {
+            name: value
+            for name, value in arguments.items()
+            if not name.startswith("_") and name not in LEFT_OUT.get(module, ()) and name != "files"
+        }
+    )
     yield f"=== {module} {asked.pop('name', '')}".rstrip()
     if asked:
         text = yaml.safe_dump(asked, sort_keys=True, width=120, allow_unicode=True, default_flow_style=None)

@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
 import subprocess
-import syslog
 import time
 
 import pytest
@@ -158,25 +156,3 @@ def test_an_interrupt_stops_it_too(tmp_path, monkeypatch):
     monkeypatch.setattr(migrate.subprocess, "Popen", popen)
     site, code = migrate.migrate((), "campus", str(tmp_path), str(tmp_path))
     assert (site, code) == ("campus", -signal.SIGINT)
-
-
-@pytest.mark.parametrize(
-    ("ended", "code", "line"),
-    [
-        (("campus", 0), 0, ("migrate campus: done.", syslog.LOG_INFO)),
-        (("campus", 3), 3, ("migrate campus: failed (3).", syslog.LOG_ERR)),
-        (AccountError("There is none."), 1, ("There is none.", syslog.LOG_ERR)),
-    ],
-)
-def test_how_migrations_ended_is_reported(monkeypatch, ended, code, line):
-    def migrations(command, site):
-        assert (command, site) == (["cache:clear"], "campus")
-        if isinstance(ended, AccountError):
-            raise ended
-        return ended
-
-    monkeypatch.setattr(migrate, "migrate", migrations)
-    parser, reported = argparse.ArgumentParser(), []
-    migrate.add(parser.add_subparsers(), lambda *words: reported.append(words))
-    options = parser.parse_args(["migrate", "--site", "campus", "cache:clear"])
-    assert (options.run(options, None), reported) == (code, [line])

@@ -253,7 +253,6 @@ def test_how_long_all_virtual_hosts_wait_and_what_we_report_does_not_count(host)
         ("<VirtualHost *:80>", f"Apache: {CAMPUS}:1: <virtualhost> is never closed."),
         ("<Macro site $name>\nServerName $name\n", f"Apache: {CAMPUS}:1: <macro> is never closed."),
         ("\n</Directory>", f"Apache: {CAMPUS}:2: unexpected </Directory>."),
-        ("<VirtualHost *:80>\n</Directory>", f"Apache: {CAMPUS}:2: unexpected </Directory>."),
         ("Use Site campus", f'Apache: {CAMPUS}:1: the macro in "Use Site campus" is not followed.'),
         (
             "<Macro Site $a>\nServerName $a\n</Macro>\nUse Site one two",
@@ -265,7 +264,6 @@ def test_how_long_all_virtual_hosts_wait_and_what_we_report_does_not_count(host)
         ),
         ("Include missing.conf", "Apache: /etc/apache2/missing.conf cannot be read: No such file or directory."),
         ("Include sites-enabled", "Apache: /etc/apache2/sites-enabled/campus.conf is included from itself."),
-        ("IncludeOptional missing.conf", None),
     ],
 )
 def test_what_cannot_be_read_is_a_problem(host, text, problem):
@@ -314,25 +312,6 @@ def test_a_macro_reports_what_it_reports_where_it_is_used(host):
         (("new.example.org",), "/srv/two", 2, -1),
     ]
     assert found[2].block.start > 0
-
-
-@pytest.mark.parametrize(
-    ("operator", "true_of"),
-    [
-        ("=", ["2.4.71"]),
-        (">=", ["2.4.7", "2.4.71"]),
-        ("<=", ["2.4.71", "2.5"]),
-        ("!<", ["2.4.7", "2.4.71"]),
-        ("~", ["2.4.7", "2.4.71", "2.5"]),  # an expression is taken for true
-    ],
-)
-def test_the_version_of_apache_is_compared_as_apache_does(host, operator, true_of):
-    section = "<IfVersion {}>\n<VirtualHost *:80>\nServerName v{}\n</VirtualHost>\n</IfVersion>\n"
-    versions = ("2.4.7", "2.4.71", "2.5")
-    found = servers(host, "".join(section.format(f"{operator} {one}", one) for one in versions))
-    assert [server.host.names for server in found] == [(f"v{one}",) for one in true_of]
-    host.write(CAMPUS, section.format("2.4", "2.4"))
-    assert len(apache.servers(apache.parse(host.tree))) == 1, "of an unknown version"
 
 
 def test_files_are_included_from_the_root_of_the_server(host):

@@ -119,19 +119,6 @@ parameters:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("default: {}\n        2: {}\n", "y"),
-        ("default:\n            security.x: true\n", "true without quotes"),  # not the text
-    ],
-)
-def test_what_the_overrides_leave_is_that_of_the_database(tmp_path, text, value):
-    root = overrides(tmp_path, f"parameters:\n    settings_overrides:\n        {text}")
-    found = reader(("security", "x", "1", "y", "1"), root=root).effective("x", "security")
-    assert found == {MAIN: value, SECOND: value}
-
-
-@pytest.mark.parametrize(
     ("compiled", "active"), [([], True), ([1], False), ([1, 6], False), ([1, 7], True), ([8, 1], True)]
 )
 def test_overrides_that_the_application_has_not_compiled_are_not_active(tmp_path, compiled, active):

@@ -143,16 +143,6 @@ def test_what_php_reports_about_uploads(host):
     assert (php.upload_limit, php.prepended, php.prepended_cli) == (16 << 20, "/opt/watch.php", "/opt/cli.php")
 
 
-@pytest.mark.parametrize(("handler", "in_php"), [("null", True), ("'redis://10.0.0.5'", False)])
-def test_who_keeps_the_sessions(host, handler, in_php):
-    host.install("nginx")
-    host.chamilo()
-    host.write(
-        "/var/www/chamilo/config/packages/framework.yaml", f"framework:\n  session:\n    handler_id: {handler}\n"
-    )
-    assert site_of(host).sessions_in_php is in_php
-
-
 def test_apache(host):
     host.install("apache")
     host.chamilo()
@@ -416,21 +406,6 @@ def test_who_has_another_cron_lacks_none(host, other):
     assert site_of(host, packages=["cron", "restic"]).missing_packages == ("restic",)
 
 
-def test_what_php_is_given_is_discovered_with_the_site(host, monkeypatch):
-    host.install("nginx")
-    host.chamilo(env=ENVIRONMENT)
-    host.testbed_site("nginx", "plain")
-    monkeypatch.setattr(discovery, "Tree", lambda: host.tree)
-    found, given = discovery.discover_environment("CAMPUS.test", "", "")
-    assert (found.domain, found.root, given) == ("campus.test", "/var/www/chamilo", {})
-    pool = host.root / "etc/php/8.4/fpm/pool.d/www.conf"
-    pool.write_text(f"{pool.read_text()}\nenv[APP_ENV] = dev\n")
-    _found, given = discovery.discover_environment("campus.test", "/var/www/chamilo", "nginx")
-    assert given["APP_ENV"].what == "dev"
-    with pytest.raises(SiteError, match="/srv/none"):
-        discovery.discover_environment("campus.test", "/srv/none", "")
-
-
 @pytest.mark.parametrize(
     ("server", "directory", "site"),
     [
@@ -453,13 +428,3 @@ def test_what_is_wrong_with_the_web_servers_configuration_is_a_problem(host):
     host.testbed_site("nginx", "plain")
     host.site("nginx", "include /etc/nginx/gone.conf;\n", "more.conf")
     assert any("/etc/nginx/gone.conf" in problem for problem in site_of(host).problems)
-
-
-def test_the_virtual_hosts_that_answer_to_the_portals_names_are_known(host):
-    host.install("nginx")
-    host.chamilo()
-    host.testbed_site("nginx", "plain")
-    (serving,) = site_of(host).serving
-    found = site_of(host, names=["www.campus.test"])
-    assert found.answering == (serving,) and found.answered == ("campus.test", "www.campus.test")
-    assert found.portal_names == ("campus.test", "www.campus.test")

@@ -229,15 +229,3 @@ def test_nothing_is_reported_where_a_file_that_would_win_cannot_be_read(open_hos
     assert environment.problems == (f"{ROOT}/{name} cannot be read: Permission denied.",)
     assert (environment.files, environment.sources) == ((), {"B": "/pool.conf:1"})
     assert environment.public_secrets == () and "APP_SECRET" not in environment.visible
-
-
-@pytest.mark.parametrize(
-    "text, places",
-    [
-        ("A=1\nB=22 # c\n", [("A", "1"), ("B", "22")]),
-        ("\r\n# c\r\nexport A='x y'\r\nB=\"z\"x \r\nC=", [("A", "'x y'"), ("B", '"z"x'), ("C", "")]),
-        ("A=ü\nB='two\nlines'\nA=2", [("A", "ü"), ("B", "'two\nlines'"), ("A", "2")]),
-    ],
-)
-def test_where_each_value_stands(text, places):
-    assert [(one.name, text[one.start : one.end]) for one in dotenv.assignments(text, ".env")] == places

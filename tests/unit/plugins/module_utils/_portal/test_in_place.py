@@ -16,7 +16,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
     Unmarked,
     exposed,
-    unreadable,
 )
 
 
@@ -29,22 +28,6 @@ def test_the_files_are_read_as_they_were_before_our_marks(tmp_path: Path) -> Non
     assert "x;" in unmarked.read("/other")
     assert unmarked.read("/damaged").endswith("a;\n")
     assert list(unmarked.damaged) == ["/damaged"]
-
-
-@pytest.mark.parametrize(
-    ("problem", "place", "remedy"),
-    [
-        ("nginx: /etc/nginx/x:7: unexpected", ("/etc/nginx/x", 7), "Correct it until nginx -t accepts"),
-        ("nginx: /etc/nginx/x cannot be read: No such file.", ("/etc/nginx/x", 1), "Correct it until"),
-        ("nginx: /etc/nginx/x is included from itself.", ("/etc/nginx/x", 1), "Correct it until"),
-        ('Apache: /etc/x:3: the macro in "Use Y" is not followed.', ("/etc/x", 3), "Write out what it makes"),
-        ("something else", ("/main", 1), "Correct it until"),
-    ],
-)
-def test_what_is_not_understood_has_its_place(problem: str, place: tuple[str, int], remedy: str) -> None:
-    found = unreadable(problem, "/main", "nginx -t")
-    assert (found.file, found.line) == place
-    assert found.remedy.startswith(remedy)
 
 
 FILE, DIRECTORY = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755

@@ -185,23 +185,6 @@ def test_two_portals_in_one_file(host):
     assert "chamilo-campus" not in own
 
 
-def test_each_portal_of_a_host_has_visitors_of_other_sites_led_back_by_itself(host):
-    lay(host, WHOLE)
-    path = "/etc/apache2/sites-available/learn.conf"
-    host.write(path, WHOLE.replace("campus.", "learn.").replace("chamilo/", "learn/"))
-    host.link("/etc/apache2/sites-enabled/learn.conf", "../sites-available/learn.conf")
-    of_campus = planned(host)[1][SITE]
-    of_learn = planned(host, of("learn"))[1][path]
-    assert [text.count("other-names.invalid") for text in (of_campus, of_learn)] == [1, 1]
-    host.write(SITE, strip(of_campus, "campus"))
-    assert planned(host)[1][SITE] == of_campus, "the other changes nothing here"
-    host.write(SITE, strip(of_campus, "campus"))
-    named, fallback = apache.answering(apache.servers(apache.parse(Tree(host.tree.prefix))), "z.test")
-    assert [one.host.names for one in (*named, *fallback) if one.host.listens[0].port == 443] == [
-        ("other-names.invalid",)
-    ]
-
-
 @pytest.mark.parametrize(
     ("file", "enabled"),
     [

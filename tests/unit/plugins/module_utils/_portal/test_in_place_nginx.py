@@ -397,30 +397,6 @@ def test_a_snippet_of_other_sites_with_what_may_be_a_secret_is_refused(host, lin
     assert "word" not in str(found.plan)
 
 
-def test_the_tls_settings_of_all_sites_are_written_out(host):
-    """One file of settings for all sites, as guides for TLS have it, with headers of ours and an old protocol in it."""
-    own = (
-        "ssl_certificate /etc/ssl/certs/wild.pem; ssl_certificate_key /etc/ssl/private/wild.key;\n"
-        "ssl_protocols TLSv1 TLSv1.2;\nssl_ecdh_curve secp384r1;\nssl_session_cache shared:SSL:10m;\n"
-        "ssl_stapling on;\nresolver 192.0.2.53 valid=300s;\nresolver_timeout 5s;\n"
-        "add_header Strict-Transport-Security max-age=63072000;\nadd_header X-Robots-Tag none;\n"
-    )
-    found = site(
-        host,
-        f"server {{\n listen 443 ssl;\n server_name {DOMAIN};\n {SERVED}\n include snippets/ssl.conf;\n}}\n"
-        "server { listen 443 ssl; server_name library.example.org; root /srv/library; include snippets/ssl.conf; }\n",
-        {"/etc/nginx/snippets/ssl.conf": own},
-    )
-    assert found.plan.obstacles == ()
-    assert list(found.after) == ["/etc/nginx/sites-available/campus.conf"]
-    lines = found.lines()
-    assert "ssl_certificate_key /etc/ssl/private/wild.key;" in lines
-    assert "ssl_ecdh_curve secp384r1;" in lines
-    assert "resolver 192.0.2.53 valid=300s;" in lines
-    assert "add_header X-Robots-Tag none;" in lines
-    assert "add_header Strict-Transport-Security max-age=63072000;" not in lines
-
-
 @pytest.mark.parametrize(
     "line",
     [
@@ -672,13 +648,6 @@ def test_what_an_owner_reported_of_tls_stands_aside_where_a_server_block_gets_it
     found = site(host, text, names=(WWW,))
     assert found.lines().count(TLS) == 1
     assert found.aside() == ["ssl_protocols TLSv1.2;", "ssl_session_cache shared:SSL:1m;", "http2 on;"]
-
-
-def test_what_other_sites_report_of_tls_too_stays(host):
-    include = "include snippets/tls.conf;"
-    text = block("80, 443 ssl", body=f"{include} {SERVED}") + f"server {{ server_name other.example; {include} }}\n"
-    found = site(host, text, {"/etc/nginx/snippets/tls.conf": OLD})
-    assert found.aside() == [] and "ssl_ciphers" not in "".join(found.after.values())
 
 
 def test_the_file_for_tls_reports_nothing_that_an_owner_could_report_beside_it():

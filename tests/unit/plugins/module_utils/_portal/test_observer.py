@@ -137,18 +137,6 @@ def test_what_closes_another_virtual_host_is_a_line_of_its_web_server(web, redir
         assert closing.endswith(f'Give it the line "{redirect}".')
 
 
-@pytest.mark.parametrize(
-    ("web", "line"),
-    [
-        (WebServer("nginx"), "location ^~ /campus/ { return 301 https://campus.test/; }"),
-        (WebServer("apache"), 'RedirectMatch permanent "^/campus(?:/|$)" https://campus.test/'),
-    ],
-)
-def test_what_closes_a_way_below_another_site_leaves_the_rest_of_it(web, line):
-    side = SideEndpoint(host(HTTP, root="/srv"), Endpoint("http", "192.0.2.7", 80), "/campus/public")
-    assert f'Give it the line "{line}"' in inspect(web=web).closing(side)
-
-
 def test_an_alias_of_another_site_and_a_link_among_its_files_lead_to_the_portal(tmp_path):
     public, shop = tmp_path / "campus/public", tmp_path / "shop"
     for path in (public / "main", public / "img", shop / "own"):
@@ -189,19 +177,6 @@ def wire(monkeypatch):
     return sent
 
 
-def test_the_same_question_is_sent_once(wire):
-    it = inspect(host(HTTP))
-    for _time in range(2):
-        it.get("/")
-        it.get("/", headers={"Cookie": "a"})
-        it.get("/", method="POST")
-    assert wire == [
-        ("http://campus.test/", "192.0.2.7", {"headers": {}}),
-        ("http://campus.test/", "192.0.2.7", {"headers": {"Cookie": "a"}}),
-        ("http://campus.test/", "192.0.2.7", {"headers": {}, "method": "POST"}),
-    ]
-
-
 def test_what_is_not_served_is_an_answer_too(wire):
     answer = inspect(host(HTTP)).get("/", "https")
     assert (answer.status, wire) == (0, [])
@@ -229,21 +204,3 @@ def test_what_cannot_be_seen_is_reported():
     it.as_root = False
     with pytest.raises(Unseen, match="needs root to read it"):
         it.needs_root("read it")
-
-
-def test_a_document_root_that_cannot_be_listed_is_reported(tmp_path, monkeypatch):
-    own = host(HTTP, root=str(tmp_path / "campus/public"))
-
-    def ways(root):
-        other = host(HTTP, names=("shop.test",), root=root)
-        return inspect(own, virtual_hosts=(own, other)).side_endpoints
-
-    (tmp_path / "file").touch()
-    assert ways(f"{tmp_path}/none") == ways(f"{tmp_path}/file") == ways("") == ()
-
-    def closed(_path):
-        raise PermissionError
-
-    monkeypatch.setattr(observer.os, "scandir", closed)
-    with pytest.raises(Unseen, match=f"{tmp_path}/campus/public cannot be listed without root"):
-        ways(f"{tmp_path}/shop")

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 import re
@@ -400,20 +399,6 @@ def test_a_mirror_that_cannot_be_reached(monkeypatch, packages, proxy, uris, kno
     assert portal_obstacles._mirror(packages) == ""
 
 
-def test_who_has_the_package_manager_to_himself(monkeypatch, tmp_path):
-    lock = tmp_path / "lock"
-    lock.touch()
-    monkeypatch.setattr(portal_obstacles, "_LOCKS", (str(tmp_path / "none"), str(lock)))
-    assert portal_obstacles._lock_holder() == ""
-    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
-    other = subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    other.stdout.readline()
-    assert re.fullmatch(rf"python[\d.]* \(process {other.pid}\)", portal_obstacles._lock_holder())
-    other.communicate(b"\n")
-    assert portal_obstacles._lock_holder() == ""
-    assert fcntl.F_UNLCK != fcntl.F_WRLCK
-
-
 @pytest.mark.parametrize(
     ("sections", "messages"), [(["uploads"], True), (["sessions", "https"], True), (["https", "headers"], False)]
 )
@@ -477,3 +462,16 @@ def test_where_an_open_basedir_stands(host, value, confined, place):
         "virtual host": "/etc/nginx/sites-available/campus.conf line 3",
     }
     assert discover("campus.test", tree=host.tree).php.confined == (where[place] if confined else "")
+
+
+def test_who_has_the_package_manager_to_himself(monkeypatch, tmp_path):
+    lock = tmp_path / "lock"
+    lock.touch()
+    monkeypatch.setattr(portal_obstacles, "_LOCKS", (str(tmp_path / "none"), str(lock)))
+    assert portal_obstacles._lock_holder() == ""
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    other = subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other.stdout.readline()
+    assert re.fullmatch(rf"python[\d.]* \(process {other.pid}\)", portal_obstacles._lock_holder())
+    other.communicate(b"\n")
+    assert portal_obstacles._lock_holder() == ""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import os
@@ -166,16 +165,6 @@ def test_it_starts_without_compiling_and_names_its_lines_all_the_same(place: Pla
     done = subprocess.run([place.program], capture_output=True, text=True)
     assert done.stdout == f"{place.program}/part.pyc\n"
     assert f'File "{place.program}/part.py", line 2, in fail\n' in done.stderr
-
-
-def test_another_python_compiles_it_by_itself_until_the_next_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as before_the_upgrade:
-        before_the_upgrade.setattr(program_install, "MAGIC_NUMBER", b"\0\0\r\n")
-        place.install()
-        assert subprocess.check_output([place.program]) == b"one\n"
-    assert place.install().changed and not place.install().changed
-    with zipfile.ZipFile(place.program) as archive:
-        assert archive.read("__main__.pyc").startswith(importlib.util.MAGIC_NUMBER)
 
 
 @pytest.mark.parametrize("what", ["mode", "unit", "link", "byte"])

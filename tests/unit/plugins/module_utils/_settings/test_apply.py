@@ -117,23 +117,6 @@ def test_the_lock_is_there_before_the_rows_are_read(fake):
     assert kinds == ["SELECT access_url FOR UPDATE", "SELECT settings FOR UPDATE"]
 
 
-def test_what_was_saved_in_between_is_observed_under_the_lock(fake):
-    fake.add(1, CHECK, "false")
-    there = host(fake)
-    read = there._read
-
-    def late(sql, params=()):
-        rows = read(sql, params)
-        if "FROM settings" in sql:
-            fake.add(1, CHECK, "true")
-        return rows
-
-    there._read = late
-    outcome = there.apply(asked({CHECK: True}), check=False)
-    assert [row[1:6] for row in fake.rows()] == [(1, "check_password", None, "security", "true")]
-    assert [one["kind"] for one in outcome.plan.repaired] == ["duplicate"]
-
-
 def test_a_failure_leaves_every_row_as_it_was(fake):
     fake.add(1, CHECK, "false")
     fake.add(1, CHECK, "false")

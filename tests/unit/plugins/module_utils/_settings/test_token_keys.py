@@ -111,25 +111,6 @@ def test_a_public_half_outside_of_the_portal_keeps_the_key():
 SHARED = "52b9e0d6c8f74a31b6a5d90e17c3f842"
 
 
-def test_the_pair_of_another_node_that_is_here_already_stays():
-    there = pair(passphrase=SHARED)
-    half = there.opened((SHARED,))[1]
-    same = replace(there, public=file_item(half, 0, 0, 0o644))
-    assert taken(same, there.private.data, half, OWN, SHARED, READER) is None
-    without_public = taken(there, there.private.data, half, OWN, SHARED, READER)
-    assert [item.data for item in without_public.items] == [there.private.data, half]
-    assert (without_public.kept, without_public.consequences) == ({}, ())
-    assert taken(replace(there, public_path=""), there.private.data, half, OWN, SHARED, READER) is None
-
-
-def test_where_there_was_no_pair_the_one_of_another_node_replaces_none():
-    there = pair(passphrase=SHARED)
-    half = there.opened((SHARED,))[1]
-    plan = taken(replace(pair(), private=ABSENT), there.private.data, half, OWN, SHARED, READER)
-    assert [item.data for item in plan.items] == [there.private.data, half]
-    assert (plan.kept, plan.consequences) == ({}, ())
-
-
 def test_a_public_half_of_another_node_that_does_not_belong_to_its_key_is_made_anew():
     there, other = pair(passphrase=SHARED), pair()
     plan = taken(pair(), there.private.data, other.opened((OWN,))[1], OWN, SHARED, READER)

@@ -186,21 +186,17 @@ def test_a_checkout_of_git_is_left_to_git(suits, campus):
         suits()
 
 
-def test_an_empty_history_of_migrations_is_refused(suits, monkeypatch):
-    monkeypatch.setattr(update, "migrations_without_history", lambda _reader: True)
-    with pytest.raises(update.UpdateError, match="history of migrations is empty"):
-        suits()
-
-
-def test_a_database_that_could_not_come_back_is_refused(suits, monkeypatch):
-    monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: False)
-    with pytest.raises(update.UpdateError, match="could not be rolled back"):
-        suits()
-
-
-def test_an_open_window_is_refused(suits, monkeypatch):
-    monkeypatch.setattr(update.window.Windows, "at", lambda _self, _path: object())
-    with pytest.raises(update.UpdateError, match="A window is open"):
+@pytest.mark.parametrize(
+    ("where", "name", "answer", "words"),
+    [
+        (update, "migrations_without_history", True, "history of migrations is empty"),
+        (restore_tables, "may_restore", False, "could not be rolled back"),
+        (update.window.Windows, "at", object(), "A window is open"),
+    ],
+)
+def test_a_host_that_is_not_ready_is_refused(suits, monkeypatch, where, name, answer, words):
+    monkeypatch.setattr(where, name, lambda *_words: answer)
+    with pytest.raises(update.UpdateError, match=words):
         suits()
 
 
