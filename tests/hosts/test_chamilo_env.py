@@ -8,6 +8,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import parse_text
 from tests.hosts.hardening import Playbook, dump_environment, missing_from_the_portal
+from tests.hosts.test_mod_php import FILE, as_shipped
 from tests.playbook import PlayError
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
 from tests.testbed.hosts import Host
@@ -141,3 +142,23 @@ def test_what_composer_wrote_is_changed_as_well_and_named_where_it_cannot_be(fre
     with pytest.raises(PlayError, match=rf"{dumped} is not what `composer dump-env` writes, so APP_\w+ cannot be set"):
         apply(playbook, fresh)
     assert fresh.get(f"{ROOT}/.env") == before
+
+
+@pytest.mark.cells("trixie-nginx", "trixie-apache")
+def test_logins_end_wherever_php_keeps_the_sessions(fresh: Host, playbook: Playbook) -> None:
+    """In FPM by a file in the document root, in Apache's own PHP by a line of the virtual host."""
+    fresh.run("install -d -o www-data -g www-data -m 0700 /srv/sessions")
+    if fresh.web == "nginx":
+        fresh.put(f"{ROOT}/public/.user.ini", "session.save_path = /srv/sessions\n")
+        fresh.run("systemctl restart 'php*-fpm.service'")
+    else:
+        as_shipped(fresh)
+        line = "php_admin_value session.save_path /srv/sessions"
+        fresh.run(f"sed -i 's|^ *DocumentRoot|{line}\\n&|' {FILE} && systemctl reload apache2")
+    visitor = Browser(f"http://{fresh.domain}", fresh.address)
+    visitor.post_json("/login_json", username="student01", password=PASSWORDS["student01"])
+    logged_in = b'"isAuthenticated":true'
+    assert logged_in in visitor.get("/check-session").body
+    assert "sess_" in fresh.run("ls /srv/sessions").stdout
+    apply(playbook, fresh)
+    assert logged_in not in visitor.get("/check-session").body

@@ -57,7 +57,7 @@ REVIEWED = {
         _portal/certificate.py:complaint _brute_force/fail2ban.py:interpreter
         _brute_force/filter_file.py:read _common/paths.py:_in_fstab _common/paths.py:file_systems
         _common/paths.py:mounts _common/paths.py:served_by_users _common/paths.py:sources _common/services.py:_listening
-        _portal/obstacles.py:_lock_holder _portal/php_ini.py:_text _https/renewal.py:_present
+        _portal/obstacles.py:_lock_holder _https/renewal.py:_present
         _portal/processes.py:_text
     """,
     "a directory to begin with, from which names are followed step by step": """

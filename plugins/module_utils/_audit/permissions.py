@@ -44,7 +44,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import RECORDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import run_openssl
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import (
     Process,
     processes,
@@ -294,7 +294,7 @@ def production(observer: Observer) -> Finding:
         faults.append(f"APP_DEBUG is {debug} ({_source(observer, 'APP_DEBUG')})")
     answers = [observer.get(path) for path in (*PAGES, API, MISSING)] if observer.endpoints else []
     faults += list(dict.fromkeys(filter(None, map(_reports, answers))))
-    php = settings(observer)
+    php = observer.php
     if "display_errors" in php and is_on(php["display_errors"].value):
         faults.append(f"PHP shows errors to visitors (display_errors in {php['display_errors'].file})")
     if faults:

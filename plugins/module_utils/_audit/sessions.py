@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, Tree, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, as_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import faces, of_face, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import faces, of_face
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, longest_pause, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.symfony_sessions import options
 
@@ -138,7 +138,7 @@ def stores(observer: Observer) -> list[redis.Store]:
     """The servers of Redis that keep the sessions, as PHP or the application names them. Unix sockets are left out."""
     handler = observer.once(symfony).get("handler_id", "")
     try:
-        php = settings(observer)
+        php = observer.php
     except Unseen:
         php = {}
     if handler in (*_NOTHING, _NATIVE) and "session.save_handler" in php:
@@ -214,7 +214,7 @@ def symfony(observer: Observer) -> Mapping[str, str]:
 @check("sessions_lifetime")
 def lifetime(observer: Observer) -> Finding:
     limit = int(observer.options["sessions_lifetime"])
-    php, application = settings(observer), observer.once(symfony)
+    php, application = observer.php, observer.once(symfony)
 
     def effective(name: str, default: str) -> str:
         own = application.get(name, "")
@@ -301,8 +301,8 @@ def _oldest(observer: Observer, directory: str) -> float:
 def _kept(directory: str) -> list[tuple[int, str]]:
     """How long Debian's cleaner leaves sessions in this directory: of all faces that use it, the longest counts."""
     found = []
-    for version, face in faces():
-        known = of_face(version, face)
+    for version, face in faces(Tree()):
+        known = of_face(Tree(), version, face)
         path = known["session.save_path"].value if "session.save_path" in known else ""
         if os.path.realpath(path.rpartition(";")[2] or SAVE_PATH) == os.path.realpath(directory):
             text = known["session.gc_maxlifetime"].value if "session.gc_maxlifetime" in known else _PHP_LIFETIME

@@ -41,7 +41,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Program
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, output, processes
 
 GUIDE = ("exe", "bat", "sh", "php", "phtml", "cgi")
@@ -278,7 +277,7 @@ def no_override(observer: Observer) -> Finding:
             return not_assessed(f"Not all directories could be inspected: {', '.join(known.unseen[:_FEW])}.")
         return passed("Under no web root of this host is there a directory the web user can write to.")
     faults = []
-    php = settings(observer)
+    php = observer.php
     name = php["user_ini.filename"].value if "user_ini.filename" in php else ".user.ini"
     found = [spot for spot in known.found if not spot.program]
     served = [spot for spot in found if spot.host.php and spot.host.php != "mod_php"]

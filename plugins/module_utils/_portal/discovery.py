@@ -26,6 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     edits,
     nginx,
     php_fpm,
+    php_ini,
     symfony_sessions,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
@@ -187,9 +188,11 @@ class _Discovery(Findings):
         pools, unread = php_fpm.pools(tree)
         self.problems += unread
         php, pool = self.php(web, serving, fallback, pools, root, configuration)
-        php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
+        seen = partial(
+            php_ini.in_force, tree, php, root, pool, web.name, configuration, serving or fallback, ours=False
+        )
+        php = self.attempt(lambda: self.set_in_php(php, pool, root, seen()), php)
         environment = self.environment(root, web, serving, pool, php.user)
-        php = replace(php, confined=php_fpm.confined(self.given) or php.confined)
         rotated = self.attempt(partial(self.rotation, web, php, servers), portal_rotation.Rotation("", {}))
         self.problems += configuration.problems
         code = self.projects.release(root, php.user)
@@ -363,20 +366,26 @@ class _Discovery(Findings):
         service = f"php{pool.version}-fpm"
         return Php(pool.version, "fpm", service, address, pool.file, pool.user, pool.group), pool
 
-    def set_in_php(self, php: Php, pool: php_fpm.Pool | None, root: str) -> Php:
+    def set_in_php(self, php: Php, pool: php_fpm.Pool | None, root: str, seen: php_ini.Settings) -> Php:
         """With the values of its files for uploads, and for files to run before each script."""
         if not php.version:
             return php
-        face = f"/etc/php/{php.version}/{php.face}"
-        seen = php_fpm.settings(self.tree, face, root, pool)
+        known = {name: setting.value for name, setting in seen.items()}
+        confining = seen.get("open_basedir")
+        # PHP itself knows the file of php.ini.
+        prepended = [one.value for one in (pool.settings if pool else ()) if one.key == "auto_prepend_file"]
+        in_cli = [
+            php_ini.of_face(self.tree, php.version, "cli", script, ours=False).get("auto_prepend_file")
+            for script in (f"{root}/public/index.php", "")
+        ]
         return replace(
             php,
-            upload_limit=php_fpm.size(seen.get("upload_max_filesize", ""), _UPLOAD_BYTES),
-            post_limit=php_fpm.size(seen.get("post_max_size", ""), _POST_BYTES),
-            time_limit=php_fpm.size(seen.get("max_execution_time", ""), 30),
-            prepended=dict(pool.settings if pool else ()).get("auto_prepend_file", ""),
-            confined=php_fpm.confined_in(self.tree, face, seen, pool),
-            prepended_cli=php_fpm.settings(self.tree, f"/etc/php/{php.version}/cli", root).get("auto_prepend_file", ""),
+            upload_limit=php_fpm.size(known.get("upload_max_filesize", ""), _UPLOAD_BYTES),
+            post_limit=php_fpm.size(known.get("post_max_size", ""), _POST_BYTES),
+            time_limit=php_fpm.size(known.get("max_execution_time", ""), 30),
+            prepended=prepended[-1] if prepended else "",
+            confined=confining.place if confining and php_fpm.confines(confining.value) else "",
+            prepended_cli=next((one.value for one in in_cli if one), ""),
         )
 
     def rotation(self, web: WebServer, php: Php, servers: Sequence[Server]) -> portal_rotation.Rotation:

@@ -18,11 +18,17 @@ from typing import Any, TypeVar, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer, fetch
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Alias, Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_ini
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Alias,
+    Listen,
+    Tree,
+    VirtualHost,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, include_line
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError, include_line
 
 _T = TypeVar("_T")
 MOST_NAMES = 20  # that are asked besides the domain
@@ -100,6 +106,16 @@ class Observer:
     def settings(self) -> Mapping[str, str]:
         """Effective platform settings of the main portal, ``category.variable`` to text. One query."""
         return self.database.settings()
+
+    @functools.cached_property
+    def php(self) -> Mapping[str, php_ini.Setting]:
+        """What the site's PHP goes by."""
+        try:
+            return php_ini.of_site(Tree(), self.site)
+        except SiteError as problem:
+            raise Unseen(str(problem)) from problem
+        except OSError as problem:
+            raise Unseen(f"{problem.filename} cannot be read: {problem.strerror}") from problem
 
     def once(self, question: Callable[[Observer], _T]) -> _T:
         """The answer to a question that several checks ask: the tree, the processes."""

@@ -2,14 +2,13 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""The pools of PHP-FPM on a Debian host, and what PHP's own files set."""
+"""The pools of PHP-FPM on a Debian host, and the lines of php.ini and of pools."""
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
 
@@ -21,8 +20,17 @@ GIVEN = ("PHP_ADMIN_VALUE", "PHP_VALUE")  # settings that a virtual host gives t
 _PROGRAM = "/usr/sbin/php-fpm"
 _SECTION = re.compile(r"\[([^\]]*)\]")
 _ENTRY = re.compile(r"([\w.]+)(?:\[([^\]]*)\])?\s*=\s*(.*)")
-_OURS = re.compile(r"\d+-chamilo-[\w.-]+\.ini")  # what this collection puts into conf.d
-_MADE = ("auto_prepend_file", "upload_max_filesize", "post_max_size")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of php.ini, or of a pool: ``name = value`` or ``name[key] = value``."""
+
+    section: str
+    number: int
+    name: str
+    key: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Pool:
     user: str
     group: str
     environment: tuple[tuple[str, Place], ...] = ()
-    settings: tuple[tuple[str, str], ...] = ()  # php_value and php_admin_value
+    settings: tuple[Entry, ...] = ()  # php_value, php_flag, and those of an administrator
 
 
 def pools(tree: Tree) -> tuple[list[Pool], list[str]]:
@@ -51,17 +59,6 @@ def pools(tree: Tree) -> tuple[list[Pool], list[str]]:
     # apt leaves the configuration of a PHP that was removed.
     there = {path.removeprefix(_PROGRAM) for path in tree.glob(f"{_PROGRAM}[0-9]*")}
     return [pool for pool in found if not there or pool.version in there], problems
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of php.ini, or of a pool: ``name = value`` or ``name[key] = value``."""
-
-    section: str
-    number: int
-    name: str
-    key: str
-    value: str
 
 
 def entries(text: str) -> Iterator[Entry]:
@@ -83,16 +80,16 @@ def counts(section: str, script: str) -> str:
 
 
 def _parse(text: str, path: str) -> list[Pool]:
-    sections: dict[str, tuple[dict[str, str], dict[str, Place], dict[str, str]]] = {}
+    sections: dict[str, tuple[dict[str, str], dict[str, Place], list[Entry]]] = {}
     for entry in entries(text):
-        plain, environment, settings = sections.setdefault(entry.section, ({}, {}, {}))
+        plain, environment, settings = sections.setdefault(entry.section, ({}, {}, []))
         value = entry.value.replace("$pool", entry.section)
         if not entry.key:
             plain[entry.name] = value
         elif entry.name == "env":
             environment[entry.key] = Place(path, entry.number, value)
-        elif entry.name in ("php_value", "php_admin_value"):
-            settings[entry.key] = value
+        else:
+            settings.append(replace(entry, value=value))
     return [
         Pool(
             name=name,
@@ -102,7 +99,7 @@ def _parse(text: str, path: str) -> list[Pool]:
             user=values.get("user", ""),
             group=values.get("group", values.get("user", "")),
             environment=tuple(environment.items()),
-            settings=tuple(settings.items()),
+            settings=tuple(settings),
         )
         for name, (values, environment, settings) in sections.items()
         if "listen" in values
@@ -135,48 +132,10 @@ def _resolved(tree: Tree, address: str) -> str:
     return address.replace("localhost:", "127.0.0.1:")
 
 
-def settings(tree: Tree, directory: str, root: str, pool: Pool | None = None) -> dict[str, str]:
-    """What one SAPI of PHP, such as /etc/php/8.4/fpm, sets for the scripts below ``root``/public.
-
-    Later files win over earlier ones, the pool over files, a [PATH=...] section over the pool. What the files of this
-    collection make of their owner's values (_MADE) does not count: it would hide later values of the owner.
-    """
-    found: dict[str, dict[str, str]] = {"all": {}, "insider": {}, "": {}}
-    for path in (f"{directory}/php.ini", *tree.glob(f"{directory}/conf.d/*.ini")):
-        ours = _OURS.fullmatch(posixpath.basename(path))
-        for entry in entries(tree.read(path)) if tree.exists(path) else ():
-            if not entry.key and not (ours and entry.name in _MADE):
-                found[counts(entry.section, f"{root}/public/")][entry.name] = entry.value
-    return {**found["all"], **dict(pool.settings if pool else ()), **found["insider"]}
-
-
 def confines(open_basedir: str) -> bool:
     """Whether it keeps PHP from what the sections have it run. Each entry is the beginning of what may be read."""
     entries = [entry for entry in open_basedir.split(":") if entry]
     return bool(entries) and not any(f"{PREPENDED}/".startswith(entry) for entry in entries)
-
-
-def confined(given: Mapping[str, Place]) -> str:
-    """The line of a virtual host that confines PHP so, by what it gives to PHP."""
-    for name in GIVEN:
-        place = given.get(name)
-        found = re.search(r"open_basedir\s*=\s*([^\s;]+)", place.what) if place else None
-        if place and found and confines(found[1]):
-            return f"{place.file} line {place.line}"
-    return ""
-
-
-def confined_in(tree: Tree, face: str, seen: Mapping[str, str], pool: Pool | None) -> str:
-    """The line that confines PHP so, in the files that ``settings`` has read; the directory where it is in no other."""
-    if not confines(seen.get("open_basedir", "")):
-        return ""
-    form = re.compile(r"(?:php_(?:admin_)?value\[open_basedir\]|open_basedir)\s*=")
-    for path in (*([pool.file] if pool else []), *tree.glob(f"{face}/conf.d/*.ini")[::-1], f"{face}/php.ini"):
-        lines = tree.read(path).splitlines() if tree.exists(path) else []
-        found = [number for number, line in enumerate(lines, 1) if form.match(line.strip())]
-        if found:
-            return f"{path} line {found[-1]}"
-    return face
 
 
 def size(text: str, otherwise: int) -> int:

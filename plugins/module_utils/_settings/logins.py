@@ -17,7 +17,7 @@ import stat
 from collections.abc import Callable, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, untrusted
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm, symfony_sessions
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_ini, symfony_sessions
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.remembered import forget
@@ -85,8 +85,7 @@ def directory_of(site: Site, mode: str) -> tuple[str, str]:
         return "", kind if is_address else handler  # an address can contain a password
     if not php.version:
         return "", "a PHP that was not found"
-    pools = [pool for pool in php_fpm.pools(tree)[0] if pool.file == php.pool_file and pool.user == php.user]
-    output = php_fpm.settings(tree, f"/etc/php/{php.version}/{php.face}", site.root, pools[0] if pools else None)
+    output = {name: setting.value for name, setting in php_ini.of_site(tree, site).items()}
     keeper = output.get("session.save_handler", "files")
     if keeper != "files":
         return "", keeper

@@ -23,7 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer
 from tests.unit.plugins.module_utils._common.test_acl import let_write
@@ -342,9 +342,7 @@ def test_nothing_running_is_not_assessed(look_at):
 
 def produce(observer, server_type="prod", display="Off", second=None):
     """Two portals where the second one is given a word of its own."""
-    observer._known[settings.__globals__["_settings"]] = {
-        "display_errors": Setting(display, "/etc/php/8.4/fpm/php.ini")
-    }
+    observer.php = {"display_errors": Setting(display, "/etc/php/8.4/fpm/php.ini")}
     setting = {"category": "platform", "variable": "server_type", "access_url_changeable": "1"}
     rows = [{**setting, "access_url": "1", "selected_value": server_type}]
     portals = [{"id": "1", "url": "https://campus.test/"}]
@@ -396,7 +394,7 @@ def test_a_site_that_does_not_answer_is_not_assessed(tree_look):
 def test_a_database_that_does_not_answer_is_not_assessed(tree_look):
     with pytest.raises(DatabaseError):
         observer = tree_look(plain, environment=PROD)
-        observer._known[settings.__globals__["_settings"]] = {}
+        observer.php = {}
         permissions.production(observer)
 
 

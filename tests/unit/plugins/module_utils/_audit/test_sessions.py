@@ -15,7 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import p
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import WebServer
 
@@ -144,7 +144,7 @@ KEPT = "tls://10.0.0.5:6380?auth[user]=a&auth[pass]=canary&stream[cafile]=%2Fa%2
 def test_a_redis_that_answers_any_client_fails(look_at, monkeypatch, php, application, found):
     def asked(open_to_all):
         it = inspect(look_at, starting())
-        it._known[settings.__globals__["_settings"]] = {name: Setting(text, "") for name, text in php.items()}
+        it.php = {name: Setting(text, "") for name, text in php.items()}
         it._known[sessions.symfony] = {"name": "chamilo2", "handler_id": application}
         seen = []
         monkeypatch.setattr(sessions.redis, "is_open", lambda store: seen.append(store) or open_to_all)
@@ -169,7 +169,7 @@ def test_a_page_that_fails_reports_nothing_of_its_session_numbers(look_at):
 
 def test_a_redis_that_is_away_is_not_assessed(look_at):
     it = inspect(look_at, starting())
-    it._known[settings.__globals__["_settings"]] = {}
+    it.php = {}
     it._known[sessions.symfony] = {"handler_id": "redis://127.0.0.1:1"}
     with pytest.raises(Unseen, match=r"whether Redis at 127\.0\.0\.1:1 answers clients without a password: "):
         sessions.strict(it)
@@ -267,12 +267,12 @@ def idle(tree_look, tmp_path, monkeypatch, web_user):
             face: {"session.save_path": Setting(str(directory), ""), "session.gc_maxlifetime": Setting(seconds, "")}
             for face, seconds in faces.items()
         }
-        monkeypatch.setattr(sessions, "faces", lambda: [("8.4", face) for face in faces])
-        monkeypatch.setattr(sessions, "of_face", lambda version, face: known[face])
+        monkeypatch.setattr(sessions, "faces", lambda _tree: [("8.4", face) for face in faces])
+        monkeypatch.setattr(sessions, "of_face", lambda _tree, _version, face: known[face])
         monkeypatch.setattr(sessions, "longest_pause", lambda job: pause)
         it = tree_look(options=options)
         it.as_root = root
-        it._known[settings.__globals__["_settings"]] = {"session.save_path": Setting(str(directory), ""), **(php or {})}
+        it.php = {"session.save_path": Setting(str(directory), ""), **(php or {})}
         it._known[sessions.symfony] = application or {}
         it._known[processes.jobs] = found
         session = directory / "sess_abc"

@@ -21,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace, Program
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import WebServer
 
@@ -107,9 +107,7 @@ def seen(tree_look, project):
         hosts = hosts or (host(f"{project}/public"),)
         server_user = WebServer(web, user="www-data")
         observer = tree_look(server, virtual_hosts=hosts, serving=hosts, web=server_user, **more)
-        observer._known[settings.__globals__["_settings"]] = {
-            "user_ini.filename": Setting(user_ini, "/etc/php/8.4/fpm/php.ini")
-        }
+        observer.php = {"user_ini.filename": Setting(user_ini, "/etc/php/8.4/fpm/php.ini")}
         return observer
 
     return make

@@ -56,27 +56,3 @@ def test_the_pool_behind_an_address(host, pools):
         assert php_fpm.pool_behind(host.tree, pools, address).name == name
     assert php_fpm.pool_behind(host.tree, pools, "unix:/run/php/gone.sock") is None
     assert php_fpm.pool_behind(host.tree, pools, "") is None
-
-
-FPM = "/etc/php/8.2/fpm"
-
-
-def test_what_php_sets_for_the_portal(host, pools):
-    host.write(
-        f"{FPM}/php.ini", "[PHP]\npost_max_size = 8M ; as Debian has it\nmemory_limit = 128M\nupload_max_filesize=2M\n"
-    )
-    host.write(f"{FPM}/conf.d/20-own.ini", 'upload_max_filesize = "16M"\nauto_prepend_file = /opt/watch.php\n')
-    host.write(
-        f"{FPM}/conf.d/60-own.ini",
-        "[PATH=/var/www/chamilo/]\npost_max_size = 1G\n"
-        "[PATH=/var/www/other]\nupload_max_filesize = 1M\n[HOST=x]\nupload_max_filesize = 3M\n",
-    )
-    # Ours: made of what the owner had set when it was written. That may have changed since.
-    host.write(
-        f"{FPM}/conf.d/91-chamilo-campus-uploads.ini",
-        "[PATH=/var/www/chamilo]\nupload_max_filesize = 8M\npost_max_size = 9M\nauto_prepend_file = /ours\n",
-    )
-    found = php_fpm.settings(host.tree, FPM, "/var/www/chamilo", pools[0])
-    assert (found["upload_max_filesize"], found["post_max_size"], found["memory_limit"]) == ("16M", "1G", "256M")
-    assert found["auto_prepend_file"] == "/opt/watch.php"
-    assert "auto_prepend_file" not in php_fpm.settings(host.tree, "/etc/php/8.2/cli", "/var/www/chamilo")

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import logins
 
@@ -29,8 +30,11 @@ def sessions(tmp_path, monkeypatch):
     (directory / "notes").write_bytes(ADMIN)
     os.symlink("notes", directory / "sess_link")
     output = {"session.save_path": f"1;0600;{directory}"}
-    monkeypatch.setattr(logins.php_fpm, "pools", lambda _tree: ([], []))
-    monkeypatch.setattr(logins.php_fpm, "settings", lambda *_where: output)
+
+    def in_force(*_where):
+        return {name: Setting(value, "php.ini") for name, value in output.items()}
+
+    monkeypatch.setattr(logins.php_ini, "of_site", in_force)
     monkeypatch.setattr(logins.symfony_sessions, "options", lambda *_where: {})
     monkeypatch.setattr(logins, "forget", lambda _reader, _check: 3)
     monkeypatch.setattr(logins.Reader, "of_site", classmethod(lambda *_site: None))
@@ -119,7 +123,7 @@ def test_what_php_is_set_to_cannot_be_read(sessions, monkeypatch):
     def refuse(*_where):
         raise PermissionError(13, "Permission denied", "/etc/php")
 
-    monkeypatch.setattr(logins.php_fpm, "settings", refuse)
+    monkeypatch.setattr(logins.php_ini, "of_site", refuse)
     reported, notes = logins.end_logins(site(), "prod")
     assert reported == ['3 devices of "Remember me" are forgotten.']
     assert "were not ended" in notes[0] and "Permission denied" in notes[0] and "delete them there" in notes[0]
