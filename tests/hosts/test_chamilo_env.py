@@ -154,7 +154,8 @@ def test_logins_end_wherever_php_keeps_the_sessions(fresh: Host, playbook: Playb
     else:
         as_shipped(fresh)
         line = "php_admin_value session.save_path /srv/sessions"
-        fresh.run(f"sed -i 's|^ *DocumentRoot|{line}\\n&|' {FILE} && systemctl reload apache2")
+        fresh.run(f"sed -i 's|^ *DocumentRoot|{line}\\n&|' {FILE} && systemctl restart apache2")
+    fresh.wait(f"http://{fresh.domain}/login")
     visitor = Browser(f"http://{fresh.domain}", fresh.address)
     visitor.post_json("/login_json", username="student01", password=PASSWORDS["student01"])
     logged_in = b'"isAuthenticated":true'
