@@ -16,6 +16,7 @@ import pwd
 import re
 import stat
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # Neither a FIFO nor a lease of another user makes this wait.
@@ -35,36 +36,31 @@ def shown(path: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
 
 
-def mounts(mountinfo: str = "/proc/self/mountinfo") -> dict[str, str]:
-    """The mount points, each with the type of the file system that shows there."""
-    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
-        fields = [line.split(" ") for line in file]
-    return {_unescaped(field[4]): field[field.index("-", 6) + 1] for field in fields}
+@dataclass(frozen=True)
+class Mount:
+    """What is mounted at a place. ``of_user``: served by a program of a user, which could keep root waiting."""
+
+    kind: str
+    source: str = ""
+    part: str = "/"  # the directory of the source that shows there
+    read_only: bool = False
+    of_user: bool = False
 
 
-def sources(mountinfo: str = "/proc/self/mountinfo") -> dict[str, tuple[str, str, str]]:
-    """The mount points, each with the type of its file system, what is mounted, and which directory of that."""
-    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
-        fields = [line.rstrip("\n").split(" ") for line in file]
+def mounts(mountinfo: str = "/proc/self/mountinfo") -> dict[str, Mount]:
+    """The mount points; of several at one place the last, which shows."""
     found = {}
-    for field in fields:
-        after = field.index("-", 6)
-        found[_unescaped(field[4])] = (field[after + 1], _unescaped(field[after + 2]), _unescaped(field[3]))
+    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
+        for fields in (line.rstrip("\n").split(" ") for line in file):
+            after, options = fields.index("-", 6), fields[-1]
+            found[_unescaped(fields[4])] = Mount(
+                fields[after + 1],
+                _unescaped(fields[after + 2]),
+                _unescaped(fields[3]),
+                "ro" in (*fields[5].split(","), *options.split(",")),
+                re.search(r"\buser_id=(?!0\b)", options) is not None,
+            )
     return found
-
-
-def served_by_users(mountinfo: str = "/proc/self/mountinfo") -> set[str]:
-    """The mount points of file systems that a program of a user other than root serves: it could keep root waiting."""
-    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
-        fields = [line.split() for line in file]
-    return {_unescaped(field[4]) for field in fields if re.search(r"\buser_id=(?!0\b)", field[-1])}
-
-
-def file_systems(mountinfo: str = "/proc/self/mountinfo") -> dict[str, bool]:
-    """The mount points, each with the word whether nothing can be written there."""
-    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
-        fields = [line.rstrip("\n").split(" ") for line in file]
-    return {_unescaped(field[4]): "ro" in (*field[5].split(","), *field[-1].split(",")) for field in fields}
 
 
 def mounts_on_the_way(directory: str) -> list[str]:
@@ -80,7 +76,7 @@ def not_mounted(points: Iterable[str], directory: str, early: bool = False) -> s
     """
     there = mounts()
     for point in points:
-        if early and there.get(point) in (None, "autofs"):
+        if early and (point not in there or there[point].kind == "autofs"):
             return point
         if point not in there and (_in_fstab(point) or (os.path.isdir(point) and not _is_filled(directory))):
             return point

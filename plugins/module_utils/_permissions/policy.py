@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts, served_by_users, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts, shown
 
 PROFILES = ("production", "upgrade", "install")
 GIT, GIT_MODE = ".git", 0o700
@@ -257,10 +257,9 @@ def _disks(order: Order) -> Iterator[str]:
     """File systems of their own on which data of the web user's lies, as a disk or an NFS share for var/upload."""
     policy = Policy(order)
     starts = {os.path.realpath(os.path.join(order.path, part)): part for part in ("", *order.roots)}
-    users = served_by_users()
-    for point in sorted(mounts()):
+    for point, mount in sorted(mounts().items()):
         real = max((start for start in starts if point.startswith(f"{start}/")), key=len, default="")
-        if not real or point in users:
+        if not real or mount.of_user:
             continue
         name = f"{starts[real]}{point[len(real) :]}".strip("/")
         want = policy.of(name).want

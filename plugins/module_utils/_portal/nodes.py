@@ -41,14 +41,15 @@ _NETWORK = re.compile(
 
 def on_network(root: str, names: Iterable[str] = OWN, mountinfo: str = "/proc/self/mountinfo") -> dict[str, str]:
     """Those of these directories below the project that other hosts may see as well, each with where it really is."""
-    mounted = paths.sources(mountinfo)
+    mounted = paths.mounts(mountinfo)
     found = {}
     for name in names:
         real = os.path.realpath(os.path.join(root, name))
         point = max((one for one in mounted if f"{real}/".startswith(f"{one.rstrip('/')}/")), key=len, default="/")
-        kind, source, part = mounted.get(point, ("", "", "/"))
-        if _NETWORK.fullmatch(kind):
-            found[name] = f"{kind} {source} {os.path.normpath(os.path.join(part, os.path.relpath(real, point)))}"
+        mount = mounted.get(point, paths.Mount(""))
+        if _NETWORK.fullmatch(mount.kind):
+            below = os.path.normpath(os.path.join(mount.part, os.path.relpath(real, point)))
+            found[name] = f"{mount.kind} {mount.source} {below}"
     return found
 
 

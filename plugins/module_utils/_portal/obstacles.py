@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import file_systems
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import HOST_NAME
@@ -280,7 +280,7 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
     """
     tree = tree or Tree()
     written = [*_WRITTEN, *([site.root] if site.root else [])]
-    mounted = file_systems()
+    mounted = {point: mount.read_only for point, mount in mounts().items()}
     points = list(dict.fromkeys(_mount_point(path, mounted) for path in map(os.path.realpath, written)))
     packages = set(site.missing_packages) - _OPTIONAL
     database = "database" in desired.sections and os.path.exists(_DATABASE) and (not site.root or _has_database(site))

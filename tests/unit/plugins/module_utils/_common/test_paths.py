@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
-    file_systems,
+    Mount,
     mounts,
     open_path,
     open_regular,
@@ -229,7 +229,11 @@ def test_mounts_whose_names_contain_spaces_and_the_last_one_on_a_directory(tmp_p
         "23 29 0:21 / /srv/late rw shared:8 master:1 - autofs systemd-1 rw\n"
         "24 23 0:22 / /srv/late rw shared:9 - nfs4 store:/late rw\n"
     )
-    known = {"/srv/my campus/var": "tmpfs", "/a\\b": "proc", "/srv/late": "nfs4"}
+    known = {
+        "/srv/my campus/var": Mount("tmpfs", "tmpfs"),
+        "/a\\b": Mount("proc", "p"),
+        "/srv/late": Mount("nfs4", "store:/late"),
+    }
     assert mounts(str(tmp_path / "mountinfo")) == known
 
 
@@ -280,8 +284,12 @@ def test_file_systems_on_which_nothing_can_be_written(tmp_path: Path) -> None:
         "21 29 0:19 / / rw,relatime shared:7 - ext4 /dev/x rw,errors=remount-ro\n"
         "22 29 0:20 / /usr ro,relatime - ext4 /dev/y rw\n"
         "23 29 0:21 / /srv rw shared:8 - ext4 /dev/z ro\n"
+        "24 29 0:22 / /mine rw shared:9 - fuse.x x rw,user_id=33,group_id=33\n"
+        "25 29 0:23 / /root rw shared:9 - fuse.x x rw,user_id=0,group_id=0\n"
     )
-    assert file_systems(str(tmp_path / "mountinfo")) == {"/": False, "/usr": True, "/srv": True}
+    known = mounts(str(tmp_path / "mountinfo"))
+    assert [point for point, mount in known.items() if mount.read_only] == ["/usr", "/srv"]
+    assert [point for point, mount in known.items() if mount.of_user] == ["/mine"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import os
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import Mount
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
@@ -58,7 +59,7 @@ def test_a_disk_behind_the_link_of_var_is_discovered(site, tmp_path, mount):
 def test_what_a_user_serves_is_not_asked(site, mount, monkeypatch):
     (site / "var/upload").mkdir()
     mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var/upload")
-    monkeypatch.setattr(policy, "served_by_users", lambda: {str(site / "var/upload")})
+    monkeypatch.setattr(policy, "mounts", lambda: {str(site / "var/upload"): Mount("fuse", of_user=True)})
     assert "another file system" in reasons(run(given(site)))["var/upload"]
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nodes
 
 MOUNTS = """\
@@ -102,8 +101,3 @@ def test_the_pair_that_signs_tokens_is_compared_wherever_it_lies(root: Path, com
     assert first == seen("", "-- a --\r\nb") and len({missing, first, seen("", "-- a --\nc\n")}) == 3
     named = "JWT_PUBLIC_KEY='%kernel.project_dir%/keys/own.pem'\n"
     assert seen(named, "-- a --\nb\n", "keys/own.pem") == first
-
-
-def test_of_this_machine_each_mount_has_its_source() -> None:
-    assert set(paths.sources()) == set(paths.mounts())
-    assert all(kind == paths.mounts()[point] for point, (kind, _source, _part) in paths.sources().items())

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import Mount
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import obstacles as portal_obstacles
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Takeover, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
@@ -327,7 +328,8 @@ def test_a_database_on_another_host_that_is_away_is_in_the_way(quiet, host, monk
 def test_a_shared_disk_in_the_portal_that_turned_read_only_is_in_the_way(quiet, host, monkeypatch):
     root = os.path.realpath(site().root)
     mounted = {"/": False, f"{root}/var/upload": True, f"{root}/var/themes": False, f"{root}/public/help": True}
-    monkeypatch.setattr(portal_obstacles, "file_systems", lambda: mounted)
+    known = {point: Mount("nfs4", read_only=closed) for point, closed in mounted.items()}
+    monkeypatch.setattr(portal_obstacles, "mounts", lambda: known)
     found = observe(site(), ALL, quiet, host.tree)
     assert found.read_only == (f"{root}/var/upload",)
     assert list(found.free) == ["/"], "how much is free there is the owner's matter"

@@ -200,13 +200,13 @@ class Late:
         assert world.texts()[name] == "new"
 
     def mounted(self) -> None:
-        inner = {str(self.disk / "campus"): "ext4"} if "campus" in self.name else {}
-        self.mounts = {"/": "ext4", str(self.disk): "nfs4", **inner}
+        inner = {str(self.disk / "campus"): paths.Mount("ext4")} if "campus" in self.name else {}
+        self.mounts = {"/": paths.Mount("ext4"), str(self.disk): paths.Mount("nfs4"), **inner}
 
     def unmount(self) -> None:
         self.disk.rename(self.world.state.parent / "disk")
         self.disk.mkdir()
-        self.mounts = {"/": "ext4"}
+        self.mounts = {"/": paths.Mount("ext4")}
 
     def mount(self) -> None:
         shutil.rmtree(self.disk)
