@@ -82,8 +82,8 @@ IN_THE_PORTALS_DATABASE = {
         "CREATE SERVER evil FOREIGN DATA WRAPPER mysql OPTIONS (HOST '192.0.2.66')"
     ),
     "Done by the database server itself: variable init_connect: CALL x()": "SET GLOBAL init_connect = 'CALL x()'",
-    f"Done by the database server itself: variable general_log_file: {ROOT}/public/build/note.txt": (
-        f"SET GLOBAL general_log_file = '{ROOT}/public/build/note.txt'"
+    "Done by the database server itself: variable general_log_file: /var/tmp/note.txt": (
+        "SET GLOBAL general_log_file = '/var/tmp/note.txt'"
     ),
     "Administrator made in the last 30 days, or with the account of a pupil: second.admin": (
         "UPDATE user SET created_at = NOW() WHERE username = 'second.admin'"
