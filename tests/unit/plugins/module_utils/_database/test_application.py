@@ -9,13 +9,12 @@ tests/hosts/test_database.py has a real one.
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.application import Application
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 NEW = "'chamilo_campus'@'localhost'"
@@ -78,38 +77,6 @@ def test_a_portal_that_does_not_go_on_gets_everything_back(sloppy, when):
 
 class Killed(BaseException):
     pass
-
-
-def test_killed_after_any_step_an_account_can_log_in_and_the_next_run_succeeds(tmp_path, monkeypatch, make_host):
-    for number in range(1, 40):
-        directory = tmp_path / str(number)
-        directory.mkdir()
-        host = make_host(directory)
-        host.server.add("'chamilo'@'%'", "old-password-1", "ALL PRIVILEGES ON *.* WITH GRANT OPTION")
-        steps = []
-
-        def step(name, steps=steps, number=number):
-            steps.append(name)
-            if len(steps) == number:
-                raise Killed
-
-        with monkeypatch.context() as patch:
-            # A process that was killed restores nothing.
-            patch.setattr(Application, "_restore_rights", lambda *unused: None)
-            try:
-                host.apply(step=step)
-            except Killed:
-                pass
-            else:
-                break
-        text = (directory / "campus/.env").read_text()
-        password = re.search("DATABASE_PASSWORD='?([^'\n]*)", text)[1]
-        assert host.server.login(Account(host.user, password)), steps
-        host.apply()
-        assert host.user == "chamilo_campus" and sorted(host.server.users) == ["'chamilo'@'%'", NEW], steps
-        assert host.server.rights(NEW) == [f"{EIGHT} ON `chamilo`.*"] and host.server.rights("'chamilo'@'%'") == []
-        assert not host.apply().changed
-    assert steps[-1] == "done" and number > 8
 
 
 def killed_at(host, monkeypatch, name):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +18,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import x
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts, renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 from tests.testbed import authority
@@ -89,11 +87,6 @@ def test_a_renewed_certificate_is_tested_loaded_and_probed(host, reported):
     assert reported == []
 
 
-def test_an_unrelated_lineage_is_left_alone(host):
-    assert host.renewed("/etc/letsencrypt/live/shop.test") == [] and host.renewed("") == []
-    assert host.commands == []
-
-
 def test_a_broken_configuration_is_not_loaded_and_reported(host, reported):
     host.broken = True
     with pytest.raises(renewal.RenewalError, match="unknown directive"):
@@ -154,21 +147,6 @@ def test_an_undelivered_alert_keeps_no_other_site_waiting(host, monkeypatch):
 def test_a_server_that_does_not_run_is_left_as_it_is(host):
     host.active = "inactive"
     assert "does not run" in host.renewed()[0] and host.loaded == "old"
-
-
-def test_a_run_of_certbot_that_failed_is_reported(reported):
-    assert "letsencrypt.log" in renewal.failed()[0] and reported[0].startswith("Certbot failed: ")
-
-
-def test_undo_of_hsts_warns(host, monkeypatch):
-    monkeypatch.setattr(hsts, "STATE", str(host.directory))
-    assert renewal.warnings(["https:campus", "https:campus.hsts"]) == []
-    record = hsts.Ramp("ramp", "2026-11-25", full=True)
-    (host.directory / "hsts-campus.json").write_text(record.text([]))
-    (warning,) = renewal.warnings(["https:campus", "https:campus.hsts"])
-    assert "at campus.test since 2026-11-25" in warning and "31536000 seconds (365 days)" in warning
-    (host.directory / "hsts-campus.json").write_text(hsts.Ramp("off", "2026-11-25").text([]))
-    assert renewal.warnings(["https:campus.hsts"]) == []
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "7", '{"site": "alumni", "domain": "alumni.test"}', None])
@@ -259,27 +237,6 @@ def test_each_day_a_certificate_that_runs_out_is_reported(host, reported, monkey
     title = "The certificate of campus.test runs out"
     assert reported == [f"{title}: {text}"] * 3 * warned
     assert renewal._watch({**site, "certificate": ""}, host.engine) == []
-
-
-def test_each_day_one_of_its_own_making_is_made_anew_in_time_and_for_the_same_names(host, monkeypatch):
-    monkeypatch.setattr(plan, "_user", lambda _name: os.geteuid())
-    monkeypatch.setattr(plan, "_group", lambda _name: os.getegid())
-    monkeypatch.setattr(renewal, "Engine", lambda: Engine(str(host.directory / "own"), Machine(systemd=False)))
-    monkeypatch.setattr(renewal, "_step", lambda _site, _engine: [])
-    monkeypatch.setattr(renewal, "_served_serial", lambda _site: "")
-    path = host.directory / "https-campus.json"
-    more = {"self_signed": True, "certificate_key": str(host.directory / "x.key"), "service": "", "test": [["true"]]}
-    path.write_text(json.dumps({**json.loads(path.read_text()), **more}))
-    names = "campus.test", "www.campus.test"
-    host.file.write_text(authority.issue(*names, days=60)[0])
-    assert "is good until" in renewal.daily()[0]
-    host.file.write_text(authority.issue(*names, days=20)[0])
-    assert renewal.daily() == ["campus.test has a new certificate of its own making."]
-    assert x509.first_of(host.file.read_text()).names == names
-    assert "(824 days left)" in renewal.daily()[0]
-    host.file.unlink()
-    assert renewal.daily() == ["campus.test has a new certificate of its own making."]
-    assert x509.first_of(host.file.read_text()).names == names[:1]
 
 
 def test_what_fails_on_a_day_keeps_no_other_work_from_being_done(host, monkeypatch):

@@ -355,17 +355,6 @@ def saves(host, site):
     )
 
 
-def test_a_backup_of_the_portal_comes_before_an_opening(desk, capsys):
-    saves(desk, "campus")
-    saves(desk, "other")
-    assert main.main(("window", "open"), "1", desk.engine) == 0
-    assert desk.saved == [("campus", 0o644)], "of this portal alone, and before the tree is open"
-    assert "backup of campus.test: 42 files.\n" in capsys.readouterr().out
-    # Another deadline: what is open may be half updated.
-    assert main.main(("window", "open", "--minutes", "5"), "1", desk.engine) == 0
-    assert len(desk.saved) == 1
-
-
 def test_a_backup_that_fails_keeps_the_window_closed(desk, capsys):
     saves(desk, "campus")
     desk.broken = "The repository is full."
@@ -453,3 +442,21 @@ def test_what_the_web_user_lays_keeps_no_window_open(desk, capsys, laid):
     (desk.root / "config.real").rename(config)
     assert main.main(("window", "close", "--due"), "1", desk.engine) == 0
     assert desk.windows.known() == []
+
+
+def test_the_commands(desk, capsys):
+    host = desk
+
+    def typed(*words):
+        assert main.main(words, "1", host.engine) == 0
+        return capsys.readouterr().out
+
+    output = typed("window", "open", "--minutes", "1")
+    assert "is open (upgrade) until" in output and "No backup was taken" in output
+    assert "OPEN: " in typed("status")
+    assert typed("window", "close", "--due") == ""
+    host.now += 60
+    assert "is as the guide wants it again" in typed("window", "close", "--due")
+    assert "No window is open" in typed("window", "close")
+    assert main.main(("window", "open", "--from", "x"), "1", host.engine) == 1
+    assert "Invalid value for --from: 'x'" in capsys.readouterr().err

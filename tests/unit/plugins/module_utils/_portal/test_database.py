@@ -9,7 +9,6 @@ import os
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -209,32 +208,11 @@ def test_the_server_is_verified_where_its_authority_is_known(pretender, authorit
     assert (f'ssl-ca="{authority}"\n' in options) is bool(authority)
 
 
-def test_one_client_answers_all_questions_and_may_be_begun_before(server, tmp_path):
-    reader, end = client().begin(), time.monotonic() + 20
-    while not (tmp_path / "told").exists() or len(server()) < 2:
-        assert time.monotonic() < end, "it is not asked anything before"
-        time.sleep(0.01)
-    assert server()[1:] == [READ_ONLY]
-    for _question in range(3):
-        assert reader.begin().query("SELECT x") == [{"x": "y" * 200000}]
-    first, *statements = server()
-    assert first.startswith("argv ")
-    assert statements == [READ_ONLY, *["SELECT x;"] * 3]
-
-
 def test_a_client_that_could_not_connect_is_reported_by_the_first_question(pretender):
     broken = client("broken").begin()
     with pytest.raises(DatabaseError, match=r"could not be read as 'chamilo': .*Access denied") as problem:
         broken.query("SELECT 1")
     assert "broken" not in str(problem.value)
-
-
-def test_a_client_that_ended_between_two_questions_is_replaced(pretender):
-    """As after a restart of the server."""
-    ask = client().query
-    assert ask("SELECT 1 AS END") == ask("SELECT 2")
-    reported = pretender()["input"]
-    assert reported.startswith(f"{READ_ONLY}\n") and "SELECT 2" in reported and "END" not in reported
 
 
 def test_an_error_in_a_question_is_no_end_of_the_questions(server):

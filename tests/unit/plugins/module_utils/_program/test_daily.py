@@ -50,6 +50,13 @@ def test_a_step_that_breaks_is_reported_and_the_others_go_on(host):
     assert record["https"]["ok"] is False and record["updates"]["ok"] is True
 
 
+def test_what_came_out_as_before_is_no_change(host):
+    assert [done.changed for done in run()] == [True, True]
+    host.broken = False
+    assert [done.changed for done in run()] == [True, False]
+    assert [done.changed for done in run()] == [False, False]
+
+
 def test_due_is_what_never_succeeded_as_it_is_configured(host):
     list(run())
     host.ran.clear()

@@ -22,10 +22,6 @@ from tests.unit.plugins.module_utils._settings.conftest import (
 )
 
 
-def half_of(key, passphrase):
-    return openssl("pkey", "-passin", f"pass:{passphrase}", "-pubout", data=key).stdout
-
-
 def node(directory, secret, passphrase, key=b""):
     """A web node of a portal with several."""
     directory.mkdir()
