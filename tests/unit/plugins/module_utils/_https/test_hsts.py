@@ -215,28 +215,6 @@ def test_where_no_browser_was_bound_nothing_is_to_be_withdrawn(host: Host) -> No
     assert withdrawn("")
 
 
-def test_an_owners_longer_value_is_active_from_the_first_day(host: Host) -> None:
-    def take(day: str, owner: str) -> bool:
-        outcome = Outcome()
-        today = datetime.date.fromisoformat(day)
-        hsts.take(host.configuration("ramp"), host.engine, outcome, False, today, host.ask, owner)
-        return outcome.changed
-
-    assert take(BEGAN, ALONE) and (host.directory / "hsts.conf").read_text() == ALONE
-    today = datetime.date.fromisoformat("2026-12-01")
-    step = hsts.settled(host.configuration("ramp"), BEGAN, host.engine.in_force(), today, ALONE)
-    assert step and step.value == ALONE
-    assert not take("2026-12-01", ""), "the line may be gone since"
-    assert take("2026-12-02", ALONE) and (host.directory / "hsts.conf").read_text() == GUIDE
-
-
-def test_a_subdomain_that_has_not_answered_yet_is_asked_by_the_host(host: Host) -> None:
-    host.error = "no https"
-    host.take(BEGAN, mode="full")
-    assert (host.directory / "hsts.conf").read_text() == ALONE
-    assert host.settled(BEGAN, mode="full") == ""
-
-
 def test_what_binds_browsers_is_let_go_by_a_word_that_yaml_reads_as_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

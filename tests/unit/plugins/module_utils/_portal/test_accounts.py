@@ -78,13 +78,6 @@ def test_a_member_of_a_group_of_administrators_is_one(tables, counts):
     assert all(("FROM fos_user_user_group JOIN fos_group" in sql) is counts for sql in of_administrators)
 
 
-def test_an_account_that_was_locked_last_summer_is_still_locked(database):
-    database.found = {"track_e_login_record": ["admin"]}
-    assert "Locked by guessed passwords: 1 (admin)" in review(database.reader, 90, []).description()
-    windows = [sql for sql in database.asked if "track_e_login_record" in sql]
-    assert windows and all("INTERVAL 400 DAY" in sql for sql in windows)
-
-
 def test_only_named_accounts_that_are_active_are_switched_off(database):
     assert disable(database.reader, []) == [] and disable(database.reader, ["gone"]) == []
     database.found = {"NOT IN (_utf8mb4": ["admin"], "username IN (_utf8mb4": ["old"]}

@@ -20,7 +20,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer
     Endpoint,
     Observer,
     SideEndpoint,
-    Unseen,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, WebServer
 
@@ -195,12 +194,3 @@ def test_a_server_that_does_not_answer_is_left_alone(monkeypatch):
     errors = [it.get(f"/{number}").error for number in range(9)]
     assert len(sent) == 3
     assert errors[-1] == "not asked: 3 requests before got no answer in time"
-
-
-def test_what_cannot_be_seen_is_reported():
-    it = Observer(Site("campus.test"), {"root": "/srv/nothing"})
-    with pytest.raises(Unseen, match="no Chamilo found under /srv/nothing; set chamilo_root"):
-        assert it.root
-    it.as_root = False
-    with pytest.raises(Unseen, match="needs root to read it"):
-        it.needs_root("read it")

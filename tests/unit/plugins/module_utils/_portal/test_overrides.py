@@ -12,9 +12,7 @@ import yaml
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import (
     OverridesError,
     edit,
-    in_force,
     parse,
-    wins,
 )
 
 CHECK = "security.check_password"
@@ -228,13 +226,6 @@ def test_a_control_character_cannot_be_pinned():
 def test_another_shape_is_refused_with_its_line(text):
     with pytest.raises(OverridesError, match=r"x\.yaml, line \d"):
         edit(text, "x.yaml", {"default": {CHECK: "true"}})
-
-
-def test_who_wins():
-    overrides = {"default": {CHECK: "true"}, "2": {CHECK: "false"}}
-    assert [wins(overrides, portal, CHECK) for portal in ("1", "2")] == ["true", "false"]
-    assert wins(overrides, "1", "security.x") is None
-    assert in_force(overrides, [CHECK]) and not in_force(overrides, ["security.x"])
 
 
 def test_any_row_of_edits_leaves_a_file_that_reports_what_it_should():

@@ -61,13 +61,6 @@ def test_the_root_behind_the_virtual_host_wins(host):
     assert site_of(host, root="/var/www/old/").root == "/var/www/old"
 
 
-def test_the_root_behind_a_default_server_with_the_wrong_document_root(host):
-    host.install("nginx")
-    host.chamilo("/opt/campus")
-    host.site("nginx", "server {\n root /opt/campus;\n}\n")
-    assert site_of(host).root == "/opt/campus"
-
-
 def test_of_several_portals_that_answer_the_first_counts_and_of_several_others_none(host):
     host.install("nginx")
     for name in ("one", "two"):

@@ -531,14 +531,6 @@ def test_the_old_pair_is_kept_before_it_is_replaced(portal, monkeypatch):
     assert {name: portal.read(name) for name in before} == before and portal.ended == []
 
 
-def test_what_cannot_be_noted_after_the_commit_is_a_note(portal, monkeypatch):
-    monkeypatch.setattr(env_file, "note_written", unwritable)
-    result, problem = portal.set(require=env_file.REQUIRED, generate=True)
-    assert problem == "" and result.changed and portal.ended == [("prod", False)]
-    assert any("could not be noted" in note and "No space left" in note for note in result.notes)
-    assert portal.set(require=env_file.REQUIRED, generate=True)[0] == Result()
-
-
 @pytest.mark.parametrize("place", ["note_written", "end_logins"])
 def test_logins_end_once_also_when_the_run_is_killed_behind_its_commit(portal, monkeypatch, place):
     def killed(*_unused):

@@ -100,14 +100,6 @@ def test_a_public_half_may_be_a_certificate():
     assert "belongs to another key" in planned(of_another, OWN, OWN, True, READER).consequences[0]
 
 
-def test_a_public_half_outside_of_the_portal_keeps_the_key():
-    for passphrase, fits in ((OWN, True), ("your_secret_passphrase", False)):
-        old = replace(pair(mode=0o604, passphrase=passphrase), public_path="")
-        plan = planned(old, passphrase, OWN, True, READER)
-        assert "was not replaced, because JWT_PUBLIC_KEY" in plan.notes[0]
-        assert (len(plan.items), plan.kept, plan.sound) == (0 if fits else 1, {}, ())
-
-
 SHARED = "52b9e0d6c8f74a31b6a5d90e17c3f842"
 
 

@@ -93,18 +93,6 @@ def test_without_a_service_it_is_asked_all_the_same(world: World) -> None:
         world.undo()
 
 
-def test_without_a_service_a_command_that_fails_during_the_rollback_is_reported(world: World) -> None:
-    how = unloaded(world)
-    clear = world.machine.run
-
-    def fails(argv: Sequence[str], seconds: float) -> tuple[int, str]:
-        return (1, "no room") if argv[0] == "clear" and world.texts()["main.conf"] == "main" else clear(argv, seconds)
-
-    world.machine.run = fails
-    with pytest.raises(TransactionError, match=r"could not be activated: The test `clear` failed \(1\): no room"):
-        world.apply(**how, files=one("crash"))
-
-
 def test_a_service_that_does_not_run_is_not_started(world: World) -> None:
     world.service = "inactive"
     done = world.apply()
@@ -218,21 +206,6 @@ def test_a_page_that_is_not_the_same_for_visitors_is_rolled_back(world: World) -
     assert not world.apply(files=one("closed"), probe=PAGES).changed
     world.undo()
     assert world.tree() == before
-
-
-def test_a_page_whose_owner_limits_requests_is_not_compared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch = world.fetch
-    asked = 0
-
-    def limited(probe: Probe) -> Answer:
-        nonlocal asked
-        asked += probe.url.endswith("/1")
-        return Answer(probe.url, 503) if probe.url.endswith("/1") and asked > 1 else fetch(probe)
-
-    monkeypatch.setattr(world, "fetch", limited)
-    done = world.apply(files=one("new"), probe=PAGES)
-    assert done.changed and done.notes[0].startswith("1 of 3 pages are not compared with what they were before")
-    assert asked == 2, "and not after it"
 
 
 def test_a_load_that_fails_puts_everything_back(world: World) -> None:

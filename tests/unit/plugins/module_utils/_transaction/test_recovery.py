@@ -83,16 +83,6 @@ def test_recovery_loads_what_it_rolled_back(world: World, monkeypatch: pytest.Mo
     assert world.engine().recover() == []
 
 
-def test_recovery_runs_the_commands_that_activate_files(world: World) -> None:
-    before, loaded = world.tree(), dict(world.loaded)
-    cut_off(world, **unloaded(world))
-    assert world.loaded != loaded
-    (done,) = world.engine().recover()
-    assert done.endswith("Its files (6) are as they were before.")
-    assert world.tree() == before and world.loaded == loaded
-    assert world.engine().recover() == []
-
-
 @pytest.mark.parametrize("code", [1, -15])
 def test_a_command_that_fails_in_recovery_is_reported_once_without_what_it_reported(world: World, code: int) -> None:
     cut_off(world, **unloaded(world))

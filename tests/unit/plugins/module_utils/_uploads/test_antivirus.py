@@ -248,22 +248,6 @@ def test_no_link_is_followed_and_no_pipe_read(portal, scanner, reported, tmp_pat
     assert (tmp_path / "shadow").exists()
 
 
-def test_another_file_of_that_name_stays(portal, scanner, monkeypatch):
-    path = portal / "var/upload/a"
-    path.write_bytes(VIRUS)
-
-    def swap(handle):
-        path.rename(portal / "var/upload/z")
-        path.write_bytes(b"good")
-        return "Test.Virus"
-
-    monkeypatch.setattr(antivirus, "judge", swap)
-    seen = antivirus.Seen()
-    antivirus.scan_portal(str(portal), 0.0, str(portal / "keep"), seen)
-    assert len(seen.found) >= 1
-    assert path.read_bytes() == b"good" or seen.scanned > 1
-
-
 def test_two_scans_do_not_meet(portal, scanner):
     import fcntl
 
@@ -498,14 +482,3 @@ def test_a_scan_on_a_host_without_one_reports_so(portal, scanner, monkeypatch):
         "everything: True",
         "No portal of this host is scanned: chamilo_uploads_antivirus is not set.",
     ]
-
-
-def test_an_alert_that_does_not_go_out_is_reported_beside_what_it_was_about(portal, monkeypatch, tmp_path):
-    def unheard(*_words, **_how):
-        raise alert.AlertError("No notification was sent.")
-
-    monkeypatch.setattr(alert, "notify", unheard)
-    monkeypatch.setattr(antivirus, "SOCKET", str(tmp_path / "no-scanner"))
-    monkeypatch.setattr(antivirus.services, "run", lambda *_words: (0, ""))
-    with pytest.raises(antivirus.AntivirusError, match=r"scanner does not answer: .* No notification was sent\."):
-        antivirus.scan()
