@@ -177,12 +177,6 @@ def test_only_where_there_are_backups_one_is_taken_first(given: dict[str, Any], 
     assert all(templar.evaluate_conditional(trust_as_template(one)) for one in before["when"]) is first
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_every_option_is_described(role: str) -> None:
-    for name, option in options(role).items():
-        assert option.get("description") and option.get("type"), name
-
-
 @pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_error_is_ignored_and_no_shell_is_called(path: Path) -> None:
     for entry in maps(load(path)):

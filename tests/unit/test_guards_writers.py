@@ -21,7 +21,6 @@ SOURCES = sorted([*(ROOT / "module_utils").rglob("*.py"), *(ROOT / "modules").gl
 _RENAMES = {"os.rename", "os.replace", "os.renames", "shutil.move"}
 _OPENS = {"open", "os.fdopen", "io.open"}
 _FLAGS = re.compile(r"\bO_(WRONLY|RDWR)\b")
-_FLAG = re.compile(r"O_(?!ACCMODE)[A-Z]+|LOCK_[A-Z]+")
 _MAKES = {"file_item", "make_directory", "makedirs", "mkdir", "open", "chmod", "fchmod", "replace_file", "umask"}
 # The numbers in such a call: root itself as the owner, and a mode.
 _USUAL = {0, 0o022, 0o600, 0o640, 0o644, 0o700, 0o755}
@@ -115,10 +114,3 @@ def _is_number(node: ast.expr) -> TypeGuard[ast.Constant]:
 
 def _name(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-
-
-def test_flags_are_joined_so_that_none_gets_lost() -> None:
-    """Such as the one by which no link is followed."""
-    pairs = [node for path in SOURCES for node in _nodes(path) if isinstance(node, ast.BinOp)]
-    flags = [pair for pair in pairs if _FLAG.fullmatch(_name(pair.right))]
-    assert flags and [ast.unparse(pair) for pair in flags if not isinstance(pair.op, ast.BitOr)] == []

@@ -85,11 +85,6 @@ def test_a_role_for_another_portal_than_the_play_discovered_is_refused(ansible: 
     assert messages in " ".join(outcome.output.split())
 
 
-def test_a_section_that_is_none_is_refused(ansible: Any) -> None:
-    outcome = ansible.play(plays(["header"]), {"campus.test": {}})
-    assert outcome.code == 2 and "must be one or more of" in outcome.output
-
-
 def test_one_bad_host_costs_harden_its_own_line_under_any_tag(ansible: Any) -> None:
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_timeout": 60}
     hosts = {"bad.test": {"chamilo_headers_cps": "off", "chamilo_https_hsts": "never"}, "campus.test": away}

@@ -294,12 +294,6 @@ def test_every_name_is_redirected(look_at, reply, status):
     assert status == "pass" or "http://www.campus.test/ answers" in finding.evidence
 
 
-def test_more_names_than_are_asked_are_not_known_to_be_redirected(look_at):
-    finding = https.redirect(look_at(redirecting, portal_names=("campus.test", *MANY)))
-    assert finding.status == "not_assessed" and "more than 20 names: name20.test" in finding.evidence
-    assert https.redirect(look_at(redirecting, portal_names=("campus.test", *MANY[:20]))).status == "pass"
-
-
 def test_hsts_is_asked_of_every_name_that_serves_pages(look_at):
     def answer(endpoint, path, request):
         header = {} if endpoint.name == "www.campus.test" else {"Strict-Transport-Security": GUIDE}

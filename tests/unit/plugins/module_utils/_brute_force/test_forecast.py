@@ -65,15 +65,6 @@ def test_whom_it_would_have_met_how_often_and_whether_that_is_a_school(tmp_path)
     assert "Read: 219 lines of" in output and "There is more" not in output
 
 
-def test_who_would_be_met_most_often_comes_first(tmp_path):
-    once = [line("192.0.2.1", 9000 - turn) for turn in range(5)]
-    often = [
-        line(address, ago - turn) for address in ("192.0.2.3", "192.0.2.2") for ago in (8000, 4000) for turn in range(5)
-    ]
-    reported = inspect(tmp_path, *once, *often)
-    assert list(met(reported).items()) == [("192.0.2.2", 2), ("192.0.2.3", 2), ("192.0.2.1", 1)]
-
-
 def test_only_what_is_not_active_yet_counts(tmp_path):
     lines = [line("203.0.113.7", 20)] * 5 + [line("203.0.113.9", 10, "GET /.git/config HTTP/1.1", 200)]
     assert inspect(tmp_path, *lines, rules=Rules(frozenset({"https_hsts"}))) == []
