@@ -28,12 +28,6 @@ def test_twenty_are_reported_one_by_one_and_all_are_counted(site):
     assert reported[20:] == [f"and others: {owners} owners, {groups} groups, {modes} modes"]
 
 
-def test_a_number_without_an_account_is_reported_as_it_is(site):
-    os.chown(site / "src/Kernel.php", 54321, 54322)
-    reported = {one["path"]: one["before"] for one in run(order(site), check=True).samples}
-    assert reported["src/Kernel.php"] == "54321:54322 0777"
-
-
 def test_names_are_never_raw_in_what_is_reported(site):
     names = [b"line\nbreak", b"esc\x1b[31m", b"latin\xe9", b"\xff\xfe"]
     for name in names:

@@ -18,7 +18,6 @@ def site_of(host, **options):
     ("root", "links", "document_root", "spellings"),
     [
         ("/var/www/chamilo", {}, "/var/www/chamilo/public", ["/var/www/chamilo"]),
-        ("/var/www/chamilo", {}, "/var/www/chamilo/", ["/var/www/chamilo"]),
         ("/var/www/chamilo", {"/srv/web": "/var/www"}, "/srv/web", ["/srv/web/chamilo", "/var/www/chamilo"]),
         ("/var/www/chamilo", {"/srv/old": "/var/www/chamilo"}, "/srv/old", ["/srv/old", "/var/www/chamilo"]),
         (
@@ -27,7 +26,6 @@ def site_of(host, **options):
             "/srv/campus/current/public",
             ["/srv/campus/current", "/srv/campus/releases"],
         ),
-        ("/var/www/chamilo", {"/var/www/chamilo": "/srv/chamilo-2"}, "", ["/srv/chamilo-2", "/var/www/chamilo"]),
     ],
 )
 def test_how_the_project_directory_is_written(host, root, links, document_root, spellings):

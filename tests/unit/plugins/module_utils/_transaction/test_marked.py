@@ -318,25 +318,6 @@ def test_a_line_that_was_removed_is_reported_and_one_that_was_moved_is_not(host:
     assert host.apply(**desired()).changed and read(host) == text
 
 
-def test_two_portals_have_their_lines_in_one_file(host: World) -> None:
-    both = HOST + HOST.replace("campus", "school")
-    host.write("campus.conf", both)
-    host.apply(name="https:campus", files=owners(both))
-    now = read(host)
-    at = now.index("    server_name school")
-    school = {"name": "https:school", "files": owners(now, marks=[{"at": at, "lines": ["include theirs/*.conf;"]}])}
-    host.apply(**school)
-    assert nothing_to_do(host, **school)
-    assert our_lines.lost(host.journal()) == {"https:campus": [], "https:school": []}
-    with_both = read(host)
-    host.undo("https:campus")
-    assert read(host) == apply(
-        both, [Mark(both.index("    server_name school"), ("include theirs/*.conf;",))], "school"
-    )
-    host.undo("https:school")
-    assert read(host) == both and with_both != both
-
-
 def test_portals_that_were_read_at_the_same_time_do_not_stop_each_other(host: World) -> None:
     """Discovery reads all of them before the first is edited."""
     names = ("campus", "school", "museum")
