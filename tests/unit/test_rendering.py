@@ -298,13 +298,19 @@ def parts(text: str) -> list[tuple[str, list[str]]]:
     return found
 
 
+def again(head: str, lines: list[str], known: dict[str, list[str]]) -> list[str]:
+    """Where the same was sent before: what is different now."""
+    before, known[head] = known.get(head, []), lines
+    differs = ["  as above, but:", *changed(before, lines)] if lines != before else ["  as above"]
+    return differs if before and len(differs) < len(lines) else lines
+
+
 def whole(text: str) -> Iterator[str]:
-    """What is sent again in the same words is not written again."""
-    written = []
+    """What is sent again is not written again."""
+    known: dict[str, list[str]] = {}
     for head, lines in parts(text):
         yield head
-        yield from ["as above"] if (head, lines) in written and len(lines) > 1 else lines
-        written.append((head, lines))
+        yield from again(head, lines, known)
 
 
 def changed(was: list[str], now: list[str]) -> list[str]:
@@ -326,12 +332,13 @@ def difference(before: str, after: str) -> Iterator[str]:
     base, site = parts(before), parts(after)
     names = [[re.sub(r" \w+=.*", "", head) for head, _lines in one] for one in (base, site)]
     written: dict[tuple[str, ...], str] = {}
+    known: dict[str, list[str]] = {}
 
     def once(name: str, lines: list[str]) -> Iterator[str]:
         first = written.get(tuple(lines))
         written.setdefault(tuple(lines), name)
-        again = "  as above" if first == name else f"  as in {first}"
-        yield from [again] if first and len(lines) > 1 else lines
+        words = "  as above" if first == name else f"  as in {first}"
+        yield from [words] if first and len(lines) > 1 else lines
 
     for what, begin, end, first, last in difflib.SequenceMatcher(None, *names, autojunk=False).get_opcodes():
         if what == "equal":
@@ -350,7 +357,13 @@ def difference(before: str, after: str) -> Iterator[str]:
         for head, lines in site[first:last]:
             yield f"+ {head}"
             there = (head, lines) in base and len(lines) > 1
-            yield from ["  as there"] if there else once(head, [f"+{line}" for line in lines])
+            differs = again(head, lines, known)
+            if there:
+                yield "  as there"
+            elif differs is lines:
+                yield from once(head, [f"+{line}" for line in lines])
+            else:
+                yield from differs
 
 
 def test_what_is_sent_is_what_was_reviewed(site: str, run: Run, runs: dict[str, Run]) -> None:
