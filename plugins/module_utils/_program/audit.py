@@ -14,7 +14,6 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
@@ -24,7 +23,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     PASS,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, results, watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import display
 
 AUDIT = """\
 Runs each check of the security guide on this host, with the values that the playbook harden wrote down, and changes
@@ -32,7 +30,7 @@ nothing. Titles, waivers and what to do about it are in the report of the playbo
 chamilo_monitoring_results is set, the daily work delivers what --json prints. It ends with 1 where a control
 that is enforced on this host is not met."""
 LEFT_OUT = "not enforced"  # by the level of the host, or by a waiver
-COLOURS = {FAIL: display.RED, NOT_ASSESSED: display.YELLOW, LEFT_OUT: "", PASS: display.GREEN, NOT_APPLICABLE: ""}
+ORDER = (FAIL, NOT_ASSESSED, LEFT_OUT, PASS, NOT_APPLICABLE)
 
 
 def add(commands: Any) -> None:
@@ -72,11 +70,9 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _show(answer: Mapping[str, Any], statuses: Mapping[str, str]) -> None:
-    paint = partial(display.paint, on=display.coloured(sys.stdout))
     print(f"{answer['names'][0]}, Chamilo {answer['chamilo_version'] or 'of unknown version'}")
-    order = list(COLOURS)
-    for name in sorted(statuses, key=lambda name: order.index(statuses[name])):
+    for name in sorted(statuses, key=lambda name: ORDER.index(statuses[name])):
         status = statuses[name]
         words = "" if status == PASS else f"  {answer['observed'][name]['evidence']}"
-        print(f"  {paint(status.ljust(14), COLOURS[status])} {name}{words}")
+        print(f"  {status.ljust(14)} {name}{words}")
     print(", ".join(f"{count} {status}" for status, count in Counter(statuses.values()).most_common()))

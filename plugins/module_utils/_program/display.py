@@ -3,17 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
-"""What the host program shows a person: tables, colours on a terminal, and its commands by what they are for."""
+"""What the host program shows a person: tables, and its commands by what they are for."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
-
-GREEN, YELLOW, RED, BOLD = "32", "33", "31", "1"
 
 # Each command that a person needs, by the task. What is in capitals is to be filled in.
 TASKS = (
@@ -38,32 +35,19 @@ def by_task() -> str:
     return "\n".join(lines)
 
 
-def coloured(stream: TextIO) -> bool:
-    """Whether a person reads this on a terminal that shows colours."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
-
-
-def paint(text: str, colour: str, on: bool) -> str:
-    return f"\033[{colour}m{text}\033[0m" if on and text else text
-
-
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows in columns, the heads first. The last column is as wide as it is."""
     widths = [max(map(len, column)) for column in zip(*([heads, *rows]))][:-1]
     return ["   ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in (heads, *rows)]
 
 
-def sections(known: Mapping[str, Any], colour: bool) -> tuple[list[str], list[str]]:
+def sections(known: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """What ``status`` lists as active, and what is written and without effect."""
     rows, notes, idle = [], {}, []
     for name, section in sorted(known["sections"].items()):
         number = len(section["files"]) - len(section["unused"])
-        below = [
-            paint(f"edited by hand since: {path}", YELLOW, colour)
-            for path in section["edited"]
-            if path not in section["unused"]
-        ]
-        below += [paint(sentence, RED, colour) for sentence in section["lost"]]
+        below = [f"edited by hand since: {path}" for path in section["edited"] if path not in section["unused"]]
+        below += section["lost"]
         if number:
             since = section["since"][:16].replace("T", " ") + " UTC"
             rows.append((name, since, f"{number} file{'s' * (number != 1)}"))
@@ -75,7 +59,5 @@ def sections(known: Mapping[str, Any], colour: bool) -> tuple[list[str], list[st
         return [], idle
     lines = []
     for number, line in enumerate(table(("SECTION", "SINCE", "WHAT"), rows)):
-        name = rows[number - 1][0] if number else ""
-        lines.append(paint(name, GREEN, colour) + line[len(name) :] if number else paint(line, BOLD, colour))
-        lines += [f"  {note}" for note in notes.get(number, ())]
+        lines += [line, *(f"  {note}" for note in notes.get(number, ()))]
     return lines, idle

@@ -15,7 +15,6 @@ import socket
 import sys
 import syslog
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs
@@ -419,28 +418,26 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
     if options.json:
         print(json.dumps(known, indent=2, sort_keys=True))
         return 0
-    colour = display.coloured(sys.stdout)
-    alarm = partial(display.paint, colour=display.RED, on=colour)
     print(f"chamilo-hardening {known['version']} on {socket.gethostname()}")
     if known["running"]:
         print(f"\nA run is going on: {known['running']}")
     elif known["interrupted"]:
         name, since = known["interrupted"]["name"], known["interrupted"]["since"]
-        print(f"\n{alarm('INTERRUPTED')}: the run of {name} that began at {since}.")
+        print(f"\nINTERRUPTED: the run of {name} that began at {since}.")
         print("Its files are rolled back by a timer, at the next boot, or now by: chamilo-hardening recover")
     for service in known["pending"]:
-        print(f"\n{alarm('NOT LOADED')}: {service} has not read its present files. Try: chamilo-hardening recover")
+        print(f"\nNOT LOADED: {service} has not read its present files. Try: chamilo-hardening recover")
     for sentence in known["deferred"]:
-        print(f"\n{alarm('PUT OFF')}: {sentence}")
-    active, idle = display.sections(known, colour)
+        print(f"\nPUT OFF: {sentence}")
+    active, idle = display.sections(known)
     print("\nActive:" if active else "\nNo section is active.")
     print(*(f"  {line}" for line in active), sep="\n", end="\n" * bool(active))
     if idle:
         print("\nNot active:", *(f"  {line}" for line in idle), sep="\n")
     for restore in known["restores"]:
-        print(f"\n{alarm('RESTORE')}: {restore}")
+        print(f"\nRESTORE: {restore}")
     for window in known["windows"]:
-        print(f"\n{alarm('OPEN')}: {window}. To close it: chamilo-hardening window close")
+        print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
     if known["unread"]:
         print("\nWhat an intruder may have left, not accepted yet (chamilo-hardening integrity lists):")
         print(*(f"  {site}: {words}" for site, words in known["unread"].items()), sep="\n")

@@ -4,17 +4,9 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 
-import pytest
-
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import display, main
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def known(**section: object) -> dict[str, object]:
@@ -22,34 +14,16 @@ def known(**section: object) -> dict[str, object]:
     return {"sections": {"headers:campus": entry}, "settings": {}, "environment": {}}
 
 
-def test_colours_are_for_terminals_that_show_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    assert display.coloured(Terminal()) and not display.coloured(io.StringIO())
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert not display.coloured(Terminal())
-    monkeypatch.delenv("NO_COLOR")
-    monkeypatch.setenv("TERM", "dumb")
-    assert not display.coloured(Terminal())
-
-
-def test_the_columns_are_aligned_with_and_without_colours() -> None:
+def test_the_columns_are_aligned() -> None:
     there = known(edited=["/a"])
     there["settings"] = {"passwords": ["security.check_password"]}
-    plain, _idle = display.sections(there, False)
-    assert plain == [
+    lines, _idle = display.sections(there)
+    assert lines == [
         "SECTION          SINCE                  WHAT",
         "headers:campus   2026-11-29 23:51 UTC   1 file",
         "  edited by hand since: /a",
         "passwords                               settings of Chamilo: security.check_password",
     ]
-    painted, _idle = display.sections(there, True)
-    for colour in (display.GREEN, display.YELLOW, display.BOLD):
-        assert f"\033[{colour}m" in "".join(painted)
-    bare = [line.replace("\033[0m", "") for line in painted]
-    for colour in (display.GREEN, display.YELLOW, display.RED, display.BOLD):
-        bare = [line.replace(f"\033[{colour}m", "") for line in bare]
-    assert bare == plain
 
 
 def test_each_task_of_the_help_is_a_command_that_works() -> None:
