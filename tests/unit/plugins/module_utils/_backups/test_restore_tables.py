@@ -214,6 +214,16 @@ def test_what_still_moves_tables_is_ended(portal: Portal, monkeypatch: pytest.Mo
     assert restore_tables._ENDING < now[0] < restore_tables._ENDING + 1
 
 
+def test_triggers_that_did_not_come_back_are_reported(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch)
+    server.refuses, server.words = "RENAME TABLE", "ERROR 1205 (HY000): waited"
+    monkeypatch.setattr(restore_tables, "load", lambda *_words: server.objects["chamilo"].remove("TRIGGER\ttrimmed"))
+    with pytest.raises(BackupError, match="Nothing was changed, but triggers of it are gone.$"):
+        restore_tables.change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
+
+
 def test_tables_come_back_in_one_statement(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server does all of it or nothing, whenever it is killed."""
     server = Server(monkeypatch)

@@ -452,6 +452,13 @@ def test_the_sample_is_the_same_for_a_backup_and_another_for_the_next(portal: Po
     assert 40 < sum(path > "/x/var/upload/300.txt" for path in first) < 120
 
 
+def test_the_sample_is_bounded_in_bytes_and_contains_no_huge_file(portal: Portal) -> None:
+    large = 100 << 20
+    assert len(sampled(portal, "1", [upload(number, large) for number in range(500)])) == (1 << 30) // large
+    nodes = [upload(number, (200 << 20) + 1 if number % 2 else 10) for number in range(500)]
+    assert not {upload(number)["path"] for number in range(1, 500, 2)} & set(sampled(portal, "1", nodes))
+
+
 def test_a_name_that_cannot_be_restored_is_left_out_of_the_sample_and_reported(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
