@@ -46,25 +46,6 @@ def make(tmp_path):
     return made
 
 
-def test_an_administrator_that_is_declared_changes_accounts_wherever_they_are(make):
-    admin = Account("admin", "p", "db.test")
-    declared = make(admin=admin)
-    assert declared._admin() is admin and declared.reachable
-    assert not make().reachable
-
-
-@pytest.mark.parametrize(("there", "words"), [(True, ""), (False, "cannot be reached: there is no .*/socket. Set ")])
-def test_root_of_this_host_changes_accounts_by_the_socket(make, tmp_path, monkeypatch, there, words):
-    monkeypatch.setattr(context, "SOCKET", str(tmp_path / "socket"))
-    if there:
-        (tmp_path / "socket").touch()
-        assert make("localhost")._admin() == Account("root", socket=f"{tmp_path}/socket")
-    else:
-        with pytest.raises(AccountError, match=words):
-            make("localhost")._admin()
-    assert make("localhost").is_here is there
-
-
 @pytest.mark.parametrize(("length", "fits"), [(context._LONGEST, True), (context._LONGEST + 1, False)])
 def test_a_name_too_long_for_an_account_is_refused(make, length, fits):
     site = "c" * (length - len("chamilo__x"))

@@ -122,10 +122,3 @@ def test_from_where_it_is_managed_although_sudo_forgets_it(host):
     for parent in ("", "0"):
         assert process("20", parent) == ""
     assert process("20", "30") == "", "in a circle"
-
-
-def test_an_empty_host(host):
-    assert portal_host.release(host.tree) == {}
-    assert portal_host.packages(host.tree, ["nginx"]) == {}
-    assert portal_host.listening(host.tree) == ()
-    assert portal_host.addresses(host.tree) == ()

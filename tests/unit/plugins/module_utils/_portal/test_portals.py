@@ -66,7 +66,3 @@ def test_a_portal_behind_a_link_is_one(host: Files) -> None:
     served(host, "campus.test", "/var/www/current")
     (found,) = portals(tree=host.tree)
     assert (found.domain, found.root) == ("campus.test", "/var/www/current")
-
-
-def test_an_empty_host_has_none(host: Files) -> None:
-    assert portals(tree=host.tree) == []

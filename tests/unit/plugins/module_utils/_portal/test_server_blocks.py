@@ -69,14 +69,6 @@ def test_other_programs_under_the_name(host, name, program):
     assert [(one.path, one.what, one.directory) for one in found] == ([program] if program else [])
 
 
-def test_the_pages_of_the_owner(host):
-    found = server_blocks.pages(classified(host, name="n29-phpmyadmin-beside"), DESIRED)
-    assert [(page.scheme, page.name, page.path) for page in found] == [
-        ("http", DOMAIN, "/"),
-        ("http", DOMAIN, "/phpmyadmin"),
-    ]
-
-
 def test_the_default_server_answers_for_the_names_that_no_other_has(host):
     host.install("nginx")
     host.site(

@@ -40,17 +40,11 @@ def test_everything_but_the_value_stays(before, after):
 VALUES = [
     "",
     "it's",
-    'say "hi"',
-    "a b",
     "p$ss",
-    "${HOME}",
     "$(id)",
     "back\\slash",
-    "\\n",
-    "a#b",
     " # x",
     "two\nlines",
-    "ü",
 ]
 
 
