@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from typing import Any
 
@@ -86,6 +87,14 @@ def test_what_cannot_be_an_answer_is_refused(module: str, answer: dict[str, Any]
     with pytest.raises(_answers.AnswerError) as refused:
         _answers.read(module, answer)
     assert output in str(refused.value) and len(str(refused.value)) < 600
+
+
+@pytest.mark.parametrize("word", ["nginx", "../../../etc/passwd", "nginx\n", "{{ x }}"])
+def test_what_names_a_template_here_is_one_of_two_words(word: str) -> None:
+    shape: Any = _answers.shape("chamilo_site_info")
+    name = shape.entries["site"].entries["web"].entries["name"]
+    with contextlib.nullcontext() if word == "nginx" else pytest.raises(_answers.AnswerError):
+        assert _answers._Reader("x").read(name, word, "") == word
 
 
 def test_a_long_observation_is_cut_and_not_refused() -> None:
