@@ -13,7 +13,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import Request, fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered, _keys
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
@@ -28,10 +29,8 @@ class ActionModule(HostAction):
         return result
 
     def _compared(self, variables: dict[str, Any]) -> dict[str, Any]:
-        given = dict(self._task.args)
-        for name in ("salt", "elsewhere", "fetch"):
-            if name in given:
-                raise AnsibleActionFail(f"backup_key: {name} is made by the collection and cannot be given.")
+        given = self._request("salt", "elsewhere", "fetch")
+        folder = given.pop("folder", "")
         password = str(given.get("password") or "")
         info = _discovered.seen(self._task, variables).get("backup_key") or {}
         if password:
@@ -39,7 +38,7 @@ class ActionModule(HostAction):
                 return {"changed": False, "held": True, "due": info.get("due", []), "key_file": ""}
             return {**self._ask({**given, "password": password}, variables), "key_file": ""}
         host = str(variables.get("inventory_hostname", "host"))
-        copy = _keys.find(str(given.get("folder") or ""), host, str(given.get("site")), variables)
+        copy = _keys.find(str(folder or ""), host, str(given.get("site")), variables)
         lost, create = copy.cannot_be_kept(), boolean(given.get("create", True))
         if lost and create:
             raise _keys.KeyCopyError(lost)
@@ -75,7 +74,9 @@ class ActionModule(HostAction):
         try:
             answer: dict[str, Any] = self._execute_module(
                 module_name="chamilo.hardening.backup_key",
-                module_args={**arguments, "salt": salt, "elsewhere": _keys.machine(self._connection.transport)},
+                module_args=apart(
+                    Request, {**arguments, "salt": salt, "elsewhere": _keys.machine(self._connection.transport)}
+                ),
                 task_vars=task_vars,
             )
         finally:

@@ -29,8 +29,8 @@ class ActionModule(HostAction):
         known = seen(self._task, task_vars)
         if not known:
             return None
-        given = self._task.args
         try:
+            given = self._task.args["request"]
             since, owner = known["site"]["hsts_since"], given.get("owner", "")
             return settled(given["configuration"], since, known["in_force"], owner=owner)
         except (AttributeError, KeyError, TypeError):

@@ -1,16 +1,18 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Validates the result of a host against the documentation of the module of the same name."""
+"""Has a host discovered, for the role common and the playbook harden."""
 
 from __future__ import annotations
 
 import secrets
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.lookup import plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.request import Request
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes, _program
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
@@ -22,17 +24,15 @@ BEFORE_THE_FORK = (plan,)
 class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        for name in ("salt", "key_salt", "collection_version"):
-            if name in self._task.args:
-                raise AnsibleActionFail(f"chamilo_site_info: {name} is made by the collection and cannot be given.")
+        request = self._request("salt", "key_salt", "collection_version")
         variables = task_vars or {}
         # The playbook harden has the nodes of a portal compared. Of one that has no other there is nothing to compare.
         key_salt = secrets.token_hex(16)
-        made = {"key_salt": key_salt, "collection_version": _program.version_of()}
-        arguments = {**self._task.args, **_nodes.salted(self._templar, variables), **made}
+        request.update(**_nodes.salted(self._templar, variables), key_salt=key_salt)
+        request["collection_version"] = _program.version_of()
         ahead = bool(variables.get("_chamilo_ahead"))
         try:
-            answer = self._execute_module(module_args=arguments, task_vars=task_vars)
+            answer = self._execute_module(module_args=apart(Request, request), task_vars=task_vars)
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as problem:

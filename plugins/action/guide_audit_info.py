@@ -15,7 +15,9 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import results
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import Request
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories, _controls, _keys, _nodes, _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
@@ -24,7 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action imp
 class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
+        arguments = self._request("advisories", "key_copy", "key_holder", "key_proof")
         try:
             table = _controls.load()
             level = _controls.parse_level(arguments.pop("level", "should"))
@@ -32,9 +34,6 @@ class ActionModule(HostAction):
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
 
-        for name in ("advisories", "key_copy", "key_holder", "key_proof"):
-            if name in arguments:
-                raise AnsibleActionFail(f"guide_audit_info: {name} is made by the collection and cannot be given.")
         delivered, hours = str(arguments.pop("results", "") or ""), arguments.pop("results_hours", 48)
         destination = str(arguments.pop("deliver_to", "") or "")
         elsewhere = _nodes.elsewhere(self._templar, task_vars or {}, list(table.by_id))
@@ -114,7 +113,9 @@ class ActionModule(HostAction):
     def _inspect(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = self._execute_module(
-                module_name="chamilo.hardening.guide_audit_info", module_args=arguments, task_vars=task_vars
+                module_name="chamilo.hardening.guide_audit_info",
+                module_args=apart(Request, arguments),
+                task_vars=task_vars,
             )
         except AnsibleConnectionFailure:
             raise

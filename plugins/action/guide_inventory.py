@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +17,36 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _inventor
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 
 
+@dataclass(frozen=True)
+class Request:
+    hosts: Sequence[str]
+    register: str  # under which the result of chamilo_portals_info is registered on each
+    path: str = field(default="", metadata={"type": "path"})  # the file to write; empty: the inventory is printed
+
+
 class ActionModule(CollectionAction):
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(
-            {
-                "hosts": {"type": "list", "elements": "str", "required": True},
-                "register": {"type": "str", "required": True},
-                "path": {"type": "path"},
-            }
-        )
+        request = self._validated(Request)
         # As it was registered: what a host answered is no template.
         answered = (task_vars or {})["hostvars"].raw_get
         found = {}
-        for name in arguments["hosts"]:
-            portals = ((answered(name) or {}).get(arguments["register"]) or {}).get("portals")
+        for name in request.hosts:
+            portals = ((answered(name) or {}).get(request.register) or {}).get("portals")
             if portals is not None:
                 found[name] = portals
         try:
-            entries = _inventory.hosts(found, {name: answered(name) for name in found}, arguments["hosts"])
+            entries = _inventory.hosts(found, {name: answered(name) for name in found}, request.hosts)
         except _inventory.InventoryError as error:
             raise AnsibleActionFail(str(error)) from error
         text = _inventory.to_yaml(entries)
         result["changed"] = False
-        result["inventory"] = self._written(arguments["path"], text) if arguments["path"] and entries else ""
+        result["inventory"] = self._written(request.path, text) if request.path and entries else ""
         result["lines"] = [
             f"{name}: {len(portals)} portal{'s' * (len(portals) != 1)}" if name in found else f"{name}: not discovered"
-            for name, portals in ((name, found.get(name, [])) for name in arguments["hosts"])
+            for name, portals in ((name, found.get(name, [])) for name in request.hosts)
         ]
         result["msg"] = [line for portals in found.values() for line in _inventory.table(portals)]
         if entries and not result["inventory"]:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,21 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString
 
 from ansible_collections.chamilo.hardening.plugins.action.foreign_module import MODULES, not_there
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import Section
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _controls, _nodes, _preflight
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._portals import refusal
 
 HARDEN_NAME = "chamilo.hardening.harden"
 HARDEN = Path(__file__).resolve().parents[2] / "playbooks/harden.yml"
+
+
+@dataclass(frozen=True)
+class Request:
+    sections: Sequence[Section]  # that will run
+    found_domain: str = ""  # of the portal that discovery found in this play
+    discovered: bool = False  # on every host of the play
+    waits_for: str = ""  # the host of a database whose restart is put off; nothing is checked then
 
 
 class ActionModule(CollectionAction):
@@ -30,29 +40,17 @@ class ActionModule(CollectionAction):
         result: dict[str, Any] = super().run(tmp, task_vars)
         own = self._own(task_vars or {})
         variables = {name: value for name, value in (task_vars or {}).items() if name not in own}
-        _validation, arguments = self.validate_argument_spec(
-            {
-                "sections": {
-                    "type": "list",
-                    "elements": "str",
-                    "required": True,
-                    "choices": [section.id for section in _controls.load().sections],
-                },
-                "found_domain": {"type": "str"},
-                "discovered": {"type": "bool", "default": False},
-                "waits_for": {"type": "str", "default": ""},
-            }
-        )
+        request = self._validated(Request)
         result["changed"] = False
-        if arguments["waits_for"]:
+        if request.waits_for:
             message = (
-                f"The restart of the database on {arguments['waits_for']} is put off (chamilo_database_restart). This "
+                f"The restart of the database on {request.waits_for} is put off (chamilo_database_restart). This "
                 "node keeps its accounts and its connection as they are, and backups are not configured."
             )
             return {
                 **result,
                 "waiting": ["database", "backups"],
-                "waits_for": arguments["waits_for"],
+                "waits_for": request.waits_for,
                 "msg": message,
                 "_ansible_verbose_always": True,
             }
@@ -61,12 +59,12 @@ class ActionModule(CollectionAction):
         )
         if unknown and self._only_harden():
             return {**result, "failed": True, "msg": "\n".join([*unknown, "Nothing was changed."])}
-        if arguments["discovered"]:
+        if request.discovered:
             refused = refusal(task_vars or {}) or _nodes.refusal(self._templar, task_vars or {})
             domain = ((task_vars or {}).get("__chamilo_common_info") or {}).get("site", {}).get("domain")
             messages = refused or f"{domain}: no obstacle was found. Nothing was changed."
             return {**result, "failed": bool(refused), "msg": messages, "_ansible_verbose_always": True}
-        if not arguments["sections"]:
+        if not request.sections:
             specs = _preflight.specs()
             messages = _preflight.unknown(variables, [name for spec in specs.values() for name in spec])
             values = self._plain(specs, variables)
@@ -82,20 +80,20 @@ class ActionModule(CollectionAction):
                     values[name] = self._templar.template(variables[name])
                 except AnsibleError as error:
                     messages.append(f"{name} cannot be worked out: {error}")
-        messages += _preflight.errors(_preflight.specs(), arguments["sections"], values)
+        messages += _preflight.errors(_preflight.specs(), request.sections, values)
         host = variables["inventory_hostname"]
         domain = values.get("chamilo_domain", host)
         messages += (
             _preflight.domain(domain, host) + _preflight.subdomains(domain, values) + _preflight.names(domain, values)
         )
-        messages += _preflight.key_copy(arguments["sections"], values, variables)
+        messages += _preflight.key_copy(request.sections, values, variables)
         # Before anything changes: on the host of a database that has no portal itself, others work.
         alone = "chamilo_db" in (variables.get("group_names") or ()) and "chamilo_web" not in variables["group_names"]
-        if alone and "database" in arguments["sections"]:
+        if alone and "database" in request.sections:
             messages += filter(None, [not_there(MODULES["mariadb_user"])])
-        if arguments["found_domain"] not in (None, str(domain).lower()):
+        if request.found_domain not in ("", str(domain).lower()):
             messages.append(
-                f"This play discovered the portal {arguments['found_domain']}, and {', '.join(arguments['sections'])} "
+                f"This play discovered the portal {request.found_domain}, and {', '.join(request.sections)} "
                 f"is to harden {domain}: Ansible runs discovery once for each host of a play. Nothing was changed for "
                 f"{domain}. "
                 "Give each portal an inventory name of its own, with the same ansible_host, or a play of its own."
@@ -107,9 +105,7 @@ class ActionModule(CollectionAction):
             return result
         run_out = _preflight.waivers(values.get("chamilo_waivers", []), datetime.date.today())[1]
         result["msg"] = run_out or "All variables are as they must be."
-        present = [
-            name for name in arguments["sections"] if values.get(f"chamilo_{name}_state", "present") == "present"
-        ]
+        present = [name for name in request.sections if values.get(f"chamilo_{name}_state", "present") == "present"]
         result["enforces"] = present
         result["causes"] = self._lacking(present, values)
         result["_ansible_verbose_always"] = bool(run_out)

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import datetime
-import os
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register) pylint: disable=unused-import
     database,
@@ -35,28 +35,36 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers,
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 
+@dataclass(frozen=True)
+class Request:
+    domain: str
+    names: Sequence[str] = ()
+    root: str = ""
+    web_server: str = ""
+    address: str = ""  # that the controller connects to
+    ca_file: str = field(default="", metadata={"type": "path"})  # an authority to trust, besides those of the system
+    proxied: bool = False  # the domain leads to a proxy instead of the host
+    level: Any = "should"
+    waivers: Any = ()
+
+
 class ActionModule(HostAction):
     _supports_check_mode = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given = dict(self._task.args)
-        for name in ("token", "state", "attacks"):
-            if name in given:
-                raise AnsibleActionFail(f"guide_prove: {name} is made by the collection and cannot be given.")
+        request = self._validated(Request)
         try:
             table = _controls.load()
-            level = _controls.parse_level(given.get("level", "should"))
-            waivers = _controls.parse_waivers(given.get("waivers", []), table)
+            level = _controls.parse_level(request.level)
+            waivers = _controls.parse_waivers(request.waivers, table)
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
-        ca_file = os.path.expanduser(str(given.get("ca_file", "")))
-        proxied = boolean(given.get("proxied", False), strict=False)
         left = _controls.unenforced(table, level, waivers)
-        target = Target(str(given["domain"]).lower(), str(given.get("address", "")), ca_file, proxied, left)
+        target = Target(request.domain.lower(), request.address, request.ca_file, request.proxied, left)
         # The same word for each call: the module does nothing without one.
-        place = {name: given[name] for name in ("domain", "names", "root", "web_server") if name in given}
-        place["token"] = secrets.token_hex(32)
+        place: dict[str, Any] = {"token": secrets.token_hex(32)}
+        place.update((name, getattr(request, name)) for name in ("domain", "names", "root", "web_server"))
         refused = self._prove_ownership(target, place, task_vars or {})
         if refused:
             return {**result, "failed": True, "msg": refused}
@@ -119,7 +127,7 @@ class ActionModule(HostAction):
 
     def _module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(
-            module_name="chamilo.hardening.guide_prove", module_args=arguments, task_vars=task_vars
+            module_name="chamilo.hardening.guide_prove", module_args={"request": arguments}, task_vars=task_vars
         )
         return answer
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ansible import context
 from ansible.errors import AnsibleActionFail
@@ -18,20 +19,21 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 
 
+@dataclass(frozen=True)
+class Request:
+    hosts: Sequence[str]
+    register: str  # under which the result of the audit, or of the attacks, is registered on each
+    directory: str = field(default="chamilo-report", metadata={"type": "path"})
+    attacks: bool = False
+    fail_on: Literal["", "must", "should"] = ""  # the level from which a control that is not met is a failure
+
+
 class ActionModule(CollectionAction):
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(
-            {
-                "hosts": {"type": "list", "elements": "str", "required": True},
-                "register": {"type": "str", "required": True},
-                "directory": {"type": "path", "default": "chamilo-report"},
-                "attacks": {"type": "bool", "default": False},
-                "fail_on": {"type": "str", "choices": ["", "must", "should"], "default": ""},
-            }
-        )
+        request = self._validated(Request)
         # As it was registered: what a host answered is no template, and is not evaluated as one.
         answered = (task_vars or {})["hostvars"].raw_get
         try:
@@ -39,21 +41,21 @@ class ActionModule(CollectionAction):
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
         generated = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        directory = Path(os.path.abspath(arguments["directory"]))
-        if arguments["attacks"]:
-            return {**result, **self._attacks(arguments, answered, table, directory, generated)}
+        directory = Path(os.path.abspath(request.directory))
+        if request.attacks:
+            return {**result, **self._attacks(request, answered, table, directory, generated)}
         try:
-            before = _history.last(directory, arguments["hosts"])
+            before = _history.last(directory, request.hosts)
             hosts = [
                 _report.host(
                     name,
-                    answered(name).get(arguments["register"]),
+                    answered(name).get(request.register),
                     table,
                     answered(name),
                     before.get(name),
                     generated,
                 )
-                for name in arguments["hosts"]
+                for name in request.hosts
             ]
             failed = {entry["name"] for entry in hosts if entry.get("error")}
             earlier = _report.last_results(directory / "report.json", failed, table)
@@ -93,7 +95,7 @@ class ActionModule(CollectionAction):
             "aggregate": True,
         }
         place = f"The report is {result['report']}"
-        objections = _report.objections(report["hosts"], arguments["fail_on"])
+        objections = _report.objections(report["hosts"], request.fail_on)
         if objections:
             result["failed"] = True
             result["msg"] = "\n".join([*objections, place])
@@ -104,7 +106,7 @@ class ActionModule(CollectionAction):
 
     @staticmethod
     def _attacks(
-        arguments: dict[str, Any],
+        request: Request,
         answered: Callable[[str], Any],
         table: _controls.Table,
         directory: Path,
@@ -112,8 +114,8 @@ class ActionModule(CollectionAction):
     ) -> dict[str, Any]:
         """Write what the attacks came to into the report of the last audit."""
         attacks = {}
-        for name in arguments["hosts"]:
-            rows = ((answered(name) or {}).get(arguments["register"]) or {}).get("attacks")
+        for name in request.hosts:
+            rows = ((answered(name) or {}).get(request.register) or {}).get("attacks")
             if rows:
                 attacks[name] = {"generated": generated, "rows": _report.clean(rows)}
         path = directory / "report.json"

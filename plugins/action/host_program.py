@@ -12,8 +12,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee
-from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import asks_for_nothing
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import Request, asks_for_nothing
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
@@ -24,32 +24,30 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import 
 class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        for name in ("content", "version"):
-            if name in self._task.args:
-                raise AnsibleActionFail(f"host_program: {name} is made by the collection and cannot be given.")
+        request = self._request("content", "version")
         refused = refusal(task_vars or {}) or _nodes.refusal(self._templar, task_vars or {})
         if refused:  # the first task that changes something, and discovery is done on every host
             raise AnsibleActionFail(refused)
         program = build()
-        if self._is_there(program, task_vars or {}):
+        if self._is_there(program, request, task_vars or {}):
             result.update(changed=False, version=program.version, **({"diff": []} if self._task.diff else {}))
             return result
         content = base64.b64encode(zlib.compress(program.content)).decode()
         result.update(
             self._execute_module(
                 module_name="chamilo.hardening.host_program",
-                module_args={**self._task.args, "content": content, "version": program.version},
+                module_args=apart(Request, {**request, "content": content, "version": program.version}),
                 task_vars=task_vars,
             )
         )
         return result
 
-    def _is_there(self, program: Program, task_vars: Mapping[str, Any]) -> bool:
+    def _is_there(self, program: Program, request: Mapping[str, Any], task_vars: Mapping[str, Any]) -> bool:
         """Whether discovery saw it in this run, as this task would make it."""
-        given = self._task.args
         known = seen(self._task, task_vars).get("program")
-        if not {"made_of", "magic", "salt", "told"} <= set(known or ()) or "path" in given:
+        if not {"made_of", "magic", "salt", "told"} <= set(known or ()) or not set(request) <= {
+            "alert_mail",
+            "alert_webhook",
+        }:
             return False
-        reported = [given.get(name) for name in ("alert_mail", "alert_webhook")]
-        recipient = None if reported == [None, None] else Addressee(*(value or "" for value in reported))
-        return asks_for_nothing(program.content, recipient, known)
+        return asks_for_nothing(program.content, Request(**request).recipient, known)

@@ -9,54 +9,28 @@ DOCUMENTATION = r"""
 module: chamilo_hsts
 short_description: Bind browsers to https, step by step
 version_added: 1.0.0
+description:
+  - Internal to the collection. It can change at any time.
+  - Takes the step of HSTS that is due, with the code of C(chamilo-hardening daily).
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
-description:
-  - Internal to the collection. It can change at any time.
-  - Determines the value of C(Strict-Transport-Security) from the record on the host, and activates it as
-    M(chamilo.hardening.config_transaction) does. C(chamilo-hardening daily) takes the same steps with the same code.
-options:
-  configuration:
-    description:
-      - What is to be known of the site, the same as in C(/etc/chamilo-hardening/https-SITE.json), which the role https
-        writes.
-    type: dict
-    required: true
-  owner:
-    description:
-      - What the owner of the virtual host has it send under this name, see M(chamilo.hardening.chamilo_site_info).
-    type: str
-    default: ""
+  - chamilo.hardening.internal
 """
 
 EXAMPLES = r"""
 - name: Take the step that is due
   chamilo.hardening.chamilo_hsts:
-    configuration: "{{ configuration }}"
+    request:
+      configuration: "{{ configuration }}"
 """
 
-RETURN = r"""
-value:
-  description: The value that is sent; empty when none is.
-  returned: always
-  type: str
-since:
-  description: The day on which the ramp began, or on which it was withdrawn.
-  returned: always
-  type: str
-waits:
-  description: Why the guide's value is not sent yet, though it is due. These are warnings as well.
-  returned: always
-  type: list
-  elements: str
-diff:
-  description: Each file before and after.
-  returned: with C(--diff)
-  type: list
-  elements: dict
-"""
+RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
 
@@ -64,35 +38,32 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "configuration": {"type": "dict", "required": True},
-            "owner": {"type": "str", "default": ""},
-        },
-        supports_check_mode=True,
-    )
+@dataclass(frozen=True)
+class Request:
+    configuration: Mapping[str, Any]  # as in /etc/chamilo-hardening/https-SITE.json, which the role https writes
+    owner: str = ""  # what the owner of the virtual host has it send
+
+
+def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
     outcome = Outcome()
     try:
-        step = hsts.take(
-            module.params["configuration"], Engine(), outcome, module.check_mode, owner=module.params["owner"]
-        )
+        step = hsts.take(request.configuration, Engine(), outcome, module.check_mode, owner=request.owner)
     except KeyError as problem:
         module.fail_json(msg=f"configuration: {problem} is missing.")
-    except (HardeningError, OSError) as problem:
-        module.fail_json(msg=str(problem))
     for note in [*outcome.recovered, *outcome.notes, *step.waits]:
         module.warn(note)
     result = {"changed": outcome.changed, "value": step.value, "since": step.ramp.since, "waits": step.waits}
-    if module._diff:
-        result["diff"] = outcome.diff
-    module.exit_json(**result)
+    return {**result, "diff": outcome.diff} if module._diff else result
+
+
+def main() -> None:
+    run(AnsibleModule(options(Request), supports_check_mode=True), Request, work)
 
 
 if __name__ == "__main__":

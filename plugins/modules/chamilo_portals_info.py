@@ -10,30 +10,26 @@ short_description: List the Chamilo portals of a host
 version_added: 1.1.0
 description:
   - Internal to the collection. It can change at any time.
-  - Finds each portal by the virtual hosts that serve it and by the usual directories, before a name of it is known.
+  - Finds each portal of a host by the virtual hosts that serve it and by the usual directories, before a name of it is
+    known.
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
-  - chamilo.hardening.attributes.info
   - chamilo.hardening.attributes.python
-options: {}
+  - chamilo.hardening.internal
 """
 
 EXAMPLES = r"""
 - name: List the portals of this host
   chamilo.hardening.chamilo_portals_info:
+    request: {}
   register: portals
 """
 
-RETURN = r"""
-portals:
-  description: Each portal, with its names, directory, web server, PHP, database, version and obstacles.
-  returned: success
-  type: list
-  elements: dict
-"""
+RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
 
@@ -41,19 +37,23 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.portals import portals
 
 SECTIONS = ("database", "backups")  # those that need a database of a certain kind
 
 
+@dataclass(frozen=True)
+class Request:
+    """Nothing more is to be said."""
+
+
+def work(_request: Request, _module: AnsibleModule) -> dict[str, Any]:
+    return {"changed": False, "portals": [asdict(portal) for portal in portals(SECTIONS)]}
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    try:
-        found = portals(SECTIONS)
-    except (HardeningError, OSError) as problem:
-        module.fail_json(msg=str(problem))
-    module.exit_json(changed=False, portals=[asdict(portal) for portal in found])
+    run(AnsibleModule(options(Request), supports_check_mode=True), Request, work)
 
 
 if __name__ == "__main__":

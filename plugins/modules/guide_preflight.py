@@ -10,50 +10,19 @@ short_description: Refuse variables that cannot work before anything changes
 version_added: 1.0.0
 description:
   - Internal to the collection. It can change at any time.
-  - Checks all C(chamilo_) variables of a host on the controller, without a connection, and reports all errors at once,
-    names that no role knows, values of another type or form than declared, incomplete waivers, and a copy of the
-    backup key that would be lost.
+  - Checks all C(chamilo_) variables of a host on the controller, and reports all errors at once.
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
-  - chamilo.hardening.attributes.info
-  - chamilo.hardening.attributes.controller
   - chamilo.hardening.attributes.python
-options:
-  sections:
-    description: The sections that will run. Their argument specifications and that of C(common) are applied.
-    type: list
-    elements: str
-    required: true
-    choices:
-      - updates
-      - https
-      - permissions
-      - passwords
-      - brute_force
-      - sessions
-      - headers
-      - uploads
-      - database
-      - backups
-      - monitoring
-  found_domain:
-    description: The domain of the portal that discovery found in this play.
-    type: str
-  discovered:
-    description: Whether discovery was done on every host of the play.
-    type: bool
-    default: false
-  waits_for:
-    description: The host of a database whose restart is put off. Nothing is checked then.
-    type: str
-    default: ""
+  - chamilo.hardening.internal
 """
 
 EXAMPLES = r"""
 - name: Check every variable
   chamilo.hardening.guide_preflight:
-    sections: [https, headers]
+    request:
+      sections: [https, headers]
 """
 
-RETURN = "{}"  # what the playbooks and the last screen read, which the action plugin makes
+RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Validates what a managed host answers against what its module is documented to return, or the dataclass it returns.
+"""Validates what a managed host answers against what its module is to return: as documented, or as it is below.
 
 An attacker who controls a host chooses what its modules answer. On the controller such an answer is data: it has the
 documented types, matches the pattern below where a name, a path or a command is built from it, and has no control
@@ -92,6 +92,12 @@ class Table:
 
 Shape = Union[Text, Flag, Number, Plain, List, Each, Table]
 
+
+def _whole(entries: Mapping[str, Shape]) -> Table:
+    """Where nothing of it may be missing."""
+    return Table(entries, frozenset(entries))
+
+
 # A name of the portal, perhaps a wildcard.
 NAME = r"(?:\*\.)?[0-9a-z_](?:[0-9a-z_.-]{0,251}[0-9a-z])?"
 # The directory of a plugin, which becomes part of a pattern.
@@ -126,35 +132,48 @@ _PORTAL = Table(
 FORMS: dict[str, dict[str, Shape]] = {
     "chamilo_database_account": {"source": Text(ONE_HOST)},
     "chamilo_env": {"sealed": Text(SEALED)},
-    "chamilo_portals_info": {"portals": List(_PORTAL)},
     "chamilo_settings": {"settings": Each(Table({"before": Plain(), "after": Plain(), "changed": Flag()}))},
-    "chamilo_site_info": {
-        "in_force": Each(Table({"generation": Text(HEX), "files": Each(Text())}, frozenset({"generation", "files"}))),
-        "program": Each(Text(HEX)),
-        "settings_in_force": Each(Each(Plain())),
-        "backup_key": Table({"fingerprint": Text(HEX), "held": Flag(), "due": List(Text(r"backup|drill"))}),
-        "unchanged": Each(
-            Table({"request": Text(r"[0-9a-f]{64}"), "result": Each(Plain())}, frozenset({"request", "result"}))
-        ),
-        "node.sealed": Text(SEALED),
-        "site.environment": Each(Text()),
-        "site.environment_source": Each(Text()),
-        "site.database.host": Text(HOST),
-        "site.hsts_since": Text(r"(?:\d{4}-\d\d-\d\d)?"),
-        "site.managed_from": Text(HOST),
-        **{f"site.{each}": List(Text(NAME)) for each in ("portal_names", "access_urls", "answered")},
-        "site.plugins": List(Text(PLUGIN)),
-        "site.takeover.refused": Each(MESSAGE),
-        **{f"site.takeover.{each}": List(Text(LINE)) for each in ("carried", "carried_php")},
-        "site.web.name": Text(r"nginx|apache|"),
-        "site.web.version": Text(r"(?:\d[0-9A-Za-z.+~-]{0,63})?"),
-    },
 }
-# What the documentation leaves to a dataclass of the engines, which is compiled where it is needed.
-TYPED = {"chamilo_site_info": {"site": ("_portal.site", "Site")}}
-ENGINES = "ansible_collections.chamilo.hardening.plugins.module_utils."
-# What only the action plugin of the module reads, and so is not documented.
+# What internal modules return, which is not documented.
 INTERNAL: dict[str, Table] = {
+    "backup_key": Table(
+        {
+            "held": Flag(),
+            "due": List(Text()),
+            "key": Text(r"[0-9A-Za-z_=+/-]{1,512}"),
+            "fingerprint": Text(HEX),
+        }
+    ),
+    "chamilo_certificate": Table(
+        {"certificate": Text(), "certificate_key": Text(), "names": List(Text()), "days_left": Number()}
+    ),
+    "chamilo_hsts": _whole({"value": Text(), "since": Text(), "waits": List(Text())}),
+    "chamilo_portals_info": _whole({"portals": List(_PORTAL)}),
+    "chamilo_site_info": _whole(
+        {
+            "active": Flag(),
+            "in_force": Each(_whole({"generation": Text(HEX), "files": Each(Text())})),
+            "program": Each(Text(HEX)),
+            "settings_in_force": Each(Each(Plain())),
+            "settings_kept": List(Text()),
+            "environment_kept": List(Text()),
+            "backup_key": Table({"fingerprint": Text(HEX), "held": Flag(), "due": List(Text(r"backup|drill"))}),
+            "unchanged": Each(_whole({"request": Text(r"[0-9a-f]{64}"), "result": Each(Plain())})),
+            "node": _whole({"shared": Each(Plain()), "secrets": Each(Plain()), "sealed": Text(SEALED)}),
+            "recurring": _whole({"daily": Flag(), "copied": Flag(), "spared": Flag(), "proxies": List(Text())}),
+        }
+    ),
+    # On the host a file is named after the job.
+    "foreign_module": Table(
+        {
+            "ansible_job_id": Text(r"[0-9A-Za-z.]{1,64}"),
+            "finished": Plain(),
+            "cmd": Plain(),
+            "rc": Number(),
+            **dict.fromkeys(("stdout", "stderr", "content"), Text()),
+            **dict.fromkeys(("stdout_lines", "stderr_lines"), List(Text())),
+        }
+    ),
     "guide_audit_info": Table(
         {
             "observed": Each(_FINDING),
@@ -174,12 +193,23 @@ INTERNAL: dict[str, Table] = {
             "findings": Each(_FINDING),
         }
     ),
+    "host_program": _whole({"version": Text()}),
 }
-# What only the action plugin reads besides the documented results, some of which it adds itself.
-MORE: dict[str, dict[str, Shape]] = {
-    "backup_key": {"key": Text(r"[0-9A-Za-z_=+/-]{1,512}"), "fingerprint": Text(HEX)},
-    # On the host a file is named after the job.
-    "foreign_module": {"ansible_job_id": Text(r"[0-9A-Za-z.]{1,64}"), "finished": Plain()},
+# The dataclasses of the engines in them, which are compiled where they are needed.
+TYPED = {"chamilo_site_info": {"site": ("_portal.site", "Site")}}
+ENGINES = "ansible_collections.chamilo.hardening.plugins.module_utils."
+SITE: dict[str, Shape] = {
+    "site.environment": Each(Text()),
+    "site.environment_source": Each(Text()),
+    "site.database.host": Text(HOST),
+    "site.hsts_since": Text(r"(?:\d{4}-\d\d-\d\d)?"),
+    "site.managed_from": Text(HOST),
+    **{f"site.{each}": List(Text(NAME)) for each in ("portal_names", "access_urls", "answered")},
+    "site.plugins": List(Text(PLUGIN)),
+    "site.takeover.refused": Each(MESSAGE),
+    **{f"site.takeover.{each}": List(Text(LINE)) for each in ("carried", "carried_php")},
+    "site.web.name": Text(r"nginx|apache|"),
+    "site.web.version": Text(r"(?:\d[0-9A-Za-z.+~-]{0,63})?"),
 }
 # What the host program prints, by its command.
 PRINTED: dict[str, Table] = {
@@ -324,45 +354,34 @@ def typed(kind: Any, forms: Mapping[str, Shape], where: str, item: bool = False)
     return Plain() if origin is Union else _KINDS[kind]
 
 
-def _documented(
-    option: Mapping[str, Any], forms: Mapping[str, Shape], types: Mapping[str, tuple[str, str]], where: str
-) -> Shape:
-    if where in forms:
-        return forms[where]
-    if where in types:
-        engine, name = types[where]
-        return typed(getattr(importlib.import_module(ENGINES + engine), name), forms, where)
+def _documented(option: Mapping[str, Any]) -> Shape:
     kind = option["type"]
     if "contains" in option:
-        entries = {
-            name: _documented(entry, forms, types, f"{where}.{name}") for name, entry in option["contains"].items()
-        }
-        table = Table(entries, frozenset(entries) if kind == "dict" else frozenset())
-        return List(table) if kind == "list" else table
+        table = Table({name: _documented(entry) for name, entry in option["contains"].items()})
+        return List(table) if kind == "list" else _whole(table.entries)
     if kind == "list":
-        return List(_documented({"type": option.get("elements", "raw")}, {}, {}, ""))
+        return List(_documented({"type": option.get("elements", "raw")}))
     kinds: dict[str, Shape] = {"str": Text(), "bool": Flag(), "int": Number(), "float": Number(), "dict": Each(Plain())}
     return kinds.get(kind, Plain())
 
 
 @functools.cache
 def shape(module: str) -> Table:
-    """What a module of this collection returns, by its documentation."""
+    """What a module of this collection returns: as it is documented, or as it is above."""
     if module in INTERNAL:
-        return INTERNAL[module]
+        inner = {
+            name: typed(getattr(importlib.import_module(ENGINES + engine), kind), SITE, name)
+            for name, (engine, kind) in TYPED.get(module, {}).items()
+        }
+        return Table({**INTERNAL[module].entries, **inner}, INTERNAL[module].needed | frozenset(inner))
     text = (MODULES / f"{module}.py").read_text(encoding="utf-8")
     documented = re.search(r'^RETURN = r"""\n(.*?)^"""', text, re.MULTILINE | re.DOTALL)
     if not documented:
         return Table({})
     options = yaml.load(documented[1], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    forms, types = FORMS.get(module, {}), TYPED.get(module, {})
-    entries = {
-        name: _documented(option, forms, types, name) for name, option in options.items() if name not in _DISPLAYED
-    }
-    if module in MORE:
-        return Table({**entries, **MORE[module]})
-    needed = frozenset(name for name in entries if options[name].get("returned") in ("success", "always"))
-    return Table(entries, needed)
+    options = {name: option for name, option in options.items() if name not in _DISPLAYED}
+    entries = {name: FORMS.get(module, {}).get(name) or _documented(option) for name, option in options.items()}
+    return Table(entries, frozenset(name for name in entries if options[name].get("returned") in ("success", "always")))
 
 
 def read(module: str, answer: Mapping[str, Any], asked: str = "") -> dict[str, Any]:

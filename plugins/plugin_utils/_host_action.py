@@ -9,12 +9,15 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import made, specification
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _facts
+
+_T = TypeVar("_T")
 
 # The messages of ansible-core's connection and become plugins for a failed privilege escalation.
 _ESCALATION = re.compile(
@@ -72,6 +75,22 @@ class CollectionAction(ActionBase):
             raise AnsibleActionFail(_answers.printable(refused))
         result: dict[str, Any] = super().run(tmp, task_vars)
         return result
+
+    def _request(self, *made: str) -> dict[str, Any]:
+        """What this task asks an internal module for. ``made``: what the collection adds."""
+        module, request = self._task.action.rpartition(".")[2], self._task.args.get("request")
+        if set(self._task.args) != {"request"} or not isinstance(request, Mapping):
+            raise AnsibleActionFail(f"{module} takes one option: request, a map.")
+        for name in made:
+            if name in request:
+                raise AnsibleActionFail(f"{module}: {name} is made by the collection and cannot be given.")
+        return dict(request)
+
+    def _validated(self, kind: type[_T]) -> _T:
+        """The same, of a module that is asked on the controller."""
+        option = {"type": "dict", "required": True, "options": specification(kind)}
+        _validation, arguments = self.validate_argument_spec({"request": option})
+        return made(kind, arguments["request"])
 
 
 class HostAction(CollectionAction):

@@ -320,8 +320,8 @@ def ask(playbook: Playbook, host: Host, **options: Any) -> str:
     """The module alone. What it reports when it is refused; empty when there is a certificate."""
     arguments = {"domain": host.domain, "site": "campus", "webroot": "/var/www/chamilo/public", **options}
     # Certbot refuses a hook whose program is not there.
-    program = {"chamilo.hardening.host_program": {}}
-    task = {"chamilo.hardening.chamilo_certificate": {"directory": acme.DIRECTORY, **arguments}}
+    program = {"chamilo.hardening.host_program": {"request": {}}}
+    task = {"chamilo.hardening.chamilo_certificate": {"request": {"directory": acme.DIRECTORY, **arguments}}}
     play = playbook.write("ask.yml", json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [program, task]}]))
     try:
         playbook.run(play, host)
@@ -332,10 +332,17 @@ def ask(playbook: Playbook, host: Host, **options: Any) -> str:
 
 def certified(playbook: Playbook, host: Host) -> tuple[set[str], str]:
     """The names of the certificate that the module has made for those that discovery found, and the output."""
-    found = {"chamilo.hardening.chamilo_site_info": {"domain": host.domain, "names": []}, "register": "found"}
+    found = {
+        "chamilo.hardening.chamilo_site_info": {"request": {"domain": host.domain, "names": []}},
+        "register": "found",
+    }
     arguments = {"domain": host.domain, "site": "campus", "webroot": "/var/www/chamilo/public"}
     arguments.update(names="{{ found.site.portal_names }}", directory=acme.DIRECTORY)
-    tasks = [{"chamilo.hardening.host_program": {}}, found, {"chamilo.hardening.chamilo_certificate": arguments}]
+    tasks = [
+        {"chamilo.hardening.host_program": {"request": {}}},
+        found,
+        {"chamilo.hardening.chamilo_certificate": {"request": arguments}},
+    ]
     play = playbook.write("names.yml", json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
     try:
         output = playbook.run(play, host).output

@@ -19,7 +19,7 @@ PLAY = """
   become: true
   gather_facts: false
   tasks:
-    - chamilo.hardening.host_program:
+    - chamilo.hardening.host_program: {request: {}}
     - chamilo.hardening.chamilo_env:
         domain: "{{ inventory_hostname }}"
         values: "{{ wanted | default({'APP_ENV': 'prod', 'APP_DEBUG': 0}) }}"

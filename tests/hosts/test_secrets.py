@@ -188,7 +188,7 @@ def test_the_values_that_a_section_keeps_for_undo_are_root_s_alone(fresh: Host, 
             "become": True,
             "gather_facts": False,
             "tasks": [
-                {"chamilo.hardening.host_program": {}},
+                {"chamilo.hardening.host_program": {"request": {}}},
                 {
                     "chamilo.hardening.chamilo_settings": {
                         "chamilo_root": ROOT,

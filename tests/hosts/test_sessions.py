@@ -23,7 +23,7 @@ PLAY = """
   become: true
   gather_facts: false
   tasks:
-    - chamilo.hardening.host_program:
+    - chamilo.hardening.host_program: {request: {}}
       register: __chamilo_common_program
     - name: Activate production mode, as the section permissions does
       chamilo.hardening.chamilo_env:

@@ -187,7 +187,7 @@ def ready(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
     if host.web == "apache":
         host.run("a2enmod -q headers && systemctl reload apache2")
     directory = tmp_path_factory.mktemp("ansible")
-    install = [{"hosts": "all", "gather_facts": False, "tasks": [{"chamilo.hardening.host_program": None}]}]
+    install = [{"hosts": "all", "gather_facts": False, "tasks": [{"chamilo.hardening.host_program": {"request": {}}}]}]
     (directory / "install.yml").write_text(yaml.safe_dump(install))
     (directory / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"campus": host.quick_inventory()}}}))
     assert play(str(directory / "install.yml"), directory / "hosts.yml").changed == {"campus": 1}

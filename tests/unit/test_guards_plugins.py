@@ -17,6 +17,8 @@ import yaml
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import request
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
 SOURCES = sorted((ROOT / "plugins").rglob("*.py"))
@@ -95,11 +97,14 @@ def test_every_function_is_called_from_somewhere() -> None:
     assert [node.name for node in made if node.name not in used | loaded] == []
 
 
-def test_every_module_and_role_is_in_the_reference() -> None:
+def test_every_role_and_every_module_for_users_is_in_the_reference() -> None:
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     roles = [f"[{path.name}](../roles/{path.name}/README.md)" for path in (ROOT / "roles").iterdir()]
-    missing = [name for name in [*(f"`{path.stem}`" for path in MODULES), *roles] if name not in text]
-    assert missing == []
+    assert [name for name in roles if name not in text] == []
+    internal = {path.stem for path in MODULES if "Internal to the collection" in path.read_text(encoding="utf-8")}
+    assert len(internal) > 10
+    table = text[text.index("## Modules") : text.index("## Variables")]
+    assert {path.stem for path in MODULES} - internal == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
 
 
 class Logged(Exception):
@@ -157,3 +162,19 @@ def test_no_module_logs_a_secret_however_it_is_called(path: Path) -> None:
     assert bool(line) != bool(within), "a call with a secret within another option is refused, and nothing is logged"
     unsaid = [name for name, option in options(known) if SECRET.search(name) and "no_log" not in option]
     assert unsaid == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if "run(AnsibleModule" in path.read_text()], ids=lambda path: path.stem
+)
+def test_no_internal_module_shows_a_secret_of_its_request(path: Path) -> None:
+    """Its action plugin hands them over in an option of their own, and it refuses them elsewhere."""
+    module = importlib.import_module(f"ansible_collections.chamilo.hardening.plugins.modules.{path.stem}")
+    specification = request.specification(module.Request)
+    unsaid = [name for name, option in options(specification) if SECRET.search(name) and "no_log" not in option]
+    assert unsaid == []
+    secrets = {name for name, option in specification.items() if option.get("no_log")}
+    documented = "chamilo.hardening.internal.secrets" in path.read_text(encoding="utf-8")
+    assert bool(secrets) == documented == ("secrets" in request.options(module.Request))
+    within = [name for name, option in options(specification) if option.get("no_log") and name not in secrets]
+    assert within == [], "of what is nested ansible-core would mask nothing"

@@ -185,7 +185,18 @@ def play_all(
     (directory / "world").mkdir()
     output = World(directory / "world", inline=True, details=True).play(playbook, hosts, *options, of_hosts=variables)
     written = {site: (directory / f"{site}.calls").read_text().splitlines() for site in recorded_sites}
-    return output, {site: [json.loads(line) for line in lines] for site, lines in written.items()}
+    calls = {site: [json.loads(line) for line in lines] for site, lines in written.items()}
+    return output, {site: [(module, unpacked(module, asked)) for module, asked in of] for site, of in calls.items()}
+
+
+def unpacked(module: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """What is asked for, be it in a request or not."""
+    if module == "TASK":
+        return {**asked, "args": unpacked("", asked["args"])}
+    if not isinstance(asked.get("request"), dict):
+        return asked
+    more = {name: value for name, value in asked.items() if name not in ("request", "secrets")}
+    return {**more, **asked["request"], **asked.get("secrets", {})}
 
 
 @pytest.fixture(scope="session")

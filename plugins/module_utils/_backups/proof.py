@@ -7,6 +7,20 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the module backup_key is asked for."""
+
+    site: str  # the word in the names of the files of this portal
+    password: str = field(default="", metadata={"no_log": True})  # the key, where the controller has one
+    create: bool = True  # whether a key may be made up; for a restore it may not
+    # Made by the action plugin.
+    salt: str = field(default="", metadata={"no_log": False})
+    elsewhere: str = ""  # which machine the controller is
+    fetch: bool = False  # whether the key is to be returned
 
 
 def fingerprint(key: str, salt: str) -> str:

@@ -19,7 +19,6 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
 FORMAT = 1
@@ -63,6 +62,9 @@ def deliver(known: Mapping[str, str], result: Mapping[str, Any]) -> None:
         raise DeliveryError(
             f"{LOST}: there is no directory {known['to']}. Mount it, or correct chamilo_monitoring_results."
         )
+    # Here, since few audits deliver: on the controller the others need not compile it.
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+
     try:
         files.replace_file(os.path.join(known["to"], known["file"]), text)
     except OSError as problem:

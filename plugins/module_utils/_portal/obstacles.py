@@ -25,6 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import HOST_NAME
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_fpm import PREPENDED
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.request import Desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import twice
 
@@ -51,21 +52,6 @@ NOT_ROOT = (
     "The task does not run as root. What the guide asks for only root can read and change. Leave out -e "
     "ansible_become=false, use -K where sudo asks for a password, or connect as root."
 )
-
-
-@dataclass(frozen=True)
-class Desired:
-    """What a run is about to do."""
-
-    sections: Sequence[str] = ()
-    takeover: str = ""  # chamilo_https_vhost, where it counts in this run
-    once: Mapping[str, str] = field(default_factory=dict)
-    acme: str = ""  # auto or certbot, where this run may have Certbot ask for a certificate
-    alert_mail: str = ""
-    smtp_host: str = ""
-    install: Sequence[str] = ()  # packages that it installs where they are missing
-    variables: Mapping[str, str] = field(default_factory=dict)  # whose values only the host can judge
-    controller_time: float = 0  # seconds; 0: not known
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import MAGIC_NUMBER, source_hash
+from typing import Optional
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
@@ -100,6 +101,23 @@ LOCK_SECONDS = 180.0
 _UNCHECKED = (0b01).to_bytes(4, "little")
 _MARK_LENGTH = 2 * hashlib.sha256().digest_size
 _VERSION = re.compile(r"version='([\w.+-]{1,60})'")  # as the controller writes it into the program
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the module host_program is asked for."""
+
+    path: str = field(default=PROGRAM, metadata={"type": "path"})
+    alert_mail: Optional[str] = None  # noqa: UP045 (Python 3.9 evaluates it) Nothing: the recipients stay as they are.
+    alert_webhook: str = field(default="", metadata={"no_log": True})
+    content: str = field(default="", metadata={"no_log": True})  # of the program, packed; made by the collection
+    version: str = ""  # that of the collection
+
+    @property
+    def recipient(self) -> alert.Addressee | None:
+        if self.alert_mail is None and not self.alert_webhook:
+            return None
+        return alert.Addressee(self.alert_mail or "", self.alert_webhook)
 
 
 @dataclass

@@ -36,14 +36,15 @@ class Host:
 
     def answers(self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         assert module_name == "chamilo.hardening.backup_key"
-        self.asked.append(module_args)
-        given = module_args["password"]
+        request = {**module_args["request"], **module_args["secrets"]}
+        self.asked.append(request)
+        given = request["password"]
         if self.key and given and given != self.key and not self.lies:
             return {"failed": True, "msg": "The key is not the controller's copy."}
         changed = not self.key
         self.key = self.key or given or "made on the host"
-        shown = {"key": self.key} if module_args.get("fetch") else {}
-        return {"changed": changed, "fingerprint": fingerprint(self.key, module_args["salt"]), "held": True, **shown}
+        shown = {"key": self.key} if request.get("fetch") else {}
+        return {"changed": changed, "fingerprint": fingerprint(self.key, request["salt"]), "held": True, **shown}
 
     def run(
         self,
@@ -54,7 +55,7 @@ class Host:
         **arguments: Any,
     ) -> dict[str, Any]:
         given = {"site": "campus", "folder": str(self.directory), **arguments}
-        task = Mock(args=given, async_val=0, check_mode=check, delegate_to=None)
+        task = Mock(action="backup_key", args={"request": given}, async_val=0, check_mode=check, delegate_to=None)
         context = SimpleNamespace(no_log=False)
         connection = SimpleNamespace(transport=via, _shell=Mock(tmpdir=None), _play_context=context)
         action = ActionModule(task, connection, *[Mock()] * 4)

@@ -44,7 +44,7 @@ ANSWERED = [(KNOWN, CONFIGURATION)]
 
 def test_only_a_step_that_discovery_observed_active_is_not_taken_again(ansible: Any) -> None:
     questions = [
-        (variables, {"chamilo.hardening.chamilo_hsts": {"configuration": configuration}})
+        (variables, {"chamilo.hardening.chamilo_hsts": {"request": {"configuration": configuration}}})
         for variables, configuration in [*QUESTIONS, *ANSWERED]
     ]
     assert ansible.ask(questions) == [(0, 0, 1)] * len(QUESTIONS) + [(1, 0, 0)]

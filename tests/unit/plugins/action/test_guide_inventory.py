@@ -17,7 +17,8 @@ from tests.unit.plugins.plugin_utils.test__inventory import portal
 
 
 def run(hostvars: dict[str, Any], check: bool = False, **arguments: Any) -> dict[str, Any]:
-    task = Mock(args={"hosts": list(hostvars), "register": "found", **arguments}, async_val=0, check_mode=check)
+    request = {"hosts": list(hostvars), "register": "found", **arguments}
+    task = Mock(args={"request": request}, async_val=0, check_mode=check)
     action = ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())
     return dict(action.run(task_vars={"hostvars": Mock(raw_get=hostvars.get)}))
 

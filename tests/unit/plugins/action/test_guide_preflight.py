@@ -21,7 +21,7 @@ WAIVER = {"control": "headers_csp", "reason": "The editor breaks.", "owner": "An
 
 
 def plays(sections: list[str]) -> list[dict[str, Any]]:
-    task = {"chamilo.hardening.guide_preflight": {"sections": sections}}
+    task = {"chamilo.hardening.guide_preflight": {"request": {"sections": sections}}}
     return [{"hosts": "chamilo", "gather_facts": False, "tasks": [task]}]
 
 
@@ -77,7 +77,7 @@ def test_a_copy_of_the_backup_key_that_would_be_lost_is_refused_before_any_chang
 
 def test_a_role_for_another_portal_than_the_play_discovered_is_refused(ansible: Any) -> None:
     play = plays(["uploads"])
-    play[0]["tasks"][0]["chamilo.hardening.guide_preflight"]["found_domain"] = "campus.test"
+    play[0]["tasks"][0]["chamilo.hardening.guide_preflight"]["request"]["found_domain"] = "campus.test"
     outcome = ansible.play(play, {"Campus.test": {}, "primary.test": {}})
     assert outcome.recap("Campus.test")["failed"] == 0
     assert outcome.recap("primary.test")["failed"] == 1
@@ -263,7 +263,9 @@ def test_who_is_to_own_the_tree_is_judged_where_rights_are_given(
 ) -> None:
     """A user who is missing there must not keep the sections that were asked for from running."""
     common = Path(__file__).resolve().parents[4] / "roles/common"
-    tree = yaml.safe_load((common / "tasks/discover.yml").read_text())[0]["chamilo.hardening.chamilo_site_info"]["tree"]
+    tree = yaml.safe_load((common / "tasks/discover.yml").read_text())[0]["chamilo.hardening.chamilo_site_info"][
+        "request"
+    ]["tree"]
     waivers = [{**WAIVER, "control": f"permissions_{part}", "until": "2999-01-01"} for part in given.get("waived", [])]
     play = {
         "hosts": "all",
@@ -281,7 +283,7 @@ def test_who_is_to_own_the_tree_is_judged_where_rights_are_given(
 @pytest.mark.slow
 def test_the_collection_for_a_database_elsewhere_is_asked_for_there_alone(ansible: Any) -> None:
     """Without it nothing else is missing: the collection has no dependencies."""
-    task = {"chamilo.hardening.guide_preflight": {"sections": ["database"]}}
+    task = {"chamilo.hardening.guide_preflight": {"request": {"sections": ["database"]}}}
     plays = [{"hosts": "all", "gather_facts": False, "tasks": [task]}]
     more = "[chamilo_db]\ndb.test ansible_connection=local\n"
     (ansible.directory / "more.ini").write_text(more)

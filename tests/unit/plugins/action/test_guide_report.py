@@ -37,14 +37,19 @@ def plays(**options: Any) -> list[dict[str, Any]]:
         {"ansible.builtin.ping": {}, "ignore_unreachable": True, "register": "audit", "when": "given is not defined"},
         {"ansible.builtin.set_fact": {"audit": "{{ given }}"}, "when": "given is defined"},
         {"ansible.builtin.fail": {}, "when": "broken is defined"},
-        {"chamilo.hardening.guide_report": report, "run_once": True, "delegate_to": "localhost", "become": False},
+        {
+            "chamilo.hardening.guide_report": {"request": report},
+            "run_once": True,
+            "delegate_to": "localhost",
+            "become": False,
+        },
     ]
     return [{"hosts": "chamilo", "gather_facts": False, "tasks": tasks}]
 
 
 def report(arguments: dict[str, Any], hostvars: dict[str, Any]) -> dict[str, Any]:
     """The result of the action, called without Ansible around it."""
-    task = Mock(args={"hosts": list(hostvars), "register": "audit", **arguments}, async_val=0)
+    task = Mock(args={"request": {"hosts": list(hostvars), "register": "audit", **arguments}}, async_val=0)
     action = ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())
     return dict(action.run(task_vars={"hostvars": Mock(raw_get=hostvars.get)}))
 

@@ -29,12 +29,12 @@ TOLD = {"alert_mail": MAIL.mail, "alert_webhook": ""}
 
 def run(variables: dict[str, Any], **arguments: Any) -> tuple[dict[str, Any], Any]:
     """The result of the action, and what the module was given, where the host was asked."""
-    task = Mock(args=arguments, async_val=0, delegate_to=None, diff=True)
+    task = Mock(action="host_program", args={"request": arguments}, async_val=0, delegate_to=None, diff=True)
     action = ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())
     action._execute_module = Mock(return_value={"changed": True})
     result = action.run(task_vars=variables)
     asked = action._execute_module.call_args
-    return result, asked and asked.kwargs["module_args"]
+    return result, asked and {**asked.kwargs["module_args"]["request"], **asked.kwargs["module_args"]["secrets"]}
 
 
 def known(seen: dict[str, str]) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key, portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.modules import backup_key
+from tests.tools.asking import ask
 
 
 @pytest.fixture(autouse=True)
@@ -28,10 +28,7 @@ def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def call(capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
-    with patch_module_args({"site": "campus", "salt": "s", **arguments}), pytest.raises(SystemExit):
-        backup_key.main()
-    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return answer
+    return ask(backup_key, capsys, **{"site": "campus", "salt": "s", **arguments})
 
 
 def noted(directory: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import stat
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
@@ -19,6 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_certificate
 from tests.testbed import authority
+from tests.tools.asking import ask
 
 
 @pytest.fixture
@@ -30,9 +30,7 @@ def run(tmp_path, capsys, monkeypatch):
 
     def call(check=False, **options):
         arguments = {"domain": "campus.test", "site": "campus", "_ansible_check_mode": check, "_ansible_diff": True}
-        with patch_module_args({**arguments, **options}), pytest.raises(SystemExit):
-            chamilo_certificate.main()
-        return json.loads(capsys.readouterr().out)
+        return ask(chamilo_certificate, capsys, **{**arguments, **options})
 
     return call
 

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts as https_hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_hsts
+from tests.tools.asking import ask
 
 
 @pytest.fixture
@@ -27,10 +26,8 @@ def run(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(plan, "_group", lambda name: os.getegid())
 
     def call(configuration, check=False):
-        arguments = {"configuration": configuration, "_ansible_check_mode": check, "_ansible_diff": True}
-        with patch_module_args(arguments), pytest.raises(SystemExit):
-            chamilo_hsts.main()
-        return json.loads(capsys.readouterr().out)
+        modes = {"_ansible_check_mode": check, "_ansible_diff": True}
+        return ask(chamilo_hsts, capsys, configuration=configuration, **modes)
 
     return call
 

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
@@ -23,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
+from tests.tools.asking import ask
 
 
 def engine(in_force=None, cut_off=False):
@@ -44,15 +44,11 @@ def user(monkeypatch):
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
 
 
-def run(capsys, **arguments):
-    with patch_module_args(arguments), pytest.raises(SystemExit):
-        chamilo_site_info.main()
-    return json.loads(capsys.readouterr().out)
-
-
 @pytest.mark.parametrize("check", [False, True])
 def test_it_finds_and_changes_nothing(capsys, check):
-    result = run(capsys, domain="Campus.test", packages=["no-such-package"], _ansible_check_mode=check)
+    result = ask(
+        chamilo_site_info, capsys, domain="Campus.test", packages=["no-such-package"], _ansible_check_mode=check
+    )
     assert result["changed"] is False
     assert result["site"]["domain"] == "campus.test"
     assert result["site"]["missing_packages"] == ["no-such-package"]
@@ -63,17 +59,21 @@ STORE = {"host": "127.0.0.1", "port": 1, "user": "chamilo", "prefix": "chamilo_c
 
 
 def test_a_server_that_cannot_keep_sessions_is_an_obstacle(capsys, monkeypatch):
-    result = run(capsys, domain="campus.test", session_store=STORE, session_store_password="canary-1")
+    result = ask(
+        chamilo_site_info, capsys, domain="campus.test", session_store=STORE, session_store_password="canary-1"
+    )
     assert "Redis at 127.0.0.1:1 does not answer" in result["msg"] and "canary" not in json.dumps(result)
     asked = []
     monkeypatch.setattr(chamilo_site_info.redis, "examine", asked.append)
     for host, tls in (("127.0.0.1", False), ("redis.internal", True)):
-        assert "failed" not in run(capsys, domain="campus.test", session_store={**STORE, "host": host})
+        assert "failed" not in ask(
+            chamilo_site_info, capsys, domain="campus.test", session_store={**STORE, "host": host}
+        )
         assert asked.pop().tls is tls
 
 
 def test_what_is_required_and_not_there_fails_with_words(capsys):
-    result = run(capsys, domain="campus.test", root="/no/such/folder", require=True)
+    result = ask(chamilo_site_info, capsys, domain="campus.test", root="/no/such/folder", require=True)
     assert result["failed"] is True
     assert 'chamilo_root is "/no/such/folder", but no Chamilo is there' in result["msg"]
 
@@ -94,14 +94,16 @@ def test_what_is_required_and_not_there_fails_with_words(capsys):
 def test_a_name_that_the_host_does_not_have_is_refused_by_that_of_the_variable(capsys, tmp_path, tree, words):
     for part in ("public/main", "bin/console"):
         (tmp_path / part).mkdir(parents=True)
-    result = run(capsys, domain="campus.test", root=str(tmp_path), tree={"web_user": "www-data", **tree})
+    result = ask(
+        chamilo_site_info, capsys, domain="campus.test", root=str(tmp_path), tree={"web_user": "www-data", **tree}
+    )
     assert result["failed"] is True and words in result["msg"]
     good = {"owner": "root", "group": "", "web_user": "www-data", "policy": [{"path": "x", "owner": 0}]}
-    assert "failed" not in run(capsys, domain="campus.test", root=str(tmp_path), tree=good)
+    assert "failed" not in ask(chamilo_site_info, capsys, domain="campus.test", root=str(tmp_path), tree=good)
 
 
 def test_where_there_is_no_portal_its_owner_is_not_checked(capsys):
-    assert "failed" not in run(capsys, domain="campus.test", tree={"owner": "nobody-here"})
+    assert "failed" not in ask(chamilo_site_info, capsys, domain="campus.test", tree={"owner": "nobody-here"})
 
 
 @pytest.mark.parametrize(("takeover", "fails"), [("", False), ("auto", True), ("managed", False), ("include", False)])
@@ -110,7 +112,7 @@ def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(
 ):
     refused = Takeover(refused={"auto": "campus.conf line 3: X-School"})
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", takeover=refused))
-    result = run(capsys, domain="campus.test", takeover=takeover)
+    result = ask(chamilo_site_info, capsys, domain="campus.test", takeover=takeover)
     assert result.get("failed", False) is fails
     reported = "campus.test: 1 obstacle. Nothing was changed.\n- campus.conf line 3: X-School"
     assert result["msg"].startswith(reported) if fails else result["site"]["takeover"]["refused"]["auto"] in reported
@@ -118,7 +120,7 @@ def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(
 
 @pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
 def test_what_only_root_can_enforce_is_refused_to_others(capsys, user, monkeypatch, sections, fails):
-    result = run(capsys, domain="campus.test", sections=sections)
+    result = ask(chamilo_site_info, capsys, domain="campus.test", sections=sections)
     assert result.get("failed", False) is fails
     assert ("The task does not run as root." in result.get("msg", "")) is fails
 
@@ -126,7 +128,7 @@ def test_what_only_root_can_enforce_is_refused_to_others(capsys, user, monkeypat
 @pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
 def test_a_host_that_cannot_have_what_is_asked_for_fails(capsys, root, monkeypatch, sections, fails):
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", distribution="Debian 11"))
-    result = run(capsys, domain="campus.test", sections=sections)
+    result = ask(chamilo_site_info, capsys, domain="campus.test", sections=sections)
     assert result.get("failed", False) is fails
     assert ("This host is Debian 11" in result.get("msg", "")) is fails
 
@@ -134,9 +136,9 @@ def test_a_host_that_cannot_have_what_is_asked_for_fails(capsys, root, monkeypat
 def test_what_nginx_would_refuse_beside_ours_fails(capsys, user, monkeypatch):
     own = VirtualHost("campus.conf", 1, ("campus.test",), (), "", once=(Place("campus.conf", 3, "server_tokens on"),))
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", serving=(own,)))
-    result = run(capsys, domain="campus.test", takeover="include", once={"server_tokens": "off"})
+    result = ask(chamilo_site_info, capsys, domain="campus.test", takeover="include", once={"server_tokens": "off"})
     assert result["failed"] is True and "campus.conf line 3: server_tokens on" in result["msg"]
-    assert "failed" not in run(capsys, domain="campus.test", takeover="include")
+    assert "failed" not in ask(chamilo_site_info, capsys, domain="campus.test", takeover="include")
 
 
 def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, root, monkeypatch):
@@ -145,7 +147,9 @@ def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, 
     monkeypatch.setattr(chamilo_site_info, "_judge", lambda *_given: (_ for _ in ()).throw(PermsError("No such user.")))
     asked = {"sections": ["https"], "require": True, "tree": {"owner": "x"}, "alert_mail": "a@campus.test"}
     for check in (False, True):
-        result = run(capsys, domain="cmapus.test", controller_time=1000, _ansible_check_mode=check, **asked)
+        result = ask(
+            chamilo_site_info, capsys, domain="cmapus.test", controller_time=1000, _ansible_check_mode=check, **asked
+        )
         assert result["failed"] is True and " obstacles. Nothing was changed.\n- No such user." in result["msg"]
         for part in ("There is no web server.", "Did you mean campus.test?", "Clock", "smtp_host"):
             assert part in result["msg"], part
@@ -153,12 +157,14 @@ def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, 
 
 def test_a_run_that_only_undoes_is_not_refused_for_an_unfit_host(capsys, monkeypatch):
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test"))
-    assert "failed" not in run(capsys, domain="campus.test", controller_time=1795000000, alert_mail="a@campus.test")
+    assert "failed" not in ask(
+        chamilo_site_info, capsys, domain="campus.test", controller_time=1795000000, alert_mail="a@campus.test"
+    )
 
 
 def test_without_being_asked_for_what_is_missing_is_only_named(capsys, monkeypatch):
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", errors=("No Chamilo.",)))
-    assert run(capsys, domain="campus.test")["site"]["errors"] == ["No Chamilo."]
+    assert ask(chamilo_site_info, capsys, domain="campus.test")["site"]["errors"] == ["No Chamilo."]
 
 
 @pytest.mark.parametrize(("kind", "dark", "active"), [("absent", "x", False), ("file", "", True), ("file", "x", False)])
@@ -169,8 +175,8 @@ def test_what_is_active_is_reported_and_what_is_not_fails_where_that_is_asked_fo
     held = {"https:campus_test": {"generation": "ab12", "files": {path: kind}}}
     monkeypatch.setattr(chamilo_site_info, "Engine", lambda: engine(held))
     monkeypatch.setattr(chamilo_site_info, "inactive", lambda _site, word, known: dark if (word, known) else "")
-    assert run(capsys, domain="campus.test")["active"] is active
-    result = run(capsys, domain="campus.test", active=True)
+    assert ask(chamilo_site_info, capsys, domain="campus.test")["active"] is active
+    result = ask(chamilo_site_info, capsys, domain="campus.test", active=True)
     assert result.get("msg", "") == (dark if kind == "file" else "")
 
 
@@ -180,7 +186,7 @@ def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, root
         raise problem
 
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", fails)
-    result = run(capsys, domain="campus.test")
+    result = ask(chamilo_site_info, capsys, domain="campus.test")
     assert result["settings_in_force"] == {} and "failed" not in result
 
 
@@ -189,7 +195,7 @@ def test_what_is_kept_of_settings_is_named_whether_or_not_it_is_active(capsys, r
     monkeypatch.setattr(Memory, "recall", lambda _memory: {"uploads:campus": None})
     held = {"uploads:campus": {}} if holds else {}
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: held)
-    found = run(capsys, domain="campus.test")
+    found = ask(chamilo_site_info, capsys, domain="campus.test")
     assert (found["settings_in_force"], found["settings_kept"]) == (held, ["uploads:campus"])
 
 
@@ -198,7 +204,7 @@ def test_what_root_alone_can_read_is_reported_to_root(capsys, root, monkeypatch,
     monkeypatch.setattr(Memory, "recall", lambda _memory: {"https:shop": None, "https:campus": None})
     monkeypatch.setattr(chamilo_site_info, "installed_program", lambda: {"made_of": "5f"})
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: user)
-    found = run(capsys, domain="campus.test")
+    found = ask(chamilo_site_info, capsys, domain="campus.test")
     known = (["https:campus", "https:shop"], {"made_of": "5f"}) if user == 0 else ([], {})
     assert (found["environment_kept"], found["program"]) == known
     assert user == 0 or found["recurring"] == chamilo_site_info.NOT_SEEN
@@ -211,7 +217,7 @@ def test_who_visits_is_read_from_the_log_of_the_portal(capsys, root, monkeypatch
     serving = VirtualHost("campus", 1, ("campus.test",), (), "", access_log=str(log), access_log_file=str(log))
     found = Site("campus.test", answering=(serving,))
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: found)
-    recurring = run(capsys, domain="campus.test", visits=visits)["recurring"]
+    recurring = ask(chamilo_site_info, capsys, domain="campus.test", visits=visits)["recurring"]
     assert recurring["proxies"] == proxies and not recurring["spared"]
 
 
@@ -231,10 +237,10 @@ def test_what_would_change_nothing_is_answered_ahead(capsys, root, monkeypatch, 
     monkeypatch.setattr(chamilo_site_info, "Engine", lambda: engine(cut_off=cut_off))
     monkeypatch.setattr(chamilo_site_info.env_asked, "answer", Mock(return_value=answer, side_effect=problem))
     monkeypatch.setattr(chamilo_site_info.accounts_asked, "answer", lambda *_given: answer)
-    assert sorted(run(capsys, domain="campus.test", sections=["headers"])["unchanged"]) == names
+    assert sorted(ask(chamilo_site_info, capsys, domain="campus.test", sections=["headers"])["unchanged"]) == names
     monkeypatch.setattr(chamilo_site_info.backups_key, "shown", lambda site, salt: {"held": site == "campus_test"})
-    assert run(capsys, domain="campus.test", key_salt="f0")["backup_key"] == {}
-    shown = run(capsys, domain="campus.test", sections=["backups"], key_salt="f0")["backup_key"]
+    assert ask(chamilo_site_info, capsys, domain="campus.test", key_salt="f0")["backup_key"] == {}
+    shown = ask(chamilo_site_info, capsys, domain="campus.test", sections=["backups"], key_salt="f0")["backup_key"]
     assert shown == ({} if cut_off else {"held": True})
-    bare = run(capsys, domain="campus.test")
+    bare = ask(chamilo_site_info, capsys, domain="campus.test")
     assert bare["unchanged"] == bare["backup_key"] == {}, "nothing is applied"

@@ -7,19 +7,17 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, not_assessed
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import guide_audit_info
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from tests.tools.asking import ask
 
 
 def run(capsys, **arguments):
-    with patch_module_args({"domain": "campus.test", **arguments}), pytest.raises(SystemExit):
-        guide_audit_info.main()
-    return json.loads(capsys.readouterr().out)
+    return ask(guide_audit_info, capsys, domain="campus.test", **arguments)
 
 
 @pytest.fixture

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import failed
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import guide_prove
+from tests.tools.asking import ask
 
 TOKEN = "5f" * 32
 
@@ -23,14 +21,9 @@ def run(capsys, site, **arguments):
             raise site
         return site
 
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        patch_module_args({"domain": "campus.test", "token": TOKEN, **arguments}),
-    ):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(guide_prove, "discover", discover)
-        with pytest.raises(SystemExit):
-            guide_prove.main()
-    return json.loads(capsys.readouterr().out)
+        return ask(guide_prove, capsys, **{"domain": "campus.test", "token": TOKEN, **arguments})
 
 
 @pytest.fixture

@@ -11,19 +11,12 @@ import zlib
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import install
 from ansible_collections.chamilo.hardening.plugins.modules import host_program
+from tests.tools.asking import ask
 
 CONTENT = base64.b64encode(zlib.compress(b"program")).decode()
-
-
-def run(capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
-    with patch_module_args(arguments), pytest.raises(SystemExit):
-        host_program.main()
-    result: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return result
 
 
 def test_the_program_is_unpacked_and_installed(
@@ -37,7 +30,7 @@ def test_the_program_is_unpacked_and_installed(
             installed.append((*words, recipient)) or install.Installed(True, [{"before": ""}])
         ),
     )
-    done = run(capsys, content=CONTENT, version="1.2.3", path="/x", _ansible_diff=True)
+    done = ask(host_program, capsys, content=CONTENT, version="1.2.3", path="/x", _ansible_diff=True)
     assert installed == [(b"program", "1.2.3", "/x", False, None)]
     assert (done["changed"], done["version"], done["diff"]) == (True, "1.2.3", [{"before": ""}])
     assert CONTENT not in json.dumps(done)
@@ -60,7 +53,7 @@ def test_whom_to_report_is_handed_on(
     monkeypatch.setattr(
         host_program, "install", lambda *words, recipient, store: reported.append(recipient) or install.Installed()
     )
-    run(capsys, content=CONTENT, version="1.2.3", **arguments)
+    ask(host_program, capsys, content=CONTENT, version="1.2.3", **arguments)
     assert [(one.mail, one.webhook) for one in reported] == [recipient]
 
 
@@ -75,9 +68,9 @@ def test_whom_to_report_is_handed_on(
 def test_an_unusable_recipient_is_refused(
     capsys: pytest.CaptureFixture[str], arguments: dict[str, str], words: str
 ) -> None:
-    failed = run(capsys, content=CONTENT, version="1.2.3", **arguments)
+    failed = ask(host_program, capsys, content=CONTENT, version="1.2.3", **arguments)
     assert words in failed["msg"] and "hidden" not in json.dumps(failed)
 
 
 def test_the_program_needs_its_action_plugin(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "through its action plugin only" in run(capsys)["msg"]
+    assert "through its action plugin only" in ask(host_program, capsys)["msg"]

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import results, watch
 
 ANSWER = {"observed": {"headers_csp": {"status": "pass", "evidence": "Sent."}}}
@@ -138,6 +139,6 @@ def test_a_directory_that_cannot_be_written_to_is_reported(tmp_path: Path, monke
     def fails(_path: str, _text: str) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(results.files, "replace_file", fails)
+    monkeypatch.setattr(files, "replace_file", fails)
     with pytest.raises(results.DeliveryError, match=f"{tmp_path} cannot be written to: Read-only file system."):
         results.deliver(known(str(tmp_path)), RESULT)
