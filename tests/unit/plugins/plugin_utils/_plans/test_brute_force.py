@@ -177,6 +177,19 @@ def test_where_no_captcha_asks_guesses_wait_and_nowhere_else(host, server):
     assert ("rate=60r/m" in pace and "burst=4 " in limits[0]) if server == "nginx" else "AT_ONCE = 5\n" in pace
 
 
+@pytest.mark.parametrize(("nodes", "burst", "rate"), [(2, "burst=2 ", 30), (5, "guesses nodelay", 12)])
+def test_the_nodes_of_a_portal_share_how_many_guesses_go_on(host, nodes, burst, rate):
+    names = ["campus.test", *(f"web{number}" for number in range(1, nodes))]
+    beside = {
+        "groups": {"all": names, "chamilo": names},
+        "hostvars": {name: {"chamilo_domain": "campus.test"} for name in names[1:]},
+        "chamilo_leader": "campus.test",
+    }
+    served(host, "nginx")
+    web = "".join(str(file["content"]) for file in planned(host, "brute_force", **beside)["web"]["files"])
+    assert burst in web and f"rate={rate}r/m" in web
+
+
 def test_the_program_that_apache_asks_counts_by_address(host, tmp_path):
     served(host, "apache")
     (pace,) = [file for file in planned(host, "brute_force")["web"]["files"] if file["path"].endswith("-pace")]
