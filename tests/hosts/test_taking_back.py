@@ -36,7 +36,7 @@ OTHERS += [
     "/etc/group*",
     "/etc/*shadow*",
 ]
-# What stays by the recipe: secrets, a dump that lay about and was put away, the account of the application.
+# What stays by the recipe: secrets, the account of the application; and a dump that the administrator removed.
 STAYS = {
     f"{PORTAL}/.env",
     f"{PORTAL}/config/jwt/private.pem",

@@ -43,7 +43,7 @@ REVIEWED = {
     """,
     "made in a directory of its own, or as another account than root": """
         _uploads/antivirus.py:_take_away _attacks/permissions.py:_lays _attacks/permissions.py:_opens
-        _backups/stray_dumps.py:_put_away _backups/restore_test.py:_definers _backups/dump.py:read
+        _backups/restore_test.py:_definers _backups/dump.py:read
         _backups/restore_test.py:_digest _backups/restore_test.py:_fetch_dump
         _backups/restore_test.py:_load _backups/restore_test.py:_tables
         _backups/restore_test.py:_without_tls

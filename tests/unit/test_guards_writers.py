@@ -42,7 +42,6 @@ WRITTEN = {
     "_portal/obstacles.py": "the lock of the package manager is asked for; nothing is written",
     "_portal/database.py": "a file without a name, in memory",
     "_uploads/antivirus.py": "a copy of a file of any size; what is known of it is written behind it",
-    "_backups/stray_dumps.py": "a copy of a dump of any size",
     "_backups/restore_test.py": "in the drill's own directory",
     "_backups/restore_files.py": "in the restore's own directory",
     "_backups/restore_tables.py": "in the restore's own directory",

@@ -249,7 +249,8 @@ def private(observer: Observer) -> Finding:
     who = first_of(user.name for user in users)
     if exposed:
         listed = first_of(map(shown, exposed))
-        return failed(f"Under a web root, or readable by {who}: {listed}. {budget.gap}".strip())
+        words = f"Under a web root, or readable by {who}: {listed}. Move them away, or remove them. {budget.gap}"
+        return failed(words.strip())
     if budget.gap:
         raise Unseen(f"no backup was found that {who} can read, but: {budget.gap}")
     return passed(

@@ -31,7 +31,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
     restic,
     retention,
     saved_files,
-    stray_dumps,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
     ABANDONING,
@@ -65,10 +64,6 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
     less: list[str] = []
     with jobs.alone(portal, "backup"):
         memory = remembered(portal)
-        try:
-            lines += stray_dumps.put_away(portal)
-        except Exception as problem:  # whatever ended it is reported, and no reason to make no backup
-            problems.append(f"The search for copies of data did not see all: {_words(problem)}")
         if journal(portal).get("phase") in (CHANGING, ABANDONING):  # saved all the same: for long there may be no other
             problems.append(f"This backup was made while a restore was not finished. {unfinished(portal)}")
         try:

@@ -101,7 +101,6 @@ def step(audit: Audit) -> list[str]:
         parts: tuple[tuple[str, Callable[[], None]], ...] = (
             ("the watch over log and machine", partial(_watched, day, portal)),
             ("the accounts", partial(_reviewed, day, portal)),
-            ("copies of data", partial(_put_away, day, portal)),
             ("the files", partial(_compared, day, portal)),
             ("the lists of what an intruder may have left", partial(_listed, day, portal)),
         )
@@ -293,15 +292,6 @@ def _notify(day: _Day, title: str, text: str, again: bool = False) -> list[str]:
 
 
 # ---------------------------------------------------------------------------------------------------- files
-
-
-def _put_away(day: _Day, portal: Portal) -> None:
-    if portal.known.get("copies"):
-        # Loaded only here, as what searches for signs.
-        from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-        from ansible_collections.chamilo.hardening.plugins.module_utils._backups import stray_dumps
-
-        day.lines += stray_dumps.put_away(backups_portal.Portal(portal.site, portal.domain, str(portal.known["root"])))
 
 
 def _compared(day: _Day, portal: Portal) -> None:

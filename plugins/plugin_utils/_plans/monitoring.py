@@ -126,8 +126,6 @@ def _known(portal: Portal, given: Mapping[str, Any], log: str) -> dict[str, Any]
         "console": portal.console,
         # Accounts are the portal's: one of its nodes has the administrator review them.
         **({} if portal.leads else {"leader": portal.node["leader"]}),
-        # Where backups are made, they put copies of data away.
-        **({} if portal.leads or given["chamilo_backups_state"] == "absent" else {"copies": True}),
         "disks": [f"{portal.root}/var", "/var/lib/mysql", "/var/log", "/var/backups", "/tmp", "/boot"],
         "percent": given["chamilo_monitoring_disk_percent"],
         "figures": "/var/lib/prometheus/node-exporter" if given["chamilo_monitoring_node_exporter"] else "",

@@ -9,7 +9,6 @@ import datetime
 import json
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
     restic,
     retention,
     saved_files,
-    stray_dumps,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
-from tests.unit.plugins.module_utils._backups.conftest import DUMP, made, of_campus
+from tests.unit.plugins.module_utils._backups.conftest import made, of_campus
 
 pytestmark = pytest.mark.usefixtures("directories")
 
@@ -176,44 +174,6 @@ def made_up(directories: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[st
     monkeypatch.setattr(retention, "upkeep", lambda _portal, _memory, _url: [])
     (directories / "etc" / "backups-campus.key").write_text("a key")
     return reported
-
-
-def test_directories_without_end_hide_no_copy_and_end_no_backup(
-    directories: Path, monkeypatch: pytest.MonkeyPatch, deep: Callable[[Path], None]
-) -> None:
-    public = directories / "chamilo" / "public"
-    (public / "zz").mkdir(parents=True)
-    (public / "zz" / "dump.sql").write_bytes(DUMP)
-    reported = made_up(directories, monkeypatch)
-    deep(public)
-    with pytest.raises(BackupError) as raised:
-        backup.backup(of_campus(directories, repository="/repository"))
-    assert "levels deep, and not checked" in str(raised.value)
-    assert len(str(raised.value)) < 1000
-    assert [title for title, _text in reported] == ["Copies of data lay in the portal's directory", "Check the backup"]
-    assert "zz/dump.sql could be downloaded" in reported[0][1]
-    assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is True
-
-
-def test_whatever_stops_the_search_for_copies_is_reported_and_a_backup_is_made(
-    directories: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (directories / "chamilo").mkdir()
-    for name in ("a.sql", "b.sql"):
-        (directories / "chamilo" / name).write_bytes(DUMP)
-    reported = made_up(directories, monkeypatch)
-    free = iter([stray_dumps.shutil.disk_usage("/")])  # of the first copy; at the second one something breaks
-
-    def broken(_path: str) -> Any:
-        if (answer := next(free, None)) is None:
-            raise MemoryError
-        return answer
-
-    monkeypatch.setattr(stray_dumps.shutil, "disk_usage", broken)
-    with pytest.raises(BackupError, match="MemoryError"):
-        backup.backup(of_campus(directories, repository="/repository"))
-    assert ".sql could be downloaded" in reported[0][1] and "MemoryError" in reported[1][1]
-    assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is True
 
 
 def test_whatever_breaks_a_backup_is_reported_and_written_down(

@@ -14,8 +14,6 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import http
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import (
@@ -25,7 +23,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
     only,
     tls_context,
 )
-from tests.unit.plugins.module_utils._audit.test_https import certify, key_pem, pem
+from tests.testbed import authority
+from tests.unit.plugins.module_utils._audit.test_https import self_signed
 
 WELL = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\n\r\nhello"
 END = b"\r\n\r\n"
@@ -181,16 +180,12 @@ def test_a_name_that_no_host_can_have_is_an_answer_too(server, name):
 def identity(tmp_path_factory):
     """A certificate of an authority of the tests: its context, and the CA file of a client that trusts it."""
     directory = tmp_path_factory.mktemp("identity")
-    key = ec.generate_private_key(ec.SECP256R1())
-    authority = certify("An authority of the tests", key)
-    leaf_key = ec.generate_private_key(ec.SECP256R1())
-    leaf = certify("campus.test", leaf_key, authority, key)
-    (directory / "chain.pem").write_bytes(pem(leaf) + key_pem(leaf_key))
-    (directory / "ca.pem").write_bytes(pem(authority))
+    chain, key = authority.issue("campus.test")
+    (directory / "chain.pem").write_text(chain + key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(directory / "chain.pem")
-    der = leaf.public_bytes(serialization.Encoding.DER)
-    return SimpleNamespace(context=context, ca=str(directory / "ca.pem"), der=der)
+    leaf = chain[: chain.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)]
+    return SimpleNamespace(context=context, ca=str(authority.certificate()), der=ssl.PEM_cert_to_DER_cert(leaf.strip()))
 
 
 def test_a_handshake_reports_what_was_agreed_on(server, identity):
@@ -221,7 +216,7 @@ def test_a_page_over_tls_is_verified_where_that_is_asked_for(server, identity):
 @pytest.fixture
 def unrelated_client(tmp_path):
     """The file of an authority that signed nothing here."""
-    (tmp_path / "stranger.pem").write_bytes(pem(certify("Another authority", ec.generate_private_key(ec.SECP256R1()))))
+    (tmp_path / "stranger.pem").write_text(self_signed()[0])
     return str(tmp_path / "stranger.pem")
 
 

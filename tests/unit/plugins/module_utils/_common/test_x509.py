@@ -4,24 +4,30 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import CertificateBuilder, Name, NameAttribute, load_pem_x509_certificate
+from cryptography.x509.oid import NameOID
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
-from tests.unit.plugins.module_utils._audit.test_https import certify, pem
+from tests.testbed import authority
 
 SHA256_RSA, SHA1_RSA = bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105")
+NAME = Name([NameAttribute(NameOID.COMMON_NAME, "campus.test")])
+
+
+def signed(key):
+    """A certificate that names nothing but in its common name, signed by its own key."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = CertificateBuilder(NAME, NAME, key.public_key(), 7, now, now + datetime.timedelta(days=9))
+    return builder.sign(key, hashes.SHA256())
 
 
 def der(certificate):
     return certificate.public_bytes(serialization.Encoding.DER)
-
-
-@pytest.fixture(scope="module")
-def authority():
-    key = ec.generate_private_key(ec.SECP256R1())
-    return certify("An authority of the tests", key), key
 
 
 @pytest.mark.parametrize(
@@ -32,8 +38,8 @@ def authority():
     ],
 )
 def test_a_certificate_is_read(key, described):
-    certificate = certify("campus.test", key)
-    found = x509.parse(certificate.public_bytes(serialization.Encoding.DER))
+    certificate = signed(key)
+    found = x509.parse(der(certificate))
     assert found.described == described
     assert int(found.serial, 16) == certificate.serial_number
     assert found.not_after == certificate.not_valid_after_utc.timestamp()
@@ -42,9 +48,8 @@ def test_a_certificate_is_read(key, described):
     assert found.self_issued
 
 
-def test_which_names_a_certificate_covers(authority):
-    certificate = certify("*.campus.test", ec.generate_private_key(ec.SECP256R1()), *authority[:2])
-    found = x509.parse(certificate.public_bytes(serialization.Encoding.DER))
+def test_which_names_a_certificate_covers():
+    found = x509.first_of(authority.issue("*.campus.test")[0])
     assert found.covers("www.campus.test") and found.covers("WWW.campus.test")
     assert not found.covers("campus.test") and not found.covers("a.b.campus.test")
 
@@ -56,17 +61,17 @@ def test_a_file_without_a_certificate():
 
 def test_one_that_names_nothing_covers_nothing():
     """Browsers ignore the common name."""
-    assert not x509.parse(der(certify("campus.test", ec.generate_private_key(ec.SECP256R1())))).covers("campus.test")
+    assert not x509.parse(der(signed(ec.generate_private_key(ec.SECP256R1())))).covers("campus.test")
 
 
 def test_a_broken_signature_makes_a_strong_key_weak():
-    data = der(certify("campus.test", rsa.generate_private_key(65537, 2048)))
+    data = der(signed(rsa.generate_private_key(65537, 2048)))
     found = x509.parse(data.replace(SHA256_RSA, SHA1_RSA))
     assert (found.described, found.weak_signature, found.strong) == ("RSA 2048", "SHA-1", False)
 
 
-def test_whatever_a_server_sends_is_a_certificate_or_none(authority):
-    data = der(certify("campus.test", ec.generate_private_key(ec.SECP256R1()), *authority))
+def test_whatever_a_server_sends_is_a_certificate_or_none():
+    data = der(load_pem_x509_certificate(authority.issue("campus.test")[0].encode()))
     for at in range(len(data)):
         with pytest.raises(x509.CertificateError, match="no certificate that could be read"):
             x509.parse(data[:at])
@@ -77,10 +82,10 @@ def test_whatever_a_server_sends_is_a_certificate_or_none(authority):
                 continue
 
 
-def test_the_first_of_a_chain_is_that_of_the_site(authority):
-    leaf = certify("campus.test", ec.generate_private_key(ec.SECP256R1()), *authority)
-    found = x509.first_of("A note.\n" + (pem(leaf) + pem(authority[0])).decode())
-    assert int(found.serial, 16) == leaf.serial_number and found.names == ("campus.test",)
+def test_the_first_of_a_chain_is_that_of_the_site():
+    chain = authority.issue("campus.test")[0]
+    assert chain.count("BEGIN CERTIFICATE") == 2
+    assert x509.first_of(f"A note.\n{chain}").names == ("campus.test",)
 
 
 @pytest.mark.parametrize("insider", ["AAA", "\u00e9", "MAMCAQE="])

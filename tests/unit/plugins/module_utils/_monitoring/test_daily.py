@@ -105,7 +105,6 @@ def host(monkeypatch, tmp_path):
     return host
 
 
-SEARCHED = {"leader": "web1", "copies": True}
 JOBS = ("app_log", "resources", "auth", "accounts", "delivery")
 
 
@@ -189,25 +188,6 @@ def test_the_database_is_checked_by_one_node_of_a_portal(host):
     host.configure()
     step()
     assert host.lines() == ["Administrator: intruder"] and "accounts" in host.record()
-
-
-@pytest.mark.parametrize(("known", "moved"), [({}, False), ({"leader": "web1"}, False), (SEARCHED, True)])
-def test_a_copy_of_data_on_a_node_without_backups_is_put_where_root_alone_reads(host, tmp_path, known, moved):
-    """Where backups are made, they do this."""
-    dump = host.root / "public/dump.sql"
-    dump.write_text("-- MariaDB dump 10.19\nCREATE TABLE `user` (id INT);\nINSERT INTO `user` VALUES (1);\n")
-    named = host.root / "public/backup-2024.zip"
-    named.write_text("no archive")
-    host.configure(**known)
-    lines = step()
-    kept = list((tmp_path / "state/kept").rglob("*-dump.sql"))
-    assert (dump.exists(), len(kept)) == (not moved, int(moved)) and named.exists()
-    reported = [text for title, text in host.reported if title.startswith("Copies of data lay")]
-    assert [str(dump) in text and str(kept[0]) in text for text in reported] == [True] * moved
-    assert any("Named like copies" in line and str(named) in line for line in lines) is moved
-    host.reported.clear()
-    step()
-    assert host.titles() == []
 
 
 def test_a_new_administrator_is_reported_at_once_and_once(host, tmp_path):
