@@ -206,8 +206,8 @@ SITE: dict[str, Shape] = {
     "site.managed_from": Text(HOST),
     **{f"site.{each}": List(Text(NAME)) for each in ("portal_names", "access_urls", "answered")},
     "site.plugins": List(Text(PLUGIN)),
-    "site.takeover.refused": Each(MESSAGE),
-    **{f"site.takeover.{each}": List(Text(LINE)) for each in ("carried", "carried_php")},
+    "site.own_host.refused": Each(MESSAGE),
+    **{f"site.own_host.{each}": List(Text(LINE)) for each in ("kept", "kept_php")},
     "site.web.name": Text(r"nginx|apache|"),
     "site.web.version": Text(r"(?:\d[0-9A-Za-z.+~-]{0,63})?"),
 }

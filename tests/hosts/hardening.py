@@ -88,7 +88,7 @@ class Playbook:
 
     directory: Path
     sections: str = ""
-    vhost: str = "managed"
+    vhost: str = "auto"
     details: bool = True
     given: dict[str, str] = field(default_factory=dict)
 
@@ -196,6 +196,14 @@ def include_line(host: Host) -> str:
     service, line = ("nginx", "include") if host.web == "nginx" else ("apache2", "IncludeOptional")
     end = ";" if host.web == "nginx" else ""
     return f"{line} /etc/{service}/sites-available/chamilo-campus_test.d/*.conf{end}"
+
+
+def without_virtual_host(host: Host) -> None:
+    """The portal of an administrator who laid it and has not yet had the web server serve it."""
+    service, name = ("nginx", "chamilo") if host.web == "nginx" else ("apache2", "chamilo.conf")
+    host.run(
+        f"rm /etc/{service}/sites-enabled/{name} /etc/{service}/sites-available/{name} && systemctl restart {service}"
+    )
 
 
 def paste(host: Host, text: str) -> None:

@@ -60,9 +60,7 @@ def test_what_is_closed_stays_closed(fresh: Host, playbook: Playbook, place: str
     with pytest.raises(PlayError) as refused:
         playbook.harden(fresh, **UNBOUND, chamilo_https_vhost="managed")
     message = " ".join(str(refused.value).split())
-    assert f"{PUBLIC}/reports/.htaccess line 1: Require ip 192.0.2.7" in message
-    file = f"{PUBLIC}/.htaccess line 19" if place == "htaccess" else f"{VIRTUAL_HOST} line"
-    assert re.search(rf"{re.escape(file)}(?: \d+)?: AuthType Basic", message)
+    assert f"has a virtual host of its owner's: {VIRTUAL_HOST} line" in message
     assert not before.changes(fresh.snapshot(), QUIET), "nothing was changed"
     assert closed(fresh) == CLOSED[place]
     # The owner's virtual host stays, and with it all that it obeys.
@@ -106,7 +104,7 @@ def test_what_auth_basic_closes_stays_closed(fresh: Host, playbook: Playbook) ->
     with pytest.raises(PlayError) as refused:
         playbook.harden(fresh, **UNBOUND, chamilo_https_vhost="managed")
     message = " ".join(str(refused.value).split())
-    assert re.search(rf"{re.escape(file)} line \d+: auth_basic", message) and "deny all" in message, message
+    assert f"has a virtual host of its owner's: {file} line" in message
     assert not before.changes(fresh.snapshot(), QUIET), "nothing was changed"
     playbook.harden(fresh, **UNBOUND)
     assert closed(fresh) == expected

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from tests.guide import HEADERS
-from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal
+from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal, without_virtual_host
 from tests.testbed.hosts import Host
 
 ENVIRONMENT = "/var/www/chamilo/.env"
@@ -105,7 +105,7 @@ def test_an_unhardened_host_sends_none_of_them(shared: Host) -> None:
 
 @pytest.mark.wire
 def test_the_role_works_alone_in_another_play(fresh: Host, playbook: Playbook) -> None:
-    playbook.vhost = "managed"
+    without_virtual_host(fresh)
     play = playbook.write(
         "site.yml",
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 from collections.abc import Callable
@@ -16,21 +17,14 @@ from tests.playbook import PlayError
 from tests.testbed import authority
 from tests.testbed.hosts import Host
 
-TAKEN = [
+OWNERS = [
     pytest.param("plain", marks=pytest.mark.long),  # what all other tests begin with
     "regular-file",
     "https",
     pytest.param("default-server", marks=pytest.mark.long),
-    pytest.param("wrong-docroot", marks=pytest.mark.long),
 ]
 LONG = "moodle.gymnasium-musterstadt.schule"  # words made of it do not fit into nginx's tables
 LONGER = "e-learning.staedtisches-gymnasium-musterstadt-am-grossen-fluss.schule.test"  # it does not fit by itself
-# What begins a line that ours would lose.
-REFUSED = {
-    "in-nginx-conf": {"nginx": "server {", "apache": "<VirtualHost"},
-    "two-servers": {"nginx": "server_name library.test", "apache": "ServerName library.test"},
-    "old-docroot": {"nginx": "server_name old.campus.test", "apache": "ServerName old.campus.test"},
-}
 
 
 @pytest.fixture
@@ -135,9 +129,9 @@ def test_a_certificate_that_is_served_is_kept(make: Callable[..., Host], cell: C
     assert playbook.harden(host, chamilo_https_certificate="auto") == 0
 
 
-@pytest.mark.parametrize("fixture", TAKEN)
+@pytest.mark.parametrize("fixture", OWNERS)
 @pytest.mark.wire
-def test_a_virtual_host_is_taken_over_and_restored(
+def test_a_virtual_host_is_hardened_and_restored(
     make: Callable[..., Host], cell: Cell, playbook: Playbook, fixture: str
 ) -> None:
     host = make(LONG if fixture == "regular-file" else "campus", vhost=fixture)
@@ -243,20 +237,6 @@ def test_after_an_upgrade_of_php_the_next_run_brings_the_portal_back(fresh: Host
     assert playbook.harden(fresh) == 0
 
 
-@pytest.mark.long
-def test_how_long_a_replaced_virtual_host_waited_does_not_count(make: Callable[..., Host], playbook: Playbook) -> None:
-    host = make(vhost="plain")
-    directory = host.run("echo /etc/php/*/fpm/conf.d").stdout.strip()
-    host.put(f"{directory}/50-own.ini", "max_execution_time = 300\n")
-    paste(host, "fastcgi_read_timeout 600s;" if host.web == "nginx" else "ProxyTimeout 600")
-    host.run(["systemctl", "restart", "php*-fpm.service", "nginx" if host.web == "nginx" else "apache2"])
-    playbook.harden(host, chamilo_https_vhost="managed")
-    shown = "nginx -T" if host.web == "nginx" else "cat /etc/apache2/sites-available/*.d/*.conf"
-    desired = "fastcgi_read_timeout 330s;" if host.web == "nginx" else "ProxyTimeout 330"
-    assert desired in host.run(shown).stdout, "ours waits for PHP from the first run on"
-    assert playbook.harden(host, chamilo_https_vhost="managed") == 0
-
-
 @pytest.mark.cells("trixie-nginx")
 @pytest.mark.long
 def test_a_name_that_nginx_does_not_take_as_it_is_set_up(
@@ -278,8 +258,8 @@ def test_a_name_that_nginx_does_not_take_as_it_is_set_up(
     host.run("chamilo-hardening undo https && chamilo-hardening undo headers && nginx -t")
 
 
-@pytest.mark.parametrize("fixture", REFUSED)
-def test_other_sites_are_not_taken_off_line_for_a_virtual_host_of_ours(
+@pytest.mark.parametrize("fixture", ["in-nginx-conf", "two-servers"])
+def test_an_owners_virtual_host_makes_no_room_for_one_of_ours(
     make: Callable[..., Host], cell: Cell, tmp_path: Path, fixture: str
 ) -> None:
     """By the whole playbook: sections that come before https, and the program on the host, wait for it too."""
@@ -290,11 +270,11 @@ def test_other_sites_are_not_taken_off_line_for_a_virtual_host_of_ours(
         file = {"nginx": "/etc/nginx/sites-available/chamilo", "apache": "/etc/apache2/sites-available/chamilo.conf"}[
             host.web
         ]
-    line = host.run(["grep", "-nm1", rf"^\s*{REFUSED[fixture][host.web]}", file]).stdout.partition(":")[0]
     before = host.snapshot()
     with pytest.raises(PlayError) as refused:
-        Playbook(tmp_path).harden(host)
-    assert f"{file} line {line}: " in " ".join(str(refused.value).split())
+        Playbook(tmp_path).harden(host, chamilo_https_vhost="managed")
+    message = " ".join(str(refused.value).split())
+    assert f"has a virtual host of its owner's: {file} line " in message and "Leave chamilo_https_vhost out" in message
     assert not before.changes(host.snapshot(), QUIET)
 
 
@@ -312,8 +292,8 @@ def test_a_site_without_a_name_that_answers_for_being_read_first_goes_on(fresh: 
     file, directory = f"/etc/{web}/sites-available/kiosk{suffix}", f"/etc/{web}/sites-enabled"
     fresh.put(file, NAMELESS[fresh.web])
     fresh.run(
-        f"cd {directory} && rm -f default 000-default.conf && mv chamilo{suffix} zz-chamilo{suffix}"
-        f" && ln -s {file} kiosk{suffix} && systemctl restart {web}"
+        f"cd {directory} && rm -f default 000-default.conf && ln -s {file} kiosk{suffix}"
+        f" && rm chamilo{suffix} && systemctl restart {web}"
     )
     ask = f"curl -s --resolve unknown.test:80:{fresh.address} http://unknown.test/"
     assert fresh.run(ask).stdout == "kiosk"
@@ -332,6 +312,51 @@ def test_a_site_without_a_name_that_answers_for_being_read_first_goes_on(fresh: 
     playbook.harden(fresh)
     assert fresh.run(ask).stdout == "kiosk"
     assert not missing_from_the_portal(fresh, "https")
+
+
+EARLIER = """
+- hosts: all
+  become: true
+  gather_facts: false
+  tasks:
+    - chamilo.hardening.host_program:
+    - chamilo.hardening.config_transaction:
+        name: https:campus_test
+        files:
+          - {path: %(etc)s/sites-available/chamilo-campus_test.conf, content: %(text)s}
+          - {path: %(etc)s/sites-enabled/chamilo-campus_test.conf, state: link, target: %(link)s}
+          - {path: %(etc)s/sites-enabled/%(owners)s, state: absent}
+        test: [[%(test)s]]
+        load: {service: %(service)s, action: restart}
+"""
+
+
+@pytest.mark.wire
+def test_ours_that_an_earlier_version_wrote_in_place_of_an_owners_stays_until_undo(
+    fresh: Host, playbook: Playbook
+) -> None:
+    service, owners, test = {
+        "nginx": ("nginx", "chamilo", "nginx, -t"),
+        "apache": ("apache2", "chamilo.conf", "apache2ctl, configtest"),
+    }[fresh.web]
+    etc, kept = f"/etc/{service}", "fastcgi_read_timeout 777" if fresh.web == "nginx" else "ProxyTimeout 777"
+    listing = f"cd {etc} && find . -mindepth 1 -printf '%P %y %m %U:%G %l\\n' | sort && cat sites-available/{owners}"
+    before, text = fresh.run(listing).stdout, fresh.get(f"{etc}/sites-available/{owners}")
+    begin = "server {" if fresh.web == "nginx" else "DocumentRoot"
+    line = f"{begin}\n    {kept};" if fresh.web == "nginx" else f"{kept}\n    {begin}"
+    ours = f"# Managed by Ansible: chamilo.hardening, section https.\n{text.replace(begin, line, 1)}"
+    link = "../sites-available/chamilo-campus_test.conf"
+    given = {"etc": etc, "text": json.dumps(ours), "link": link, "owners": owners, "test": test, "service": service}
+    playbook.run(playbook.write("earlier.yml", EARLIER % given), fresh)
+    assert fresh.http("/login").status == 200
+    playbook.harden(fresh)
+    assert not missing_from_the_portal(fresh, "https")
+    written = fresh.get(f"{etc}/sites-available/chamilo-campus_test.conf")
+    assert kept in written and "Changes here are lost." in written
+    assert playbook.harden(fresh, chamilo_https_vhost="managed") == 0
+    fresh.run("chamilo-hardening undo https && chamilo-hardening undo headers")
+    assert fresh.run(listing).stdout == before
+    assert fresh.wait("/login").status == 200
 
 
 def test_a_virtual_host_of_ones_own_may_speak_http_until_its_owner_has_it_speak_https(

@@ -76,9 +76,3 @@ def test_chamilos_own_set_up_for_apache_is_hardened(fresh: Host, tmp_path: Path)
     assert host.get(FILE) == owners
     assert reported(host, "http") == before
     assert not missing_from_the_portal(host, "http")
-
-    # By choice, the one of this collection takes its place, and PHP still does what its owner has it do.
-    managed = Playbook(tmp_path, "https", "managed")
-    managed.harden(host)
-    assert reported(host, "https") == before
-    assert managed.harden(host) == 0

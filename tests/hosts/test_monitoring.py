@@ -443,8 +443,8 @@ def test_attacks_go_unnoticed_before_are_reported_after_and_absent_undoes_it(
     assert harden(playbook, fresh, tmp_path, "--tags", "monitoring", **absent) == 0
     assert through(fresh, ATTACKS) == ATTACKS
     files = [change for change in before.changes(fresh.snapshot(), STAYS) if not ONLY_TIME.search(change)]
-    # What packages brought stays, and so does the virtual host of the section https. All else is as it was before.
+    # What packages brought stays, and so do the lines of the section https. All else is as it was before.
     old = [change for change in files if change.startswith("/etc/") and ": absent -> " not in change]
-    assert [change for change in old if "/sites-enabled/chamilo" not in change] == []
+    assert [change for change in old if "/sites-available/chamilo" not in change] == []
     assert "monitoring" not in fresh.run("chamilo-hardening status").stdout
     assert not missing_from_the_portal(fresh, "http")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import declared
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import OURS
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.discovery import ALL_PACKAGES
 from tests.unit.plugins.conftest import Files
@@ -24,13 +25,25 @@ def with_fpm(host: Files) -> None:
     host.write("/etc/php/8.4/fpm/pool.d/www.conf", POOL)
 
 
-def with_lines(host: Files) -> None:
-    """Of the owner, for timeouts, logs and PHP."""
+def with_own_host(host: Files) -> None:
+    """An earlier version wrote it in place of an owner's, with his lines for timeouts, logs and PHP."""
     with_fpm(host)
     (path,) = (host.root / "etc/nginx/sites-available").glob("campus*")
     logs = "access_log /var/log/nginx/one.log;\naccess_log /var/log/nginx/two.log;\nerror_log /var/log/nginx/bad.log;\n"
-    lines = f'{logs}fastcgi_read_timeout 600;\nfastcgi_param PHP_VALUE "memory_limit=1G\npost_max_size=2G";\n'
-    path.write_text(path.read_text().replace("server {\n", f"server {{\n{lines}", 1))
+    lines = f"{logs}fastcgi_read_timeout 600;\n"
+    settings = 'fastcgi_param PHP_VALUE "memory_limit=1G \\n post_max_size=2G";\n'
+    text = (
+        path.read_text()
+        .replace("server {\n", f"server {{\n{lines}", 1)
+        .replace("fastcgi_pass", f"{settings}fastcgi_pass")
+    )
+    path.write_text(f"{OURS}\n{text}")
+
+
+def with_own_host_of_apache(host: Files) -> None:
+    with_fpm(host)
+    (path,) = (host.root / "etc/apache2/sites-available").glob("campus*")
+    path.write_text(f"{OURS}\n{path.read_text()}")
 
 
 def with_drop_ins(host: Files) -> None:
@@ -83,7 +96,7 @@ SITES = {
         {"chamilo_https_terminated_elsewhere": True, "chamilo_trusted_proxies": ["10.0.0.2"]},
         base="nginx",
     ),
-    "managed": Recorded("nginx", {"chamilo_https_vhost": "managed"}, with_lines, base="nginx"),
+    "managed": Recorded("nginx", {"chamilo_https_vhost": "managed"}, with_own_host, base="nginx"),
     "kept_virtual_host": Recorded("apache", {"chamilo_https_vhost": "include"}, base="apache"),
     "mod_php": Recorded("apache", {"chamilo_uploads_maximum_size": "64M"}, with_mod_php, base="apache"),
     "waivers": Recorded(
@@ -176,6 +189,7 @@ SITES = {
             "chamilo_https_vhost": "managed",
             "chamilo_trusted_proxies": ["10.0.0.2"],
         },
+        with_own_host_of_apache,
         base="apache",
         site={
             "given": {"lacks": []},

@@ -236,7 +236,7 @@ UNREACHED = {
     "Refuse to ban where only a proxy visits": "ends the run: test_obstacles",
     "Report that this node waits for the restart of the database": "only where it is put off: the plan's own test",
     "Refuse to cut the web nodes off": "ends the run: tests/hosts/test_database.py",
-    "Refuse to replace a virtual host that would lose something": "ends the run: tests/hosts/test_vhosts.py",
+    "Refuse a virtual host that cannot be written to": "ends the run: tests/hosts/test_access_rules.py",
     "Refuse to install the scanner on a host that is too small for it": "ends the run: the plan's own test",
     "Drop the account that an interrupted run left there": "only where there is nothing else to do",
     "Restore the trusted proxies of the application": "only what an earlier run set: tests/hosts/test_https.py",

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Access rules: in .htaccess files, in <Directory> sections outside of the portal's virtual host, and within it.
-
-A virtual host of this collection would open what they close now, and its AllowOverride None what .htaccess files do.
-"""
+"""Access rules in .htaccess files: what they close stays closed where this collection writes AllowOverride None."""
 
 from __future__ import annotations
 
@@ -58,8 +55,6 @@ _AFTER_A_DOT = re.compile(
     r"(?:\^?/?(?:\.\*)?|\((?:\?:)?\^\|/\))"  # anywhere, or where a name begins
     r"\\\.(?:[^|()]|\((?:[^()]|\([^()]*\))*\))*"
 )
-# Locations of nginx for programs and hidden files.
-_OURS_TOO = re.compile(r"\\\.(?:\(\?:|\()?(?:ph|ht|git|env|svn|\?!well)|/\\?\.|^/documentation")
 # What can stand in the argument of a <Directory> as it is.
 _WRITABLE = re.compile(r"[\w./@+~ -]+", re.ASCII)
 
@@ -135,72 +130,11 @@ def _denies_hidden(section: Directive) -> bool:
     )
 
 
-def within(web_server: str, servers: Iterable[Server]) -> list[Place]:
-    """Access rules for the portal in virtual hosts that ours would take the place of."""
-    found: list[Directive] = []
-    for server in servers:
-        level = server.block.block or ()
-        found += _closes(level) if web_server == "nginx" else (item for item, _need in rules(_inside(level, server)))
-    return list(dict.fromkeys(Place(item.file, item.line, _short(item.written)) for item in found))
-
-
-def _inside(level: Sequence[Directive], server: Server) -> list[Directive]:
-    """Without what is for directories of other programs, and what denies that which ours denies too."""
-    project = posixpath.dirname(server.host.root)
-    return [
-        item
-        for item in level
-        if not (item.name == "directory" and not f"{_argument(item)}/".startswith(f"{project}/"))
-        and not (item.name in ("location", "locationmatch", "directorymatch") and _denies_hidden(item))
-    ]
-
-
-def _argument(item: Directive) -> str:
-    return item.arguments[-1].rstrip("/") if item.arguments else ""
-
-
-def _closes(level: Iterable[Directive], inner: bool = False) -> Iterator[Directive]:
-    """What refuses visitors in a server block of nginx, other than programs and hidden files, which ours refuses too.
-
-    A status that a whole server block ends with is for what its redirects leave over.
-    """
-    for item in level:
-        if item.block is not None:
-            if item.name != "location" or not _OURS_TOO.search(_argument(item)):
-                yield from _closes(item.block, inner=True)
-        elif (
-            (item.name in ("auth_basic", "auth_request") and item.arguments != ("off",))
-            or item.name in ("deny", "auth_jwt")
-            or (item.name == "ssl_verify_client" and item.arguments[:1] != ("off",))
-            or (inner and item.name == "return" and re.fullmatch(r"4\d\d", _argument(item)))
-        ):
-            yield item
-
-
 def _matches(pattern: str, path: str) -> bool:
     try:
         return re.search(pattern, path, re.IGNORECASE) is not None
     except re.error:
         return False
-
-
-def above(configuration: Configuration, servers: Iterable[Server]) -> list[Place]:
-    """Access rules for the document root in <Directory> sections outside of its virtual host, which count now."""
-    found: list[Place] = []
-    for server in servers:
-        own = list(every(server.block.block or (), "directory"))
-        sections = [(block, block in own) for block in (*every(configuration.directives, "directory"), *own)]
-        last: tuple[Directive, bool] | None = None
-        for block, is_own in sorted(sections, key=lambda section: len(_parts(section[0]))):
-            decides = any(item.name in ("require", "order", "deny", "allow") for item in walk(block.block or ()))
-            if decides and _contains(_parts(block), server.host.root.split("/")):
-                last = block, is_own
-        if last and not last[1]:
-            places = [item.place for item, _need in rules(last[0].block or ())]
-            # Debian closes the whole file system, and opens what is to be served.
-            closed = last[0].arguments[0] == "/" and {place.what.lower() for place in places} == {"require all denied"}
-            found += [] if closed else places
-    return list(dict.fromkeys(found))
 
 
 def access_files(

@@ -66,7 +66,7 @@ def misplaced(server: Server, tree: Tree, roots: set[str], domain: str) -> tuple
     if root and tree.real(f"{root}/public") in roots:
         return (
             f"DocumentRoot is {root}, the project directory with its secrets and programs",
-            f"Set DocumentRoot to {root}/public there, or chamilo_https_vhost to managed",
+            f"Set DocumentRoot to {root}/public there",
         )
     if root and tree.real(root) not in roots and not _reaches(server, tree, roots):
         for item in walk(server.block.block or ()):

@@ -10,7 +10,7 @@ import errno
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
@@ -168,22 +168,6 @@ class VirtualHost:
     php: str = ""  # where PHP requests go: unix:/run/php/x.sock, 127.0.0.1:9000 or mod_php
     aliases: tuple[Alias, ...] = ()
     ours: bool = False  # the file is managed by this collection
-
-
-@dataclass(frozen=True)
-class Takeover:
-    """What goes when our virtual host takes the place of what serves the name now, and why it may not."""
-
-    files: tuple[str, ...] = ()  # the files whose virtual hosts ours replaces
-    disable: tuple[str, ...] = ()  # the links (or regular files in sites-enabled) that must go
-    neighbours: tuple[Place, ...] = ()  # other sites, which would go off line
-    redirected: bool = False  # visitors of http are sent to https now
-    closed: tuple[Place, ...] = ()  # access rules outside of the virtual host
-    unread: bool = False  # nginx would not read ours
-    carried: tuple[str, ...] = ()  # lines that ours goes on with, see ``carried``
-    carried_php: tuple[str, ...] = ()  # those that nginx has where it hands requests to PHP
-    uncarried: tuple[Place, ...] = ()  # such lines that it cannot go on with
-    refused: Mapping[str, str] = field(default_factory=dict)  # auto, managed, include -> why not, where it is not done
 
 
 @dataclass(frozen=True)

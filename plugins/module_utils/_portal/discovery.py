@@ -25,6 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     certbot,
     edits,
     nginx,
+    own_host,
     php_fpm,
     php_ini,
     symfony_sessions,
@@ -60,7 +61,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
     WebServer,
     include_line,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import Portal, assess, refused
 
 _PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
 _PID_FILES = {"nginx": "/run/nginx.pid", "apache": "/run/apache2/apache2.pid"}
@@ -248,7 +248,7 @@ class _Discovery(Findings):
         )
         site = self.named(site, declared, servers, own)
         site = replace(site, in_place=self.in_place(site, configuration, servers))
-        site = self.takeover(site, configuration, servers)
+        site = self.own_host(site, configuration, servers)
         return replace(site, errors=tuple(self.errors), problems=(*self.errors, *self.problems, *self.denied()))
 
     def named(
@@ -395,22 +395,26 @@ class _Discovery(Findings):
         logs = {server.host.access_log_file for server in servers}
         return portal_rotation.rotation(self.tree, web.user, sorted(log for log in logs if log.startswith("/")))
 
-    def takeover(self, site: Site, configuration: Configuration, servers: Sequence[Server]) -> Site:
-        """What goes when ours replaces what serves the portal now, and the .htaccess files that close something."""
+    def own_host(self, site: Site, configuration: Configuration, servers: Sequence[Server]) -> Site:
+        """What is in the way of a virtual host of ours, what it has of an owner's, and what .htaccess files close."""
         web = site.web
         if not web.name:
             return site
         roots = _roots(self.tree, site.root, servers)
-        portal = Portal(self.domain, roots, f"chamilo-{self.site}.conf")
         named, fallback = _answering(web.name)(servers, self.domain)
         own = [server for server in (*named, *fallback) if server.host.root.rstrip("/") in roots]
-        files, closed = self.closed(site.root, site.php, configuration, own) if web.name == "apache" else ((), ())
-        replaced = [server for server in named if not server.host.ours]
-        closed = [*closed, *access_rules.within(web.name, replaced)]
-        found = assess(portal, web.name, configuration, servers, named, closed)
-        include, lost = include_line(web, self.site), access_rules.unwritable(files)
-        why = refused(self.domain, found, site.in_place, include, lost)
-        return replace(site, takeover=replace(found, refused=why), access_files=files)
+        files = self.access_files(site.root, site.php, configuration, own) if web.name == "apache" else ()
+        portal = own_host.Portal(self.domain, roots, f"chamilo-{self.site}.conf")
+        lost = access_rules.unwritable(files)
+        why = own_host.refused(portal, web.name, configuration, servers, named, site.in_place, lost)
+        lines, php = own_host.kept(web.name, named)
+        foreign = [server for server in named if not server.host.ours]
+        return replace(
+            site,
+            redirected=edits.to_https(web.name, configuration, foreign, self.domain),
+            own_host=own_host.OwnHost(why, lines, php),
+            access_files=files,
+        )
 
     def in_place(self, site: Site, configuration: Configuration, servers: Sequence[Server]) -> InPlace:
         """What is written into the virtual hosts of an owner. Our own are none, and so have none of it."""
@@ -430,16 +434,16 @@ class _Discovery(Findings):
         )
         return edits.plan(self.tree, site.web.name, site.web.version, configuration, desired)
 
-    def closed(
+    def access_files(
         self, root: str, php: Php, configuration: Configuration, own: Sequence[Server]
-    ) -> tuple[tuple[access_rules.AccessFile, ...], Sequence[Place]]:
-        """What .htaccess files of the portal close, and all that would be open if its virtual host were ours."""
+    ) -> tuple[access_rules.AccessFile, ...]:
+        """What .htaccess files of the portal close."""
         kept = (root, f"{root}/public", *(server.host.root for server in own))
         try:
-            files = access_rules.access_files(self.tree, configuration, own, kept, php.user)
+            return access_rules.access_files(self.tree, configuration, own, kept, php.user)
         except OSError as problem:  # what cannot be seen may close something
-            return (), [Place(root, 1, f"access rules in .htaccess files cannot be searched: {problem.strerror}")]
-        return files, [*(place for file in files for place in file.rules), *access_rules.above(configuration, own)]
+            unseen = f"access rules in .htaccess files cannot be searched: {problem.strerror}"
+            return (access_rules.AccessFile(root, (Place(root, 1, unseen),), lost=True),)
 
     def environment(
         self, root: str, web: WebServer, serving: Sequence[Server], pool: php_fpm.Pool | None, user: str

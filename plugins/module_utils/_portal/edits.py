@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import has_marks
@@ -17,7 +19,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     server_blocks,
     shared_directives,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Configuration, Server, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Configuration,
+    Server,
+    Tree,
+    walk,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
     DesiredHost,
     Edited,
@@ -25,6 +32,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     Unmarked,
     digest,
 )
+
+_IF_FOR_HTTPS = re.compile(r"\( ?\$(scheme|https|host|http_host|server_port)[ )]")
 
 
 def shared(tree: Tree, drop_ins: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -41,6 +50,26 @@ def shared(tree: Tree, drop_ins: str) -> tuple[frozenset[str], frozenset[str]]:
 def leads(server: Server, web_server: str) -> bool:
     """Whether a virtual host serves nothing: all requests are led elsewhere."""
     return server_blocks.leads(server) if web_server == "nginx" else in_place_apache.leads(server)
+
+
+def to_https(web_server: str, configuration: Configuration, servers: Iterable[Server], domain: str) -> bool:
+    """Whether visitors of http are sent to https, by lines of an owner: ours let this host itself through."""
+    return any(
+        _same_under_https(argument.rstrip("?"), domain)
+        for server in servers
+        for item in server.block.block or ()
+        if item.name != "if" or web_server != "nginx" or _IF_FOR_HTTPS.match(" ".join(item.arguments))
+        for directive in walk([item])
+        if not configuration.is_ours(directive.file)
+        for argument in directive.arguments
+    )
+
+
+def _same_under_https(target: str, domain: str) -> bool:
+    """Whether a redirect goes to the same address under https."""
+    host = rf"(?:\$host|\$server_name|\$http_host|%\{{(?:SERVER_NAME|HTTP_HOST)\}}|{re.escape(domain)})"
+    path = r"/?(?:\$request_uri|%\{REQUEST_URI\}|\$uri|\$1|%1|)"
+    return re.fullmatch(rf"https://{host}(?::443)?{path}", target, re.IGNORECASE) is not None
 
 
 def plan(tree: Tree, web_server: str, version: str, configuration: Configuration, desired: DesiredHost) -> InPlace:

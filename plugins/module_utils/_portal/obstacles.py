@@ -27,7 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names im
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_fpm import PREPENDED
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.request import Desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import twice
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.own_host import twice
 
 # Where every run writes: configuration, programs, its own state.
 _WRITTEN = ("/etc", "/usr/local", "/var/lib")
@@ -85,7 +85,7 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
         found += _variables(site, host, desired.variables)
     if set(desired.sections) - {"database"}:
         found += filter(None, [misnamed(site)])
-    widened = desired.takeover == "auto" and site.php.confined in site.in_place.widened
+    widened = desired.vhost == "auto" and site.php.confined in site.in_place.widened
     if site.php.confined and not widened and {"uploads", "permissions", "sessions"} & set(desired.sections):
         found.append(
             f"open_basedir in {site.php.confined}: it leaves out {PREPENDED}, with what the sections uploads, "
@@ -93,9 +93,9 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
             f":{PREPENDED} to it there, and reload {site.php.service or site.web.service}."
         )
     found += filter(None, [_without_pool(site, desired.sections)])
-    if desired.takeover in site.takeover.refused:
-        found.append(site.takeover.refused[desired.takeover])
-    found += filter(None, [twice(site.domain, site.serving, desired.takeover, desired.once)])
+    if desired.vhost in site.own_host.refused:
+        found.append(site.own_host.refused[desired.vhost])
+    found += filter(None, [twice(site.domain, site.serving, desired.vhost, desired.once)])
     if host.unreachable:
         found.append(
             f"chamilo_https_certificate: {desired.acme}. {host.unreachable} Have the DNS lead to this host first, or "

@@ -16,7 +16,7 @@ class Desired:
     """What a run is about to do. What is in its way is refused."""
 
     sections: Sequence[str] = ()
-    takeover: Literal["", "auto", "managed", "include"] = ""  # chamilo_https_vhost, where it counts in this run
+    vhost: Literal["", "auto", "managed", "include"] = ""  # chamilo_https_vhost, where it counts in this run
     once: Mapping[str, str] = field(default_factory=dict)  # what it sets of that which nginx takes once
     acme: Literal["", "auto", "certbot"] = ""  # where this run may have Certbot ask for a certificate
     alert_mail: str = ""

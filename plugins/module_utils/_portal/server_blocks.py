@@ -213,7 +213,7 @@ def obstacles(tree: Tree, configuration: Configuration, found: Found) -> Iterato
             yield Obstacle.at(
                 server.host,
                 f"root is {root}, the project directory with its secrets and programs",
-                f"Set root to {root}/public there, or chamilo_https_vhost to managed",
+                f"Set root to {root}/public there",
             )
         for other, socket in found.displaced(server):
             yield Obstacle.at(

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import access_rules
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot as portal_certbot
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Takeover, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.own_host import OwnHost
 
 
 class SiteError(HardeningError):
@@ -99,7 +100,8 @@ class Site:
     answering: tuple[VirtualHost, ...] = ()  # those in serving, and all of the portal that answer to one of its names
     answered: tuple[str, ...] = ()  # the names of the portal, without wildcards, to which one of its own answers
     nameless: bool = False  # a virtual host that serves the project directory answers to every name that no other has
-    takeover: Takeover = field(default_factory=Takeover)
+    redirected: bool = False  # visitors of http are sent to https now, by lines that are not ours
+    own_host: OwnHost = field(default_factory=OwnHost)
     in_place: InPlace = field(default_factory=InPlace)  # what is written into the virtual hosts of an owner
     access_files: tuple[
         access_rules.AccessFile, ...

@@ -47,7 +47,7 @@ class Discovery(Plan):
         str, Any
     ]  # the server that is to keep the sessions, which is refused where others could use it
     tree: Mapping[str, Any]  # what the section permissions is given: a user that the host does not have is refused
-    takeover: str  # whether this run may write the virtual host, and how
+    vhost: str  # chamilo_https_vhost, where this run may write to a virtual host
     once: Mapping[str, str]  # what our files set that nginx takes once; an owner may have set another value there
     headers: Sequence[str]  # that are ours alone to send after this run. Discovery knows those of an earlier one.
     tls: bool
@@ -92,7 +92,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
     web = [one for one in WEB if one in due]
     store = section_sessions.store(portal, given) if "sessions" in due else {}
     client = [section_sessions.CLIENT] if store else []
-    needs = known and portal.vhost != "managed" and any(one != "https" for one in web)
+    needs = known and any(one != "https" for one in web)
     return Discovery(
         domain=portal.domain,
         is_web=portal.is_web,
@@ -103,7 +103,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
         install=[*(name for one in due for name in PACKAGES.get(one, ())), *client],
         session_store=store,
         tree=_tree(given) if _gives_rights(portal, given, asked) else {},
-        takeover=portal.vhost if takes_over or needs else "",
+        vhost=portal.vhost if takes_over or needs else "",
         once=_once(portal, given, due, takes_over),
         headers=_headers(portal, given, due, takes_over),
         tls=takes_over and not portal.elsewhere,

@@ -54,7 +54,7 @@ class Https(Plan):
     service: str
     test: Sequence[Sequence[str]]
     certificate: Obtained
-    refused: str  # why the virtual host is not replaced
+    refused: str  # why no virtual host is written to
     vhost: Transaction
     include: bool  # what its owner writes into his own virtual host does not come through the transaction
     reminder: str  # what that owner has to write there; empty: nothing
@@ -103,7 +103,7 @@ class _Maker:
             service=portal.service,
             test=portal.test,
             certificate=self._obtained(),
-            refused=site["takeover"]["refused"].get(portal.vhost, ""),
+            refused=site["own_host"]["refused"].get(portal.vhost, ""),
             vhost=Transaction(
                 f"https:{portal.word}",
                 self._files(),
@@ -233,7 +233,6 @@ class _Maker:
             File(f"{portal.config}/sites-available/{name}", f"{portal.web}/vhost.conf.j2"),
             File(f"{portal.config}/sites-enabled/{name}", target=f"../sites-available/{name}"),
             *portal.body_limit,
-            *(File(path, absent=True) for path in portal.site["takeover"]["disable"]),
         ]
 
     def _edits(self) -> list[Marked]:
@@ -394,8 +393,8 @@ class _Maker:
             "names": vhost.names,
             "access_log": vhost.access_log,
             "error_log": vhost.error_log,
-            "carried": site["takeover"]["carried"],
-            "carried_php": site["takeover"]["carried_php"],
+            "kept": vhost.kept,
+            "kept_php": site["own_host"]["kept_php"],
             "php": site["php"]["socket"],
             "php_handler": vhost.php_handler,
             "webroot": site["lineage"]["webroot"],
@@ -414,7 +413,7 @@ class _Maker:
         """No visitor is sent to https while it is not served there: an owner enables it first in his virtual host."""
         vhost, portal = self.vhost, self.portal
         speaks = portal.elsewhere or vhost.spoken or (portal.vhost != "include" and vhost.speaks_tls)
-        return speaks and (self.policy or bool(portal.site["takeover"]["redirected"]))
+        return speaks and (self.policy or bool(portal.site["redirected"]))
 
     def _redirections(self) -> list[dict[str, Any]]:
         """Apache's rules: for requests whose address is known as it was typed, and for any other."""

@@ -164,7 +164,7 @@ class Served:
         In a virtual host of his own, its owner may redirect before our drop-ins are asked; one that only leads away
         has none of them.
         """
-        tls = self.in_force and self.site["takeover"]["redirected"]
+        tls = self.in_force and self.site["redirected"]
         preferred = [listen for listen in self.endpoints if listen["tls"] == tls]
         return next(iter([*preferred, *self.endpoints]), {"address": "*", "tls": False})
 

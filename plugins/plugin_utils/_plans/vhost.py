@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""The virtual host of a portal: the content of ours, and what stays of an owner's.
+"""The virtual host of a portal: the content of ours, and what is written beside an owner's.
 
 Ours is made from what serves the portal now, so that a second run finds its own values again.
 """
@@ -37,7 +37,7 @@ class VirtualHost:
 
     @property
     def managed(self) -> bool:
-        """Whether it is ours, and its owner does not keep his."""
+        """Whether it is ours: its owner has none."""
         return not self.portal.vhost_kept
 
     @property
@@ -126,12 +126,10 @@ class VirtualHost:
         Portals of the same play are none: they will be ours as well, whoever comes first. Nor is what speaks it by
         files of ours alone, of any portal. An owner's virtual host that stays and spoke it before is like another site.
         """
-        serving = self.portal.site["serving"] if self.managed else []
         others = [
             host["names"]
             for host in self.hosts
             if not host["ours"]
-            and host not in serving
             and not any(map(LENT.search, host["includes"]))
             and any(listen["tls"] for listen in host["listens"])
         ]
@@ -157,8 +155,7 @@ class VirtualHost:
         Names of the portal in virtual hosts that stay, such as one that only leads here, by http and by https, go on
         answering. Of two with one name the web server takes the first, and that one's certificate.
         """
-        replaced = self.portal.site["takeover"]["files"]
-        beside = [host for host in self.hosts if not host["ours"] and host["file"] not in replaced]
+        beside = [host for host in self.hosts if not host["ours"]]
 
         def spoken(tls: bool) -> set[str]:
             return {
@@ -195,6 +192,12 @@ class VirtualHost:
         return next((host["error_log"] for host in self._logging if host["error_log"]), "")
 
     @property
+    def kept(self) -> list[str]:
+        """Lines of an owner's in ours. How long nginx waits is set once, by our own files where PHP may take longer."""
+        lines = list(self.portal.site["own_host"]["kept"])
+        return [line for line in lines if not (self.impatient and line.startswith("fastcgi_read_timeout"))]
+
+    @property
     def php_handler(self) -> str:
         """What Apache hands scripts to."""
         php = self.portal.site["php"]
@@ -213,8 +216,7 @@ class VirtualHost:
     def impatient(self) -> bool:
         """Whether the web server waits less long than PHP may take.
 
-        What stands in a virtual host that ours replaces goes with it. nginx refuses a second line in one virtual host:
-        an owner's stays.
+        nginx refuses a second line in one virtual host: an owner's stays.
         """
         output = "patience_around" if self.managed else "patience"
         waits = [host[output] for host in self.portal.site["serving"] if host[output] >= 0]

@@ -15,10 +15,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Place,
-    Takeover,
     VirtualHost,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.own_host import OwnHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
@@ -106,16 +106,16 @@ def test_where_there_is_no_portal_its_owner_is_not_checked(capsys):
     assert "failed" not in ask(chamilo_site_info, capsys, domain="campus.test", tree={"owner": "nobody-here"})
 
 
-@pytest.mark.parametrize(("takeover", "fails"), [("", False), ("auto", True), ("managed", False), ("include", False)])
-def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(
-    capsys, user, monkeypatch, takeover, fails
+@pytest.mark.parametrize(("vhost", "fails"), [("", False), ("auto", True), ("managed", False), ("include", False)])
+def test_a_virtual_host_that_is_refused_fails_where_that_is_asked_for(
+    capsys, user, monkeypatch, vhost, fails
 ):
-    refused = Takeover(refused={"auto": "campus.conf line 3: X-School"})
-    monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", takeover=refused))
-    result = ask(chamilo_site_info, capsys, domain="campus.test", takeover=takeover)
+    refused = OwnHost(refused={"auto": "campus.conf line 3: X-School"})
+    monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", own_host=refused))
+    result = ask(chamilo_site_info, capsys, domain="campus.test", vhost=vhost)
     assert result.get("failed", False) is fails
     reported = "campus.test: 1 obstacle. Nothing was changed.\n- campus.conf line 3: X-School"
-    assert result["msg"].startswith(reported) if fails else result["site"]["takeover"]["refused"]["auto"] in reported
+    assert result["msg"].startswith(reported) if fails else result["site"]["own_host"]["refused"]["auto"] in reported
 
 
 @pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
@@ -136,9 +136,9 @@ def test_a_host_that_cannot_have_what_is_asked_for_fails(capsys, root, monkeypat
 def test_what_nginx_would_refuse_beside_ours_fails(capsys, user, monkeypatch):
     own = VirtualHost("campus.conf", 1, ("campus.test",), (), "", once=(Place("campus.conf", 3, "server_tokens on"),))
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", serving=(own,)))
-    result = ask(chamilo_site_info, capsys, domain="campus.test", takeover="include", once={"server_tokens": "off"})
+    result = ask(chamilo_site_info, capsys, domain="campus.test", vhost="include", once={"server_tokens": "off"})
     assert result["failed"] is True and "campus.conf line 3: server_tokens on" in result["msg"]
-    assert "failed" not in ask(chamilo_site_info, capsys, domain="campus.test", takeover="include")
+    assert "failed" not in ask(chamilo_site_info, capsys, domain="campus.test", vhost="include")
 
 
 def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, root, monkeypatch):

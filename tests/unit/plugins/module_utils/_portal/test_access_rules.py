@@ -20,7 +20,7 @@ SHIPPED = (Path(__file__).parents[4] / "testbed/app/tree/public/.htaccess").read
 
 @pytest.fixture
 def portal(host):
-    """A portal under Apache, taken over without further ado as it is."""
+    """A portal under Apache."""
     host.install("apache")
     host.chamilo()
     host.testbed_site("apache", "plain")
@@ -33,11 +33,11 @@ def site(host):
 
 
 def closed(host):
-    return [(place.file.removeprefix(f"{PUBLIC}/"), place.line, place.what) for place in site(host).takeover.closed]
+    places = [place for file in site(host).access_files for place in file.rules]
+    return [(place.file.removeprefix(f"{PUBLIC}/"), place.line, place.what) for place in places]
 
 
 def test_what_chamilo_ships_closes_nothing(portal):
-    assert site(portal).takeover.closed == ()
     assert site(portal).access_files == ()
 
 
@@ -80,13 +80,10 @@ def test_what_chamilo_ships_closes_nothing(portal):
         ("Require ip \\\n  ::1\n", 1, "Require ip   ::1", "AuthConfig"),
     ],
 )
-def test_an_access_rule_is_in_the_way_of_a_takeover(portal, text, line, what, keep):
+def test_an_access_rule_goes_on_closing_what_it_closes(portal, text, line, what, keep):
     portal.write(f"{PUBLIC}/reports/.htaccess", text)
     found = site(portal)
     assert ("reports/.htaccess", line, what) in closed(portal)
-    assert set(found.takeover.refused) == {"managed"}
-    assert f"{PUBLIC}/reports/.htaccess line {line}: {what}" in found.takeover.refused["managed"]
-    assert "Set chamilo_https_vhost to auto" in found.takeover.refused["managed"]
     assert [file.directory for file in found.access_files] == [f"{PUBLIC}/reports"]
     assert found.access_files[0].keep == f"{keep or 'AuthConfig'} Nonfatal=Override"
 
@@ -108,7 +105,6 @@ def test_an_access_rule_is_in_the_way_of_a_takeover(portal, text, line, what, ke
 def test_what_closes_nothing_or_what_ours_closes_too_is_not(portal, text):
     portal.write(f"{PUBLIC}/reports/.htaccess", text)
     assert closed(portal) == []
-    assert site(portal).takeover.closed == ()
 
 
 def test_a_rule_of_the_whole_portal_counts_and_nothing_of_ours_ends_it_in_a_virtual_host_of_its_owner(portal):
@@ -123,7 +119,6 @@ def test_what_apache_does_not_obey_is_not_lost(portal, output):
     file.write_text(file.read_text().replace("AllowOverride All", output))
     portal.write(f"{PUBLIC}/reports/.htaccess", "Require ip 10.0.0.1\n")
     assert site(portal).access_files == ()
-    assert site(portal).takeover.closed == ()
 
 
 def test_of_several_sections_the_deepest_decides(portal):
@@ -148,46 +143,6 @@ def test_another_name_of_access_files_is_known(portal):
     portal.write(f"{PUBLIC}/reports/.htaccess", "Require ip 10.0.0.1\n")
     portal.write(f"{PUBLIC}/reports/.rules", "Require ip 10.0.0.2\n")
     assert closed(portal) == [("reports/.rules", 1, "Require ip 10.0.0.2")]
-
-
-@pytest.mark.parametrize(
-    ("section", "argument", "what"),
-    [
-        ("/var/www/chamilo", "Require ip 10.0.0.1", ["Require ip 10.0.0.1"]),
-        ("/var/www/chamilo/public", "Require all denied", ["Require all denied"]),
-        ("/", "Require all denied", []),
-        ("/var/www/other", "Require ip 10.0.0.1", []),
-        ("/var/www/chamilo/public/main", "Require ip 10.0.0.1", []),  # it stays, deeper than ours
-    ],
-)
-def test_a_directory_section_elsewhere_is_lost_where_ours_would_come_after_it(portal, section, argument, what):
-    file = portal.root / "etc/apache2/sites-available/campus.conf"
-    file.write_text(file.read_text().replace("Require all granted", ""))
-    portal.write("/etc/apache2/conf-enabled/own.conf", f"<Directory {section}>\n{argument}\n</Directory>\n")
-    assert [place.what for place in site(portal).takeover.closed] == what
-
-
-@pytest.mark.parametrize(
-    ("rules", "what"),
-    [
-        ("Require all denied", []),
-        ("Require ip 10.0.0.1", ["Require ip 10.0.0.1"]),
-        ("Require all denied\nRequire ip 10.0.0.1", ["Require all denied", "Require ip 10.0.0.1"]),
-    ],
-)
-def test_a_closed_file_system_is_debians_own_and_another_rule_for_it_is_not(portal, rules, what):
-    for name in ("apache2.conf", "sites-available/campus.conf"):
-        file = portal.root / "etc/apache2" / name
-        text = file.read_text().replace("Require all granted", "").replace("Require all denied", "")
-        file.write_text(text.replace("<Directory /var/www/>", "<Directory /srv/>"))
-    portal.write("/etc/apache2/conf-enabled/own.conf", f"<Directory />\n{rules}\n</Directory>\n")
-    assert [place.what for place in site(portal).takeover.closed] == what
-
-
-def test_what_the_portals_own_virtual_host_opens_again_is_not_lost(portal):
-    text = "<Directory /var/www/chamilo>\nRequire ip 10.0.0.1\n</Directory>\n"
-    portal.write("/etc/apache2/conf-enabled/own.conf", text)
-    assert site(portal).takeover.closed == ()
 
 
 def test_a_link_that_the_web_user_could_have_laid_is_neither_read_nor_overlooked(portal):
@@ -325,7 +280,9 @@ def test_a_disk_that_cannot_be_read_is_in_the_way(portal, monkeypatch):
 
     monkeypatch.setattr(access_rules, "access_files", fails)
     assert "Input/output error" in closed(portal)[0][2]
-    assert "managed" in site(portal).takeover.refused
+    assert {"auto", "include", "managed"} == set(site(portal).own_host.refused), (
+        "what cannot be seen may close something"
+    )
 
 
 def test_a_pipe_is_not_waited_for(portal):
@@ -342,7 +299,7 @@ def test_a_thousand_directories_in_each_other_end_at_a_limit(portal, deep):
 @pytest.mark.parametrize("name", ['a"b', "a\nb", "a*b", "a?b", "${X}", "a\\b", "ü", "a#b"])
 def test_a_name_that_apache_would_read_as_something_else_is_refused_in_every_mode(portal, name):
     portal.write(f"{PUBLIC}/{name}/.htaccess", "Require ip 10.0.0.1\n")
-    refused = site(portal).takeover.refused
+    refused = site(portal).own_host.refused
     assert set(refused) == {"auto", "managed", "include"}
     assert "the name of its directory written into a configuration" in refused["include"]
     assert all(text.isprintable() for text in refused.values())
@@ -372,7 +329,6 @@ def test_where_a_directory_leads_its_visitors_is_kept_and_nothing_more(portal, t
     portal.write(f"{PUBLIC}/forum/.htaccess", text)
     found = site(portal)
     assert [(file.keep, file.listed) for file in found.access_files] == ([(keep, listed)] if keep else [])
-    assert bool(found.takeover.closed) is any(file.rules for file in found.access_files)
     if keep:  # what is written then leads to the same once more
         ours = f"<Directory {PUBLIC}/*>\nAllowOverride None\n</Directory>\n<Directory {PUBLIC}/forum>\n"
         ours += f"AllowOverride {keep}\nAllowOverrideList {listed}\n</Directory>\n"
@@ -400,39 +356,3 @@ def test_what_a_directory_allows_in_its_files(lines, classes):
     block = tuple(Directive(name.lower(), tuple(rest), "x", 1) for name, *rest in words)
     found = access_rules._allowed(Directive("directory", ("/srv",), "x", 1, block))
     assert found == (None if classes is None else set(classes.split()))
-
-
-# ------------------------------------------------------------------------------------------ within the virtual host
-
-
-PASSWORD = "AuthType Basic\nAuthName x\nAuthUserFile /x\nRequire valid-user\n"
-
-
-@pytest.mark.parametrize(
-    ("server", "lines", "what"),
-    [
-        ("apache", f'<Location "/">\n{PASSWORD}</Location>\n', [*PASSWORD.splitlines()]),
-        ("apache", f"<Directory {PUBLIC}>\nRequire ip 192.0.2.7\n</Directory>\n", ["Require ip 192.0.2.7"]),
-        ("apache", "<Location /main/admin>\nOrder deny,allow\nDeny from all\n</Location>\n", ["Deny from all"]),
-        ("apache", "RewriteEngine On\nRewriteRule ^/tests - [F]\n", ["RewriteRule ^/tests - [F]"]),
-        ("apache", f"<Directory {PUBLIC}>\nRequire all granted\n</Directory>\nSSLVerifyClient none\n", []),
-        ("apache", '<LocationMatch "/.git">\nRequire all denied\n</LocationMatch>\n', []),
-        ("apache", f"<Directory /usr/share/adminer>\n{PASSWORD}</Directory>\n", []),
-        ("nginx", "auth_basic x;\nauth_basic_user_file /x;\n", ["auth_basic x"]),
-        ("nginx", "location /main/admin { allow 192.0.2.7; deny all; }\n", ["deny all"]),
-        ("nginx", "location /main/admin { auth_request /who; }\n", ["auth_request /who"]),
-        ("nginx", "if ($http_user_agent ~ bot) { return 403; }\n", ["return 403"]),
-        ("nginx", "location ~ /\\.(?!well-known) { deny all; }\nlocation ~ \\.php$ { return 404; }\n", []),
-        ("nginx", "location = /ping { auth_basic off; }\nreturn 404;\n", []),
-    ],
-)
-def test_what_a_virtual_host_closes_is_not_opened_by_ours(host, server, lines, what):
-    host.install(server)
-    host.chamilo()
-    nginx = f"server {{\nlisten 80;\nserver_name campus.test;\nroot {PUBLIC};\n{lines}}}\n"
-    apache = f"<VirtualHost *:80>\nServerName campus.test\nDocumentRoot {PUBLIC}\n{lines}</VirtualHost>\n"
-    file = host.site(server, {"nginx": nginx, "apache": apache}[server])
-    found = discover("campus.test", tree=host.tree).takeover
-    assert [(place.file, place.what) for place in found.closed] == [(file, each) for each in what]
-    assert ("managed" in found.refused) is bool(what)
-    assert "auto" not in found.refused

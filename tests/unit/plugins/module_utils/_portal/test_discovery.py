@@ -171,8 +171,9 @@ def test_access_rules_that_cannot_be_searched_may_close_something(host, monkeypa
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(discovery.access_rules, "access_files", refuse)
-    files, (place,) = discovery._Discovery(host.tree, "", "").closed("/srv/campus", Php(), Configuration(), ())
-    assert (files, place.file, place.line) == ((), "/srv/campus", 1)
+    (file,) = discovery._Discovery(host.tree, "", "").access_files("/srv/campus", Php(), Configuration(), ())
+    (place,) = file.rules
+    assert (file.lost, place.file, place.line) == (True, "/srv/campus", 1)
     assert place.what == "access rules in .htaccess files cannot be searched: Permission denied"
 
 
@@ -181,7 +182,7 @@ def test_an_empty_host(host):
     web, portal = site.problems
     assert web == "Neither nginx nor Apache is installed on this host. Install one to serve Chamilo."
     assert portal.startswith("No Chamilo was found: ")
-    assert site.takeover.refused == {} and site.in_place.blocks == ()
+    assert site.own_host.refused == {} and site.in_place.blocks == ()
     with pytest.raises(SiteError, match="Neither nginx nor Apache.*No Chamilo was found"):
         site_of(host, require=True)
 

@@ -102,11 +102,11 @@ def test_our_redirect_is_not_its_owners(host, server, redirect):
     host.chamilo()
     host.testbed_site(server, "plain")
     carry_out(host, planned(host).in_place)
-    assert not planned(host).takeover.redirected
+    assert not planned(host).redirected
     host.write(f"{DROP_INS[server]}/https.conf", f"# Managed by Ansible: chamilo.hardening, section https.\n{redirect}")
-    assert not planned(host).takeover.redirected
+    assert not planned(host).redirected
     host.write(f"{DROP_INS[server]}/https.conf", redirect)
-    assert planned(host).takeover.redirected
+    assert planned(host).redirected
 
 
 def test_a_file_of_ours_that_cannot_be_read_hides_no_other(host):

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import Mount
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import obstacles as portal_obstacles
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Takeover, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace
@@ -29,6 +29,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacle
     obstacles,
     report,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.own_host import OwnHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site
 
 NOW = 1795000000.0
@@ -132,10 +133,10 @@ def test_all_of_them_are_in_one_message():
         errors=("No web server.",),
         sendmail=False,
         distribution="Debian 11",
-        takeover=Takeover(refused={"auto": "It would lose a line."}),
+        own_host=OwnHost(refused={"auto": "It would lose a line."}),
     )
     host = Host(now=NOW, read_only=("/usr",), free={"/var": 1}, interrupted=True, lock_holder="apt")
-    desired = Desired(**{**vars(ALL), "alert_mail": "a@example.org", "takeover": "auto"})
+    desired = Desired(**{**vars(ALL), "alert_mail": "a@example.org", "vhost": "auto"})
     found = obstacles(dark, host, desired)
     text = report("campus.example.org", found)
     assert len(found) == 9 and text.startswith("campus.example.org: 9 obstacles. Nothing was changed.\n- ")
@@ -285,7 +286,7 @@ def test_by_the_virtual_hosts_of_a_host(host, server, names, refused):
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 def test_a_virtual_host_that_reports_it_is_the_default_and_has_a_name_is_not_meant_for_another(host, server):
-    """It would be taken over, and every visitor sent to the name that was mistyped."""
+    """It would be hardened, and every visitor sent to the name that was mistyped."""
     host.install(server)
     host.chamilo()
     host.testbed_site(server, "default-server")
@@ -427,11 +428,11 @@ def test_php_that_no_pool_of_the_host_is(host, address, sections, out):
     assert all(text.endswith(f"--skip-tags {out}") for text in messages)
 
 
-@pytest.mark.parametrize(("takeover", "messages"), [("auto", False), ("managed", True), ("include", True), ("", True)])
-def test_an_open_basedir_that_this_run_widens(takeover, messages):
+@pytest.mark.parametrize(("vhost", "messages"), [("auto", False), ("managed", True), ("include", True), ("", True)])
+def test_an_open_basedir_that_this_run_widens(vhost, messages):
     place = "/etc/nginx/sites-available/campus line 3"
     confined = site(php=Php(confined=place), in_place=InPlace(widened=(place,)))
-    text = " ".join(obstacles(confined, Host(now=NOW), Desired(["uploads"], takeover=takeover)))
+    text = " ".join(obstacles(confined, Host(now=NOW), Desired(["uploads"], vhost=vhost)))
     assert (f"open_basedir in {place}" in text) is messages
 
 

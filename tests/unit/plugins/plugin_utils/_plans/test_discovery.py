@@ -116,7 +116,7 @@ def test_a_host_is_judged_by_what_this_run_enforces(host: Any, given: dict[str, 
         ({"ansible_run_tags": ["preflight"]}, True, True, "auto", True),
         ({"ansible_run_tags": ["preflight", "headers"]}, False, True, "", False),
         ({"ansible_run_tags": ["headers"]}, False, True, "", False),
-        ({"ansible_run_tags": ["headers"], "chamilo_https_vhost": "managed"}, False, False, "", False),
+        ({"ansible_run_tags": ["headers"], "chamilo_https_vhost": "managed"}, False, True, "", False),
         ({"ansible_run_tags": ["database"]}, False, False, "", False),
         ({"ansible_run_tags": ["mine"]}, False, False, "", False),
         ({"ansible_skip_tags": ["https"]}, False, True, "", False),
@@ -134,5 +134,5 @@ def test_discovery_is_reported_what_this_run_may_do(
     magic = {"ansible_play_role_names": played, "ansible_run_tags": ["all"], "ansible_skip_tags": [], "group_names": []}
     plan = planned(host, "discovery", **variables(host, "headers", **{**magic, **given}))
     assert plan["tls"] is (takes_over and not given.get("chamilo_https_terminated_elsewhere"))
-    assert plan["takeover"] == (given.get("chamilo_https_vhost", "auto") if takes_over or needs else "")
+    assert plan["vhost"] == (given.get("chamilo_https_vhost", "auto") if takes_over or needs else "")
     assert (plan["acme"], plan["only_checks"]) == (acme, only_checks)

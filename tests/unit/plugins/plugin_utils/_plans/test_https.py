@@ -63,6 +63,7 @@ def test_a_host_on_which_it_is_active_is_asked_nothing(host, vhost, certificate)
     found = site(host)
     found["served"] |= {"file": "/s.pem", "key": "/s.key", "good": True, "lacks": [], "lineage": ""}
     found["self_signed"] |= {"lacks": [], "days": 300}
+    found["own_host"]["refused"] = {}  # as where it is ours already
     given = {**RUN, "chamilo_https_vhost": vhost, "_chamilo_each_once": True}
     given["chamilo_https_certificate"] = certificate
     info = {"site": found, "in_force": {}, "environment_kept": []}
@@ -83,10 +84,10 @@ def test_a_host_on_which_it_is_active_is_asked_nothing(host, vhost, certificate)
     assert planned(host, "https", due=True, __chamilo_common_info=info, **given) is True
 
 
-def test_a_takeover_that_is_refused_is_reported(host):
+def test_a_virtual_host_that_is_refused_is_reported(host):
     found = site(host)
-    found["takeover"]["refused"] = {"managed": "It would be lost."}
-    assert asked(host, found, chamilo_https_vhost="managed")["refused"] == "It would be lost."
+    found["own_host"]["refused"] = {"managed": "It is there."}
+    assert asked(host, found, chamilo_https_vhost="managed")["refused"] == "It is there."
     assert asked(host, found, chamilo_https_vhost="auto")["refused"] == ""
 
 
@@ -105,7 +106,7 @@ def test_a_change_is_probed_at_every_name_of_a_virtual_host_that_stays(host, vho
     found = site(host, vhost="https")
     listens = [listen for one in found["serving"] for listen in one["listens"]]
     ours = {"listens": listens, "names": names, "includes_ours": True, "leads_away": False}
-    found["serving"], found["takeover"]["redirected"] = [{**found["serving"][0], **ours}] * 2, False
+    found["serving"], found["redirected"] = [{**found["serving"][0], **ours}] * 2, False
     probes = asked(host, found, chamilo_https_vhost=vhost)["vhost"]["probe"]
     front = {key: value for key, value in probes[1].items() if key not in ("url", "was")}
     assert probes[2:] == [{"url": f"https://{name}/", "was": f"http://{name}/", **front} for name in probed]

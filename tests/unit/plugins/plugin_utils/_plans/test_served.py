@@ -23,7 +23,7 @@ def served(site: dict[str, Any] | None = None, **variables: Any) -> Served:
         "in_place": {"blocks": []},
         "web": {"name": "nginx"},
     }
-    found = {**nothing, "takeover": {"redirected": False}, **(site or {})}
+    found = {**nothing, "redirected": False, **(site or {})}
     known = {"chamilo_domain": "Campus.test", "chamilo_site": "campus_test", "__chamilo_common_info": {"site": found}}
     known |= {"chamilo_https_vhost": "auto", "chamilo_https_terminated_elsewhere": False}
     return Served({**known, **variables})
@@ -82,7 +82,7 @@ def test_an_owners_virtual_host_stays_where_it_serves_or_is_to_stay(
 def test_a_probe_knocks_by_plain_http_as_long_as_the_portal_speaks_it(
     hosts: list[Any], redirected: bool, base: str
 ) -> None:
-    found = served({"serving": hosts, "takeover": {"redirected": redirected}})
+    found = served({"serving": hosts, "redirected": redirected})
     assert found.probe_base == f"{base}://campus.test"
 
 

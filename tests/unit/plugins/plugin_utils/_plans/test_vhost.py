@@ -128,14 +128,12 @@ def test_an_unrelated_site_keeps_its_names(name, host, matches):
         ("/etc/nginx/sites-available/www", [80, 443], True),
         ("/etc/nginx/sites-available/www", [80], False),
         ("/etc/nginx/sites-available/www", [443], False),
-        ("/etc/nginx/sites-available/campus", [80, 443], False),
     ],
-    ids=["stays", "stays by http alone", "stays by https alone", "is replaced"],
+    ids=["stays", "stays by http alone", "stays by https alone"],
 )
 def test_a_name_that_another_virtual_host_keeps_is_not_written_twice(file, ports, left_out):
     site = {
         "portal_names": ["campus.test", "www.campus.test", "library.test"],
-        "takeover": {"files": ["/etc/nginx/sites-available/campus"]},
         "virtual_hosts": [
             {"names": ["www.campus.test"], "file": file, "ours": False, "listens": [{"tls": port == 443}]}
             for port in ports
@@ -167,6 +165,15 @@ def test_what_waits_for_php_waits_longer_than_a_script_may_take(web, waits, limi
     hosts = [{"patience": one, "patience_around": one, "patience_own": False} for one in waits]
     site = {"php": {"time_limit": limit}, "serving": hosts, "answering": hosts, "web": {"name": web, "version": ""}}
     assert made(site, chamilo_https_vhost="managed").impatient is impatient
+
+
+@pytest.mark.parametrize(
+    ("limit", "kept"), [(30, ["fastcgi_read_timeout 600", "access_log /x"]), (300, ["access_log /x"])]
+)
+def test_nginx_is_given_one_limit_for_how_long_it_waits(limit, kept):
+    lines = ["fastcgi_read_timeout 600", "access_log /x"]
+    site = {"php": {"time_limit": limit}, "serving": [], "answering": [], "own_host": {"kept": lines}}
+    assert made({**site, "web": {"name": "nginx", "version": ""}}, chamilo_https_vhost="managed").kept == kept
 
 
 @pytest.mark.parametrize(
