@@ -42,6 +42,7 @@ _BUILT_IN = frozenset({"core", "so", "watchdog", "http", "log_config", "logio", 
 _CONDITIONS = frozenset({"ifmodule", "ifdefine", "iffile", "ifversion"})
 _WORD = re.compile(r"""\s*(?:(["'])((?:(?!\1)[^\\]|\\.)*)\1|(\S+))""", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{([^}:]+)\}")
+_PARAMETER = re.compile(r"[$@][A-Za-z_]\w*", re.ASCII)
 # The beginning of a line with the visitor and the answer. Behind a proxy %{c}a is the proxy; %s is the status before
 # the request was handed on to index.php.
 _LINE = re.compile(
@@ -89,7 +90,7 @@ class _Reader:
         self.defined: dict[str, str] = {}
         self.modules = set(_BUILT_IN)
         self.depth = 0
-        self.macros: dict[str, tuple[list[str], list[_Line]]] = {}
+        self.macros: dict[str, tuple[list[str], list[_Line], str]] = {}
         try:
             self.defined.update(environment(tree))
         except OSError as problem:
@@ -193,14 +194,17 @@ class _Reader:
         kept: list[_Line] = []
         for at in text:
             if re.fullmatch(r"</macro\s*>", at.written, re.IGNORECASE):
-                self.macros[arguments[0].lower()] = [*arguments[1:]], kept
+                # A parameter of another form could stand in what is written into the macro, too.
+                if not all(map(_PARAMETER.fullmatch, arguments[1:])):
+                    kept = [replace(one, start=-1, end=-1) for one in kept]
+                self.macros[arguments[0].lower()] = [*arguments[1:]], kept, file
                 return at
-            kept.append(replace(at, start=-1, end=-1))
+            kept.append(at)
         raise _SyntaxError(f"{file}:{opening.number}: <macro> is never closed")
 
     def used(self, at: _Line, arguments: Sequence[str], file: str) -> list[Directive]:
-        """The directives of a macro with these values. Its lines have a place in its file, and no characters there."""
-        names, kept = self.macros.get(arguments[0].lower(), ([], []))
+        """The directives of a macro with these values, each with its place in the macro, however often that is used."""
+        names, kept, written = self.macros.get(arguments[0].lower(), ([], [], ""))
         if not kept or len(names) != len(arguments) - 1 or self.depth > _DEPTH:
             self.configuration.problems.append(
                 f'Apache: {file}:{at.number}: the macro in "{at.written}" is not followed.'
@@ -211,7 +215,7 @@ class _Reader:
         self.depth += 1
         try:
             messages = [replace(one, written=form.sub(lambda name: values[name[0]], one.written)) for one in kept]
-            return self.lines(messages, file)
+            return self.lines(messages, written)
         finally:
             self.depth -= 1
 

@@ -152,8 +152,8 @@ class _Planner:
         if refusal:
             self.refuse(server, *refusal)
             return
-        if block.start < 0:
-            what = "this virtual host is made by a macro, which may make others as well"
+        if block.start < 0 or any(_is_another(other.block, block) for other in self.servers):
+            what = "this virtual host is made by a macro that makes others as well, or whose parameters have no $ or @"
             self.refuse(server, what, "Write it out as a section of its own")
             return
         problem = exposed(self.tree, file)
@@ -194,7 +194,7 @@ class _Planner:
         for item, late in _sections(block.block or ()):
             words = [word.lower() for word in item.arguments if word.lower() not in ("always", "onsuccess")]
             ours = item.name == "header" and len(words) > 1 and words[1] in self.desired.headers
-            if ours and item.file == block.file and (late or words[-1] == "early"):
+            if ours and _is_within(item, block) and (late or words[-1] == "early"):
                 yield item
 
     # Another VirtualHost beside it, for the port that the portal does not have yet
@@ -285,7 +285,7 @@ class _Planner:
     def plain_sibling(self, server: Server) -> tuple[Piece, ...]:
         """On port 80 nothing but what leads to https, and the files by which an authority knows the host."""
         addresses = self.addresses(server, 443, 80)
-        kept = [item for item in every(_level(server), *_KEPT_ON_80) if item.file == server.host.file]
+        kept = [item for item in every(_level(server), *_KEPT_ON_80) if _is_within(item, server.block)]
         names = [name for name in _names(server) if _is_host_name(name.replace("*.", "", 1))]
         if not addresses or not names:
             return ()
@@ -329,10 +329,10 @@ class _Planner:
         for level in (_level(server), *(item.block for item in walk(_level(server)) if item.block is not None)):
             include: Directive | None = None
             for item in level:
-                if item.file == server.host.file:
-                    include = item if item.name in ("include", "includeoptional") else None
+                if _is_within(item, server.block):
+                    include = item if item.name in ("include", "includeoptional", "use") else None
                 if item.name in _OF_TLS or item.name in _ONCE:
-                    if item.file == server.host.file:
+                    if _is_within(item, server.block):
                         yield item
                     elif include is not None:
                         yield include
@@ -385,6 +385,16 @@ def _sections(level: Iterable[Directive], late: bool = False) -> Iterator[tuple[
 
 def _level(server: Server) -> tuple[Directive, ...]:
     return server.block.block or ()
+
+
+def _is_another(one: Directive, block: Directive) -> bool:
+    """Whether the macro that makes this block makes another one, too. A file that is included twice has one."""
+    return (one.file, one.start) == (block.file, block.start) and one != block
+
+
+def _is_within(item: Directive, block: Directive) -> bool:
+    """Whether it is written in a block, and does not come there by a file or by a macro."""
+    return item.file == block.file and block.start <= item.start < block.end
 
 
 def _is_tls(server: Server) -> bool:

@@ -29,6 +29,7 @@ DESIRED = DesiredHost(
 )
 HEAD = "<VirtualHost *:80>\nServerName campus.example.org\nDocumentRoot /var/www/chamilo/public\n"
 SECURE = "SSLCertificateFile /etc/ssl/x.pem\nSSLCertificateKeyFile /etc/ssl/x.key\n"
+MACRO = f"<Macro Site $name>\n{HEAD.replace('campus', '$name')}</VirtualHost>\n</Macro>\n"
 
 
 def of(name):
@@ -332,7 +333,8 @@ def test_a_site_without_a_name_stays_the_first_one(host):
         ("<VirtualHost *:80>\n", "never closed"),
         ("<Directory /x>\n", "never closed"),
         (f"{HEAD}ProxyPass / http://other.example.org/\n</VirtualHost>\n", "handed on to other.example.org"),
-        (f"<Macro Site $name>\n{HEAD}</VirtualHost>\n</Macro>\nUse Site x\n", "made by a macro"),
+        (MACRO + "Use Site campus\nUse Site library\n", "made by a macro"),
+        (MACRO.replace("$name", "name") + "Use Site campus\n", "made by a macro"),
     ],
 )
 def test_what_cannot_be_edited_is_reported_with_its_file(host, text, what):
@@ -341,6 +343,23 @@ def test_what_cannot_be_edited_is_reported_with_its_file(host, text, what):
     assert plan.files == ()
     assert what in " ".join(obstacle.what for obstacle in plan.obstacles)
     assert all(obstacle.file and obstacle.line and obstacle.remedy for obstacle in plan.obstacles)
+
+
+def test_a_macro_that_is_used_once_is_edited_where_it_is_written(host):
+    written = "/etc/apache2/conf-enabled/macros.conf"
+    headers = "<Macro Headers>\n<If true>\nHeader set X-Frame-Options DENY\n</If>\n</Macro>\n"
+    host.write(
+        written,
+        headers + MACRO.replace("</VirtualHost>", "ServerAlias www.$name.example.org\nUse Headers\n</VirtualHost>"),
+    )
+    lay(host, "Use Site campus\n")
+    plan, texts, marked = planned(host)
+    assert [*texts] == [written] and plan.obstacles == ()
+    assert "ServerAlias www.$name.example.org" in texts[written].split("<VirtualHost *:443>")[1]
+    assert headers in texts[written], "it may be used elsewhere, too"
+    assert [server.host.names for server in apache.servers(marked)] == [
+        ("campus.example.org", "www.campus.example.org")
+    ] * 2
 
 
 def test_a_file_that_others_may_write_is_not_gone_by(host):
