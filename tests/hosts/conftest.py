@@ -225,7 +225,7 @@ def keep(cell: Cell, stages: Path) -> Callable[[Playbook, Host], None]:
     """``keep(playbook, host)``: what ``hardened`` gives tests from now on, where they have nothing yet."""
 
     def at(playbook: Playbook, host: Host) -> None:
-        kept = stages / f"{cell} hardened {playbook.vhost} {playbook.sections}"
+        kept = stages / f"{cell} hardened {playbook.sections}"
         reach(kept, lambda **_image: host, lambda _host: hand_on(playbook.keys, with_keys(kept)))
 
     return at
@@ -256,7 +256,7 @@ def playbook(tmp_path: Path) -> Playbook:
 @pytest.fixture
 def hardened(cell: Cell, make: Callable[..., Host], stages: Path, playbook: Playbook) -> Host:
     """A host of the test's own on which harden ran once, with its keys where ``playbook`` reads them."""
-    kept = stages / f"{cell} hardened {playbook.vhost} {playbook.sections}"
+    kept = stages / f"{cell} hardened {playbook.sections}"
 
     def prepare(host: Host) -> None:
         playbook.harden(host)
@@ -270,9 +270,9 @@ def hardened(cell: Cell, make: Callable[..., Host], stages: Path, playbook: Play
 def web_only(purpose: str, cell: Cell, stages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host with https and headers."""
     network = f"{RUN}-{cell}-{purpose}"
-    playbook = Playbook(tmp_path_factory.mktemp(purpose), "https,headers", "auto")
+    playbook = Playbook(tmp_path_factory.mktemp(purpose), "https,headers")
     make = functools.partial(cell.up, "campus", network)
-    yield reach(stages / f"{cell} hardened {playbook.vhost} {playbook.sections}", make, playbook.harden)
+    yield reach(stages / f"{cell} hardened {playbook.sections}", make, playbook.harden)
     hosts.down(network)
 
 

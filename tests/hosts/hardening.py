@@ -83,12 +83,11 @@ class Playbook:
     """Runs playbooks on hosts of the testbed.
 
     ``directory`` holds inventories and plays. ``sections``: those that harden makes true, as tags; empty for all.
-    ``vhost``: whose virtual host serves the portal; with auto it stays its owner's. ``given``: variables of each run.
+    ``given``: variables of each run.
     """
 
     directory: Path
     sections: str = ""
-    vhost: str = "auto"
     details: bool = True
     given: dict[str, str] = field(default_factory=dict)
 
@@ -109,7 +108,7 @@ class Playbook:
         if playbook == "harden" and "--check" not in options:
             host.run(f"rm -f {DUMP}")  # its administrator does, who has read the audit
         report = {"chamilo_report_dir": str(self.directory / "report")} if playbook in ("audit", "prove") else {}
-        own = {"chamilo_backups_key_folder": str(self.keys), "chamilo_https_vhost": self.vhost}
+        own = {"chamilo_backups_key_folder": str(self.keys)}
         given = {**CERTIFICATE, **SPARED, **OFFLINE, **own, **report, **self.given, **variables}
         return play(playbook, self.inventory(host), *options, variables=given, details=self.details)
 

@@ -30,7 +30,7 @@ CLOSED = {
 
 @pytest.fixture
 def playbook(tmp_path: Path) -> Playbook:
-    return Playbook(tmp_path, "https,headers,uploads", "auto")
+    return Playbook(tmp_path, "https,headers,uploads")
 
 
 def closed(host: Host) -> dict[str, int]:

@@ -21,7 +21,7 @@ ONLY = ("--tags", "headers")
 @pytest.fixture
 def playbook(tmp_path: Path) -> Playbook:
     """Only what this file is about, which takes a fifth of the time."""
-    return Playbook(tmp_path, "https,headers", "auto")
+    return Playbook(tmp_path, "https,headers")
 
 
 def answers(host: Host, scheme: str = "https") -> Iterator[tuple[int, Answer]]:

@@ -100,7 +100,7 @@ def test_old_protocols_are_refused(make: Callable[..., Host], playbook: Playbook
     paste(host, OLD_PROTOCOLS[host.web])
     host.run(f"systemctl restart {'nginx' if host.web == 'nginx' else 'apache2'}")
     assert refused() == [False, False]
-    playbook.harden(host, chamilo_https_vhost="auto")
+    playbook.harden(host)
     assert refused() == [True, True]
 
 
@@ -116,7 +116,7 @@ def test_the_portal_works_as_before_and_the_unrelated_site_too(stage: Callable[.
     host = stage("sloppy", lambda host: None)
     assert not missing_from_the_portal(host, "http")
     before = unrelated_site(host)
-    playbook.harden(host, chamilo_https_vhost="auto")
+    playbook.harden(host)
     assert not missing_from_the_portal(host, "https")
     assert unrelated_site(host) == before
 

@@ -32,7 +32,7 @@ def virtual_host(host: Host) -> str:
 
 @pytest.fixture
 def playbook(tmp_path: Path) -> Playbook:
-    return Playbook(tmp_path, ",".join(SECTIONS), "auto")
+    return Playbook(tmp_path, ",".join(SECTIONS))
 
 
 def red(host: Host, playbook: Playbook) -> list[str]:

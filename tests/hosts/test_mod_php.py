@@ -55,7 +55,7 @@ def reported(host: Host, scheme: str) -> dict[str, str]:
 
 @pytest.mark.cells("trixie-apache")
 def test_chamilos_own_set_up_for_apache_is_hardened(fresh: Host, tmp_path: Path) -> None:
-    host, playbook = fresh, Playbook(tmp_path, ",".join(SECTIONS), "auto")
+    host, playbook = fresh, Playbook(tmp_path, ",".join(SECTIONS))
     as_shipped(host)
     host.put(f"/var/www/chamilo/public{ASKED}", "<?php echo json_encode(ini_get_all(null, false));", "0644")
     owners, beside, before = host.get(FILE), unrelated_site(host), reported(host, "http")

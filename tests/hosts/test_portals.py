@@ -146,12 +146,11 @@ def test_two_portals_of_apache_one_after_the_other(fresh: Host, playbook: Playbo
     fresh.run(SECOND)
     first, second = fresh.domain, "second.test"
     also_serve(fresh, second, "/var/www/second")
-    variables = {**VARIABLES, "chamilo_https_vhost": "auto"}
     fresh.run("cp -a /etc/apache2/sites-available /root/before")
 
     def harden(name: str) -> int:
         hosts = inventory(playbook, fresh, name)
-        return play("harden", hosts, "--tags", "https,headers,uploads", variables=variables).changed[name]
+        return play("harden", hosts, "--tags", "https,headers,uploads", variables=VARIABLES).changed[name]
 
     def plain(name: str) -> list[int]:
         assert "X-Frame-Options" not in dict(fresh.http(f"http://{name}/login").headers)

@@ -143,12 +143,12 @@ def own(web: str) -> list[Any]:
 @pytest.mark.cells("trixie-nginx")
 @pytest.mark.parametrize("case", own("nginx"))
 def test_a_virtual_host_of_the_world_is_hardened_in_nginx(fresh: Host, tmp_path: Path, case: Case) -> None:
-    wrong = whole_way(fresh, Playbook(tmp_path, ",".join(SECTIONS), "auto"), case)
+    wrong = whole_way(fresh, Playbook(tmp_path, ",".join(SECTIONS)), case)
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.cells("trixie-apache")
 @pytest.mark.parametrize("case", own("apache"))
 def test_a_virtual_host_of_the_world_is_hardened_in_apache(fresh: Host, tmp_path: Path, case: Case) -> None:
-    wrong = whole_way(fresh, Playbook(tmp_path, ",".join(SECTIONS), "auto"), case)
+    wrong = whole_way(fresh, Playbook(tmp_path, ",".join(SECTIONS)), case)
     assert not wrong, "\n".join(wrong)

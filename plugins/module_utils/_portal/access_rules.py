@@ -124,10 +124,7 @@ def _denies_hidden(section: Directive) -> bool:
         for item in inner
     )
     hidden = any(_matches(pattern, path) for path in (".htaccess", "/.htaccess", "/.git"))
-    return denies and (
-        (hidden and _AFTER_A_DOT.fullmatch(pattern) is not None)
-        or pattern in (".ht*", ".*", "/.git", "/documentation", "^/documentation", "^/documentation(/|$)")
-    )
+    return denies and ((hidden and _AFTER_A_DOT.fullmatch(pattern) is not None) or pattern in (".ht*", ".*"))
 
 
 def _matches(pattern: str, path: str) -> bool:

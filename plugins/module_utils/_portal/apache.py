@@ -386,7 +386,6 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
         body_limit_own=any(not configuration.is_ours(item.file) for item in level if item.name == "limitrequestbody"),
         patience=int(waits[0].arguments[0]) if waits else -1,
         patience_own=bool(waits) and waits[0] in level,
-        patience_around=next((int(item.arguments[0]) for item in waits if item not in level), -1),
         php=_php(level)
         or _php(every(main, "filesmatch", "files", "sethandler", "proxypassmatch", "directory"))
         or ("mod_php" if is_mod_php(configuration.modules) else ""),

@@ -163,7 +163,6 @@ class VirtualHost:
     body_limit_own: bool = False  # set by a line of its owner in this virtual host itself
     patience: int = -1  # seconds that its owner has it wait for an answer of PHP; -1 when not set
     patience_own: bool = False  # that line is in this virtual host itself
-    patience_around: int = -1  # the same of the value for every virtual host
     once: tuple[Place, ...] = ()  # nginx: its owner's own lines that may occur once and that ours would repeat
     php: str = ""  # where PHP requests go: unix:/run/php/x.sock, 127.0.0.1:9000 or mod_php
     aliases: tuple[Alias, ...] = ()

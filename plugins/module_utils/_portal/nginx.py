@@ -252,7 +252,6 @@ def _host(
         ),
         patience=seconds(waits[0].arguments) if waits else -1,
         patience_own=bool(waits) and waits[0] in level,
-        patience_around=next((seconds(item.arguments) for item in waits if item not in level), -1),
         once=tuple(
             Place(item.file, item.line, " ".join((item.name, *item.arguments)))
             for item in every(level, *shared_directives.ONCE)

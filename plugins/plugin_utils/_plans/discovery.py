@@ -88,11 +88,10 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
     due = sections_due(portal, given)
     # By tags that are none of ours it is found out in its turn.
     known = bool({"all", "preflight", *asked} & set(given["ansible_run_tags"]))
-    takes_over = known and "https" in due
+    https = known and "https" in due
     web = [one for one in WEB if one in due]
     store = section_sessions.store(portal, given) if "sessions" in due else {}
     client = [section_sessions.CLIENT] if store else []
-    needs = known and any(one != "https" for one in web)
     return Discovery(
         domain=portal.domain,
         is_web=portal.is_web,
@@ -103,11 +102,11 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
         install=[*(name for one in due for name in PACKAGES.get(one, ())), *client],
         session_store=store,
         tree=_tree(given) if _gives_rights(portal, given, asked) else {},
-        vhost=portal.vhost if takes_over or needs else "",
-        once=_once(portal, given, due, takes_over),
-        headers=_headers(portal, given, due, takes_over),
-        tls=takes_over and not portal.elsewhere,
-        acme=_acme(portal, given) if takes_over else "",
+        vhost=portal.vhost if known and web else "",
+        once=_once(portal, given, due, https),
+        headers=_headers(portal, given, due, https),
+        tls=https and not portal.elsewhere,
+        acme=_acme(portal, given) if https else "",
         variables=_variables(portal, given, due),
         visits={"proxies": given["chamilo_trusted_proxies"], "friends": given["chamilo_friends"]}
         if "brute_force" in due
@@ -151,18 +150,18 @@ def _tree(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _once(portal: Portal, given: Mapping[str, Any], due: Sequence[str], takes_over: bool) -> dict[str, str]:
+def _once(portal: Portal, given: Mapping[str, Any], due: Sequence[str], https: bool) -> dict[str, str]:
     hides = "headers" in due and portal.enforced("headers_versions")
-    return {**(HIDDEN if hides else {}), **(PROXIES if takes_over and given["chamilo_trusted_proxies"] else {})}
+    return {**(HIDDEN if hides else {}), **(PROXIES if https and given["chamilo_trusted_proxies"] else {})}
 
 
-def _headers(portal: Portal, given: Mapping[str, Any], due: Sequence[str], takes_over: bool) -> list[str]:
+def _headers(portal: Portal, given: Mapping[str, Any], due: Sequence[str], https: bool) -> list[str]:
     # The defaults of that role are not there yet where nodes are compared. An owner's headers are no obstacle.
     judged = "headers" in due and not given.get("_chamilo_ahead")
     ours = section_headers.hidden(portal, given) if judged else []
     return [
         *(one for one in ours if one != "X-Powered-By"),
-        *(["Strict-Transport-Security"] if takes_over else []),
+        *(["Strict-Transport-Security"] if https else []),
     ]
 
 

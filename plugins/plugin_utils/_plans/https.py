@@ -88,7 +88,7 @@ class _Maker:
         self.portal, self.given = portal, given
         self.policy = bool(given.get("_chamilo_https_policy", True))
         self.certificate = Certificate(portal, given, self.policy)
-        self.vhost = VirtualHost(portal, self.certificate, given)
+        self.vhost = VirtualHost(portal, self.certificate)
 
     def plan(self) -> Https:
         portal, site = self.portal, self.portal.site

@@ -32,8 +32,8 @@ UNLIMITED = 3600
 class VirtualHost:
     """Each value is worked out when it is asked for."""
 
-    def __init__(self, portal: Portal, certificate: Certificate, given: Mapping[str, Any]) -> None:
-        self.portal, self.certificate, self.given = portal, certificate, given
+    def __init__(self, portal: Portal, certificate: Certificate) -> None:
+        self.portal, self.certificate = portal, certificate
 
     @property
     def managed(self) -> bool:
@@ -123,25 +123,15 @@ class VirtualHost:
     def unrelated(self) -> list[Sequence[str]]:
         """The names of each other site that speaks https.
 
-        Portals of the same play are none: they will be ours as well, whoever comes first. Nor is what speaks it by
-        files of ours alone, of any portal. An owner's virtual host that stays and spoke it before is like another site.
+        What speaks it by files of ours alone is none, of any portal. An owner's virtual host that spoke it before is.
         """
-        others = [
+        return [
             host["names"]
             for host in self.hosts
             if not host["ours"]
             and not any(map(LENT.search, host["includes"]))
             and any(listen["tls"] for listen in host["listens"])
         ]
-        if not (others and self.managed):
-            return others
-        portals = self._portals()
-        return [names for names in others if not (len(names) == 1 and names[0] in portals)]
-
-    def _portals(self) -> set[str]:
-        hosts, known = self.given["ansible_play_hosts_all"], self.given["hostvars"]
-        domains = [known[host]["chamilo_domain"] for host in hosts if host in known and "chamilo_domain" in known[host]]
-        return {str(one).lower() for one in (*hosts, *domains)}
 
     @property
     def neighbours(self) -> list[str]:
@@ -218,8 +208,7 @@ class VirtualHost:
 
         nginx refuses a second line in one virtual host: an owner's stays.
         """
-        output = "patience_around" if self.managed else "patience"
-        waits = [host[output] for host in self.portal.site["serving"] if host[output] >= 0]
+        waits = [host["patience"] for host in self.portal.site["serving"] if host["patience"] >= 0]
         if self.patience <= min(waits or [WAITS[self.portal.web]]):
             return False
         return (

@@ -162,7 +162,6 @@ server { listen 80; server_name other.test; fastcgi_read_timeout 400s; }
 """,
     )
     assert [(one.host.patience, one.host.patience_own) for one in all_servers] == [(20, False), (400, True)]
-    assert [one.host.patience_around for one in all_servers] == [20, 20]
 
 
 # What nginx 1.26.3 itself answered to these names with this configuration.

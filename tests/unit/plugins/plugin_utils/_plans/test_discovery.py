@@ -110,7 +110,7 @@ def test_a_host_is_judged_by_what_this_run_enforces(host: Any, given: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("given", "takes_over", "needs", "acme", "only_checks"),
+    ("given", "https", "written", "acme", "only_checks"),
     [
         ({}, True, True, "auto", False),
         ({"ansible_run_tags": ["preflight"]}, True, True, "auto", True),
@@ -128,11 +128,11 @@ def test_a_host_is_judged_by_what_this_run_enforces(host: Any, given: dict[str, 
     ],
 )
 def test_discovery_is_reported_what_this_run_may_do(
-    host: Any, given: dict[str, Any], takes_over: bool, needs: bool, acme: str, only_checks: bool
+    host: Any, given: dict[str, Any], https: bool, written: bool, acme: str, only_checks: bool
 ) -> None:
     played = [f"chamilo.hardening.{name}" for name in ("common", "https", "headers", "database")]
     magic = {"ansible_play_role_names": played, "ansible_run_tags": ["all"], "ansible_skip_tags": [], "group_names": []}
     plan = planned(host, "discovery", **variables(host, "headers", **{**magic, **given}))
-    assert plan["tls"] is (takes_over and not given.get("chamilo_https_terminated_elsewhere"))
-    assert plan["vhost"] == (given.get("chamilo_https_vhost", "auto") if takes_over or needs else "")
+    assert plan["tls"] is (https and not given.get("chamilo_https_terminated_elsewhere"))
+    assert plan["vhost"] == (given.get("chamilo_https_vhost", "auto") if written else "")
     assert (plan["acme"], plan["only_checks"]) == (acme, only_checks)
