@@ -373,11 +373,6 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
         certificate_key=value("sslcertificatekeyfile"),
         enabled_by=links[0] if links else "",
         includes=tuple(item.arguments[0] for item in every(level, "include", "includeoptional") if item.arguments),
-        add_headers=tuple(
-            item.place
-            for item in (*_outside(main), *walk(level))
-            if item.name == "header" and not configuration.is_ours(item.file)
-        ),
         access_log=access.rest if access else "",
         access_log_file=access.arguments[0] if access else "",
         access_log_format=_log_format(access, level, main) if access else "",

@@ -154,7 +154,6 @@ class VirtualHost:
     includes: tuple[str, ...] = ()  # include arguments at server level, as written
     includes_ours: bool = False  # it includes the drop-ins of this site
     leads_away: bool = False  # it serves nothing, and redirects to where it is
-    add_headers: tuple[Place, ...] = ()  # header directives at any level of this virtual host that are not ours
     access_log: str = ""  # the first one, perhaps inherited: all that is written behind the directive
     access_log_file: str = ""
     access_log_format: str = ""  # its name; empty is nginx's own, combined; of Apache what it means, see _log_format

@@ -77,7 +77,6 @@ _DATABASE_CLIENTS = (
 _OLDEST = {"Debian": (12,), "Ubuntu": (24, 4)}
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 # What PHP takes where nothing is set.
-_UPLOAD_BYTES, _POST_BYTES = 2 << 20, 8 << 20
 # They read /etc/cron.d as Debian's usual cron does, and would have to go for it.
 _OTHER_CRONS = ("systemd-cron", "cronie", "bcron")
 _CLAMD = "/etc/clamav/clamd.conf"
@@ -211,7 +210,6 @@ class _Discovery(Findings):
             secrets_default=environment.public_secrets,
             secrets_weak=environment.weak_secrets,
             distribution=f"{release.get('NAME', '').partition(' ')[0]} {release.get('VERSION_ID', '')}".strip(),
-            codename=release.get("VERSION_CODENAME", ""),
             web=web,
             php=php,
             database=self.database(environment),
@@ -290,21 +288,20 @@ class _Discovery(Findings):
                 f"nginx and Apache are both installed and {'both' if running else 'neither of them'} running. "
                 f'Set chamilo_web_server to "nginx" or "apache": the one that visitors of the portal reach.'
             )
-        both = len(present) > 1
         if name == "nginx":
             configuration = nginx.parse(self.tree)
             user = first(configuration.directives, "user") or "www-data"
             version = _upstream(installed.get("nginx", ""))
             names_own = nginx.limits_names(configuration)
-            web = WebServer(name, both, version, user, "nginx", name in running, names_own=names_own)
+            web = WebServer(name, version, user, "nginx", name in running, names_own=names_own)
             return configuration, nginx.servers(configuration, self.domain), web
         if name == "apache":
             version = _upstream(installed.get("apache2", ""))
             configuration = apache.parse(self.tree, version)
             user = first(configuration.directives, "user") or "www-data"
-            web = WebServer(name, both, version, user, "apache2", name in running, configuration.modules)
+            web = WebServer(name, version, user, "apache2", name in running, configuration.modules)
             return configuration, apache.servers(configuration, self.domain), web
-        return Configuration(), [], WebServer(both=both)
+        return Configuration(), [], WebServer()
 
     def runs(self, name: str) -> bool:
         process = posixpath.basename(_PROGRAMS[name])
@@ -367,7 +364,7 @@ class _Discovery(Findings):
         return Php(pool.version, "fpm", service, address, pool.file, pool.user, pool.group), pool
 
     def set_in_php(self, php: Php, pool: php_fpm.Pool | None, root: str, seen: php_ini.Settings) -> Php:
-        """With the values of its files for uploads, and for files to run before each script."""
+        """With the values of its files for the time a script may take, and for files to run before each."""
         if not php.version:
             return php
         known = {name: setting.value for name, setting in seen.items()}
@@ -380,8 +377,6 @@ class _Discovery(Findings):
         ]
         return replace(
             php,
-            upload_limit=php_fpm.size(known.get("upload_max_filesize", ""), _UPLOAD_BYTES),
-            post_limit=php_fpm.size(known.get("post_max_size", ""), _POST_BYTES),
             time_limit=php_fpm.size(known.get("max_execution_time", ""), 30),
             prepended=prepended[-1] if prepended else "",
             confined=confining.place if confining and php_fpm.confines(confining.value) else "",

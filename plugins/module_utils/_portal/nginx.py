@@ -241,7 +241,6 @@ def _host(
         certificate_key=value("ssl_certificate_key"),
         enabled_by=links[0] if links else "",
         includes=tuple(item.arguments[0] for item in every(level, "include") if item.arguments),
-        add_headers=tuple(item.place for item in _headers(level, http) if not configuration.is_ours(item.file)),
         access_log=access.rest if access else "",
         access_log_file=access.arguments[0] if access else "",
         access_log_format="".join(access.arguments[1:2]) if access else "",
@@ -327,14 +326,6 @@ def with_variables(text: str, level: Sequence[Directive]) -> str:
         word = re.escape(name[1:])
         text = re.sub(rf"\$(?:{word}\b|\{{{word}\}})", value.replace("\\", r"\\"), text)
     return text
-
-
-def _headers(level: Sequence[Directive], http: Sequence[Directive]) -> list[Directive]:
-    """The header directives that count: those of http only when the server block has none of its own."""
-    names = ("add_header", "more_set_headers", "more_clear_headers", "proxy_hide_header", "fastcgi_hide_header")
-    inherited = [] if any(every(level, "add_header")) else list(every(http, "add_header"))
-    inherited += every(http, *names[1:])
-    return [*inherited, *(item for item in walk(level) if item.name in names)]
 
 
 def size(text: str) -> int:

@@ -24,10 +24,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import HOST_NAME
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.own_host import twice
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_fpm import PREPENDED
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.request import Desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.own_host import twice
 
 # Where every run writes: configuration, programs, its own state.
 _WRITTEN = ("/etc", "/usr/local", "/var/lib")

@@ -23,10 +23,9 @@ class SiteError(HardeningError):
 
 @dataclass(frozen=True)
 class WebServer:
-    """nginx or Apache. ``name`` is empty when neither is installed; ``both`` when both are."""
+    """nginx or Apache. ``name`` is empty when neither is installed."""
 
     name: str = ""
-    both: bool = False
     version: str = ""
     user: str = ""
     service: str = ""
@@ -46,8 +45,6 @@ class Php:
     pool_file: str = ""
     user: str = ""
     group: str = ""
-    upload_limit: int = 0  # bytes of one file, upload_max_filesize
-    post_limit: int = 0  # bytes of one request, post_max_size
     time_limit: int = 30  # seconds a script may take, max_execution_time; 0 without limit
     prepended: str = ""  # what the owner's pool runs before each script; PHP itself knows that of php.ini
     prepended_cli: str = ""  # the same on the command line
@@ -86,7 +83,6 @@ class Site:
     secrets_default: tuple[str, ...] = ()  # names whose value is published or empty
     secrets_weak: dict[str, str] = field(default_factory=dict)  # other names -> why their value could be guessed
     distribution: str = ""  # Debian 13
-    codename: str = ""  # trixie
     web: WebServer = field(default_factory=WebServer)
     php: Php = field(default_factory=Php)
     database: Database = field(default_factory=Database)

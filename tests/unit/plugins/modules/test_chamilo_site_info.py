@@ -107,9 +107,7 @@ def test_where_there_is_no_portal_its_owner_is_not_checked(capsys):
 
 
 @pytest.mark.parametrize(("vhost", "fails"), [("", False), ("auto", True), ("managed", False), ("include", False)])
-def test_a_virtual_host_that_is_refused_fails_where_that_is_asked_for(
-    capsys, user, monkeypatch, vhost, fails
-):
+def test_a_virtual_host_that_is_refused_fails_where_that_is_asked_for(capsys, user, monkeypatch, vhost, fails):
     refused = OwnHost(refused={"auto": "campus.conf line 3: X-School"})
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", own_host=refused))
     result = ask(chamilo_site_info, capsys, domain="campus.test", vhost=vhost)

@@ -91,8 +91,7 @@ def test_a_missing_file_and_a_loop_are_problems(host):
 
 
 def test_what_stands_in_a_server_and_around_it_counts(host):
-    host.write("/etc/nginx/conf.d/top.conf", "ssl_certificate /c.pem; ssl_certificate_key /k.pem; add_header A 1;")
-    host.write("/etc/nginx/mine/x.conf", "# Managed by Ansible: chamilo.hardening, section headers.\nadd_header X 1;")
+    host.write("/etc/nginx/conf.d/top.conf", "ssl_certificate /c.pem; ssl_certificate_key /k.pem;")
     host.write("/etc/nginx/conf.d/own.conf", "real_ip_header X-Real-IP;")
     host.write(
         "/etc/nginx/mine/y.conf", "# Managed by Ansible: chamilo.hardening, section https.\nreal_ip_recursive on;"
@@ -109,7 +108,6 @@ server {
     error_log /e.log warn;
     client_max_body_size 16m; server_tokens "off";
     fastcgi_read_timeout 1m 30s;
-    location / { add_header B "2 3" always; }
     location ~ \\.php$ { include fastcgi_params; fastcgi_pass php; }
 }
 upstream php { server unix:/run/php/x.sock weight=2; }
@@ -133,8 +131,6 @@ server { server_name second.test; access_log /a.log odd buffer=32k; http2 on; }
     assert first.host.root == "/srv/campus"
     assert (first.host.certificate, first.host.certificate_key) == ("/c.pem", "/k.pem")
     assert first.host.includes == ("mine/*.conf",)
-    # add_header of the server block, ours, silences the one around it; the location has one of its own
-    assert first.host.add_headers == (Place(file, 11, 'add_header B "2 3" always'),)
     assert (first.host.access_log, first.host.access_log_file) == ("/var/log/nginx/access.log",) * 2
     assert first.host.error_log == "/e.log warn"
     assert first.host.body_limit == 16 * 1024 * 1024
@@ -145,7 +141,6 @@ server { server_name second.test; access_log /a.log odd buffer=32k; http2 on; }
 
     assert second.host.listens == (Listen("*", 80, False, http2=True),)
     assert (second.host.access_log, second.host.access_log_format) == ("/a.log odd buffer=32k", "odd")
-    assert second.host.add_headers == (Place("/etc/nginx/conf.d/top.conf", 1, "add_header A 1"),)
     assert second.host.body_limit == -1
     assert (second.host.patience, second.host.patience_own) == (-1, False)
 
