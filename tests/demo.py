@@ -124,8 +124,6 @@ def demo(options: argparse.Namespace, network: str) -> None:
 
         report(f"2. harden: {', '.join(ROLES)} (certificate from the testbed's own authority, HSTS for a year)")
         report("    The program is compared with the package of its release: it was the web user's to write.")
-        host.run("rm -f /var/www/chamilo/public/dump.sql")
-        report("    The dump of the database below the document root, which the audit names, was removed by hand.")
         first = play("harden", inventory)
         report(f"    changed={first.changed[host.domain]} ({first.seconds:.0f} s)")
 

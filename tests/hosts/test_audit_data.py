@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.hosts.hardening import dump
 from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
 
@@ -105,7 +106,9 @@ RED = {
 
 def test_a_sloppy_host_is_red_for_the_right_reasons(sloppy: Host) -> None:
     sloppy.run("rm -f /var/www/chamilo/var/log/*.log")
+    path = dump(sloppy)
     found = audit(sloppy)
+    sloppy.run(["rm", path])
     unlike = {
         name: f"{found.status[name]}: {found.evidence[name]}"
         for name, words in RED.items()
@@ -126,7 +129,7 @@ def test_a_sloppy_host_is_red_for_the_right_reasons(sloppy: Host) -> None:
 def test_a_daily_dump_of_ones_own(sloppy: Host) -> None:
     script = "#!/bin/sh\numask 077\nmkdir -p /var/backups/db\nmariadb-dump chamilo >/var/backups/db/chamilo.sql\n"
     sloppy.put("/etc/cron.daily/dump", script, mode="0755")
-    sloppy.run("/etc/cron.daily/dump; rm /var/www/chamilo/public/dump.sql")
+    sloppy.run("/etc/cron.daily/dump")
     found = audit(sloppy, "backups")
     assert found.status["backups_private"] == "pass", found.evidence["backups_private"]
     for control in ("backups_database", "backups_files", "backups_encrypted", "backups_offsite"):

@@ -319,7 +319,7 @@ EARLIER = """
   become: true
   gather_facts: false
   tasks:
-    - chamilo.hardening.host_program:
+    - chamilo.hardening.host_program: {request: {}}
     - chamilo.hardening.config_transaction:
         name: https:campus_test
         files:

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 from tests.hosts.attacks import CONTROLS, attack
-from tests.hosts.hardening import QUIET, Playbook
+from tests.hosts.hardening import QUIET, Playbook, dump
 from tests.playbook import PlayError
 from tests.testbed import authority
 from tests.testbed.hosts import Host
@@ -34,6 +34,7 @@ def prove(playbook: Playbook, host: Host, **variables: str) -> str:
 
 @pytest.mark.wire
 def test_every_attack_gets_through_before(fresh: Host, playbook: Playbook) -> None:
+    dump(fresh)
     before = fresh.snapshot()
     output = prove(playbook, fresh)
     assert f"0 of {ATTACKS} attacks were blocked" in output

@@ -36,12 +36,11 @@ OTHERS += [
     "/etc/group*",
     "/etc/*shadow*",
 ]
-# What stays by the recipe: secrets, the account of the application; and a dump that the administrator removed.
+# What stays by the recipe: secrets, the account of the application.
 STAYS = {
     f"{PORTAL}/.env",
     f"{PORTAL}/config/jwt/private.pem",
     f"{PORTAL}/config/jwt/public.pem",
-    f"{PORTAL}/public/dump.sql",
     "database:mysql.db",
     "database:mysql.global_priv",
 }

@@ -37,7 +37,6 @@ INSERT INTO article (name) VALUES ('pencil'), ('paper'), ('rubber');
 CREATE TABLE visit (id INT AUTO_INCREMENT PRIMARY KEY, at DATETIME NOT NULL);
 SQL
 mariadb --init-command="SET @portal = 'http://campus.test/'" chamilo </var/tmp/schema.sql
-mariadb-dump chamilo >public/dump.sql
 mariadb-admin shutdown
 wait
 
