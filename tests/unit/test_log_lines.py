@@ -47,7 +47,6 @@ _METHODS = {
     "forecast._LINE": "match",
     "forecast._REQUEST": "match",
     "forecast.LOGIN": "fullmatch",
-    "forecast.REFUSED": "match",
     "watch.LOGIN": "fullmatch",
     "access_log._VISIT": "match",
     "brute_force._REQUEST": "match",
@@ -57,9 +56,7 @@ _METHODS = {
 def _named(module: ModuleType) -> Iterator[tuple[str, re.Pattern[Any]]]:
     short = module.__name__.rpartition(".")[2]
     for name, value in vars(module).items():
-        if name == "REFUSED":
-            yield from ((f"{short}.{name}", re.compile(pattern)) for pattern in value.values())
-        elif isinstance(value, re.Pattern):
+        if isinstance(value, re.Pattern):
             yield f"{short}.{name}", value
 
 
@@ -120,7 +117,7 @@ def test_long_lines_hide_no_failed_logins_and_cost_no_time(tmp_path: Any) -> Non
 def test_long_lines_are_left_out_of_the_forecast(tmp_path: Any) -> None:
     log = tmp_path / "access.log"
     log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
-    rules = Rules(frozenset({brute_force_forecast.BANS, *brute_force_forecast.REFUSED}), attempts=2)
+    rules = Rules(attempts=2)
     began = time.process_time()
     found = forecast({str(log): ""}, rules, NOW)
     assert time.process_time() - began < 10 and "There is more" not in " ".join(found)
@@ -159,6 +156,6 @@ def test_what_is_no_log_is_reported_and_not_waited_for(tmp_path: Any, kind: str)
         log.symlink_to("/dev/zero")
     with pytest.raises(watch.WatchError, match="failed logins are not seen"):
         watch._failures(str(log), NOW - 300)
-    assert forecast({str(log): ""}, Rules(frozenset({brute_force_forecast.BANS})), NOW)
+    assert forecast({str(log): ""}, Rules(), NOW)
     with pytest.raises(filter_file.FilterError, match="cannot be read"):
         access_log.log_summary(str(log))

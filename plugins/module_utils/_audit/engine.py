@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""One audit of one portal: discover it, run every check, and foresee whom the missing rules would have met."""
+"""One audit of one portal: discover it, run every check, and foresee whom bans would have met."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import ( 
     updates,
     uploads,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Rules, forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import BANS, Rules, forecast
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     FAIL,
@@ -44,11 +44,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.sto
 
 
 def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, Any]:
-    """Impact preview: the clients that rules not active yet would have blocked last week."""
+    """Impact preview: the clients that would have been banned last week, where bans are not active yet."""
+    if BANS not in findings or findings[BANS].status not in (FAIL, NOT_ASSESSED):
+        return {}
     options, site = observer.options, observer.site
     hosts = site.answering or site.fallback
     rules = Rules(
-        missing=frozenset(name for name, one in findings.items() if one.status in (FAIL, NOT_ASSESSED)),
         attempts=options["attempts"],
         find_seconds=options["find_seconds"],
         ban_seconds=options["ban_seconds"],
@@ -60,7 +61,7 @@ def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, A
         said = forecast(known, rules, observer.now)
     except Exception as problem:  # what visitors write into a log must not end the audit: the forecast reports it
         said = [f"Last week's log could not be read: {type(problem).__name__}: {problem}."]
-    return {"said": said} if said else {}
+    return {"said": said}
 
 
 def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:

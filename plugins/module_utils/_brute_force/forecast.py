@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Impact preview: the clients that rules not yet active would have blocked in the last seven days, by the access log.
+"""Impact preview: the clients that bans not yet active would have met in the last seven days, by the access log.
 
 A log can be long, and clients control it: the bytes, seconds and addresses that are read are limited; what was left out
 is reported. Bans are counted as fail2ban counts them, without fail2ban, which need not be installed yet.
@@ -24,11 +24,10 @@ from dataclasses import dataclass, field
 from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from typing import BinaryIO, cast
-from urllib.parse import unquote
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal, within
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import AGENT
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 
 DAYS = 7
@@ -66,31 +65,14 @@ LOGIN = re.compile(
     ).encode()
 )
 _FAILED = (b"401", b"403", b"429")
-# What the web server will refuse, by the control that asks for it. Of the path without escapes, in lower case.
-REFUSED = {
-    "updates_installer": (
-        r"/(?:main/install|check\.php|main/inc/lib/javascript/bigupload|main/webservices/additional_webservices\.php"
-        r"|main/admin/sub_language_ajax\.inc\.php|plugin/vchamilo|plugin/pens/pens\.php)(?:/|$)"
-    ),
-    "permissions_docroot": (
-        r".*/\.(?!well-known(?:/|$))|/documentation(?:/|$)"
-        r"|/(?:main|plugin)/.*(?:\.(?:tpl|twig|sql|ya?ml|neon|dist|md|inc|lock)|/composer\.[^/]*)(?:/|$)"
-        r"|.*(?:\.(?:sql(?:\.\w+)?|dump|bak|old|orig|save|swp|swo|rej)|~|/(?:composer|package(?:-lock)?)\.(?:json|lock))$"
-    ),
-    "uploads_no_exec": (
-        r"(?!/(?:(?:main|plugin|certificates)/.+|[^/]+)\.php(?:/|$)).*\.(?:ph(?:p\d*|tml|ar|t|ps)|inc)(?:[./]|$)"
-    ),
-}
 BANS = "brute_force_fail2ban"
 _OWN = AGENT.encode()
-_SHORT = 256  # of a path: what becomes of it is remembered
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What would be active. ``missing``: the controls that are not yet."""
+    """Whom fail2ban would ban."""
 
-    missing: frozenset[str]
     attempts: int = 5
     find_seconds: int = 900
     ban_seconds: int = 900
@@ -106,7 +88,6 @@ class _Visitor:
     failures: array[int] = field(default_factory=lambda: array("q"))  # their times
     good: int = 0
     browsers: array[int] = field(default_factory=lambda: array("q"))
-    refused: dict[str, int] = field(default_factory=dict)
 
     @property
     def shared(self) -> bool:
@@ -119,8 +100,6 @@ class _Visitor:
 
 def forecast(logs: Mapping[str, str], rules: Rules, now: float, most_seconds: float = MOST_SECONDS) -> list[str]:
     """Returns sentences for the report. ``logs``: the format of each."""
-    if not rules.missing & {BANS, *REFUSED}:
-        return []
     began, since = time.monotonic(), now - DAYS * 86400
     preview = _Preview(rules, since, began + most_seconds)
     for path in _files([file for file, form in logs.items() if form in _FORMATS], since):
@@ -172,10 +151,7 @@ class _Preview:
         self.limits: dict[str, None] = {}  # that were met
         self.lines = 0
         self.visitors: dict[str, _Visitor] = {}
-        self.examples: dict[str, str] = {}
         self._names = {name.lower().encode() for name in rules.names}
-        self._patterns = {name: re.compile(text) for name, text in REFUSED.items() if name in rules.missing}
-        self._control_of = lru_cache(16384)(self._control)
         self._address = lru_cache(MOST_ADDRESSES)(lambda text: normal(text.decode("ascii")))
 
     def read(self, path: str) -> None:
@@ -197,39 +173,27 @@ class _Preview:
                 self.limits[_TIME] = None
 
     def _count(self, line: bytes) -> None:
-        request = _REQUEST.match(line)
-        if request:  # else there is none, or a user name with a quote
-            method, path = request.groups()
-            refused = (self._control_of if len(path) <= _SHORT else self._control)(path)
-            if not refused and not (method.upper() == b"POST" and LOGIN.fullmatch(path)):
-                return
+        request = _REQUEST.match(line)  # else there is none, or a user name with a quote
+        if request and not (request[1].upper() == b"POST" and LOGIN.fullmatch(request[2])):
+            return
         found = _LINE.match(line)
         if not found or found["agent"] == _OWN:  # an audit or an attack of this collection is no visitor
             return
         if found["front"] and self._names and found["front"].lower() not in self._names:
             return
         status, moment = found["status"], _seconds(found["date"])
-        control = "" if status >= b"400" else self._control(found["target"])
         login = found["method"].upper() == b"POST" and LOGIN.fullmatch(found["target"])
         failed, good = login and status in _FAILED, login and status == b"200"
-        visitor = self._visitor(found["address"]) if moment >= self.since and (control or failed or good) else None
+        visitor = self._visitor(found["address"]) if moment >= self.since and (failed or good) else None
         if visitor is None:
             return
         browser = hash(found["agent"])
         if browser not in visitor.browsers and len(visitor.browsers) < _MOST_BROWSERS:
             visitor.browsers.append(browser)
-        if control:
-            visitor.refused[control] = visitor.refused.get(control, 0) + 1
-            self.examples.setdefault(control, shown(found["target"][:80].decode("utf-8", "replace")))
         if good:
             visitor.good += 1
         elif failed and not visitor.spared:
             visitor.failures.append(int(moment))
-
-    def _control(self, target: bytes) -> str:
-        """The control that would have refused it."""
-        path = re.sub("^https?://[^/]*", "", unquote(target.partition(b"?")[0].decode("utf-8", "replace")).lower())
-        return next((name for name, pattern in self._patterns.items() if pattern.match(path)), "")
 
     def _visitor(self, text: bytes) -> _Visitor | None:
         address = self._address(text)
@@ -243,12 +207,8 @@ class _Preview:
     def report(self, seconds: float) -> list[str]:
         if not self.files:
             return self.notes
-        messages = self._bans() if BANS in self.rules.missing else []
-        refused = list(filter(None, map(self._refused, self._patterns)))
-        if self._patterns and not refused:
-            refused = ["No request that was answered would have been refused."]
         read = f"Read: {_many(self.lines, 'line')} of {first_of(self.files, _SHOWN)}, in {seconds:.1f} s."
-        return [*messages, *refused, " ".join([read, *self.limits]), *self.notes]
+        return [*self._bans(), " ".join([read, *self.limits]), *self.notes]
 
     def _bans(self) -> list[str]:
         """The addresses that would have been banned; those that several people share come first."""
@@ -269,16 +229,6 @@ class _Preview:
                 "If that is the gateway of your school, put it into chamilo_friends first."
             )
         return messages
-
-    def _refused(self, control: str) -> str:
-        met = {address: one.refused[control] for address, one in self.visitors.items() if control in one.refused}
-        if not met:
-            return ""
-        requests, addresses = _many(sum(met.values()), "request"), _many(len(met), "address", "es")
-        most = first_of(sorted(met, key=lambda address: (-met[address], address)), _SHOWN)
-        return (
-            f"{requests} of {addresses} would have been refused by {control}, such as {self.examples[control]}: {most}."
-        )
 
 
 @lru_cache(4096)

@@ -335,7 +335,7 @@ def test_the_page_of_three_hosts_is_the_reviewed_one() -> None:
         )
         return {"controls": found, "chamilo_version": "2.0.4", **more}
 
-    mixed = result(SHOWN, signs=["A sign <b>."], forecast={"said": ["3 requests would have been refused."]})
+    mixed = result(SHOWN, signs=["A sign <b>."], forecast={"said": ["A ban would have met no address."]})
     well = result(dict.fromkeys(SHOWN, "pass"), chamilo_version="")
     gone = {"unreachable": True, "msg": "Task failed: no route"}
     last = result(SHOWN, generated="2026-11-01T13:45:00Z", signs=[])
