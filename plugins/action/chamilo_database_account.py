@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
@@ -16,11 +14,11 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action imp
 class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given = dict(self._task.args)
-        if "request" in given:
-            raise AnsibleActionFail("chamilo_database_account: request is made by the collection and cannot be given.")
+        given = self._request("digest")
         info = _discovered.seen(self._task, task_vars or {})
         known = _discovered.unchanged(info, "chamilo_database_account", given)
-        request = {"request": _discovered.request(given)}
-        result.update(known or self._execute_module(module_args={**given, **request}, task_vars=task_vars))
+        plain = {**given, "digest": _discovered.request(given)}
+        secret = {"admin_password": plain.pop("admin_password", "")}
+        arguments = {"request": plain, "secrets": secret}
+        result.update(known or self._execute_module(module_args=arguments, task_vars=task_vars))
         return result

@@ -156,17 +156,6 @@ EXAMPLES = r"""
     domain: campus.example.org
     require: [APP_SECRET, JWT_PASSPHRASE]
     generate: true
-  register: secrets
-
-- name: Show what was left as it is, and why
-  ansible.builtin.debug:
-    msg: "{{ secrets.refused }}"
-
-- name: Only check whether a secret is public
-  chamilo.hardening.chamilo_env:
-    domain: campus.example.org
-    require: [APP_SECRET, JWT_PASSPHRASE]
-  check_mode: true
 
 - name: Give all web nodes the same secrets
   chamilo.hardening.chamilo_env:
@@ -174,12 +163,6 @@ EXAMPLES = r"""
     secret_values:
       APP_SECRET: "{{ vault_chamilo_app_secret }}"
       JWT_PASSPHRASE: "{{ vault_chamilo_jwt_passphrase }}"
-
-- name: Give the application its new database password
-  chamilo.hardening.chamilo_env:
-    domain: campus.example.org
-    secret_values:
-      DATABASE_PASSWORD: "{{ vault_chamilo_database_password }}"
 
 - name: Go back to the proxies that were trusted before
   chamilo.hardening.chamilo_env:

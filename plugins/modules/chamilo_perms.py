@@ -13,6 +13,7 @@ author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
+  - chamilo.hardening.portal.probe
 description:
   - Gives every entry of a Chamilo tree the owner, group and mode that the security guide asks for, in one pass. A tree
     of 100,000 files that needs no change takes about as long as reading the status of each once.
@@ -141,32 +142,11 @@ options:
     description: Why the controller has no package. Made by the action plugin, and refused in a task.
     type: str
     version_added: 1.1.0
-  probe:
-    description:
-      - Pages of the portal, which are asked for before anything changes and after. So is the first stylesheet or script
-        that one of them names.
-      - Where a page that worked is not answered with the same status and target any more, the owners, groups, modes and
-        names that the task changed are rolled back and the task fails. What the web user owns by then, and was root's
-        before, stays the web user's.
-      - Pages that did not work before cannot do that. An open profile, and the end of one, asks for none.
-    type: list
-    elements: dict
-    default: []
-    version_added: 1.1.0
-    suboptions:
-      url:
-        description: The URL.
-        type: str
-        required: true
-      address:
-        description: The address to connect to, if it is not the one of the host in O(probe[].url).
-        type: str
-      send:
-        description: Names and values of headers that go with the request.
-        type: dict
-        default: {}
 notes:
   - Needs root on the host, and nothing else.
+  - After a failed O(probe) owners, groups, modes and names are rolled back and the task fails, but what the web user
+    owns by then, and was root's before, stays the web user's. The first stylesheet or script that a page names is asked
+    for, too. Pages that did not work before do not count. An open profile, and the end of one, asks for none.
   - An ACL in the program and its configuration that gives more than the mode is removed, the one that new files inherit
     too, in whatever belongs to another than O(web_user).
   - A C(.git) directory in which Git would run what the web user could have set (C(core.fsmonitor), an active hook and
@@ -210,34 +190,12 @@ EXAMPLES = r"""
     profile: upgrade
     until: 60
 
-- name: Let the installation wizard write the configuration until the window closes, or is closed by hand
-  chamilo.hardening.chamilo_perms:
-    path: /var/www/chamilo
-    web_user: www-data
-    profile: install
-    until: 30
-
-- name: Leave alone what another program manages
-  chamilo.hardening.chamilo_perms:
-    path: /var/www/chamilo
-    web_user: www-data
-    exclude:
-      - var/upload/.snapshots
-      - public/.well-known
-
 - name: List what differs from the official package of the installed release
   chamilo.hardening.chamilo_perms:
     path: /var/www/chamilo
     web_user: www-data
     package: auto
   register: tree
-
-- name: See what is not as it should be
-  chamilo.hardening.chamilo_perms:
-    path: /var/www/chamilo
-    web_user: www-data
-  check_mode: true
-  diff: true
 """
 
 RETURN = r"""

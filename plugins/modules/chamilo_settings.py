@@ -146,13 +146,6 @@ EXAMPLES = r"""
     settings:
       security.login_max_attempt_before_blocking_account: 5
 
-- name: Block uploads by their extension (a list; joined with semicolons)
-  chamilo.hardening.chamilo_settings:
-    chamilo_root: /var/www/chamilo
-    settings:
-      document.upload_extensions_list_type: blacklist
-      document.upload_extensions_blacklist: [exe, bat, sh, php, phps, phtml, phar, cgi]
-
 - name: Let people register on the third portal only
   chamilo.hardening.chamilo_settings:
     chamilo_root: /var/www/chamilo
@@ -180,18 +173,12 @@ EXAMPLES = r"""
     section: exams
     settings:
       security.prevent_multiple_simultaneous_login: true
-  register: result
 
 - name: Restore the values saved under that name, such as after the exams
   chamilo.hardening.chamilo_settings:
     chamilo_root: /var/www/chamilo
     section: exams
     state: absent
-
-- name: Show who has to log in again
-  ansible.builtin.debug:
-    msg: Sessions that are open now go on with the old value.
-  when: result.sessions_hold_old_values
 """
 
 RETURN = r"""

@@ -130,7 +130,6 @@ _PORTAL = Table(
 
 # Where the documentation is not precise enough: what becomes part of a name, a path or a command, or is parsed here.
 FORMS: dict[str, dict[str, Shape]] = {
-    "chamilo_database_account": {"source": Text(ONE_HOST)},
     "chamilo_env": {"sealed": Text(SEALED)},
     "chamilo_settings": {"settings": Each(Table({"before": Plain(), "after": Plain(), "changed": Flag()}))},
 }
@@ -146,6 +145,14 @@ INTERNAL: dict[str, Table] = {
     ),
     "chamilo_certificate": Table(
         {"certificate": Text(), "certificate_key": Text(), "names": List(Text()), "days_left": Number()}
+    ),
+    "chamilo_database_account": _whole(
+        {
+            **dict.fromkeys(("server_here", "needs_admin"), Flag()),
+            "source": Text(ONE_HOST),
+            **dict.fromkeys(("accounts", "moved"), Each(Plain())),
+            "notes": List(Text()),
+        }
     ),
     "chamilo_hsts": _whole({"value": Text(), "since": Text(), "waits": List(Text())}),
     "chamilo_portals_info": _whole({"portals": List(_PORTAL)}),

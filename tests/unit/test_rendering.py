@@ -47,7 +47,7 @@ LEFT_OUT = {
     "host_program": ("content",),
     "chamilo_site_info": ("controller_time", "key_salt"),
     "backup_key": ("elsewhere", "folder", "salt"),
-    "chamilo_database_account": ("request",),
+    "chamilo_database_account": ("digest",),
     "chamilo_env": ("request",),
     "chamilo_hsts": ("configuration",),  # the file of the section has it
     "chamilo.hardening.chamilo_hsts": ("configuration",),

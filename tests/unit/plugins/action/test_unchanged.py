@@ -47,7 +47,8 @@ def host(module: str, monkeypatch: pytest.MonkeyPatch) -> Mock:
 def run(module: str, args: dict[str, Any], asked: dict[str, Any], **variables: Any) -> dict[str, Any]:
     plugin, _args, found = MODULES[module]
     info = {"unchanged": {module: {"request": request(asked), "result": found}}}
-    task = Mock(action=f"chamilo.hardening.{module}", args=args, async_val=0, diff=False, delegate_to=None)
+    given = args if module == "chamilo_env" else {"request": args}
+    task = Mock(action=f"chamilo.hardening.{module}", args=given, async_val=0, diff=False, delegate_to=None)
     action = plugin.ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())
     known = {"_chamilo_each_once": True, "__chamilo_common_info": info, **variables}
     result: dict[str, Any] = action.run(task_vars=known)
@@ -58,7 +59,14 @@ def test_only_what_discovery_found_as_it_is_asked_for_is_not_asked_for_again(mod
     _plugin, args, found = MODULES[module]
     assert run(module, args, args) == {**found, "changed": False} and not host.called
     assert run(module, args, {**args, "root": "/srv"})["changed"] and host.call_count == 1
-    assert host.call_args.kwargs["module_args"] == {**args, "request": request(args)}
+    sent = {
+        "chamilo_env": {**args, "request": request(args)},
+        "chamilo_database_account": {
+            "request": {**args, "digest": request(args)},
+            "secrets": {"admin_password": ""},
+        },
+    }
+    assert host.call_args.kwargs["module_args"] == sent[module]
 
 
 def test_in_another_playbook_it_is_asked_for(module: str, host: Mock) -> None:
@@ -68,5 +76,6 @@ def test_in_another_playbook_it_is_asked_for(module: str, host: Mock) -> None:
 
 def test_the_digest_cannot_be_given(module: str, host: Mock) -> None:
     args = MODULES[module][1]
-    with pytest.raises(AnsibleActionFail, match="request is made by the collection"):
-        run(module, {**args, "request": "5f"}, args)
+    name = "request" if module == "chamilo_env" else "digest"
+    with pytest.raises(AnsibleActionFail, match=f"{name} is made by the collection"):
+        run(module, {**args, name: "5f"}, args)

@@ -7,12 +7,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import NoClient
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_database_account as module
+from tests.tools.asking import ask
 
 GIVEN = {"domain": "campus.test", "site": "campus"}
 
@@ -49,9 +49,7 @@ def run(monkeypatch, capsys):
                 result.notes.append("restored")
 
         monkeypatch.setattr(module, "AccountManager", Manager)
-        with patch_module_args({**GIVEN, **arguments}), pytest.raises(SystemExit):
-            module.main()
-        return json.loads(capsys.readouterr().out), made
+        return ask(module, capsys, **GIVEN, **arguments), made
 
     call.done = done
     return call
@@ -99,4 +97,4 @@ def test_the_portal_is_asked_as_it_was_reported(run):
     }
     _notify, ((_site, _given, desired, _admin),) = run(lambda result, check: None, probe=[asked])
     claim = (("X-Forwarded-Proto", "https"),)
-    assert desired.probe == [Probe("http://campus.test/", address="127.0.0.1", status=(200, 302), send=claim)]
+    assert list(desired.probe) == [Probe("http://campus.test/", address="127.0.0.1", status=(200, 302), send=claim)]
