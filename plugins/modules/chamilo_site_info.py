@@ -85,6 +85,7 @@ VARIABLES = {
     "group": "chamilo_group",
     "web_user": "chamilo_web_user",
     "policy": "chamilo_permissions_policy",
+    "roots": "chamilo_permissions_roots",
 }
 
 

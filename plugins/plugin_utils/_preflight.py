@@ -11,7 +11,7 @@ import functools
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -351,34 +351,6 @@ def release(values: Mapping[str, Any]) -> list[str]:
     return messages
 
 
-def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
-    """A sentence for each path and mode that ``chamilo_perms`` would refuse. Which users there are the host knows."""
-    policy, *paths = (f"chamilo_permissions_{name}" for name in ("policy", "roots"))
-    messages: list[str] = []
-    if against_spec({name: spec[name] for name in (policy, *paths)}, values):
-        return messages  # they have not even the right form, and that is reported
-    if not any(values.get(name) for name in (policy, *paths)):
-        return messages
-    # Loaded only here: Ansible compiles it anew in each run, and most hosts set none of these.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
-
-    def judge(judged: Callable[[str, Any], object], where: str, value: Any) -> None:
-        try:
-            judged(where, value)
-        except permissions_policy.PermsError as problem:
-            messages.append(str(problem))
-
-    for number, rule in enumerate(values.get(policy, []), 1):
-        where = f"{policy}, rule {number}"
-        judge(permissions_policy.below_path, where, str(rule["path"]))
-        for name in ("directory_mode", "file_mode"):
-            judge(permissions_policy.octal, f"{where}: {name}", rule.get(name))
-    for name in paths:
-        for pattern in values.get(name, []):
-            judge(permissions_policy.below_path, name, pattern)
-    return messages
-
-
 def key_copy(sections: Sequence[str], values: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
     """Whether a copy of the backup key would be lost, where this run makes the section backups true.
 
@@ -460,7 +432,7 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
     if "uploads" in sections:
         messages += blocked_extensions(values)
     if "permissions" in sections:
-        messages += permissions(all_specs["permissions"], values) + release(values)
+        messages += release(values)
     if waived is not None:
         messages += waivers(waived, datetime.date.today())[0]
     return messages

@@ -147,6 +147,7 @@ def _tree(given: Mapping[str, Any]) -> dict[str, Any]:
         "group": given["chamilo_group"],
         "web_user": given["chamilo_web_user"],
         "policy": given["chamilo_permissions_policy"],
+        "roots": given["chamilo_permissions_roots"],
     }
 
 

@@ -78,6 +78,10 @@ def test_what_is_required_and_not_there_fails_with_words(capsys):
     assert 'chamilo_root is "/no/such/folder", but no Chamilo is there' in result["msg"]
 
 
+def rule(**wrong):
+    return {"policy": [{"path": "var", "file_mode": "0600"}, {"path": "public/custom", **wrong}]}
+
+
 @pytest.mark.parametrize(
     ("tree", "words"),
     [
@@ -89,9 +93,15 @@ def test_what_is_required_and_not_there_fails_with_words(capsys):
             {"policy": [{"path": "x", "owner": "no\x1bbody"}]},
             "chamilo_permissions_policy, rule 1: owner is 'no\\\\x1bbody'",
         ),
+        (rule(file_mode="0777"), "rule 2: file_mode is '0777', which lets every user of this host write."),
+        (rule(directory_mode="0778"), "rule 2: directory_mode is '0778'; write it as an octal number in quotes"),
+        (rule(file_mode=416), "rule 2: file_mode is 416; write it as an octal number in quotes"),  # 0640 without quotes
+        (rule(path="/etc"), "chamilo_permissions_policy, rule 2: '/etc' is no path below the tree"),
+        (rule(path="public/../../x"), "rule 2: 'public/../../x' is no path below the tree"),
+        ({"roots": ["/var/www/x"]}, "chamilo_permissions_roots: '/var/www/x' is no path below the tree"),
     ],
 )
-def test_a_name_that_the_host_does_not_have_is_refused_by_that_of_the_variable(capsys, tmp_path, tree, words):
+def test_what_chamilo_perms_would_refuse_is_refused_by_the_name_of_the_variable(capsys, tmp_path, tree, words):
     for part in ("public/main", "bin/console"):
         (tmp_path / part).mkdir(parents=True)
     result = ask(

@@ -24,7 +24,7 @@ ANYTHING = {
     "chamilo_release_archive": "release()",
     "chamilo_release_sha256": "release()",
     "chamilo_backups_key_folder": "a path on the controller, where key_copy() looks",
-    "chamilo_permissions_roots": "permissions()",
+    "chamilo_permissions_roots": "chamilo_site_info, before anything changes",
     "chamilo_report_dir": "a path on the controller, which makes it",
     "chamilo_results": "a path on the controller, of which each file is read as untrusted",
     "chamilo_drain_tasks": "a path on the controller, which reads it",

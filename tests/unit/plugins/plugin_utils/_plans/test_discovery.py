@@ -67,7 +67,7 @@ def test_what_nginx_takes_once_is_announced(host: Any, given: dict[str, Any], on
 def test_who_owns_the_files_is_judged_before_anything_changes(host: Any, given: dict[str, Any], tree: bool) -> None:
     played = ["chamilo.hardening.permissions"]
     plan = planned(host, "discovery", **{**MAGIC, "ansible_play_role_names": played, **given})
-    assert plan["tree"] == ({"owner": "root", "group": "", "web_user": "", "policy": []} if tree else {})
+    assert plan["tree"] == ({"owner": "root", "group": "", "web_user": "", "policy": [], "roots": []} if tree else {})
 
 
 SCRATCH = {"chamilo_backups_scratch": "/var/tmp"}  # by default
