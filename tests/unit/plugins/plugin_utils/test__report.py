@@ -365,3 +365,11 @@ def test_pages_of_hosts_that_are_gone_are_removed(tmp_path: Path) -> None:
         (tmp_path / "hosts" / name).touch()
     _report.prune(tmp_path, {"report.html": "", "hosts/kept.test.html": ""})
     assert sorted(path.name for path in (tmp_path / "hosts").iterdir()) == ["kept.test.html", "mine.txt"]
+
+
+def test_results_for_junit_of_an_earlier_version_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
+    file = tmp_path / "junit.xml"
+    for name, stays in (("chamilo.hardening", False), ("pytest tests", True)):
+        file.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="{name}" tests="0" />\n')
+        _report.prune(tmp_path, ())
+        assert file.exists() is stays
