@@ -36,10 +36,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_tables import quoted
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.sandbox import Server
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path
 
 _FILES, _BYTES, _LARGEST = 200, 1 << 30, 200 << 20  # of the sample
 _READ_ALL = 2 << 30  # a repository of this size is read whole each time, a larger one in turn
 _BASE = 300 << 20  # a database server without data, and the cache of the application
+_BLOCK = 1 << 20
 _LONGEST = 3900  # bytes of a path that comes back also in a scratch directory: the kernel takes 4095
 _EVERY, _PATIENCE = ".drills", 6 * 3600.0  # the name of their lock; seconds for the restore test of another portal
 _BULK = ("var/upload", "var/courses", "var/log")  # of these only a sample comes back
@@ -69,6 +71,7 @@ def restore_test(portal: Portal) -> list[str]:
 class File:
     path: str
     size: int
+    modified: float
 
 
 class _RestoreTest:
@@ -194,7 +197,7 @@ class _RestoreTest:
     def _files(self, snapshot: str) -> Iterator[File]:
         for node in self.place.nodes(snapshot):
             if node["type"] == "file":
-                yield File(node["path"], int(node.get("size", 0)))
+                yield File(node["path"], int(node.get("size", 0)), restic.moment(node["mtime"]))
 
     def _room(self, dump: int, program: int, sample: Sequence[File]) -> None:
         directory = self.portal.scratch or "/var/tmp"
@@ -243,14 +246,23 @@ class _RestoreTest:
             self.lines.append("files whose paths are too long did not come back;")
         if sample:
             chosen = [f"--include={restic.literal(file.path)}" for file in sample]
-            self.place.fetch(pair.files.id, target, "--verify", *chosen)
+            self.place.fetch(pair.files.id, target, *chosen)
         self._turn_links(target)
+        same = changed = 0
         for file in sample:
             restored = f"{target}{file.path}"
             if not os.path.isfile(restored) or os.path.getsize(restored) != file.size:
                 raise BackupError(f"{file.path} did not come back whole.")
+            used = _used(file)
+            if not used:
+                changed += 1
+            elif _digest(restored) != used:
+                raise BackupError(f"{file.path} came back with another content than it has, though it was not changed.")
+            else:
+                same += 1
         self.lines.append(
-            f"{len(sample)} of its uploads came back"
+            f"{len(sample)} of its uploads came back, {same} compared with those in use"
+            f"{f', {changed} changed since' if changed else ''}"
             f"{f', {self.untried} not tried because their names are no UTF-8 or too long' if self.untried else ''};"
         )
 
@@ -312,6 +324,37 @@ def _definers(path: str) -> set[str]:
             if named:
                 found.add(named[1].decode())
     return found
+
+
+def _used(file: File) -> str:
+    """A digest of the file that is in use; empty where it was changed since it was saved, or is not there any more.
+
+    The web user may have laid something there that never ends, or holds up whoever opens it.
+    """
+    handle = -1
+    try:
+        handle, _linked = open_path(file.path, lambda *_link: "it was no link when it was saved")
+        before = os.fstat(handle)
+        same = before.st_size == file.size and int(before.st_mtime) == int(file.modified)
+        if not same or not stat.S_ISREG(before.st_mode):
+            return ""
+        digest = hashlib.sha256()
+        for start in range(0, file.size, _BLOCK):
+            digest.update(os.pread(handle, min(_BLOCK, file.size - start), start))
+        return digest.hexdigest() if os.fstat(handle).st_mtime_ns == before.st_mtime_ns else ""
+    except OSError:
+        return ""
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def _digest(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for part in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def _tables(path: str) -> dict[str, str]:

@@ -268,7 +268,7 @@ def _take_away(handle: int, name: str, directory: int, keep: str, path: str, vir
     return kept
 
 
-def scan() -> list[str]:
+def scan(everything: bool = False) -> list[str]:
     """Scan what is new in each portal. Notifies the administrator; returns lines for the journal."""
     lines: list[str] = []
     problems: list[str] = []
@@ -281,7 +281,7 @@ def scan() -> list[str]:
         for path in sorted(glob.glob(CONFIGURATION)):
             try:
                 with open(path, encoding="utf-8") as stream:
-                    _scan_site(_site(path), json.load(stream), lines)
+                    _scan_site(_site(path), json.load(stream), everything, lines)
             except Exception as problem:  # a damaged configuration, a full disk: the others are scanned all the same
                 text = str(problem) if isinstance(problem, HardeningError) else f"The scan ended with {problem!r}."
                 problems.append(f"{_site(path)}: {text} Its new files are scanned as soon as that is mended.")
@@ -294,13 +294,13 @@ def scan() -> list[str]:
     return lines
 
 
-def _scan_site(site: str, known: Mapping[str, str], lines: list[str]) -> None:
+def _scan_site(site: str, known: Mapping[str, str], everything: bool, lines: list[str]) -> None:
     """Scan one portal, report and record the findings."""
     with contextlib.suppress(FileNotFoundError):  # directories that an earlier version knew
         os.unlink(os.path.join(files.STATE, f"antivirus-{site}.json"))
     began, domain = time.time(), known["domain"]
     last = records.read(RECORD).get(site, {})
-    since = float(last.get("since") or began - _DAY)
+    since = 0.0 if everything else float(last.get("since") or began - _DAY)
     if since > began:  # the clock was set to an earlier time: the time of the last scan is unknown
         since = began - _DAY
     seen, unsent, problem = Seen(), list(last.get("unsent", ())), ""
@@ -358,8 +358,8 @@ def late() -> list[str]:
 def add(commands: Any, report: Callable[..., None]) -> None:
     """The command of the host program."""
 
-    def run(_options: argparse.Namespace, _engine: object) -> int:
-        lines = scan()
+    def run(options: argparse.Namespace, _engine: object) -> int:
+        lines = scan(options.all)
         if not glob.glob(CONFIGURATION):
             report("No portal of this host is scanned: chamilo_uploads_antivirus is not set.", syslog.LOG_ERR)
             return 1
@@ -369,4 +369,5 @@ def add(commands: Any, report: Callable[..., None]) -> None:
 
     text = "Scan new uploads with ClamAV, quarantine what it finds, and notify the administrator. cron calls this."
     command = commands.add_parser("scan", help="scan new uploads for viruses now", description=text)
+    command.add_argument("--all", action="store_true", help="every upload, not only new ones")
     command.set_defaults(run=run)

@@ -119,12 +119,12 @@ def test_a_dump_is_the_whole_one_that_was_sent(
 
 @pytest.fixture
 def fetching(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """``fetching(came)``: fetch a sample of one file; what came back of it."""
+    """``fetching(came, used)``: fetch a sample of one file; what came back of it, and what is in use."""
     bulk = [f"--exclude={tmp_path}/var/upload\\[1\\]/*"]
-    sample = restore_test.File(f"{tmp_path}/var/a*", 4)
+    sample = restore_test.File(f"{tmp_path}/var/a*", 4, 0)
     monkeypatch.setattr(restore_test._RestoreTest, "bulk", (f"{tmp_path}/var/upload[1]",), raising=False)
 
-    def run(came: str | None, chosen: bool = True, long: bool = False, untried: int = 0) -> list[str]:
+    def run(came: str | None, used: str, chosen: bool = True, long: bool = False, untried: int = 0) -> list[str]:
         made, asked = attempt(portal), []
         made.untried = untried
 
@@ -137,8 +137,9 @@ def fetching(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             return long
 
         cast(Any, made.place).fetch = fetch
+        monkeypatch.setattr(restore_test, "_used", lambda _file: used and hashlib.sha256(used.encode()).hexdigest())
         made._fetch_files(pair(), str(tmp_path / "scratch"), [sample] * chosen)
-        include = [("f1", ["--verify", f"--include={tmp_path}/var/a\\*"])]
+        include = [("f1", [f"--include={tmp_path}/var/a\\*"])]
         assert asked == [("f1", bulk), *include * chosen]
         return made.lines
 
@@ -146,13 +147,25 @@ def fetching(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_sample_of_the_uploads_comes_back_as_it_is(fetching: Any) -> None:
-    assert fetching("text") == ["1 of its uploads came back;"]
+    assert fetching("text", "text") == ["1 of its uploads came back, 1 compared with those in use;"]
 
 
-@pytest.mark.parametrize("came", [None, "texts"])
-def test_an_upload_that_does_not_come_back_whole_is_a_fault(fetching: Any, came: str | None) -> None:
-    with pytest.raises(BackupError, match="did not come back whole"):
-        fetching(came)
+def test_an_upload_that_changed_since_is_not_compared(fetching: Any) -> None:
+    assert fetching("text", "") == ["1 of its uploads came back, 0 compared with those in use, 1 changed since;"]
+
+
+@pytest.mark.parametrize(
+    ("came", "words"),
+    [
+        (None, "did not come back whole"),
+        ("texts", "did not come back whole"),
+        ("tent", "with another content"),
+        ("test", "with another content"),
+    ],
+)
+def test_an_upload_that_came_back_otherwise_is_a_fault(fetching: Any, came: str | None, words: str) -> None:
+    with pytest.raises(BackupError, match=words):
+        fetching(came, "text")
 
 
 def test_a_key_that_changed_is_refused(portal: Portal) -> None:
@@ -274,6 +287,28 @@ def test_what_came_back_is_given_away_and_removed_however_deep_it_is(
     assert not (tmp_path / "scratch").exists()
 
 
+def test_nothing_that_takes_the_place_of_a_file_blocks_the_comparison(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "folder/film"
+    path.write_bytes(b"film")
+    saved = restore_test.File(str(path), 4, path.stat().st_mtime)
+    assert restore_test._used(saved) == restore_test._digest(str(path)) == hashlib.sha256(b"film").hexdigest()
+    os.truncate(path, 1 << 40)
+    assert restore_test._used(saved) == ""
+    path.unlink()
+    assert restore_test._used(saved) == ""
+    os.mkfifo(path)
+    assert restore_test._used(restore_test.File(str(path), 0, path.stat().st_mtime)) == ""
+    path.unlink()
+    (tmp_path / "folder").rmdir()
+    (tmp_path / "folder").touch()
+    assert restore_test._used(saved) == ""
+    (tmp_path / "folder").unlink()
+    (tmp_path / "folder").symlink_to("/dev")
+    zero = tmp_path / "folder/zero"
+    assert restore_test._used(restore_test.File(str(zero), 0, zero.stat().st_mtime)) == ""
+
+
 def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "portal" / "var").mkdir(parents=True)
@@ -283,12 +318,12 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
     there = Portal("campus", "campus.test", str(tmp_path / "portal"), repository="/repository")
     made = restore_test._RestoreTest(there, {"last": {}, "good": {}})
     listed = {
-        "d1": [restore_test.File("/database.sql", 7)],
+        "d1": [restore_test.File("/database.sql", 7, 0)],
         "f1": [
-            restore_test.File(f"{tmp_path}/portal/index.php", 1),
-            restore_test.File(f"{tmp_path}/disk/film", 100),
-            restore_test.File(f"{tmp_path}/larger/film", 100),
-            restore_test.File("/srv/plugin/file", 20),
+            restore_test.File(f"{tmp_path}/portal/index.php", 1, 0),
+            restore_test.File(f"{tmp_path}/disk/film", 100, 0),
+            restore_test.File(f"{tmp_path}/larger/film", 100, 0),
+            restore_test.File("/srv/plugin/file", 20, 0),
         ],
     }
     monkeypatch.setattr(made, "_files", listed.__getitem__)
@@ -428,7 +463,8 @@ def test_a_name_that_cannot_be_restored_is_left_out_of_the_sample_and_reported(
     made._fetch_files(pair(), str(tmp_path), sample)
     assert made.lines == [
         "files whose paths are too long did not come back;",
-        "1 of its uploads came back, 2 not tried because their names are no UTF-8 or too long;",
+        "1 of its uploads came back, 0 compared with those in use, 1 changed since, 2 not tried because their names "
+        "are no UTF-8 or too long;",
     ]
 
 

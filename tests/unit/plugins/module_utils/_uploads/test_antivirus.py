@@ -123,6 +123,7 @@ def test_what_was_scanned_is_not_scanned_again(portal, scanner, reported, monkey
     time.sleep(0.02)
     (portal / "var/upload/b").write_bytes(b"good")
     assert "1 new files" in antivirus.scan()[0]
+    assert "2 new files" in antivirus.scan(everything=True)[0]
     assert reported == []
 
 
@@ -472,12 +473,12 @@ def test_a_scan_on_a_host_without_one_reports_so(portal, scanner, monkeypatch):
     heard = []
     parser = argparse.ArgumentParser()
     antivirus.add(parser.add_subparsers(), lambda text, *_level: heard.append(text))
-    options = parser.parse_args(["scan"])
-    monkeypatch.setattr(antivirus, "scan", lambda: ["2 new files scanned."])
+    options = parser.parse_args(["scan", "--all"])
+    monkeypatch.setattr(antivirus, "scan", lambda everything: [f"everything: {everything}"])
     assert options.run(options, None) == 0
     monkeypatch.setattr(antivirus, "CONFIGURATION", "/nowhere/uploads-*.json")
     assert options.run(options, None) == 1
     assert heard == [
-        "2 new files scanned.",
+        "everything: True",
         "No portal of this host is scanned: chamilo_uploads_antivirus is not set.",
     ]
