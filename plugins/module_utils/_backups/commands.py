@@ -31,15 +31,17 @@ restic check the repositories. Failures are reported to the configured recipient
 RESTORE_TEST = """\
 Restores the newest backup from the farthest repository into a scratch directory: the whole database and a sample of
 the files. It compares them with the saved ones, starts the restored portal without a network, and requests its login
-page. The portal in use is left alone. Results are in the journal and the audit."""
+page. The portal in use is left alone. Results:
+`/var/lib/chamilo-hardening/backups/drills`"""
 
 RESTORE = """\
 Restores the whole portal (host), its database, its files (var, config, public/plugin, the environment files) or one
 file from the backup of the last run, or another. It asks for the name of the portal first. All is fetched and rehearsed
-before anything changes. An interrupted restore is rolled back with --abandon; `chamilo-hardening status` shows its
-progress. The previous state is moved aside: directories to a directory that it
+before anything changes. An interrupted restore is resumed by the same command, or rolled back with --abandon;
+`chamilo-hardening status` shows its progress. The previous state is moved aside: directories to a directory that it
 names, tables to a database beside its own. On a new machine, put the key of the backups into
-/etc/chamilo-hardening/backups-SITE.key first, and the address of the repository into a file for --repository-file."""
+/etc/chamilo-hardening/backups-SITE.key first and name the repository: with --repository, or with --repository-file
+where the address contains a password."""
 
 
 def add(commands: Any, report: Callable[..., None]) -> None:
@@ -47,16 +49,15 @@ def add(commands: Any, report: Callable[..., None]) -> None:
     backup = commands.add_parser("backup", help="back up the database and the files now", description=BACKUP)
     _common(backup)
     backup.add_argument("--accept", action="store_true", help="what is much less than before is right")
-    backup.set_defaults(
-        run=lambda options, _engine: _each(
-            options, report, "backup", lambda portal: backups_backup.backup(portal, options.accept)
-        )
-    )
+    backup.set_defaults(run=lambda options, _engine: _each(options, report, "backup", backups_backup.backup))
 
     restore_test = commands.add_parser(
         "drill", help="test whether the backup can be restored", description=RESTORE_TEST
     )
     _common(restore_test)
+    restore_test.add_argument(
+        "--accept", action="store_true", help="tables that are no longer there were removed on purpose"
+    )
     restore_test.set_defaults(
         run=lambda options, _engine: _each(options, report, "drill", backups_restore_test.restore_test)
     )
@@ -74,13 +75,9 @@ def add(commands: Any, report: Callable[..., None]) -> None:
     restore.add_argument(
         "--from", dest="source", choices=["local", "offsite"], default="", help="from which repository"
     )
+    restore.add_argument("--repository", default="", help="where the backups are, on a machine that does not know it")
     # The address may contain a password, and every user may list the arguments of processes.
-    restore.add_argument(
-        "--repository-file",
-        metavar="FILE",
-        default="",
-        help="where the backups are, where that is not known",
-    )
+    restore.add_argument("--repository-file", metavar="FILE", default="", help="a file with its address, instead")
     restore.add_argument("--abandon", action="store_true", help="roll back the one that was interrupted")
     restore.add_argument("--confirm", metavar="DOMAIN", default="", help="the portal's name, instead of being asked")
     restore.set_defaults(run=lambda options, _engine: _restored(options, report))
@@ -96,7 +93,7 @@ def _restored(options: argparse.Namespace, report: Callable[..., None]) -> int:
         raise BackupError(f"Name what to restore ({', '.join(backups_restore.PARTS)} or list), or --abandon alone.")
     if options.part == "file" and not options.path:
         raise BackupError("Name the file: chamilo-hardening restore file var/upload/...")
-    repository = ""
+    repository = options.repository
     if options.repository_file:
         with open(options.repository_file, encoding="utf-8") as stream:
             repository = stream.read().strip()
@@ -126,13 +123,13 @@ def _each(
     options: argparse.Namespace,
     report: Callable[..., None],
     what: str,
-    work: Callable[[Portal], Sequence[str]],
+    work: Callable[[Portal, bool], Sequence[str]],
 ) -> int:
     """Do it for the portal that was named, or all of them; 1 when it failed for one."""
     worst = 0
     for portal in (not options.site and backups_portal.portals()) or [backups_portal.chosen(options.site)]:
         try:
-            lines = work(portal)
+            lines = work(portal, options.accept)
         except (HardeningError, OSError) as problem:
             report(f"{what} of {portal.domain}: {problem}", syslog.LOG_ERR)
             worst = 1

@@ -12,6 +12,7 @@ import glob
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -177,7 +178,7 @@ def journal(portal: Portal) -> dict[str, Any]:
         return {}
     except ValueError as problem:
         raise BackupError(f"{journal_path(portal)} cannot be read: {problem}.") from problem
-    return {"phase": CHANGING, "part": "host", "run": "", "since": "", **known}
+    return {"phase": CHANGING, "part": "host", "path": "", "run": "", "since": "", **known}
 
 
 def reach(portal: Portal, journal: dict[str, Any], phase: str) -> None:
@@ -187,7 +188,7 @@ def reach(portal: Portal, journal: dict[str, Any], phase: str) -> None:
 
 
 def unfinished(portal: Portal) -> str:
-    """Where a restore stands that is not finished, and how it is rolled back; an empty text where there is none."""
+    """Where a restore stands that is not finished, and how to go on; an empty text where there is none."""
     known = journal(portal)
     if not known:
         return ""
@@ -197,10 +198,12 @@ def unfinished(portal: Portal) -> str:
             f"Roll back: chamilo-hardening update --abandon --site {portal.site}{'' if known['run'] else ' --node'}"
         )
     words = {name: f" {word} {known[name]}" if known[name] else "" for name, word in (("run", "from"), ("since", "of"))}
+    resume = [known["part"], *filter(None, [known["path"]]), "--site", portal.site, "--confirm", portal.domain]
     return (
         f"The restore{words['since']} ({known['part']} of {portal.domain}{words['run']}) is not finished. "
         f"{_REACHED.get(known['phase'], known['phase'])}. "
-        f"Roll back, then restore again: chamilo-hardening restore --abandon --site {portal.site}"
+        f"Resume: chamilo-hardening restore {' '.join(map(shlex.quote, resume))}. "
+        f"Roll back: chamilo-hardening restore --abandon --site {portal.site}"
     )
 
 

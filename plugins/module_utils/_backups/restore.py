@@ -10,7 +10,8 @@ Everything is fetched and checked beside the portal in use first. Each exchange 
 done and undone at once: what is immutable, or on another file system, shows only then. Then all tables change places
 (in one statement of the server; views, triggers, routines and events cannot move with them and are made anew) and
 directories do (each in one step of the kernel). Tables come first: a server may refuse, and then nothing was changed.
-The journal is written before each phase: a restore that was killed is rolled back, by hand where anything changed.
+The journal is written before each phase: a restore that was killed is resumed by the next one of its kind, or rolled
+back.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import contextlib
 import datetime
 import json
 import os
+import shlex
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -48,15 +50,15 @@ PARTS = ("host", "database", "files", "file")
 def restore(portal: Portal, part: str, path: str = "", run: str = "", source: str = "") -> list[str]:
     """Bring a part back. ``run``: how the name of a backup begins, else the newest; ``source``: local, offsite."""
     with jobs.alone(portal, "restore", 60):
-        journal = backups_portal.journal(portal)
-        if journal and (journal["part"] == UPDATE or journal["phase"] not in (FETCHING, STAGED)):
-            raise BackupError(f"{backups_portal.unfinished(portal)} Nothing was changed.")
-        if journal:  # killed before anything changed
-            roll_back(portal, journal)
+        _refuse_less(portal, part)
+        begun = backups_portal.journal(portal)
+        lines = finish(portal)
+        if lines and (begun["part"], begun["path"]) == (part, path) and begun.get("run", "").startswith(run):
+            return ["The restore that was interrupted is resumed.", *lines]
         place, pair = found(portal, run, source)
         when = datetime.datetime.fromtimestamp(pair.at, datetime.timezone.utc)
-        lines = [f"From the backup of {when:%Y-%m-%d %H:%M} UTC in {place.shown}:"]
-        work = Staging(portal, place, pair, part)
+        lines.append(f"From the backup of {when:%Y-%m-%d %H:%M} UTC in {place.shown}:")
+        work = Staging(portal, place, pair, part, path)
         try:
             work.write_down(FETCHING)
             work.clear()
@@ -75,7 +77,7 @@ def restore(portal: Portal, part: str, path: str = "", run: str = "", source: st
                 os.unlink(backups_portal.journal_path(portal))
             raise
         work.write_down()
-        return lines + finish(portal, work.journal)
+        return lines + finish(portal)
 
 
 def begin(site: str, url: str) -> Portal:
@@ -120,12 +122,39 @@ def found(portal: Portal, run: str, source: str) -> tuple[Repository, Pair]:
     raise BackupError(" ".join(problems) or f"{portal.domain} has no {source or 'repository'}.")
 
 
-def finish(portal: Portal, journal: dict[str, Any]) -> list[str]:
-    """Have what is fetched and what is there change places."""
+def _refuse_less(portal: Portal, part: str) -> None:
+    """Who asks for one file has not agreed to what a restore of more would still do that was killed."""
+    journal = backups_portal.journal(portal)
+    unfinished = journal.get("part", "host")
+    if unfinished == UPDATE:
+        raise BackupError(backups_portal.unfinished(portal))
+    if (
+        journal
+        and journal["phase"] != FETCHING
+        and part not in ("host", unfinished)
+        and (part, unfinished) != ("files", "file")
+    ):
+        again = f"{unfinished} {shlex.quote(journal['path'])}" if unfinished == "file" else unfinished
+        raise BackupError(
+            f"A restore of the {unfinished} of {portal.domain} was begun and is not finished. Nothing was changed. "
+            f"Finish it first: chamilo-hardening restore {again} --site {portal.site} --confirm {portal.domain} "
+            f"or roll it back: chamilo-hardening restore --abandon --site {portal.site}"
+        )
+
+
+def finish(portal: Portal) -> list[str]:
+    """Do what was written down and not done yet. Doing it twice does nothing."""
+    journal = backups_portal.journal(portal)
+    if not journal or journal["phase"] == FETCHING:
+        return []
+    if journal["phase"] == ABANDONING:
+        roll_back(portal, journal)
+        return []
     lines = []
     try:
-        restore_files.rehearse(journal["swaps"])
-        backups_portal.reach(portal, journal, CHANGING)
+        if journal["phase"] == STAGED:
+            restore_files.rehearse(journal["swaps"])
+            backups_portal.reach(portal, journal, CHANGING)
         if journal["database"]:
             lines += restore_tables.change_tables(portal, journal["database"], journal["staging"], journal["kept"])
     except Unchanged:
@@ -134,13 +163,15 @@ def finish(portal: Portal, journal: dict[str, Any]) -> list[str]:
         )  # first: it must not be taken for one whose tables are in their place
         restore_files.discard(portal, journal["staging"])
         raise
-    for fetched, live, inode, *_above in journal["swaps"]:
-        restore_files.change_places(fetched, live, inode)
-    os.rename(journal["staging"], journal["kept"])
+    if os.path.lexists(journal["staging"]):  # else all is in its place, and what came there since stays
+        for fetched, live, inode, *_above in journal["swaps"]:
+            restore_files.change_places(fetched, live, inode)
+        os.rename(journal["staging"], journal["kept"])
     if journal["swaps"]:
         lines.append(f"{len(journal['swaps'])} files or directories were restored; the old ones: {journal['kept']}.")
-    os.unlink(backups_portal.journal_path(portal))  # all is in its place, and what comes there from now on stays
-    return lines + wake(portal)
+    lines += wake(portal)
+    os.unlink(backups_portal.journal_path(portal))
+    return lines
 
 
 def abandon(portal: Portal) -> list[str]:
@@ -149,8 +180,7 @@ def abandon(portal: Portal) -> list[str]:
         journal = backups_portal.journal(portal)
         if not journal:
             raise BackupError(f"No restore of {portal.domain} is unfinished. Nothing was changed.")
-        if journal["part"] == UPDATE:
-            raise BackupError(backups_portal.unfinished(portal))
+        _refuse_less(portal, "host")
         return roll_back(portal, journal)
 
 

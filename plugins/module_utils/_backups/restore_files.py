@@ -48,7 +48,7 @@ _LEFT = (".git", "node_modules")  # in no backup
 class Exchange:
     """What is laid beside the portal, before anything changes places."""
 
-    def __init__(self, portal: Portal, part: str, run: str) -> None:
+    def __init__(self, portal: Portal, part: str, path: str = "", run: str = "") -> None:
         self.portal = portal
         self.root = portal.directory
         self.staging = _directory(portal, part != "database")
@@ -56,6 +56,7 @@ class Exchange:
         self.desired = False  # what is there, though nothing of it can change places
         self.journal: dict[str, Any] = {
             "part": part,
+            "path": path,
             "run": run,
             "since": common_files.now(),
             "staging": self.staging,
@@ -105,8 +106,8 @@ class Exchange:
 class Staging(Exchange):
     """What is fetched of a backup."""
 
-    def __init__(self, portal: Portal, place: Repository, pair: Pair, part: str = "host") -> None:
-        super().__init__(portal, part, pair.run)
+    def __init__(self, portal: Portal, place: Repository, pair: Pair, part: str = "host", path: str = "") -> None:
+        super().__init__(portal, part, path, pair.run)
         self.place = place
         self.pair = pair
         self.saved = saved_files.saved_root(portal, place, pair.files)
@@ -325,6 +326,8 @@ def _kept(staging: str) -> str:
 
 def rehearse(swaps: Sequence[Sequence[Any]]) -> None:
     """Do each exchange and undo it at once. One that cannot be done is a reason to change nothing."""
+    for swap in reversed(swaps):  # a rehearsal may have been killed
+        reverse_swap(*swap)
     for fetched, live, inode, *above in swaps:
         refused: Exception | None = None
         try:
@@ -340,12 +343,24 @@ def rehearse(swaps: Sequence[Sequence[Any]]) -> None:
 
 
 def reverse_swap(fetched: str, live: str, inode: int, above: str = "") -> None:
-    """Undo ``change_places``, where it was done: what was in use before is in use again."""
-    waiting, used = (os.lstat(path).st_ino if os.path.lexists(path) else 0 for path in (fetched, live))
-    if inode and inode == used or not inode and waiting:
+    """Undo ``_change_places``, as far as it got: what was in use before is in use again.
+
+    An exchange that takes several steps may have been killed in between, forwards or backwards.
+    """
+    aside = f"{fetched}.aside"
+    waiting, used, third = (os.lstat(path).st_ino if os.path.lexists(path) else 0 for path in (fetched, live, aside))
+    if inode and inode in (used, third) or inode and third or not inode and waiting:
         with _open(os.path.dirname(fetched), os.path.dirname(live)) as directory:
             path = f"{directory}/{os.path.basename(live)}"
-            if waiting and used:
+            if third and third == inode:
+                if not used:
+                    os.rename(fetched, path)
+                os.rename(aside, fetched)
+            elif third:
+                if used:
+                    os.rename(path, fetched)
+                os.rename(aside, path)
+            elif waiting and used:
                 exchange(fetched, path)
             elif waiting:
                 os.rename(fetched, path)
@@ -362,6 +377,11 @@ def reverse_swap(fetched: str, live: str, inode: int, above: str = "") -> None:
 
 def change_places(fetched: str, live: str, inode: int) -> None:
     """What was fetched goes where it belongs, what was there goes where that lay."""
+    waiting = os.lstat(fetched).st_ino if os.path.lexists(fetched) else 0
+    if waiting != inode:
+        if not waiting and os.path.lexists(f"{fetched}.aside"):
+            os.rename(f"{fetched}.aside", fetched)
+        return  # done before
     if not inode and not os.path.lexists(live):
         return
     with _open(os.path.dirname(fetched), os.path.dirname(live)) as directory:
@@ -373,6 +393,8 @@ def change_places(fetched: str, live: str, inode: int) -> None:
             exchange(fetched, there)
         else:
             os.rename(fetched, there)
+            if os.path.lexists(f"{fetched}.aside"):  # an exchange in several steps was killed after the first
+                os.rename(f"{fetched}.aside", fetched)
 
 
 @contextlib.contextmanager

@@ -52,33 +52,35 @@ def change_tables(portal: Portal, names: Mapping[str, str], staging: str, kept: 
     new, old, live = names["new"], names["old"], portal.name
     coming, going = f"{staging}/{COMING}", f"{staging}/{GOING}"
     fresh = tables(portal, new)
-    present = tables(portal, live)
-    moves = [f"{quoted(live)}.{quoted(name)} TO {quoted(old)}.{quoted(name)}" for name in present]
-    moves += [f"{quoted(new)}.{quoted(name)} TO {quoted(live)}.{quoted(name)}" for name in fresh]
-    triggers = drops(portal, live, "TRIGGER")
-    try:
-        execute(
-            portal,
-            f"SET SESSION lock_wait_timeout = 60; "
-            f"CREATE DATABASE IF NOT EXISTS {quoted(live)} CHARACTER SET utf8mb4; "
-            f"CREATE DATABASE IF NOT EXISTS {quoted(old)} CHARACTER SET utf8mb4; "
-            f"{triggers}; RENAME TABLE {', '.join(moves)}",
-        )
-    except BackupError as problem:
-        if _lost(problem) or tables(portal, new) != fresh or tables(portal, old):
-            raise
-        words = f"{problem} The tables could not change places."
+    if fresh:  # else it was done before
+        present = tables(portal, live)
+        moves = [f"{quoted(live)}.{quoted(name)} TO {quoted(old)}.{quoted(name)}" for name in present]
+        moves += [f"{quoted(new)}.{quoted(name)} TO {quoted(live)}.{quoted(name)}" for name in fresh]
+        triggers = drops(portal, live, "TRIGGER")
         try:
-            load(portal, live, f"{staging}/{TRIGGERS}")
-        except BackupError as another:
-            raise BackupError(f"{words} The triggers could not be restored either. {another}") from problem
-        execute(portal, f"DROP DATABASE IF EXISTS {quoted(old)}")
-        same = sorted(drops(portal, live, "TRIGGER").split("; ")) == sorted(triggers.split("; "))
-        raise Unchanged(
-            f"{words} {'Nothing was changed.' if same else 'Nothing was changed, but triggers of it are gone.'}"
-        ) from problem
-    execute(portal, drops(portal, live))
-    load(portal, live, coming)
+            execute(
+                portal,
+                f"SET SESSION lock_wait_timeout = 60; "
+                f"CREATE DATABASE IF NOT EXISTS {quoted(live)} CHARACTER SET utf8mb4; "
+                f"CREATE DATABASE IF NOT EXISTS {quoted(old)} CHARACTER SET utf8mb4; "
+                f"{triggers}; RENAME TABLE {', '.join(moves)}",
+            )
+        except BackupError as problem:
+            if _lost(problem) or tables(portal, new) != fresh or tables(portal, old):
+                raise
+            words = f"{problem} The tables could not change places."
+            try:
+                load(portal, live, f"{staging}/{TRIGGERS}")
+            except BackupError as another:
+                raise BackupError(f"{words} The triggers could not be restored either. {another}") from problem
+            execute(portal, f"DROP DATABASE IF EXISTS {quoted(old)}")
+            same = sorted(drops(portal, live, "TRIGGER").split("; ")) == sorted(triggers.split("; "))
+            raise Unchanged(
+                f"{words} {'Nothing was changed.' if same else 'Nothing was changed, but triggers of it are gone.'}"
+            ) from problem
+    if os.path.exists(coming):
+        execute(portal, drops(portal, live))
+        load(portal, live, coming)
     execute(portal, f"DROP DATABASE IF EXISTS {quoted(new)}")
     lines = [f"The database is back; what was there is in the database {old}."]
     if os.path.exists(going) and b"CREATE" in _read(going):

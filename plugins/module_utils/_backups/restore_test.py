@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import functools
+import glob
 import hashlib
 import json
 import os
@@ -35,12 +36,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof i
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_tables import quoted
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.sandbox import Server
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path
 
 _FILES, _BYTES, _LARGEST = 200, 1 << 30, 200 << 20  # of the sample
 _READ_ALL = 2 << 30  # a repository of this size is read whole each time, a larger one in turn
 _BASE = 300 << 20  # a database server without data, and the cache of the application
+_KEPT = 100  # results
 _BLOCK = 1 << 20
 _LONGEST = 3900  # bytes of a path that comes back also in a scratch directory: the kernel takes 4095
 _EVERY, _PATIENCE = ".drills", 6 * 3600.0  # the name of their lock; seconds for the restore test of another portal
@@ -48,23 +50,38 @@ _BULK = ("var/upload", "var/courses", "var/log")  # of these only a sample comes
 _DEFINER = re.compile(rb"(?:/\*!\d+ )?(?:CREATE\b[^`']*?)?\bDEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
 
 
-def restore_test(portal: Portal) -> list[str]:
+def restore_test(portal: Portal, accept: bool = False) -> list[str]:
     """Test that the newest backup can be restored. What is wrong is recorded and reported; then it is raised."""
     # One on the whole host: whatever runs as the account of restore tests is ended when one begins.
     with jobs.alone(replace(portal, site=_EVERY), "drill", _PATIENCE), jobs.alone(portal, "drill", 600):
         memory = backups_portal.remembered(portal)
-        attempt = _RestoreTest(portal, memory)
+        began = time.time()
+        attempt = _RestoreTest(portal, memory, accept)
         problem = ""
         try:
             attempt.run()
         except Exception as stopped:  # whatever it was, it is reported
             problem = str(stopped) or type(stopped).__name__
+        words = problem or " ".join(attempt.lines)
+        result = {"began": began, "seconds": time.time() - began, "ok": not problem, "detail": words}
         if problem:
             jobs.failed(portal, ["drill"], "The restore test failed", problem)
+            _write(portal, result)
             raise BackupError(problem)
-        backups_portal.note(portal, "drill", True, " ".join(attempt.lines))
+        _write(portal, result)
+        backups_portal.note(portal, "drill", True, words)
         backups_portal.remember(portal, memory)
     return attempt.lines
+
+
+def _write(portal: Portal, result: dict[str, Any]) -> None:
+    """A dated result. The newest hundred are kept."""
+    directory = os.path.join(files.STATE, "backups", "drills")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    path = os.path.join(directory, f"{portal.site}-{now:%Y%m%dT%H%M%SZ}.json")
+    files.replace_file(path, json.dumps(result, indent=1, sort_keys=True) + "\n")
+    for old in sorted(glob.glob(os.path.join(directory, f"{glob.escape(portal.site)}-????????T??????Z.json")))[:-_KEPT]:
+        os.unlink(old)
 
 
 @dataclass(frozen=True)
@@ -75,9 +92,10 @@ class File:
 
 
 class _RestoreTest:
-    def __init__(self, portal: Portal, memory: dict[str, Any]) -> None:
+    def __init__(self, portal: Portal, memory: dict[str, Any], accept: bool) -> None:
         self.portal = portal
         self.memory = memory
+        self.accept = accept
         self.place = Repository(portal, portal.farthest)
         self.last: dict[str, Any] = memory["last"]
         self.lines: list[str] = []
@@ -95,7 +113,7 @@ class _RestoreTest:
         self.memory["scratch"] = scratch
         backups_portal.remember(self.portal, self.memory)
         try:
-            self._fetch_dump(pair, scratch)
+            tables = self._fetch_dump(pair, scratch)
             self._fetch_files(pair, scratch, sample)
             root = f"{scratch}/files{self.saved}"
             _without_tls(root)
@@ -105,6 +123,7 @@ class _RestoreTest:
             self._start(server, scratch)
         finally:
             self._clear()
+        self.memory["drill"] = {"tables": list(tables), "run": pair.run}
 
     def _clear(self) -> None:
         """What this or an earlier restore test left behind, should it have been killed."""
@@ -222,7 +241,7 @@ class _RestoreTest:
             f"{'all' if parts == 1 else f'part {turn} of {parts}'} of its {size / 1e6:.0f} MB is readable;"
         )
 
-    def _fetch_dump(self, pair: Pair, scratch: str) -> None:
+    def _fetch_dump(self, pair: Pair, scratch: str) -> tuple[str, ...]:
         path = f"{scratch}/database.sql"
         with open(path, "xb") as stream:
             self.place.run("dump", pair.database.id, restic.DUMP, output=stream)
@@ -235,8 +254,17 @@ class _RestoreTest:
             raise BackupError(
                 f"The dump in the backup is an older one, of run {found[0][len(backups_dump.STAMP) :].decode()}."
             )
-        if self.last and reading.done().sha256 != self.last["dump_sha256"]:
+        dumped = reading.done()
+        if self.last and dumped.sha256 != self.last["dump_sha256"]:
             raise BackupError("The dump in the backup is not the one this host sent: its checksum is another.")
+        before = set(self.memory.get("drill", {}).get("tables", ())) | set(self.memory["good"].get("tables", ()))
+        gone = sorted(before - set(dumped.tables))
+        if gone and not self.accept:
+            raise BackupError(
+                f"Tables that were there before are not in the backup: {', '.join(gone[:5])}. If an update removed "
+                "them: `chamilo-hardening backup --accept`, then `chamilo-hardening drill --accept`"
+            )
+        return dumped.tables
 
     def _fetch_files(self, pair: Pair, scratch: str, sample: Sequence[File]) -> None:
         target = f"{scratch}/files"

@@ -344,12 +344,18 @@ def replace_file(path: str, text: str, mode: int = 0o600) -> None:
         tree.write(path, file_item(text.encode(), os.geteuid(), os.getegid(), mode))
 
 
-def exchange(one: str, other: str) -> None:
-    """Two names change places in one step."""
+def exchange(one: str, other: str, of_one: int = _HERE, of_other: int = _HERE) -> None:
+    """Two names change places in one step, each below a directory that is open."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE):
-        code = ctypes.get_errno()
+    if libc.renameat2(of_one, os.fsencode(one), of_other, os.fsencode(other), _EXCHANGE) == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in (errno.EINVAL, errno.ENOSYS):
         raise OSError(code, os.strerror(code), other)
+    aside = f"{one}.aside"  # a file system that cannot do it in one step
+    os.rename(other, aside, src_dir_fd=of_other, dst_dir_fd=of_one)
+    os.rename(one, other, src_dir_fd=of_one, dst_dir_fd=of_other)
+    os.rename(aside, one, src_dir_fd=of_one, dst_dir_fd=of_one)
 
 
 def note_written(path: str, state: str = "") -> None:

@@ -29,7 +29,7 @@ def host(monkeypatch, tmp_path):
             (tmp_path / f"backups-{name}.json").write_text(json.dumps(known))
 
     def job(what):
-        def work(portal, accept=False):
+        def work(portal, accept):
             host.did.append((what, portal.site, accept))
             if portal.site == host.broken:
                 raise BackupError("The repository is full.")

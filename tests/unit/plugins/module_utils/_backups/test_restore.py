@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
@@ -63,14 +64,24 @@ def looks_as_before(portal: Portal) -> None:
     assert (root / "later").read_text() == "came after the backup"
 
 
-def test_it_is_rolled_back_whenever_it_was_killed(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At each step it takes; and a roll back is resumed. Where it stands is shown in between."""
+@pytest.mark.parametrize("kernel", [True, False], ids=["in one step", "in three steps"])
+def test_it_is_resumed_or_rolled_back_whenever_it_was_killed(
+    portal: Portal, kernel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each step it takes; and a roll back is resumed as well. Where it stands is shown in between."""
+    if not kernel:
+
+        class Old:
+            def renameat2(self, *_arguments: Any) -> int:
+                return -1
+
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_a, **_k: Old())
+        monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EINVAL)
     phases, calls, over = set(), 0, False
     while not over:
         made = planned(portal)
-        over = not killed_after(calls, monkeypatch, lambda: restore.finish(portal, backups_portal.journal(portal)))
-        unfinished = os.path.exists(backups_portal.journal_path(portal))  # else it was killed after its end
-        if unfinished:
+        over = not killed_after(calls, monkeypatch, lambda: restore.finish(portal))
+        if not over:
             phases.add(backups_portal.journal(portal)["phase"])
             assert "is not finished" in backups_portal.unfinished(portal)
             began = calls % 7
@@ -82,7 +93,8 @@ def test_it_is_rolled_back_whenever_it_was_killed(portal: Portal, monkeypatch: p
             for left in Path(portal.directory).parent.glob(".chamilo.*"):
                 shutil.rmtree(left)
             made = planned(portal)
-            restore.finish(portal, backups_portal.journal(portal))
+            killed_after(calls, monkeypatch, lambda: restore.finish(portal))
+            restore.finish(portal)
         looks_right(portal, made.kept)
         assert not os.path.lexists(made.staging) and backups_portal.unfinished(portal) == ""
         shutil.rmtree(portal.directory)
@@ -107,26 +119,23 @@ def test_where_an_unfinished_restore_stands_is_reported(portal: Portal, phase: s
     made.write_down(phase)
     messages = backups_portal.unfinished(portal)
     assert words in messages and "(host of campus.test from run)" in messages
-    assert messages.endswith("Roll back, then restore again: chamilo-hardening restore --abandon --site campus")
+    assert "Resume: chamilo-hardening restore host --site campus --confirm campus.test." in messages
+    assert messages.endswith("Roll back: chamilo-hardening restore --abandon --site campus")
     Path(backups_portal.journal_path(portal)).write_text("{")
     with pytest.raises(BackupError, match="restoring.json cannot be read"):
         backups_portal.unfinished(portal)
 
 
-@pytest.mark.parametrize(("phase", "goes"), [("staged", True), ("changing", False), ("abandoning", False)])
-def test_after_one_that_was_killed_another_begins_where_nothing_was_changed(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, phase: str, goes: bool
-) -> None:
-    planned(portal).write_down(phase)
-
-    def found(*_words: str) -> None:
-        raise BackupError("a backup is looked for")
-
-    monkeypatch.setattr(restore, "found", found)
-    with pytest.raises(BackupError, match="a backup is looked for" if goes else r"--abandon.* Nothing was changed\.$"):
-        restore.restore(portal, "host")
-    looks_as_before(portal)
-    assert (backups_portal.unfinished(portal) == "") is goes
+def test_a_restore_that_is_resumed_fetches_nothing_again(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = planned(portal)
+    lines = restore.restore(portal, "host")
+    assert lines[0] == "The restore that was interrupted is resumed." and made.kept in lines[1]
+    looks_right(portal, made.kept)
+    shutil.rmtree(made.kept)
+    planned(portal)
+    monkeypatch.setattr(restore, "found", lambda *_words: (_ for _ in ()).throw(BackupError("looked for")))
+    with pytest.raises(BackupError, match="looked for"):
+        restore.restore(portal, "host", run="another")
 
 
 class Databases:
@@ -171,7 +180,7 @@ def test_tables_are_rolled_back_with_the_files(portal: Portal, monkeypatch: pyte
             for name in ("views-and-programs", "triggers", "coming"):
                 Path(made.staging, f"{name}.sql").write_text(f"CREATE {name}")
             server = Databases(patch)
-            over = not killed_after(calls, patch, lambda: restore.finish(portal, backups_portal.journal(portal)))
+            over = not killed_after(calls, patch, lambda: restore.finish(portal))
             if not over:
                 for again in (calls * 7 + 3) % 19, 11, calls % 5, 100:
                     if os.path.exists(backups_portal.journal_path(portal)):
@@ -192,19 +201,33 @@ def test_tables_are_rolled_back_with_the_files(portal: Portal, monkeypatch: pyte
     assert moved > 5
 
 
-def test_what_came_after_a_restore_stays_where_the_account_could_not_be_made(
+def test_a_restore_that_was_being_rolled_back_goes_on_with_that(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = planned(portal)
+    made.write_down("abandoning")
+    assert restore.finish(portal) == []
+    looks_as_before(portal)
+    assert backups_portal.unfinished(portal) == "" and not os.path.lexists(made.staging)
 
-    def refused(_portal: Portal) -> list[str]:
-        raise BackupError("refused")
 
-    monkeypatch.setattr(restore, "wake", refused)
-    with pytest.raises(BackupError, match="refused"):
-        restore.finish(portal, backups_portal.journal(portal))
-    looks_right(portal, made.kept)
-    assert backups_portal.unfinished(portal) == ""
+def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the account of the application could not be made: all else is done."""
+    made = planned(portal)
+    with monkeypatch.context() as patch, pytest.raises(BackupError, match="refused"):
+
+        def refused(_portal: Portal) -> list[str]:
+            raise BackupError("refused")
+
+        patch.setattr(restore, "wake", refused)
+        restore.finish(portal)
+    (Path(portal.directory) / "later").write_text("came once more")
+    restore.finish(portal)
+    assert (Path(portal.directory) / "later").read_text() == "came once more"
+    assert (Path(f"{made.kept}{portal.directory}") / "later").read_text() == "came after the backup"
+    assert restore.finish(portal) == []
 
 
 def test_what_did_not_come_back_is_reported(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,29 +297,88 @@ def test_where_the_tables_may_not_be_moved_nothing_is_and_nothing_is_left_to_do(
     Path(made.staging, "triggers.sql").write_text("CREATE TRIGGER going")
     Path(made.staging, "views-and-programs.sql").write_text("CREATE VIEW that fails")
     with pytest.raises(BackupError, match=r"ERROR 1205.*Nothing was changed\.$"):
-        restore.finish(portal, backups_portal.journal(portal))
+        restore.finish(portal)
     assert server.messages[1:] == [
         "CREATE TRIGGER going",
         "DROP DATABASE IF EXISTS `chamilo_before_x`",
         "DROP DATABASE IF EXISTS `chamilo_restoring`",
     ]
     assert Path(portal.directory, "var", "lesson").read_text() == "spoilt"
-    assert not os.path.lexists(made.staging) and backups_portal.unfinished(portal) == ""
+    assert not os.path.lexists(made.staging)
+    assert restore.finish(portal) == []
 
 
 @pytest.mark.parametrize("moved", ["ERROR 2013 (HY000) at line 1: Lost connection", "chamilo_before_x"])
-def test_where_tables_may_have_moved_all_the_same_it_can_be_rolled_back(
+def test_where_tables_may_have_moved_all_the_same_the_restore_can_be_finished(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, moved: str
 ) -> None:
     portal, made, server = with_database(portal, monkeypatch)
     server.refuses, server.words = "RENAME TABLE", moved
     server.tables["chamilo_before_x"] = ["user"] if moved == "chamilo_before_x" else []
     with pytest.raises(BackupError, match=moved.split(maxsplit=1)[0]):
-        restore.finish(portal, backups_portal.journal(portal))
+        restore.finish(portal)
     assert Path(portal.directory, "var", "lesson").read_text() == "spoilt"
     server.refuses = ""
-    restore.abandon(portal)
-    looks_as_before(portal)
+    restore.finish(portal)
+    looks_right(portal, made.kept)
+
+
+def test_directories_follow_tables_also_where_the_restore_was_killed_between_them(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal, made, server = with_database(portal, monkeypatch)
+    Path(made.staging, "coming.sql").write_text("CREATE VIEW coming")
+
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(restore_files, "rehearse", lambda _swaps: None)
+        patch.setattr(restore_files, "change_places", killed)
+        restore.finish(portal)
+    assert any("RENAME TABLE" in words for words in server.messages)
+    server.tables["chamilo_restoring"] = []
+    server.messages.clear()
+    restore.finish(portal)
+    assert "CREATE VIEW coming" in server.messages and not any("RENAME TABLE" in words for words in server.messages)
+    looks_right(portal, made.kept)
+
+
+@pytest.mark.parametrize(
+    ("begun", "asked", "goes"),
+    [
+        ("host", "file", False),
+        ("host", "files", False),
+        ("host", "database", False),
+        ("database", "files", False),
+        ("files", "file", False),
+        ("file", "file", True),
+        ("file", "files", True),
+        ("files", "host", True),
+        ("database", "database", True),
+    ],
+)
+def test_who_asks_for_less_does_not_finish_a_restore_of_more(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, begun: str, asked: str, goes: bool
+) -> None:
+    made = planned(portal)
+    made.journal.update(part=begun, path="var/my file")
+    made.write_down()
+
+    def found(*_words: str) -> None:
+        raise BackupError("another backup is looked for")
+
+    monkeypatch.setattr(restore, "found", found)
+    with pytest.raises(BackupError) as raised:
+        restore.restore(portal, asked, "var/lesson")
+    assert (str(raised.value) == "another backup is looked for") == goes
+    assert Path(portal.directory, "var", "lesson").read_text() == ("as it was" if goes else "spoilt")
+    if not goes:
+        finishing = f"chamilo-hardening restore {begun} --site campus --confirm campus.test"
+        assert str(raised.value) == (
+            f"A restore of the {begun} of campus.test was begun and is not finished. Nothing was changed. "
+            f"Finish it first: {finishing} or roll it back: chamilo-hardening restore --abandon --site campus"
+        )
 
 
 @pytest.mark.parametrize(("desired", "stays"), [(False, []), (True, [".chamilo.restoring"])])

@@ -40,7 +40,7 @@ def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
     made = planned(there)
     assert os.listdir(above) == ["chamilo"] and os.listdir(tmp_path / "www") == ["sites"]
     assert os.path.dirname(made.staging) == os.path.dirname(made.kept) == str(tmp_path / "state" / "backups")
-    assert made.kept in " ".join(restore.finish(there, backups_portal.journal(there)))
+    assert made.kept in " ".join(restore.finish(there))
     looks_right(there, made.kept)
     # Where all may create files and others cannot move those of root, as in /tmp, it is beside the portal.
     (tmp_path / "www").chmod(0o1777)
@@ -131,7 +131,7 @@ def test_a_portal_behind_a_link_comes_back_to_where_the_link_leads_now(
     else:
         made.stage_file("var/lesson" if part == "file" else f"{saved}/var/lesson")
     made.write_down()
-    restore.finish(there, backups_portal.journal(there))
+    restore.finish(there)
     assert (tmp_path / "current" / "var" / "lesson").read_text() == "as it was"
     assert made.elsewhere() == []
     behind = {"host": "releases/7", "files": "releases/7"}.get(part, "")
@@ -210,7 +210,7 @@ def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal,
     os.symlink(etc, f"{portal.directory}/var")
     os.chown(f"{portal.directory}/var", os.geteuid() or 12345, -1, follow_symlinks=False)
     with pytest.raises(BackupError, match=r"an account other than root.*Nothing was changed"):
-        restore.finish(portal, backups_portal.journal(portal))
+        restore.finish(portal)
     assert (etc / "lesson").read_text() == "root's"
     with pytest.raises(BackupError, match=r"an account other than root.*Nothing was changed"):
         made._swap(fetched, live)
@@ -257,7 +257,7 @@ def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp
     made.clear()
     made.stage_file(str(data))
     made.write_down()
-    restore.finish(portal, backups_portal.journal(portal))
+    restore.finish(portal)
     assert data.is_dir()
     (line,) = made.elsewhere()
     assert line == f"Left as it is, because a link leads there: {data}. Snapshot f1 has it too."
@@ -336,5 +336,5 @@ def test_a_directory_is_made_in_what_is_open(portal: Portal, tmp_path: Path, mon
     made.write_down()
     monkeypatch.setattr(os, "mkdir", swapped)
     with pytest.raises(BackupError, match="Not a directory|symbolic links"):
-        restore.finish(portal, backups_portal.journal(portal))
+        restore.finish(portal)
     assert secret.stat().st_mode & 0o777 == 0o700 and not list(secret.iterdir())

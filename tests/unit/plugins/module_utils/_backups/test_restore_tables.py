@@ -47,6 +47,11 @@ def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(
     assert "DROP VIEW IF EXISTS `chamilo`.`active`" in drops
     assert (made, end) == ("CREATE VIEW coming", "DROP DATABASE IF EXISTS `chamilo_restoring`")
     assert "/kept/views-and-programs.sql" in lines[1]
+    # Cut off after the tables: only the rest is done.
+    server.messages.clear()
+    server.tables["chamilo_restoring"] = []
+    restore_tables.change_tables(portal, NAMES, str(tmp_path), "/kept")
+    assert server.messages == [drops, made, end]
 
 
 def test_triggers_that_cannot_be_restored_are_reported_beside_what_failed(

@@ -179,7 +179,7 @@ def test_status_shows_a_restore_that_is_not_finished(desk: Desk, monkeypatch: py
     (desk.root / "state" / "backups" / "campus.restoring.json").write_text('{"phase": "staged", "part": "database"}')
     assert "RESTORE: The restore (database of campus.test) is not finished." in desk.type("status")[1]
     (restore,) = json.loads(desk.type("status", "--json")[1])["restores"]
-    assert "chamilo-hardening restore --abandon --site campus" in restore
+    assert "Roll back: chamilo-hardening restore --abandon --site campus" in restore
     (desk.root / "state" / "backups" / "campus.restoring.json").write_text("{")
     code, out, err = desk.type("status")
     assert code == 0 and "restoring.json cannot be read" in err and "No section is active" in out

@@ -34,7 +34,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import update
 from tests.unit.plugins.module_utils._updates.test_package import FILES, OLD, lay, packed, release
 
-RESTORE = restore.restore
 HALF = Snapshot("id", "tree", 0, "run7", ())
 
 
@@ -129,7 +128,7 @@ def test_one_that_was_killed_is_rolled_back_by_hand(campus, monkeypatch):
     monkeypatch.setattr(update, "_suits", SUITS)
     with pytest.raises(update.UpdateError, match="is not finished"):
         list(update.update(campus.portal, campus.package))
-    for refused in (lambda: restore.abandon(campus.portal), lambda: RESTORE(campus.portal, "host")):
+    for refused in (lambda: restore.abandon(campus.portal), lambda: restore._refuse_less(campus.portal, "host")):
         with pytest.raises(BackupError, match="update --abandon"):
             refused()
     lines = update.abandon(campus.portal)
