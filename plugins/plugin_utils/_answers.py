@@ -200,18 +200,6 @@ INTERNAL: dict[str, Table] = {
             "findings": Each(_FINDING),
         }
     ),
-    "fail2ban_filter": Table(
-        {
-            "proof": _whole(dict.fromkeys(("matched", "refused", "slowest_ms"), Number())),
-            "log": _whole(
-                {
-                    **dict.fromkeys(("lines", "visitors", "agents"), Number()),
-                    "only": Text(),
-                    "proxies": List(Text()),
-                }
-            ),
-        }
-    ),
     "host_program": _whole({"version": Text()}),
 }
 # The dataclasses of the engines in them, which are compiled where they are needed.

@@ -57,17 +57,17 @@ CATASTROPHIC = [
 ON_HOST = """
 import json, sys, time
 sys.path.insert(0, "/opt/proof")
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_proof
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_attacks import Sample
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition, FilterError
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_proof import prove
 for line in sys.stdin:
     given = json.loads(line)
     samples = [Sample(*each) for each in given.pop("samples")]
-    filter_proof.BUDGET = given.pop("budget")
+    budget, escaped = given.pop("budget"), given.pop("escaped")
     began = time.monotonic()
     try:
         definition = Definition(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
-        answer = filter_proof.prove(definition, samples).to_dict()
+        answer = prove(definition, samples, budget, escaped).to_dict()
     except FilterError as problem:
         answer = {"refused_because": str(problem)}
     print(json.dumps({**answer, "seconds": time.monotonic() - began}), flush=True)
@@ -104,6 +104,7 @@ def prove(engine: subprocess.Popen[str]) -> Any:
             "failregex": [failregex] if isinstance(failregex, str) else failregex,
             "datepattern": DATE,
             "budget": 1.0,
+            "escaped": "auto",
         }
         reported |= {"samples": [list(each) for each in match] + [[line, ""] for line in no_match], **options}
         assert engine.stdin and engine.stdout
@@ -147,7 +148,7 @@ def of_the_role() -> dict[str, dict[str, Any]]:
     name = "chamilo.hardening.fail2ban_filter"
     found = {}
     for form, text in zip(forms, json.loads(done.stdout), strict=True):
-        (found[form],) = [task[name]["request"] for task in json.loads(text) if name in task]
+        (found[form],) = [task[name] for task in json.loads(text) if name in task]
     return found
 
 
@@ -205,12 +206,14 @@ def test_the_applications_own_log_is_refused_in_any_language(prove: Any, languag
     assert lines["match"] and lines["no_match"], "a failure, and a login that is none"
     reported = refusal(prove(IDS, **lines, datepattern=IDS_DATE))
     assert "behind a line break that this log does not escape" in reported
+    answer = prove(IDS, **lines, datepattern=IDS_DATE, escaped="escaped")
+    assert answer.get("matched") == 1, answer
 
 
 def test_a_line_forged_in_the_applications_log(prove: Any) -> None:
     (own,) = recorded("application", what="ids.log", language="en")
     (forged,) = recorded("application", what="ids.log, forged")
-    reported = refusal(prove(IDS, **given([own, forged]), datepattern=IDS_DATE))
+    reported = refusal(prove(IDS, **given([own, forged]), datepattern=IDS_DATE, escaped="escaped"))
     assert f"A line that must not match does: {forged['line']!r} yields 198.51.100.77" in reported
 
 
@@ -235,16 +238,45 @@ def test_the_proof_leaves_nothing_on_the_host(host: Host, prove: Any) -> None:
     assert host.run(listing).stdout == before
 
 
-def test_the_example_of_the_module_on_a_real_host(host: Host, playbook: Playbook) -> None:
-    (task,) = yaml.safe_load(fail2ban_filter.EXAMPLES)
-    name = "chamilo.hardening.fail2ban_filter"
+def test_the_examples_of_the_module_on_a_real_host(host: Host, playbook: Playbook) -> None:
+    tasks = yaml.safe_load(fail2ban_filter.EXAMPLES)
+    handler = {"name": "Reload fail2ban", "ansible.builtin.service": {"name": "fail2ban", "state": "reloaded"}}
+    last = tasks.pop()
+    assert last["name"] == "Remove a filter"
+    host.run("mkdir -p /var/log/nginx && touch /var/log/nginx/access.log")
+    # Debian's own jail would search for the log of an ssh that is not here.
+    host.put("/etc/fail2ban/jail.d/defaults-debian.conf", "")
+    host.run("systemctl restart fail2ban")
 
-    def run(task: dict[str, Any], *options: str) -> Played:
-        play = [{"hosts": "all", "gather_facts": False, "tasks": [task]}]
-        return playbook.run(playbook.write("play.yml", yaml.safe_dump(play)), host, *options)
+    def run(tasks: list[dict[str, Any]], *options: str) -> Played:
+        text = [{"hosts": "all", "gather_facts": False, "tasks": tasks, "handlers": [handler]}]
+        return playbook.run(playbook.write("play.yml", yaml.safe_dump(text)), host, *options)
 
-    assert run(task).changed[host.domain] == run(task, "--check").changed[host.domain] == 0
-    request = {**task[name]["request"], "failregex": [r'^<ADDR>[, ].*"POST .*" 401\b']}
-    with pytest.raises(PlayError) as refused:
-        run({**task, name: {"request": request}})
-    assert "planted in X-Forwarded-For" in " ".join(str(refused.value).split())
+    def there() -> list[str]:
+        return host.run(
+            "ls /etc/fail2ban/filter.d | grep ^campus; ls /etc/fail2ban/filter.d | grep hardening", check=False
+        ).stdout.split()
+
+    # Two filters, one jail, and the reload.
+    assert run(tasks, "--check", "--diff").changed[host.domain] == 4
+    assert there() == []
+    assert run(tasks).changed[host.domain] == 4
+    assert there() == ["campus-login.conf", "campus-sftp.conf"], "two were only checked"
+    assert "campus-login" in host.run("fail2ban-client status").stdout
+    assert "login_json" in host.run("fail2ban-client get campus-login failregex").stdout
+    assert run(tasks).changed[host.domain] == 0
+
+    # With a pattern through which an attacker bans a victim: nothing is written, and what is there stays.
+    (name,) = tasks[0].keys() - {"name", "notify"}
+    before = host.get("/etc/fail2ban/filter.d/campus-login.conf")
+    for filter_name in ("campus-login", "campus-new"):
+        arguments = {**tasks[0][name], "name": filter_name, "failregex": [r'^<ADDR>[, ].*"POST .*" 401\b']}
+        with pytest.raises(PlayError) as refused:
+            run([{**tasks[0], name: arguments}])
+        assert "planted in X-Forwarded-For" in " ".join(str(refused.value).split())
+    assert there() == ["campus-login.conf", "campus-sftp.conf"]
+    assert host.get("/etc/fail2ban/filter.d/campus-login.conf") == before
+
+    host.run("rm /etc/fail2ban/jail.d/campus-login.conf && fail2ban-client reload")
+    assert run([last]).changed[host.domain] == 1
+    assert there() == ["campus-sftp.conf"]

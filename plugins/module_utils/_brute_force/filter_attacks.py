@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import log_fields
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import Field, fields, normal
 
 # Addresses for documentation, which no host has. Two of each kind, should one occur in a sample.
@@ -47,10 +48,12 @@ class Trial:
 _JSON = re.compile(r'\{"\w+":')  # whatever writes that escapes quotes
 
 
-def breaks_lines(sample: Sample) -> bool:
+def breaks_lines(definition: Definition, sample: Sample, escaped: str) -> bool:
     """Whether a line break that a client sends ends the line of the log."""
+    if escaped != "auto":
+        return escaped == "raw"
     known = (log_fields.ACCESS, log_fields.SYSLOG, log_fields.SANITISED)
-    return not any(form.match(sample.line) for form in known)
+    return not definition.journalmatch and not any(form.match(sample.line) for form in known)
 
 
 def plants(sample: Sample, breaks: bool) -> Iterator[Trial]:

@@ -38,8 +38,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fil
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal
 
-# Seconds of processor time for all lines that are made of one sample. A sound filter takes less than a tenth of one.
-BUDGET = 1.0
 # Runs under fail2ban's own Python. One line of answer for each line it was given; the timers are the kernel's, so a
 # pattern that never returns ends the process. The second one is for a machine that is busy with something else.
 ENGINE = """
@@ -83,7 +81,7 @@ finally:
 
 engine = Filter(None, useDns="raw")
 engine.checkFindTime = False
-read = {"failregex": [], "datepattern": []}
+read = {"failregex": [], "ignoreregex": [], "prefregex": [], "datepattern": []}
 try:
     for command in commands:
         key = command[2].replace("add", "", 1) if command[2].startswith("add") else command[2]
@@ -92,12 +90,18 @@ try:
             read[key] += values
     for value in read["datepattern"]:
         engine.setDatePattern(value)
+    for value in read["prefregex"]:
+        engine.prefRegex = value
     for value in read["failregex"]:
         engine.addFailRegex(value)
+    for value in read["ignoreregex"]:
+        engine.addIgnoreRegex(value)
 except Exception as problem:  # fail2ban raises many kinds; each is reported as a refusal
     report({"refused": str(problem)})
     sys.exit(0)
 compiled = list(engine.failRegex) if hasattr(engine, "failRegex") else engine.getFailRegex()
+if engine.prefRegex:
+    compiled.append(engine.prefRegex.getRegex())
 report({"read": read, "loose": [one for one in compiled if not anchored(parser.parse(one))]})
 for lines in task["groups"]:
     signal.setitimer(signal.ITIMER_PROF, task["budget"])
@@ -129,17 +133,20 @@ def check(definition: Definition, samples: Sequence[Sample]) -> None:
         raise FilterError("failregex: there is none, so the filter would find nothing.")
     for key, patterns in (
         ("failregex", definition.failregex),
+        ("ignoreregex", definition.ignoreregex),
+        ("prefregex", (definition.prefregex,)),
         ("datepattern", (definition.datepattern,)),
+        ("journalmatch", (definition.journalmatch,)),
     ):
         for pattern in patterns:
-            if "\n" in pattern or (not pattern and key == "failregex"):
+            if "\n" in pattern or (not pattern and key in ("failregex", "ignoreregex")):
                 raise FilterError(f"{key}: {pattern!r} is no single line of text.")
             if pattern != pattern.strip():
                 raise FilterError(
                     f"{key}: {pattern!r} begins or ends with a space, which fail2ban takes away when it reads "
                     "the file. Write it as [ ]."
                 )
-            if key == "failregex" and _is_file(pattern):
+            if key.endswith("regex") and pattern and _is_file(pattern):
                 raise FilterError(
                     f"{key}: {pattern!r} is the name of a file or filter, not a pattern. Give the pattern itself."
                 )
@@ -159,16 +166,20 @@ def _is_file(pattern: str) -> bool:
     return re.fullmatch(r"/{0,3}[\w/_\-.]+(?:\[.*\])?", pattern) is not None
 
 
-def prove(definition: Definition, samples: Sequence[Sample]) -> Proof:
+def prove(definition: Definition, samples: Sequence[Sample], budget: float = 1.0, escaped: str = "auto") -> Proof:
     """Prove the filter; raises when it must not be installed."""
     check(definition, samples)
+    if budget <= 0:
+        raise FilterError(f"time_budget: {budget:g} is no time. Give the seconds that one line may take.")
     samples = list(dict.fromkeys(samples))
     # First the samples as they are: plain mistakes are reported first.
     groups = [[Trial(each.line, "", frozenset(filter(None, [normal(each.address)])), each) for each in samples]]
-    groups += [list(filter_attacks.plants(each, filter_attacks.breaks_lines(each))) for each in samples]
+    groups += [
+        list(filter_attacks.plants(each, filter_attacks.breaks_lines(definition, each, escaped))) for each in samples
+    ]
     groups += [[Trial(line, STRAIN, frozenset(), each) for line in filter_attacks.strain(each)] for each in samples]
     slowest, tried, free = 0.0, 0, False
-    for trial, hits, seconds in answers(definition, groups):
+    for trial, hits, seconds in answers(definition, groups, budget):
         slowest = max(slowest, seconds)
         if trial.what == ANY:
             free = bool(hits)
@@ -199,11 +210,11 @@ def _judge(trial: Trial, answer: Sequence[str]) -> None:
         raise FilterError(f"The wrong address: {line} yields {', '.join(hits)} instead of {desired}.")
 
 
-def _too_slow(trial: Trial) -> str:
+def _too_slow(trial: Trial, budget: float) -> str:
     made = "" if trial.line == trial.sample.line else f", made from the sample {_short(trial.sample.line)},"
     return (
         f"Too slow: the line {_short(trial.line)} ({len(trial.line)} characters){made} and its like take longer than "
-        f"{BUDGET:g} s. A client that sends them stops fail2ban. Search for a repetition within a repetition, or "
+        f"{budget:g} s. A client that sends them stops fail2ban. Search for a repetition within a repetition, or "
         "for two in a row that take the same characters."
     )
 
@@ -212,13 +223,15 @@ def _short(line: str) -> str:
     return repr(line if len(line) <= 300 else f"{line[:200]}...{line[-60:]}")
 
 
-def answers(definition: Definition, groups: Sequence[Sequence[Trial]]) -> Iterator[tuple[Trial, list[str], float]]:
+def answers(
+    definition: Definition, groups: Sequence[Sequence[Trial]], budget: float
+) -> Iterator[tuple[Trial, list[str], float]]:
     """For each line the addresses that come out, and the seconds it took. A group that takes too long is refused."""
     first_in = {trial.line: number for number, group in reversed(list(enumerate(groups))) for trial in group}
     reported = {
         "name": definition.name,
         "text": definition.text(),
-        "budget": BUDGET,
+        "budget": budget,
         # Samples that are alike yield many a line more than once. One answer is enough.
         "groups": [
             list(dict.fromkeys(trial.line for trial in group if first_in[trial.line] == number))
@@ -238,7 +251,7 @@ def answers(definition: Definition, groups: Sequence[Sequence[Trial]]) -> Iterat
             if answer is not None:
                 known[trial.line] = answer[0], answer[1]
             elif -code in (signal.SIGPROF, signal.SIGALRM):
-                raise FilterError(_too_slow(trial))
+                raise FilterError(_too_slow(trial, budget))
             else:
                 raise Fail2banError(f"fail2ban's own engine stopped: {complaint}")
         yield trial, *known[trial.line]
@@ -269,13 +282,15 @@ def _read(ours: Definition, answer: Mapping[str, Any]) -> None:
         raise FilterError(f"fail2ban itself refuses the filter: {answer['refused']}")
     given = {
         "failregex": list(ours.failregex),
+        "ignoreregex": list(ours.ignoreregex),
+        "prefregex": [ours.prefregex] if ours.prefregex else [],
         "datepattern": [ours.datepattern] if ours.datepattern else [],
     }
     for key, patterns in given.items():
         if answer["read"][key] != patterns:
             raise FilterError(f"{key}: fail2ban reads it as {answer['read'][key]!r}, not as {patterns!r}.")
     if answer["loose"]:
-        wrong = [one for one in ours.failregex if not one.startswith("^")]
+        wrong = [one for one in (*ours.failregex, ours.prefregex) if one and not one.startswith("^")]
         raise FilterError(
             f"The pattern {(wrong or answer['loose'])[0]!r} is not anchored: it can match anywhere in a line, also in "
             "what a client wrote. Begin it, and every alternative of it, with ^."

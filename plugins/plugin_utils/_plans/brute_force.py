@@ -72,7 +72,7 @@ class Filter:
     @property
     def text(self) -> str:
         """The file, as the module fail2ban_filter proves it."""
-        return Definition(self.name, tuple(self.failregex), self.datepattern).text()
+        return Definition(self.name, tuple(self.failregex), datepattern=self.datepattern).text()
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def test_only_what_is_documented_comes_through() -> None:
         ("chamilo_perms", {"failed": True, "unlike": [["a.php"]]}, "unlike[0] is a list, not a text"),
         ("chamilo_env", {"files": {"/var/www/chamilo/.env": "rm"}}, "is missing"),
         ("chamilo_site_info", {"site": "x"}, "is missing"),
-        ("fail2ban_filter", {"log": {**LOG, "proxies": {}}}, "log.proxies is a map, not a list"),
+        ("fail2ban_filter", {"path": "x", "log": {**LOG, "proxies": {}}}, "log.proxies is a map, not a list"),
         ("chamilo_database_account", {**ACCOUNT, "source": "x'; GRANT ALL ON *.* TO y; -- "}, "source is a text"),
     ],
 )

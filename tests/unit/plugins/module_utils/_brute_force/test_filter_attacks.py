@@ -9,10 +9,12 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_attacks
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_attacks import Sample
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition
 
 NGINX = '203.0.113.7 - - [25/Nov/2026:14:47:59 +0000] "POST /login_json?a=b HTTP/1.1" 401 43 "-" "Mozilla/5.0 (X11)"'
 APACHE = f"campus.test:443 {NGINX}"
 IDS = "[2026-11-25 09:44:57] [Info] [Client 203.0.113.7] Login failed for username jdoe"
+GOOD = Definition("campus", (r"^<ADDR> .*",))
 FAILURE = Sample(NGINX, "203.0.113.7")
 VICTIM = "198.51.100.77"
 
@@ -84,4 +86,6 @@ def test_the_forged_line_is_the_victim_s_own_where_two_addresses_stand():
     ],
 )
 def test_which_logs_escape_line_breaks(line, raw):
-    assert filter_attacks.breaks_lines(Sample(line)) is raw
+    assert filter_attacks.breaks_lines(GOOD, Sample(line), "auto") is raw
+    assert filter_attacks.breaks_lines(Definition("x", ("^",), journalmatch="_COMM=x"), Sample(line), "auto") is False
+    assert filter_attacks.breaks_lines(GOOD, Sample(line), "raw") is True

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_attacks, filter_proof
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_proof
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_attacks import Sample
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition, FilterError
@@ -40,7 +40,7 @@ class Fake:
         return [first, *([self.yields(line), 0.001] for line in lines)], 0, ""
 
 
-READ = {"failregex": list(GOOD.failregex), "datepattern": []}
+READ = {"failregex": list(GOOD.failregex), "ignoreregex": [], "prefregex": [], "datepattern": []}
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def fake(monkeypatch):
     return fake
 
 
-def refused(*samples, definition=GOOD):
+def refused(*samples, definition=GOOD, **options):
     with pytest.raises(FilterError) as reported:
-        filter_proof.prove(definition, samples)
+        filter_proof.prove(definition, samples, **options)
     return str(reported.value)
 
 
@@ -123,9 +123,8 @@ BASIC = 'user "jdoe": password mismatch, client: 203.0.113.7, server: campus.tes
 
 
 @pytest.fixture
-def real(fake, monkeypatch):
-    """The patterns of the definition, by Python's own engine, on a log that escapes line breaks."""
-    monkeypatch.setattr(filter_attacks, "breaks_lines", lambda sample: False)
+def real(fake):
+    """The patterns of the definition, by Python's own engine."""
 
     def set_up(pattern):
         compiled = re.compile(pattern.replace("<ADDR>", "(?P<ip>[0-9a-f:.]{3,})"))
@@ -157,7 +156,7 @@ def real(fake, monkeypatch):
 def test_a_victim_that_comes_out_of_a_line_of_no_known_form_is_refused(real, pattern, line, what):
     """An attacker goes on with the rest of the line."""
     own = "2001:db8::7" if "::" in line else "203.0.113.7"
-    reported = refused(Sample(line, own), definition=real(pattern))
+    reported = refused(Sample(line, own), definition=real(pattern), escaped="escaped")
     assert f"planted in {what}, the line" in reported
     assert f"yields {VICTIM}" in reported
 
@@ -178,7 +177,7 @@ def test_a_victim_that_comes_out_of_a_line_of_no_known_form_is_refused(real, pat
     ],
 )
 def test_a_sound_filter_of_a_line_of_no_known_form_is_proved(real, pattern, line):
-    assert filter_proof.prove(real(pattern), [Sample(line, "203.0.113.7")]).matched == 1
+    assert filter_proof.prove(real(pattern), [Sample(line, "203.0.113.7")], escaped="escaped").matched == 1
 
 
 def test_another_address_of_the_line_may_not_be_banned(fake):
@@ -191,6 +190,8 @@ def test_a_log_with_raw_line_breaks_can_be_forged(fake):
     fake.yields = lambda line: [line.split("Client ")[1].split("]")[0]] if line.startswith("[") else []
     reported = refused(Sample(IDS, "203.0.113.7"))
     assert "behind a line break that this log does not escape" in reported
+    fake.yields = lambda line: ["203.0.113.7"] if line == IDS else []
+    assert filter_proof.prove(GOOD, [Sample(IDS, "203.0.113.7")], escaped="escaped").matched == 1
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,11 @@ def test_a_log_with_raw_line_breaks_can_be_forged(fake):
         ({"failregex": ("/etc/fail2ban/filter.d/sshd.conf",)}, "name of a file"),
         ({"failregex": ("^a\nb",)}, "no single line"),
         ({"failregex": ("^<ADDR> ",)}, "ends with a space"),
+        ({"ignoreregex": (" x$",)}, "ends with a space"),
+        ({"ignoreregex": ("sshd",)}, "name of a file"),
+        ({"prefregex": "sshd"}, "name of a file"),
         ({"datepattern": "%Y\n"}, "no single line"),
+        ({"journalmatch": "a\nb"}, "no single line"),
     ],
 )
 def test_what_needs_no_engine_to_be_refused(changed, words):
@@ -212,8 +217,13 @@ def test_what_needs_no_engine_to_be_refused(changed, words):
 
 
 def test_what_is_no_pattern_may_resemble_the_name_of_a_file():
-    definition = Definition("campus", ("^<ADDR>",), datepattern="EPOCH")
+    definition = Definition("campus", ("^<ADDR>",), datepattern="EPOCH", journalmatch="_COMM=x")
     filter_proof.check(definition, [FAILURE])
+
+
+def test_a_budget_is_a_time():
+    assert refused(FAILURE, budget=0).startswith("time_budget")
+    assert refused(FAILURE, budget=-0.5).startswith("time_budget: -0.5 is no time")
 
 
 def test_what_fail2ban_refuses_or_reads_differently(fake):
@@ -221,10 +231,13 @@ def test_what_fail2ban_refuses_or_reads_differently(fake):
     assert "fail2ban itself refuses the filter: no group" in refused(FAILURE)
     fake.first = {"read": {**fake.read, "failregex": ["other"]}, "loose": []}
     assert "failregex: fail2ban reads it as ['other']" in refused(FAILURE)
-    fake.first = {"read": {**fake.read, "datepattern": ["^x"]}, "loose": []}
-    assert "datepattern: fail2ban reads it as ['^x'], not as []" in refused(FAILURE)
-    whole = Definition("campus", GOOD.failregex, "%Y")
-    fake.first = {"read": {**fake.read, "datepattern": ["%Y"]}, "loose": []}
+    fake.first = {"read": {**fake.read, "prefregex": ["^x"]}, "loose": []}
+    assert "prefregex: fail2ban reads it as ['^x'], not as []" in refused(FAILURE)
+    for key in ("ignoreregex", "datepattern"):
+        fake.first = {"read": {**fake.read, key: ["^x"]}, "loose": []}
+        assert f"{key}: fail2ban reads it as ['^x'], not as []" in refused(FAILURE)
+    whole = Definition("campus", GOOD.failregex, prefregex="^p", datepattern="%Y")
+    fake.first = {"read": {**fake.read, "prefregex": ["^p"], "datepattern": ["%Y"]}, "loose": []}
     assert filter_proof.prove(whole, [FAILURE]).matched == 1
 
 
@@ -232,6 +245,10 @@ def test_a_loose_pattern_is_named(fake):
     fake.read = {**fake.read, "failregex": ["x <ADDR>"]}
     fake.first = {"read": fake.read, "loose": ["x (?P<ip4>)"]}
     assert "'x <ADDR>' is not anchored" in refused(FAILURE, definition=Definition("campus", ("x <ADDR>",)))
+    fake.first = {"read": {**READ, "prefregex": ["p .*"]}, "loose": ["p (?P<content>.*)"]}
+    assert "'p .*' is not anchored" in refused(
+        FAILURE, definition=Definition("campus", GOOD.failregex, prefregex="p .*")
+    )
     fake.read = {**fake.read, "failregex": ["^x|<ADDR>"]}
     fake.first = {"read": fake.read, "loose": ["^x|(?P<ip4>)"]}
     reported = refused(FAILURE, definition=Definition("campus", ("^x|<ADDR>",)))
@@ -261,8 +278,7 @@ class TestProcess:
         )
         self.code(monkeypatch, f"print(json.dumps([['203.0.113.7'], 0]), flush=True)\n{timers}{work}\n")
         began = time.monotonic()
-        monkeypatch.setattr(filter_proof, "BUDGET", 0.2)
-        reported = refused(FAILURE)
+        reported = refused(FAILURE, budget=0.2)
         assert time.monotonic() - began < 5
         assert reported.startswith("Too slow: the line '198.51.100.77") or "Too slow: the line '203.0.113.7" in reported
         assert "made from the sample" in reported
