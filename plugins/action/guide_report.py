@@ -68,6 +68,7 @@ class ActionModule(CollectionAction):
                 {
                     **pages,
                     "report.json": _report.to_json(report),
+                    "junit.xml": _report.to_junit(report),
                     _history.name(generated): _history.entry(report, before),
                 },
             )

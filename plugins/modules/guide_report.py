@@ -10,7 +10,7 @@ short_description: Write the report of an audit on the controller
 version_added: 1.0.0
 description:
   - Internal to the collection. It can change at any time.
-  - Writes what an audit found on any number of hosts as C(report.html) and C(report.json).
+  - Writes what an audit found on any number of hosts as C(report.html), C(report.json) and C(junit.xml).
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:

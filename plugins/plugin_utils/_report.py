@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""The report of an audit: one document, written as a page and as JSON.
+"""The report of an audit: one document, written as a page, as JSON and as JUnit XML.
 
 Evidence comes from hosts that may be hostile: it is cleaned once, here, and escaped by whatever writes it.
 """
@@ -13,12 +13,14 @@ import json
 import os
 import re
 import tempfile
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import jinja2
+import yaml
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _answers, _history, _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import (
@@ -30,9 +32,9 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import
     rows,
     summary,
 )
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import version_of
 
 _T = TypeVar("_T")
+COLLECTION = Path(__file__).resolve().parents[2]
 
 LABELS = {
     "fail": "Not met",
@@ -57,6 +59,14 @@ def clean(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     return _answers.displayable(str(value))
+
+
+def version() -> str:
+    """The version of this collection: an installed one has a manifest, a clone its galaxy.yml."""
+    manifest = COLLECTION / "MANIFEST.json"
+    if manifest.exists():
+        return str(json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"])
+    return str(yaml.safe_load((COLLECTION / "galaxy.yml").read_text(encoding="utf-8"))["version"])
 
 
 def texts(value: Any) -> list[str]:
@@ -144,7 +154,7 @@ def document(
         {**entry, "last": last[entry["name"]]} if entry.get("error") and entry["name"] in last else entry
         for entry in hosts
     ]
-    return {"collection": version_of(), "generated": generated, "hosts": entries}
+    return {"collection": version(), "generated": generated, "hosts": entries}
 
 
 # -- the report before this one ----------------------------------------------------------------------------------------
@@ -335,11 +345,42 @@ def changed(entry: Mapping[str, Any]) -> str:
     return f" ({', '.join(parts)} than on {changes['before'][:10]})" if parts else ""
 
 
-# -- JSON --------------------------------------------------------------------------------------------------------------
+# -- JSON and JUnit ----------------------------------------------------------------------------------------------------
 
 
 def to_json(report: Mapping[str, Any]) -> str:
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+
+
+def to_junit(report: Mapping[str, Any]) -> str:
+    """A suite for each host, a case for each control.
+
+    fail is a failure. not_assessed is an error: what was not seen must not look like success. Whatever nobody asked
+    for (advice, waived, people, not_applicable) is skipped.
+    """
+    suites = ET.Element("testsuites", name="chamilo.hardening")
+    totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    for entry in report["hosts"]:
+        suite = ET.SubElement(suites, "testsuite", name=entry["name"], timestamp=report["generated"])
+        counts = dict.fromkeys(totals, 0)
+        for row in entry["controls"]:
+            case = ET.SubElement(suite, "testcase", classname=f"{entry['name']}.{row['section']}", name=row["id"])
+            counts["tests"] += 1
+            if row["status"] == "pass":
+                continue
+            kind, count = {"fail": ("failure", "failures"), "not_assessed": ("error", "errors")}.get(
+                row["status"], ("skipped", "skipped")
+            )
+            counts[count] += 1
+            message = f"{LABELS[row['status']]}: {row['evidence']}"
+            ET.SubElement(case, kind, message=message).text = f"{row['title']}\n{row['evidence']}\n{row['fix']}"
+        for key, count_of_key in counts.items():
+            suite.set(key, str(count_of_key))
+            totals[key] += count_of_key
+    for key, total in totals.items():
+        suites.set(key, str(total))
+    ET.indent(suites)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -486,9 +527,6 @@ def write(directory: Path, files: Mapping[str, str]) -> None:
 
 def prune(directory: Path, written: Collection[str]) -> None:
     """Remove the pages of hosts that are not in the report any more."""
-    earlier = directory / "junit.xml"  # which earlier versions wrote: it would pass for this audit's
-    if earlier.is_file() and b'<testsuites name="chamilo.hardening"' in earlier.read_bytes():
-        earlier.unlink()
     for path in (directory / HOST_PAGES).glob("*.html"):
         if f"{HOST_PAGES}/{path.name}" not in written:
             path.unlink()

@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree as ET
 from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
@@ -326,6 +327,7 @@ def check_report(directory: Path, hosts: Any) -> None:
     assert "<script>alert(1)</script>" in page.text
     assert len(text) < 20_000_000
     assert [host["name"] for host in json.loads((directory / "report.json").read_text())["hosts"]] == list(hosts)
+    ET.parse(directory / "junit.xml")
 
 
 # What a terminal obeys, or a reader is misled by.

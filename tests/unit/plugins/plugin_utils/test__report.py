@@ -9,6 +9,7 @@ import json
 import os
 import re
 import stat
+import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,8 @@ def test_hostile_evidence_stays_text() -> None:
     assert "<script>alert(1)</script>" in shown.text
     assert not set("\x1b\x00\ud800\u202e") & set(shown.text)
     assert "49" not in shown.text.partition("alert(1)")[2][:80]
+    case = ET.fromstring(_report.to_junit(document(hostile))).find(".//failure")
+    assert case is not None and "<script>alert(1)</script>" in case.get("message", "")
     assert "<script>" in json.loads(_report.to_json(document(hostile)))["hosts"][0]["signs"][0]
 
 
@@ -232,6 +235,30 @@ def test_what_changed_since_the_audit_before_is_named() -> None:
     assert _report.overview(host).endswith("(1 better, 1 worse than on 2026-11-01)")
     shown = Page(_report.to_html(_report.document([host], "2026-11-25T13:45:00Z"), TABLE)).text
     assert "Since the audit of 2026-11-01: 1 better, 1 worse (headers_csp)." in shown
+
+
+def test_junit_reports_what_failed_and_what_was_not_seen() -> None:
+    observed = {
+        "https_hsts": "fail",
+        "headers_csp": "not_assessed",
+        "passwords_expiry": "fail",
+        "headers_once": "not_applicable",
+    }
+    suites = ET.fromstring(_report.to_junit(document(audit(observed))))
+    (suite,) = suites
+    kinds = {case.get("name"): case[0].tag for case in suite if len(case)}
+    people = [control.id for control in TABLE.controls if control.level == "people"]
+    assert kinds == {
+        "https_hsts": "failure",
+        "headers_csp": "error",
+        "passwords_expiry": "skipped",
+        "headers_once": "skipped",
+        **dict.fromkeys(people, "skipped"),
+    }
+    counts = {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")}
+    skipped = str(2 + len(people))
+    assert counts == {"tests": str(len(TABLE.controls)), "failures": "1", "errors": "1", "skipped": skipped}
+    assert suite.get("timestamp") == "2026-11-25T13:45:00Z"
 
 
 @pytest.mark.parametrize(
@@ -365,11 +392,3 @@ def test_pages_of_hosts_that_are_gone_are_removed(tmp_path: Path) -> None:
         (tmp_path / "hosts" / name).touch()
     _report.prune(tmp_path, {"report.html": "", "hosts/kept.test.html": ""})
     assert sorted(path.name for path in (tmp_path / "hosts").iterdir()) == ["kept.test.html", "mine.txt"]
-
-
-def test_results_for_junit_of_an_earlier_version_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
-    file = tmp_path / "junit.xml"
-    for name, stays in (("chamilo.hardening", False), ("pytest tests", True)):
-        file.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="{name}" tests="0" />\n')
-        _report.prune(tmp_path, ())
-        assert file.exists() is stays
