@@ -147,10 +147,11 @@ def test_behind_an_older_script_no_password_is_tried(guarded: Host, attacker: At
         assert until(lambda address=address: address in banned(guarded), 6), path
     for path in SCRIPTS[3:]:
         assert attacker.send(attacker.address(), path) == 403, path
-    # What such a script is really asked for.
-    address = attacker.address()
-    for path in ("/main/auth/lostPassword.php", "/main/auth/lostPassword.php/x", "/main/auth/lostPassword.php/login"):
-        assert attacker.send(address, path, "-X", "GET") == 200, path
+    # What such a script is really asked for. Whether it takes more behind its name is up to the owner's virtual host.
+    address, script = attacker.address(), "/main/auth/lostPassword.php"
+    assert attacker.send(address, script, "-X", "GET") == 200
+    for path in (f"{script}/x", f"{script}/login"):
+        assert attacker.send(address, path, "-X", "GET") in (200, 404), path
 
 
 @pytest.mark.wire
