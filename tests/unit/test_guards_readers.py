@@ -54,7 +54,7 @@ REVIEWED = {
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
-        _portal/certificate.py:complaint _brute_force/fail2ban.py:interpreter
+        _portal/certificate.py:complaint _brute_force/fail2ban.py:interpreter _brute_force/filter_file.py:read
         _common/paths.py:_in_fstab
         _common/paths.py:mounts _common/services.py:_listening
         _portal/obstacles.py:_lock_holder _https/renewal.py:_present
