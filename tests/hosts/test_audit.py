@@ -32,7 +32,7 @@ CLOCK = ("/var/lib/systemd/timers*", "database:shop.visit")
 RED = {
     "updates_installer": "/main/install/version.php (200)",
     "updates_os": "unattended-upgrades is not installed",
-    "updates_watch": "No timer and no cron job",
+    "updates_watch": "No check for a newer release by the role updates",
     "https_certificate": "Nothing on this host serves https",
     "https_redirect": "answers 200 instead of 301",
     "https_hsts": "Nothing on this host serves https",
