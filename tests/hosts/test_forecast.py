@@ -68,8 +68,10 @@ def test_it_foretells_the_bans_that_fail2ban_then_gives(
     rules = Rules(ATTEMPTS, 600, BAN, names=("campus.test",))
     form = "vhost_combined" if host.web == "apache" else ""
     reported = forecast({str(tmp_path / "access.log"): form}, rules, time.time())
-    met = re.findall(r"([0-9.]+) (?:once|(\d+) times) \(\d+ failed", reported[0])
-    assert {address: int(times or 1) for address, times in met} == dict(given)
+    total = f"would have met {len(given)} addresses, {sum(given.values())} times: "
+    assert total in reported[0]
+    met = re.findall(r"([0-9a-f.:]+) (?:once|(\d+) times) \(\d+ failed", reported[0])  # the first few
+    assert met and {address: int(times or 1) for address, times in met}.items() <= given.items(), reported
     assert given["203.0.113.3"] == 1 and "203.0.113.99" not in given and "There is more" not in " ".join(reported)
 
 

@@ -524,8 +524,8 @@ def unused_drop_ins(paths: Iterable[str], tree: Tree | None = None) -> set[str]:
             servers = nginx.servers(nginx.parse(tree))
         else:
             servers = apache.servers(apache.parse(tree))
-        included = [f"/{path}" for one in servers for path in one.host.includes]
-        found.update(path for path in mine if not any(f"{posixpath.dirname(path)}/" in each for each in included))
+        included = {posixpath.dirname(path) for one in servers for path in one.host.includes}
+        found.update(path for path in mine if posixpath.dirname(path) not in included)
     return found
 
 
