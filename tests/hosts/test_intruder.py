@@ -102,7 +102,7 @@ IN_THE_PROGRAM = {
 }
 
 
-BESIDE = "Files of the program: public: 2 files are in no package (owner root, newest 20"
+BESIDE = "Files of the program: public: 1 file is in no package (owner root, newest 20"
 
 
 def run(host: Host, *command: str, check: bool = True) -> str:
