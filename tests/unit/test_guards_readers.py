@@ -64,7 +64,7 @@ REVIEWED = {
         _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
         _backups/restore_files.py:_open_roots_alone _permissions/comparison.py:_walk
     """,
-    "an open descriptor, in the directory of secrets of systemd's or root's": "_portal/database.py:secret_file",
+    "an open descriptor, in the directory of secrets of systemd's or root's": "_common/openssl.py:secret_file",
 }
 
 

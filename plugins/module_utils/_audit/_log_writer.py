@@ -13,7 +13,6 @@ import stat
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import processes
 
 _ROTATION = ("logrotate", "--debug", "--force", "/etc/logrotate.conf")
 _REOPENS = re.compile(r"\bUSR1\b|\bnginx\s+rotate\b|\bnginx\s+-s\s+reopen\b")
@@ -35,7 +34,7 @@ class Writer:
         # nginx gives its logs to the user of its workers where it reopens them.
         self.reopens = observer.site.web.name == "nginx" and observer.site.web.user == name
         self.server = {"nginx": "nginx", "apache": "apache2"}.get(observer.site.web.name, "")
-        self.processes = [one for one in observer.once(processes) if one.user == self.uid and one.name != self.server]
+        self.processes = [one for one in observer.processes if one.user == self.uid and one.name != self.server]
         # It prints what it would do, and does nothing.
         self.rotations = services.run(_ROTATION, 30)[1].split("\nrotating pattern: ")[1:]
 

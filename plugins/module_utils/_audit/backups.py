@@ -46,7 +46,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_job
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import named
 
 OURS = "backups.json"
 PLACES = (
@@ -90,7 +90,7 @@ def _lost(observer: Observer, hours: float = _DAY, last: bool = False) -> str:
     What lies on another machine does not show here; there the date of the last success has to do.
     """
     for site, known in settings("backups").items():
-        if not named(observer.once(jobs), rf"\bchamilo-hardening\b.*--site {re.escape(site)}(?:\s|$)"):
+        if not named(observer.jobs, rf"\bchamilo-hardening\b.*--site {re.escape(site)}(?:\s|$)"):
             return f"no cron job saves {site} any more"
         if os.path.exists(f"{RECORDS}/backups/{site}.restoring.json"):
             return f"a restore of {site} is not finished: `chamilo-hardening status` shows where it stands"

@@ -24,7 +24,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import h
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import processes
 
 ALLOWED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX")
 _ADMINISTRATORS = ("root", "admin", "mysql", "mariadb.sys", "debian-sys-maint")
@@ -397,7 +396,7 @@ def bind(observer: Observer) -> Finding:
 
 def _listening(observer: Observer) -> list[str] | None:
     """The TCP addresses on which a database server of this host listens; None when none runs here."""
-    servers = [process for process in observer.once(processes) if process.name in _SERVERS and _is_ours(process.pid)]
+    servers = [process for process in observer.processes if process.name in _SERVERS and _is_ours(process.pid)]
     if not servers:
         return None
     if not observer.as_root:

@@ -40,7 +40,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.x509 import Certificate, CertificateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.bound import full_from
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, jobs, named
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, named
 
 DAYS_LEFT = 14
 HSTS = "Strict-Transport-Security"
@@ -426,7 +426,7 @@ def renewal(observer: Observer) -> Finding:
 
 
 def _certbot(observer: Observer) -> list[Job]:
-    return named(observer.once(jobs), r"\bcertbot\b")
+    return named(observer.jobs, r"\bcertbot\b")
 
 
 def _owners(observer: Observer) -> list[str]:

@@ -40,7 +40,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_job
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import named
 
 OURS = "monitoring.json"
 _DAY, _MONTH = 26, 31 * 24  # hours
@@ -82,7 +82,7 @@ def _monit(_observer: Observer) -> str:
 
 def _watch_lost(observer: Observer, *desired: str) -> str:
     """What is gone of the watch that monit keeps: it runs, has our checks, and asks."""
-    if not any(process.name == "monit" for process in observer.once(processes)):
+    if not any(process.name == "monit" for process in observer.processes):
         return "monit does not run"
     for words in desired:
         if words not in observer.once(_monit):
@@ -190,7 +190,7 @@ def _is_rotated(observer: Observer, log: str, environment: str) -> bool:
     before_braces = " ".join(re.findall(r"([^{}]*)\{", text))
     patterns = [word.strip("\"'") for word in re.findall(r"\"[^\"]+\"|'[^']+'|/\S+", before_braces)]
     covered = any(fnmatch.fnmatchcase(log, pattern) for pattern in patterns)
-    return covered and bool(named(observer.once(jobs), r"\blogrotate\b"))
+    return covered and bool(named(observer.jobs, r"\blogrotate\b"))
 
 
 # ------------------------------------------------------------------------------------------------ resources

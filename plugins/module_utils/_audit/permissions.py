@@ -27,6 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, read_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
@@ -43,11 +44,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import RECORDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import (
     Process,
-    processes,
 )
 
 PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; it is publicly known
@@ -246,9 +245,7 @@ def links(observer: Observer) -> Finding:
 
 @check("permissions_web_user")
 def web_user(observer: Observer) -> Finding:
-    serving = [
-        process for process in observer.once(processes) if re.match(r"nginx|apache2|httpd|php-fpm", process.name)
-    ]
+    serving = [process for process in observer.processes if re.match(r"nginx|apache2|httpd|php-fpm", process.name)]
     if not serving:
         raise Unseen("neither a web server nor PHP-FPM is running on this host")
     workers = _workers(serving)

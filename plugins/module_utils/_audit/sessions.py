@@ -21,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, as_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import faces, of_face
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, longest_pause, named
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import longest_pause, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.symfony_sessions import options
 
 HOUR = 3600
@@ -242,7 +242,7 @@ def lifetime(observer: Observer) -> Finding:
         return failed(
             f"Old sessions are not cleaned up in {directory}: it is the directory of no php.ini, and PHP ignores it."
         )
-    cleaners = named(observer.once(jobs), r"sessionclean")
+    cleaners = named(observer.jobs, r"sessionclean")
     if not cleaners:
         return failed(f"No active timer or cron job clears away old sessions in {directory}.")
     pause = min(map(longest_pause, cleaners))

@@ -32,7 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import job_of_ours, not_ours
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, output
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import named, output
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, sources
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.advisories import Advisories
 
@@ -196,7 +196,7 @@ def system(observer: Observer) -> Finding:
     origins = re.findall(r'^Unattended-Upgrade::(?:Origins-Pattern|Allowed-Origins):: "(.*)";$', configuration, re.M)
     if not any("security" in origin.lower() for origin in origins):
         faults.append("the allowed origins leave out the security updates")
-    if not named(observer.once(jobs), r"apt\.systemd\.daily|unattended-upgrade"):
+    if not named(observer.jobs, r"apt\.systemd\.daily|unattended-upgrade"):
         faults.append("no active timer or cron job starts it (apt-daily-upgrade.timer)")
     ran, due = _last_run(observer), _due_for(observer)
     if not faults and due > _STALE_DAYS:

@@ -41,7 +41,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Program
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, output, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import named, output
 
 GUIDE = ("exe", "bat", "sh", "php", "phtml", "cgi")
 # Chamilo renames .php to .phps before its check, and does not know these others.
@@ -330,11 +330,11 @@ def _allowing(block: Directive) -> Iterable[Directive]:
 
 @check("uploads_antivirus")
 def antivirus(observer: Observer) -> Finding:
-    names = {process.name for process in observer.once(processes)}
+    names = {process.name for process in observer.processes}
     root = observer.root
     if "clamd" not in names:
         return failed("No virus scanner is running on this host (clamd).")
-    scans = named(observer.once(jobs), r"clamd?scan|chamilo-hardening scan")
+    scans = named(observer.jobs, r"clamd?scan|chamilo-hardening scan")
     if "clamonacc" not in names and not scans:
         return failed(f"clamd is running, but nothing has it scan new files in {root}/var.")
     how = scans[0].source if scans else "clamonacc"

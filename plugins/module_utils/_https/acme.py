@@ -25,7 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs_of, named
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 
@@ -358,7 +358,7 @@ def _run(request: Sequence[str], desired: Desired, engine: Engine, outcome: Outc
 
 def owners(systemd: bool) -> str:
     """What is wrong with who renews; empty when it is exactly one."""
-    found = [job.source for job in named(jobs_of(systemd), r"\bcertbot\b")]
+    found = [job.source for job in named(jobs(systemd), r"\bcertbot\b")]
     if not found:
         return "The certificate is not renewed: no timer and no cron job runs Certbot. Enable certbot.timer."
     if len(found) > 1:

@@ -220,7 +220,7 @@ def _hidden(user: Identity, _budget: Budget) -> Iterator[Item]:
 
 def _processes(observer: Observer, users: Sequence[Identity]) -> Iterator[Item]:
     """A worker of a server runs the same program as its parent, which is root's."""
-    known = {process.pid: process for process in observer.once(processes.processes)}
+    known = {process.pid: process for process in observer.processes}
     numbers = {user.user: user.name for user in users}
     found: dict[str, list[str]] = {}
     for process in known.values():

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import IO, Any, Union, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import secret_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, overrides
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
@@ -392,16 +393,6 @@ def _options(account: Account) -> int:
                 "Give it a shorter one."
             )
     return secret_file(b"[client]\n" + b"".join(lines.values()))
-
-
-def secret_file(data: bytes) -> int:
-    """An open file that is in memory alone: on no disk, in no process list. Of any length, where a pipe would wait."""
-    handle = os.memfd_create("chamilo-hardening")
-    os.fchmod(handle, 0o600)  # the client ignores an option file that every user may change
-    with open(handle, "wb", closefd=False) as file:
-        file.write(data)
-    os.lseek(handle, 0, os.SEEK_SET)
-    return handle
 
 
 class _Client:

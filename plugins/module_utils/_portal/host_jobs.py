@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import FAIL, Finding, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import named
 
 RECORDS = "/var/lib/chamilo-hardening"
 SETTINGS = "/etc/chamilo-hardening"
@@ -84,8 +84,8 @@ def job_of_ours(
 def not_ours(observer: Observer, missing: str, jobs_of_others: str, programs: Collection[str] = ()) -> Finding:
     """The finding without a record of ours: what another program does is for a person to check, and only named here."""
     observer.needs_root(f"read {RECORDS} and the jobs of other accounts")
-    others = [job.source for job in named(observer.once(jobs), jobs_of_others)]
-    others += sorted({process.name for process in observer.once(processes)} & {*programs})
+    others = [job.source for job in named(observer.jobs, jobs_of_others)]
+    others += sorted({process.name for process in observer.processes} & {*programs})
     if others:
         raise Unseen(
             f"{missing}. {first_of(others, 3)} may do that, which is not assessed here: check it, and waive this "
@@ -106,10 +106,10 @@ def is_started(observer: Observer, command: str) -> str:
     """Why a command of the host program does not start by itself any more; empty where it does."""
     if not os.access(PROGRAM, os.X_OK):
         return f"{PROGRAM} is not there any more"
-    started = named(observer.once(jobs), rf"\bchamilo-hardening {command}(?:\s|$)")
+    started = named(observer.jobs, rf"\bchamilo-hardening {command}(?:\s|$)")
     if not started:
         return f"no timer and no cron job of this host calls chamilo-hardening {command} any more"
-    runs = {process.name for process in observer.once(processes)} & {"cron", "crond"}
+    runs = {process.name for process in observer.processes} & {"cron", "crond"}
     if not runs and not any(job.service for job in started):
         return f"{started[0].source} is to start it, and cron does not run"
     return ""

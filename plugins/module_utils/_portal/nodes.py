@@ -20,10 +20,10 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import OpenSsl, run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import Environment, read
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import OpenSsl, run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 # Each node has its own: the cache contains absolute paths and compiled code, and is emptied while it is used.

@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer, fetch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_ini
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes as host_processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Alias,
     Listen,
@@ -116,6 +117,16 @@ class Observer:
             raise Unseen(str(problem)) from problem
         except OSError as problem:
             raise Unseen(f"{problem.filename} cannot be read: {problem.strerror}") from problem
+
+    @functools.cached_property
+    def processes(self) -> tuple[host_processes.Process, ...]:
+        """Every process this user may see."""
+        return host_processes.processes()
+
+    @functools.cached_property
+    def jobs(self) -> tuple[host_processes.Job, ...]:
+        """What starts by the clock."""
+        return host_processes.jobs(self.site.systemd)
 
     def once(self, question: Callable[[Observer], _T]) -> _T:
         """The answer to a question that several checks ask: the tree, the processes."""

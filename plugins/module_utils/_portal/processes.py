@@ -2,10 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What runs on this host, now (processes) and by the clock (timers and cron jobs). Read only.
-
-Each function takes the observation of the host, so that several checks share one result.
-"""
+"""What runs on this host, now (processes) and by the clock (timers and cron jobs). Read only."""
 
 from __future__ import annotations
 
@@ -17,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services as common_services
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 _CRON_DIRECTORIES = ("hourly", "daily", "weekly", "monthly")
 CRON_LIMIT = 200_000  # bytes of one crontab or script
@@ -53,7 +49,7 @@ def output(argv: Sequence[str], seconds: float = 20) -> str:
     return "" if code else text
 
 
-def processes(_observer: Observer) -> tuple[Process, ...]:
+def processes() -> tuple[Process, ...]:
     """Every process this user may see."""
     found = []
     for pid in (name for name in os.listdir("/proc") if name.isdigit()):
@@ -66,13 +62,8 @@ def processes(_observer: Observer) -> tuple[Process, ...]:
     return tuple(found)
 
 
-def jobs(observer: Observer) -> tuple[Job, ...]:
-    """Every timer of systemd and every line of cron. Users' own crontabs only as root."""
-    return jobs_of(observer.site.systemd)
-
-
-def jobs_of(systemd: bool) -> tuple[Job, ...]:
-    """The same, without an observation. ``systemd``: it runs this host."""
+def jobs(systemd: bool) -> tuple[Job, ...]:
+    """Every timer of systemd, if that runs this host, and every line of cron. Users' own crontabs only as root."""
     return (*_timers(), *_cron(systemd))
 
 

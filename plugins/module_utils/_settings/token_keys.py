@@ -28,8 +28,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     now,
     replace_file,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import OpenSsl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import known_secrets
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import OpenSsl
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo

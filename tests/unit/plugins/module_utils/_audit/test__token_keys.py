@@ -12,8 +12,8 @@ import subprocess
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _token_keys
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 WEB = pwd.getpwnam("www-data")

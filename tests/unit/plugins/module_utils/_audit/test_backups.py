@@ -17,7 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process, jobs, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site, WebServer
 
 DUMP = "-- MariaDB dump 10.19\n-- Host: localhost    Database: chamilo\nCREATE TABLE x (id INT);\n"
@@ -59,8 +59,8 @@ class Host:
         )
         it = Observer(site, {"site": "campus", **self.copy})
         it.as_root = root
-        it._known[jobs] = tuple(self.jobs)
-        it._known[processes] = tuple(self.processes)
+        it.jobs = tuple(self.jobs)
+        it.processes = tuple(self.processes)
         return it
 
     def harden(self, tmp_path):

@@ -191,7 +191,6 @@ class Host:
         self.rotations = ""  # as logrotate reports them
         self.processes = []
         monkeypatch.setattr(_log_writer.services, "run", lambda argv, seconds: (0, self.rotations))
-        monkeypatch.setattr(_log_writer, "processes", lambda _observer: self.processes)
 
     def inspect(self, **options):
         logs = {"access_log": self.access_log, "access_log_file": str(self.log)}
@@ -201,6 +200,7 @@ class Host:
         it = Observer(Site("campus.test", root=str(self.root), **server, **hosts), options)
         it.as_root = True
         it._fetch = self.fetch
+        it.processes = self.processes
         return it
 
     def fetch(self, endpoint, path, headers):

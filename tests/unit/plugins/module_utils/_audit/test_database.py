@@ -361,7 +361,7 @@ def test_no_server_here_cannot_be_assessed(host):
 def test_which_process_listens_is_for_root_alone():
     it = Observer(Site("campus.test"), {})
     it.as_root = False
-    it._known[database.processes] = (Process(os.getpid(), 1, "mariadbd", 100),)
+    it.processes = (Process(os.getpid(), 1, "mariadbd", 100),)
     with pytest.raises(Unseen, match="root only"):
         database.bind(it)
 
@@ -428,7 +428,7 @@ def test_a_server_listens_where_one_of_its_own_sockets_does(monkeypatch):
     asked = []
     it = Observer(Site("campus.test"), {})
     it.as_root = True
-    it._known[database.processes] = [SimpleNamespace(name=name, pid=os.getpid()) for name in ("mariadbd", "nginx")]
+    it.processes = [SimpleNamespace(name=name, pid=os.getpid()) for name in ("mariadbd", "nginx")]
     monkeypatch.setattr(database, "_is_ours", lambda _pid: True)
     monkeypatch.setattr(database.portal_host, "listening", lambda _tree, sockets: asked.append(sockets) or ["::1:3306"])
     with socket.socket() as own:
@@ -438,7 +438,7 @@ def test_a_server_listens_where_one_of_its_own_sockets_does(monkeypatch):
     it.as_root = False
     with pytest.raises(Unseen, match="can be seen as root only"):
         database._listening(it)
-    it._known[database.processes] = [SimpleNamespace(name="nginx", pid=os.getpid())]
+    it.processes = [SimpleNamespace(name="nginx", pid=os.getpid())]
     assert database._listening(it) is None
 
 

@@ -21,7 +21,6 @@ from cryptography.x509.oid import NameOID
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, https
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Handshake
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
@@ -550,7 +549,7 @@ def certbot(serve, look_through, tmp_path, monkeypatch):
 
     def make(*found):
         observer = look_through(host)
-        observer._known[processes.jobs] = found
+        observer.jobs = found
         return observer
 
     return make

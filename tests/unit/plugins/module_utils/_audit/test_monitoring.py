@@ -16,7 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import h
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process, jobs, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 ROTATES = Job("logrotate.timer", "/usr/sbin/logrotate /etc/logrotate.conf")
@@ -121,8 +121,8 @@ class Host:
         )
         it = Observer(site, {})
         it.as_root = root
-        it._known[jobs] = tuple(self.jobs)
-        it._known[processes] = tuple(self.processes)
+        it.jobs = tuple(self.jobs)
+        it.processes = tuple(self.processes)
         it.database = Reader(Account("chamilo"), ask=self.ask)
         return it
 

@@ -24,7 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer
 from tests.unit.plugins.module_utils._common.test_acl import let_write
 
@@ -253,7 +253,7 @@ def test_without_chamilo_nothing_is_assessed(look_at):
 
 
 def running(observer, *found):
-    observer._known[processes] = tuple(Process(*entry) for entry in found)
+    observer.processes = tuple(Process(*entry) for entry in found)
     return observer
 
 

@@ -11,7 +11,6 @@ import shutil
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import sessions
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
@@ -274,7 +273,7 @@ def idle(tree_look, tmp_path, monkeypatch, web_user):
         it.as_root = root
         it.php = {"session.save_path": Setting(str(directory), ""), **(php or {})}
         it._known[sessions.symfony] = application or {}
-        it._known[processes.jobs] = found
+        it.jobs = found
         session = directory / "sess_abc"
         session.touch()
         shutil.chown(session, web_user)

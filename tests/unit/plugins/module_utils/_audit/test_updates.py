@@ -11,7 +11,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions, updates
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
 
@@ -158,7 +157,7 @@ def system(look_at, tmp_path, monkeypatch):
         (tmp_path / "uptime").write_text(f"{up * 86400:.2f} 1.00\n")
         monkeypatch.setattr(updates, "output", lambda argv: configuration)
         look = look_at()
-        look._known.update({processes.jobs: found})
+        look.jobs = found
         if days is not None:
             (stamps / "upgrade-stamp").touch()
             os.utime(stamps / "upgrade-stamp", (1_700_000_000, 1_700_000_000))
@@ -231,7 +230,7 @@ def test_without_the_program(system, monkeypatch):
 
 def watch(look_at, *found):
     look = look_at(root="/srv/campus")
-    look._known.update({processes.jobs: found, processes.processes: ()})
+    look.jobs, look.processes = found, ()
     return updates.watch(look)
 
 

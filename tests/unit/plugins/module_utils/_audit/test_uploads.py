@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import uploads
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, host_jobs, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Alias,
     Configuration,
@@ -343,8 +343,8 @@ OURS = Job("/etc/cron.d/chamilo-hardening-scan:2", "nice /usr/local/sbin/chamilo
 def test_antivirus(look_at, tmp_path, monkeypatch, names, found, knows, minutes, status, words):
     observer = look_at(root="/srv/campus")
     observer.as_root = True
-    observer._known[processes.processes] = tuple(Process(number, 1, name, 0) for number, name in enumerate(names, 10))
-    observer._known[processes.jobs] = tuple(found)
+    observer.processes = tuple(Process(number, 1, name, 0) for number, name in enumerate(names, 10))
+    observer.jobs = tuple(found)
     (tmp_path / "uploads-campus.json").write_text('{"root": "/srv/campus"}')
     at = observer.now - 60 * (minutes or 0)
     (tmp_path / "antivirus.json").write_text(json.dumps({"campus": {"at": at, "ok": True}} if minutes else {}))

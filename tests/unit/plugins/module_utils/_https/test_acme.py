@@ -347,7 +347,7 @@ def test_a_certificate_signed_by_itself_has_all_names(host: Files, monkeypatch: 
     ],
 )
 def test_one_job_renews(monkeypatch: pytest.MonkeyPatch, jobs: list[str], words: str) -> None:
-    monkeypatch.setattr(acme, "jobs_of", lambda systemd: systemd)
+    monkeypatch.setattr(acme, "jobs", lambda systemd: systemd)
     monkeypatch.setattr(acme, "named", lambda found, _name: [SimpleNamespace(source=job) for job in jobs * found])
     assert words in acme.owners(True) and bool(acme.owners(True)) == bool(words)
 

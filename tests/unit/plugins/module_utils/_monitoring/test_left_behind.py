@@ -65,7 +65,7 @@ class Host:
     def make(self, database: bool = True) -> left_behind.Lists:
         site = Site("campus.test", root=str(self.top / "portal"), php=Php(user="www-data"), database=self.database)
         observer = Observer(site, {})
-        observer._known[processes.processes] = tuple(self.processes)
+        observer.processes = tuple(self.processes)
         observer.database = Reader(Account("chamilo", name="chamilo"), ask=lambda _sql: [])
         return left_behind.make(observer, database)
 

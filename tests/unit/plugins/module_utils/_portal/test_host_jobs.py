@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, jobs, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_job_of_ours_succeeded_lately(look_at, tmp_path, monkeypatch, hours, d
     it = look_at()
     monkeypatch.setattr(host_jobs, "RECORDS", str(tmp_path))
     monkeypatch.setattr(host_jobs, "PROGRAM", sys.executable)
-    it._known.update({jobs: [Job("x.timer", f"/x/chamilo-hardening {calls}", service="x.service")], processes: []})
+    it.jobs, it.processes = [Job("x.timer", f"/x/chamilo-hardening {calls}", service="x.service")], []
     (tmp_path / "x.json").write_text(json.dumps({"x": {"at": it.now - hours * 3600, "ok": done, "detail": "Fine."}}))
     finding = host_jobs.job_of_ours(it, "x.json", "x", "The job", 26, "daily x")
     assert finding.status == status and finding.evidence.startswith(words)

@@ -9,9 +9,7 @@ import os
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 TIMERS = """\
 Id=phpsessionclean.timer
@@ -120,7 +118,7 @@ def test_what_cron_runs_itself_and_from_its_directories(monkeypatch):
 
 
 def test_processes_of_this_host():
-    found = {process.pid: process for process in processes.processes(Observer(Site("campus.test"), {}))}
+    found = {process.pid: process for process in processes.processes()}
     own = found[os.getpid()]
     assert (own.parent, own.user) == (os.getppid(), os.geteuid())
     assert 1 in found

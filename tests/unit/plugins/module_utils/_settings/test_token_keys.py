@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, file_item
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import run_openssl
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_keys import (
     Pair,
     PairPlan,

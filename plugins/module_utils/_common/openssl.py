@@ -12,10 +12,18 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import secret_file
-
 # ("pkey", ...), the input, the passphrases -> exit code, what came out
 OpenSsl = Callable[[Sequence[str], bytes, Sequence[str]], "tuple[int, bytes]"]
+
+
+def secret_file(data: bytes) -> int:
+    """An open file that is in memory alone: on no disk, in no process list. Of any length, where a pipe would wait."""
+    handle = os.memfd_create("chamilo-hardening")
+    os.fchmod(handle, 0o600)  # the client ignores an option file that every user may change
+    with open(handle, "wb", closefd=False) as file:
+        file.write(data)
+    os.lseek(handle, 0, os.SEEK_SET)
+    return handle
 
 
 def run_openssl(words: Sequence[str], given: bytes, passphrases: Sequence[str]) -> tuple[int, bytes]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.openssl import run_openssl
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import run_openssl
 
 
 def test_a_passphrase_longer_than_a_pipe_blocks_nothing():
