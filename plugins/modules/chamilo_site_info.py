@@ -49,12 +49,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.acc
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import recurring
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import redis
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.nodes import compared

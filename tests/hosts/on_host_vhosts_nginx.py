@@ -250,8 +250,8 @@ def questions(plan: Any, servers: Any, users: Sequence[str]) -> list[Any]:
 
 def try_one(host: Host, name: str) -> Report:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common import markers
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
     from ansible_collections.chamilo.hardening.plugins.module_utils._portal import in_place_nginx, nginx
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
     from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked
 
     report = Report(name)
@@ -290,8 +290,8 @@ def try_one(host: Host, name: str) -> Report:
 
 
 def judge(report: Report, before: dict[Any, Seen | None], generation: str, users: Sequence[str]) -> None:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
     from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
     servers = nginx.servers(nginx.parse(Tree()))
     ours = [server for server in servers if f"{DROP_INS}/*.conf" in server.host.includes]

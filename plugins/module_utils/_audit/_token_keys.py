@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, changeable, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 PRIVATE, PUBLIC = "JWT_SECRET_KEY", "JWT_PUBLIC_KEY"

@@ -32,10 +32,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.walks import Budget, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import can_read, shown, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import (
     RECORDS,
     SETTINGS,

@@ -20,8 +20,8 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 

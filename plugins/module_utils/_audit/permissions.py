@@ -30,6 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, read_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
     Identity,
     Seen,
@@ -41,7 +42,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
     user_name,
     web_users,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import RECORDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on

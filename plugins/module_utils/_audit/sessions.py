@@ -15,9 +15,13 @@ from urllib.parse import parse_qsl, urlsplit
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import PAGES
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, integrations, nginx, redis
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, Tree, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Directive,
+    walk,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, as_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import faces, of_face

@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
     KEPT,
     shown,
@@ -34,7 +35,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Alias,
     Directive,
-    Tree,
     VirtualHost,
     every,
     walk,

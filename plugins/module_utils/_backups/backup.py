@@ -46,9 +46,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 _SHRUNKEN = 0.5
 

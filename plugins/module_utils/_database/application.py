@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree as Files
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import DATA, GUIDE, Who
@@ -29,7 +30,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.server
     set_rights,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree as Files
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
 

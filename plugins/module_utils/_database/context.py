@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError, Server, see
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.undo_data import UndoData
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import SOCKET, Account, Reader, writing
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree as Files
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients, grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
@@ -26,7 +27,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.server
     sentence,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree as Files
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 

@@ -21,9 +21,9 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme, hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 

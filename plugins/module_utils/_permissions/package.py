@@ -29,8 +29,8 @@ from typing import IO, BinaryIO
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 _CHUNK = 1 << 20
 _ENTRIES, _UNPACKED = 500_000, 8 << 30

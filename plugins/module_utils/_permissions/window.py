@@ -28,6 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     not_mounted,
     shown,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree as Configuration
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import aside, comparison, sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package as permissions_package
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import Aside
@@ -38,7 +39,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sit
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree as Configuration
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS

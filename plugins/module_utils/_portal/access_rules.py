@@ -21,13 +21,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     shown,
     untrusted,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
+    Place,
+    Tree,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
-    Place,
     Server,
-    Tree,
     every,
     walk,
 )

@@ -32,8 +32,8 @@ from typing import IO, Any, Union, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import secret_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, overrides
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 Row = dict[str, Union[str, None]]

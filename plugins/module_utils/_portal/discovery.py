@@ -18,6 +18,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.open_basedir import confines
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
+    Place,
+    Tree,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     access_rules,
     apache,
@@ -34,9 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import h
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import rotation as portal_rotation
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
-    Place,
     Server,
-    Tree,
     VirtualHost,
     first,
 )
@@ -52,15 +55,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names im
     visitors_names,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import Findings, Projects
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
     Database,
-    Php,
     Site,
     SiteError,
-    WebServer,
     include_line,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 
 _PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
 _PID_FILES = {"nginx": "/run/nginx.pid", "apache": "/run/apache2/apache2.pid"}
@@ -379,7 +382,7 @@ class _Discovery(Findings):
             php,
             time_limit=php_fpm.size(known.get("max_execution_time", ""), 30),
             prepended=prepended[-1] if prepended else "",
-            confined=confining.place if confining and php_fpm.confines(confining.value) else "",
+            confined=confining.place if confining and confines(confining.value) else "",
             prepended_cli=next((one.value for one in in_cli if one), ""),
         )
 

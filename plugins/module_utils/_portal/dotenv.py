@@ -15,8 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
+    Place,
+    Tree,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import known_secrets
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
 
 # Names whose values may be shown. All others may contain a credential.
 _SHOWN = re.compile(

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import has_marks
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     apache,
     in_place_apache,
@@ -22,7 +23,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Server,
-    Tree,
     walk,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (

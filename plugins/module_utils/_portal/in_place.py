@@ -18,9 +18,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, strip
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Directive,
-    Tree,
     VirtualHost,
 )
 

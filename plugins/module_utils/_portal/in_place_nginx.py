@@ -15,15 +15,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece, without
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.open_basedir import PREPENDED, confines
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     bound,
     nginx,
     panels,
-    php_fpm,
     server_blocks,
     tls_policy,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    GIVEN,
     Configuration,
     Directive,
     Server,
@@ -385,12 +386,12 @@ def _goes_before(block: Directive) -> bool:
 
 def _wider(item: Directive) -> str:
     """A line that confines PHP so that no section can have it run anything, with the place of that; else nothing."""
-    if item.name != "fastcgi_param" or len(item.arguments) < 2 or item.arguments[0] not in php_fpm.GIVEN:
+    if item.name != "fastcgi_param" or len(item.arguments) < 2 or item.arguments[0] not in GIVEN:
         return ""
     value = _BASEDIR.fullmatch(item.arguments[1])
-    if value is None or not php_fpm.confines(value[1]):
+    if value is None or not confines(value[1]):
         return ""
-    return item.written.replace(value[1], f"{value[1].rstrip(':')}:{php_fpm.PREPENDED}") + ";"
+    return item.written.replace(value[1], f"{value[1].rstrip(':')}:{PREPENDED}") + ";"
 
 
 def _shown(item: Directive) -> str:

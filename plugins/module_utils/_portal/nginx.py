@@ -13,15 +13,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
+    Place,
+    Tree,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import shared_directives
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Alias,
     Configuration,
     Directive,
     Listen,
-    Place,
     Server,
-    Tree,
     VirtualHost,
     every,
     first,

@@ -21,7 +21,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import OpenSsl, run_openssl
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import Environment, read
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site

@@ -18,18 +18,18 @@ from typing import Any, TypeVar, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer, fetch
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_ini
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes as host_processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Alias,
     Listen,
-    Tree,
     VirtualHost,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError, include_line
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, include_line
 
 _T = TypeVar("_T")
 MOST_NAMES = 20  # that are asked besides the domain
@@ -113,7 +113,7 @@ class Observer:
         """What the site's PHP goes by."""
         try:
             return php_ini.of_site(Tree(), self.site)
-        except SiteError as problem:
+        except php_ini.PhpError as problem:
             raise Unseen(str(problem)) from problem
         except OSError as problem:
             raise Unseen(f"{problem.filename} cannot be read: {problem.strerror}") from problem

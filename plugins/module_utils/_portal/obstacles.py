@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.open_basedir import PREPENDED
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import HOST_NAME
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.own_host import twice
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_fpm import PREPENDED
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.request import Desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 

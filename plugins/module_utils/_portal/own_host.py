@@ -15,12 +15,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
     Listen,
-    Place,
     Server,
     VirtualHost,
     every,

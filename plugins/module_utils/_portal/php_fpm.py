@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
+    Place,
+    Tree,
+)
 
 # Of the pool www, and of a pool of ours: with the PHP that it is for, each goes when Debian is upgraded.
 KNOWN_SOCKETS = re.compile(r"unix:/run/(?:php/php[\d.]+-fpm|chamilo-[\w.-]+)\.sock")
-# What sections have PHP run before each script of a portal lies here.
-PREPENDED = "/usr/local/share/chamilo-hardening"
-GIVEN = ("PHP_ADMIN_VALUE", "PHP_VALUE")  # settings that a virtual host gives to PHP
 _PROGRAM = "/usr/sbin/php-fpm"
 _SECTION = re.compile(r"\[([^\]]*)\]")
 _ENTRY = re.compile(r"([\w.]+)(?:\[([^\]]*)\])?\s*=\s*(.*)")
@@ -130,12 +130,6 @@ def _resolved(tree: Tree, address: str) -> str:
     if address.startswith("unix:"):
         return f"unix:{tree.real(address[5:])}"
     return address.replace("localhost:", "127.0.0.1:")
-
-
-def confines(open_basedir: str) -> bool:
-    """Whether it keeps PHP from what the sections have it run. Each entry is the beginning of what may be read."""
-    entries = [entry for entry in open_basedir.split(":") if entry]
-    return bool(entries) and not any(f"{PREPENDED}/".startswith(entry) for entry in entries)
 
 
 def size(text: str, otherwise: int) -> int:

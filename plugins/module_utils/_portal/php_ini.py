@@ -16,24 +16,35 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
+    Place,
+    Tree,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, nginx, php_fpm
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    GIVEN,
     Configuration,
     Directive,
-    Place,
     Server,
-    Tree,
+    VirtualHost,
     every,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, SiteError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 
 _PHP = "/etc/php"
 _DIRECTIVES = ("php_value", "php_flag", "php_admin_value", "php_admin_flag")
 _OURS = re.compile(r"\d+-chamilo-[\w.-]+\.ini")  # what this collection puts into conf.d
 # What its files make of their owner's values.
 _MADE = ("auto_prepend_file", "upload_max_filesize", "post_max_size")
+
+
+class PhpError(HardeningError):
+    """What PHP goes by cannot be read, or there is no PHP."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +89,30 @@ def of_face(tree: Tree, version: str, face: str, script: str = "", ours: bool = 
     return found
 
 
-def of_site(tree: Tree, site: Site) -> dict[str, Setting]:
+class Served(Protocol):
+    """Of a portal, what decides that."""
+
+    @property
+    def root(self) -> str: ...
+    @property
+    def php(self) -> Php: ...
+    @property
+    def web(self) -> WebServer: ...
+    @property
+    def serving(self) -> Sequence[VirtualHost]: ...
+    @property
+    def fallback(self) -> Sequence[VirtualHost]: ...
+
+
+def of_site(tree: Tree, site: Served) -> dict[str, Setting]:
     """What is in force for the pages of a portal."""
     if not site.php.version:
-        raise SiteError("the PHP that serves the site could not be found")
+        raise PhpError("the PHP that serves the site could not be found")
     web, hosts = site.web, {(host.file, host.line) for host in site.serving or site.fallback}
-    apache_serves = web.name == "apache"
-    configuration = apache.parse(tree, web.version) if apache_serves else nginx.parse(tree)
-    servers = apache.servers(configuration) if apache_serves else nginx.servers(configuration)
+    configuration = apache.parse(tree, web.version) if web.name == "apache" else nginx.parse(tree)
+    servers = apache.servers(configuration) if web.name == "apache" else nginx.servers(configuration)
     serving = [server for server in servers if (server.host.file, server.host.line) in hosts]
-    pools = php_fpm.pools(tree)[0]
-    pool = php_fpm.pool_behind(tree, pools, site.php.socket)
+    pool = php_fpm.pool_behind(tree, php_fpm.pools(tree)[0], site.php.socket)
     return in_force(tree, site.php, site.root, pool, web.name, configuration, serving)
 
 
@@ -138,7 +162,7 @@ def _given(web_server: str, server: Server) -> dict[str, Setting]:
     """What the web server hands over with each request: lines of php.ini in PHP_VALUE and PHP_ADMIN_VALUE."""
     real = nginx.real_environment(server) if web_server == "nginx" else apache.real_environment(server)
     found: dict[str, Setting] = {}
-    for name in php_fpm.GIVEN[::-1]:
+    for name in GIVEN[::-1]:
         place = real.get(name, Place("", 0, ""))
         for entry in php_fpm.entries(place.what.replace("\\n", "\n")):
             found[entry.name] = Setting(entry.value, place.file, place.line, name == "PHP_ADMIN_VALUE")
@@ -154,7 +178,7 @@ def _of_user(tree: Tree, public: str, found: Settings, user: str) -> dict[str, S
     try:
         text = tree.read(own, user)
     except OSError as problem:
-        raise SiteError(f"{own}, which PHP goes by, cannot be read: {problem.strerror}") from problem
+        raise PhpError(f"{own}, which PHP goes by, cannot be read: {problem.strerror}") from problem
     return {one.name: Setting(one.value, own, one.number) for one in php_fpm.entries(text) if not one.key}
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import is_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import PLACES, Findings, Projects

@@ -12,8 +12,9 @@ import posixpath
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 
 # Where people put web applications, most usual first.
 PLACES = ("/var/www/*", "/var/www", "/var/www/*/current", "/var/www/*/htdocs", "/srv/*", "/srv/www/*", "/opt/*")

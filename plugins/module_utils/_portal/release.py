@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 
 OWN = "version.php"  # since 3.0; the installer's file only includes this one there
 INSTALLER = "public/main/install/version.php"

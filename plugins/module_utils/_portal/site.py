@@ -15,45 +15,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import c
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.own_host import OwnHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 
 
 class SiteError(HardeningError):
     """The host does not match the variables, or lacks something that every section needs."""
-
-
-@dataclass(frozen=True)
-class WebServer:
-    """nginx or Apache. ``name`` is empty when neither is installed."""
-
-    name: str = ""
-    version: str = ""
-    user: str = ""
-    service: str = ""
-    running: bool = False
-    modules: tuple[str, ...] = ()  # Apache: loaded modules, without "_module"
-    names_own: bool = False  # nginx: a line of its owner limits the length of names of virtual hosts
-
-
-@dataclass(frozen=True)
-class Php:
-    """The PHP that serves the site."""
-
-    version: str = ""
-    sapi: str = ""  # fpm, mod_php or empty
-    service: str = ""
-    socket: str = ""  # as FastCGI address: unix:/run/php/x.sock or 127.0.0.1:9000
-    pool_file: str = ""
-    user: str = ""
-    group: str = ""
-    time_limit: int = 30  # seconds a script may take, max_execution_time; 0 without limit
-    prepended: str = ""  # what the owner's pool runs before each script; PHP itself knows that of php.ini
-    prepended_cli: str = ""  # the same on the command line
-    confined: str = ""  # where an open_basedir stands that keeps it from what the sections have it run
-
-    @property
-    def face(self) -> str:
-        """The directory below that of its version in which its settings are."""
-        return "fpm" if self.sapi == "fpm" else "apache2"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import glob
 import re
 from collections.abc import Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 
 _OPTION = re.compile(r"^[ \t]+(gc_maxlifetime|save_path|name|handler_id):(?:[ \t]+([^\s#]\S*))?", re.M)
 _COMPILED = re.compile(r"'session\.storage\.options' => \[\n(.*?)\n[ \t]*\],", re.DOTALL)

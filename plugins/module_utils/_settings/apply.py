@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import tree as host_tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
     STATE,
     Item,
@@ -27,8 +28,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     file_item,
     note_written,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import configuration, release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import overrides as portal_overrides
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     Account,
     Deadlock,
@@ -204,7 +205,7 @@ class Host:
     @functools.cached_property
     def _version(self) -> str:
         """The version of the code. The one in the database is older where an update did not record it."""
-        return release.installed(configuration.Tree(), self._application.root, self._application.web_user).version
+        return release.installed(host_tree.Tree(), self._application.root, self._application.web_user).version
 
     def _write(self, desired: Desired, overrides: Item) -> Plan:
         for attempt in range(_TRIES):

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 

@@ -32,8 +32,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree as Disk
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import OpenSsl, run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_guarded
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
+    Place,
+    Tree,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, known_secrets, nodes
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader, as_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_shared

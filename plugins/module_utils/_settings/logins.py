@@ -17,8 +17,8 @@ import stat
 from collections.abc import Callable, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, untrusted
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_ini, symfony_sessions
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.remembered import forget
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._advisories import brief
 

@@ -16,7 +16,9 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 
 HTTP = Listen("*", 80, tls=False)
 HTTPS = Listen("*", 443, tls=True)

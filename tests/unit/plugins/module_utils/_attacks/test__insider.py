@@ -11,7 +11,8 @@ import time
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 NOBODY = pwd.getpwnam("nobody")
 

@@ -15,7 +15,8 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import permissions
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider, Tried
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 PAGE = {"/": Answer("", 200, (), b"welcome")}
 

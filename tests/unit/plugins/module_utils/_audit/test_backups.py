@@ -17,8 +17,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
+    Database,
+    Site,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 
 DUMP = "-- MariaDB dump 10.19\n-- Host: localhost    Database: chamilo\nCREATE TABLE x (id INT);\n"
 OUR_BACKUP = Job("/etc/cron.d/ours:4", "7 3 * * * root chamilo-hardening backup --quiet --site campus")

@@ -18,8 +18,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force as plan
 
 PATHS = "login_json|login/ldap/check|api/authentication_token"

@@ -16,8 +16,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import h
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 ROTATES = Job("logrotate.timer", "/usr/sbin/logrotate /etc/logrotate.conf")
 DAILY = Job(

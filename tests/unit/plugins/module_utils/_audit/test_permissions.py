@@ -23,9 +23,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 from tests.unit.plugins.module_utils._common.test_acl import let_write
 
 HTTP = Listen("*", 80, tls=False)

@@ -16,7 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 
 FLAGS = "; path=/; secure; HttpOnly; SameSite=lax"
 NUMBER = "317541b6161e81623ab87ea25ea02428"

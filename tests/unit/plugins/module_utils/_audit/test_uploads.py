@@ -23,7 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace, Program
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 
 SOCKET = "unix:/run/php/php8.4-fpm.sock"
 ALL = ";".join((*uploads.GUIDE, *uploads.SLIPS_THROUGH))

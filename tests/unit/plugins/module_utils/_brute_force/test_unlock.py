@@ -14,7 +14,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.unlock import UnlockError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 SITE = Site("campus.test", "/var/www/chamilo", php=Php(user="nobody"))
 ADMIN = {"id": "1", "username": "admin", "email": "a@x.test", "roles": 'a:1:{i:0;s:10:"ROLE_ADMIN";}', "active": "0"}

@@ -21,8 +21,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     open_regular,
     read_guarded,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
 

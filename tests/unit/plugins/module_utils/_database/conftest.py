@@ -20,7 +20,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.accoun
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import hashed
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
+    Database,
+    Site,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 

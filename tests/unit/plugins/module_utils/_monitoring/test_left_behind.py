@@ -21,8 +21,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
+    Database,
+    Site,
+)
 
 WEB = Identity("www-data", 33, frozenset({33}))
 TODAY = time.strftime("%Y-%m-%d", time.gmtime())

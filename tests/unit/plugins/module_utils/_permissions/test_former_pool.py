@@ -18,7 +18,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import former_pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 

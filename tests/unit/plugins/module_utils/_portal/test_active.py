@@ -10,7 +10,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import active
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 
 DROP_INS = "/etc/nginx/sites-available/chamilo-campus.d"
 SECTIONS = {"https": "g1", "headers": "g2"}

@@ -6,8 +6,12 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, Place, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Listen,
+    walk,
+)
 
 CAMPUS = "/etc/apache2/sites-available/campus.conf"
 

@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import configuration
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 
@@ -20,14 +21,14 @@ def device(path):
 def test_what_is_no_file_is_refused_at_once(tmp_path, put):
     put(str(tmp_path / "file"))
     with pytest.raises(OSError, match="no regular file"):
-        configuration.Tree().read(str(tmp_path / "file"))
+        Tree().read(str(tmp_path / "file"))
 
 
 def test_a_giant_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(configuration, "MOST", 10)
     (tmp_path / "file").write_text("x" * 11)
     with pytest.raises(OSError, match="larger than 10 bytes"):
-        configuration.Tree().read(str(tmp_path / "file"))
+        Tree().read(str(tmp_path / "file"))
 
 
 @pytest.mark.parametrize("name", [".env.local", "public/main/install/version.php"])

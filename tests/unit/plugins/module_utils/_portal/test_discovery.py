@@ -12,7 +12,12 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import discovery
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Configuration
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unfit
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, SiteError, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
+    Database,
+    SiteError,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 from tests.testbed import authority
 
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
     Unmarked,
     exposed,

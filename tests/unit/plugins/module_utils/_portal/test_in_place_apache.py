@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import apply, strip
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, in_place_apache, tls_policy
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost, Unmarked, digest
 from tests.vhosts import Case, cases
 

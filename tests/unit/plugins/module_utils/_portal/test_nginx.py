@@ -6,8 +6,12 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, Place, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Listen,
+    walk,
+)
 
 
 def servers(host, text):

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Alias,
     Listen,
-    Place,
     VirtualHost,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import (
@@ -21,7 +21,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer
     Observer,
     SideEndpoint,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 
 HTTP, HTTPS = Listen("*", 80, tls=False), Listen("*", 443, tls=True)
 

@@ -30,7 +30,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacle
     report,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.own_host import OwnHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
+    Database,
+    Site,
+)
 
 NOW = 1795000000.0
 ALL = Desired(sections=["https", "database"], controller_time=NOW)

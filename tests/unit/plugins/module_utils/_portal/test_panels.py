@@ -9,8 +9,8 @@ import re
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, nginx, panels
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost
 from tests.vhosts import DOMAIN, cases
 

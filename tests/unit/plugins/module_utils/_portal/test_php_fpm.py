@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place
 
 POOLS = """; a comment
 [global]

@@ -7,13 +7,18 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import (
     faces,
     is_on,
     of_face,
     of_site,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, SiteError, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
+    Site,
+    SiteError,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
 
 FPM = "/etc/php/8.4/fpm"
 FAR = "<Directory /srv>\nphp_value a far\n</Directory>"

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import rotation
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 LOG = "/var/log/nginx/access.log"
 DEBIAN = """/var/log/nginx/*.log {

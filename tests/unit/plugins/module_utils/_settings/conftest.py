@@ -11,9 +11,10 @@ import subprocess
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     Desired,
     EnvError,

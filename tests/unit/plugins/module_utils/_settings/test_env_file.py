@@ -16,9 +16,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import note_written
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file, token_keys
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery

@@ -30,7 +30,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import update
 from tests.unit.plugins.module_utils._updates.test_package import FILES, OLD, lay, packed, release
 
