@@ -11,8 +11,8 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.lookup import plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Request
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.request import Request
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes, _program
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 

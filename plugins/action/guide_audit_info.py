@@ -14,11 +14,11 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import Request
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import results
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import Request
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories, _controls, _keys, _nodes, _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 

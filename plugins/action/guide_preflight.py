@@ -16,7 +16,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString
 
 from ansible_collections.chamilo.hardening.plugins.action.foreign_module import MODULES, not_there
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import Section
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import Section
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _controls, _nodes, _preflight
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._portals import refusal

@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import MOST_NAMES
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register) pylint: disable=unused-import
     database,
     headers,
@@ -30,7 +31,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     inside_attacks,
     not_assessed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import MOST_NAMES
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 

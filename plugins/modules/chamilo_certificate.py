@@ -45,9 +45,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import AcmeError, Desired, Got
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import is_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import is_name
 
 
 @dataclass(frozen=True)

@@ -44,16 +44,20 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    NoClient,
+    authority,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import (
+    discover,
+    discover_environment,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, NoClient, authority
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
-    discover,
-    discover_environment,
-)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 

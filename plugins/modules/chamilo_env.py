@@ -261,8 +261,8 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     REQUIRED,

@@ -37,8 +37,8 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portals import portals
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.portals import portals
 
 SECTIONS = ("database", "backups")  # those that need a database of a certain kind
 

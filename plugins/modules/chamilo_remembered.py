@@ -67,10 +67,13 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    NoClient,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.remembered import forget
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import NoClient, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.remembered import forget
 
 
 def main() -> None:

@@ -279,13 +279,13 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     NoClient,
     Reader,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host, result
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo import undo

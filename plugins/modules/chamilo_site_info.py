@@ -44,29 +44,32 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import log_summary
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import recurring
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
-from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import redis
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.nodes import compared
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacles import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import redis
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.active import (
+    held,
+    inactive,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.nodes import compared
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacles import (
     NOT_ROOT,
     Host,
     observe,
     obstacles,
     report,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.request import Request
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Request
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import log_summary
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import recurring
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
+from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import newer
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_asked

@@ -41,11 +41,11 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import Request
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import audit
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import Request
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 
 def work(request: Request, module: AnsibleModule) -> dict[str, Any]:

@@ -42,13 +42,13 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (it registers) pylint: disable=unused-import
     permissions,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import attacks, inside_attacks, observe
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 
 
 @dataclass(frozen=True)

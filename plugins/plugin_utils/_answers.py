@@ -203,7 +203,7 @@ INTERNAL: dict[str, Table] = {
     "host_program": _whole({"version": Text()}),
 }
 # The dataclasses of the engines in them, which are compiled where they are needed.
-TYPED = {"chamilo_site_info": {"site": ("_portal.site", "Site")}}
+TYPED = {"chamilo_site_info": {"site": ("_application.site", "Site")}}
 ENGINES = "ansible_collections.chamilo.hardening.plugins.module_utils."
 SITE: dict[str, Shape] = {
     "site.environment": Each(Text()),

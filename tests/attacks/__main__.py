@@ -7,9 +7,9 @@ import os
 import sys
 from dataclasses import asdict
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import attacks, observe
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from tests.attacks import backups, brute_force, database, monitoring, sessions, uploads  # noqa: F401 (they register)
 
 MADE_FOR_TESTS = "/etc/chamilo-testbed"

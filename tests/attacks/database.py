@@ -5,15 +5,15 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Account,
     DatabaseError,
     Reader,
     authority,
     writing,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 
 _ANYWHERE = "/etc/passwd"
 _THEIRS = ("information_schema", "performance_schema")

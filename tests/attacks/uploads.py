@@ -14,12 +14,15 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Endpoint,
+    Observer,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer
 from tests.attacks.visitors import (
     Visitor,
     here,

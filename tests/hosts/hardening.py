@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import parse_text
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import parse_text
 from tests import vhosts
 from tests.playbook import Played, play
 from tests.testbed import authority

@@ -7,8 +7,8 @@ import sys
 
 sys.path.insert(0, sys.argv[1])
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 
 site = discover(sys.argv[2], "", "")
 found = {}

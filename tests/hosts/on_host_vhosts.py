@@ -160,7 +160,7 @@ def enable(*modules: str) -> None:
 
 
 def desired(tls: bool) -> Any:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost
+    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost
 
     known: dict[str, Any] = {
         "site": SITE,
@@ -195,8 +195,8 @@ def questions(plan: Any, servers: Any, users: Sequence[str]) -> list[Any]:
 def try_one(host: Host, name: str, modules: list[str], tls: bool) -> Report:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common import markers
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, in_place_apache
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked
+    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache, in_place_apache
+    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Unmarked
 
     report = Report(name)
     enable(*modules)
@@ -235,7 +235,7 @@ def try_one(host: Host, name: str, modules: list[str], tls: bool) -> Report:
 
 def judge(report: Report, plan: Any, before: dict[Any, Any], generation: str) -> None:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
+    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache
 
     for each, answer in all_seen(list(before)).items():
         if answer != before[each]:

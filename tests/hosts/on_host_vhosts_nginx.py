@@ -218,7 +218,7 @@ def adapted(text: str) -> str:
 
 
 def desired(tls: bool) -> Any:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost
+    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost
 
     return DesiredHost(
         site=SITE,
@@ -251,8 +251,8 @@ def questions(plan: Any, servers: Any, users: Sequence[str]) -> list[Any]:
 def try_one(host: Host, name: str) -> Report:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common import markers
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import in_place_nginx, nginx
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked
+    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import in_place_nginx, nginx
+    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Unmarked
 
     report = Report(name)
     report.error = host.load()
@@ -291,7 +291,7 @@ def try_one(host: Host, name: str) -> Report:
 
 def judge(report: Report, before: dict[Any, Seen | None], generation: str, users: Sequence[str]) -> None:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx
+    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import nginx
 
     servers = nginx.servers(nginx.parse(Tree()))
     ours = [server for server in servers if f"{DROP_INS}/*.conf" in server.host.includes]

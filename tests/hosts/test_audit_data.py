@@ -26,8 +26,8 @@ sys.path.insert(0, "{DIRECTORY}")
 sys.dont_write_bytecode = True
 from {PACKAGE.replace("/", ".")}._audit import {", ".join(SECTIONS)}, https, permissions
 from {PACKAGE.replace("/", ".")}._common.control import checks, observe
-from {PACKAGE.replace("/", ".")}._portal.observer import Observer
-from {PACKAGE.replace("/", ".")}._portal.discovery import discover
+from {PACKAGE.replace("/", ".")}._application.observer import Observer
+from {PACKAGE.replace("/", ".")}._application.discovery import discover
 options = json.load(sys.stdin)
 chosen = tuple(options.pop("sections"))
 observer = Observer(discover(options.pop("domain")), options)

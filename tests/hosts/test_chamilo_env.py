@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import parse_text
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import parse_text
 from tests.hosts.hardening import Playbook, dump_environment, missing_from_the_portal
 from tests.hosts.test_mod_php import FILE, as_shipped
 from tests.playbook import PlayError

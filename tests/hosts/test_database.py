@@ -266,7 +266,7 @@ import json, os, signal, sys
 sys.path.insert(0, "/opt/audit")
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Desired
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 if sys.argv[1] == "cache":  # while it is cleared, with the new account in the environment
     from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_transaction import Writer

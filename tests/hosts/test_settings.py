@@ -15,8 +15,11 @@ from typing import Any
 import pymysql
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import edit
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    DatabaseError,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.overrides import edit
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, result
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host as Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
@@ -42,7 +45,7 @@ PROGRAM = f"""
 import json, sys
 sys.path.insert(0, "{DIRECTORY}")
 sys.dont_write_bytecode = True
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host, result
 given = json.load(sys.stdin)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import parse_text
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import parse_text
 from tests.hosts.hardening import changed
 from tests.hosts.test_sessions import logged_in
 from tests.playbook import Played, PlayError, play

@@ -26,8 +26,8 @@ LOG = "/var/log/nginx/campus.log"
 
 
 def site(log_format: str, web: str) -> dict[str, Any]:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import configuration
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import site as portal_site
+    from ansible_collections.chamilo.hardening.plugins.module_utils._application import site as portal_site
+    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import configuration
 
     serving = configuration.VirtualHost(
         "/etc/nginx/sites-enabled/campus",

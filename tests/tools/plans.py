@@ -15,7 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.lookup.plan import LookupModule
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Plan, as_seen
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import declared
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import OURS
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import declared
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import OURS
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.discovery import ALL_PACKAGES
 from tests.unit.plugins.conftest import Files

@@ -9,8 +9,8 @@ import os
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from tests.testbed import flavours
 from tests.testbed.app import build
 

@@ -21,7 +21,19 @@ UTILS = ROOT / "plugins/module_utils"
 PREFIX = "ansible_collections.chamilo.hardening.plugins.module_utils."
 # From the ground up: a package imports from those before it and from its own.
 LAYERS = (
-    *("_common", "_portal", "_transaction", "_settings", "_permissions", "_https", "_brute_force", "_uploads"),
+    *(
+        "_common",
+        "_host",
+        "_webserver",
+        "_php",
+        "_application",
+        "_transaction",
+        "_settings",
+        "_permissions",
+        "_https",
+        "_brute_force",
+        "_uploads",
+    ),
     *("_database", "_backups", "_updates", "_monitoring", "_audit", "_attacks", "_program"),
 )
 ENGINE_LINES = 600

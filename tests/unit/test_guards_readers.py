@@ -24,8 +24,8 @@ _FIXED = ("/dev/null", "/etc/", "/proc/", "/var/lib/chamilo-hardening/", "/run/c
 REVIEWED = {
     "own state and settings, in directories that root alone can write": """
         _https/acme.py:bundle _common/alert.py:_sent _common/alert.py:addressee
-        _uploads/antivirus.py:scan _portal/host_jobs.py:record
-        _portal/host_jobs.py:settings _audit/backups.py:_compared _audit/monitoring.py:_accounts_lost
+        _uploads/antivirus.py:scan _audit/host_jobs.py:record
+        _audit/host_jobs.py:settings _audit/backups.py:_compared _audit/monitoring.py:_accounts_lost
         _audit/monitoring.py:_unprivileged _audit/monitoring.py:_sign _audit/permissions.py:opened
         _backups/backup.py:_compare_key _backups/restic.py:_credentials _backups/commands.py:_restored
         _backups/key.py:_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
@@ -54,11 +54,11 @@ REVIEWED = {
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
-        _portal/certificate.py:complaint _brute_force/fail2ban.py:interpreter _brute_force/filter_file.py:read
+        _webserver/certificate.py:complaint _brute_force/fail2ban.py:interpreter _brute_force/filter_file.py:read
         _common/paths.py:_in_fstab
         _common/paths.py:mounts _common/services.py:_listening
-        _portal/obstacles.py:_lock_holder _https/renewal.py:_present
-        _portal/processes.py:_text
+        _application/obstacles.py:_lock_holder _https/renewal.py:_present
+        _host/processes.py:_text
     """,
     "a directory to begin with, from which names are followed step by step": """
         _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked

@@ -20,14 +20,11 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.filter.core import regex_replace
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
-    database,
-    declared,
-    naming,
-    shared_directives,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import database, declared
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import naming
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import shared_directives
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._advisories import brief
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import discovery, updates
@@ -86,7 +83,7 @@ def test_the_audit_judges_by_the_defaults_of_the_roles() -> None:
     assert len(compared) > 8
     assert {option: variables[name]["default"] for option, name in compared.items()} == {
         option: declared.DEFAULTS[option] for option in compared
-    }, "plugins/module_utils/_portal/declared.py has another default than the role"
+    }, "plugins/module_utils/_application/declared.py has another default than the role"
 
 
 @pytest.mark.parametrize("path", YAML_FILES + sorted(ROOT.glob("roles/*/templates/**/*.j2")), ids=str)

@@ -17,8 +17,8 @@ import yaml
 
 import tests.attacks
 from ansible_collections.chamilo.hardening.plugins.module_utils import _attacks, _audit
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import declared
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control as common_control
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import declared
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
 from tests.tools import controls_table
 
@@ -83,7 +83,7 @@ def test_no_attack_that_is_shipped_reaches_the_database_of_a_portal(name: str) -
     """It could insert an account there, or have what others wrote run."""
     used = vars(importlib.import_module(f"{_attacks.__name__}.{name}")).values()
     modules = {value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", "") for value in used}
-    assert not [module for module in modules if str(module).endswith("._portal.database")]
+    assert not [module for module in modules if str(module).endswith("._application.database")]
 
 
 def calls(function: Any, seen: set[Any] | None = None) -> set[str]:
@@ -207,11 +207,11 @@ def test_checks_read_options_that_are_declared_and_given_by_the_playbook() -> No
     """A check that reads an option that is never set judges by its default, whatever the variable of the role is."""
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "plugins/module_utils").rglob("*.py")]
     read = {name for source in sources for name in re.findall(r"\bobserver\.options\[[\"'](\w+)[\"']\]", source)}
-    assert len(read) > 10 and read - set(declared.DEFAULTS) == set(), "add it to _portal/declared.py"
+    assert len(read) > 10 and read - set(declared.DEFAULTS) == set(), "add it to _application/declared.py"
     assert not [source for source in sources if "observer.options.get(" in source], (
-        "its default is in _portal/declared.py"
+        "its default is in _application/declared.py"
     )
     task = playbook("audit")[0]["tasks"][0]["block"][1]["chamilo.hardening.guide_audit_info"]["request"]
     given = {name: found[1] for name, text in task.items() if (found := re.match(r"\{\{ (chamilo_\w+) \|", text))}
-    assert declared.VARIABLES.items() <= given.items(), "playbooks/audit.yml and _portal/declared.py differ"
+    assert declared.VARIABLES.items() <= given.items(), "playbooks/audit.yml and _application/declared.py differ"
     assert set(given) & set(declared.DEFAULTS) - set(declared.VARIABLES) == {"root", "site"}

@@ -27,8 +27,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as parsed
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers

@@ -11,8 +11,11 @@ import pwd
 import re
 import stat
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Observer,
+    Unseen,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 
 _ROTATION = ("logrotate", "--debug", "--force", "/etc/logrotate.conf")
 _REOPENS = re.compile(r"\bUSR1\b|\bnginx\s+rotate\b|\bnginx\s+-s\s+reopen\b")

@@ -13,12 +13,12 @@ import os
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, changeable, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 PRIVATE, PUBLIC = "JWT_SECRET_KEY", "JWT_PUBLIC_KEY"
 _USUAL = {PRIVATE: "config/jwt/private.pem", PUBLIC: "config/jwt/public.pem"}

@@ -20,8 +20,14 @@ import subprocess
 import time
 from dataclasses import dataclass
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Endpoint,
+    Observer,
+    Unseen,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._log_writer import Writer
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import RECORDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban as brute_force_fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError, Jail
@@ -36,8 +42,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Begun
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import RECORDS
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
 
 # Access logs where a virtual host names none.
 USUAL_LOGS = (

@@ -17,13 +17,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    DatabaseError,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Observer,
+    Unseen,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._host import host as portal_host
 
 ALLOWED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX")
 _ADMINISTRATORS = ("root", "admin", "mysql", "mariadb.sys", "debian-sys-maint")

@@ -11,6 +11,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import SECTIONS
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+
 # Each import registers the checks of its section. One by one, or they would not travel to the host.
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (  # noqa: F401 (they register) pylint: disable=unused-import
     backups,
@@ -36,8 +39,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     observe,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import SECTIONS
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import SETTINGS, kept
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, put_off

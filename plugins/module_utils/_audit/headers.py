@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import integrations
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import responses, unseen, where
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     Finding,
@@ -20,8 +22,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import integrations
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 NOSNIFF = "X-Content-Type-Options"
 FRAMES = "X-Frame-Options"

@@ -16,6 +16,22 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import (
+    LOCKED,
+    administrators,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Row
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Observer,
+    Unseen,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import (
+    RECORDS,
+    SETTINGS,
+    job_of_ours,
+    not_ours,
+    settings,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     FAIL,
@@ -25,22 +41,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
     waiting,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import named
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import left_behind
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED, administrators
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Row
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import (
-    RECORDS,
-    SETTINGS,
-    job_of_ours,
-    not_ours,
-    settings,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.naming import word
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import named
 
 OURS = "monitoring.json"
 _DAY, _MONTH = 26, 31 * 24  # hours

@@ -16,8 +16,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Endpoint,
+    Observer,
+    Unseen,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _token_keys
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import API, MISSING, PAGES
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import RECORDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     Finding,
@@ -31,6 +37,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, read_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
     Identity,
     Seen,
@@ -42,13 +49,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
     user_name,
     web_users,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import RECORDS
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import (
-    Process,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import is_on
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 
 PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; it is publicly known
 _FAULTS = 4  # in one piece of evidence

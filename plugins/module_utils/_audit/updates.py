@@ -13,7 +13,21 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    DatabaseError,
+    migrations_without_history,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Endpoint,
+    Observer,
+    Unseen,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import (
+    job_of_ours,
+    not_ours,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.permissions import opened
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     Finding,
@@ -25,14 +39,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse as parse_version
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
-    DatabaseError,
-    migrations_without_history,
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
+    named,
+    output,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.host_jobs import job_of_ours, not_ours
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import named, output
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, sources
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.advisories import Advisories
 

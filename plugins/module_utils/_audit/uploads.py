@@ -14,6 +14,11 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Observer,
+    Unseen,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     PASS,
     Finding,
@@ -24,6 +29,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
+    named,
+    output,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
     KEPT,
     shown,
@@ -31,17 +40,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
     web_users,
     writable_directories,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, host_jobs
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
     Alias,
     Directive,
     VirtualHost,
     every,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Program
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import named, output
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Program
 
 GUIDE = ("exe", "bat", "sh", "php", "phtml", "cgi")
 # Chamilo renames .php to .phps before its check, and does not know these others.

@@ -48,7 +48,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof i
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host
+from ansible_collections.chamilo.hardening.plugins.module_utils._host import host
 
 _SHRUNKEN = 0.5
 

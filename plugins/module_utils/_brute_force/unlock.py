@@ -18,20 +18,20 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED_DAYS
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import LOCKED_DAYS
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Reader,
     Row,
     as_number,
     writing,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 
 PORTALS = "/etc/chamilo-hardening/brute_force-*.json"
 _ATTACK = 3  # failures that are no longer typing errors, where the portal locks later than that

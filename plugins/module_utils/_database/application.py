@@ -14,6 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    DatabaseError,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree as Files
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
@@ -29,8 +34,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.server
     sentence,
     set_rights,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
 
 _RELOAD_SECONDS = 3.0  # PHP checks the time of its compiled files every two seconds

@@ -14,6 +14,7 @@ import re
 import secrets
 from collections.abc import Sequence
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
@@ -24,7 +25,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.server
     see,
     try_login,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 
 
 class ExtraAccounts:

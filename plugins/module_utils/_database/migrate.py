@@ -18,17 +18,17 @@ import syslog
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import harmless
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_accounts import option_file
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Account,
     DatabaseError,
     Reader,
     migrations_without_history,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import harmless
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_accounts import option_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 
 MIGRATE = ("doctrine:migrations:migrate", "--no-interaction")
 _START, _END = "upgrade-", ".cnf"

@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree as Files
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients, grants
@@ -26,8 +28,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.server
     see,
     sentence,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 
 # Where other sites have their account: older Chamilos, WordPress, Joomla, Moodle, Nextcloud, Drupal, Symfony.

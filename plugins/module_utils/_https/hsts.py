@@ -18,13 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.bound import full_from, kept, longest, seconds
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Outcome,
     TransactionError,
     asks_for_nothing,
     plan,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.bound import (
+    full_from,
+    kept,
+    longest,
+    seconds,
 )
 
 if TYPE_CHECKING:

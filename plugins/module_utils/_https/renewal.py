@@ -23,9 +23,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme, hsts
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import certbot
 
 CONFIGURATIONS = "/etc/chamilo-hardening/https-*.json"
 SERVED_SECONDS = 15.0

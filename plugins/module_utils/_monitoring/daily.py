@@ -18,6 +18,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import accounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
@@ -28,9 +31,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
     watch,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison, package
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 

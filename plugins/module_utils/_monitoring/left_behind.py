@@ -19,6 +19,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import administrators
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    DatabaseError,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, locks, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
     head,
@@ -29,12 +35,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     untrusted,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.walks import Budget, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._host import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, user_name, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import administrators
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
 
 RECORD = "left_behind.json"
 ACCEPT = "chamilo-hardening integrity accept"

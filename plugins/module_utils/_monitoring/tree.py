@@ -16,8 +16,11 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Observer,
+    Unseen,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
 
 _SAMPLES = 3
 _READ, _ENTER = 4, 1

@@ -27,10 +27,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import IO, BinaryIO
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 
 _CHUNK = 1 << 20
 _ENTRIES, _UNPACKED = 500_000, 8 << 30

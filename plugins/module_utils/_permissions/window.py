@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
@@ -38,7 +39,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pol
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS

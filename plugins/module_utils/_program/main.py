@@ -17,6 +17,10 @@ import syslog
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import (
+    discover,
+    unused_drop_ins,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import commands as backups_commands
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
@@ -31,7 +35,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import former_pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unused_drop_ins
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import audit, display, session
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.session import report as _print

@@ -20,6 +20,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import overrides as portal_overrides
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    Deadlock,
+    Query,
+    Reader,
+    as_number,
+    writing,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import tree as host_tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
     STATE,
@@ -28,17 +39,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     file_item,
     note_written,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import overrides as portal_overrides
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
-    Account,
-    Deadlock,
-    Query,
-    Reader,
-    as_number,
-    writing,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (

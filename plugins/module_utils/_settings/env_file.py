@@ -21,6 +21,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv, known_secrets, nodes
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    DatabaseError,
+    Reader,
+    as_number,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
     ABSENT,
@@ -36,9 +43,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree imp
     Place,
     Tree,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, known_secrets, nodes
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader, as_number
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_shared
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_draft import (
     Draft,

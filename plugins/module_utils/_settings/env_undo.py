@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     Desired,
     EnvFile,

@@ -16,12 +16,16 @@ import pwd
 import stat
 from collections.abc import Callable, Sequence
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import symfony_sessions
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    DatabaseError,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.remembered import forget
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, untrusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_ini, symfony_sessions
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.remembered import forget
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php import php_ini
 
 _SAVE_PATH = "/var/lib/php/sessions"
 # Marks of a session that is logged in to Chamilo, and of no other application.

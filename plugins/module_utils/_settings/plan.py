@@ -21,8 +21,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Union
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.overrides import (
+    Overrides,
+    wins,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import Overrides, wins
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE, Setting
 
 MAIN = 1

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY
 

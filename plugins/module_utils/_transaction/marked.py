@@ -25,8 +25,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers 
     strip,
     sums,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import shared_directives
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.shared_directives import mentions
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import (
     Known,
     of,
@@ -41,6 +39,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     Plan,
     TransactionError,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import shared_directives
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.shared_directives import mentions
 
 Overlay = Mapping[str, Item]  # files as they would be, by the file itself
 _CONTEXT = 2  # lines around each change that a diff shows

@@ -22,6 +22,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Reader,
+    migrations,
+    migrations_without_history,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     backup,
     jobs,
@@ -48,14 +56,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.contex
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison, sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package as permissions_package
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import GIT
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
-    Reader,
-    migrations,
-    migrations_without_history,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package import Package

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.hsts import settled
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import tls_policy
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import tls_policy
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import discovery
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.certificate import Certificate, Pair
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal

@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import integrations
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.redis import local
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import integrations
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.redis import local
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
     File,

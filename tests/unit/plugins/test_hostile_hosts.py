@@ -27,7 +27,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls, _results
 from tests.conftest import PACKED_ONCE
 

@@ -10,8 +10,16 @@ import sys
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Site, SiteError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    DatabaseError,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
+    Database,
+    Site,
+    SiteError,
+)
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_remembered
 
 GIVEN = {"domain": "campus.test", "root": "/srv/campus", "web_server": "nginx"}

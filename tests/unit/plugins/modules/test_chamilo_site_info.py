@@ -11,14 +11,17 @@ from unittest.mock import Mock
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
+    Site,
+    SiteError,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.own_host import OwnHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.own_host import OwnHost
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
 from tests.tools.asking import ask
 

@@ -8,6 +8,10 @@ import json
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
+    Site,
+    SiteError,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     checks,
@@ -15,7 +19,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     not_assessed,
     passed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import guide_audit_info
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 from tests.tools.asking import ask
@@ -95,7 +98,7 @@ def test_what_fails_for_lines_of_ours_that_are_gone_reports_so(empty, capsys, mo
 
 
 def test_last_week_is_checked_under_bans_that_are_not_active(monkeypatch, capsys):
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
+    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 
     given = []
     served = VirtualHost(

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import permissions
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider, Tried
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 
 PAGE = {"/": Answer("", 200, (), b"welcome")}
 

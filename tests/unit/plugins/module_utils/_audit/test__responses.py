@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import (
     API,
     responses,
     static_path,
     unseen,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+    Listen,
+    VirtualHost,
+)
 
 
 def pages(**bodies):

@@ -11,11 +11,11 @@ import subprocess
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _token_keys
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 
 WEB = pwd.getpwnam("www-data")
 USERS = (Identity("www-data", WEB.pw_uid, frozenset({WEB.pw_gid})),)

@@ -11,19 +11,24 @@ import shutil
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import backups
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import observe
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host_jobs
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Observer,
+    Unseen,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
     Database,
     Site,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import backups, host_jobs
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import observe
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
+    Job,
+    Process,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 DUMP = "-- MariaDB dump 10.19\n-- Host: localhost    Database: chamilo\nCREATE TABLE x (id INT);\n"
 OUR_BACKUP = Job("/etc/cron.d/ours:4", "7 3 * * * root chamilo-hardening backup --quiet --site campus")

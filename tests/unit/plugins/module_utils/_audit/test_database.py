@@ -11,15 +11,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import database
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Observer,
+    Unseen,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
     Database,
     Site,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import database
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 
 USAGE = "GRANT USAGE ON *.* TO `app`@`localhost` IDENTIFIED BY PASSWORD '*736DE11C6CA8C2CB010DF5A6D3F94928E2B82B80'"
 EIGHT = "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, INDEX, ALTER ON `chamilo`.* TO `app`@`localhost`"

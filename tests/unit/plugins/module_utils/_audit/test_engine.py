@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 

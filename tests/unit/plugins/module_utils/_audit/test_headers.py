@@ -11,10 +11,10 @@ import sys
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import headers as attacks_headers
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import headers
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 from tests.guide import HEADERS
 

@@ -19,11 +19,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, https
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Handshake
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+    Listen,
+    VirtualHost,
+)
 from tests.testbed import authority
 
 # Offering TLS 1.0 is what the check is for.

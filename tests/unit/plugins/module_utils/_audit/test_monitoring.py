@@ -10,15 +10,24 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import monitoring
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    DatabaseError,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Observer,
+    Unseen,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import host_jobs, monitoring
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host_jobs
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
+    Job,
+    Process,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 
 ROTATES = Job("logrotate.timer", "/usr/sbin/logrotate /etc/logrotate.conf")
 DAILY = Job(

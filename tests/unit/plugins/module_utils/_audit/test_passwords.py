@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import passwords
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 MAIN, SECOND = "https://campus.test/", "https://second.test/"
 GOOD = '{"min":{"length":12,"lowercase":1,"uppercase":1,"numeric":1,"specials":1}}'

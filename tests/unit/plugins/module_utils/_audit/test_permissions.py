@@ -14,19 +14,23 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    DatabaseError,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import Setting
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
     Alias,
     Listen,
     VirtualHost,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 from tests.unit.plugins.module_utils._common.test_acl import let_write
 
 HTTP = Listen("*", 80, tls=False)

@@ -10,13 +10,16 @@ import shutil
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import sessions
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import Setting
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+    Listen,
+    VirtualHost,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 FLAGS = "; path=/; secure; HttpOnly; SameSite=lax"
 NUMBER = "317541b6161e81623ab87ea25ea02428"

@@ -9,10 +9,10 @@ import os
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions, updates
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job
 
 # ----------------------------------------------------------------------------------------------------- installer
 

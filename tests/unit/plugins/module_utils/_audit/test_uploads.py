@@ -10,20 +10,29 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import uploads
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, host_jobs
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import host_jobs, uploads
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
+    Job,
+    Process,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import Setting
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
     Alias,
     Configuration,
     Directive,
     Listen,
     VirtualHost,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace, Program
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
+    InPlace,
+    Program,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 SOCKET = "unix:/run/php/php8.4-fpm.sock"
 ALL = ";".join((*uploads.GUIDE, *uploads.SLIPS_THROUGH))

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import database
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump, restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.dump import Reading
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database
 from tests.unit.plugins.module_utils._backups.conftest import DUMP, of_campus
 
 pytestmark = pytest.mark.usefixtures("directories")

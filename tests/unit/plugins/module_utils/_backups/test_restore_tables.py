@@ -13,9 +13,9 @@ from typing import IO
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import database
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_tables
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database
 from tests.unit.plugins.module_utils._backups.conftest import NAMES, Server
 
 

@@ -10,12 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.unlock import UnlockError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 
 SITE = Site("campus.test", "/var/www/chamilo", php=Php(user="nobody"))
 ADMIN = {"id": "1", "username": "admin", "email": "a@x.test", "roles": 'a:1:{i:0;s:10:"ROLE_ADMIN";}', "active": "0"}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     attack,
@@ -14,7 +15,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     observe,
     passed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 
 
 @pytest.fixture(autouse=True)

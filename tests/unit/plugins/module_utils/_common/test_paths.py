@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
     Mount,
@@ -22,9 +25,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     read_guarded,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
 
 WEB = pwd.getpwnam("www-data")
 DEPLOY = pwd.getpwnam("backup").pw_uid

@@ -12,6 +12,14 @@ import re
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    DatabaseError,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
+    Database,
+    Site,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import context
@@ -19,12 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import hashed
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
-    Database,
-    Site,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
     Database,
     Site,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 
 REQUEST = "5f" * 32

@@ -10,13 +10,16 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
+    Database,
+    Site,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import context
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Site
 from tests.unit.plugins.module_utils._database.conftest import PROBE
 
 

@@ -9,13 +9,13 @@ import os
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import context
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_accounts import (
     ExtraAccounts,
     option_file,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 NEW = "'chamilo_campus'@'localhost'"

@@ -11,7 +11,7 @@ import pwd
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 
 ALL = "ALL PRIVILEGES ON *.* WITH GRANT OPTION"
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"

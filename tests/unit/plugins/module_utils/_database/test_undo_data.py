@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.undo_data import UndoData
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 NEW = "'chamilo_campus'@'localhost'"

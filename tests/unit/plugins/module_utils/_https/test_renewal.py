@@ -17,9 +17,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts, renewal
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import certbot
 from tests.testbed import authority
 
 LINEAGE = "/etc/letsencrypt/live/campus.test"

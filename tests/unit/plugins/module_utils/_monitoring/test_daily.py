@@ -15,14 +15,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import accounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, integrity, left_behind, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.daily import MonitoringError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 
 def step():

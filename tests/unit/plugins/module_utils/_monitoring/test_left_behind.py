@@ -15,18 +15,22 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import left_behind
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    DatabaseError,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
     Database,
     Site,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._host import processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import left_behind
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 
 WEB = Identity("www-data", 33, frozenset({33}))
 TODAY = time.strftime("%Y-%m-%d", time.gmtime())

@@ -14,10 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 
 
 def test_links_out_of_the_site(tree_look, project):

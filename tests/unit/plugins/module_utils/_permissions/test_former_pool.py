@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import former_pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 OWN, OLD = "chamilo-campus", "www-data"
 OURS = "unix:/run/chamilo-campus.sock"

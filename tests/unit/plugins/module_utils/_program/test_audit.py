@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import failed, not_assessed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, results, watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 
 

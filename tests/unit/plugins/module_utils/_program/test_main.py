@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
@@ -26,14 +27,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Done, Window, WindowError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.main import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+    Listen,
+    VirtualHost,
+)
 
 
 class Desk:

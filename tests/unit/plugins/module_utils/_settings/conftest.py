@@ -10,11 +10,11 @@ import subprocess
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     Desired,
     EnvError,

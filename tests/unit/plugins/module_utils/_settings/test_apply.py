@@ -14,8 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Deadlock
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    DatabaseError,
+    Deadlock,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply, undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import (
     Application,

@@ -10,7 +10,7 @@ import stat
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nodes
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import nodes
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Result
 from tests.unit.plugins.module_utils._settings.conftest import (

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import Setting
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import logins
 
 ADMIN = b'_sf2_attributes|a:1:{s:14:"_security_main";s:44:"O:30:"Chamilo\\CoreBundle\\Entity\\User":1:{}";}'

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo, undo_data
 from tests.unit.plugins.module_utils._settings.test_undo_data import LOCK, NAME, portal_in
 

@@ -10,9 +10,9 @@ import stat
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import overrides
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import overrides
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host
 from tests.unit.plugins.module_utils._settings.test_apply import Fake, asked

@@ -24,13 +24,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers 
     without,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
-    apache,
-    in_place_apache,
-    in_place_nginx,
-    nginx,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import DesiredHost, Unmarked
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
@@ -38,6 +31,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     TransactionError,
     asks_for_nothing,
     plan,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
+    apache,
+    in_place_apache,
+    in_place_nginx,
+    nginx,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
+    DesiredHost,
+    Unmarked,
 )
 from tests.unit.plugins.conftest import Files
 from tests.unit.plugins.module_utils._transaction.conftest import (

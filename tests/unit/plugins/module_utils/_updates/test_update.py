@@ -16,6 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+    Account,
+    Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     backup,
     jobs,
@@ -29,9 +34,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import update
 from tests.unit.plugins.module_utils._updates.test_package import FILES, OLD, lay, packed, release
 

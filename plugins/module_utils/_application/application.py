@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+"""The portal in the application's own database: the names in its access URLs, and the plugins in use."""
+
+from __future__ import annotations
+
+import glob
+import posixpath
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import is_name
+
+if TYPE_CHECKING:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+
+_DIRECTORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,100}")
+
+
+def known_to(site: Site, tree: Tree) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names in its access URLs, and the directories of its enabled plugins. What cannot be read is empty."""
+    from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
+        DatabaseError,
+        Reader,
+    )
+
+    try:
+        reader = Reader.of_site(site)
+    except DatabaseError:
+        return (), ()
+
+    def attempt(question: Callable[[], Sequence[str]]) -> Sequence[str]:
+        try:
+            return question()
+        except DatabaseError:
+            return ()
+
+    hosts = dict.fromkeys(attempt(reader.hosts))
+    urls = tuple(name for name in hosts if is_name(name) and name[:1] != "*")  # a wildcard is for other sites as well
+    return urls, _directories(site, tree, attempt(reader.plugins))
+
+
+def _directories(site: Site, tree: Tree, titles: Sequence[str]) -> tuple[str, ...]:
+    """Those of plugins with these titles. Chamilo compares letters and digits alone, whatever their case."""
+    paths = tree.glob(f"{glob.escape(site.root)}/public/plugin/*") if titles else []
+    there = {name for name in map(posixpath.basename, paths) if _DIRECTORY.fullmatch(name)}
+    found: set[str] = set()
+    for title in titles:
+        # Beside that of this release there may be one that an older release left.
+        found |= {title} if title in there else {name for name in there if _letters(name) == _letters(title)}
+    return tuple(sorted(found))
+
+
+def _letters(text: str) -> str:
+    return re.sub("[^a-z0-9]", "", text.lower())

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The host program's own jobs: what it wrote down when it last did one, and whether one still starts by itself."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
+    Observer,
+    Unseen,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import FAIL, Finding, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import named
+
+RECORDS = "/var/lib/chamilo-hardening"
+SETTINGS = "/etc/chamilo-hardening"
+PROGRAM = "/usr/local/sbin/chamilo-hardening"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the host program wrote down when it last did a job, or tried to."""
+
+    at: float
+    done: bool
+    detail: str
+
+
+def settings(section: str) -> dict[str, dict[str, Any]]:
+    """What the host program works by in a section, by portal. All of them: its records are of the whole host."""
+    found = {}
+    for path in sorted(glob.glob(f"{SETTINGS}/{section}-*.json")):
+        try:
+            with open(path, encoding="utf-8") as stream:
+                found[os.path.basename(path)[len(section) + 1 : -len(".json")]] = dict(json.load(stream))
+        except (OSError, ValueError, TypeError) as problem:
+            raise Unseen(f"{path} cannot be read: {problem}") from problem
+    return found
+
+
+def record(file: str, name: str) -> Record | None:
+    """An entry of one of the host program's own records, which root alone can write; None where there is none."""
+    try:
+        with open(os.path.join(RECORDS, file), encoding="utf-8") as stream:
+            entry = json.load(stream).get(name)
+        return Record(float(entry["at"]), entry["ok"] is True, str(entry.get("detail", ""))) if entry else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise Unseen(f"{RECORDS}/{file} cannot be read: {problem}") from problem
+
+
+def job_of_ours(
+    observer: Observer, file: str, name: str, what: str, hours: float, starts: str, lost: Callable[[], str] = lambda: ""
+) -> Finding | None:
+    """The finding from our own record of a job that must have succeeded lately; None without a record.
+
+    One success is not enough: ``starts`` (the command of the host program) must still run it, and ``lost`` names what
+    else it needs and is missing.
+    """
+    entry = record(file, name)
+    if entry is None:
+        return None
+    age = (observer.now - entry.at) / 3600
+    if not entry.done:
+        words = f"{what} failed {age:.0f} hours ago. {entry.detail}".strip()
+        return Finding(FAIL, words, cause=_undelivered(entry))
+    if age <= -1:
+        return failed(f"{what} is dated {-age / 24:.1f} days in the future: the clock was wrong then, or is now.")
+    if age > hours:
+        return failed(f"{what} last succeeded {age / 24:.1f} days ago; it should be no older than {hours:.0f} hours.")
+    gone = is_started(observer, starts) or lost()
+    if gone:
+        return failed(f"{what} succeeded {age:.0f} hours ago, but {gone}.")
+    return passed(f"{what} succeeded {age:.0f} hours ago. {entry.detail}".strip())
+
+
+def not_ours(observer: Observer, missing: str, jobs_of_others: str, programs: Collection[str] = ()) -> Finding:
+    """The finding without a record of ours: what another program does is for a person to check, and only named here."""
+    observer.needs_root(f"read {RECORDS} and the jobs of other accounts")
+    others = [job.source for job in named(observer.jobs, jobs_of_others)]
+    others += sorted({process.name for process in observer.processes} & {*programs})
+    if others:
+        raise Unseen(
+            f"{missing}. {first_of(others, 3)} may do that, which is not assessed here: check it, and waive this "
+            "control with the name of the person who does"
+        )
+    return failed(f"{missing}, and no other program of this host is known to do that.")
+
+
+def _undelivered(entry: Record) -> str:
+    """The cause, where a job failed for want of a way for alerts."""
+    delivery = record("monitoring.json", "delivery")
+    if delivery is None or delivery.done or not delivery.detail or delivery.detail not in entry.detail:
+        return ""
+    return f"{delivery.detail} When that is mended, run on the host: chamilo-hardening daily monitoring"
+
+
+def is_started(observer: Observer, command: str) -> str:
+    """Why a command of the host program does not start by itself any more; empty where it does."""
+    if not os.access(PROGRAM, os.X_OK):
+        return f"{PROGRAM} is not there any more"
+    started = named(observer.jobs, rf"\bchamilo-hardening {command}(?:\s|$)")
+    if not started:
+        return f"no timer and no cron job of this host calls chamilo-hardening {command} any more"
+    runs = {process.name for process in observer.processes} & {"cron", "crond"}
+    if not runs and not any(job.service for job in started):
+        return f"{started[0].source} is to start it, and cron does not run"
+    return ""

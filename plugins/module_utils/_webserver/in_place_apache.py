@@ -1,0 +1,531 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Apache: what is written into the VirtualHost sections of a portal that stay their owner's.
+
+Our files are included twice. Rules of mod_rewrite run in the order in which they are read, so ours come first; of
+settings and of sections with access rules the last one counts, so they come again at the end. Header lines stand in
+a <Location> there: it is merged behind every <Directory>, <Files> and .htaccess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
+    apache,
+    apache_beside,
+    bound,
+    panels,
+    tls_policy,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+    Configuration,
+    Directive,
+    Server,
+    every,
+    in_order,
+    is_public,
+    walk,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
+    Block,
+    DesiredHost,
+    Edited,
+    InPlace,
+    Obstacle,
+    Page,
+    Unmarked,
+    digest,
+    exposed,
+    unreached,
+    unread,
+)
+
+_MOST_PAGES = 60
+# What a copy of a VirtualHost for another port leaves out: what belongs to the port, and what Apache takes once.
+_OF_TLS = frozenset(
+    {"sslengine", "sslcertificatefile", "sslcertificatekeyfile", "sslcertificatechainfile", "sslcacertificatefile"}
+)
+_ONCE = frozenset({"wsgidaemonprocess"})
+_OF_OURS = re.compile(r"/chamilo-[^/]+\.d/tls/")
+# What one that only leads to https has of it: its visitors are counted in the same logs.
+_KEPT_ON_80 = ("documentroot", "customlog", "errorlog", "logformat", "transferlog")
+_ANY_PATH = ("/", "/some/page.php", "/img/x", "/forum/")
+_REDIRECTS = re.compile(r"[\[,]\s*(?:R|redirect)(?:=(?:30[12378]|permanent|temp|seeother))?\s*[\],]", re.IGNORECASE)
+_STATUSES = frozenset({"permanent", "temp", "seeother", "301", "302", "303", "307", "308"})
+_NAME_CONDITION = re.compile(r"%\{(?:SERVER_NAME|HTTP_HOST)\}", re.IGNORECASE)
+_ANY_REQUEST = ("GET /some/page?of=it HTTP/1.1", "POST / HTTP/2.0")
+_PLAIN_CONDITION = re.compile(r"%\{(?:HTTPS|REQUEST_SCHEME|SERVER_PORT)\}", re.IGNORECASE)
+
+
+def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> InPlace:
+    """What is written where, or why it is not. ``configuration``: parsed from ``tree``, without marks of this site."""
+    if desired.tls and "ssl" not in configuration.modules:  # what waits for the module counts as soon as it is there
+        configuration = apache.parse(tree, configuration.version, ("ssl",))
+    return _Planner(tree, configuration, desired).plan()
+
+
+class _Planner:
+    def __init__(self, tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> None:
+        self.tree, self.configuration, self.desired = tree, configuration, desired
+        self.servers = [server for server in apache.servers(configuration, desired.domain) if not server.host.ours]
+        self.roots = {tree.real(root) for root in desired.roots}
+        self.marks: dict[str, list[Mark]] = {}
+        self.guarded = False
+        self.obstacles: list[Obstacle] = []
+
+    def plan(self) -> InPlace:
+        self.obstacles += unread(self.tree, self.configuration.problems, apache.MAIN, "apache2ctl configtest")
+        own = self.portal()
+        blocks = [(server, _kind(server, _names(server))) for server in own]
+        serving = [server for server, kind in blocks if kind == "portal"]
+        if own and not serving:
+            what = f"{self.desired.domain} is only led elsewhere here, and no virtual host serves its pages"
+            self.refuse(own[0], what, "Activate the virtual host to which it leads, or remove this one")
+        self.obstacles += _unreached(self.servers, serving, own, self.desired.domain)
+        for server in serving:
+            self.edit(server)
+        if self.marks and self.desired.tls:
+            self.refuse_unreachable(serving, own)
+        secured = [server for server in serving if self.add_siblings(server, own)]
+        edited = [
+            Edited(file, digest(self.configuration.texts[file]), tuple(marks))
+            for file, marks in sorted(self.marks.items())
+        ]
+        return InPlace(
+            files=() if self.obstacles else tuple(edited),
+            blocks=tuple(
+                Block(server.host.file, server.host.line, _names(server), kind, _is_tls(server))
+                for server, kind in blocks
+            ),
+            pages=tuple(self.pages(own)),
+            programs=tuple(apache_beside.programs(self.tree, self.configuration, serving, self.desired)),
+            obstacles=tuple(dict.fromkeys(self.obstacles)),
+            tls=bool(secured),
+            bound=bound.by_https(self.configuration, serving, everywhere=not self.desired.tls),
+        )
+
+    def is_root(self, server: Server) -> bool:
+        return bool(server.host.root) and self.tree.real(server.host.root) in self.roots
+
+    def portal(self) -> list[Server]:
+        """The VirtualHost sections that answer for the portal: by its names, or with its pages."""
+        chosen: list[Server] = []
+        for name in sorted({self.desired.domain, *self.desired.names}):
+            named, fallback = apache.answering(self.servers, name)
+            chosen += [server for server in named if self.is_root(server) or name in server.host.names]
+            chosen += [server for server in fallback if self.is_root(server) and name == self.desired.domain]
+        chosen += [server for server in self.servers if self.is_root(server)]
+        unique: dict[tuple[str, int, int], Server] = {}
+        for server in in_order(self.servers, chosen):
+            unique.setdefault((server.host.file, server.host.line, server.block.start), server)
+        return list(unique.values())
+
+    def refuse_unreachable(self, serving: Sequence[Server], own: Sequence[Server]) -> None:
+        if not any(is_public(*listen.socket) for server in own for listen in server.host.listens):
+            what = "no virtual host of the portal answers on port 80 or 443 of an address that visitors reach"
+            self.refuse(
+                serving[0],
+                what,
+                "If a proxy speaks https for it, set chamilo_https_terminated_elsewhere and chamilo_trusted_proxies; "
+                "else have it answer on port 80: <VirtualHost *:80>",
+            )
+
+    # What is written into one VirtualHost
+
+    def edit(self, server: Server) -> None:
+        block, file = server.block, server.host.file
+        elsewhere = apache_beside.elsewhere(server, self.configuration)
+        if elsewhere:
+            self.refuse(server, *elsewhere)
+            return
+        by_panel = panels.rewritten("apache", server, self.configuration, self.desired)
+        if by_panel:
+            self.obstacles += [] if panels.includes(block, self.desired.drop_ins) else [by_panel]
+            return
+        refusal = apache_beside.refusal(server, self.tree, self.roots, self.desired, self.configuration)
+        self.obstacles += apache_beside.other_statuses(server, self.configuration)
+        if refusal:
+            self.refuse(server, *refusal)
+            return
+        if block.start < 0 or any(_is_another(other.block, block) for other in self.servers):
+            what = "this virtual host is made by a macro that makes others as well, or whose parameters have no $ or @"
+            self.refuse(server, what, "Write it out as a section of its own")
+            return
+        problem = exposed(self.tree, file)
+        if problem:
+            self.refuse(server, problem, "Make it root's own: chown root: and chmod go-w")
+            return
+        text = self.configuration.texts[file]
+        marks = self.marks.setdefault(file, [])
+        top = [*self.naming(server)]
+        if not panels.includes(block, self.desired.drop_ins):
+            top.append(self.include)
+        if top:
+            marks.append(Mark(_behind(text, block.opened), tuple(top)))
+        policy = tls_policy.closing(_level(server), self.configuration.directives) if _is_tls(server) else ()
+        marks.append(Mark(_line(text, block.closed), (*self.last(), *(policy if self.desired.tls else ()))))
+        marks += [Mark(item.start, (), item.end) for item in self.late_headers(block)]
+
+    def refuse(self, server: Server, what: str, remedy: str) -> None:
+        self.obstacles.append(Obstacle.at(server.host, what, remedy))
+
+    @property
+    def include(self) -> str:
+        return f"IncludeOptional {self.desired.drop_ins}/*.conf"
+
+    def last(self) -> tuple[str, ...]:
+        location = f"    IncludeOptional {self.desired.drop_ins}/location/*.conf"
+        return (self.include, '<Location "/">', location, "</Location>")
+
+    def naming(self, server: Server) -> Iterator[str]:
+        """The name, where a VirtualHost answers to it for being the first one alone."""
+        _named, fallback = apache.answering(self.servers, self.desired.domain)
+        if any(one.block is server.block for one in fallback):
+            named = any(every(_level(server), "servername"))
+            yield f"{'ServerAlias' if named else 'ServerName'} {self.desired.domain}"
+
+    def late_headers(self, block: Directive) -> Iterator[Directive]:
+        """Lines with headers of ours that no <Location> has the last word on: in an <If>, and early ones."""
+        for item, late in _sections(block.block or ()):
+            words = [word.lower() for word in item.arguments if word.lower() not in ("always", "onsuccess")]
+            ours = item.name == "header" and len(words) > 1 and words[1] in self.desired.headers
+            if ours and _is_within(item, block) and (late or words[-1] == "early"):
+                yield item
+
+    # Another VirtualHost beside it, for the port that the portal does not have yet
+
+    def add_siblings(self, server: Server, own: Sequence[Server]) -> bool:
+        """Whether https was added."""
+        block, file = server.block, server.host.file
+        if self.obstacles or block.start < 0 or file not in self.marks:
+            return False
+        tls = _is_tls(server)
+        if tls:
+            if self.answered(server, own, tls=False) or not self.listens(80):
+                return False
+            lines, port = self.plain_sibling(server), 80
+        else:
+            if not self.desired.tls or self.answered(server, own, tls=True):
+                return False
+            lines, port = self.tls_sibling(server, own), 443
+        if not lines or self.displaces(server, port):
+            return False
+        self.marks[file].append(Mark(_behind(self.configuration.texts[file], block.end), lines))
+        return not tls
+
+    def answered(self, server: Server, own: Sequence[Server], tls: bool) -> bool:
+        """Whether a VirtualHost answers to one of its names on the usual port, with or without TLS."""
+        names = _names(server) or (self.desired.domain,)
+        port = 443 if tls else 80
+        return any(
+            is_public(listen.address, listen.port) and listen.port == port and (listen.tls or not tls)
+            for other in self.servers
+            if any(apache.is_named(other.host.names, name) for name in names if "*" not in name)
+            or (other in own and not _names(other))
+            for listen in other.host.listens
+        )
+
+    def listens(self, port: int) -> bool:
+        return any(listen.port == port for listen in apache.listening(self.configuration))
+
+    def for_other_names(self, addresses: Sequence[str], own: Sequence[Server]) -> Iterator[str]:
+        """Redirects visitors of other sites to http. Without another https site the portal would answer to all names.
+
+        Another portal that speaks it by files of ours alone may stop: each has a section of its own for them.
+        """
+        others = [one for one in self.servers if not any(map(_OF_OURS.search, one.host.includes))]
+        taken = any(is_public("", listen.port) and listen.tls for one in others for listen in one.host.listens)
+        if taken or self.guarded or all(server in own for server in self.servers):
+            return
+        self.guarded = True
+        yield f"<VirtualHost {' '.join(addresses)}>"
+        yield "    ServerName other-names.invalid"
+        yield f"    IncludeOptional {self.desired.drop_ins}/tls/*.conf"
+        yield "    RewriteEngine On"
+        yield '    RewriteCond %{THE_REQUEST} "^\\S+ (/[^?\\s]*)"'
+        yield "    RewriteRule ^ http://%{SERVER_NAME}%1 [R=302,L,NE]"
+        yield '    <Location "/">'
+        yield "        Require all denied"
+        yield "    </Location>"
+        yield "</VirtualHost>"
+
+    def tls_sibling(self, server: Server, own: Sequence[Server]) -> tuple[Piece, ...]:
+        """The same again on port 443.
+
+        Without a certificate yet, the first VirtualHost of the port would have all sites there speak plain http.
+        """
+        addresses = self.addresses(server, 80, 443)
+        if not addresses:
+            return ()
+        named = [*self.naming(server)]
+        written = list(every(_level(server), "servername"))
+        again = [item for item in written if re.search(r":\d+$|^\w+://", "".join(item.arguments[:1]))]
+        if again and again[-1] is written[-1]:
+            named.append(f"ServerName {server.host.names[0]}")
+        left_out = [*again, *self.only_once(server), *self.late_headers(server.block)]
+        return (
+            f"<IfFile {self.desired.drop_ins}/tls/https.conf>",
+            *([] if self.listens(443) else ["Listen 443"]),
+            *self.for_other_names(addresses, own),
+            f"<VirtualHost {' '.join(addresses)}>",
+            *(f"    {line}" for line in named),
+            f"    {self.include}",
+            *_but(self.configuration.texts[server.host.file], server.block, left_out),
+            f"    IncludeOptional {self.desired.drop_ins}/tls/*.conf",
+            *(f"    {line}" for line in self.last()),
+            "</VirtualHost>",
+            "</IfFile>",
+        )
+
+    def plain_sibling(self, server: Server) -> tuple[Piece, ...]:
+        """On port 80 nothing but what leads to https, and the files by which an authority knows the host."""
+        addresses = self.addresses(server, 443, 80)
+        kept = [item for item in every(_level(server), *_KEPT_ON_80) if _is_within(item, server.block)]
+        names = [name for name in _names(server) if _is_host_name(name.replace("*.", "", 1))]
+        if not addresses or not names:
+            return ()
+        text = self.configuration.texts[server.host.file]
+        lines: list[Piece] = [f"<VirtualHost {' '.join(addresses)}>", f"    ServerName {names[0]}"]
+        lines += [f"    ServerAlias {name}" for name in names[1:]]
+        lines += [(_line(text, item.start), item.end) for item in kept]
+        lines += [
+            f"    {self.include}",
+            '    RedirectMatch permanent "^/(?!\\.well-known/acme-challenge/)(.*)$" '
+            f'"https://{self.desired.domain if self.desired.domain in names else names[0]}/$1"',
+            '    <Location "/.well-known/acme-challenge/">',
+            "        Require all granted",
+            "    </Location>",
+            *(f"    {line}" for line in self.last()),
+            "</VirtualHost>",
+        ]
+        return tuple(lines)
+
+    def addresses(self, server: Server, port: int, desired: int) -> list[str]:
+        """Those of a VirtualHost on one port, as they are written for another one.
+
+        Of a VirtualHost for all addresses, those as well that others have for themselves: Apache would ask only these.
+        """
+        found = []
+        for argument in server.block.arguments:
+            split = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.*-]+)(?::(\d+|\*))?", argument, re.ASCII)
+            if split and split[2] in (None, "*", str(port)):
+                found.append(f"{split[1]}:{desired}")
+        if any(address.startswith(("*:", "_default_:")) for address in found):
+            listens = [listen for other in self.servers for listen in other.host.listens if listen.port == desired]
+            found += [
+                f"{listen.address}:{desired}"
+                for listen in listens
+                if listen.address != "*" and is_public(listen.address, desired)
+            ]
+        return list(dict.fromkeys(found))
+
+    def only_once(self, server: Server) -> Iterator[Directive]:
+        """What a copy leaves out: a line of the port itself, and an include of a file that has such a line."""
+        for level in (_level(server), *(item.block for item in walk(_level(server)) if item.block is not None)):
+            include: Directive | None = None
+            for item in level:
+                if _is_within(item, server.block):
+                    include = item if item.name in ("include", "includeoptional", "use") else None
+                if item.name in _OF_TLS or item.name in _ONCE:
+                    if _is_within(item, server.block):
+                        yield item
+                    elif include is not None:
+                        yield include
+                        include = None
+
+    def displaces(self, server: Server, port: int) -> bool:
+        """Whether a site without a name answered so far for being the first one, and no longer would."""
+        here = next(index for index, one in enumerate(self.servers) if one.block is server.block)
+        for index, other in enumerate(self.servers):
+            if any(listen.port == port for listen in other.host.listens):
+                if index > here and not _names(other):
+                    file = other.host.file
+                    what = f"the virtual host without a name in {file} would no longer be the first on {port}"
+                    self.refuse(server, what, f'Give that one a name: add the line "ServerName ..." to {file}')
+                    return True
+                return False
+        return False
+
+    # What is compared before and after
+
+    def pages(self, own: Iterable[Server]) -> Iterator[Page]:
+        found: dict[Page, None] = {}
+        for server in own:
+            names = [name for name in _names(server) or (self.desired.domain,) if _is_host_name(name)]
+            schemes = {"https" if listen.tls else "http" for listen in server.host.listens if listen.port in (80, 443)}
+            for name in names:
+                for scheme in sorted(schemes):
+                    for path in dict.fromkeys(("/", *apache_beside.paths(_level(server)))):
+                        found[Page(scheme, name, path)] = None
+        return iter(list(found)[:_MOST_PAGES])
+
+
+def _unreached(
+    servers: Sequence[Server], serving: Sequence[Server], own: Sequence[Server], domain: str
+) -> Iterator[Obstacle]:
+    """Of a portal in virtual hosts without a name, of which none answers for being the first one."""
+    named, fallback = apache.answering(servers, domain)
+    if not (serving and fallback) or named or any(one in own for one in fallback) or any(map(_names, serving)):
+        return
+    other = fallback[0].host
+    yield Obstacle.at(serving[0].host, *unreached(domain, f"{other.file} line {other.line}", f"ServerName {domain}"))
+
+
+def _sections(level: Iterable[Directive], late: bool = False) -> Iterator[tuple[Directive, bool]]:
+    """All directives, each with whether it is in an <If>, which is merged behind every <Location>."""
+    for item in level:
+        yield item, late
+        yield from _sections(item.block or (), late or item.name in ("if", "elseif", "else"))
+
+
+def _level(server: Server) -> tuple[Directive, ...]:
+    return server.block.block or ()
+
+
+def _is_another(one: Directive, block: Directive) -> bool:
+    """Whether the macro that makes this block makes another one, too. A file that is included twice has one."""
+    return (one.file, one.start) == (block.file, block.start) and one != block
+
+
+def _is_within(item: Directive, block: Directive) -> bool:
+    """Whether it is written in a block, and does not come there by a file or by a macro."""
+    return item.file == block.file and block.start <= item.start < block.end
+
+
+def _is_tls(server: Server) -> bool:
+    return any(listen.tls for listen in server.host.listens)
+
+
+def _is_host_name(name: str) -> bool:
+    return re.fullmatch(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*", name) is not None
+
+
+def _line(text: str, position: int) -> int:
+    """Where its line begins."""
+    return text.rfind("\n", 0, position) + 1
+
+
+def _behind(text: str, position: int) -> int:
+    """Where the next line begins."""
+    found = text.find("\n", position)
+    return found + 1 if found >= 0 else len(text)
+
+
+def _but(text: str, block: Directive, left_out: Iterable[Directive]) -> list[Piece]:
+    """The lines of a block without those of some directives."""
+    pieces: list[Piece] = []
+    done = _behind(text, block.opened)
+    for item in sorted(left_out, key=lambda item: item.start):
+        start = _line(text, item.start)
+        if start > done:
+            pieces.append((done, start))
+        done = max(done, _behind(text, item.end))
+    last = _line(text, block.closed)
+    return [*pieces, (done, last)] if done < last else pieces
+
+
+# Redirects
+
+
+def leads(server: Server) -> bool:
+    """Whether a VirtualHost does nothing but lead elsewhere."""
+    return _kind(server, _names(server)) == "redirect"
+
+
+def _names(server: Server) -> tuple[str, ...]:
+    """The names that are written in a VirtualHost; what it has of the host itself is none."""
+    return server.host.names if any(every(_level(server), "servername", "serveralias")) else ()
+
+
+def _kind(server: Server, names: Sequence[str]) -> str:
+    """portal, or redirect where a VirtualHost does nothing but lead elsewhere."""
+    level = _level(server)
+    for item in level:
+        if item.name in ("redirect", "redirectpermanent", "redirecttemp", "redirectmatch") and _is_redirect(item):
+            return "redirect"
+    if not any("".join(item.arguments[:1]).lower() == "on" for item in every(level, "rewriteengine")):
+        return "portal"
+    conditions: list[Directive] = []
+    left = set(names)
+    for item in level:
+        if item.name == "rewritecond":
+            conditions.append(item)
+        elif item.name == "rewriterule":
+            if _leads_all(item):
+                left = {name for name in left if not _apply(conditions, name, _is_tls(server))}
+                if not left and (names or _apply(conditions, "", _is_tls(server))):
+                    return "redirect"
+            conditions = []
+    return "portal"
+
+
+def _is_redirect(item: Directive) -> bool:
+    words = list(item.arguments)
+    if item.name in ("redirect", "redirectmatch") and len(words) == 3:
+        if words.pop(0).lower() not in _STATUSES:
+            return False
+    if len(words) != 2 or not re.match(r"https?://", words[1], re.IGNORECASE):
+        return False
+    if item.name == "redirectmatch":
+        return _everything(words[0])
+    return words[0] == "/"
+
+
+def _everything(pattern: str) -> bool:
+    """Whether a pattern fits every address, but for one by which an authority knows the host."""
+    if ("(?!" in pattern or pattern.startswith("!")) and "well-known" not in pattern:
+        return False
+    desired, pattern = not pattern.startswith("!"), pattern.lstrip("!")
+    return all(_found(pattern, path, any_case=False) is desired for path in _ANY_PATH)
+
+
+def _leads_all(rule: Directive) -> bool:
+    pattern, target, flags = (*rule.arguments, "", "", "")[:3]
+    return (
+        _everything(pattern)
+        and re.match(r"https?://", target, re.IGNORECASE) is not None
+        and _REDIRECTS.search(flags) is not None
+    )
+
+
+def _apply(conditions: Sequence[Directive], name: str, tls: bool) -> bool:
+    """Whether conditions are true for every visit under a name. Those that are joined by OR are one."""
+    joined: list[bool] = []
+    for item in conditions:
+        test, pattern, flags = (*item.arguments, "", "", "")[:3]
+        joined.append(_contains(test, pattern, "nc" in flags.lower(), name, tls))
+        if not re.search(r"[\[,]\s*(?:or|ornext)\s*[\],]", flags, re.IGNORECASE):
+            if not any(joined):
+                return False
+            joined = []
+    return not joined or any(joined)
+
+
+def _contains(test: str, pattern: str, any_case: bool, name: str, tls: bool) -> bool:
+    desired, pattern = not pattern.startswith("!"), pattern.lstrip("!")
+    if test.upper() == "%{THE_REQUEST}":
+        return all(_found(pattern, request, any_case) == desired for request in _ANY_REQUEST)
+    if _PLAIN_CONDITION.fullmatch(test):
+        value = {"%{https}": "on" if tls else "off", "%{server_port}": "443" if tls else "80"}.get(
+            test.lower(), "https" if tls else "http"
+        )
+    elif _NAME_CONDITION.fullmatch(test) and name:
+        value = name.replace("*", "any", 1)
+    else:
+        return test.upper() == "%{REQUEST_URI}" and not desired and "well-known" in pattern
+    if pattern.startswith("="):
+        return (value.lower() == pattern[1:].strip('"').lower()) == desired
+    return _found(pattern, value, any_case) == desired
+
+
+def _found(pattern: str, value: str, any_case: bool) -> bool | None:
+    """None where the pattern is none that is understood here."""
+    try:
+        return re.search(pattern, value, re.IGNORECASE if any_case else 0) is not None
+    except re.error:
+        return None

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+"""All names of a portal: of its virtual hosts, of the application's access URLs, and those that are declared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+    Directive,
+    Server,
+    every,
+    in_order,
+    walk,
+)
+
+HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
+Answering = Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]
+# What a whole virtual host is redirected by, and the pattern of a rewrite that every address fits.
+_REDIRECTS = ("return", "rewrite", "redirect", "redirectpermanent", "redirectmatch", "rewriterule")
+EVERYTHING = re.compile(r"/|\^?\(?(?:/\??)?\(?(?:\.[*+])?\)?\$?")
+_TARGET = re.compile(r"https?://([a-z0-9.-]+)(?::\d+)?(?:[/$%].*)?", re.IGNORECASE)
+
+_HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\]):(\d+)")
+
+
+def is_name(text: str) -> bool:
+    """Whether it is a name of the DNS in lower case, perhaps a wildcard for one label."""
+    return len(text) <= 253 and HOST_NAME.fullmatch(text.removeprefix("*.")) is not None
+
+
+def visitors_names(server: Server) -> tuple[str, ...]:
+    """The names that are written in a virtual host and that a visitor could type. Wildcards stay as they are."""
+    if not any(every(server.block.block or (), "server_name", "servername", "serveralias")):
+        return ()  # Apache gives it the name of the host
+    return tuple(name for name in server.host.names if "." in name and re.search(r"[a-z]", name) and name[0] != "_")
+
+
+def portal_names(
+    domain: str, declared: Iterable[str], virtual_hosts: Iterable[str], access_urls: Iterable[str]
+) -> tuple[str, ...]:
+    """Each name once, the domain first. A declared ``!name`` is left out, wherever it comes from."""
+    declared = [name.lower() for name in declared]
+    found = [domain, *(name for name in declared if name[:1] != "!")]
+    for name in (*virtual_hosts, *access_urls):
+        # nginx's .example.org is the name and all below it.
+        found += [name[1:], f"*{name}"] if name[:1] == "." else [name]
+    excluded = {name[1:] for name in declared if name[:1] == "!"} - {domain}
+    return tuple(name for name in dict.fromkeys(found) if name == domain or (is_name(name) and name not in excluded))
+
+
+def redirected(servers: Iterable[Server], names: Sequence[str]) -> list[str]:
+    """The names of virtual hosts that do nothing but lead to one of the portal's names."""
+    return [name for server in servers if _leads_to(server) & {*names} for name in visitors_names(server)]
+
+
+def of_no_other_site(
+    servers: Sequence[Server],
+    portal: Sequence[Server],
+    names: Sequence[str],
+    addresses: Sequence[str],
+    answering: Answering,
+) -> list[str]:
+    """The addresses that no virtual host of another site has: who may write one does not get its visitors so.
+
+    One that leads to one of the portal's ``names``, or hands on to it, is none of another site.
+    """
+    ports = {listen.port for server in portal for listen in server.host.listens}
+
+    def foreign(server: Server) -> bool:
+        return not (server in portal or _leads_to(server) & {*names} or _handed_to(server) & ports)
+
+    return [name for name in addresses if not any(map(foreign, answering(servers, name)[0]))]
+
+
+def answered(
+    servers: Sequence[Server], portal: Sequence[Server], names: Sequence[str], answering: Answering
+) -> tuple[list[Server], tuple[str, ...]]:
+    """The virtual hosts of the portal that answer to one of its names, and these names."""
+    found: list[Server] = []
+    known = []
+    for name in names:
+        own = [server for part in answering(servers, name) for server in part if server in portal]
+        found += own
+        known += [name] if own and name[:2] != "*." else []
+    return in_order(servers, found), tuple(known)
+
+
+def _leads_to(server: Server) -> set[str]:
+    """The names to which a virtual host redirects every address."""
+    level = list(server.block.block or ())
+    for item in every(server.block.block or (), "location"):
+        if item.arguments in (("/",), ("^~", "/")):
+            level += item.block or ()
+    conditional = {"rewriterule"} if any(every(level, "rewritecond")) else set()
+    found = (_target(item) for item in every(level, *_REDIRECTS) if item.name not in conditional)
+    return {name for name in found if name}
+
+
+def _handed_to(server: Server) -> set[int]:
+    """The ports of this host to which a virtual host hands on requests."""
+    lines = every(walk(server.block.block or ()), "proxy_pass", "proxypass")
+    found = (_HERE.match(word) for item in lines for word in item.arguments)
+    return {int(one[1]) for one in found if one}
+
+
+def _target(item: Directive) -> str:
+    """The name that a directive redirects every path to; empty where there is none, or it is the requested one."""
+    words = item.arguments
+    if item.name == "return":
+        words = words[-1:] if not words[1:] or re.fullmatch(r"30[12378]", words[0]) else ()
+    elif item.name in ("rewrite", "rewriterule"):
+        words = words[1:2] if words and EVERYTHING.fullmatch(words[0]) else ()
+    else:  # an optional status, the path, the URL
+        words = words[-1:] if len(words) > 1 and EVERYTHING.fullmatch(words[-2]) else ()
+    found = _TARGET.fullmatch(words[0]) if words else None
+    return found[1].lower() if found else ""
