@@ -67,10 +67,7 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    NoClient,
-    Reader,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import NoClient, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.remembered import forget
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError

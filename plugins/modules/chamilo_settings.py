@@ -279,10 +279,7 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    NoClient,
-    Reader,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import NoClient, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE

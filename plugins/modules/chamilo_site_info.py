@@ -45,10 +45,7 @@ imports.compile_once()
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import redis
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.active import (
-    held,
-    inactive,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.active import held, inactive
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.nodes import compared
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacles import (

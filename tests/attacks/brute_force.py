@@ -8,11 +8,7 @@ import secrets
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
-from tests.attacks.visitors import (
-    Visitor,
-    here,
-    test_account,
-)
+from tests.attacks.visitors import Visitor, here, test_account
 
 _GUESSES = 11  # an account is locked after 10 at most
 _DISABLED = (401, 403)

@@ -11,10 +11,7 @@ import ssl
 import time
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import accounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Reader,
-    writing,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Reader, writing
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, watch

@@ -14,20 +14,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Endpoint,
-    Observer,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from tests.attacks.visitors import (
-    Visitor,
-    here,
-    test_account,
-)
+from tests.attacks.visitors import Visitor, here, test_account
 
 # By which the portal is asked to take it.
 _OFFERED = (

@@ -11,10 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Reader,
-    writing,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Reader, writing
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer

@@ -15,10 +15,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    DatabaseError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.overrides import edit
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, result
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host as Portal

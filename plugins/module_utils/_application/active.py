@@ -11,10 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Site,
-    include_line,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, include_line
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, fetch
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 

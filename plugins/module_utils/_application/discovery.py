@@ -21,10 +21,7 @@ from functools import partial
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import application, symfony_sessions
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import Environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import read as read_environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.project import (
-    Findings,
-    Projects,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.project import Findings, Projects
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
     Database,
     Site,
@@ -33,10 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.sit
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.open_basedir import confines
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
-    Place,
-    Tree,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._host import host as portal_host
 from ansible_collections.chamilo.hardening.plugins.module_utils._php import php_fpm, php_ini
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
@@ -55,10 +49,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     VirtualHost,
     first,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    DesiredHost,
-    InPlace,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost, InPlace
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import (
     Answering,
     answered,

@@ -16,10 +16,7 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import known_secrets
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
-    Place,
-    Tree,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
 
 # Names whose values may be shown. All others may contain a credential.
 _SHOWN = re.compile(

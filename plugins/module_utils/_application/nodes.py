@@ -19,10 +19,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover_environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import (
-    Environment,
-    read,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import Environment, read
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError

@@ -18,10 +18,7 @@ from typing import Any, TypeVar, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import DEFAULTS
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Site,
-    include_line,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, include_line
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer, fetch
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word

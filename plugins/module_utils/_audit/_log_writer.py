@@ -11,10 +11,7 @@ import pwd
 import re
 import stat
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Observer,
-    Unseen,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 
 _ROTATION = ("logrotate", "--debug", "--force", "/etc/logrotate.conf")

@@ -21,10 +21,7 @@ from functools import partial
 from typing import IO, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Observer,
-    Unseen,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import (
     RECORDS,
     SETTINGS,

@@ -20,11 +20,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Endpoint,
-    Observer,
-    Unseen,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._log_writer import Writer
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import RECORDS

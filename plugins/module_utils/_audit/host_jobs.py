@@ -13,10 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Observer,
-    Unseen,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import FAIL, Finding, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import named

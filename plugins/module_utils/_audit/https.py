@@ -15,11 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Union
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Endpoint,
-    Observer,
-    Unseen,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.brute_force import VICTIM, logs
@@ -43,10 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
     tls_context,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.x509 import Certificate, CertificateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
-    Job,
-    named,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.bound import full_from
 
 DAYS_LEFT = 14

@@ -16,15 +16,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import (
-    LOCKED,
-    administrators,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import LOCKED, administrators
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Row
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Observer,
-    Unseen,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import (
     RECORDS,
     SETTINGS,

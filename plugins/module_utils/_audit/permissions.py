@@ -16,11 +16,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Endpoint,
-    Observer,
-    Unseen,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _token_keys
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import API, MISSING, PAGES
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import RECORDS

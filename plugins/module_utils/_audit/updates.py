@@ -18,16 +18,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
     DatabaseError,
     migrations_without_history,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Endpoint,
-    Observer,
-    Unseen,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import (
-    job_of_ours,
-    not_ours,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import job_of_ours, not_ours
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.permissions import opened
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     Finding,
@@ -39,10 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse as parse_version
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
-    named,
-    output,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import named, output
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, sources
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.advisories import Advisories
 

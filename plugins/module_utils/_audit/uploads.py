@@ -14,10 +14,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Observer,
-    Unseen,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     PASS,
@@ -29,10 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
-    named,
-    output,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import named, output
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
     KEPT,
     shown,

@@ -24,11 +24,7 @@ import shlex
 from dataclasses import asdict, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
-    jobs,
-    restore_files,
-    restore_tables,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, restore_files, restore_tables
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
     ABANDONING,

@@ -15,10 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    DatabaseError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree as Files
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result

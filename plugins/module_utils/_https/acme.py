@@ -24,10 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, replace_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
-    jobs,
-    named,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import jobs, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import certbot

@@ -20,10 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import administrators
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    DatabaseError,
-    Reader,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, locks, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (

@@ -26,11 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import is_below
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.journal import Journal
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import (
-    Order,
-    PermsError,
-    Policy,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, PermsError, Policy
 
 _FS_IOC_GETFLAGS = 0x80086601
 IMMUTABLE = 0x30  # FS_IMMUTABLE_FL | FS_APPEND_FL

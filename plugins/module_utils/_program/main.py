@@ -17,10 +17,7 @@ import syslog
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import (
-    discover,
-    unused_drop_ins,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover, unused_drop_ins
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import commands as backups_commands
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal

@@ -39,16 +39,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree as Disk
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import OpenSsl, run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_guarded
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
-    Place,
-    Tree,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_shared
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_draft import (
-    Draft,
-    EnvError,
-    shown,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_draft import Draft, EnvError, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_transaction import (
     CACHE_SECONDS,
     OWED,
@@ -63,10 +56,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_
     taken,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    Change,
-    Outcome,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Change, Outcome
 
 REQUIRED = dotenv.SECRETS
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -17,10 +17,7 @@ import stat
 from collections.abc import Callable, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import symfony_sessions
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    DatabaseError,
-    Reader,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.remembered import forget
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, untrusted

@@ -21,10 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     shown,
     untrusted,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
-    Place,
-    Tree,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
     Configuration,

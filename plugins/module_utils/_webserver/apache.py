@@ -16,10 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import (
-    Place,
-    Tree,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
     Alias,
     Configuration,

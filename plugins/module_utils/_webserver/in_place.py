@@ -19,10 +19,7 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, strip
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Directive,
-    VirtualHost,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Directive, VirtualHost
 
 
 @dataclass(frozen=True)

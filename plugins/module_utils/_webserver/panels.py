@@ -21,10 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     every,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    DesiredHost,
-    Obstacle,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost, Obstacle
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import (
-    DEFAULTS,
-    VARIABLES,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import DEFAULTS, VARIABLES
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction

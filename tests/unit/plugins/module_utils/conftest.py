@@ -13,17 +13,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Endpoint,
-    Observer,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Listen,
-    VirtualHost,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 HTTP = Listen("*", 80, tls=False)

@@ -9,10 +9,7 @@ import json
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import NoClient
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Database,
-    Site,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_database_account as module
 from tests.tools.asking import ask

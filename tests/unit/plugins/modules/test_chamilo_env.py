@@ -12,10 +12,7 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.doc_fragments.portal import ModuleDocFragment
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Site,
-    SiteError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file

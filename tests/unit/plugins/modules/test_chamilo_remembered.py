@@ -15,11 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
     DatabaseError,
     Reader,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Database,
-    Site,
-    SiteError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_remembered
 
 GIVEN = {"domain": "campus.test", "root": "/srv/campus", "web_server": "nginx"}

@@ -11,10 +11,7 @@ import sys
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    DatabaseError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply

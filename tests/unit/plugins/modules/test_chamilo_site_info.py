@@ -12,10 +12,7 @@ from unittest.mock import Mock
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Site,
-    SiteError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError

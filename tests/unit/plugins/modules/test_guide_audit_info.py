@@ -8,10 +8,7 @@ import json
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Site,
-    SiteError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     checks,

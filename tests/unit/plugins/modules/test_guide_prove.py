@@ -6,15 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Site,
-    SiteError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import failed
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Listen,
-    VirtualHost,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.modules import guide_prove
 from tests.tools.asking import ask
 

@@ -7,16 +7,10 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import active
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.active import (
-    held,
-    inactive,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.active import held, inactive
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Listen,
-    VirtualHost,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 DROP_INS = "/etc/nginx/sites-available/chamilo-campus.d"

@@ -21,10 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
     Reader,
     writing,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Database,
-    Site,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
 
 MAIN, SECOND = "https://campus.test/", "https://second.test/"
 

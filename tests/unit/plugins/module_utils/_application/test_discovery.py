@@ -10,14 +10,8 @@ from dataclasses import asdict
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import discovery
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import (
-    discover,
-    unfit,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Database,
-    SiteError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover, unfit
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Configuration
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer

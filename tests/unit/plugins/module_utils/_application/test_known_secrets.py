@@ -10,10 +10,7 @@ import random
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.known_secrets import (
-    fault,
-    weakness,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.known_secrets import fault, weakness
 
 
 @pytest.mark.parametrize(

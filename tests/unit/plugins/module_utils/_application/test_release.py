@@ -9,10 +9,7 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.release import (
-    installed,
-    values,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.release import installed, values
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,7 @@ import contextlib
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    Reader,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.remembered import forget
 
 ACCOUNT = Account("campus", "hunter2", "db.test", name="chamilo", authority="/etc/ca.pem")

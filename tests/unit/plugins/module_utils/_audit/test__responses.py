@@ -15,10 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit._response
     static_path,
     unseen,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Listen,
-    VirtualHost,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 
 
 def pages(**bodies):

@@ -11,21 +11,12 @@ import shutil
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Observer,
-    Unseen,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Database,
-    Site,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import backups, host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import observe
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
-    Job,
-    Process,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job, Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer

@@ -11,15 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    Reader,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Endpoint,
-    Observer,
-    Unseen,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _log_writer, brute_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
@@ -27,10 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fai
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Listen,
-    VirtualHost,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force as plan
 

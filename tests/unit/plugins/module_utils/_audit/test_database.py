@@ -11,18 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    Reader,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Observer,
-    Unseen,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Database,
-    Site,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import database
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php

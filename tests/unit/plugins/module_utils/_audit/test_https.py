@@ -23,10 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.obs
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, https
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Handshake
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Listen,
-    VirtualHost,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 from tests.testbed import authority
 
 # Offering TLS 1.0 is what the check is for.

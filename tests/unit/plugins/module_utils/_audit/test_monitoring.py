@@ -15,17 +15,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
     DatabaseError,
     Reader,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import (
-    Observer,
-    Unseen,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import host_jobs, monitoring
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
-    Job,
-    Process,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job, Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 

@@ -12,10 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    Reader,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import updates
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records

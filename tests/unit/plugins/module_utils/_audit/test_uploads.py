@@ -10,15 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    Reader,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import host_jobs, uploads
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import (
-    Job,
-    Process,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job, Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import Setting
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
@@ -28,10 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     Listen,
     VirtualHost,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    InPlace,
-    Program,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import InPlace, Program
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 SOCKET = "unix:/run/php/php8.4-fpm.sock"

@@ -18,11 +18,7 @@ from typing import IO, Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
-    restore,
-    restore_files,
-    restore_tables,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore, restore_files, restore_tables
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
 from tests.unit.plugins.module_utils._backups.conftest import NAMES, Server, looks_right, planned

@@ -19,12 +19,7 @@ from typing import IO, Any, cast
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
-    jobs,
-    restic,
-    restore_test,
-    sandbox,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, restic, restore_test, sandbox
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint

@@ -13,10 +13,7 @@ import time
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import forecast as brute_force_forecast
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import (
-    Rules,
-    forecast,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Rules, forecast
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 

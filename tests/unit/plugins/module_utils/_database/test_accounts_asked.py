@@ -11,10 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Database,
-    Site,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired

@@ -8,11 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import (
-    AccountError,
-    Server,
-    set_rights,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError, Server, set_rights
 
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 

@@ -16,10 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import accounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    Reader,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records

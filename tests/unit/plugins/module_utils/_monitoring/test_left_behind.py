@@ -21,10 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
     Reader,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Database,
-    Site,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._host import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import left_behind

@@ -10,18 +10,9 @@ import stat
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import (
-    Policy,
-    Rule,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Policy, Rule
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
-from tests.unit.plugins.module_utils._permissions.conftest import (
-    WEB,
-    give,
-    order,
-    picture,
-    state,
-)
+from tests.unit.plugins.module_utils._permissions.conftest import WEB, give, order, picture, state
 
 OWN = "config/packages/prod/zz_chamilo_hardening"  # what the collection lays for the application
 

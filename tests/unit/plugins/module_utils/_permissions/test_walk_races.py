@@ -17,13 +17,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
-from tests.unit.plugins.module_utils._permissions.conftest import (
-    fill,
-    give,
-    order,
-    sloppy,
-    state,
-)
+from tests.unit.plugins.module_utils._permissions.conftest import fill, give, order, sloppy, state
 
 # Each makes anew what is to be changed: what is right is not touched, and could not be led astray.
 ATTACKS = {

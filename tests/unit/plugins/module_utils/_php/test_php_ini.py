@@ -6,17 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Site,
-    SiteError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import (
-    faces,
-    is_on,
-    of_face,
-    of_site,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import faces, is_on, of_face, of_site
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 

@@ -33,10 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Listen,
-    VirtualHost,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 
 
 class Desk:

@@ -24,12 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from tests.unit.plugins.module_utils._settings.conftest import (
-    OWN_SECRET,
-    PUBLIC_PASSPHRASE,
-    PUBLIC_SECRET,
-    openssl,
-)
+from tests.unit.plugins.module_utils._settings.conftest import OWN_SECRET, PUBLIC_PASSPHRASE, PUBLIC_SECRET, openssl
 
 # ------------------------------------------------------------------------------------------------ the file that wins
 

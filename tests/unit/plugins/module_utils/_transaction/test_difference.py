@@ -7,19 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    Outcome,
-    TransactionError,
-    plan,
-)
-from tests.unit.plugins.module_utils._transaction.conftest import (
-    ME,
-    World,
-    alone,
-    failing,
-    nothing_to_do,
-    one,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError, plan
+from tests.unit.plugins.module_utils._transaction.conftest import ME, World, alone, failing, nothing_to_do, one
 
 
 def test_the_diff_shows_values_and_no_secret(world: World) -> None:

@@ -17,12 +17,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import (
-    Mark,
-    apply,
-    strip,
-    without,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply, strip, without
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
@@ -38,18 +33,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver impor
     in_place_nginx,
     nginx,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    DesiredHost,
-    Unmarked,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost, Unmarked
 from tests.unit.plugins.conftest import Files
-from tests.unit.plugins.module_utils._transaction.conftest import (
-    World,
-    interrupted,
-    kill_points,
-    nothing_to_do,
-    one,
-)
+from tests.unit.plugins.module_utils._transaction.conftest import World, interrupted, kill_points, nothing_to_do, one
 from tests.vhosts import DOMAIN, ROOT, Case, cases
 
 HOST = 'server {\n    server_name campus;\n    add_header X-Mine "1";\n    root /var/www/chamilo;\n}\n'

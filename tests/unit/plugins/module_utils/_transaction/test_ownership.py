@@ -8,12 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
-from tests.unit.plugins.module_utils._transaction.conftest import (
-    World,
-    alone,
-    nothing_to_do,
-    one,
-)
+from tests.unit.plugins.module_utils._transaction.conftest import World, alone, nothing_to_do, one
 
 
 @pytest.mark.parametrize("first", ["headers:one", "headers:two"])

@@ -13,15 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    TransactionError,
-    plan,
-)
-from tests.unit.plugins.module_utils._transaction.conftest import (
-    World,
-    nothing_to_do,
-    one,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError, plan
+from tests.unit.plugins.module_utils._transaction.conftest import World, nothing_to_do, one
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    Item,
-    StateError,
-    file_item,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, StateError, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 

@@ -13,15 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    Outcome,
-    TransactionError,
-)
-from tests.unit.plugins.module_utils._transaction.conftest import (
-    World,
-    kill_points,
-    one,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError
+from tests.unit.plugins.module_utils._transaction.conftest import World, kill_points, one
 
 
 def test_undo_restores_what_was_before_the_first_run(world: World) -> None:

@@ -8,10 +8,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Listen,
-    walk,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, walk
 
 CAMPUS = "/etc/apache2/sites-available/campus.conf"
 

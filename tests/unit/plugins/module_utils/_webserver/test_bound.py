@@ -8,10 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import bound, nginx
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Configuration,
-    Directive,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Configuration, Directive
 
 STS = "add_header Strict-Transport-Security"
 YEAR, GUIDE = "max-age=31536000", "max-age=31536000; includeSubDomains"

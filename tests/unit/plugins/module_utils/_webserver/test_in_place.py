@@ -13,10 +13,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    Unmarked,
-    exposed,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Unmarked, exposed
 
 
 def test_the_files_are_read_as_they_were_before_our_marks(tmp_path: Path) -> None:

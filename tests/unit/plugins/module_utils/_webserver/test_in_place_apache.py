@@ -12,11 +12,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import apply, strip
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache, in_place_apache, tls_policy
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    DesiredHost,
-    Unmarked,
-    digest,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost, Unmarked, digest
 from tests.vhosts import Case, cases
 
 DROP_INS = "/etc/apache2/sites-available/chamilo-campus.d"
