@@ -62,18 +62,18 @@ class ActionModule(CollectionAction):
         if request.discovered:
             refused = refusal(task_vars or {}) or _nodes.refusal(self._templar, task_vars or {})
             domain = ((task_vars or {}).get("__chamilo_common_info") or {}).get("site", {}).get("domain")
-            messages = refused or f"{domain}: no obstacle was found. Nothing was changed."
-            return {**result, "failed": bool(refused), "msg": messages, "_ansible_verbose_always": True}
+            message = refused or f"{domain}: no obstacle was found. Nothing was changed."
+            return {**result, "failed": bool(refused), "msg": message, "_ansible_verbose_always": True}
         if not request.sections:
             specs = _preflight.specs()
             messages = _preflight.unknown(variables, [name for spec in specs.values() for name in spec])
             values = self._plain(specs, variables)
             wrong = _preflight.forms(specs, values)
-            messages += wrong.values()
+            messages += [*wrong.values()]
             messages += _preflight.of_playbooks({name: value for name, value in values.items() if name not in wrong})
             return {**result, "failed": bool(messages), "msg": "\n".join(messages) or "All variables are known."}
         messages = []
-        values: dict[str, Any] = {}
+        values = {}
         for name in sorted(variables):
             if name.startswith("chamilo_"):
                 try:
@@ -112,7 +112,7 @@ class ActionModule(CollectionAction):
         return result
 
     @staticmethod
-    def _lacking(sections: list[str], values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _lacking(sections: Sequence[str], values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What stays open for want of a variable."""
         table, today = _controls.load(), datetime.date.today()
         level = _controls.parse_level(values.get("chamilo_level", "should"))

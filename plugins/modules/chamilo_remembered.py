@@ -82,9 +82,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    place = [module.params[name] for name in ("domain", "root", "web_server")]
+    given = module.params
     try:
-        forgotten = forget(Reader.of_site(discover(*place, require=True)), module.check_mode)
+        forgotten = forget(
+            Reader.of_site(discover(given["domain"], given["root"], given["web_server"], require=True)),
+            module.check_mode,
+        )
     except NoClient as problem:
         if not module.check_mode:
             module.fail_json(msg=str(problem))

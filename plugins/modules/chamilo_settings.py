@@ -273,6 +273,8 @@ diff:
   elements: dict
 """
 
+from typing import Any
+
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
 
 imports.compile_once()
@@ -289,7 +291,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo i
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY
 
 
-def host(given: dict) -> Host:
+def host(given: dict[str, Any]) -> Host:
     """The application that the options name, and its database."""
     site = discover("", given["chamilo_root"])
     environment = site.environment.get("APP_ENV", "prod")
@@ -327,7 +329,7 @@ def main() -> None:
         module.exit_json(changed=True, msg=f"needs python3-pymysql: {problem}")
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    extra = {"diff": outcome.diff} if module._diff and outcome.changed else {}
+    extra: dict[str, Any] = {"diff": outcome.diff} if module._diff and outcome.changed else {}
     if outcome.messages:
         extra["msg"] = " ".join(outcome.messages)
     module.exit_json(**result(outcome), **extra)

@@ -96,7 +96,7 @@ def _judge(tree: Mapping[str, Any], site: Site) -> None:
     order({"owner": "root", **tree, **found}, "production", called=VARIABLES)
 
 
-def _settings(site: Site) -> tuple[dict, list[str]]:
+def _settings(site: Site) -> tuple[dict[str, Any], list[str]]:
     """What sections set and is still effective, and the names of all that are saved."""
     kept: list[str] = []
     try:
@@ -106,7 +106,7 @@ def _settings(site: Site) -> tuple[dict, list[str]]:
         return {}, kept  # nothing is known to be effective, so chamilo_settings checks again and reports the error
 
 
-def _unchanged(site: Site, given: Mapping[str, Place]) -> dict:
+def _unchanged(site: Site, given: Mapping[str, Place]) -> dict[str, Any]:
     """What modules of this run would find as they want it, by what they were asked for last."""
     found = {}
     for known in (env_asked, accounts_asked):
@@ -117,7 +117,7 @@ def _unchanged(site: Site, given: Mapping[str, Place]) -> dict:
     return {name: answer for name, answer in found.items() if answer}
 
 
-def _recurring(site: Site, portal: str, visits: Mapping[str, Sequence[str]]) -> dict:
+def _recurring(site: Site, portal: str, visits: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     hosts = site.answering or site.fallback
     log = hosts[0].access_log_file if hosts and visits else ""
     there = log.startswith("/") and os.path.exists(log)

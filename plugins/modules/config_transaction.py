@@ -430,9 +430,8 @@ def main() -> None:
         else:
             Engine().withdraw(module.params["name"], outcome, check=module.check_mode)
     except (HardeningError, OSError) as problem:
-        failure = {"msg": str(problem)}
-        if getattr(problem, "rolled_back", ""):
-            failure["rolled_back"] = problem.rolled_back
+        rolled_back = getattr(problem, "rolled_back", "")
+        failure = {"msg": str(problem), **({"rolled_back": rolled_back} if rolled_back else {})}
     for note in [*outcome.recovered, *outcome.notes]:
         module.warn(note)
     result = {

@@ -95,7 +95,7 @@ class CollectionAction(ActionBase):
 
 class HostAction(CollectionAction):
     # All options but one are passed on as they came, whatever ansible-core calls them.
-    def _execute_module(self, module_name: str | None = None, **options: Any) -> dict[str, Any]:  # type: ignore[override]
+    def _execute_module(self, module_name: str | None = None, **options: Any) -> dict[str, Any]:
         execute = super()._execute_module
         module = (module_name or self._task.action).rpartition(".")[2]
         answer = self._answer(module, lambda: execute(module_name=module_name, **options))

@@ -159,9 +159,9 @@ def document(
 
 # -- the report before this one ----------------------------------------------------------------------------------------
 
-_TEXT = _answers.Text()
+_TEXT: _answers.Shape = _answers.Text()
 _WHEN = _answers.Text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_ROW = {
+_ROW: dict[str, _answers.Shape] = {
     **dict.fromkeys(("id", "section", "title", "evidence", "fix"), _TEXT),
     "level": _answers.Text("|".join(LEVELS)),
     "status": _answers.Text("|".join(STATUSES)),

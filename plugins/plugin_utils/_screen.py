@@ -268,8 +268,8 @@ def _open(causes: Sequence[Mapping[str, Any]], room: int, hosts: int) -> list[st
         words = f"{cause['severity']:<8} {_LABELS[cause['kind']]}{number}{where}: {text}"
         reported.append(_wrapped(words, max(1, min(4, room // len(causes))), "  ", " " * 11))
     shown: list[str] = []
-    for number, block in enumerate(reported):
-        left = len(reported) - number
+    for done, block in enumerate(reported):
+        left = len(reported) - done
         if len(shown) + len(block) + (left > 1) > room:
             return ["Open, the most severe first:", *shown, f"  ... and {left} more: see the report."]
         shown += block

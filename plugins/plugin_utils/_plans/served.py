@@ -255,7 +255,7 @@ class Served:
     @property
     def elsewhere(self) -> bool:
         """Whether a proxy in front of it speaks https."""
-        return boolean(self.variables["chamilo_https_terminated_elsewhere"])
+        return bool(boolean(self.variables["chamilo_https_terminated_elsewhere"]))
 
     @property
     def encrypted(self) -> bool:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,7 +175,7 @@ def _host(portal: Portal, idle: bool) -> list[File]:
     return [File(f"{face}/conf.d/90-chamilo-hardening-sessions.ini", "php/host.ini.j2") for face in faces]
 
 
-def _part(portal: Portal, strict: bool) -> Sequence[File]:
+def _part(portal: Portal, strict: bool) -> list[File]:
     # It finds sessions by php.ini. Where the application keeps them elsewhere, no user would stay logged in.
     if not (strict and portal.site["sessions_in_php"]):
         return []

@@ -65,7 +65,7 @@ class Transaction:
     name: str
     files: Sequence[File | Marked] = ()
     test: Sequence[Sequence[str]] = ()
-    load: Mapping[str, str] | None = None
+    load: Mapping[str, str | bool] | None = None
     probe: Sequence[Mapping[str, Any]] = ()
     present: bool = True
     listen: Sequence[str] = ()
