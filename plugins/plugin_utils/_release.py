@@ -26,8 +26,8 @@ from urllib.error import HTTPError
 from ansible import constants
 from ansible.module_utils.urls import open_url
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 
 AUTO, OFF = "auto", "off"

@@ -34,12 +34,12 @@ REVIEWED = {
         _https/renewal.py:configurations _common/locks.py:acquire
         _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _transaction/store.py:document
         _brute_force/unlock.py:sites _updates/releases.py:watched _monitoring/watch.py:configuration
-        _permissions/package.py:refusal _permissions/aside.py:known
+        _application/package.py:refusal _permissions/aside.py:known
         _monitoring/watch.py:pulse _monitoring/results.py:configuration _permissions/window.py:known
-        _permissions/sites.py:known _permissions/package.py:known
+        _permissions/sites.py:known _application/package.py:known
     """,
     "the package of the release, which an administrator names": """
-        _permissions/package.py:read _updates/package.py:_checksum
+        _application/package.py:read _program/new_release.py:_checksum
     """,
     "made in a directory of its own, or as another account than root": """
         _uploads/antivirus.py:_take_away _attacks/permissions.py:_lays _attacks/permissions.py:_opens
@@ -49,8 +49,8 @@ REVIEWED = {
         _backups/restore_test.py:_without_tls
         _backups/restore_tables.py:load _backups/restore_files.py:_make_way _backups/restore_tables.py:_read
         _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
-        _backups/restore_files.py:stage_database guide_prove.py:work _updates/package.py:lay
-        _permissions/package.py:version_of
+        _backups/restore_files.py:stage_database guide_prove.py:work _program/new_release.py:lay
+        _application/package.py:version_of
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
@@ -62,7 +62,7 @@ REVIEWED = {
     """,
     "a directory to begin with, from which names are followed step by step": """
         _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
-        _backups/restore_files.py:_open_roots_alone _permissions/comparison.py:_walk
+        _backups/restore_files.py:_open_roots_alone _application/comparison.py:_walk
     """,
     "an open descriptor, in the directory of secrets of systemd's or root's": "_common/openssl.py:secret_file",
 }
@@ -139,7 +139,7 @@ def f(path):
 # What decides which links are followed, where it is not one of the rules of paths.py, and why.
 RULES = {
     "_backups/restore_test.py": "lambda *_link: 'it was no link when it was saved'",  # none
-    "_permissions/comparison.py": "lambda *_link: 'it was no link before'",  # none: the path was resolved
+    "_application/comparison.py": "lambda *_link: 'it was no link before'",  # none: the path was resolved
     "_uploads/antivirus.py": "noted",  # all: what was opened is judged afterwards
 }
 

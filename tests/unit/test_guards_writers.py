@@ -31,7 +31,7 @@ RENAMED = {
     "_permissions/journal.py": "a file gets the name back that it had, in a directory that is open",
     "_backups/restore.py": "whole trees change places",
     "_backups/restore_files.py": "whole trees change places",
-    "_updates/update.py": "whole trees change places",
+    "_program/update.py": "whole trees change places",
 }
 # Where something is written as it comes, and why no reader gets a part of it.
 WRITTEN = {
@@ -45,8 +45,8 @@ WRITTEN = {
     "_backups/restore_test.py": "in the drill's own directory",
     "_backups/restore_files.py": "in the restore's own directory",
     "_backups/restore_tables.py": "in the restore's own directory",
-    "_updates/package.py": "in the update's own directory",
-    "_permissions/package.py": "in a directory of its own",
+    "_program/new_release.py": "in the update's own directory",
+    "_application/package.py": "in a directory of its own",
     "_attacks/_insider.py": "a pipe",
     "_attacks/permissions.py": "an attack plants it, and takes it away",
     "guide_prove.py": "an attack plants it, and takes it away",

@@ -24,6 +24,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import clients
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     dump,
     jobs,
@@ -47,7 +48,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
 from ansible_collections.chamilo.hardening.plugins.module_utils._host import host
 
 _SHRUNKEN = 0.5

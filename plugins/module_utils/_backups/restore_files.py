@@ -36,10 +36,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import rights
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts, of_root, open_path
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import rights
 
 _FILES = ("var", "config", "public/plugin")  # and the environment files
 _LEFT = (".git", "node_modules")  # in no backup
@@ -96,8 +94,8 @@ class Exchange:
                 f"Nothing was changed. What came back is {fetched}: copy it from there."
             )
         try:
-            os.close(open_trusted(above))
-        except PermsError as problem:
+            os.close(_of_root(above))
+        except BackupError as problem:
             raise BackupError(f"{problem} Nothing was changed.") from problem
         inode = os.lstat(fetched).st_ino if os.path.lexists(fetched) else 0
         self.journal["swaps"].append([fetched, live, inode, above])
@@ -370,7 +368,7 @@ def reverse_swap(fetched: str, live: str, inode: int, above: str = "") -> None:
     if above and inode and not os.path.lexists(live):  # what was made for it alone
         while way != above and below(way, above):
             if os.path.lexists(way):
-                with contextlib.suppress(OSError, PermsError), _open(above, os.path.dirname(way)) as directory:
+                with contextlib.suppress(OSError, BackupError), _open(above, os.path.dirname(way)) as directory:
                     os.rmdir(f"{directory}/{os.path.basename(way)}")
             way = os.path.dirname(way)
 
@@ -410,7 +408,7 @@ def _open(fetched: str, live: str) -> Iterator[str]:
 def _make_way(fetched: str, live: str) -> int:
     """Open a directory; make it, and those above, as they were in the backup."""
     if os.path.lexists(live):
-        return open_trusted(live)
+        return _of_root(live)
     with _open(os.path.dirname(fetched), os.path.dirname(live)) as above:
         os.mkdir(f"{above}/{os.path.basename(live)}", 0o700)
         handle = os.open(f"{above}/{os.path.basename(live)}", os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -418,6 +416,14 @@ def _make_way(fetched: str, live: str) -> int:
     os.fchown(handle, known.st_uid, known.st_gid)
     os.fchmod(handle, stat.S_IMODE(known.st_mode))
     return handle
+
+
+def _of_root(path: str) -> int:
+    """Open what no link leads to but root's own."""
+    try:
+        return open_path(path, of_root)[0]
+    except OSError as problem:
+        raise BackupError(f"{path}: {problem.strerror}.") from problem
 
 
 def exchange(one: str, other: str) -> None:

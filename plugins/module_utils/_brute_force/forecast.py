@@ -25,6 +25,7 @@ from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from typing import BinaryIO, cast
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.login_addresses import LOGIN
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal, within
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import AGENT
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
@@ -48,22 +49,6 @@ _LINE = re.compile(
     rb'(?P<status>\d\d\d)\b(?:[^"]*"(?:[^"\\]|\\.)*" "(?P<agent>(?:[^"\\]|\\.)*)")?'
 )
 _REQUEST = re.compile(rb'[^"\\]*"([A-Za-z]+) +([^ ?"]*)')  # of a usual line, quickly
-_LOGINS = ("login_json", "login/ldap/check", "oauth/token", "oauth/register", "api/authentication_token")
-
-
-def _spelled(*texts: str) -> str:
-    """Each letter as it is, or escaped."""
-    return "|".join("".join(f"(?:{re.escape(one)}|%(?i:{ord(one):02x}))" for one in text) for text in texts)
-
-
-LOGIN = re.compile(
-    (
-        r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/"
-        rf"(?:(?:[^?#%]{{0,200}}\.php/|index\.php)?(?:{'|'.join(_LOGINS)})"
-        rf"|(?=[^?#%]{{0,240}}%)(?:[^?#]{{0,200}}{_spelled('.php/')}|{_spelled('index.php')})?"
-        rf"(?:{_spelled(*_LOGINS)}))(?:[?#].*)?"
-    ).encode()
-)
 _FAILED = (b"401", b"403", b"429")
 BANS = "brute_force_fail2ban"
 _OWN = AGENT.encode()

@@ -27,6 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
 
 STATE = "/var/lib/chamilo-hardening"
+LINK = "-> "  # before the target of a link, where a file has its checksum
 # No include pattern of a web server matches a name that begins with a dot ("sites-enabled/*", "conf.d/*.conf").
 TEMPORARY = ".chamilo-hardening."
 _MOST = 64 << 20  # bytes of a file that this collection writes or restores

@@ -18,9 +18,10 @@ import ipaddress
 import os
 from collections.abc import Iterator
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import clients
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients, grants
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.application import Application
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_accounts import ExtraAccounts

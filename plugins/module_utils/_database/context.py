@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import clients
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     SOCKET,
     Account,
@@ -26,7 +27,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError, Server, see
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.undo_data import UndoData

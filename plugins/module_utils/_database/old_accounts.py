@@ -13,11 +13,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import clients, dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree as Files
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients, grants
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import (

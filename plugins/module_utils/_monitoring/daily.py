@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import accounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import accounts, comparison, package
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records, services
@@ -30,7 +30,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
     results,
     watch,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison, package
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
@@ -403,7 +402,7 @@ def compare_release(site: str, archive: str = "", sha256: str = "") -> compariso
         if not package.is_of(manifest, version):
             raise MonitoringError(f"{archive} is the package of Chamilo {manifest.version}; {version} is installed.")
         package.remember(manifest, root)
-    return comparison.against_release(root, version)
+    return comparison.against_release(root, version, Store(files.STATE).written())
 
 
 def accept(site: str) -> str:

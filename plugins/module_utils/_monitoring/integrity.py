@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, package, release
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison, package
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 # Without the list only a copy that no intruder could reach shows what was changed since.
 _MEND = (
@@ -112,7 +112,7 @@ class Manifest:
         present = comparison.files(self.root)
         if known is None:
             return Changes(), present, None
-        ours = comparison.written()
+        ours = Store(common_files.STATE).written()
         changes = compare(known["files"], present)
         for name in ("added", "changed", "gone"):
             paths = getattr(changes, name)

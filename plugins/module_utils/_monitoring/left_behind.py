@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import administrators
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
@@ -34,7 +35,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.walks import Budget, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._host import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, user_name, web_users
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 RECORD = "left_behind.json"
 ACCEPT = "chamilo-hardening integrity accept"
@@ -308,7 +309,7 @@ def _below_var(observer: Observer, budget: Budget) -> Iterator[Item]:
 
 def _program(observer: Observer) -> Iterator[Item]:
     """By directory alone: the daily comparison with the list of files alerts each change of one."""
-    compared = comparison.against_release(observer.root, observer.site.version)
+    compared = comparison.against_release(observer.root, observer.site.version, Store(files.STATE).written())
     for group in compared.groups:
         yield Item.of(group.line(), f"{group.directory} {group.what}")
     if not compared.package:

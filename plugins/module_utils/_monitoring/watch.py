@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import LOGIN
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.login_addresses import LOGIN
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import rights, who
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import Aside
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import (
     LISTED,
     Found,
-    rights,
-    who,
     words,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import (

@@ -11,9 +11,10 @@ import os
 import stat
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import FILE, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import rights
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import aside
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Changes, Work
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import rights, words
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import words
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Place, Want
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import Root
 

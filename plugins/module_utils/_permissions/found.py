@@ -6,12 +6,7 @@
 
 from __future__ import annotations
 
-import functools
-import grp
 import json
-import os
-import pwd
-import stat
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,19 +96,3 @@ def diff(path: str, found: Found) -> dict[str, str]:
 
 def words(problem: OSError) -> str:
     return problem.strerror or str(problem)
-
-
-def rights(status: os.stat_result) -> str:
-    return f"{who(status.st_uid, status.st_gid)} {stat.S_IMODE(status.st_mode):04o}"
-
-
-@functools.lru_cache(maxsize=1024)
-def who(owner: int, group: int) -> str:
-    try:
-        user = pwd.getpwuid(owner).pw_name
-    except KeyError:
-        user = str(owner)
-    try:
-        return f"{user}:{grp.getgrgid(group).gr_name}"
-    except KeyError:
-        return f"{user}:{group}"

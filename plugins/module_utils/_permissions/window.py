@@ -21,7 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, release
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package as permissions_package
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
@@ -30,8 +31,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     shown,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree as Configuration
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import aside, comparison, sites
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package as permissions_package
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import aside, sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import Aside
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
@@ -401,7 +401,7 @@ def compare(tree: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
         return answer
     if given["manifest"]:
         permissions_package.remember(permissions_package.parse(given["manifest"]), root, state)
-        answer["unlike"] = comparison.against_release(root, version, state=state).lines()
+        answer["unlike"] = comparison.against_release(root, version, windows.engine.store.written(), state).lines()
     elif given["problem"]:
         permissions_package.refuse(given["problem"], root, version, state)
     known = permissions_package.known(root, version, state)

@@ -28,11 +28,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import commands as monitoring_commands
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import former_pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import audit, display, session
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import (
+    audit,
+    display,
+    former_pool,
+    integrity,
+    session,
+    update,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.session import report as _print
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
@@ -42,7 +47,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.eng
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import put_off
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases, update
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
 
 ABOUT = """\
@@ -135,7 +140,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     daily.add_argument("--json", action="store_true", help="for the playbook: what was done, as JSON")
     daily.set_defaults(run=_daily_work)
 
-    monitoring_commands.add(commands, _print)
+    integrity.add(commands, _print)
     antivirus.add(commands, _print)
 
     alert = commands.add_parser("alert", help="send an alert to the administrator", description=ALERT)

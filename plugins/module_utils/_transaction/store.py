@@ -21,12 +21,14 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    LINK,
     STATE,
     TEMPORARY,
     Item,
     StateError,
     Tree,
     file_item,
+    noted,
     now,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
@@ -79,6 +81,19 @@ class Store:
             "left": {},
         }
         return {**fresh, **state}
+
+    def written(self) -> dict[str, set[str]]:
+        """For each path the checksums that this collection gave it: an empty one where it is gone."""
+        found: dict[str, set[str]] = {}
+        state = self.peek()
+        items = [(path, known["after"]) for one in state["records"].values() for path, known in one["files"].items()]
+        for path, item in [*state["left"].items(), *items]:
+            target = item.get("target", "")
+            place = os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path)
+            found.setdefault(place, set()).add(f"{LINK}{target}" if target else item.get("sha256", ""))
+        for path, checksum in noted(self.root):
+            found.setdefault(path, set()).add(checksum)
+        return found
 
     def commit(self, state: Mapping[str, Any]) -> None:
         """Replace the state, durably and in one step."""

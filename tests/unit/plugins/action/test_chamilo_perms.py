@@ -24,7 +24,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.action.chamilo_perms import ActionModule
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _release
 
 OFFICIAL = "https://github.com/chamilo/chamilo-lms/releases/download/v3.0.2/chamilo-3.0.2.zip"

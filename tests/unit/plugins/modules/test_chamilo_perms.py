@@ -16,8 +16,9 @@ import zlib
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_perms
 

@@ -15,14 +15,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import accounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import accounts, comparison
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, integrity, left_behind, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.daily import MonitoringError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 
 def step():
@@ -422,7 +422,7 @@ def test_what_this_collection_wrote_becomes_part_of_the_list(host, monkeypatch):
     index = host.root / "public/index.php"
     index.write_text("<?php // ours")
     own = comparison.files(str(host.root))["public/index.php"]
-    monkeypatch.setattr(comparison, "written", lambda: {os.path.realpath(index): {own}})
+    monkeypatch.setattr(Store, "written", lambda _store: {os.path.realpath(index): {own}})
     step()
     after = daily.lists()["campus"]
     assert (after["digest"] == before["digest"], after["copied"]) == (False, False)

@@ -11,13 +11,13 @@ import os
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, package
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import (
     Changes,
     IntegrityError,
     Manifest,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison, package
 
 
 @pytest.fixture

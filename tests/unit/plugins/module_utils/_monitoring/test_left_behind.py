@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Account,
     DatabaseError,
@@ -26,7 +27,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._host import pro
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import left_behind
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 
 WEB = Identity("www-data", 33, frozenset({33}))

@@ -11,10 +11,11 @@ import stat
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package, sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import WindowError

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package as permissions_package
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Reader,
     migrations,
@@ -53,12 +55,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentence
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison, sites, window
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package as permissions_package
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import GIT
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.new_release import Package
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package import Package
 
 ABOUT = """\
 Updates Chamilo by the package of a release (zip or tar); --sha256 is its checksum, from the page of the release. It
@@ -289,7 +290,7 @@ class _Update(Exchange):
     def _differs(self) -> list[str]:
         """What a person has to look at, as at each comparison from now on."""
         permissions_package.remember(self.package.manifest, self.root)
-        lines = comparison.against_release(self.root, self.package.version).lines()
+        lines = comparison.against_release(self.root, self.package.version, Engine().store.written()).lines()
         return [f"Compared with {self.package.manifest.words}: {first_of(lines, 5, '; ') or 'no file differs'}."]
 
 

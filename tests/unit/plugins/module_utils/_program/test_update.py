@@ -32,8 +32,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import update
-from tests.unit.plugins.module_utils._updates.test_package import FILES, OLD, lay, packed, release
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import update
+from tests.unit.plugins.module_utils._program.test_new_release import FILES, OLD, lay, packed, release
 
 HALF = Snapshot("id", "tree", 0, "run7", ())
 

@@ -12,8 +12,8 @@ import zipfile
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.package import ArchiveError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.package import ArchiveError
 
 FILES = {
     "public/index.php": "<?php index();",

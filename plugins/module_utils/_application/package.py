@@ -39,7 +39,6 @@ _SMALL = 4096  # bytes of a link
 _LARGEST = 1 << 20  # bytes of a file that is read whole
 _KNOWN_BY = "public/index.php"
 _NAMING = (release.OWN, release.INSTALLER, "composer.json")  # what names the version
-LINK = "-> "
 # Of a file that the web user may have made: one that has fewer blocks on the disk for its size has no end.
 MOST, PACKED = 64 << 20, 16 * 512
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
@@ -142,7 +141,7 @@ def _contents(archive: str, stream: BinaryIO) -> tuple[dict[str, str], dict[str,
                         f"{archive} unpacks to more than {_UNPACKED >> 30} GB. That is no release of Chamilo."
                     )
             name = name.removeprefix("./")
-            found[name] = digest.hexdigest() if content else f"{LINK}{target}"
+            found[name] = digest.hexdigest() if content else f"{common_files.LINK}{target}"
             if name.endswith(_NAMING):
                 heads[name] = head[:_LARGEST]
             if len(found) > _ENTRIES:

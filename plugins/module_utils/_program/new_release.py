@@ -13,9 +13,10 @@ import os
 import re
 import shutil
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import LINK
 
 # The portal's own; of the last one this is no part of a portal.
 _OWN = (
@@ -38,7 +39,7 @@ class Package:
         self.manifest = package.read(self.path, sha256)
         self.version = self.manifest.version
         files = self.manifest.files
-        self.names = {name for name in files if not files[name].startswith(package.LINK) and not _own(name)}
+        self.names = {name for name in files if not files[name].startswith(LINK) and not _own(name)}
         for name in self.names:
             if "\0" in name or {"", ".", ".."} & set(name.split("/")):
                 raise PackageError(f"{self.path} has {ascii(name)}, which leads elsewhere. Nothing was changed.")

@@ -12,17 +12,18 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import commands, daily, watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import Changes
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.watch import Seen
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.comparison import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.comparison import (
     CHANGED,
     Comparison,
     Group,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import Changes
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.watch import Seen
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import integrity as commands
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 
 MONIT = Path(__file__).parents[5] / "roles/monitoring/templates/monit/site.j2"

@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import clients
 
 
 def resolve(host, _port):

@@ -10,8 +10,9 @@ import zipfile
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, package
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import comparison, package
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 PROGRAM = {
     "version.php": '<?php\nreturn ["version" => "3.0.2"];\n',
@@ -50,7 +51,7 @@ def lay(root, path, text="<?php", at=0):
 
 
 def lines(root, version="3.0.2"):
-    return comparison.against_release(str(root), version).lines()
+    return comparison.against_release(str(root), version, Store(files.STATE).written()).lines()
 
 
 def test_a_portal_as_its_package_has_it_has_nothing_to_list(portal):
@@ -58,7 +59,7 @@ def test_a_portal_as_its_package_has_it_has_nothing_to_list(portal):
     for path in (".env", "config/jwt/private.pem", "var/cache/prod/x.php", ".git/config"):
         lay(portal, path)
     (portal / "public/main/install/index.php").unlink()
-    found = comparison.against_release(str(portal), "3.0.2")
+    found = comparison.against_release(str(portal), "3.0.2", {})
     assert found.groups == () and found.package.startswith("the package chamilo-3.0.2.zip (sha256 ")
 
 
@@ -92,10 +93,10 @@ def test_a_line_is_no_longer_than_a_person_reads(portal):
 def test_without_the_package_of_the_installed_release_nothing_is_concluded(portal, tmp_path):
     lay(portal, "public/shell.php")
     for root, version in ((portal, "3.0.3"), (tmp_path, "3.0.2")):
-        assert comparison.against_release(str(root), version) == comparison.Comparison()
+        assert comparison.against_release(str(root), version, Store(files.STATE).written()) == comparison.Comparison()
     assert lines(portal, "") != []  # a checkout that names no version: the administrator named its package
     next((tmp_path / "state").glob("release-*.json")).write_text("{")
-    assert comparison.against_release(str(portal), "3.0.2") == comparison.Comparison()
+    assert comparison.against_release(str(portal), "3.0.2", {}) == comparison.Comparison()
 
 
 def test_what_this_collection_wrote_is_left_out(portal):

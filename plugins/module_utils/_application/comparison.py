@@ -16,15 +16,14 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import LINK
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_below, open_path, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import who
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import who
 
 # What the application writes by itself, and what only a developer's copy has.
 _LEFT_OUT = ("var", ".git", "node_modules")
@@ -37,6 +36,7 @@ _LINES = 40  # of one kind: with more, directories are put together
 _DEEPEST = 100  # levels of directories
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _NO_FILE = "neither file nor directory"
+Ours = Mapping[str, Collection[str]]  # for each path the checksums that it was given
 CHANGED, ADDED, MISSING = "differ from the package", "are in no package", "of the package are missing"
 
 
@@ -73,26 +73,26 @@ class Comparison:
         return [group.line() for group in self.groups]
 
 
-def against_release(root: str, version: str, present: Mapping[str, str] | None = None, state: str = "") -> Comparison:
+def against_release(root: str, version: str, ours: Ours, state: str = "") -> Comparison:
     """What differs from the package of the release that a portal runs, by directory.
 
-    ``version``: the installed one, empty where it is not known. ``present``: ``files(root)``, where that was read.
-    What this collection wrote is left out.
+    ``version``: the installed one, empty where it is not known. ``ours``: what this collection wrote, which is left
+    out.
     """
     known = package.known(root, version, state)
-    return compared(root, known, files(root) if present is None else present) if known else Comparison()
+    return compared(root, known, ours, files(root)) if known else Comparison()
 
 
-def compared(root: str, manifest: package.Manifest, present: Mapping[str, str]) -> Comparison:
-    release, ours, real = manifest.files, written(), os.path.realpath(root)
+def compared(root: str, manifest: package.Manifest, ours: Ours, present: Mapping[str, str]) -> Comparison:
+    release, real = manifest.files, os.path.realpath(root)
 
     def differs(path: str) -> bool:
         """Is it neither as in the package, nor as this collection or the installation left it?"""
         here, there = present.get(path, ""), release.get(path)
-        same = here.startswith(package.LINK) and there is not None and f"{here} ".startswith(f"{there} ")
+        same = here.startswith(LINK) and there is not None and f"{here} ".startswith(f"{there} ")
         if same or here.partition(" ")[0] == there or path in _INSTALLED:
             return False
-        return here not in ours.get(os.path.join(real, path), set())
+        return here not in ours.get(os.path.join(real, path), ())
 
     directories = {""}
     for path in release:
@@ -187,7 +187,7 @@ def _walk(root: str) -> Iterator[tuple[str, str]]:
                             continue
                         if entry.is_symlink():
                             target = _target(entry.name, handle)
-                            yield path, f"{package.LINK}{target}{_behind(os.path.join(root, path), unlisted)}"
+                            yield path, f"{LINK}{target}{_behind(os.path.join(root, path), unlisted)}"
                         elif entry.is_dir(follow_symlinks=False):
                             todo.append(path)
                         else:
@@ -245,18 +245,3 @@ def _checksum(handle: int, most: int = sys.maxsize) -> str:
         return f"unread: {problem.strerror}"
     finally:
         os.close(handle)
-
-
-def written() -> dict[str, set[str]]:
-    """For each path the checksums that this collection gave it: an empty one where it is gone."""
-    found: dict[str, set[str]] = {}
-    state = Store(common_files.STATE).peek()
-    ours = [(path, known["after"]) for record in state["records"].values() for path, known in record["files"].items()]
-    for path, item in [*state["left"].items(), *ours]:
-        target = item.get("target", "")
-        found.setdefault(os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path), set()).add(
-            f"{package.LINK}{target}" if target else item.get("sha256", "")
-        )
-    for path, checksum in common_files.noted():
-        found.setdefault(path, set()).add(checksum)
-    return found

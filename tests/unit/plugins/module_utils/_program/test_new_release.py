@@ -14,9 +14,9 @@ import zipfile
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package import Package, PackageError
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.new_release import Package, PackageError
 
 VERSION = "<?php\nreturn ['new_version' => '3.0.2', 'new_version_status' => 'stable'];\n"
 FILES = {
