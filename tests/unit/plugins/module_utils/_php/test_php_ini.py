@@ -6,9 +6,15 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, SiteError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import faces, is_on, of_face, of_site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import (
+    PhpError,
+    faces,
+    is_on,
+    of_face,
+    of_site,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
@@ -76,13 +82,13 @@ def test_fpm_goes_by_its_files_the_pool_the_server_its_directory_and_then_what_l
 def test_a_file_in_the_directory_that_cannot_be_read_is_not_passed_over(host):
     host.write(f"{FPM}/php.ini", "a = 1\n")
     host.write("/srv/campus/public/.user.ini/x", "")
-    with pytest.raises(SiteError, match="which PHP goes by, cannot be read"):
+    with pytest.raises(PhpError, match="which PHP goes by, cannot be read"):
         of_site(host.tree, Site("campus.test", "/srv/campus", php=Php("8.4", "fpm", user="root")))
 
 
 def test_without_a_php_nothing_is_guessed(host):
     host.write(f"{FPM}/php.ini", "a = 1\n")
-    with pytest.raises(SiteError, match="PHP that serves the site could not be found"):
+    with pytest.raises(PhpError, match="PHP that serves the site could not be found"):
         of_site(host.tree, Site("campus.test"))
 
 

@@ -9,8 +9,8 @@ import os
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import configuration
 
 
 def device(path):
@@ -25,7 +25,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path, put):
 
 
 def test_a_giant_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(configuration, "MOST", 10)
+    monkeypatch.setattr(tree, "MOST", 10)
     (tmp_path / "file").write_text("x" * 11)
     with pytest.raises(OSError, match="larger than 10 bytes"):
         Tree().read(str(tmp_path / "file"))
