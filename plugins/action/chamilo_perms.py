@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.package import ArchiveError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.release_files import ArchiveError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _release
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 

@@ -26,7 +26,7 @@ from urllib.error import HTTPError
 from ansible import constants
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package, release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 
@@ -47,12 +47,12 @@ def is_file(archive: str) -> bool:
     return archive not in (AUTO, OFF) and "://" not in archive
 
 
-def manifest(archive: str, sha256: str, version: str) -> package.Manifest:
+def manifest(archive: str, sha256: str, version: str) -> release_files.Manifest:
     """Of the package that ``chamilo_release_archive`` names. ``version``: what the host has installed."""
     if archive == AUTO:
         found = _official(version)
         if sha256 and found.sha256 != sha256.lower():
-            raise package.ArchiveError(
+            raise release_files.ArchiveError(
                 f"The official package of Chamilo {version} has the sha256 {found.sha256}, not {sha256}"
             )
         return found
@@ -63,23 +63,23 @@ def manifest(archive: str, sha256: str, version: str) -> package.Manifest:
             with _fetched(archive) as path:
                 found = package.read(path, sha256)
         except (UnavailableError, OSError) as problem:
-            raise package.ArchiveError(f"{archive} cannot be fetched: {problem}") from problem
-    if not package.is_of(found, version) and version != "unknown":
-        raise package.ArchiveError(
+            raise release_files.ArchiveError(f"{archive} cannot be fetched: {problem}") from problem
+    if not release_files.is_of(found, version) and version != "unknown":
+        raise release_files.ArchiveError(
             f"{archive} is the package of Chamilo {_answers.printable(found.version)}, and {version} is installed. "
             "Name the package of the release that is there"
         )
     return found
 
 
-def _official(version: str) -> package.Manifest:
+def _official(version: str) -> release_files.Manifest:
     if not _RELEASE.fullmatch(version):
         raise UnavailableError(f"Chamilo {version} is no release of which there is an official package")
     with _alone(version) as kept:
         try:
             with open(kept, encoding="utf-8") as file:
-                return package.parse(file.read())
-        except (OSError, package.ArchiveError):  # the first host with this release
+                return release_files.parse(file.read())
+        except (OSError, release_files.ArchiveError):  # the first host with this release
             pass
         refused = f"{kept}.refused"
         with contextlib.suppress(OSError):  # it was not refused lately
@@ -97,12 +97,12 @@ def _official(version: str) -> package.Manifest:
         return found
 
 
-def _fetched_official(version: str) -> package.Manifest:
+def _fetched_official(version: str) -> release_files.Manifest:
     address = OFFICIAL.format(version=version)
     try:
         with _fetched(address) as path:
             found = package.read(path)
-    except (OSError, UnavailableError, package.ArchiveError) as problem:
+    except (OSError, UnavailableError, release_files.ArchiveError) as problem:
         raise UnavailableError(f"{address}: {problem}") from problem
     if found.version != version:
         raise UnavailableError(f"{address} names Chamilo {_answers.printable(found.version) or 'of no version'}")

@@ -34,9 +34,9 @@ REVIEWED = {
         _https/renewal.py:configurations _common/locks.py:acquire
         _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _transaction/store.py:document
         _brute_force/unlock.py:sites _updates/releases.py:watched _monitoring/watch.py:configuration
-        _application/package.py:refusal _permissions/aside.py:known
+        _application/release_files.py:refusal _permissions/aside.py:known
         _monitoring/watch.py:pulse _monitoring/results.py:configuration _permissions/window.py:known
-        _permissions/sites.py:known _application/package.py:known
+        _permissions/sites.py:known _application/release_files.py:known
     """,
     "the package of the release, which an administrator names": """
         _application/package.py:read _program/new_release.py:_checksum

@@ -19,7 +19,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import LINK
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_below, open_path, shown
@@ -79,11 +79,11 @@ def against_release(root: str, version: str, ours: Ours, state: str = "") -> Com
     ``version``: the installed one, empty where it is not known. ``ours``: what this collection wrote, which is left
     out.
     """
-    known = package.known(root, version, state)
+    known = release_files.known(root, version, state)
     return compared(root, known, ours, files(root)) if known else Comparison()
 
 
-def compared(root: str, manifest: package.Manifest, ours: Ours, present: Mapping[str, str]) -> Comparison:
+def compared(root: str, manifest: release_files.Manifest, ours: Ours, present: Mapping[str, str]) -> Comparison:
     release, real = manifest.files, os.path.realpath(root)
 
     def differs(path: str) -> bool:
@@ -214,7 +214,7 @@ def _behind(link: str, unlisted: tuple[str, ...]) -> str:
         handle, _linked = open_path(target, lambda *_link: "it was no link before")
     except OSError as problem:
         return f" unread: {problem.strerror}"
-    return f" {_checksum(handle, package.MOST)}"
+    return f" {_checksum(handle, release_files.MOST)}"
 
 
 def _file(name: str, directory: int) -> str:
@@ -235,7 +235,7 @@ def _checksum(handle: int, most: int = sys.maxsize) -> str:
         if not stat.S_ISREG(info.st_mode):
             return _NO_FILE
         digest = hashlib.sha256()
-        most = min(most, max(package.MOST, info.st_blocks * package.PACKED))
+        most = min(most, max(release_files.MOST, info.st_blocks * release_files.PACKED))
         while most > 0 and (part := os.read(handle, _CHUNK)):
             digest.update(part)
             most -= len(part)

@@ -18,7 +18,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import accounts, comparison, package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import (
+    accounts,
+    comparison,
+    package,
+    release_files,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records, services
@@ -322,7 +327,7 @@ def _compared(day: _Day, portal: Portal) -> None:
     elif known:
         value = str(known["digest"])
     words = f"{len(present):,} files are as listed"
-    known_package = package.known(portal.observer.root, portal.observer.site.version)
+    known_package = release_files.known(portal.observer.root, portal.observer.site.version)
     words += (
         f"; of the release there is {known_package.words}" if known_package else "; of the release no package is known"
     )
@@ -399,9 +404,9 @@ def compare_release(site: str, archive: str = "", sha256: str = "") -> compariso
     root, version = portal.observer.root, portal.observer.site.version
     if archive:
         manifest = package.read(archive, sha256)
-        if not package.is_of(manifest, version):
+        if not release_files.is_of(manifest, version):
             raise MonitoringError(f"{archive} is the package of Chamilo {manifest.version}; {version} is installed.")
-        package.remember(manifest, root)
+        release_files.remember(manifest, root)
     return comparison.against_release(root, version, Store(files.STATE).written())
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, package, release
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, release, release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
@@ -118,7 +118,7 @@ class Manifest:
             paths = getattr(changes, name)
             setattr(changes, name, [path for path in paths if not self._ours(ours, path, present.get(path, ""))])
         if changes.added and (
-            of_release := package.known(self.root, release.installed(Tree(), self.root, None).version)
+            of_release := release_files.known(self.root, release.installed(Tree(), self.root, None).version)
         ):
             changes.added = [path for path in changes.added if of_release.files.get(path) != present[path]]
         return changes, present, known

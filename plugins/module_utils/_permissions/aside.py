@@ -19,7 +19,7 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 
 SUFFIX = ".quarantined"  # outside public/, where a file that cannot be read would keep the portal from starting
@@ -62,7 +62,7 @@ class Aside:
             return True
         if self._release is None:
             self._release = self._files()
-        return name in self._release and package.checksum(handle) == self._release[name]
+        return name in self._release and release_files.checksum(handle) == self._release[name]
 
 
 def is_below(path: str, directory: str) -> bool:

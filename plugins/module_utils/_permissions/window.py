@@ -21,8 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, release
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import package as permissions_package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, release, release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
@@ -290,7 +289,7 @@ class Windows:
 
     def _aside(self, tree: Mapping[str, Any], chosen: str | None = None) -> Aside:
         def files() -> Mapping[str, str]:
-            manifest = permissions_package.known(tree["path"], installed(tree), self._state)
+            manifest = release_files.known(tree["path"], installed(tree), self._state)
             return manifest.files if manifest else {}
 
         return Aside(aside.known(tree["path"], self._state), files, chosen)
@@ -400,17 +399,17 @@ def compare(tree: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
     if windows.at(root):  # PHP replaces the program now
         return answer
     if given["manifest"]:
-        permissions_package.remember(permissions_package.parse(given["manifest"]), root, state)
+        release_files.remember(release_files.parse(given["manifest"]), root, state)
         answer["unlike"] = comparison.against_release(root, version, windows.engine.store.written(), state).lines()
     elif given["problem"]:
-        permissions_package.refuse(given["problem"], root, version, state)
-    known = permissions_package.known(root, version, state)
+        release_files.refuse(given["problem"], root, version, state)
+    known = release_files.known(root, version, state)
     if known and given["sha256"].lower() in ("", known.sha256):
         return {**answer, "package": known.words}
     if given["manifest"]:  # asked for again, it would be the same one
-        other = permissions_package.parse(given["manifest"])
+        other = release_files.parse(given["manifest"])
         return {**answer, "unlike": [], "package_problem": f"{other.words} is not the one that is asked for"}
-    problem = permissions_package.refusal(root, version, state) if given["package"] == "auto" else ""
+    problem = release_files.refusal(root, version, state) if given["package"] == "auto" else ""
     return {**answer, "package_problem": problem, "package_needed": "" if problem else version or "unknown"}
 
 

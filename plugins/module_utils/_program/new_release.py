@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package, release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import LINK
@@ -58,7 +58,7 @@ class Package:
         """Whether nothing of what is there now stays in this directory."""
         return path in _WHOLE and any(name.startswith(f"{path}/") for name in self.names)
 
-    def lay(self, target: str, owner: tuple[int, int], before: package.Manifest | None = None) -> None:
+    def lay(self, target: str, owner: tuple[int, int], before: release_files.Manifest | None = None) -> None:
         """Put the files of the release in place of those of the one before. No other account may write there yet.
 
         ``before``: the package of that one, where it is known: what it alone has goes, unless its owner changed it.
@@ -105,7 +105,7 @@ def _checksum(path: str) -> str:
     except OSError:
         return ""
     try:
-        return package.checksum(handle)
+        return release_files.checksum(handle)
     finally:
         os.close(handle)
 

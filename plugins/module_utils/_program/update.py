@@ -22,8 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import package as permissions_package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Reader,
     migrations,
@@ -256,7 +255,7 @@ class _Update(Exchange):
             if not self.package.whole(name):
                 restic.on_tree("cp", "-a", "--reflink=auto", "--", f"{self.root}/{name}", f"{fetched}/{name}")
         status = os.lstat(f"{self.root}/public/index.php")
-        before = permissions_package.known(self.root, self.site.version)
+        before = release_files.known(self.root, self.site.version)
         self.package.lay(fetched, (status.st_uid, status.st_gid), before)
         for name in self.package.parts:
             if os.path.lexists(f"{fetched}/{name}"):
@@ -289,7 +288,7 @@ class _Update(Exchange):
 
     def _differs(self) -> list[str]:
         """What a person has to look at, as at each comparison from now on."""
-        permissions_package.remember(self.package.manifest, self.root)
+        release_files.remember(self.package.manifest, self.root)
         lines = comparison.against_release(self.root, self.package.version, Engine().store.written()).lines()
         return [f"Compared with {self.package.manifest.words}: {first_of(lines, 5, '; ') or 'no file differs'}."]
 

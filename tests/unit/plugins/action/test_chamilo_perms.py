@@ -24,7 +24,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.action.chamilo_perms import ActionModule
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import release_files
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _release
 
 OFFICIAL = "https://github.com/chamilo/chamilo-lms/releases/download/v3.0.2/chamilo-3.0.2.zip"
@@ -75,8 +75,8 @@ def run(needed: str = "3.0.2", **arguments: Any) -> tuple[dict[str, Any], list[d
     return result, [call.kwargs["module_args"] for call in calls[1:]]
 
 
-def manifest(given: dict[str, Any]) -> package.Manifest:
-    return package.parse(zlib.decompress(base64.b64decode(given["manifest"])).decode())
+def manifest(given: dict[str, Any]) -> release_files.Manifest:
+    return release_files.parse(zlib.decompress(base64.b64decode(given["manifest"])).decode())
 
 
 def test_a_host_that_has_its_manifest_is_asked_once_and_nothing_is_fetched(web: Web) -> None:

@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, package, release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
@@ -39,7 +39,7 @@ def portal(tmp_path, monkeypatch):
         archive.writestr(link, "../a/b/tool")
     (root / "vendor/bin").mkdir()
     (root / "vendor/bin/tool").symlink_to("../a/b/tool")
-    package.remember(package.read(str(tmp_path / "chamilo-3.0.2.zip")), str(root))
+    release_files.remember(package.read(str(tmp_path / "chamilo-3.0.2.zip")), str(root))
     return root
 
 

@@ -12,8 +12,8 @@ import zipfile
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.package import ArchiveError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import package, release_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.release_files import ArchiveError
 
 FILES = {
     "public/index.php": "<?php index();",
@@ -54,7 +54,7 @@ def test_a_package_is_read_as_a_manifest_whatever_it_is_packed_with(tmp_path, ki
     checksums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
     assert found.files == {**checksums, LINK: "-> ../a/b/tool"}
     assert (found.package, found.version) == ("2.0.1", "2.0.1")
-    assert package.read(archive, found.sha256.upper()) == package.parse(found.text()) == found
+    assert package.read(archive, found.sha256.upper()) == release_files.parse(found.text()) == found
     with open(archive, "rb") as stream:
         names = [name.removeprefix("./")[len(top.removeprefix("./")) :] for name, _content in package.members(stream)]
     assert names == list(FILES), "a directory and a link have no content"
@@ -105,27 +105,29 @@ def test_what_is_no_file_is_no_package(tmp_path):
 )
 def test_what_is_no_manifest_is_refused(text):
     with pytest.raises(ArchiveError, match="no manifest of a package"):
-        package.parse(text)
+        release_files.parse(text)
 
 
 def test_a_host_keeps_one_manifest_for_each_portal_and_goes_by_it_for_its_version_alone(tmp_path):
     manifest = package.read(packed(tmp_path / "chamilo.zip"))
     state = str(tmp_path / "state")
-    assert package.known("/srv/a", "2.0.1", state) is None
-    package.remember(manifest, "/srv/a", state)
-    assert package.known("/srv/a", "2.0.1", state) == package.known("/srv/a", "", state) == manifest
-    assert package.known("/srv/a", "2.0.2", state) is None and package.known("/srv/b", "2.0.1", state) is None
+    assert release_files.known("/srv/a", "2.0.1", state) is None
+    release_files.remember(manifest, "/srv/a", state)
+    assert release_files.known("/srv/a", "2.0.1", state) == release_files.known("/srv/a", "", state) == manifest
+    assert (
+        release_files.known("/srv/a", "2.0.2", state) is None and release_files.known("/srv/b", "2.0.1", state) is None
+    )
 
 
 def test_a_package_that_cannot_be_had_is_asked_for_again_a_day_later_or_for_another_release(tmp_path, monkeypatch):
     state, now = str(tmp_path / "state"), 1_700_000_000.0
     monkeypatch.setattr(package.time, "time", lambda: now)
-    assert package.refusal("/srv/a", "3.0.2", state) == ""
-    package.refuse("no answer", "/srv/a", "3.0.2", state)
-    assert package.refusal("/srv/a", "3.0.2", state) == "no answer"
-    assert package.refusal("/srv/a", "3.0.3", state) == package.refusal("/srv/b", "3.0.2", state) == ""
+    assert release_files.refusal("/srv/a", "3.0.2", state) == ""
+    release_files.refuse("no answer", "/srv/a", "3.0.2", state)
+    assert release_files.refusal("/srv/a", "3.0.2", state) == "no answer"
+    assert release_files.refusal("/srv/a", "3.0.3", state) == release_files.refusal("/srv/b", "3.0.2", state) == ""
     now += 86_400
-    assert package.refusal("/srv/a", "3.0.2", state) == ""
+    assert release_files.refusal("/srv/a", "3.0.2", state) == ""
     now -= 86_400
-    package.remember(package.read(packed(tmp_path / "chamilo.zip")), "/srv/a", state)
-    assert package.refusal("/srv/a", "3.0.2", state) == ""
+    release_files.remember(package.read(packed(tmp_path / "chamilo.zip")), "/srv/a", state)
+    assert release_files.refusal("/srv/a", "3.0.2", state) == ""

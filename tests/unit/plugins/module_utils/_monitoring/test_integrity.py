@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import (
     Changes,
@@ -55,7 +55,7 @@ def test_a_sparse_file_is_not_read_to_its_end(portal, monkeypatch):
     path = f"{portal.root}/public/holes"
     with open(path, "wb") as file:
         file.truncate(1 << 40)
-    monkeypatch.setattr(package, "MOST", 8192)
+    monkeypatch.setattr(release_files, "MOST", 8192)
     monkeypatch.setattr(comparison, "_CHUNK", 4096)
     known = comparison.files(portal.root)["public/holes"]
     assert known == f"{hashlib.sha256(bytes(8192)).hexdigest()} of the first part of {1 << 40} bytes"
@@ -102,7 +102,7 @@ def test_what_a_link_in_the_program_leads_to_is_on_the_list(portal, tmp_path, el
 
 
 def test_no_link_has_it_read_without_end(portal, monkeypatch):
-    monkeypatch.setattr(package, "MOST", 2 << 20)
+    monkeypatch.setattr(release_files, "MOST", 2 << 20)
     os.symlink("../var/upload/large", f"{portal.root}/public/large.php")
     large = f"{portal.root}/var/upload/large"
     with open(large, "w", encoding="ascii") as file:
@@ -136,7 +136,9 @@ def test_what_we_wrote_is_expected_and_what_comes_after_it_is_not(portal):
 def test_a_new_file_is_expected_that_the_package_of_the_release_has_byte_for_byte(portal):
     """As one that an earlier version had disabled, and left out of its list."""
     page, digest = f"{portal.root}/public/page.php", hashlib.sha256(b"page").hexdigest()
-    package.remember(package.Manifest("chamilo.zip", "5f" * 32, "", {"public/page.php": digest}), portal.root)
+    release_files.remember(
+        release_files.Manifest("chamilo.zip", "5f" * 32, "", {"public/page.php": digest}), portal.root
+    )
     for path in (page, f"{portal.root}/public/own.php"):
         with open(path, "w", encoding="utf-8") as file:
             file.write("page")

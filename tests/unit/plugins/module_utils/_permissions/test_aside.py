@@ -11,7 +11,7 @@ import stat
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import package
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
@@ -66,8 +66,8 @@ class Host:
     def remember(self, version="3.0.2"):
         digest = hashlib.sha256(PROGRAM.encode()).hexdigest()
         paths = ("public/index.php", "public/main/auth/courses.php", "public/.htaccess", "src/CoreBundle/Event.php")
-        manifest = package.Manifest("chamilo.zip", "5f" * 32, version, dict.fromkeys(paths, digest))
-        package.remember(manifest, str(self.root), str(self.state))
+        manifest = release_files.Manifest("chamilo.zip", "5f" * 32, version, dict.fromkeys(paths, digest))
+        release_files.remember(manifest, str(self.root), str(self.state))
 
     def harden(self, check=False):
         return window.apply(self.tree, "production", None, check, {"probe": [{"url": "https://campus.example/"}]})[0]
