@@ -32,40 +32,32 @@ ENFORCEABLE = ("must", "should", "consider")
 # Worst first: the order of every list of statuses.
 STATUSES = ("fail", "not_assessed", "advice", "waived", "people", "not_applicable", "pass")
 OBSERVED = (PASS, FAIL, NOT_APPLICABLE, NOT_ASSESSED)
-WHERE = ("prove", "testbed")
-VANTAGE = ("wire", "web_user", "local_user", "database")
 # Worst first. critical: an attacker without a login gets in, or reads what only an administrator may read.
 SEVERITIES = ("critical", "high", "medium", "low")
 _SEVERITY = {"must": "high", "should": "medium", "consider": "low", "people": "low"}
 
 
 class ControlError(Exception):
-    """The table, a waiver or a level is invalid; the text names it and what to do."""
+    """A waiver, a level or the name of a control is invalid; the text names it and what to do."""
 
 
 @dataclass(frozen=True)
 class Attack:
-    """How the control is attacked. ``none``: why not at all; ``pending``: why not yet."""
+    """How the control is attacked. ``none``: why not at all."""
 
     where: str = ""
     vantage: str = ""
-    pending: str = ""
     none: str = ""
-
-    @property
-    def written(self) -> bool:
-        return not self.none and not self.pending
 
 
 @dataclass(frozen=True)
 class Fixer:
-    """Which role makes the control true. ``none``: why none ever will; ``pending``: why none does yet."""
+    """Which role makes the control true. ``none``: why none ever will."""
 
     role: str = ""
     variables: tuple[str, ...] = ()
     # Without one of these variables the role cannot enforce it, each with an example of its value.
     needs: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)
-    pending: str = ""
     none: str = ""
 
 
@@ -94,9 +86,6 @@ class Control:
             return self.guide
         if self.fixer.none:
             return self.fixer.none
-        if self.fixer.pending:
-            mind = f" Mind: {self.note}" if self.note else ""
-            return f"{self.fixer.pending} By hand: {self.guide}{mind}"
         steered = f" Steered by {', '.join(self.fixer.variables)}." if self.fixer.variables else ""
         return f"Run the role chamilo.hardening.{self.fixer.role}.{steered}"
 
@@ -147,107 +136,18 @@ def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
-def _text(entry: Mapping[str, Any], key: str, where: str, required: bool = True) -> str:
-    value = entry.get(key, "")
-    if not isinstance(value, str) or (required and not value.strip()):
-        raise ControlError(f"{where}: {key} must be a text.")
-    return value.strip()
-
-
-def _choice(value: str, choices: Sequence[str], what: str, where: str) -> str:
-    if value not in choices:
-        raise ControlError(f"{where}: {what} {value!r} is none of {', '.join(choices)}.")
-    return value
-
-
-def _entry(value: Any, keys: set[str], where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ControlError(f"{where}: must be a map.")
-    unknown = sorted(str(key) for key in value if key not in keys)
-    if unknown:
-        raise ControlError(f"{where}: unknown key {unknown[0]!r}.{nearest(unknown[0], keys)}")
-    return value
-
-
-def _attack(value: Any, where: str) -> Attack:
-    entry = _entry(value, {"where", "vantage", "pending", "none"}, where)
-    if "none" in entry:
-        if len(entry) > 1:
-            raise ControlError(f"{where}: none stands alone.")
-        return Attack(none=_text(entry, "none", where))
-    return Attack(
-        where=_choice(_text(entry, "where", where), WHERE, "where", where),
-        vantage=_choice(_text(entry, "vantage", where), VANTAGE, "vantage", where),
-        pending=_text(entry, "pending", where, required="pending" in entry),
-    )
-
-
-def _fixer(value: Any, where: str) -> Fixer:
-    entry = _entry(value, {"role", "variables", "needs", "pending", "none"}, where)
-    if "none" in entry or "pending" in entry:
-        if len(entry) > 1:
-            raise ControlError(f"{where}: none and pending stand alone.")
-        return Fixer(
-            none=_text(entry, "none", where, required="none" in entry),
-            pending=_text(entry, "pending", where, required="pending" in entry),
-        )
-    variables = entry.get("variables", [])
-    if not isinstance(variables, list) or not all(isinstance(name, str) for name in variables):
-        raise ControlError(f"{where}: variables must be a list of names.")
-    needs = entry.get("needs", {})
-    if not isinstance(needs, Mapping) or not all(isinstance(text, str) for pair in needs.items() for text in pair):
-        raise ControlError(f"{where}: needs must be a map of variables and examples of their values.")
-    return Fixer(role=_text(entry, "role", where), variables=tuple(variables), needs=dict(needs))
-
-
-def _control(value: Any, sections: Sequence[str], number: int) -> Control:
-    keys = {"id", "section", "level", "title", "guide", "why", "note", "attack", "check", "fixer", "critical"}
-    entry = _entry(value, keys, f"control number {number}")
-    name = _text(entry, "id", f"control number {number}")
-    section = _choice(_text(entry, "section", name), sections, "section", name)
-    if not name.startswith(f"{section}_"):
-        raise ControlError(f"{name}: the id must begin with {section}_.")
-    return Control(
-        id=name,
-        section=section,
-        level=_choice(_text(entry, "level", name), LEVELS, "level", name),
-        title=_text(entry, "title", name),
-        guide=_text(entry, "guide", name),
-        why=_text(entry, "why", name),
-        note=_text(entry, "note", name, required=False),
-        attack=_attack(entry.get("attack"), f"{name}, attack"),
-        fixer=_fixer(entry.get("fixer"), f"{name}, fixer"),
-        unchecked=_text(_entry(entry["check"], {"none"}, f"{name}, check"), "none", name) if "check" in entry else "",
-        critical=_flag(entry, "critical", name),
-    )
-
-
-def _flag(entry: Mapping[str, Any], key: str, where: str) -> bool:
-    if entry.get(key, False) not in (True, False):
-        raise ControlError(f"{where}: {key} must be true or false.")
-    return bool(entry.get(key, False))
+def _control(
+    attack: Mapping[str, str], fixer: Mapping[str, Any], check: Mapping[str, str] | None = None, **facts: Any
+) -> Control:
+    known = {**fixer, "variables": tuple(fixer.get("variables", ()))}
+    return Control(**facts, attack=Attack(**attack), fixer=Fixer(**known), unchecked=(check or {}).get("none", ""))
 
 
 def parse(data: Any) -> Table:
-    """The table out of what YAML gave, every key checked."""
-    top = _entry(data, {"sections", "controls"}, "controls.yml")
-    sections = []
-    for name, value in _entry(top.get("sections"), set(top.get("sections") or {}), "sections").items():
-        entry = _entry(value, {"title", "guide"}, f"section {name}")
-        sections.append(Section(name, _text(entry, "title", name), _text(entry, "guide", name)))
-    names = [section.id for section in sections]
-    rows = top.get("controls")
-    if not isinstance(rows, list) or not rows:
-        raise ControlError("controls.yml: controls must be a list.")
-    controls = [_control(row, names, number) for number, row in enumerate(rows, 1)]
-    by_id: dict[str, Control] = {}
-    for control in controls:
-        if control.id in by_id:
-            raise ControlError(f"{control.id}: the id stands in the table twice.")
-        by_id[control.id] = control
-    if [control.section for control in controls] != sorted((c.section for c in controls), key=names.index):
-        raise ControlError("controls.yml: the controls must stand in the order of the sections.")
-    return Table(tuple(sections), tuple(controls), by_id)
+    """The table out of what YAML gave. It ships with the collection, whose tests see to it that it is whole."""
+    sections = tuple(Section(name, **facts) for name, facts in data["sections"].items())
+    controls = tuple(_control(**row) for row in data["controls"])
+    return Table(sections, controls, {control.id: control for control in controls})
 
 
 @functools.lru_cache(maxsize=1)

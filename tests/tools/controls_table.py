@@ -17,13 +17,11 @@ BEGIN, END = "<!-- controls:begin -->", "<!-- controls:end -->"
 def fixed_by(control: _controls.Control) -> str:
     if control.fixer.role:
         return f"role `{control.fixer.role}`"
-    return "a person" if control.fixer.none else "no role yet"
+    return "a person"
 
 
 def attacked(control: _controls.Control) -> str:
-    if control.attack.none:
-        return "–"
-    return control.attack.where if control.attack.written else "not yet"
+    return control.attack.where or "–"
 
 
 def table() -> str:
