@@ -21,13 +21,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal.secrets
 """
 
-EXAMPLES = r"""
-- name: Keep a copy of the backup key on the controller
-  chamilo.hardening.backup_key:
-    request:
-      site: campus_example_org
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 from typing import Any

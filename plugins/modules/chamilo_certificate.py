@@ -20,15 +20,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = r"""
-- name: Have a certificate of Let's Encrypt
-  chamilo.hardening.chamilo_certificate:
-    request:
-      domain: campus.example.org
-      site: campus
-      webroot: /var/www/chamilo/public
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 import os

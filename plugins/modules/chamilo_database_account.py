@@ -22,16 +22,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal.secrets
 """
 
-EXAMPLES = r"""
-- name: Only an account for backups
-  chamilo.hardening.chamilo_database_account:
-    request:
-      domain: campus.example.org
-      site: campus
-      application: false
-      backup: true
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 from collections.abc import Mapping, Sequence

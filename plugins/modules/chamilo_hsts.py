@@ -19,13 +19,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = r"""
-- name: Take the step that is due
-  chamilo.hardening.chamilo_hsts:
-    request:
-      configuration: "{{ configuration }}"
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 from collections.abc import Mapping

@@ -19,13 +19,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = r"""
-- name: List the portals of this host
-  chamilo.hardening.chamilo_portals_info:
-    request: {}
-  register: portals
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 from dataclasses import asdict, dataclass

@@ -22,14 +22,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal.secrets
 """
 
-EXAMPLES = r"""
-- name: Find the portal
-  chamilo.hardening.chamilo_site_info:
-    request:
-      domain: campus.example.org
-  register: found
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 import os

@@ -19,12 +19,5 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 """
 
-EXAMPLES = r"""
-- name: Install Certbot
-  chamilo.hardening.foreign_module:
-    apt:
-      name: certbot
-      fail_on_autoremove: true
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py

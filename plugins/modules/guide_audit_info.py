@@ -22,14 +22,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal.secrets
 """
 
-EXAMPLES = r"""
-- name: Check everything
-  chamilo.hardening.guide_audit_info:
-    request:
-      domain: campus.example.org
-  register: audit
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 from dataclasses import asdict

@@ -18,13 +18,5 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = r"""
-- name: Write the inventory
-  chamilo.hardening.guide_inventory:
-    request:
-      hosts: "{{ ansible_play_hosts_all }}"
-      register: portals
-      path: hosts.yml
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py

@@ -18,11 +18,5 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = r"""
-- name: Check every variable
-  chamilo.hardening.guide_preflight:
-    request:
-      sections: [https, headers]
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py

@@ -22,13 +22,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = r"""
-- name: Try to get in
-  chamilo.hardening.guide_prove:
-    request:
-      domain: campus.example.org
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 import os

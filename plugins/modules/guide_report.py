@@ -18,12 +18,5 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = r"""
-- name: Write the report
-  chamilo.hardening.guide_report:
-    request:
-      hosts: "{{ ansible_play_hosts_all }}"
-      register: audit
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py

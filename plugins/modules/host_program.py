@@ -21,12 +21,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal.secrets
 """
 
-EXAMPLES = r"""
-- name: Install the host program
-  chamilo.hardening.host_program:
-    request: {}
-"""
-
+EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 import base64
