@@ -16,6 +16,7 @@ import zlib
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.release_files import Manifest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
@@ -128,9 +129,7 @@ def test_the_package_is_asked_for_once_and_what_differs_is_listed_before_owners_
 
     shutil.chown(site / "public/index.php", "www-data")
     digest = hashlib.sha256(b"").hexdigest()
-    known = Manifest(
-        "chamilo.zip", "5f" * 32, "3.0.2", {"var/log/x.log": digest, "public/index.php": "0" * 64}
-    )
+    known = Manifest("chamilo.zip", "5f" * 32, "3.0.2", {"var/log/x.log": digest, "public/index.php": "0" * 64})
     packed = base64.b64encode(zlib.compress(known.text().encode())).decode()
     done = run(capsys, site, package="/srv/chamilo.zip", manifest=packed)
     assert done["package"] == f"the package chamilo.zip (sha256 {'5f' * 32})"
