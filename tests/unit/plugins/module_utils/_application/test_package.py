@@ -121,7 +121,7 @@ def test_a_host_keeps_one_manifest_for_each_portal_and_goes_by_it_for_its_versio
 
 def test_a_package_that_cannot_be_had_is_asked_for_again_a_day_later_or_for_another_release(tmp_path, monkeypatch):
     state, now = str(tmp_path / "state"), 1_700_000_000.0
-    monkeypatch.setattr(package.time, "time", lambda: now)
+    monkeypatch.setattr(release_files.time, "time", lambda: now)
     assert release_files.refusal("/srv/a", "3.0.2", state) == ""
     release_files.refuse("no answer", "/srv/a", "3.0.2", state)
     assert release_files.refusal("/srv/a", "3.0.2", state) == "no answer"
