@@ -24,19 +24,16 @@ description:
   - What a pool of PHP-FPM (C(env[KEY])), nginx (C(fastcgi_param)) or Apache (C(SetEnv)) gives the application wins over
     all files. When such a line has a value other than the desired one, the module names file and line and fails
     before anything is changed.
-  - Comments, order, line ends and the style of quoting stay as they are. Owner, group, mode and access lists of each
-    file do, too. A link is followed where it and its directory belong to root or to a user other than the one PHP runs
-    as, and where the latter cannot change what it leads to. Any other is refused.
+  - Comments, order, line ends and the style of quoting stay as they are, and so do owner, group, mode and access lists
+    of each file. A link that the user PHP runs as could have made, or whose target that user can change, is refused.
   - All files change in one transaction. When the cache cannot be cleared with the new values, or the process is killed
-    half way, the old files are restored; after a kill by the timer and the boot unit of
-    M(chamilo.hardening.host_program), or by the next run. No copy of an old secret is kept, except for a replaced key
-    pair (see O(generate)).
+    half way, the old files are restored; after a kill by the host program, which the role chamilo.hardening.common
+    installs, or by the next run. No copy of an old secret is kept, except for a replaced key pair (see O(generate)).
   - A new C(JWT_PASSPHRASE) comes with the private key, which is encrypted again with it. Without O(generate) it stays
     the same key, so tokens that were given out stay valid.
 attributes:
   check_mode:
     support: full
-    description: Predicts what would change and touches nothing.
   diff_mode:
     support: full
     description: Shows the keys that change, by file. In place of a secret stand words.
@@ -82,12 +79,11 @@ options:
       - Give a key in O(require) that has such a value a random one, 32 bytes in hexadecimal.
       - With C(JWT_PASSPHRASE) in O(require), also replace the key pair of the API's tokens where others may have it.
         That is the case when its passphrase was published or empty, when every account of the host could get to its
-        file and the pair is none that this module made, when the public half belongs to another key, or when it was
-        encrypted again and not replaced in such a case. Tokens that were given out are refused then. The old pair is
-        kept in C(/var/lib/chamilo-hardening/replaced-keys), for root alone, encrypted with the new passphrase.
+        file and the pair is none that this module made, or when the public half belongs to another key. Tokens that
+        were given out are refused then. The old pair is kept in C(/var/lib/chamilo-hardening/replaced-keys), for root
+        alone, encrypted with the new passphrase.
       - Where a secret or the key pair is replaced that way, all sessions of people who are logged in to Chamilo are
-        ended, and all devices of "Remember me" are forgotten (see RV(consequences)). Where a run is killed before that,
-        the next one does it.
+        ended, and all devices of "Remember me" are forgotten (see RV(consequences)).
       - Several web nodes of one portal must share their secrets. In the playbook C(chamilo.hardening.harden) the node
         that leads the portal makes them, and the others take them (see O(sealed)). Elsewhere give all of them
         O(secret_values) instead.
@@ -118,21 +114,18 @@ options:
     default: ""
   salt:
     description:
-      - What opens O(sealed), and what RV(sealed) is made with. The playbook C(chamilo.hardening.harden) makes one for
-        each run and gives it to the nodes of portals that have several. It cannot be given in a task.
+      - What RV(sealed) is made with. The playbook C(chamilo.hardening.harden) makes one for each run and gives it to
+        the nodes of portals that have several. It cannot be given in a task.
     type: str
     default: ""
   request:
     description:
-      - A digest of all options, by which the next run knows that M(chamilo.hardening.chamilo_site_info) found the
-        environment as it is asked for. It is made by the collection and cannot be given in a task.
+      - A digest of all options, by which the next run knows that nothing has changed. It is made by the collection and
+        cannot be given in a task.
     type: str
     default: ""
     version_added: 1.1.0
 seealso:
-  - module: chamilo.hardening.chamilo_site_info
-    description: Reports which values are effective now, and where each comes from.
-  - module: chamilo.hardening.host_program
   - name: Configuration based on environment variables
     description: The order in which Symfony reads environment files.
     link: https://symfony.com/doc/6.4/configuration.html
@@ -222,8 +215,7 @@ consequences:
   returned: always
   type: list
   elements: str
-  sample:
-    - "All sessions of people who were logged in are ended (12): all users log in once more."
+  sample: ["All sessions of people who were logged in are ended (12): all users log in once more."]
 cache_cleared:
   description: Was the cache of the application cleared.
   returned: always
@@ -246,11 +238,6 @@ msg:
   sample: >-
     The server itself gives the application APP_ENV (/etc/php/8.4/fpm/pool.d/www.conf line 480), which wins over its
     environment files. No file was changed. Take it out there, or correct it there.
-diff:
-  description: The keys that change, by file, without secrets.
-  returned: with C(--diff)
-  type: list
-  elements: dict
 """
 
 import dataclasses

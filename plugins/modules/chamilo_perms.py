@@ -15,22 +15,19 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.portal.probe
 description:
-  - Gives every entry of a Chamilo tree the owner, group and mode that the security guide asks for, in one pass. A tree
-    of 100,000 files that needs no change takes about as long as reading the status of each once.
+  - Gives every entry of a Chamilo tree the owner, group and mode that the security guide asks for. Each run inspects
+    every entry, in one pass.
   - Is safe against a user who exchanges files, directories and links while it runs, as an attacker who has taken over a
-    page can. It works on open descriptors, follows no link below the start, crosses no mount that is not in O(roots),
-    and leaves a file alone that has a name outside the tree as well. Nothing outside the tree changes.
-  - Every entry is inspected in each run. Nothing is remembered between runs.
+    page can. It follows no link below the start, crosses no mount that is not in O(roots), and leaves a file alone that
+    has a name outside the tree as well. Nothing outside the tree changes.
 attributes:
   check_mode:
     support: full
-    description: Predicts what would change and touches nothing.
   diff_mode:
     support: full
     description: Shows owner, group and mode of up to 20 entries before and after, and how many there are.
   idempotent:
     support: full
-    description: A second run changes nothing, unless the tree was changed in between.
 options:
   path:
     description:
@@ -43,9 +40,7 @@ options:
     type: str
     default: root
   group:
-    description:
-      - Name or number of the group of everything.
-      - The group of the user PHP runs as, so that PHP can read its configuration. It is found, if you do not set it.
+    description: Name or number of the group of everything, by default that of the user PHP runs as.
     type: str
   web_user:
     description: The user PHP runs as. C(var/) belongs to it; everything else it can only read.
@@ -65,11 +60,11 @@ options:
     default: production
   until:
     description:
-      - For how many minutes a profile other than V(production) is active. Then the tree closes by itself, also when the
-        host was restarted in between, or earlier by C(chamilo-hardening window close).
-      - While a window is open, O(profile=production) leaves the tree as it is, and a second task with O(until) leaves
-        the deadline as it is. RV(window) reports so.
-      - Needs systemd, and the program that M(chamilo.hardening.host_program) installs.
+      - For how many minutes a profile other than V(production) is active. Then the tree closes by itself, also after a
+        restart of the host, or earlier by C(chamilo-hardening window close).
+      - Until then O(profile=production) leaves the tree as it is, and another O(until) leaves the deadline as it is.
+        RV(window) reports so.
+      - Needs systemd, and the host program, which the role chamilo.hardening.common installs.
       - Without it an open profile stays active until a task with O(profile=production) runs.
     type: int
   policy:
@@ -106,27 +101,22 @@ options:
     default: []
   roots:
     description:
-      - Parts of the tree that may be a file system of their own, or behind a link, such as V(var).
-      - A link is followed where the link and the directory it lies in are root's. One that another user could have made
-        ends the run.
-      - A file system of its own on which the web user's data lies, as a disk or an NFS share for V(var/upload), is
-        discovered and need not be named. Where root may do nothing there (C(root_squash)), it is worked on as the web
-        user. What that may not change either is in RV(refused).
+      - Parts of the tree that may be a file system of their own, or behind a link, such as V(var). A link that another
+        user than root could have made ends the run.
+      - A file system with the web user's data, as a disk or an NFS share for V(var/upload), need not be named. Where
+        root may do nothing there (C(root_squash)), it is worked on as the web user.
     type: list
     elements: str
     default: []
   package:
     description:
-      - The package of the release that the tree contains, which vouches for its files. V(auto) is the official one of
-        the installed version, which the controller fetches from Chamilo's releases on GitHub; V(off) is none. Otherwise
-        a zip or tar file on the controller, or an C(https://) address.
-      - The controller reads it once for each release and deletes what it fetched. The host keeps a manifest of its
-        checksums. A package that cannot be fetched with V(auto) is not tried again for a day, RV(package_problem) has
-        the reason, and nothing else is different.
+      - The package of the release, with which the tree is compared. V(auto) is the official one of the installed
+        version, which the controller fetches from Chamilo's releases on GitHub; V(off) is none. Otherwise a zip or tar
+        file on the controller, or an C(https://) address.
+      - The controller reads it once for each release, but not in check mode. The host keeps a manifest of its
+        checksums. What cannot be fetched is not tried again for a day, and RV(package_problem) has the reason.
       - What differs from it, or is in no package, is in RV(unlike) of the run that gets the manifest. Nothing is done
-        about it.
-      - What an earlier version of this collection disabled is used again where the package has the same file.
-      - In check mode nothing is fetched.
+        about it. What an earlier version of this collection disabled is used again where the package has the same file.
     type: str
     default: 'off'
     version_added: 1.1.0
@@ -143,7 +133,7 @@ options:
     type: str
     version_added: 1.1.0
 notes:
-  - Needs root on the host, and nothing else.
+  - Needs root on the host.
   - After a failed O(probe) owners, groups, modes and names are rolled back and the task fails, but what the web user
     owns by then, and was root's before, stays the web user's. The first stylesheet or script that a page names is asked
     for, too. Pages that did not work before do not count. An open profile, and the end of one, asks for none.
@@ -152,12 +142,10 @@ notes:
   - A C(.git) directory in which Git would run what the web user could have set (C(core.fsmonitor), an active hook and
     the like) becomes or stays the web user's with mode V(0700), so that Git refuses to work there as root. RV(refused)
     names the settings.
-  - No file is disabled, renamed or moved for its times, its owner, its name or what it contains. Files that an earlier
-    version of this collection disabled are in RV(disabled) until C(chamilo-hardening integrity give-back) names them.
+  - Files that an earlier version of this collection disabled are in RV(disabled) until
+    C(chamilo-hardening integrity give-back) names them.
   - ACLs in C(var/) that may let others in, devices, FIFOs and sockets are left as they are, and RV(refused) names them.
   - The role chamilo.hardening.permissions makes the whole section of the guide true with this module.
-seealso:
-  - module: chamilo.hardening.host_program
 """
 
 EXAMPLES = r"""
@@ -205,8 +193,7 @@ entries:
   type: int
   sample: 108543
 fixed:
-  description:
-    - How many got another V(owner), V(group) or V(mode), and how many lost a V(setuid) or setgid bit, or an V(acl).
+  description: How many got another V(owner), V(group) or V(mode), or lost a V(setuid) or setgid bit, or an V(acl).
   returned: always
   type: dict
   sample: {"owner": 32542, "group": 0, "mode": 33667, "setuid": 0, "acl": 0}

@@ -14,36 +14,29 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
-  - Brings platform settings of Chamilo 2 to the values you name, on one portal or on all portals of an installation.
-    All of them in one transaction, or none.
+  - Brings platform settings of Chamilo 2 to the values you name, on one portal or on all portals of an installation, in
+    one transaction.
   - Knows how Chamilo finds a value, so that what it reports is what the application uses. An entry of
     C(config/settings_overrides.yaml) wins over the database; the row of a secondary portal counts only where the main
     portal's row may be changed; a row under another category is ignored; the last of two rows counts.
   - Refuses what would be written and have no effect, and reports why.
-  - Repairs what old versions and hurried hands leave behind. Doubles of a row are merged into the last one, which is
-    the one that counts. A row under a stale category is moved to the right one, or removed where it has been ignored
-    all the time.
-  - Rows are read under a lock and changed by their number, so what the web administrator or a second run of this module
-    saves at the same time is not lost. Nothing is locked when there is nothing to do.
-  - Forty settings take as many queries as one. There is one for all rows that go, one for all that change, and one for
-    all that are made.
+  - Repairs what old versions leave behind. Doubles of a row are merged into the last one, which is the one that counts.
+    A row under a stale category is moved to the right one, or removed where it has been ignored all the time.
+  - What the web administrator saves at the same time is not lost.
 attributes:
   check_mode:
     support: full
-    description:
-      - Predicts exactly what would change. It opens a read-only connection and writes nothing.
-      - Where there is no client of the database yet, it returns C(changed) and reports what it needs.
+    description: Where there is no client of the database yet, it returns C(changed) and reports what it needs.
   diff_mode:
     support: full
     description: Shows the values before and after, and the override file, without secrets.
   idempotent:
     support: full
-    description: A second run with the same input changes nothing.
 options:
   chamilo_root:
     description:
-      - The directory of Chamilo, the one with C(public/), C(var/) and C(.env).
-      - The database account is taken from its environment files.
+      - The directory of Chamilo, the one with C(public/), C(var/) and C(.env), whose environment files name the account
+        of the database.
     type: path
     required: true
   settings:
@@ -52,10 +45,8 @@ options:
       - A switch is V(true) or V(false). A number is a whole number, 0 or more. A list is joined with the separator of
         its setting, C(;) for C(document.upload_extensions_*) and C(,) elsewhere. A map becomes JSON.
       - A text is stored as it is, so the text form of each of these is taken as well.
-      - JSON that means the same as what is stored is no change.
-      - A name that this collection does not know is refused with the three nearest known ones.
-      - The catalogue contains the settings that matter to security, in the categories security, document, lp,
-        registration, webservice, platform and mail.
+      - Only settings that matter to security are known, in the categories security, document, lp, registration,
+        webservice, platform and mail. Another name is refused with the nearest known ones.
     type: dict
     default: {}
   secret_settings:
@@ -118,15 +109,9 @@ options:
 requirements:
   - python3-pymysql, or the mariadb or mysql client, on the target
   - root on the target where the override file has to be changed
-seealso:
-  - module: chamilo.hardening.chamilo_env
-  - name: Platform settings
-    description: The settings in Chamilo's own documentation.
-    link: https://docs.chamilo.org
 notes:
   - Chamilo keeps most settings of the main portal in the sessions of its users. RV(sessions_hold_old_values)
     reports whether some of them continue with an old value until they log in again.
-  - Errors name the setting and what to do, and mean that no setting was changed.
 """
 
 EXAMPLES = r"""
@@ -257,20 +242,15 @@ cache_cleared:
   type: bool
 msg:
   description:
-    - With O(state=absent), and for what O(section) does not set any more, a sentence for each setting. It reports the
-      restored value, or that the setting stays as it is, because it was changed by other means since.
+    - With O(state=absent), and for what O(section) does not set any more, the restored value of each setting, or that
+      it was changed by other means since and stays.
     - In check mode on a host without a client of the database, what the run will need.
-    - On failure, what is wrong, and what to do.
+    - On failure, what is wrong, and what to do. No setting was changed then.
   returned: with O(state=absent), on failure, where settings are asked for no more, or in check mode without a client
   type: str
   sample: >-
     There is no setting 'security.chek_password'. Did you mean security.check_password,
     security.user_reset_password or security.password_requirements? Nothing was written.
-diff:
-  description: The values, and the override file, before and after.
-  returned: with C(--diff)
-  type: list
-  elements: dict
 """
 
 from typing import Any

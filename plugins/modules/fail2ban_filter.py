@@ -16,36 +16,29 @@ extends_documentation_fragment:
 description:
   - Installs a filter of fail2ban, the file that defines which lines of a log are failures and whose. Before it writes
     anything, fail2ban itself reads the very text and tries it on lines that you give.
-  - A wrong filter bans no client, or, worse, the ones an attacker wants banned. Every part of a log line that an
-    attacker controls (user name, path, referer, ...) can contain an address and imitate a whole line. So the module
-    plants the address of a victim in each such part of each of your lines. When it is extracted, the filter is refused.
+  - A wrong filter bans no client, or, worse, the ones an attacker wants banned. So the module plants the address of a
+    victim in each part of each of your lines that an attacker controls (user name, path, referer, ...). When it is
+    extracted, the filter is refused.
   - Which parts these are is known for access logs. In other lines it is whatever is quoted, follows a word such as
     C(user), or has a slash in it. So is each value, as in C(id=x) and C([id x]), that your patterns accept with another
     text, and each other word before the address in whose place they accept several words. There the attacker may
     continue with the rest of the line, spaces included. What your patterns demand literally, such as C(level=error),
     is the program's own.
-  - A pattern that takes too long on some line allows a denial of service of fail2ban by that line. So the module
-    derives the slowest lines it can from yours, and refuses the filter when they take longer than O(time_budget). That
-    happens in a process which the kernel ends, so the module returns even if the pattern never would.
+  - A pattern that takes too long on some line lets an attacker stop fail2ban by it. So the module derives the slowest
+    lines it can from yours, and refuses the filter when they take longer than O(time_budget).
   - The filter alone bans no client. A jail has to name it, in a file below C(/etc/fail2ban/jail.d).
 attributes:
   check_mode:
     support: full
-    description: Proves the filter and predicts whether its file would change. Writes nothing.
-    details:
-      - On a host where fail2ban is not installed yet, nothing can be proved in check mode. The module then answers
-        C(changed) with RV(reason).
+    description: Proves the filter as well. Where fail2ban is not installed yet, RV(reason) says so.
   diff_mode:
     support: full
-    description: Shows the file before and after.
   idempotent:
     support: full
     description: The filter is proved in each run, its file is written only when it differs.
 options:
   name:
-    description:
-      - The name of the filter, without path and C(.conf).
-      - It must not contain a slash. A jail refers to it by C(filter = name).
+    description: The name of the filter, without path and C(.conf), to which a jail refers by C(filter = name).
     type: str
     required: true
   state:
@@ -73,8 +66,8 @@ options:
     default: []
   prefregex:
     description:
-      - A pattern that every line has to match first. What it has in C(<F-CONTENT>) is all that O(failregex) sees.
-      - Must be anchored too.
+      - A pattern, anchored too, that every line has to match first. What it has in C(<F-CONTENT>) is all that
+        O(failregex) sees.
     type: str
     default: ""
   datepattern:
@@ -93,7 +86,6 @@ options:
       - Lines to prove the filter with. Take them from a real log, one for each way in which the failure shows, with
         IPv6 if the host speaks it, and one for each kind of line that comes close and is harmless.
     type: dict
-    required: false
     suboptions:
       match:
         description: Lines in which the filter must find exactly this one address. At least one is needed.
@@ -128,15 +120,14 @@ options:
     default: auto
   time_budget:
     description:
-      - The seconds of processor time that fail2ban may take for the lines made out of one sample. Some of these are
-        8,000 characters long.
-      - A sound filter takes less than a tenth of a second for all of them.
+      - The seconds of processor time that fail2ban may take for the lines made out of one sample, of which a sound
+        filter takes less than a tenth.
     type: float
     default: 1
   log:
     description:
-      - An access log to analyze. It changes nothing; RV(log) reports the clients of its newest lines.
-      - Where all visits come from one address, a proxy stands before the server, and a ban would block all visitors.
+      - An access log. RV(log) reports the clients of its newest lines. Where all visits come from one address, a proxy
+        stands before the server, and a ban would block all visitors.
     type: path
   proxies:
     description: Addresses and networks of your proxies. Where O(log) has no other client, RV(log.proxies) names them.
@@ -224,20 +215,6 @@ EXAMPLES = r"""
     msg: "Have nginx take the visitor's address from {{ campus_token.log.proxies | join(', ') }} first."
   when: campus_token.log is defined and campus_token.log.proxies | length > 0
 
-- name: Validate a filter without installing it
-  chamilo.hardening.fail2ban_filter:
-    name: sshd-users
-    failregex:
-      - '^\s*\S+ sshd(?:-session)?\[\d+\]: Invalid user .* from <ADDR> port \d+$'
-    samples:
-      match:
-        - line: 'Nov 25 10:00:00 campus sshd[812]: Invalid user ada from 203.0.113.7 port 40022'
-          address: 203.0.113.7
-      no_match:
-        - 'Nov 25 10:00:00 campus sshd[812]: Connection closed by 203.0.113.7 port 40022 [preauth]'
-  check_mode: true
-  changed_when: false
-
 - name: Install a filter for what a service writes into the journal
   chamilo.hardening.fail2ban_filter:
     name: campus-sftp
@@ -321,10 +298,6 @@ msg:
   returned: failure
   type: str
   sample: "The filter cannot be proved: fail2ban is not installed. Install it first."
-diff:
-  description: The file before and after.
-  returned: with C(--diff)
-  type: dict
 """
 
 import os
