@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the module. Where the host asks for the package of its release, makes the manifest of it on the controller."""
+"""Runs the module. Where the host asks for the package of its release, has the program compared with it first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.comparison import Request
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.release_files import ArchiveError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _release
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
@@ -20,20 +22,30 @@ class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         given = self._task.args
-        for name in ("manifest", "package_problem"):
-            if name in given:
-                raise AnsibleActionFail(f"chamilo_perms: {name} is made by the collection and cannot be given.")
         answer = self._execute_module(task_vars=task_vars)
         package, needed = given.get("package") or _release.OFF, answer.get("package_needed")
         if needed and package != _release.OFF:  # a host asks for none that its task does not name
-            archive = self._find_needle("files", package) if _release.is_file(package) else package
-            try:
-                manifest = _release.manifest(archive, given.get("package_sha256") or "", needed)
-                more = {"manifest": base64.b64encode(zlib.compress(manifest.text().encode())).decode()}
-            except _release.UnavailableError as problem:
-                more = {"package_problem": str(problem)}
-            except ArchiveError as problem:
-                raise AnsibleActionFail(f"{problem} (chamilo_release_archive)") from None
-            answer = self._execute_module(module_args={**given, **more}, task_vars=task_vars)
+            request = {"root": given["path"], "version": answer["version"], **self._manifest(package, needed)}
+            compared = self._execute_module(
+                module_name="chamilo.hardening.release_comparison",
+                module_args=apart(Request, request),
+                task_vars=task_vars,
+            )
+            if compared.get("failed"):
+                return {**result, **compared}
+            changed = self._execute_module(module_args={**given, "package": _release.OFF}, task_vars=task_vars)
+            known = ("package", "package_problem", "unlike")
+            answer = {**changed, "version": answer["version"], **{name: compared[name] for name in known}}
         result.update(answer)
         return result
+
+    def _manifest(self, package: str, version: str) -> dict[str, str]:
+        """That of the package, or why there is none."""
+        archive = self._find_needle("files", package) if _release.is_file(package) else package
+        try:
+            manifest = _release.manifest(archive, self._task.args.get("package_sha256") or "", version)
+        except _release.UnavailableError as problem:
+            return {"problem": str(problem)}
+        except ArchiveError as problem:
+            raise AnsibleActionFail(f"{problem} (chamilo_release_archive)") from None
+        return {"manifest": base64.b64encode(zlib.compress(manifest.text().encode())).decode()}

@@ -124,14 +124,6 @@ options:
     description: The SHA-256 checksum of O(package). Another one ends the task before anything changes.
     type: str
     version_added: 1.1.0
-  manifest:
-    description: The manifest of the package. Made by the action plugin, and refused in a task.
-    type: str
-    version_added: 1.1.0
-  package_problem:
-    description: Why the controller has no package. Made by the action plugin, and refused in a task.
-    type: str
-    version_added: 1.1.0
 notes:
   - Needs root on the host.
   - After a failed O(probe) owners, groups, modes and names are rolled back and the task fails, but what the web user
@@ -286,11 +278,6 @@ window:
   sample: /var/www/chamilo is open (upgrade) until 2026-05-04 13:00:00 UTC
 """
 
-import base64
-import zlib
-from collections.abc import Mapping
-from typing import Any
-
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
 
 imports.compile_once()
@@ -298,26 +285,15 @@ imports.compile_once()
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.apply import NOTHING, TREE, apply, package
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found, diff
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PROFILES
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import NOTHING, TREE, apply, compare
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PROFILES, order
 
 PROBE = {
     "url": {"type": "str", "required": True},
     "address": {"type": "str"},
     "send": {"type": "dict", "default": {}},
 }
-
-
-def given(options: Mapping[str, Any]) -> dict[str, str]:
-    """What the action plugin knows of the package."""
-    packed = options["manifest"]
-    return {
-        "package": options["package"],
-        "manifest": zlib.decompress(base64.b64decode(packed)).decode() if packed else "",
-        "problem": options["package_problem"] or "",
-        "sha256": options["package_sha256"] or "",
-    }
 
 
 def main() -> None:
@@ -341,25 +317,22 @@ def main() -> None:
             "roots": {"type": "list", "elements": "str", "default": []},
             "package": {"type": "str", "default": "off"},
             "package_sha256": {"type": "str"},
-            "manifest": {"type": "str", "no_log": True},  # no secret, but nothing to have in the host's log either
-            "package_problem": {"type": "str"},
             "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
         },
         supports_check_mode=True,
     )
     tree = {name: module.params[name] for name in TREE}
-    production = module.params["profile"] == "production"
-    known = dict(NOTHING)
+    profile, wanted = module.params["profile"], module.params["package"]
+    known, found, window = NOTHING, Found(), ""
     try:
-        if production and module.params["package"] != "off" and not module.check_mode:
-            known = compare(tree, given(module.params))
-        if known["package_needed"]:  # the action plugin makes it, and comes again
-            module.exit_json(**Found().result(), **known, window="")
-        until, probe = module.params["until"], module.params["probe"]
-        found, window = apply(tree, module.params["profile"], until, module.check_mode, {"probe": probe})
+        order(tree, profile)  # what does not fit is refused before a package is asked for
+        if profile == "production" and wanted != "off" and not module.check_mode:
+            known = package(tree, wanted, module.params["package_sha256"] or "")
+        if not known["package_needed"]:  # else the action plugin brings it, and comes again
+            found, window = apply(tree, profile, module.params["until"], module.check_mode, module.params["probe"])
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    result = {**found.result(), **known, "window": window}
+    result = {**found.result(), **known, "unlike": [], "window": window}
     if module._diff:
         result["diff"] = diff(module.params["path"], found)
     module.exit_json(**result)

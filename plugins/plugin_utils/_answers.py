@@ -201,6 +201,7 @@ INTERNAL: dict[str, Table] = {
         }
     ),
     "host_program": _whole({"version": Text()}),
+    "release_comparison": _whole({"package": Text(), "package_problem": Text(), "unlike": List(Text())}),
 }
 # The dataclasses of the engines in them, which are compiled where they are needed.
 TYPED = {"chamilo_site_info": {"site": ("_application.site", "Site")}}

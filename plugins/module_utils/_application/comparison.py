@@ -17,7 +17,7 @@ import stat
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
@@ -42,6 +42,17 @@ CHANGED, ADDED, MISSING = "differ from the package", "are in no package", "of th
 
 class ComparisonError(HardeningError):
     """A tree cannot be compared; the message states why."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the module release_comparison is asked for."""
+
+    root: str
+    version: str  # the installed one, empty where it is not known
+    # Of the package, packed. No secret, but nothing to have in the host's log either.
+    manifest: str = field(default="", metadata={"no_log": True})
+    problem: str = ""  # why there is none
 
 
 @dataclass(frozen=True)

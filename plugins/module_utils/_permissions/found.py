@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 
 LISTED = 20  # samples and refused entries that are listed one by one
-_INTERNAL = ("links", "unfinished", "unnoted")  # of what was found
+_INTERNAL = ("closed", "links", "unfinished", "unnoted")  # of what was found
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Found:
     disabled: Counter[str] = field(default_factory=Counter)  # by an earlier version: directory -> files
     given_back: int = 0  # of those that were
     unfinished: str = ""  # why not all was checked
+    closed: bool = False  # a window whose time was up
     unnoted: str = ""  # why not every change can be rolled back
     # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path
     links: dict[tuple[int, int], list[Any]] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Found:
 
     @property
     def changed(self) -> bool:
-        return any(self.fixed.values()) or self.given_back > 0
+        return self.closed or any(self.fixed.values()) or self.given_back > 0
 
     def result(self) -> dict[str, Any]:
         """What the module returns."""

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import read_probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
+    ANSWER_SECONDS,
+    Fetch,
     Probe,
     ask,
     ask_until,
     changed,
+    page,
     visit,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import ANSWER_SECONDS
 
 if TYPE_CHECKING:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
@@ -34,8 +35,8 @@ _ASSET = re.compile(rb"""(?:src|href)=["']?(/(?!/)[\w./%~+@,-]+\.(?:css|js))\b""
 class Pages:
     """``given``: the requests, as the module takes them."""
 
-    def __init__(self, given: Sequence[Mapping[str, Any]], fetch: Callable[[Probe], Answer] = ask) -> None:
-        self._probes = [read_probe({**one, "same": True}, "") for one in given]
+    def __init__(self, given: Sequence[Mapping[str, Any]], fetch: Fetch = ask) -> None:
+        self._probes = [page(one) for one in given]
         self._fetch = fetch
         self._before: dict[Probe, Answer] = {}
 

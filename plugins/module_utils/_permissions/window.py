@@ -17,11 +17,11 @@ import ipaddress
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, release, release_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
@@ -29,11 +29,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     not_mounted,
     shown,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree as Configuration
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import aside, sites
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import Aside
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import open_windows, sites
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.apply import disabled, produce
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.open_windows import Window, WindowError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
@@ -46,7 +45,6 @@ MINUTES = 60
 _LONGEST = 24 * 60
 _UNITS = "/etc/systemd/system"
 _NAME = "chamilo-hardening-window"
-_FILE = "windows.json"
 # At boot once more: a deadline may have passed while the host was down.
 _TIMER = """\
 # Written by chamilo-hardening; here only while a window is open.
@@ -74,41 +72,6 @@ ExecStart={program} window close --due
 Restart=on-failure
 RestartSec=60
 """
-
-
-# How the module names what belongs to a tree.
-TREE = ("path", "owner", "group", "web_user", "policy", "exclude", "roots")
-
-
-class WindowError(HardeningError):
-    """A window cannot be opened or closed; the message states why and what to do."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """What is open, and how to close it."""
-
-    tree: Mapping[str, Any]  # what chamilo_perms takes; its path is the real one
-    profile: str
-    opened: int
-    until: int
-    address: str = ""
-    site: str = ""
-    # Mount points above each directory of the tree: after a boot it may not be there yet.
-    mounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    pages: Mapping[str, Any] = field(default_factory=dict)  # as those of its site
-
-    @property
-    def path(self) -> str:
-        return str(self.tree["path"])
-
-    @property
-    def closes(self) -> str:
-        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.until))
-
-    def description(self) -> str:
-        reach = f"; the installer answers {self.address} only" if self.address else ""
-        return f"{shown(self.path)} is open ({self.profile}) until {self.closes}{reach}"
 
 
 @dataclass
@@ -142,24 +105,13 @@ class Windows:
         self.clock = clock
 
     def known(self) -> list[Window]:
-        try:
-            with open(os.path.join(self.engine.store.root, _FILE), encoding="utf-8") as file:
-                return [Window(**one) for one in json.load(file)]
-        except FileNotFoundError:
-            return []
-        except (ValueError, TypeError) as problem:
-            path = f"{self.engine.store.root}/{_FILE}"
-            raise WindowError(
-                f"{path} is damaged ({problem}). Remove it and run the playbook: it closes all."
-            ) from problem
+        return open_windows.known(self.engine.store.root)
 
     def at(self, path: str) -> Window | None:
-        """The one that is open on this tree."""
-        real = os.path.realpath(path)
-        return next((one for one in self.known() if one.path == real), None)
+        return open_windows.at(path, self.engine.store.root)
 
     def due(self, window: Window) -> bool:
-        return self.clock() >= window.until
+        return window.due(self.clock())
 
     def open(
         self,
@@ -217,7 +169,7 @@ class Windows:
 
     def _opened(self, window: Window, desired: Order, before: Window | None, portal: Site | None) -> Done:
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
-            done = Done(window, run(desired, aside=self._aside(window.tree)))
+            done = Done(window, run(desired, aside=disabled(window.tree, self.engine.store.root)))
         if portal and window.address:
             done.notes += self._let_in(window, portal)
             if not os.path.exists(f"{os.path.dirname(os.path.dirname(portal.installer['file']))}/updates.conf"):
@@ -254,45 +206,18 @@ class Windows:
     def _close(self, window: Window, done: Done, problems: list[str]) -> None:
         try:
             done.notes += _revoke(window.path)
-            desired = order(window.tree, "production")
             # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
-            done.found = self.produce(window.tree, desired, window.pages, partly=True)
+            done.found = self.produce(window.tree, window.pages, partly=True)
         except PermsError as problem:
             if os.path.lexists(window.path):
                 problems.append(str(problem))
             else:
                 done.notes.append(f"{shown(window.path)} is not there any more.")
 
-    def produce(
-        self,
-        tree: Mapping[str, Any],
-        desired: Order,
-        given: Mapping[str, Any],
-        check: bool = False,
-        partly: bool = False,
-        chosen: str | None = None,
-    ) -> Found:
-        """Owners and modes as ordered, with the pages of a portal probed before and after; see ``Site``.
-
-        ``chosen``: a path below the tree; what an earlier version disabled there is used again.
-        """
-        probe = given.get("probe") or ()
-        pages = Pages(probe, self.engine.fetch) if probe else None
-        found = run(desired, check, aside=self._aside(tree, chosen), partly=partly, pages=pages, state=self._state)
-        if not check:
-            aside.forget(desired.path, self._state, bool(found.disabled))
-        return found
-
-    @property
-    def _state(self) -> str:
-        return self.engine.store.root
-
-    def _aside(self, tree: Mapping[str, Any], chosen: str | None = None) -> Aside:
-        def files() -> Mapping[str, str]:
-            manifest = release_files.known(tree["path"], installed(tree), self._state)
-            return manifest.files if manifest else {}
-
-        return Aside(aside.known(tree["path"], self._state), files, chosen)
+    def produce(self, tree: Mapping[str, Any], pages: Mapping[str, Any], **more: Any) -> Found:
+        """A tree as production wants it. ``pages``: see ``Site``."""
+        probe, engine = pages.get("probe") or (), self.engine
+        return produce(tree, "production", probe, engine.store.root, fetch=engine.fetch, **more)
 
     def _let_in(self, window: Window, portal: Site) -> list[str]:
         installer = portal.installer
@@ -335,10 +260,10 @@ class Windows:
     def _write(self, windows: list[Window]) -> None:
         """The list, and the units that follow from it: closed windows leave nothing behind."""
         if windows:
-            self.engine.store.keep(_FILE, json.dumps([asdict(one) for one in windows], indent=1).encode())
+            self.engine.store.keep(open_windows.FILE, json.dumps([asdict(one) for one in windows], indent=1).encode())
         else:  # a full disk keeps nothing open
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(self.engine.store.root, _FILE))
+                os.unlink(os.path.join(self.engine.store.root, open_windows.FILE))
         times = "\n".join(sorted({f"OnCalendar={one.closes}" for one in windows}))
         texts = {
             f"{self.units}/{_NAME}.service": _SERVICE.format(program=self.engine.machine.program),
@@ -363,13 +288,6 @@ class Windows:
             raise WindowError(f"`systemctl {' '.join(words)}` failed ({code}): {messages}")
 
 
-# Where no package is asked for.
-NOTHING: Mapping[str, Any] = {
-    **dict.fromkeys(("package", "package_needed", "package_problem", "version"), ""),
-    "unlike": [],
-}
-
-
 def give_back(windows: Windows, path: str) -> tuple[Site, Found]:
     """Use again what an earlier version disabled: one file, or all of them below a directory."""
     whole = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(path))), os.path.basename(path.rstrip("/")))
@@ -379,67 +297,10 @@ def give_back(windows: Windows, path: str) -> tuple[Site, Found]:
             continue
         if windows.at(root):
             raise WindowError("A window is open: chamilo-hardening window close, then give it back.")
-        desired, below = order(portal.tree, "production"), os.path.relpath(whole, root)
+        below = os.path.relpath(whole, root)
         with windows.engine.store.lock("chamilo-hardening integrity give-back", LOCK_SECONDS):
-            return portal, windows.produce(portal.tree, desired, portal.pages, chosen="" if below == "." else below)
+            return portal, windows.produce(portal.tree, portal.pages, chosen="" if below == "." else below)
     raise WindowError(f"{shown(path)} is in no portal of this host that the role permissions manages.")
-
-
-def compare(tree: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Before owners change: what of the program differs from the package of its release, for a person to read.
-
-    ``given``: its manifest, or why the controller has none (``problem``), both of which it is asked for once: see
-    ``needed``. ``sha256``: what the package has to have, where that is known. ``package``: with auto, one that cannot
-    be had is not asked for again for a day.
-    """
-    order(tree, "production")  # what does not fit is refused before a package is asked for
-    root, windows = os.path.realpath(tree["path"]), Windows(Engine())
-    state, version = windows.engine.store.root, installed(tree)
-    answer = {**NOTHING, "version": version}
-    if windows.at(root):  # PHP replaces the program now
-        return answer
-    if given["manifest"]:
-        release_files.remember(release_files.parse(given["manifest"]), root, state)
-        answer["unlike"] = comparison.against_release(root, version, windows.engine.store.written(), state).lines()
-    elif given["problem"]:
-        release_files.refuse(given["problem"], root, version, state)
-    known = release_files.known(root, version, state)
-    if known and given["sha256"].lower() in ("", known.sha256):
-        return {**answer, "package": known.words}
-    if given["manifest"]:  # asked for again, it would be the same one
-        other = release_files.parse(given["manifest"])
-        return {**answer, "unlike": [], "package_problem": f"{other.words} is not the one that is asked for"}
-    problem = release_files.refusal(root, version, state) if given["package"] == "auto" else ""
-    return {**answer, "package_problem": problem, "package_needed": "" if problem else version or "unknown"}
-
-
-def installed(tree: Mapping[str, Any]) -> str:
-    """The release that is there; empty where its files do not name it."""
-    return release.installed(Configuration(), os.path.realpath(tree["path"]), str(tree["web_user"])).version
-
-
-def apply(
-    tree: Mapping[str, Any],
-    profile: str,
-    until: int | None,
-    check: bool,
-    pages: Mapping[str, Any] | None = None,
-) -> tuple[Found, str]:
-    """What the module does: what was changed, and what is open. ``pages``: see ``Site``."""
-    desired = order(tree, profile)
-    if until is not None and profile == "production":
-        raise WindowError("until goes with the profiles upgrade and install: production has no end.")
-    windows = Windows(Engine())
-    window = windows.at(tree["path"]) if os.geteuid() == 0 else None
-    if window and not windows.due(window):
-        if until is not None and window.profile == profile or profile == "production":
-            return Found(), window.description()
-    if check or until is None:
-        if window and not check and profile == "production":
-            return windows.close(replace(window, pages=pages or window.pages)).found, ""
-        return windows.produce(tree, desired, pages or {}, check), ""
-    done = windows.open(tree, profile, until)
-    return done.found, done.window.description()
 
 
 def _revoke(path: str) -> list[str]:

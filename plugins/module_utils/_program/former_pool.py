@@ -24,6 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dis
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import logins
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
@@ -86,8 +87,7 @@ class _Former:
         self._command("gpasswd", "--add", self.old, self.own)
         self._apply(awaited)
         tree = {**permissions_window.site(self.word).tree, "web_user": self.old, "group": self.memo["group"]}
-        pages = {"probe": self.memo["probe"], "service": self.site.php.service}
-        permissions_window.apply(tree, "production", None, False, pages=pages)
+        apply.produce(tree, pages=self.memo["probe"])
         logins.hand_over(self.site, self.site.environment.get("APP_ENV") or "prod", self.own, self.old)
         # What others wrote is undone by commands that PHP's user has to be able to run.
         self.engine.hand_over(self.site.root, self.own, self.old)

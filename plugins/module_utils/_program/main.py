@@ -30,6 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.open_windows import WindowError
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import (
     audit,
     display,
@@ -123,6 +124,8 @@ def _parser(version: str) -> argparse.ArgumentParser:
     opened.add_argument("--from", dest="address", metavar="ADDRESS", default="", help="who may reach the installer")
     opened.add_argument("--site", default="", help="which portal, where there are several")
     opened.add_argument("--without-backup", action="store_true", help="take no backup first")
+    # For the module chamilo_perms: the tree comes on standard input, and what was changed goes to standard output.
+    opened.add_argument("--tree", action="store_true", help=argparse.SUPPRESS)
     opened.set_defaults(run=_window_opened)
     closed = doing.add_parser("close", help="close it now", description=WINDOW)
     closed.add_argument("--site", default="", help="only that of this portal")
@@ -330,8 +333,11 @@ def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
 
 
 def _window_opened(options: argparse.Namespace, engine: Engine) -> int:
-    portal = permissions_window.site(options.site)
     windows = permissions_window.Windows(engine)
+    if options.tree:
+        print(windows.open(json.load(sys.stdin), options.profile, options.minutes).found.to_json())
+        return 0
+    portal = permissions_window.site(options.site)
     windows.validate(portal.tree, options.minutes, options.address, portal)  # a backup takes a while
     if not options.without_backup and not windows.at(portal.tree["path"]):  # what is open already may be half updated
         _save_first(portal.name)
@@ -354,7 +360,7 @@ def _save_first(site: str) -> None:
             _print(f"The backup of {portal.domain} was made, and needs a check: {problem}", syslog.LOG_WARNING)
             continue
         except (HardeningError, OSError) as problem:
-            raise permissions_window.WindowError(
+            raise WindowError(
                 f"There is no good backup, so the window stays closed: {problem} "
                 "To open it all the same: chamilo-hardening window open --without-backup"
             ) from problem
@@ -386,7 +392,7 @@ def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
                 )
             except common_alert.AlertError as problem:
                 words = f"{words} {problem}"
-        raise permissions_window.WindowError(words)
+        raise WindowError(words)
     if known:
         _report_differences(engine, options.due)
     return 0

@@ -54,7 +54,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentence
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply, sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import GIT
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.new_release import Package
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
@@ -284,7 +284,7 @@ class _Update(Exchange):
         """Owners and modes as the section permissions sets them, where it is active."""
         known = sites.known().get(self.portal.site)
         if known:
-            window.apply(known.tree, "production", None, False)
+            apply.produce(known.tree)
 
     def _differs(self) -> list[str]:
         """What a person has to look at, as at each comparison from now on."""

@@ -21,9 +21,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     Outcome,
     Refused,
     TransactionError,
-    read_probe,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import judge
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import judge, page
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
 
 CACHE_SECONDS = 300.0
@@ -48,7 +47,7 @@ class Writer(Engine):
 
         ``owing``: the portal whose logins are to end once this is committed, whatever becomes of this process.
         """
-        probe = [read_probe({**one, "same": True}, "") for one in pages]
+        probe = [page(one) for one in pages]
 
         def commit(state: dict[str, Any], *_nothing: object) -> None:
             if owing:

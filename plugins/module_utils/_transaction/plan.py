@@ -21,7 +21,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import split_address
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import site_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Before, Judge, Probe
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
+    Before,
+    Judge,
+    Probe,
+    is_web_address,
+)
 
 GENERATION = "@generation@"
 NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")
@@ -243,7 +248,7 @@ def _mode(path: str, given: Any) -> int:
 def read_probe(given: Mapping[str, Any], generation: str) -> Probe:
     url, was = given["url"], given.get("was") or ""
     for each in (url, was) if was else (url,):
-        if not re.match(r"https?://[^/\s]+", each):
+        if not is_web_address(each):
             raise TransactionError(f"probe: {each!r} is no http or https URL.")
     status = given.get("status") or [200]
     headers = given.get("headers") or {}

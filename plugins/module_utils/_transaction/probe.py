@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+
 if TYPE_CHECKING:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
 PAUSE_SECONDS = 0.1
+ANSWER_SECONDS = 5.0  # for a page after a change
 _MOVED = (301, 302, 303, 307, 308)
 
 
@@ -73,6 +77,23 @@ class Before:
 
 
 Judge = Callable[[Probe, "Answer | None", "Answer"], str]
+Fetch = Callable[[Probe], "Answer"]
+
+
+class ProbeError(HardeningError):
+    """What is to be asked for is no web address; the message names it."""
+
+
+def is_web_address(url: str) -> bool:
+    return re.match(r"https?://[^/\s]+", url) is not None
+
+
+def page(given: Mapping[str, Any]) -> Probe:
+    """One that has to be answered as before, as modules take it."""
+    if not is_web_address(given["url"]):
+        raise ProbeError(f"probe: {given['url']!r} is no http or https URL.")
+    send = tuple((name, str(value)) for name, value in sorted((given.get("send") or {}).items()))
+    return Probe(given["url"], address=given.get("address") or "", send=send, same=True)
 
 
 def ask(probe: Probe) -> Answer:
@@ -94,7 +115,7 @@ def ask(probe: Probe) -> Answer:
         return Answer(url, error=f"the file of the authority, {probe.ca}, cannot be used: {problem}")
 
 
-def visit(probe: Probe, fetch: Callable[[Probe], Answer]) -> Answer:
+def visit(probe: Probe, fetch: Fetch) -> Answer:
     """The answer to a probe; for a page that is to stay the same the one behind a redirect to https."""
     answer = fetch(probe)
     where = answer.value("Location")
@@ -112,7 +133,7 @@ def _by_https(probe: Probe, status: int, where: str) -> bool:
     return (name, asked.path or "/", asked.query) == (sent.hostname, sent.path or "/", sent.query)
 
 
-def answers(probes: Sequence[Probe], fetch: Callable[[Probe], Answer], seconds: float) -> dict[Probe, Before]:
+def answers(probes: Sequence[Probe], fetch: Fetch, seconds: float) -> dict[Probe, Before]:
     """The answers as they are now.
 
     ``seconds``: for all pages that are to stay the same. What is not asked by then is left out, and what is not the
@@ -131,7 +152,7 @@ def answers(probes: Sequence[Probe], fetch: Callable[[Probe], Answer], seconds: 
     return {**found, **pages}
 
 
-def _answered(probe: Probe, fetch: Callable[[Probe], Answer]) -> Before:
+def _answered(probe: Probe, fetch: Fetch) -> Before:
     """The answer as it is now, at ``was`` if it is not right at ``url`` itself."""
     here = replace(probe, was="")
     answer = fetch(here)

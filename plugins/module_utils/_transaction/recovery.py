@@ -24,6 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     owed,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
+    ANSWER_SECONDS,
     Before,
     Judge,
     Probe,
@@ -42,7 +43,6 @@ TEST_SECONDS = 60.0
 _NOT_THERE = (5, 125, 127)  # systemctl knows no such unit, env no such directory, and there is no such program
 AGAIN_SECONDS = 300.0  # as a cache may need that the application makes anew
 TOKEN_SECONDS = 10.0
-ANSWER_SECONDS = 5.0
 PAGES_SECONDS = 15.0  # for all that are to stay the same, before the change
 LEAVE_SECONDS = 0.2  # nginx: for up to half of it old workers take connections beside the new ones after a reload
 

@@ -4,22 +4,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import functools
 import json
 import os
 import pwd
 import shutil
-import time
-import zlib
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.release_files import Manifest
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import release_files
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_perms
 
 
@@ -35,7 +29,8 @@ def run(capsys, path, **arguments):
 @pytest.fixture(autouse=True)
 def state(tmp_path_factory, monkeypatch):
     state = tmp_path_factory.mktemp("state")
-    monkeypatch.setattr(window, "Engine", lambda: Engine(str(state)))
+    for name in ("apply", "package"):
+        monkeypatch.setattr(chamilo_perms, name, functools.partial(getattr(chamilo_perms, name), state=str(state)))
     return state
 
 
@@ -109,10 +104,7 @@ def test_a_name_can_do_no_harm_wherever_it_is_reported(capsys, site):
         assert "\x1b" not in json.dumps(reported, ensure_ascii=False).replace("\\u001b", "\x1b")
 
 
-def test_the_package_is_asked_for_once_and_what_differs_is_listed_before_owners_change(
-    capsys, site, state, monkeypatch
-):
-    monkeypatch.setattr(files, "STATE", str(state))
+def test_the_package_is_asked_for_until_its_manifest_is_there_or_it_cannot_be_had(capsys, site, state):
     (site / "version.php").write_text("<?php\nreturn ['version' => '3.0.2'];\n")
     shutil.chown(site / "public/index.php", "www-data")
     asked = run(capsys, site, package="auto")
@@ -120,31 +112,17 @@ def test_the_package_is_asked_for_once_and_what_differs_is_listed_before_owners_
     assert (site / "public/index.php").owner() == "www-data", "nothing was done yet"
     assert run(capsys, site, package="auto", _ansible_check_mode=True)["package_needed"] == ""
 
-    done = run(capsys, site, package="auto", package_problem="no answer")
-    assert (done["package_problem"], done["changed"]) == ("no answer", True)
-    again = run(capsys, site, package="auto")
-    assert (again["package_needed"], again["package_problem"], again["changed"]) == ("", "no answer", False)
-
+    release_files.refuse("no answer", str(site), "3.0.2", str(state))
+    done = run(capsys, site, package="auto")
+    assert (done["package_needed"], done["package_problem"], done["changed"]) == ("", "no answer", True)
     assert run(capsys, site, package="/srv/chamilo.zip")["package_needed"] == "3.0.2", "it was named since"
 
-    shutil.chown(site / "public/index.php", "www-data")
-    digest = hashlib.sha256(b"").hexdigest()
-    known = Manifest("chamilo.zip", "5f" * 32, "3.0.2", {"var/log/x.log": digest, "public/index.php": "0" * 64})
-    packed = base64.b64encode(zlib.compress(known.text().encode())).decode()
-    done = run(capsys, site, package="/srv/chamilo.zip", manifest=packed)
-    assert done["package"] == f"the package chamilo.zip (sha256 {'5f' * 32})"
-    assert [line for line in done["unlike"] if line.startswith("public: ")] == [
-        f"public: 1 file differs from the package (owner www-data, newest {time.strftime('%Y-%m-%d', time.gmtime())})"
-    ]
-    again = run(capsys, site, package="auto", package_sha256="5F" * 32)
-    assert (again["unlike"], again["changed"]) == ([], False) and again["package"] == done["package"]
-    assert run(capsys, site, package="auto", package_sha256="00" * 32)["package_needed"] == "3.0.2", (
-        "another one is named"
-    )
-    shutil.chown(site / "public/index.php", "www-data")
-    done = run(capsys, site, package="auto", package_sha256="00" * 32, manifest=packed)
-    assert (done["package_needed"], done["package"], done["changed"]) == ("", "", True), "owners do not wait for it"
-    assert "5f5f) is not the one that is asked for" in done["package_problem"]
+    known = release_files.Manifest("chamilo.zip", "5f" * 32, "3.0.2", {"var/log/x.log": "0" * 64})
+    release_files.remember(known, str(site), str(state))
+    done = run(capsys, site, package="auto", package_sha256="5F" * 32)
+    assert done["package"] == f"the package chamilo.zip (sha256 {'5f' * 32})" and not done["changed"]
+    other = run(capsys, site, package="auto", package_sha256="00" * 32)
+    assert other["package_needed"] == "3.0.2", "another one is named"
 
 
 def test_what_was_laid_by_another_profile_is_set_back(capsys, site):

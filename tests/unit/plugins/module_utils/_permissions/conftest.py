@@ -5,21 +5,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import pwd
 import stat
 import subprocess
 import sys
+import types
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, built_in
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Windows
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 
 WEB = pwd.getpwnam("www-data")
@@ -187,3 +192,20 @@ class WindowHost:
 
     def open(self, profile="upgrade", minutes=30, address=""):
         return self.windows.open(self.tree, profile, minutes, address, self.portal)
+
+    def serve(self, monkeypatch):
+        """The program that the module runs is this process."""
+
+        def run(argv, input, **_options):
+            output, errors = io.StringIO(), io.StringIO()
+            monkeypatch.setattr(sys, "stdin", io.StringIO(input))
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+                code = main.main(argv[1:], "1", self.engine)
+            return subprocess.CompletedProcess(argv, code, output.getvalue(), errors.getvalue())
+
+        monkeypatch.setattr(apply, "subprocess", types.SimpleNamespace(run=run))
+        monkeypatch.setattr(window, "Windows", lambda _engine: self.windows)
+
+    def apply(self, profile="production", until=None, check=False):
+        """As the module does it."""
+        return apply.apply(self.tree, profile, until, check, (), str(self.directory / "state"), lambda: self.now)

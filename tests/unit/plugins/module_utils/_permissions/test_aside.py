@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply, sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import WindowError
@@ -50,7 +50,6 @@ class Host:
         for name in ("vouched.json", "release-campus.archive"):
             (self.state / name).write_text("{}")
         self.works = True
-        monkeypatch.setattr(window, "Engine", lambda: self.engine)
         site = Site("campus", self.tree, {}, {"probe": [{"url": "https://campus.example/"}]})
         monkeypatch.setattr(sites, "known", lambda directory="": {"campus": site})
         monkeypatch.setattr(permissions_pages, "ANSWER_SECONDS", 0)
@@ -70,7 +69,8 @@ class Host:
         release_files.remember(manifest, str(self.root), str(self.state))
 
     def harden(self, check=False):
-        return window.apply(self.tree, "production", None, check, {"probe": [{"url": "https://campus.example/"}]})[0]
+        pages = [{"url": "https://campus.example/"}]
+        return apply.produce(self.tree, "production", pages, str(self.state), check, fetch=self.fetch)
 
     def modes(self):
         return {

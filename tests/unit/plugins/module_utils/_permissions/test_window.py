@@ -112,7 +112,7 @@ def test_what_nothing_would_close_is_not_open(host, monkeypatch, fails):
         host.open()
     assert host.windows.known() == [] and host.mode() == 0o644
     (host.root / "public/index.php").chmod(0o666)
-    found, reported = permissions_window.apply(host.tree, "production", None, False)
+    found, reported = host.apply()
     assert found.changed and reported == "" and host.mode() == 0o644
 
 
@@ -311,22 +311,22 @@ def test_the_site_is_the_only_one_or_the_one_named(host):
 
 
 def test_the_module_leaves_an_open_tree_alone_and_closes_one_that_is_due(host, monkeypatch):
-    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
-    found, reported = permissions_window.apply(host.tree, "upgrade", 30, False)
+    host.serve(monkeypatch)
+    found, reported = host.apply("upgrade", 30)
     assert found.changed and "is open (upgrade)" in reported
-    found, reported = permissions_window.apply(host.tree, "install", 30, False)
+    found, reported = host.apply("install", 30)
     assert found.changed and "is open (install)" in reported, "another profile is another wish"
-    permissions_window.apply(host.tree, "upgrade", 30, False)
+    host.apply("upgrade", 30)
     for profile, until in (("production", None), ("upgrade", 60)):
-        found, reported = permissions_window.apply(host.tree, profile, until, False)
+        found, reported = host.apply(profile, until)
         assert not found.changed and "1970-01-12 14:16:40" in reported
     host.now += 1800
-    found, reported = permissions_window.apply(host.tree, "production", None, True)
+    found, reported = host.apply(check=True)
     assert found.changed and host.mode() == 0o664
-    found, reported = permissions_window.apply(host.tree, "production", None, False)
+    found, reported = host.apply()
     assert found.changed and reported == "" and host.windows.known() == []
     with pytest.raises(WindowError, match="production has no end"):
-        permissions_window.apply(host.tree, "production", 30, False)
+        host.apply("production", 30)
 
 
 @pytest.fixture

@@ -60,13 +60,12 @@ def test_the_installer_is_unreachable_whatever_becomes_of_the_tree(host):
 
 
 def test_what_is_overdue_is_closed_by_the_role_in_the_same_way(host, monkeypatch):
-    monkeypatch.setattr(window, "Windows", lambda _engine: host.windows)
-    monkeypatch.setattr(window, "Engine", lambda: host.engine)
+    host.serve(monkeypatch)
     host.open()
     host.now += 3600
     host.needs = 0o020
     with pytest.raises(WindowError, match="were rolled back"):
-        window.apply(host.tree, "production", None, False, pages=host.portal.pages)
+        host.apply()
     assert host.mode() == 0o664 and host.windows.known()
 
 

@@ -124,7 +124,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
     monkeypatch.setattr(former_pool, "NGINX", f"{tmp_path}/nginx/nginx.conf")
     monkeypatch.setattr(former_pool, "_CRON", f"{tmp_path}/cron.d/")
     monkeypatch.setattr(former_pool, "discover", made.discover)
-    monkeypatch.setattr(windows, "apply", made.give)
+    monkeypatch.setattr(former_pool.apply, "produce", made.give)
     monkeypatch.setattr(windows, "site", lambda name: windows.Site(name, {"path": "/srv/campus", "owner": "root"}, {}))
     monkeypatch.setattr(former_pool.logins, "hand_over", lambda _site, _mode, old, new: made.rights.append((old, new)))
     return made

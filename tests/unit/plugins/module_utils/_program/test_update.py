@@ -323,9 +323,9 @@ def test_a_new_program_gets_owners_and_modes_where_the_section_is_active(campus,
     applied = []
     known = {"campus": sites.Site("campus", {"path": campus.portal.root}, {}), "shop": sites.Site("shop", {}, {})}
     monkeypatch.setattr(update.sites, "known", lambda: known if active else {"shop": known["shop"]})
-    monkeypatch.setattr(update.window, "apply", lambda *words: applied.append(words))
+    monkeypatch.setattr(update.apply, "produce", applied.append)
     list(update.update(campus.portal, campus.package))
-    assert applied == [({"path": campus.portal.root}, "production", None, False)] * active
+    assert applied == [{"path": campus.portal.root}] * active
 
 
 def test_what_was_compiled_of_the_program_before_is_put_away_by_php_s_own_account(campus, monkeypatch):
