@@ -68,7 +68,7 @@ class ActionModule(HostAction):
         refused = self._prove_ownership(target, place, task_vars or {})
         if refused:
             return {**result, "failed": True, "msg": refused}
-        tried = [control for control in table.controls if control.attack.written and control.attack.where == "prove"]
+        tried = [control for control in table.controls if control.attack.where == "prove"]
         within = [control.id for control in tried if control.id in inside_attacks]
         findings = self._attack_inside(within, place, task_vars or {})
         today = datetime.date.today()

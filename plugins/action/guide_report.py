@@ -36,10 +36,7 @@ class ActionModule(CollectionAction):
         request = self._validated(Request)
         # As it was registered: what a host answered is no template, and is not evaluated as one.
         answered = (task_vars or {})["hostvars"].raw_get
-        try:
-            table = _controls.load()
-        except _controls.ControlError as error:
-            raise AnsibleActionFail(str(error)) from error
+        table = _controls.load()
         generated = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         directory = Path(os.path.abspath(request.directory))
         if request.attacks:

@@ -10,7 +10,6 @@ that form, turned into failed logins, are then given to the expressions that the
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import secrets
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._log_writer import Writer
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet, within
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import RECORDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban as brute_force_fail2ban
@@ -317,7 +316,7 @@ def fail2ban(observer: Observer) -> Finding:
             f"fail2ban {'does not run' if brute_force_fail2ban.is_installed() else 'is not installed'} on this host."
         )
     visitors = observer.once(logs)
-    proxies = [log for log in visitors if _within(log.address, observer.options["trusted_proxies"])]
+    proxies = [log for log in visitors if within(log.address, observer.options["trusted_proxies"])]
     if proxies:
         return failed(
             f"{proxies[0].file} shows the proxy {proxies[0].address} instead of the visitors, so it is of no use."
@@ -421,7 +420,7 @@ def forgery(observer: Observer) -> Finding:
         return not_applicable("No running jail reads what visitors write, so none can be made to ban others.")
     proxies = list(observer.options["trusted_proxies"])
     for log in visitors:
-        if log.address == VICTIM and not _within(log.endpoint.address, proxies):
+        if log.address == VICTIM and not within(log.endpoint.address, proxies):
             return failed(
                 f"A request from {log.endpoint.address or 'this host'} with X-Forwarded-For: {VICTIM} is in "
                 f"{log.file} as if it came from there: this header can have any address banned. Name your proxies "
@@ -501,7 +500,7 @@ def friends(observer: Observer) -> Finding:
     day = ""
     for jail in readers:
         spared = [*jail.friends, *([*own, *observer.site.addresses] if jail.spares_itself else [])]
-        missing = [friend for friend in declared if not _within(friend, spared)]
+        missing = [friend for friend in declared if not within(friend, spared)]
         # How old the note is does not count: the role renews it in each run, before it arms the jail.
         if noted and FRIENDS in jail.friend_command and controller in missing:
             missing.remove(controller)
@@ -515,22 +514,6 @@ def friends(observer: Observer) -> Finding:
         f"{first_of(jail.name for jail in readers)} never bans {first_of(declared, 10)}"
         f"{'' if len(declared) > 2 else '; no network, proxy or controller was declared'}.{day}"
     )
-
-
-def _within(address: str, networks: list[str] | tuple[str, ...]) -> bool:
-    """Whether an address or a network lies in one of the networks. A host name lies in none."""
-    try:
-        inner = ipaddress.ip_network(address, strict=False)
-    except ValueError:
-        return address in networks
-    for text in networks:
-        try:
-            outer = ipaddress.ip_network(text, strict=False)
-        except ValueError:
-            continue
-        if outer.version == inner.version and inner.subnet_of(outer):  # type: ignore[arg-type]  # same version
-            return True
-    return False
 
 
 def _unlocker(observer: Observer) -> tuple[list[str], Begun] | Finding:

@@ -13,12 +13,13 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import within
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
@@ -353,25 +354,15 @@ def _ours(_observer: Observer) -> set[str]:
     return {found[1] for text in texts for found in re.finditer(r'^user="([^"\n]*)"$', text, re.M)}
 
 
-def _is_declared(host: str, clients: Iterable[str]) -> bool:
+def _is_declared(host: str, clients: Collection[str]) -> bool:
     """Whether the host of an account is a declared client, or within a declared network."""
     numbers = re.fullmatch(r"((?:\d+\.){1,3})%", host)
     if numbers:
         octets = numbers[1].rstrip(".").split(".")
         host = f"{'.'.join([*octets, '0', '0', '0'][:4])}/{8 * len(octets)}"
-    try:
-        place = ipaddress.ip_network(host, strict=False)
-        networks = [ipaddress.ip_network(each, strict=False) for each in clients]
-    except ValueError:  # a name: the DNS decides which address it has
-        return False
-    return any(
-        each.version == place.version and int(each[0]) <= int(place[0]) and int(place[-1]) <= int(each[-1])
-        for each in networks
-    )
+    return within(host, clients)
 
 
-# Events run by themselves, wherever they are. The others count in another database where they name the portal's, or
-# make their statements up.
 @check("database_bind")
 def bind(observer: Observer) -> Finding:
     known = observer.site.database

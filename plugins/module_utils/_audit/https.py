@@ -7,16 +7,14 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import os
 import re
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Union
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet, within
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.brute_force import VICTIM, logs
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
@@ -46,7 +44,6 @@ DAYS_LEFT = 14
 HSTS = "Strict-Transport-Security"
 YEAR = 31536000
 LETSENCRYPT = "/etc/letsencrypt"
-_Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 _LOOPBACK = ("127.0.0.0/8", "::1")
 _FORGED_HOST = "forged.chamilo-hardening.invalid"
 _FORGED = {
@@ -228,33 +225,12 @@ def _not_redirected(observer: Observer, endpoint: Endpoint, answer: Answer) -> s
 
 def _believes(observer: Observer, endpoint: Endpoint) -> str:
     """Whether a visitor may claim that a proxy has already seen to https."""
-    if _is_trusted(endpoint.address, observer.options["trusted_proxies"]):
+    if within(endpoint.address, observer.options["trusted_proxies"]):
         return ""  # from this address the claim counts
     answer = observer.ask(endpoint, "/", headers={"X-Forwarded-Proto": "https"})
     if answer.status in MOVED:
         return ""
     return f"{answer.url} answers {answer.status} to any client that sends X-Forwarded-Proto: https"
-
-
-def _is_trusted(address: str, proxies: Iterable[str]) -> bool:
-    """Whether an address or network is within one of the proxies."""
-    own = _network(address)
-    return own is not None and any(_contains(each, own) for each in map(_network, proxies))
-
-
-def _network(text: str) -> _Network | None:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
-
-
-def _contains(outer: _Network | None, inner: _Network) -> bool:
-    if isinstance(outer, ipaddress.IPv4Network) and isinstance(inner, ipaddress.IPv4Network):
-        return inner.subnet_of(outer)
-    if isinstance(outer, ipaddress.IPv6Network) and isinstance(inner, ipaddress.IPv6Network):
-        return inner.subnet_of(outer)
-    return False
 
 
 @check("https_trusted_proxies")
@@ -265,7 +241,7 @@ def trusted_proxies(observer: Observer) -> Finding:
         raise Unseen(f"the environment files of {observer.root} could not be read")
     words = [word for word in re.split(r"[\s,]+", observer.site.environment.get("TRUSTED_PROXIES", "")) if word]
     own = (*_LOOPBACK, *observer.site.addresses, *declared)
-    surplus = [word for word in words if word != "localhost" and not _is_trusted(word, own)]
+    surplus = [word for word in words if word != "localhost" and not within(word, own)]
     if surplus:
         source = observer.site.environment_source.get("TRUSTED_PROXIES", "the environment")
         return failed(
@@ -279,9 +255,7 @@ def trusted_proxies(observer: Observer) -> Finding:
             "no site has that many proxies. Name your own in chamilo_trusted_proxies."
         )
     # A request from an address that is trusted by right shows nothing.
-    endpoints = [
-        endpoint for endpoint in observer.all_endpoints if not _is_trusted(endpoint.address, (*words, *declared))
-    ]
+    endpoints = [endpoint for endpoint in observer.all_endpoints if not within(endpoint.address, (*words, *declared))]
     for endpoint in endpoints:
         for path in _FORGED_AT:
             answer = observer.ask(endpoint, f"{path}?{_NOTHING}", headers=_FORGED)
@@ -307,7 +281,7 @@ def _recorded(observer: Observer, declared: Sequence[str]) -> str:
     except Unseen:
         return ""
     for log in visitors:
-        if log.address == VICTIM and not _is_trusted(log.endpoint.address, declared):
+        if log.address == VICTIM and not within(log.endpoint.address, declared):
             return (
                 f"The web server takes the visitor's address from X-Forwarded-For of any client ({log.file}). "
                 "Name your proxies alone in set_real_ip_from (nginx) or RemoteIPTrustedProxy (Apache)."
