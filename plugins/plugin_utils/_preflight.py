@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import datetime
 import functools
-import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,6 +61,15 @@ _EXPECTED = {
     "dict": "a dictionary",
     "str": "a text",
     "path": "a text",
+}
+_EXAMPLES = {
+    "bool": "true",
+    "int": "30",
+    "float": "0.5",
+    "list": "[...]",
+    "dict": "{...}",
+    "str": '"..."',
+    "path": '"..."',
 }
 
 
@@ -118,25 +125,6 @@ def _given(value: Any) -> str:
     return (found or ["a date" if isinstance(value, datetime.date) else "nothing of the kind"])[0]
 
 
-def _meant(option: Mapping[str, Any], value: Any) -> str:
-    """What was probably meant, as YAML and JSON write it."""
-    kind, secret = option["type"], option.get("no_log")
-    if kind in TEXTS:
-        known = not secret and isinstance(value, (bool, int, float, datetime.date))
-        return json.dumps(str(value).lower() if isinstance(value, bool) else str(value)) if known else '"..."'
-    if kind == "bool":
-        return "false" if str(value).lower() in ("false", "no", "off", "n", "f", "0", "") else "true"
-    if kind in ("int", "float"):
-        return str(int(value)) if re.fullmatch(r"-?[0-9]+", str(value)) else str(option.get("default", "..."))
-    if kind == "dict" or secret or option.get("elements", "str") not in TEXTS:
-        return "{...}" if kind == "dict" else "[...]"
-    if isinstance(value, (list, tuple)):
-        entries = [str(entry) for entry in value]
-    else:
-        entries = [entry.strip(" '\"") for entry in str(value).strip("[] ").split(",")]
-    return json.dumps([entry for entry in entries if entry], ensure_ascii=False)
-
-
 def form(name: str, option: Mapping[str, Any], value: Any) -> str:
     """A sentence for a value of another type than its option has, or nothing.
 
@@ -167,11 +155,7 @@ def form(name: str, option: Mapping[str, Any], value: Any) -> str:
     else:
         shown = str(wrong).lower() if isinstance(wrong, bool) else repr(wrong) if isinstance(wrong, str) else str(wrong)
         messages = f"{name} {verb} {shown}" + ("" if isinstance(wrong, bool) else f", {_given(wrong)}")
-    meant = _meant({**option, "type": kind}, value)
-    return (
-        f"{messages}, but must be {desired}. Write it in YAML as {name}: {meant}, or on the command line as "
-        f"-e {shlex.quote(f'{{{json.dumps(name)}: {meant}}}')}."
-    )
+    return f"{messages}, but must be {desired}. In YAML, or as JSON: -e '{{\"{name}\": {_EXAMPLES[kind]}}}'."
 
 
 def forms(all_specs: Mapping[str, Spec], values: Mapping[str, Any]) -> dict[str, str]:

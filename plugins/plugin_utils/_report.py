@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import jinja2
-import yaml
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _answers, _history, _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import (
@@ -32,6 +31,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import
     rows,
     summary,
 )
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import version_of
 
 _T = TypeVar("_T")
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -59,14 +59,6 @@ def clean(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     return _answers.displayable(str(value))
-
-
-def version() -> str:
-    """The version of this collection: an installed one has a manifest, a clone its galaxy.yml."""
-    manifest = COLLECTION / "MANIFEST.json"
-    if manifest.exists():
-        return str(json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"])
-    return str(yaml.safe_load((COLLECTION / "galaxy.yml").read_text(encoding="utf-8"))["version"])
 
 
 def texts(value: Any) -> list[str]:
@@ -154,7 +146,7 @@ def document(
         {**entry, "last": last[entry["name"]]} if entry.get("error") and entry["name"] in last else entry
         for entry in hosts
     ]
-    return {"collection": version(), "generated": generated, "hosts": entries}
+    return {"collection": version_of(), "generated": generated, "hosts": entries}
 
 
 # -- the report before this one ----------------------------------------------------------------------------------------
