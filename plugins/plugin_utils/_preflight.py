@@ -62,15 +62,7 @@ _EXPECTED = {
     "str": "a text",
     "path": "a text",
 }
-_EXAMPLES = {
-    "bool": "true",
-    "int": "30",
-    "float": "0.5",
-    "list": "[...]",
-    "dict": "{...}",
-    "str": '"..."',
-    "path": '"..."',
-}
+_EXAMPLES = {"bool": "true", "int": "30", "float": "0.5", "list": "[...]", "dict": "{...}"}
 
 
 @functools.cache
@@ -155,7 +147,8 @@ def form(name: str, option: Mapping[str, Any], value: Any) -> str:
     else:
         shown = str(wrong).lower() if isinstance(wrong, bool) else repr(wrong) if isinstance(wrong, str) else str(wrong)
         messages = f"{name} {verb} {shown}" + ("" if isinstance(wrong, bool) else f", {_given(wrong)}")
-    return f"{messages}, but must be {desired}. In YAML, or as JSON: -e '{{\"{name}\": {_EXAMPLES[kind]}}}'."
+    example = _EXAMPLES.get(kind, '"..."')
+    return f"{messages}, but must be {desired}. In YAML, or as JSON: -e '{{\"{name}\": {example}}}'."
 
 
 def forms(all_specs: Mapping[str, Spec], values: Mapping[str, Any]) -> dict[str, str]:

@@ -34,7 +34,6 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import version_of
 
 _T = TypeVar("_T")
-COLLECTION = Path(__file__).resolve().parents[2]
 
 LABELS = {
     "fail": "Not met",

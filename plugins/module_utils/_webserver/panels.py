@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
@@ -25,125 +25,83 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_pl
 
 
 @dataclass(frozen=True)
-class _Written:
-    """A virtual host with all by which a panel can be recognised."""
-
-    server: Server
-    web: str  # nginx or apache
-    name: str  # of the site, as its owner knows it
-    text: str  # of its file
-
-    @property
-    def file(self) -> str:
-        return self.server.host.file
-
-    @property
-    def tls(self) -> bool:
-        return any(listen.tls for listen in self.server.host.listens)
-
-    def included(self, pattern: str) -> str:
-        """What the virtual host includes by a path of this form, or an empty text."""
-        paths = (item.arguments[0] for item in _includes(self.server.block) if item.arguments)
-        return next((path for path in paths if re.search(pattern, path)), "")
-
-
-@dataclass(frozen=True)
 class _Panel:
     name: str
     path: str  # how its files are called
     text: str  # the text of those whose name is not specific
-    place: Callable[[_Written], str]  # where more directives go, and what activates them
+    place: str  # where more directives go: more on each is in the README of the role https
 
-    def wrote(self, host: _Written) -> bool:
-        names = (host.file, host.server.host.enabled_by)
+    def wrote(self, server: Server, text: str) -> bool:
+        names = (server.host.file, server.host.enabled_by)
         return any(re.search(self.path, name) for name in names if name) and (
-            re.search(self.text, host.text, re.MULTILINE) is not None
+            re.search(self.text, text, re.MULTILINE) is not None
         )
 
 
-def _plesk(host: _Written) -> str:
-    directory = f"/var/www/vhosts/system/{host.name}/conf"
-    if host.web == "nginx":
-        file, field = "vhost_nginx.conf", "Additional nginx directives"
-    else:
-        file = "vhost_ssl.conf" if host.tls else "vhost.conf"
-        field = f"Additional directives for {'HTTPS' if host.tls else 'HTTP'}"
-    return (
-        f'in Plesk under Domains > {host.name} > Apache & nginx Settings, in the field "{field}", or to '
-        f"{directory}/{file}, followed by: plesk sbin httpdmng --reconfigure-domain {host.name}"
-    )
-
-
-def _hestia(host: _Written) -> str:
-    service = "nginx" if host.web == "nginx" else "apache2"
-    stem = f"{service}.ssl.conf_" if host.tls else f"{service}.conf_"
-    found = host.included(rf"/{re.escape(stem)}\*$")
-    directory = posixpath.dirname(found) if found else f"/home/USER/conf/web/{host.name}"
-    return f"to the file {directory}/{stem}chamilo, which HestiaCP includes and keeps"
-
-
-def _cloudpanel(host: _Written) -> str:
-    return f'in CloudPanel under Sites > {host.name} > Vhost, behind "server_name" of each server block'
-
-
-def _ispconfig(host: _Written) -> str:
-    field = "nginx Directives" if host.web == "nginx" else "Apache Directives"
-    return f'in ISPConfig under Sites > Website > {host.name} > Options, in the field "{field}"'
-
-
-def _aapanel(host: _Written) -> str:
-    extension = host.included(rf"/www/server/panel/vhost/{host.web}/extension/.*\*\.conf$")
-    if extension:
-        return f"to the file {posixpath.dirname(extension)}/chamilo.conf, which aaPanel includes and keeps"
-    rewrite = host.included(r"/www/server/panel/vhost/rewrite/[^*]+\.conf$")
-    if rewrite:
-        return f"in aaPanel under Website > {host.name} > URL rewrite, which is {rewrite}"
-    return f"in aaPanel under Website > {host.name} > Config"
-
-
-def _virtualmin(host: _Written) -> str:
-    return f"in Virtualmin under {host.name} > Web Configuration > Configure Website > Edit Directives"
-
-
-def _tool(host: _Written) -> str:
-    return "to the template from which that tool writes it"
-
-
+_AAPANEL = "in aaPanel under Website > {site} > URL rewrite, or Config where there is none"
 _PANELS = (
-    _Panel("Plesk", r"/plesk\.conf\.d/|^/var/www/vhosts/system/[^/]+/conf/", "", _plesk),
+    _Panel(
+        "Plesk",
+        r"/plesk\.conf\.d/|^/var/www/vhosts/system/[^/]+/conf/",
+        "",
+        "in Plesk under Domains > {site} > Apache & nginx Settings, in the field of more directives for {web}{tls}",
+    ),
     _Panel(
         "HestiaCP",
         r"^/etc/(?:nginx|apache2|httpd)/conf\.d/domains/|^/home/[^/]+/conf/web/",
         r"/conf/web/|/(?:nginx|apache2)/domains/",
-        _hestia,
+        "to a file {service}{ssl}.conf_chamilo in /home/USER/conf/web/{site}, which HestiaCP includes and keeps",
     ),
-    _Panel("aaPanel", r"^/www/server/", "", _aapanel),
-    _Panel("aaPanel", "", r"/www/server/panel/|^\s*#PHP-INFO-START", _aapanel),
-    _Panel("CloudPanel", "", r"/etc/nginx/global_settings\b|/etc/nginx/ssl-certificates/", _cloudpanel),
-    _Panel("ISPConfig", r"\.vhost$", r"/var/www/clients/client\d|/var/log/ispconfig/|ispconfig", _ispconfig),
-    _Panel("Virtualmin", "", r"/var/log/virtualmin/|/etc/ssl/virtualmin/", _virtualmin),
+    _Panel("aaPanel", r"^/www/server/", "", _AAPANEL),
+    _Panel("aaPanel", "", r"/www/server/panel/|^\s*#PHP-INFO-START", _AAPANEL),
+    _Panel(
+        "CloudPanel",
+        "",
+        r"/etc/nginx/global_settings\b|/etc/nginx/ssl-certificates/",
+        'in CloudPanel under Sites > {site} > Vhost, behind "server_name" of each server block',
+    ),
+    _Panel(
+        "ISPConfig",
+        r"\.vhost$",
+        r"/var/www/clients/client\d|/var/log/ispconfig/|ispconfig",
+        'in ISPConfig under Sites > Website > {site} > Options, in the field "{web} Directives"',
+    ),
+    _Panel(
+        "Virtualmin",
+        "",
+        r"/var/log/virtualmin/|/etc/ssl/virtualmin/",
+        "in Virtualmin under {site} > Web Configuration > Configure Website > Edit Directives",
+    ),
     _Panel(
         "A tool",
         "",
         r"(?i)\A(?:\s*#.*\n){0,20}?\s*#.*\b(?:do not (?:manually )?(?:edit|modify|change)\b"
         r"|(?:ansible|puppet|chef|salt) managed|managed by (?:ansible|puppet|chef|salt))",
-        _tool,
+        "to the template from which that tool writes it",
     ),
 )
 
 
 def rewritten(web: str, server: Server, configuration: Configuration, desired: DesiredHost) -> Obstacle | None:
     """Why a virtual host cannot be edited, if a panel or another tool writes it. See ``includes``."""
-    host = _Written(server, web, _site(server, desired.domain), configuration.texts.get(server.host.file, ""))
-    panel = next((panel for panel in _PANELS if panel.wrote(host)), None)
+    text = configuration.texts.get(server.host.file, "")
+    panel = next((panel for panel in _PANELS if panel.wrote(server, text)), None)
     if panel is None:
         return None
+    nginx, tls = web == "nginx", any(listen.tls for listen in server.host.listens)
+    place = panel.place.format(
+        site=_site(server, desired.domain),
+        web="nginx" if nginx else "Apache",
+        tls=", for HTTPS" if tls else "",
+        service="nginx" if nginx else "apache2",
+        ssl=".ssl" if tls else "",
+    )
     path = f"{desired.drop_ins}/*.conf"
-    line = f"include {path};" if web == "nginx" else f"IncludeOptional {path}"
+    line = f"include {path};" if nginx else f"IncludeOptional {path}"
     return Obstacle.at(
         server.host,
         f"{panel.name} writes this file again, and lines of ours would be lost with it",
-        f'Add the line "{line}" {panel.place(host)}',
+        f'Add the line "{line}" {place}',
     )
 
 

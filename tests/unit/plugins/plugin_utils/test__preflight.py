@@ -119,14 +119,15 @@ def test_the_defaults_of_the_roles_are_of_their_types() -> None:
     [
         (
             *("chamilo_backups_first", "False"),
-            "is 'False', a text, but must be true or false. In YAML, or as JSON: -e '{\"chamilo_backups_first\": true}'.",
+            "is 'False', a text, but must be true or false. In YAML, or as JSON: "
+            "-e '{\"chamilo_backups_first\": true}'.",
         ),
         ("chamilo_monitoring_smtp_port", "465", "is '465', a text, but must be a whole number."),
         ("chamilo_uploads_blocked_extensions", "exe,php", """-e '{"chamilo_uploads_blocked_extensions": [...]}'."""),
         ("chamilo_monitoring_disable_accounts", [83], "holds 83, a number, but must be a list in which each entry"),
         ("chamilo_waivers", "headers_csp", "is 'headers_csp', a text, but must be a list. In YAML"),
         ("chamilo_domain", None, "chamilo_domain has no value, but must be a text."),
-        ("chamilo_site", 1.1, """is 1.1, a number, but must be a text. In YAML, or as JSON: -e '{"chamilo_site": "..."}'."""),
+        ("chamilo_site", 1.1, """must be a text. In YAML, or as JSON: -e '{"chamilo_site": "..."}'."""),
     ],
 )  # fmt: skip
 def test_a_wrong_type_is_reported_with_the_value_and_how_to_write_it(name: str, value: Any, output: str) -> None:

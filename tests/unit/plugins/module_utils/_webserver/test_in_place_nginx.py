@@ -129,7 +129,7 @@ def test_what_stands_in_the_world_is_planned(host, case):
         ("n09-chamilo2-cloudpanel", ["CloudPanel", "CloudPanel"]),
         ("n11-hestia-symfony", ["nginx.conf_chamilo", "nginx.ssl.conf_chamilo"]),
         ("n13-aapanel", ["aaPanel"]),
-        ("n15-plesk-nginx-before-apache", ["Additional nginx directives"]),
+        ("n15-plesk-nginx-before-apache", ["more directives for nginx"]),
     ],
 )
 def test_what_a_panel_writes_is_never_edited(host, name, places):

@@ -279,6 +279,6 @@ def test_each_obstacle_in_an_owners_virtual_host_is_reported_with_its_place_and_
         assert (
             f"/etc/nginx/conf.d/domains/{file} line 1: HestiaCP writes this file again, and lines of ours would be lost"
             ' with it. Add the line "include /etc/nginx/sites-available/chamilo-campus_example_org.d/*.conf;" to'
-            f" the file /home/school/conf/web/campus.example.org/nginx{ssl}.conf_chamilo, which HestiaCP includes and"
+            f" a file nginx{ssl}.conf_chamilo in /home/USER/conf/web/campus.example.org, which HestiaCP includes and"
             " keeps."
         ) in text

@@ -32,12 +32,15 @@ def test_a_panel_is_recognised_by_what_it_writes(host, case):
 
 
 PLACES = {
-    "a27-hestia": ("HestiaCP", "/home/school/conf/web/campus.example.org/apache2.ssl.conf_chamilo,"),
-    "a29-plesk": ("Plesk", "/var/www/vhosts/system/campus.example.org/conf/vhost_ssl.conf,"),
+    "a27-hestia": ("HestiaCP", "apache2.ssl.conf_chamilo in /home/USER/conf/web/campus.example.org,"),
+    "a29-plesk": (
+        "Plesk",
+        "Domains > campus.example.org > Apache & nginx Settings, in the field of more directives for Apache, for",
+    ),
     "n09-chamilo2-cloudpanel": ("CloudPanel", "Sites > campus.example.org > Vhost"),
-    "n11-hestia-symfony": ("HestiaCP", "/home/school/conf/web/campus.example.org/nginx.conf_chamilo,"),
-    "n13-aapanel": ("aaPanel", "/www/server/panel/vhost/rewrite/campus.example.org.conf"),
-    "n15-plesk-nginx-before-apache": ("Plesk", "/var/www/vhosts/system/campus.example.org/conf/vhost_nginx.conf,"),
+    "n11-hestia-symfony": ("HestiaCP", "nginx.conf_chamilo in /home/USER/conf/web/campus.example.org,"),
+    "n13-aapanel": ("aaPanel", "Website > campus.example.org > URL rewrite"),
+    "n15-plesk-nginx-before-apache": ("Plesk", "the field of more directives for nginx"),
 }
 
 
