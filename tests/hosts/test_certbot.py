@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import handshake, tls_context
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import handshake
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import tls_context
 from tests.hosts.conftest import RUN, Cell
 from tests.hosts.hardening import QUIET, Playbook, changed, include_line, missing_from_the_portal, paste
 from tests.playbook import PlayError

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import handshake, tls_context
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import handshake
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import tls_context
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import HSTS, QUIET, Playbook, include_line, missing_from_the_portal, paste, unrelated_site
 from tests.playbook import PlayError

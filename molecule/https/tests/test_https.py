@@ -6,7 +6,8 @@ import ssl
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, handshake, tls_context
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import handshake
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, tls_context
 from tests.testbed.authority import certificate
 from tests.testbed.hosts import Host
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import PASS, Finding, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, Handshake, fetch, handshake
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import Handshake, handshake
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, fetch
 
 MISSING = "/chamilo-hardening-asks-for-what-is-not-there"
 

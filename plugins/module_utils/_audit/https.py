@@ -27,15 +27,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     passed,
     waiting,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import (
     ANY_CIPHER,
-    MOVED,
-    Answer,
     Handshake,
     handshake,
     only,
-    tls_context,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import MOVED, Answer, tls_context
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.x509 import Certificate, CertificateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.bound import full_from

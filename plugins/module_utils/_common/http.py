@@ -22,7 +22,6 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 NO_ANSWER = "no answer in time"
 MOVED = (301, 308)  # permanent; Caddy and Traefik send the second
-ANY_CIPHER = "ALL:@SECLEVEL=0"
 AGENT = "chamilo-hardening"  # what the audit and the attacks call themselves
 _DRIPS = 6  # an answer may take this many times as long as the longest silence in it
 _AS_THEY_STAND = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # of what is printed in ASCII, all but the space
@@ -45,16 +44,6 @@ class Answer:
     def value(self, name: str) -> str:
         """The first value of a header, or an empty text."""
         return next(iter(self.values(name)), "")
-
-
-@dataclass(frozen=True)
-class Handshake:
-    """How a TLS handshake ended. ``error`` is empty when it succeeded; ``certificate`` is the leaf in DER."""
-
-    protocol: str = ""
-    cipher: str = ""
-    certificate: bytes = b""
-    error: str = ""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -117,21 +106,6 @@ def _any_certificate() -> ssl.SSLContext:
     return tls_context(verify=False)
 
 
-def only(version: ssl.TLSVersion) -> ssl.SSLContext | None:
-    """A client that speaks one version alone, with any cipher and certificate.
-
-    None where this client's OpenSSL cannot begin such a handshake: its failure would prove nothing about the server.
-    """
-    try:
-        # The distribution's OpenSSL would refuse old versions on our side already.
-        context = tls_context(verify=False, minimum=version, maximum=version, ciphers=ANY_CIPHER)
-        with contextlib.suppress(ssl.SSLWantReadError):  # it waits for the answer
-            context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="name.invalid").do_handshake()
-    except (ssl.SSLError, ValueError):  # ValueError: built without that version
-        return None
-    return context
-
-
 def fetch(
     url: str,
     address: str = "",
@@ -181,28 +155,6 @@ def fetch(
         clock.cancel()
         connection.close()
     return Answer(url, error=NO_ANSWER) if connection.given_up else answer
-
-
-def handshake(
-    name: str,
-    port: int = 443,
-    address: str = "",
-    context: ssl.SSLContext | None = None,
-    timeout: float = 10.0,
-) -> Handshake:
-    """Try one TLS handshake, with server name ``name``. Returns how it ended."""
-    context = context or tls_context(verify=True)
-    try:
-        plain = socket.create_connection((address or name, port), timeout)
-        with plain, context.wrap_socket(plain, server_hostname=name) as secure:
-            cipher = secure.cipher()
-            return Handshake(
-                protocol=secure.version() or "",
-                cipher=cipher[0] if cipher else "",
-                certificate=secure.getpeercert(binary_form=True) or b"",
-            )
-    except (OSError, ValueError) as problem:
-        return Handshake(error=describe(problem))
 
 
 def describe(problem: Exception) -> str:

@@ -230,7 +230,8 @@ def _present(site: Mapping[str, Any]) -> x509.Certificate:
 
 
 def _served_serial(site: Mapping[str, Any]) -> str:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import handshake, tls_context
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import handshake
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import tls_context
 
     found = handshake(site["domain"], 443, site["address"], tls_context(verify=False))
     return x509.parse(found.certificate).serial if found.certificate else ""

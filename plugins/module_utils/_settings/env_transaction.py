@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree as Disk
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import judge
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Change,
     Job,
@@ -22,7 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     Refused,
     TransactionError,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import judge, page
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import page
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
 
 CACHE_SECONDS = 300.0

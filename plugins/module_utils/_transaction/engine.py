@@ -34,6 +34,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction imp
     our_lines,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.difference import compare, restored
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import (
+    Before,
+    answers,
+    judge,
+    plain,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import (
     give_up,
     given_up,
@@ -51,13 +57,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     as_item,
     owed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
-    Before,
-    Probe,
-    answers,
-    judge,
-    plain,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import (
     LOCK_SECONDS,
     PAGES_SECONDS,

@@ -20,13 +20,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, Item, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import split_address
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import Before, Judge
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import site_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
-    Before,
-    Judge,
-    Probe,
-    is_web_address,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, is_web_address
 
 GENERATION = "@generation@"
 NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")

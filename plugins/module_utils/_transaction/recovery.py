@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, Item, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import not_mounted
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import Before, Judge, judge
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Job,
     Outcome,
@@ -25,12 +26,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
     ANSWER_SECONDS,
-    Before,
-    Judge,
     Probe,
     ask,
     ask_until,
-    judge,
     visit,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, copies, tracked

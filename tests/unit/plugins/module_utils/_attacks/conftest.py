@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, Handshake
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import Handshake
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
 
 class Portal(Target):

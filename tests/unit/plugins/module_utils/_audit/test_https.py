@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, https
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Handshake
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import Handshake
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 from tests.testbed import authority

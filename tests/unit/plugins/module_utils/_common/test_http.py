@@ -15,14 +15,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import http
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import (
-    NO_ANSWER,
-    fetch,
-    handshake,
-    only,
-    tls_context,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import handshake, only
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, fetch, tls_context
 from tests.testbed import authority
 from tests.unit.plugins.module_utils._audit.test_https import self_signed
 
@@ -238,13 +232,13 @@ def test_there_is_none_of_a_version_that_openssl_cannot_offer(monkeypatch, probl
     def refuse(*arguments, **options):
         raise problem
 
-    monkeypatch.setattr(http, "tls_context", refuse)
+    monkeypatch.setattr(handshakes, "tls_context", refuse)
     assert only(ssl.TLSVersion.TLSv1) is None
     # Known, but with no cipher for it: that shows in the first step of a handshake alone.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("AESGCM:@SECLEVEL=2")
-    monkeypatch.setattr(http, "tls_context", lambda *arguments, **options: context)
+    monkeypatch.setattr(handshakes, "tls_context", lambda *arguments, **options: context)
     assert only(ssl.TLSVersion.TLSv1_1) is None
 
 

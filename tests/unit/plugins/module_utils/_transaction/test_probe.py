@@ -12,13 +12,8 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import probe as transaction_probe
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
-    Probe,
-    answers,
-    ask,
-    changed,
-    visit,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import answers
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ask, changed, visit
 
 
 def test_a_probe_asks_for_its_host_at_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
