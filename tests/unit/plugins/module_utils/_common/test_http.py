@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import handshakes
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import handshake, only
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, fetch, tls_context
 from tests.testbed import authority
