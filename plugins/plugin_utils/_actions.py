@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """What closes each open control, and the open controls of a host by what closes them.
 
 The next action is one of: a role enforces it, a variable is missing, something has to be done by hand, or it is waited

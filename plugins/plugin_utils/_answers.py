@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Validates what a managed host answers against what its module is to return: as documented, or as it is below.
 
 An attacker who controls a host chooses what its modules answer. On the controller such an answer is data: it has the

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Finds variables of the controller among the facts of a host.
 
 Unless inject_facts_as_vars is off, each fact is a variable that overrides defaults and inventory. Facts are what the

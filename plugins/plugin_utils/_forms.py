@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """The form of the values of variables, where their type is not enough: one declaration for each variable.
 
 Type and choices are in the argument specifications of the roles. What only the host knows is asked there.

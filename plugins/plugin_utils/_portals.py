@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Which hosts of the inventory are nodes of which portal, and which node does what is done once per portal.
 
 Only variables of the inventory decide, and what the playbook sets. What a host answered never does: a host with facts

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Discovery: what stands on this host, found in one pass and without changing anything.
 
 Everything that a role or a check must know about the host is in ``Site``. Nothing here is a secret.

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Secrets that an attacker tries first: published values are replaced, values that could be guessed are reported.
 
 Published values are listed as SHA-256, so that a search for one of them does not end here. Their sources:

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Which release of Chamilo a project directory contains, in the order in which Chamilo itself reads it.
 
 The web user may have written any of these files. They are read as text, within bounds, and never run.

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """The key pair that the environment names for the API's tokens: whose it is, and whether its halves belong together.
 
 An attacker who has the environment name his own public key signs tokens of any account with his private key.

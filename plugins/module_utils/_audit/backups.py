@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Checks the collection's own backups, and copies of data that lie where the web server can read them.
 
 Whether the backups of another program are good is for a person to say: the jobs that call one are listed.

@@ -1,9 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
-# Engines know no AnsibleModule: they also run in the host program.
-# pylint: disable=ansible-bad-function
 """Backups of a portal with restic: a snapshot of the database and one of the files, always as one backup run.
 
 A run counts only when both snapshots exist, the dump ended well, and it carries the stamp of its run. The newest run

@@ -1,9 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
-# Engines know no AnsibleModule: they also run in the host program.
-# pylint: disable=ansible-bad-function
 """Brings a portal, or a part of it, back from a backup. What was there before is moved aside, never removed.
 
 Everything is fetched and checked beside the portal in use first. Each exchange of directories is rehearsed, that is,

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Impact preview: the clients that bans not yet active would have met in the last seven days, by the access log.
 
 A log can be long, and clients control it: the bytes, seconds and addresses that are read are limited; what was left out

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Has a module compile what it imports once.
 
 Ansible sends a module and all that it imports as one zip archive. Python's importer of archives compiles a source file

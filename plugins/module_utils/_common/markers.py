@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Marked lines in a file of another owner, and its restoration without them, byte for byte.
 
 Added lines stand between two comments that name their site. Replaced lines stand there too, as comments. Marks of other

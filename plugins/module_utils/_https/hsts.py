@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """The HSTS ramp: decides and applies the next value of Strict-Transport-Security.
 
 The role and ``chamilo-hardening daily`` take the same step from the same record on the host, so they never disagree.

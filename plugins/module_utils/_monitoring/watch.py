@@ -1,9 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
-# Engines know no AnsibleModule: they also run in the host program.
-# pylint: disable=ansible-bad-function
 """The checks that monit runs every few minutes: failed logins over all addresses, and disks.
 
 monit runs this in a sandbox that can write to /run alone, so it only checks and answers; monit has the alert sent.

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """What one run over a tree changed, so that it can be rolled back. On disk, since a tree has any number of entries.
 
 Nothing that the web user can write meanwhile becomes root's again, and no setuid or setgid bit is restored.

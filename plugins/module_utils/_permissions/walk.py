@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Owner, group and mode of a whole tree as one policy, in one pass, safe against concurrent modification.
 
 A directory is opened relative to the one above it, tightened, and only then listed; entries with wrong rights are

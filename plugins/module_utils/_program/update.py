@@ -1,9 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
-# Engines know no AnsibleModule: they also run in the host program.
-# pylint: disable=ansible-bad-function
 """An update of Chamilo to another release, by its official package.
 
 The program is laid beside the portal, and changes places with the one in use in single steps of the kernel. Migrations

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """The platform settings of Chamilo 2 that matter to security: where each belongs, what it takes, what it starts with.
 
 Taken from the documentation of Chamilo 2.0 to 3.0 and from its settings schemas. Facts only, no logic.

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Platform settings: the statements that lead from the present rows to the desired values.
 
 Nothing is read or written here. How the application finds a value, and what follows for this engine:

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Undo data: one registry of the files below the state directory that contain it.
 
 Each kind is a map from the names of sections and portals, such as ``https:SITE``, to the state before. A file is

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """The memory of this collection on a host, ``/var/lib/chamilo-hardening``.
 
 One lock for the host, one small ``state.json`` that is only ever replaced whole (that replacement is what "committed"

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Edits of a portal's virtual hosts, which stay their owner's: the model that both web servers share.
 
 A plan contains the lines and their places. The text of its owner, which may contain secrets, is no part of it.

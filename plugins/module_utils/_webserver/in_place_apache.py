@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Apache: what is written into the VirtualHost sections of a portal that stay their owner's.
 
 Our files are included twice. Rules of mod_rewrite run in the order in which they are read, so ours come first; of

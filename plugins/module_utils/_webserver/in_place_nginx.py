@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Plans what is written into the server blocks of a portal that stay their owner's. Nothing is changed here.
 
 What a server block needs beside the line that includes our drop-ins follows from nginx's own rules: a location with

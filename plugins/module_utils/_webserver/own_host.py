@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """The virtual host that this collection writes where a portal has none, and why each way to a virtual host is refused.
 
 Versions before wrote it in place of an owner's: then it has lines of his, which stay.

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Virtual hosts that a hosting panel or another tool writes again: recognised by what they write, and never edited.
 
 Each has a place for directives of its owner's, which it keeps. An include line that is active from there is accepted.

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Who owns the web server's logs, and how logrotate has to rotate them so that PHP's user cannot write what bans read.
 
 Debian's rotation of nginx creates the new log for the web server's user, whom PHP runs as, and nginx itself gives every

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Private to this collection: it can change at any time.
 """Section brute_force: who guesses passwords is banned, and an account locked.
 
 fail2ban reads from the access log who fails to log in. A login is a request of one of Chamilo's login paths; since 3.0
