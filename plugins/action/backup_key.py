@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import BackupKey
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import Request, fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered, _keys
@@ -32,10 +32,11 @@ class ActionModule(HostAction):
         given = self._request("salt", "elsewhere", "fetch")
         folder = given.pop("folder", "")
         password = str(given.get("password") or "")
-        info = _discovered.seen(self._task, variables).get("backup_key") or {}
+        seen = _discovered.seen(self._task, variables)
+        known = seen.backup_key if seen else BackupKey()
         if password:
-            if self._proved(info, password):
-                return {"changed": False, "held": True, "due": info.get("due", []), "key_file": ""}
+            if self._proved(known, password):
+                return {"changed": False, "held": True, "due": list(known.due), "key_file": ""}
             return {**self._ask({**given, "password": password}, variables), "key_file": ""}
         host = str(variables.get("inventory_hostname", "host"))
         copy = _keys.find(str(folder or ""), host, str(given.get("site")), variables)
@@ -45,8 +46,8 @@ class ActionModule(HostAction):
         key, place, moved = copy.read(), copy.present or copy.path, ""
         if not self._task.check_mode:
             place, moved = copy.move()
-        if key and not (lost or moved) and self._proved(info, key):
-            return {"changed": False, "held": True, "due": info.get("due", []), "key_file": str(place)}
+        if key and not (lost or moved) and self._proved(known, key):
+            return {"changed": False, "held": True, "due": list(known.due), "key_file": str(place)}
         # What is to be restored is restored without a copy too, where the host has the key.
         answer = self._ask({**given, "password": key, "fetch": not key and not lost}, variables)
         if lost and answer.get("failed"):
@@ -59,11 +60,11 @@ class ActionModule(HostAction):
             answer["warnings"] = [*answer.get("warnings", []), moved]
         return {**answer, "key_file": str(place)}
 
-    def _proved(self, info: Mapping[str, Any], key: str) -> bool:
+    def _proved(self, known: BackupKey, key: str) -> bool:
         """Whether the host showed in its discovery that it has this key, and knows of the copy on this machine."""
-        elsewhere = bool(_keys.machine(self._connection.transport)) and info.get("held") is True
-        proof = fingerprint(key, info.get("salt", ""))
-        return elsewhere and hmac.compare_digest(str(info.get("fingerprint", "")), proof)
+        elsewhere = bool(_keys.machine(self._connection.transport)) and known.held
+        proof = fingerprint(key, known.salt)
+        return elsewhere and hmac.compare_digest(known.fingerprint, proof)
 
     def _ask(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         salt = secrets.token_hex(16)

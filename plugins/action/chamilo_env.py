@@ -23,7 +23,7 @@ class ActionModule(HostAction):
         salted = given.get("require") or given.get("sealed")
         salt = _nodes.salted(self._templar, task_vars or {}) if salted else {}
         # Nodes of one portal hand their secrets on, for which each of them is asked.
-        info = {} if salt else _discovered.seen(self._task, task_vars or {})
+        info = None if salt else _discovered.seen(self._task, task_vars or {})
         known = _discovered.unchanged(info, "chamilo_env", given)
         if known:
             result.update({**known, "diff": []} if self._task.diff else known)

@@ -31,7 +31,7 @@ class ActionModule(HostAction):
             return None
         try:
             given = self._task.args["request"]
-            since, owner = known["site"]["hsts_since"], given.get("owner", "")
-            return settled(given["configuration"], since, known["in_force"], owner=owner)
+            owner = given.get("owner", "")
+            return settled(given["configuration"], known.site.hsts_since, known.in_force, owner=owner)
         except (AttributeError, KeyError, TypeError):
             return None  # the module reports what is wrong with its options

@@ -42,7 +42,7 @@ class ActionModule(HostAction):
         if ahead and answer.get("failed"):
             # The node goes on into the play that changes it, where this stops each node of its portal.
             return {**result, "changed": False, "refused": reason(answer)}
-        if answer.get("backup_key"):
+        if "backup_key" in answer:
             answer["backup_key"]["salt"] = key_salt
         result.update(answer)
         return result

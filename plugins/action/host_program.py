@@ -44,7 +44,8 @@ class ActionModule(HostAction):
 
     def _is_there(self, program: Program, request: Mapping[str, Any], task_vars: Mapping[str, Any]) -> bool:
         """Whether discovery saw it in this run, as this task would make it."""
-        known = seen(self._task, task_vars).get("program") or {}
+        discovered = seen(self._task, task_vars)
+        known = discovered.program if discovered else {}
         if not {"made_of", "magic", "salt", "told"} <= set(known) or not set(request) <= {
             "alert_mail",
             "alert_webhook",

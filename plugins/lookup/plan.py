@@ -51,6 +51,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.template import trust_as_template
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import ControlError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
@@ -116,7 +117,7 @@ class LookupModule(LookupBase):
             LookupModule._last = (section, raw, found)
         return [found]
 
-    def _planned(self, section: str, raw: Mapping[str, Any], info: Mapping[str, Any] | None) -> Any:
+    def _planned(self, section: str, raw: Mapping[str, Any], info: Discovered | None) -> Any:
         """The plan; with what discovery observed, whether it is due."""
         known = Variables(self._templar, raw)
         plan = PLANS[section](Portal(known), known)

@@ -25,6 +25,7 @@ extends_documentation_fragment:
 EXAMPLES = "{}"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import redis
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.active import held, inactive
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import (
+    BackupKey,
+    Compared,
+    Discovered,
+    Recurring,
+    Unchanged,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.nodes import compared
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacles import (
@@ -71,7 +79,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.obs
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ask, ask_until
 
 PATIENCE = 30.0  # seconds for a portal to answer as it has to
-NOT_SEEN = {"daily": False, "copied": False, "spared": False, "proxies": []}
 # Options of chamilo_perms, as the role permissions knows them.
 VARIABLES = {
     "owner": "chamilo_owner",
@@ -99,28 +106,28 @@ def _settings(site: Site) -> tuple[dict[str, Any], list[str]]:
         return {}, kept  # nothing is known to be effective, so chamilo_settings checks again and reports the error
 
 
-def _unchanged(site: Site, given: Mapping[str, Place]) -> dict[str, Any]:
+def _unchanged(site: Site, given: Mapping[str, Place]) -> dict[str, Unchanged]:
     """What modules of this run would find as they want it, by what they were asked for last."""
     found = {}
     for known in (env_asked, accounts_asked):
-        try:
-            found[known.MODULE] = known.answer(site, given)
-        except (HardeningError, OSError, TypeError, ValueError):
-            found[known.MODULE] = {}  # the module is run in its turn, and reports it
-    return {name: answer for name, answer in found.items() if answer}
+        # Otherwise the module is run in its turn, and reports it.
+        with contextlib.suppress(HardeningError, OSError, TypeError, ValueError):
+            answer = known.answer(site, given)
+            found.update({known.MODULE: Unchanged(**answer)} if answer else {})
+    return found
 
 
-def _recurring(site: Site, portal: str, visits: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _recurring(site: Site, portal: str, visits: Mapping[str, Sequence[str]]) -> Recurring:
     hosts = site.answering or site.fallback
     log = hosts[0].access_log_file if hosts and visits else ""
     there = log.startswith("/") and os.path.exists(log)
     seen = log_summary(log, visits.get("proxies") or [], visits.get("friends") or []) if there else {"proxies": []}
-    return {
-        "daily": recurring.settled("updates") and recurring.settled("monitoring"),
-        "copied": recurring.copied(portal),
-        "spared": bool(site.managed_from) and recurring.spared(site.managed_from),
-        "proxies": seen["proxies"],
-    }
+    return Recurring(
+        daily=recurring.settled("updates") and recurring.settled("monitoring"),
+        copied=recurring.copied(portal),
+        spared=bool(site.managed_from) and recurring.spared(site.managed_from),
+        proxies=tuple(seen["proxies"]),
+    )
 
 
 def _unanswered(expected: Mapping[str, Any]) -> str:
@@ -182,12 +189,12 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
     program = installed_program() if as_root else {}
     settings, settings_kept = _settings(site) if as_root else ({}, [])
     kept = sorted(ENVIRONMENT.recall()) if as_root else []
-    recurring_ = _recurring(site, site_word, request.visits) if as_root else NOT_SEEN
+    recurring_ = _recurring(site, site_word, request.visits) if as_root else Recurring()
     whole = as_root and bool(site.root) and settled(engine.store.peek())
     unchanged = _unchanged(site, given) if whole and request.sections else {}
     asks_for_key = whole and request.key_salt and "backups" in request.sections
-    key = backups_key.shown(site_word, request.key_salt) if asks_for_key else {}
-    node = compared(site, request.salt) if request.salt and request.require and site.root and as_root else {}
+    key = BackupKey(**backups_key.shown(site_word, request.key_salt)) if asks_for_key else BackupKey()
+    nodes = request.salt and request.require and site.root and as_root
     around = observe(site, request, refusal) if request.sections else Host()
     if request.sections:
         messages += filter(None, [newer(request.collection_version)])
@@ -203,20 +210,20 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
         module.fail_json(
             msg=f"The portal does not answer as it has to. {'. '.join(sick)}. See the log of the web server."
         )
-    return {
-        "changed": False,
-        "active": bool(drop_ins) and not dark,
-        "site": asdict(site),
-        "node": {"shared": {}, "secrets": {}, "sealed": "", **node},
-        "program": program,
-        "in_force": in_force,
-        "settings_in_force": settings,
-        "settings_kept": settings_kept,
-        "environment_kept": kept,
-        "unchanged": unchanged,
-        "backup_key": key,
-        "recurring": recurring_,
-    }
+    found = Discovered(
+        site,
+        active=bool(drop_ins) and not dark,
+        in_force=in_force,
+        program=program,
+        settings_in_force=settings,
+        settings_kept=tuple(settings_kept),
+        environment_kept=tuple(kept),
+        unchanged=unchanged,
+        backup_key=key,
+        node=compared(site, request.salt) if nodes else Compared(),
+        recurring=recurring_,
+    )
+    return {"changed": False, **asdict(found)}
 
 
 def main() -> None:

@@ -155,20 +155,6 @@ INTERNAL: dict[str, Table] = {
     ),
     "chamilo_hsts": _whole({"value": Text(), "since": Text(), "waits": List(Text())}),
     "chamilo_portals_info": _whole({"portals": List(_PORTAL)}),
-    "chamilo_site_info": _whole(
-        {
-            "active": Flag(),
-            "in_force": Each(_whole({"generation": Text(HEX), "files": Each(Text())})),
-            "program": Each(Text(HEX)),
-            "settings_in_force": Each(Each(Plain())),
-            "settings_kept": List(Text()),
-            "environment_kept": List(Text()),
-            "backup_key": Table({"fingerprint": Text(HEX), "held": Flag(), "due": List(Text(r"backup|drill"))}),
-            "unchanged": Each(_whole({"request": Text(r"[0-9a-f]{64}"), "result": Each(Plain())})),
-            "node": _whole({"shared": Each(Plain()), "secrets": Each(Plain()), "sealed": Text(SEALED)}),
-            "recurring": _whole({"daily": Flag(), "copied": Flag(), "spared": Flag(), "proxies": List(Text())}),
-        }
-    ),
     # On the host a file is named after the job.
     "foreign_module": Table(
         {
@@ -202,10 +188,16 @@ INTERNAL: dict[str, Table] = {
     "host_program": _whole({"version": Text()}),
     "release_comparison": _whole({"package": Text(), "package_problem": Text(), "unlike": List(Text())}),
 }
-# The dataclasses of the engines in them, which are compiled where they are needed.
-TYPED = {"chamilo_site_info": {"site": ("_application.site", "Site")}}
+# The dataclass that a module answers, which is compiled where it is needed, and the forms of what is in it.
+TYPED = {"chamilo_site_info": ("_application.discovered", "Discovered")}
 ENGINES = "ansible_collections.chamilo.hardening.plugins.module_utils."
-SITE: dict[str, Shape] = {
+DISCOVERED: dict[str, Shape] = {
+    "in_force{}.generation": Text(HEX),
+    "program": Each(Text(HEX)),
+    "backup_key.fingerprint": Text(HEX),
+    "backup_key.due": List(Text(r"backup|drill")),
+    "unchanged{}.request": Text(r"[0-9a-f]{64}"),
+    "node.sealed": Text(SEALED),
     "site.environment": Each(Text()),
     "site.environment_source": Each(Text()),
     "site.database.host": Text(HOST),
@@ -342,22 +334,26 @@ class _Reader:
         return AnswerError(self.asked, why)
 
 
-_KINDS: dict[Any, Shape] = {str: Text(), bool: Flag(), int: Number(), float: Number()}
+_KINDS: dict[Any, Shape] = {str: Text(), bool: Flag(), int: Number(), float: Number(), Any: Plain()}
 
 
-def typed(kind: Any, forms: Mapping[str, Shape], where: str, item: bool = False) -> Shape:
+def _of(kind: Any, where: str = "") -> Table:
+    """The shape of a dataclass, with all of its fields."""
+    hints = get_type_hints(kind)
+    return _whole({each.name: _typed(hints[each.name], f"{where}{each.name}") for each in fields(kind)})
+
+
+def _typed(kind: Any, where: str) -> Shape:
     """The shape of a value of an annotated type."""
-    if where in forms:
-        return forms[where]
+    if where in DISCOVERED:
+        return DISCOVERED[where]
     if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        entries = {each.name: typed(hints[each.name], forms, f"{where}.{each.name}") for each in fields(kind)}
-        return Table(entries, frozenset() if item else frozenset(entries))
+        return _of(kind, f"{where}.")
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is tuple and arguments[1:] == (...,):
-        return List(typed(arguments[0], forms, f"{where}[]", item=True))
+        return List(_typed(arguments[0], f"{where}[]"))
     if origin in (dict, collections.abc.Mapping) and arguments[0] is str:
-        return Each(typed(arguments[1], forms, f"{where}{{}}"))
+        return Each(_typed(arguments[1], f"{where}{{}}"))
     return Plain() if origin is Union else _KINDS[kind]
 
 
@@ -376,11 +372,10 @@ def _documented(option: Mapping[str, Any]) -> Shape:
 def shape(module: str) -> Table:
     """What a module of this collection returns: as it is documented, or as it is above."""
     if module in INTERNAL:
-        inner = {
-            name: typed(getattr(importlib.import_module(ENGINES + engine), kind), SITE, name)
-            for name, (engine, kind) in TYPED.get(module, {}).items()
-        }
-        return Table({**INTERNAL[module].entries, **inner}, INTERNAL[module].needed | frozenset(inner))
+        return INTERNAL[module]
+    if module in TYPED:
+        engine, kind = TYPED[module]
+        return _of(getattr(importlib.import_module(ENGINES + engine), kind))
     text = (MODULES / f"{module}.py").read_text(encoding="utf-8")
     documented = re.search(r'^RETURN = r"""\n(.*?)^"""', text, re.MULTILINE | re.DOTALL)
     if not documented:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import made
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     TransactionError,
@@ -35,20 +38,26 @@ ELSE = {"chamilo_root", "web_user", "section"}
 SECRET = ("secret_values", "sealed", "admin_password")
 
 
-def seen(task: Task | None, variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What chamilo_site_info returned; empty when the host has to be asked.
+def answer(registered: Mapping[str, Any]) -> Discovered:
+    """What chamilo_site_info answered, from the variable in which a task registered it."""
+    return made(Discovered, {one.name: registered[one.name] for one in fields(Discovered) if one.name in registered})
+
+
+def seen(task: Task | None, variables: Mapping[str, Any]) -> Discovered | None:
+    """What chamilo_site_info returned; nothing when the host has to be asked.
 
     Only the playbook harden says that no section comes twice. In any other play a task in between may have changed what
     discovery saw.
     """
     if variables.get("_chamilo_each_once") is not True or (task and task.delegate_to):
-        return {}
-    return variables.get("__chamilo_common_info") or {}
+        return None
+    registered = variables.get("__chamilo_common_info") or {}
+    return answer(registered) if "site" in registered else None
 
 
-def generation(info: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+def generation(info: Discovered | None, given: Mapping[str, Any]) -> str:
     """The generation of a transaction that is active already, with these options; empty: the host has to be asked."""
-    known = info.get("in_force", {}).get(given.get("name"))
+    known = info.in_force.get(str(given.get("name"))) if info else None
     if not known or given.get("state", "present") != "present":
         return ""
     try:
@@ -58,17 +67,17 @@ def generation(info: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     return expected.generation if asks_for_nothing(expected, known) else ""
 
 
-def holds(info: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+def holds(info: Discovered | None, options: Mapping[str, Any]) -> bool:
     """Whether platform settings are as these options of chamilo_settings set them. With others the host is asked."""
     given = {"state": "present", **options}
-    known = info.get("settings_in_force", {}).get(given.get("section", ""))
-    if not known or given.pop("state") != "present" or not set(given) <= {*DESIRED, *ELSE}:
+    known = info.settings_in_force.get(given.get("section", "")) if info else None
+    if not (info and known) or given.pop("state") != "present" or not set(given) <= {*DESIRED, *ELSE}:
         return False
     try:
         asked = desired(**{name: given.get(name, default) for name, default in DESIRED.items()})
     except (SettingsError, AttributeError, TypeError):
         return False  # the module reports what is wrong with its options
-    return bool(given.get("chamilo_root") == info["site"]["root"] and asked.to_json() == known)
+    return bool(given.get("chamilo_root") == info.site.root and asked.to_json() == known)
 
 
 def request(options: Mapping[str, Any]) -> str:
@@ -81,9 +90,9 @@ def request(options: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(dict(options), sort_keys=True, default=str).encode()).hexdigest()
 
 
-def unchanged(info: Mapping[str, Any], module: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def unchanged(info: Discovered | None, module: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """What this module would answer, where discovery saw that it has nothing to do; else nothing."""
-    known = info.get("unchanged", {}).get(module)
-    if not known or known["request"] != request(options):
+    known = info.unchanged.get(module) if info else None
+    if not known or known.request != request(options):
         return {}
-    return {**_answers.read(module, known["result"]), "changed": False}
+    return {**_answers.read(module, known.result), "changed": False}

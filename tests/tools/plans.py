@@ -15,8 +15,11 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.lookup.plan import LookupModule
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Plan, as_seen
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -33,6 +36,17 @@ def discovered(host: Any, **changes: Any) -> dict[str, Any]:
     """The site as its module answers it."""
     found: dict[str, Any] = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree))))
     return {**found, **changes}
+
+
+def answered(site: Site, **more: Any) -> dict[str, Any]:
+    """What chamilo_site_info answers of this site."""
+    return asdict(Discovered(site, **more))
+
+
+def virtual_host(*listens: Listen, **changes: Any) -> VirtualHost:
+    """One of the portal's, but for what is changed."""
+    usual = {"file": "/etc/nginx/sites-available/campus", "line": 1, "names": ("campus.test",), "root": "/x/public"}
+    return VirtualHost(**{**usual, "listens": listens or (Listen("*", 80, tls=False),), **changes})
 
 
 def variables(host: Any, *roles: str, **given: Any) -> dict[str, Any]:

@@ -9,10 +9,11 @@ import base64
 import datetime
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import declared
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.access_rules import AccessFile
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import OURS
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.discovery import ALL_PACKAGES
@@ -237,7 +238,7 @@ SITES = {
         base="apache",
         site={
             "access_files": [
-                {"directory": "/var/www/chamilo/public/intranet", "rules": [], "keep": "AuthConfig", "listed": "Order"}
+                asdict(AccessFile("/var/www/chamilo/public/intranet", (), keep="AuthConfig", listed="Order"))
             ],
             "php": {"time_limit": 900, "prepended_cli": "/srv/school/log.php"},
             "spellings": ["/var/www/chamilo", "/srv/chamilo"],

@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, include_line
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, fetch
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 
 # Sections whose drop-in answers with its generation. One of them speaks for all: they are included by one line.
@@ -34,14 +34,14 @@ class Endpoint:
 Ask = Callable[[Endpoint, str, str], Answer]
 
 
-def held(word: str, in_force: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """The sections that have a drop-in for this portal, each with its generation, as ``Engine.in_force`` has them."""
+def held(word: str, in_force: Mapping[str, InForce]) -> dict[str, str]:
+    """The sections that have a drop-in for this portal, each with its generation."""
     found = {}
     for section in _ANSWERING:
-        record = in_force.get(f"{section}:{word}", {})
+        record = in_force.get(f"{section}:{word}", InForce())
         drop_in = f"/sites-available/chamilo-{word}.d/{section}.conf"
-        if any(path.endswith(drop_in) and kind == "file" for path, kind in record.get("files", {}).items()):
-            found[section] = record["generation"]
+        if any(path.endswith(drop_in) and kind == "file" for path, kind in record.files.items()):
+            found[section] = record.generation
     return found
 
 

@@ -13,8 +13,8 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Compared
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import Environment, read
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
@@ -95,18 +95,15 @@ def _half(site: Site, environment: Environment, name: str) -> str:
     return text if name == PUBLIC or "PRIVATE KEY" in text else ""
 
 
-def compared(site: Site, salt: str) -> dict[str, Any]:
+def compared(site: Site, salt: str) -> Compared:
     """What the controller compares with the answers of the other nodes. Without the salt all of it is of no use."""
     _site, given = discover_environment(site.domain, site.root, site.web.name)
     environment = read(Tree(), site.root, given, site.php.user)
     values = {name: environment.secret(name) for name in SECRETS}
     halves = {name: _half(site, environment, name) for name in USUAL}
     known = {**values, PUBLIC: "".join(halves[PUBLIC].split())}
-    return {
-        "shared": on_network(site.root),
-        "secrets": {
-            name: hmac.new(salt.encode(), value.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
-            for name, value in known.items()
-        },
-        "sealed": seal({**values, **halves}, salt),
+    secrets = {
+        name: hmac.new(salt.encode(), value.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
+        for name, value in known.items()
     }
+    return Compared(on_network(site.root), secrets, seal({**values, **halves}, salt))

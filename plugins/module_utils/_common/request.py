@@ -10,9 +10,10 @@ specification of options has it: ``no_log``, and the type ``path``.
 from __future__ import annotations
 
 import collections.abc
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
@@ -75,16 +76,27 @@ def apart(kind: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"request": plain, **({"secrets": secret} if secret else {})}
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
 def made(kind: type[_T], values: Mapping[str, Any]) -> _T:
     """The dataclass of values that were validated."""
-    hints = get_type_hints(kind)
+    hints: dict[str, Any] = _hints(cast(Any, kind))
     return kind(**{name: _made(hints[name], value) for name, value in values.items()})
 
 
 def _made(kind: Any, value: Any) -> Any:
-    kind = get_args(kind)[0] if get_origin(kind) is Union else kind
-    nested = isinstance(kind, type) and is_dataclass(kind) and value is not None
-    return made(kind, value) if nested else value
+    origin, of = get_origin(kind), get_args(kind)
+    if origin is Union and value is not None:
+        return _made(of[0], value)
+    if origin in (tuple, collections.abc.Sequence):
+        items = [_made(of[0], one) for one in value]
+        return tuple(items) if origin is tuple else items
+    if origin in (dict, collections.abc.Mapping):
+        return {name: _made(of[1], one) for name, one in value.items()}
+    return made(kind, value) if isinstance(kind, type) and is_dataclass(kind) and value is not None else value
 
 
 def run(module: Any, kind: type[_T], work: Callable[[_T, Any], dict[str, Any]]) -> None:

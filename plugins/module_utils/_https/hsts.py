@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Outcome,
@@ -192,7 +193,7 @@ def take(
 def settled(
     configuration: Mapping[str, Any],
     since: str,
-    in_force: Mapping[str, Any],
+    in_force: Mapping[str, InForce],
     today: datetime.date | None = None,
     owner: str = "",
 ) -> Step | None:

@@ -25,6 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     Tree,
     now,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts_on_the_way
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
     deferral,
@@ -127,8 +128,8 @@ class Engine(Recovery):
                 self._probe(plan.probe, {}, judge)
                 outcome.loaded = True
 
-    def in_force(self) -> dict[str, dict[str, Any]]:
-        """All transactions, and what ``asks_for_nothing`` wants to know of each."""
+    def in_force(self) -> dict[str, InForce]:
+        """All transactions."""
         return observed.in_force(self.store.peek())
 
     def names(self, section: str) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import as_written, of
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import last_owner
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import as_seen
@@ -19,14 +20,10 @@ def settled(state: Mapping[str, Any]) -> bool:
     return not state["open"] and not state["pending"]
 
 
-def in_force(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """All transactions, and what ``asks_for_nothing`` wants to know of each.
-
-    None has a generation while something is owed to a service, or a run was cut off; nor has one with a file that is
-    not as it was written.
-    """
+def in_force(state: Mapping[str, Any]) -> dict[str, InForce]:
+    """All transactions. None has a generation after a run that was cut off."""
     quiet = settled(state)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, InForce] = {}
     with Tree() as tree:
         for name, record in state["records"].items():
             items = {path: Item.from_json(known["after"]) for path, known in record["files"].items()}
@@ -34,7 +31,7 @@ def in_force(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             whole = whole and all(as_written(tree, path, known) for path, known in of(record).items())
             files = {path: as_seen(item.kind, item.target) for path, item in items.items()}
             files.update({path: known["seen"] for path, known in of(record).items()})
-            found[name] = {"generation": record["generation"] if whole else "", "files": files}
+            found[name] = InForce(record["generation"] if whole else "", files)
     return found
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, Item, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import split_address
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import Before, Judge
@@ -282,11 +283,11 @@ def as_seen(kind: str, target: str) -> str:
     return f"link {target}" if kind == "link" else kind
 
 
-def asks_for_nothing(plan: Plan, known: Mapping[str, Any]) -> bool:
-    """Whether the files of a plan are what ``Engine.in_force`` found of the transaction of that name."""
-    files = known.get("files", {})
+def asks_for_nothing(plan: Plan, known: InForce) -> bool:
+    """Whether the files of a plan are what is active of the transaction of that name."""
+    files = known.files
     return (
-        known.get("generation") == plan.generation
+        known.generation == plan.generation
         and all(files.get(want.path) == as_seen(want.state, want.target) for want in plan.files)
         and all(files.get(want.path) == want.seen for want in plan.marked)
         and not no_longer_named(plan, (path for path, seen in files.items() if seen != "absent"))

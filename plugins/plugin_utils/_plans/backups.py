@@ -70,18 +70,18 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Backups:
 
 
 def _configuration(portal: Portal, given: Mapping[str, Any], drills: bool) -> dict[str, Any]:
-    php, database = portal.site["php"], portal.site["database"]
+    php, database = portal.site.php, portal.site.database
     return {
         "site": portal.word,
         "domain": portal.domain,
         "root": portal.root,
-        "web_user": given["chamilo_web_user"] or php["user"],
-        "php": php["version"],
-        "php_service": php["service"],
-        "host": database["host"] or "localhost",
-        "port": int(database["port"] or 3306),
-        "socket": database["socket"],
-        "name": database["name"],
+        "web_user": given["chamilo_web_user"] or php.user,
+        "php": php.version,
+        "php_service": php.service,
+        "host": database.host or "localhost",
+        "port": database.port or 3306,
+        "socket": database.socket,
+        "name": database.name,
         "repository": given["chamilo_backups_repository"],
         "offsite": given["chamilo_backups_offsite_repository"] if portal.enforced("backups_offsite") else "",
         **{f"keep_{often}": int(given[f"chamilo_backups_keep_{often}"]) for often in ("daily", "weekly", "monthly")},

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
     File,
@@ -98,7 +99,7 @@ class BruteForce(Plan):
 def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
     bans = portal.enforced("brute_force_fail2ban")
     behind = bans and bool(given["chamilo_trusted_proxies"])
-    name, site, recurring = f"brute_force:{portal.word}", portal.site, portal.info.get("recurring", {})
+    name, site, recurring = f"brute_force:{portal.word}", portal.site, portal.discovered.recurring
     jail = f"chamilo-{portal.word.replace('_', '-')}"
     packages = portal.missing("brute_force") if bans else []
     filter_ = _filter(portal, given, jail) if bans else None
@@ -107,23 +108,23 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
     return BruteForce(
         bans=bans,
         packages=packages,
-        start=bans and (not site["fail2ban"] or bool(packages)),
-        ssh_jail=not site["ssh_log"],
+        start=bans and (not site.fail2ban or bool(packages)),
+        ssh_jail=not site.ssh_log,
         filter=filter_,
-        friends=_friends(site["managed_from"]) if bans else [],
+        friends=_friends(site.managed_from) if bans else [],
         jail=Transaction(
             name,
-            _restoration(portal) + _jail(filter_, jail, behind, site["log_rotation"]),
+            _restoration(portal) + _jail(filter_, jail, behind, site.log_rotation),
             [["fail2ban-client", "-t"], ["systemctl", "daemon-reload"]] if bans else [],
             # A reload takes an action away again that a running jail did not have before. Bans outlive a restart.
             {"service": "fail2ban", "action": "restart" if behind else "reload"} if bans else None,
         ),
-        rotate=_rotate(site["exposed_logs"]) if bans else [],
-        client=bool(settings) and not site["database"]["client"],
+        rotate=_rotate(site.exposed_logs) if bans else [],
+        client=bool(settings) and not site.database.client,
         settings=Settings(name, portal.root, settings) if portal.leads and (settings or portal.kept(name)) else None,
         vhost=bans and portal.vhost_due,
         # With fail2ban waived, only to take away what was there.
-        again=bans and (bool(recurring.get("proxies")) or bool(site["managed_from"] and not recurring.get("spared"))),
+        again=bans and (bool(recurring.proxies) or bool(site.managed_from and not recurring.spared)),
         web=web if bans or portal.active(web.name) else None,
         values={
             "domain": portal.domain,
@@ -132,7 +133,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
             "attempts": portal.attempts(given["chamilo_brute_force_attempts"]),
             "find_seconds": given["chamilo_brute_force_find_seconds"],
             "ban_seconds": given["chamilo_brute_force_ban_seconds"],
-            "ports": sorted({80, 443, *(listen["port"] for listen in portal.listens if listen["port"])}),
+            "ports": sorted({80, 443, *(listen.port for listen in portal.listens if listen.port)}),
             # A firewall sees only the proxy where a visitor comes through one. The web server knows who it is, and
             # refuses.
             "behind": behind,
@@ -170,18 +171,18 @@ def logs(portal: Portal) -> list[str]:
     return portal.logs
 
 
-def _logged(portal: Portal) -> list[Mapping[str, Any]]:
-    return [host for host in portal.hosts if host["access_log_file"] in portal.logs]
+def _logged(portal: Portal) -> list[VirtualHost]:
+    return [host for host in portal.hosts if host.access_log_file in portal.logs]
 
 
-def _log_of(host: Mapping[str, Any]) -> str:
-    form = str(host["access_log_format"])
+def _log_of(host: VirtualHost) -> str:
+    form = host.access_log_format
     writes = f", which writes {form}" if form.startswith('"') else ""
-    return f"{host['access_log'] or 'none'} ({host['file']} line {host['line']}{writes})"
+    return f"{host.access_log or 'none'} ({host.file} line {host.line}{writes})"
 
 
 def _formats(portal: Portal) -> list[str]:
-    return _unique([host["access_log_format"] for host in _logged(portal)])
+    return _unique([host.access_log_format for host in _logged(portal)])
 
 
 # ------------------------------------------------------------------------------------------------ what counts
@@ -189,9 +190,9 @@ def _formats(portal: Portal) -> list[str]:
 
 def failregex(portal: Portal) -> list[str]:
     names = r"[^\s:]+"
-    if portal.site["answering"]:
-        written = [name for host in portal.hosts for name in host["names"]]
-        names = "|".join(map(re.escape, _unique([*portal.site["portal_names"], *written])))
+    if portal.site.answering:
+        written = [name for host in portal.hosts for name in host.names]
+        names = "|".join(map(re.escape, _unique([*portal.site.portal_names, *written])))
     # Apache puts the name of the virtual host in front where several share a log.
     front = rf"(?:(?:{names}):\d+ )?" if "vhost_combined" in _formats(portal) else ""
     start = START.replace("{front}", front)
@@ -273,7 +274,7 @@ def samples(portal: Portal) -> dict[str, Any]:
         line('"POST /%2egit/x.phplogin_json HTTP/1.1" 403', agent=agent),
         line('"POST /.git/x.phplogin_json HTTP/1.1" 403', agent=agent),
     ]
-    if front and portal.site["answering"]:  # of another portal, in the same log
+    if front and portal.site.answering:  # of another portal, in the same log
         other = line('"POST /login_json HTTP/1.1" 401')
         harmless.append(f"shop.example:443 {other[len(front) :]}")
     return {"match": [{"address": address, "line": text} for address, text in matches()], "no_match": harmless}

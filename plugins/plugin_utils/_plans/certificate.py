@@ -33,23 +33,23 @@ class Certificate:
     @cached_property
     def source(self) -> str:
         """A valid one is kept, whatever created it. One of Certbot's is managed, whatever had Certbot create it."""
-        asked, served = str(self.given["chamilo_https_certificate"]), self.portal.site["served"]
+        asked, served = str(self.given["chamilo_https_certificate"]), self.portal.site.served
         if asked != "auto":
             return asked
-        if served["good"] and served["lineage"]:
+        if served.good and served.lineage:
             return "certbot"
-        return "kept" if served["good"] or self.portal.elsewhere else "certbot"
+        return "kept" if served.good or self.portal.elsewhere else "certbot"
 
     @property
     def todo(self) -> str:
         """What has to be done for it; nothing, most of the time."""
         site = self.portal.site
         if self.source == "self_signed":
-            good = not site["self_signed"]["lacks"] and site["self_signed"]["days"] >= RENEWED_AT
+            good = not site.self_signed.lacks and site.self_signed.days >= RENEWED_AT
             return "" if good else "sign"
-        if self.source != "certbot" or (site["lineage"]["good"] and site["lineage"]["settled"]):
+        if self.source != "certbot" or (site.lineage.good and site.lineage.settled):
             return ""
-        return "adopt" if site["lineage"]["good"] else "issue"
+        return "adopt" if site.lineage.good else "issue"
 
     @property
     def self_signed(self) -> Pair:
@@ -59,9 +59,9 @@ class Certificate:
     @cached_property
     def pair(self) -> Pair:
         """What is served. While an authority has not answered yet, that stays as it is."""
-        served, lineage = self.portal.site["served"], self.portal.site["lineage"]
+        served, lineage = self.portal.site.served, self.portal.site.lineage
         if not self.policy or self.given.get("_chamilo_https_waiting", False) or self.source == "kept":
-            return Pair(served["file"], served["key"])
+            return Pair(served.file, served.key)
         if self.source == "self_signed":
             return self.self_signed
         if self.source == "files":
@@ -69,7 +69,7 @@ class Certificate:
                 str(self.given["chamilo_https_certificate_file"]), str(self.given["chamilo_https_certificate_key_file"])
             )
         live = f"/etc/letsencrypt/live/{self.portal.domain}"
-        return Pair(lineage["file"] or f"{live}/fullchain.pem", lineage["key"] or f"{live}/privkey.pem")
+        return Pair(lineage.file or f"{live}/fullchain.pem", lineage.key or f"{live}/privkey.pem")
 
     @cached_property
     def names(self) -> list[str]:
@@ -77,10 +77,10 @@ class Certificate:
 
         In the order of the portal's names: in another one they would change the files in each run.
         """
-        names, site = self.portal.site["portal_names"], self.portal.site
+        names, site = self.portal.site.portal_names, self.portal.site
         issued = self.given.get("__chamilo_https_issued", {}).get("names")
-        judged = {"certbot": "lineage", "kept": "served", "files": "given"}.get(self.source)
-        lacks = site[judged]["lacks"] if judged else []
+        judged = {"certbot": site.lineage, "kept": site.served, "files": site.given}.get(self.source)
+        lacks = judged.lacks if judged else ()
         covered = [one for one in names if (one in issued if issued is not None else one not in lacks)]
         return covered or [self.portal.domain]
 

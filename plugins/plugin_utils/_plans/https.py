@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.hsts import settled
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import tls_policy
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import discovery
@@ -69,11 +70,11 @@ class Https(Plan):
     def more(self) -> bool:
         return not self.present or self.include or bool(self.certificate.todo or self.refused or self.proxies)
 
-    def due(self, info: Mapping[str, Any], render: Render) -> bool:
+    def due(self, info: Discovered, render: Render) -> bool:
         if super().due(info, render):
             return True
         program = plain(self.program, render)
-        return settled(program, info["site"]["hsts_since"], info["in_force"], owner=self.bound) is None
+        return settled(program, info.site.hsts_since, info.in_force, owner=self.bound) is None
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Https:
@@ -102,7 +103,7 @@ class _Maker:
             service=portal.service,
             test=portal.test,
             certificate=self._obtained(),
-            refused=site["own_host"]["refused"].get(portal.vhost, ""),
+            refused=site.own_host.refused.get(portal.vhost, ""),
             vhost=Transaction(
                 f"https:{portal.word}",
                 self._files(),
@@ -117,13 +118,13 @@ class _Maker:
             include=portal.vhost == "include",
             reminder=self._reminder(),
             program=self._program(),
-            bound=site["in_place"]["bound"],
+            bound=site.in_place.bound,
             proxies=self._proxies(),
             undone=[
                 *([] if self._lent() else [f"https:{portal.word}"]),
                 *self._parts("https", "renewal", "certificate"),
             ],
-            proxies_kept=f"https:{portal.word}" in portal.info.get("environment_kept", []),
+            proxies_kept=f"https:{portal.word}" in portal.discovered.environment_kept,
             packages=discovery.ALL_PACKAGES,
             cookies=[] if present else self._cookies(),
             values=self._values(),
@@ -135,11 +136,11 @@ class _Maker:
         site, todo = self.portal.site, self.certificate.todo
         return Obtained(
             todo=todo,
-            names=site["portal_names"],
+            names=site.portal_names,
             self_signed=self.certificate.self_signed,
             webroot=f"{self.portal.root}/public",
-            served=site["served"]["file"],
-            packages=["certbot"] if todo in ("issue", "adopt") and not site["certbot"] else [],
+            served=site.served.file,
+            packages=["certbot"] if todo in ("issue", "adopt") and not site.certbot else [],
         )
 
     @property
@@ -164,7 +165,7 @@ class _Maker:
         portal = self.portal
         # A browser must never be bound to https by a certificate that it does not trust.
         ramp = self.certificate.source != "self_signed" and portal.enforced("https_hsts")
-        below = [one for one in portal.site["portal_names"] if one[:1] != "*" and one[1:].endswith(f".{portal.domain}")]
+        below = [one for one in portal.site.portal_names if one[:1] != "*" and one[1:].endswith(f".{portal.domain}")]
         token = [
             {
                 "url": f"{portal.probe_base}/.well-known/chamilo-hardening/hsts",
@@ -193,8 +194,8 @@ class _Maker:
 
     def _units(self) -> list[File]:
         """Certbot's own run does not report its failure."""
-        portal, certbot = self.portal, self.portal.site["certbot"]
-        if self.certificate.source != "certbot" or not portal.site["systemd"]:
+        portal, certbot = self.portal, self.portal.site.certbot
+        if self.certificate.source != "certbot" or not portal.site.systemd:
             return []
         etc = "/etc/systemd/system"
         of = f"{etc}/{'snap.certbot.renew' if certbot.startswith('/snap/') else 'certbot'}.service.d"
@@ -236,15 +237,15 @@ class _Maker:
 
     def _edits(self) -> list[Marked]:
         """What is written into the files of an owner. Where none stays, what was written there before goes."""
-        in_place = self.portal.site["in_place"]
-        return [Marked(one) for one in in_place["files" if self.portal.in_place else "marked"]]
+        in_place = self.portal.site.in_place
+        return [Marked(one) for one in (in_place.files if self.portal.in_place else in_place.marked)]
 
     def _tls(self) -> list[File]:
         """What has a virtual host of an owner speak https that did not."""
         path = f"{self.portal.drop_ins}/tls/https.conf"
         if not self.portal.in_place:
             return []
-        if self.portal.site["in_place"]["tls"] and self.vhost.speaks_tls:
+        if self.portal.site.in_place.tls and self.vhost.speaks_tls:
             return [File(path, f"{self.portal.web}/tls.conf.j2")]
         return [File(path, absent=True)]
 
@@ -257,7 +258,7 @@ class _Maker:
 
     def _nginx(self, trusted: bool) -> list[File]:
         portal, reported = self.portal, f"{self.portal.drop_ins}/php/https.conf"
-        long = len(portal.domain) > LONGEST and not portal.site["web"]["names_own"]
+        long = len(portal.domain) > LONGEST and not portal.site.web.names_own
         names = File(
             "/etc/nginx/conf.d/chamilo-hardening-names.conf",  # the same for each portal that has one
             content="# Managed by Ansible: chamilo.hardening, section https. Changes here are lost.\n"
@@ -300,8 +301,8 @@ class _Maker:
 
     def _pages(self) -> list[Mapping[str, Any]]:
         """What an owner's virtual host answers to its own addresses, under each name: the same afterwards."""
-        pages = self.portal.site["in_place"]["pages"]
-        urls = dict.fromkeys(f"{one['scheme']}://{one['name']}{one['path']}" for one in pages)
+        pages = self.portal.site.in_place.pages
+        urls = dict.fromkeys(f"{one.scheme}://{one.name}{one.path}" for one in pages)
         front = {"address": self.portal.probe_address, "send": self.portal.front["send"]}
         return [{"url": url, "same": True, **front} for url in urls]
 
@@ -309,7 +310,7 @@ class _Maker:
         """A virtual host that its owner keeps may have other names: who comes by one of them is redirected as well."""
         if self.portal.vhost != "include":
             return []
-        names = dict.fromkeys(name for host in self.portal.site["serving"] for name in host["names"])
+        names = dict.fromkeys(name for host in self.portal.site.serving for name in host.names)
         now, before = urlsplit(self._door).scheme, urlsplit(self.portal.probe_base).scheme
         front = {name: value for name, value in self.portal.front.items() if name != "url"}
         return [
@@ -322,7 +323,7 @@ class _Maker:
         portal, pair = self.portal, self.certificate.pair
         if portal.vhost != "include" or (portal.in_force and not self.vhost.mute):
             return ""
-        places = ", ".join(f"{host['file']} line {host['line']}" for host in portal.site["serving"])
+        places = ", ".join(f"{host.file} line {host.line}" for host in portal.site.serving)
         tls = (
             f" and have it speak https on port 443, with the certificate {pair.certificate} and its key "
             f"{pair.certificate_key}"
@@ -337,8 +338,8 @@ class _Maker:
     def _proxies(self) -> str:
         """Without proxies only where the application trusts more than this host."""
         portal, trusted = self.portal, list(self.given["chamilo_trusted_proxies"])
-        messages = [one.strip() for one in portal.site["environment"].get("TRUSTED_PROXIES", "").split(",")]
-        others = {one for one in messages if one} - {*LOCAL, *portal.site["addresses"]}
+        messages = [one.strip() for one in portal.site.environment.get("TRUSTED_PROXIES", "").split(",")]
+        others = {one for one in messages if one} - {*LOCAL, *portal.site.addresses}
         if not (trusted or (others and portal.enforced("https_trusted_proxies"))):
             return ""
         return ",".join(dict.fromkeys(["127.0.0.1", *(trusted or ["::1"])]))
@@ -393,10 +394,10 @@ class _Maker:
             "access_log": vhost.access_log,
             "error_log": vhost.error_log,
             "kept": vhost.kept,
-            "kept_php": site["own_host"]["kept_php"],
-            "php": site["php"]["socket"],
+            "kept_php": site.own_host.kept_php,
+            "php": site.php.socket,
             "php_handler": vhost.php_handler,
-            "webroot": site["lineage"]["webroot"],
+            "webroot": site.lineage.webroot,
             "patience": vhost.patience if vhost.impatient else 0,
             "redirect": self._redirects(),
             "stays": vhost.stays,
@@ -412,7 +413,7 @@ class _Maker:
         """No visitor is sent to https while it is not served there: an owner enables it first in his virtual host."""
         vhost, portal = self.vhost, self.portal
         speaks = portal.elsewhere or vhost.spoken or (portal.vhost != "include" and vhost.speaks_tls)
-        return speaks and (self.policy or bool(portal.site["redirected"]))
+        return speaks and (self.policy or bool(portal.site.redirected))
 
     def _redirections(self) -> list[dict[str, Any]]:
         """Apache's rules: for requests whose address is known as it was typed, and for any other."""

@@ -38,7 +38,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Monitoring:
     app_log = portal.enforced("monitoring_app_log")
     # A mail program that is there is left alone. msmtp counts as ours only where a mail server is named.
     msmtp = bool(given["chamilo_monitoring_smtp_host"]) and (
-        not site["sendmail"] or "msmtp-mta" not in site["missing_packages"]
+        not site.sendmail or "msmtp-mta" not in site.missing_packages
     )
     config = f"{portal.root}/config/packages/prod/zz_chamilo_hardening_log.yaml"
     files = [
@@ -81,7 +81,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Monitoring:
             "resources": portal.enforced("monitoring_resources"),
             "app_log": app_log,
             "log": log,
-            "php": {name: site["php"][name] for name in ("user", "group")},
+            "php": {"user": site.php.user, "group": site.php.group},
             "services": _services(portal),
             "disk_percent": given["chamilo_monitoring_disk_percent"],
             "smtp": {
@@ -93,18 +93,18 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Monitoring:
 
 
 def _again(portal: Portal, given: Mapping[str, Any]) -> bool:
-    recurring = portal.info.get("recurring", {})
+    recurring = portal.discovered.recurring
     # A copy on the host itself is none.
     local = given.get("ansible_connection", "ssh") in ("local", "ansible.builtin.local")
-    return portal.announced_anew or not recurring.get("daily") or not (local or recurring.get("copied"))
+    return portal.announced_anew or not recurring.daily or not (local or recurring.copied)
 
 
 def _services(portal: Portal) -> list[dict[str, str]]:
-    php = portal.site["php"]
+    php = portal.site.php
     found = [{"name": portal.web, "pid": PIDS[portal.web]}]
-    if php["sapi"] == "fpm":
-        found.append({"name": "php", "pid": f"/run/php/php{php['version']}-fpm.pid"})
-    if portal.site["database"]["host"] in LOCAL:
+    if php.sapi == "fpm":
+        found.append({"name": "php", "pid": f"/run/php/php{php.version}-fpm.pid"})
+    if portal.site.database.host in LOCAL:
         found.append({"name": "database", "pid": "/run/mysqld/mysqld.pid"})
     return found
 

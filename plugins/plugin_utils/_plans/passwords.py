@@ -50,9 +50,9 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Passwords:
         desired[DAYS] = days or _number(stored.get(DAYS)) or 365
     return Passwords(
         root=portal.root,
-        client=portal.leads and not portal.site["database"]["client"],
+        client=portal.leads and not portal.site.database.client,
         unknown=unknown,
-        settings=Settings(name, portal.root, desired, portal.site["php"]["user"])
+        settings=Settings(name, portal.root, desired, portal.site.php.user)
         if portal.leads and (desired or portal.kept(name))
         else None,
         values={},

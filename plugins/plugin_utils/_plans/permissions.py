@@ -52,7 +52,7 @@ class Permissions(Plan):
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
-    site, php, name = portal.site, portal.site["php"], f"permissions:{portal.word}"
+    site, php, name = portal.site, portal.site.php, f"permissions:{portal.word}"
     kept = [path for control, paths in PARTS.items() if not portal.enforced(control) for path in paths]
     asked = len(kept) < sum(map(len, PARTS.values()))  # with all of it waived the directory itself stays, too
     docroot, production = portal.enforced("permissions_docroot"), portal.enforced("permissions_production")
@@ -61,8 +61,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
     of_php = Transaction(
         f"permissions:{portal.word}.php",
         files := _of_php(portal, production),
-        [[f"php-fpm{php['version']}", "-t"]] if php["sapi"] == "fpm" else portal.test,
-        {"service": php["service"] or portal.service, "action": "reload"},
+        [[f"php-fpm{php.version}", "-t"]] if php.sapi == "fpm" else portal.test,
+        {"service": php.service or portal.service, "action": "reload"},
         [portal.front],
         bool(files),
     )
@@ -71,7 +71,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         domain=portal.domain,
         web_server=portal.web,
         vhost=docroot and portal.vhost_due,
-        client=not site["database"]["client"],
+        client=not site.database.client,
         environment={"APP_ENV": "prod", "APP_DEBUG": "0"} if production else {},
         secrets=secrets,
         sealed=taken,
@@ -97,8 +97,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
             "drop_ins": portal.drop_ins,
             "sources": SOURCES,
             "left": LEFT,
-            "spellings": site["spellings"],
-            "prepended": php["prepended_cli"],
+            "spellings": site.spellings,
+            "prepended": php.prepended_cli,
             "prepend": portal.prepend[0].path,
         },
     )
@@ -114,12 +114,12 @@ def _secrets(portal: Portal) -> tuple[list[str], str]:
 
 
 def _tree(portal: Portal, given: Mapping[str, Any], kept: Sequence[str]) -> dict[str, Any]:
-    php = portal.site["php"]
+    php = portal.site.php
     return {
         "path": portal.root,
         "owner": given["chamilo_owner"],
-        "group": given["chamilo_group"] or php["group"],
-        "web_user": given["chamilo_web_user"] or php["user"],
+        "group": given["chamilo_group"] or php.group,
+        "web_user": given["chamilo_web_user"] or php.user,
         "policy": given["chamilo_permissions_policy"],
         "exclude": kept,
         "roots": [one for one in ("var", "config", *given["chamilo_permissions_roots"]) if one not in kept],
@@ -133,7 +133,7 @@ def _pages(portal: Portal) -> dict[str, Any]:
 
 def _of_php(portal: Portal, production: bool) -> list[File]:
     """PHP would make each upload world-readable. On the command line it checks whether a script is Chamilo's."""
-    etc, word = f"/etc/php/{portal.site['php']['version']}", portal.word
+    etc, word = f"/etc/php/{portal.site.php.version}", portal.word
     files: list[File] = []
     if portal.enforced("permissions_var"):
         files += [
@@ -141,7 +141,7 @@ def _of_php(portal: Portal, production: bool) -> list[File]:
             File("/usr/local/share/chamilo-hardening/prepend.d/permissions.php", "php/part.php.j2"),
             File(f"{etc}/cli/conf.d/99-chamilo-hardening-prepend.ini", "php/cli.ini.j2"),
         ]
-    if production and portal.site["php"]["sapi"] == "mod_php":
+    if production and portal.site.php.sapi == "mod_php":
         files.append(File(f"/etc/apache2/conf-enabled/chamilo-{word}-permissions.conf", "apache/silent.conf.j2"))
     elif production:  # PHP goes by it after its own files and after the settings of a pool
         files.append(File(f"{etc}/fpm/conf.d/91-chamilo-{word}-permissions.ini", "php/silent.ini.j2"))

@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _discovered
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import prepend
@@ -35,7 +36,7 @@ class Portal(Served):
     def since(self, branch: tuple[int, ...]) -> bool:
         """Whether the application is known to be of this branch or a later one."""
         try:
-            return parse(str(self.site["version"]))[: len(branch)] >= branch
+            return parse(self.site.version)[: len(branch)] >= branch
         except VersionError:
             return False
 
@@ -43,11 +44,11 @@ class Portal(Served):
     def console(self) -> list[str]:
         """The start of a command of Chamilo's console."""
         # What the server itself gives PHP (its source has a line) wins over the files, by which the console would go.
-        given = {key for key, source in self.site["environment_source"].items() if re.match(r".+:[0-9]+$", source)}
-        mode = [f"{key}={self.site['environment'][key]}" for key in ("APP_DEBUG", "APP_ENV") if key in given]
-        php = self.site["php"]
-        start = ["runuser", "-u", php["user"], "--", "env", f"--chdir={self.root}", "HOME=/nonexistent"]
-        return [*start, *mode, f"php{php['version']}", "bin/console"]
+        given = {key for key, source in self.site.environment_source.items() if re.match(r".+:[0-9]+$", source)}
+        mode = [f"{key}={self.site.environment[key]}" for key in ("APP_DEBUG", "APP_ENV") if key in given]
+        php = self.site.php
+        start = ["runuser", "-u", php.user, "--", "env", f"--chdir={self.root}", "HOME=/nonexistent"]
+        return [*start, *mode, f"php{php.version}", "bin/console"]
 
     @property
     def rebuild(self) -> list[list[str]]:
@@ -58,7 +59,7 @@ class Portal(Served):
         """
         return [
             [*self.console, "cache:clear", "--no-interaction", "--quiet"],
-            ["systemctl", "try-reload-or-restart", self.site["php"]["service"] or self.service],
+            ["systemctl", "try-reload-or-restart", self.site.php.service or self.service],
         ]
 
     @property
@@ -78,7 +79,7 @@ class Portal(Served):
         What was not asked for is not raised: without the variable PHP's limits stay as they are, and the web server's
         go with the virtual host of its owner. Nothing where nobody says anything; 0 is without limit.
         """
-        owners = [host["body_limit"] for host in self.site["serving"] if host["body_limit"] >= 0]
+        owners = [host.body_limit for host in self.site.serving if host.body_limit >= 0]
         if not owners and not self.file_most:
             return []
         most = self.request_most if self.file_most else 0 if 0 in owners else max(owners)
@@ -110,32 +111,31 @@ class Portal(Served):
 
     def configuration(self, path: str, template: str) -> File:
         """A file of Chamilo's own configuration."""
-        group = self.variables["chamilo_group"] or self.site["php"]["group"]
+        group = self.variables["chamilo_group"] or self.site.php.group
         return File(path, template, owner=str(self.variables["chamilo_owner"]), group=str(group), mode="0640")
 
     def missing(self, section: str) -> list[str]:
         """The packages of a section that are not installed."""
-        missing = self.site["missing_packages"]
+        missing = self.site.missing_packages
         return [name for name in PACKAGES[section] if name in missing]
 
     def active(self, transaction: str) -> bool:
         """Whether a transaction of that name has files on the host."""
-        return transaction in self.info.get("in_force", {})
+        return transaction in self.discovered.in_force
 
     def files(self, transaction: str) -> Mapping[str, str]:
         """The files of that transaction on the host."""
-        found: Mapping[str, str] = self.info.get("in_force", {}).get(transaction, {}).get("files", {})
-        return found
+        return self.discovered.in_force.get(transaction, InForce()).files
 
     def settings(self, section: str) -> Mapping[str, Any]:
         """The platform settings of that section that are effective, as discovered in this run."""
-        found: Mapping[str, Any] = _discovered.seen(None, self.variables).get("settings_in_force", {})
-        values: Mapping[str, Any] = found.get(section, {}).get("values", {})
+        seen = _discovered.seen(None, self.variables)
+        values: Mapping[str, Any] = seen.settings_in_force.get(section, {}).get("values", {}) if seen else {}
         return values
 
     def kept(self, section: str) -> bool:
         """Whether platform settings of that section are on the host."""
-        return section in self.info.get("settings_kept", [])
+        return section in self.discovered.settings_kept
 
     @property
     def unenforced(self) -> list[str]:

@@ -10,9 +10,7 @@ anything but its own directory, and would fail.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File
 
 PATH = "/usr/local/share/chamilo-hardening/prepend.php"
@@ -43,21 +41,21 @@ unset($chamilo_hardening);
 """
 
 
-def files(site: Mapping[str, Any], word: str) -> list[File]:
+def files(site: Site, word: str) -> list[File]:
     """For every version of PHP: another virtual host may hand the portal's files to another one."""
     text = _ini(site, word)
-    faces = [face for face in site["php_folders"] if face.endswith(("/fpm", "/cgi", "/apache2"))]
+    faces = [face for face in site.php_folders if face.endswith(("/fpm", "/cgi", "/apache2"))]
     return [
         File(PATH, content=PHP),
         *(File(f"{face}/conf.d/99-chamilo-{word}-prepend.ini", content=text) for face in faces),
-        *(apache(site, word) if site["php"]["sapi"] == "mod_php" else []),
+        *(apache(site, word) if site.php.sapi == "mod_php" else []),
     ]
 
 
-def apache(site: Mapping[str, Any], word: str) -> list[File]:
+def apache(site: Site, word: str) -> list[File]:
     """Where PHP is a module of Apache, for every virtual host, managed or not."""
     lines = [f"# {MANAGED}", "# For every virtual host, managed or not.", "<IfModule php_module>"]
-    for directory in site["spellings"]:
+    for directory in site.spellings:
         lines += [
             f'    <Directory "{directory}">',
             f"        php_admin_value auto_prepend_file {PATH}",
@@ -67,13 +65,13 @@ def apache(site: Mapping[str, Any], word: str) -> list[File]:
     return [File(f"/etc/apache2/conf-enabled/chamilo-{word}-prepend.conf", content=text)]
 
 
-def _ini(site: Mapping[str, Any], word: str) -> str:
-    lines = [f"; {MANAGED}", f'chamilo_hardening.root[{word}] = "{site["real_root"]}"']
-    if site["php"]["prepended"]:
+def _ini(site: Site, word: str) -> str:
+    lines = [f"; {MANAGED}", f'chamilo_hardening.root[{word}] = "{site.real_root}"']
+    if site.php.prepended:
         lines += [
             "; The owner's auto_prepend_file. It still runs before each script, after ours.",
-            f'chamilo_hardening.before[{word}] = "{site["php"]["prepended"]}"',
+            f'chamilo_hardening.before[{word}] = "{site.php.prepended}"',
         ]
-    for directory in site["spellings"]:
+    for directory in site.spellings:
         lines += [f"[PATH={directory}]", f"auto_prepend_file = {PATH}"]
     return "\n".join([*lines, ""])

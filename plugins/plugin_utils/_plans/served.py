@@ -13,7 +13,10 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered, _portals
 
 SERVICES = {"nginx": "nginx", "apache": "apache2"}
 TESTS = {"nginx": [["nginx", "-t"]], "apache": [["apache2ctl", "configtest"]]}
@@ -26,15 +29,12 @@ class Served:
         self.variables = variables
 
     @cached_property
-    def info(self) -> Mapping[str, Any]:
-        """The answer of chamilo_site_info."""
-        found: Mapping[str, Any] = self.variables["__chamilo_common_info"]
-        return found
+    def discovered(self) -> Discovered:
+        return _discovered.answer(self.variables["__chamilo_common_info"])
 
     @property
-    def site(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.info["site"]
-        return found
+    def site(self) -> Site:
+        return self.discovered.site
 
     @cached_property
     def word(self) -> str:
@@ -67,11 +67,11 @@ class Served:
 
     @property
     def root(self) -> str:
-        return str(self.site["root"])
+        return self.site.root
 
     @property
     def web(self) -> str:
-        return str(self.site["web"]["name"])
+        return self.site.web.name
 
     @property
     def apache(self) -> bool:
@@ -108,19 +108,19 @@ class Served:
         return str(self.variables["chamilo_https_vhost"])
 
     @cached_property
-    def pages(self) -> list[Mapping[str, Any]]:
+    def pages(self) -> list[VirtualHost]:
         """The virtual hosts that answer to the domain, and to https, if it is spoken; none that only leads here."""
-        return [host for host in self.site["serving"] if not host["leads_away"]]
+        return [host for host in self.site.serving if not host.leads_away]
 
     @property
     def in_force(self) -> bool:
         """Whether all of them include the drop-ins."""
-        return bool(self.pages) and all(host["includes_ours"] for host in self.pages)
+        return bool(self.pages) and all(host.includes_ours for host in self.pages)
 
     @property
     def in_place(self) -> bool:
         """Whether an owner's virtual host serves the portal: with auto it stays, and our lines are written into it."""
-        return self.vhost == "auto" and bool(self.site["in_place"]["blocks"])
+        return self.vhost == "auto" and bool(self.site.in_place.blocks)
 
     @property
     def vhost_kept(self) -> bool:
@@ -132,7 +132,7 @@ class Served:
         """What nginx takes once in a server block, and its owner sets already where his stays."""
         if self.vhost != "include":
             return []
-        return [line["what"].split()[0] for host in self.site["serving"] for line in host["once"]]
+        return [line.what.split()[0] for host in self.site.serving for line in host.once]
 
     @property
     def answers(self) -> bool:
@@ -152,42 +152,42 @@ class Served:
     # -------------------------------------------------------------------------------- how it is reached
 
     @property
-    def endpoints(self) -> list[Mapping[str, Any]]:
-        hosts = self.pages if self.in_place else self.site["serving"]
-        return [listen for host in hosts for listen in host["listens"]]
+    def endpoints(self) -> list[Listen]:
+        hosts = self.pages if self.in_place else self.site.serving
+        return [listen for host in hosts for listen in host.listens]
 
     @cached_property
-    def endpoint(self) -> Mapping[str, Any]:
+    def endpoint(self) -> Listen:
         """Where the probes knock: by plain http as long as the portal speaks it.
 
         In a virtual host of his own, its owner may redirect before our drop-ins are asked; one that only leads away
         has none of them.
         """
-        tls = self.in_force and self.site["redirected"]
-        preferred = [listen for listen in self.endpoints if listen["tls"] == tls]
-        return next(iter([*preferred, *self.endpoints]), {"address": "*", "tls": False})
+        tls = self.in_force and self.site.redirected
+        preferred = [listen for listen in self.endpoints if listen.tls == tls]
+        return next(iter([*preferred, *self.endpoints]), Listen("*", 80, tls=False))
 
     @property
     def probe_base(self) -> str:
-        return f"{'https' if self.endpoint['tls'] else 'http'}://{self.domain}{self.port}"
+        return f"{'https' if self.endpoint.tls else 'http'}://{self.domain}{self.port}"
 
     @property
     def port(self) -> str:
         """An owner's virtual host may stand behind another port than those of the web, which a proxy has."""
-        port = self.endpoint.get("port", 80)
+        port = self.endpoint.port
         return f":{port}" if self.vhost_kept and port not in (80, 443) else ""
 
     @cached_property
     def probe_address(self) -> str:
         """This host. Not where a virtual host answers that asks for the address alone, such as a status page."""
-        listens = [listen for host in self.site["virtual_hosts"] for listen in host["listens"]]
-        taken = {_bare(listen["address"]) for listen in listens if listen["port"] in (80, 443)}
-        free = [one for one in ("127.0.0.1", "::1", *self.site["addresses"]) if one not in taken]
-        if self.endpoint["address"] == "*":
+        listens = [listen for host in self.site.virtual_hosts for listen in host.listens]
+        taken = {_bare(listen.address) for listen in listens if listen.port in (80, 443)}
+        free = [one for one in ("127.0.0.1", "::1", *self.site.addresses) if one not in taken]
+        if self.endpoint.address == "*":
             return next((one for one in free if ":" not in one), "127.0.0.1")
-        if self.endpoint["address"] == "[::]":
+        if self.endpoint.address == "[::]":
             return next((one for one in free if ":" in one), "::1")
-        return _bare(self.endpoint["address"])
+        return _bare(self.endpoint.address)
 
     @property
     def bound(self) -> bool:
@@ -200,7 +200,7 @@ class Served:
 
         In a virtual host of his own, its owner must have it do so.
         """
-        spoken = any(listen["tls"] for host in self.site["serving"] for listen in host["listens"])
+        spoken = any(listen.tls for host in self.site.serving for listen in host.listens)
         return spoken or (self.bound and self.vhost != "include" and not self.elsewhere)
 
     @cached_property
@@ -210,7 +210,7 @@ class Served:
         Where TLS ends at a proxy, it says that it came by https: the web server would send it there, and PHP would
         never be asked. See the section https, which believes this host.
         """
-        port = self.port if self.endpoint["tls"] == self.tls else ""
+        port = self.port if self.endpoint.tls == self.tls else ""
         return {
             "url": f"{'https' if self.tls else 'http'}://{self.domain}{port}/",
             "address": self.probe_address,
@@ -237,18 +237,18 @@ class Served:
         return [*token, self.front] if token else []
 
     @cached_property
-    def listens(self) -> list[Mapping[str, Any]]:
-        return [listen for host in self.site["answering"] for listen in host["listens"]]
+    def listens(self) -> list[Listen]:
+        return [listen for host in self.site.answering for listen in host.listens]
 
     @cached_property
-    def hosts(self) -> list[Mapping[str, Any]]:
+    def hosts(self) -> list[VirtualHost]:
         """Its virtual hosts, by all of its names. Where none has one, those that answer for want of a better."""
-        return list(self.site["answering"] or self.site["fallback"])
+        return list(self.site.answering or self.site.fallback)
 
     @cached_property
     def logs(self) -> list[str]:
         """The access logs that are files."""
-        files = [host["access_log_file"] for host in self.hosts]
+        files = [host.access_log_file for host in self.hosts]
         return list(dict.fromkeys(file for file in files if re.match(r"/[^$|]+$", file)))
 
     @property

@@ -14,6 +14,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import integrations
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.redis import local
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
     File,
@@ -103,15 +104,15 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
     expected = [*([SECURE] if portal.encrypted else []), HTTP_ONLY, FRAMED if framed else SAME_SITE]
     flags = [one for one in expected if portal.enforced(one.control)]
     settings = _settings(portal, name, framed)
-    fpm, kept = php["sapi"] == "fpm", store(portal, given)
-    if kept and not (fpm and site["sessions_in_php"]):
+    fpm, kept = php.sapi == "fpm", store(portal, given)
+    if kept and not (fpm and site.sessions_in_php):
         raise PlanError(
             f"{portal.domain}: sessions cannot go to Redis. That takes PHP-FPM, and an application without "
             "handler_id and save_path of its own in framework.session. Take those out of config/, or set "
             "chamilo_sessions_handler to files."
         )
-    client = CLIENT.replace("{php}", php["version"]) if kept else ""
-    in_web = forget or php["sapi"] == "mod_php"  # only what cannot be set elsewhere is set in the web server
+    client = CLIENT.replace("{php}", php.version) if kept else ""
+    in_web = forget or php.sapi == "mod_php"  # only what cannot be set elsewhere is set in the web server
     application = _application(portal, idle, bool(idle or flags))
     web = Transaction(
         name,
@@ -123,12 +124,12 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
     )
     return Sessions(
         vhost=in_web and portal.vhost_due,
-        package=client if client in site["missing_packages"] else "",
+        package=client if client in site.missing_packages else "",
         php=Transaction(
             f"sessions:{portal.word}.php",
             _host(portal, idle) + _part(portal, strict) + (_fpm(portal, bool(kept)) if fpm else []),
-            [[f"php-fpm{php['version']}", "-t"]] if fpm else portal.test,
-            {"service": php["service"], "action": "reload"},
+            [[f"php-fpm{php.version}", "-t"]] if fpm else portal.test,
+            {"service": php.service, "action": "reload"},
             # Whether it can keep a session there shows on a page that begins one.
             [portal.front, *([{**portal.front, "url": f"{portal.front['url']}login"}] if kept else [])],
         ),
@@ -136,7 +137,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
         application=application if application.present or portal.active(application.name) else None,
         web=web if in_web or portal.active(name) else None,
         settings=settings,
-        client=bool(forget or settings) and not site["database"]["client"],
+        client=bool(forget or settings) and not site.database.client,
         forget={"domain": portal.domain, "root": portal.root, "web_server": portal.web} if forget else None,
         values={
             "lifetime": given["chamilo_sessions_lifetime"],
@@ -145,8 +146,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
             "strict": strict,
             "forget": forget,
             "flags": [vars(one) for one in flags],
-            "mod_php": php["sapi"] == "mod_php",
-            "spellings": site["spellings"],
+            "mod_php": php.sapi == "mod_php",
+            "spellings": site.spellings,
         },
     )
 
@@ -155,13 +156,13 @@ def _settings(portal: Portal, name: str, framed: bool) -> Settings | None:
     if not portal.leads or not (framed or portal.kept(name)):
         return None
     values = {SAME_SITE_SETTING: True} if framed else {}
-    return Settings(name, portal.root, values, portal.site["php"]["user"])
+    return Settings(name, portal.root, values, portal.site.php.user)
 
 
-def _php(portal: Portal) -> Mapping[str, Any]:
-    php: Mapping[str, Any] = portal.site["php"]
-    if not (php["version"] and php["user"]):
-        why = " ".join(portal.site["problems"]) or "its virtual host hands requests on to no pool of this host."
+def _php(portal: Portal) -> Php:
+    php = portal.site.php
+    if not (php.version and php.user):
+        why = " ".join(portal.site.problems) or "its virtual host hands requests on to no pool of this host."
         raise PlanError(
             f"The PHP that serves {portal.domain} was not found, so nothing of this section can be applied: {why}"
         )
@@ -170,13 +171,13 @@ def _php(portal: Portal) -> Mapping[str, Any]:
 
 def _host(portal: Portal, idle: bool) -> list[File]:
     """Debian's cleaner asks every version and face of PHP, and takes the longest time it hears."""
-    faces = portal.site["php_folders"] if idle else []
+    faces = portal.site.php_folders if idle else []
     return [File(f"{face}/conf.d/90-chamilo-hardening-sessions.ini", "php/host.ini.j2") for face in faces]
 
 
 def _part(portal: Portal, strict: bool) -> list[File]:
     # It finds sessions by php.ini. Where the application keeps them elsewhere, no user would stay logged in.
-    if not (strict and portal.site["sessions_in_php"]):
+    if not (strict and portal.site.sessions_in_php):
         return []
     return [
         *portal.prepend,
@@ -190,7 +191,7 @@ def _part(portal: Portal, strict: bool) -> list[File]:
 
 
 def _fpm(portal: Portal, secret: bool) -> list[File]:
-    etc = f"/etc/php/{portal.site['php']['version']}/fpm"
+    etc = f"/etc/php/{portal.site.php.version}/fpm"
     return [
         # PHP-FPM reads it as root, before it becomes another user.
         File(
@@ -207,7 +208,7 @@ def _fpm(portal: Portal, secret: bool) -> list[File]:
 def _application(portal: Portal, idle: bool, reported: bool) -> Transaction:
     """The application needs no service of its own to load it, so it goes together with the timer of PHP's cleaner."""
     timer = "/etc/systemd/system/phpsessionclean.timer.d/chamilo-hardening.conf"
-    cleaner = [File(timer, "timer.conf.j2")] if idle and portal.site["systemd"] else []
+    cleaner = [File(timer, "timer.conf.j2")] if idle and portal.site.systemd else []
     # In the directory that no update touches, read after one that an administrator may have there.
     path = f"{portal.root}/config/packages/prod/zz_chamilo_hardening.yaml"
     return Transaction(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Edited
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered
 
 Render = Callable[[str], str]  # the text of a template of the role
@@ -51,10 +53,11 @@ class File:
 class Marked:
     """A file of its owner's with lines of ours in it, as discovery asks for it."""
 
-    asked: Mapping[str, Any]
+    edited: Edited
 
     def options(self, render: Render) -> dict[str, Any]:
-        return dict(self.asked)
+        known: dict[str, Any] = plain(asdict(self.edited), render)
+        return known
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,9 @@ class Transaction:
             "complete": self.complete,
         }
 
-    def due(self, info: Mapping[str, Any], render: Render) -> bool:
+    def due(self, info: Discovered, render: Render) -> bool:
         if not self.present:
-            return self.name in info.get("in_force", {})
+            return self.name in info.in_force
         return not _discovered.generation(info, self.options(render))
 
 
@@ -108,7 +111,7 @@ class Settings:
             **({"section": self.section, "state": state, "lock": True} if self.section else {}),
         }
 
-    def due(self, info: Mapping[str, Any], render: Render) -> bool:
+    def due(self, info: Discovered, render: Render) -> bool:
         return not _discovered.holds(info, self.options(render))
 
 
@@ -123,7 +126,7 @@ class Plan:
         """Whether something has to be done besides transactions and settings."""
         return False
 
-    def due(self, info: Mapping[str, Any], render: Render) -> bool:
+    def due(self, info: Discovered, render: Render) -> bool:
         """Whether a host with this discovery needs a task at all."""
         steps = [getattr(self, one.name) for one in fields(self)]
         return self.more or any(step.due(info, render) for step in steps if isinstance(step, (Transaction, Settings)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -45,7 +45,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Uploads:
     blocks = present and portal.enforced("uploads_extensions")
     scanned = present and _scanned(portal, given)
     refused = _refused(portal) if scanned else ""
-    php = portal.site["php"]
+    php = portal.site.php
     return Uploads(
         vhost=present and portal.vhost_due,
         web=Transaction(
@@ -59,8 +59,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Uploads:
         php=Transaction(
             f"uploads:{portal.word}.php",
             _php(portal, no_exec),
-            [[f"php-fpm{php['version']}", "-t"]] if php["sapi"] != "mod_php" and php["version"] else portal.test,
-            {"service": php["service"] or portal.service, "action": "reload"},
+            [[f"php-fpm{php.version}", "-t"]] if php.sapi != "mod_php" and php.version else portal.test,
+            {"service": php.service or portal.service, "action": "reload"},
             [portal.front],
             present,
         ),
@@ -82,11 +82,11 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Uploads:
             "refused": [*([LIKE] if no_exec else []), *([rf"\\.(?<=/\\.){RULES}"] if no_override else [])],
             "rules_or": rf"(?is:.*/\\.{RULES})|" if no_override else "",
             "directories": _directories(portal),
-            "spellings": portal.site["spellings"],
+            "spellings": portal.site.spellings,
             "limited": bool(given["chamilo_uploads_maximum_size"]),
             "file_most": portal.file_most,
             "request_most": portal.request_most,
-            "access_files": [file for file in portal.site["access_files"] if file["keep"]],
+            "access_files": [asdict(file) for file in portal.site.access_files if file.keep],
         },
     )
 
@@ -105,7 +105,7 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
 def _programs(portal: Portal, given: Mapping[str, Any]) -> str:
     """Another program of the virtual host runs as before: one that it has a place for, and declared ones."""
     declared: list[str] = given["chamilo_uploads_other_programs"]
-    found = [one["path"] for one in portal.site["in_place"]["programs"]]
+    found = [one.path for one in portal.site.in_place.programs]
     known = [one for one in found if re.fullmatch(r"/[A-Za-z0-9_~.-][A-Za-z0-9_~./-]*", one)]
     left = {one[1:].rstrip("/") for one in declared if one.startswith("!")}
     asked = {one.rstrip("/") for one in [*known, *(one for one in declared if not one.startswith("!"))]}
@@ -113,15 +113,15 @@ def _programs(portal: Portal, given: Mapping[str, Any]) -> str:
     others = [re.escape(one.lstrip("/")) for one in sorted(asked - left, key=lambda one: (one.lower(), one))]
     # No character of these names is one of a pattern.
     declared_plugins = set(given["chamilo_uploads_plugins"])
-    used = "|".join(sorted(declared_plugins | set(portal.site["plugins"]) if declared_plugins else ()))
+    used = "|".join(sorted(declared_plugins | set(portal.site.plugins) if declared_plugins else ()))
     own = PROGRAM.replace("{plugin}", f"plugin/(?:{used})" if used else "plugin")
     return f"(?:{own}|(?:{'|'.join(others)})(?:/|$))" if others else own
 
 
 def _directories(portal: Portal) -> list[str]:
     """The project directory as it is written anywhere, also behind a link to the newest of its releases."""
-    real = portal.site["real_root"]
-    return [real if one == real.removesuffix("/*") else one for one in portal.site["spellings"]]
+    real = portal.site.real_root
+    return [real if one == real.removesuffix("/*") else one for one in portal.site.spellings]
 
 
 def _guard() -> list[File]:
@@ -131,21 +131,21 @@ def _guard() -> list[File]:
 def _web(portal: Portal, no_exec: bool) -> list[File]:
     files = [File(f"{portal.drop_ins}/uploads.conf", f"{portal.web}/uploads.conf.j2")]
     # nginx refuses a second limit in one virtual host: what its owner wrote there stays.
-    if not portal.vhost_kept or not any(host["body_limit_own"] for host in portal.site["answering"]):
+    if not portal.vhost_kept or not any(host.body_limit_own for host in portal.site.answering):
         files += portal.body_limit
     if not portal.apache:
         return files
     files += portal.apache_modules("rewrite", "headers")
     files.append(File(f"/etc/apache2/conf-enabled/chamilo-{portal.word}-uploads.conf", "apache/host.conf.j2"))
     # Where PHP is a module of Apache, Apache is what has to read them, also when the portal itself goes to PHP-FPM.
-    if no_exec and any(face.endswith("/apache2") for face in portal.site["php_folders"]):
+    if no_exec and any(face.endswith("/apache2") for face in portal.site.php_folders):
         files += [*portal.prepend, *portal.prepend_apache, *_guard()]
     return list(dict.fromkeys(files))
 
 
 def _php(portal: Portal, no_exec: bool) -> list[File]:
-    guarded = no_exec and portal.site["php"]["sapi"] != "mod_php"
-    faces = [face for face in portal.site["php_folders"] if face.endswith(("/fpm", "/cgi"))]
+    guarded = no_exec and portal.site.php.sapi != "mod_php"
+    faces = [face for face in portal.site.php_folders if face.endswith(("/fpm", "/cgi"))]
     limits = [File(f"{face}/conf.d/91-chamilo-{portal.word}-uploads.ini", "php/site.ini.j2") for face in faces]
     return [*([*portal.prepend, *_guard()] if guarded else []), *limits]
 
@@ -154,13 +154,13 @@ def _php(portal: Portal, no_exec: bool) -> list[File]:
 
 
 def _scanned(portal: Portal, given: Mapping[str, Any]) -> bool:
-    large = given["chamilo_level"] == "consider" and portal.site["memory"] >= NEEDED
+    large = given["chamilo_level"] == "consider" and portal.site.memory >= NEEDED
     asked = boolean(given["chamilo_uploads_antivirus"]) or large
     return asked and portal.enforced("uploads_antivirus", "consider")
 
 
 def _refused(portal: Portal) -> str:
-    memory = portal.site["memory"]
+    memory = portal.site.memory
     if memory >= NEEDED:
         return ""
     return (
@@ -178,7 +178,7 @@ def _scanner(portal: Portal, name: str, scanned: bool) -> Transaction | None:
         File(f"/etc/chamilo-hardening/uploads-{portal.word}.json", content=f"{known}\n", mode="0600"),
         File("/etc/cron.d/chamilo-hardening-scan", "scan.cron.j2"),
     ]
-    if not portal.site["clamd_own"]:
+    if not portal.site.clamd_own:
         # Debian's own values, but for the options; the package has no directory for additions.
         files.append(File("/etc/clamav/clamd.conf", "clamd.conf.j2"))
     # Where it has no signatures yet it does not run; the first scan after they came starts it.

@@ -9,15 +9,16 @@ Ours is made from what serves the portal now, so that a second run finds its own
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost as Host
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.certificate import Certificate
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 
-Host = Mapping[str, Any]
 # The files by which an owner's virtual host speaks https that did not.
 LENT = re.compile(r"/chamilo-[^/]+[.]d/tls/")
 # Since then, HTTP/2 belongs to a virtual host. Before, to an address: switched on for us it would be on for the
@@ -41,13 +42,13 @@ class VirtualHost:
 
     @property
     def hosts(self) -> list[Host]:
-        return list(self.portal.site["virtual_hosts"])
+        return list(self.portal.site.virtual_hosts)
 
     # -------------------------------------------------------------------------------- where it listens
 
     @property
-    def listens(self) -> list[Host]:
-        return [listen for host in self.portal.site["serving"] for listen in host["listens"]]
+    def listens(self) -> list[Listen]:
+        return [listen for host in self.portal.site.serving for listen in host.listens]
 
     @property
     def speaks_tls(self) -> bool:
@@ -56,12 +57,12 @@ class VirtualHost:
     @property
     def brings_tls(self) -> bool:
         """Whether it does by files of ours, managed virtual host or not."""
-        return self.managed or (self.portal.in_place and bool(self.portal.site["in_place"]["tls"]))
+        return self.managed or (self.portal.in_place and bool(self.portal.site.in_place.tls))
 
     @property
     def spoken(self) -> bool:
         """Whether it speaks https now."""
-        return any(listen["tls"] for listen in self.listens)
+        return any(listen.tls for listen in self.listens)
 
     @property
     def mute(self) -> bool:
@@ -70,32 +71,32 @@ class VirtualHost:
 
     @property
     def every_address(self) -> list[str]:
-        both = not self.portal.apache and any(":" in one for one in self.portal.site["addresses"])
+        both = not self.portal.apache and any(":" in one for one in self.portal.site.addresses)
         return ["*", "[::]"] if both else ["*"]
 
     @property
     def plain_addresses(self) -> list[str]:
-        return _once(one["address"] for one in self.listens if not one["tls"]) or self.every_address
+        return _once(one.address for one in self.listens if not one.tls) or self.every_address
 
     @property
     def tls_addresses(self) -> list[str]:
-        return _once(one["address"] for one in self.listens if one["tls"]) or self.plain_addresses
+        return _once(one.address for one in self.listens if one.tls) or self.plain_addresses
 
     def defaults(self, tls: bool) -> list[str]:
         """The addresses of which it is the default: of another one, an unrelated site may be, and nginx takes one."""
-        return [one["address"] for one in self.listens if one["tls"] == tls and one["default"]]
+        return [one.address for one in self.listens if one.tls == tls and one.default]
 
     @cached_property
     def http2_directive(self) -> bool:
         try:
-            return not self.portal.apache and parse(self.portal.site["web"]["version"])[:3] >= HTTP2_DIRECTIVE
+            return not self.portal.apache and parse(self.portal.site.web.version)[:3] >= HTTP2_DIRECTIVE
         except VersionError:
             return False
 
     @property
     def http2(self) -> bool:
         """Whether it speaks HTTP/2 now."""
-        return any(one["http2"] for one in self.listens)
+        return any(one.http2 for one in self.listens)
 
     @property
     def plain_listens(self) -> list[str]:
@@ -125,11 +126,9 @@ class VirtualHost:
         What speaks it by files of ours alone is none, of any portal. An owner's virtual host that spoke it before is.
         """
         return [
-            host["names"]
+            host.names
             for host in self.hosts
-            if not host["ours"]
-            and not any(map(LENT.search, host["includes"]))
-            and any(listen["tls"] for listen in host["listens"])
+            if not host.ours and not any(map(LENT.search, host.includes)) and any(listen.tls for listen in host.listens)
         ]
 
     @property
@@ -144,18 +143,13 @@ class VirtualHost:
         Names of the portal in virtual hosts that stay, such as one that only leads here, by http and by https, go on
         answering. Of two with one name the web server takes the first, and that one's certificate.
         """
-        beside = [host for host in self.hosts if not host["ours"]]
+        beside = [host for host in self.hosts if not host.ours]
 
         def spoken(tls: bool) -> set[str]:
-            return {
-                name
-                for host in beside
-                for name in host["names"]
-                if any(listen["tls"] == tls for listen in host["listens"])
-            }
+            return {name for host in beside for name in host.names if any(listen.tls == tls for listen in host.listens)}
 
         left = (spoken(tls=True) & spoken(tls=False)) - {self.portal.domain}
-        return [name for name in self.portal.site["portal_names"] if name not in left]
+        return [name for name in self.portal.site.portal_names if name not in left]
 
     @property
     def stays(self) -> list[str]:
@@ -168,38 +162,36 @@ class VirtualHost:
     def _logging(self) -> list[Host]:
         """While no virtual host names the portal, it is served as a fallback: its logs stay where they are."""
         site = self.portal.site
-        return site["serving"] or [host for host in site["fallback"] if host["root"] == f"{self.portal.root}/public"]
+        return list(site.serving) or [host for host in site.fallback if host.root == f"{self.portal.root}/public"]
 
     @property
     def access_log(self) -> str:
         """What redirects alone often has none."""
-        logs = [host["access_log"] for host in self._logging if host["access_log"]]
+        logs = [host.access_log for host in self._logging if host.access_log]
         return next(iter([*(log for log in logs if log != "off"), *logs]), "")
 
     @property
     def error_log(self) -> str:
-        return next((host["error_log"] for host in self._logging if host["error_log"]), "")
+        return next((host.error_log for host in self._logging if host.error_log), "")
 
     @property
     def kept(self) -> list[str]:
         """Lines of an owner's in ours. How long nginx waits is set once, by our own files where PHP may take longer."""
-        lines = list(self.portal.site["own_host"]["kept"])
+        lines = list(self.portal.site.own_host.kept)
         return [line for line in lines if not (self.impatient and line.startswith("fastcgi_read_timeout"))]
 
     @property
     def php_handler(self) -> str:
         """What Apache hands scripts to."""
-        php = self.portal.site["php"]
-        if php["sapi"] == "mod_php":
+        php = self.portal.site.php
+        if php.sapi == "mod_php":
             return "application/x-httpd-php"
-        return (
-            f"proxy:{php['socket']}|fcgi://localhost" if "unix:" in php["socket"] else f"proxy:fcgi://{php['socket']}"
-        )
+        return f"proxy:{php.socket}|fcgi://localhost" if "unix:" in php.socket else f"proxy:fcgi://{php.socket}"
 
     @property
     def patience(self) -> int:
         """A script may take the time PHP gives it: what waits for its answer waits longer. Without a limit, an hour."""
-        return int(self.portal.site["php"]["time_limit"] or UNLIMITED) + 30
+        return int(self.portal.site.php.time_limit or UNLIMITED) + 30
 
     @property
     def impatient(self) -> bool:
@@ -207,14 +199,10 @@ class VirtualHost:
 
         nginx refuses a second line in one virtual host: an owner's stays.
         """
-        waits = [host["patience"] for host in self.portal.site["serving"] if host["patience"] >= 0]
+        waits = [host.patience for host in self.portal.site.serving if host.patience >= 0]
         if self.patience <= min(waits or [WAITS[self.portal.web]]):
             return False
-        return (
-            self.portal.apache
-            or self.managed
-            or not any(host["patience_own"] for host in self.portal.site["answering"])
-        )
+        return self.portal.apache or self.managed or not any(host.patience_own for host in self.portal.site.answering)
 
 
 def _once(values: Any) -> list[str]:

@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered, Unchanged
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import request, seen, unchanged
 
-INFO = {"in_force": {"headers:campus": {}}}
+FOUND_THERE = Discovered(Site("campus.test"), in_force={"headers:campus": InForce("5f")})
+INFO = asdict(FOUND_THERE)
 HERE = SimpleNamespace(delegate_to=None)
 
 
 def test_what_discovery_saw_in_this_play() -> None:
-    assert seen(HERE, {"_chamilo_each_once": True, "__chamilo_common_info": INFO}) == INFO
+    assert seen(HERE, {"_chamilo_each_once": True, "__chamilo_common_info": {**INFO, "changed": False}}) == FOUND_THERE
 
 
 @pytest.mark.parametrize(
@@ -28,11 +33,12 @@ def test_what_discovery_saw_in_this_play() -> None:
         (HERE, {"_chamilo_each_once": "True", "__chamilo_common_info": INFO}),
         (HERE, {"_chamilo_each_once": True}),
         (HERE, {"_chamilo_each_once": True, "__chamilo_common_info": None}),
+        (HERE, {"_chamilo_each_once": True, "__chamilo_common_info": {"unreachable": True}}),
         (SimpleNamespace(delegate_to="database"), {"_chamilo_each_once": True, "__chamilo_common_info": INFO}),
     ],
 )
 def test_otherwise_the_host_is_asked(task: Any, variables: dict[str, Any]) -> None:
-    assert seen(task, variables) == {}
+    assert seen(task, variables) is None
 
 
 ASKED = {"require": ["APP_SECRET"], "values": {"APP_ENV": "prod"}}
@@ -50,8 +56,8 @@ FOUND = {
 }
 
 
-def observed(options: dict[str, Any], **result: Any) -> dict[str, Any]:
-    return {"unchanged": {"chamilo_env": {"request": request(options), "result": {**FOUND, **result}}}}
+def observed(options: dict[str, Any], **result: Any) -> Discovered:
+    return replace(FOUND_THERE, unchanged={"chamilo_env": Unchanged(request(options), {**FOUND, **result})})
 
 
 def test_the_host_cannot_answer_what_the_module_cannot() -> None:

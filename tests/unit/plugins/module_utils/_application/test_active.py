@@ -10,6 +10,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.active import held, inactive
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
@@ -45,10 +46,10 @@ def answers(*given):
 def test_the_sections_that_have_a_drop_in_of_this_portal():
     files = {f"{DROP_INS}/https.conf": "file"}
     in_force = {
-        "https:campus": {"generation": "g1", "files": files},
-        "headers:campus": {"generation": "g2", "files": {f"{DROP_INS}/headers.conf": "absent"}},
-        "https:other": {"generation": "g3", "files": files},
-        "monitoring": {"generation": "g4", "files": {"/etc/monit/x": "file"}},
+        "https:campus": InForce("g1", files),
+        "headers:campus": InForce("g2", {f"{DROP_INS}/headers.conf": "absent"}),
+        "https:other": InForce("g3", files),
+        "monitoring": InForce("g4", {"/etc/monit/x": "file"}),
     }
     assert held("campus", in_force) == {"https": "g1"}
     assert held("campus", {}) == {}

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery, store
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
@@ -304,4 +305,4 @@ def alone(*paths: str) -> list[dict[str, Any]]:
 def nothing_to_do(world: World, **different: Any) -> bool:
     """Whether discovery may report of a transaction that the host need not be asked again."""
     desired = plan(world.params(**different))
-    return asks_for_nothing(desired, world.engine().in_force().get(desired.name, {}))
+    return asks_for_nothing(desired, world.engine().in_force().get(desired.name, InForce()))

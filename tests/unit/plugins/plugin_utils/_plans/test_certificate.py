@@ -5,24 +5,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.certbot import Pair
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.certificate import Certificate
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
+from tests.tools.plans import answered
 
-NONE = {"file": "", "key": "", "good": False, "lineage": "", "lacks": [], "settled": False, "days": 0}
-SERVED = {**NONE, "file": "/s.pem", "key": "/s.key", "good": True}
-LIVE = {**SERVED, "file": "/etc/letsencrypt/live/x/fullchain.pem", "key": "/etc/letsencrypt/live/x/privkey.pem"}
+SERVED = Pair("/s.pem", "/s.key", good=True)
+LIVE = Pair("/etc/letsencrypt/live/x/fullchain.pem", "/etc/letsencrypt/live/x/privkey.pem", good=True)
 
 
 def certificate(asked: str = "auto", policy: bool = True, more: Any = None, **site: Any) -> Certificate:
-    found = {
-        **dict.fromkeys(("served", "lineage", "given", "self_signed"), NONE),
-        "portal_names": ["campus.test"],
-        **site,
-    }
+    found = Site("campus.test", **{"portal_names": ("campus.test",), **site})
     variables = {
         "chamilo_domain": "campus.test",
         "chamilo_site": "campus_test",
@@ -30,7 +29,7 @@ def certificate(asked: str = "auto", policy: bool = True, more: Any = None, **si
         "chamilo_https_certificate_file": "/g.pem",
         "chamilo_https_certificate_key_file": "/g.key",
         "chamilo_https_terminated_elsewhere": False,
-        "__chamilo_common_info": {"site": found},
+        "__chamilo_common_info": answered(found),
         **(more or {}),
     }
     return Certificate(Portal(variables), variables, policy)
@@ -41,8 +40,8 @@ def certificate(asked: str = "auto", policy: bool = True, more: Any = None, **si
     [
         ("auto", {}, {}, "certbot"),
         ("auto", {"served": SERVED}, {}, "kept"),
-        ("auto", {"served": {**SERVED, "lineage": "x"}}, {}, "certbot"),
-        ("auto", {"served": {**SERVED, "good": False}}, {}, "certbot"),
+        ("auto", {"served": replace(SERVED, lineage="x")}, {}, "certbot"),
+        ("auto", {"served": replace(SERVED, good=False)}, {}, "certbot"),
         ("auto", {}, {"chamilo_https_terminated_elsewhere": True}, "kept"),
         ("files", {"served": SERVED}, {}, "files"),
         ("self_signed", {"served": SERVED}, {}, "self_signed"),
@@ -57,11 +56,11 @@ def test_a_good_certificate_is_kept_unless_another_is_asked_for(asked, site, giv
     [
         ("certbot", {}, "issue"),
         ("certbot", {"lineage": LIVE}, "adopt"),
-        ("certbot", {"lineage": {**LIVE, "settled": True}}, ""),
+        ("certbot", {"lineage": replace(LIVE, settled=True)}, ""),
         ("self_signed", {}, "sign"),
-        ("self_signed", {"self_signed": {**NONE, "days": 30}}, ""),
-        ("self_signed", {"self_signed": {**NONE, "days": 29}}, "sign"),
-        ("self_signed", {"self_signed": {**NONE, "days": 300, "lacks": ["www.campus.test"]}}, "sign"),
+        ("self_signed", {"self_signed": Pair(days=30)}, ""),
+        ("self_signed", {"self_signed": Pair(days=29)}, "sign"),
+        ("self_signed", {"self_signed": Pair(days=300, lacks=("www.campus.test",))}, "sign"),
         ("files", {}, ""),
         ("auto", {"served": SERVED}, ""),
     ],
@@ -76,7 +75,7 @@ def test_most_of_the_time_nothing_is_to_be_done(asked, site, todo):
         ("files", {}, "/g.pem"),
         ("self_signed", {}, "/etc/ssl/certs/chamilo-campus_test.pem"),
         ("certbot", {}, "/etc/letsencrypt/live/campus.test/fullchain.pem"),
-        ("certbot", {"lineage": LIVE}, LIVE["file"]),
+        ("certbot", {"lineage": LIVE}, LIVE.file),
         ("auto", {"served": SERVED}, "/s.pem"),
     ],
 )
@@ -93,8 +92,8 @@ def test_names_keep_their_order(issued):
     names = [f"{letter}.campus.test" for letter in "sphinxofblackquartz"]
     given = {"__chamilo_https_issued": {"names": sorted(set(names) - {"h.campus.test"})}} if issued else {}
     # What was issued in this run, discovery has not seen.
-    lineage = {**LIVE, "lacks": names if issued else ["h.campus.test"]}
-    found = certificate("certbot", more=given, portal_names=names, lineage=lineage).names
+    lineage = replace(LIVE, lacks=tuple(names) if issued else ("h.campus.test",))
+    found = certificate("certbot", more=given, portal_names=tuple(names), lineage=lineage).names
     assert found == [name for name in names if name != "h.campus.test"]
 
 
@@ -108,5 +107,5 @@ def test_names_keep_their_order(issued):
     ],
 )
 def test_a_name_without_a_certificate_is_not_covered(asked, lacks, names):
-    site = {"served": SERVED, lacks: {**SERVED, "lacks": ["www.campus.test"]}}
-    assert certificate(asked, portal_names=["campus.test", "www.campus.test"], **site).names == names
+    site = {"served": SERVED, lacks: replace(SERVED, lacks=("www.campus.test",))}
+    assert certificate(asked, portal_names=("campus.test", "www.campus.test"), **site).names == names

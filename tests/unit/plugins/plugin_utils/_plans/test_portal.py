@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import ControlError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from tests.tools.plans import planned
+from tests.tools.plans import answered, planned, virtual_host
 
 WAIVER = {"control": "brute_force_lock", "reason": "A test.", "owner": "Ada", "until": "2999-12-31"}
 
 
-def portal(site: dict[str, Any] | None = None, **variables: Any) -> Portal:
-    info = {"site": site or {}, "in_force": {"headers:campus": {}}, "settings_kept": ["uploads:campus"]}
+def portal(site: Site | None = None, **variables: Any) -> Portal:
+    info = answered(site or Site("campus.test"))
     return Portal({"__chamilo_common_info": info, "chamilo_level": "should", "chamilo_waivers": [], **variables})
 
 
@@ -59,7 +62,8 @@ def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None
     assert found == [[True] * 7, [False] * 7, [True] * 7]
 
 
-PHP = {"user": "www-data", "version": "8.4", "service": "", "sapi": "fpm"}
+PHP = Php("8.4", "fpm", user="www-data")
+NGINX = WebServer("nginx")
 
 
 @pytest.mark.parametrize(
@@ -76,9 +80,8 @@ PHP = {"user": "www-data", "version": "8.4", "service": "", "sapi": "fpm"}
 )
 def test_the_console_goes_by_what_the_server_gives_php(sources: dict[str, str], mode: list[str]) -> None:
     environment = {"APP_ENV": "prod", "APP_DEBUG": "0", "APP_SECRET": "x"}
-    found = portal(
-        {"root": "/x", "php": PHP, "environment": environment, "environment_source": sources, "web": {"name": "nginx"}}
-    )
+    site = Site("campus.test", "/x", php=PHP, environment=environment, environment_source=sources, web=NGINX)
+    found = portal(site)
     start = ["runuser", "-u", "www-data", "--", "env", "--chdir=/x", "HOME=/nonexistent"]
     assert found.console == [*start, *mode, "php8.4", "bin/console"]
     assert found.rebuild == [
@@ -102,8 +105,8 @@ def test_the_console_goes_by_what_the_server_gives_php(sources: dict[str, str], 
 def test_a_request_may_be_as_long_as_its_owner_or_a_variable_reports(
     asked: str, owners: list[int], limit: int | None, web: str, words: str
 ) -> None:
-    serving = [{"body_limit": one} for one in owners]
-    site = {"web": {"name": web}, "serving": serving}
+    serving = tuple(virtual_host(body_limit=one) for one in owners)
+    site = Site("campus.test", web=WebServer(web), serving=serving)
     files = portal(site, chamilo_site="campus", chamilo_uploads_maximum_size=asked).body_limit
     texts = [file.content.splitlines()[1] for file in files]
     assert texts == ([] if limit is None else [words.format(limit)])

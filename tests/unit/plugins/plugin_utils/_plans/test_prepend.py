@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import prepend
 
-FACES = ["/etc/php/8.2/fpm", "/etc/php/8.4/apache2", "/etc/php/8.4/cli", "/etc/php/8.4/fpm"]
+FACES = ("/etc/php/8.2/fpm", "/etc/php/8.4/apache2", "/etc/php/8.4/cli", "/etc/php/8.4/fpm")
 
 
-def site(sapi: str = "fpm", prepended: str = "") -> dict[str, Any]:
-    php = {"sapi": sapi, "prepended": prepended}
-    return {"php": php, "php_folders": FACES, "real_root": "/srv/x/*", "spellings": ["/srv/x/1", "/srv/current"]}
+def site(sapi: str = "fpm", prepended: str = "") -> Site:
+    php, spellings = Php(sapi=sapi, prepended=prepended), ("/srv/x/1", "/srv/current")
+    return Site("campus.test", php=php, php_folders=FACES, real_root="/srv/x/*", spellings=spellings)
 
 
 @pytest.mark.parametrize(("sapi", "apache"), [("fpm", False), ("mod_php", True)])

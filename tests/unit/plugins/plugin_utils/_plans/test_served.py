@@ -5,33 +5,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Block, InPlace
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.served import Served
+from tests.tools.plans import answered, virtual_host
 
-PLAIN = {"address": "*", "port": 80, "tls": False, "default": False}
-TLS = {**PLAIN, "port": 443, "tls": True}
+PLAIN = Listen("*", 80, tls=False)
+TLS = Listen("*", 443, tls=True)
+IN_PLACE = InPlace(blocks=(Block("/etc/nginx/sites-available/campus", 1, ("campus.test",), "portal", False),))
 
 
-def served(site: dict[str, Any] | None = None, **variables: Any) -> Served:
-    nothing = {
-        "serving": [],
-        "virtual_hosts": [],
-        "addresses": [],
-        "in_place": {"blocks": []},
-        "web": {"name": "nginx"},
-    }
-    found = {**nothing, "redirected": False, **(site or {})}
-    known = {"chamilo_domain": "Campus.test", "chamilo_site": "campus_test", "__chamilo_common_info": {"site": found}}
+def served(*serving: VirtualHost, site: Mapping[str, Any] | None = None, **variables: Any) -> Served:
+    found = Site("campus.test", **{"serving": serving, "web": WebServer("nginx"), **(site or {})})
+    known = {"chamilo_domain": "Campus.test", "chamilo_site": "campus_test", "__chamilo_common_info": answered(found)}
     known |= {"chamilo_https_vhost": "auto", "chamilo_https_terminated_elsewhere": False}
     return Served({**known, **variables})
 
 
-def host(*listens: dict[str, Any], ours: bool = True, away: bool = False, once: tuple[str, ...] = ()) -> dict[str, Any]:
-    text = [{"what": line} for line in once]
-    return {"listens": list(listens), "includes_ours": ours, "leads_away": away, "once": text}
+def host(*listens: Listen, ours: bool = True, away: bool = False) -> VirtualHost:
+    return virtual_host(*listens, includes_ours=ours, leads_away=away)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def host(*listens: dict[str, Any], ours: bool = True, away: bool = False, once: 
     ],
 )
 def test_the_drop_ins_are_active_where_all_include_them(hosts: list[Any], active: bool) -> None:
-    assert served({"serving": hosts}).in_force is active
-    assert served({"serving": hosts}).vhost_due is not active
-    assert served({"serving": hosts}, __chamilo_https_vhost={}).vhost_due is False
+    assert served(*hosts).in_force is active
+    assert served(*hosts).vhost_due is not active
+    assert served(*hosts, __chamilo_https_vhost={}).vhost_due is False
 
 
 def test_the_generation_is_probed_where_something_will_answer() -> None:
@@ -55,7 +55,7 @@ def test_the_generation_is_probed_where_something_will_answer() -> None:
     assert served().probe("headers") == [probe, served().front]
     kept = {"chamilo_https_vhost": "include"}
     assert served(**kept).token("headers") == served(**kept).probe("headers") == []
-    assert served({"serving": [host(PLAIN)]}, **kept).token("headers") == [probe]
+    assert served(host(PLAIN), **kept).token("headers") == [probe]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_generation_is_probed_where_something_will_answer() -> None:
 def test_an_owners_virtual_host_stays_where_it_serves_or_is_to_stay(
     vhost: str, blocks: int, kept: bool, in_place: bool
 ) -> None:
-    found = served({"in_place": {"blocks": [{}] * blocks}}, chamilo_https_vhost=vhost)
+    found = served(site={"in_place": IN_PLACE if blocks else InPlace()}, chamilo_https_vhost=vhost)
     assert (found.vhost_kept, found.in_place) == (kept, in_place)
 
 
@@ -82,24 +82,22 @@ def test_an_owners_virtual_host_stays_where_it_serves_or_is_to_stay(
 def test_a_probe_knocks_by_plain_http_as_long_as_the_portal_speaks_it(
     hosts: list[Any], redirected: bool, base: str
 ) -> None:
-    found = served({"serving": hosts, "redirected": redirected})
+    found = served(*hosts, site={"redirected": redirected})
     assert found.probe_base == f"{base}://campus.test"
 
 
 @pytest.mark.parametrize(
     ("listen", "vhost", "base", "front"),
     [
-        ({**PLAIN, "port": 8080}, "include", "http://campus.test:8080", "http://campus.test:8080/"),
-        ({**PLAIN, "port": 8080}, "managed", "http://campus.test", "http://campus.test/"),
-        ({**TLS, "port": 8443}, "include", "https://campus.test:8443", "https://campus.test:8443/"),
+        (Listen("*", 8080, tls=False), "include", "http://campus.test:8080", "http://campus.test:8080/"),
+        (Listen("*", 8080, tls=False), "managed", "http://campus.test", "http://campus.test/"),
+        (Listen("*", 8443, tls=True), "include", "https://campus.test:8443", "https://campus.test:8443/"),
         (PLAIN, "include", "http://campus.test", "http://campus.test/"),
     ],
 )
-def test_a_portal_behind_another_port_is_probed_there(
-    listen: dict[str, Any], vhost: str, base: str, front: str
-) -> None:
+def test_a_portal_behind_another_port_is_probed_there(listen: Listen, vhost: str, base: str, front: str) -> None:
     """Unless the virtual host is to be ours, which has the ports of the web."""
-    found = served({"serving": [host(listen)]}, chamilo_https_vhost=vhost)
+    found = served(host(listen), chamilo_https_vhost=vhost)
     assert (found.probe_base, found.front["url"]) == (base, front)
 
 
@@ -117,9 +115,9 @@ def test_a_portal_behind_another_port_is_probed_there(
 def test_no_probe_is_answered_by_a_page_for_an_address_alone(
     address: str, taken: list[str], known: list[str], probed: str
 ) -> None:
-    others = [host({**PLAIN, "address": one}) for one in taken]
-    site = {"serving": [host({**PLAIN, "address": address})], "virtual_hosts": others, "addresses": known}
-    assert served(site).probe_address == probed
+    others = tuple(host(replace(PLAIN, address=one)) for one in taken)
+    site = {"virtual_hosts": others, "addresses": tuple(known)}
+    assert served(host(replace(PLAIN, address=address)), site=site).probe_address == probed
 
 
 @pytest.mark.parametrize(
@@ -139,7 +137,7 @@ def test_no_probe_is_answered_by_a_page_for_an_address_alone(
 def test_https_is_spoken_by_this_host_or_by_a_proxy(
     hosts: list[Any], given: dict[str, Any], tls: bool, encrypted: bool
 ) -> None:
-    found = served({"serving": hosts}, **given)
+    found = served(*hosts, **given)
     assert (found.tls, found.encrypted) == (tls, encrypted)
     assert found.front["url"] == f"{'https' if tls else 'http'}://campus.test/"
     assert found.front["send"] == ({"X-Forwarded-Proto": "https"} if found.elsewhere else {})
@@ -165,5 +163,5 @@ def test_a_host_of_the_database_alone_serves_no_portal(groups: tuple[str, ...], 
     ],
 )
 def test_each_web_server_is_asked_in_its_own_words(web: str, line: str, test: list[list[str]]) -> None:
-    found = served({"web": {"name": web}})
+    found = served(site={"web": WebServer(web)})
     assert (found.include_line, found.test) == (line, test)

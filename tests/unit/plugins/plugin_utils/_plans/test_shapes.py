@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as parsed
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Edited
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
     File,
     Marked,
@@ -40,24 +44,18 @@ def render(name: str) -> str:
 WEB = Transaction("headers:campus", [File("/etc/x.conf", "x.j2")], [["nginx", "-t"]], {"service": "nginx"})
 SETTINGS = Settings("headers:campus", "/var/www/chamilo", {"security.check_password": True})
 WHOLE = Example({"word": "x"}, WEB, SETTINGS)
-ACTIVE = {
-    "site": {"root": "/var/www/chamilo"},
-    "in_force": {
-        "headers:campus": {
-            "generation": parsed(WEB.options(render)).generation,
-            "files": {"/etc/x.conf": "file"},
-        }
-    },
-    "settings_in_force": {
-        "headers:campus": {
-            "values": {"security.check_password": "true"},
-            "reset": [],
-            "portals": None,
-            "lock": True,
-            "pin": None,
-        }
-    },
+STORED = {
+    "values": {"security.check_password": "true"},
+    "reset": [],
+    "portals": None,
+    "lock": True,
+    "pin": None,
 }
+ACTIVE = Discovered(
+    Site("campus.test", "/var/www/chamilo"),
+    in_force={"headers:campus": InForce(parsed(WEB.options(render)).generation, {"/etc/x.conf": "file"})},
+    settings_in_force={"headers:campus": STORED},
+)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ ACTIVE = {
                 ),
             },
         ),
-        (Marked({"path": "/a", "digest": "d", "marks": []}), {"path": "/a", "digest": "d", "marks": []}),
+        (Marked(Edited("/a", "d", ())), {"path": "/a", "digest": "d", "marks": []}),
     ],
 )
 def test_a_file_has_the_options_that_it_needs(file: File | Marked, options: dict[str, Any]) -> None:
@@ -86,7 +84,7 @@ def test_a_file_has_the_options_that_it_needs(file: File | Marked, options: dict
 
 def test_a_host_on_which_all_is_as_planned_is_not_asked() -> None:
     assert not WHOLE.due(ACTIVE, render)
-    assert not replace(WHOLE, web=None, settings=None).due({}, render)
+    assert not replace(WHOLE, web=None, settings=None).due(Discovered(ACTIVE.site), render)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +103,8 @@ def test_a_host_is_asked_for_whatever_differs(changed: Example) -> None:
 
 def test_what_another_section_left_out_is_nothing_to_be_done() -> None:
     """Where a transaction is not to be complete, what it has beside is not restored."""
-    less = {"headers:campus": {**ACTIVE["in_force"]["headers:campus"]}}
-    less["headers:campus"]["files"] = {**less["headers:campus"]["files"], "/etc/more.conf": "file"}
-    known = {**ACTIVE, "in_force": less}
+    active = ACTIVE.in_force["headers:campus"]
+    more = InForce(active.generation, {**active.files, "/etc/more.conf": "file"})
+    known = replace(ACTIVE, in_force={"headers:campus": more})
     assert WHOLE.due(known, render)
     assert not replace(WHOLE, web=replace(WEB, complete=False)).due(known, render)

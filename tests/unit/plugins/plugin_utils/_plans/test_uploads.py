@@ -61,7 +61,7 @@ def test_a_waiver_leaves_what_it_names(host, server, waivers, exec_, override):
 )
 def test_another_program_runs_as_before(host, found, declared, programs):
     info = site(host)
-    info["site"]["in_place"]["programs"] = [{"path": path} for path in found]
+    info["site"]["in_place"]["programs"] = [{"file": "/x", "line": 1, "path": path, "what": "x"} for path in found]
     text = drop_in(planned(host, "uploads", __chamilo_common_info=info, chamilo_uploads_other_programs=declared))
     named = re.search(r"\\\.php\(\?:/\|\$\)\|\(\?:(.+?)\)\(\?:/\|\$\)\)", text)
     assert (named and named[1]) == programs

@@ -6,16 +6,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.own_host import OwnHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.certificate import Certificate
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.vhost import VirtualHost
-from tests.tools.plans import discovered, variables
+from tests.tools.plans import answered, discovered, variables, virtual_host
 
-NO_PAIR = {"file": "", "key": "", "good": False, "lineage": "", "lacks": []}
+TLS_LISTEN = Listen("*", 443, tls=True)
 TLS_OF_OURS = ["/etc/nginx/sites-available/chamilo-%s.d/*.conf", "/etc/nginx/sites-available/chamilo-%s.d/tls/*.conf"]
 PORTAL = """server {{
 {}
@@ -29,22 +35,14 @@ TLS = "ssl_certificate /etc/ssl/c.pem; ssl_certificate_key /etc/ssl/k.pem;"
 
 
 def made(site: dict[str, Any], **given: Any) -> VirtualHost:
-    nothing = {
-        "virtual_hosts": [],
-        "serving": [],
-        "answering": [],
-        "in_place": {"blocks": [], "tls": False},
-        "web": {"name": "nginx", "version": "1.26.3"},
-        "served": NO_PAIR,
-        "addresses": [],
-    }
+    found = Site("campus.test", **{"web": WebServer("nginx", "1.26.3"), **site})
     known = {
         "chamilo_domain": "campus.test",
         "chamilo_site": "campus_test",
         "chamilo_https_certificate": "auto",
         "chamilo_https_terminated_elsewhere": False,
         "chamilo_https_vhost": "auto",
-        "__chamilo_common_info": {"site": {**nothing, **site}},
+        "__chamilo_common_info": answered(found),
         **given,
     }
     portal = Portal(known)
@@ -83,15 +81,14 @@ def on_nginx(host: Any, *lines: str, **others: str) -> None:
 )
 def test_a_site_with_our_https_files_is_not_unrelated(managed, first, more, open_to_others):
     """Without an unrelated site, names that the host has no site for are refused, and go on being refused."""
-    hosts = [
-        {
-            "names": [name],
-            "includes": [path % site for path in TLS_OF_OURS] if site else ["snippets/ssl.conf"],
-            "ours": False,
-            "listens": [{"address": "*", "port": 443, "tls": True}],
-        }
+    hosts = tuple(
+        virtual_host(
+            TLS_LISTEN,
+            names=(name,),
+            includes=tuple(path % site for path in TLS_OF_OURS) if site else ("snippets/ssl.conf",),
+        )
         for name, site in [("campus.test", first), *more]
-    ]
+    )
     given = {"chamilo_https_vhost": "managed" if managed else "include"}
     found = made({"virtual_hosts": hosts, "serving": hosts[:1]}, **given)
     assert bool(found.unrelated) is open_to_others
@@ -113,8 +110,8 @@ def test_a_site_with_our_https_files_is_not_unrelated(managed, first, more, open
     ],
 )
 def test_an_unrelated_site_keeps_its_names(name, host, matches):
-    other = {"names": [name], "includes": [], "ours": False, "listens": [{"address": "*", "port": 443, "tls": True}]}
-    (pattern,) = made({"virtual_hosts": [other]}, chamilo_https_vhost="managed").neighbours
+    other = virtual_host(TLS_LISTEN, names=(name,))
+    (pattern,) = made({"virtual_hosts": (other,)}, chamilo_https_vhost="managed").neighbours
     assert bool(re.search(pattern, host)) is matches
 
 
@@ -129,11 +126,10 @@ def test_an_unrelated_site_keeps_its_names(name, host, matches):
 )
 def test_a_name_that_another_virtual_host_keeps_is_not_written_twice(file, ports, left_out):
     site = {
-        "portal_names": ["campus.test", "www.campus.test", "library.test"],
-        "virtual_hosts": [
-            {"names": ["www.campus.test"], "file": file, "ours": False, "listens": [{"tls": port == 443}]}
-            for port in ports
-        ],
+        "portal_names": ("campus.test", "www.campus.test", "library.test"),
+        "virtual_hosts": tuple(
+            virtual_host(Listen("*", port, port == 443), names=("www.campus.test",), file=file) for port in ports
+        ),
     }
     assert made(site).names == ["campus.test", *([] if left_out else ["www.campus.test"]), "library.test"]
 
@@ -141,8 +137,8 @@ def test_a_name_that_another_virtual_host_keeps_is_not_written_twice(file, ports
 @pytest.mark.parametrize("own", [False, True])
 def test_nginx_takes_a_limit_once_in_each_server_block_of_the_portal(own):
     """Our files are included by all of them, also by those that answer to another name than the domain."""
-    quiet = {"patience": -1, "patience_own": False}
-    site = {"php": {"time_limit": 300}, "serving": [quiet], "answering": [quiet, {**quiet, "patience_own": own}]}
+    quiet, answering = virtual_host(), virtual_host(patience_own=own)
+    site = {"php": Php(time_limit=300), "serving": (quiet,), "answering": (quiet, answering)}
     assert made(site, chamilo_https_vhost="include").impatient is not own
 
 
@@ -158,8 +154,8 @@ def test_nginx_takes_a_limit_once_in_each_server_block_of_the_portal(own):
     ],
 )
 def test_what_waits_for_php_waits_longer_than_a_script_may_take(web, waits, limit, impatient):
-    hosts = [{"patience": one, "patience_own": False} for one in waits]
-    site = {"php": {"time_limit": limit}, "serving": hosts, "answering": hosts, "web": {"name": web, "version": ""}}
+    hosts = tuple(virtual_host(patience=one) for one in waits)
+    site = {"php": Php(time_limit=limit), "serving": hosts, "answering": hosts, "web": WebServer(web)}
     assert made(site, chamilo_https_vhost="managed").impatient is impatient
 
 
@@ -167,9 +163,8 @@ def test_what_waits_for_php_waits_longer_than_a_script_may_take(web, waits, limi
     ("limit", "kept"), [(30, ["fastcgi_read_timeout 600", "access_log /x"]), (300, ["access_log /x"])]
 )
 def test_nginx_is_given_one_limit_for_how_long_it_waits(limit, kept):
-    lines = ["fastcgi_read_timeout 600", "access_log /x"]
-    site = {"php": {"time_limit": limit}, "serving": [], "answering": [], "own_host": {"kept": lines}}
-    assert made({**site, "web": {"name": "nginx", "version": ""}}, chamilo_https_vhost="managed").kept == kept
+    own_host = OwnHost(kept=("fastcgi_read_timeout 600", "access_log /x"))
+    assert made({"php": Php(time_limit=limit), "own_host": own_host}, chamilo_https_vhost="managed").kept == kept
 
 
 @pytest.mark.parametrize(
@@ -204,8 +199,8 @@ def test_the_portal_is_the_default_of_those_addresses_where_it_was(host, listens
     ],
 )
 def test_http2_belonged_to_the_address_before_nginx_1_25_1(version, now, directive, listen):
-    serving = [{"listens": [{"address": "*", "tls": True, "http2": now, "default": False}]}]
-    found = made({"serving": serving, "web": {"name": "nginx", "version": version}})
+    serving = (virtual_host(replace(TLS_LISTEN, http2=now)),)
+    found = made({"serving": serving, "web": WebServer("nginx", version)})
     assert (found.http2_directive, found.tls_listens) == (directive, [listen])
 
 
@@ -255,7 +250,7 @@ def test_a_probe_knocks_where_the_portal_answers_and_not_a_page_for_the_host_alo
 
 
 def test_a_portal_without_a_virtual_host_listens_on_every_address(host):
-    found = made({"addresses": ["192.0.2.7", "2001:db8::7"]})
+    found = made({"addresses": ("192.0.2.7", "2001:db8::7")})
     assert (found.plain_listens, found.tls_listens) == (["80", "[::]:80"], ["443 ssl", "[::]:443 ssl"])
     assert found.refusal_listens == ["443 ssl default_server", "[::]:443 ssl default_server"]
     on_nginx(host, "listen 192.0.2.7:80;")
