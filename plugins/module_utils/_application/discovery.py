@@ -291,13 +291,13 @@ class _Discovery(Findings):
             version = _upstream(installed.get("nginx", ""))
             names_own = nginx.limits_names(configuration)
             web = WebServer(name, version, user, "nginx", name in running, names_own=names_own)
-            return configuration, nginx.servers(configuration, self.domain), web
+            return configuration, nginx.servers(configuration), web
         if name == "apache":
             version = _upstream(installed.get("apache2", ""))
             configuration = apache.parse(self.tree, version)
             user = first(configuration.directives, "user") or "www-data"
             web = WebServer(name, version, user, "apache2", name in running, configuration.modules)
-            return configuration, apache.servers(configuration, self.domain), web
+            return configuration, apache.servers(configuration), web
         return Configuration(), [], WebServer()
 
     def runs(self, name: str) -> bool:

@@ -167,6 +167,8 @@ def spots(observer: Observer) -> Spots:
             found += [Spot(host, directory) for directory in kept]
             if count > len(kept):
                 left_out[root] = f"{len(kept)} of the {count} writable directories under {shown(root)}"
+        elif {"$", "%"} & {*root}:
+            unseen.append(f"{host.root} (virtual host at {host.file}:{host.line})")
         for way in observer.ways(host):
             if not root or not f"{way.directory}/".startswith(f"{root}/"):
                 inside = [path for path in public if f"{path}/".startswith(f"{way.directory}/")]

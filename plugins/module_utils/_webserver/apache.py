@@ -49,7 +49,6 @@ _LINE = re.compile(
     re.DOTALL,
 )
 _FCGI = re.compile(r"(?:(unix:[^|]+)\|)?fcgi://([^/|]*)")
-_PART = re.compile(r"%%|%(-?\d\+?)(?:\.(-?\d\+?))?")
 _FCGI_PATH = re.compile(r"fcgi://[^/|]*(/.*)")
 _LITERAL = re.compile(r"\^?(?:/[\w-]+)*")  # what every address begins with that fits an expression, or is below a path
 
@@ -316,19 +315,9 @@ def _own_name(tree: Tree) -> list[Directive]:
     return [Directive("servername", (full,), _HOSTNAME, 1)] if full else []
 
 
-def servers(configuration: Configuration, name: str = "") -> list[Server]:
-    """The VirtualHost sections, in order.
-
-    ``name``: one that answers to it, and has another document root for each name, has that of this one.
-    """
-    result = [Server(_host(block, configuration), block) for block in every(configuration.directives, "virtualhost")]
-    asked = [id(server) for part in answering(result, name) for server in part] if name else []
-    return [
-        replace(server, host=replace(server.host, root=root_for(server.host.root, name)))
-        if "%" in server.host.root and id(server) in asked
-        else server
-        for server in result
-    ]
+def servers(configuration: Configuration) -> list[Server]:
+    """The VirtualHost sections, in order."""
+    return [Server(_host(block, configuration), block) for block in every(configuration.directives, "virtualhost")]
 
 
 def _host(block: Directive, configuration: Configuration) -> VirtualHost:
@@ -385,29 +374,6 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
         aliases=tuple(dict.fromkeys(_aliases([*walk(level), *_outside(main)]))),
         ours=configuration.is_ours(block.file),
     )
-
-
-def root_for(pattern: str, name: str) -> str:
-    """What VirtualDocumentRoot means for a name: %0 is all of it, %1 its first label, %2.1 a letter."""
-
-    def part(found: re.Match[str]) -> str:
-        if found[0] == "%%":
-            return "%"
-        text = _chosen(name.split("."), found[1], ".")
-        return _chosen(list(text), found[2], "") if found[2] else text
-
-    return _PART.sub(part, pattern)
-
-
-def _chosen(parts: Sequence[str], which: str, joint: str) -> str:
-    number, onwards = int(which.rstrip("+")), which.endswith("+")
-    if number == 0:
-        return joint.join(parts)
-    if abs(number) > len(parts):
-        return "_"
-    at = number - 1 if number > 0 else len(parts) + number
-    chosen = (parts[at:] if number > 0 else parts[: at + 1]) if onwards else [parts[at]]
-    return joint.join(chosen)
 
 
 def _aliases(directives: Iterable[Directive]) -> Iterator[Alias]:

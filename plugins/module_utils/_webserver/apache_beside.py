@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
     Configuration,
     Directive,
@@ -34,34 +33,17 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
 
 
-def refusal(
-    server: Server, tree: Tree, roots: set[str], desired: DesiredHost, configuration: Configuration
-) -> tuple[str, str] | None:
+def refusal(server: Server, tree: Tree, roots: set[str], desired: DesiredHost) -> tuple[str, str] | None:
     """Why a VirtualHost is not edited for what it serves or for how it is reached, and what to do."""
-    written = next(one.host.root for one in apache.servers(configuration) if one.block is server.block)
-    return (
-        _differing(server, tree, roots, desired, written)
-        or misplaced(server, tree, roots, desired.domain)
-        or unasked(server, desired)
-    )
+    return misplaced(server, tree, roots, desired) or unasked(server, desired)
 
 
-def _differing(
-    server: Server, tree: Tree, roots: set[str], desired: DesiredHost, written: str
-) -> tuple[str, str] | None:
-    """Of one whose directory differs by the name that is asked for, and is not always the portal's."""
-    if "%" not in written:
-        return None
-    each = [apache.root_for(written, name) if "*" not in name else "" for name in server.host.names]
-    if each and all(tree.real(path.rstrip("/")) in roots for path in each):
-        return None
-    lines = f'"ServerName {desired.domain}" and "DocumentRoot {public_of(desired.roots)}"'
-    return by_name(written, f"{lines} instead of VirtualDocumentRoot")
-
-
-def misplaced(server: Server, tree: Tree, roots: set[str], domain: str) -> tuple[str, str] | None:
+def misplaced(server: Server, tree: Tree, roots: set[str], desired: DesiredHost) -> tuple[str, str] | None:
     """Why its document root is not the portal's, and what to do: our rules would break another program there."""
-    root = server.host.root.rstrip("/")
+    root, domain = server.host.root.rstrip("/"), desired.domain
+    if "%" in root:
+        lines = f'"ServerName {domain}" and "DocumentRoot {public_of(desired.roots)}"'
+        return by_name(root, f"{lines} instead of VirtualDocumentRoot")
     if root and tree.real(f"{root}/public") in roots:
         return (
             f"DocumentRoot is {root}, the project directory with its secrets and programs",

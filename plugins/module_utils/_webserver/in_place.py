@@ -144,7 +144,7 @@ def below(path: str, domain: str) -> tuple[str, str]:
 
 
 def by_name(root: str, lines: str) -> tuple[str, str]:
-    """Of a virtual host in which each name has a directory of its own. ``lines``: those that give the portal one."""
+    """Of a virtual host whose directory is not written out. ``lines``: those that give the portal one."""
     return (
         f"its document root is {root}, another one for each name, and other sites would get the rules of the portal",
         f"Give the portal a virtual host of its own beside this one: the same lines, but with {lines}",

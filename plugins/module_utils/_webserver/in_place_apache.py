@@ -71,7 +71,7 @@ def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> 
 class _Planner:
     def __init__(self, tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> None:
         self.tree, self.configuration, self.desired = tree, configuration, desired
-        self.servers = [server for server in apache.servers(configuration, desired.domain) if not server.host.ours]
+        self.servers = [server for server in apache.servers(configuration) if not server.host.ours]
         self.roots = {tree.real(root) for root in desired.roots}
         self.marks: dict[str, list[Mark]] = {}
         self.guarded = False
@@ -117,7 +117,9 @@ class _Planner:
         for name in sorted({self.desired.domain, *self.desired.names}):
             named, fallback = apache.answering(self.servers, name)
             chosen += [server for server in named if self.is_root(server) or name in server.host.names]
-            chosen += [server for server in fallback if self.is_root(server) and name == self.desired.domain]
+            if name == self.desired.domain:
+                chosen += [server for server in fallback if self.is_root(server)]
+                chosen += [server for server in (*named, *fallback) if "%" in server.host.root]
         chosen += [server for server in self.servers if self.is_root(server)]
         unique: dict[tuple[str, int, int], Server] = {}
         for server in in_order(self.servers, chosen):
@@ -146,7 +148,7 @@ class _Planner:
         if by_panel:
             self.obstacles += [] if panels.includes(block, self.desired.drop_ins) else [by_panel]
             return
-        refusal = apache_beside.refusal(server, self.tree, self.roots, self.desired, self.configuration)
+        refusal = apache_beside.refusal(server, self.tree, self.roots, self.desired)
         self.obstacles += apache_beside.other_statuses(server, self.configuration)
         if refusal:
             self.refuse(server, *refusal)

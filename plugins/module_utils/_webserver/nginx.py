@@ -166,24 +166,15 @@ def _expand(
     return result
 
 
-def servers(configuration: Configuration, name: str = "") -> list[Server]:
-    """The server blocks of http, in order.
-
-    ``name``: one that answers to it, and has another document root for each name, has that of this one.
-    """
+def servers(configuration: Configuration) -> list[Server]:
+    """The server blocks of http, in order."""
     result = []
     for http in every(configuration.directives, "http"):
         level = http.block or ()
         upstreams = _upstreams(level)
         around = [item for item in level if item.name != "server"]  # there may be thousands of these
         result += [Server(_host(block, around, upstreams, configuration), block) for block in every(level, "server")]
-    asked = [id(server) for part in answering(result, name) for server in part] if name else []
-    return [
-        replace(server, host=replace(server.host, root=root_for(server, name)))
-        if "$" in server.host.root and id(server) in asked
-        else server
-        for server in result
-    ]
+    return result
 
 
 def limits_names(configuration: Configuration) -> bool:
@@ -292,25 +283,6 @@ def _root(level: Sequence[Directive]) -> str:
         if len(names) == 1:  # visitors can ask for no other
             root = _put(_put(root, "host", names[0]), "http_host", names[0])
     return root
-
-
-def root_for(server: Server, name: str) -> str:
-    """The document root under a name that visitors ask for."""
-    root = server.host.root
-    known = next(filter(None, (_captures(pattern, name) for pattern in server.host.names)), {})
-    for variable, value in {**known, "host": name, "http_host": name}.items():
-        root = _put(root, variable, value)
-    return root
-
-
-def _captures(pattern: str, name: str) -> dict[str, str]:
-    """What the parts of an expression fit in a name, by their numbers and names."""
-    if pattern[:1] != "~" or not _matches(pattern[1:], name):
-        return {}
-    found = re.search(_python(pattern[1:]), name, re.IGNORECASE)
-    parts = {str(number): value for number, value in enumerate(found.groups(), 1)} if found else {}
-    parts.update(found.groupdict() if found else {})
-    return {part: value or "" for part, value in parts.items()}
 
 
 def _put(text: str, variable: str, value: str) -> str:

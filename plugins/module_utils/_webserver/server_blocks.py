@@ -52,7 +52,6 @@ class Found:
     portal: list[Server] = field(default_factory=list)
     redirect: list[Server] = field(default_factory=list)
     elsewhere: list[Server] = field(default_factory=list)  # they answer to its name, and serve something else
-    by_name: dict[int, Server] = field(default_factory=dict)  # block -> where the root differs by the name
     sockets: dict[tuple[str, int], list[tuple[Server, Listen]]] = field(default_factory=dict)
     upstreams: dict[str, list[str]] = field(default_factory=dict)  # the addresses behind a name
     apache: bool = False  # it is on this host too
@@ -162,9 +161,8 @@ def _is_in(server: Server, servers: Iterable[Server]) -> bool:
 
 def classify(tree: Tree, configuration: Configuration, desired: DesiredHost) -> Found:
     """All server blocks with the document root of the portal, and those that answer to its names."""
-    servers = nginx.servers(configuration, desired.domain)
-    differing = {id(one.block): one for one in nginx.servers(configuration) if "$" in one.host.root}
-    found = Found(desired, servers, by_name=differing, apache=tree.exists("/usr/sbin/apache2"))
+    servers = nginx.servers(configuration)
+    found = Found(desired, servers, apache=tree.exists("/usr/sbin/apache2"))
     for http in every(configuration.directives, "http"):
         for one in every(http.block or (), "upstream"):
             addresses = [item.arguments[0] for item in every(one.block or (), "server") if item.arguments]
@@ -186,6 +184,7 @@ def classify(tree: Tree, configuration: Configuration, desired: DesiredHost) -> 
     fronts = [server for server in answering if _is_front(server, found)]
     found.portal = [server for server in own if _is_in(server, found.portal) or _is_in(server, fronts)]
     known = [*found.portal, *found.redirect]
+    answering += [one for one in own if id(one) in reached - named and "$" in one.host.root]
     public = [one for one in answering if any(is_public(*listen.socket) for listen in one.host.listens)]
     found.elsewhere = [server for server in public if not _is_in(server, known)]
     return found
@@ -206,7 +205,6 @@ def obstacles(tree: Tree, configuration: Configuration, found: Found) -> Iterato
     yield from _unreached(found)
     yield from _other_status(configuration, found)
     for server in found.portal:
-        yield from _by_name_alone(tree, server, found)
         root = server.host.root.rstrip("/")
         if root and tree.real(f"{root}/public") in roots:
             yield Obstacle.at(
@@ -306,8 +304,9 @@ def _elsewhere(tree: Tree, server: Server, found: Found) -> Obstacle:
     target, host, desired = _handed_on(server), server.host, found.desired
     if target:
         return _another_server(server, target)
-    for obstacle in _by_name_alone(tree, server, found):
-        return obstacle
+    if "$" in host.root:
+        lines = f'"server_name {desired.domain};" and "root {public_of(desired.roots)};"'
+        return Obstacle.at(host, *by_name(host.root, lines))
     roots = {tree.real(root.rstrip("/")) for root in desired.roots}
     for path, location in _prefixes(server.block.block or (), ""):
         for item in every(location.block or (), "alias"):
@@ -319,23 +318,6 @@ def _elsewhere(tree: Tree, server: Server, found: Found) -> Obstacle:
         "Set root to the directory public of the portal, or chamilo_root to where the portal is; where it has https "
         f"already, you may lead visitors there instead (return 301 https://{desired.domain}$request_uri;)",
     )
-
-
-def _by_name_alone(tree: Tree, server: Server, found: Found) -> Iterator[Obstacle]:
-    """Of a server block whose directory differs by the name that is asked for, and is not always the portal's."""
-    written = found.by_name.get(id(server.block))
-    if written is None:
-        return
-    desired, host = found.desired, server.host
-    roots = {tree.real(root.rstrip("/")) for root in desired.roots}
-    each = [nginx.root_for(written, name) if _NAME.fullmatch(name) else "" for name in host.names]
-    if not each or any(tree.real(root.rstrip("/")) not in roots for root in each):
-        lines = f'"server_name {desired.domain};" and "root {public_of(desired.roots)};"'
-        what, remedy = by_name(written.host.root, lines)
-        if len(host.names) == 1 and each[0]:  # a map, perhaps
-            what = f"its document root is {written.host.root}, which is not written out"
-            remedy = f'Write "root {public_of(desired.roots)};" in its place'
-        yield Obstacle.at(host, what, remedy)
 
 
 def _other_status(configuration: Configuration, found: Found) -> Iterator[Obstacle]:

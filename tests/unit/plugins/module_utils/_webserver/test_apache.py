@@ -275,20 +275,6 @@ def test_mod_php(host):
     assert server.host.php == "mod_php"
 
 
-@pytest.mark.parametrize(
-    ("pattern", "directory"),
-    [
-        ("/srv/%0/www", "/srv/www.school.test/www"),
-        ("/srv/%-1/%-3", "/srv/test/www"),
-        ("/srv/%2+/%-2+", "/srv/school.test/www.school"),
-        ("/srv/%2.1/%2.-1/%2.2+/%2.0", "/srv/s/l/chool/school"),
-        ("/srv/%4/%-4/%3.4/%3.5", "/srv/_/_/t/_"),
-    ],
-)
-def test_a_directory_by_the_name_that_is_asked_for(pattern, directory):
-    assert apache.root_for(pattern, "www.school.test") == directory
-
-
 def test_what_php_is_given(host):
     (server,) = servers(host, vhost("SetEnv APP_ENV prod"))
     assert apache.real_environment(server) == {"APP_ENV": Place(CAMPUS, 2, "prod")}
