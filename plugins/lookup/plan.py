@@ -31,18 +31,6 @@ options:
     default: false
 """
 
-EXAMPLES = r"""
-- name: Enforce the section
-  ansible.builtin.include_tasks: enforce.yml
-  when: lookup('chamilo.hardening.plan', 'brute_force', due=true)
-"""
-
-RETURN = r"""
-_raw:
-  description: The plan, or whether something of it remains to be done.
-  type: raw
-"""
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

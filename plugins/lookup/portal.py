@@ -27,18 +27,6 @@ options:
     required: true
 """
 
-EXAMPLES = r"""
-- name: Work on a portal
-  hosts: "{{ query('chamilo.hardening.portal', 'order') }}"
-  serial: "{{ query('chamilo.hardening.portal', 'serial') }}"
-"""
-
-RETURN = r"""
-_raw:
-  description: True or false, names of hosts, or numbers.
-  type: list
-"""
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -16,6 +16,7 @@ import shutil
 import stat
 import subprocess
 import time
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
@@ -284,7 +285,6 @@ def counted(observer: Observer) -> dict[tuple[str, str], list[str]]:
     """Jail and line -> the addresses that the jail would count for it. The engine is started once for all."""
     lines = [line for log in observer.once(logs) for line in (*_attempts(observer, log), *_harmless(log))]
     lines += [line for log in observer.once(logs) for _label, line in _forgeries(log)]
-    lines += [line for _label, line in _own_forgeries(observer)]
     found = observer.once(watching)
     try:
         answers = brute_force_fail2ban.matches(observer.once(engine), found, lines)
@@ -417,23 +417,19 @@ def forgery(observer: Observer) -> Finding:
     readers, visitors = observer.once(watching), observer.once(logs)
     if not readers:
         return not_applicable("No running jail reads what visitors write, so none can be made to ban others.")
-    proxies = list(observer.options["trusted_proxies"])
-    for log in visitors:
-        if log.address == VICTIM and not within(log.endpoint.address, proxies):
-            return failed(
-                f"A request from {log.endpoint.address or 'this host'} with X-Forwarded-For: {VICTIM} is in "
-                f"{log.file} as if it came from there: this header can have any address banned. Name your proxies "
-                "alone in set_real_ip_from (nginx) or RemoteIPTrustedProxy (Apache)."
-            )
+    if own := next((jail for jail in readers if _reads_own(observer, jail)), None):
+        return failed(
+            f"The jail {own.name} reads what the application writes, where a line break in the user name of a failed "
+            "login forges a whole line: an attacker can have any address banned."
+        )
+    if believed := believes(visitors, observer.options["trusted_proxies"]):
+        return failed(f"{believed} So this header can have any address banned.")
     tried = [
         (jail.name, label, line)
         for jail in readers
         for log in visitors
         if _reads(jail, log)
         for label, line in _forgeries(log)
-    ]
-    tried += [
-        (jail.name, *forged) for jail in readers if _reads_own(observer, jail) for forged in _own_forgeries(observer)
     ]
     answers = observer.once(counted)
     fooled = [f"{jail}, by {label}" for jail, label, line in tried if set(answers[jail, line]) - {GUESSER}]
@@ -449,6 +445,17 @@ def forgery(observer: Observer) -> Finding:
         f"({labels}), X-Forwarded-For of clients is not trusted in the log, and PHP's user cannot write it, nor "
         "after its rotation."
     )
+
+
+def believes(visitors: Iterable[Log], proxies: Collection[str]) -> str:
+    """Whether the web server takes a client's word for its address; else an empty text."""
+    for log in visitors:
+        if log.address == VICTIM and not within(log.endpoint.address, proxies):
+            return (
+                f"The web server takes the visitor's address from X-Forwarded-For of any client ({log.file}). Name "
+                "your proxies alone in set_real_ip_from (nginx) or RemoteIPTrustedProxy (Apache)."
+            )
+    return ""
 
 
 def _forgeries(log: Log) -> list[tuple[str, str]]:
@@ -469,15 +476,6 @@ def _forgeries(log: Log) -> list[tuple[str, str]]:
         ("the request line", f'{before}"{escaped}" 400 0 "-" "-"'),
         ("the basic-auth user", as_user(VICTIM)),
         ("the basic-auth user", as_user(escaped)),
-    ]
-
-
-def _own_forgeries(observer: Observer) -> list[tuple[str, str]]:
-    """The application writes user names into ids.log as they came, line breaks included: whole lines can be forged."""
-    now = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(observer.now))
-    return [
-        ("a line break in the user name", f"[{now}] [{word}] [{client} {VICTIM}] Login failed for username jdoe")
-        for word, client in (("Info", "Client"), ("info", "client"))
     ]
 
 

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import re
 import ssl
-from collections.abc import Sequence
 from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet, within
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.brute_force import VICTIM, logs
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.brute_force import VICTIM, believes, logs
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     Finding,
@@ -263,27 +263,12 @@ def trusted_proxies(observer: Observer) -> Finding:
                     else ""
                 )
                 return failed(f"{answer.url} leads to the host that the request named in X-Forwarded-Host.{by}")
-    believed = _recorded(observer, declared)
-    if believed:
-        return failed(believed)
+    with contextlib.suppress(Unseen):  # where its logs cannot be seen
+        if believed := believes(observer.once(logs), declared):
+            return failed(believed)
     trusted = f"{', '.join(words)} alone" if words else "no client"
     tried = "; forged ones changed no redirect and no link" if endpoints else ""
     return passed(f"The application trusts X-Forwarded-* headers from {trusted}{tried}.")
-
-
-def _recorded(observer: Observer, declared: Sequence[str]) -> str:
-    """Whether the web server itself takes a client's word for its address; empty where its logs cannot be seen."""
-    try:
-        visitors = observer.once(logs)
-    except Unseen:
-        return ""
-    for log in visitors:
-        if log.address == VICTIM and not within(log.endpoint.address, declared):
-            return (
-                f"The web server takes the visitor's address from X-Forwarded-For of any client ({log.file}). "
-                "Name your proxies alone in set_real_ip_from (nginx) or RemoteIPTrustedProxy (Apache)."
-            )
-    return ""
 
 
 @check("https_hsts")
