@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -49,14 +50,23 @@ def virtual_host(*listens: Listen, **changes: Any) -> VirtualHost:
     return VirtualHost(**{**usual, "listens": listens or (Listen("*", 80, tls=False),), **changes})
 
 
+@functools.cache
+def of_role(name: str) -> dict[str, Any]:
+    known: dict[str, Any] = {}
+    for part in ("defaults", "vars"):
+        path = ROLES / name / part / "main.yml"
+        known |= trusted(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return known
+
+
 def variables(host: Any, *roles: str, **given: Any) -> dict[str, Any]:
     """Those of these roles and of common, on this host."""
     known: dict[str, Any] = {"inventory_hostname": "campus.test", "group_names": ["chamilo"], "groups": {}}
     for name in ("common", *roles):
-        for part in ("defaults", "vars"):
-            path = ROLES / name / part / "main.yml"
-            known |= trusted(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.exists() else {}
-    known |= {"__chamilo_common_info": {"site": discovered(host)}, "ansible_play_hosts_all": [], "hostvars": {}}
+        known |= of_role(name)
+    if "__chamilo_common_info" not in given:
+        known["__chamilo_common_info"] = {"site": discovered(host)}
+    known |= {"ansible_play_hosts_all": [], "hostvars": {}}
     return {**known, **given}
 
 

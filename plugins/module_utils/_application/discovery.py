@@ -400,11 +400,15 @@ class _Discovery(Findings):
         lost = access_rules.unwritable(files)
         why = own_host.refused(portal, web.name, configuration, servers, named, site.in_place, lost)
         lines, php = own_host.kept(web.name, named)
+        before = named or [server for server in fallback if server.host.root == f"{site.root}/public"]
+        logs = own_host.logs(
+            [server.host for server in before], (nginx if web.name == "nginx" else apache).inherited(configuration)
+        )
         foreign = [server for server in named if not server.host.ours]
         return replace(
             site,
             redirected=edits.to_https(web.name, configuration, foreign, self.domain),
-            own_host=own_host.OwnHost(why, lines, php),
+            own_host=own_host.OwnHost(why, lines, php, **logs),
             access_files=files,
         )
 

@@ -320,6 +320,11 @@ def servers(configuration: Configuration) -> list[Server]:
     return [Server(_host(block, configuration), block) for block in every(configuration.directives, "virtualhost")]
 
 
+def inherited(configuration: Configuration) -> VirtualHost:
+    """What a VirtualHost is without a line of its own."""
+    return _host(Directive("virtualhost", (), "", 0, ()), configuration)
+
+
 def _host(block: Directive, configuration: Configuration) -> VirtualHost:
     level, main = block.block or (), configuration.directives
 

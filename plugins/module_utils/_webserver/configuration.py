@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 
@@ -110,6 +110,17 @@ class Configuration:
 
     def is_ours(self, file: str) -> bool:
         return self.texts.get(file, "").startswith(OURS)
+
+    def of_owners(self) -> Configuration:
+        """Without what files of ours add to the lines of others. Virtual hosts of ours are there as a whole."""
+        return replace(self, directives=self._of_owners(self.directives))
+
+    def _of_owners(self, directives: Iterable[Directive]) -> tuple[Directive, ...]:
+        return tuple(
+            one if self.is_ours(one.file) or one.block is None else replace(one, block=self._of_owners(one.block))
+            for one in directives
+            if one.name in ("server", "virtualhost") or not self.is_ours(one.file)
+        )
 
 
 @dataclass(frozen=True)

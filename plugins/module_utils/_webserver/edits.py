@@ -78,7 +78,7 @@ def plan(tree: Tree, web_server: str, version: str, configuration: Configuration
     if marked:
         configuration = nginx.parse(unmarked) if web_server == "nginx" else apache.parse(unmarked, version)
     planner = in_place_nginx.plan if web_server == "nginx" else in_place_apache.plan
-    found = planner(unmarked, configuration, desired)
+    found = planner(unmarked, configuration.of_owners(), desired)
     bare = {file: Edited(file, digest(configuration.texts.get(file, "")), ()) for file in marked}
     edits = {**bare, **{edited.path: edited for edited in found.files}}
-    return replace(found, files=tuple(edits.values()), marked=tuple(bare.values()))
+    return replace(found, files=tuple(edits[path] for path in sorted(edits)), marked=tuple(bare.values()))

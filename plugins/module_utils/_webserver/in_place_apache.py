@@ -64,7 +64,7 @@ _PLAIN_CONDITION = re.compile(r"%\{(?:HTTPS|REQUEST_SCHEME|SERVER_PORT)\}", re.I
 def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> InPlace:
     """What is written where, or why it is not. ``configuration``: parsed from ``tree``, without marks of this site."""
     if desired.tls and "ssl" not in configuration.modules:  # what waits for the module counts as soon as it is there
-        configuration = apache.parse(tree, configuration.version, ("ssl",))
+        configuration = apache.parse(tree, configuration.version, ("ssl",)).of_owners()
     return _Planner(tree, configuration, desired).plan()
 
 

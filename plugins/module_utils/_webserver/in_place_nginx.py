@@ -177,8 +177,7 @@ class _Plan:
         self._add(server.block, server.block.opened, [*self._first(server), *self._inherited(level)])
         self._headers(level)
         for item in every(level, *self.desired.once, *(TLS if self.found.needs_tls(server) else ())):
-            if not self.configuration.is_ours(item.file):
-                self._aside(item)
+            self._aside(item)
         if self.desired.tls and any(listen.tls for listen in server.host.listens):
             self._speak_well(server.block)
         for item in walk(level):
@@ -227,7 +226,7 @@ class _Plan:
             if any(every(level, name)):
                 continue
             for item in every(self._http, name):
-                if self.configuration.is_ours(item.file) or self._is_desired(item):
+                if self._is_desired(item):
                     continue
                 if "\n" in item.written:
                     self._refuse(item, "a directive of several lines for all of http", "Write it in one line")
@@ -271,7 +270,7 @@ class _Plan:
         """Set aside what would send one of our headers a second time. Whether other headers of its own are left."""
         own = False
         for item in level:
-            if self.configuration.is_ours(item.file) or not item.arguments:
+            if not item.arguments:
                 continue
             if self._is_desired(item):
                 self._aside(item)

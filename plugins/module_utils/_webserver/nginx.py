@@ -177,6 +177,12 @@ def servers(configuration: Configuration) -> list[Server]:
     return result
 
 
+def inherited(configuration: Configuration) -> VirtualHost:
+    """What a server block is without a line of its own."""
+    http = next((one.block or () for one in every(configuration.directives, "http")), ())
+    return _host(Directive("server", (), "", 0, ()), http, {}, configuration)
+
+
 def limits_names(configuration: Configuration) -> bool:
     """Whether its owner limits the length of the names of server blocks. nginx rejects a second line."""
     return any(

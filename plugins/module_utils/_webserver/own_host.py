@@ -45,6 +45,10 @@ class OwnHost:
     refused: Mapping[str, str] = field(default_factory=dict)  # auto, managed, include -> why not, where it is not done
     kept: tuple[str, ...] = ()  # lines without the end that nginx asks for
     kept_php: tuple[str, ...] = ()  # those that nginx has where it hands requests to PHP
+    access_log: str = ""  # its logs, as those of a VirtualHost
+    access_log_file: str = ""
+    access_log_format: str = ""
+    error_log: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,18 @@ def kept(web_server: str, serving: Iterable[Server]) -> tuple[tuple[str, ...], t
     inner = [item for section in level if web_server == "nginx" for item in walk(section.block or ())]
     php = [item.written for item in inner if _is_kept(item) and item.name not in _LOGS]
     return tuple(dict.fromkeys(lines)), tuple(dict.fromkeys(php))
+
+
+def logs(hosts: Sequence[VirtualHost], inherited: VirtualHost) -> dict[str, str]:
+    """The logs that ours goes on with: of what serves the portal until then, or of any virtual host without its own."""
+    known = [host for host in hosts if host.access_log] or [inherited]
+    access = next((host for host in known if host.access_log != "off"), known[0])  # what redirects alone often has none
+    return {
+        "access_log": access.access_log,
+        "access_log_file": access.access_log_file,
+        "access_log_format": access.access_log_format,
+        "error_log": next((host.error_log for host in (*hosts, inherited) if host.error_log), ""),
+    }
 
 
 def _is_kept(item: Directive) -> bool:

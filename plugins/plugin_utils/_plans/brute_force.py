@@ -190,7 +190,7 @@ def _formats(portal: Portal) -> list[str]:
 
 def failregex(portal: Portal) -> list[str]:
     names = r"[^\s:]+"
-    if portal.site.answering:
+    if portal.named:
         written = [name for host in portal.hosts for name in host.names]
         names = "|".join(map(re.escape, _unique([*portal.site.portal_names, *written])))
     # Apache puts the name of the virtual host in front where several share a log.
@@ -274,7 +274,7 @@ def samples(portal: Portal) -> dict[str, Any]:
         line('"POST /%2egit/x.phplogin_json HTTP/1.1" 403', agent=agent),
         line('"POST /.git/x.phplogin_json HTTP/1.1" 403', agent=agent),
     ]
-    if front and portal.site.answering:  # of another portal, in the same log
+    if front and portal.named:  # of another portal, in the same log
         other = line('"POST /login_json HTTP/1.1" 401')
         harmless.append(f"shop.example:443 {other[len(front) :]}")
     return {"match": [{"address": address, "line": text} for address, text in matches()], "no_match": harmless}

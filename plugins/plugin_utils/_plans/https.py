@@ -139,7 +139,7 @@ class _Maker:
             names=site.portal_names,
             self_signed=self.certificate.self_signed,
             webroot=f"{self.portal.root}/public",
-            served=site.served.file,
+            served=site.served.file if todo in ("issue", "adopt") else "",
             packages=["certbot"] if todo in ("issue", "adopt") and not site.certbot else [],
         )
 
@@ -391,8 +391,8 @@ class _Maker:
             "plain_addresses": vhost.plain_addresses,
             "tls_addresses": vhost.tls_addresses,
             "names": vhost.names,
-            "access_log": vhost.access_log,
-            "error_log": vhost.error_log,
+            "access_log": site.own_host.access_log,
+            "error_log": site.own_host.error_log,
             "kept": vhost.kept,
             "kept_php": site.own_host.kept_php,
             "php": site.php.socket,

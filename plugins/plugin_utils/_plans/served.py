@@ -200,7 +200,8 @@ class Served:
 
         In a virtual host of his own, its owner must have it do so.
         """
-        spoken = any(listen.tls for host in self.site.serving for listen in host.listens)
+        hosts = [host for host in self.site.serving if not (self.elsewhere and host.ours)]
+        spoken = any(listen.tls for host in hosts for listen in host.listens)
         return spoken or (self.bound and self.vhost != "include" and not self.elsewhere)
 
     @cached_property
@@ -240,10 +241,31 @@ class Served:
     def listens(self) -> list[Listen]:
         return [listen for host in self.site.answering for listen in host.listens]
 
+    @property
+    def named(self) -> bool:
+        """Whether a virtual host answers to it by its name, once the sections are enforced."""
+        return bool(self.site.answering) or not self.vhost_kept
+
     @cached_property
     def hosts(self) -> list[VirtualHost]:
-        """Its virtual hosts, by all of its names. Where none has one, those that answer for want of a better."""
-        return list(self.site.answering or self.site.fallback)
+        """Its virtual hosts, by all of its names. Where none has one, those that answer for want of a better.
+
+        That of this collection is among them before it is written.
+        """
+        answering, own = self.site.answering, self.site.own_host
+        if self.vhost_kept or any(host.ours for host in answering):
+            return list(answering or self.site.fallback)
+        coming = VirtualHost(
+            f"{self.config}/sites-available/chamilo-{self.word}.conf",
+            1,
+            self.site.portal_names,
+            (),
+            f"{self.root}/public",
+            access_log=own.access_log,
+            access_log_file=own.access_log_file,
+            access_log_format=own.access_log_format,
+        )
+        return [*answering, coming]
 
     @cached_property
     def logs(self) -> list[str]:

@@ -159,22 +159,6 @@ class VirtualHost:
     # -------------------------------------------------------------------------------- its logs and its PHP
 
     @property
-    def _logging(self) -> list[Host]:
-        """While no virtual host names the portal, it is served as a fallback: its logs stay where they are."""
-        site = self.portal.site
-        return list(site.serving) or [host for host in site.fallback if host.root == f"{self.portal.root}/public"]
-
-    @property
-    def access_log(self) -> str:
-        """What redirects alone often has none."""
-        logs = [host.access_log for host in self._logging if host.access_log]
-        return next(iter([*(log for log in logs if log != "off"), *logs]), "")
-
-    @property
-    def error_log(self) -> str:
-        return next((host.error_log for host in self._logging if host.error_log), "")
-
-    @property
     def kept(self) -> list[str]:
         """Lines of an owner's in ours. How long nginx waits is set once, by our own files where PHP may take longer."""
         lines = list(self.portal.site.own_host.kept)

@@ -320,7 +320,7 @@ def test_a_list_of_ones_own_may_lack_types_where_the_control_is_waived() -> None
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("08", "chamilo_backups_hour: 8,"),
+        ("08", "must be a whole number"),
         (180, "YAML reads 3:00 as 180: write the hour alone, such as 3."),
         (24, "Valid: 0, 1, 2"),
     ],

@@ -216,7 +216,7 @@ def test_the_log_of_the_portal_stays_where_only_its_redirect_had_none(host, firs
     redirect = f"server {{ listen 80; server_name campus.test; {first} return 301 https://$host$request_uri; }}\n"
     on_nginx(host, "listen 443 ssl;", TLS, second)
     host.site("nginx", redirect, "a-redirect.conf")
-    assert on(host).access_log == kept
+    assert on(host).portal.site.own_host.access_log == kept
 
 
 def test_while_nothing_names_the_portal_it_keeps_the_logs_of_the_site_that_serves_it(host):
@@ -225,8 +225,8 @@ def test_while_nothing_names_the_portal_it_keeps_the_logs_of_the_site_that_serve
     host.chamilo()
     logs = "access_log /var/log/nginx/all.log; error_log /var/log/nginx/all.err;"
     host.site("nginx", PORTAL.format(f"listen 80 default_server; {logs}").replace("campus.test", "_"))
-    made = on(host)
-    assert (made.access_log, made.error_log) == ("/var/log/nginx/all.log", "/var/log/nginx/all.err")
+    own = on(host).portal.site.own_host
+    assert (own.access_log, own.error_log) == ("/var/log/nginx/all.log", "/var/log/nginx/all.err")
 
 
 @pytest.mark.parametrize(
