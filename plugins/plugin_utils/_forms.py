@@ -75,10 +75,6 @@ def optional(form: Form) -> Form:
     return Form(f"{form.valid}, or empty", lambda value: value == "" or form.fits(value))
 
 
-def either(one: Form, other: Form) -> Form:
-    return Form(f"{one.valid}, or {other.valid}", lambda value: one.fits(value) or other.fits(value))
-
-
 def matching(pattern: str, valid: str) -> Form:
     compiled = re.compile(pattern)
     return Form(valid, lambda value: compiled.fullmatch(value) is not None)
@@ -318,7 +314,7 @@ FORMS: dict[str, Form] = {
     "chamilo_monitoring_smtp_port": between(1, 65535),
     "chamilo_monitoring_smtp_user": LINE,
     "chamilo_monitoring_smtp_password": LINE,
-    "chamilo_monitoring_results": optional(either(ABSOLUTE, HTTPS)),
+    "chamilo_monitoring_results": optional(ABSOLUTE),
     "chamilo_monitoring_smtp_from": optional(MAIL),
     "chamilo_passwords_minimum_length": between(8, 72),  # what PHP's bcrypt reads of a password
     "chamilo_passwords_rotation_days": DAYS,

@@ -146,7 +146,8 @@ def form(name: str, option: Mapping[str, Any], value: Any) -> str:
     else:
         shown = str(wrong).lower() if isinstance(wrong, bool) else repr(wrong) if isinstance(wrong, str) else str(wrong)
         messages = f"{name} {verb} {shown}" + ("" if isinstance(wrong, bool) else f", {_given(wrong)}")
-    example = _EXAMPLES.get(kind, '"..."')
+    digits = kind == "int" and re.fullmatch("[0-9]+", str(value))
+    example = str(int(value)) if digits else _EXAMPLES.get(kind, '"..."')
     return f"{messages}, but must be {desired}. In YAML, or as JSON: -e '{{\"{name}\": {example}}}'."
 
 

@@ -35,7 +35,6 @@ VARIABLES = {
     "chamilo_backups_offsite_repository": "canary-lemon-4c4c4c",
     "chamilo_backups_password": "canary-mango-52b52b",
     "chamilo_database_admin_password": "Canary-Peach-1-90f0f0",
-    "chamilo_monitoring_results": "canary-guava-31c31c",
     "chamilo_monitoring_smtp_password": "canary-papaya-7d7d7d",
     "chamilo_sessions_redis_password": "canary-quince-0b0b0b",  # used in test_shared.py, where there is a Redis
 }
@@ -57,7 +56,6 @@ def secrets() -> dict[str, Any]:
         ),
         "chamilo_database_admin_user": "keeper",
         "chamilo_database_admin_password": word["chamilo_database_admin_password"],
-        "chamilo_monitoring_results": f"https://audit:{word['chamilo_monitoring_results']}@127.0.0.1:1/results",
         "chamilo_monitoring_smtp_host": mail.NAME,
         "chamilo_monitoring_smtp_user": "campus",
         "chamilo_monitoring_smtp_password": word["chamilo_monitoring_smtp_password"],

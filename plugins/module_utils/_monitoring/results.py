@@ -1,18 +1,16 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Results of audits that a host runs itself, and where it delivers them: a directory, or an HTTPS endpoint.
+"""Results of audits that a host runs itself, and the directory to which it delivers them.
 
-The playbook report merges them. A result shows where a host is weak, and the address may contain a password.
+The playbook report merges them. A result shows where a host is weak.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import time
-import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +18,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 
 FORMAT = 1
 LOST = "The result of the audit was not delivered"
-SECONDS = 30  # for the endpoint
 
 
 class DeliveryError(HardeningError):
@@ -52,9 +49,6 @@ def document(host: str, site: str, answer: Mapping[str, Any], moment: float | No
 def deliver(known: Mapping[str, str], result: Mapping[str, Any]) -> None:
     """Write the result to the configured destination."""
     text = json.dumps(result, sort_keys=True) + "\n"
-    if known["to"].startswith("https://"):
-        _put(f"{known['to'].rstrip('/')}/{known['file']}", text.encode())
-        return
     if not os.path.isdir(known["to"]):  # a mount that is away: its directory must not be filled instead
         raise DeliveryError(
             f"{LOST}: there is no directory {known['to']}. Mount it, or correct chamilo_monitoring_results."
@@ -66,23 +60,3 @@ def deliver(known: Mapping[str, str], result: Mapping[str, Any]) -> None:
         files.replace_file(os.path.join(known["to"], known["file"]), text)
     except OSError as problem:
         raise DeliveryError(f"{LOST}: {known['to']} cannot be written to: {problem.strerror}.") from problem
-
-
-def _put(address: str, content: bytes) -> None:
-    """A redirect is not followed: the result goes to the one who was named."""
-    # Loaded only here, as above.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common import http
-
-    parts = urllib.parse.urlsplit(address)
-    headers = {"Content-Type": "application/json"}
-    if parts.username is not None:
-        login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-    try:
-        answer = http.fetch(address, method="PUT", headers=headers, body=content, verify=True, timeout=SECONDS)
-    except ValueError as problem:  # a port that is none
-        raise DeliveryError(f"{LOST}: {parts.hostname} is not reached: {problem}.") from problem
-    if not answer.status:
-        raise DeliveryError(f"{LOST}: {parts.hostname} is not reached: {answer.error}.")
-    if not 200 <= answer.status < 300:
-        raise DeliveryError(f"{LOST}: {parts.hostname} answered {answer.status}.")

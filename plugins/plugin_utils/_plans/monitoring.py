@@ -52,9 +52,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Monitoring:
     ]
     if given["chamilo_monitoring_results"]:
         result = {"to": given["chamilo_monitoring_results"], **_results.names(str(given["inventory_hostname"]))}
-        text = f"{json.dumps(result, sort_keys=True)}\n"
         path = f"/etc/chamilo-hardening/results-{portal.word}.json"
-        files.append(File(path, content=text, mode="0600", secret=True))
+        files.append(File(path, content=f"{json.dumps(result, sort_keys=True)}\n", mode="0600"))
     if app_log:
         # In the directory that no update touches, read after one that an administrator may have there.
         files.append(portal.configuration(config, "monolog.yaml.j2"))

@@ -155,7 +155,7 @@ GOOD: dict[str, list[Any]] = {
     "chamilo_monitoring_dormant_days": [1, 365],
     "chamilo_monitoring_failures": [1, 20],
     "chamilo_monitoring_failures_minutes": [1, 1440],
-    "chamilo_monitoring_results": ["", "/srv/results", "https://audit:p%40ss@files.school.example:8443/dav/audit"],
+    "chamilo_monitoring_results": ["", "/srv/results"],
     "chamilo_monitoring_smtp_from": ["", "campus@school.example"],
     "chamilo_monitoring_smtp_password": ["", "a b'\"$;"],
     "chamilo_monitoring_smtp_user": ["", "campus@school.example"],
@@ -267,7 +267,7 @@ BAD: dict[str, list[Any]] = {
     "chamilo_https_certificate_key_file": ["campus.key", "/etc/a b", "/etc/a;b", '/etc/a"b', "/etc/a\nb", "/etc/{a}"],
     "chamilo_monitoring_disable_accounts": [[""], ["a\nb"]],
     "chamilo_monitoring_results": [
-        *("results", "http://files.school.example/", "https://", "/srv/a\nb", "s3:https://a:b@s3.example/audits"),
+        *("results", "https://files.school.example/", "/srv/a\nb", "s3:https://a:b@s3.example/audits"),
     ],
     "chamilo_owner": ["", "a b", "a;b", "-x"],
     "chamilo_results_hours": [0],
@@ -320,7 +320,7 @@ def test_a_list_of_ones_own_may_lack_types_where_the_control_is_waived() -> None
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("08", "must be a whole number"),
+        ("08", '"chamilo_backups_hour": 8}'),
         (180, "YAML reads 3:00 as 180: write the hour alone, such as 3."),
         (24, "Valid: 0, 1, 2"),
     ],
