@@ -18,18 +18,15 @@ description:
     it, and only then commits. When a step fails, all files are restored as they were and the old configuration
     is loaded again.
   - What was there before is written to disk first, so a process that is killed or a host that restarts half way ends
-    with the old configuration too. A timer of systemd, a unit that runs before the web server at boot (both are the
-    program that M(chamilo.hardening.host_program) installs) and the next run of this module put it back.
+    with the old configuration too. A timer of systemd, a unit that runs before the web server at boot (both are of the
+    host program, which the role chamilo.hardening.common installs) and the next run of this module put it back.
   - What was there before the first transaction of a section is kept. C(chamilo-hardening undo SECTION) on the host
     brings it back.
-  - When no file differs, nothing is tested, loaded or probed, unless an earlier load is still owed. In the playbook
-    C(chamilo.hardening.harden), discovery (M(chamilo.hardening.chamilo_site_info)) inspects the files of all
-    transactions at once, and the module runs only where something is to be done.
+  - When no file differs, nothing is tested, loaded or probed, unless an earlier load is still owed.
   - Only one transaction runs on a host at a time. A second one waits for up to three minutes.
 attributes:
   check_mode:
     support: full
-    description: Predicts what would change and touches nothing.
   diff_mode:
     support: full
     description:
@@ -37,7 +34,6 @@ attributes:
         unless this module wrote it as O(files[].content). Of a file with O(files[].marks), only the lines around them.
   idempotent:
     support: full
-    description: A second run with the same input changes nothing and loads nothing.
 options:
   name:
     description:
@@ -65,9 +61,7 @@ options:
     elements: dict
     suboptions:
       path:
-        description:
-          - The absolute path.
-          - A link at this place that this collection did not make is not replaced by a file. The module fails then.
+        description: The absolute path. A link there that this collection did not make is not replaced by a file.
         type: str
         required: true
       state:
@@ -89,9 +83,8 @@ options:
           - Lines that are added to a file that is there already and stays its owner's. The rest of it, its owner and
             its mode stay as they are. The lines stand between two comments, which carry the site in O(name).
           - The file has to belong to root, and no other user may be able to write to it. A link of root's is followed.
-          - Undo, and a later transaction that does not list the file any more, remove these lines and nothing else,
-            whatever was edited around them. What was edited between the two comments is left alone then, and
-            RV(notes) reports so.
+          - Undo, and a later transaction that does not list the file any more, remove these lines and nothing else.
+            What was edited between the two comments is left alone then, and RV(notes) reports so.
         type: list
         elements: dict
         suboptions:
@@ -111,9 +104,7 @@ options:
             type: int
             default: -1
       digest:
-        description:
-          - With O(files[].marks), the SHA-256 checksum of the file without lines of this site that they were made for.
-            The module fails when it is another one by now.
+        description: The SHA-256 checksum of the file without lines of this site for which O(files[].marks) were made.
         type: str
       owner:
         description: Name or number of the owner.
@@ -140,8 +131,8 @@ options:
     default: true
   test:
     description:
-      - Commands that must succeed once the files are in place and before anything is loaded, each as a list of words.
-      - No shell is involved.
+      - Commands that must succeed once the files are in place and before anything is loaded, each as a list of words,
+        without a shell.
     type: list
     elements: list
     default: []
@@ -193,8 +184,7 @@ options:
         type: str
         required: true
       was:
-        description:
-          - The URL that gave this answer before the change, if it is another one, such as http before there was https.
+        description: The URL that gave this answer before the change, if it is another one, such as one of http.
         type: str
       address:
         description: The address to connect to, if it is not the one of the host in O(probe[].url).
@@ -227,8 +217,6 @@ options:
       ca:
         description: File with the authority that must have signed the certificate. Without it any certificate is taken.
         type: path
-seealso:
-  - module: chamilo.hardening.host_program
 notes:
   - Needs root, and nothing on the host but Python and what O(test) and O(load) name.
 """
@@ -260,9 +248,6 @@ EXAMPLES = r"""
         status: [204]
         headers:
           X-Chamilo-Generation: "@generation@"
-      - url: http://127.0.0.1/
-        host: campus.example.org
-        status: [200, 301]
 
 - name: Take the site of the distribution out of service
   chamilo.hardening.config_transaction:
