@@ -171,7 +171,17 @@ EXAMPLES = r"""
           address: 2001:db8::7
       no_match:
         - '203.0.113.7 - - [25/Nov/2026:10:00:00 +0000] "POST /login_json HTTP/1.1" 200 31 "-" "curl/8.14"'
+    # Does it show visitors, or only your proxies?
+    log: /var/log/nginx/access.log
+    proxies: [10.0.0.5, 10.1.0.0/16]
+    friends: [192.168.20.0/24] # the school's own computers
+  register: campus_login
   notify: Reload fail2ban
+
+- name: Stop where a ban would block all visitors
+  ansible.builtin.fail:
+    msg: "Have nginx take the visitor's address from {{ campus_login.log.proxies | join(', ') }} first."
+  when: campus_login.log is defined and campus_login.log.proxies | length > 0
 
 # The filter alone bans no client.
 - name: Have a jail use it
@@ -192,28 +202,6 @@ EXAMPLES = r"""
     group: root
     mode: "0644"
   notify: Reload fail2ban
-
-- name: See first whether the log shows visitors or only your proxies
-  chamilo.hardening.fail2ban_filter:
-    name: campus-token
-    failregex:
-      - '^<ADDR> \S+ (?:[^"\\]|\\.)*"POST /api/authentication_token(?:\?\S*)? HTTP/[\d.]+" 401\b'
-    datepattern: '\[(%d/%b/%Y:%H:%M:%S %z)\] "'
-    samples:
-      match:
-        - line: '203.0.113.7 - - [25/Nov/2026:10:00:00 +0000] "POST /api/authentication_token HTTP/2.0" 401 45 "-" "-"'
-          address: 203.0.113.7
-    log: /var/log/nginx/access.log
-    proxies: [10.0.0.5, 10.1.0.0/16]
-    friends: [192.168.20.0/24] # the school's own computers
-  check_mode: true
-  changed_when: false
-  register: campus_token
-
-- name: Stop where a ban would block all visitors
-  ansible.builtin.fail:
-    msg: "Have nginx take the visitor's address from {{ campus_token.log.proxies | join(', ') }} first."
-  when: campus_token.log is defined and campus_token.log.proxies | length > 0
 
 - name: Install a filter for what a service writes into the journal
   chamilo.hardening.fail2ban_filter:

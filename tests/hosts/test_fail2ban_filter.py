@@ -258,7 +258,7 @@ def test_the_examples_of_the_module_on_a_real_host(host: Host, playbook: Playboo
     assert run(tasks, "--check", "--diff").changed[host.domain] == 4
     assert there() == []
     assert run(tasks).changed[host.domain] == 4
-    assert there() == ["campus-login.conf", "campus-sftp.conf"], "one was only checked"
+    assert there() == ["campus-login.conf", "campus-sftp.conf"]
     assert "campus-login" in host.run("fail2ban-client status").stdout
     assert "login_json" in host.run("fail2ban-client get campus-login failregex").stdout
     assert run(tasks).changed[host.domain] == 0
