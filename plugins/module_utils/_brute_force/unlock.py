@@ -1,19 +1,15 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Engines know no AnsibleModule: they also run in the host program.
-# pylint: disable=ansible-bad-function
 """Unlocks accounts that an attack has locked, CAPTCHA counters and banned addresses."""
 
 from __future__ import annotations
 
 import glob
-import grp
 import json
 import os
 import pwd
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -29,6 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.sit
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 
@@ -201,29 +198,11 @@ def _forget_captchas(site: Site) -> str:
     user, php = site.php.user, shutil.which("php")
     if php is None or not user:
         return "The CAPTCHA counters stay as they are: there is no php command here. They run out by themselves."
-    entry = pwd.getpwnam(user)
-    if entry.pw_uid == 0:
+    if pwd.getpwnam(user).pw_uid == 0:
         raise UnlockError("PHP runs as root here. The application is not started as root.")
-    try:
-        # As the web user: it owns the code's cache, and root must not run what that user could write.
-        done = subprocess.run(
-            [php, "bin/console", "cache:pool:clear", "cache.app", "--no-interaction"],
-            cwd=site.root,
-            user=entry.pw_uid,
-            group=entry.pw_gid,
-            extra_groups=[group.gr_gid for group in grp.getgrall() if user in group.gr_mem],
-            umask=0o007,
-            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # the web user could type into the terminal of the one who asked
-            timeout=_CONSOLE_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as problem:
-        raise UnlockError(f"bin/console cache:pool:clear did not end in {_CONSOLE_SECONDS} s.") from problem
-    if done.returncode:
-        words = shown(" ".join(done.stdout.decode("utf-8", "replace").split())[-300:])
+    console = [php, "bin/console", "cache:pool:clear", "cache.app", "--no-interaction"]
+    code, output = services.run(services.as_user(user, site.root, *console), _CONSOLE_SECONDS)
+    if code:
+        words = shown(" ".join(output.split())[-300:])
         raise UnlockError(f"The CAPTCHA counters could not be forgotten. Output of bin/console: {words}")
     return f"the CAPTCHA counters of {site.domain} are forgotten."

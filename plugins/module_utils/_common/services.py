@@ -62,6 +62,15 @@ def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
     return child.returncode, output.decode(errors="replace").strip()
 
 
+def as_user(user: str, directory: str, *words: str) -> list[str]:
+    """The words by which the web user runs a command in its application: root must not run what that user wrote.
+
+    What it makes is as the policy for var/ wants it.
+    """
+    place = ["env", f"--chdir={directory}", "HOME=/nonexistent"]
+    return ["runuser", "-u", user, "--", "sh", "-c", 'umask 007; exec "$@"', "sh", *place, *words]
+
+
 def _heard(child: subprocess.Popen[bytes], end: float) -> bytes:
     """All its output until it ends. A command that runs as the web user decides how much that is."""
     if child.stdout is None:

@@ -325,7 +325,7 @@ def _answers(site: Site) -> dict[str, int]:
 
 
 def _as_php(portal: Portal, *command: str) -> list[str]:
-    return ["runuser", "-u", portal.web_user, "--", "env", f"--chdir={portal.directory}", "HOME=/nonexistent", *command]
+    return services.as_user(portal.web_user, portal.directory, *command)
 
 
 def _compile(portal: Portal) -> None:
