@@ -61,7 +61,6 @@ class Host:
     not_mounted: tuple[str, ...] = ()  # mount points of /etc/fstab on the way to the portal, or in it
     interrupted: bool = False  # dpkg did not finish
     lock_holder: str = ""  # the program that has dpkg's lock
-    mirror: str = ""  # why packages that are missing could not be fetched
     unreachable: str = ""  # why no authority could reach the name
     web_groups: Mapping[int, str] = field(default_factory=dict)  # of PHP's user: number -> name
     foreign_addresses: tuple[str, ...] = ()  # on which the database is to listen, and which are none of this host
@@ -140,11 +139,6 @@ def _host(host: Host) -> list[str]:
         found.append(
             f"Package manager: locked by {host.lock_holder}. Packages are missing and could not be installed. Run "
             "again when that is done."
-        )
-    if host.mirror:
-        found.append(
-            f"Package mirror {host.mirror}. Packages are missing and could not be installed. Mend the DNS or the "
-            "default route of this host, or have apt go by a proxy (Acquire::http::Proxy)."
         )
     return found
 
@@ -275,7 +269,6 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
         not_mounted=_not_mounted(tree, site.root, mounted),
         interrupted=any(name.isdigit() for name in _names("/var/lib/dpkg/updates")),
         lock_holder=_lock_holder() if packages else "",
-        mirror=_mirror(sorted(packages & {name.replace("{php}", site.php.version) for name in desired.install})),
         unreachable=refusal(site.domain) if wants and not site.lineage.good else "",
         web_groups=_groups(site.php.user, site.php.group) if desired.variables.get("chamilo_group") else {},
         foreign_addresses=_foreign(desired.variables.get("chamilo_database_bind_address", "")) if database else (),
@@ -408,42 +401,6 @@ def _lock_holder() -> str:
         if kind != fcntl.F_UNLCK:
             return f"{_program(process)} (process {process})"
     return ""
-
-
-_PROXIES = [
-    f"Acquire::{scheme}::{name}"
-    for scheme in ("http", "https")
-    for name in ("Proxy", "Proxy-Auto-Detect", "ProxyAutoDetect")
-]
-_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-
-
-def _mirror(packages: Sequence[str]) -> str:
-    """The first mirror of these packages that this host cannot reach, and why. Nothing is sent to it."""
-    if not packages:
-        return ""
-    status, found = services.run(["apt-config", "dump", *_PROXIES], _SECONDS)
-    if status or re.search(r'"[^"]+"', found) or any(os.environ.get(name) for name in _PROXY_VARIABLES):
-        return ""  # what a proxy reaches is not known here
-    status, found = services.run(["apt-get", "-qq", "-y", "--print-uris", "install", *packages], _SECONDS)
-    names = [] if status else re.findall(r"^'https?://(?:[^/@']*@)?([a-zA-Z0-9.-]+)", found, re.MULTILINE)
-    for name in dict.fromkeys(names):
-        status, found = services.run(["getent", "ahosts", name], _SECONDS)
-        addresses = [] if status else [line.split()[0] for line in found.splitlines() if line.split()]
-        if not addresses:
-            return f"{name}: not found in the DNS"
-        if not any(map(_has_route, dict.fromkeys(addresses))):
-            return f"{name}: no route to {addresses[0]}"
-    return ""
-
-
-def _has_route(address: str) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((address, 80))
-        except OSError:
-            return False
-    return True
 
 
 def _program(process: int) -> str:

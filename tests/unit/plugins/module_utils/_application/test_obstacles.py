@@ -59,11 +59,6 @@ def test_a_host_as_it_should_be_has_none():
         ),
         ({"interrupted": True}, {}, ["Package manager: interrupted.", "dpkg --configure -a"]),
         ({"lock_holder": "apt (process 7)"}, {}, ["Package manager: locked by apt (process 7).", "Run again"]),
-        (
-            {"mirror": "deb.example: not found in the DNS"},
-            {},
-            ["Package mirror deb.example: not found", "Mend the DNS"],
-        ),
         ({"now": NOW + 90 * 60}, {}, ["ahead of the controller's", "90 minutes", "timedatectl"]),
         ({"now": NOW - 400 * 86400}, {}, ["behind the controller's", "400 days"]),
         ({"now": 86400.0}, {"controller_time": 0}, ["before this collection was released"]),
@@ -370,37 +365,6 @@ def test_a_file_system_that_should_be_there(host, line, found):
     host.write("/etc/fstab", f"# /etc/fstab\n{line}\n")
     assert portal_obstacles._not_mounted(host.tree, "/srv/campus", {"/": False}) == found
     assert portal_obstacles._not_mounted(host.tree, "/srv/campus", dict.fromkeys(["/", *found], False)) == ()
-
-
-URI = "'http://deb.example/debian/x.deb' x.deb 1 MD5Sum:0\n'https://me:x@sec.example:8080/y.deb' y.deb 1 MD5Sum:0\n"
-KNOWN = {"deb.example": "127.0.0.1 STREAM deb.example\n127.0.0.1 DGRAM\n", "sec.example": "127.0.0.2 STREAM\n"}
-
-
-@pytest.mark.parametrize(
-    ("packages", "proxy", "uris", "known", "words"),
-    [
-        (["fail2ban"], "", (0, URI), KNOWN, ""),
-        (["fail2ban"], "", (0, URI), {}, "deb.example: not found in the DNS"),
-        (["fail2ban"], "", (0, URI), {"deb.example": KNOWN["deb.example"]}, "sec.example: not found in the DNS"),
-        (["fail2ban"], "", (0, URI), {"deb.example": "240.0.0.1 STREAM"}, "deb.example: no route to 240.0.0.1"),
-        (["fail2ban"], "", (0, URI), {**KNOWN, "deb.example": "240.0.0.1 STREAM\n127.0.0.1 STREAM"}, ""),
-        (["fail2ban"], 'Acquire::http::Proxy "http://proxy:3128";', (0, URI), {}, ""),
-        (["fail2ban"], "", (100, "E: Unable to locate package"), {}, ""),
-    ],
-)
-def test_a_mirror_that_cannot_be_reached(monkeypatch, packages, proxy, uris, known, words):
-    def run(argv, _seconds):
-        if argv[0] == "getent":
-            return (0, known[argv[-1]]) if argv[-1] in known else (2, "")
-        return (0, proxy) if argv[0] == "apt-config" else uris
-
-    for name in portal_obstacles._PROXY_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(portal_obstacles.services, "run", run)
-    monkeypatch.setattr(portal_obstacles, "_has_route", lambda address: not address.startswith("240."))
-    assert portal_obstacles._mirror(packages) == words
-    monkeypatch.setenv("https_proxy", "http://proxy.school.example:3128")  # apt goes by it as well
-    assert portal_obstacles._mirror(packages) == ""
 
 
 @pytest.mark.parametrize(
