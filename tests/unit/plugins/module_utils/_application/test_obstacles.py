@@ -8,8 +8,6 @@ import os
 import pwd
 import re
 import socket
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -58,7 +56,6 @@ def test_a_host_as_it_should_be_has_none():
             ["Database on db1.internal: Connection refused. The portal needs it", "Start it"],
         ),
         ({"interrupted": True}, {}, ["Package manager: interrupted.", "dpkg --configure -a"]),
-        ({"lock_holder": "apt (process 7)"}, {}, ["Package manager: locked by apt (process 7).", "Run again"]),
         ({"now": NOW + 90 * 60}, {}, ["ahead of the controller's", "90 minutes", "timedatectl"]),
         ({"now": NOW - 400 * 86400}, {}, ["behind the controller's", "400 days"]),
         ({"now": 86400.0}, {"controller_time": 0}, ["before this collection was released"]),
@@ -131,13 +128,13 @@ def test_all_of_them_are_in_one_message():
         distribution="Debian 11",
         own_host=OwnHost(refused={"auto": "It would lose a line."}),
     )
-    host = Host(now=NOW, read_only=("/usr",), free={"/var": 1}, interrupted=True, lock_holder="apt")
+    host = Host(now=NOW, read_only=("/usr",), free={"/var": 1}, interrupted=True)
     desired = Desired(**{**vars(ALL), "alert_mail": "a@example.org", "vhost": "auto"})
     found = obstacles(dark, host, desired)
     text = report("campus.example.org", found)
-    assert len(found) == 9 and text.startswith("campus.example.org: 9 obstacles. Nothing was changed.\n- ")
+    assert len(found) == 8 and text.startswith("campus.example.org: 8 obstacles. Nothing was changed.\n- ")
     *lines, last = text.splitlines()[1:]
-    assert [line[:2] for line in lines] == ["- "] * 9
+    assert [line[:2] for line in lines] == ["- "] * 8
     assert last == "Then continue with the same command: ansible-playbook chamilo.hardening.harden -i INVENTORY"
     for part in (
         "No web server.",
@@ -430,16 +427,3 @@ def test_where_an_open_basedir_stands(host, value, confined, place):
         "virtual host": "/etc/nginx/sites-available/campus.conf line 3",
     }
     assert discover("campus.test", tree=host.tree).php.confined == (where[place] if confined else "")
-
-
-def test_who_has_the_package_manager_to_himself(monkeypatch, tmp_path):
-    lock = tmp_path / "lock"
-    lock.touch()
-    monkeypatch.setattr(portal_obstacles, "_LOCKS", (str(tmp_path / "none"), str(lock)))
-    assert portal_obstacles._lock_holder() == ""
-    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
-    other = subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    other.stdout.readline()
-    assert re.fullmatch(rf"python[\d.]* \(process {other.pid}\)", portal_obstacles._lock_holder())
-    other.communicate(b"\n")
-    assert portal_obstacles._lock_holder() == ""
