@@ -142,7 +142,6 @@ def test_all_of_them_are_in_one_message():
         "/usr",
         "/var",
         "interrupted",
-        "apt",
         "mail",
         "Did you mean",
     ):
