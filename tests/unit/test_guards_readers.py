@@ -57,7 +57,7 @@ REVIEWED = {
         _webserver/certificate.py:complaint _brute_force/fail2ban.py:interpreter _brute_force/filter_file.py:read
         _common/paths.py:_in_fstab
         _common/paths.py:mounts _common/services.py:_listening
-        _https/renewal.py:_present
+        _application/obstacles.py:_lock_holder _https/renewal.py:_present
         _host/processes.py:_text
     """,
     "a directory to begin with, from which names are followed step by step": """

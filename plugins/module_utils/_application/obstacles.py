@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import grp
 import os
 import pwd
 import re
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +32,8 @@ _LEAST = 256  # MiB
 _MIB = 1 << 20
 _SKEW = 900  # seconds; a task may wait that long for its turn
 _RELEASED = 1754697600  # 2025-08-09, Debian 13: no clock that is right shows an earlier day
+_OPTIONAL = frozenset({"clamav-daemon", "msmtp-mta"})  # packages that most runs do without
+_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 _DATABASE = "/run/mysqld/mysqld.sock"
 _DATABASE_PORT, _DATABASE_SECONDS = 3306, 10.0
 # Variables of directories: those that no visitor may ever reach, and those that have to be there.
@@ -38,6 +42,7 @@ _DIRECTORIES = ("chamilo_backups_scratch",)
 # Sections that run PHP themselves, or write for its version or user.
 _RUN_PHP = ("brute_force", "passwords", "permissions", "sessions", "uploads")
 _SECONDS = 20.0  # for a question to apt or the DNS
+_FLOCK = "hhqqi"
 _NEAR = 0.8  # 1 is the same
 _CONTINUES = "ansible-playbook chamilo.hardening.harden -i INVENTORY"
 NOT_ROOT = (
@@ -55,6 +60,8 @@ class Host:
     read_only: tuple[str, ...] = ()  # mount points
     not_mounted: tuple[str, ...] = ()  # mount points of /etc/fstab on the way to the portal, or in it
     interrupted: bool = False  # dpkg did not finish
+    lock_holder: str = ""  # the program that has dpkg's lock
+    mirror: str = ""  # why packages that are missing could not be fetched
     unreachable: str = ""  # why no authority could reach the name
     web_groups: Mapping[int, str] = field(default_factory=dict)  # of PHP's user: number -> name
     foreign_addresses: tuple[str, ...] = ()  # on which the database is to listen, and which are none of this host
@@ -128,6 +135,16 @@ def _host(host: Host) -> list[str]:
         found.append(
             "Package manager: interrupted. dpkg did not finish its last work, and installs nothing until it has. Run: "
             "dpkg --configure -a"
+        )
+    if host.lock_holder:
+        found.append(
+            f"Package manager: locked by {host.lock_holder}. Packages are missing and could not be installed. Run "
+            "again when that is done."
+        )
+    if host.mirror:
+        found.append(
+            f"Package mirror {host.mirror}. Packages are missing and could not be installed. Mend the DNS or the "
+            "default route of this host, or have apt go by a proxy (Acquire::http::Proxy)."
         )
     return found
 
@@ -248,6 +265,7 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
     written = [*_WRITTEN, *([site.root] if site.root else [])]
     mounted = {point: mount.read_only for point, mount in mounts().items()}
     points = list(dict.fromkeys(_mount_point(path, mounted) for path in map(os.path.realpath, written)))
+    packages = set(site.missing_packages) - _OPTIONAL
     database = "database" in desired.sections and os.path.exists(_DATABASE) and (not site.root or _has_database(site))
     wants = desired.acme == "certbot" or (desired.acme == "auto" and not site.served.good)
     return Host(
@@ -256,6 +274,8 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
         read_only=tuple(point for point in [*points, *_within(site.root, mounted)] if mounted.get(point)),
         not_mounted=_not_mounted(tree, site.root, mounted),
         interrupted=any(name.isdigit() for name in _names("/var/lib/dpkg/updates")),
+        lock_holder=_lock_holder() if packages else "",
+        mirror=_mirror(sorted(packages & {name.replace("{php}", site.php.version) for name in desired.install})),
         unreachable=refusal(site.domain) if wants and not site.lineage.good else "",
         web_groups=_groups(site.php.user, site.php.group) if desired.variables.get("chamilo_group") else {},
         foreign_addresses=_foreign(desired.variables.get("chamilo_database_bind_address", "")) if database else (),
@@ -371,6 +391,67 @@ def _names(directory: str) -> list[str]:
         return os.listdir(directory)
     except FileNotFoundError:
         return []  # no Debian
+
+
+def _lock_holder() -> str:
+    """The program that has the package manager to itself now."""
+    for path in _LOCKS:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        except OSError:
+            continue  # it was never used, or cannot be
+        try:
+            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, _whence, _start, _length, process = struct.unpack(_FLOCK, fcntl.fcntl(handle, fcntl.F_GETLK, asked))
+        finally:
+            os.close(handle)
+        if kind != fcntl.F_UNLCK:
+            return f"{_program(process)} (process {process})"
+    return ""
+
+
+_PROXIES = [
+    f"Acquire::{scheme}::{name}"
+    for scheme in ("http", "https")
+    for name in ("Proxy", "Proxy-Auto-Detect", "ProxyAutoDetect")
+]
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def _mirror(packages: Sequence[str]) -> str:
+    """The first mirror of these packages that this host cannot reach, and why. Nothing is sent to it."""
+    if not packages:
+        return ""
+    status, found = services.run(["apt-config", "dump", *_PROXIES], _SECONDS)
+    if status or re.search(r'"[^"]+"', found) or any(os.environ.get(name) for name in _PROXY_VARIABLES):
+        return ""  # what a proxy reaches is not known here
+    status, found = services.run(["apt-get", "-qq", "-y", "--print-uris", "install", *packages], _SECONDS)
+    names = [] if status else re.findall(r"^'https?://(?:[^/@']*@)?([a-zA-Z0-9.-]+)", found, re.MULTILINE)
+    for name in dict.fromkeys(names):
+        status, found = services.run(["getent", "ahosts", name], _SECONDS)
+        addresses = [] if status else [line.split()[0] for line in found.splitlines() if line.split()]
+        if not addresses:
+            return f"{name}: not found in the DNS"
+        if not any(map(_has_route, dict.fromkeys(addresses))):
+            return f"{name}: no route to {addresses[0]}"
+    return ""
+
+
+def _has_route(address: str) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 80))
+        except OSError:
+            return False
+    return True
+
+
+def _program(process: int) -> str:
+    try:
+        with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return "another program"
 
 
 def _date(moment: float) -> str:

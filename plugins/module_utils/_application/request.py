@@ -20,6 +20,7 @@ class Desired:
     acme: Literal["", "auto", "certbot"] = ""  # where this run may have Certbot ask for a certificate
     alert_mail: str = ""
     smtp_host: str = ""
+    install: Sequence[str] = ()  # packages that it installs where they are missing
     variables: Mapping[str, str] = field(default_factory=dict)  # whose values only the host can judge
     controller_time: float = 0  # seconds; 0: not known
 

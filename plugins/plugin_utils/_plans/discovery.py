@@ -41,6 +41,7 @@ class Discovery(Plan):
     web: Sequence[str]  # of these, those that need a virtual host
     only_checks: bool  # nothing is asked for but what is in the way: no task that changes something runs
     packages: Sequence[str]  # of all sections
+    install: Sequence[str]  # those of the sections that this run is for
     session_store: Mapping[
         str, Any
     ]  # the server that is to keep the sessions, which is refused where others could use it
@@ -97,6 +98,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
         web=web,
         only_checks=[one for one in given["ansible_run_tags"] if one != "always"] == ["preflight"],
         packages=[*ALL_PACKAGES, *client],
+        install=[*(name for one in due for name in PACKAGES.get(one, ())), *client],
         session_store=store,
         tree=_tree(given) if _gives_rights(portal, given, asked) else {},
         vhost=portal.vhost if known and web else "",

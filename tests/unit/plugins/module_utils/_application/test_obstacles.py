@@ -8,6 +8,8 @@ import os
 import pwd
 import re
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -56,6 +58,12 @@ def test_a_host_as_it_should_be_has_none():
             ["Database on db1.internal: Connection refused. The portal needs it", "Start it"],
         ),
         ({"interrupted": True}, {}, ["Package manager: interrupted.", "dpkg --configure -a"]),
+        ({"lock_holder": "apt (process 7)"}, {}, ["Package manager: locked by apt (process 7).", "Run again"]),
+        (
+            {"mirror": "deb.example: not found in the DNS"},
+            {},
+            ["Package mirror deb.example: not found", "Mend the DNS"],
+        ),
         ({"now": NOW + 90 * 60}, {}, ["ahead of the controller's", "90 minutes", "timedatectl"]),
         ({"now": NOW - 400 * 86400}, {}, ["behind the controller's", "400 days"]),
         ({"now": 86400.0}, {"controller_time": 0}, ["before this collection was released"]),
@@ -128,13 +136,13 @@ def test_all_of_them_are_in_one_message():
         distribution="Debian 11",
         own_host=OwnHost(refused={"auto": "It would lose a line."}),
     )
-    host = Host(now=NOW, read_only=("/usr",), free={"/var": 1}, interrupted=True)
+    host = Host(now=NOW, read_only=("/usr",), free={"/var": 1}, interrupted=True, lock_holder="apt")
     desired = Desired(**{**vars(ALL), "alert_mail": "a@example.org", "vhost": "auto"})
     found = obstacles(dark, host, desired)
     text = report("campus.example.org", found)
-    assert len(found) == 8 and text.startswith("campus.example.org: 8 obstacles. Nothing was changed.\n- ")
+    assert len(found) == 9 and text.startswith("campus.example.org: 9 obstacles. Nothing was changed.\n- ")
     *lines, last = text.splitlines()[1:]
-    assert [line[:2] for line in lines] == ["- "] * 8
+    assert [line[:2] for line in lines] == ["- "] * 9
     assert last == "Then continue with the same command: ansible-playbook chamilo.hardening.harden -i INVENTORY"
     for part in (
         "No web server.",
@@ -142,6 +150,7 @@ def test_all_of_them_are_in_one_message():
         "/usr",
         "/var",
         "interrupted",
+        "apt",
         "mail",
         "Did you mean",
     ):
@@ -363,6 +372,37 @@ def test_a_file_system_that_should_be_there(host, line, found):
     assert portal_obstacles._not_mounted(host.tree, "/srv/campus", dict.fromkeys(["/", *found], False)) == ()
 
 
+URI = "'http://deb.example/debian/x.deb' x.deb 1 MD5Sum:0\n'https://me:x@sec.example:8080/y.deb' y.deb 1 MD5Sum:0\n"
+KNOWN = {"deb.example": "127.0.0.1 STREAM deb.example\n127.0.0.1 DGRAM\n", "sec.example": "127.0.0.2 STREAM\n"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "proxy", "uris", "known", "words"),
+    [
+        (["fail2ban"], "", (0, URI), KNOWN, ""),
+        (["fail2ban"], "", (0, URI), {}, "deb.example: not found in the DNS"),
+        (["fail2ban"], "", (0, URI), {"deb.example": KNOWN["deb.example"]}, "sec.example: not found in the DNS"),
+        (["fail2ban"], "", (0, URI), {"deb.example": "240.0.0.1 STREAM"}, "deb.example: no route to 240.0.0.1"),
+        (["fail2ban"], "", (0, URI), {**KNOWN, "deb.example": "240.0.0.1 STREAM\n127.0.0.1 STREAM"}, ""),
+        (["fail2ban"], 'Acquire::http::Proxy "http://proxy:3128";', (0, URI), {}, ""),
+        (["fail2ban"], "", (100, "E: Unable to locate package"), {}, ""),
+    ],
+)
+def test_a_mirror_that_cannot_be_reached(monkeypatch, packages, proxy, uris, known, words):
+    def run(argv, _seconds):
+        if argv[0] == "getent":
+            return (0, known[argv[-1]]) if argv[-1] in known else (2, "")
+        return (0, proxy) if argv[0] == "apt-config" else uris
+
+    for name in portal_obstacles._PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(portal_obstacles.services, "run", run)
+    monkeypatch.setattr(portal_obstacles, "_has_route", lambda address: not address.startswith("240."))
+    assert portal_obstacles._mirror(packages) == words
+    monkeypatch.setenv("https_proxy", "http://proxy.school.example:3128")  # apt goes by it as well
+    assert portal_obstacles._mirror(packages) == ""
+
+
 @pytest.mark.parametrize(
     ("sections", "messages"), [(["uploads"], True), (["sessions", "https"], True), (["https", "headers"], False)]
 )
@@ -426,3 +466,16 @@ def test_where_an_open_basedir_stands(host, value, confined, place):
         "virtual host": "/etc/nginx/sites-available/campus.conf line 3",
     }
     assert discover("campus.test", tree=host.tree).php.confined == (where[place] if confined else "")
+
+
+def test_who_has_the_package_manager_to_himself(monkeypatch, tmp_path):
+    lock = tmp_path / "lock"
+    lock.touch()
+    monkeypatch.setattr(portal_obstacles, "_LOCKS", (str(tmp_path / "none"), str(lock)))
+    assert portal_obstacles._lock_holder() == ""
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    other = subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other.stdout.readline()
+    assert re.fullmatch(rf"python[\d.]* \(process {other.pid}\)", portal_obstacles._lock_holder())
+    other.communicate(b"\n")
+    assert portal_obstacles._lock_holder() == ""
