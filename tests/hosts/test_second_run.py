@@ -23,10 +23,15 @@ def mozillas(host: Host) -> None:
     """What Mozilla's generator writes, with the portal in it."""
     case = next(case for case in vhosts.cases("apache") if "mozilla" in case.name)
     (text,) = case.files.values()
-    host.put("/etc/apache2/sites-available/chamilo.conf", text.replace(vhosts.DOMAIN, host.domain))
-    host.run(["sed", "-i", "s#php8.4-fpm#php8.2-fpm#", "/etc/apache2/sites-available/chamilo.conf"])
-    host.run("apt-get install -y -q ssl-cert >/dev/null; a2enmod -q ssl socache_shmcb rewrite headers http2")
-    host.run("systemctl restart apache2")
+    for old, new in (
+        (vhosts.DOMAIN, host.domain),
+        ("certs/ssl-cert-snakeoil.pem", "testbed/fullchain.pem"),
+        ("private/ssl-cert-snakeoil.key", "testbed/privkey.pem"),
+        ("php8.4", "php8.2"),
+    ):
+        text = text.replace(old, new)
+    host.put("/etc/apache2/sites-available/chamilo.conf", text)
+    host.run("a2enmod -q ssl socache_shmcb rewrite headers http2 && systemctl restart apache2")
 
 
 def busy(host: Host) -> None:

@@ -358,7 +358,7 @@ def test_the_list_of_another_portal_is_not_that_of_this_one(host, days, status):
 @pytest.mark.parametrize(
     ("hours", "lines", "gaps", "status", "words"),
     [
-        (2, ["Crontab: a", "At job: b"], [], "fail", "2 lines that were not accepted"),
+        (2, ["Crontab: a", "At job: b"], [], "fail", "of the lists: 2."),
         (2, ["Crontab: a"], ["var/: not all."], "fail", "Not listed: var/: not all."),
         (2, [], [], "pass", "no line that was not accepted"),
         (2, [], ["var/: not all."], "unseen", "Not listed: var/: not all."),
