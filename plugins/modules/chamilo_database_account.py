@@ -50,7 +50,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import read
 
 NAMES = ("site", "application", "split", "backup", "clients", "listen", "tls", "elsewhere", "retire", "web_user")
 
@@ -86,16 +86,7 @@ def manager(request: Request) -> AccountManager:
         site, environment = discover_environment(*place)
     else:  # a host that is there for the database alone
         site, environment = discover(*place), {}
-    probe = [
-        Probe(
-            str(one["url"]),
-            address=one.get("address") or "",
-            host=one.get("host") or "",
-            status=tuple(map(int, one.get("status") or [200])),
-            send=tuple((name, str(value)) for name, value in (one.get("send") or {}).items()),
-        )
-        for one in request.probe
-    ]
+    probe = list(map(read, request.probe))
     admin = None
     if request.admin_user:
         there = site.database

@@ -76,7 +76,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_un
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY as SETTINGS
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.observed import settled
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ask, ask_until
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import ask, ask_until, read
 
 PATIENCE = 30.0  # seconds for a portal to answer as it has to
 # Options of chamilo_perms, as the role permissions knows them.
@@ -132,12 +132,7 @@ def _recurring(site: Site, portal: str, visits: Mapping[str, Sequence[str]]) -> 
 
 def _unanswered(expected: Mapping[str, Any]) -> str:
     """How a request was answered otherwise than it has to be; it may take a while after a reload."""
-    probe = Probe(
-        str(expected["url"]),
-        address=str(expected.get("address", "")),
-        status=tuple(map(int, expected.get("status", [200]))),
-        send=tuple((expected.get("send") or {}).items()),
-    )
+    probe = read(expected)
     return ask_until(lambda: "; ".join(probe.faults(ask(probe)).values()), time.monotonic() + PATIENCE)
 
 

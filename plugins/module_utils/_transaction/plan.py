@@ -22,7 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import split_address
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import Before, Judge
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import site_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, is_web_address
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ProbeError, read
 
 GENERATION = "@generation@"
 NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")
@@ -242,24 +242,12 @@ def _mode(path: str, given: Any) -> int:
 
 
 def read_probe(given: Mapping[str, Any], generation: str) -> Probe:
-    url, was = given["url"], given.get("was") or ""
-    for each in (url, was) if was else (url,):
-        if not is_web_address(each):
-            raise TransactionError(f"probe: {each!r} is no http or https URL.")
-    status = given.get("status") or [200]
-    headers = given.get("headers") or {}
-    return Probe(
-        url,
-        was,
-        given.get("address") or "",
-        given.get("host") or "",
-        tuple(int(each) for each in status),
-        tuple((name, str(value).replace(GENERATION, generation)) for name, value in sorted(headers.items())),
-        given.get("ca") or "",
-        any(GENERATION in str(value) for value in headers.values()),
-        tuple((name, str(value)) for name, value in sorted((given.get("send") or {}).items())),
-        bool(given.get("same")),
-    )
+    try:
+        found = read(given)
+    except ProbeError as problem:
+        raise TransactionError(str(problem)) from problem
+    headers = tuple((name, value.replace(GENERATION, generation)) for name, value in found.headers)
+    return replace(found, headers=headers, generation=headers != found.headers)
 
 
 def _generation(files: Iterable[Want], marked: Iterable[Marked] = ()) -> str:

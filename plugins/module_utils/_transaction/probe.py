@@ -78,12 +78,27 @@ def is_web_address(url: str) -> bool:
     return re.match(r"https?://[^/\s]+", url) is not None
 
 
+def read(given: Mapping[str, Any]) -> Probe:
+    """One as modules take it."""
+    for url in filter(None, (given["url"], given.get("was"))):
+        if not is_web_address(url):
+            raise ProbeError(f"probe: {url!r} is no http or https URL.")
+    return Probe(
+        given["url"],
+        was=given.get("was") or "",
+        address=given.get("address") or "",
+        host=given.get("host") or "",
+        status=tuple(map(int, given.get("status") or [200])),
+        headers=tuple((name, str(value)) for name, value in sorted((given.get("headers") or {}).items())),
+        ca=given.get("ca") or "",
+        send=tuple((name, str(value)) for name, value in sorted((given.get("send") or {}).items())),
+        same=bool(given.get("same")),
+    )
+
+
 def page(given: Mapping[str, Any]) -> Probe:
-    """One that has to be answered as before, as modules take it."""
-    if not is_web_address(given["url"]):
-        raise ProbeError(f"probe: {given['url']!r} is no http or https URL.")
-    send = tuple((name, str(value)) for name, value in sorted((given.get("send") or {}).items()))
-    return Probe(given["url"], address=given.get("address") or "", send=send, same=True)
+    """One that has to be answered as before."""
+    return replace(read(given), same=True)
 
 
 def ask(probe: Probe) -> Answer:
