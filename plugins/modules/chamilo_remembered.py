@@ -17,28 +17,21 @@ extends_documentation_fragment:
 description:
   - Deletes what Chamilo stored for the cookie of "Remember me", which logs its bearer in for 14 days. Remembered users
     have to log in with the password once more.
-  - Asks the database with the portal's own account, as its environment files name it, wherever that database is. By the
-    socket, by TCP, or with TLS where the role chamilo.hardening.database has set it up.
-  - Does it for all portals of the installation. People who are logged in now stay so until their session ends.
+  - Asks the database with the portal's own account, as its environment files name it, for all portals of the
+    installation. People who are logged in now stay so until their session ends.
   - Does not keep Chamilo from remembering people again. The role chamilo.hardening.sessions does, with
     C(chamilo_sessions_remember_me=false).
 attributes:
   check_mode:
     support: full
-    description: Counts, and deletes nothing.
   diff_mode:
     support: none
-    description: What is stored are secrets. RV(forgotten) is their number.
+    description: What is stored are secrets.
   idempotent:
     support: full
-    description: Nothing changes until a user is remembered again.
 requirements:
   - python3-pymysql, or the mariadb or mysql client, on the target
   - root on the target, to read the portal's environment files
-seealso:
-  - module: chamilo.hardening.chamilo_settings
-notes:
-  - Fails when the database cannot be reached that way, and reports why. Nothing is skipped silently.
 """
 
 EXAMPLES = r"""
