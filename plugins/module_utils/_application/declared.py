@@ -30,6 +30,7 @@ SECTIONS: Sequence[str] = get_args(Section)
 
 def _from(variable: str, default: Any) -> Any:
     """Of this variable; what counts where it is not declared, as its role has it."""
+    # pylint: disable-next=invalid-field-call
     return field(default_factory=lambda: default, metadata={"variable": variable})
 
 

@@ -25,5 +25,5 @@ def compile_once() -> None:
     """Load from archives by that importer from now on."""
     sys.path_hooks[:] = [_Importer if hook is zipimport.zipimporter else hook for hook in sys.path_hooks]
     for place, importer in list(sys.path_importer_cache.items()):
-        if type(importer) is zipimport.zipimporter:
+        if importer.__class__ is zipimport.zipimporter:
             del sys.path_importer_cache[place]
