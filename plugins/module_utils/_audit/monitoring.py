@@ -314,8 +314,8 @@ def compromise(observer: Observer) -> Finding:
     missed = f" Not listed: {' '.join(map(str, known['gaps']))}" if known["gaps"] else ""
     if known["lines"]:
         return failed(
-            f"On {when} nobody had accepted this much of the lists: {len(known['lines'])}. Read them: chamilo-hardening "
-            f"integrity lists. What is yours: {left_behind.ACCEPT}. What worries you: docs/break-in.md.{missed}"
+            f"On {when} nobody had accepted this much of the lists: {len(known['lines'])}. Read them: "
+            f"chamilo-hardening integrity lists. What is yours: {left_behind.ACCEPT}. What worries you: docs/break-in.md.{missed}"
         )
     if missed:
         raise Unseen(f"on {when} the lists had no line that was not accepted.{missed}")
