@@ -315,7 +315,8 @@ def compromise(observer: Observer) -> Finding:
     if known["lines"]:
         return failed(
             f"On {when} nobody had accepted this much of the lists: {len(known['lines'])}. Read them: "
-            f"chamilo-hardening integrity lists. What is yours: {left_behind.ACCEPT}. What worries you: docs/break-in.md.{missed}"
+            f"chamilo-hardening integrity lists. What is yours: {left_behind.ACCEPT}. What worries you: "
+            f"docs/break-in.md.{missed}"
         )
     if missed:
         raise Unseen(f"on {when} the lists had no line that was not accepted.{missed}")
