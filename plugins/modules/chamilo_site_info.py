@@ -58,6 +58,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.obs
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Request
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import log_summary
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import recurring
@@ -145,9 +146,7 @@ def _discovered(request: Request, given: dict[str, Place]) -> Site:
         site=request.site,
         certificate_file=request.certificate_file,
         certificate_key_file=request.certificate_key_file,
-        once=request.once,
-        headers=request.headers,
-        tls=request.tls,
+        hosted=Planned(frozenset(request.once), frozenset(request.headers), request.tls),
         names=request.names,
         given=given,
     )

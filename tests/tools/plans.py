@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.lookup.plan import LookupModu
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Plan, as_seen
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 
@@ -35,7 +36,9 @@ def trusted(value: Any) -> Any:
 
 def discovered(host: Any, **changes: Any) -> dict[str, Any]:
     """The site as its module answers it."""
-    found: dict[str, Any] = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree))))
+    found: dict[str, Any] = json.loads(
+        json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree, hosted=Planned())))
+    )
     return {**found, **changes}
 
 

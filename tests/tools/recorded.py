@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import declared
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.access_rules import AccessFile
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import OURS
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import AccessFile
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.discovery import ALL_PACKAGES
 from tests.unit.plugins.conftest import Files

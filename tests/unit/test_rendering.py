@@ -28,6 +28,7 @@ import pytest
 import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as parsed
@@ -63,7 +64,9 @@ OWN_WORK = ("chamilo.hardening.guide_audit_info", "chamilo.hardening.guide_prove
 
 def answers(host: Files, tls: bool, recorded: Recorded) -> dict[str, Any]:
     """What an honest host answers to each module."""
-    site = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree, tls=tls))))
+    site = json.loads(
+        json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree, hosted=Planned(tls=tls))))
+    )
     site["web"]["version"], site["memory"], site["systemd"] = "1.26.3", 4 << 30, True
     done: dict[str, Any] = {"changed": False}
     own = {path.stem: {**empty(_answers.shape(path.stem)), **done} for path in (ROOT / "plugins/modules").glob("*.py")}

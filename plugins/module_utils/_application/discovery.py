@@ -13,8 +13,8 @@ import os
 import posixpath
 import re
 import time
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import application, symfony_sessions
@@ -25,7 +25,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.sit
     Database,
     Site,
     SiteError,
-    include_line,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.open_basedir import confines
@@ -34,21 +33,18 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._host import hos
 from ansible_collections.chamilo.hardening.plugins.module_utils._php import php_fpm, php_ini
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
-    access_rules,
     apache,
     certbot,
-    edits,
     nginx,
-    own_host,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import rotation as portal_rotation
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.beside import leads, programs
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
     Configuration,
     Server,
     VirtualHost,
     first,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost, InPlace
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import (
     Answering,
     answered,
@@ -57,6 +53,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names
     redirected,
     visitors_names,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import InPlace
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 _PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
@@ -81,6 +78,30 @@ _FAIL2BAN = ("/run/fail2ban/fail2ban.pid", "fail2ban-server")
 _FAIL2BAN_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/fail2ban.service"
 
 
+@dataclass(frozen=True)
+class Hosts:
+    """The virtual hosts of this host, as they are read. ``site``: the word in the names of our files."""
+
+    tree: Tree
+    domain: str
+    site: str
+    configuration: Configuration
+    servers: Sequence[Server]
+
+
+Hosted = Callable[[Site, Hosts], Site]
+
+
+def programs_alone(site: Site, hosts: Hosts) -> Site:
+    """With what owners have beside the portal, and no plan for their virtual hosts."""
+    roots = roots_of(hosts.tree, site.root, hosts.servers)
+    own = [one for one in hosts.servers if one.host.root.rstrip("/") in roots and not one.host.ours]
+    serving = [one for one in own if not leads(site.web.name, one)]
+    found = programs(hosts.tree, site.web.name, hosts.configuration, serving, roots)
+    theirs = tuple(one for one in found if not hosts.configuration.is_ours(one.file))
+    return replace(site, in_place=InPlace(programs=theirs))
+
+
 def discover(
     domain: str,
     root: str = "",
@@ -89,9 +110,7 @@ def discover(
     site: str = "",
     certificate_file: str = "",
     certificate_key_file: str = "",
-    once: Iterable[str] = (),
-    headers: Iterable[str] = (),
-    tls: bool = False,
+    hosted: Hosted = programs_alone,
     require: bool = False,
     tree: Tree | None = None,
     names: Sequence[str] | None = None,
@@ -100,13 +119,13 @@ def discover(
     """Discover this host once.
 
     ``root`` and ``web_server``: set by the administrator, otherwise discovered. ``site``: the word in the names of our
-    files. ``once``, ``headers`` and ``tls``: what is planned for an owner's virtual host, see ``DesiredHost``.
-    ``names``: chamilo_names; with it the application's database is asked for its access URLs too. What every section
-    needs and is not there is a ``SiteError`` when it is required, else a problem. ``given``: gets what the server gives
-    PHP before any environment file is read; it may be secret.
+    files. ``hosted``: adds what is planned for virtual hosts. ``names``: chamilo_names; with it the application's
+    database is asked for its access URLs too. What every section needs and is not there is a ``SiteError`` when it is
+    required, else a problem. ``given``: gets what the server gives PHP before any environment file is read; it may be
+    secret.
     """
     observer = _Discovery(tree or Tree(), domain.lower(), site or word(domain))
-    observer.once, observer.headers, observer.tls = frozenset(once), frozenset(map(str.lower, headers)), tls
+    observer.hosted = hosted
     if certificate_file or certificate_key_file:
         # Loading TLS costs as much as all the rest: only when it is asked for.
         from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.certificate import complaint
@@ -163,9 +182,7 @@ class _Discovery(Findings):
         self.projects = Projects(self, domain)
         self.domain = domain
         self.site = site
-        self.headers: frozenset[str] = frozenset()
-        self.once: frozenset[str] = frozenset()
-        self.tls = False
+        self.hosted: Hosted = programs_alone
         self.certificate = "", ""
         self.given: dict[str, Place] = {}  # what PHP is given by the server: it wins over the environment files
 
@@ -176,7 +193,7 @@ class _Discovery(Findings):
         if installed.keys() & set(_OTHER_CRONS):
             packages = [name for name in packages if name != "cron"]
         configuration, servers, web = self.web(web_server, installed)
-        serving, fallback = _answering(web.name)(servers, self.domain)
+        serving, fallback = answering_of(web.name)(servers, self.domain)
         hosts = {id(server): self.marked(server, web.name) for server in servers}
         root = self.projects.root(
             root, [server.host for server in (*serving, *fallback)], [server.host for server in servers]
@@ -242,8 +259,7 @@ class _Discovery(Findings):
             managed_from=portal_host.managed_from(tree),
         )
         site = self.named(site, declared, servers, own)
-        site = replace(site, in_place=self.in_place(site, configuration, servers))
-        site = self.own_host(site, configuration, servers)
+        site = self.hosted(site, Hosts(tree, self.domain, self.site, configuration, servers))
         return replace(site, errors=tuple(self.errors), problems=(*self.errors, *self.problems, *self.denied()))
 
     def named(
@@ -252,7 +268,7 @@ class _Discovery(Findings):
         """With all names of the portal, and the virtual hosts that answer to them."""
         asked = declared is not None and site.root
         addresses, plugins = application.known_to(site, self.tree) if asked else ((), ())
-        answering = _answering(site.web.name)
+        answering = answering_of(site.web.name)
         free = of_no_other_site(servers, own, (self.domain, *site.names), addresses, answering)
         names = portal_names(self.domain, declared or (), site.names, ())
         names = portal_names(self.domain, declared or (), (*site.names, *redirected(servers, names)), free)
@@ -308,7 +324,7 @@ class _Discovery(Findings):
         """The virtual host, with the word whether it includes our drop-ins, or serves nothing."""
         drop_in = re.compile(rf"/sites-available/chamilo-{re.escape(self.site)}\.d/[^/]*$")
         ours = bool(self.site) and any(drop_in.search(f"/{path}") for path in server.host.includes)
-        return replace(server.host, includes_ours=ours, leads_away=not ours and edits.leads(server, web_server))
+        return replace(server.host, includes_ours=ours, leads_away=not ours and leads(web_server, server))
 
     def clamd_own(self) -> bool:
         """Whether clamd.conf is neither ours nor as the package makes it."""
@@ -387,60 +403,6 @@ class _Discovery(Findings):
         logs = {server.host.access_log_file for server in servers}
         return portal_rotation.rotation(self.tree, web.user, sorted(log for log in logs if log.startswith("/")))
 
-    def own_host(self, site: Site, configuration: Configuration, servers: Sequence[Server]) -> Site:
-        """What is in the way of a virtual host of ours, what it has of an owner's, and what .htaccess files close."""
-        web = site.web
-        if not web.name:
-            return site
-        roots = _roots(self.tree, site.root, servers)
-        named, fallback = _answering(web.name)(servers, self.domain)
-        own = [server for server in (*named, *fallback) if server.host.root.rstrip("/") in roots]
-        files = self.access_files(site.root, site.php, configuration, own) if web.name == "apache" else ()
-        portal = own_host.Portal(self.domain, roots, f"chamilo-{self.site}.conf")
-        lost = access_rules.unwritable(files)
-        why = own_host.refused(portal, web.name, configuration, servers, named, site.in_place, lost)
-        lines, php = own_host.kept(web.name, named)
-        before = named or [server for server in fallback if server.host.root == f"{site.root}/public"]
-        logs = own_host.logs(
-            [server.host for server in before], (nginx if web.name == "nginx" else apache).inherited(configuration)
-        )
-        foreign = [server for server in named if not server.host.ours]
-        return replace(
-            site,
-            redirected=edits.to_https(web.name, configuration, foreign, self.domain),
-            own_host=own_host.OwnHost(why, lines, php, **logs),
-            access_files=files,
-        )
-
-    def in_place(self, site: Site, configuration: Configuration, servers: Sequence[Server]) -> InPlace:
-        """What is written into the virtual hosts of an owner. Our own are none, and so have none of it."""
-        if not site.web.name:
-            return InPlace()
-        drop_ins = posixpath.dirname(include_line(site.web, self.site).split()[1])
-        once, headers = edits.shared(self.tree, drop_ins)
-        desired = DesiredHost(
-            site=self.site,
-            domain=self.domain,
-            names=frozenset(site.portal_names),
-            roots=_roots(self.tree, site.root, servers),
-            drop_ins=drop_ins,
-            headers=self.headers | headers,
-            tls=self.tls,
-            once=self.once | once,
-        )
-        return edits.plan(self.tree, site.web.name, site.web.version, configuration, desired)
-
-    def access_files(
-        self, root: str, php: Php, configuration: Configuration, own: Sequence[Server]
-    ) -> tuple[access_rules.AccessFile, ...]:
-        """What .htaccess files of the portal close."""
-        kept = (root, f"{root}/public", *(server.host.root for server in own))
-        try:
-            return access_rules.access_files(self.tree, configuration, own, kept, php.user)
-        except OSError as problem:  # what cannot be seen may close something
-            unseen = f"access rules in .htaccess files cannot be searched: {problem.strerror}"
-            return (access_rules.AccessFile(root, (Place(root, 1, unseen),), lost=True),)
-
     def environment(
         self, root: str, web: WebServer, serving: Sequence[Server], pool: php_fpm.Pool | None, user: str
     ) -> Environment:
@@ -483,7 +445,7 @@ def _missing(packages: Iterable[str], version: str, installed: Collection[str]) 
     return tuple(name for name in names if name not in installed)
 
 
-def _roots(tree: Tree, root: str, servers: Sequence[Server]) -> frozenset[str]:
+def roots_of(tree: Tree, root: str, servers: Sequence[Server]) -> frozenset[str]:
     """What leads to the document root of the portal, or to the project directory, as virtual hosts write it."""
     ours = {root, f"{root}/public"} if root else set()
     real = {tree.real(path) for path in ours}
@@ -530,7 +492,7 @@ def unused_drop_ins(paths: Iterable[str], tree: Tree | None = None) -> set[str]:
     return found
 
 
-def _answering(web_server: str) -> Answering:
+def answering_of(web_server: str) -> Answering:
     return nginx.answering if web_server == "nginx" else apache.answering
 
 

@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import access_rules
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import certbot as portal_certbot
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import InPlace
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.own_host import OwnHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import AccessFile, InPlace, OwnHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 
@@ -65,9 +63,7 @@ class Site:
     redirected: bool = False  # visitors of http are sent to https now, by lines that are not ours
     own_host: OwnHost = field(default_factory=OwnHost)
     in_place: InPlace = field(default_factory=InPlace)  # what is written into the virtual hosts of an owner
-    access_files: tuple[
-        access_rules.AccessFile, ...
-    ] = ()  # Apache: .htaccess files of the portal that close something now
+    access_files: tuple[AccessFile, ...] = ()  # Apache: .htaccess files of the portal that close something now
     addresses: tuple[str, ...] = ()  # of this host
     listening: tuple[str, ...] = ()  # TCP addresses in LISTEN state, "0.0.0.0:80", "[::]:443"
     hsts_since: str = ""  # the day on which section https began to send Strict-Transport-Security, YYYY-MM-DD

@@ -41,7 +41,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     every,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Program
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Program
 
 GUIDE = ("exe", "bat", "sh", "php", "phtml", "cgi")
 # Chamilo renames .php to .phps before its check, and does not know these others.

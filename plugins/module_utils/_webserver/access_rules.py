@@ -11,7 +11,6 @@ import posixpath
 import re
 import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
@@ -29,6 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     every,
     walk,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import AccessFile
 
 _DEPTH = 64  # directories in each other; a portal has a dozen
 _LONGEST = 1 << 20  # bytes of a .htaccess
@@ -55,21 +55,6 @@ _AFTER_A_DOT = re.compile(
 )
 # What can stand in the argument of a <Directory> as it is.
 _WRITABLE = re.compile(r"[\w./@+~ -]+", re.ASCII)
-
-
-@dataclass(frozen=True)
-class AccessFile:
-    """A directory whose .htaccess closes something now, or leads visitors on.
-
-    ``keep``: the AllowOverride with which it goes on doing so; empty where nothing of this collection would end it.
-    ``lost``: something would, and no AllowOverride can be written for it. ``listed``: directives that close nothing.
-    """
-
-    directory: str  # as Apache sees it
-    rules: tuple[Place, ...]
-    keep: str = ""
-    lost: bool = False
-    listed: str = ""  # the AllowOverrideList
 
 
 def needed(item: Directive) -> str:

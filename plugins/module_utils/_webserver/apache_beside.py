@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
@@ -21,14 +21,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_pl
     PLAIN_443,
     PROXY_PROTOCOL,
     DesiredHost,
-    Obstacle,
-    Program,
     below,
     by_name,
     other_status,
     public_of,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import EVERYTHING
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Obstacle
 
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
 
@@ -156,22 +155,3 @@ def paths(level: Iterable[Directive]) -> Iterator[str]:
         for path in words:
             if _LITERAL.fullmatch(path) and path != "/":
                 yield path
-
-
-def programs(
-    tree: Tree, configuration: Configuration, serving: Sequence[Server], desired: DesiredHost
-) -> Iterator[Program]:
-    """What answers under the portal's name beside it."""
-    outside = [item for item in configuration.directives if item.name in ("alias", "scriptalias")]
-    for item in (*(item for server in serving for item in walk(server.block.block or ())), *outside):
-        if item.name in ("alias", "scriptalias") and len(item.arguments) > 1:
-            path, target = item.arguments[:2]
-            target = target.rstrip("/")
-            insider = any(f"{target}/".startswith(f"{root}/") for root in desired.roots)
-            runs = item.name == "scriptalias" or any(tree.glob(f"{target}/{each}") for each in ("*.php", "*/*.php"))
-            if not insider and runs and _LITERAL.fullmatch(path):
-                yield Program(item.file, item.line, path, item.written, target)
-        elif item.name == "proxypass" and len(item.arguments) > 1:
-            path = item.arguments[0]
-            if path != "/" and _LITERAL.fullmatch(path) and item.arguments[1] != "!":
-                yield Program(item.file, item.line, path, "handed on by ProxyPass")  # it may contain a password

@@ -16,7 +16,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver impor
     in_place_apache,
     in_place_nginx,
     nginx,
-    server_blocks,
     shared_directives,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
@@ -24,13 +23,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     Server,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    DesiredHost,
-    Edited,
-    InPlace,
-    Unmarked,
-    digest,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost, Unmarked, digest
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Edited, InPlace
 
 _IF_FOR_HTTPS = re.compile(r"\( ?\$(scheme|https|host|http_host|server_port)[ )]")
 
@@ -44,11 +38,6 @@ def shared(tree: Tree, drop_ins: str) -> tuple[frozenset[str], frozenset[str]]:
         except OSError:  # only root may read it: plans of other users are never applied
             continue
     return shared_directives.once(texts), shared_directives.headers(texts)
-
-
-def leads(server: Server, web_server: str) -> bool:
-    """Whether a virtual host serves nothing: all requests are led elsewhere."""
-    return server_blocks.leads(server) if web_server == "nginx" else in_place_apache.leads(server)
 
 
 def to_https(web_server: str, configuration: Configuration, servers: Iterable[Server], domain: str) -> bool:

@@ -16,9 +16,9 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, strip
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import MarkerError, strip
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Directive, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Obstacle
 
 
 @dataclass(frozen=True)
@@ -35,76 +35,6 @@ class DesiredHost:
     once: frozenset[str] = frozenset()  # nginx: directives that may occur once, and that our files set
 
 
-@dataclass(frozen=True)
-class Edited:
-    """A file of an owner with what is written into it."""
-
-    path: str  # the file itself, no link
-    digest: str  # of its text without marks of this site, see ``digest``
-    marks: tuple[Mark, ...]
-
-
-@dataclass(frozen=True)
-class Block:
-    """A virtual host that answers for the portal."""
-
-    file: str
-    line: int
-    names: tuple[str, ...]  # as written
-    kind: str  # portal: it serves pages; redirect: it only leads to where they are, and is left alone
-    tls: bool
-
-
-@dataclass(frozen=True)
-class Obstacle:
-    """Why a virtual host cannot be edited, with one complete instruction."""
-
-    file: str
-    line: int
-    what: str
-    remedy: str
-
-    @classmethod
-    def at(cls, place: Directive | VirtualHost, what: str, remedy: str) -> Obstacle:
-        return cls(place.file, place.line, what, remedy)
-
-
-@dataclass(frozen=True)
-class Page:
-    """An address that the owner wrote into a virtual host: it answers afterwards as it did before."""
-
-    scheme: str
-    name: str
-    path: str
-
-
-@dataclass(frozen=True)
-class Program:
-    """Another program under the portal's name: PHP outside of the places of Chamilo, or an address handed on."""
-
-    file: str
-    line: int
-    path: str  # as visitors see it, such as /phpmyadmin/
-    what: str
-    directory: str = ""  # where its files are, outside of the portal
-
-
-@dataclass(frozen=True)
-class InPlace:
-    """The whole plan. With an obstacle nothing of it is carried out."""
-
-    files: tuple[Edited, ...] = ()
-    marked: tuple[Edited, ...] = ()  # files with marks of this site: the same without them
-    blocks: tuple[Block, ...] = ()
-    pages: tuple[Page, ...] = ()
-    programs: tuple[Program, ...] = ()
-    obstacles: tuple[Obstacle, ...] = ()
-    tls: bool = False  # a block includes what has it speak https
-    widened: tuple[str, ...] = ()  # lines that confine PHP, which get the place of what sections have it run
-    bound: str = ""  # what its owner had browsers go by as Strict-Transport-Security, by https
-
-
-# Why a virtual host is not edited, and what to do: the same for both web servers.
 PROXY_PROTOCOL = (
     "it takes the PROXY protocol of a load balancer alone, so nothing on this host can see how the portal answers",
     "Take that out of this line, have the load balancer send X-Forwarded-For instead (HAProxy: option forwardfor, and "

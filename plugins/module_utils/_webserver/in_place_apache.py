@@ -17,6 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers 
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
     apache,
     apache_beside,
+    beside,
     bound,
     panels,
     tls_policy,
@@ -31,17 +32,19 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     walk,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    Block,
     DesiredHost,
-    Edited,
-    InPlace,
-    Obstacle,
-    Page,
     Unmarked,
     digest,
     exposed,
     unreached,
     unread,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import (
+    Block,
+    Edited,
+    InPlace,
+    Obstacle,
+    Page,
 )
 
 _MOST_PAGES = 60
@@ -53,12 +56,6 @@ _ONCE = frozenset({"wsgidaemonprocess"})
 _OF_OURS = re.compile(r"/chamilo-[^/]+\.d/tls/")
 # What one that only leads to https has of it: its visitors are counted in the same logs.
 _KEPT_ON_80 = ("documentroot", "customlog", "errorlog", "logformat", "transferlog")
-_ANY_PATH = ("/", "/some/page.php", "/img/x", "/forum/")
-_REDIRECTS = re.compile(r"[\[,]\s*(?:R|redirect)(?:=(?:30[12378]|permanent|temp|seeother))?\s*[\],]", re.IGNORECASE)
-_STATUSES = frozenset({"permanent", "temp", "seeother", "301", "302", "303", "307", "308"})
-_NAME_CONDITION = re.compile(r"%\{(?:SERVER_NAME|HTTP_HOST)\}", re.IGNORECASE)
-_ANY_REQUEST = ("GET /some/page?of=it HTTP/1.1", "POST / HTTP/2.0")
-_PLAIN_CONDITION = re.compile(r"%\{(?:HTTPS|REQUEST_SCHEME|SERVER_PORT)\}", re.IGNORECASE)
 
 
 def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> InPlace:
@@ -80,7 +77,7 @@ class _Planner:
     def plan(self) -> InPlace:
         self.obstacles += unread(self.tree, self.configuration.problems, apache.MAIN, "apache2ctl configtest")
         own = self.portal()
-        blocks = [(server, _kind(server, _names(server))) for server in own]
+        blocks = [(server, beside.kind(server, beside.names_in(server))) for server in own]
         serving = [server for server, kind in blocks if kind == "portal"]
         if own and not serving:
             what = f"{self.desired.domain} is only led elsewhere here, and no virtual host serves its pages"
@@ -98,11 +95,11 @@ class _Planner:
         return InPlace(
             files=() if self.obstacles else tuple(edited),
             blocks=tuple(
-                Block(server.host.file, server.host.line, _names(server), kind, _is_tls(server))
+                Block(server.host.file, server.host.line, beside.names_in(server), kind, _is_tls(server))
                 for server, kind in blocks
             ),
             pages=tuple(self.pages(own)),
-            programs=tuple(apache_beside.programs(self.tree, self.configuration, serving, self.desired)),
+            programs=beside.programs(self.tree, "apache", self.configuration, serving, self.desired.roots),
             obstacles=tuple(dict.fromkeys(self.obstacles)),
             tls=bool(secured),
             bound=bound.by_https(self.configuration, serving, everywhere=not self.desired.tls),
@@ -221,13 +218,13 @@ class _Planner:
 
     def answered(self, server: Server, own: Sequence[Server], tls: bool) -> bool:
         """Whether a VirtualHost answers to one of its names on the usual port, with or without TLS."""
-        names = _names(server) or (self.desired.domain,)
+        names = beside.names_in(server) or (self.desired.domain,)
         port = 443 if tls else 80
         return any(
             is_public(listen.address, listen.port) and listen.port == port and (listen.tls or not tls)
             for other in self.servers
             if any(apache.is_named(other.host.names, name) for name in names if "*" not in name)
-            or (other in own and not _names(other))
+            or (other in own and not beside.names_in(other))
             for listen in other.host.listens
         )
 
@@ -287,7 +284,7 @@ class _Planner:
         """On port 80 nothing but what leads to https, and the files by which an authority knows the host."""
         addresses = self.addresses(server, 443, 80)
         kept = [item for item in every(_level(server), *_KEPT_ON_80) if _is_within(item, server.block)]
-        names = [name for name in _names(server) if _is_host_name(name.replace("*.", "", 1))]
+        names = [name for name in beside.names_in(server) if _is_host_name(name.replace("*.", "", 1))]
         if not addresses or not names:
             return ()
         text = self.configuration.texts[server.host.file]
@@ -344,7 +341,7 @@ class _Planner:
         here = next(index for index, one in enumerate(self.servers) if one.block is server.block)
         for index, other in enumerate(self.servers):
             if any(listen.port == port for listen in other.host.listens):
-                if index > here and not _names(other):
+                if index > here and not beside.names_in(other):
                     file = other.host.file
                     what = f"the virtual host without a name in {file} would no longer be the first on {port}"
                     self.refuse(server, what, f'Give that one a name: add the line "ServerName ..." to {file}')
@@ -357,7 +354,7 @@ class _Planner:
     def pages(self, own: Iterable[Server]) -> Iterator[Page]:
         found: dict[Page, None] = {}
         for server in own:
-            names = [name for name in _names(server) or (self.desired.domain,) if _is_host_name(name)]
+            names = [name for name in beside.names_in(server) or (self.desired.domain,) if _is_host_name(name)]
             schemes = {"https" if listen.tls else "http" for listen in server.host.listens if listen.port in (80, 443)}
             for name in names:
                 for scheme in sorted(schemes):
@@ -371,7 +368,7 @@ def _unreached(
 ) -> Iterator[Obstacle]:
     """Of a portal in virtual hosts without a name, of which none answers for being the first one."""
     named, fallback = apache.answering(servers, domain)
-    if not (serving and fallback) or named or any(one in own for one in fallback) or any(map(_names, serving)):
+    if not (serving and fallback) or named or any(one in own for one in fallback) or any(map(beside.names_in, serving)):
         return
     other = fallback[0].host
     yield Obstacle.at(serving[0].host, *unreached(domain, f"{other.file} line {other.line}", f"ServerName {domain}"))
@@ -428,105 +425,3 @@ def _but(text: str, block: Directive, left_out: Iterable[Directive]) -> list[Pie
         done = max(done, _behind(text, item.end))
     last = _line(text, block.closed)
     return [*pieces, (done, last)] if done < last else pieces
-
-
-# Redirects
-
-
-def leads(server: Server) -> bool:
-    """Whether a VirtualHost does nothing but lead elsewhere."""
-    return _kind(server, _names(server)) == "redirect"
-
-
-def _names(server: Server) -> tuple[str, ...]:
-    """The names that are written in a VirtualHost; what it has of the host itself is none."""
-    return server.host.names if any(every(_level(server), "servername", "serveralias")) else ()
-
-
-def _kind(server: Server, names: Sequence[str]) -> str:
-    """portal, or redirect where a VirtualHost does nothing but lead elsewhere."""
-    level = _level(server)
-    for item in level:
-        if item.name in ("redirect", "redirectpermanent", "redirecttemp", "redirectmatch") and _is_redirect(item):
-            return "redirect"
-    if not any("".join(item.arguments[:1]).lower() == "on" for item in every(level, "rewriteengine")):
-        return "portal"
-    conditions: list[Directive] = []
-    left = set(names)
-    for item in level:
-        if item.name == "rewritecond":
-            conditions.append(item)
-        elif item.name == "rewriterule":
-            if _leads_all(item):
-                left = {name for name in left if not _apply(conditions, name, _is_tls(server))}
-                if not left and (names or _apply(conditions, "", _is_tls(server))):
-                    return "redirect"
-            conditions = []
-    return "portal"
-
-
-def _is_redirect(item: Directive) -> bool:
-    words = list(item.arguments)
-    if item.name in ("redirect", "redirectmatch") and len(words) == 3:
-        if words.pop(0).lower() not in _STATUSES:
-            return False
-    if len(words) != 2 or not re.match(r"https?://", words[1], re.IGNORECASE):
-        return False
-    if item.name == "redirectmatch":
-        return _everything(words[0])
-    return words[0] == "/"
-
-
-def _everything(pattern: str) -> bool:
-    """Whether a pattern fits every address, but for one by which an authority knows the host."""
-    if ("(?!" in pattern or pattern.startswith("!")) and "well-known" not in pattern:
-        return False
-    desired, pattern = not pattern.startswith("!"), pattern.lstrip("!")
-    return all(_found(pattern, path, any_case=False) is desired for path in _ANY_PATH)
-
-
-def _leads_all(rule: Directive) -> bool:
-    pattern, target, flags = (*rule.arguments, "", "", "")[:3]
-    return (
-        _everything(pattern)
-        and re.match(r"https?://", target, re.IGNORECASE) is not None
-        and _REDIRECTS.search(flags) is not None
-    )
-
-
-def _apply(conditions: Sequence[Directive], name: str, tls: bool) -> bool:
-    """Whether conditions are true for every visit under a name. Those that are joined by OR are one."""
-    joined: list[bool] = []
-    for item in conditions:
-        test, pattern, flags = (*item.arguments, "", "", "")[:3]
-        joined.append(_contains(test, pattern, "nc" in flags.lower(), name, tls))
-        if not re.search(r"[\[,]\s*(?:or|ornext)\s*[\],]", flags, re.IGNORECASE):
-            if not any(joined):
-                return False
-            joined = []
-    return not joined or any(joined)
-
-
-def _contains(test: str, pattern: str, any_case: bool, name: str, tls: bool) -> bool:
-    desired, pattern = not pattern.startswith("!"), pattern.lstrip("!")
-    if test.upper() == "%{THE_REQUEST}":
-        return all(_found(pattern, request, any_case) == desired for request in _ANY_REQUEST)
-    if _PLAIN_CONDITION.fullmatch(test):
-        value = {"%{https}": "on" if tls else "off", "%{server_port}": "443" if tls else "80"}.get(
-            test.lower(), "https" if tls else "http"
-        )
-    elif _NAME_CONDITION.fullmatch(test) and name:
-        value = name.replace("*", "any", 1)
-    else:
-        return test.upper() == "%{REQUEST_URI}" and not desired and "well-known" in pattern
-    if pattern.startswith("="):
-        return (value.lower() == pattern[1:].strip('"').lower()) == desired
-    return _found(pattern, value, any_case) == desired
-
-
-def _found(pattern: str, value: str, any_case: bool) -> bool | None:
-    """None where the pattern is none that is understood here."""
-    try:
-        return re.search(pattern, value, re.IGNORECASE if any_case else 0) is not None
-    except re.error:
-        return None

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece, without
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.open_basedir import PREPENDED, confines
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
+    beside,
     bound,
     nginx,
     panels,
@@ -31,15 +32,17 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     walk,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    Block,
     DesiredHost,
-    Edited,
-    InPlace,
-    Obstacle,
     Unmarked,
     digest,
     exposed,
     unread,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import (
+    Block,
+    Edited,
+    InPlace,
+    Obstacle,
 )
 
 # An inner level with a line of its own inherits none of these: the lines of our drop-ins are repeated there.
@@ -119,9 +122,7 @@ def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> 
             for one in servers
         ),
         pages=tuple(dict.fromkeys(server_blocks.pages(found, desired))),
-        programs=tuple(
-            dict.fromkeys(program for one in found.portal for program in server_blocks.programs(one, desired))
-        ),
+        programs=beside.programs(tree, "nginx", configuration, found.portal, desired.roots),
         obstacles=tuple(dict.fromkeys(obstacles)),
         tls=any(found.needs_tls(server) for server in found.portal),
         widened=tuple(dict.fromkeys(made.widened)),
@@ -185,7 +186,7 @@ class _Plan:
             if wider:
                 self._aside(item, wider)
                 self.widened.append(f"{item.file} line {item.line}")
-        self._programs = {(one.file, one.line) for one in server_blocks.programs(server, self.desired)}
+        self._programs = {(one.file, one.line) for one in beside.nginx_programs(server, self.desired.roots)}
         for inner in every(level, *_LEVELS):
             self._level(inner, [server.block])
         if self._pending:

@@ -12,7 +12,7 @@ import fnmatch
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import nginx
@@ -26,7 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     is_public,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import InPlace
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import InPlace
 
 _MOST = 6  # lines that one message names
 _ENABLED = "/etc/nginx/sites-enabled"
@@ -36,19 +36,6 @@ _WAITS = ("proxytimeout", "timeout", "fastcgi_read_timeout", "fastcgi_send_timeo
 _LOGS = ("customlog", "logformat", "access_log")
 # One that no template takes for its own. The others somebody wrote into a file that says that changes are lost.
 _LINE = re.compile(r"(?!.*\{[{%#])[ -~]+")
-
-
-@dataclass(frozen=True)
-class OwnHost:
-    """What the virtual host of this collection has of an owner's, and what is in its way."""
-
-    refused: Mapping[str, str] = field(default_factory=dict)  # auto, managed, include -> why not, where it is not done
-    kept: tuple[str, ...] = ()  # lines without the end that nginx asks for
-    kept_php: tuple[str, ...] = ()  # those that nginx has where it hands requests to PHP
-    access_log: str = ""  # its logs, as those of a VirtualHost
-    access_log_file: str = ""
-    access_log_format: str = ""
-    error_log: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     every,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost, Obstacle
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Obstacle
 
 
 @dataclass(frozen=True)

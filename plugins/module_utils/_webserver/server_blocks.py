@@ -11,6 +11,12 @@ from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import nginx
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.beside import (
+    FRONT,
+    PATH,
+    leads,
+    prefixes,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
     Configuration,
     Directive,
@@ -24,23 +30,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_pl
     PLAIN_443,
     PROXY_PROTOCOL,
     DesiredHost,
-    Obstacle,
-    Page,
-    Program,
     below,
     by_name,
     other_status,
     public_of,
     unreached,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Obstacle, Page
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
-_PASSES = ("fastcgi_pass", "proxy_pass", "uwsgi_pass", "scgi_pass", "grpc_pass")
-_FRONT = (("/",), ("^~", "/"), ("~", "^"), ("~", ".*"), ("~", "^/"), ("~*", ".*"))
 _NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
-_PATH = re.compile(r"/[\w./-]*")
-# Where Chamilo has programs, and what nginx or an authority asks for.
-_CHAMILO = re.compile(r"/(?:index\.php.*|main/.*|plugin/.*|certificates/.*|\.well-known/.*)?")
 
 
 @dataclass
@@ -177,10 +176,12 @@ def classify(tree: Tree, configuration: Configuration, desired: DesiredHost) -> 
     named = {id(one) for by_names, _default in asked for one in by_names}
     reached = named | {id(one) for _by_names, default in asked for one in default}
     found.portal = [
-        server for server in own if not leads(server) and _has_root(tree, server, roots, nested=id(server) in reached)
+        server
+        for server in own
+        if not leads("nginx", server) and _has_root(tree, server, roots, nested=id(server) in reached)
     ]
     answering = [server for server in own if id(server) in named]
-    found.redirect = [server for server in answering if leads(server)]
+    found.redirect = [server for server in answering if leads("nginx", server)]
     fronts = [server for server in answering if _is_front(server, found)]
     found.portal = [server for server in own if _is_in(server, found.portal) or _is_in(server, fronts)]
     known = [*found.portal, *found.redirect]
@@ -233,35 +234,6 @@ def _unasked(item: Directive, found: Found) -> tuple[str, str] | None:
     return PLAIN_443 if plain else None
 
 
-def leads(server: Server) -> bool:
-    """Whether it serves nothing: all requests are answered by a redirect or a status."""
-    level = server.block.block or ()
-    if _ends(level):
-        return True
-    if any(item.name in _PASSES for item in walk(level)):
-        return False
-    return any(_ends(item.block or ()) for item in every(level, "location") if item.arguments in _FRONT)
-
-
-def _ends(level: Iterable[Directive]) -> bool:
-    """Whether every request that comes here is answered here."""
-    for item in level:
-        if item.name == "return":
-            return True
-        if item.name == "rewrite" and len(item.arguments) > 1:
-            away = item.arguments[1].startswith(("http://", "https://", "$scheme://"))
-            if (away or item.arguments[2:] in (("permanent",), ("redirect",))) and _everything(item.arguments[0]):
-                return True
-    return False
-
-
-def _everything(pattern: str) -> bool:
-    try:
-        return all(re.search(pattern, path) for path in ("/", "/any/where"))
-    except re.error:
-        return False  # a form only PCRE knows
-
-
 def _has_root(tree: Tree, server: Server, roots: set[str], nested: bool) -> bool:
     """``nested``: a location with the root counts as well. By other names, it is a part of another site."""
     level = server.block.block or ()
@@ -276,7 +248,7 @@ def _has_root(tree: Tree, server: Server, roots: set[str], nested: bool) -> bool
 def _handed_on(server: Server) -> str:
     """The address to which the whole site is handed on, or an empty text."""
     level = server.block.block or ()
-    fronts = (item.block or () for item in every(level, "location") if item.arguments in _FRONT)
+    fronts = (item.block or () for item in every(level, "location") if item.arguments in FRONT)
     return next((item.arguments[0] for front in fronts for item in every(front, "proxy_pass") if item.arguments), "")
 
 
@@ -308,7 +280,7 @@ def _elsewhere(tree: Tree, server: Server, found: Found) -> Obstacle:
         lines = f'"server_name {desired.domain};" and "root {public_of(desired.roots)};"'
         return Obstacle.at(host, *by_name(host.root, lines))
     roots = {tree.real(root.rstrip("/")) for root in desired.roots}
-    for path, location in _prefixes(server.block.block or (), ""):
+    for path, location in prefixes(server.block.block or (), ""):
         for item in every(location.block or (), "alias"):
             if item.arguments and tree.real(item.arguments[0].rstrip("/")) in roots:
                 return Obstacle.at(location, *below(path, desired.domain))
@@ -389,38 +361,7 @@ def pages(found: Found, desired: DesiredHost) -> Iterator[Page]:
 
 def _paths(level: Iterable[Directive]) -> Iterator[str]:
     for item in every(walk(level), "location"):
-        if item.arguments and item.arguments[0] not in ("~", "~*") and _PATH.fullmatch(item.arguments[-1]):
+        if item.arguments and item.arguments[0] not in ("~", "~*") and PATH.fullmatch(item.arguments[-1]):
             internal = any(every(item.block or (), "internal"))
             if not internal:
                 yield item.arguments[-1]
-
-
-def programs(server: Server, desired: DesiredHost) -> Iterator[Program]:
-    """Addresses under which another program answers than Chamilo's own."""
-    roots = {root.rstrip("/") for root in desired.roots}
-    for path, location in _prefixes(server.block.block or (), ""):
-        if _CHAMILO.fullmatch(path):
-            continue
-        inner = location.block or ()
-        to = next((item for item in walk(inner) if item.name in _PASSES and item.arguments), None)
-        if to is None:
-            continue
-        output = next((item for item in every(walk(inner), "root", "alias") if item.arguments), None)
-        place = nginx.with_variables(output.arguments[0], server.block.block or ()).rstrip("/") if output else ""
-        where = "" if place in roots or to.name != "fastcgi_pass" else place
-        directory = f"{where}{path}".rstrip("/") if where and output and output.name == "root" else where
-        what = f"PHP in {where or 'the portal'}" if to.name == "fastcgi_pass" else f"handed on by {to.name}"
-        yield Program(location.file, location.line, path, what, directory if directory.startswith("/") else "")
-
-
-def _prefixes(level: Iterable[Directive], around: str) -> Iterator[tuple[str, Directive]]:
-    """The outermost locations that are for one directory or address, with what all their addresses begin with."""
-    for item in every(level, "location"):
-        kind, pattern = (*item.arguments, "")[0], item.arguments[-1] if item.arguments else ""
-        if kind in ("~", "~*"):
-            literal = re.match(r"\^((?:/[\w-]+)*/)", pattern)
-            pattern = literal[1] if literal else ""
-        if _PATH.fullmatch(pattern) and pattern != "/":
-            yield pattern, item
-        elif not around:
-            yield from _prefixes(item.block or (), pattern)

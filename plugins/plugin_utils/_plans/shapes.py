@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Edited
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Edited
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered
 
 Render = Callable[[str], str]  # the text of a template of the role

@@ -28,6 +28,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls, _results
 from tests.conftest import PACKED_ONCE
 
@@ -170,7 +171,7 @@ def good(host: Any) -> dict[str, Any]:
     host.install("nginx")
     host.chamilo()
     host.testbed_site("nginx", "plain")
-    site = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree))))
+    site = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree, hosted=Planned()))))
     site["web"]["version"], site["php"]["version"] = "1.26.3", "8.4"
     daily = {"ran": [], "lists": {"campus_test": {"digest": DIGEST, "copied": False}}}
     done: dict[str, Any] = {"changed": False}

@@ -19,7 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.own_host import OwnHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import OwnHost
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
 from tests.tools.asking import ask
 

@@ -12,8 +12,6 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import discovery
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover, unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, SiteError
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Configuration
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 from tests.testbed import authority
 
@@ -165,17 +163,6 @@ def test_apache_with_mod_php(host):
     host.testbed_site("apache", "plain")
     php = site_of(host).php
     assert (php.version, php.sapi, php.service, php.user) == ("8.4", "mod_php", "apache2", "www-data")
-
-
-def test_access_rules_that_cannot_be_searched_may_close_something(host, monkeypatch):
-    def refuse(*_given):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(discovery.access_rules, "access_files", refuse)
-    (file,) = discovery._Discovery(host.tree, "", "").access_files("/srv/campus", Php(), Configuration(), ())
-    (place,) = file.rules
-    assert (file.lost, place.file, place.line) == (True, "/srv/campus", 1)
-    assert place.what == "access rules in .htaccess files cannot be searched: Permission denied"
 
 
 def test_an_empty_host(host):

@@ -27,11 +27,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.obs
     report,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import Mount
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import InPlace
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.own_host import OwnHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import InPlace, OwnHost
 
 NOW = 1795000000.0
 ALL = Desired(sections=["https", "database"], controller_time=NOW)
@@ -422,7 +422,7 @@ def test_php_that_no_pool_of_the_host_is(host, address, sections, out):
     host.write("/etc/php/8.4/fpm/pool.d/www.conf", "[www]\nuser = www-data\nlisten = /run/php/php8.4-fpm.sock\n")
     location = f"location ~ php {{ fastcgi_pass {address}; }}"
     host.site("nginx", f"server {{ server_name campus.test; root /var/www/chamilo/public; {location} }}\n")
-    found = obstacles(discover("campus.test", tree=host.tree), Host(now=NOW), Desired(sections))
+    found = obstacles(discover("campus.test", tree=host.tree, hosted=Planned()), Host(now=NOW), Desired(sections))
     messages = [text for text in found if text.startswith(f"PHP of the portal: {address} (/etc/nginx/sites-available/")]
     assert len(messages) == bool(out)
     assert all(f"listen = {address.replace('unix:', '')} in" in text for text in messages)

@@ -22,7 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     Listen,
     VirtualHost,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import InPlace, Program
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import InPlace, Program
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 SOCKET = "unix:/run/php/php8.4-fpm.sock"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import access_rules
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Directive
 
@@ -29,7 +30,7 @@ def portal(host):
 
 
 def site(host):
-    return discover("campus.test", tree=host.tree)
+    return discover("campus.test", tree=host.tree, hosted=Planned())
 
 
 def closed(host):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import apply, strip
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import edits
 
@@ -19,7 +20,8 @@ DROP_INS = {
 
 
 def planned(host, **options):
-    return discover("campus.test", site=SITE, tree=host.tree, **{"tls": True, **options})
+    hosted = Planned(**{"tls": True, **options})
+    return discover("campus.test", site=SITE, tree=host.tree, hosted=hosted)
 
 
 def carry_out(host, plan) -> dict[str, str]:

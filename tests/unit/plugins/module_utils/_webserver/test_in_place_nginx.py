@@ -14,11 +14,8 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply, strip
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import in_place_nginx, nginx, tls_policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    DesiredHost,
-    InPlace,
-    Unmarked,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost, Unmarked
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import InPlace
 from tests.vhosts import DOMAIN, ROOT, cases
 
 SITE = "campus"

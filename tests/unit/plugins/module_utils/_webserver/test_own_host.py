@@ -10,6 +10,7 @@ import re
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.own_host import twice
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 from tests.vhosts import DOMAIN, cases
@@ -43,7 +44,7 @@ NAMELESS = {
 
 
 def found(host):
-    site = discover("campus.test", tree=host.tree)
+    site = discover("campus.test", tree=host.tree, hosted=Planned())
     assert site.problems == ()
     return site
 
@@ -274,7 +275,7 @@ def test_each_obstacle_in_an_owners_virtual_host_is_reported_with_its_place_and_
     host.install("nginx")
     host.chamilo()
     next(case for case in cases("nginx") if "hestia" in case.name).lay(host.root)
-    text = discover(DOMAIN, tree=host.tree).own_host.refused["auto"]
+    text = discover(DOMAIN, tree=host.tree, hosted=Planned()).own_host.refused["auto"]
     for file, ssl in (("campus.example.org.conf", ""), ("campus.example.org.ssl.conf", ".ssl")):
         assert (
             f"/etc/nginx/conf.d/domains/{file} line 1: HestiaCP writes this file again, and lines of ours would be lost"

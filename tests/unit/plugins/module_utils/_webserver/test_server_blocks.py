@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import nginx, server_blocks
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import beside, nginx, server_blocks
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost
 from tests.vhosts import DOMAIN, ROOT, cases
 
@@ -65,7 +65,9 @@ TOUCHBASE = "/var/www/chamilo/public/plugin/touchbase/public"
     ],
 )
 def test_other_programs_under_the_name(host, name, program):
-    found = [program for one in classified(host, name=name).portal for program in server_blocks.programs(one, DESIRED)]
+    found = [
+        program for one in classified(host, name=name).portal for program in beside.nginx_programs(one, DESIRED.roots)
+    ]
     assert [(one.path, one.what, one.directory) for one in found] == ([program] if program else [])
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.lookup.plan import SECTIONS
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import apply, strip
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 from tests.tools.plans import answered, planned, variables
@@ -41,9 +42,7 @@ def plans(host: Files, given: dict[str, Any]) -> dict[str, Any]:
         given["chamilo_domain"],
         site=SITE,
         tree=host.tree,
-        once=asked["once"],
-        headers=asked["headers"],
-        tls=asked["tls"],
+        hosted=Planned(frozenset(asked["once"]), frozenset(asked["headers"]), asked["tls"]),
     )
     known["__chamilo_common_info"] = json.loads(json.dumps(answered(observed)))
     return {section: planned(host, section, **known) for section in SECTIONS}

@@ -15,7 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dis
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as parsed
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Edited
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Edited
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
     File,
     Marked,
