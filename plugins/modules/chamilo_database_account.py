@@ -49,6 +49,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.request 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.login import write_login
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import read
 
@@ -99,7 +100,7 @@ def manager(request: Request) -> AccountManager:
             authority=authority(there.host),
         )
     desired = Desired(**{name: getattr(request, name) for name in NAMES}, probe=probe)
-    return AccountManager(Context(site, environment, desired, admin))
+    return AccountManager(Context(site, environment, desired, admin, write_login=write_login))
 
 
 def work(request: Request, module: AnsibleModule) -> dict[str, Any]:

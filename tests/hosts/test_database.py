@@ -267,6 +267,7 @@ sys.path.insert(0, "/opt/audit")
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.login import write_login
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 if sys.argv[1] == "cache":  # while it is cleared, with the new account in the environment
     from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_transaction import Writer
@@ -282,7 +283,7 @@ def step(name):
         os.kill(os.getpid(), signal.SIGKILL)
 site, given = discover_environment("campus.test", "", "")
 desired = Desired("campus_test", backup=True, split=True, probe=(Probe("http://campus.test/", address="127.0.0.1"),))
-AccountManager(Context(site, given, desired, step=step)).apply(Result())
+AccountManager(Context(site, given, desired, step=step, write_login=write_login)).apply(Result())
 print(json.dumps(steps))
 """
 

@@ -9,53 +9,60 @@ import ast
 import builtins
 import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.tools.payloads import PLUGINS, imported
 from tests.tools.sources import parsed, statements
 
 ROOT = Path(__file__).resolve().parents[2]
 UTILS = ROOT / "plugins/module_utils"
 PREFIX = "ansible_collections.chamilo.hardening.plugins.module_utils."
-# From the ground up: a package imports from those before it and from its own.
-LAYERS = (
-    *(
-        "_common",
-        "_host",
-        "_webserver",
-        "_php",
-        "_application",
-        "_transaction",
-        "_settings",
-        "_permissions",
-        "_https",
-        "_brute_force",
-        "_uploads",
+# From the ground up, below plugins/modules. A package imports from the floors below it, and from none beside it.
+FLOORS = (
+    ("_common",),
+    ("_host", "_webserver", "_php", "_application"),
+    ("_transaction",),
+    (
+        *("_settings", "_permissions", "_https", "_brute_force", "_uploads", "_database"),
+        *("_backups", "_updates", "_monitoring"),
     ),
-    *("_database", "_backups", "_updates", "_monitoring", "_audit", "_attacks", "_program"),
+    ("_audit", "_attacks"),
+    ("_program",),
 )
+# But for the rooms in which the host is observed, which go by those before them.
+ROOMS = FLOORS[1]
 ENGINE_LINES = 600
 ENGINES = sorted(path for path in UTILS.rglob("*.py") if path.name != "__init__.py")
 
 
-def imported(path: Path) -> Iterator[str]:
+def packages_of(path: Path) -> set[str]:
     """The packages of engines that a file imports from, wherever in it."""
-    for node in statements(parsed(path)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PREFIX):
-            yield node.module[len(PREFIX) :].split(".")[0]
+    return {file.parent.name for file in imported(path, everywhere=True)} - {path.parent.name}
 
 
-def test_every_engine_lies_in_a_package_and_every_package_has_its_layer() -> None:
-    assert {path.relative_to(UTILS).parts[0] for path in ENGINES} == set(LAYERS)
+def test_every_engine_lies_in_a_package_and_every_package_has_its_floor() -> None:
+    assert {path.relative_to(UTILS).parts[0] for path in ENGINES} == {package for floor in FLOORS for package in floor}
     assert {len(path.relative_to(UTILS).parts) for path in ENGINES} == {2}
 
 
 @pytest.mark.parametrize("path", ENGINES, ids=lambda path: f"{path.parent.name}.{path.stem}")
 def test_imports_point_downward(path: Path) -> None:
-    own = LAYERS.index(path.parent.name)
-    assert [package for package in imported(path) if LAYERS.index(package) > own] == []
+    package = path.parent.name
+    floor = next(number for number, packages in enumerate(FLOORS) if package in packages)
+    below = {each for packages in FLOORS[:floor] for each in packages}
+    if package in ROOMS:
+        below |= {*ROOMS[: ROOMS.index(package)]}
+    assert packages_of(path) - below == set()
+
+
+def test_no_file_imports_what_imports_it() -> None:
+    """Taken away from the ground up, no file is left that waits for another."""
+    waiting = {path: {*imported(path, everywhere=True)} for path in sorted(PLUGINS.rglob("*.py"))}
+    while free := {path for path, others in waiting.items() if not others & waiting.keys()}:
+        waiting = {path: others for path, others in waiting.items() if path not in free}
+    assert [str(path.relative_to(PLUGINS)) for path in waiting] == []
 
 
 def test_no_engine_is_too_large_to_be_read_in_one_go() -> None:

@@ -28,7 +28,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.server
     sentence,
     set_rights,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
 
 _RELOAD_SECONDS = 3.0  # PHP checks the time of its compiled files every two seconds
 _GUESSABLE = ("password", "passwort", "secret", "changeme", "chamilo", "root", "admin", "mysql", "mariadb", "12345678")
@@ -204,31 +203,15 @@ class Application:
         self.undo.remember(move=None)
 
     def _write(self, user: str, password: str, result: Result) -> None:
-        """Into the environment, and the cache cleared as the web user."""
-        reported = env_file.Result()
-        desired = env_file.Desired(
-            values={"DATABASE_USER": user},
-            secret_values={"DATABASE_PASSWORD": password},
-            web_user=self.desired.web_user,
-        )
-        try:
-            env_file.EnvFile(self.context.site, self.context.given, self.context.engine).apply(desired, reported)
-        finally:
-            result.notes += reported.notes
+        """Into the environment."""
+        files = self.context.write_login(self.context, user, password, result.notes)
         self.context.site = replace(self.context.site, database=replace(self.context.site.database, user=user))
-        if any(path.endswith(".php") for path in reported.files) and self.context.site.php.service:
+        if any(path.endswith(".php") for path in files) and self.context.site.php.service:
             time.sleep(_RELOAD_SECONDS)  # a reload was requested
 
     def _may_write(self, account: Account) -> None:
         """Refuse before anything is made what could only end in taking it back."""
-        desired = env_file.Desired(
-            values={"DATABASE_USER": f"{account.user}_"},
-            secret_values={"DATABASE_PASSWORD": f"{account.password}_"},
-            web_user=self.desired.web_user,
-        )
-        env_file.EnvFile(self.context.site, self.context.given, self.context.engine).apply(
-            desired, env_file.Result(), check=True
-        )
+        self.context.write_login(self.context, f"{account.user}_", f"{account.password}_", [], check=True)
 
     def _free_name(self, server: Server) -> str:
         base = self.context.account_name("")

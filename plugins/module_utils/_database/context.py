@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import clients
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
@@ -77,8 +77,19 @@ class Result:
         self.after += [after] if after else []
 
 
+class WriteLogin(Protocol):
+    """Has the application log in so. Notes are added; what is returned are the files that changed."""
+
+    def __call__(
+        self, context: Context, user: str, password: str, notes: list[str], check: bool = False
+    ) -> Sequence[str]: ...
+
+
 class Context:
-    """One portal, its database server, and the desired state of both. ``step`` is called after each step."""
+    """One portal, its database server, and the desired state of both. ``step`` is called after each step.
+
+    ``write_login``: needed where the application may get another account.
+    """
 
     def __init__(
         self,
@@ -90,12 +101,14 @@ class Context:
         credentials: str = CREDENTIALS,
         engine: Engine | None = None,
         step: Callable[[str], None] = lambda name: None,
+        write_login: WriteLogin | None = None,
     ) -> None:
         self.site = site
         self.given = given
         self.desired = desired
         self.engine = engine or Engine(root)
         self.step = step
+        self._write_login = write_login
         self.given_admin = admin
         self.root = root
         self.credentials = credentials
@@ -104,6 +117,12 @@ class Context:
     def application(self) -> Account:
         """The account that the application's environment names now."""
         return Reader.of_site(self.site).account
+
+    @property
+    def write_login(self) -> WriteLogin:
+        if self._write_login is None:
+            raise AssertionError("a check changes no account")
+        return self._write_login
 
     def account_name(self, end: str) -> str:
         name = f"chamilo_{self.desired.site}{end}"

@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.accoun
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import hashed
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.login import write_login
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 
@@ -177,7 +178,9 @@ class Host:
         result = Result()
         desired = Desired("campus", probe=(PROBE,), **desired)
         root, etc = str(self.directory / "state"), str(self.directory / "etc")
-        manager = AccountManager(Context(site, {}, desired, root=root, credentials=etc, engine=reported, step=step))
+        places = {"root": root, "credentials": etc}
+        context = Context(site, {}, desired, engine=reported, step=step, write_login=write_login, **places)
+        manager = AccountManager(context)
         (manager.apply if state == "present" else manager.restore)(result, check)
         return result
 
