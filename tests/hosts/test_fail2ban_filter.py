@@ -264,7 +264,7 @@ def test_the_examples_of_the_module_on_a_real_host(host: Host, playbook: Playboo
     assert run(tasks).changed[host.domain] == 0
 
     # With a pattern through which an attacker bans a victim: nothing is written, and what is there stays.
-    (name,) = tasks[0].keys() - {"name", "notify"}
+    (name,) = tasks[0].keys() - {"name", "notify", "register"}
     before = host.get("/etc/fail2ban/filter.d/campus-login.conf")
     for filter_name in ("campus-login", "campus-new"):
         arguments = {**tasks[0][name], "name": filter_name, "failregex": [r'^<ADDR>[, ].*"POST .*" 401\b']}
