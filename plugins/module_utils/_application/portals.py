@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Engines know no AnsibleModule: they also run in the host program.
 """All portals of Chamilo on a host, by their virtual hosts and directories, before anything is known of them."""
 
 from __future__ import annotations

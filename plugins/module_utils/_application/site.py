@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Engines know no AnsibleModule: they also run in the host program.
 """What a role or a check must know of a portal and its host. Nothing here is a secret."""
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Engines know no AnsibleModule: they also run in the host program.
-# pylint: disable=ansible-bad-function
 """What the running fail2ban does: its jails by its own socket, their expressions by its own engine. Read only."""
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Engines know no AnsibleModule: they also run in the host program.
 """What a module was asked for last. Discovery asks its engine whether any of it would change something now.
 
 What is remembered is what was desired, and never what was seen: that is observed anew each time.

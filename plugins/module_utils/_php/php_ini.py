@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Engines know no AnsibleModule: they also run in the host program.
 """What PHP goes by: the one reader of its settings, for discovery, what ends sessions, and the audit.
 
 From the weakest to the strongest. FPM: php.ini and conf.d, the pool, PHP_VALUE of the web server, [PATH=...] sections,
