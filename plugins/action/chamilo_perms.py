@@ -25,7 +25,8 @@ class ActionModule(HostAction):
         answer = self._execute_module(task_vars=task_vars)
         package, needed = given.get("package") or _release.OFF, answer.get("package_needed")
         if needed and package != _release.OFF:  # a host asks for none that its task does not name
-            request = {"root": given["path"], "version": answer["version"], **self._manifest(package, needed)}
+            root = given.get("root", given.get("path"))
+            request = {"root": root, "version": answer["version"], **self._manifest(package, needed)}
             compared = self._execute_module(
                 module_name="chamilo.hardening.release_comparison",
                 module_args=apart(Request, request),

@@ -29,12 +29,13 @@ attributes:
   idempotent:
     support: full
 options:
-  path:
+  root:
     description:
       - The project directory of Chamilo, the one with C(public/), C(var/) and C(.env).
       - May be a link, such as C(current), or lie behind one, where the link and the directory it lies in are root's.
     type: str
     required: true
+    aliases: [path]
   owner:
     description: Name or number of the user who owns the program and its configuration, root or the one who deploys.
     type: str
@@ -77,7 +78,7 @@ options:
     suboptions:
       path:
         description:
-          - A glob below O(path), such as V(public/custom), V(var/log/*.log) or V(**/*.sh). It applies to what it
+          - A glob below O(root), such as V(public/custom), V(var/log/*.log) or V(**/*.sh). It applies to what it
             matches and to everything below that.
           - V(*) and V(?) stay within one name, V(**) is any number of directories.
         type: str
@@ -143,19 +144,19 @@ notes:
 EXAMPLES = r"""
 - name: Give the tree to root, and var/ to PHP
   chamilo.hardening.chamilo_perms:
-    path: /var/www/chamilo
+    root: /var/www/chamilo
     web_user: www-data
 
 - name: The same where a deploy user owns the program, and uploads lie on a disk of their own
   chamilo.hardening.chamilo_perms:
-    path: /srv/campus/current
+    root: /srv/campus/current
     owner: deploy
     web_user: campus
     roots: [var]
 
 - name: Let a theme be changed by its designers
   chamilo.hardening.chamilo_perms:
-    path: /var/www/chamilo
+    root: /var/www/chamilo
     web_user: www-data
     policy:
       - path: public/build/our-theme
@@ -165,14 +166,14 @@ EXAMPLES = r"""
 
 - name: Let an updater in the browser write the program for an hour
   chamilo.hardening.chamilo_perms:
-    path: /var/www/chamilo
+    root: /var/www/chamilo
     web_user: www-data
     profile: upgrade
     until: 60
 
 - name: List what differs from the official package of the installed release
   chamilo.hardening.chamilo_perms:
-    path: /var/www/chamilo
+    root: /var/www/chamilo
     web_user: www-data
     package: auto
   register: tree
@@ -196,7 +197,7 @@ samples:
   elements: dict
   contains:
     path:
-      description: Relative to O(path). What could harm a terminal is escaped.
+      description: Relative to O(root). What could harm a terminal is escaped.
       type: str
       sample: public/index.php
     before:
@@ -214,7 +215,7 @@ refused:
   elements: dict
   contains:
     path:
-      description: Relative to O(path). What could harm a terminal is escaped.
+      description: Relative to O(root). What could harm a terminal is escaped.
       type: str
       sample: var/upload/shadow
     why:
@@ -306,7 +307,7 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "str", "required": True},
+            "root": {"type": "str", "required": True, "aliases": ["path"]},
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str"},
             "web_user": {"type": "str", "required": True},
@@ -321,7 +322,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    tree = {name: module.params[name] for name in TREE}
+    tree = {name: module.params["root" if name == "path" else name] for name in TREE}
     profile, wanted = module.params["profile"], module.params["package"]
     known, found, window = NOTHING, Found(), ""
     try:
@@ -334,7 +335,7 @@ def main() -> None:
         module.fail_json(msg=str(problem))
     result = {**found.result(), **known, "unlike": [], "window": window}
     if module._diff:
-        result["diff"] = diff(module.params["path"], found)
+        result["diff"] = diff(module.params["root"], found)
     module.exit_json(**result)
 
 

@@ -216,7 +216,8 @@ def order(given: Mapping[str, Any], profile: str, called: Mapping[str, str] | No
 
     ``called``: how whoever gave an option knows it, where that is not the option's own name.
     """
-    names = {name: (called or {}).get(name, name) for name in given}
+    known = {"path": "root", **(called or {})}
+    names = {name: known.get(name, name) for name in given}
     path = given["path"]
     if not path.startswith("/"):
         raise PermsError(f"{names['path']} is {shown(path)!r}; it has to begin with a slash.")

@@ -66,7 +66,7 @@ def web(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Web:
 
 def run(needed: str = "3.0.2", **arguments: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The result of the action, and what the comparison was given, where there was one."""
-    task = Mock(args={"path": "/srv", **arguments}, async_val=0, delegate_to=None)
+    task = Mock(args={"root": "/srv", **arguments}, async_val=0, delegate_to=None)
     action = ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())
     compared: list[dict[str, Any]] = []
 
