@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import LINK
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_below, open_path, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import who
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import user_name
 
 # What the application writes by itself, and what only a developer's copy has.
 _LEFT_OUT = ("var", ".git", "node_modules")
@@ -146,7 +146,7 @@ def _group(root: str, directory: str, what: str, paths: list[str]) -> Group:
             status = os.lstat(os.path.join(root, path))
         except OSError:  # missing, or removed meanwhile
             continue
-        owners.add(who(status.st_uid, status.st_gid).partition(":")[0])
+        owners.add(user_name(status.st_uid))
         newest = max(newest, status.st_mtime)
     names = sorted(owners)
     date = day(newest) if names else ""

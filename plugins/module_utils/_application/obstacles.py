@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import s
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.open_basedir import PREPENDED
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import group_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import HOST_NAME
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.own_host import twice
 
@@ -325,15 +326,7 @@ def _groups(user: str, group: str) -> dict[int, str]:
     except KeyError:
         return {}  # that PHP runs as an unknown user is reported elsewhere
     numbers = {first, *os.getgrouplist(user, first)}
-    return {number: _group_name(number) for number in numbers}
-
-
-def _group_name(number: int) -> str:
-    """One by one: a directory service does not list all of its groups."""
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
+    return {number: group_name(number) for number in numbers}
 
 
 def _foreign(listen: str) -> tuple[str, ...]:

@@ -16,13 +16,23 @@ def rights(status: os.stat_result) -> str:
     return f"{who(status.st_uid, status.st_gid)} {stat.S_IMODE(status.st_mode):04o}"
 
 
-@functools.lru_cache(maxsize=1024)
 def who(owner: int, group: int) -> str:
+    return f"{user_name(owner)}:{group_name(group)}"
+
+
+@functools.lru_cache(maxsize=1024)
+def user_name(number: int) -> str:
+    """Its number where it has no name."""
     try:
-        user = pwd.getpwuid(owner).pw_name
+        return pwd.getpwuid(number).pw_name
     except KeyError:
-        user = str(owner)
+        return str(number)
+
+
+@functools.lru_cache(maxsize=1024)
+def group_name(number: int) -> str:
+    """The same of a group. One by one: a directory service does not list all of its groups."""
     try:
-        return f"{user}:{grp.getgrgid(group).gr_name}"
+        return grp.getgrgid(number).gr_name
     except KeyError:
-        return f"{user}:{group}"
+        return str(number)
