@@ -8,17 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._told import MADE, ToldAction
 
 
-class ActionModule(HostAction):
+class ActionModule(ToldAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self._request("digest")
+        given = self._request("digest", *MADE)
         info = _discovered.seen(self._task, task_vars or {})
         known = _discovered.unchanged(info, "chamilo_database_account", given)
-        plain = {**given, "digest": _discovered.request(given)}
-        secret = {"admin_password": plain.pop("admin_password", "")}
-        arguments = {"request": plain, "secrets": secret}
-        result.update(known or self._execute_module(module_args=arguments, task_vars=task_vars))
+        if not known:
+            # A host that is there for the database alone has no portal.
+            told = self._told(given, task_vars, given.get("application", True) or given.get("backup", False))
+            plain = {**given, **told, "digest": _discovered.request(given)}
+            secret = {name: plain.pop(name, "") for name in ("admin_password", "installation_salt")}
+            known = self._execute_module(module_args={"request": plain, "secrets": secret}, task_vars=task_vars)
+        result.update(known)
         return result

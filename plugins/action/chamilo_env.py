@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered, _nodes
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._told import ToldAction
 
 
-class ActionModule(HostAction):
+class ActionModule(ToldAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        for name in ("salt", "request"):
-            if name in self._task.args:
-                raise AnsibleActionFail(f"chamilo_env: {name} is made by the collection and cannot be given.")
+        self._not_given("salt", "request")
         given = dict(self._task.args)
         salted = given.get("require") or given.get("sealed")
         salt = _nodes.salted(self._templar, task_vars or {}) if salted else {}
@@ -28,6 +24,7 @@ class ActionModule(HostAction):
         if known:
             result.update({**known, "diff": []} if self._task.diff else known)
             return result
+        told = self._told(given, task_vars)
         request = {} if salt else {"request": _discovered.request(given)}
-        result.update(self._execute_module(module_args={**given, **salt, **request}, task_vars=task_vars))
+        result.update(self._execute_module(module_args={**given, **salt, **request, **told}, task_vars=task_vars))
         return result

@@ -8,14 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._told import ToldAction
 
 
-class ActionModule(HostAction):
+class ActionModule(ToldAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        if _discovered.holds(_discovered.seen(self._task, task_vars or {}), self._task.args):
+        self._not_given()
+        given = dict(self._task.args)
+        if _discovered.holds(_discovered.seen(self._task, task_vars or {}), given):
             result.update(changed=False, settings={}, repaired=[], sessions_hold_old_values=False, cache_cleared=False)
             return result
-        result.update(self._execute_module(task_vars=task_vars))
+        told = self._told({**given, "root": given.get("root") or given.get("chamilo_root")}, task_vars)
+        result.update(self._execute_module(module_args={**given, **told}, task_vars=task_vars))
         return result

@@ -25,6 +25,25 @@ options:
     default: ""
 """
 
+    # What the action plugin adds.
+    INSTALLATION = r"""
+options:
+  installation:
+    description:
+      - Where the portal is and what its host gives it, as M(chamilo.hardening.chamilo_site_info) found it in this run,
+        or finds it before the module runs. It is made by the collection and cannot be given in a task.
+    type: dict
+    default: {}
+    version_added: 1.1.0
+  installation_salt:
+    description:
+      - What opens the part of O(installation) that can be secret. It is made by the collection and cannot be given in a
+        task.
+    type: str
+    default: ""
+    version_added: 1.1.0
+"""
+
     # Its pages.
     PROBE = r"""
 options:

@@ -38,7 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.request 
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import AcmeError, Desired, Got
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import is_name
 
 

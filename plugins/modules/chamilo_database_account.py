@@ -35,23 +35,16 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    NoClient,
-    authority,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import (
-    discover,
-    discover_environment,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import NoClient, account_there
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import told
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.login import write_login
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import read
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import Recovery
 
 NAMES = ("site", "application", "split", "backup", "clients", "listen", "tls", "elsewhere", "retire", "web_user")
 
@@ -77,30 +70,20 @@ class Request:
     admin_password: str = field(default="", metadata={"no_log": True})
     web_user: str = ""
     probe: Sequence[Mapping[str, Any]] = ()
+    installation: Mapping[str, Any] = field(default_factory=dict)  # what the action plugin knows of the portal
+    installation_salt: str = field(default="", metadata={"no_log": True})
     digest: str = ""  # of all of it, by which the next run knows that discovery found the accounts so
 
 
 def manager(request: Request) -> AccountManager:
     """The manager of the accounts that are asked for."""
-    place = (request.domain, request.root, request.web_server)
-    if request.application or request.backup:
-        site, environment = discover_environment(*place)
-    else:  # a host that is there for the database alone
-        site, environment = discover(*place), {}
+    portal = told(request.installation, request.installation_salt)
     probe = list(map(read, request.probe))
     admin = None
     if request.admin_user:
-        there = site.database
-        admin = Account(
-            request.admin_user,
-            request.admin_password,
-            there.host,
-            there.port or 3306,
-            there.socket,
-            authority=authority(there.host),
-        )
+        admin = account_there(portal.environment(), request.admin_user, request.admin_password)
     desired = Desired(**{name: getattr(request, name) for name in NAMES}, probe=probe)
-    return AccountManager(Context(site, environment, desired, admin, write_login=write_login))
+    return AccountManager(Context(portal, desired, admin, write_login=write_login))
 
 
 def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
@@ -108,12 +91,12 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
     failure = ""
     try:
         if not module.check_mode:  # a run that was cut off may have left the environment with an account of its own
-            result.notes += Engine().recover()
+            result.notes += Recovery().recover()
         found = manager(request)
         change = found.apply if request.state == "present" else found.restore
         change(result, check=module.check_mode)
         if request.state == "present" and not request.admin_user and not module.check_mode:
-            accounts_asked.remember(found.context.site.root, request.digest, found.desired)
+            accounts_asked.remember(found.context.portal.root, request.digest, found.desired)
     except NoClient as problem:
         if not module.check_mode:
             failure = str(problem)

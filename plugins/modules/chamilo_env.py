@@ -14,6 +14,7 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.portal
+  - chamilo.hardening.portal.installation
   - chamilo.hardening.portal.probe
 description:
   - Sets keys in the environment files of Chamilo, or of another Symfony application that is laid out like it, and makes
@@ -248,7 +249,7 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import told
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
@@ -289,28 +290,31 @@ def main() -> None:
             "sealed": {"type": "str", "default": ""},
             "salt": {"type": "str", "default": "", "no_log": True},
             "request": {"type": "str", "default": ""},
+            "installation": {"type": "dict", "default": {}},
+            "installation_salt": {"type": "str", "default": "", "no_log": True},
         },
         required_if=[("state", "absent", ("name",))],
         supports_check_mode=True,
     )
     given = dict(module.params)
-    place = [given.pop(name) for name in ("domain", "root", "web_server")]
+    domain, _root, web_server = (given.pop(name) for name in ("domain", "root", "web_server"))
+    installation = [given.pop(name) for name in ("installation", "installation_salt")]
     name, state, request = given.pop("name"), given.pop("state"), given.pop("request")
     for kind in ("values", "secret_values"):
         given[kind] = {str(key): text(value) for key, value in given[kind].items()}
     result = Result()
     failure = ""
     try:
-        env_file = EnvFile(*discover_environment(*place))
+        env_file = EnvFile(told(*installation))
         if state == "absent":
             restore(name, env_file, result, check=module.check_mode)
         else:
             if name and not module.check_mode:
-                remember(name, env_file, given["values"])
+                remember(name, env_file, given["values"], domain, web_server)
             desired = Desired(**given)
             env_file.apply(desired, result, check=module.check_mode)
             if not name and not module.check_mode:
-                env_asked.remember(env_file.site.root, request, desired)
+                env_asked.remember(env_file.portal.root, request, desired)
     except (HardeningError, OSError) as problem:
         failure = str(problem)
     for one in result.refused:

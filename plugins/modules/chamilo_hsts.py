@@ -35,7 +35,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.portal
+  - chamilo.hardening.portal.installation
 description:
   - Deletes what Chamilo stored for the cookie of "Remember me", which logs its bearer in for 14 days. Remembered users
     have to log in with the password once more.
@@ -61,7 +62,7 @@ imports.compile_once()
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import NoClient, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import told
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.remembered import forget
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
@@ -72,15 +73,14 @@ def main() -> None:
             "domain": {"type": "str", "required": True},
             "root": {"type": "str", "default": ""},
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
+            "installation": {"type": "dict", "default": {}},
+            "installation_salt": {"type": "str", "default": "", "no_log": True},
         },
         supports_check_mode=True,
     )
-    given = module.params
     try:
-        forgotten = forget(
-            Reader.of_site(discover(given["domain"], given["root"], given["web_server"], require=True)),
-            module.check_mode,
-        )
+        portal = told(module.params["installation"], module.params["installation_salt"])
+        forgotten = forget(Reader.of(portal), module.check_mode)
     except NoClient as problem:
         if not module.check_mode:
             module.fail_json(msg=str(problem))

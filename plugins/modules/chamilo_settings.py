@@ -13,6 +13,7 @@ author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
+  - chamilo.hardening.portal.installation
 description:
   - Brings platform settings of Chamilo 2 to the values you name, on one portal or on all portals of an installation, in
     one transaction.
@@ -33,12 +34,17 @@ attributes:
   idempotent:
     support: full
 options:
-  chamilo_root:
+  root:
     description:
       - The directory of Chamilo, the one with C(public/), C(var/) and C(.env), whose environment files name the account
-        of the database.
+        of the database. Without it, the one that serves O(domain) is discovered. One of the two is needed.
     type: path
-    required: true
+    aliases: [chamilo_root]
+  domain:
+    description:
+      - The public name of the portal. It determines which virtual host and pool give the application its environment.
+    type: str
+    version_added: 1.1.0
   settings:
     description:
       - What you want, as a map from V(category.variable) to a value.
@@ -117,7 +123,7 @@ notes:
 EXAMPLES = r"""
 - name: Ask for long, mixed passwords on all portals
   chamilo.hardening.chamilo_settings:
-    chamilo_root: /var/www/chamilo
+    root: /var/www/chamilo
     lock: true
     settings:
       security.check_password: true
@@ -126,21 +132,21 @@ EXAMPLES = r"""
 
 - name: Lock accounts after five wrong passwords, and allow no change of it in the browser
   chamilo.hardening.chamilo_settings:
-    chamilo_root: /var/www/chamilo
+    root: /var/www/chamilo
     pin: true
     settings:
       security.login_max_attempt_before_blocking_account: 5
 
 - name: Let people register on the third portal only
   chamilo.hardening.chamilo_settings:
-    chamilo_root: /var/www/chamilo
+    root: /var/www/chamilo
     access_url: [3]
     settings:
       registration.allow_registration: true
 
 - name: Back to what Chamilo ships, out of the override file too
   chamilo.hardening.chamilo_settings:
-    chamilo_root: /var/www/chamilo
+    root: /var/www/chamilo
     pin: false
     reset:
       - security.allow_captcha
@@ -148,20 +154,20 @@ EXAMPLES = r"""
 
 - name: Configure how Chamilo sends mail (the address contains a password)
   chamilo.hardening.chamilo_settings:
-    chamilo_root: /var/www/chamilo
+    root: /var/www/chamilo
     secret_settings:
       mail.mailer_dsn: "smtp://chamilo:{{ vault_mail_password | urlencode }}@mail.example.org:587"
 
 - name: Remember under a name what the settings were before
   chamilo.hardening.chamilo_settings:
-    chamilo_root: /var/www/chamilo
+    root: /var/www/chamilo
     section: exams
     settings:
       security.prevent_multiple_simultaneous_login: true
 
 - name: Restore the values saved under that name, such as after the exams
   chamilo.hardening.chamilo_settings:
-    chamilo_root: /var/www/chamilo
+    root: /var/www/chamilo
     section: exams
     state: absent
 """
@@ -253,6 +259,7 @@ msg:
     security.user_reset_password or security.password_requirements? Nothing was written.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
@@ -262,26 +269,19 @@ imports.compile_once()
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import NoClient, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import told
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host, result
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host, result, undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import desired
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo import undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY
-
-
-def host(given: dict[str, Any]) -> Host:
-    """The application that the options name, and its database."""
-    site = discover("", given["chamilo_root"])
-    environment = site.environment.get("APP_ENV", "prod")
-    return Host(Reader.of_site(site).account, Application(site.root, given["web_user"] or site.php.user, environment))
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "chamilo_root": {"type": "path", "required": True},
+            "root": {"type": "path", "aliases": ["chamilo_root"]},
+            "domain": {"type": "str"},
             "settings": {"type": "dict", "default": {}},
             "secret_settings": {"type": "dict", "default": {}, "no_log": True},
             "reset": {"type": "list", "elements": "str", "default": []},
@@ -291,17 +291,22 @@ def main() -> None:
             "web_user": {"type": "str", "default": ""},
             "section": {"type": "str", "default": ""},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "installation": {"type": "dict", "default": {}},
+            "installation_salt": {"type": "str", "default": "", "no_log": True},
         },
+        required_one_of=[("root", "domain")],
         supports_check_mode=True,
     )
     given = module.params
     asked = {name: given[name] for name in ("settings", "secret_settings", "reset", "access_url", "lock", "pin")}
     try:
+        portal = told(given["installation"], given["installation_salt"])
         if given["state"] == "absent":
             remembered = given["section"] in MEMORY.recall(STATE)
-            output = undo(given["section"], STATE) if remembered and not module.check_mode else []
+            output = undo(given["section"], portal) if remembered and not module.check_mode else []
             module.exit_json(changed=remembered, msg=" ".join(output))
-        outcome = host(given).apply(desired(**asked), check=module.check_mode, section=given["section"])
+        host = Host(Reader.of(portal).account, replace(portal, web_user=given["web_user"] or portal.web_user))
+        outcome = host.apply(desired(**asked), check=module.check_mode, section=given["section"])
     except NoClient as problem:
         if not module.check_mode:
             module.fail_json(msg=str(problem))

@@ -48,6 +48,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dis
     Unchanged,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.nodes import compared
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacles import (
     NOT_ROOT,
@@ -57,6 +58,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.obs
     report,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Request
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.sealed import SealError, seal
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
@@ -72,8 +74,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pol
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import newer
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_asked
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import MEMORY as ENVIRONMENT
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.in_force import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY as SETTINGS
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.observed import settled
@@ -97,25 +99,34 @@ def _judge(tree: Mapping[str, Any], site: Site) -> None:
     order({"owner": "root", **tree, **found}, "production", called=VARIABLES)
 
 
-def _settings(site: Site) -> tuple[dict[str, Any], list[str]]:
+def _settings(portal: Installation) -> tuple[dict[str, Any], list[str]]:
     """What sections set and is still effective, and the names of all that are saved."""
     kept: list[str] = []
     try:
         kept = sorted(SETTINGS.recall())
-        return settings_in_force(site), kept
+        return settings_in_force(portal), kept
     except HardeningError:
         return {}, kept  # nothing is known to be effective, so chamilo_settings checks again and reports the error
 
 
-def _unchanged(site: Site, given: Mapping[str, Place]) -> dict[str, Unchanged]:
+def _unchanged(portal: Installation) -> dict[str, Unchanged]:
     """What modules of this run would find as they want it, by what they were asked for last."""
     found = {}
     for known in (env_asked, accounts_asked):
         # Otherwise the module is run in its turn, and reports it.
         with contextlib.suppress(HardeningError, OSError, TypeError, ValueError):
-            answer = known.answer(site, given)
+            answer = known.answer(portal)
             found.update({known.MODULE: Unchanged(**answer)} if answer else {})
     return found
+
+
+def _sealed(portal: Installation, salt: str) -> str:
+    """What the server gives PHP, to be told to another module: it may be secret."""
+    given = {name: asdict(place) for name, place in portal.given.items()}
+    text = seal(given, salt) if salt and given else ""
+    if salt and given and not text:
+        raise SealError(f"The server gives PHP {', '.join(given)}. Install openssl, to hand that on.")
+    return text
 
 
 def _recurring(site: Site, portal: str, visits: Mapping[str, Sequence[str]]) -> Recurring:
@@ -176,16 +187,17 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
         module.fail_json(msg=report(request.domain, [NOT_ROOT]))
     given: dict[str, Place] = {}
     site = _discovered(request, given)
+    portal = replace(site.installation, given=given)
     messages = _refusals(request, site)
     site_word = request.site or word(site.domain)
     engine = Engine()
     in_force = engine.in_force() if as_root else {}
     program = installed_program() if as_root else {}
-    settings, settings_kept = _settings(site) if as_root else ({}, [])
+    settings, settings_kept = _settings(portal) if as_root else ({}, [])
     kept = sorted(ENVIRONMENT.recall()) if as_root else []
     recurring_ = _recurring(site, site_word, request.visits) if as_root else Recurring()
     whole = as_root and bool(site.root) and settled(engine.store.peek())
-    unchanged = _unchanged(site, given) if whole and request.sections else {}
+    unchanged = _unchanged(portal) if whole and request.sections else {}
     asks_for_key = whole and request.key_salt and "backups" in request.sections
     key = BackupKey(**backups_key.shown(site_word, request.key_salt)) if asks_for_key else BackupKey()
     nodes = request.salt and request.require and site.root and as_root
@@ -206,6 +218,7 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
         )
     found = Discovered(
         site,
+        given=_sealed(portal, request.salt),
         active=bool(drop_ins) and not dark,
         in_force=in_force,
         program=program,
@@ -214,7 +227,7 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
         environment_kept=tuple(kept),
         unchanged=unchanged,
         backup_key=key,
-        node=compared(site, request.salt) if nodes else Compared(),
+        node=compared(portal, request.salt) if nodes else Compared(),
         recurring=recurring_,
     )
     return {"changed": False, **asdict(found)}

@@ -338,7 +338,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 
 MARK = {
     "at": {"type": "int", "required": True},

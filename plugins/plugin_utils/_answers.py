@@ -197,6 +197,7 @@ DISCOVERED: dict[str, Shape] = {
     "backup_key.fingerprint": Text(HEX),
     "backup_key.due": List(Text(r"backup|drill")),
     "unchanged{}.request": Text(r"[0-9a-f]{64}"),
+    "given": Text(SEALED),
     "node.sealed": Text(SEALED),
     "site.environment": Each(Text()),
     "site.environment_source": Each(Text()),

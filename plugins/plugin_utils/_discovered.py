@@ -14,11 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import made
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    TransactionError,
-    asks_for_nothing,
-    plan,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import asks_for_nothing, plan
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 
 if TYPE_CHECKING:
@@ -33,7 +30,7 @@ DESIRED: Mapping[str, Any] = {
     "lock": None,
     "pin": None,
 }
-ELSE = {"chamilo_root", "web_user", "section"}
+ELSE = {"root", "chamilo_root", "domain", "web_user", "section"}
 # Options of chamilo_env and chamilo_database_account.
 SECRET = ("secret_values", "sealed", "admin_password")
 
@@ -77,7 +74,8 @@ def holds(info: Discovered | None, options: Mapping[str, Any]) -> bool:
         asked = desired(**{name: given.get(name, default) for name, default in DESIRED.items()})
     except (SettingsError, AttributeError, TypeError):
         return False  # the module reports what is wrong with its options
-    return bool(given.get("chamilo_root") == info.site.root and asked.to_json() == known)
+    root = given.get("root") or given.get("chamilo_root")
+    return bool(root == info.site.root and asked.to_json() == known)
 
 
 def request(options: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ _THEIRS = ("information_schema", "performance_schema")
 def misuse(insider: Insider) -> Finding:
     """As an attacker who can inject a query into the application."""
     site = insider.site
-    account = Reader.of_site(site).account
+    account = Reader.of(site.installation).account
     unrelated_client = f"'chamilo_hardening_{secrets.token_hex(6)}'@'localhost'"
     worked = []
     if _answers(account, f"SELECT LOAD_FILE('{_ANYWHERE}') AS found"):

@@ -90,7 +90,7 @@ def make_an_administrator(insider: Insider) -> Finding:
     site = _watched(insider)
     if not site:
         return failed(_UNPRIVILEGED)
-    reader = Reader.of_site(insider.site)
+    reader = Reader.of(insider.site.installation)
     expected = accounts.review(reader, 90, ()).administrators
     name = f"intruder-{secrets.token_hex(4)}"
     roles = stored_role(reader, "ROLE_ADMIN")
@@ -101,7 +101,7 @@ def make_an_administrator(insider: Insider) -> Finding:
             (name, name, roles),
         )
     try:
-        found = accounts.review(Reader.of_site(insider.site), 90, expected).unrelated
+        found = accounts.review(Reader.of(insider.site.installation), 90, expected).unrelated
     finally:
         with writing(reader.account) as ask:
             ask("DELETE FROM `user` WHERE username = %s", (name,))

@@ -88,7 +88,7 @@ def test_account(insider: Insider) -> Iterator[tuple[str, str]]:
     """An account and its password. What it leaves in the database goes with it."""
     name, password = f"canary-{secrets.token_hex(6)}", f"Aa1!{secrets.token_hex(12)}"
     secret = _hashed(insider, password)
-    reader = Reader.of_site(insider.site)
+    reader = Reader.of(insider.site.installation)
     database, roles = reader.account, stored_role(reader, "ROLE_STUDENT")
     with writing(database) as ask:
         ask(

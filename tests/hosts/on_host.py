@@ -32,7 +32,7 @@ def apply(path: str) -> dict[str, Any]:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
     from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine
-    from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
+    from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
     from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as planned
 
     with open(path, encoding="utf-8") as stream:

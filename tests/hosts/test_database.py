@@ -266,7 +266,7 @@ import json, os, signal, sys
 sys.path.insert(0, "/opt/audit")
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Desired
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.login import write_login
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 if sys.argv[1] == "cache":  # while it is cleared, with the new account in the environment
@@ -281,9 +281,9 @@ def step(name):
     if not left:
         print(json.dumps(steps), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
-site, given = discover_environment("campus.test", "", "")
+portal = installation("campus.test", "", "")
 desired = Desired("campus_test", backup=True, split=True, probe=(Probe("http://campus.test/", address="127.0.0.1"),))
-AccountManager(Context(site, given, desired, step=step, write_login=write_login)).apply(Result())
+AccountManager(Context(portal, desired, step=step, write_login=write_login)).apply(Result())
 print(json.dumps(steps))
 """
 

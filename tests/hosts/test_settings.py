@@ -16,9 +16,10 @@ import pymysql
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.overrides import edit
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, result
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host as Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import result
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import Playbook, missing_from_the_portal
@@ -44,10 +45,11 @@ sys.path.insert(0, "{DIRECTORY}")
 sys.dont_write_bytecode = True
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import desired
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host, result
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host, result
 given = json.load(sys.stdin)
 try:
-    portal = Host(Account(**given["account"]), Application("{NOWHERE}", "www-data"))
+    portal = Host(Account(**given["account"]), Installation("{NOWHERE}", "www-data"))
     outcome = portal.apply(desired(**given["wish"]), check=given["check"])
 except DatabaseError as problem:
     print(json.dumps({{"failure": str(problem)}}))
@@ -74,7 +76,7 @@ class Way:
     def __init__(self, host: Host, kind: str) -> None:
         self.host = host
         self.kind = kind
-        self.application = Application(NOWHERE, "www-data")
+        self.application = Installation(NOWHERE, "www-data")
         password = host.run("sed -n \"s/^DATABASE_PASSWORD='\\(.*\\)'$/\\1/p\" /var/www/chamilo/.env").stdout.strip()
         self.account = Account("chamilo", password, host.address, 3306, "", "chamilo")
 
@@ -300,7 +302,7 @@ def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing(
 ) -> None:
     """The override file lies here, where no application has a cache to be cleared."""
     monkeypatch.setattr(Portal, "_clear_cache", lambda _portal: None)
-    way.application = Application(str(tmp_path), "www-data")
+    way.application = Installation(str(tmp_path), "www-data")
     file = tmp_path / "config/settings_overrides.yaml"
     file.parent.mkdir()
     chance = random.Random(9)

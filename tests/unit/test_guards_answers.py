@@ -309,7 +309,7 @@ def test_every_module_that_runs_on_a_host_has_its_answer_validated(path: Path) -
         return
     routed = ROUTING["modules"].get(path.stem, {}).get("action_plugin", path.stem)
     text = (ROOT / "plugins/action" / f"{routed.rpartition('.')[2]}.py").read_text(encoding="utf-8")
-    assert re.search(r"^class ActionModule\(HostAction\):$", text, re.MULTILINE)
+    assert re.search(r"^class ActionModule\((?:Host|Told)Action\):$", text, re.MULTILINE)
     assert "super()._execute_module" not in text
 
 

@@ -32,7 +32,7 @@ REVIEWED = {
         _backups/restore_test.py:_newest _https/hsts.py:_read
         _https/hsts.py:bound _monitoring/integrity.py:read _database/migrate.py:migrate _common/records.py:read
         _https/renewal.py:configurations _common/locks.py:acquire
-        _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _transaction/store.py:document
+        _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _common/files.py:document
         _brute_force/unlock.py:sites _updates/releases.py:watched _monitoring/watch.py:configuration
         _application/release_files.py:refusal _permissions/aside.py:known
         _monitoring/watch.py:pulse _monitoring/results.py:configuration _permissions/open_windows.py:known
@@ -55,8 +55,8 @@ REVIEWED = {
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
         _webserver/certificate.py:complaint _brute_force/fail2ban.py:interpreter _brute_force/filter_file.py:read
-        _common/paths.py:_in_fstab
-        _common/paths.py:mounts _common/services.py:_listening
+        _common/mounts.py:_in_fstab
+        _common/mounts.py:mounts _common/services.py:_listening
         _application/obstacles.py:_lock_holder _https/renewal.py:_present
         _host/processes.py:_text
     """,

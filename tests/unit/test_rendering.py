@@ -48,8 +48,10 @@ LEFT_OUT = {
     "host_program": ("content",),
     "chamilo_site_info": ("controller_time", "key_salt"),
     "backup_key": ("elsewhere", "folder", "salt"),
-    "chamilo_database_account": ("digest",),
-    "chamilo_env": ("request",),
+    "chamilo_database_account": ("digest", "installation", "installation_salt"),
+    "chamilo_env": ("request", "installation"),
+    "chamilo_remembered": ("installation",),
+    "chamilo_settings": ("installation",),
     "chamilo_hsts": ("configuration",),  # the file of the section has it
     "chamilo.hardening.chamilo_hsts": ("configuration",),
     "fail2ban_filter": ("samples",),  # lines that prove the filter: the plan's own test

@@ -22,10 +22,11 @@ _DIRECTORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,100}")
 
 def known_to(site: Site, tree: Tree) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names in its access URLs, and the directories of its enabled plugins. What cannot be read is empty."""
-    from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError, Reader
+    from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
+    from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 
     try:
-        reader = Reader.of_site(site)
+        reader = PortalReader.of(site.installation)
     except DatabaseError:
         return (), ()
 

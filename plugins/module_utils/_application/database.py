@@ -24,21 +24,21 @@ import subprocess
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any, Union, cast
+from typing import IO, Any, TypeVar, Union, cast
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv, overrides
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import Environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import secret_file
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 
 Row = dict[str, Union[str, None]]
 Ask = Callable[[str], list[Row]]
 Query = Callable[[str, Sequence[Union[str, int]]], list[Row]]
 
+_R = TypeVar("_R", bound="Reader")
+NOWHERE = Installation()
 SOCKET = "/run/mysqld/mysqld.sock"
 # Whom to trust when a database on another host speaks TLS: there once the role database made the two speak it.
 AUTHORITY = "/usr/local/share/chamilo-hardening/database.pem"
@@ -46,42 +46,12 @@ _READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
 # Whatever the server's settings are, a value that does not fit is an error, a lock that does not come is one soon, and
 # the connection stays while the portal is asked.
 _STRICT = "SET SESSION sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 10, wait_timeout = 28800"
-_TABLES = (
-    "SELECT table_name AS name FROM information_schema.tables"
-    " WHERE table_schema = DATABASE() AND table_name IN ('user', 'version')"
-)
-# For versions with one table of the plugins, and another of the portals where each is enabled.
-_ENABLED = (
-    "SELECT DISTINCT title FROM plugin JOIN access_url_rel_plugin AS used ON used.plugin_id = plugin.id"
-    " WHERE plugin.installed = 1 AND used.active = 1 ORDER BY title"
-)
 # The class of SQLSTATE by which a server refuses an account (28) or a statement (42), and would again.
 _REFUSED = re.compile(r"ERROR \d+ \((?:28|42)")
 _SECONDS = 10
 _DEADLOCK = 1213
 _LONGEST = 4000  # bytes of a line of an option file; the clients cut it at 4,096 and take the rest for another option
 _PIECE = 1 << 16  # bytes read at a time
-
-# What the application uses where no row exists: the defaults of its own settings schema.
-DEFAULTS: Mapping[str, str] = {
-    "document.upload_extensions_blacklist": "",
-    "document.upload_extensions_list_type": "blacklist",
-    "document.upload_extensions_replace_by": "dangerous",
-    "document.upload_extensions_skip": "true",
-    "platform.server_type": "prod",
-    "security.allow_captcha": "false",
-    "security.captcha_number_mistakes_to_block_account": "",
-    "security.captcha_time_to_block": "",
-    "security.check_password": "false",
-    "security.external_api_enabled": "false",
-    "security.force_renew_password_at_first_login": "false",
-    "security.login_max_attempt_before_blocking_account": "0",
-    "security.mcp_enabled": "false",
-    "security.oauth_server_enabled": "false",
-    "security.password_requirements": "",
-    "security.password_rotation_days": "0",
-    "security.security_session_cookie_samesite_none": "false",
-}
 
 
 class DatabaseError(HardeningError):
@@ -112,40 +82,31 @@ class Account:
 class Reader:
     """One read-only way into a database. The connection is made by the first question."""
 
-    def __init__(
-        self, account: Account, root: str = "", ask: Ask | None = None, compiled: str = "", web_user: str = ""
-    ) -> None:
+    def __init__(self, account: Account, installation: Installation = NOWHERE, ask: Ask | None = None) -> None:
         self.account = account
-        self._root = root
+        self.installation = installation
         self._given = ask
-        self._compiled = compiled  # the directory of the application's cache, where that is not renewed by itself
-        self._web_user = web_user
 
     @classmethod
-    def of_site(cls, site: Site) -> Reader:
+    def of(cls: type[_R], installation: Installation) -> _R:
         """With the application's own account, as its environment names it."""
-        there = site.database
-        if not site.root:
+        root = installation.root
+        if not root:
             raise DatabaseError("No Chamilo was found on this host, so there is no account to read its database with.")
-        environment = dotenv.read(Tree(), site.root, web_user=site.php.user)
+        environment = installation.environment()
         if environment.problems:
             raise DatabaseError(" ".join(environment.problems))
-        if not there.user or not there.name:
-            raise DatabaseError(f"The environment of {site.root} names no database user and database.")
-        name = "DATABASE_PASSWORD"
-        source = site.environment_source.get(name, "")
-        if source != environment.sources.get(name, ""):
+        user, name = environment.get("DATABASE_USER"), environment.get("DATABASE_NAME")
+        if not user or not name:
+            raise DatabaseError(f"The environment of {root} names no database user and database.")
+        password = "DATABASE_PASSWORD"
+        if password in installation.given:
+            source = environment.sources[password]
             raise DatabaseError(f"The application gets its database password from {source}, not from its .env files.")
-        host = there.host or "localhost"
-        # Like PHP: "localhost" means the socket, and the server may know other grants for 127.0.0.1.
-        socket = (there.socket or SOCKET) if host == "localhost" else ""
-        password = environment.secret(name)
-        compiled = os.path.join(site.root, "var/cache/prod") if environment.get("APP_ENV") == "prod" else ""
-        account = Account(there.user, password, host, there.port or 3306, socket, there.name, authority(host))
-        return cls(account, site.root, compiled=compiled, web_user=site.php.user)
+        return cls(account_there(environment, user, environment.secret(password), name), installation)
 
     @classmethod
-    def of_server(cls) -> Reader:
+    def of_server(cls: type[_R]) -> _R:
         """As root of the database server on this host, by the socket and without a password."""
         if os.geteuid() != 0:
             raise DatabaseError("The database server's own tables can be read as root only.")
@@ -153,7 +114,7 @@ class Reader:
             raise DatabaseError(f"No database server runs on this host: there is no {SOCKET}.")
         return cls(Account("root", socket=SOCKET))
 
-    def begin(self) -> Reader:
+    def begin(self: _R) -> _R:
         """Connect while something else is done, where a program of its own does it."""
         if isinstance(self._ask, _Client):
             self._ask.begin()
@@ -163,38 +124,6 @@ class Reader:
         """The rows of one statement. Each ``%s`` stands for a parameter."""
         return self._ask(_bound(sql, params))
 
-    def settings(self) -> dict[str, str]:
-        """Effective settings of the main portal: ``category.variable`` to text."""
-        found = {key: rows[1][0] for key, rows in self._stored.items() if 1 in rows}
-        return {**DEFAULTS, **found, **self.pinned(1)}
-
-    def pinned(self, portal: int) -> dict[str, str]:
-        """What the application's overrides file has for a portal. It wins over the settings."""
-        return {**self._overrides.get("default", {}), **self._overrides.get(str(portal), {})}
-
-    def effective(self, variable: str, category: str) -> dict[str, str]:
-        """What each active portal really uses, by the portal's URL.
-
-        A secondary portal's own row counts only where the main row is missing or may be changed.
-        """
-        key = f"{category}.{variable}"
-        rows = self._stored.get(key, {})
-        values = {}
-        for portal, url in self._portals.items():
-            main, changeable = rows.get(1, (DEFAULTS.get(key, ""), True))
-            value = rows[portal][0] if portal in rows and changeable else main
-            values[url] = self.pinned(portal).get(key, value)
-        return values
-
-    def hosts(self) -> list[str]:
-        """The names in the addresses of the application's active portals, in lower case."""
-        found = (re.match(r"https?://([^/:?#]+)", url.strip().lower()) for url in self._portals.values())
-        return [each[1] for each in found if each]
-
-    def plugins(self) -> list[str]:
-        """The titles of the plugins that are enabled for a portal. An older release has no such tables: an error."""
-        return [row["title"] or "" for row in self.query(_ENABLED)]
-
     @functools.cached_property
     def _ask(self) -> Ask:
         if self._given is not None:
@@ -202,63 +131,13 @@ class Reader:
         connection = _connect(self.account, _READ_ONLY, "read")
         return _answers(connection, self.account, "read") if connection else _Client(self.account)
 
-    @functools.cached_property
-    def _portals(self) -> dict[int, str]:
-        rows = self.query("SELECT id, url FROM access_url WHERE active = 1 OR id = 1 ORDER BY id")
-        return {as_number(row["id"]): row["url"] or "" for row in rows} or {1: "the only portal"}
 
-    @functools.cached_property
-    def _stored(self) -> dict[str, dict[int, tuple[str, bool]]]:
-        """``category.variable`` -> portal -> (value, may a secondary portal differ). Of doubles the last one counts."""
-        found: dict[str, dict[int, tuple[str, bool]]] = {}
-        for row in self.query(
-            "SELECT category, variable, access_url, selected_value, access_url_changeable FROM settings"
-            " WHERE subkey IS NULL OR subkey = '' ORDER BY id"
-        ):
-            if not row["access_url"]:  # the application asks for the rows of a portal
-                continue
-            key = f"{(row['category'] or '').lower()}.{row['variable']}"
-            changeable = row["access_url_changeable"] == "1"
-            found.setdefault(key, {})[int(row["access_url"])] = (row["selected_value"] or "", changeable)
-        return found
-
-    @functools.cached_property
-    def _overrides(self) -> dict[str, dict[str, str]]:
-        if not self._root:
-            return {}
-        path = Path(self._root, overrides.PATH)
-        try:
-            text = Tree().read(str(path), self._web_user)
-            text.encode("utf-8")
-        except FileNotFoundError:
-            return {}
-        except (OSError, UnicodeEncodeError) as problem:
-            why = problem.strerror if isinstance(problem, OSError) else problem
-            raise DatabaseError(f"{path}, which wins over the database, cannot be read: {why}.") from problem
-        containers = Path(self._compiled).glob("*Container.php") if self._compiled else []
-        moments = [container.stat().st_mtime for container in containers]
-        if moments and max(moments) < path.stat().st_mtime:
-            raise DatabaseError(
-                f"{path} is newer than the application's cache, so it is not active yet: run"
-                " `bin/console cache:clear` as the web user."
-            )
-        try:
-            return overrides.parse(text, str(path))
-        except overrides.OverridesError as problem:
-            raise DatabaseError(str(problem)) from problem
-
-
-def migrations_without_history(reader: Reader) -> bool:
-    """Whether the portal has accounts, and no migration that it remembers: the next update would run them all."""
-    there = {row["name"] for row in reader.query(_TABLES)}
-    if "user" not in there:
-        return False
-    return "version" not in there or not reader.query("SELECT version FROM version LIMIT 1")
-
-
-def migrations(reader: Reader) -> set[str]:
-    """The migrations that the database remembers, each by the name of its class."""
-    return {str(row["version"]).rpartition("\\")[2] for row in reader.query("SELECT version FROM version")}
+def account_there(environment: Environment, user: str, password: str, name: str = "") -> Account:
+    """An account of the server that the application uses."""
+    host, port = environment.get("DATABASE_HOST") or "localhost", environment.get("DATABASE_PORT")
+    # Like PHP: "localhost" means the socket, and the server may know other grants for 127.0.0.1.
+    socket = SOCKET if host == "localhost" else ""
+    return Account(user, password, host, int(port) if port.isdigit() else 3306, socket, name, authority(host))
 
 
 def authority(host: str) -> str:

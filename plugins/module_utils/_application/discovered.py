@@ -53,6 +53,7 @@ class Recurring:
 @dataclass(frozen=True)
 class Discovered:
     site: Site
+    given: str = ""  # what the server gives PHP, sealed with the salt where there was one
     active: bool = False  # the web server goes by our drop-ins
     in_force: Mapping[str, InForce] = field(default_factory=dict)  # by the name of the transaction
     program: Mapping[str, str] = field(default_factory=dict)  # the host program, as it is installed

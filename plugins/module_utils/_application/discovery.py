@@ -17,9 +17,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import application, symfony_sessions
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import (
+    application,
+    known_secrets,
+    symfony_sessions,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import Environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import read as read_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.project import Findings, Projects
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
     Database,
@@ -73,6 +78,11 @@ _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 # What PHP takes where nothing is set.
 # They read /etc/cron.d as Debian's usual cron does, and would have to go for it.
 _OTHER_CRONS = ("systemd-cron", "cronie", "bcron")
+# What a web server hands over with each request. Symfony takes no HTTP_ for the environment.
+_OF_A_REQUEST = re.compile(
+    r"HTTP(S|_\w+)|SCRIPT_(FILE)?NAME|(DOCUMENT|CONTEXT)_ROOT|DOCUMENT_URI|PATH_(INFO|TRANSLATED)|QUERY_STRING"
+    r"|REQUEST_\w+|CONTENT_(TYPE|LENGTH)|(SERVER|REMOTE)_\w+|GATEWAY_INTERFACE|REDIRECT_STATUS|PHP_(ADMIN_)?VALUE"
+)
 _CLAMD = "/etc/clamav/clamd.conf"
 _FAIL2BAN = ("/run/fail2ban/fail2ban.pid", "fail2ban-server")
 _FAIL2BAN_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/fail2ban.service"
@@ -167,13 +177,11 @@ def unfit(site: Site, sections: Collection[str], tree: Tree | None = None) -> li
     return messages
 
 
-def discover_environment(domain: str, root: str, web_server: str) -> tuple[Site, dict[str, Place]]:
-    """The site, which must be there, and what PHP is given by the server before any environment file is read."""
-    observer = _Discovery(Tree(), domain.lower(), "")
-    found = observer.all(root, web_server, ())
-    if observer.errors:
-        raise SiteError(" ".join(observer.errors))
-    return found, observer.given
+def installation(domain: str, root: str, web_server: str) -> Installation:
+    """Where the application lies, which must be there, with all that the server gives PHP."""
+    given: dict[str, Place] = {}
+    found = discover(domain, root, web_server, require=True, given=given)
+    return replace(found.installation, given=given)
 
 
 class _Discovery(Findings):
@@ -204,8 +212,14 @@ class _Discovery(Findings):
         seen = partial(
             php_ini.in_force, tree, php, root, pool, web.name, configuration, serving or fallback, ours=False
         )
-        php = self.attempt(lambda: self.set_in_php(php, pool, root, seen()), php)
+        in_php = self.attempt(seen, None) if php.version else None
+        php = self.attempt(lambda: self.set_in_php(php, pool, root, in_php or {}), php)
         environment = self.environment(root, web, serving, pool, php.user)
+        mode = environment.get("APP_ENV") or "prod"
+        php_keeps = bool(root) and symfony_sessions.in_php(tree, root, mode, php.user)
+        own_options = {} if php_keeps or not root else symfony_sessions.options(tree, root, mode, php.user)
+        values = None if in_php is None else {name: setting.value for name, setting in in_php.items()}
+        sessions, keeper = symfony_sessions.stored(own_options, root, mode, values)
         rotated = self.attempt(partial(self.rotation, web, php, servers), portal_rotation.Rotation("", {}))
         self.problems += configuration.problems
         code = self.projects.release(root, php.user)
@@ -221,8 +235,8 @@ class _Discovery(Findings):
             branch=code.branch,
             environment=environment.visible,
             environment_source=environment.sources,
-            secrets_default=environment.public_secrets,
-            secrets_weak=environment.weak_secrets,
+            secrets_default=known_secrets.published(environment),
+            secrets_weak=known_secrets.weak(environment),
             distribution=f"{release.get('NAME', '').partition(' ')[0]} {release.get('VERSION_ID', '')}".strip(),
             web=web,
             php=php,
@@ -242,8 +256,9 @@ class _Discovery(Findings):
             spellings=self.projects.spellings(root, [server.host.root for server in servers]),
             real_root=self.projects.real_root(root),
             fingerprint=self.projects.fingerprint(root),
-            sessions_in_php=bool(root)
-            and symfony_sessions.in_php(tree, root, environment.get("APP_ENV") or "prod", php.user),
+            sessions_in_php=php_keeps,
+            sessions=sessions,
+            sessions_keeper=keeper,
             memory=self.attempt(lambda: portal_host.memory(tree), 0),
             clamd_own=self.attempt(self.clamd_own, False),
             fail2ban=self.attempt(lambda: portal_host.is_running(tree, *_FAIL2BAN), False)
@@ -411,7 +426,7 @@ class _Discovery(Findings):
         for server in serving:
             given = nginx.real_environment(server) if web.name == "nginx" else apache.real_environment(server)
             real.update(given)
-        self.given = real
+        self.given = real = {name: place for name, place in real.items() if not _OF_A_REQUEST.fullmatch(name)}
         if not root or not self.projects.is_chamilo(root):
             return Environment({}, (), ())
         environment = read_environment(self.tree, root, real, user)

@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import known_secrets
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
 
@@ -73,19 +72,6 @@ class Environment:
     def sources(self) -> dict[str, str]:
         """Where the winning value of each name stands."""
         return {name: value.source for name, value in sorted(self._values.items())}
-
-    @property
-    def public_secrets(self) -> tuple[str, ...]:
-        """The secrets whose value is published, or empty. Files that were not read are not judged."""
-        if not self.files:
-            return ()
-        return tuple(name for name in SECRETS if known_secrets.fault(self.secret(name)))
-
-    @property
-    def weak_secrets(self) -> dict[str, str]:
-        """Those of the administrator's own that could be guessed, with the reason."""
-        own = [name for name in SECRETS if self.files and name not in self.public_secrets]
-        return {name: why for name in own if (why := known_secrets.weakness(self.secret(name)))}
 
     def get(self, name: str) -> str:
         """A value that is no secret, or an empty text."""

@@ -18,6 +18,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import SECRETS, Environment
+
 _SHORTEST = 16  # characters; of random hexadecimal digits that is 64 bits
 _FEWEST = 8  # different characters: of 32 random hexadecimal digits, one value in 10 million has fewer
 _WRITTEN = re.compile(r"chang\w*|secret|pass\W*(?:word|phrase)|example|placeholder|%.*%|\$?\{.*\}|<.*>", re.IGNORECASE)
@@ -78,6 +80,17 @@ f97199183fbd3ddd faf5f64bc1bf8bb9 fb86fb757d1241d5 fc11d6f28e59d3cc fc93cb07e1ad
 fdc8481c1253db90 fdcbde4c64f2d67e fef3d83e32b4d981 ff33fdb5f6bf86c9
 """.split()
 )
+
+
+def published(environment: Environment) -> tuple[str, ...]:
+    """The secrets whose value is published, or empty. Files that were not read are not judged."""
+    return tuple(name for name in SECRETS if environment.files and fault(environment.secret(name)))
+
+
+def weak(environment: Environment) -> dict[str, str]:
+    """Those of the administrator's own that could be guessed, with the reason."""
+    own = [name for name in SECRETS if environment.files and not fault(environment.secret(name))]
+    return {name: why for name in own if (why := weakness(environment.secret(name)))}
 
 
 def fault(value: str) -> str:

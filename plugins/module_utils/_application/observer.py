@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import DEFAULTS
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, include_line
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer, fetch
@@ -98,9 +98,9 @@ class Observer:
         return control not in (self.options["unenforced"])
 
     @functools.cached_property
-    def database(self) -> Reader:
+    def database(self) -> PortalReader:
         """The application's own database, read only. Its methods raise DatabaseError with the reason."""
-        return Reader.of_site(self.site)
+        return PortalReader.of(self.site.installation)
 
     @functools.cached_property
     def settings(self) -> Mapping[str, str]:

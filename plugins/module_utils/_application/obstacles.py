@@ -20,8 +20,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dis
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import mounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.open_basedir import PREPENDED
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import group_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import HOST_NAME

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import certbot as portal_certbot
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
@@ -82,6 +85,8 @@ class Site:
     real_root: str = ""  # the project directory without links; /srv/campus/releases/* where a link leads to one of many
     fingerprint: str = ""  # of the project directory on this machine: the same by every inventory name of this host
     sessions_in_php: bool = False  # the application leaves them to php.ini; False where that is unknown
+    sessions: str = ""  # the directory of their files
+    sessions_keeper: str = ""  # what keeps them instead
     memory: int = 0  # bytes of this host
     clamd_own: bool = False  # clamd.conf is the owner's
     fail2ban: bool = False  # it runs, and starts at boot
@@ -92,6 +97,27 @@ class Site:
     managed_from: str = ""  # the address from which an administrator is logged in over ssh
     errors: tuple[str, ...] = ()  # what every section needs, and is not there
     problems: tuple[str, ...] = ()  # these, and what could not be seen
+
+    @property
+    def installation(self) -> Installation:
+        """Where it lies. Of what the server gives PHP the values that are no secrets, and all places."""
+        places = {name: re.fullmatch(r"(.*):(\d+)", source) for name, source in self.environment_source.items()}
+        return Installation(
+            root=self.root,
+            web_user=self.php.user,
+            version=self.version,
+            php=self.php.version,
+            service=self.php.service,
+            given={
+                name: Place(place[1], int(place[2]), self.environment.get(name, ""))
+                for name, place in places.items()
+                if place
+            },
+            sessions=self.sessions,
+            sessions_keeper=self.sessions_keeper,
+            addresses=self.addresses,
+            document_roots=tuple(host.root for host in self.virtual_hosts),
+        )
 
     @property
     def major(self) -> int:

@@ -1,16 +1,17 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The application's session configuration: where sessions are stored, and for how long."""
+"""Where the sessions of the application are stored, and for how long: by its own configuration, or by PHP's."""
 
 from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 
+_SAVE_PATH = "/var/lib/php/sessions"
 _OPTION = re.compile(r"^[ \t]+(gc_maxlifetime|save_path|name|handler_id):(?:[ \t]+([^\s#]\S*))?", re.M)
 _COMPILED = re.compile(r"'session\.storage\.options' => \[\n(.*?)\n[ \t]*\],", re.DOTALL)
 # Any form of a setting that stores sessions not in PHP, or not as in php.ini; only YAML can set the opposite.
@@ -25,6 +26,35 @@ _ONLY_IN_TESTS = re.compile(
 )  # Symfony's own recipe has another store there
 _FOR_TESTS = re.compile(r"/packages/test/|/services_test\.")
 _READ = (".php", ".xml", ".yaml", ".yml")
+
+
+def stored(own: Mapping[str, str], root: str, mode: str, in_php: Mapping[str, str] | None) -> tuple[str, str]:
+    """Where the files of the sessions lie; else nothing, and what keeps them instead.
+
+    ``own``: the application's options; ``in_php``: what PHP is set to, None where that is not known.
+    """
+
+    def resolved(text: str) -> str:
+        return text.replace("%kernel.project_dir%", root).replace("%kernel.environment%", mode)
+
+    handler = resolved(own.get("handler_id", ""))
+    kind, is_address, place = handler.partition("://")
+    if is_address and kind == "file":
+        return (place, "") if _is_path(place) else ("", handler)
+    if handler not in ("", "null", "NULL", "~", "session.handler.native_file"):
+        return "", kind if is_address else handler  # an address can contain a password
+    if in_php is None:
+        return "", "PHP, whose settings are not known,"
+    keeper = in_php.get("session.save_handler", "files")
+    if keeper != "files":
+        return "", keeper
+    path = resolved(own.get("save_path", "") or in_php.get("session.save_path", ""))
+    path = path.rpartition(";")[2].strip("'\"") or _SAVE_PATH
+    return (path, "") if _is_path(path) else ("", path)
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith("/") and "%" not in text
 
 
 def options(tree: Tree, root: str, mode: str, web_user: str = "") -> dict[str, str]:

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    DatabaseError,
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import (
     migrations_without_history,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import job_of_ours, not_ours
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.permissions import opened

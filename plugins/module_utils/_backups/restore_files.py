@@ -9,6 +9,7 @@ Each exchange can be undone after each of its steps.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import datetime
 import errno
 import os
@@ -33,9 +34,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts, of_root, open_path
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import mounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import rights
 
+_EXCHANGE = 2
+_HERE = -100
 _FILES = ("var", "config", "public/plugin")  # and the environment files
 _LEFT = (".git", "node_modules")  # in no backup
 
@@ -424,9 +428,18 @@ def _of_root(path: str) -> int:
 
 
 def exchange(one: str, other: str) -> None:
-    """Two paths change places in one step."""
+    """Two paths change places, in one step where the file system can do that."""
+    libc = ctypes.CDLL(None, use_errno=True)
     try:
-        common_files.exchange(one, other)
+        if libc.renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+            return
+        code = ctypes.get_errno()
+        if code not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(code, os.strerror(code))
+        aside = f"{one}.aside"
+        os.rename(other, aside)
+        os.rename(one, other)
+        os.rename(aside, one)
     except OSError as problem:
         place = os.path.realpath(os.path.dirname(other)) + "/" + os.path.basename(other)
         raise BackupError(f"{place} cannot change places with {one}: {problem.strerror}.") from problem

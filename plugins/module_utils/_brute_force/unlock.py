@@ -14,13 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import LOCKED_DAYS
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Reader,
-    Row,
-    as_number,
-    writing,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Row, as_number, writing
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
@@ -164,7 +160,7 @@ def sites(pattern: str = PORTALS) -> list[Site]:
 
 
 def _accounts(site: Site, name: str) -> list[Account]:
-    reader = Reader.of_site(site)
+    reader = PortalReader.of(site.installation)
     rows = reader.query(_NAMED, (name, name)) if name else reader.query(_LOCKED)
     limit = reader.settings().get("security.login_max_attempt_before_blocking_account", "")
     enough = min(_ATTACK, int(limit)) if limit.isdigit() and int(limit) > 0 else _ATTACK
@@ -188,7 +184,7 @@ def _account(site: Site, row: Row, enough: int) -> Account:
 
 
 def _activate(account: Account) -> str:
-    with writing(Reader.of_site(account.site).account) as ask:
+    with writing(PortalReader.of(account.site.installation).account) as ask:
         ask("UPDATE user SET active = 1 WHERE id = %s AND active = 0", (account.number,))
     return f"{account.name} of {account.site.domain} is active again."
 

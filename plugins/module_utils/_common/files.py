@@ -10,7 +10,6 @@ the way cannot redirect root.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import hashlib
 import json
@@ -31,8 +30,6 @@ LINK = "-> "  # before the target of a link, where a file has its checksum
 TEMPORARY = ".chamilo-hardening."
 _MOST = 64 << 20  # bytes of a file that this collection writes or restores
 _NOTED = 200  # files that are remembered
-_EXCHANGE = 2
-_HERE = -100
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -136,39 +133,17 @@ class Tree:
             return ABSENT
         if stat.S_ISLNK(info.st_mode):
             return Item("link", info.st_uid, info.st_gid, target=os.readlink(name, dir_fd=parent))
-        _must_be_file(path, info)
+        must_be_file(path, info)
         # It may have been exchanged meanwhile: a FIFO would keep us waiting.
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
         try:
             info = os.fstat(handle)
-            _must_be_file(path, info)
+            must_be_file(path, info)
             data = _read_all(handle, info.st_size)
             if len(data) > _MOST:
                 raise StateError(f"{path} is larger than {_MOST >> 20} MiB. Move it out of the way first.")
             seen = file_item(data, info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
             return replace(seen, mtime_ns=info.st_mtime_ns, xattrs=_xattrs(handle))
-        finally:
-            os.close(handle)
-
-    def file_of_root(self, path: str) -> str:
-        """The file behind a path or a link of root: a regular one that only root may write."""
-        try:
-            handle = open_path(path, of_root)[0]
-        except OSError as problem:
-            if problem.errno not in (errno.ELOOP, errno.ENXIO, errno.ENOTDIR):
-                raise
-            raise StateError(f"{path} is not used: {problem.strerror}.") from problem
-        try:
-            info, real = os.fstat(handle), os.readlink(f"/proc/self/fd/{handle}")
-            _must_be_file(real, info)
-            # An access list shows in the bits of the group.
-            writers = 0o002 | (0o020 if info.st_gid not in (0, os.getegid()) or _has_acl(handle) else 0)
-            if info.st_uid not in (0, os.geteuid()) or info.st_mode & writers:
-                raise StateError(
-                    f"{real} is not changed: others than root can write to it. Give it to root, if it is right: "
-                    f"chown root {real} && chmod go-w {real}"
-                )
-            return real
         finally:
             os.close(handle)
 
@@ -288,7 +263,7 @@ class Tree:
         return self._open[path]
 
 
-def _must_be_file(path: str, info: os.stat_result) -> None:
+def must_be_file(path: str, info: os.stat_result) -> None:
     if not stat.S_ISREG(info.st_mode):
         raise StateError(f"{path} is neither a file nor a link. Move it out of the way first.")
 
@@ -323,7 +298,7 @@ def _xattrs(handle: int) -> tuple[tuple[str, str], ...]:
     return tuple((name, b64encode(os.getxattr(handle, name)).decode()) for name in sorted(names))
 
 
-def _has_acl(handle: int) -> bool:
+def has_acl(handle: int) -> bool:
     return any(name == "system.posix_acl_access" for name, _value in _xattrs(handle))
 
 
@@ -344,18 +319,13 @@ def replace_file(path: str, text: str, mode: int = 0o600) -> None:
         tree.write(path, file_item(text.encode(), os.geteuid(), os.getegid(), mode))
 
 
-def exchange(one: str, other: str, of_one: int = _HERE, of_other: int = _HERE) -> None:
-    """Two names change places in one step, each below a directory that is open."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(of_one, os.fsencode(one), of_other, os.fsencode(other), _EXCHANGE) == 0:
-        return
-    code = ctypes.get_errno()
-    if code not in (errno.EINVAL, errno.ENOSYS):
-        raise OSError(code, os.strerror(code), other)
-    aside = f"{one}.aside"  # a file system that cannot do it in one step
-    os.rename(other, aside, src_dir_fd=of_other, dst_dir_fd=of_one)
-    os.rename(one, other, src_dir_fd=of_one, dst_dir_fd=of_other)
-    os.rename(aside, one, src_dir_fd=of_one, dst_dir_fd=of_one)
+def document(path: str) -> Any:
+    """The JSON of a file; an empty map when it is not there. Raises ValueError when it is damaged."""
+    try:
+        with open(path, "rb") as stream:
+            return json.load(stream)
+    except FileNotFoundError:
+        return {}
 
 
 def note_written(path: str, state: str = "") -> None:

@@ -75,7 +75,7 @@ class AccountManager:
         result.server_here = self.context.is_here
         if self.desired.elsewhere and self.context.given_admin is None and not self.context.is_local:
             raise AccountError(
-                f"The database is on {self.context.site.database.host}. Changes there cannot be undone from "
+                f"The database is on {self.context.host}. Changes there cannot be undone from "
                 "here, so no account was changed. Undo the changes by hand: see 'Taking it back' in the README of "
                 "the role database."
             )
@@ -84,7 +84,7 @@ class AccountManager:
             own = self.undo.known.get("application")
             if own and "upgrade" in self.undo.known.get("accounts", {}) and not check:
                 with self.context.server() as server:
-                    server.give(Who(*own), GUIDE, grants.place(self.context.site.database.name))
+                    server.give(Who(*own), GUIDE, grants.place(self.context.application().name))
             self.extra.retire("upgrade", result, check)
             old = dict(self.undo.known.get("old", {}))
             for name, known in old.items():
@@ -101,7 +101,7 @@ class AccountManager:
                         self.undo.restore(server, Who(*known["who"]))
 
     def _refuse_to_cut_off(self) -> None:
-        host, found = self.context.site.database.host, clients.addresses(self.context.site.database.host)
+        host, found = self.context.host, clients.addresses(self.context.host)
         if self.desired.listen and found and not {*found, *_EVERYWHERE} & {*self.desired.listen}:
             there = ",".join(self.desired.listen)
             raise AccountError(
@@ -115,7 +115,7 @@ class AccountManager:
             allowed = [ipaddress.ip_network(each, strict=False) for each in self.desired.clients or ()]
         except ValueError as problem:
             raise AccountError(f"chamilo_database_clients: {problem}. No account was changed.") from problem
-        own = self.context.site.addresses
+        own = self.context.portal.addresses
         with self.context.server() as server:
             unrelated = {
                 f"{client['USER']} from {client['HOST'].rpartition(':')[0]}"
@@ -130,12 +130,12 @@ class AccountManager:
 
     def _place(self, check: bool) -> None:
         """Save what the host program needs to run the application, so that it need not discover it."""
-        php = f"/usr/bin/php{self.context.site.php.version}"
+        php = f"/usr/bin/php{self.context.portal.php}"
         place = {
-            "root": self.context.site.root,
-            "user": self.desired.web_user or self.context.site.php.user,
+            "root": self.context.portal.root,
+            "user": self.desired.web_user or self.context.portal.web_user,
             "php": php if os.path.exists(php) else "php",
-            "database": self.context.site.database.name,
+            "database": self.context.application().name,
         }
         if not check and self.undo.known.get("place") != place:
             self.undo.remember(place=place)

@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import asked
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 
@@ -25,13 +23,13 @@ def remember(root: str, request: str, desired: Desired) -> None:
         asked.remember(MODULE, root, request, {name: value for name, value in options.items() if name != "probe"})
 
 
-def answer(site: Site, given: Mapping[str, Place]) -> dict[str, Any]:
+def answer(portal: Installation) -> dict[str, Any]:
     """What the module would answer, where it would change nothing and has nothing to report; else nothing."""
-    request, options = asked.recall(MODULE, site.root)
+    request, options = asked.recall(MODULE, portal.root)
     if not request:
         return {}
     result = Result()
-    AccountManager(Context(site, given, Desired(**options), None)).apply(result, check=True)
+    AccountManager(Context(portal, Desired(**options))).apply(result, check=True)
     return {} if result.changed or result.notes else {"request": request, "result": reported(result)}
 
 

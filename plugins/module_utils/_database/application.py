@@ -8,12 +8,9 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree as Files
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import DATA, GUIDE, Who
@@ -194,7 +191,7 @@ class Application:
         old = Who(*move["old"]["who"])
         if self.undo.known.get("old", {}).get(str(old)):
             self.undo.restore(server, old)
-        known = dotenv.read(Files(), self.context.site.root, self.context.given, self.context.site.php.user)
+        known = self.context.portal.environment()
         if not known.files:
             raise AccountError(f"{' '.join(known.problems)} The account {move['new']['user']} stays until it can be.")
         if known.get("DATABASE_USER") == move["new"]["user"]:
@@ -205,8 +202,7 @@ class Application:
     def _write(self, user: str, password: str, result: Result) -> None:
         """Into the environment."""
         files = self.context.write_login(self.context, user, password, result.notes)
-        self.context.site = replace(self.context.site, database=replace(self.context.site.database, user=user))
-        if any(path.endswith(".php") for path in files) and self.context.site.php.service:
+        if any(path.endswith(".php") for path in files) and self.context.portal.service:
             time.sleep(_RELOAD_SECONDS)  # a reload was requested
 
     def _may_write(self, account: Account) -> None:

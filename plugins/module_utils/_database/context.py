@@ -21,14 +21,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
     Reader,
     writing,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError, Server, see
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.undo_data import UndoData
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import Recovery
 
 CREDENTIALS = "/etc/chamilo-hardening"
 _ANSWER_SECONDS = 5.0
@@ -93,20 +92,18 @@ class Context:
 
     def __init__(
         self,
-        site: Site,
-        given: Mapping[str, Place],
+        portal: Installation,
         desired: Desired,
         admin: Account | None = None,
         root: str = STATE,
         credentials: str = CREDENTIALS,
-        engine: Engine | None = None,
+        engine: Recovery | None = None,
         step: Callable[[str], None] = lambda name: None,
         write_login: WriteLogin | None = None,
     ) -> None:
-        self.site = site
-        self.given = given
+        self.portal = portal
         self.desired = desired
-        self.engine = engine or Engine(root)
+        self.engine = engine or Recovery(root)
         self.step = step
         self._write_login = write_login
         self.given_admin = admin
@@ -116,7 +113,7 @@ class Context:
 
     def application(self) -> Account:
         """The account that the application's environment names now."""
-        return Reader.of_site(self.site).account
+        return Reader.of(self.portal).account
 
     @property
     def write_login(self) -> WriteLogin:
@@ -131,10 +128,15 @@ class Context:
         return name
 
     @functools.cached_property
+    def host(self) -> str:
+        """The host of the database; empty where no application is on this one."""
+        return self.portal.environment().get("DATABASE_HOST")
+
+    @functools.cached_property
     def is_local(self) -> bool:
-        found = clients.addresses(self.site.database.host)
-        return self.site.database.host in clients.LOCAL or (
-            bool(found) and all(each in self.site.addresses or ipaddress.ip_address(each).is_loopback for each in found)
+        own, found = self.portal.addresses, clients.addresses(self.host)
+        return self.host in clients.LOCAL or (
+            bool(found) and all(each in own or ipaddress.ip_address(each).is_loopback for each in found)
         )
 
     @property
@@ -152,12 +154,11 @@ class Context:
         return self.given_admin is not None or self.is_here
 
     def _admin(self) -> Account:
-        there = self.site.database
         if self.given_admin is not None:
             return self.given_admin
-        if there.host and not self.is_local:
+        if self.host and not self.is_local:
             raise AccountError(
-                f"The database is on {there.host}, and nothing here may change accounts there. Put that host into the "
+                f"The database is on {self.host}, and nothing here may change accounts there. Put that host into the "
                 "group chamilo_db, or set chamilo_database_admin_user and chamilo_database_admin_password."
             )
         if not os.path.exists(SOCKET):

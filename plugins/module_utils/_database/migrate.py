@@ -21,6 +21,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
     Account,
     DatabaseError,
     Reader,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import (
     migrations_without_history,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import harmless

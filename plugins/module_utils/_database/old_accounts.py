@@ -149,19 +149,19 @@ class OldAccounts:
                 return f"it is used for {client['DB']} now"
             if client["USER"] == old.user and not clients.is_local(client["HOST"]) and self.context.is_local:
                 return f"it is used from {client['HOST'].rpartition(':')[0]} now"
-        own = os.path.realpath(self.context.site.root)
-        for host in self.context.site.virtual_hosts:
-            for directory in {host.root, os.path.dirname(host.root)} - {"", "/"}:
+        own = os.path.realpath(self.context.portal.root)
+        for root in self.context.portal.document_roots:
+            for directory in {root, os.path.dirname(root)} - {"", "/"}:
                 if os.path.realpath(directory) == own or os.path.realpath(directory).startswith(f"{own}/"):
                     continue
                 if os.path.isfile(f"{directory}/.env"):
-                    known = dotenv.read(Files(), directory, web_user=self.context.site.php.user)
+                    known = dotenv.read(Files(), directory, web_user=self.context.portal.web_user)
                     if not known.files:
                         return f"the portal in {directory} may use it too: {' '.join(known.problems).rstrip('.')}"
                     if known.get("DATABASE_USER") == old.user:
                         return f"the portal in {directory} uses it too"
                 for path in (f"{directory}/{name}" for name in _CONFIGURATIONS):
-                    if _names(path, old.user, self.context.site.php.user):
+                    if _names(path, old.user, self.context.portal.web_user):
                         return f"{path} names it too"
         return ""
 

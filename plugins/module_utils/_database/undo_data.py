@@ -10,10 +10,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, document, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError, Server, set_rights
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import document
 
 
 class UndoData:

@@ -23,7 +23,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import jobs, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import certbot
 
 if TYPE_CHECKING:

@@ -19,12 +19,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    Outcome,
-    TransactionError,
-    asks_for_nothing,
-    plan,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import asks_for_nothing, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.bound import (
     full_from,
     kept,

@@ -23,7 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme, hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import certbot
 
 CONFIGURATIONS = "/etc/chamilo-hardening/https-*.json"

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import mounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 
 PROFILES = ("production", "upgrade", "install")
 GIT, GIT_MODE = ".git", 0o700

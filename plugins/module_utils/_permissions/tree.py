@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import mounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
     DIRECTORY,
     FILE,
-    mounts,
     of_root,
     open_path,
     shown,

@@ -21,11 +21,8 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
-    mounts_on_the_way,
-    not_mounted,
-    shown,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import mounts_on_the_way, not_mounted
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import open_windows, sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.apply import disabled, produce
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
@@ -35,7 +32,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sit
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
 
 MINUTES = 60

@@ -25,7 +25,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import logins
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 
 MEMO = "/etc/chamilo-hardening/php_user-{site}.json"
 NGINX = "/etc/nginx/nginx.conf"
@@ -85,7 +86,7 @@ class _Former:
         self._apply(awaited)
         tree = {**permissions_window.site(self.word).tree, "web_user": self.old, "group": self.memo["group"]}
         apply.produce(tree, pages=self.memo["probe"])
-        logins.hand_over(self.site, self.site.environment.get("APP_ENV") or "prod", self.own, self.old)
+        logins.hand_over(self.site.sessions, self.own, self.old)
         # What others wrote is undone by commands that PHP's user has to be able to run.
         self.engine.hand_over(self.site.root, self.own, self.old)
         self._command("gpasswd", "--delete", self.old, self.own)

@@ -20,7 +20,7 @@ def write_login(context: Context, user: str, password: str, notes: list[str], ch
     )
     reported = env_file.Result()
     try:
-        env_file.EnvFile(context.site, context.given, context.engine).apply(desired, reported, check)
+        env_file.EnvFile(context.portal, context.engine).apply(desired, reported, check)
     finally:
         notes += reported.notes
     return reported.files

@@ -40,12 +40,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program import 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.session import report as _print
-from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import GONE, KINDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import put_off
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
@@ -232,7 +231,7 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         except (HardeningError, OSError) as problem:
             _print(f"undo {name}: {problem}", syslog.LOG_ERR)  # the others go back all the same
             worst = 1
-    for line in settings_undo.GONE.get(options.section.partition(":")[0], ()):
+    for line in GONE.get(options.section.partition(":")[0], ()):
         _print(f"undo {options.section}: {line}")
     return worst
 

@@ -9,10 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo, undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import discovery
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply, env_undo, undo_data
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import EnvFile, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
+
+# Reported after a section was undone: what is not restored.
+GONE = {
+    "brute_force": ("Accounts that are locked stay locked. To unlock one: chamilo-hardening unlock USER",),
+    "passwords": ("Passwords that people chose meanwhile stay as they are.",),
+    "sessions": (
+        'Logins that "Remember me" kept and that were deleted do not come back: those people log in once more.',
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -22,15 +32,18 @@ class Kind:
     undo: Callable[[str, Engine], list[str]]  # a sentence for each that is back
 
 
+def _settings(name: str, engine: Engine) -> list[str]:
+    state = engine.store.root
+    return apply.undo(name, discovery.discover("", undo_data.MEMORY.recall(state)[name].root).installation, state)
+
+
+def _environment(name: str, engine: Engine) -> list[str]:
+    kept, result = env_undo.MEMORY.recall(engine.store.root)[name], Result()
+    env_file = EnvFile(discovery.installation(kept.domain, kept.root, kept.web_server), engine)
+    return [*env_undo.restore(name, env_file, result), *result.notes]
+
+
 KINDS = (
-    Kind(
-        undo_data.MEMORY,
-        "settings of Chamilo",
-        lambda name, engine: settings_undo.undo(name, engine.store.root),
-    ),
-    Kind(
-        env_undo.MEMORY,
-        "keys of the environment",
-        lambda name, engine: env_undo.undo(name, engine),  # pylint: disable=unnecessary-lambda  # resolved when called
-    ),
+    Kind(undo_data.MEMORY, "settings of Chamilo", _settings),
+    Kind(env_undo.MEMORY, "keys of the environment", _environment),
 )

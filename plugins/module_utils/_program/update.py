@@ -20,13 +20,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, release_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Reader,
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import (
     migrations,
     migrations_without_history,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     backup,
@@ -151,7 +151,7 @@ def _suits(portal: Portal, site: Site, package: Package) -> None:
             f"The database is on {portal.host}, and could not be rolled back. Put the login of an account that may "
             f"make databases there into {restore_tables.login_file(portal)}, below [client]. Nothing was changed."
         )
-    if migrations_without_history(Reader.of_site(site)):
+    if migrations_without_history(Reader.of(site.installation)):
         raise UpdateError(
             "The history of migrations is empty, so all of them would run again. With the code that is installed, run: "
             "doctrine:migrations:sync-metadata-storage, then doctrine:migrations:version --add --all (by "
@@ -186,7 +186,7 @@ def _led(portal: Portal, site: Site, package: Package) -> None:
     """Refuse a program whose migrations the leader has not made. Of the leader a node sees the database alone."""
     missing = package.migrations(portal.root)
     if missing:
-        reader = Reader.of_site(site)
+        reader = Reader.of(site.installation)
         made = set() if migrations_without_history(reader) else migrations(reader)
         missing = [name for name in missing if name not in made]
     if missing:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import glob
 import grp
 import os
@@ -20,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import overrides as portal_overrides
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Account,
     Deadlock,
@@ -29,8 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
     as_number,
     writing,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import tree as host_tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
     STATE,
     Item,
@@ -38,6 +35,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     file_item,
     note_written,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.host_lock import HostLock
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
@@ -51,21 +49,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan i
     plan,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import Kept
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 _TRIES = 3
 _LOCK_SECONDS = 60.0
 _CACHE_SECONDS = 120
-_PRODUCTION = Desired({"platform.server_type": "prod"})
-
-
-@dataclass(frozen=True)
-class Application:
-    """Where the application lies, which user runs its PHP, and in which environment."""
-
-    root: str
-    web_user: str = ""
-    environment: str = "prod"
 
 
 @dataclass
@@ -85,13 +72,13 @@ class Host:
     def __init__(
         self,
         account: Account,
-        application: Application,
+        portal: Installation,
         state: str = STATE,
         transaction: Callable[[Account], contextlib.AbstractContextManager[Query]] = writing,
         read: Query | None = None,
     ) -> None:
         self._account = account
-        self._application = application
+        self._portal = portal
         self._state = state
         self._transaction = transaction
         self._read = read or Reader(account).query
@@ -114,7 +101,7 @@ class Host:
 
     def _no_longer_desired(self, section: str, desired: Desired) -> dict[str, Kept]:
         memory = undo_data.MEMORY.recall(self._state).get(section) if section else None
-        if not memory or memory.root != self._application.root:
+        if not memory or memory.root != self._portal.root:
             return {}
         # A setting may be unknown to this version: another one asked for it.
         return {key: one for key, one in memory.settings.items() if key not in desired.values and key in CATALOGUE}
@@ -131,7 +118,7 @@ class Host:
             return outcome
         if section:
             # Before anything is written: a run that is killed must not have changed a setting without undo data.
-            undo_data.remember(section, self._application.root, seen, desired, self._state, gone)
+            undo_data.remember(section, self._portal.root, seen, desired, self._state, gone)
         with self._pinned(before, text, stale):
             if todo.changes_rows:
                 outcome.plan = self._write(desired, before)
@@ -198,13 +185,8 @@ class Host:
                 if row["access_url"]  # a row of no portal is never read
             ],
             self._parsed(overrides),
-            self._version,
+            self._portal.version,  # the one in the database is older where an update did not record it
         )
-
-    @functools.cached_property
-    def _version(self) -> str:
-        """The version of the code. The one in the database is older where an update did not record it."""
-        return release.installed(host_tree.Tree(), self._application.root, self._application.web_user).version
 
     def _write(self, desired: Desired, overrides: Item) -> Plan:
         for attempt in range(_TRIES):
@@ -223,7 +205,7 @@ class Host:
 
     @property
     def _path(self) -> str:
-        return os.path.join(self._application.root, portal_overrides.PATH)
+        return os.path.join(self._portal.root, portal_overrides.PATH)
 
     def _file(self) -> Item:
         with Tree() as tree:
@@ -251,7 +233,7 @@ class Host:
         """Whether a run that was killed between file and cache left a file that is not active."""
         if not portal_overrides.in_force(self._parsed(item), list(desired.values)):
             return False
-        cache = os.path.join(self._application.root, "var/cache", self._application.environment)
+        cache = os.path.join(self._portal.root, "var/cache", self._portal.mode)
         moments = [os.stat(path).st_mtime_ns for path in glob.glob(f"{glob.escape(cache)}/*Container.php")]
         return bool(moments) and max(moments) < item.mtime_ns
 
@@ -262,7 +244,7 @@ class Host:
             yield
             return
         self._may_pin()
-        with Store(self._state).lock("chamilo_settings", _LOCK_SECONDS), Tree() as tree:
+        with HostLock(self._state).lock("chamilo_settings", _LOCK_SECONDS), Tree() as tree:
             if not tree.inspect(self._path).same(before):
                 raise SettingsError(f"{self._path} was modified concurrently. Nothing was written. Run again.")
             try:
@@ -296,7 +278,7 @@ class Host:
     # ------------------------------------------------------------------------------------------------------ the cache
 
     def _user(self) -> pwd.struct_passwd:
-        name = self._application.web_user
+        name = self._portal.web_user
         try:
             user = pwd.getpwnam(name)
         except KeyError as problem:
@@ -315,7 +297,7 @@ class Host:
         try:
             done = subprocess.run(
                 [php, "bin/console", "cache:clear", "--no-interaction"],
-                cwd=self._application.root,
+                cwd=self._portal.root,
                 user=user.pw_uid,
                 group=user.pw_gid,
                 extra_groups=groups,
@@ -324,7 +306,7 @@ class Host:
                     "PATH": os.environ.get("PATH", os.defpath),
                     "LC_ALL": "C.UTF-8",
                     "HOME": "/nonexistent",
-                    "APP_ENV": self._application.environment,  # the server may give PHP another one than the files
+                    "APP_ENV": self._portal.mode,  # the server may give PHP another one than the files
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -363,25 +345,11 @@ class Host:
         return portal_overrides.edit(text, self._path, hidden)
 
 
-def in_force(site: Site, state: str = STATE, read: Query | None = None) -> dict[str, dict[str, Any]]:
-    """What each section requested last, where it is still active and can be shown: it contains no secret.
-
-    The empty name is production mode: a section requests it, and its undo keeps it.
-    """
-    if not site.root:
-        return {}
-    desired_by_name = {"": _PRODUCTION} | {
-        name: kept.asked
-        for name, kept in undo_data.MEMORY.recall(state).items()
-        # A setting may be unknown to this version: another one asked for it.
-        if kept.asked
-        and kept.root == site.root
-        and kept.asked.values.keys() <= CATALOGUE.keys()
-        and not kept.asked.secret
-    }
-    application = Application(site.root, site.php.user, site.environment.get("APP_ENV", "prod"))
-    host = Host(Account("") if read else Reader.of_site(site).account, application, state, read=read)
-    return {name: desired_by_name[name].to_json() for name in host.holding(desired_by_name)}
+def undo(name: str, portal: Installation, state: str = STATE) -> list[str]:
+    """Bring the settings of a section back. Returns a sentence for each."""
+    output = Host(Reader.of(portal).account, portal, state).restore(undo_data.MEMORY.recall(state)[name].settings)
+    undo_data.MEMORY.forget(name, state)
+    return output
 
 
 def _side_by_side(header: str, before: str, after: str) -> dict[str, str]:

@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import is_secret
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import asked
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
 
 MODULE = "chamilo_env"
@@ -26,13 +24,13 @@ def remember(root: str, request: str, desired: Desired) -> None:
         asked.remember(MODULE, root, request, {name: getattr(desired, name) for name in KEPT})
 
 
-def answer(site: Site, given: Mapping[str, Place]) -> dict[str, Any]:
+def answer(portal: Installation) -> dict[str, Any]:
     """What the module would answer, where it would change nothing and has nothing to report; else nothing."""
-    request, options = asked.recall(MODULE, site.root)
+    request, options = asked.recall(MODULE, portal.root)
     if not request:
         return {}
     result = Result()
-    EnvFile(site, given).apply(Desired(**options), result, check=True)
+    EnvFile(portal).apply(Desired(**options), result, check=True)
     if result.changed or result.refused or result.notes or result.consequences:
         return {}
     found = dataclasses.asdict(result)

@@ -18,13 +18,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv, known_secrets, nodes
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv, known_secrets, sealed
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     DatabaseError,
     Reader,
     as_number,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
     ABSENT,
@@ -36,7 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree as Disk
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import OpenSsl, run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_guarded
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_shared
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_draft import Draft, EnvError, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_transaction import (
@@ -52,8 +52,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_
     planned,
     taken,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Change, Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Change, Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import Recovery
 
 REQUIRED = dotenv.SECRETS
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -99,16 +99,14 @@ class EnvFile:
 
     def __init__(
         self,
-        site: Site,
-        given: Mapping[str, Place],
-        engine: Engine | None = None,
-        two_factor: Callable[[Site], str] | None = None,
+        portal: Installation,
+        engine: Recovery | None = None,
+        two_factor: Callable[[Installation], str] | None = None,
         openssl: OpenSsl | None = None,
         end_logins: EndLogins = end_logins,
     ) -> None:
-        self.site = site
-        self.given = given
-        self.engine = engine or Engine()
+        self.portal = portal
+        self.engine = engine or Recovery()
         self.two_factor = two_factor or in_use
         self.openssl = openssl or run_openssl
         self.end_logins = end_logins
@@ -122,7 +120,7 @@ class EnvFile:
     def apply(self, desired: Desired, result: Result, check: bool = False) -> None:
         """Apply a desired state. ``result`` is filled step by step, so a failure keeps what was known."""
         expected = checked(desired)
-        self._shared = nodes.unseal(desired.sealed, desired.salt, self.openssl) if desired.sealed else {}
+        self._shared = env_shared.of_node(desired.sealed, desired.salt, self.openssl) if desired.sealed else {}
         with Disk() as disk:
             base = Tree()
             draft = Draft(base, lambda path: self._text(disk, path))
@@ -152,13 +150,13 @@ class EnvFile:
         if desired.salt and desired.require:
             halves = {name: half.decode("ascii", "replace") for name, half in self._halves.items()}
             values = {name: after.secret(name) for name in REQUIRED}
-            result.sealed = nodes.seal({**values, **halves}, desired.salt, self.openssl)
+            result.sealed = sealed.seal({**values, **halves}, desired.salt, self.openssl)
         # A run that was killed behind its commit left them to this one.
-        if self._ends_logins(result) or self.site.root in self.engine.store.peek().get(OWED, ()):
-            ended, notes = self.end_logins(self.site, after.get("APP_ENV") or "prod", check)
+        if self._ends_logins(result) or self.portal.root in self.engine.store.peek().get(OWED, ()):
+            ended, notes = self.end_logins(self.portal, check)
             result.changed = True
             result.consequences += ended
-            result.notes += notes if check else [*notes, *Writer(self.engine).logins_ended(self.site.root)]
+            result.notes += notes if check else [*notes, *Writer(self.engine).logins_ended(self.portal.root)]
 
     def _ends_logins(self, result: Result) -> bool:
         return bool(result.generated or self._pair.kept or self._was_public)
@@ -166,30 +164,30 @@ class EnvFile:
     # -- desired state -----------------------------------------------------------------------------------------------
 
     def _environment(self, draft: Draft) -> dotenv.Environment:
-        environment = dotenv.read(draft, self.site.root, self.given, self.site.php.user)
+        environment = self.portal.environment(draft)
         if not environment.files:
-            raise EnvError(" ".join(environment.problems) or f"{self.site.root} has no environment file.")
+            raise EnvError(" ".join(environment.problems) or f"{self.portal.root} has no environment file.")
         if environment.files[0].endswith(".env.dist"):
-            raise EnvError(f"{self.site.root} has no .env file: Chamilo is not installed yet.")
+            raise EnvError(f"{self.portal.root} has no .env file: Chamilo is not installed yet.")
         return environment
 
     def _share(
         self, desired: Desired, expected: dict[str, str | None], before: dotenv.Environment, result: Result
     ) -> None:
         """Take the secrets of the node that leads the portal."""
-        found = env_shared.taken(self._shared, before, self.site, self.two_factor, desired.rotate_secret)
+        found = env_shared.taken(self._shared, before, self.portal, self.two_factor, desired.rotate_secret)
         expected.update(found)
-        self._was_public = bool(set(found) & set(before.public_secrets))
+        self._was_public = bool(set(found) & set(known_secrets.published(before)))
         result.consequences += [env_shared.TAKEN] if "APP_SECRET" in found else []
 
     def _keep_public_out(
         self, desired: Desired, expected: dict[str, str | None], before: dotenv.Environment, result: Result
     ) -> None:
         """Give what must not be public a value of its own; refuse what would lock people out."""
-        known = [name for name in desired.require if name not in expected and name in before.public_secrets]
+        known = [name for name in desired.require if name not in expected and name in known_secrets.published(before)]
         if known and not desired.generate:
             raise EnvError(
-                f"{' and '.join(known)} of {self.site.root} are public or easy to guess. Set generate, or give a "
+                f"{' and '.join(known)} of {self.portal.root} are public or easy to guess. Set generate, or give a "
                 "value of your own in secret_values."
             )
         for name in known:
@@ -199,8 +197,8 @@ class EnvFile:
         old = before.secret("APP_SECRET")
         if new is None or new in (old, self._shared.get("APP_SECRET")) or desired.rotate_secret:
             return
-        why = self.two_factor(self.site)
-        if not why and "APP_SECRET" not in before.public_secrets:
+        why = self.two_factor(self.portal)
+        if not why and "APP_SECRET" not in known_secrets.published(before):
             why = "it is the portal's own, and all who are remembered would have to log in again"
         if not why:
             return
@@ -215,9 +213,9 @@ class EnvFile:
     def _overruled(self, expected: Mapping[str, str | None], before: dotenv.Environment) -> None:
         """Refuse what the server gives PHP: that wins over the files, and stands in a file that is not ours."""
         places = [
-            f"{name} ({self.given[name].file} line {self.given[name].line})"
+            f"{name} ({self.portal.given[name].file} line {self.portal.given[name].line})"
             for name, value in sorted(expected.items())
-            if name in self.given and _seen(before, name) != _meant(name, value)
+            if name in self.portal.given and _seen(before, name) != _meant(name, value)
         ]
         if places:
             raise EnvError(
@@ -227,8 +225,8 @@ class EnvFile:
 
     def _settle(self, draft: Draft, expected: Mapping[str, str | None]) -> None:
         """Edit until the application would see every value, first without what Composer wrote, then with it."""
-        dumped = posixpath.join(self.site.root, ".env.local.php")
-        if draft.exists(dumped) and draft.exists(posixpath.join(self.site.root, ".env")):
+        dumped = posixpath.join(self.portal.root, ".env.local.php")
+        if draft.exists(dumped) and draft.exists(posixpath.join(self.portal.root, ".env")):
             # The next `composer dump-env` takes its values from these.
             draft.hidden = dumped
             self._edit(draft, expected)
@@ -244,7 +242,7 @@ class EnvFile:
             for name, text in left.items():
                 draft.set(self._place(environment, name), name, text)
         raise EnvError(
-            f"{' and '.join(left)} cannot be set in the environment files of {self.site.root}: "
+            f"{' and '.join(left)} cannot be set in the environment files of {self.portal.root}: "
             f"{' '.join(environment.problems) or 'the application would still see another value'}"
         )
 
@@ -262,7 +260,7 @@ class EnvFile:
     def _target(self, disk: Disk, path: str) -> str:
         """The file behind a path, read once. Links are followed as in reading."""
         if path not in self._behind:
-            self._behind[path] = real = _real(path, self.site.php.user)
+            self._behind[path] = real = _real(path, self.portal.web_user)
             if real not in self._old:
                 self._old[real] = disk.inspect(real)
         return self._behind[path]
@@ -274,15 +272,15 @@ class EnvFile:
         self, disk: Disk, desired: Desired, before: dotenv.Environment, after: dotenv.Environment
     ) -> dict[str, Item]:
         """The key pair of the tokens, encrypted with the desired passphrase; a new one where others may have it."""
-        paths = [self._named(before, name) for name in nodes.USUAL]
+        paths = [self._named(before, name) for name in sealed.USUAL]
         if not self._below_root(paths[0]):
             raise EnvError(
-                f"JWT_SECRET_KEY names {paths[0]}, which is not below {self.site.root}. No file was changed."
+                f"JWT_SECRET_KEY names {paths[0]}, which is not below {self.portal.root}. No file was changed."
             )
         # A public half outside is neither read nor written.
         private, public = (self._target(disk, path) if self._below_root(path) else "" for path in paths)
         old, half = self._old[private], self._old.get(public, ABSENT)
-        theirs = [self._shared.get(name, "").encode() for name in nodes.USUAL]
+        theirs = [self._shared.get(name, "").encode() for name in sealed.USUAL]
         if not old.is_file and not theirs[0]:
             return {}  # no tokens are made here
         written = noted(self.engine.store.root)
@@ -294,21 +292,21 @@ class EnvFile:
         pair = Pair(private, public, old, half, self.openssl, rewritten, ours, reachable)
         # Several nodes share a pair: none makes one of its own where the passphrase is given to it.
         alone = desired.generate and "JWT_PASSPHRASE" in desired.require
-        reader = _ids(desired.web_user or self.site.php.user)
+        reader = _ids(desired.web_user or self.portal.web_user)
         words = before.secret("JWT_PASSPHRASE"), after.secret("JWT_PASSPHRASE")
         plan = taken(pair, theirs[0], theirs[1], *words, reader) if theirs[0] else None
         self._pair = plan or planned(pair, *words, alone, reader)
         found = dict(zip((private, public), self._pair.items))
-        places = zip(nodes.USUAL, (private, public))
+        places = zip(sealed.USUAL, (private, public))
         self._halves = {name: found.get(path, self._old[path]).data for name, path in places if path}
         return found
 
     def _named(self, environment: dotenv.Environment, name: str) -> str:
-        root, named = self.site.root, environment.get(name) or nodes.USUAL[name]
+        root, named = self.portal.root, environment.get(name) or sealed.USUAL[name]
         return posixpath.normpath(posixpath.join(root, named.replace("%kernel.project_dir%", root)))
 
     def _below_root(self, path: str) -> bool:
-        return path.startswith(f"{self.site.root}/")
+        return path.startswith(f"{self.portal.root}/")
 
     # -- doing it ----------------------------------------------------------------------------------------------------
 
@@ -345,14 +343,14 @@ class EnvFile:
         after: dotenv.Environment,
         result: Result,
     ) -> None:
-        user = desired.web_user or self.site.php.user
+        user = desired.web_user or self.portal.web_user
         commands = [self._console(user, after), *self._reload(work)]
         if not user:
             raise EnvError("It is not known as whom PHP runs here, so its cache cannot be cleared: set web_user.")
         outcome = Outcome()
         try:
             with self._pair.keeping(self.engine.store):
-                owing = self.site.root if self._ends_logins(result) else ""
+                owing = self.portal.root if self._ends_logins(result) else ""
                 Writer(self.engine).write(work, commands, desired.probe, outcome, owing)
         except (HardeningError, OSError) as problem:
             result.changed = False
@@ -368,22 +366,22 @@ class EnvFile:
             result.notes += self._forget_cache(user, old)
 
     def _console(self, user: str, after: dotenv.Environment) -> list[str]:
-        php = f"/usr/bin/php{self.site.php.version}"
+        php = f"/usr/bin/php{self.portal.php}"
         mode = [f"APP_ENV={after.get('APP_ENV')}", f"APP_DEBUG={after.get('APP_DEBUG')}"]
         # The web user could not even list root's directory.
-        place = [f"--chdir={self.site.root}", "HOME=/nonexistent", *mode]
+        place = [f"--chdir={self.portal.root}", "HOME=/nonexistent", *mode]
         console = [php if os.path.exists(php) else "php", "bin/console", "cache:clear", "--no-interaction", "--quiet"]
         return ["runuser", "-u", user, "--", "env", *place, *console]
 
     def _reload(self, work: Sequence[Change]) -> list[list[str]]:
         """Not every server checks a compiled PHP file again."""
-        service = self.site.php.service
+        service = self.portal.service
         compiled = any(change.path.endswith(".php") for change in work)
         return [["systemctl", "try-reload-or-restart", service]] if compiled and service else []
 
     def _forget_cache(self, user: str, mode: str) -> list[str]:
         """Remove the cache of the previous mode. In dev mode Symfony makes it world-writable."""
-        directory = f"{self.site.root}/var/cache/{mode}"
+        directory = f"{self.portal.root}/var/cache/{mode}"
         if not os.path.isdir(directory):
             return []
         # As the web user: it can replace any directory on the way by a link.
@@ -486,10 +484,10 @@ def _meant(name: str, text: str | None) -> str | None:
     return dotenv.debug_text(text) if name == "APP_DEBUG" and text is not None else text
 
 
-def in_use(site: Site) -> str:
+def in_use(portal: Installation) -> str:
     """Why a new APP_SECRET would lock people out, or an empty text: it is the key to their second factor."""
     try:
-        rows = Reader.of_site(site).query(
+        rows = Reader.of(portal).query(
             "SELECT COUNT(*) AS users FROM `user` WHERE mfa_enabled = 1 OR LENGTH(mfa_secret) > 0"
         )
     except DatabaseError as problem:

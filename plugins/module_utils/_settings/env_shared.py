@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv, known_secrets
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.sealed import USUAL, SealError, unseal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import OpenSsl, run_openssl
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_draft import EnvError
 
 TAKEN = (
@@ -24,19 +27,33 @@ _PUBLIC = (
     "The nodes of the portal do not have the same {0}, and that of the one that leads it is public and was left as it "
     "is. No file was changed. That node reports the reason; give all nodes the same new one."
 )
+_LONGEST = 16384  # characters of what is sealed for one name
+
+
+def of_node(text: str, salt: str, openssl: OpenSsl = run_openssl) -> dict[str, str]:
+    """What another node of the portal sealed: known names alone, and texts that can stand in a file."""
+    what = "What the other node of the portal has as its secrets"
+    found = unseal(what, text, salt, openssl)
+    if not set(found) <= {*dotenv.SECRETS, *USUAL}:
+        raise SealError(f"{what} cannot be read.")
+    for name, value in found.items():
+        form = r"[ -~\r\n]+" if name in USUAL else r"[^\x00-\x1f\x7f]+"
+        if not (isinstance(value, str) and len(value) <= _LONGEST and re.fullmatch(form, value)):
+            raise SealError(f"What the other node of the portal has as {name} can be none.")
+    return found
 
 
 def taken(
     theirs: Mapping[str, str],
     before: dotenv.Environment,
-    site: Site,
-    two_factor: Callable[[Site], str],
+    portal: Installation,
+    two_factor: Callable[[Installation], str],
     rotate: bool,
 ) -> dict[str, str]:
     """Those secrets of the leading node that this one has to have in place of its own."""
     found = {}
     for name in dotenv.SECRETS if theirs else ():
-        value, public = theirs.get(name, ""), name in before.public_secrets
+        value, public = theirs.get(name, ""), name in known_secrets.published(before)
         if value == before.secret(name):
             continue
         if not known_secrets.fault(value):
@@ -44,8 +61,8 @@ def taken(
         elif not public:
             raise EnvError(_PUBLIC.format(name))
     # A second factor is encrypted with it: users who set it up on this node would be locked out.
-    if "APP_SECRET" in found and "APP_SECRET" not in before.public_secrets and not rotate:
-        why = two_factor(site)
+    if "APP_SECRET" in found and "APP_SECRET" not in known_secrets.published(before) and not rotate:
+        why = two_factor(portal)
         if why:
             raise EnvError(_OF_PEOPLE.format(why))
     return found

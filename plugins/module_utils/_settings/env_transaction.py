@@ -11,26 +11,26 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree as Disk
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import judge
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import (
     Change,
     Job,
     Outcome,
     Refused,
     TransactionError,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import judge
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import page
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS, Recovery
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.writing import Writing
 
 CACHE_SECONDS = 300.0
 OWED = "logins"  # in the state: the portals whose secrets were replaced and whose logins did not end yet
 
 
-class Writer(Engine):
+class Writer(Writing):
     """The transaction of this module: nothing of it is kept, for no secret of yesterday may come back by an undo."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Recovery) -> None:
         super().__init__(engine.store.root, engine.machine, engine.fetch)
 
     def write(

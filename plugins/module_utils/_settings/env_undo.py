@@ -11,16 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover_environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     Desired,
     EnvFile,
     Result,
     checked,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 
 
@@ -48,17 +44,17 @@ MEMORY = Memory(
 )
 
 
-def remember(name: str, env_file: EnvFile, values: Mapping[str, str]) -> None:
+def remember(name: str, env_file: EnvFile, values: Mapping[str, str], domain: str, web_server: str = "") -> None:
     """Keep what the application sees now of keys that are about to get another value, unless it is kept already."""
     checked(Desired(values=values))  # a secret among them is refused before it is kept
-    state, site, seen = env_file.engine.store.root, env_file.site, _seen(env_file)
+    state, seen = env_file.engine.store.root, _seen(env_file)
     with MEMORY.lock(state):
         known = MEMORY.recall(state)
         old = known.get(name)
         before = dict(old.before) if old else {}
         before.update({key: seen.get(key) for key in values if key not in before and seen.get(key) != values[key]})
         ours = {**(old.ours if old else {}), **{key: values[key] for key in values if key in before}}
-        kept = Kept(site.domain, site.root, site.web.name, before, ours)
+        kept = Kept(domain, env_file.portal.root, web_server, before, ours)
         if before and kept != old:
             MEMORY.replace({**known, name: kept}, state)
 
@@ -80,13 +76,5 @@ def restore(name: str, env_file: EnvFile, result: Result, check: bool = False) -
     return [f"{key} is {'not set' if value is None else repr(value)} again." for key, value in sorted(back.items())]
 
 
-def undo(name: str, engine: Engine) -> list[str]:
-    """The same on a host, without Ansible."""
-    kept, result = MEMORY.recall(engine.store.root)[name], Result()
-    env_file = EnvFile(*discover_environment(kept.domain, kept.root, kept.web_server), engine)
-    output = restore(name, env_file, result)
-    return [*output, *result.notes]
-
-
 def _seen(env_file: EnvFile) -> dict[str, str]:
-    return dotenv.read(Tree(), env_file.site.root, env_file.given, env_file.site.php.user).visible
+    return env_file.portal.environment().visible

@@ -15,42 +15,37 @@ import pwd
 import stat
 from collections.abc import Callable, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import symfony_sessions
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.remembered import forget
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, untrusted
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._php import php_ini
 
-_SAVE_PATH = "/var/lib/php/sessions"
 # Marks of a session that is logged in to Chamilo, and of no other application.
 _MARKS = (b"_security_", b"Chamilo\\")
 _ITS_OWN = (b"hamilo",)  # a session of a visitor as well: with settings of the platform, or a name of a class
 _LONGEST = 4 << 20
 
-# A site, its APP_ENV, whether to count alone -> what was ended, what could not be
-EndLogins = Callable[[Site, str, bool], "tuple[list[str], list[str]]"]
+# Where, and whether to count alone -> what was ended, what could not be
+EndLogins = Callable[[Installation, bool], "tuple[list[str], list[str]]"]
 
 
-def end_logins(site: Site, mode: str, check: bool = False) -> tuple[list[str], list[str]]:
+def end_logins(portal: Installation, check: bool = False) -> tuple[list[str], list[str]]:
     """What was ended, and what could not be, each in sentences."""
     reported, notes = [], []
-    directory = store = ""
+    directory = portal.sessions
     stay = "Who was logged in before stays so until you delete them there."
     try:
-        directory, store = directory_of(site, mode)
         if directory:
-            ended = _end_sessions(directory, site.php.user, check)
+            ended = _end_sessions(directory, portal.web_user, check)
             reported.append(
                 f"All sessions of people who were logged in are ended ({ended}): all users log in once more."
             )
         else:
-            notes.append(f"The sessions were not ended: {store} keeps them. {stay}")
+            notes.append(f"The sessions were not ended: {portal.sessions_keeper} keeps them. {stay}")
     except (KeyError, OSError) as problem:
-        notes.append(f"The sessions{f' in {directory}' if directory else ''} were not ended: {problem}. {stay}")
+        notes.append(f"The sessions in {directory} were not ended: {problem}. {stay}")
     try:
-        kept = forget(Reader.of_site(site), check)
+        kept = forget(Reader.of(portal), check)
     except DatabaseError as problem:
         notes.append(f'The devices of "Remember me" were not forgotten. {problem}')
     else:
@@ -58,9 +53,8 @@ def end_logins(site: Site, mode: str, check: bool = False) -> tuple[list[str], l
     return reported, notes
 
 
-def hand_over(site: Site, mode: str, old: str, new: str) -> None:
+def hand_over(directory: str, old: str, new: str) -> None:
     """Give the sessions of the portal to another user of PHP, which opens no others: no user has to log in again."""
-    directory = directory_of(site, mode)[0]
     if not os.path.isdir(directory):
         return
     owner, taker = pwd.getpwnam(old), pwd.getpwnam(new)
@@ -71,35 +65,6 @@ def hand_over(site: Site, mode: str, old: str, new: str) -> None:
                 _is_login(name, top, owner.pw_uid, _ITS_OWN, (taker.pw_uid, taker.pw_gid))
     finally:
         os.close(top)
-
-
-def directory_of(site: Site, mode: str) -> tuple[str, str]:
-    """Where the files of the sessions lie; else nothing, and what keeps them instead."""
-    tree, php = Tree(), site.php
-    own = {} if site.sessions_in_php else symfony_sessions.options(tree, site.root, mode, php.user)
-    handler = _resolved(own.get("handler_id", ""), site, mode)
-    kind, is_address, place = handler.partition("://")
-    if is_address and kind == "file":
-        return (place, "") if _is_path(place) else ("", handler)
-    if handler not in ("", "null", "NULL", "~", "session.handler.native_file"):
-        return "", kind if is_address else handler  # an address can contain a password
-    if not php.version:
-        return "", "a PHP that was not found"
-    output = {name: setting.value for name, setting in php_ini.of_site(tree, site).items()}
-    keeper = output.get("session.save_handler", "files")
-    if keeper != "files":
-        return "", keeper
-    path = _resolved(own.get("save_path", "") or output.get("session.save_path", ""), site, mode)
-    path = path.rpartition(";")[2].strip("'\"") or _SAVE_PATH
-    return (path, "") if _is_path(path) else ("", path)
-
-
-def _resolved(text: str, site: Site, mode: str) -> str:
-    return text.replace("%kernel.project_dir%", site.root).replace("%kernel.environment%", mode)
-
-
-def _is_path(text: str) -> bool:
-    return text.startswith("/") and "%" not in text
 
 
 def _end_sessions(directory: str, user: str, check: bool) -> int:

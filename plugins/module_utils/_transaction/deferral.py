@@ -13,7 +13,8 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import now
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Change, Outcome, Plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Change, Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Plan
 
 
 def is_due(plan: Plan, changes: Sequence[Change], machine: Machine, outcome: Outcome) -> bool:

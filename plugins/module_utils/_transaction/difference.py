@@ -11,6 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import (
+    Change,
+    Outcome,
+    TransactionError,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import (
     given_up,
     last_owner,
@@ -18,13 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.own
     our_link,
     ours_and_plain,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    Change,
-    Outcome,
-    Plan,
-    TransactionError,
-    as_item,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Plan, as_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 

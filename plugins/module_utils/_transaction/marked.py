@@ -24,20 +24,20 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers 
     strip,
     sums,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import (
+    Change,
+    Outcome,
+    TransactionError,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import (
     Known,
+    file_of_root,
     of,
     places_of,
     site_of,
     text_of,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    Change,
-    Marked,
-    Outcome,
-    Plan,
-    TransactionError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Marked, Plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import shared_directives
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.shared_directives import mentions
 
@@ -56,7 +56,7 @@ def compare(
     used: set[str] = set()
     with Tree() as tree:
         for want in plan.marked:
-            file = _file(tree, want)
+            file = _file(want)
             kept.pop(want.path, None)
             if file in used or file in [known["file"] for known in kept.values()]:
                 raise TransactionError(f"files: {want.path} and another path lead to {file}. No file was changed.")
@@ -149,9 +149,9 @@ def diff(path: str, old: Item, new: Item) -> dict[str, str]:
     return {"prepared": shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")}
 
 
-def _file(tree: Tree, want: Marked) -> str:
+def _file(want: Marked) -> str:
     try:
-        return tree.file_of_root(want.path)
+        return file_of_root(want.path)
     except FileNotFoundError as problem:
         raise TransactionError(f"{want.path} is not there any more. No file was changed. Run again.") from problem
 

@@ -17,8 +17,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, StateError, replace_file
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, document
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    STATE,
+    StateError,
+    document,
+    replace_file,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.host_lock import HostLock
 
 T = TypeVar("T")
 SETTINGS = "settings.json"  # where the platform settings before a section are kept
@@ -54,7 +59,7 @@ class Memory(Generic[T]):
             yield f"These {self.words} of {self.root(known[name])} as well: {keys}"
 
     def lock(self, state: str = STATE) -> contextlib.AbstractContextManager[None]:
-        return Store(state).lock(self.holder, self.seconds)
+        return HostLock(state).lock(self.holder, self.seconds)
 
     def replace(self, known: Mapping[str, T], state: str = STATE) -> None:
         """Write all of it. Needs the host's lock."""

@@ -5,14 +5,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypedDict
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, StateError, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    Item,
+    StateError,
+    Tree,
+    has_acl,
+    must_be_file,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import MarkerError, sites, strip, sums
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
 
 _FEW = 500  # files of a directory that are searched for one that was renamed
 
@@ -40,7 +48,7 @@ def site_of(name: str) -> str:
 def as_written(tree: Tree, path: str, known: Known) -> bool:
     """Whether a file is as it was when its marks were written."""
     try:
-        return tree.file_of_root(path) == known["file"] and tree.inspect(known["file"]).sha256 == known["sha256"]
+        return file_of_root(path) == known["file"] and tree.inspect(known["file"]).sha256 == known["sha256"]
     except (StateError, OSError):
         return False  # the transaction itself reports the fault
 
@@ -83,16 +91,39 @@ def places_of(tree: Tree, path: str, known: Known, site: str) -> list[str]:
     """Where a file is now: where it was, where its link leads, or under another name in its directory."""
     found = [known["file"]] if tree.inspect(known["file"]).is_file else []
     with suppress(StateError, OSError):
-        found.append(tree.file_of_root(path))
+        found.append(file_of_root(path))
     if found:
         return sorted({*found})
     directory = os.path.dirname(known["file"])
     for name in sorted(os.listdir(directory))[:_FEW] if os.path.isdir(directory) else ():
         with suppress(StateError, OSError):  # it is no file of root's
-            file = tree.file_of_root(os.path.join(directory, name))
+            file = file_of_root(os.path.join(directory, name))
             if site in sites(text_of(tree.inspect(file))):
                 found.append(file)
     return sorted({*found})
+
+
+def file_of_root(path: str) -> str:
+    """The file behind a path or a link of root: a regular one that only root may write."""
+    try:
+        handle = open_path(path, of_root)[0]
+    except OSError as problem:
+        if problem.errno not in (errno.ELOOP, errno.ENXIO, errno.ENOTDIR):
+            raise
+        raise StateError(f"{path} is not used: {problem.strerror}.") from problem
+    try:
+        info, real = os.fstat(handle), os.readlink(f"/proc/self/fd/{handle}")
+        must_be_file(real, info)
+        # An access list shows in the bits of the group.
+        writers = 0o002 | (0o020 if info.st_gid not in (0, os.getegid()) or has_acl(handle) else 0)
+        if info.st_uid not in (0, os.geteuid()) or info.st_mode & writers:
+            raise StateError(
+                f"{real} is not changed: others than root can write to it. Give it to root, if it is right: "
+                f"chown root {real} && chmod go-w {real}"
+            )
+        return real
+    finally:
+        os.close(handle)
 
 
 def text_of(item: Item) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is desired: the files of a section, how they are tested, loaded and probed, and the job that becomes of it."""
+"""What is desired: the files of a section, and how they are tested, loaded and probed."""
 
 from __future__ import annotations
 
@@ -11,33 +11,20 @@ import json
 import os
 import pwd
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, Item, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import split_address
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import Before, Judge
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load, TransactionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import site_of
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ProbeError, read
 
 GENERATION = "@generation@"
 NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")
-
-
-class TransactionError(HardeningError):
-    """A transaction failed. ``rolled_back`` states why, when files had been changed and were restored."""
-
-    def __init__(self, message: str, rolled_back: str = "") -> None:
-        super().__init__(message)
-        self.rolled_back = rolled_back
-
-
-class Refused(TransactionError):
-    """A test command refused the files."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +57,6 @@ class Marked:
 
 
 @dataclass(frozen=True)
-class Load:
-    """The service that reads the files, and how to load it."""
-
-    service: str
-    action: str = "reload"
-
-
-@dataclass(frozen=True)
 class Plan:
     """What the caller asks for."""
 
@@ -91,47 +70,6 @@ class Plan:
     complete: bool = True  # earlier files that ``files`` no longer names are restored
     marked: tuple[Marked, ...] = ()
     deferred: bool = False  # nothing changes that a service that runs would have to be loaded for
-
-
-@dataclass
-class Outcome:
-    """What came of it."""
-
-    changed: bool = False
-    generation: str = ""
-    loaded: bool = False
-    recovered: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    deferred: str = ""  # the service whose restart is put off, and with it the whole change
-    diff: list[dict[str, str]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Change:
-    """One path that is to change."""
-
-    path: str
-    old: Item
-    new: Item
-
-
-@dataclass(frozen=True)
-class Job:
-    """A change and how to know that it went well. ``commit`` turns the state into the one after it.
-
-    ``left_out``: what of the test is not on this host any more is named there; None where it has to be.
-    """
-
-    name: str
-    changes: Sequence[Change]
-    keep: Mapping[str, Item]
-    test: Sequence[Sequence[str]]
-    load: Load | None
-    listen: Sequence[str]
-    probe: Sequence[Probe]
-    judge: Judge
-    commit: Callable[[dict[str, Any], Mapping[str, Item], Mapping[Probe, Before]], None]
-    left_out: list[str] | None = None
 
 
 def plan(params: Mapping[str, Any]) -> Plan:
@@ -313,12 +251,3 @@ def _number(want: Want, name: str, find: Callable[[str], int]) -> int:
     except KeyError as problem:
         kind = "user" if find is _user else "group"
         raise TransactionError(f"files: {want.path}: there is no {kind} {name!r} on this host.") from problem
-
-
-def owed(job: Job, active: bool) -> dict[str, Any]:
-    action = job.load.action if job.load else ""
-    return {"action": action, "test": [list(argv) for argv in job.test], "active": active}
-
-
-def clears_a_cache(owed: Mapping[str, Any]) -> bool:
-    return any("cache:clear" in argv for argv in owed["test"])

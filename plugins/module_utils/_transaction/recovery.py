@@ -12,10 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, Item, StateError, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import not_mounted
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import not_mounted
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import Before, Judge, judge
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import (
     Job,
     Outcome,
     Refused,
@@ -23,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     clears_a_cache,
     owed,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import Before, Judge, judge
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
     ANSWER_SECONDS,
     Probe,

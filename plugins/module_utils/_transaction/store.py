@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -26,41 +25,32 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     Item,
     StateError,
     Tree,
+    document,
     file_item,
     noted,
     now,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.host_lock import HostLock
 
 
-class Store:
+class Store(HostLock):
     """The state directory of the collection on a host. Everything but ``peek`` needs the lock."""
 
     def __init__(self, root: str = STATE) -> None:
-        self.root = root
-        self._lock = os.path.join(root, "lock")
+        super().__init__(root)
         self._tree = Tree()
 
     @contextlib.contextmanager
     def lock(self, who: str, wait: float) -> Iterator[None]:
-        """Acquire the host's one lock; after ``wait`` seconds, report its holder."""
-        self._make_root()
-
-        def busy(holder: str) -> Busy:
-            return Busy(
-                f"Waited {wait:.0f} seconds for the lock of this host, which belongs to "
-                f"{holder or 'an unknown process'}. No file was changed. Run again when that is done."
-            )
-
         try:
-            with locks.lock(self._lock, who, wait, busy):
+            with super().lock(who, wait):
                 yield
         finally:
             self._tree.close()
 
     def holder(self) -> str:
         """Who holds the lock now, or an empty text."""
-        return locks.holder(self._lock)
+        return locks.holder(self.path)
 
     def peek(self) -> dict[str, Any]:
         """The state as it was last committed. It is replaced whole, so this needs no lock."""
@@ -131,17 +121,6 @@ class Store:
                         os.unlink(os.path.join(directory, name))
                 self._tree.remove_directory(directory)
 
-    def _make_root(self) -> None:
-        try:
-            mode = stat.S_IMODE(os.stat(self.root).st_mode)
-        except FileNotFoundError:
-            for directory in self._tree.missing_parents(self.root):
-                self._tree.make_directory(directory)
-            self._tree.make_directory(self.root, 0o700)
-            mode = 0o700
-        if mode != 0o700:
-            os.chmod(self.root, 0o700)
-
     def keep_edited(self, path: str, current: Item) -> str:
         """Keep a file that was edited by hand before it is replaced. Returns that in words."""
         if not current.is_file:
@@ -150,15 +129,6 @@ class Store:
         blob = f"kept/{now()}{path}"
         self.keep(blob, current.data)
         return f"{path} was edited by hand after it was written. The edited file is kept as {self.root}/{blob}."
-
-
-def document(path: str) -> Any:
-    """The JSON of a file; an empty map when it is not there. Raises ValueError when it is damaged."""
-    try:
-        with open(path, "rb") as stream:
-            return json.load(stream)
-    except FileNotFoundError:
-        return {}
 
 
 def copies(state: Mapping[str, Any]) -> list[str]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.difference import diff, private
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Change, Job, Load, Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import Before, revive
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import last_owner, next_owner
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Change, Job, Load, Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 

@@ -16,7 +16,7 @@ ASKED = {"values": {CHECK: "true"}, "reset": [], "portals": None, "lock": True, 
 
 
 def known(asked: dict[str, Any], root: str = ROOT) -> dict[str, Any]:
-    info = {"settings_in_force": {NAME: asked}, "site": {"root": root}}
+    info = {"settings_in_force": {NAME: asked}, "site": {"domain": "campus.test", "root": root}}
     return {"_chamilo_each_once": True, "__chamilo_common_info": info}
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 from unittest.mock import Mock
 
@@ -13,8 +14,12 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.action import chamilo_database_account, chamilo_env
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _told
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import request
 
+SITE = Site("campus.test", "/srv/campus")
+TOLD = asdict(SITE.installation)
 LISTS = ("files", "secrets", "generated", "refused", "consequences", "notes")
 # What each is asked for, and what it answers.
 MODULES: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
@@ -46,7 +51,10 @@ def host(module: str, monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 def run(module: str, args: dict[str, Any], asked: dict[str, Any], **variables: Any) -> dict[str, Any]:
     plugin, _args, found = MODULES[module]
-    info = {"unchanged": {module: {"request": request(asked), "result": found}}}
+    info = {
+        "unchanged": {module: {"request": request(asked), "result": found}},
+        "site": asdict(SITE),
+    }
     given = args if module == "chamilo_env" else {"request": args}
     task = Mock(action=f"chamilo.hardening.{module}", args=given, async_val=0, diff=False, delegate_to=None)
     action = plugin.ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())
@@ -60,16 +68,17 @@ def test_only_what_discovery_found_as_it_is_asked_for_is_not_asked_for_again(mod
     assert run(module, args, args) == {**found, "changed": False} and not host.called
     assert run(module, args, {**args, "root": "/srv"})["changed"] and host.call_count == 1
     sent = {
-        "chamilo_env": {**args, "request": request(args)},
+        "chamilo_env": {**args, "request": request(args), "installation": TOLD},
         "chamilo_database_account": {
-            "request": {**args, "digest": request(args)},
-            "secrets": {"admin_password": ""},
+            "request": {**args, "digest": request(args), "installation": TOLD},
+            "secrets": {"admin_password": "", "installation_salt": ""},
         },
     }
     assert host.call_args.kwargs["module_args"] == sent[module]
 
 
-def test_in_another_playbook_it_is_asked_for(module: str, host: Mock) -> None:
+def test_in_another_playbook_it_is_asked_for(module: str, host: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_told.ToldAction, "_told", lambda *_asked: {"installation": TOLD})
     args = MODULES[module][1]
     assert run(module, args, args, _chamilo_each_once=False)["changed"]
 

@@ -9,7 +9,6 @@ import json
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import NoClient
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_database_account as module
 from tests.tools.asking import ask
@@ -18,21 +17,17 @@ GIVEN = {"domain": "campus.test", "site": "campus"}
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(monkeypatch, capsys, tmp_path):
     """Runs the module with a manager that does what the test gives it to do."""
     done = []
 
-    class Engine:
+    class Recovery:
         def recover(self):
             done.append("recovered")
             return ["It was put back."]
 
-    def discover(*given):
-        done.append("discovered")
-        return Site("campus.test", database=Database("db", 3307)), {}
-
-    monkeypatch.setattr(module, "Engine", Engine)
-    monkeypatch.setattr(module, "discover_environment", discover)
+    monkeypatch.setattr(module, "Recovery", Recovery)
+    (tmp_path / ".env").write_text("DATABASE_HOST=db\nDATABASE_PORT=3307\n")
 
     def call(work, **arguments):
         made = []
@@ -40,7 +35,8 @@ def run(monkeypatch, capsys):
         class Manager:
             def __init__(self, context):
                 self.context, self.desired = context, context.desired
-                made.append((context.site, context.given, context.desired, context.given_admin))
+                done.append("looked")
+                made.append((context.desired, context.given_admin))
 
             def apply(self, result, check):
                 work(result, check)
@@ -49,18 +45,18 @@ def run(monkeypatch, capsys):
                 result.notes.append("restored")
 
         monkeypatch.setattr(module, "AccountManager", Manager)
-        return ask(module, capsys, **GIVEN, **arguments), made
+        return ask(module, capsys, **GIVEN, installation={"root": str(tmp_path)}, **arguments), made
 
     call.done = done
     return call
 
 
-def test_what_an_interrupted_run_left_is_rolled_back_before_discovery(run):
+def test_what_an_interrupted_run_left_is_rolled_back_first(run):
     reported, _made = run(lambda result, check: None)
-    assert run.done == ["recovered", "discovered"] and reported["notes"] == ["It was put back."]
+    assert run.done == ["recovered", "looked"] and reported["notes"] == ["It was put back."]
     run.done.clear()
     run(lambda result, check: None, _ansible_check_mode=True)
-    assert run.done == ["discovered"]
+    assert run.done == ["looked"]
 
 
 def test_it_reports_what_was_done_without_secrets(run):
@@ -69,7 +65,7 @@ def test_it_reports_what_was_done_without_secrets(run):
         result.record_change("root\n", "chamilo_campus\n")
         result.moved = {"from": "root@localhost", "to": "chamilo_campus@localhost"}
 
-    reported, ((_site, _given, desired, admin),) = run(
+    reported, ((desired, admin),) = run(
         work, admin_user="boss", admin_password="hunter2", clients=[], _ansible_diff=True
     )
     assert reported["changed"] and reported["moved"]["to"] == "chamilo_campus@localhost"
@@ -95,6 +91,6 @@ def test_the_portal_is_asked_as_it_was_reported(run):
         "status": [200, 302],
         "send": {"X-Forwarded-Proto": "https"},
     }
-    _notify, ((_site, _given, desired, _admin),) = run(lambda result, check: None, probe=[asked])
+    _notify, ((desired, _admin),) = run(lambda result, check: None, probe=[asked])
     claim = (("X-Forwarded-Proto", "https"),)
     assert list(desired.probe) == [Probe("http://campus.test/", address="127.0.0.1", status=(200, 302), send=claim)]

@@ -12,8 +12,6 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_settings
 
@@ -43,19 +41,12 @@ class Database:
         yield self.ask
 
 
-@pytest.fixture(autouse=True)
-def root(monkeypatch, tmp_path):
-    """A portal whose database account is known; a directory that is not there is refused as ever."""
-    discover = chamilo_settings.discover
-    site = Site("campus.test", root=str(tmp_path), php=Php(user="www-data"))
-    monkeypatch.setattr(
-        chamilo_settings, "discover", lambda domain, path: site if path == site.root else discover(domain, path)
-    )
-    of_site = apply.Reader.of_site
-    monkeypatch.setattr(
-        apply.Reader, "of_site", lambda found: apply.Reader(ACCOUNT) if found is site else of_site(found)
-    )
-    return site.root
+@pytest.fixture
+def root(tmp_path):
+    """A portal whose database account is known."""
+    text = "DATABASE_HOST=localhost\nDATABASE_NAME=chamilo\nDATABASE_USER=maintenance\nDATABASE_PASSWORD=hunter2\n"
+    (tmp_path / ".env").write_text(text)
+    return str(tmp_path)
 
 
 @pytest.fixture
@@ -67,13 +58,14 @@ def database(monkeypatch):
 
 
 def run(capsys, **arguments):
-    with patch_module_args(arguments), pytest.raises(SystemExit):
+    told = {"root": arguments["root"], "web_user": "www-data"}
+    with patch_module_args({"installation": told, **arguments}), pytest.raises(SystemExit):
         chamilo_settings.main()
     return json.loads(capsys.readouterr().out)
 
 
 def test_it_writes_and_reports_what_it_was(capsys, database, root):
-    result = run(capsys, chamilo_root=root, settings={CHECK: True}, _ansible_diff=True)
+    result = run(capsys, root=root, settings={CHECK: True}, _ansible_diff=True)
     assert result["changed"] is True
     assert result["settings"][CHECK]["before"]["effective"] == {"1": "false"}
     assert result["settings"][CHECK]["after"]["effective"] == {"1": "true"}
@@ -85,7 +77,7 @@ def test_it_writes_and_reports_what_it_was(capsys, database, root):
 
 
 def test_a_check_writes_nothing(capsys, database, root):
-    result = run(capsys, chamilo_root=root, settings={CHECK: True}, _ansible_check_mode=True)
+    result = run(capsys, root=root, settings={CHECK: True}, _ansible_check_mode=True)
     assert result["changed"] is True
     assert result["settings"][CHECK]["after"]["stored"] == {"1": "true"}
     assert database.written == [] and database.account is None
@@ -96,12 +88,12 @@ def test_a_check_writes_nothing(capsys, database, root):
     [
         ({"settings": {"security.chek": True}}, "There is no setting 'security.chek'. Did you mean "),
         ({"settings": {CHECK: True}, "access_url": [9]}, "There is no portal 9. There are: 1 (https://campus.test/)."),
-        ({"settings": {CHECK: True}, "chamilo_root": "/no/such"}, ""),
+        ({"settings": {CHECK: True}, "installation": {}}, "No Chamilo was found"),
         ({}, "Nothing is asked for"),
     ],
 )
 def test_what_cannot_be_fails_with_words_and_writes_nothing(capsys, database, root, options, words):
-    result = run(capsys, **{"chamilo_root": root, **options})
+    result = run(capsys, **{"root": root, **options})
     assert result["failed"] is True
     assert words in result["msg"]
     assert database.written == []
@@ -112,21 +104,26 @@ def test_what_the_database_reports_is_passed_on(capsys, database, root, monkeypa
         raise DatabaseError("The database on x could not be read as 'maintenance': gone away")
 
     monkeypatch.setattr(database, "ask", refuse)
-    assert "gone away" in run(capsys, chamilo_root=root, settings={CHECK: True})["msg"]
+    assert "gone away" in run(capsys, root=root, settings={CHECK: True})["msg"]
 
 
 def test_a_check_without_a_client_reports_what_is_needed(capsys, root, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "pymysql", None)
-    result = run(capsys, chamilo_root=root, settings={CHECK: True}, _ansible_check_mode=True)
+    result = run(capsys, root=root, settings={CHECK: True}, _ansible_check_mode=True)
     assert result["changed"] is True
     assert result["msg"].startswith("needs python3-pymysql")
-    assert run(capsys, chamilo_root=root, settings={CHECK: True})["failed"] is True
+    assert run(capsys, root=root, settings={CHECK: True})["failed"] is True
 
 
 def test_a_secret_is_in_no_output(capsys, database, root):
     with patch_module_args(
-        {"chamilo_root": root, "secret_settings": {"mail.mailer_dsn": "smtp://a:hunter3@b"}, "_ansible_diff": True}
+        {
+            "chamilo_root": root,
+            "installation": {"root": root},
+            "secret_settings": {"mail.mailer_dsn": "smtp://a:hunter3@b"},
+            "_ansible_diff": True,
+        }
     ):
         with pytest.raises(SystemExit):
             chamilo_settings.main()

@@ -11,8 +11,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Account,
     DatabaseError,
-    Reader,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
 
@@ -34,7 +34,7 @@ def asked(monkeypatch, plugins):
             return [{"title": title} for title in plugins]
         return [{"id": "1", "url": "https://campus.test/"}]
 
-    monkeypatch.setattr(Reader, "of_site", lambda _site: Reader(Account("chamilo"), ask=ask))
+    monkeypatch.setattr(PortalReader, "of", lambda _where: PortalReader(Account("chamilo"), ask=ask))
 
 
 @pytest.mark.parametrize(
@@ -60,5 +60,5 @@ def test_without_a_database_nothing_is_known(monkeypatch):
     def gone(_site):
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(Reader, "of_site", gone)
+    monkeypatch.setattr(PortalReader, "of", gone)
     assert application.known_to(SITE, Tree()) == ((), ())

@@ -21,7 +21,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
     Reader,
     writing,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 
 MAIN, SECOND = "https://campus.test/", "https://second.test/"
 
@@ -45,7 +47,7 @@ class Asked:
 
 
 def reader(*settings, root=""):
-    return Reader(Account("chamilo"), root=str(root), ask=Asked(settings))
+    return PortalReader(Account("chamilo"), Installation(str(root) if root else ""), Asked(settings))
 
 
 def overrides(tmp_path: Path, text: str) -> Path:
@@ -90,8 +92,8 @@ def test_each_portal_has_its_row_or_that_of_the_main_one(rows, main, second):
 
 def test_the_names_in_the_addresses_of_the_portals():
     urls = [(1, "https://Campus.test/x"), (2, " http://b.test:8080"), (3, "c.test"), (4, None), (5, "http://[::1")]
-    assert Reader(Account("chamilo"), ask=Asked((), urls)).hosts() == ["campus.test", "b.test", "["]
-    assert Reader(Account("chamilo"), ask=Asked((), ())).hosts() == []
+    assert PortalReader(Account("chamilo"), ask=Asked((), urls)).hosts() == ["campus.test", "b.test", "["]
+    assert PortalReader(Account("chamilo"), ask=Asked((), ())).hosts() == []
 
 
 def test_the_overrides_win_and_a_portal_wins_over_default(tmp_path):
@@ -124,10 +126,12 @@ def test_overrides_that_the_application_has_not_compiled_are_not_active(tmp_path
     """Where nothing is compiled, the next request does it."""
     root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.x: 'a'\n")
     os.utime(tmp_path / "config/settings_overrides.yaml", (7, 7))
+    cache = tmp_path / "var/cache/prod"
+    cache.mkdir(parents=True)
     for number, moment in enumerate(compiled):
-        (tmp_path / f"{number}Container.php").write_text("<?php")
-        os.utime(tmp_path / f"{number}Container.php", (moment, moment))
-    observer = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(tmp_path))
+        (cache / f"{number}Container.php").write_text("<?php")
+        os.utime(cache / f"{number}Container.php", (moment, moment))
+    observer = reader(root=root)
     if active:
         assert observer.settings()["security.x"] == "a"
     else:
@@ -145,7 +149,7 @@ def test_what_is_no_text_in_place_of_the_overrides_is_reported_at_once(tmp_path,
 
 def test_without_a_site_the_reason_is_reported():
     with pytest.raises(DatabaseError, match="No Chamilo was found"):
-        Reader.of_site(Site("campus.test"))
+        Reader.of(Installation())
 
 
 READ_ONLY = "SET SESSION TRANSACTION READ ONLY;"
@@ -269,20 +273,20 @@ def test_a_server_that_wants_the_password_itself_does_not_get_it():
 
 
 def test_the_account_comes_from_the_environment(tmp_path):
-    (tmp_path / ".env").write_text("DATABASE_PASSWORD='hunter2'\n")
+    def account(**given):
+        places = {name: Place("/etc/php/pool.conf", 7, value) for name, value in given.items()}
+        return Reader.of(Installation(str(tmp_path), given=places)).account
 
-    def account(host, port=0, source=f"{tmp_path}/.env"):
-        database = Database(host=host, port=port, name="chamilo", user="app")
-        sources = {"DATABASE_PASSWORD": source}
-        return Reader.of_site(
-            Site("campus.test", root=str(tmp_path), database=database, environment_source=sources)
-        ).account
-
-    assert account("localhost") == Account("app", "hunter2", "localhost", 3306, portal_database.SOCKET, "chamilo")
-    assert account("db.test", 3307) == Account("app", "hunter2", "db.test", 3307, "", "chamilo")
-    for source in ("/etc/php/pool.conf:7", "~/x"):
-        with pytest.raises(DatabaseError, match=rf"from {source}, not from its .env files"):
-            account("localhost", source=source)
+    text = "DATABASE_HOST=localhost\nDATABASE_NAME=chamilo\nDATABASE_USER=app\nDATABASE_PASSWORD='hunter2'\n"
+    (tmp_path / ".env").write_text(text)
+    assert account() == Account("app", "hunter2", "localhost", 3306, portal_database.SOCKET, "chamilo")
+    there = account(DATABASE_HOST="db.test", DATABASE_PORT="3307")
+    assert there == Account("app", "hunter2", "db.test", 3307, "", "chamilo"), "the server wins"
+    with pytest.raises(DatabaseError, match="from /etc/php/pool.conf:7, not from its .env files"):
+        account(DATABASE_PASSWORD="other")
+    (tmp_path / ".env").write_text("APP_ENV=prod\n")
+    with pytest.raises(DatabaseError, match="names no database user and database"):
+        account()
 
 
 def test_without_pymysql_and_client_it_reports_what_to_install(tmp_path, monkeypatch):

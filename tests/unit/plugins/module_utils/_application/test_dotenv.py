@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv, known_secrets
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 
 ROOT = "/srv/campus"
@@ -216,7 +216,7 @@ def test_what_is_asked_for_is_not_taken_for_a_secret():
     ],
 )
 def test_published_and_guessable_secrets_are_named(host, text, names):
-    assert read(host, {".env": text}).public_secrets == names
+    assert known_secrets.published(read(host, {".env": text})) == names
 
 
 @pytest.mark.parametrize("name", [".env", ".env.local", ".env.local.php", ".env.prod"])
@@ -228,4 +228,4 @@ def test_nothing_is_reported_where_a_file_that_would_win_cannot_be_read(open_hos
         environment = dotenv.read(open_host.tree, ROOT, {"B": Place("/pool.conf", 1, "2")})
     assert environment.problems == (f"{ROOT}/{name} cannot be read: Permission denied.",)
     assert (environment.files, environment.sources) == ((), {"B": "/pool.conf:1"})
-    assert environment.public_secrets == () and "APP_SECRET" not in environment.visible
+    assert known_secrets.published(environment) == () and "APP_SECRET" not in environment.visible

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import nodes
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_shared import of_node
 
 MOUNTS = """\
 1 1 8:1 / / rw - ext4 /dev/sda1 rw
@@ -59,16 +61,12 @@ def test_another_export_and_another_path_are_other_places(root: Path) -> None:
 
 
 @pytest.fixture
-def compared(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+def compared(root: Path) -> Callable[..., dict[str, Any]]:
     """What a node reports with this .env file."""
-    site: Any = SimpleNamespace(
-        domain="campus.test", root=str(root), web=SimpleNamespace(name="nginx"), php=SimpleNamespace(user="www-data")
-    )
-    monkeypatch.setattr(nodes, "discover_environment", lambda *_asked: (site, {}))
 
     def ask(text: str, salt: str = "s") -> dict[str, Any]:
         (root / ".env").write_text(text)
-        return nodes.compared(site, salt)
+        return asdict(nodes.compared(Installation(str(root), "www-data"), salt))
 
     return ask
 
@@ -82,11 +80,11 @@ def test_secrets_are_compared_and_cannot_be_read_from_the_answer(root: Path, com
     (root / "config/jwt").mkdir(parents=True)
     (root / "config/jwt/private.pem").write_text("-- PRIVATE KEY --\n")
     sealed = compared("APP_SECRET=abc\n")["sealed"]
-    assert nodes.unseal(sealed, "s") == {"APP_SECRET": "abc", "JWT_SECRET_KEY": "-- PRIVATE KEY --\n"}
+    assert of_node(sealed, "s") == {"APP_SECRET": "abc", "JWT_SECRET_KEY": "-- PRIVATE KEY --\n"}
     (root.parent / "elsewhere.pem").write_text("-- PRIVATE KEY --\n")
     for named in ("/etc/passwd", "../elsewhere.pem"):
         sealed = compared(f"JWT_SECRET_KEY={named}\n")["sealed"]
-        assert nodes.unseal(sealed, "s") == {}, "nothing but a key below the portal"
+        assert of_node(sealed, "s") == {}, "nothing but a key below the portal"
 
 
 def test_the_pair_that_signs_tokens_is_compared_wherever_it_lies(root: Path, compared: Any) -> None:

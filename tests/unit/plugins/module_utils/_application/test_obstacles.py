@@ -28,7 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.obs
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import Mount
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import Mount
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import InPlace, OwnHost
@@ -302,7 +302,7 @@ def quiet(monkeypatch):
     def refuse(*_arguments):
         raise AssertionError("not to be asked")
 
-    monkeypatch.setattr(Reader, "of_site", refuse)
+    monkeypatch.setattr(Reader, "of", refuse)
     return refuse
 
 

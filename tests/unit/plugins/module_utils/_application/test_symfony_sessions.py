@@ -136,3 +136,24 @@ def test_what_only_tests_use_does_not_count(host):
     assert in_php(host)
     configure(host, f"{SHIPPED}\nwhen@test:\n{block}\nwhen@prod:\n{block}")
     assert not in_php(host)
+
+
+@pytest.mark.parametrize(
+    ("own", "in_php", "found"),
+    [
+        ({}, {"session.save_path": "1;0600;/srv/sessions"}, ("/srv/sessions", "")),
+        ({}, {}, ("/var/lib/php/sessions", "")),
+        ({"handler_id": "file:///srv/a"}, {"session.save_path": "/srv/b"}, ("/srv/a", "")),
+        ({"handler_id": "session.handler.native_file", "save_path": "'/srv/a'"}, {}, ("/srv/a", "")),
+        ({"handler_id": "file://%kernel.project_dir%/%kernel.environment%"}, {}, (f"{ROOT}/prod", "")),
+        ({"handler_id": "redis://:canary@10.0.0.5"}, {}, ("", "redis")),
+        ({"handler_id": "App\\Sessions"}, {}, ("", "App\\Sessions")),
+        ({"save_path": "%env(SESSIONS)%"}, {}, ("", "%env(SESSIONS)%")),
+        ({"handler_id": "file://%env(SESSIONS)%"}, {}, ("", "file://%env(SESSIONS)%")),
+        ({}, {"session.save_handler": "memcached"}, ("", "memcached")),
+        ({}, {"session.save_path": "tcp://redis:6379"}, ("", "tcp://redis:6379")),
+        ({}, None, ("", "PHP, whose settings are not known,")),
+    ],
+)
+def test_where_the_sessions_lie(own, in_php, found):
+    assert symfony_sessions.stored(own, ROOT, "prod", in_php) == found

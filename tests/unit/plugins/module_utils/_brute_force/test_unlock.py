@@ -38,7 +38,7 @@ def host(monkeypatch):
         account = None
 
         @classmethod
-        def of_site(cls, site):
+        def of(cls, portal):
             return cls()
 
         def query(self, sql, params=()):
@@ -53,7 +53,7 @@ def host(monkeypatch):
     def writing(account):
         yield lambda sql, params: host.done.append((sql.split(" WHERE")[0], params))
 
-    monkeypatch.setattr(unlock, "Reader", Reader)
+    monkeypatch.setattr(unlock, "PortalReader", Reader)
     monkeypatch.setattr(unlock, "writing", writing)
     monkeypatch.setattr(unlock, "sites", lambda: [SITE])
     monkeypatch.setattr(unlock, "_forget_captchas", lambda site: host.done.append("captchas") or "forgotten")
@@ -170,7 +170,7 @@ def test_a_dead_database_is_reported(host, monkeypatch):
     def refuse(site):
         raise DatabaseError("no server")
 
-    monkeypatch.setattr(unlock.Reader, "of_site", refuse)
+    monkeypatch.setattr(unlock.PortalReader, "of", refuse)
     with pytest.raises(DatabaseError, match="no server"):
         unlock.inspect("admin")
 

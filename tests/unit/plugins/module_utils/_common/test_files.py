@@ -24,6 +24,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     Tree,
     file_item,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import our_lines
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import file_of_root
 
 ME = (os.geteuid(), os.getegid())
 
@@ -212,28 +214,25 @@ def test_a_file_that_others_than_root_can_write_is_not_used(tmp_path: Path, mode
     os.chown(path, 0, group)
     path.chmod(mode)
     (tmp_path / "link").symlink_to("x")
-    with (
-        Tree() as tree,
-        contextlib.nullcontext() if used else pytest.raises(StateError, match=f"{path} is not changed"),
-    ):
-        assert tree.file_of_root(str(tmp_path / "link")) == str(path)
+    with contextlib.nullcontext() if used else pytest.raises(StateError, match=f"{path} is not changed"):
+        assert file_of_root(str(tmp_path / "link")) == str(path)
 
 
 def test_a_file_of_another_user_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.touch(0o600)
     os.chown(path, 1, 0)
-    with Tree() as tree, pytest.raises(StateError, match=f"{path} is not changed: others than root"):
-        tree.file_of_root(str(path))
+    with pytest.raises(StateError, match=f"{path} is not changed: others than root"):
+        file_of_root(str(path))
 
 
 def test_an_access_list_shows_in_the_bits_of_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x"
     path.touch()
     path.chmod(0o664)
-    monkeypatch.setattr(files, "_has_acl", lambda _handle: True)
-    with Tree() as tree, pytest.raises(StateError, match="others than root can write"):
-        tree.file_of_root(str(path))
+    monkeypatch.setattr(our_lines, "has_acl", lambda _handle: True)
+    with pytest.raises(StateError, match="others than root can write"):
+        file_of_root(str(path))
 
 
 def test_a_directory_that_is_there_keeps_its_mode(tmp_path: Path) -> None:

@@ -17,9 +17,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import SiteError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import Mount, mounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
-    Mount,
-    mounts,
     open_path,
     open_regular,
     read_guarded,

@@ -13,15 +13,15 @@ import re
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import context
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import server as database_server
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import hashed
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.login import write_login
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
@@ -118,7 +118,7 @@ class Host:
         self.server = Server()
         self.directory = directory
         self.broken = lambda: False
-        self.hosts = ()
+        self.roots = ()
         self.own = ()
         os.mkdir(directory / "campus")
         self.write("chamilo", "old-password-1")
@@ -129,13 +129,10 @@ class Host:
                 self.account = account
 
             @classmethod
-            def of_site(cls, site):
-                text = (directory / "campus/.env").read_text()
-                found = dict(re.findall(r"^(\w+)='?(.*?)'?$", text, re.MULTILINE))
-                account = Account(
-                    site.database.user, found["DATABASE_PASSWORD"], "localhost", socket="/socket", name="chamilo"
-                )
-                return cls(account)
+            def of(cls, portal):
+                found = portal.environment()
+                user, password = found.get("DATABASE_USER"), found.secret("DATABASE_PASSWORD")
+                return cls(Account(user, password, "localhost", socket="/socket", name="chamilo"))
 
             def query(self, sql):
                 name = server.login(self.account)
@@ -154,7 +151,7 @@ class Host:
         monkeypatch.setattr(context, "_ANSWER_SECONDS", 0.0)
 
     def write(self, user, password):
-        text = f"APP_ENV=prod\nDATABASE_USER='{user}'\nDATABASE_PASSWORD='{password}'\n"
+        text = f"APP_ENV=prod\nDATABASE_HOST=localhost\nDATABASE_USER='{user}'\nDATABASE_PASSWORD='{password}'\n"
         (self.directory / "campus/.env").write_text(text)
 
     @property
@@ -162,14 +159,14 @@ class Host:
         return re.search(r"DATABASE_USER='?(\w*)", (self.directory / "campus/.env").read_text())[1]
 
     def apply(self, check=False, step=lambda name: None, state="present", there="localhost", **desired):
-        database = Database(there, socket="/socket", name="chamilo", user=self.user)
-        site = Site(
-            "campus.test",
-            root=str(self.directory / "campus"),
-            php=Php("8.4", user="www-data"),
-            database=database,
-            virtual_hosts=self.hosts,
+        given = {} if there == "localhost" else {"DATABASE_HOST": Place("/pool.conf", 1, there)}
+        portal = Installation(
+            str(self.directory / "campus"),
+            "www-data",
+            php="8.4",
+            given=given,
             addresses=self.own,
+            document_roots=self.roots,
         )
         machine = Machine(lambda argv, seconds: (0, ""), systemd=False)
         reported = Engine(
@@ -179,7 +176,7 @@ class Host:
         desired = Desired("campus", probe=(PROBE,), **desired)
         root, etc = str(self.directory / "state"), str(self.directory / "etc")
         places = {"root": root, "credentials": etc}
-        context = Context(site, {}, desired, engine=reported, step=step, write_login=write_login, **places)
+        context = Context(portal, desired, engine=reported, step=step, write_login=write_login, **places)
         manager = AccountManager(context)
         (manager.apply if state == "present" else manager.restore)(result, check)
         return result

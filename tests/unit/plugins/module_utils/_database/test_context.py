@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import context
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired
@@ -40,8 +40,10 @@ def make(tmp_path):
     def made(host="db.test", answers=(), site="campus", **more):
         left = list(answers)
         engine = SimpleNamespace(fetch=lambda probe: Answer(probe.url, left.pop(0) if len(left) > 1 else left[0]))
-        known = Site("campus.test", root=str(tmp_path), database=Database(host, name="chamilo", user="chamilo"))
-        return Context(known, {}, Desired(site, probe=(PROBE,)), root=str(tmp_path), engine=engine, **more)
+        (tmp_path / ".env").write_text(f"DATABASE_HOST={host}\nDATABASE_NAME=chamilo\nDATABASE_USER=chamilo\n")
+        return Context(
+            Installation(str(tmp_path)), Desired(site, probe=(PROBE,)), root=str(tmp_path), engine=engine, **more
+        )
 
     return made
 

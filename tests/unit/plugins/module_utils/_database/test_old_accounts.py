@@ -11,7 +11,6 @@ import pwd
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 
 ALL = "ALL PRIVILEGES ON *.* WITH GRANT OPTION"
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
@@ -33,7 +32,7 @@ def test_an_account_that_another_site_names_keeps_its_rights(host, rights, path,
     there = host.directory / "shop" / path
     there.parent.mkdir(parents=True)
     there.write_text(text)
-    host.hosts = (VirtualHost("shop.conf", 1, ("shop.test",), (), str(host.directory / "shop")),)
+    host.roots = (str(host.directory / "shop"),)
     result = host.apply()
     why = f"the portal in {host.directory}/shop uses it" if text.startswith("DATABASE_USER") else f"{there} names it"
     assert host.user == "chamilo_campus" and result.notes[-1] == f"chamilo@% keeps its rights: {why} too."
@@ -43,7 +42,7 @@ def test_an_account_that_another_site_names_keeps_its_rights(host, rights, path,
 def test_the_site_s_own_configuration_under_another_name_is_not_another_s(host):
     host.server.add("'chamilo'@'%'", "old-password-1", f"{EIGHT} ON *.*")
     (host.directory / "current").symlink_to("campus")
-    host.hosts = (VirtualHost("campus.conf", 1, ("campus.test",), (), str(host.directory / "current")),)
+    host.roots = (str(host.directory / "current"),)
     host.apply()
     assert host.user == "chamilo" and host.server.rights("'chamilo'@'%'") == [f"{EIGHT} ON `chamilo`.*"]
 
@@ -54,7 +53,7 @@ def test_an_account_that_another_portal_may_use_keeps_its_rights_where_its_envir
     (sloppy.directory / "real.env").write_text("DATABASE_USER=chamilo\n")
     (shop / ".env").symlink_to("../real.env")
     os.chown(shop / ".env", pwd.getpwnam("www-data").pw_uid, -1, follow_symlinks=False)
-    sloppy.hosts = (VirtualHost("shop.conf", 1, ("shop.test",), (), str(shop)),)
+    sloppy.roots = (str(shop),)
     before = sloppy.server.rights("'chamilo'@'%'")
     sloppy.apply()
     assert sloppy.server.rights("'chamilo'@'%'") == before != []

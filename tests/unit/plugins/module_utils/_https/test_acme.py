@@ -19,7 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.services
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import certbot
 from tests.testbed import authority
 from tests.unit.plugins.conftest import Files

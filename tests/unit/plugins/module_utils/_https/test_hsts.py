@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._https import hs
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.hsts import Ramp, Step
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 
 BEGAN = "2026-11-25"
 TRIAL, ALONE, GUIDE = "max-age=86400", "max-age=31536000", "max-age=31536000; includeSubDomains"

@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import Mount
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import Mount
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError

@@ -18,13 +18,14 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, paths, services
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, mounts, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import WindowError
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 from tests.unit.plugins.module_utils._permissions.conftest import WindowHost
 
 
@@ -88,7 +89,7 @@ def test_a_tree_on_a_disk_that_comes_late_is_closed_when_it_is_there(host, monke
     if name.endswith("public"):
         host.tree["roots"] = ["public"]
     mounted = {"/": "ext4", str(disk): "nfs4"}
-    monkeypatch.setattr(paths, "mounts", lambda: mounted)
+    monkeypatch.setattr(mounts, "mounts", lambda: mounted)
     host.open()
     disk.rename(host.directory / "elsewhere")
     disk.mkdir()

@@ -21,7 +21,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pol
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import former_pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 OWN, OLD = "chamilo-campus", "www-data"
@@ -126,7 +127,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
     monkeypatch.setattr(former_pool, "discover", made.discover)
     monkeypatch.setattr(former_pool.apply, "produce", made.give)
     monkeypatch.setattr(windows, "site", lambda name: windows.Site(name, {"path": "/srv/campus", "owner": "root"}, {}))
-    monkeypatch.setattr(former_pool.logins, "hand_over", lambda _site, _mode, old, new: made.rights.append((old, new)))
+    monkeypatch.setattr(former_pool.logins, "hand_over", lambda _directory, old, new: made.rights.append((old, new)))
     return made
 
 

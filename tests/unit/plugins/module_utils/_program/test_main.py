@@ -10,6 +10,8 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -29,10 +31,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.fou
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Done, Window, WindowError
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.main import main
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 
 
@@ -200,12 +202,18 @@ def test_undo_restores_and_reports_so(desk: Desk, log: list[str]) -> None:
     assert log[0] == "undo headers: begins" and log[-1].startswith("undo headers: done")
 
 
+def given_back(monkeypatch: pytest.MonkeyPatch, *undo: Callable[[str, Engine], list[str]]) -> None:
+    """What is undone besides files, each kind by one of these, or all by the only one."""
+    kinds = zip(program_main.KINDS, undo * (len(program_main.KINDS) // len(undo)), strict=True)
+    monkeypatch.setattr(program_main, "KINDS", [replace(kind, undo=one) for kind, one in kinds])
+
+
 def test_undo_restores_the_environment_of_the_application(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     (desk.root / "state").mkdir(mode=0o700)
     kept = {"domain": "campus.test", "root": "/srv/campus", "web_server": "nginx"}
     keys = {"before": {"TRUSTED_PROXIES": None}, "ours": {"TRUSTED_PROXIES": "10.0.0.5"}}
     (desk.root / "state/environment.json").write_text(json.dumps({"https:campus": {**kept, **keys}}))
-    monkeypatch.setattr(env_undo, "undo", lambda name, _engine: [f"{name} again."])
+    given_back(monkeypatch, lambda name, _engine: [f"{name} again."])
     assert desk.type("undo", "headers")[0] == 1
     desk.harden("https:campus")
     code, out, _err = desk.type("undo", "https")
@@ -213,13 +221,12 @@ def test_undo_restores_the_environment_of_the_application(desk: Desk, monkeypatc
 
 
 def test_undo_goes_on_behind_what_cannot_go_back_now(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def down(name: str, _directory: str) -> list[str]:
+    def down(name: str, _engine: Engine) -> list[str]:
         raise HardeningError("The database does not answer.")
 
     (desk.root / "state").mkdir(mode=0o700)
     monkeypatch.setattr(Memory, "names", lambda *_unused: ["https:campus"])
-    monkeypatch.setattr(program_main.settings_undo, "undo", down)
-    monkeypatch.setattr(env_undo, "undo", lambda name, _engine: ["again."])
+    given_back(monkeypatch, down, lambda name, _engine: ["again."])
     code, out, err = desk.type("undo", "https")
     assert (code, err) == (1, "undo https:campus: The database does not answer.\n")
     assert out == "undo https:campus: again.\n"
@@ -504,7 +511,7 @@ def test_recover_waits_for_a_living_run_but_not_at_boot(log: list[str], capsys: 
 
 def test_undo_warns_before_and_reports_what_cannot_come_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program_main.renewal, "warnings", lambda names: [f"{' '.join(names)}: renewal ends."])
-    monkeypatch.setitem(program_main.settings_undo.GONE, "headers", ("Old secrets are gone.",))
+    monkeypatch.setitem(program_main.GONE, "headers", ("Old secrets are gone.",))
     desk.harden("headers:campus")
     code, out, _err = desk.type("undo", "headers:campus", "--yes")
     lines = out.splitlines()

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.undo_data import UndoData
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
+from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main, undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply, undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from tests.unit.plugins.module_utils._settings.test_undo_data import LOCK, NAME, portal_in
 
 # As the first release wrote them: without what was asked for last, and without an earlier value.
 OLD: dict[str, Any] = {
@@ -70,3 +77,20 @@ def test_status_shows_them(state: str) -> None:
         "settings": {"passwords:campus": ["security.check_password"]},
         "environment": {"https:campus": ["TRUSTED_PROXIES"]},
     }
+
+
+def test_undo_of_settings_finds_the_portal_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    portal = portal_in(tmp_path)
+    portal.set(settings={LOCK: 5})
+    site = Site(domain="", root=portal.root, php=Php(user="www-data"))
+    monkeypatch.setattr(undo.discovery, "discover", lambda _domain, root: site if root == portal.root else None)
+    monkeypatch.setattr(apply.Reader, "of", lambda _portal: SimpleNamespace(account=Account("chamilo")))
+    monkeypatch.setattr(apply, "Host", lambda account, installation, state: portal.host())
+    (kind,) = (kind for kind in KINDS if kind.memory is undo_data.MEMORY)
+    assert kind.undo(NAME, Engine(portal.state)) == [f"{LOCK} is not set again."]
+    assert undo_data.MEMORY.names("passwords", portal.state) == []
+
+
+def test_what_does_not_come_back_is_reported_of_sections_that_there_are() -> None:
+    table = yaml.safe_load((Path(__file__).parents[5] / "meta/controls.yml").read_text(encoding="utf-8"))
+    assert set(undo.GONE) <= {control["section"] for control in table["controls"]}

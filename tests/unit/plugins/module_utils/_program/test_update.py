@@ -157,7 +157,7 @@ SUITS = update._suits
 @pytest.fixture
 def suits(campus, monkeypatch):
     monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: True)
-    monkeypatch.setattr(update.Reader, "of_site", lambda _site: None)
+    monkeypatch.setattr(update.Reader, "of", lambda _where: None)
     monkeypatch.setattr(update, "migrations_without_history", lambda _reader: False)
     monkeypatch.setattr(update.window.Windows, "at", lambda _self, _path: None)
     site = Site("campus.test", campus.portal.root, version="3.0.1", php=Php("8.4"))
@@ -221,7 +221,7 @@ def node(campus, monkeypatch, tmp_path):
             return [{"name": "user"}, {"name": "version"}]
         return [{"version": f"Chamilo\\CoreBundle\\Migrations\\Schema\\V300\\{name}"} for name in campus.made]
 
-    monkeypatch.setattr(update.Reader, "of_site", lambda _site: Reader(Account(""), ask=ask))
+    monkeypatch.setattr(update.Reader, "of", lambda _where: Reader(Account(""), ask=ask))
     return campus
 
 

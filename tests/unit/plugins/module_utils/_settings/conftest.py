@@ -11,10 +11,9 @@ import subprocess
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     Desired,
     EnvError,
@@ -53,7 +52,7 @@ class App:
         self.fails = ""
         self.code = 1
         self.remove = (0, "")
-        self.php = Php(version="8.4", user="www-data")
+        self.web_user, self.service = "www-data", ""
         self.factors = ""
         self.ended = []
         self.fetch = ask
@@ -82,15 +81,15 @@ class App:
             return self.code, self.fails
         return self.remove if "rm" in argv else (0, "")
 
-    def end_logins(self, _site, mode, check):
-        self.ended.append((mode, check))
+    def end_logins(self, _portal, check):
+        self.ended.append(check)
         return ["All are logged out."], []
 
     def set(self, given=None, check=False, **desired):
-        site = Site("campus.test", root=self.root, php=self.php)
+        portal = Installation(self.root, self.web_user, php="8.4", service=self.service, given=given or {})
         engine = Engine(self.state, Machine(self.run, systemd=False), self.fetch)
         result = Result()
-        env_file = EnvFile(site, given or {}, engine, lambda _site: self.factors, end_logins=self.end_logins)
+        env_file = EnvFile(portal, engine, lambda _portal: self.factors, end_logins=self.end_logins)
         try:
             env_file.apply(Desired(**desired), result, check)
         except EnvError as problem:

@@ -19,15 +19,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
     DatabaseError,
     Deadlock,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply, undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import (
-    Application,
-    Host,
-    in_force,
-    result,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host, result
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.in_force import in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
 
 CHECK = "security.check_password"
@@ -104,7 +100,7 @@ def fake():
 
 
 def host(fake, application=None, state=""):
-    return Host(ACCOUNT, application or Application("/nowhere"), state, fake.transaction, fake.ask)
+    return Host(ACCOUNT, application or Installation("/nowhere"), state, fake.transaction, fake.ask)
 
 
 def asked(settings, **options):
@@ -198,7 +194,7 @@ class Portal:
         for path in (directory, cache, self.root):
             path.chmod(0o777)
         self.state = str(directory / "state")
-        self.application = Application(str(self.root), "nobody")
+        self.application = Installation(str(self.root), "nobody")
 
     def cleared(self) -> int:
         return self.reported.read_text().count("bin/console cache:clear") if self.reported.exists() else 0
@@ -275,7 +271,7 @@ def test_a_file_that_is_not_active_yet_is_activated(fake, portal):
 
 def test_a_pin_needs_a_user(fake, portal):
     for user, words in (("root", "not made as root"), ("nobody-at-all", "no user 'nobody-at-all'")):
-        portal.application = Application(str(portal.root), user)
+        portal.application = Installation(str(portal.root), user)
         with pytest.raises(SettingsError, match=words):
             pin(fake, portal, {CHECK: True})
         assert not portal.file.exists()
@@ -350,7 +346,7 @@ def test_a_secret_in_the_file_is_in_no_diff(fake, portal):
 
 
 def seen_in_force(fake, portal):
-    return in_force(Site(domain="campus.test", root=str(portal.root)), portal.state, fake.ask)
+    return in_force(Installation(str(portal.root)), portal.state, fake.ask)
 
 
 def section(fake, portal, settings, name, **options):
@@ -380,7 +376,7 @@ def test_production_mode_is_active_without_the_name_of_a_section(fake, portal):
     section(fake, portal, {"platform.server_type": "prod"}, "")
     asked = {"values": {"platform.server_type": "prod"}, "reset": [], "portals": None, "lock": None, "pin": None}
     assert seen_in_force(fake, portal) == {"": asked}
-    assert in_force(Site(domain="campus.test"), portal.state, fake.ask) == {}, "no portal was found"
+    assert in_force(Installation(), portal.state, fake.ask) == {}, "no portal was found"
     fake.database.execute("UPDATE settings SET selected_value = 'test' WHERE variable = 'server_type'")
     assert seen_in_force(fake, portal) == {}
 
@@ -397,8 +393,7 @@ def test_no_secret_and_no_other_portal_is_shown(fake, portal):
     section(fake, portal, {}, "monitoring:campus", secret_settings={secret: "canary"})
     assert seen_in_force(fake, portal) == {}
     section(fake, portal, {CHECK: True}, "passwords:campus")
-    elsewhere = Site(domain="campus.test", root="/srv/other")
-    assert in_force(elsewhere, portal.state, fake.ask) == {}
+    assert in_force(Installation("/srv/other"), portal.state, fake.ask) == {}
 
 
 @pytest.mark.parametrize("version", ["earlier", "another"])

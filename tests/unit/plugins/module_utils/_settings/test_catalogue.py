@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DEFAULTS
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import DEFAULTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import as_text
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired
 
@@ -22,17 +21,17 @@ PRODUCTION = Desired(values={"APP_ENV": "prod", "APP_DEBUG": "0"})
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Site:
+def portal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Installation:
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "campus").mkdir()
     (tmp_path / "campus/.env").write_text("APP_ENV=prod\nAPP_DEBUG=0\nAPP_SECRET=\n")
-    return Site("campus.test", root=str(tmp_path / "campus"), php=Php(user="www-data"))
+    return Installation(str(tmp_path / "campus"), "www-data")
 
 
-def test_what_is_as_asked_for_is_answered(site: Site) -> None:
-    assert env_asked.answer(site, {}) == {}
-    env_asked.remember(site.root, REQUEST, PRODUCTION)
-    found = env_asked.answer(site, {})
+def test_what_is_as_asked_for_is_answered(portal: Installation) -> None:
+    assert env_asked.answer(portal) == {}
+    env_asked.remember(portal.root, REQUEST, PRODUCTION)
+    found = env_asked.answer(portal)
     assert found["request"] == REQUEST and not found["result"]["changed"] and "diff" not in found["result"]
 
 
@@ -43,15 +42,15 @@ def test_what_is_as_asked_for_is_answered(site: Site) -> None:
         replace(PRODUCTION, require=("APP_SECRET",), generate=True),
     ],
 )
-def test_what_would_change_is_not(site: Site, desired: Desired) -> None:
-    env_asked.remember(site.root, REQUEST, desired)
-    assert env_asked.answer(site, {}) == {}
+def test_what_would_change_is_not(portal: Installation, desired: Desired) -> None:
+    env_asked.remember(portal.root, REQUEST, desired)
+    assert env_asked.answer(portal) == {}
 
 
-def test_what_was_edited_since_is_not(site: Site) -> None:
-    env_asked.remember(site.root, REQUEST, PRODUCTION)
-    Path(site.root, ".env").write_text("APP_ENV=dev\n")
-    assert env_asked.answer(site, {}) == {}
+def test_what_was_edited_since_is_not(portal: Installation) -> None:
+    env_asked.remember(portal.root, REQUEST, PRODUCTION)
+    Path(portal.root, ".env").write_text("APP_ENV=dev\n")
+    assert env_asked.answer(portal) == {}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +62,7 @@ def test_what_was_edited_since_is_not(site: Site) -> None:
         {"salt": "canary"},
     ],
 )
-def test_no_secret_is_remembered(site: Site, more: dict[str, Any], tmp_path: Path) -> None:
-    env_asked.remember(site.root, REQUEST, replace(PRODUCTION, **more))
-    env_asked.remember(site.root, "", PRODUCTION)
+def test_no_secret_is_remembered(portal: Installation, more: dict[str, Any], tmp_path: Path) -> None:
+    env_asked.remember(portal.root, REQUEST, replace(PRODUCTION, **more))
+    env_asked.remember(portal.root, "", PRODUCTION)
     assert not (tmp_path / "state").exists()

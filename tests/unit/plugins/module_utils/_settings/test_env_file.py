@@ -13,13 +13,12 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import note_written
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file, token_keys
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery
@@ -202,7 +201,7 @@ def test_the_cache_is_cleared_as_the_web_user(app):
 
 def test_php_forgets_what_it_read_of_a_program(app):
     app.write(".env", "APP_ENV=dev\n")
-    app.php = Php(version="8.4", user="www-data", service="php8.4-fpm")
+    app.service = "php8.4-fpm"
     app.set(values={"APP_ENV": "test"})
     assert not any("systemctl" in argv for argv in app.commands)
     app.write(".env.local.php", "<?php\n\nreturn array (\n  'APP_ENV' => 'test',\n);\n")
@@ -213,7 +212,7 @@ def test_php_forgets_what_it_read_of_a_program(app):
 
 def test_without_a_user_of_php_the_cache_cannot_be_cleared(app):
     app.write(".env", "APP_ENV=dev\n")
-    app.php = Php()
+    app.web_user = ""
     _result, problem = app.set(values={"APP_ENV": "prod"})
     assert "set web_user" in problem
     assert app.read(".env") == "APP_ENV=dev\n"
@@ -314,14 +313,14 @@ def test_the_secret_that_is_there_already_is_no_new_one(portal):
     ],
 )
 def test_who_would_be_locked_out(monkeypatch, users, words):
-    monkeypatch.setattr(env_file.Reader, "of_site", lambda _site: Table([{"users": users}]))
-    assert env_file.in_use(Site("campus.test")) == words
+    monkeypatch.setattr(env_file.Reader, "of", lambda _portal: Table([{"users": users}]))
+    assert env_file.in_use(Installation("/srv/campus")) == words
 
 
 def test_what_cannot_be_observed_may_lock_users_out(monkeypatch):
-    monkeypatch.setattr(env_file.Reader, "of_site", lambda _site: Table(DatabaseError("The database is gone.")))
+    monkeypatch.setattr(env_file.Reader, "of", lambda _portal: Table(DatabaseError("The database is gone.")))
     words = "the use of two-factor login could not be checked (The database is gone)"
-    assert env_file.in_use(Site("campus.test")) == words
+    assert env_file.in_use(Installation("/srv/campus")) == words
 
 
 class Table:
@@ -392,7 +391,7 @@ def test_a_key_that_others_may_have_is_replaced_once(portal, key, plain_key, sta
     planted = openssl("pkey", "-pubout", data=openssl("genpkey", "-algorithm", "RSA").stdout).stdout
     portal.write("config/jwt/public.pem", planted if start == "another half" else public, 0o666)
     predicted, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True, check=True)
-    assert problem == "" and portal.ended == [("prod" if start in ("public", "plain") else portal.ended[0][0], True)]
+    assert problem == "" and portal.ended == [True]
     result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
     assert problem == "" and {path, portal.path("config/jwt/public.pem")} <= set(result.files) == set(predicted.files)
     passphrase = portal.see().secret("JWT_PASSPHRASE")
@@ -541,7 +540,7 @@ def test_logins_end_once_also_when_the_run_is_killed_behind_its_commit(portal, m
     result, problem = portal.set(require=env_file.REQUIRED, generate=True)
     assert (problem, result.changed, result.consequences) == ("", True, ["All are logged out."])
     assert portal.set(require=env_file.REQUIRED, generate=True)[0] == Result()
-    assert portal.ended == [("prod", True), ("prod", False)] and portal.read(".env") == made
+    assert portal.ended == [True, False] and portal.read(".env") == made
 
 
 def test_a_run_that_is_killed_before_its_commit_owes_nothing(portal, monkeypatch):
@@ -555,7 +554,7 @@ def test_a_run_that_is_killed_before_its_commit_owes_nothing(portal, monkeypatch
     Engine(portal.state, Machine(portal.run, systemd=False)).recover()
     assert portal.set(values={"APP_ENV": "prod"}) == (Result(), "") and portal.ended == []
     assert portal.set(require=env_file.REQUIRED, generate=True)[0].changed
-    assert portal.ended == [("prod", False)]
+    assert portal.ended == [False]
 
 
 def test_a_passphrase_that_is_given_takes_the_key_along(portal):

@@ -10,7 +10,7 @@ import stat
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import nodes
+from ansible_collections.chamilo.hardening.plugins.module_utils._application import sealed as sealing
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Result
 from tests.unit.plugins.module_utils._settings.conftest import (
@@ -76,10 +76,10 @@ def test_what_is_handed_on_can_be_read_with_the_salt_of_the_run_alone(tmp_path, 
     made = lead(node(tmp_path / "a", PUBLIC_SECRET, PUBLIC_PASSPHRASE, key)).sealed
     other = node(tmp_path / "b", OWN_SECRET, "7c1e5ab0d8e94f02a6b3")
     written = other.read(".env")
-    alien = nodes.seal({"DATABASE_PASSWORD": "x"}, "salt")
-    lines = nodes.seal({"APP_SECRET": "x\nDATABASE_HOST=evil"}, "salt")
+    alien = sealing.seal({"DATABASE_PASSWORD": "x"}, "salt")
+    lines = sealing.seal({"APP_SECRET": "x\nDATABASE_HOST=evil"}, "salt")
     for sealed, salt in ((made, "other"), (made[:-4], "salt"), ("%%", "salt"), (alien, "salt"), (lines, "salt")):
-        with pytest.raises(nodes.SealError, match="What the other node of the portal has as"):
+        with pytest.raises(sealing.SealError, match="What the other node of the portal has as"):
             other.set(sealed=sealed, salt=salt)
     assert other.read(".env") == written
 
@@ -122,7 +122,7 @@ def test_who_set_up_a_second_factor_is_not_locked_out_by_another_node(tmp_path, 
 def test_another_pair_that_does_not_open_is_not_taken(tmp_path, key):
     other = node(tmp_path / "b", OWN_SECRET, PUBLIC_PASSPHRASE, key)
     secrets = {"APP_SECRET": OWN_SECRET, "JWT_PASSPHRASE": "7c1e5ab0d8e94f02a6b3", "JWT_SECRET_KEY": key.decode()}
-    sealed = nodes.seal(secrets, "salt")
+    sealed = sealing.seal(secrets, "salt")
     written = other.read("config/jwt/private.pem"), other.read(".env")
     assert "does not open. No file was changed." in other.set(sealed=sealed, salt="salt")[1]
     assert (other.read("config/jwt/private.pem"), other.read(".env")) == written

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
@@ -26,15 +26,15 @@ class Portal:
         self.file = directory / "campus/.env"
         self.state = str(directory / "state")
         self.engine = Engine(self.state, Machine(lambda _argv, _seconds: (0, ""), systemd=False))
-        self.site = Site("campus.test", root=str(directory / "campus"), php=Php(user="www-data"))
+        self.installation = Installation(str(directory / "campus"), "www-data")
         self.file.parent.mkdir()
         self.file.write_text(BEFORE)
 
     def env_file(self) -> EnvFile:
-        return EnvFile(self.site, {}, self.engine, lambda _site: "")
+        return EnvFile(self.installation, self.engine, lambda _portal: "")
 
     def set(self, proxies: str) -> None:
-        env_undo.remember(NAME, self.env_file(), {KEY: proxies})
+        env_undo.remember(NAME, self.env_file(), {KEY: proxies}, "campus.test")
         self.env_file().apply(Desired(values={KEY: proxies}), Result())
 
     def back(self, check: bool = False) -> tuple[bool, list[str]]:
@@ -75,20 +75,22 @@ def test_what_was_changed_since_stays(portal: Portal) -> None:
 
 
 def test_a_run_that_did_not_get_to_write_has_nothing_to_undo(portal: Portal) -> None:
-    env_undo.remember(NAME, portal.env_file(), {KEY: "10.0.0.5"})
+    env_undo.remember(NAME, portal.env_file(), {KEY: "10.0.0.5"}, "campus.test")
     assert portal.back() == (False, [f"{KEY} is '127.0.0.1' again."])
     assert portal.file.read_text() == BEFORE
 
 
 def test_the_host_brings_it_back_by_itself(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     portal.set("10.0.0.5")
-    monkeypatch.setattr(env_undo, "discover_environment", lambda domain, root, _web: (portal.site, {}))
+    found = {("campus.test", portal.installation.root, ""): portal.installation}
+    monkeypatch.setattr(undo.discovery, "installation", lambda *place: found[place])
+    (kind,) = (kind for kind in undo.KINDS if kind.memory is env_undo.MEMORY)
     assert env_undo.MEMORY.names("headers", portal.state) == []
     assert env_undo.MEMORY.names("https", portal.state) == env_undo.MEMORY.names(NAME, portal.state) == [NAME]
     assert env_undo.MEMORY.names("https:other", portal.state) == []
     (reported,) = env_undo.MEMORY.description([NAME], portal.state)
-    assert KEY in reported and portal.site.root in reported
-    assert env_undo.undo(NAME, portal.engine)[0] == f"{KEY} is '127.0.0.1' again."
+    assert KEY in reported and portal.installation.root in reported
+    assert kind.undo(NAME, portal.engine)[0] == f"{KEY} is '127.0.0.1' again."
     assert portal.file.read_text() == BEFORE
 
 

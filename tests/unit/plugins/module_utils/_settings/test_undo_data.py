@@ -12,9 +12,10 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import overrides
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host
 from tests.unit.plugins.module_utils._settings.test_apply import Fake, asked
 
 CHECK, RULES, LOCK = (
@@ -35,7 +36,7 @@ def portal_in(directory):
         table = Fake()
 
         def host(self):
-            return Host(Account("chamilo"), Application(self.root), self.state, self.table.transaction, self.table.ask)
+            return Host(Account("chamilo"), Installation(self.root), self.state, self.table.transaction, self.table.ask)
 
         def set(self, name=NAME, **options):
             return self.host().apply(asked(**options), check=False, section=name)

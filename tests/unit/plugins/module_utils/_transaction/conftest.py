@@ -20,12 +20,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery, store
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    Outcome,
-    TransactionError,
-    asks_for_nothing,
-    plan,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import asks_for_nothing, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 
 ME = {"owner": str(os.geteuid()), "group": str(os.getegid())}

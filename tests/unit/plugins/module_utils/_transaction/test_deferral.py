@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import TransactionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import put_off
 from tests.unit.plugins.module_utils._transaction.conftest import World, nothing_to_do, one
 

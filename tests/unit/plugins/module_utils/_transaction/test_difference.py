@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 from tests.unit.plugins.module_utils._transaction.conftest import ME, World, alone, failing, nothing_to_do, one
 
 

@@ -16,7 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine as transaction_engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import TransactionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from tests.unit.plugins.module_utils._transaction.conftest import Os, World, exchange_os, failing, one, unloaded
 

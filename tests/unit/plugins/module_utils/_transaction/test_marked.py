@@ -21,12 +21,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    Outcome,
-    TransactionError,
-    asks_for_nothing,
-    plan,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import asks_for_nothing, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
     apache,
     in_place_apache,

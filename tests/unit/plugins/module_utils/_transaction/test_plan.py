@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 from tests.unit.plugins.module_utils._transaction.conftest import World, nothing_to_do, one
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import mounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import store
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import TransactionError
 from tests.unit.plugins.module_utils._transaction.conftest import (
     Killed,
     World,
@@ -178,8 +178,8 @@ class Late:
         world.write(name, "old")
         self.fstab = world.state.parent / "fstab"
         self.fstab.write_text(f"# {self.disk} was elsewhere once\nstore:/srv /mnt nfs defaults 0 0\n")
-        monkeypatch.setattr(paths, "_FSTAB", str(self.fstab))
-        monkeypatch.setattr(paths, "mounts", lambda: self.mounts)
+        monkeypatch.setattr(mounts, "_FSTAB", str(self.fstab))
+        monkeypatch.setattr(mounts, "mounts", lambda: self.mounts)
         self.mounted()
         self.before = world.tree()
         with monkeypatch.context() as patch:
@@ -190,13 +190,13 @@ class Late:
         assert world.texts()[name] == "new"
 
     def mounted(self) -> None:
-        inner = {str(self.disk / "campus"): paths.Mount("ext4")} if "campus" in self.name else {}
-        self.mounts = {"/": paths.Mount("ext4"), str(self.disk): paths.Mount("nfs4"), **inner}
+        inner = {str(self.disk / "campus"): mounts.Mount("ext4")} if "campus" in self.name else {}
+        self.mounts = {"/": mounts.Mount("ext4"), str(self.disk): mounts.Mount("nfs4"), **inner}
 
     def unmount(self) -> None:
         self.disk.rename(self.world.state.parent / "disk")
         self.disk.mkdir()
-        self.mounts = {"/": paths.Mount("ext4")}
+        self.mounts = {"/": mounts.Mount("ext4")}
 
     def mount(self) -> None:
         shutil.rmtree(self.disk)

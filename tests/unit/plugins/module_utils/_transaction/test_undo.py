@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome, TransactionError
 from tests.unit.plugins.module_utils._transaction.conftest import World, kill_points, one
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import names
 from tests.testbed import authority
 
@@ -86,7 +86,9 @@ def test_the_applications_own_addresses_are_names_as_well(host, monkeypatch):
     host.site("nginx", SERVING)
     urls = ["library.test", "10.0.0.1", CAMPUS, "localhost", "*.shop.test", "\x1b[31m.x"]
     monkeypatch.setattr(
-        Reader, "of_site", lambda _site: type("Fake", (), {"hosts": lambda _self: urls, "plugins": lambda _self: []})()
+        PortalReader,
+        "of",
+        lambda _where: type("Fake", (), {"hosts": lambda _self: urls, "plugins": lambda _self: []})(),
     )
     found = discover(CAMPUS, tree=host.tree, names=["!www.campus.test"])
     assert found.access_urls == ("library.test", CAMPUS)
@@ -123,7 +125,9 @@ def test_an_access_url_takes_no_name_of_another_site(host, monkeypatch, web_serv
     host.site(web_server, OTHERS[web_server].replace("{{", "{").replace("}}", "}").replace("{root}", ROOT))
     urls = ["shop.test", "www.shop.test", "my.test", "old.test", "fast.test", "elsewhere.test"]
     monkeypatch.setattr(
-        Reader, "of_site", lambda _site: type("Fake", (), {"hosts": lambda _self: urls, "plugins": lambda _self: []})()
+        PortalReader,
+        "of",
+        lambda _where: type("Fake", (), {"hosts": lambda _self: urls, "plugins": lambda _self: []})(),
     )
     found = discover(CAMPUS, tree=host.tree, names=[])
     assert found.access_urls == tuple(urls)
