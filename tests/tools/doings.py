@@ -27,7 +27,7 @@ LOG = "/var/log/nginx/campus.log"
 
 def site(log_format: str, web: str) -> dict[str, Any]:
     from ansible_collections.chamilo.hardening.plugins.module_utils._application import site as portal_site
-    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import configuration, in_place
+    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import configuration, planned
 
     serving = configuration.VirtualHost(
         "/etc/nginx/sites-enabled/campus",
@@ -54,7 +54,7 @@ def site(log_format: str, web: str) -> dict[str, Any]:
         database=portal_site.Database("localhost", name="chamilo", client="mariadb"),
         serving=(serving,),
         answering=(serving,),
-        in_place=in_place.InPlace(blocks=(in_place.Block(serving.file, 1, serving.names, "portal", True),)),
+        in_place=planned.InPlace(blocks=(planned.Block(serving.file, 1, serving.names, "portal", True),)),
         portal_names=("campus.test",),
         php_folders=("/etc/php/8.4/fpm", "/etc/php/8.4/cli"),
         missing_packages=("fail2ban",),
