@@ -62,9 +62,19 @@ def test_it_counts_what_the_filter_of_the_role_counts(tmp_path, monkeypatch):
     """The role's own samples, which fail2ban proves: the same lines, the same addresses."""
     monkeypatch.setattr(brute_force_forecast, "DAYS", 10_000)
     for form in ("", "vhost_combined"):
-        site = {"answering": [{"access_log_file": "/x.log", "access_log_format": form}]}
+        place = {"file": "/etc/x", "line": 1, "names": [], "listens": [], "root": "/x"}
+        site = {
+            "domain": "campus.test",
+            "answering": [{**place, "access_log_file": "/x.log", "access_log_format": form}],
+        }
         samples = brute_force.samples(
-            Portal({"chamilo_domain": "campus.test", "__chamilo_common_info": {"site": site}})
+            Portal(
+                {
+                    "chamilo_domain": "campus.test",
+                    "chamilo_https_vhost": "include",
+                    "__chamilo_common_info": {"site": site},
+                }
+            )
         )
         for sample in samples["match"]:
             assert failed(tmp_path, sample["line"]) == [sample["address"].replace("::ffff:", "")], sample["line"]

@@ -90,9 +90,14 @@ def test_it_counts_what_the_jail_of_section_brute_force_counts(host, pytestconfi
     lines = []
     for form in ("", "vhost_combined"):
         # Other sites in a shared log are counted here: which names are the portal's is not known.
-        host_ = {"access_log_file": "/x.log", "access_log_format": form}
-        site = {"answering": [], "fallback": [host_]}
-        known = {"chamilo_domain": "campus.test", "__chamilo_common_info": {"site": site}}
+        place = {"file": "/etc/x", "line": 1, "names": [], "listens": [], "root": "/x"}
+        host_ = {**place, "access_log_file": "/x.log", "access_log_format": form}
+        site = {"domain": "campus.test", "answering": [], "fallback": [host_]}
+        known = {
+            "chamilo_domain": "campus.test",
+            "chamilo_https_vhost": "include",
+            "__chamilo_common_info": {"site": site},
+        }
         samples = brute_force.samples(Portal(known))
         lines += [(sample["line"], [sample["address"]]) for sample in samples["match"]]
         lines += [(sample, []) for sample in samples["no_match"]]
