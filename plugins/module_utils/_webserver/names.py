@@ -41,9 +41,9 @@ def visitors_names(server: Server) -> tuple[str, ...]:
 def portal_names(
     domain: str, declared: Iterable[str], virtual_hosts: Iterable[str], access_urls: Iterable[str]
 ) -> tuple[str, ...]:
-    """Each name once, the domain first. A declared ``!name`` is left out, wherever it comes from."""
+    """Each name once, the domain first, if it is known. A declared ``!name`` is left out, wherever it comes from."""
     declared = [name.lower() for name in declared]
-    found = [domain, *(name for name in declared if name[:1] != "!")]
+    found = [*filter(None, [domain]), *(name for name in declared if name[:1] != "!")]
     for name in (*virtual_hosts, *access_urls):
         # nginx's .example.org is the name and all below it.
         found += [name[1:], f"*{name}"] if name[:1] == "." else [name]

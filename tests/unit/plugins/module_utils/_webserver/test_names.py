@@ -37,6 +37,10 @@ def test_all_names_each_once_and_the_domain_first(declared, virtual_hosts, acces
     assert list(names.portal_names(CAMPUS, declared, virtual_hosts, access_urls)) == found
 
 
+def test_a_portal_that_is_known_by_its_directory_alone_has_no_empty_name():
+    assert names.portal_names("", (), ("campus.test",), ()) == ("campus.test",)
+
+
 SERVING = f"server {{ listen 80; server_name campus.test www.campus.test; root {ROOT}; }}\n"
 NGINX = [
     ("return 301 https://campus.test$request_uri;", True),
