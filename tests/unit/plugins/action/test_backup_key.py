@@ -67,7 +67,10 @@ class Host:
 
         action._execute_module = execute
         school = {"inventory_dir": str(self.directory.parent / "school"), "ansible_inventory_sources": []}
-        known = {"_chamilo_each_once": True, "__chamilo_common_info": {"backup_key": discovered or {}}}
+        known = {
+            "_chamilo_each_once": True,
+            "__chamilo_common_info": {"site": {"domain": "x"}, "backup_key": discovered or {}},
+        }
         return action.run(task_vars={"inventory_hostname": name, **school, **known})
 
 

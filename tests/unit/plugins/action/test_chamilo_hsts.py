@@ -31,7 +31,10 @@ with pytest.MonkeyPatch.context() as on_a_host:
         }
     }
 
-KNOWN = {"_chamilo_each_once": True, "__chamilo_common_info": {"in_force": IN_FORCE, "site": {"hsts_since": SINCE}}}
+KNOWN = {
+    "_chamilo_each_once": True,
+    "__chamilo_common_info": {"in_force": IN_FORCE, "site": {"domain": "x", "hsts_since": SINCE}},
+}
 QUESTIONS: list[tuple[dict[str, Any], Any]] = [
     ({**KNOWN, "_chamilo_each_once": False}, CONFIGURATION),
     (KNOWN, {**CONFIGURATION, "site": "other"}),

@@ -27,7 +27,7 @@ SEEN: dict[str, Any] = {
 
 
 def known(seen: dict[str, Any]) -> dict[str, Any]:
-    return {"_chamilo_each_once": True, "__chamilo_common_info": {"in_force": {NAME: seen}}}
+    return {"_chamilo_each_once": True, "__chamilo_common_info": {"site": {"domain": "x"}, "in_force": {NAME: seen}}}
 
 
 QUESTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [

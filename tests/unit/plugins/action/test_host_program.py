@@ -38,7 +38,7 @@ def run(variables: dict[str, Any], **arguments: Any) -> tuple[dict[str, Any], An
 
 
 def known(seen: dict[str, str]) -> dict[str, Any]:
-    return {"_chamilo_each_once": True, "__chamilo_common_info": {"program": seen}}
+    return {"_chamilo_each_once": True, "__chamilo_common_info": {"site": {"domain": "x"}, "program": seen}}
 
 
 @pytest.mark.parametrize(
