@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import overrides
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     DatabaseError,
     Reader,
@@ -29,27 +29,6 @@ _ENABLED = (
     " WHERE plugin.installed = 1 AND used.active = 1 ORDER BY title"
 )
 
-# What the application uses where no row exists: the defaults of its own settings schema.
-DEFAULTS: Mapping[str, str] = {
-    "document.upload_extensions_blacklist": "",
-    "document.upload_extensions_list_type": "blacklist",
-    "document.upload_extensions_replace_by": "dangerous",
-    "document.upload_extensions_skip": "true",
-    "platform.server_type": "prod",
-    "security.allow_captcha": "false",
-    "security.captcha_number_mistakes_to_block_account": "",
-    "security.captcha_time_to_block": "",
-    "security.check_password": "false",
-    "security.external_api_enabled": "false",
-    "security.force_renew_password_at_first_login": "false",
-    "security.login_max_attempt_before_blocking_account": "0",
-    "security.mcp_enabled": "false",
-    "security.oauth_server_enabled": "false",
-    "security.password_requirements": "",
-    "security.password_rotation_days": "0",
-    "security.security_session_cookie_samesite_none": "false",
-}
-
 
 class PortalReader(Reader):
     """The database of an application, and the file that wins over it."""
@@ -57,7 +36,7 @@ class PortalReader(Reader):
     def settings(self) -> dict[str, str]:
         """Effective settings of the main portal: ``category.variable`` to text."""
         found = {key: rows[1][0] for key, rows in self._stored.items() if 1 in rows}
-        return {**DEFAULTS, **found, **self.pinned(1)}
+        return {**{key: setting.default for key, setting in CATALOGUE.items()}, **found, **self.pinned(1)}
 
     def pinned(self, portal: int) -> dict[str, str]:
         """What the application's overrides file has for a portal. It wins over the settings."""
@@ -69,10 +48,11 @@ class PortalReader(Reader):
         A secondary portal's own row counts only where the main row is missing or may be changed.
         """
         key = f"{category}.{variable}"
+        default = CATALOGUE[key].default if key in CATALOGUE else ""
         rows = self._stored.get(key, {})
         values = {}
         for portal, url in self._portals.items():
-            main, changeable = rows.get(1, (DEFAULTS.get(key, ""), True))
+            main, changeable = rows.get(1, (default, True))
             value = rows[portal][0] if portal in rows and changeable else main
             values[url] = self.pinned(portal).get(key, value)
         return values

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import overrides as portal_overrides
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Account,
     Deadlock,
@@ -37,7 +38,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.host_lock import HostLock
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
     HIDDEN,
     Desired,

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Query, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import Desired
 
 _PRODUCTION = Desired({"platform.server_type": "prod"})

@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
     MAIN,
     Desired,

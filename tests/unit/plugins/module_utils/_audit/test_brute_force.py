@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _log_writer, brute_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
@@ -41,7 +42,7 @@ def settings(**values):
         for variable, value in values.items()
     ]
     it = Observer(Site("campus.test"), {})
-    it.database = Reader(Account("chamilo"), ask=lambda sql: [] if "access_url WHERE" in sql else rows)
+    it.database = PortalReader(Account("chamilo"), ask=lambda sql: [] if "access_url WHERE" in sql else rows)
     return it
 
 

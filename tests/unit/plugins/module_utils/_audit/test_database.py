@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import database
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
@@ -90,7 +91,7 @@ def inspect(*grants, user="app@localhost", password="hunter2hunter2", databases=
     )
     it.as_root = True
     it._known[database._listening] = ["127.0.0.1:3306"]
-    it.database = Reader(Account("app", password, socket="/run/mysqld/mysqld.sock", name="chamilo"), ask=ask)
+    it.database = PortalReader(Account("app", password, socket="/run/mysqld/mysqld.sock", name="chamilo"), ask=ask)
     return it
 
 

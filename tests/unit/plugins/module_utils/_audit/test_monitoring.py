@@ -13,9 +13,9 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Account,
     DatabaseError,
-    Reader,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import host_jobs, monitoring
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
@@ -127,7 +127,7 @@ class Host:
         it.as_root = root
         it.jobs = tuple(self.jobs)
         it.processes = tuple(self.processes)
-        it.database = Reader(Account("chamilo"), ask=self.ask)
+        it.database = PortalReader(Account("chamilo"), ask=self.ask)
         return it
 
     def ask(self, sql):

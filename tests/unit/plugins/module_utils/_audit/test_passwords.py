@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import passwords
 
@@ -33,7 +34,7 @@ def inspect(variable, main, second=None):
         return [{"id": "1", "url": MAIN}, {"id": "2", "url": SECOND}] if "access_url WHERE" in sql else rows
 
     it = Observer(Site("campus.test"), {})
-    it.database = Reader(Account("chamilo"), ask=ask)
+    it.database = PortalReader(Account("chamilo"), ask=ask)
     return it
 
 

@@ -17,9 +17,9 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Account,
     DatabaseError,
-    Reader,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
@@ -326,7 +326,7 @@ def produce(observer, server_type="prod", display="Off", second=None):
     if second is not None:
         rows.append({**setting, "access_url": "2", "selected_value": second})
         portals.append({"id": "2", "url": "https://second.test/"})
-    observer.database = Reader(Account("chamilo"), ask=lambda sql: portals if "access_url WHERE" in sql else rows)
+    observer.database = PortalReader(Account("chamilo"), ask=lambda sql: portals if "access_url WHERE" in sql else rows)
     return observer
 
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import host_jobs, uploads
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job, Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import Setting
@@ -47,7 +48,7 @@ def extensions(look_at, changeable="1", second=None, **known):
     ]
     portals = [{"id": "1", "url": MAIN}, {"id": "2", "url": SECOND}][: 1 if second is None else 2]
     observer = look_at(root="/srv/campus")
-    observer.database = Reader(Account("chamilo"), ask=lambda sql: portals if "access_url WHERE" in sql else rows)
+    observer.database = PortalReader(Account("chamilo"), ask=lambda sql: portals if "access_url WHERE" in sql else rows)
     return uploads.extensions(observer)
 
 

@@ -16,8 +16,9 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import accounts, comparison
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, integrity, left_behind, watch
@@ -79,7 +80,7 @@ def host(monkeypatch, tmp_path):
         return found
 
     observer = Observer(Site("campus.test", root=str(root)), {})
-    observer.database = Reader(Account("chamilo"), ask=lambda sql: [])
+    observer.database = PortalReader(Account("chamilo"), ask=lambda sql: [])
     monkeypatch.setattr(watch, "DIRECTORY", str(tmp_path / "etc"))
     monkeypatch.setattr(watch, "PULSE", str(tmp_path / "run"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))

@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
     Reader,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._host import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
@@ -71,7 +72,7 @@ class Host:
         site = Site("campus.test", root=str(self.top / "portal"), php=Php(user="www-data"), database=self.database)
         observer = Observer(site, {})
         observer.processes = tuple(self.processes)
-        observer.database = Reader(Account("chamilo", name="chamilo"), ask=lambda _sql: [])
+        observer.database = PortalReader(Account("chamilo", name="chamilo"), ask=lambda _sql: [])
         return left_behind.make(observer, database)
 
     def lines(self) -> list[str]:

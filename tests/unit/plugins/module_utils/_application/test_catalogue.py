@@ -7,15 +7,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import DEFAULTS
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import as_text
 
 SCHEMAS = Path(__file__).parents[4] / "testbed/app/tree/src/CoreBundle/Settings/Schemas.php"
-
-
-def test_the_audit_and_the_catalogue_know_the_same_defaults():
-    assert {key: CATALOGUE[key].default for key in DEFAULTS} == dict(DEFAULTS)
 
 
 def test_each_default_is_a_value_that_the_setting_takes():
