@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -60,20 +61,8 @@ class ActionModule(HostAction):
         result.update(answer)
         return result
 
-    def _plugin(self, module: str, options: dict[str, Any], seconds: int = 0) -> ActionBase:
-        """The action plugin of that module, for this task."""
-        task = self._task.copy()
-        task.action, task.args, task.async_val = module, dict(options), seconds
-        loader = self._shared_loader_obj.action_loader
-        plugin: ActionBase = loader.get(
-            task.action if loader.has_plugin(task.action) else "ansible.builtin.normal",
-            task=task,
-            connection=self._connection,
-            play_context=self._play_context,
-            loader=self._loader,
-            templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj,
-        )
+    def _plugin(self, module: str, options: Mapping[str, Any], seconds: int = 0) -> ActionBase:
+        plugin = super()._plugin(module, options, seconds)
         parse = plugin._parse_returned_data
         plugin._parse_returned_data = lambda res, profile: parse(printed(res), profile)
         return plugin

@@ -43,7 +43,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.login import write_login
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import read
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import Recovery
 
 NAMES = ("site", "application", "split", "backup", "clients", "listen", "tls", "elsewhere", "retire", "web_user")
@@ -69,7 +69,7 @@ class Request:
     admin_user: str = ""
     admin_password: str = field(default="", metadata={"no_log": True})
     web_user: str = ""
-    probe: Sequence[Mapping[str, Any]] = ()
+    probe: Sequence[Probe] = ()
     installation: Mapping[str, Any] = field(default_factory=dict)  # what the action plugin knows of the portal
     installation_salt: str = field(default="", metadata={"no_log": True})
     digest: str = ""  # of all of it, by which the next run knows that discovery found the accounts so
@@ -78,11 +78,10 @@ class Request:
 def manager(request: Request) -> AccountManager:
     """The manager of the accounts that are asked for."""
     portal = told(request.installation, request.installation_salt)
-    probe = list(map(read, request.probe))
     admin = None
     if request.admin_user:
         admin = account_there(portal.environment(), request.admin_user, request.admin_password)
-    desired = Desired(**{name: getattr(request, name) for name in NAMES}, probe=probe)
+    desired = Desired(**{name: getattr(request, name) for name in NAMES}, probe=request.probe)
     return AccountManager(Context(portal, desired, admin, write_login=write_login))
 
 

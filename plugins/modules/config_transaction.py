@@ -186,12 +186,15 @@ options:
       was:
         description: The URL that gave this answer before the change, if it is another one, such as one of http.
         type: str
+        default: ''
       address:
         description: The address to connect to, if it is not the one of the host in O(probe[].url).
         type: str
+        default: ''
       host:
         description: The name to ask for, over TLS as well, if it is not the host in O(probe[].url).
         type: str
+        default: ''
       status:
         description: The status codes that are right.
         type: list
@@ -217,6 +220,7 @@ options:
       ca:
         description: File with the authority that must have signed the certificate. Without it any certificate is taken.
         type: path
+        default: ''
 notes:
   - Needs root, and nothing on the host but Python and what O(test) and O(load) name.
 """
@@ -337,43 +341,10 @@ imports.compile_once()
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import specification
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
-
-MARK = {
-    "at": {"type": "int", "required": True},
-    "lines": {"type": "list", "elements": "raw", "default": []},
-    "until": {"type": "int", "default": -1},
-}
-FILE = {
-    "path": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["file", "link", "absent"], "default": "file"},
-    "content": {"type": "str"},
-    "secret_content": {"type": "str", "no_log": True},
-    "target": {"type": "str"},
-    "marks": {"type": "list", "elements": "dict", "options": MARK},
-    "digest": {"type": "str"},
-    "owner": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "mode": {"type": "raw", "default": "0644"},
-}
-PROBE = {
-    "url": {"type": "str", "required": True},
-    "was": {"type": "str"},
-    "address": {"type": "str"},
-    "host": {"type": "str"},
-    "status": {"type": "list", "elements": "int", "default": [200]},
-    "headers": {"type": "dict", "default": {}},
-    "send": {"type": "dict", "default": {}},
-    "same": {"type": "bool", "default": False},
-    "ca": {"type": "path"},
-}
-LOAD = {
-    "service": {"type": "str", "required": True},
-    "action": {"type": "str", "choices": ["reload", "restart"], "default": "reload"},
-    "deferred": {"type": "bool", "default": False},
-}
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Transaction, plan
 
 
 class Module(AnsibleModule):
@@ -390,29 +361,20 @@ def within_files(params: dict[str, Any]) -> bool:
 
 def main() -> None:
     module = Module(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "files": {"type": "list", "elements": "dict", "options": FILE},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "complete": {"type": "bool", "default": True},
-            "test": {"type": "list", "elements": "list", "default": []},
-            "load": {"type": "dict", "options": LOAD},
-            "listen": {"type": "list", "elements": "str", "default": []},
-            "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
-        },
+        argument_spec={**specification(Transaction), "secrets": {"type": "dict", "default": {}, "no_log": True}},
         required_if=[("state", "present", ("files",))],
         supports_check_mode=True,
     )
     if within_files(module.params):
         module.fail_json(msg="config_transaction takes files with a secret_content through its action plugin only.")
+    given = {name: value for name, value in module.params.items() if name != "secrets"}
     secrets = {path: str(content) for path, content in module.params["secrets"].items()}
-    files = [{**file, "secret_content": secrets.get(file["path"])} for file in module.params["files"] or ()]
+    given["files"] = [{**file, "secret_content": secrets.get(file["path"])} for file in given["files"] or ()]
     outcome = Outcome()
     failure = {}
     try:
         if module.params["state"] == "present":
-            Engine().apply(plan({**module.params, "files": files}), outcome, check=module.check_mode)
+            Engine().apply(plan(given), outcome, check=module.check_mode)
         else:
             Engine().withdraw(module.params["name"], outcome, check=module.check_mode)
     except (HardeningError, OSError) as problem:

@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import made
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.typed import made
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import TransactionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import asks_for_nothing, plan

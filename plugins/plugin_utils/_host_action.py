@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import made, specification
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import specification
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.typed import made
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _facts
 
 _T = TypeVar("_T")
@@ -90,6 +91,21 @@ class CollectionAction(ActionBase):
         option = {"type": "dict", "required": True, "options": specification(kind)}
         _validation, arguments = self.validate_argument_spec({"request": option})
         return made(kind, arguments["request"])
+
+    def _plugin(self, module: str, options: Mapping[str, Any], seconds: int = 0) -> ActionBase:
+        """The action plugin of another module, for this task."""
+        task = self._task.copy()
+        task.action, task.args, task.async_val = module, dict(options), seconds
+        loader = self._shared_loader_obj.action_loader
+        return loader.get(
+            module if loader.has_plugin(module) else "ansible.builtin.normal",
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
 
 
 class HostAction(CollectionAction):

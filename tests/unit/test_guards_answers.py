@@ -29,7 +29,7 @@ TEMPLATES = sorted(path for path in ROOT.glob("roles/*/templates/**/*") if path.
 ROUTING = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["plugin_routing"]
 OURS = "chamilo.hardening."
 # Runs a module of ansible-core or another collection, and takes over no facts.
-FOREIGN = "chamilo.hardening.foreign_module"
+FOREIGN, PLANNED = "chamilo.hardening.foreign_module", "chamilo.hardening.planned"
 # These ask no host.
 ASKS_NOBODY = {
     *("assert", "debug", "fail", "set_fact", "import_role", "include_role", "import_tasks", "include_tasks"),
@@ -98,10 +98,10 @@ def tasks(value: Any) -> Iterator[dict[str, Any]]:
 
 def action(task: dict[str, Any]) -> tuple[str, Any]:
     name, given = next((key, task[key]) for key in task if re.fullmatch(r"\w+\.\w+\.\w+", key))
-    if name != FOREIGN:
+    if name not in (FOREIGN, PLANNED):
         return name, given
     [(module, options)] = given.items()
-    return foreign_module.MODULES[module], options
+    return foreign_module.MODULES[module] if name == FOREIGN else f"{OURS}{module}", options
 
 
 REGISTERED = {

@@ -10,14 +10,14 @@ specification of options has it: ``no_log``, and the type ``path``.
 from __future__ import annotations
 
 import collections.abc
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.typed import made
 
 _T = TypeVar("_T")
 _TYPES = {str: "str", bool: "bool", int: "int", float: "float"}
@@ -29,8 +29,8 @@ def _option(kind: Any) -> dict[str, Any]:
     if origin is Literal:
         return {"type": "str", "choices": list(of)}
     if origin is Union:
-        return _option(of[0])  # or nothing
-    if origin is collections.abc.Sequence:
+        return _option(of[0]) if of[1] is type(None) else {"type": "raw"}
+    if origin in (tuple, collections.abc.Sequence):
         option = _option(of[0])
         return {**option, "type": "list", "elements": option["type"]}
     if is_dataclass(kind):
@@ -42,6 +42,8 @@ def specification(kind: Any) -> dict[str, dict[str, Any]]:
     """The fields of a dataclass as the options of a module."""
     hints, found = get_type_hints(kind), {}
     for each in fields(kind):
+        if not each.metadata.get("given", True):
+            continue  # made by the engine
         option = _option(hints[each.name])
         default = each.default if each.default_factory is MISSING else each.default_factory()
         if default is MISSING:
@@ -74,29 +76,6 @@ def apart(kind: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     secret = {name: request[name] for name in _secret(kind) if name in request}
     plain = {name: value for name, value in request.items() if name not in secret}
     return {"request": plain, **({"secrets": secret} if secret else {})}
-
-
-@functools.cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-def made(kind: type[_T], values: Mapping[str, Any]) -> _T:
-    """The dataclass of values that were validated."""
-    hints: dict[str, Any] = _hints(cast(Any, kind))
-    return kind(**{name: _made(hints[name], value) for name, value in values.items()})
-
-
-def _made(kind: Any, value: Any) -> Any:
-    origin, of = get_origin(kind), get_args(kind)
-    if origin is Union and value is not None:
-        return _made(of[0], value)
-    if origin in (tuple, collections.abc.Sequence):
-        items = [_made(of[0], one) for one in value]
-        return tuple(items) if origin is tuple else items
-    if origin in (dict, collections.abc.Mapping):
-        return {name: _made(of[1], one) for name, one in value.items()}
-    return made(kind, value) if isinstance(kind, type) and is_dataclass(kind) and value is not None else value
 
 
 def run(module: Any, kind: type[_T], work: Callable[[_T, Any], dict[str, Any]]) -> None:

@@ -19,8 +19,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
 
 def is_due(plan: Plan, changes: Sequence[Change], machine: Machine, outcome: Outcome) -> bool:
     """Whether these changes are to be put off, as ``outcome`` reports. A service that does not run is not restarted."""
-    load = plan.load if plan.deferred and changes else None
-    if load is None or machine.state(load.service) != "active":
+    load = plan.load if changes else None
+    if load is None or not load.deferred or machine.state(load.service) != "active":
         return False
     outcome.deferred = load.service
     return True

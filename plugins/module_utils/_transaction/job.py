@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item
@@ -32,7 +32,8 @@ class Load:
     """The service that reads the files, and how to load it."""
 
     service: str
-    action: str = "reload"
+    action: Literal["reload", "restart"] = "reload"
+    deferred: bool = False  # nothing changes while a service runs that would have to be loaded for it
 
 
 @dataclass

@@ -69,13 +69,12 @@ def judge(probe: Probe, before: Answer | None, after: Answer) -> str:
 
 
 def plain(probe: Probe) -> dict[str, Any]:
-    pairs = {"headers": [list(pair) for pair in probe.headers], "send": [list(pair) for pair in probe.send]}
-    return {**asdict(probe), "status": list(probe.status), **pairs}
+    return {**asdict(probe), "status": list(probe.status)}
 
 
 def revive(known: Mapping[str, Any]) -> Probe:
     values = {name: value for name, value in known.items() if name != "seen"}
     values["status"] = tuple(values["status"])
-    for pairs in ("headers", "send"):  # older records have nothing that is sent
-        values[pairs] = tuple((name, value) for name, value in values.get(pairs, ()))
+    for pairs in ("headers", "send"):  # as pairs in older records, which may have nothing that is sent
+        values[pairs] = dict(values.get(pairs, ()))
     return Probe(**values)

@@ -11,17 +11,18 @@ import json
 import os
 import pwd
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Optional
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, Item, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import split_address
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.typed import made
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load, TransactionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import site_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ProbeError, read
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ProbeError, checked
 
 GENERATION = "@generation@"
 NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")
@@ -57,8 +58,38 @@ class Marked:
 
 
 @dataclass(frozen=True)
+class File:
+    """One file as the module takes it: see its documentation."""
+
+    path: str
+    state: Literal["file", "link", "absent"] = "file"
+    content: Optional[str] = None  # noqa: UP045 (Python 3.9 evaluates it)
+    secret_content: Optional[str] = field(default=None, metadata={"no_log": True})  # noqa: UP045
+    target: Optional[str] = None  # noqa: UP045
+    marks: Optional[Sequence[Mark]] = None  # noqa: UP045
+    digest: Optional[str] = None  # noqa: UP045
+    owner: str = "root"
+    group: str = "root"
+    mode: Any = "0644"
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """Files that become active together, as the module takes them."""
+
+    name: str
+    files: Optional[Sequence[File]] = None  # noqa: UP045
+    state: Literal["present", "absent"] = "present"
+    test: Sequence[Sequence[str]] = ()
+    load: Optional[Load] = None  # noqa: UP045
+    listen: Sequence[str] = ()
+    probe: Sequence[Probe] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What the caller asks for."""
+    """What a transaction comes to on a host."""
 
     name: str
     files: tuple[Want, ...]
@@ -69,64 +100,58 @@ class Plan:
     generation: str = ""
     complete: bool = True  # earlier files that ``files`` no longer names are restored
     marked: tuple[Marked, ...] = ()
-    deferred: bool = False  # nothing changes that a service that runs would have to be loaded for
 
 
-def plan(params: Mapping[str, Any]) -> Plan:
-    """A plan from the options of the module. Refuses, in words, what cannot be meant."""
-    name = params["name"]
+def plan(given: Mapping[str, Any] | Transaction) -> Plan:
+    """A plan of a transaction, or of the options that make one. Refuses, in words, what cannot be meant."""
+    asked = given if isinstance(given, Transaction) else made(Transaction, given)
+    name, every = asked.name, asked.files or ()
     if not NAME.fullmatch(name):
         raise TransactionError(f"name: {name!r} is no section with an optional site, such as headers or https:campus.")
-    files = tuple(_want(each) for each in params["files"] if each.get("marks") is None)
-    marked = tuple(_marked(each) for each in params["files"] if each.get("marks") is not None)
+    files = tuple(_want(each) for each in every if each.marks is None)
+    marked = tuple(_marked(each, each.marks) for each in every if each.marks is not None)
     if marked and not site_of(name):
         raise TransactionError(f"files: {marked[0].path} has marks, which carry the site: {name} has none.")
     paths = [*(each.path for each in files), *(each.path for each in marked)]
     for path in paths:
         if paths.count(path) > 1:
             raise TransactionError(f"files: {path} is there twice.")
-    for address in params.get("listen") or ():
+    for address in asked.listen:
         try:
             split_address(address)
         except ValueError as problem:
             raise TransactionError(f"listen: {problem}.") from problem
-    test = tuple(tuple(argv) for argv in params.get("test") or ())
+    test = tuple(tuple(argv) for argv in asked.test)
     if not all(test):
         raise TransactionError("test: an empty command.")
     generation = _generation(files, marked)
-    load = params.get("load")
     return Plan(
         name,
         tuple(replace(each, content=each.content.replace(GENERATION.encode(), generation.encode())) for each in files),
         test,
-        Load(load["service"], load.get("action") or "reload") if load else None,
-        tuple(params.get("listen") or ()),
-        tuple(read_probe(each, generation) for each in params.get("probe") or ()),
+        asked.load,
+        tuple(asked.listen),
+        tuple(_probe(each, generation) for each in asked.probe),
         generation,
-        params.get("complete", True),
+        asked.complete,
         marked,
-        bool(load and load.get("deferred")),
     )
 
 
-def _path(given: Mapping[str, Any]) -> str:
-    path = str(given["path"])
+def _path(path: str) -> str:
     if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
         raise TransactionError(f"files: {path!r} is no plain absolute path.")
     return path
 
 
-def _marked(given: Mapping[str, Any]) -> Marked:
-    path, digest = _path(given), given.get("digest") or ""
-    if any(given.get(name) is not None for name in ("content", "secret_content", "target")):
+def _marked(given: File, asked: Sequence[Mark]) -> Marked:
+    path, digest = _path(given.path), given.digest or ""
+    if any(one is not None for one in (given.content, given.secret_content, given.target)):
         raise TransactionError(f"files: {path} has marks, and so no content or target.")
-    if (given.get("state") or "file") != "file" or not re.fullmatch(r"[0-9a-f]{64}", digest):
+    if given.state != "file" or not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise TransactionError(f"files: {path} has marks, and so needs its digest, and no other state than file.")
     try:
-        marks = tuple(
-            Mark(int(each["at"]), tuple(map(_piece, each.get("lines") or ())), int(each.get("until") or -1))
-            for each in given["marks"]
-        )
+        marks = tuple(Mark(int(each.at), tuple(map(_piece, each.lines)), int(each.until)) for each in asked)
     except (TypeError, ValueError) as problem:
         raise TransactionError(f"files: {path}: marks are not in their form ({problem}).") from problem
     return Marked(path, digest, marks)
@@ -141,9 +166,9 @@ def _piece(given: Any) -> Piece:
     return int(start), int(end)
 
 
-def _want(given: Mapping[str, Any]) -> Want:
-    path, state = _path(given), given.get("state") or "file"
-    content, secret, target = given.get("content"), given.get("secret_content"), given.get("target")
+def _want(given: File) -> Want:
+    path, state = _path(given.path), given.state
+    content, secret, target = given.content, given.secret_content, given.target
     if (content is not None or secret is not None) != (state == "file"):
         wrong = "needs content or secret_content" if state == "file" else f"takes no content when state is {state}"
         raise TransactionError(f"files: {path} {wrong}.")
@@ -157,9 +182,9 @@ def _want(given: Mapping[str, Any]) -> Want:
         state,
         (text or "").encode("utf-8", "surrogateescape"),
         secret is not None,
-        str(given.get("owner") or "root"),
-        str(given.get("group") or "root"),
-        _mode(path, given.get("mode")),
+        str(given.owner),
+        str(given.group),
+        _mode(path, given.mode),
         target or "",
     )
 
@@ -179,12 +204,12 @@ def _mode(path: str, given: Any) -> int:
     return mode
 
 
-def read_probe(given: Mapping[str, Any], generation: str) -> Probe:
+def _probe(asked: Probe, generation: str) -> Probe:
     try:
-        found = read(given)
+        found = checked(asked)
     except ProbeError as problem:
         raise TransactionError(str(problem)) from problem
-    headers = tuple((name, value.replace(GENERATION, generation)) for name, value in found.headers)
+    headers = {name: value.replace(GENERATION, generation) for name, value in found.headers.items()}
     return replace(found, headers=headers, generation=headers != found.headers)
 
 

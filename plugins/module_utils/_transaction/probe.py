@@ -9,7 +9,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -36,10 +36,10 @@ class Probe:
     address: str = ""
     host: str = ""
     status: tuple[int, ...] = (200,)
-    headers: tuple[tuple[str, str], ...] = ()
-    ca: str = ""
-    generation: bool = False
-    send: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    ca: str = field(default="", metadata={"type": "path"})
+    generation: bool = field(default=False, metadata={"given": False})
+    send: Mapping[str, str] = field(default_factory=dict, hash=False)
     same: bool = False
 
     def faults(self, answer: Answer) -> dict[str, str]:
@@ -53,7 +53,7 @@ class Probe:
         elif answer.status in _MOVED and self.url.startswith("https:") and answer.value("Location")[:5] == "http:":
             # Such as where only another portal of this host is served by https yet.
             found["status"] = f"{self.where} redirects to plain http: {answer.value('Location')}"
-        for name, value in self.headers:
+        for name, value in self.headers.items():
             sent = answer.values(name)
             if sent != [value]:
                 seen = " and ".join(repr(one) for one in sent) or "nothing"
@@ -78,22 +78,18 @@ def is_web_address(url: str) -> bool:
     return re.match(r"https?://[^/\s]+", url) is not None
 
 
-def read(given: Mapping[str, Any]) -> Probe:
+def checked(asked: Probe) -> Probe:
     """One as modules take it."""
-    for url in filter(None, (given["url"], given.get("was"))):
+    for url in filter(None, (asked.url, asked.was)):
         if not is_web_address(url):
             raise ProbeError(f"probe: {url!r} is no http or https URL.")
-    return Probe(
-        given["url"],
-        was=given.get("was") or "",
-        address=given.get("address") or "",
-        host=given.get("host") or "",
-        status=tuple(map(int, given.get("status") or [200])),
-        headers=tuple((name, str(value)) for name, value in sorted((given.get("headers") or {}).items())),
-        ca=given.get("ca") or "",
-        send=tuple((name, str(value)) for name, value in sorted((given.get("send") or {}).items())),
-        same=bool(given.get("same")),
-    )
+    headers, send = ({name: str(value) for name, value in of.items()} for of in (asked.headers, asked.send))
+    return replace(asked, headers=headers, send=send)
+
+
+def read(given: Mapping[str, Any]) -> Probe:
+    """The same of its options."""
+    return checked(Probe(**{**given, "status": tuple(given.get("status", [200]))}))
 
 
 def page(given: Mapping[str, Any]) -> Probe:
@@ -113,9 +109,7 @@ def ask(probe: Probe) -> Answer:
         url = f"{parts.scheme}://{probe.host}{port}{probe.url.split('://', 1)[1][len(parts.netloc) :]}"
     try:
         address = probe.address or parts.hostname or ""
-        return fetch(
-            url, address=address, headers=dict(probe.send), verify=bool(probe.ca), ca_file=probe.ca, ca_alone=True
-        )
+        return fetch(url, address=address, headers=probe.send, verify=bool(probe.ca), ca_file=probe.ca, ca_alone=True)
     except OSError as problem:
         return Answer(url, error=f"the file of the authority, {probe.ca}, cannot be used: {problem}")
 

@@ -65,7 +65,7 @@ def restoration(store: Store, state: Mapping[str, Any], name: str, outcome: Outc
 
     def judge(probe: Probe, was: Answer | None, answer: Answer) -> str:
         if probe.generation:
-            shown = all(answer.values(name) == [value] for name, value in probe.headers)
+            shown = all(answer.values(name) == [value] for name, value in probe.headers.items())
             return f"{probe.where} still answers with the configuration that was to go" if shown else ""
         # As it was before the section, or as it was a moment ago: either is no harm done.
         if was is None or not 0 < was.status < 500 or answer.status in (was.status, seen[probe]):

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
@@ -117,7 +118,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
             _restoration(portal) + _jail(filter_, jail, behind, site.log_rotation),
             [["fail2ban-client", "-t"], ["systemctl", "daemon-reload"]] if bans else [],
             # A reload takes an action away again that a running jail did not have before. Bans outlive a restart.
-            {"service": "fail2ban", "action": "restart" if behind else "reload"} if bans else None,
+            Load("fail2ban", "restart" if behind else "reload") if bans else None,
         ),
         rotate=_rotate(site.exposed_logs) if bans else [],
         client=bool(settings) and not site.database.client,
@@ -346,7 +347,7 @@ def _web(portal: Portal, bans: bool) -> Transaction:
         f"brute_force:{portal.word}.web",
         [drop_in, pace, *limit, *portal.apache_modules("rewrite", "headers")] if bans else [],
         portal.test,
-        {"service": portal.service, "action": "reload"},
+        Load(portal.service),
         portal.token("brute_force"),
         bans,
     )

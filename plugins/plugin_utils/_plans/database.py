@@ -13,6 +13,8 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, PlanError, Transaction
@@ -37,7 +39,7 @@ class Database(Plan):
     subject: str  # the names for which the certificate of this host is, where it serves the database
     main: Transaction
     tls: Transaction | None  # of a web node, as soon as the certificate of that host was fetched
-    probe: Sequence[Mapping[str, Any]]
+    probe: Sequence[Probe]
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
@@ -75,7 +77,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
             "database",
             [File(file, "mariadb.cnf.j2") if desired else File(file, absent=True)],
             [["mariadbd", "--verbose", "--help"]],
-            {"service": "mariadb", "action": "restart", **({"deferred": True} if later else {})},
+            Load("mariadb", "restart", deferred=later),
             probe,
             # Tried before anything is changed: a database that cannot listen there would not start.
             listen=[f"[{one}]:3306" if ":" in one else f"{one}:3306" for one in addresses] if present else [],
@@ -137,7 +139,7 @@ def _address(portal: Portal, given: Mapping[str, Any]) -> str:
     return str(address)
 
 
-def _tls(portal: Portal, given: Mapping[str, Any], probe: Sequence[Mapping[str, Any]]) -> Transaction | None:
+def _tls(portal: Portal, given: Mapping[str, Any], probe: Sequence[Probe]) -> Transaction | None:
     """Chamilo insists on the certificate of its database, which another host answered."""
     fetched = given.get("__chamilo_database_certificate", {}).get("content")
     if fetched is None:

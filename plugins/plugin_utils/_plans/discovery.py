@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import headers as section_headers
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import sessions as section_sessions
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import PACKAGES, Portal
@@ -63,7 +64,7 @@ class Active(Plan):
     root: str
     web_server: str
     active: bool  # whether the web server goes by the files of this collection
-    probe: Sequence[Mapping[str, Any]]
+    probe: Sequence[Probe]
 
 
 def active(portal: Portal, given: Mapping[str, Any]) -> Active:

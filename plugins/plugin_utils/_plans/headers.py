@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import integrations
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
 
@@ -68,7 +69,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Headers:
             f"headers:{portal.word}",
             _files(portal, versions),
             portal.test,
-            {"service": portal.service, "action": "reload"},
+            Load(portal.service),
             portal.probe("headers"),
             present,
         ),

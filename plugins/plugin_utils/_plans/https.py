@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.hsts import settled
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import tls_policy
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import discovery
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.certificate import Certificate, Pair
@@ -108,7 +110,7 @@ class _Maker:
                 f"https:{portal.word}",
                 self._files(),
                 [*portal.test, *reload],
-                {"service": portal.service, "action": "reload"},
+                Load(portal.service),
                 self._probe(),
                 listen=self._new_listens(),
                 # Other sections ask for less, and a virtual host of ours stays where its owner is about to write his
@@ -166,14 +168,6 @@ class _Maker:
         # A browser must never be bound to https by a certificate that it does not trust.
         ramp = self.certificate.source != "self_signed" and portal.enforced("https_hsts")
         below = [one for one in portal.site.portal_names if one[:1] != "*" and one[1:].endswith(f".{portal.domain}")]
-        token = [
-            {
-                "url": f"{portal.probe_base}/.well-known/chamilo-hardening/hsts",
-                "address": portal.probe_address,
-                "status": [204],
-                "headers": {"X-Chamilo-Generation": "@mark@"},
-            }
-        ]
         values = f"/etc/nginx/conf.d/chamilo-{portal.word}-hsts.conf"
         return {
             "mode": self.given["chamilo_https_hsts"] if ramp else "none",
@@ -189,7 +183,7 @@ class _Maker:
                 File(f"{portal.drop_ins}/location/https_hsts.conf", f"{portal.web}/location.conf.j2"),
                 *([] if portal.apache else [File(values, "nginx/hsts_values.conf.j2")]),
             ],
-            "probe": token if portal.answers else [],
+            "probe": portal.token("hsts", "@mark@"),
         }
 
     def _units(self) -> list[File]:
@@ -282,13 +276,13 @@ class _Maker:
         addresses = self.vhost.tls_addresses if self.vhost.speaks_tls else []
         return [f"{one.replace('*', '0.0.0.0')}:443" for one in addresses]
 
-    def _probe(self) -> list[Mapping[str, Any]]:
+    def _probe(self) -> list[Probe]:
         """The redirect lets the generation through, so it is asked for where the portal answered before."""
         portal = self.portal
         if not portal.answers:
             return []
         pages = self._pages() if portal.in_place else self._others()
-        front = {**portal.front, "url": self._door, "was": f"{portal.probe_base}/"}
+        front = replace(portal.front, url=self._door, was=f"{portal.probe_base}/")
         return [*portal.token("https"), front, *pages]
 
     @property
@@ -299,22 +293,21 @@ class _Maker:
             return f"https://{portal.domain}/"
         return f"{portal.probe_base if portal.probe_base.startswith('http:') else f'http://{portal.domain}'}/"
 
-    def _pages(self) -> list[Mapping[str, Any]]:
+    def _pages(self) -> list[Probe]:
         """What an owner's virtual host answers to its own addresses, under each name: the same afterwards."""
         pages = self.portal.site.in_place.pages
         urls = dict.fromkeys(f"{one.scheme}://{one.name}{one.path}" for one in pages)
-        front = {"address": self.portal.probe_address, "send": self.portal.front["send"]}
-        return [{"url": url, "same": True, **front} for url in urls]
+        address, send = self.portal.probe_address, self.portal.front.send
+        return [Probe(url, address=address, send=send, same=True) for url in urls]
 
-    def _others(self) -> list[Mapping[str, Any]]:
+    def _others(self) -> list[Probe]:
         """A virtual host that its owner keeps may have other names: who comes by one of them is redirected as well."""
         if self.portal.vhost != "include":
             return []
         names = dict.fromkeys(name for host in self.portal.site.serving for name in host.names)
         now, before = urlsplit(self._door).scheme, urlsplit(self.portal.probe_base).scheme
-        front = {name: value for name, value in self.portal.front.items() if name != "url"}
         return [
-            {"url": f"{now}://{name}/", "was": f"{before}://{name}/", **front}
+            replace(self.portal.front, url=f"{now}://{name}/", was=f"{before}://{name}/")
             for name in names
             if name != self.portal.domain and NAME.match(name)
         ]

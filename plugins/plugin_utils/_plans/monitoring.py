@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import DEFAULTS, VARIABLES
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
@@ -69,7 +70,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Monitoring:
             name,
             files,
             [*rebuild, ["monit", "-t"]],
-            {"service": "monit", "action": "restart"},
+            Load("monit", "restart"),
             present=present,
         ),
         again=present and _again(portal, given),

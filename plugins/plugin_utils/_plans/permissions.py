@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._nodes import sealed, settles_secrets
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Settings, Transaction
@@ -62,7 +63,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         f"permissions:{portal.word}.php",
         files := _of_php(portal, production),
         [[f"php-fpm{php.version}", "-t"]] if php.sapi == "fpm" else portal.test,
-        {"service": php.service or portal.service, "action": "reload"},
+        Load(php.service or portal.service),
         [portal.front],
         bool(files),
     )
@@ -88,7 +89,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
             name,
             _web(portal, tree, docroot, pages),
             portal.test,
-            {"service": portal.service, "action": "reload"},
+            Load(portal.service),
             portal.probe("permissions") if docroot else [portal.front],
         ),
         messages=[*given.get("__chamilo_permissions_environment", {}).get("consequences", []), *messages],
@@ -127,8 +128,9 @@ def _tree(portal: Portal, given: Mapping[str, Any], kept: Sequence[str]) -> dict
 
 
 def _pages(portal: Portal) -> dict[str, Any]:
-    front = {name: portal.front[name] for name in ("url", "address", "send")}
-    return {"probe": [front, {**front, "url": f"{front['url']}login"}]}
+    front = portal.front
+    more = {"address": front.address, "send": front.send}
+    return {"probe": [{"url": url, **more} for url in (front.url, f"{front.url}login")]}
 
 
 def _of_php(portal: Portal, production: bool) -> list[File]:

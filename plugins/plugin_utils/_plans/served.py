@@ -15,6 +15,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import GENERATION
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered, _portals
 
@@ -205,34 +207,28 @@ class Served:
         return spoken or (self.bound and self.vhost != "include" and not self.elsewhere)
 
     @cached_property
-    def front(self) -> Mapping[str, Any]:
+    def front(self) -> Probe:
         """The probe of everything that must not break a page.
 
         Where TLS ends at a proxy, it says that it came by https: the web server would send it there, and PHP would
         never be asked. See the section https, which believes this host.
         """
         port = self.port if self.endpoint.tls == self.tls else ""
-        return {
-            "url": f"{'https' if self.tls else 'http'}://{self.domain}{port}/",
-            "address": self.probe_address,
-            "status": [200, 301, 302, 303],
-            "send": {"X-Forwarded-Proto": "https"} if self.elsewhere else {},
-        }
+        return Probe(
+            f"{'https' if self.tls else 'http'}://{self.domain}{port}/",
+            address=self.probe_address,
+            status=(200, 301, 302, 303),
+            send={"X-Forwarded-Proto": "https"} if self.elsewhere else {},
+        )
 
-    def token(self, section: str) -> list[dict[str, Any]]:
+    def token(self, section: str, mark: str = GENERATION) -> list[Probe]:
         """The probe for the generation of a section's drop-in, unless its owner has yet to include it."""
         if not self.answers:
             return []
-        return [
-            {
-                "url": f"{self.probe_base}/.well-known/chamilo-hardening/{section}",
-                "address": self.probe_address,
-                "status": [204],
-                "headers": {"X-Chamilo-Generation": "@generation@"},
-            }
-        ]
+        url, headers = f"{self.probe_base}/.well-known/chamilo-hardening/{section}", {"X-Chamilo-Generation": mark}
+        return [Probe(url, address=self.probe_address, status=(204,), headers=headers)]
 
-    def probe(self, section: str) -> list[Mapping[str, Any]]:
+    def probe(self, section: str) -> list[Probe]:
         """The probes of a section that has no other effect than by its drop-in."""
         token = self.token(section)
         return [*token, self.front] if token else []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -15,6 +15,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import integrations
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.redis import local
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
     File,
@@ -118,7 +119,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
         name,
         _web(portal, forget),
         portal.test,
-        {"service": portal.service, "action": "reload"},
+        Load(portal.service),
         [*portal.token("sessions"), portal.front],
         in_web,
     )
@@ -129,9 +130,9 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
             f"sessions:{portal.word}.php",
             _host(portal, idle) + _part(portal, strict) + (_fpm(portal, bool(kept)) if fpm else []),
             [[f"php-fpm{php.version}", "-t"]] if fpm else portal.test,
-            {"service": php.service, "action": "reload"},
+            Load(php.service),
             # Whether it can keep a session there shows on a page that begins one.
-            [portal.front, *([{**portal.front, "url": f"{portal.front['url']}login"}] if kept else [])],
+            [portal.front, *([replace(portal.front, url=f"{portal.front.url}login")] if kept else [])],
         ),
         # Without a desired value, only to remove what a run before the waivers wrote.
         application=application if application.present or portal.active(application.name) else None,
@@ -197,7 +198,7 @@ def _fpm(portal: Portal, secret: bool) -> list[File]:
         File(
             f"{etc}/conf.d/91-chamilo-{portal.word}-sessions.ini",
             "php/site.ini.j2",
-            mode="0600" if secret else "",
+            mode="0600" if secret else "0644",
             secret=secret,
         ),
         # Read after the pools, and part of none.
@@ -215,7 +216,7 @@ def _application(portal: Portal, idle: bool, reported: bool) -> Transaction:
         f"sessions:{portal.word}.application",
         [*cleaner, portal.configuration(path, "application.yaml.j2")],
         [*([["systemctl", "daemon-reload"]] if cleaner else []), *portal.rebuild],
-        {"service": "phpsessionclean.timer", "action": "restart"} if cleaner else None,
+        Load("phpsessionclean.timer", "restart") if cleaner else None,
         [portal.front],
         reported,
     )

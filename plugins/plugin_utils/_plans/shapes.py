@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan as options
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Edited
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered
 
@@ -29,24 +32,24 @@ class File:
     template: str = ""
     content: str = ""
     target: str = ""  # of a link
-    owner: str = ""
-    group: str = ""
-    mode: str = ""
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0644"
     secret: bool = False
     absent: bool = False
     document: Mapping[str, Any] | None = None  # with files in it as they are rendered
 
-    def options(self, render: Render) -> dict[str, Any]:
+    def written(self, render: Render) -> options.File:
         """As config_transaction takes it."""
-        known = {name: getattr(self, name) for name in ("path", "owner", "group", "mode") if getattr(self, name)}
         if self.absent:
-            return {**known, "state": "absent"}
+            return options.File(self.path, "absent")
         if self.target:
-            return {**known, "state": "link", "target": self.target}
+            return options.File(self.path, "link", target=self.target)
         text = render(self.template) if self.template else self.content
         if self.document is not None:
             text = json.dumps(plain(self.document, render), indent=4, sort_keys=True)
-        return {**known, "secret_content" if self.secret else "content": text}
+        file = options.File(self.path, owner=self.owner, group=self.group, mode=self.mode)
+        return replace(file, secret_content=text) if self.secret else replace(file, content=text)
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,8 @@ class Marked:
 
     edited: Edited
 
-    def options(self, render: Render) -> dict[str, Any]:
-        known: dict[str, Any] = plain(asdict(self.edited), render)
-        return known
+    def written(self, render: Render) -> options.File:
+        return options.File(self.edited.path, marks=self.edited.marks, digest=self.edited.digest)
 
 
 @dataclass(frozen=True)
@@ -67,24 +69,26 @@ class Transaction:
     name: str
     files: Sequence[File | Marked] = ()
     test: Sequence[Sequence[str]] = ()
-    load: Mapping[str, str | bool] | None = None
-    probe: Sequence[Mapping[str, Any]] = ()
+    load: Load | None = None
+    probe: Sequence[Probe] = ()
     present: bool = True
     listen: Sequence[str] = ()
     complete: bool = True  # what an earlier run wrote and ``files`` no longer has is undone
 
     def options(self, render: Render) -> dict[str, Any]:
         """As config_transaction takes them."""
-        return {
-            "name": self.name,
-            "state": "present" if self.present else "absent",
-            "files": [file.options(render) for file in self.files],
-            "test": [list(command) for command in self.test],
-            "load": dict(self.load or {}),
-            "listen": list(self.listen),
-            "probe": [dict(probe) for probe in self.probe],
-            "complete": self.complete,
-        }
+        whole = options.Transaction(
+            self.name,
+            [file.written(render) for file in self.files],
+            "present" if self.present else "absent",
+            self.test,
+            self.load,
+            self.listen,
+            self.probe,
+            self.complete,
+        )
+        asked: dict[str, Any] = given(whole)
+        return asked
 
     def due(self, info: Discovered, render: Render) -> bool:
         if not self.present:
@@ -105,7 +109,7 @@ class Settings:
         """As chamilo_settings takes them."""
         state = "present" if self.values else "absent"
         return {
-            "chamilo_root": self.root,
+            "root": self.root,
             **({"web_user": self.web_user} if self.web_user else {}),
             "settings": dict(self.values),
             **({"section": self.section, "state": state, "lock": True} if self.section else {}),
@@ -136,10 +140,28 @@ class Plan:
         return {one.name: plain(getattr(self, one.name), render) for one in fields(self) if one.name != "values"}
 
 
+def given(value: Any) -> Any:
+    """A value as the options of a module. What is as the module has it by default is left out."""
+    if is_dataclass(value):
+        held = ((one, getattr(value, one.name)) for one in fields(value))
+        return {one.name: given(item) for one, item in held if item != _default(one)}
+    if isinstance(value, Mapping):
+        return {name: given(item) for name, item in value.items()}
+    return [given(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _default(one: Field[Any]) -> Any:
+    return one.default if one.default_factory is MISSING else one.default_factory()
+
+
 def plain(value: Any, render: Render) -> Any:
     """A part of a plan as the tasks of the role read it."""
-    if isinstance(value, (File, Marked, Transaction, Settings)):
+    if isinstance(value, (Transaction, Settings)):
         return value.options(render)
+    if isinstance(value, (File, Marked)):
+        return given(value.written(render))
+    if isinstance(value, Probe):
+        return given(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: plain(getattr(value, one.name), render) for one in fields(value)}
     if isinstance(value, Mapping):

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
 
@@ -50,7 +51,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Updates:
             *portal.apache_modules("rewrite", "headers"),
         ],
         portal.test,
-        {"service": portal.service, "action": "reload"},
+        Load(portal.service),
         portal.probe("updates"),
         closing,
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Settings, Transaction
 
@@ -52,7 +53,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Uploads:
             name,
             _web(portal, no_exec),
             portal.test,
-            {"service": portal.service, "action": "reload"},
+            Load(portal.service),
             [*portal.token("uploads"), portal.front],
             present,
         ),
@@ -60,7 +61,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Uploads:
             f"uploads:{portal.word}.php",
             _php(portal, no_exec),
             [[f"php-fpm{php.version}", "-t"]] if php.sapi != "mod_php" and php.version else portal.test,
-            {"service": php.service or portal.service, "action": "reload"},
+            Load(php.service or portal.service),
             [portal.front],
             present,
         ),

@@ -17,6 +17,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.chamilo.hardening.plugins.action.backup_key import ActionModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _keys
+from tests.tools.plans import answered
 
 
 class Host:
@@ -67,10 +68,7 @@ class Host:
 
         action._execute_module = execute
         school = {"inventory_dir": str(self.directory.parent / "school"), "ansible_inventory_sources": []}
-        known = {
-            "_chamilo_each_once": True,
-            "__chamilo_common_info": {"site": {"domain": "x"}, "backup_key": discovered or {}},
-        }
+        known = {"_chamilo_each_once": True, "__chamilo_common_info": answered(backup_key=discovered or {})}
         return action.run(task_vars={"inventory_hostname": name, **school, **known})
 
 

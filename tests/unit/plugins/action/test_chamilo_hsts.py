@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
+from tests.tools.plans import answered
 
 SINCE = "2026-01-01"
 CONFIGURATION = {
@@ -33,7 +35,7 @@ with pytest.MonkeyPatch.context() as on_a_host:
 
 KNOWN = {
     "_chamilo_each_once": True,
-    "__chamilo_common_info": {"in_force": IN_FORCE, "site": {"domain": "x", "hsts_since": SINCE}},
+    "__chamilo_common_info": answered(Site("campus.test", hsts_since=SINCE), in_force=IN_FORCE),
 }
 QUESTIONS: list[tuple[dict[str, Any], Any]] = [
     ({**KNOWN, "_chamilo_each_once": False}, CONFIGURATION),

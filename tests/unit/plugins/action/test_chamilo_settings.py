@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from tests.tools.plans import answered
+
 NAME, CHECK, ROOT = "passwords:campus", "security.check_password", "/var/www/chamilo"
 GIVEN = {"chamilo_root": ROOT, "web_user": "www-data", "settings": {CHECK: True}, "section": NAME, "lock": True}
 ASKED = {"values": {CHECK: "true"}, "reset": [], "portals": None, "lock": True, "pin": None}
 
 
 def known(asked: dict[str, Any], root: str = ROOT) -> dict[str, Any]:
-    info = {"settings_in_force": {NAME: asked}, "site": {"domain": "campus.test", "root": root}}
+    info = answered(Site("campus.test", root), settings_in_force={NAME: asked})
     return {"_chamilo_each_once": True, "__chamilo_common_info": info}
 
 

@@ -14,6 +14,7 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.action.config_transaction import ActionModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
+from tests.tools.plans import answered
 
 NAME, PATH = "headers:campus", "/etc/nginx/headers.conf"
 FILES = [{"path": PATH, "content": "# @generation@\n"}, {"path": "/etc/nginx/old.conf", "state": "absent"}]
@@ -27,7 +28,7 @@ SEEN: dict[str, Any] = {
 
 
 def known(seen: dict[str, Any]) -> dict[str, Any]:
-    return {"_chamilo_each_once": True, "__chamilo_common_info": {"site": {"domain": "x"}, "in_force": {NAME: seen}}}
+    return {"_chamilo_each_once": True, "__chamilo_common_info": answered(in_force={NAME: seen})}
 
 
 QUESTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [

@@ -16,6 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.action.host_program import Ac
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import install
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import build
+from tests.tools.plans import answered
 
 MAIL = Addressee("admin@school.example")
 SEEN = {
@@ -38,7 +39,7 @@ def run(variables: dict[str, Any], **arguments: Any) -> tuple[dict[str, Any], An
 
 
 def known(seen: dict[str, str]) -> dict[str, Any]:
-    return {"_chamilo_each_once": True, "__chamilo_common_info": {"site": {"domain": "x"}, "program": seen}}
+    return {"_chamilo_each_once": True, "__chamilo_common_info": answered(program=seen)}
 
 
 @pytest.mark.parametrize(

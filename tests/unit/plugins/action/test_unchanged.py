@@ -17,6 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.action import chamilo_databas
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _told
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import request
+from tests.tools.plans import answered
 
 SITE = Site("campus.test", "/srv/campus")
 TOLD = asdict(SITE.installation)
@@ -51,10 +52,7 @@ def host(module: str, monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 def run(module: str, args: dict[str, Any], asked: dict[str, Any], **variables: Any) -> dict[str, Any]:
     plugin, _args, found = MODULES[module]
-    info = {
-        "unchanged": {module: {"request": request(asked), "result": found}},
-        "site": asdict(SITE),
-    }
+    info = answered(SITE, unchanged={module: {"request": request(asked), "result": found}})
     given = args if module == "chamilo_env" else {"request": args}
     task = Mock(action=f"chamilo.hardening.{module}", args=given, async_val=0, diff=False, delegate_to=None)
     action = plugin.ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())

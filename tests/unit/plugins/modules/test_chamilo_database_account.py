@@ -92,5 +92,5 @@ def test_the_portal_is_asked_as_it_was_reported(run):
         "send": {"X-Forwarded-Proto": "https"},
     }
     _notify, ((desired, _admin),) = run(lambda result, check: None, probe=[asked])
-    claim = (("X-Forwarded-Proto", "https"),)
+    claim = {"X-Forwarded-Proto": "https"}
     assert list(desired.probe) == [Probe("http://campus.test/", address="127.0.0.1", status=(200, 302), send=claim)]

@@ -43,7 +43,7 @@ class World:
         self.deaf = False
         self.commands: list[str] = []
         self.asked = 0
-        self.claim: tuple[tuple[str, str], ...] = ()  # a request without it is redirected
+        self.claim: dict[str, str] = {}  # a request without it is redirected
         self.site: Callable[[dict[str, str]], int] = lambda loaded: 500 if "crash" in "".join(loaded.values()) else 200
         program = root / "program"
         program.write_text("")

@@ -58,7 +58,7 @@ DIGEST = "5f" * 32
     ],
 )
 def test_marks_that_cannot_be_meant_are_refused_in_words(given: dict[str, Any], words: str) -> None:
-    known = {"path": "/etc/x", "marks": [], "digest": DIGEST, "content": None, "state": None}
+    known = {"path": "/etc/x", "marks": [], "digest": DIGEST}
     with pytest.raises(TransactionError, match=words):
         plan({"name": "https:campus", "files": [{**known, **given}]})
 

@@ -22,7 +22,7 @@ def test_a_probe_asks_for_its_host_at_its_address(monkeypatch: pytest.MonkeyPatc
     asked: list[tuple[str, dict[str, Any]]] = []
     monkeypatch.setattr(http, "fetch", lambda url, **more: asked.append((url, more)) or Answer(url, 200))
     ask(Probe("https://127.0.0.1:8443//a?b", host="campus.test", ca="/ca.pem"))
-    ask(Probe("http://campus.test/", address="10.0.0.1", send=(("X-Forwarded-Proto", "https"),)))
+    ask(Probe("http://campus.test/", address="10.0.0.1", send={"X-Forwarded-Proto": "https"}))
     alone = {"ca_alone": True}  # the authority must have signed the certificate
     claim = {"X-Forwarded-Proto": "https"}
     assert asked == [
@@ -40,7 +40,7 @@ def test_an_authority_that_is_not_there_is_an_answer(tmp_path: Path) -> None:
 
 
 def test_a_header_must_come_exactly_once() -> None:
-    probe = Probe("http://x/", headers=(("X-A", "1"),))
+    probe = Probe("http://x/", headers={"X-A": "1"})
     twice = Answer("http://x/", 200, (("X-A", "1"), ("x-a", "1")))
     assert probe.faults(twice) == {"X-A": "http://x/ sends '1' and '1' as X-A instead of '1'"}
     assert probe.faults(Answer("http://x/", 200, (("x-a", "1"),))) == {}

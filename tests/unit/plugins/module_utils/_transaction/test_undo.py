@@ -136,7 +136,7 @@ SENT = [{"url": "http://host/", "status": [200, 301], "send": {"X-Claim": 1}}]
 
 
 def test_undo_asks_as_the_run_did(world: World) -> None:
-    world.claim = (("X-Claim", "1"),)
+    world.claim = {"X-Claim": "1"}
     assert world.apply(probe=SENT, files=one("new")).changed
     world.site = lambda loaded: 200 if loaded["main.conf"] == "new" else 500
     with pytest.raises(TransactionError, match="http://host/ answers 500; before this it was 200"):

@@ -327,7 +327,7 @@ def test_logs_that_php_can_write_are_rotated_by_their_own_rotation(host):
 
 def test_the_ban_outlives_a_new_action_behind_a_proxy(host):
     info = {"site": portal(host)}
-    assert planned(host, "brute_force", __chamilo_common_info=info)["jail"]["load"]["action"] == "reload"
+    assert planned(host, "brute_force", __chamilo_common_info=info)["jail"]["load"] == {"service": "fail2ban"}
     behind = planned(host, "brute_force", __chamilo_common_info=info, chamilo_trusted_proxies=["192.0.2.9"])
     assert behind["jail"]["load"]["action"] == "restart"
     assert behind["filter"]["proxies"] == ["192.0.2.9"]

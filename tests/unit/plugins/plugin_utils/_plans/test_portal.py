@@ -50,7 +50,7 @@ def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None
         found.append(
             [
                 backups["present"],
-                backups["main"]["state"] == "present",
+                "state" not in backups["main"],
                 passwords["settings"] is not None,
                 bool(passwords["unknown"]),
                 bans["settings"] is not None,

@@ -51,7 +51,7 @@ def test_the_drop_ins_are_active_where_all_include_them(hosts: list[Any], active
 
 def test_the_generation_is_probed_where_something_will_answer() -> None:
     (probe,) = served().token("headers")
-    assert probe["url"] == "http://campus.test/.well-known/chamilo-hardening/headers"
+    assert probe.url == "http://campus.test/.well-known/chamilo-hardening/headers"
     assert served().probe("headers") == [probe, served().front]
     kept = {"chamilo_https_vhost": "include"}
     assert served(**kept).token("headers") == served(**kept).probe("headers") == []
@@ -98,7 +98,7 @@ def test_a_probe_knocks_by_plain_http_as_long_as_the_portal_speaks_it(
 def test_a_portal_behind_another_port_is_probed_there(listen: Listen, vhost: str, base: str, front: str) -> None:
     """Unless the virtual host is to be ours, which has the ports of the web."""
     found = served(host(listen), chamilo_https_vhost=vhost)
-    assert (found.probe_base, found.front["url"]) == (base, front)
+    assert (found.probe_base, found.front.url) == (base, front)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_https_is_spoken_by_this_host_or_by_a_proxy(
 ) -> None:
     found = served(*hosts, **given)
     assert (found.tls, found.encrypted) == (tls, encrypted)
-    assert found.front["url"] == f"{'https' if tls else 'http'}://campus.test/"
-    assert found.front["send"] == ({"X-Forwarded-Proto": "https"} if found.elsewhere else {})
+    assert found.front.url == f"{'https' if tls else 'http'}://campus.test/"
+    assert found.front.send == ({"X-Forwarded-Proto": "https"} if found.elsewhere else {})
 
 
 @pytest.mark.parametrize(

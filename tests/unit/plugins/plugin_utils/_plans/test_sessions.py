@@ -92,7 +92,7 @@ def test_with_a_waived_lifetime_the_cleaner_stays_as_it_is(host):
     assert plan["application"]["load"] == {"service": "phpsessionclean.timer", "action": "restart"}
     assert "gc_maxlifetime = 3600" in text(plan, "php", "90-chamilo-hardening-sessions")
     plan = planned(host, "sessions", __chamilo_common_info=info, chamilo_waivers=waived("sessions_lifetime"))
-    assert plan["application"]["load"] == {} and "gc_maxlifetime" not in str(plan)
+    assert "load" not in plan["application"] and "gc_maxlifetime" not in str(plan)
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])

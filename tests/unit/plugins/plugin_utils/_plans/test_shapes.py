@@ -14,6 +14,8 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as parsed
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Edited
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
@@ -22,6 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes im
     Plan,
     Settings,
     Transaction,
+    plain,
 )
 
 
@@ -41,7 +44,7 @@ def render(name: str) -> str:
     return f"the text of {name}\n"
 
 
-WEB = Transaction("headers:campus", [File("/etc/x.conf", "x.j2")], [["nginx", "-t"]], {"service": "nginx"})
+WEB = Transaction("headers:campus", [File("/etc/x.conf", "x.j2")], [["nginx", "-t"]], Load("nginx"))
 SETTINGS = Settings("headers:campus", "/var/www/chamilo", {"security.check_password": True})
 WHOLE = Example({"word": "x"}, WEB, SETTINGS)
 STORED = {
@@ -75,11 +78,14 @@ ACTIVE = Discovered(
                 ),
             },
         ),
-        (Marked(Edited("/a", "d", ())), {"path": "/a", "digest": "d", "marks": []}),
+        (
+            Marked(Edited("/a", "d", (Mark(3, ("x",)),))),
+            {"path": "/a", "digest": "d", "marks": [{"at": 3, "lines": ["x"]}]},
+        ),
     ],
 )
 def test_a_file_has_the_options_that_it_needs(file: File | Marked, options: dict[str, Any]) -> None:
-    assert file.options(render) == options
+    assert plain(file, render) == options
 
 
 def test_a_host_on_which_all_is_as_planned_is_not_asked() -> None:
