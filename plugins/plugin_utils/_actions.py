@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import SEVERITIES, Control, Table
+from ._controls import SEVERITIES, Control, Table
 
 ROLE, VARIABLE, HAND, WAITING, UNSEEN = "role", "variable", "hand", "waiting", "unseen"
 KINDS = (ROLE, VARIABLE, HAND, WAITING, UNSEEN)

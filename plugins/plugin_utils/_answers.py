@@ -23,7 +23,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _facts
+from . import _facts
 
 MODULES = Path(__file__).resolve().parents[1] / "modules"
 MOST_TEXT = 1_000_000

@@ -15,13 +15,8 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    FAIL,
-    NOT_APPLICABLE,
-    NOT_ASSESSED,
-    PASS,
-)
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _removed
+from ..module_utils._common.control import FAIL, NOT_APPLICABLE, NOT_ASSESSED, PASS
+from . import _removed
 
 TABLE = Path(__file__).resolve().parents[2] / "meta" / "controls.yml"
 

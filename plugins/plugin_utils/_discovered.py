@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.typed import made
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import TransactionError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import asks_for_nothing, plan
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
+from ..module_utils._application.discovered import Discovered
+from ..module_utils._common.typed import made
+from ..module_utils._settings.plan import SettingsError, desired
+from ..module_utils._transaction.job import TransactionError
+from ..module_utils._transaction.plan import asks_for_nothing, plan
+from . import _answers
 
 if TYPE_CHECKING:
     from ansible.playbook.task import Task

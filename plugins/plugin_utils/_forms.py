@@ -18,7 +18,7 @@ from typing import Any, Union
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.integrations import KINDS
+from ..module_utils._application.integrations import KINDS
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 

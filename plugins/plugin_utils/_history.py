@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import STATUSES
+from . import _answers
+from ._controls import STATUSES
 
 DIRECTORY = "history"
 MOST = 50  # files

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import specification
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.typed import made
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _facts
+from ..module_utils._common.request import specification
+from ..module_utils._common.typed import made
+from . import _answers, _facts
 
 _T = TypeVar("_T")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
+from . import _answers
 
 # How a host is reached: it has to be set again for the new name of a portal.
 REACHED_BY = (

@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls, _portals
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables, default
+from . import _answers, _controls, _portals
+from ._variables import Variables, default
 
 Answers = Mapping[str, Mapping[str, Any]]  # what each node answered to its discovery
 

@@ -18,7 +18,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from jinja2.exceptions import UndefinedError
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _facts
+from . import _facts
 
 WEB, DATABASE = "web", "database"
 PURPOSES = (WEB, DATABASE)

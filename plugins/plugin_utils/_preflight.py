@@ -14,8 +14,8 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _forms, _keys, _portals, _removed
+from ..module_utils._common.naming import word
+from . import _controls, _forms, _keys, _portals, _removed
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories
+from . import _advisories
 
 COLLECTION = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.chamilo.hardening.plugins.module_utils"
@@ -23,8 +23,7 @@ ENTRY = "_program.start"
 # Isolated (-I): nothing from the caller's directory or environment is imported by root.
 SHEBANG = b"#!/usr/bin/python3 -I\n"
 # By its text: to parse half a megabyte of Python takes as long as a task.
-_INSIDE = rf"({re.escape(PACKAGE)}[\w.]*)"
-_IMPORT = re.compile(rf"^[ \t]*(?:import {_INSIDE}|from {_INSIDE} import (?:\(([^)]*)\)|(.*)))", re.MULTILINE)
+_IMPORT = re.compile(r"^[ \t]*from (\.+)([\w.]*) import (?:\(([^)]*)\)|(.*))", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -61,18 +60,20 @@ def needed(utils: Path, entry: str = ENTRY) -> list[str]:
         if module in found:
             continue
         found.add(module)
-        todo += _imports(utils, utils.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
+        todo += _imports(utils, module)
     return sorted(found)
 
 
-def _imports(utils: Path, source: str) -> list[str]:
+def _imports(utils: Path, module: str) -> list[str]:
+    way = module.split(".")
+    source = utils.joinpath(*way).with_suffix(".py").read_text(encoding="utf-8")
     names: list[str] = []
-    for whole, package, several, one in _IMPORT.findall(re.sub("#.*", "", source)):
+    for dots, rest, several, one in _IMPORT.findall(re.sub("#.*", "", source)):
         # "from package import module" or "from module import name": whichever of the two is a file.
+        package = ".".join([*way[: -len(dots)], *filter(None, [rest])])
         words = re.findall(r"\w+", re.sub(r" as \w+", "", several or one))
-        names += [whole or package, *(f"{package}.{word}" for word in words)]
-    insider = [name[len(PACKAGE) + 1 :] for name in names]
-    return [name for name in insider if name and utils.joinpath(*name.split(".")).with_suffix(".py").is_file()]
+        names += [package, *(f"{package}.{word}".lstrip(".") for word in words)]
+    return [name for name in names if name and utils.joinpath(*name.split(".")).with_suffix(".py").is_file()]
 
 
 def _main(version: str) -> str:

@@ -25,9 +25,9 @@ from urllib.error import HTTPError
 from ansible import constants
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import package, release_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
+from ..module_utils._application import package, release_files
+from ..module_utils._common.errors import HardeningError
+from . import _answers
 
 AUTO, OFF = "auto", "off"
 OFFICIAL = "https://github.com/chamilo/chamilo-lms/releases/download/v{version}/chamilo-{version}.zip"

@@ -20,17 +20,9 @@ from urllib.parse import quote
 
 import jinja2
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _answers, _history, _results
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import (
-    ENFORCEABLE,
-    LEVELS,
-    SEVERITIES,
-    STATUSES,
-    Table,
-    rows,
-    summary,
-)
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import version_of
+from . import _actions, _answers, _history, _results
+from ._controls import ENFORCEABLE, LEVELS, SEVERITIES, STATUSES, Table, rows, summary
+from ._program import version_of
 
 _T = TypeVar("_T")
 

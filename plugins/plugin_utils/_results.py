@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.results import FORMAT
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
+from ..module_utils._monitoring.results import FORMAT
+from . import _answers
 
 MOST = 16 << 20  # bytes of a result
 WHEN = "%Y-%m-%dT%H:%M:%SZ"

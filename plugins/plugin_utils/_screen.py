@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible import constants as C
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _answers
+from . import _actions, _answers
 
 LINES = 20
 WIDTH = 80

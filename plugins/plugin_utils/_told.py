@@ -12,10 +12,10 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Request
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
+from ..module_utils._application.request import Request
+from ..module_utils._common.request import apart
+from . import _discovered
+from ._host_action import HostAction, reason
 
 MADE = ("installation", "installation_salt")
 

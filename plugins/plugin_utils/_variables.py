@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from . import _controls
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 

@@ -24,11 +24,13 @@ def imported(file: Path, everywhere: bool = False) -> Iterator[Path]:
     """The files of this collection that a file imports when it is loaded itself, or at all (these travel with it)."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree) if everywhere else tree.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
-            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
-                path = PLUGINS.joinpath(*str(name).removeprefix(PACKAGE).split(".")).with_suffix(".py")
-                if path.is_file():
-                    yield path
+        if not isinstance(node, ast.ImportFrom) or not (node.level or (node.module or "").startswith(PACKAGE)):
+            continue
+        start = file.parents[node.level - 1] if node.level else PLUGINS
+        package = start.joinpath(*(node.module or "").removeprefix(PACKAGE).split("."))
+        for path in (package, *(package / alias.name for alias in node.names)):
+            if path.with_suffix(".py").is_file():
+                yield path.with_suffix(".py")
 
 
 def reached(files: Iterable[Path], everywhere: bool = False) -> dict[Path, Path | None]:

@@ -8,14 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    DatabaseError,
-    Reader,
-    Row,
-    as_number,
-    writing,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .._common.errors import HardeningError
+from .database import DatabaseError, Reader, Row, as_number, writing
 
 MOST = 50  # names of each kind that are reported
 

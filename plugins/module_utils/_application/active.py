@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, include_line
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, fetch
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
+from .._common.http import Answer, fetch
+from .._common.in_force import InForce
+from .._webserver.configuration import VirtualHost
+from .site import Site, include_line
 
 # Sections whose drop-in answers with its generation. One of them speaks for all: they are included by one line.
 _ANSWERING = ("https", "headers", "uploads", "permissions", "sessions", "updates")

@@ -11,19 +11,19 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import is_name
+from .._common.tree import Tree
+from .._webserver.names import is_name
 
 if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+    from .site import Site
 
 _DIRECTORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,100}")
 
 
 def known_to(site: Site, tree: Tree) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names in its access URLs, and the directories of its enabled plugins. What cannot be read is empty."""
-    from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
-    from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
+    from .database import DatabaseError
+    from .portal_reader import PortalReader
 
     try:
         reader = PortalReader.of(site.installation)

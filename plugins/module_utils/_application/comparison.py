@@ -16,11 +16,11 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import release_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import LINK
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_below, open_path, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import user_name
+from .._common.errors import HardeningError
+from .._common.files import LINK
+from .._common.paths import open_below, open_path, shown
+from .._host.accounts import user_name
+from . import release_files
 
 # What the application writes by itself, and what only a developer's copy has.
 _LEFT_OUT = ("var", ".git", "node_modules")

@@ -28,10 +28,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar, Union, cast
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import Environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import secret_file
+from .._common.errors import HardeningError
+from .._common.openssl import secret_file
+from .dotenv import Environment
+from .installation import Installation
 
 Row = dict[str, Union[str, None]]
 Ask = Callable[[str], list[Row]]

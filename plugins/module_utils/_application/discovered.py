@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
+from .._common.in_force import InForce
+from .site import Site
 
 
 @dataclass(frozen=True)

@@ -17,49 +17,25 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import (
-    application,
-    known_secrets,
-    symfony_sessions,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import Environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import read as read_environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.project import Findings, Projects
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import (
-    Database,
-    Site,
-    SiteError,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.open_basedir import confines
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._host import host as portal_host
-from ansible_collections.chamilo.hardening.plugins.module_utils._php import php_fpm, php_ini
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
-    apache,
-    certbot,
-    nginx,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import rotation as portal_rotation
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.beside import leads, programs
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Configuration,
-    Server,
-    VirtualHost,
-    first,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import (
-    Answering,
-    answered,
-    of_no_other_site,
-    portal_names,
-    redirected,
-    visitors_names,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import InPlace
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
+from .._common.naming import word
+from .._common.open_basedir import confines
+from .._common.tree import Place, Tree
+from .._host import host as portal_host
+from .._php import php_fpm, php_ini
+from .._php.php import Php
+from .._webserver import apache, certbot, nginx
+from .._webserver import rotation as portal_rotation
+from .._webserver.beside import leads, programs
+from .._webserver.configuration import Configuration, Server, VirtualHost, first
+from .._webserver.names import Answering, answered, of_no_other_site, portal_names, redirected, visitors_names
+from .._webserver.planned import InPlace
+from .._webserver.web_server import WebServer
+from . import application, known_secrets, symfony_sessions
+from .dotenv import Environment
+from .dotenv import read as read_environment
+from .installation import Installation
+from .project import Findings, Projects
+from .site import Database, Site, SiteError
 
 _PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
 _PID_FILES = {"nginx": "/run/nginx.pid", "apache": "/run/apache2/apache2.pid"}
@@ -138,7 +114,7 @@ def discover(
     observer.hosted = hosted
     if certificate_file or certificate_key_file:
         # Loading TLS costs as much as all the rest: only when it is asked for.
-        from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.certificate import complaint
+        from .._webserver.certificate import complaint
 
         observer.errors += filter(None, [complaint(certificate_file, certificate_key_file, domain)])
         observer.certificate = certificate_file, certificate_key_file

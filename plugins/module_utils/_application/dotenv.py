@@ -13,8 +13,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
+from .._common.errors import HardeningError
+from .._common.tree import Place, Tree
 
 # Names whose values may be shown. All others may contain a credential.
 _SHOWN = re.compile(

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import Environment, read
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.sealed import unseal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
+from .._common.tree import Place, Tree
+from .dotenv import Environment, read
+from .sealed import unseal
 
 
 @dataclass(frozen=True)

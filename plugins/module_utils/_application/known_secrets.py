@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import SECRETS, Environment
+from .dotenv import SECRETS, Environment
 
 _SHORTEST = 16  # characters; of random hexadecimal digits that is 64 bits
 _FEWEST = 8  # different characters: of 32 random hexadecimal digits, one value in 10 million has fewer

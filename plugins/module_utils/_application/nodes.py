@@ -11,12 +11,12 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Compared
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import SECRETS, Environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.sealed import PRIVATE, PUBLIC, USUAL, seal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import mounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from .._common import mounts
+from .._common.tree import Tree
+from .discovered import Compared
+from .dotenv import SECRETS, Environment
+from .installation import Installation
+from .sealed import PRIVATE, PUBLIC, USUAL, seal
 
 # Each node has its own: the cache contains absolute paths and compiled code, and is emptied while it is used.
 OWN = ("var/cache", "var/log")

@@ -15,20 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import DEFAULTS
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, include_line
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer, fetch
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._host import processes as host_processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._php import php_ini
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Alias,
-    Listen,
-    VirtualHost,
-)
+from .._common.errors import HardeningError
+from .._common.http import NO_ANSWER, Answer, fetch
+from .._common.naming import word
+from .._common.tree import Tree
+from .._host import processes as host_processes
+from .._php import php_ini
+from .._webserver.configuration import Alias, Listen, VirtualHost
+from .declared import DEFAULTS
+from .portal_reader import PortalReader
+from .site import Site, include_line
 
 _T = TypeVar("_T")
 MOST_NAMES = 20  # that are asked besides the domain

@@ -16,16 +16,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import unfit
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Desired
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import mounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.open_basedir import PREPENDED
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import group_name
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import HOST_NAME
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.own_host import twice
+from .._common import services
+from .._common.mounts import mounts
+from .._common.open_basedir import PREPENDED
+from .._common.tree import Tree
+from .._host.accounts import group_name
+from .._webserver.names import HOST_NAME
+from .._webserver.own_host import twice
+from .discovery import unfit
+from .request import Desired
+from .site import Site
 
 # Where every run writes: configuration, programs, its own state.
 _WRITTEN = ("/etc", "/usr/local", "/var/lib")

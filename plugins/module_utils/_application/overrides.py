@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .._common.errors import HardeningError
 
 PATH = "config/settings_overrides.yaml"
 Overrides = dict[str, dict[str, str]]

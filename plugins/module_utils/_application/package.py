@@ -16,14 +16,10 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, BinaryIO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.release_files import (
-    ArchiveError,
-    Manifest,
-    checksum,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import LINK
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from .._common.files import LINK
+from .._common.tree import Tree
+from . import release
+from .release_files import ArchiveError, Manifest, checksum
 
 _CHUNK = 1 << 20
 _ENTRIES, _UNPACKED = 500_000, 8 << 30

@@ -10,14 +10,10 @@ import functools
 import re
 from pathlib import Path
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import overrides
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.catalogue import CATALOGUE
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    DatabaseError,
-    Reader,
-    as_number,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from .._common.tree import Tree
+from . import overrides
+from .catalogue import CATALOGUE
+from .database import DatabaseError, Reader, as_number
 
 _TABLES = (
     "SELECT table_name AS name FROM information_schema.tables"

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover, unfit
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.project import PLACES, Findings, Projects
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import is_name
+from .._common.tree import Tree
+from .._webserver.configuration import VirtualHost
+from .._webserver.names import is_name
+from .discovery import discover, unfit
+from .project import PLACES, Findings, Projects
 
 _UNPRIVILEGED = "localhost"  # no portal has this name, so that each virtual host is judged by its directory alone
 

@@ -10,9 +10,9 @@ import posixpath
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
+from .._common.tree import Tree
+from .._webserver.configuration import VirtualHost
+from . import release
 
 # Where people put web applications, most usual first.
 PLACES = ("/var/www/*", "/var/www", "/var/www/*/current", "/var/www/*/htdocs", "/srv/*", "/srv/www/*", "/opt/*")

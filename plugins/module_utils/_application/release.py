@@ -14,8 +14,8 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from .._common.errors import HardeningError
+from .._common.tree import Tree
 
 OWN = "version.php"  # since 3.0; the installer's file only includes this one there
 INSTALLER = "public/main/install/version.php"

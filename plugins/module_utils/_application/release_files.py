@@ -15,8 +15,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .._common import files as common_files
+from .._common.errors import HardeningError
 
 _CHUNK = 1 << 20
 _AGAIN = 23 * 3600  # seconds, a little less than a day between two runs

@@ -8,13 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    Query,
-    Reader,
-    as_number,
-    writing,
-)
+from .database import Account, Query, Reader, as_number, writing
 
 _TABLE = "validation_token WHERE type = %s"
 _REMEMBER_ME = 3  # the other types are links in mails, which stay good

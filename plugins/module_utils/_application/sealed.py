@@ -12,8 +12,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import OpenSsl, run_openssl
+from .._common.errors import HardeningError
+from .._common.openssl import OpenSsl, run_openssl
 
 # Of the pair that signs tokens: the private half may be encrypted otherwise on each node.
 PRIVATE, PUBLIC = "JWT_SECRET_KEY", "JWT_PUBLIC_KEY"

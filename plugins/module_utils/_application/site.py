@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import certbot as portal_certbot
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import AccessFile, InPlace, OwnHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
+from .._common.errors import HardeningError
+from .._common.tree import Place
+from .._php.php import Php
+from .._webserver import certbot as portal_certbot
+from .._webserver.configuration import VirtualHost
+from .._webserver.planned import AccessFile, InPlace, OwnHost
+from .._webserver.web_server import WebServer
+from .installation import Installation
 
 
 class SiteError(HardeningError):

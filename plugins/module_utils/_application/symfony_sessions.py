@@ -9,7 +9,7 @@ import glob
 import re
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from .._common.tree import Tree
 
 _SAVE_PATH = "/var/lib/php/sessions"
 _OPTION = re.compile(r"^[ \t]+(gc_maxlifetime|save_path|name|handler_id):(?:[ \t]+([^\s#]\S*))?", re.M)

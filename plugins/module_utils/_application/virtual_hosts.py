@@ -9,23 +9,13 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import (
-    Hosts,
-    answering_of,
-    roots_of,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site, include_line
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
-    access_rules,
-    apache,
-    edits,
-    nginx,
-    own_host,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Server
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import AccessFile, InPlace, OwnHost
+from .._common.tree import Place
+from .._webserver import access_rules, apache, edits, nginx, own_host
+from .._webserver.configuration import Server
+from .._webserver.in_place import DesiredHost
+from .._webserver.planned import AccessFile, InPlace, OwnHost
+from .discovery import Hosts, answering_of, roots_of
+from .site import Site, include_line
 
 
 @dataclass(frozen=True)

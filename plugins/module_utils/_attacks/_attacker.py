@@ -12,9 +12,9 @@ import ssl
 from collections.abc import Callable, Collection
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import PASS, Finding, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import Handshake, handshake
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, fetch
+from .._common.control import PASS, Finding, passed
+from .._common.handshakes import Handshake, handshake
+from .._common.http import Answer, fetch
 
 MISSING = "/chamilo-hardening-asks-for-what-is-not-there"
 

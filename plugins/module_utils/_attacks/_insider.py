@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
+from .._application.site import Site
 
 _PATIENCE = 60.0  # seconds
 _MOST = 1 << 20  # bytes of an answer

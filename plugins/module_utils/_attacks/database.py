@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
+from .._common.control import Finding, attack, failed, passed
+from ._attacker import Target
 
 _PORT = 3306
 _SECONDS = 5

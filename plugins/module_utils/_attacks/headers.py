@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from .._common.control import Finding, attack, failed, passed
+from .._common.http import Answer
+from .._common.sentences import first_of
+from ._attacker import Target, by_every_name
 
 HEADERS = {
     "X-Content-Type-Options": "headers_nosniff",

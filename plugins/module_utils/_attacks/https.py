@@ -9,10 +9,10 @@ import re
 import secrets
 import ssl
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import only
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import MOVED, tls_context
+from .._common.control import Finding, attack, failed, passed
+from .._common.handshakes import only
+from .._common.http import MOVED, tls_context
+from ._attacker import Target, by_every_name
 
 _ELSEWHERE = "attacker.chamilo-hardening.invalid"
 _OLD = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}

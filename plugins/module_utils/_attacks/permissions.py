@@ -15,10 +15,10 @@ import secrets
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from .._common.control import Finding, attack, failed, passed
+from .._common.sentences import first_of
+from ._attacker import Target, by_every_name
+from ._insider import Insider
 
 _PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; it is publicly known
 _MANY = 200  # files of each kind that are tried

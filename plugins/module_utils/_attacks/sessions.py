@@ -9,9 +9,9 @@ import re
 import secrets
 from collections.abc import Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from .._common.control import Finding, attack, failed, passed
+from .._common.http import Answer
+from ._attacker import Target, by_every_name
 
 # A page of the application, and a script of its own that takes a session number as a parameter (CVE-2026-31940).
 _PAGE = "/"

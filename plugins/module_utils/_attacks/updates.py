@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Target, by_every_name
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
+from .._common.control import Finding, attack, failed, passed
+from ._attacker import Target, by_every_name
 
 _WAYS = (
     "/main/install/",

@@ -10,8 +10,8 @@ import pwd
 import re
 import stat
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
+from .._application.observer import Observer, Unseen
+from .._common import services
 
 _ROTATION = ("logrotate", "--debug", "--force", "/etc/logrotate.conf")
 _REOPENS = re.compile(r"\bUSR1\b|\bnginx\s+rotate\b|\bnginx\s+-s\s+reopen\b")

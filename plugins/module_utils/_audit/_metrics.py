@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import Audit
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import sources
+from .._application.observer import Observer
+from .._brute_force import fail2ban
+from .._brute_force.fail2ban import Fail2banError
+from .._common import records
+from .._common.version import parse
+from .._updates import sources
+from .engine import Audit
 
 
 def render(site: str, audit: Audit) -> str:

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from .._application.observer import Observer, Unseen
+from .._common.http import Answer
 
 MISSING = "/chamilo-hardening-looks-for-what-is-not-there"
 API = "/api/users"  # needs a token, and asking without one is no login attempt

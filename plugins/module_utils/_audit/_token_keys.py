@@ -12,12 +12,12 @@ import os
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import run_openssl
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, changeable, shown
+from .._application import dotenv
+from .._application.site import Site
+from .._common.openssl import run_openssl
+from .._common.paths import read_guarded
+from .._common.tree import Tree
+from .._monitoring.tree import Identity, changeable, shown
 
 PRIVATE, PUBLIC = "JWT_SECRET_KEY", "JWT_PUBLIC_KEY"
 _USUAL = {PRIVATE: "config/jwt/private.pem", PUBLIC: "config/jwt/public.pem"}

@@ -19,33 +19,20 @@ from collections.abc import Iterator
 from functools import partial
 from typing import IO, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import (
-    RECORDS,
-    SETTINGS,
-    job_of_ours,
-    not_ours,
-    record,
-    settings,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import shown as repository_shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    PASS,
-    Finding,
-    check,
-    failed,
-    passed,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.walks import Budget, walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import named
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import can_read, shown, web_users
+from .._application import dotenv
+from .._application.observer import Observer, Unseen
+from .._backups import key as backups_key
+from .._backups.portal import shown as repository_shown
+from .._backups.proof import fingerprint
+from .._common.control import PASS, Finding, check, failed, passed
+from .._common.naming import word
+from .._common.paths import open_regular
+from .._common.sentences import first_of
+from .._common.tree import Tree
+from .._common.walks import Budget, walk
+from .._host.processes import named
+from .._monitoring.tree import can_read, shown, web_users
+from .host_jobs import RECORDS, SETTINGS, job_of_ours, not_ours, record, settings
 
 OURS = "backups.json"
 PLACES = (

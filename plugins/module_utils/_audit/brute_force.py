@@ -19,24 +19,17 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._log_writer import Writer
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet, within
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import RECORDS
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban as brute_force_fail2ban
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError, Jail
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    PASS,
-    Finding,
-    check,
-    failed,
-    not_applicable,
-    passed,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import tail
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Begun
+from .._application.observer import Endpoint, Observer, Unseen
+from .._brute_force import fail2ban as brute_force_fail2ban
+from .._brute_force.fail2ban import Fail2banError, Jail
+from .._common.control import PASS, Finding, check, failed, not_applicable, passed
+from .._common.paths import tail
+from .._common.sentences import first_of
+from .._common.services import Begun
+from ._log_writer import Writer
+from ._networks import much_of_the_internet, within
+from .host_jobs import RECORDS
+from .passwords import on_every_portal, whole_number
 
 # Access logs where a virtual host names none.
 USUAL_LOGS = (

@@ -16,14 +16,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import within
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, tail
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._host import host as portal_host
+from .._application.database import DatabaseError, Reader
+from .._application.observer import Observer, Unseen
+from .._common.control import Finding, check, failed, passed
+from .._common.paths import head, tail
+from .._common.sentences import first_of
+from .._common.tree import Tree
+from .._host import host as portal_host
+from ._networks import within
 
 ALLOWED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX")
 _ADMINISTRATORS = ("root", "admin", "mysql", "mariadb.sys", "debian-sys-maint")

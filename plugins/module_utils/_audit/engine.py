@@ -10,11 +10,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import SECTIONS
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
+from .._application.declared import SECTIONS
+from .._application.observer import Observer
+from .._brute_force.forecast import BANS, Rules, forecast
+from .._common import files
+from .._common.control import FAIL, NOT_ASSESSED, PASS, Finding, checks, observe
+from .._common.errors import HardeningError
+from .._transaction import our_lines
+from .._transaction.memory import SETTINGS, kept
+from .._transaction.store import Store, put_off
 
 # Each import registers the checks of its section. One by one, or they would not travel to the host.
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (  # noqa: F401 (they register) pylint: disable=unused-import
+from . import (  # noqa: F401 (they register) pylint: disable=unused-import
     backups,
     brute_force,
     database,
@@ -27,20 +34,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import ( 
     updates,
     uploads,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import BANS, Rules, forecast
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    FAIL,
-    NOT_ASSESSED,
-    PASS,
-    Finding,
-    checks,
-    observe,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import our_lines
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import SETTINGS, kept
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, put_off
 
 
 def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, Any]:

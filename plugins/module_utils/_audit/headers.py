@@ -9,18 +9,12 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import integrations
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import responses, unseen, where
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    Finding,
-    check,
-    failed,
-    not_applicable,
-    passed,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from .._application import integrations
+from .._application.observer import Observer
+from .._common.control import Finding, check, failed, not_applicable, passed
+from .._common.http import Answer
+from .._common.sentences import first_of
+from ._responses import responses, unseen, where
 
 NOSNIFF = "X-Content-Type-Options"
 FRAMES = "X-Frame-Options"

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import FAIL, Finding, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import named
+from .._application.observer import Observer, Unseen
+from .._common.control import FAIL, Finding, failed, passed
+from .._common.sentences import first_of
+from .._host.processes import named
 
 RECORDS = "/var/lib/chamilo-hardening"
 SETTINGS = "/etc/chamilo-hardening"

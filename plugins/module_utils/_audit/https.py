@@ -12,30 +12,17 @@ import re
 import ssl
 from dataclasses import replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet, within
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.brute_force import VICTIM, believes, logs
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    Finding,
-    check,
-    failed,
-    not_applicable,
-    not_assessed,
-    passed,
-    waiting,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import (
-    ANY_CIPHER,
-    Handshake,
-    handshake,
-    only,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import MOVED, Answer, tls_context
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.x509 import Certificate, CertificateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job, named
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.bound import full_from
+from .._application.observer import Endpoint, Observer, Unseen
+from .._common import x509
+from .._common.control import Finding, check, failed, not_applicable, not_assessed, passed, waiting
+from .._common.handshakes import ANY_CIPHER, Handshake, handshake, only
+from .._common.http import MOVED, Answer, tls_context
+from .._common.x509 import Certificate, CertificateError
+from .._host.processes import Job, named
+from .._webserver.bound import full_from
+from ._networks import much_of_the_internet, within
+from ._responses import MISSING, responses, where
+from .brute_force import VICTIM, believes, logs
 
 DAYS_LEFT = 14
 HSTS = "Strict-Transport-Security"

@@ -15,31 +15,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import LOCKED, administrators
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Row
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import (
-    RECORDS,
-    SETTINGS,
-    job_of_ours,
-    not_ours,
-    settings,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    FAIL,
-    Finding,
-    check,
-    failed,
-    passed,
-    waiting,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import named
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import left_behind
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown
+from .._application.accounts import LOCKED, administrators
+from .._application.database import Row
+from .._application.observer import Observer, Unseen
+from .._common import records
+from .._common.control import FAIL, Finding, check, failed, passed, waiting
+from .._common.naming import word
+from .._common.paths import head
+from .._common.sentences import first_of
+from .._host.processes import named
+from .._monitoring import left_behind
+from .._monitoring.tree import shown
+from .host_jobs import RECORDS, SETTINGS, job_of_ours, not_ours, settings
 
 OURS = "monitoring.json"
 _DAY, _MONTH = 26, 31 * 24  # hours

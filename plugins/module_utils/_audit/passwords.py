@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from .._application.database import Reader
+from .._application.observer import Observer
+from .._common.control import Finding, check, failed, passed
+from .._common.sentences import first_of
 
 _KEYS = ("length", "lowercase", "uppercase", "numeric", "specials")
 _BUILT_IN = {"length": 5, "lowercase": 0, "uppercase": 0, "numeric": 2, "specials": 1}

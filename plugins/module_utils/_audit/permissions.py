@@ -15,37 +15,21 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _token_keys
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import API, MISSING, PAGES
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import RECORDS
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    Finding,
-    check,
-    failed,
-    not_assessed,
-    passed,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import run_openssl
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head, read_guarded
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
-    Identity,
-    Seen,
-    group_name,
-    owners,
-    php_user,
-    shown,
-    tree,
-    user_name,
-    web_users,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import is_on
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
+from .._application.observer import Endpoint, Observer, Unseen
+from .._common import acl
+from .._common.control import Finding, check, failed, not_assessed, passed
+from .._common.http import Answer
+from .._common.openssl import run_openssl
+from .._common.paths import head, read_guarded
+from .._common.sentences import first_of
+from .._common.tree import Tree
+from .._host.processes import Process
+from .._monitoring.tree import Identity, Seen, group_name, owners, php_user, shown, tree, user_name, web_users
+from .._php.php_ini import is_on
+from .._webserver.configuration import VirtualHost
+from . import _token_keys
+from ._responses import API, MISSING, PAGES
+from .host_jobs import RECORDS
 
 PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; it is publicly known
 _FAULTS = 4  # in one piece of evidence

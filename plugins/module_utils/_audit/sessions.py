@@ -11,19 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import integrations, redis
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError, as_number
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.symfony_sessions import options
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import PAGES
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import longest_pause, named
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import php_user
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import faces, of_face
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache, nginx
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Directive, walk
+from .._application import integrations, redis
+from .._application.database import DatabaseError, as_number
+from .._application.observer import Endpoint, Observer, Unseen
+from .._application.symfony_sessions import options
+from .._common.control import Finding, check, failed, passed
+from .._common.http import Answer
+from .._common.tree import Tree
+from .._host.processes import longest_pause, named
+from .._monitoring.tree import php_user
+from .._php.php_ini import faces, of_face
+from .._webserver import apache, nginx
+from .._webserver.configuration import Directive, walk
+from ._responses import PAGES
 
 HOUR = 3600
 GRACE = 300

@@ -12,28 +12,20 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import (
-    migrations_without_history,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.host_jobs import job_of_ours, not_ours
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit.permissions import opened
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    Finding,
-    check,
-    failed,
-    not_assessed,
-    passed,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import head
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse as parse_version
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import named, output
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, sources
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates.advisories import Advisories
+from .._application import release
+from .._application.database import DatabaseError
+from .._application.observer import Endpoint, Observer, Unseen
+from .._application.portal_reader import migrations_without_history
+from .._common.control import Finding, check, failed, not_assessed, passed
+from .._common.http import Answer
+from .._common.paths import head
+from .._common.version import parse as parse_version
+from .._host.processes import named, output
+from .._updates import advisories, sources
+from .._updates.advisories import Advisories
+from ._responses import MISSING
+from .host_jobs import job_of_ours, not_ours
+from .permissions import opened
 
 DAY = 86400
 # Since 3.0 the application guards its wizard itself, until its database is away: the file with the version, which only

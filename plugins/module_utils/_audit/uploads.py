@@ -13,35 +13,16 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import host_jobs
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    PASS,
-    Finding,
-    check,
-    failed,
-    not_assessed,
-    passed,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import named, output
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
-    KEPT,
-    shown,
-    tree,
-    web_users,
-    writable_directories,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Alias,
-    Directive,
-    VirtualHost,
-    every,
-    walk,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Program
+from .._application.observer import Observer, Unseen
+from .._common.control import PASS, Finding, check, failed, not_assessed, passed
+from .._common.sentences import first_of
+from .._common.tree import Tree
+from .._host.processes import named, output
+from .._monitoring.tree import KEPT, shown, tree, web_users, writable_directories
+from .._webserver import apache
+from .._webserver.configuration import Alias, Directive, VirtualHost, every, walk
+from .._webserver.planned import Program
+from . import host_jobs
 
 GUIDE = ("exe", "bat", "sh", "php", "phtml", "cgi")
 # Chamilo renames .php to .phps before its check, and does not know these others.

@@ -21,31 +21,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import clients
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
-    dump,
-    jobs,
-    key,
-    restic,
-    retention,
-    saved_files,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
-    ABANDONING,
-    CHANGING,
-    BackupError,
-    Portal,
-    journal,
-    note,
-    remember,
-    remembered,
-    shown,
-    unfinished,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._host import host
+from .._application import clients
+from .._common.tree import Tree
+from .._host import host
+from . import dump, jobs, key, restic, retention, saved_files
+from .portal import ABANDONING, CHANGING, BackupError, Portal, journal, note, remember, remembered, shown, unfinished
+from .proof import fingerprint
+from .restic import Repository
 
 _SHRUNKEN = 0.5
 

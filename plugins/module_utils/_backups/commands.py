@@ -13,12 +13,12 @@ import syslog
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_test as backups_restore_test
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .._common.errors import HardeningError
+from . import backup as backups_backup
+from . import portal as backups_portal
+from . import restore as backups_restore
+from . import restore_test as backups_restore_test
+from .portal import BackupError, Portal
 
 __all__ = ["BackupError", "add"]
 

@@ -18,11 +18,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import database, dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from .._application import database, dotenv
+from .._common.tree import Tree
+from . import restic
+from .portal import BackupError, Portal
+from .restic import Repository
 
 STAMP = b"-- chamilo-hardening run "
 _CHUNK = 1 << 20

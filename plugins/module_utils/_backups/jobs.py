@@ -10,14 +10,8 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
-    BackupError,
-    Portal,
-    note,
-    portals,
-    unfinished,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records
+from .._common import alert, files, locks, records
+from .portal import BackupError, Portal, note, portals, unfinished
 
 LATE_HOURS, LATE_RESTORE_TEST_DAYS = 26, 8
 

@@ -11,15 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
-    BackupError,
-    Portal,
-    due,
-    note,
-    portals,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
+from .._common import files, records
+from .portal import BackupError, Portal, due, note, portals
+from .proof import fingerprint
 
 _DAY = 86400.0  # seconds; the audit asks that the key was compared within a few weeks
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .._common import files, records
+from .._common.errors import HardeningError
 
 CONFIGURATION = "/etc/chamilo-hardening"
 RECORD = "backups.json"

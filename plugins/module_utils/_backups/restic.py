@@ -23,12 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
-    BackupError,
-    Portal,
-    remember,
-    shown,
-)
+from .portal import BackupError, Portal, remember, shown
 
 CACHE = "/var/cache/chamilo-hardening/restic"
 TAG = "chamilo-hardening"

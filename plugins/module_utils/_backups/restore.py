@@ -21,21 +21,12 @@ import shlex
 from dataclasses import asdict, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, restore_files, restore_tables
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
-    ABANDONING,
-    CHANGING,
-    FETCHING,
-    STAGED,
-    UPDATE,
-    BackupError,
-    Portal,
-    Unchanged,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_files import Staging
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, services
+from .._common import files, services
+from . import jobs, restore_files, restore_tables
+from . import portal as backups_portal
+from .portal import ABANDONING, CHANGING, FETCHING, STAGED, UPDATE, BackupError, Portal, Unchanged
+from .restic import Pair, Repository
+from .restore_files import Staging
 
 PARTS = ("host", "database", "files", "file")
 

@@ -18,25 +18,15 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
-    dump,
-    restic,
-    restore_tables,
-    saved_files,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
-    STAGED,
-    BackupError,
-    Portal,
-    Unchanged,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import mounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import rights
+from .._common import files as common_files
+from .._common.errors import HardeningError
+from .._common.mounts import mounts
+from .._common.paths import of_root, open_path
+from .._host.accounts import rights
+from . import dump, restic, restore_tables, saved_files
+from . import portal as backups_portal
+from .portal import STAGED, BackupError, Portal, Unchanged
+from .restic import Pair, Repository
 
 _EXCHANGE = 2
 _HERE = -100

@@ -20,14 +20,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import database as portal_database
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal, Unchanged
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from .._application import database as portal_database
+from .._application import dotenv
+from .._common import records
+from .._common.tree import Tree
+from . import dump as backups_dump
+from . import portal as backups_portal
+from . import restic
+from .portal import BackupError, Portal, Unchanged
 
 _ENDING = 30.0  # seconds
 # What cannot be moved with a table, as statements: what comes, what was there, and what of that hinders the move.

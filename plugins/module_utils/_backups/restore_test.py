@@ -25,16 +25,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, restic, sandbox, saved_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_tables import quoted
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.sandbox import Server
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path
+from .._common import files, records
+from .._common.paths import open_path
+from . import dump as backups_dump
+from . import jobs, restic, sandbox, saved_files
+from . import portal as backups_portal
+from .portal import BackupError, Portal
+from .proof import fingerprint
+from .restic import Pair, Repository
+from .restore_tables import quoted
+from .sandbox import Server
 
 _FILES, _BYTES, _LARGEST = 200, 1 << 30, 200 << 20  # of the sample
 _READ_ALL = 2 << 30  # a repository of this size is read whole each time, a larger one in turn

@@ -11,10 +11,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from .._common.sentences import first_of
+from . import restic
+from .portal import BackupError, Portal
+from .restic import Pair, Repository
 
 _UPKEEP = 6.5 * 86400  # a week, with room for a run that begins earlier than the last one
 

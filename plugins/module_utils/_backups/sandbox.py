@@ -26,9 +26,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_tables import DISCREET, complaint
+from . import restic
+from .portal import BackupError, Portal
+from .restore_tables import DISCREET, complaint
 
 # In the range that Debian assigns to no account. Whatever belongs to it is of a restore test.
 UID = 65300

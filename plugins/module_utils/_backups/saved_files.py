@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal, path_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository, Snapshot
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import DIRECTORY
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from .._common.paths import DIRECTORY
+from .._common.sentences import first_of
+from . import restic
+from .portal import BackupError, Portal, path_of
+from .restic import Repository, Snapshot
 
 
 def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:

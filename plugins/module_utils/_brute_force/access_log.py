@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import FilterError
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import IP, normal, within
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
+from .._common.paths import open_regular
+from .filter_file import FilterError
+from .log_fields import IP, normal, within
 
 LOG_BYTES = 1 << 20
 _BUSY_LINES, _BUSY_AGENTS = 100, 5  # no single visitor has so many browsers

@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Begun
+from .._common.errors import HardeningError
+from .._common.services import Begun
 
 SOCKET = "/run/fail2ban/fail2ban.sock"
 _END = b"<F2B_END_COMMAND>"

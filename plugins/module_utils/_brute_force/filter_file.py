@@ -9,8 +9,8 @@ import os
 import re
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
+from .._common.errors import HardeningError
+from .._common.files import Tree, file_item
 
 DIRECTORY = "/etc/fail2ban/filter.d"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -24,11 +24,11 @@ from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from typing import BinaryIO, cast
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.login_addresses import LOGIN
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal, within
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import AGENT
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
+from .._application.login_addresses import LOGIN
+from .._common.http import AGENT
+from .._common.paths import open_regular
+from .._common.sentences import first_of
+from .log_fields import normal, within
 
 DAYS = 7
 MOST_BYTES = 512 << 20  # of a log

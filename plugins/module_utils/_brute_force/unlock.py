@@ -13,17 +13,17 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import LOCKED_DAYS
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Row, as_number, writing
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import normal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
+from .._application.accounts import LOCKED_DAYS
+from .._application.database import Row, as_number, writing
+from .._application.discovery import discover
+from .._application.portal_reader import PortalReader
+from .._application.site import Site
+from .._common import services
+from .._common.errors import HardeningError
+from .._common.paths import shown
+from . import fail2ban
+from .fail2ban import Fail2banError
+from .log_fields import normal
 
 PORTALS = "/etc/chamilo-hardening/brute_force-*.json"
 _ATTACK = 3  # failures that are no longer typing errors, where the portal locks later than that

@@ -21,7 +21,7 @@ switched off is left alone."""
 def add(commands: Any, report: Callable[[str], None]) -> None:
     def run(options: argparse.Namespace, _engine: Any) -> int:
         # Loaded only here: the audit asks for the help, which needs no database.
-        from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock
+        from . import unlock
 
         todo = unlock.inspect(options.target)
         print(*todo.description(), sep="\n")

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, http
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from . import files, http
+from .errors import HardeningError
 
 CONFIGURATION = "/etc/chamilo-hardening/alert.json"
 SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")

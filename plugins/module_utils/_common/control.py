@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .errors import HardeningError
 
 PASS = "pass"
 FAIL = "fail"

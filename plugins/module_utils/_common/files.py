@@ -21,8 +21,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
+from .errors import HardeningError
+from .paths import of_root, open_path
 
 STATE = "/var/lib/chamilo-hardening"
 LINK = "-> "  # before the target of a link, where a file has its checksum

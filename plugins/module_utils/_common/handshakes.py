@@ -10,7 +10,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import describe, tls_context
+from .http import describe, tls_context
 
 ANY_CIPHER = "ALL:@SECLEVEL=0"
 

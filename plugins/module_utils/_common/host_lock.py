@@ -10,9 +10,9 @@ import os
 import stat
 from collections.abc import Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
+from . import locks
+from .files import STATE, Tree
+from .locks import Busy
 
 
 class HostLock:

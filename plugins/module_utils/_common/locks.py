@@ -12,8 +12,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import now
+from .errors import HardeningError
+from .files import now
 
 FOREVER = math.inf
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW

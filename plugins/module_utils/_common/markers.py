@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Union
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .errors import HardeningError
 
 # A line of ours without its newline, or a span of the owner's text that is written a second time.
 Piece = Union[str, "tuple[int, int]"]

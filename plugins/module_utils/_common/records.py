@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, locks
+from . import files, locks
 
 
 def note(file: str, name: str, done: bool, detail: str, **more: Any) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
+from . import alert, files, records
 
 DAILY = "daily.json"
 COPIES = "integrity.json"

@@ -16,8 +16,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.typed import made
+from .errors import HardeningError
+from .typed import made
 
 _T = TypeVar("_T")
 _TYPES = {str: "str", bool: "bool", int: "int", float: "float"}

@@ -11,12 +11,7 @@ import os
 import stat
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
-    Refusal,
-    open_path,
-    open_regular,
-    read_guarded,
-)
+from .paths import Refusal, open_path, open_regular, read_guarded
 
 MOST = 64 * 1024 * 1024
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .errors import HardeningError
 
 Version = tuple[int, int, int, int, int]
 _STAGES = {"alpha": 0, "beta": 1, "rc": 2}

@@ -15,16 +15,16 @@ import ipaddress
 import os
 from collections.abc import Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import clients
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.application import Application
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_accounts import ExtraAccounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import BACKUP, GUIDE, Who
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.old_accounts import OldAccounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
+from .._application import clients
+from .._common import locks
+from .._common.locks import Busy
+from . import grants
+from .application import Application
+from .context import Context, Result
+from .extra_accounts import ExtraAccounts
+from .grants import BACKUP, GUIDE, Who
+from .old_accounts import OldAccounts
+from .server import AccountError
 
 LOCK_SECONDS = 180.0
 _EVERYWHERE = ("0.0.0.0", "::", "*")

@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import asked
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
+from .._application.installation import Installation
+from .._common import asked
+from .accounts import AccountManager
+from .context import Context, Desired, Result
 
 MODULE = "chamilo_database_account"
 

@@ -10,21 +10,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import DATA, GUIDE, Who
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.old_accounts import OldAccounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import (
-    PEOPLE,
-    AccountError,
-    Seen,
-    Server,
-    described,
-    see,
-    sentence,
-    set_rights,
-)
+from .._application.database import Account, DatabaseError
+from . import grants
+from .context import Context, Result
+from .grants import DATA, GUIDE, Who
+from .old_accounts import OldAccounts
+from .server import PEOPLE, AccountError, Seen, Server, described, see, sentence, set_rights
 
 _RELOAD_SECONDS = 3.0  # PHP checks the time of its compiled files every two seconds
 _GUESSABLE = ("password", "passwort", "secret", "changeme", "chamilo", "root", "admin", "mysql", "mariadb", "12345678")

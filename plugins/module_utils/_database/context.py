@@ -14,20 +14,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import clients
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    SOCKET,
-    Account,
-    Reader,
-    writing,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError, Server, see
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.undo_data import UndoData
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import Recovery
+from .._application import clients
+from .._application.database import SOCKET, Account, Reader, writing
+from .._application.installation import Installation
+from .._common.files import STATE
+from .._transaction.probe import Probe
+from .._transaction.recovery import Recovery
+from .grants import Who
+from .server import AccountError, Server, see
+from .undo_data import UndoData
 
 CREDENTIALS = "/etc/chamilo-hardening"
 _ANSWER_SECONDS = 5.0

@@ -11,17 +11,12 @@ import re
 import secrets
 from collections.abc import Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import (
-    AccountError,
-    described,
-    see,
-    try_login,
-)
+from .._application.database import Account
+from .._common.files import Tree, file_item
+from . import grants
+from .context import Context, Result
+from .grants import Who
+from .server import AccountError, described, see, try_login
 
 
 class ExtraAccounts:

@@ -17,19 +17,13 @@ import syslog
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    DatabaseError,
-    Reader,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import (
-    migrations_without_history,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import harmless
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_accounts import option_file
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
+from .._application.database import Account, DatabaseError, Reader
+from .._application.portal_reader import migrations_without_history
+from .._common.alert import harmless
+from .._common.files import STATE
+from .context import CREDENTIALS
+from .extra_accounts import option_file
+from .server import AccountError
 
 MIGRATE = ("doctrine:migrations:migrate", "--no-interaction")
 _START, _END = "upgrade-", ".cnf"

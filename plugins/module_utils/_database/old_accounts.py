@@ -10,22 +10,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import clients, dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree as Files
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import (
-    PEOPLE,
-    AccountError,
-    Server,
-    described,
-    see,
-    sentence,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
+from .._application import clients, dotenv
+from .._application.database import Account
+from .._common.paths import read_guarded
+from .._common.tree import Tree as Files
+from .._transaction.probe import Probe
+from . import grants
+from .context import Context, Result
+from .grants import Who
+from .server import PEOPLE, AccountError, Server, described, see, sentence
 
 # Where other sites have their account: older Chamilos, WordPress, Joomla, Moodle, Nextcloud, Drupal, Symfony.
 _CONFIGURATIONS = (

@@ -10,15 +10,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    DatabaseError,
-    Query,
-    Reader,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants as database_grants
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Grant, Who
+from .._application.database import Account, DatabaseError, Query, Reader
+from .._common.errors import HardeningError
+from . import grants as database_grants
+from .grants import Grant, Who
 
 # Accounts of the server itself or of its administrators: never changed, whatever uses them.
 PEOPLE = ("root", "admin", "administrator", "dba", "mysql", "mariadb.sys", "debian-sys-maint", "phpmyadmin")

@@ -10,9 +10,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, document, file_item
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError, Server, set_rights
+from .._common.files import Tree, document, file_item
+from .grants import Who
+from .server import AccountError, Server, set_rights
 
 
 class UndoData:

@@ -10,7 +10,7 @@ import socket
 import struct
 from collections.abc import Collection, Iterable
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from .._common.tree import Tree
 
 _ANCESTORS = 30
 _LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import services as common_services
+from .._common import services as common_services
 
 _CRON_DIRECTORIES = ("hourly", "daily", "weekly", "monthly")
 CRON_LIMIT = 200_000  # bytes of one crontab or script

@@ -17,18 +17,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, replace_file
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import jobs, named
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import certbot
+from .._common.errors import HardeningError
+from .._common.files import STATE, replace_file
+from .._common.paths import of_root, open_path
+from .._common.tree import Tree
+from .._host.processes import jobs, named
+from .._transaction.engine import Engine
+from .._transaction.job import Outcome
+from .._transaction.plan import plan
+from .._webserver import certbot
 
 if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+    from .._common.http import Answer
 
 CHALLENGES = ".well-known/acme-challenge"
 SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
@@ -164,7 +164,7 @@ def _hint(address: str) -> str:
 
 
 def _fetch(url: str, address: str) -> Answer:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import fetch
+    from .._common.http import fetch
 
     return fetch(url, address=address, timeout=10)
 

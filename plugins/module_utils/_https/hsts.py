@@ -15,21 +15,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome, TransactionError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import asks_for_nothing, plan
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.bound import (
-    full_from,
-    kept,
-    longest,
-    seconds,
-)
+from .._common.errors import HardeningError
+from .._common.files import STATE
+from .._common.in_force import InForce
+from .._transaction.engine import Engine
+from .._transaction.job import Outcome, TransactionError
+from .._transaction.plan import asks_for_nothing, plan
+from .._webserver.bound import full_from, kept, longest, seconds
 
 if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+    from .._common.http import Answer
 
 HEADER = "Strict-Transport-Security"
 GUIDE = "max-age=31536000; includeSubDomains"
@@ -277,7 +272,7 @@ def _why(answer: Answer) -> str:
 
 def _ask(url: str, address: str, authority: str) -> Answer:
     # Here, because most runs send no request, and TLS is slow to import.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, fetch
+    from .._common.http import Answer, fetch
 
     answer = Answer(url)
     for file in dict.fromkeys((authority, "")):

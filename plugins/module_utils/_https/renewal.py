@@ -18,13 +18,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, x509
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme, hsts
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import certbot
+from .._common import alert, x509
+from .._common.errors import HardeningError
+from .._common.tree import Tree
+from .._transaction.engine import Engine
+from .._transaction.job import Outcome
+from .._webserver import certbot
+from . import acme, hsts
 
 CONFIGURATIONS = "/etc/chamilo-hardening/https-*.json"
 SERVED_SECONDS = 15.0
@@ -229,8 +229,8 @@ def _present(site: Mapping[str, Any]) -> x509.Certificate:
 
 
 def _served_serial(site: Mapping[str, Any]) -> str:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.handshakes import handshake
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import tls_context
+    from .._common.handshakes import handshake
+    from .._common.http import tls_context
 
     found = handshake(site["domain"], 443, site["address"], tls_context(verify=False))
     return x509.parse(found.certificate).serial if found.certificate else ""

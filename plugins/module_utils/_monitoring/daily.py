@@ -15,25 +15,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import (
-    accounts,
-    comparison,
-    package,
-    release_files,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records, services
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import (
-    integrity,
-    left_behind,
-    results,
-    watch,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from .._application import accounts, comparison, package, release_files
+from .._application.discovery import discover
+from .._application.observer import Observer
+from .._common import alert, files, records, services
+from .._common.errors import HardeningError
+from .._common.paths import open_regular, shown
+from .._transaction import observed, our_lines
+from .._transaction.store import Store
+from . import integrity, left_behind, results, watch
 
 # An audit of a site: its figures, as node-exporter reads them, and what guide_audit_info would answer.
 Audit = Callable[[str, Observer], "tuple[str, Callable[[], dict[str, Any]]]"]

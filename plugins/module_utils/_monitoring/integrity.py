@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, release, release_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from .._application import comparison, release, release_files
+from .._common import files as common_files
+from .._common.errors import HardeningError
+from .._common.tree import Tree
+from .._transaction.store import Store
 
 # Without the list only a copy that no intruder could reach shows what was changed since.
 _MEND = (

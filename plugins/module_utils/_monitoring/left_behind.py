@@ -18,23 +18,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import administrators
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, locks, records
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
-    head,
-    open_path,
-    open_regular,
-    shown,
-    tail,
-    untrusted,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.walks import Budget, walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._host import processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, user_name, web_users
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from .._application import comparison
+from .._application.accounts import administrators
+from .._application.database import DatabaseError, Reader
+from .._application.observer import Observer
+from .._common import files, locks, records
+from .._common.paths import head, open_path, open_regular, shown, tail, untrusted
+from .._common.walks import Budget, walk
+from .._host import processes
+from .._transaction.store import Store
+from .tree import Identity, user_name, web_users
 
 RECORD = "left_behind.json"
 ACCEPT = "chamilo-hardening integrity accept"

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .._common.errors import HardeningError
 
 FORMAT = 1
 LOST = "The result of the audit was not delivered"
@@ -27,7 +27,7 @@ class DeliveryError(HardeningError):
 def configuration(site: str) -> dict[str, str]:
     """Where the results of a portal go: ``to`` and ``file``, and ``host``, its name in the inventory. Or nothing."""
     # Loaded only here: the controller needs no more of this file than the format.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch
+    from . import watch
 
     path = f"{watch.DIRECTORY}/results-{site}.json"
     try:
@@ -54,7 +54,7 @@ def deliver(known: Mapping[str, str], result: Mapping[str, Any]) -> None:
             f"{LOST}: there is no directory {known['to']}. Mount it, or correct chamilo_monitoring_results."
         )
     # Here, since few audits deliver: on the controller the others need not compile it.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+    from .._common import files
 
     try:
         files.replace_file(os.path.join(known["to"], known["file"]), text)

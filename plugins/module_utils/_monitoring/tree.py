@@ -15,8 +15,8 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
+from .._application.observer import Observer, Unseen
+from .._common import acl
 
 _SAMPLES = 3
 _READ, _ENTER = 4, 1

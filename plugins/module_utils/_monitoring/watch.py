@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.login_addresses import LOGIN
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
+from .._application.login_addresses import LOGIN
+from .._common import files
+from .._common.errors import HardeningError
+from .._common.paths import open_regular
 
 DIRECTORY = "/etc/chamilo-hardening"
 PULSE = "/run/chamilo-hardening"

@@ -17,17 +17,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import release, release_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import aside, open_windows
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import Aside
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.open_windows import WindowError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import order
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Fetch, ask
+from .._application import release, release_files
+from .._common.files import STATE
+from .._common.tree import Tree
+from .._transaction.probe import Fetch, ask
+from . import aside, open_windows
+from .aside import Aside
+from .found import Found
+from .open_windows import WindowError
+from .pages import Pages
+from .policy import order
+from .walk import run
 
 # How the module names what belongs to a tree.
 TREE = ("path", "owner", "group", "web_user", "policy", "exclude", "roots")

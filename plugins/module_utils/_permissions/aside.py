@@ -16,8 +16,8 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import release_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
+from .._application import release_files
+from .._common.paths import shown
 
 SUFFIX = ".quarantined"  # outside public/, where a file that cannot be read would keep the portal from starting
 _IN_PUBLIC, _ELSEWHERE = stat.S_IFREG | 0o600, stat.S_IFREG | 0o200

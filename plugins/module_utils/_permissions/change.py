@@ -10,22 +10,13 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import rights, who
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import Aside
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import (
-    LISTED,
-    Found,
-    words,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import (
-    PermsError,
-    Place,
-    Want,
-    executable,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import IMMUTABLE, Tree, flags
+from .._common import acl
+from .._common.paths import shown
+from .._host.accounts import rights, who
+from .aside import Aside
+from .found import LISTED, Found, words
+from .policy import PermsError, Place, Want, executable
+from .tree import IMMUTABLE, Tree, flags
 
 
 @dataclass

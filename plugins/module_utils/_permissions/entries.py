@@ -9,13 +9,13 @@ import errno
 import os
 import stat
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import FILE, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.accounts import rights
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import aside
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Changes, Work
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import words
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Place, Want
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import Root
+from .._common.paths import FILE, shown
+from .._host.accounts import rights
+from . import aside
+from .change import Changes, Work
+from .found import words
+from .policy import Place, Want
+from .tree import Root
 
 _LINKS = 100_000  # files with several names that are remembered
 _NAMELESS = {

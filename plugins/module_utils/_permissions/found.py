@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
+from .._common.paths import shown
 
 LISTED = 20  # samples and refused entries that are listed one by one
 _INTERNAL = ("closed", "links", "unfinished", "unnoted")  # of what was found

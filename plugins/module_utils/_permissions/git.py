@@ -10,7 +10,7 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import FILE, open_below
+from .._common.paths import FILE, open_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
+from .._common.paths import shown
 
 _FULL = 2000  # changes of one process that are kept in memory
 

@@ -13,19 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
-    ANSWER_SECONDS,
-    Fetch,
-    Probe,
-    ask,
-    ask_until,
-    changed,
-    page,
-    visit,
-)
+from .._transaction.probe import ANSWER_SECONDS, Fetch, Probe, ask, ask_until, changed, page, visit
 
 if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+    from .._common.http import Answer
 
 # A page names the files it cannot be shown without; one of them stands for all.
 _ASSET = re.compile(rb"""(?:src|href)=["']?(/(?!/)[\w./%~+@,-]+\.(?:css|js))\b""")

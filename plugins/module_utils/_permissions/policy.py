@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import mounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
+from .._common.errors import HardeningError
+from .._common.mounts import mounts
+from .._common.paths import shown
 
 PROFILES = ("production", "upgrade", "install")
 GIT, GIT_MODE = ".git", 0o700

@@ -14,18 +14,12 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import mounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
-    DIRECTORY,
-    FILE,
-    of_root,
-    open_path,
-    shown,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import is_below
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.journal import Journal
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, PermsError, Policy
+from .._common import acl
+from .._common.mounts import mounts
+from .._common.paths import DIRECTORY, FILE, of_root, open_path, shown
+from .aside import is_below
+from .journal import Journal
+from .policy import Order, PermsError, Policy
 
 _FS_IOC_GETFLAGS = 0x80086601
 IMMUTABLE = 0x30  # FS_IMMUTABLE_FL | FS_APPEND_FL

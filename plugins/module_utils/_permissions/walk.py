@@ -21,24 +21,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import DIRECTORY, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import git
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.aside import Aside
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Work
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import LISTED, Found, words
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.journal import Journal
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import (
-    GIT,
-    GIT_MODE,
-    Order,
-    PermsError,
-    Place,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import DENIED, Root, Tree, as_web
+from .._common.paths import DIRECTORY, shown
+from . import git
+from .aside import Aside
+from .change import Work
+from .entries import Entries
+from .found import LISTED, Found, words
+from .journal import Journal
+from .policy import GIT, GIT_MODE, Order, PermsError, Place
+from .tree import DENIED, Root, Tree, as_web
 
 if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
+    from .pages import Pages
 
 _ENOUGH = 192  # directories that wait: from here on several processes share them
 _PROCESSES = 4

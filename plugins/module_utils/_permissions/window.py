@@ -18,23 +18,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import mounts_on_the_way, not_mounted
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import open_windows, sites
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.apply import disabled, produce
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.open_windows import Window, WindowError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, PermsError, order
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
+from .._application import release
+from .._common.errors import HardeningError
+from .._common.files import Tree, file_item
+from .._common.mounts import mounts_on_the_way, not_mounted
+from .._common.paths import shown
+from .._transaction.engine import Engine
+from .._transaction.job import Outcome
+from .._transaction.plan import plan
+from .._transaction.recovery import LOCK_SECONDS
+from . import open_windows, sites
+from .apply import disabled, produce
+from .found import Found
+from .open_windows import Window, WindowError
+from .policy import Order, PermsError, order
+from .sites import Site
+from .tree import open_trusted
+from .walk import run
 
 MINUTES = 60
 _LONGEST = 24 * 60

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
+from .._common.tree import Place, Tree
 
 # Of the pool www, and of a pool of ours: with the PHP that it is for, each goes when Debian is upgraded.
 KNOWN_SOCKETS = re.compile(r"unix:/run/(?:php/php[\d.]+-fpm|chamilo-[\w.-]+)\.sock")

@@ -16,21 +16,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._php import php_fpm
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache, nginx
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    GIVEN,
-    Configuration,
-    Directive,
-    Server,
-    VirtualHost,
-    every,
-    walk,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
+from .._common.errors import HardeningError
+from .._common.tree import Place, Tree
+from .._webserver import apache, nginx
+from .._webserver.configuration import GIVEN, Configuration, Directive, Server, VirtualHost, every, walk
+from .._webserver.web_server import WebServer
+from . import php_fpm
+from .php import Php
 
 _PHP = "/etc/php"
 _DIRECTIVES = ("php_value", "php_flag", "php_admin_value", "php_admin_flag")

@@ -15,13 +15,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    FAIL,
-    NOT_APPLICABLE,
-    NOT_ASSESSED,
-    PASS,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, results, watch
+from .._common.control import FAIL, NOT_APPLICABLE, NOT_ASSESSED, PASS
+from .._monitoring import daily, results, watch
 
 AUDIT = """\
 Runs each check of the security guide on this host, with the values that the playbook harden wrote down, and changes
@@ -42,7 +37,7 @@ def add(commands: Any) -> None:
 
 def _audit(options: argparse.Namespace) -> int:
     # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
+    from .._audit import engine
 
     sites = [options.site] if options.site else daily.sites()
     if not sites:

@@ -13,21 +13,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records, recurring
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
-from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
+from .._application.observer import Observer
+from .._backups import jobs
+from .._common import alert, files, locks, records, recurring
+from .._common.errors import HardeningError
+from .._https import renewal
+from .._monitoring import daily
+from .._updates import releases
+from .._uploads import antivirus
 
 Step = tuple[str, Callable[[], "list[str]"]]
 
 
 def _audit(site: str, observer: Observer) -> tuple[str, Callable[[], dict[str, Any]]]:
     # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics, engine
+    from .._audit import _metrics, engine
 
     audit = engine.audit(site, observer)
     return _metrics.render(site, audit), audit.answer

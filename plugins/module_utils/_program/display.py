@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
+from .undo import KINDS
 
 # Each command that a person needs, by the task. What is in capitals is to be filled in.
 TASKS = (

@@ -17,16 +17,16 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import logins
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
+from .._application.discovery import discover
+from .._common.errors import HardeningError
+from .._common.files import Item
+from .._common.tree import Tree
+from .._permissions import apply
+from .._permissions import window as permissions_window
+from .._settings import logins
+from .._transaction.engine import Engine
+from .._transaction.job import Outcome
+from .._transaction.plan import plan
 
 MEMO = "/etc/chamilo-hardening/php_user-{site}.json"
 NGINX = "/etc/nginx/nginx.conf"

@@ -18,17 +18,11 @@ from dataclasses import dataclass, field
 from importlib.util import MAGIC_NUMBER, source_hash
 from typing import Optional
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    ABSENT,
-    Item,
-    StateError,
-    Tree,
-    file_item,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from .._common import alert
+from .._common.files import ABSENT, Item, StateError, Tree, file_item
+from .._common.services import Machine
+from .._common.version import VersionError, parse
+from .._transaction.store import Store
 
 PROGRAM = "/usr/local/sbin/chamilo-hardening"
 UNITS = "/etc/systemd/system"

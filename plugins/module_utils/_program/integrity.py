@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch as monitoring_watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from .._common.paths import shown
+from .._monitoring import daily
+from .._monitoring import watch as monitoring_watch
+from .._permissions import window
+from .._transaction.engine import Engine
 
 # monit takes this for an alarm. 1 and 2 mean that the check failed.
 ALARM = 10

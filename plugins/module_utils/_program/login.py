@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
+from .._database.context import Context
+from .._settings import env_file
 
 
 def write_login(context: Context, user: str, password: str, notes: list[str], check: bool = False) -> Sequence[str]:

@@ -16,38 +16,31 @@ import syslog
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover, unused_drop_ins
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import commands as backups_commands
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock_command
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
-from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.open_windows import WindowError
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import (
-    audit,
-    display,
-    former_pool,
-    integrity,
-    session,
-    update,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
-from ansible_collections.chamilo.hardening.plugins.module_utils._program.session import report as _print
-from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import GONE, KINDS
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import put_off
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
-from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
+from .._application.discovery import discover, unused_drop_ins
+from .._backups import backup, jobs
+from .._backups import commands as backups_commands
+from .._backups import portal as backups_portal
+from .._brute_force import unlock_command
+from .._common import alert as common_alert
+from .._common.errors import HardeningError
+from .._common.files import StateError, Tree
+from .._common.locks import Busy
+from .._database import migrate
+from .._https import renewal
+from .._monitoring import daily as monitoring_daily
+from .._permissions import window as permissions_window
+from .._permissions.open_windows import WindowError
+from .._transaction import observed, our_lines
+from .._transaction.engine import Engine
+from .._transaction.job import Outcome
+from .._transaction.memory import Memory
+from .._transaction.store import put_off
+from .._updates import releases
+from .._uploads import antivirus
+from . import audit, display, former_pool, integrity, session, update
+from . import daily as program_daily
+from .session import report as _print
+from .undo import GONE, KINDS
 
 ABOUT = """\
 Manages this host's Chamilo hardening. It was installed by the Ansible collection chamilo.hardening and needs

@@ -10,10 +10,10 @@ import os
 import re
 import shutil
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import package, release_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import LINK
+from .._application import package, release_files
+from .._backups import restic
+from .._common.errors import HardeningError
+from .._common.files import LINK
 
 # The portal's own; of the last one this is no part of a portal.
 _OWN = (

@@ -14,8 +14,8 @@ import syslog
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .._common import alert
+from .._common.errors import HardeningError
 
 
 def run(options: argparse.Namespace, engine: Callable[[], Any]) -> int:

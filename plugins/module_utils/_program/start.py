@@ -16,11 +16,11 @@ def main(arguments: Sequence[str] | None = None, version: str = "") -> int:
         linked = os.path.basename(sys.argv[0]) == "chamilo-unlock"
         arguments = [*(["unlock"] if linked else []), *sys.argv[1:]]
     if arguments[:1] != ["unlock"]:
-        from ansible_collections.chamilo.hardening.plugins.module_utils._program.main import main as run
+        from .main import main as run
 
         return run(arguments, version)
-    from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock_command
-    from ansible_collections.chamilo.hardening.plugins.module_utils._program import session
+    from .._brute_force import unlock_command
+    from . import session
 
     parser = argparse.ArgumentParser(prog="chamilo-hardening")
     parser.set_defaults(root=True)

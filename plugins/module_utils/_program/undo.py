@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import discovery
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply, env_undo, undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import EnvFile, Result
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
+from .._application import discovery
+from .._settings import apply, env_undo, undo_data
+from .._settings.env_file import EnvFile, Result
+from .._transaction.engine import Engine
+from .._transaction.memory import Memory
 
 # Reported after a section was undone: what is not restored.
 GONE = {

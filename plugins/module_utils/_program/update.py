@@ -19,43 +19,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, release_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import (
-    migrations,
-    migrations_without_history,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
-    backup,
-    jobs,
-    restic,
-    restore,
-    restore_files,
-    restore_tables,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
-    CHANGING,
-    FETCHING,
-    UPDATE,
-    BackupError,
-    Portal,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_files import Exchange
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply, sites, window
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import GIT
-from ansible_collections.chamilo.hardening.plugins.module_utils._program.new_release import Package
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
+from .._application import comparison, release_files
+from .._application.database import Reader
+from .._application.discovery import discover
+from .._application.observer import Observer
+from .._application.portal_reader import migrations, migrations_without_history
+from .._application.site import Site
+from .._backups import backup, jobs, restic, restore, restore_files, restore_tables
+from .._backups import portal as backups_portal
+from .._backups.portal import CHANGING, FETCHING, UPDATE, BackupError, Portal
+from .._backups.restore_files import Exchange
+from .._common import services
+from .._common.errors import HardeningError
+from .._common.sentences import first_of
+from .._common.version import VersionError, parse
+from .._database import migrate
+from .._database.context import CREDENTIALS
+from .._permissions import apply, sites, window
+from .._permissions.policy import GIT
+from .._transaction.engine import Engine
+from .._updates import advisories
+from .new_release import Package
 
 ABOUT = """\
 Updates Chamilo by the package of a release (zip or tar); --sha256 is its checksum, from the page of the release. It

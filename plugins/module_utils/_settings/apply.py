@@ -18,37 +18,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import overrides as portal_overrides
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.catalogue import CATALOGUE
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    Account,
-    Deadlock,
-    Query,
-    Reader,
-    as_number,
-    writing,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    STATE,
-    Item,
-    Tree,
-    file_item,
-    note_written,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.host_lock import HostLock
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
-    HIDDEN,
-    Desired,
-    Plan,
-    Row,
-    Seen,
-    SettingsError,
-    lines,
-    plan,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import Kept
+from .._application import overrides as portal_overrides
+from .._application.catalogue import CATALOGUE
+from .._application.database import Account, Deadlock, Query, Reader, as_number, writing
+from .._application.installation import Installation
+from .._common.files import STATE, Item, Tree, file_item, note_written
+from .._common.host_lock import HostLock
+from . import undo_data
+from .plan import HIDDEN, Desired, Plan, Row, Seen, SettingsError, lines, plan
+from .undo_data import Kept
 
 _TRIES = 3
 _LOCK_SECONDS = 60.0

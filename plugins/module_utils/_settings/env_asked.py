@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.dotenv import is_secret
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import asked
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
+from .._application.dotenv import is_secret
+from .._application.installation import Installation
+from .._common import asked
+from .env_file import Desired, EnvFile, Result
 
 MODULE = "chamilo_env"
 # Without what is a secret, or of this run alone, and what only a change needs.

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from .._application import dotenv
+from .._common.errors import HardeningError
+from .._common.tree import Tree
 
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 

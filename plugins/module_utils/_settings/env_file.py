@@ -18,42 +18,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv, known_secrets, sealed
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
-    DatabaseError,
-    Reader,
-    as_number,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    ABSENT,
-    Item,
-    file_item,
-    note_written,
-    noted,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree as Disk
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import OpenSsl, run_openssl
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_guarded
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_shared
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_draft import Draft, EnvError, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_transaction import (
-    CACHE_SECONDS,
-    OWED,
-    Writer,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.logins import EndLogins, end_logins
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_keys import (
-    Pair,
-    PairPlan,
-    TokenKeyError,
-    planned,
-    taken,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Change, Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import Recovery
+from .._application import dotenv, known_secrets, sealed
+from .._application.database import DatabaseError, Reader, as_number
+from .._application.installation import Installation
+from .._common.errors import HardeningError
+from .._common.files import ABSENT, Item, file_item, note_written, noted
+from .._common.files import Tree as Disk
+from .._common.openssl import OpenSsl, run_openssl
+from .._common.paths import open_guarded
+from .._common.tree import Tree
+from .._transaction.job import Change, Outcome
+from .._transaction.recovery import Recovery
+from . import env_shared
+from .env_draft import Draft, EnvError, shown
+from .env_transaction import CACHE_SECONDS, OWED, Writer
+from .logins import EndLogins, end_logins
+from .token_keys import Pair, PairPlan, TokenKeyError, planned, taken
 
 REQUIRED = dotenv.SECRETS
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

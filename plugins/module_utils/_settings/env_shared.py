@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import dotenv, known_secrets
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.sealed import USUAL, SealError, unseal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import OpenSsl, run_openssl
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_draft import EnvError
+from .._application import dotenv, known_secrets
+from .._application.installation import Installation
+from .._application.sealed import USUAL, SealError, unseal
+from .._common.openssl import OpenSsl, run_openssl
+from .env_draft import EnvError
 
 TAKEN = (
     "APP_SECRET is that of the node that leads the portal now. Who set up two-factor login on this node while it had "

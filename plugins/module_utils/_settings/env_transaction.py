@@ -9,19 +9,13 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree as Disk
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import (
-    Change,
-    Job,
-    Outcome,
-    Refused,
-    TransactionError,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import judge
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import page
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS, Recovery
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.writing import Writing
+from .._common.errors import HardeningError
+from .._common.files import Tree as Disk
+from .._transaction.job import Change, Job, Outcome, Refused, TransactionError
+from .._transaction.judgement import judge
+from .._transaction.probe import page
+from .._transaction.recovery import LOCK_SECONDS, Recovery
+from .._transaction.writing import Writing
 
 CACHE_SECONDS = 300.0
 OWED = "logins"  # in the state: the portals whose secrets were replaced and whose logins did not end yet

@@ -11,13 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
-    Desired,
-    EnvFile,
-    Result,
-    checked,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
+from .._transaction.memory import Memory
+from .env_file import Desired, EnvFile, Result, checked
 
 
 @dataclass(frozen=True)

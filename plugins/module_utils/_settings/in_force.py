@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.catalogue import CATALOGUE
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, Query, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import Desired
+from .._application.catalogue import CATALOGUE
+from .._application.database import Account, Query, Reader
+from .._application.installation import Installation
+from .._common.files import STATE
+from . import undo_data
+from .apply import Host
+from .plan import Desired
 
 _PRODUCTION = Desired({"platform.server_type": "prod"})
 

@@ -15,10 +15,10 @@ import pwd
 import stat
 from collections.abc import Callable, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.remembered import forget
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, untrusted
+from .._application.database import DatabaseError, Reader
+from .._application.installation import Installation
+from .._application.remembered import forget
+from .._common.paths import open_path, untrusted
 
 # Marks of a session that is logged in to Chamilo, and of no other application.
 _MARKS = (b"_security_", b"Chamilo\\")

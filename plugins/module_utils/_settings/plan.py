@@ -20,9 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Union
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.catalogue import CATALOGUE, Setting
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.overrides import Overrides, wins
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .._application.catalogue import CATALOGUE, Setting
+from .._application.overrides import Overrides, wins
+from .._common.errors import HardeningError
 
 MAIN = 1
 HIDDEN = "********"

@@ -16,18 +16,12 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import known_secrets
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    Item,
-    Tree,
-    file_item,
-    now,
-    replace_file,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.openssl import OpenSsl
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from .._application import known_secrets
+from .._common import acl
+from .._common.errors import HardeningError
+from .._common.files import Item, Tree, file_item, now, replace_file
+from .._common.openssl import OpenSsl
+from .._transaction.store import Store
 
 SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo
 _OTHERS = 0o006  # read or write

@@ -10,18 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.catalogue import CATALOGUE
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
-    MAIN,
-    Desired,
-    Plan,
-    Row,
-    Seen,
-    View,
-    same,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import SETTINGS, Memory
+from .._application.catalogue import CATALOGUE
+from .._common.files import STATE, StateError
+from .._transaction.memory import SETTINGS, Memory
+from .plan import MAIN, Desired, Plan, Row, Seen, View, same
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import now
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Change, Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Plan
+from .._common.files import now
+from .._common.services import Machine
+from .job import Change, Outcome
+from .plan import Plan
 
 
 def is_due(plan: Plan, changes: Sequence[Change], machine: Machine, outcome: Outcome) -> bool:

@@ -10,21 +10,11 @@ import pwd
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import (
-    Change,
-    Outcome,
-    TransactionError,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import (
-    given_up,
-    last_owner,
-    next_owner,
-    our_link,
-    ours_and_plain,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Plan, as_item
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from .._common.files import Item, Tree
+from .job import Change, Outcome, TransactionError
+from .ownership import given_up, last_owner, next_owner, our_link, ours_and_plain
+from .plan import Plan, as_item
+from .store import Store
 
 
 def compare(

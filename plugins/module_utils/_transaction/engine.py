@@ -16,45 +16,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    STATE,
-    Item,
-    now,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
-    deferral,
-    marked,
-    observed,
-    our_lines,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.difference import compare, restored
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import (
-    Change,
-    Job,
-    Load,
-    Outcome,
-    TransactionError,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import (
-    Before,
-    judge,
-    plain,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import (
-    give_up,
-    given_up,
-    shared,
-    written_by_another,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Plan, as_item
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import (
-    LOCK_SECONDS,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import copies
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import names, restoration
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.writing import Writing
+from .._common.files import STATE, Item, now
+from .._common.in_force import InForce
+from . import deferral, marked, observed, our_lines
+from .difference import compare, restored
+from .job import Change, Job, Load, Outcome, TransactionError
+from .judgement import Before, judge, plain
+from .ownership import give_up, given_up, shared, written_by_another
+from .plan import Plan, as_item
+from .probe import Probe
+from .recovery import LOCK_SECONDS
+from .store import copies
+from .undo import names, restoration
+from .writing import Writing
 
 
 class Engine(Writing):

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import Before, Judge
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
+from .._common.errors import HardeningError
+from .._common.files import Item
+from .judgement import Before, Judge
+from .probe import Probe
 
 
 class TransactionError(HardeningError):

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Fetch, Probe, changed, visit
+from .probe import Fetch, Probe, changed, visit
 
 if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+    from .._common.http import Answer
 
 
 @dataclass(frozen=True)

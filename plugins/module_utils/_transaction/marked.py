@@ -13,33 +13,13 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, StateError, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import (
-    Mark,
-    MarkerError,
-    apply,
-    released,
-    shift,
-    sites,
-    strip,
-    sums,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import (
-    Change,
-    Outcome,
-    TransactionError,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import (
-    Known,
-    file_of_root,
-    of,
-    places_of,
-    site_of,
-    text_of,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Marked, Plan
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import shared_directives
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.shared_directives import mentions
+from .._common.files import Item, StateError, Tree
+from .._common.markers import Mark, MarkerError, apply, released, shift, sites, strip, sums
+from .._webserver import shared_directives
+from .._webserver.shared_directives import mentions
+from .job import Change, Outcome, TransactionError
+from .our_lines import Known, file_of_root, of, places_of, site_of, text_of
+from .plan import Marked, Plan
 
 Overlay = Mapping[str, Item]  # files as they would be, by the file itself
 _CONTEXT = 2  # lines around each change that a diff shows

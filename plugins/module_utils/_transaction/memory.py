@@ -17,13 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    STATE,
-    StateError,
-    document,
-    replace_file,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.host_lock import HostLock
+from .._common.files import STATE, StateError, document, replace_file
+from .._common.host_lock import HostLock
 
 T = TypeVar("T")
 SETTINGS = "settings.json"  # where the platform settings before a section are kept

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import as_written, of
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import last_owner
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import as_seen
+from .._common.files import Item, Tree
+from .._common.in_force import InForce
+from .our_lines import as_written, of
+from .ownership import last_owner
+from .plan import as_seen
 
 
 def settled(state: Mapping[str, Any]) -> bool:

@@ -12,15 +12,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypedDict
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    Item,
-    StateError,
-    Tree,
-    has_acl,
-    must_be_file,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import MarkerError, sites, strip, sums
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
+from .._common.files import Item, StateError, Tree, has_acl, must_be_file
+from .._common.markers import MarkerError, sites, strip, sums
+from .._common.paths import of_root, open_path
 
 _FEW = 500  # files of a directory that are searched for one that was renamed
 

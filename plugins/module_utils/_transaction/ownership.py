@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Plan, as_item, no_longer_named
+from .._common.files import Item
+from .plan import Plan, as_item, no_longer_named
 
 
 def our_link(state: Mapping[str, Any], path: str) -> bool:

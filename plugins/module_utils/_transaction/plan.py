@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Optional
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, Item, file_item
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import split_address
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.typed import made
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load, TransactionError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.our_lines import site_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ProbeError, checked
+from .._common.files import ABSENT, Item, file_item
+from .._common.in_force import InForce
+from .._common.markers import Mark, Piece
+from .._common.services import split_address
+from .._common.typed import made
+from .job import Load, TransactionError
+from .our_lines import site_of
+from .probe import Probe, ProbeError, checked
 
 GENERATION = "@generation@"
 NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")

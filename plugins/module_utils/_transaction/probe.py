@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from .._common.errors import HardeningError
 
 if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+    from .._common.http import Answer
 
 PAUSE_SECONDS = 0.1
 ANSWER_SECONDS = 5.0  # for a page after a change
@@ -100,7 +100,7 @@ def page(given: Mapping[str, Any]) -> Probe:
 def ask(probe: Probe) -> Answer:
     """Send the request of a probe."""
     # Here, because an unchanged run never needs it, and TLS takes its time to import.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, fetch
+    from .._common.http import Answer, fetch
 
     parts = urlsplit(probe.url)
     url = probe.url

@@ -11,29 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, Item, StateError, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import not_mounted
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import (
-    Job,
-    Outcome,
-    Refused,
-    TransactionError,
-    clears_a_cache,
-    owed,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import Before, Judge, judge
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
-    ANSWER_SECONDS,
-    Probe,
-    ask,
-    ask_until,
-    visit,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, copies, tracked
+from .._common.files import STATE, Item, StateError, Tree
+from .._common.mounts import not_mounted
+from .._common.services import Machine
+from .job import Job, Outcome, Refused, TransactionError, clears_a_cache, owed
+from .judgement import Before, Judge, judge
+from .probe import ANSWER_SECONDS, Probe, ask, ask_until, visit
+from .store import Store, copies, tracked
 
 if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+    from .._common.http import Answer
 
 LOCK_SECONDS = 180.0
 TEST_SECONDS = 60.0

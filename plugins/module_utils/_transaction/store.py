@@ -17,20 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    LINK,
-    STATE,
-    TEMPORARY,
-    Item,
-    StateError,
-    Tree,
-    document,
-    file_item,
-    noted,
-    now,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.host_lock import HostLock
+from .._common import locks
+from .._common.files import LINK, STATE, TEMPORARY, Item, StateError, Tree, document, file_item, noted, now
+from .._common.host_lock import HostLock
 
 
 class Store(HostLock):

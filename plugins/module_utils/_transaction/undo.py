@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.difference import diff, private
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Change, Job, Load, Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import Before, revive
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import last_owner, next_owner
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from .._common.files import Item, Tree
+from . import marked
+from .difference import diff, private
+from .job import Change, Job, Load, Outcome
+from .judgement import Before, revive
+from .ownership import last_owner, next_owner
+from .probe import Probe
+from .store import Store
 
 if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+    from .._common.http import Answer
 
 # A section may need several for one portal: SECTION:SITE and SECTION:SITE.PART. A site's name may have dots as well.
 PARTS = ("antivirus", "application", "certificate", "host", "hsts", "php", "pool", "renewal", "web", "window")

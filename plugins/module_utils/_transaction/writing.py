@@ -12,33 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    TEMPORARY,
-    Item,
-    StateError,
-    Tree,
-    now,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import mounts_on_the_way
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import (
-    Job,
-    Load,
-    Outcome,
-    Refused,
-    TransactionError,
-    owed,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.judgement import (
-    Before,
-    answers,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import (
-    PAGES_SECONDS,
-    Recovery,
-    sentence,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import copies
+from .._common.files import TEMPORARY, Item, StateError, Tree, now
+from .._common.mounts import mounts_on_the_way
+from .job import Job, Load, Outcome, Refused, TransactionError, owed
+from .judgement import Before, answers
+from .probe import Probe
+from .recovery import PAGES_SECONDS, Recovery, sentence
+from .store import copies
 
 
 class Writing(Recovery):

@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.sentences import first_of
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import Version, VersionError, parse
+from .._common.errors import HardeningError
+from .._common.sentences import first_of
+from .._common.version import Version, VersionError, parse
 
 DAYS = 60  # an older list is no proof any more, unless the feed of releases is read
 

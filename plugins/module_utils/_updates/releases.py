@@ -16,17 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, http, records
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import Version, parse, stable
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates.sources import (
-    PATIENCE,
-    RECORD,
-    is_version,
-    known_by,
-)
+from .._application.discovery import discover
+from .._common import alert, http, records
+from .._common.errors import HardeningError
+from .._common.version import Version, parse, stable
+from . import advisories
+from .sources import PATIENCE, RECORD, is_version, known_by
 
 DIRECTORY = "/etc/chamilo-hardening"
 SECONDS = 20

@@ -9,11 +9,11 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates.advisories import Advisories
+from .._application.observer import Observer
+from .._common import records
+from .._common.version import VersionError, parse
+from . import advisories
+from .advisories import Advisories
 
 RECORD = "updates.json"
 _DAY = 86400

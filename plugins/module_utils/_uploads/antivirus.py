@@ -25,9 +25,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records, services
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, shown
+from .._common import alert, files, locks, records, services
+from .._common.errors import HardeningError
+from .._common.paths import open_path, shown
 
 CONFIGURATION = "/etc/chamilo-hardening/uploads-*.json"
 RECORD = "antivirus.json"

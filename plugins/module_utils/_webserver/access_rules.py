@@ -13,22 +13,11 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
-    DIRECTORY,
-    open_path,
-    shown,
-    untrusted,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Configuration,
-    Directive,
-    Server,
-    every,
-    walk,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import AccessFile
+from .._common.paths import DIRECTORY, open_path, shown, untrusted
+from .._common.tree import Place, Tree
+from . import apache
+from .configuration import Configuration, Directive, Server, every, walk
+from .planned import AccessFile
 
 _DEPTH = 64  # directories in each other; a portal has a dozen
 _LONGEST = 1 << 20  # bytes of a .htaccess

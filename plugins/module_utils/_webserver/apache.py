@@ -14,9 +14,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+from .._common.errors import HardeningError
+from .._common.tree import Place, Tree
+from .configuration import (
     Alias,
     Configuration,
     Directive,

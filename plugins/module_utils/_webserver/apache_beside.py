@@ -8,26 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Configuration,
-    Directive,
-    Server,
-    every,
-    is_public,
-    walk,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    PLAIN_443,
-    PROXY_PROTOCOL,
-    DesiredHost,
-    below,
-    by_name,
-    other_status,
-    public_of,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import EVERYTHING
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Obstacle
+from .._common.tree import Tree
+from .configuration import Configuration, Directive, Server, every, is_public, walk
+from .in_place import PLAIN_443, PROXY_PROTOCOL, DesiredHost, below, by_name, other_status, public_of
+from .names import EVERYTHING
+from .planned import Obstacle
 
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
 

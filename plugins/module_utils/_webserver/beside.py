@@ -8,16 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import nginx
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Configuration,
-    Directive,
-    Server,
-    every,
-    walk,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Program
+from .._common.tree import Tree
+from . import nginx
+from .configuration import Configuration, Directive, Server, every, walk
+from .planned import Program
 
 PASSES = ("fastcgi_pass", "proxy_pass", "uwsgi_pass", "scgi_pass", "grpc_pass")
 FRONT = (("/",), ("^~", "/"), ("~", "^"), ("~", ".*"), ("~", "^/"), ("~*", ".*"))

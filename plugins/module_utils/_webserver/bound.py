@@ -9,12 +9,7 @@ import datetime
 import re
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Configuration,
-    Directive,
-    Server,
-    walk,
-)
+from .configuration import Configuration, Directive, Server, walk
 
 HEADER = "strict-transport-security"
 _TRIAL_DAYS = 7

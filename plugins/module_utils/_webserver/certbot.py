@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
+from .._common import x509
+from .._common.tree import Tree
 
 DIRECTORY = "/etc/letsencrypt"
 # Debian's package, snap, and where its makers' instructions put it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
+from .._common.tree import Place
 
 # What the first line of every file of ours begins with.
 OURS = "# Managed by Ansible: chamilo.hardening,"

@@ -9,22 +9,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import has_marks
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
-    apache,
-    in_place_apache,
-    in_place_nginx,
-    nginx,
-    shared_directives,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Configuration,
-    Server,
-    walk,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost, Unmarked, digest
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Edited, InPlace
+from .._common.markers import has_marks
+from .._common.tree import Tree
+from . import apache, in_place_apache, in_place_nginx, nginx, shared_directives
+from .configuration import Configuration, Server, walk
+from .in_place import DesiredHost, Unmarked, digest
+from .planned import Edited, InPlace
 
 _IF_FOR_HTTPS = re.compile(r"\( ?\$(scheme|https|host|http_host|server_port)[ )]")
 

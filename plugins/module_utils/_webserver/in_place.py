@@ -16,9 +16,9 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import MarkerError, strip
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Obstacle
+from .._common.markers import MarkerError, strip
+from .._common.tree import Tree
+from .planned import Obstacle
 
 
 @dataclass(frozen=True)

@@ -13,39 +13,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
-    apache,
-    apache_beside,
-    beside,
-    bound,
-    panels,
-    tls_policy,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Configuration,
-    Directive,
-    Server,
-    every,
-    in_order,
-    is_public,
-    walk,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    DesiredHost,
-    Unmarked,
-    digest,
-    exposed,
-    unreached,
-    unread,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import (
-    Block,
-    Edited,
-    InPlace,
-    Obstacle,
-    Page,
-)
+from .._common.markers import Mark, Piece
+from . import apache, apache_beside, beside, bound, panels, tls_policy
+from .configuration import Configuration, Directive, Server, every, in_order, is_public, walk
+from .in_place import DesiredHost, Unmarked, digest, exposed, unreached, unread
+from .planned import Block, Edited, InPlace, Obstacle, Page
 
 _MOST_PAGES = 60
 # What a copy of a VirtualHost for another port leaves out: what belongs to the port, and what Apache takes once.

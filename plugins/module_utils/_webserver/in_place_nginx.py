@@ -13,37 +13,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece, without
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.open_basedir import PREPENDED, confines
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
-    beside,
-    bound,
-    nginx,
-    panels,
-    server_blocks,
-    tls_policy,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    GIVEN,
-    Configuration,
-    Directive,
-    Server,
-    every,
-    walk,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    DesiredHost,
-    Unmarked,
-    digest,
-    exposed,
-    unread,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import (
-    Block,
-    Edited,
-    InPlace,
-    Obstacle,
-)
+from .._common.markers import Mark, Piece, without
+from .._common.open_basedir import PREPENDED, confines
+from . import beside, bound, nginx, panels, server_blocks, tls_policy
+from .configuration import GIVEN, Configuration, Directive, Server, every, walk
+from .in_place import DesiredHost, Unmarked, digest, exposed, unread
+from .planned import Block, Edited, InPlace, Obstacle
 
 # An inner level with a line of its own inherits none of these: the lines of our drop-ins are repeated there.
 _HIDES = ("fastcgi_hide_header", "proxy_hide_header")

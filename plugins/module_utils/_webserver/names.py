@@ -8,13 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Directive,
-    Server,
-    every,
-    in_order,
-    walk,
-)
+from .configuration import Directive, Server, every, in_order, walk
 
 HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
 Answering = Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import shared_directives
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+from .._common.errors import HardeningError
+from .._common.tree import Place, Tree
+from . import shared_directives
+from .configuration import (
     Alias,
     Configuration,
     Directive,

@@ -14,19 +14,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import nginx
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Configuration,
-    Directive,
-    Listen,
-    Server,
-    VirtualHost,
-    every,
-    is_public,
-    walk,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import InPlace
+from .._common.tree import Place
+from . import nginx
+from .configuration import Configuration, Directive, Listen, Server, VirtualHost, every, is_public, walk
+from .planned import InPlace
 
 _MOST = 6  # lines that one message names
 _ENABLED = "/etc/nginx/sites-enabled"

@@ -13,15 +13,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Configuration,
-    Directive,
-    Server,
-    every,
-    walk,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Obstacle
+from .configuration import Configuration, Directive, Server, every, walk
+from .in_place import DesiredHost
+from .planned import Obstacle
 
 
 @dataclass(frozen=True)

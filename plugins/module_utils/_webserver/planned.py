@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Directive, VirtualHost
+from .._common.markers import Mark
+from .._common.tree import Place
+from .configuration import Directive, VirtualHost
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import OURS
+from .._common.tree import Tree
+from .configuration import OURS
 
 DIRECTORY = "/etc/logrotate.d"
 # logrotate reads its files in the order of their names, and of two that name a log the first counts.

@@ -9,34 +9,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import nginx
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.beside import (
-    FRONT,
-    PATH,
-    leads,
-    prefixes,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
-    Configuration,
-    Directive,
-    Listen,
-    Server,
-    every,
-    is_public,
-    walk,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import (
-    PLAIN_443,
-    PROXY_PROTOCOL,
-    DesiredHost,
-    below,
-    by_name,
-    other_status,
-    public_of,
-    unreached,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Obstacle, Page
+from .._common.tree import Tree
+from . import nginx
+from .beside import FRONT, PATH, leads, prefixes
+from .configuration import Configuration, Directive, Listen, Server, every, is_public, walk
+from .in_place import PLAIN_443, PROXY_PROTOCOL, DesiredHost, below, by_name, other_status, public_of, unreached
+from .planned import Obstacle, Page
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 _NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Directive, every
+from .configuration import Directive, every
 
 _PROTOCOLS = ("TLSv1.2", "TLSv1.3")
 # Mozilla's intermediate profile, version 5.7, of which our own lines have the first six.

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import database
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
+from . import database
+from .portal import Portal
+from .shapes import File, Plan, Transaction
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
-    File,
-    Plan,
-    PlanError,
-    Settings,
-    Transaction,
-)
+from ...module_utils._brute_force.filter_file import Definition
+from ...module_utils._transaction.job import Load
+from ...module_utils._webserver.configuration import VirtualHost
+from .portal import Portal
+from .shapes import File, Plan, PlanError, Settings, Transaction
 
 # What a page can ask for in its reader's name, and all of them.
 PAGES = ("login_json", "login/ldap/check", "oauth/token", "oauth/register")

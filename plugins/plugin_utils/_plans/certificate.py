@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
+from .portal import Portal
 
 RENEWED_AT = 30  # days before its end
 

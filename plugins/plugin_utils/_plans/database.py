@@ -13,11 +13,11 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, PlanError, Transaction
+from ...module_utils._transaction.job import Load
+from ...module_utils._transaction.probe import Probe
+from .. import _answers
+from .portal import Portal
+from .shapes import File, Plan, PlanError, Transaction
 
 CERTIFICATE = "/etc/mysql/chamilo-hardening.pem"
 _CALLED = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]*\Z")

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import headers as section_headers
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import sessions as section_sessions
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import PACKAGES, Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan
+from ...module_utils._transaction.probe import Probe
+from . import headers as section_headers
+from . import sessions as section_sessions
+from .portal import PACKAGES, Portal
+from .shapes import Plan
 
 PREFIX = "chamilo.hardening."
 # The sections that have drop-ins, which a virtual host has to include.

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import integrations
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
+from ...module_utils._application import integrations
+from ...module_utils._transaction.job import Load
+from .portal import Portal
+from .shapes import File, Plan, Transaction
 
 # The editor and the older pages of Chamilo need inline scripts and eval; its courses embed media from elsewhere, and
 # its forms lead to tools and payment elsewhere. What it does not need is a script from another site.

@@ -11,23 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
-from ansible_collections.chamilo.hardening.plugins.module_utils._https.hsts import settled
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import tls_policy
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import discovery
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.certificate import Certificate, Pair
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
-    File,
-    Marked,
-    Plan,
-    Render,
-    Transaction,
-    plain,
-)
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.vhost import VirtualHost
+from ...module_utils._application.discovered import Discovered
+from ...module_utils._https.hsts import settled
+from ...module_utils._transaction.job import Load
+from ...module_utils._transaction.probe import Probe
+from ...module_utils._webserver import tls_policy
+from . import discovery
+from .certificate import Certificate, Pair
+from .portal import Portal
+from .shapes import File, Marked, Plan, Render, Transaction, plain
+from .vhost import VirtualHost
 
 # As it is set up, nginx takes no longer name for a virtual host.
 LONGEST = 46

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import DEFAULTS, VARIABLES
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _results
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
+from ...module_utils._application.declared import DEFAULTS, VARIABLES
+from ...module_utils._transaction.job import Load
+from .. import _results
+from .portal import Portal
+from .shapes import File, Plan, Transaction
 
 PIDS = {"nginx": "/run/nginx.pid", "apache": "/run/apache2/apache2.pid"}
 LOCAL = ("", "localhost", "127.0.0.1", "::1")

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan, Settings
+from .portal import Portal
+from .shapes import Plan, Settings
 
 RULES, DAYS = "security.password_requirements", "security.password_rotation_days"
 # What counts in Chamilo while nothing is stored.

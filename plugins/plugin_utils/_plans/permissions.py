@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._nodes import sealed, settles_secrets
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Settings, Transaction
+from ...module_utils._transaction.job import Load
+from .._nodes import sealed, settles_secrets
+from .portal import Portal
+from .shapes import File, Plan, Settings, Transaction
 
 # What a waiver leaves as it is.
 PARTS = {

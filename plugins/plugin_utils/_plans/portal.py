@@ -13,12 +13,12 @@ from typing import Any
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _discovered
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import prepend
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.served import Served
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File
+from ...module_utils._common.in_force import InForce
+from ...module_utils._common.version import VersionError, parse
+from .. import _controls, _discovered
+from . import prepend
+from .served import Served
+from .shapes import File
 
 # What sections install where it is missing.
 PACKAGES: Mapping[str, Sequence[str]] = {

@@ -10,8 +10,8 @@ anything but its own directory, and would fail.
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File
+from ...module_utils._application.site import Site
+from .shapes import File
 
 PATH = "/usr/local/share/chamilo-hardening/prepend.php"
 MANAGED = "Managed by Ansible: chamilo.hardening. Changes here are lost."

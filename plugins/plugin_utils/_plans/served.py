@@ -13,12 +13,12 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import GENERATION
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered, _portals
+from ...module_utils._application.discovered import Discovered
+from ...module_utils._application.site import Site
+from ...module_utils._transaction.plan import GENERATION
+from ...module_utils._transaction.probe import Probe
+from ...module_utils._webserver.configuration import Listen, VirtualHost
+from .. import _discovered, _portals
 
 SERVICES = {"nginx": "nginx", "apache": "apache2"}
 TESTS = {"nginx": [["nginx", "-t"]], "apache": [["apache2ctl", "configtest"]]}

@@ -12,18 +12,12 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import integrations
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.redis import local
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
-    File,
-    Plan,
-    PlanError,
-    Settings,
-    Transaction,
-)
+from ...module_utils._application import integrations
+from ...module_utils._application.redis import local
+from ...module_utils._php.php import Php
+from ...module_utils._transaction.job import Load
+from .portal import Portal
+from .shapes import File, Plan, PlanError, Settings, Transaction
 
 PREPEND = "/usr/local/share/chamilo-hardening/prepend.d"
 CLIENT = "php{php}-redis"  # the package, as discovery is asked for it

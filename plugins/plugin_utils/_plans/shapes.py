@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan as options
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Edited
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered
+from ...module_utils._application.discovered import Discovered
+from ...module_utils._transaction import plan as options
+from ...module_utils._transaction.job import Load
+from ...module_utils._transaction.probe import Probe
+from ...module_utils._webserver.planned import Edited
+from .. import _discovered
 
 Render = Callable[[str], str]  # the text of a template of the role
 

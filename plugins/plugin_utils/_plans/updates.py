@@ -12,9 +12,9 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
+from ...module_utils._transaction.job import Load
+from .portal import Portal
+from .shapes import File, Plan, Transaction
 
 INSTALLER = r"main/install|check\.php"
 # Scripts of old versions with known vulnerabilities that a current Chamilo does not use. A leftover stays blocked.

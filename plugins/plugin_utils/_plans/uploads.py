@@ -13,9 +13,9 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Load
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Settings, Transaction
+from ...module_utils._transaction.job import Load
+from .portal import Portal
+from .shapes import File, Plan, Settings, Transaction
 
 # Where Chamilo's program is, as its web addresses show it, and what some server may take for a program.
 PROGRAM = r"(?:(?:main|{plugin}|certificates)/.+|[^/]+)\.php(?:/|$)"

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost as Host
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.certificate import Certificate
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
+from ...module_utils._common.version import VersionError, parse
+from ...module_utils._webserver.configuration import Listen
+from ...module_utils._webserver.configuration import VirtualHost as Host
+from .certificate import Certificate
+from .portal import Portal
 
 # The files by which an owner's virtual host speaks https that did not.
 LENT = re.compile(r"/chamilo-[^/]+[.]d/tls/")
