@@ -21,7 +21,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal.secrets
 """
 
-EXAMPLES = "{}"
+EXAMPLES = "- chamilo.hardening.backup_key: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 from typing import Any

@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = "{}"
+EXAMPLES = "- chamilo.hardening.chamilo_certificate: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 import os

@@ -22,7 +22,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal.secrets
 """
 
-EXAMPLES = "{}"
+EXAMPLES = "- chamilo.hardening.chamilo_database_account: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 from collections.abc import Mapping, Sequence

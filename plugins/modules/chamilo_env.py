@@ -35,6 +35,7 @@ description:
 attributes:
   check_mode:
     support: full
+    description: Predicts what would change, and writes nothing.
   diff_mode:
     support: full
     description: Shows the keys that change, by file. In place of a secret stand words.

@@ -19,7 +19,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = "{}"
+EXAMPLES = "- chamilo.hardening.chamilo_hsts: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 from collections.abc import Mapping

@@ -23,11 +23,13 @@ description:
 attributes:
   check_mode:
     support: full
+    description: Predicts what would change, and writes nothing.
   diff_mode:
     support: full
     description: Shows owner, group and mode of up to 20 entries before and after, and how many there are.
   idempotent:
     support: full
+    description: A second run changes nothing.
 options:
   root:
     description:

@@ -19,7 +19,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = "{}"
+EXAMPLES = "- chamilo.hardening.chamilo_portals_info: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 from dataclasses import asdict, dataclass

@@ -25,11 +25,13 @@ description:
 attributes:
   check_mode:
     support: full
+    description: Counts, and deletes nothing.
   diff_mode:
     support: none
     description: What is stored are secrets.
   idempotent:
     support: full
+    description: A second run changes nothing.
 requirements:
   - python3-pymysql, or the mariadb or mysql client, on the target
   - root on the target, to read the portal's environment files

@@ -33,6 +33,7 @@ attributes:
     description: Shows the values before and after, and the override file, without secrets.
   idempotent:
     support: full
+    description: A second run changes nothing.
 options:
   root:
     description:

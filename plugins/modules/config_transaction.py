@@ -27,6 +27,7 @@ description:
 attributes:
   check_mode:
     support: full
+    description: Predicts what would change, and writes nothing.
   diff_mode:
     support: full
     description:
@@ -34,6 +35,7 @@ attributes:
         unless this module wrote it as O(files[].content). Of a file with O(files[].marks), only the lines around them.
   idempotent:
     support: full
+    description: A second run changes nothing.
 options:
   name:
     description:

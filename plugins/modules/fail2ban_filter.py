@@ -33,6 +33,7 @@ attributes:
     description: Proves the filter as well. Where fail2ban is not installed yet, RV(reason) says so.
   diff_mode:
     support: full
+    description: Shows each file before and after.
   idempotent:
     support: full
     description: The filter is proved in each run, its file is written only when it differs.

@@ -19,5 +19,5 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 """
 
-EXAMPLES = "{}"
+EXAMPLES = "- chamilo.hardening.foreign_module: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py

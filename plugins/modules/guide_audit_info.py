@@ -22,7 +22,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal.secrets
 """
 
-EXAMPLES = "{}"
+EXAMPLES = "- chamilo.hardening.guide_audit_info: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 from dataclasses import asdict

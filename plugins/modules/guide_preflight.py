@@ -18,5 +18,5 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = "{}"
+EXAMPLES = "- chamilo.hardening.guide_preflight: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py

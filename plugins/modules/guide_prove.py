@@ -22,7 +22,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal
 """
 
-EXAMPLES = "{}"
+EXAMPLES = "- chamilo.hardening.guide_prove: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 import os

@@ -21,7 +21,7 @@ extends_documentation_fragment:
   - chamilo.hardening.internal.secrets
 """
 
-EXAMPLES = "{}"
+EXAMPLES = "- chamilo.hardening.host_program: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 import base64

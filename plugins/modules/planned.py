@@ -19,5 +19,5 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 """
 
-EXAMPLES = "{}"
+EXAMPLES = "- chamilo.hardening.planned: {request: {}}\n"
 RETURN = "{}"  # what that module returns
