@@ -143,7 +143,8 @@ def test_a_node_that_goes_away_in_the_middle_stops_the_next_one(world: World, an
 def with_fingerprint(answer: dict[str, Any], text: str) -> dict[str, Any]:
     """The answers of another host."""
     info = answer["chamilo_site_info"]
-    return {**answer, "chamilo_site_info": {**info, "site": {**info["site"], "fingerprint": text}}}
+    domain = HOSTS[text].get("chamilo_domain", text) if text in HOSTS else info["site"]["domain"]
+    return {**answer, "chamilo_site_info": {**info, "site": {**info["site"], "fingerprint": text, "domain": domain}}}
 
 
 def flat(output: str) -> str:

@@ -65,9 +65,9 @@ def sent_with():
 
     def headers_of(text):
         done = [
-            task["chamilo.hardening.config_transaction"]
+            task["chamilo.hardening.planned"]["config_transaction"]
             for task in json.loads(text)
-            if "chamilo.hardening.config_transaction" in task
+            if "config_transaction" in task.get("chamilo.hardening.planned", {})
         ]
         (content,) = (
             file["content"] for one in done for file in one["files"] if file["path"].endswith("/location/headers.conf")
