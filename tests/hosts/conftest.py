@@ -33,7 +33,7 @@ RUN = f"{hosts.OF_TESTS}{os.getpid()}"
 # What takes long begins first, so that the processes end together. Any other file comes after these, by its name.
 FIRST = (
     *("harden", "backups", "brute_force", "permissions", "secrets", "https", "monitoring", "uploads", "sessions"),
-    *("flavours", "transaction", "certbot", "window", "database", "headers"),
+    *("settings", "upgrade", "flavours", "transaction", "certbot", "window", "database", "headers"),
 )
 # Whose tests one process runs behind those of another file: the attacks of prove go at the host that harden hardened.
 BEHIND = {"prove": "harden"}
