@@ -64,10 +64,10 @@ class File:
     path: str
     state: Literal["file", "link", "absent"] = "file"
     content: Optional[str] = None  # noqa: UP045 (Python 3.9 evaluates it)
-    secret_content: Optional[str] = field(default=None, metadata={"no_log": True})  # noqa: UP045
-    target: Optional[str] = None  # noqa: UP045
-    marks: Optional[Sequence[Mark]] = None  # noqa: UP045
-    digest: Optional[str] = None  # noqa: UP045
+    secret_content: Optional[str] = field(default=None, metadata={"no_log": True})  # noqa: UP045 (as above)
+    target: Optional[str] = None  # noqa: UP045 (as above)
+    marks: Optional[Sequence[Mark]] = None  # noqa: UP045 (as above)
+    digest: Optional[str] = None  # noqa: UP045 (as above)
     owner: str = "root"
     group: str = "root"
     mode: Any = "0644"
@@ -78,10 +78,10 @@ class Transaction:
     """Files that become active together, as the module takes them."""
 
     name: str
-    files: Optional[Sequence[File]] = None  # noqa: UP045
+    files: Optional[Sequence[File]] = None  # noqa: UP045 (Python 3.9 evaluates it)
     state: Literal["present", "absent"] = "present"
     test: Sequence[Sequence[str]] = ()
-    load: Optional[Load] = None  # noqa: UP045
+    load: Optional[Load] = None  # noqa: UP045 (as above)
     listen: Sequence[str] = ()
     probe: Sequence[Probe] = ()
     complete: bool = True
