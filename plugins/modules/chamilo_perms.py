@@ -134,9 +134,8 @@ notes:
     for, too. Pages that did not work before do not count. An open profile, and the end of one, asks for none.
   - An ACL in the program and its configuration that gives more than the mode is removed, the one that new files inherit
     too, in whatever belongs to another than O(web_user).
-  - A C(.git) directory in which Git would run what the web user could have set (C(core.fsmonitor), an active hook and
-    the like) becomes or stays the web user's with mode V(0700), so that Git refuses to work there as root. RV(refused)
-    names the settings.
+  - A C(.git) directory into which the web user could write becomes or stays that user's with mode V(0700), so that Git
+    refuses to run its hooks and settings as root. RV(refused) names it; what it contains is not read.
   - Files that an earlier version of this collection disabled are in RV(disabled) until
     C(chamilo-hardening integrity give-back) names them.
   - ACLs in C(var/) that may let others in, devices, FIFOs and sockets are left as they are, and RV(refused) names them.

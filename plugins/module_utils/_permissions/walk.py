@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._common.paths import DIRECTORY, shown
-from . import git
 from .aside import Aside
 from .change import Work
 from .entries import Entries
-from .found import LISTED, Found, words
+from .found import LISTED, Found
 from .journal import Journal
 from .policy import GIT, GIT_MODE, Order, PermsError, Place
 from .tree import DENIED, Root, Tree, as_web
@@ -40,8 +39,10 @@ _NEAR = 8  # levels
 _DEEPEST = 800  # levels; each keeps a descriptor open
 _IN_ONE = 5_000_000  # entries of one directory
 _SECONDS = 3600.0  # against a user who creates files faster than they are checked
-_GIT_ADVICE = "It stays that user's, so that Git refuses root; remove the settings, then run again"
-_FEW_SETTINGS = 10
+_GIT_ADVICE = (
+    "the web user could write what Git runs, so it stays that user's, and Git refuses to work there as root. Read its "
+    "config and hooks/, then chown -R it to the owner of the program"
+)
 _FEW = 5
 
 
@@ -312,15 +313,16 @@ class _Walk:
                 self.at.found.refuse(path, elsewhere)
             return None
         self.at.found.entries += 1
-        keeps = name == GIT and place.want is not None and place.want.owner != self.at.tree.order.web
-        if keeps and self._keeps_git(below, path, status):
+        web = self.at.tree.order.web
+        theirs = name == GIT and self.at.tree.loose(status, below)
+        if theirs and place.want is not None and place.want.owner != web:
+            # Git runs what it finds there, and refuses to work as root in what is another user's.
+            if (status.st_uid, stat.S_IMODE(status.st_mode)) != (web, GIT_MODE):
+                self.entries.changes.give(below, path, status, web, status.st_gid, GIT_MODE)
+            self.at.found.refuse(path, _GIT_ADVICE)
             os.close(below)
             return None
         self.entries.changes.directory(below, path, place, status)
-        # Once more when the web user cannot enter it any more.
-        if keeps and not self.at.check and self.at.tree.loose(status) and self._keeps_git(below, path, status):
-            os.close(below)
-            return None
         return below
 
     def _claimed(self, handle: int, name: str) -> bool:
@@ -330,30 +332,6 @@ class _Walk:
         except OSError:
             return False
         return (status.st_dev, status.st_ino) in self.at.tree.claimed
-
-    def _keeps_git(self, handle: int, path: str, before: os.stat_result) -> bool:
-        """Does Git run here what the web user wrote? Then it stays that user's: Git refuses to work in it as root.
-
-        ``before``: what the folder was like.
-        """
-        web = self.at.tree.order.web
-
-        def theirs(where: int | str, status: os.stat_result) -> bool:
-            return self.at.tree.loose(before if (status.st_dev, status.st_ino) == here else status, where)
-
-        here = before.st_dev, before.st_ino
-        try:
-            found = git.git_runs(handle, theirs)
-        except OSError as problem:
-            found = [words(problem)]
-        if not found:
-            return False
-        status = os.fstat(handle)
-        if status.st_uid != web or stat.S_IMODE(status.st_mode) != GIT_MODE:
-            self.entries.changes.give(handle, path, status, web, status.st_gid, GIT_MODE)
-        names = ", ".join(shown(name) for name in found[:_FEW_SETTINGS])
-        self.at.found.refuse(path, f"Git would run what the web user could have set: {names}. {_GIT_ADVICE}")
-        return True
 
     def _list(self, handle: int, root: Root, path: str, place: Place) -> list[tuple[str, Place]]:
         """Check all files of a directory. Returns its directories."""

@@ -15,6 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
+from tests.unit.plugins.module_utils._common.test_acl import let_write
 from tests.unit.plugins.module_utils._permissions.conftest import (
     WEB,
     at_the_moment,
@@ -218,35 +219,23 @@ def test_a_process_that_dies_is_no_success(site, monkeypatch, die, words):
         run(order(site), processes=2)
 
 
-@pytest.mark.parametrize(
-    ("answers", "words"),
-    [
-        ([[]], ""),
-        ([["config: core.pager"]], "config: core.pager. It stays"),
-        ([[], ["hooks/pre-commit"]], "hooks/pre-commit. It stays"),
-        ([OSError(errno.EIO, os.strerror(errno.EIO))], "Input/output error. It stays"),
-        ([[str(number) for number in range(12)]], "0, 1, 2, 3, 4, 5, 6, 7, 8, 9. It stays"),
-    ],
-)
-def test_settings_of_git_are_sought_before_and_after_its_directory_is_closed(site, monkeypatch, answers, words):
-    """The web user could add some until it cannot enter it any more."""
-    (site / ".git").mkdir()
-    (site / ".git/config").write_text("")
-    for path in (site / ".git", site / ".git/config"):
-        give(path, 0o777)
-    left = list(answers)
-
-    def runs(_handle, _theirs):
-        answer = left.pop(0) if left else []
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(permissions_walk.git, "git_runs", runs)
-    found = reasons(run(order(site)))
-    if words:
-        assert found[".git"].startswith("Git would run what the web user could have set: ") and words in found[".git"]
-        assert state(site / ".git")[::2] == (WEB.pw_uid, f"{policy.GIT_MODE:04o}")
-        assert state(site / ".git/config")[2] == "0777", "it was not entered"
+@pytest.mark.parametrize("way", ["owner", "mode", "acl"])
+def test_what_git_could_run_for_the_web_user_never_becomes_root_s(site, way):
+    """Git works for root in what is root's, and refuses to in what is another user's."""
+    git = site / ".git"
+    (git / "hooks").mkdir(parents=True)
+    (git / "config").write_text("[core]\n\tfsmonitor = touch /tmp/x\n")
+    git.chmod(0o755)
+    if way == "acl":
+        let_write(git, WEB.pw_uid)
     else:
-        assert found == {} and state(site / ".git/config")[0] == 0
+        give(git, 0o777, "root" if way == "mode" else "www-data")
+    found = run(order(site))
+    assert "chown -R" in reasons(found)[".git"] and state(git)[::2] == (WEB.pw_uid, "0700")
+    assert state(git / "config")[2] == "0644", "it was not entered"
+    again = run(order(site))
+    assert not again.changed and reasons(again) == reasons(found)
+    for path in (git, git / "hooks", git / "config"):  # as an administrator does who has read them
+        os.chown(path, 0, 0)
+    assert reasons(run(order(site))) == {}
+    assert [state(path)[::2] for path in (git, git / "config")] == [(0, "0700"), (0, "0600")]
