@@ -23,7 +23,6 @@ extends_documentation_fragment:
 EXAMPLES = "- chamilo.hardening.chamilo_certificate: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -34,12 +33,12 @@ imports.compile_once()
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import is_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import AcmeError, Desired, Got
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.names import is_name
 
 
 @dataclass(frozen=True)
@@ -117,10 +116,7 @@ def _get(request: Request, outcome: Outcome, check: bool) -> Got:
         arguments=tuple(request.arguments),
         served=request.certificate,
     )
-    got = acme.obtain(desired, Engine(), outcome, check)
-    owners = "" if check else acme.owners(os.path.isdir("/run/systemd/system"))
-    outcome.notes += [owners] if owners else []
-    return got
+    return acme.obtain(desired, Engine(), outcome, check)
 
 
 def main() -> None:

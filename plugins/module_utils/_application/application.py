@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from .._common.naming import is_name
 from .._common.tree import Tree
-from .._webserver.names import is_name
 
 if TYPE_CHECKING:
     from .site import Site

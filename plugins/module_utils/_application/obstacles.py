@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 
 from .._common import services
 from .._common.mounts import mounts
+from .._common.naming import HOST_NAME
 from .._common.open_basedir import PREPENDED
 from .._common.tree import Tree
 from .._host.accounts import group_name
-from .._webserver.names import HOST_NAME
 from .._webserver.own_host import twice
 from .discovery import unfit
 from .request import Desired

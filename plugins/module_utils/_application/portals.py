@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .._common.naming import is_name
 from .._common.tree import Tree
 from .._webserver.configuration import VirtualHost
-from .._webserver.names import is_name
 from .discovery import discover, unfit
 from .project import PLACES, Findings, Projects
 

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from .._application.observer import Endpoint, Observer, Unseen
 from .._brute_force import fail2ban as brute_force_fail2ban
 from .._brute_force.fail2ban import Fail2banError, Jail
+from .._common.begun import Begun
 from .._common.control import PASS, Finding, check, failed, not_applicable, passed
 from .._common.paths import tail
 from .._common.sentences import first_of
-from .._common.services import Begun
 from ._log_writer import Writer
 from ._networks import much_of_the_internet, within
 from .host_jobs import RECORDS

@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._common.begun import Begun
 from .._common.errors import HardeningError
-from .._common.services import Begun
 
 SOCKET = "/run/fail2ban/fail2ban.sock"
 _END = b"<F2B_END_COMMAND>"

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import re
 
+HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
+
 
 def word(domain: str) -> str:
     """What is in the names of our files for this domain. A dash counts twice: a-b.test and a.b.test are two portals."""
     return re.sub("[^a-z0-9_]", "_", domain.lower().replace("-", "__"))
+
+
+def is_name(text: str) -> bool:
+    """Whether it is a name of the DNS in lower case, perhaps a wildcard for one label."""
+    return len(text) <= 253 and HOST_NAME.fullmatch(text.removeprefix("*.")) is not None

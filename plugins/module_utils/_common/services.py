@@ -17,8 +17,9 @@ import socket
 import subprocess
 import sys
 import time
-import weakref
 from collections.abc import Callable, Iterable, Sequence
+
+from .begun import environment
 
 PROGRAM = "/usr/local/sbin/chamilo-hardening"
 LOAD_SECONDS = 90.0
@@ -33,11 +34,6 @@ _RELOADS = ("reload", "reload-or-restart", "try-reload-or-restart")
 Runner = Callable[[Sequence[str], float], "tuple[int, str]"]
 
 
-def _environment(language: str) -> dict[str, str]:
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return {"PATH": path, "LC_ALL": language, "HOME": os.environ.get("HOME", "/root")}
-
-
 def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
     """Run a command without a shell and without input. Returns its exit code and its output."""
     try:
@@ -46,7 +42,7 @@ def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=_environment("C"),
+            env=environment("C"),
             start_new_session=True,
         )
     except OSError as problem:
@@ -87,31 +83,6 @@ def _heard(child: subprocess.Popen[bytes], end: float) -> bytes:
             if len(output) > _MOST:
                 raise OverflowError
     raise subprocess.TimeoutExpired(child.args, 0)
-
-
-class Begun:
-    """A program that runs while something else is done. It is ended with this object at the latest."""
-
-    def __init__(self, argv: Sequence[str]) -> None:
-        pipe = subprocess.PIPE
-        self._child = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment("C.UTF-8"))
-        weakref.finalize(self, _ended, self._child)
-
-    def answer(self, request: bytes, seconds: float) -> tuple[int, bytes, bytes]:
-        """Its exit code, output and errors. Raises TimeoutExpired after so many seconds more."""
-        try:
-            output, errors = self._child.communicate(request, seconds)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.communicate()
-            raise
-        return self._child.returncode, output, errors
-
-
-def _ended(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.kill()
-        child.communicate()
 
 
 class Machine:

@@ -21,7 +21,6 @@ from .._common.errors import HardeningError
 from .._common.files import STATE, replace_file
 from .._common.paths import of_root, open_path
 from .._common.tree import Tree
-from .._host.processes import jobs, named
 from .._transaction.engine import Engine
 from .._transaction.job import Outcome
 from .._transaction.plan import plan
@@ -352,16 +351,6 @@ def _run(request: Sequence[str], desired: Desired, engine: Engine, outcome: Outc
             f"Certbot could not get a certificate for {desired.domain}: {why} Its log is "
             "/var/log/letsencrypt/letsencrypt.log."
         )
-
-
-def owners(systemd: bool) -> str:
-    """What is wrong with who renews; empty when it is exactly one."""
-    found = [job.source for job in named(jobs(systemd), r"\bcertbot\b")]
-    if not found:
-        return "The certificate is not renewed: no timer and no cron job runs Certbot. Enable certbot.timer."
-    if len(found) > 1:
-        return f"{len(found)} jobs renew with Certbot: {', '.join(found)}. Leave one of them, and take the others out."
-    return ""
 
 
 def _request(desired: Desired, places: Mapping[str, str], lineage: _Lineage | None = None) -> list[str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from .._common.naming import is_name
 from .configuration import Directive, Server, every, in_order, walk
 
-HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
 Answering = Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]
 # What a whole virtual host is redirected by, and the pattern of a rewrite that every address fits.
 _REDIRECTS = ("return", "rewrite", "redirect", "redirectpermanent", "redirectmatch", "rewriterule")
@@ -18,11 +18,6 @@ EVERYTHING = re.compile(r"/|\^?\(?(?:/\??)?\(?(?:\.[*+])?\)?\$?")
 _TARGET = re.compile(r"https?://([a-z0-9.-]+)(?::\d+)?(?:[/$%].*)?", re.IGNORECASE)
 
 _HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\]):(\d+)")
-
-
-def is_name(text: str) -> bool:
-    """Whether it is a name of the DNS in lower case, perhaps a wildcard for one label."""
-    return len(text) <= 253 and HOST_NAME.fullmatch(text.removeprefix("*.")) is not None
 
 
 def visitors_names(server: Server) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ import os
 import pwd
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -336,20 +335,6 @@ def test_a_certificate_signed_by_itself_has_all_names(host: Files, monkeypatch: 
     assert acme.self_sign(["campus.test", "*.campus.test"], "campus", *where, engine, Outcome()).changed
     again = acme.self_sign(["campus.test", "*.campus.test"], "campus", *where, engine, Outcome())
     assert not again.changed and {*again.pair.names} == {"campus.test", "*.campus.test"}
-
-
-@pytest.mark.parametrize(
-    ("jobs", "words"),
-    [
-        ([], "no timer and no cron job runs Certbot. Enable certbot.timer."),
-        (["certbot.timer"], ""),
-        (["certbot.timer", "/etc/cron.d/certbot"], "2 jobs renew with Certbot: certbot.timer, /etc/cron.d/certbot."),
-    ],
-)
-def test_one_job_renews(monkeypatch: pytest.MonkeyPatch, jobs: list[str], words: str) -> None:
-    monkeypatch.setattr(acme, "jobs", lambda systemd: systemd)
-    monkeypatch.setattr(acme, "named", lambda found, _name: [SimpleNamespace(source=job) for job in jobs * found])
-    assert words in acme.owners(True) and bool(acme.owners(True)) == bool(words)
 
 
 def test_certbot_trusts_the_authorities_of_the_host_and_those_of_the_sites(
