@@ -136,8 +136,8 @@ notes:
     too, in whatever belongs to another than O(web_user).
   - A C(.git) directory into which the web user could write becomes or stays that user's with mode V(0700), so that Git
     refuses to run its hooks and settings as root. RV(refused) names it; what it contains is not read.
-  - Files that an earlier version of this collection disabled are in RV(disabled) until
-    C(chamilo-hardening integrity give-back) names them.
+  - Files that an earlier version of this collection disabled are in RV(disabled) until they are given another mode, or
+    removed.
   - ACLs in C(var/) that may let others in, devices, FIFOs and sockets are left as they are, and RV(refused) names them.
   - The role chamilo.hardening.permissions makes the whole section of the guide true with this module.
 """

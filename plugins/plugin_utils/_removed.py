@@ -7,8 +7,8 @@ from __future__ import annotations
 
 INSTEAD: dict[str, str] = {
     "chamilo_permissions_acknowledged": (
-        "No file of the program is disabled any more; what an earlier version disabled is used again with "
-        "`chamilo-hardening integrity give-back PATH` on the host."
+        "No file of the program is disabled any more; README of the role permissions has how to use again what an "
+        "earlier version disabled."
     ),
     "chamilo_permissions_php_user": (
         "Give PHP of the portal an account and a pool yourself, see docs/recipes.md: harden goes by the pool it finds."

@@ -82,28 +82,24 @@ def produce(
     state: str = STATE,
     check: bool = False,
     partly: bool = False,
-    chosen: str | None = None,
     fetch: Fetch = ask,
 ) -> Found:
-    """Owners and modes of a tree, with the pages of a portal probed before and after; see ``walk.run``.
-
-    ``chosen``: a path below the tree; what an earlier version disabled there is used again.
-    """
+    """Owners and modes of a tree, with the pages of a portal probed before and after; see ``walk.run``."""
     desired, asked = order(tree, profile), Pages(pages, fetch) if pages else None
-    found = run(desired, check, aside=disabled(tree, state, chosen), partly=partly, pages=asked, state=state)
+    found = run(desired, check, aside=disabled(tree, state), partly=partly, pages=asked, state=state)
     if not check:
         aside.forget(desired.path, state, bool(found.disabled))
     return found
 
 
-def disabled(tree: Mapping[str, Any], state: str, chosen: str | None = None) -> Aside:
+def disabled(tree: Mapping[str, Any], state: str) -> Aside:
     """What an earlier version disabled in a tree, and what of it is used again."""
 
     def files() -> Mapping[str, str]:
         manifest = release_files.known(tree["path"], installed(tree), state)
         return manifest.files if manifest else {}
 
-    return Aside(aside.known(tree["path"], state), files, chosen)
+    return Aside(aside.known(tree["path"], state), files)
 
 
 def installed(tree: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@
 """What earlier versions disabled because the web user could have written it: files of root's with a mode of their own.
 
 The package of the release vouches for what it has byte for byte: that gets its name, owner and mode back by itself. All
-else stays as it is until an administrator names it.
+else stays as it is until an administrator gives it another mode.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LARGEST = 32 << 20  # bytes of a list
 
 
 class Aside:
-    """``listed``: names that an earlier version wrote down. ``chosen``: what an administrator gives back.
+    """``listed``: names that an earlier version wrote down.
 
     ``files``: reads the manifest of the release, which most runs need not do.
     """
@@ -36,11 +36,9 @@ class Aside:
         self,
         listed: frozenset[str] = frozenset(),
         files: Callable[[], Mapping[str, str]] = dict,
-        chosen: str | None = None,
     ) -> None:
         self._listed = listed
         self._files = files
-        self._chosen = chosen
         self._release: Mapping[str, str] | None = None
 
     def waits(self, path: str, status: os.stat_result) -> bool:
@@ -55,8 +53,6 @@ class Aside:
     def returns(self, path: str, handle: int) -> bool:
         """Whether a disabled file is to be used again."""
         name = original(path)
-        if self._chosen is not None and any(is_below(one, self._chosen) for one in (path, name)):
-            return True
         if self._release is None:
             self._release = self._files()
         return name in self._release and release_files.checksum(handle) == self._release[name]

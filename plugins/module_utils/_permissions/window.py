@@ -283,21 +283,6 @@ class Windows:
             raise WindowError(f"`systemctl {' '.join(words)}` failed ({code}): {messages}")
 
 
-def give_back(windows: Windows, path: str) -> tuple[Site, Found]:
-    """Use again what an earlier version disabled: one file, or all of them below a directory."""
-    whole = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(path))), os.path.basename(path.rstrip("/")))
-    for portal in sites.known().values():
-        root = os.path.realpath(portal.tree["path"])
-        if not f"{whole}/".startswith(f"{root}/"):
-            continue
-        if windows.at(root):
-            raise WindowError("A window is open: chamilo-hardening window close, then give it back.")
-        below = os.path.relpath(whole, root)
-        with windows.engine.store.lock("chamilo-hardening integrity give-back", LOCK_SECONDS):
-            return portal, windows.produce(portal.tree, portal.pages, chosen="" if below == "." else below)
-    raise WindowError(f"{shown(path)} is in no portal of this host that the role permissions manages.")
-
-
 def _revoke(path: str) -> list[str]:
     """Remove what authorises an upgrade by the installer, which cannot do so itself in a read-only tree."""
     directory = open_trusted(path)

@@ -12,10 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .._common.paths import shown
 from .._monitoring import daily
 from .._monitoring import watch as monitoring_watch
-from .._permissions import window
 from .._transaction.engine import Engine
 
 # monit takes this for an alarm. 1 and 2 mean that the check failed.
@@ -26,9 +24,8 @@ The list of a portal's program files, configuration and environment files with t
 with the list of this host or, with --against, with a copy of it that was kept elsewhere. `accept` makes what is there
 now the list: after an update, or when you changed the files yourself. The daily work compares too. `compare` compares
 with the package of the release, of which harden left the checksums here, or with ARCHIVE, a zip or tar file, and
-names what differs by directory. `give-back PATH` has a file, or all files below a directory, that an earlier version
-disabled used again. `lists` shows what an intruder may have left elsewhere: what the web user has outside of the
-portal, what runs in the database, new administrators, PHP below var/. What was not accepted begins with a star;
+names what differs by directory. `lists` shows what an intruder may have left elsewhere: what the web user has outside
+of the portal, what runs in the database, new administrators, PHP below var/. What was not accepted begins with a star;
 `accept` accepts the lines that were listed, and a new one is an alert."""
 
 
@@ -37,13 +34,10 @@ def add(commands: Any, report: Callable[[str], None]) -> None:
     integrity = commands.add_parser("integrity", help="compare program files with a list", description=INTEGRITY)
     integrity.add_argument(
         "what",
-        choices=["check", "lists", "accept", "compare", "give-back", "copied"],
+        choices=["check", "lists", "accept", "compare", "copied"],
         help="copied: for the playbook",
     )
-    integrity.add_argument(
-        "path", nargs="?", default="", help="for compare: the package; for give-back: a file or a directory"
-    )
-    integrity.add_argument("--yes", action="store_true", help="for give-back: do not ask")
+    integrity.add_argument("path", nargs="?", default="", help="for compare: the package")
     integrity.add_argument("--sha256", default="", help="for compare: the checksum that the package has to have")
     integrity.add_argument("--site", default="", help="one portal, as its files name it (default: all)")
     integrity.add_argument("--against", metavar="FILE", default="", help="a copy of the list, such as the controller's")
@@ -59,8 +53,6 @@ def add(commands: Any, report: Callable[[str], None]) -> None:
 
 
 def _integrity_command(options: argparse.Namespace, engine: Engine, report: Callable[[str], None]) -> int:
-    if options.what == "give-back":
-        return _given_back(options, engine, report)
     sites = [options.site] if options.site else daily.sites()
     if not sites:
         raise monitoring_watch.WatchError(
@@ -99,22 +91,6 @@ def _integrity_command(options: argparse.Namespace, engine: Engine, report: Call
         print(f"{site}: {changes.description(1000) or 'as listed'}")
         differs = differs or bool(changes)
     return int(differs)
-
-
-def _given_back(options: argparse.Namespace, engine: Engine, report: Callable[[str], None]) -> int:
-    if not options.path:
-        raise monitoring_watch.WatchError("give-back needs a file or a directory of the portal.")
-    if not options.yes:
-        if not sys.stdin.isatty():
-            raise monitoring_watch.WatchError("Nothing was given back: there is nobody to ask. Say so with --yes.")
-        question = f"All that an earlier version disabled in {shown(options.path)} can run again. Go on? [y/N] "
-        if input(question).strip().lower() not in ("y", "yes"):
-            print("Nothing was given back.")
-            return 1
-    portal, found = window.give_back(window.Windows(engine), options.path)
-    left = [f"still disabled: {line}" for line in found.result()["disabled"]]
-    report(f"integrity give-back {portal.name}: {found.given_back} files are used again. {' '.join(left)}".rstrip())
-    return int(not found.given_back)
 
 
 def _watch_command(options: argparse.Namespace, _engine: object) -> int:

@@ -190,7 +190,7 @@ def _to_check(given: Mapping[str, Any]) -> tuple[list[str], bool]:
     if seen["disabled"]:
         messages.append(
             "Files are disabled, as earlier versions did it, and not known as part of the release. What is yours: "
-            f"chamilo-hardening integrity give-back PATH. What is not: remove it. {'; '.join(seen['disabled'])}"
+            f"chmod 644, and run again. What is not: remove it. {'; '.join(seen['disabled'])}"
         )
     messages += [": ".join(map(str, one.values())) for one in seen["refused"]]
     return messages, any(one["why"].startswith(UNSET) for one in seen["refused"])

@@ -14,11 +14,10 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply, sites, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply, sites
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import WindowError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from tests.unit.plugins.module_utils._permissions.conftest import WEB, state
 
@@ -125,24 +124,15 @@ def test_one_byte_more_is_not_what_the_package_has(host):
     assert host.modes()["public/main/auth/courses.php"] == 0o600
 
 
-def test_an_administrator_gives_back_a_file_or_a_directory_and_nothing_else(host):
-    _site, found = window.give_back(window.Windows(host.engine), str(host.root / "src/CoreBundle/Ours.php"))
-    assert found.given_back == 1 and (host.root / "src/CoreBundle/Ours.php").exists()
-    assert len(host.modes()) == 5
-    _site, found = window.give_back(window.Windows(host.engine), f"{host.root}/public/plugin/")
-    assert found.given_back == 1 and state(host.root / "public/plugin/Ours/start.php")[2] == "0644"
-    assert host.planted.exists()
-    _site, found = window.give_back(window.Windows(host.engine), str(host.root))
-    assert found.given_back == 4 and not found.disabled
-    assert not host.planted.exists()
-    assert not host.harden().changed
-
-
-@pytest.mark.parametrize("path", ["/etc/passwd", "{root}/../other", "{root}/public/link/x.php", "{root}-2/x"])
-def test_what_is_outside_of_the_portal_is_refused(host, path):
-    (host.root / "public/link").symlink_to("/etc")
-    with pytest.raises(WindowError, match="is in no portal of this host"):
-        window.give_back(window.Windows(host.engine), path.format(root=host.root))
+def test_what_an_administrator_gives_another_mode_is_used_again(host):
+    (host.root / "src/CoreBundle/Ours.php.quarantined").rename(host.root / "src/CoreBundle/Ours.php")
+    for path in ("src/CoreBundle/Ours.php", "public/plugin/Ours/start.php"):
+        (host.root / path).chmod(0o644)
+    assert sum(host.harden().disabled.values()) == 4 and host.planted.exists()
+    assert state(host.root / "public/plugin/Ours/start.php")[2] == "0644"
+    for path in host.modes():
+        (host.root / path).unlink()
+    assert not host.harden().disabled and not host.planted.exists() and not host.harden().changed
 
 
 def test_a_name_that_is_taken_meanwhile_is_left(host):
@@ -156,20 +146,17 @@ def test_a_name_that_is_taken_meanwhile_is_left(host):
 
 def test_a_portal_that_does_not_work_with_it_has_it_disabled_again(host):
     host.remember()
-    host.harden()
-    host.lay("public/main/auth/courses.php", PROGRAM)
     before = host.modes()
-    (host.root / "public/main/auth/courses.php").chmod(0o600)
     fetch, asked = host.fetch, []
 
     def broken_by_it(probe):
         asked.append(probe)
         return fetch(probe) if len(asked) == 1 else Answer(probe.url, 500)
 
-    host.engine.fetch = broken_by_it
+    host.fetch = broken_by_it
     with pytest.raises(PermsError, match="were rolled back"):
-        window.give_back(window.Windows(host.engine), str(host.root))
-    assert host.modes() == {**before, "public/main/auth/courses.php": 0o600}
+        host.harden()
+    assert host.modes() == before
 
 
 def test_files_of_root_s_own_that_no_earlier_version_disabled_get_their_rights(host):

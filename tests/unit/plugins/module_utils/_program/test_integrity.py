@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import jinja2
@@ -20,9 +19,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.com
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import Changes
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.watch import Seen
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import integrity as commands
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 
@@ -140,29 +136,6 @@ def test_the_program_is_compared_with_the_package_that_is_known_or_named(monkeyp
     assert main.main(["integrity", "compare"]) == 1
     assert "no package of the installed release is known here" in capsys.readouterr().err
     assert asked == [("campus", "x.zip", "00"), ("campus", "", ""), ("campus", "", "")]
-
-
-@pytest.mark.parametrize(
-    ("options", "answer", "given"),
-    [(["--yes"], None, True), ([], "y", True), ([], "n", False), ([], None, False)],
-)
-def test_a_person_is_asked_before_a_disabled_file_can_run_again(monkeypatch, capsys, options, answer, given):
-    """``None``: a script, which has to say so."""
-    done = []
-    found = Found(given_back=2, disabled=Counter({"src": 1}))
-    monkeypatch.setattr(commands.sys.stdin, "isatty", lambda: answer is not None, raising=False)
-    monkeypatch.setattr("builtins.input", lambda words: answer)
-    monkeypatch.setattr(window, "give_back", lambda windows, path: done.append(path) or (Site("campus", {}, {}), found))
-    assert main.main(["integrity", "give-back", "/srv/campus/public/plugin", *options]) == int(not given)
-    assert done == ["/srv/campus/public/plugin"] * given
-    output = capsys.readouterr()
-    assert ("2 files are used again. still disabled: src: 1 files" in output.out) is given
-    assert given or "Nothing was given back" in output.out + output.err
-
-
-def test_what_to_give_back_has_to_be_named(capsys):
-    assert main.main(["integrity", "give-back", "--yes"]) == 1
-    assert "needs a file or a directory" in capsys.readouterr().err
 
 
 def test_the_checks_have_names_of_their_own():

@@ -197,7 +197,7 @@ SEEN: dict[str, Any] = {
             False,
         ),
         ({"given_back": 2}, ["2 files that an earlier version had disabled are in use again"], False),
-        ({"disabled": ["src: 1 files"]}, ["integrity give-back PATH.*src: 1 files"], False),
+        ({"disabled": ["src: 1 files"]}, ["What is yours: chmod 644.*src: 1 files"], False),
         ({"refused": [{"path": "var/x", "why": "has 2 names"}]}, ["var/x: has 2 names"], False),
         ({"refused": [{"path": "var/x", "why": "Permission denied: x"}]}, ["var/x: Permission denied: x"], True),
     ],
