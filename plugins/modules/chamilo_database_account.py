@@ -26,7 +26,7 @@ EXAMPLES = "- chamilo.hardening.chamilo_database_account: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Optional
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
@@ -39,7 +39,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import told
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.login import write_login
@@ -72,7 +71,6 @@ class Request:
     probe: Sequence[Probe] = ()
     installation: Mapping[str, Any] = field(default_factory=dict)  # what the action plugin knows of the portal
     installation_salt: str = field(default="", metadata={"no_log": True})
-    digest: str = ""  # of all of it, by which the next run knows that discovery found the accounts so
 
 
 def manager(request: Request) -> AccountManager:
@@ -94,8 +92,6 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
         found = manager(request)
         change = found.apply if request.state == "present" else found.restore
         change(result, check=module.check_mode)
-        if request.state == "present" and not request.admin_user and not module.check_mode:
-            accounts_asked.remember(found.context.portal.root, request.digest, found.desired)
     except NoClient as problem:
         if not module.check_mode:
             failure = str(problem)
@@ -106,7 +102,7 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
         failure = str(problem)
     for note in result.notes:
         module.warn(note)
-    reported = accounts_asked.reported(result)
+    reported = {name: value for name, value in asdict(result).items() if name not in ("before", "after")}
     if module._diff and result.changed:
         head = "accounts of the database"
         reported["diff"] = {

@@ -252,7 +252,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import told
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     REQUIRED,
     Desired,
@@ -290,7 +289,6 @@ def main() -> None:
             "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
             "sealed": {"type": "str", "default": ""},
             "salt": {"type": "str", "default": "", "no_log": True},
-            "request": {"type": "str", "default": ""},
             "installation": {"type": "dict", "default": {}},
             "installation_salt": {"type": "str", "default": "", "no_log": True},
         },
@@ -300,7 +298,7 @@ def main() -> None:
     given = dict(module.params)
     domain, _root, web_server = (given.pop(name) for name in ("domain", "root", "web_server"))
     installation = [given.pop(name) for name in ("installation", "installation_salt")]
-    name, state, request = given.pop("name"), given.pop("state"), given.pop("request")
+    name, state = given.pop("name"), given.pop("state")
     for kind in ("values", "secret_values"):
         given[kind] = {str(key): text(value) for key, value in given[kind].items()}
     result = Result()
@@ -312,10 +310,7 @@ def main() -> None:
         else:
             if name and not module.check_mode:
                 remember(name, env_file, given["values"], domain, web_server)
-            desired = Desired(**given)
-            env_file.apply(desired, result, check=module.check_mode)
-            if not name and not module.check_mode:
-                env_asked.remember(env_file.portal.root, request, desired)
+            env_file.apply(Desired(**given), result, check=module.check_mode)
     except (HardeningError, OSError) as problem:
         failure = str(problem)
     for one in result.refused:

@@ -25,7 +25,6 @@ extends_documentation_fragment:
 EXAMPLES = "- chamilo.hardening.chamilo_site_info: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
-import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -45,7 +44,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dis
     Compared,
     Discovered,
     Recurring,
-    Unchanged,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
@@ -68,12 +66,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import newer
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_asked
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import MEMORY as ENVIRONMENT
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.in_force import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY as SETTINGS
@@ -107,17 +103,6 @@ def _settings(portal: Installation) -> tuple[dict[str, Any], list[str]]:
         return settings_in_force(portal), kept
     except HardeningError:
         return {}, kept  # nothing is known to be effective, so chamilo_settings checks again and reports the error
-
-
-def _unchanged(portal: Installation) -> dict[str, Unchanged]:
-    """What modules of this run would find as they want it, by what they were asked for last."""
-    found = {}
-    for known in (env_asked, accounts_asked):
-        # Otherwise the module is run in its turn, and reports it.
-        with contextlib.suppress(HardeningError, OSError, TypeError, ValueError):
-            answer = known.answer(portal)
-            found.update({known.MODULE: Unchanged(**answer)} if answer else {})
-    return found
 
 
 def _sealed(portal: Installation, salt: str) -> str:
@@ -197,7 +182,6 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
     kept = sorted(ENVIRONMENT.recall()) if as_root else []
     recurring_ = _recurring(site, site_word, request.visits) if as_root else Recurring()
     whole = as_root and bool(site.root) and settled(engine.store.peek())
-    unchanged = _unchanged(portal) if whole and request.sections else {}
     asks_for_key = whole and request.key_salt and "backups" in request.sections
     key = BackupKey(**backups_key.shown(site_word, request.key_salt)) if asks_for_key else BackupKey()
     nodes = request.salt and request.require and site.root and as_root
@@ -225,7 +209,6 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
         settings_in_force=settings,
         settings_kept=tuple(settings_kept),
         environment_kept=tuple(kept),
-        unchanged=unchanged,
         backup_key=key,
         node=compared(portal, request.salt) if nodes else Compared(),
         recurring=recurring_,

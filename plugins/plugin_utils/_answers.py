@@ -196,7 +196,6 @@ DISCOVERED: dict[str, Shape] = {
     "program": Each(Text(HEX)),
     "backup_key.fingerprint": Text(HEX),
     "backup_key.due": List(Text(r"backup|drill")),
-    "unchanged{}.request": Text(r"[0-9a-f]{64}"),
     "given": Text(SEALED),
     "node.sealed": Text(SEALED),
     "site.environment": Each(Text()),

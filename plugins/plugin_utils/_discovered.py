@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,6 @@ from ..module_utils._common.typed import made
 from ..module_utils._settings.plan import SettingsError, desired
 from ..module_utils._transaction.job import TransactionError
 from ..module_utils._transaction.plan import asks_for_nothing, plan
-from . import _answers
 
 if TYPE_CHECKING:
     from ansible.playbook.task import Task
@@ -31,8 +28,6 @@ DESIRED: Mapping[str, Any] = {
     "pin": None,
 }
 ELSE = {"root", "chamilo_root", "domain", "web_user", "section"}
-# Options of chamilo_env and chamilo_database_account.
-SECRET = ("secret_values", "sealed", "admin_password")
 
 
 def answer(registered: Mapping[str, Any]) -> Discovered:
@@ -76,21 +71,3 @@ def holds(info: Discovered | None, options: Mapping[str, Any]) -> bool:
         return False  # the module reports what is wrong with its options
     root = given.get("root") or given.get("chamilo_root")
     return bool(root == info.site.root and asked.to_json() == known)
-
-
-def request(options: Mapping[str, Any]) -> str:
-    """A digest of the options of a task, by which the next run knows that it asks for the same.
-
-    Empty with a secret among them: the host logs the digest, and a short secret could be guessed by it.
-    """
-    if any(options.get(name) for name in SECRET):
-        return ""
-    return hashlib.sha256(json.dumps(dict(options), sort_keys=True, default=str).encode()).hexdigest()
-
-
-def unchanged(info: Discovered | None, module: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What this module would answer, where discovery saw that it has nothing to do; else nothing."""
-    known = info.unchanged.get(module) if info else None
-    if not known or known.request != request(options):
-        return {}
-    return {**_answers.read(module, known.result), "changed": False}

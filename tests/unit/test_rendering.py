@@ -48,8 +48,8 @@ LEFT_OUT = {
     "host_program": ("content",),
     "chamilo_site_info": ("controller_time", "key_salt"),
     "backup_key": ("elsewhere", "folder", "salt"),
-    "chamilo_database_account": ("digest", "installation", "installation_salt"),
-    "chamilo_env": ("request", "installation"),
+    "chamilo_database_account": ("installation", "installation_salt"),
+    "chamilo_env": ("installation",),
     "chamilo_remembered": ("installation",),
     "chamilo_settings": ("installation",),
     "chamilo_hsts": ("configuration",),  # the file of the section has it

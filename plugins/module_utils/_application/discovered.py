@@ -14,14 +14,6 @@ from .site import Site
 
 
 @dataclass(frozen=True)
-class Unchanged:
-    """What a module of this run would answer that has nothing to do."""
-
-    request: str  # a digest of what it was asked for last
-    result: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class BackupKey:
     """The key of the backups, where it was compared with its copy within a day."""
 
@@ -60,7 +52,6 @@ class Discovered:
     settings_in_force: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by section, as it asked for them
     settings_kept: tuple[str, ...] = ()  # the sections whose platform settings have undo data
     environment_kept: tuple[str, ...] = ()  # and those whose environment has
-    unchanged: Mapping[str, Unchanged] = field(default_factory=dict)  # by module
     backup_key: BackupKey = field(default_factory=BackupKey)
     node: Compared = field(default_factory=Compared)
     recurring: Recurring = field(default_factory=Recurring)

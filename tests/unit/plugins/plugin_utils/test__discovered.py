@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered, Unchanged
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._answers import AnswerError
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import request, seen, unchanged
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
 
 FOUND_THERE = Discovered(Site("campus.test"), in_force={"headers:campus": InForce("5f")})
 INFO = asdict(FOUND_THERE)
@@ -39,34 +38,3 @@ def test_what_discovery_saw_in_this_play() -> None:
 )
 def test_otherwise_the_host_is_asked(task: Any, variables: dict[str, Any]) -> None:
     assert seen(task, variables) is None
-
-
-ASKED = {"require": ["APP_SECRET"], "values": {"APP_ENV": "prod"}}
-FOUND = {
-    "changed": False,
-    "files": [],
-    "changes": {},
-    "secrets": [],
-    "generated": [],
-    "refused": [],
-    "consequences": [],
-    "cache_cleared": False,
-    "sealed": "",
-    "notes": [],
-}
-
-
-def observed(options: dict[str, Any], **result: Any) -> Discovered:
-    return replace(FOUND_THERE, unchanged={"chamilo_env": Unchanged(request(options), {**FOUND, **result})})
-
-
-def test_the_host_cannot_answer_what_the_module_cannot() -> None:
-    with pytest.raises(AnswerError, match="files"):
-        unchanged(observed(ASKED, files="rm"), "chamilo_env", ASKED)
-    assert not unchanged(observed(ASKED, changed=True), "chamilo_env", ASKED)["changed"]
-
-
-@pytest.mark.parametrize("secret", ["secret_values", "sealed", "admin_password"])
-def test_a_secret_is_in_no_digest(secret: str) -> None:
-    assert request({**ASKED, secret: {"APP_SECRET": "canary"}}) == ""
-    assert len(request({**ASKED, secret: ""})) == 64
