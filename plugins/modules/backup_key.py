@@ -26,10 +26,6 @@ RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers
 
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
-
-imports.compile_once()
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import keep_key

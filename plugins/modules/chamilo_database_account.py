@@ -29,10 +29,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Optional
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
-
-imports.compile_once()
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import NoClient, account_there

@@ -244,10 +244,6 @@ msg:
 
 import dataclasses
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
-
-imports.compile_once()
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import told

@@ -280,10 +280,6 @@ window:
   sample: /var/www/chamilo is open (upgrade) until 2026-05-04 13:00:00 UTC
 """
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
-
-imports.compile_once()
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError

@@ -57,10 +57,6 @@ forgotten:
   sample: 14
 """
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
-
-imports.compile_once()
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import NoClient, Reader

@@ -263,10 +263,6 @@ msg:
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
-
-imports.compile_once()
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import NoClient, Reader

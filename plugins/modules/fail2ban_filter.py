@@ -292,10 +292,6 @@ msg:
 import os
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
-
-imports.compile_once()
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import log_summary

@@ -27,10 +27,6 @@ import base64
 import zlib
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import imports
-
-imports.compile_once()
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import comparison, release_files

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from tests.tools.payloads import PACKAGE, PLUGINS, imported, reached
+from tests.tools.payloads import PLUGINS, reached
 
 LINES = 1000  # of engines, which are made for hosts
 BYTES = 1_000_000  # of all that an audit takes to a host
@@ -17,18 +17,6 @@ def test_an_audit_compiles_few_engines_on_the_controller() -> None:
     found = reached(PLUGINS / f"action/{name}.py" for name in ("guide_preflight", "guide_audit_info", "guide_report"))
     engines = {file: file.read_text(encoding="utf-8").count("\n") for file in found if "module_utils" in file.parts}
     assert sum(engines.values()) <= LINES, sorted(f"{number} {file}" for file, number in engines.items())
-
-
-def test_what_a_host_imports_is_compiled_once_there() -> None:
-    begins = f"from {PACKAGE}module_utils._common import imports\n\nimports.compile_once()\n"
-    seen = 0
-    for file in sorted(PLUGINS.glob("modules/*.py")):
-        text = file.read_text(encoding="utf-8")
-        if any(imported(file, everywhere=True)):
-            seen += 1
-            first = text[: text.find("from ansible")]
-            assert text[len(first) :].startswith(begins), f"{file.name}: let it begin with\n{begins}"
-    assert seen > 10
 
 
 def test_an_audit_takes_nothing_to_a_host_that_changes_one() -> None:
