@@ -82,8 +82,7 @@ options:
       - With C(JWT_PASSPHRASE) in O(require), also replace the key pair of the API's tokens where others may have it.
         That is the case when its passphrase was published or empty, when every account of the host could get to its
         file and the pair is none that this module made, or when the public half belongs to another key. Tokens that
-        were given out are refused then. The old pair is kept in C(/var/lib/chamilo-hardening/replaced-keys), for root
-        alone, encrypted with the new passphrase.
+        were given out are refused then.
       - Where a secret or the key pair is replaced that way, all sessions of people who are logged in to Chamilo are
         ended, and all devices of "Remember me" are forgotten (see RV(consequences)).
       - Several web nodes of one portal must share their secrets. In the playbook C(chamilo.hardening.harden) the node

@@ -10,12 +10,15 @@ import pytest
 from tests.tools.payloads import PLUGINS, payload
 
 LINES = {
-    "chamilo_env": 6000,
-    "chamilo_perms": 4000,
-    "chamilo_remembered": 1500,
-    "chamilo_settings": 3500,
-    "guide_audit_info": 16000,
-    "guide_prove": 14000,
+    "chamilo_certificate": 5000,
+    "chamilo_database_account": 6000,
+    "chamilo_env": 5000,
+    "chamilo_perms": 3700,
+    "chamilo_remembered": 1400,
+    "chamilo_settings": 3450,
+    "fail2ban_filter": 2000,
+    "guide_audit_info": 15500,
+    "guide_prove": 7000,
 }
 
 

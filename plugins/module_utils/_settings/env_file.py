@@ -139,7 +139,7 @@ class EnvFile:
             result.notes += notes if check else [*notes, *Writer(self.engine).logins_ended(self.portal.root)]
 
     def _ends_logins(self, result: Result) -> bool:
-        return bool(result.generated or self._pair.kept or self._was_public)
+        return bool(result.generated or self._pair.replaced or self._was_public)
 
     # -- desired state -----------------------------------------------------------------------------------------------
 
@@ -309,7 +309,7 @@ class EnvFile:
         for path, text in sorted(draft.written.items()):
             old_text = self._old[self._behind[path]].data.decode("utf-8", "surrogateescape")
             result.diff.append(shown(path, old_text, text))
-        words = "another key" if self._pair.kept else "the same key, with another passphrase"
+        words = "another key" if self._pair.replaced else "the same key, with another passphrase"
         for change in work:
             if b"PRIVATE KEY" in change.new.data:
                 head = {"before_header": change.path, "after_header": change.path}
@@ -329,9 +329,8 @@ class EnvFile:
             raise EnvError("It is not known as whom PHP runs here, so its cache cannot be cleared: set web_user.")
         outcome = Outcome()
         try:
-            with self._pair.keeping(self.engine.store):
-                owing = self.portal.root if self._ends_logins(result) else ""
-                Writer(self.engine).write(work, commands, desired.probe, outcome, owing)
+            owing = self.portal.root if self._ends_logins(result) else ""
+            Writer(self.engine).write(work, commands, desired.probe, outcome, owing)
         except (HardeningError, OSError) as problem:
             result.changed = False
             raise EnvError(_without_secrets(str(problem), before, after)) from problem

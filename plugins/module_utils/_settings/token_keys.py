@@ -9,29 +9,25 @@ A key that others have signs tokens of any account, whatever passphrase its file
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import stat
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from .._application import known_secrets
 from .._common import acl
 from .._common.errors import HardeningError
-from .._common.files import Item, Tree, file_item, now, replace_file
+from .._common.files import Item, file_item
 from .._common.openssl import OpenSsl
-from .._transaction.store import Store
 
 SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo
 _OTHERS = 0o006  # read or write
 _FEWEST_BITS = 2048
 _MOST_RIGHTS = {acl.OWNER: 6, acl.OTHERS: 0}  # who else is named may read
-_REPLACED = "replaced-keys"  # in the state directory
 _CONSEQUENCE = (
     "The key pair of the API's tokens is replaced, for others may have the old one: {}. Tokens that were given out are "
-    "refused, so clients of the API log in once more. The old pair, which is served no more, is kept for root alone in "
-    f"/var/lib/chamilo-hardening/{_REPLACED}."
+    "refused, so clients of the API log in once more."
 )
 _SHARED = (
     "Others may have the key of the API's tokens, {}: {}. It was encrypted again and not replaced, for several nodes "
@@ -181,33 +177,13 @@ def _read_alone(value: str) -> str:
 
 @dataclass(frozen=True)
 class PairPlan:
-    """What is to become of a pair. ``items``: what is written, the private half first; ``kept``: the old pair."""
+    """What is to become of a pair. ``items``: what is written, the private half first."""
 
-    items: tuple[Item, ...] = ()
-    kept: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    items: tuple[Item, ...] = field(default=(), repr=False)
+    replaced: bool = False  # by another pair: tokens that the old one signed are refused
     sound: tuple[str, ...] = ()  # the public half of a key that no other account has
     consequences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-    @contextlib.contextmanager
-    def keeping(self, store: Store) -> Iterator[None]:
-        """Keep the old pair where root alone reads it, in case a client has to be served with it once more.
-
-        It is kept before it is replaced. A copy of a pair that then stays where it is goes again.
-        """
-        moment, directory = now().replace(":", ""), f"{store.root}/{_REPLACED}"
-        try:
-            for name, key in self.kept.items():
-                replace_file(f"{directory}/{moment}-{name}", key.decode("ascii", "replace"))
-            yield
-        except (HardeningError, OSError):
-            if self.kept and not store.peek()["open"]:
-                for name in self.kept:
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(f"{directory}/{moment}-{name}")
-                with Tree() as tree:
-                    tree.remove_directory(directory)
-            raise
 
 
 def taken(pair: Pair, private: bytes, public: bytes, old: str, new: str, reader: tuple[int, int]) -> PairPlan | None:
@@ -221,11 +197,8 @@ def taken(pair: Pair, private: bytes, public: bytes, old: str, new: str, reader:
         here = pair.opened((old, new))[1]
     if not pair.public_path or here == half and pair.is_pair(pair.private.data, pair.public.data, new):
         return None
-    kept = {}
-    if here not in (b"", half):
-        kept = {"private.pem": pair.encrypted((old, new), new), "public.pem": pair.public.data}
-    items = pair.laid(private, public, *reader)
-    return PairPlan(items, {name: key for name, key in kept.items() if key}, consequences=(_TAKEN,) if kept else ())
+    replaced = here not in (b"", half)
+    return PairPlan(pair.laid(private, public, *reader), replaced, consequences=(_TAKEN,) if replaced else ())
 
 
 def planned(pair: Pair, old: str, new: str, alone: bool, reader: tuple[int, int]) -> PairPlan:
@@ -236,11 +209,7 @@ def planned(pair: Pair, old: str, new: str, alone: bool, reader: tuple[int, int]
     fits = pair.fits(new)
     why = pair.exposed(known) if alone or not fits else ""
     if why and alone and pair.public_path:
-        kept = {"private.pem": pair.encrypted(known, new), "public.pem": pair.public.data}
-        items = pair.renewed(known, new, *reader)
-        return PairPlan(
-            items, {name: key for name, key in kept.items() if key}, consequences=(_CONSEQUENCE.format(why),)
-        )
+        return PairPlan(pair.renewed(known, new, *reader), True, consequences=(_CONSEQUENCE.format(why),))
     left_open = (_OPEN.format(pair.path, stat.S_IMODE(pair.private.mode)),) if pair.open and pair.ours else ()
     if why and not pair.public_path:
         left_open = (_ELSEWHERE.format(pair.path, why),)

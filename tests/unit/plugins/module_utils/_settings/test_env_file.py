@@ -19,7 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file, token_keys
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
@@ -404,15 +404,6 @@ def test_a_key_that_others_may_have_is_replaced_once(portal, key, plain_key, sta
     assert "Tokens that were given out are refused" in result.consequences[0]
     assert result.consequences[1:] == ["All are logged out."]
     assert {entry["after"] for entry in result.diff if entry["before_header"] == path} == {"another key\n"}
-    # What it takes to serve the old one again, for root alone.
-    kept = {
-        name[19:]: os.path.join(f"{portal.state}/replaced-keys", name)
-        for name in os.listdir(f"{portal.state}/replaced-keys")
-    }
-    assert sorted(kept) == ["private.pem", "public.pem"]
-    assert (
-        opens(kept["private.pem"], passphrase) == public and stat.S_IMODE(os.stat(kept["private.pem"]).st_mode) == 0o600
-    )
     assert portal.set(require=["JWT_PASSPHRASE"], generate=True)[0] == Result()
     assert len(portal.ended) == 2, "once"
 
@@ -507,23 +498,11 @@ def test_when_the_new_key_cannot_be_laid_no_user_is_logged_out(portal):
     portal.fails = "it does not boot"
     result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
     assert problem and portal.read("config/jwt/private.pem") == before
-    assert (result.consequences, portal.ended, os.path.exists(f"{portal.state}/replaced-keys")) == ([], [], False)
+    assert (result.consequences, portal.ended) == ([], [])
 
 
 class Killed(BaseException):
     """What a process can do nothing about."""
-
-
-def unwritable(*_unused):
-    raise OSError(28, "No space left on device")
-
-
-def test_the_old_pair_is_kept_before_it_is_replaced(portal, monkeypatch):
-    before = {name: portal.read(name) for name in (".env", "config/jwt/private.pem")}
-    monkeypatch.setattr(token_keys, "replace_file", unwritable)
-    result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
-    assert "No space left" in problem and not result.changed
-    assert {name: portal.read(name) for name in before} == before and portal.ended == []
 
 
 @pytest.mark.parametrize("place", ["note_written", "end_logins"])
@@ -604,7 +583,7 @@ def test_a_key_that_comes_back_as_another_one_is_not_written(portal, monkeypatch
             "run_openssl",
             lambda words, *given, answer=(code, made): answer if "-passout" in words else real(words, *given),
         )
-        result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+        result, problem = portal.set(secret_values={"JWT_PASSPHRASE": OWN_SECRET})
         assert f"could not be encrypted with another passphrase: openssl answers {code}" in problem
         assert not result.changed and portal.read("config/jwt/private.pem") == before
 
