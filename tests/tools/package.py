@@ -1,4 +1,4 @@
-"""Builds the package and its bill of materials, the same bytes wherever: `python -m tests.tools.package DIRECTORY`.
+"""Builds the package, the same bytes wherever: `python -m tests.tools.package DIRECTORY`.
 
 ansible-galaxy builds it; then all in which builds differ goes out of the archive: times, owners, order (also that
 of its lists), umask. The compressed bytes are those of zlib: another implementation of it (zlib-ng) may pack the same
@@ -17,7 +17,6 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from tests.tools.bill import bill
 from tests.tools.checkout import ROOT, copy_checkout
 
 LISTS = ("FILES.json", "MANIFEST.json")
@@ -69,7 +68,6 @@ def build(target: Path) -> Path:
         target.mkdir(parents=True, exist_ok=True)
         package = target / built.name
         package.write_bytes(normalised(built.read_bytes(), committed()))
-        package.with_name(package.name.replace(".tar.gz", ".cdx.json")).write_text(bill(package, committed()))
     return package
 
 

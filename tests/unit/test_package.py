@@ -14,7 +14,6 @@ from pathlib import Path, PurePath
 import pytest
 import yaml
 
-from tests.tools.bill import bill
 from tests.tools.checkout import ROOT, copy_checkout, listed
 from tests.tools.package import normalised
 
@@ -135,17 +134,3 @@ def test_what_tests_run_with_is_pinned_and_what_else_is_there_has_a_range() -> N
     for path in (ROOT / "tests/requirements").glob("*.txt"):
         lines = [line for line in path.read_text().splitlines() if line[:1] not in " #"]
         assert lines and all(re.search("==|~=|>=", line) for line in lines), path.name
-
-
-def test_the_bill_of_materials_names_the_package_and_what_it_installs(tmp_path: Path) -> None:
-    package = tmp_path / "chamilo-hardening-1.0.0.tar.gz"
-    package.write_bytes(b"package")
-    document = json.loads(bill(package, 5))
-    assert bill(package, 5) == json.dumps(document, indent=1) + "\n"
-    itself = document["metadata"]["component"]
-    assert itself["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(b"package").hexdigest()}]
-    names = {each["name"] for each in document["components"]}
-    assert {"ansible-core", "fail2ban", "restic", "monit"} <= names
-    by_name = re.compile(r"ansible\.builtin\.apt:\n\s+name: ([a-z0-9-]+)\n")
-    for path in (ROOT / "roles").glob("*/tasks/*.yml"):
-        assert set(by_name.findall(path.read_text())) <= names, path
