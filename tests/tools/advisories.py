@@ -1,8 +1,8 @@
 """Brings meta/advisories.json up to date from the public records.
 
-Without arguments it asks OSV, the project's advisories and releases on GitHub, and the CVE records. What the list
-states of a vulnerability already stays, for it was reviewed; where a record differs, that is printed. A new record is
-taken over as it is published, with ``unreviewed`` set: the controls that stand in its way are for a person to add.
+Without arguments it asks OSV, and the project's advisories and releases on GitHub. What the list states of a
+vulnerability already stays, for it was reviewed; where a record differs, that is printed. A new record is taken over
+as it is published, with ``unreviewed`` set: what it lacks, and the controls in its way, are for a person to add.
 
 With --check it only compares the list with its form.
 """
@@ -35,7 +35,6 @@ OSV = "https://api.osv.dev/v1/query"
 REPOSITORY = "https://api.github.com/repos/chamilo/chamilo-lms"
 GHSA = f"{REPOSITORY}/security-advisories?state=published&per_page=100"
 RELEASES = f"{REPOSITORY}/releases?per_page=100"
-CVE = "https://cveawg.mitre.org/api/cve/"
 _BYTES = 32 << 20
 _SECURITY = re.compile(r"vulnerabilit|security (?:fix|hole|issue|patch|release|update)|CVE-\d|GHSA-", re.IGNORECASE)
 
@@ -233,11 +232,6 @@ def records(fetch: Fetch) -> list[dict[str, Any]]:
             same["aliases"] = sorted({*same["aliases"], *names} - {same["id"]})
             for key, value in one.items():
                 same[key] = same.get(key) or value
-    for one in found:
-        name = next((name for name in (one["id"], *one["aliases"]) if name.startswith("CVE-")), "")
-        if name and not (one["severity"] and one["events"]):
-            published = _of_cve(fetch(f"{CVE}{name}", {}))
-            one.update((key, one.get(key) or value) for key, value in published.items())
     return found
 
 
@@ -279,26 +273,6 @@ def _of_ghsa(one: Mapping[str, Any]) -> dict[str, Any]:
             for each in one.get("vulnerabilities") or []
             for event in _range(str(each.get("vulnerable_version_range") or ""))
         ],
-    }
-
-
-def _of_cve(record: Mapping[str, Any]) -> dict[str, Any]:
-    own = record["containers"]["cna"]
-    metrics = [value for each in own.get("metrics", []) for name, value in each.items() if name.startswith("cvssV")]
-    versions = [each for one in own.get("affected", []) for each in one.get("versions", [])]
-    events: list[dict[str, str]] = []
-    for each in versions:
-        if each.get("status") == "affected" and "lessThan" in each:
-            events += [{"introduced": _plain(each["version"]) or "0"}, {"fixed": _plain(each["lessThan"])}]
-        elif each.get("status") == "affected":
-            events += _range(str(each.get("version", "")))
-    return {
-        "published": record["cveMetadata"].get("datePublished", ""),
-        "severity": _severity(metrics[0].get("vectorString", "")) if metrics else [],
-        "level": {"MEDIUM": "MODERATE"}.get(metrics[0].get("baseSeverity", ""), metrics[0].get("baseSeverity", ""))
-        if metrics
-        else "",
-        "events": [event for event in events if all(event.values())],
     }
 
 
