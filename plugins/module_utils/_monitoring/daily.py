@@ -33,8 +33,8 @@ _NO_RECIPIENT = "There is no recipient of alerts: set chamilo_alert_mail or cham
 _DAY = 86400
 _MONTH = 27 * _DAY  # a little before the audit asks
 _PATIENCE = 30.0  # seconds until monit asks for the first time after it was started
-# What earlier versions kept of a search for indicators of compromise.
-_RETIRED = ("compiled.json*", "application-scan.json*", "acme-*.json")
+# What earlier versions kept: what modules were asked for, and of a search for indicators of compromise.
+_RETIRED = ("asked.json*", "compiled.json*", "application-scan.json*", "acme-*.json")
 _LOG_BYTES = 1 << 20  # of what was written to a log since
 _FRESH = 900.0  # seconds: monit asks every two minutes
 
