@@ -119,13 +119,6 @@ options:
         the nodes of portals that have several. It cannot be given in a task.
     type: str
     default: ""
-  request:
-    description:
-      - A digest of all options, by which the next run knows that nothing has changed. It is made by the collection and
-        cannot be given in a task.
-    type: str
-    default: ""
-    version_added: 1.1.0
 seealso:
   - name: Configuration based on environment variables
     description: The order in which Symfony reads environment files.
