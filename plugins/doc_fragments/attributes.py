@@ -8,6 +8,8 @@ from __future__ import annotations
 class ModuleDocFragment:
     # Every module.
     PYTHON = r"""
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
 attributes:
   platform:
     description: Target OS/families that can be operated against.

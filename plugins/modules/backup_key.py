@@ -13,8 +13,6 @@ description:
   - Internal to the collection. It can change at any time.
   - Makes the key of the backups on the host where there is none, keeps a copy of it on the controller or takes that,
     and writes down on the host whether both are the same. An existing key is never replaced.
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

@@ -13,8 +13,6 @@ description:
   - Internal to the collection. It can change at any time.
   - Adopts the certificate that Certbot has for the name, asks for one once a challenge of its own was found under the
     public name, or signs one itself. How is in the README of P(chamilo.hardening.https#role).
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

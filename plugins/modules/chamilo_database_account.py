@@ -14,8 +14,6 @@ description:
   - Gives the application an account of its own that may do what Chamilo needs on its own database, and nothing else.
     It is proved by a login before the old one loses its rights. How is in the README of
     P(chamilo.hardening.database#role).
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

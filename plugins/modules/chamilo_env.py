@@ -9,8 +9,6 @@ DOCUMENTATION = r"""
 module: chamilo_env
 short_description: Set keys of the environment of a Chamilo portal where they count
 version_added: 1.0.0
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.portal

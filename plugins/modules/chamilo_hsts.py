@@ -12,8 +12,6 @@ version_added: 1.0.0
 description:
   - Internal to the collection. It can change at any time.
   - Takes the step of HSTS that is due, with the code of C(chamilo-hardening daily).
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

@@ -9,8 +9,6 @@ DOCUMENTATION = r"""
 module: chamilo_perms
 short_description: Set owner, group and mode of a whole Chamilo tree in one pass
 version_added: 1.0.0
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.portal.probe

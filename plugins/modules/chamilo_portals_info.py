@@ -12,8 +12,6 @@ description:
   - Internal to the collection. It can change at any time.
   - Finds each portal of a host by the virtual hosts that serve it and by the usual directories, before a name of it is
     known.
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

@@ -9,8 +9,6 @@ DOCUMENTATION = r"""
 module: chamilo_remembered
 short_description: Forget whom Chamilo would log in by itself
 version_added: 1.0.0
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.portal

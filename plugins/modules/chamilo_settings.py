@@ -9,8 +9,6 @@ DOCUMENTATION = r"""
 module: chamilo_settings
 short_description: Platform settings of Chamilo, many in one transaction, and verified to be effective
 version_added: 1.0.0
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.portal.installation

@@ -14,8 +14,6 @@ description:
   - Finds the project directory and version of Chamilo, the web server and the virtual hosts that answer to the domain,
     the PHP behind them, the environment of the application, and what is known of the host around it. Where something is
     in the way of the sections that are about to run, it fails, and reports all of it in one message.
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

@@ -9,8 +9,6 @@ DOCUMENTATION = r"""
 module: config_transaction
 short_description: Change a set of configuration files in one step that undoes itself
 version_added: 1.0.0
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:

@@ -9,8 +9,6 @@ DOCUMENTATION = r"""
 module: fail2ban_filter
 short_description: Install a filter of fail2ban that was proved first
 version_added: 1.0.0
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:

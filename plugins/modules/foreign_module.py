@@ -13,8 +13,6 @@ description:
   - Runs one of the modules of ansible-core and other collections that the roles use, by its name and its options.
   - Facts, by which a compromised host could choose which file the controller sends to it, are not taken over. With
     C(async) it waits for the end of the job.
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 """

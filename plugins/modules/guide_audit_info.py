@@ -14,8 +14,6 @@ description:
   - Checks all controls of the guide in one call, and returns what was observed, joined with the table of controls.
   - Changes nothing. Works without root and on a host without Chamilo. What cannot be seen is C(not_assessed), never
     C(pass).
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

@@ -11,8 +11,6 @@ version_added: 1.1.0
 description:
   - Internal to the collection. It can change at any time.
   - Makes an inventory of what discovery found on any number of hosts. A file that exists is not replaced.
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

@@ -11,8 +11,6 @@ version_added: 1.0.0
 description:
   - Internal to the collection. It can change at any time.
   - Checks all C(chamilo_) variables of a host on the controller, and reports all errors at once.
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

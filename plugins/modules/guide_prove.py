@@ -15,8 +15,6 @@ description:
     the controller, some run on the host as another account.
   - Nothing is attacked unless a random word that was put under the document root through Ansible's connection comes
     back over the network. Fails when an attack on a control that is enforced gets through, or could not be tried.
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

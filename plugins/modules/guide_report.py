@@ -11,8 +11,6 @@ version_added: 1.0.0
 description:
   - Internal to the collection. It can change at any time.
   - Writes what an audit found on any number of hosts as C(report.html), C(report.json) and C(junit.xml).
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

@@ -13,8 +13,6 @@ description:
   - Internal to the collection. It can change at any time.
   - Installs the program C(chamilo-hardening), its unit at boot and its daily timer. The program is one file, made on
     the controller from the same code as the modules of this collection, and compiled on the host.
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal

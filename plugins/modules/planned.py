@@ -13,8 +13,6 @@ description:
   - Internal to the collection. It can change at any time.
   - Runs M(chamilo.hardening.config_transaction) or M(chamilo.hardening.chamilo_settings), by its name, with all options
     as one value.
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 """

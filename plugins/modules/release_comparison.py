@@ -12,8 +12,6 @@ version_added: 2.0.0
 description:
   - Internal to the collection. It can change at any time.
   - Keeps the manifest of the package on the host, or why the controller has none, and lists what differs from it.
-author:
-  - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
   - chamilo.hardening.internal
