@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import hmac
 import os
-import posixpath
 import re
 from collections.abc import Iterable
 
 from .._common import mounts
 from .._common.tree import Tree
 from .discovered import Compared
-from .dotenv import SECRETS, Environment
+from .dotenv import SECRETS
 from .installation import Installation
-from .sealed import PRIVATE, PUBLIC, USUAL, seal
+from .sealed import PRIVATE, PUBLIC, key_files, seal
 
 # Each node has its own: the cache contains absolute paths and compiled code, and is emptied while it is used.
 OWN = ("var/cache", "var/log")
@@ -39,10 +38,8 @@ def on_network(root: str, names: Iterable[str] = OWN, mountinfo: str = "/proc/se
     return found
 
 
-def _half(portal: Installation, environment: Environment, name: str) -> str:
+def _half(portal: Installation, name: str, path: str) -> str:
     """A half of the pair; empty where there is none, or none below the portal's directory."""
-    named = (environment.secret(name) or USUAL[name]).replace("%kernel.project_dir%", portal.root)
-    path = posixpath.normpath(posixpath.join(portal.root, named))
     if name == PRIVATE and not path.startswith(f"{portal.root}/"):
         return ""
     try:
@@ -56,7 +53,7 @@ def compared(portal: Installation, salt: str) -> Compared:
     """What the controller compares with the answers of the other nodes. Without the salt all of it is of no use."""
     environment = portal.environment()
     values = {name: environment.secret(name) for name in SECRETS}
-    halves = {name: _half(portal, environment, name) for name in USUAL}
+    halves = {name: _half(portal, name, path) for name, path in key_files(environment.secret, portal.root).items()}
     known = {**values, PUBLIC: "".join(halves[PUBLIC].split())}
     secrets = {
         name: hmac.new(salt.encode(), value.encode("utf-8", "surrogateescape"), "sha256").hexdigest()

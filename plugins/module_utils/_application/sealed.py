@@ -9,7 +9,8 @@ import base64
 import binascii
 import hmac
 import json
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._common.errors import HardeningError
@@ -19,6 +20,12 @@ from .._common.openssl import OpenSsl, run_openssl
 PRIVATE, PUBLIC = "JWT_SECRET_KEY", "JWT_PUBLIC_KEY"
 USUAL = {PRIVATE: "config/jwt/private.pem", PUBLIC: "config/jwt/public.pem"}
 _CIPHER = ("enc", "-aes-256-cbc", "-pbkdf2", "-pass", "@0")
+
+
+def key_files(named: Callable[[str], str | None], root: str) -> dict[str, str]:
+    """Where the halves of that pair lie, the private one first."""
+    files = {name: (named(name) or usual).replace("%kernel.project_dir%", root) for name, usual in USUAL.items()}
+    return {name: posixpath.normpath(posixpath.join(root, file)) for name, file in files.items()}
 
 
 class SealError(HardeningError):

@@ -9,34 +9,23 @@ An attacker who has the environment name his own public key signs tokens of any 
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
 from .._application import dotenv
+from .._application.sealed import PRIVATE, PUBLIC, key_files
 from .._application.site import Site
 from .._common.openssl import run_openssl
 from .._common.paths import read_guarded
 from .._common.tree import Tree
 from .._monitoring.tree import Identity, changeable, shown
 
-PRIVATE, PUBLIC = "JWT_SECRET_KEY", "JWT_PUBLIC_KEY"
-_USUAL = {PRIVATE: "config/jwt/private.pem", PUBLIC: "config/jwt/public.pem"}
 _BYTES = 1 << 16
 _NEW = "make a new pair: bin/console lexik:jwt:generate-keypair --overwrite"
 
 
-def named(environment: Mapping[str, str], root: str) -> dict[str, str]:
-    """Where the two halves lie."""
-    found = {}
-    for name, usual in _USUAL.items():
-        path = (environment.get(name) or usual).replace("%kernel.project_dir%", root)
-        found[name] = posixpath.normpath(posixpath.join(root, path))
-    return found
-
-
 def faults(site: Site, users: Iterable[Identity]) -> list[str]:
     """What lets an attacker sign tokens."""
-    paths, found, users = named(site.environment, site.root), [], tuple(users)
+    paths, found, users = key_files(site.environment.get, site.root), [], tuple(users)
     config = os.path.realpath(os.path.join(site.root, "config")) + "/"
     for name, path in paths.items():
         # Of the directory config other controls know whose it is.

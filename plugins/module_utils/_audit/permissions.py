@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from .._application.observer import Endpoint, Observer, Unseen
+from .._application.sealed import PRIVATE, key_files
 from .._common import acl
 from .._common.control import Finding, check, failed, not_assessed, passed
 from .._common.http import Answer
@@ -307,7 +308,7 @@ def secrets(observer: Observer) -> Finding:
     faults += [
         f"{name} {why}: set one that `openssl rand -hex 32` prints" for name, why in observer.site.secrets_weak.items()
     ]
-    key = _token_keys.named(observer.site.environment, root)[_token_keys.PRIVATE]
+    key = key_files(observer.site.environment.get, root)[PRIVATE]
     if os.access(key, os.R_OK):
         faults += filter(None, [_key_fault(key, observer.site.php.user), _age_fault(key, observer.site.php.user)])
     faults += _token_keys.faults(observer.site, web_users(observer))

@@ -252,7 +252,7 @@ class EnvFile:
         self, disk: Disk, desired: Desired, before: dotenv.Environment, after: dotenv.Environment
     ) -> dict[str, Item]:
         """The key pair of the tokens, encrypted with the desired passphrase; a new one where others may have it."""
-        paths = [self._named(before, name) for name in sealed.USUAL]
+        paths = list(sealed.key_files(before.get, self.portal.root).values())
         if not self._below_root(paths[0]):
             raise EnvError(
                 f"JWT_SECRET_KEY names {paths[0]}, which is not below {self.portal.root}. No file was changed."
@@ -280,10 +280,6 @@ class EnvFile:
         places = zip(sealed.USUAL, (private, public))
         self._halves = {name: found.get(path, self._old[path]).data for name, path in places if path}
         return found
-
-    def _named(self, environment: dotenv.Environment, name: str) -> str:
-        root, named = self.portal.root, environment.get(name) or sealed.USUAL[name]
-        return posixpath.normpath(posixpath.join(root, named.replace("%kernel.project_dir%", root)))
 
     def _below_root(self, path: str) -> bool:
         return path.startswith(f"{self.portal.root}/")

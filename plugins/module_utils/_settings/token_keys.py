@@ -34,7 +34,6 @@ _SHARED = (
     "may share it. Replace it on one of them (bin/console lexik:jwt:generate-keypair --overwrite), and copy both files "
     "to the others."
 )
-
 _ELSEWHERE = (
     "Others may have the key of the API's tokens, {}: {}. It was not replaced, because JWT_PUBLIC_KEY names a file "
     "outside of the portal's directory. Replace both halves (bin/console lexik:jwt:generate-keypair --overwrite)."
