@@ -306,7 +306,6 @@ FORMS: dict[str, Form] = {
     "chamilo_https_acme_arguments": LINE,
     "chamilo_monitoring_dormant_days": between(1, _CENTURY),
     "chamilo_monitoring_administrators": WORDS,
-    "chamilo_monitoring_disable_accounts": WORDS,
     "chamilo_monitoring_failures": between(1, 100_000),
     "chamilo_monitoring_failures_minutes": between(1, 1440),
     "chamilo_monitoring_disk_percent": between(1, 99),

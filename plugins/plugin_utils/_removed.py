@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 INSTEAD: dict[str, str] = {
+    "chamilo_monitoring_disable_accounts": (
+        "Switch accounts off in Chamilo itself: Administration, User list, which the monthly list of accounts names."
+    ),
     "chamilo_permissions_acknowledged": (
         "No file of the program is disabled any more; README of the role permissions has how to use again what an "
         "earlier version disabled."

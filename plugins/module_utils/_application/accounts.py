@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from .._common.errors import HardeningError
-from .database import DatabaseError, Reader, Row, as_number, writing
+from .database import DatabaseError, Reader, Row, as_number
 
 MOST = 50  # names of each kind that are reported
 
@@ -29,7 +29,7 @@ LOCKED = f"active <= 0 AND username IN ({_FAILURES} GROUP BY username HAVING COU
 
 
 class AccountsError(HardeningError):
-    """The accounts cannot be read or changed; the message states why."""
+    """The accounts cannot be read; the message states why."""
 
 
 @dataclass
@@ -120,30 +120,3 @@ def _names(rows: Iterable[Row]) -> list[str]:
     """Names as text that harms no terminal and no mail."""
     names = (row["username"] or "" for row in rows)
     return [name if name.isprintable() else ascii(name)[1:-1] for name in names]
-
-
-def disable(reader: Reader, names: Sequence[str]) -> list[str]:
-    """Switch off the accounts of a list that are still active. Returns whom. Never the last administrator."""
-    if not names:
-        return []
-    desired = ", ".join(["%s"] * len(names))
-    try:
-        there = _names(
-            reader.query(f"SELECT username FROM {_PEOPLE} AND active = 1 AND username IN ({desired})", names)
-        )
-        if not there:
-            return []
-        others = reader.query(
-            f"SELECT COUNT(*) AS number FROM {_PEOPLE} AND active = 1 AND {_ADMIN} AND username NOT IN ({desired})",
-            names,
-        )
-        if others[0]["number"] == "0":
-            raise AccountsError(
-                f"No account was switched off: with {', '.join(names)} the last administrator would go. "
-                "Take one of them out of chamilo_monitoring_disable_accounts."
-            )
-        with writing(reader.account) as ask:
-            ask(f"UPDATE `user` SET active = 0 WHERE active = 1 AND username IN ({desired})", names)
-    except DatabaseError as problem:
-        raise AccountsError(f"The accounts could not be switched off. {problem}") from problem
-    return there

@@ -232,9 +232,6 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     if not portal.leads:
         return
     reader = portal.observer.database
-    gone = accounts.disable(reader, list(known["disable"]))
-    if gone:
-        day.lines.append(f"Switched off, as chamilo_monitoring_disable_accounts names them: {', '.join(gone)}.")
     last = records.read(RECORD).get("accounts", {})
     seen = last.get("administrators", {}).get(portal.site)
     declared = list(known["administrators"])
@@ -243,11 +240,7 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     unrelated = review.unrelated if declared or seen is not None else []
     moments = _notified_at(last)
     reported = time.time() - moments.get(portal.site, 0) < _MONTH
-    if (
-        reported
-        and not gone
-        and (not unrelated or set(unrelated) <= set(last.get("strangers", {}).get(portal.site, ())))
-    ):
+    if reported and set(unrelated) <= set(last.get("strangers", {}).get(portal.site, ())):
         return
     review.unrelated = unrelated
     before = {name: dict(last.get(name, {})) for name in ("administrators", "strangers")}  # other portals' too
@@ -255,7 +248,7 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     more["administrators"][portal.site] = sorted({*(seen or ()), *review.administrators} - set(unrelated))
     more["strangers"][portal.site] = unrelated
     title = f"{'An unexpected administrator' if unrelated else 'Accounts to review'} at {portal.domain}"
-    text = review.description() + (f"\nSwitched off just now: {', '.join(gone)}" if gone else "")
+    text = review.description()
     files.replace_file(os.path.join(files.STATE, f"accounts-{portal.site}.txt"), text + "\n")
     ways = _notify(day, title, text, again=True)  # sent alerts are recorded here, by name
     more["told"][portal.site] = time.time() if ways else 0

@@ -120,7 +120,6 @@ def _known(portal: Portal, given: Mapping[str, Any], log: str) -> dict[str, Any]
         "minutes": given["chamilo_monitoring_failures_minutes"],
         "dormant_days": given["chamilo_monitoring_dormant_days"],
         "administrators": given["chamilo_monitoring_administrators"],
-        "disable": given["chamilo_monitoring_disable_accounts"],
         "log": log,
         "console": portal.console,
         # Accounts are the portal's: one of its nodes has the administrator review them.

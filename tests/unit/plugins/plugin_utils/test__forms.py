@@ -151,7 +151,6 @@ GOOD: dict[str, list[Any]] = {
     "chamilo_https_acme_ca_file": ["", "/etc/ssl/acme.pem"],
     "chamilo_https_certificate_key_file": ["", "/etc/ssl/private/campus.key"],
     "chamilo_leader": ["", "web1"],
-    "chamilo_monitoring_disable_accounts": [[], ["old.admin"]],
     "chamilo_monitoring_dormant_days": [1, 365],
     "chamilo_monitoring_failures": [1, 20],
     "chamilo_monitoring_failures_minutes": [1, 1440],
@@ -265,7 +264,6 @@ BAD: dict[str, list[Any]] = {
     "chamilo_database_admin_password": ["a\nb"],
     "chamilo_database_admin_user": ["a\nb", "a\x00"],
     "chamilo_https_certificate_key_file": ["campus.key", "/etc/a b", "/etc/a;b", '/etc/a"b', "/etc/a\nb", "/etc/{a}"],
-    "chamilo_monitoring_disable_accounts": [[""], ["a\nb"]],
     "chamilo_monitoring_results": [
         *("results", "https://files.school.example/", "/srv/a\nb", "s3:https://a:b@s3.example/audits"),
     ],

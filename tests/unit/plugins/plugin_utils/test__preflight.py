@@ -124,7 +124,7 @@ def test_the_defaults_of_the_roles_are_of_their_types() -> None:
         ),
         ("chamilo_monitoring_smtp_port", "465", "is '465', a text, but must be a whole number."),
         ("chamilo_uploads_blocked_extensions", "exe,php", """-e '{"chamilo_uploads_blocked_extensions": [...]}'."""),
-        ("chamilo_monitoring_disable_accounts", [83], "holds 83, a number, but must be a list in which each entry"),
+        ("chamilo_monitoring_administrators", [83], "holds 83, a number, but must be a list in which each entry"),
         ("chamilo_waivers", "headers_csp", "is 'headers_csp', a text, but must be a list. In YAML"),
         ("chamilo_domain", None, "chamilo_domain has no value, but must be a text."),
         ("chamilo_site", 1.1, """must be a text. In YAML, or as JSON: -e '{"chamilo_site": "..."}'."""),

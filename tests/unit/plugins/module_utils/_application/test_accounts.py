@@ -1,11 +1,10 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of accounts, and who is switched off."""
+"""The list of accounts."""
 
 from __future__ import annotations
 
-import contextlib
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +12,6 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.accounts import (
     AccountsError,
-    disable,
     review,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
@@ -24,9 +22,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
 
 
 @pytest.fixture
-def database(monkeypatch):
-    """``found``: the names that a part of a question leads to; ``asked``: the questions; ``done``: what was written."""
-    database = SimpleNamespace(found={}, asked=[], done=[], broken=False)
+def database():
+    """``found``: the names that a part of a question leads to; ``asked``: the questions."""
+    database = SimpleNamespace(found={}, asked=[], broken=False)
 
     def ask(sql):
         database.asked.append(sql)
@@ -37,11 +35,6 @@ def database(monkeypatch):
             return [{"number": str(len(names))}]
         return [{"username": name} for name in names[: accounts.MOST]]
 
-    @contextlib.contextmanager
-    def writing(account):
-        yield lambda sql, params: database.done.append((sql, tuple(params)))
-
-    monkeypatch.setattr(accounts, "writing", writing)
     database.reader = Reader(Account("chamilo"), ask=ask)
     return database
 
@@ -86,24 +79,7 @@ def test_a_member_of_a_group_of_administrators_is_one(tables, counts):
     assert all(("FROM fos_user_user_group JOIN fos_group" in sql) is counts for sql in of_administrators)
 
 
-def test_only_named_accounts_that_are_active_are_switched_off(database):
-    assert disable(database.reader, []) == [] and disable(database.reader, ["gone"]) == []
-    database.found = {"NOT IN (_utf8mb4": ["admin"], "username IN (_utf8mb4": ["old"]}
-    assert disable(database.reader, ["old"]) == ["old"]
-    ((sql, params),) = database.done
-    assert sql == "UPDATE `user` SET active = 0 WHERE active = 1 AND username IN (%s)" and params == ("old",)
-
-
-def test_never_the_last_administrator(database):
-    database.found = {"NOT IN (_utf8mb4": [], "username IN (_utf8mb4": ["admin"]}
-    with pytest.raises(AccountsError, match="the last administrator would go"):
-        disable(database.reader, ["admin"])
-    assert database.done == []
-
-
 def test_a_database_that_is_away_is_an_error(database):
     database.broken = True
     with pytest.raises(AccountsError, match=r"could not be read. It is gone"):
         review(database.reader, 90, [])
-    with pytest.raises(AccountsError, match="could not be switched off"):
-        disable(database.reader, ["old"])

@@ -38,7 +38,7 @@ def host(monkeypatch, tmp_path):
         (root / path).parent.mkdir(parents=True)
         (root / path).write_text("<?php")
     host = SimpleNamespace(
-        reported=[], ways=["webhook"], admins=["admin"], left=[], gone=[], error=None, broken=False, root=root
+        reported=[], ways=["webhook"], admins=["admin"], left=[], error=None, broken=False, root=root
     )
     host.version = "2.0.4"
     host.in_database = []
@@ -52,7 +52,6 @@ def host(monkeypatch, tmp_path):
         "percent": 90,
         "dormant_days": 90,
         "administrators": [],
-        "disable": [],
     }
     (tmp_path / "etc").mkdir()
     host.configure = lambda **more: (tmp_path / "etc/monitoring-campus.json").write_text(json.dumps({**known, **more}))
@@ -89,7 +88,6 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(alert, "notify", notify)
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("", "https://hook.example" if host.ways else ""))
     monkeypatch.setattr(accounts, "review", reviewed)
-    monkeypatch.setattr(accounts, "disable", lambda reader, names: host.gone)
     monkeypatch.setattr(left_behind, "make", listed)
     monkeypatch.setattr(
         daily,
@@ -287,16 +285,15 @@ def test_what_was_accepted_of_one_portal_reports_nothing_of_another(host, shop):
     assert "The files of shop could not be checked" in host.detail("integrity")
 
 
-def test_an_unexpected_administrator_of_one_portal_is_reported_once_whatever_is_reported_of_another(
-    host, shop, monkeypatch
-):
+def test_an_unexpected_administrator_of_one_portal_is_reported_once_whatever_is_reported_of_another(host, shop):
     step()
     host.admins = ["admin", "eve"]
     step()
-    monkeypatch.setattr(accounts, "disable", lambda reader, names: names)
-    shop.write_text(shop.read_text().replace('"disable": []', '"disable": ["old"]'))
-    for _day in range(2):
+    campus = shop.with_name(shop.name.replace("shop", "campus"))
+    campus.write_text(campus.read_text().replace('"administrators": []', '"administrators": ["admin", "m1", "m2"]'))
+    for new in ("m1", "m2"):
         host.reported.clear()
+        host.admins.append(new)
         step()
         assert host.titles() == ["An unexpected administrator at shop.test"]
 
