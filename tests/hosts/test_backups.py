@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import time
@@ -525,6 +526,92 @@ def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell
     saved.playbook.run("harden", fresh, "--tags", "https,permissions,database", **variables)
     assert not missing_from_the_portal(back, "https")
     fresh.down()
+
+
+# Ten bytes in the middle of what a line calls FILE.
+TEN = r"""
+chmod u+w FILE; middle=$(($(stat -c %s FILE) / 2))
+dd if=FILE bs=1 skip=$middle count=10 status=none | tr '\000-\377' '\200-\377\000-\177' >/tmp/ten
+dd if=/tmp/ten of=FILE bs=1 seek=$middle conv=notrunc status=none
+"""
+
+
+def _largest(saved: Saved) -> str:
+    """The pack on the store with the content of the last upload."""
+    return saved.store.run(f"ls -t $(find {saved.store.directory}/data -type f -size +2M) | head -1").strip()
+
+
+def _data_flipped(saved: Saved) -> None:
+    saved.store.run(TEN.replace("FILE", _largest(saved)))
+
+
+def _data_deleted(saved: Saved) -> None:
+    saved.store.run(f"rm -f {_largest(saved)}")
+
+
+def _tree_flipped(saved: Saved) -> None:
+    """The pack with the list of the files in the portal's directory."""
+    words = (
+        f"export RESTIC_PASSWORD_FILE=/etc/chamilo-hardening/backups-{SITE}.key RESTIC_REPOSITORY={store.REPOSITORY}"
+    )
+    last = json.loads(saved.host.run(f"{words}; restic snapshots --json --path {ROOT}").stdout)[-1]
+    found = saved.host.run(f"{words}; restic find --show-pack-id --tree {last['tree']}").stdout
+    pack = re.findall(r"pack ([0-9a-f]{64})", found)[0]
+    saved.store.run(TEN.replace("FILE", f"{saved.store.directory}/data/{pack[:2]}/{pack}"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (_data_flipped, r"Restored but for 1 of [\d,]+ files that cannot be read\. The list: (\S+)"),
+        (_data_deleted, r"Restored but for 1 of [\d,]+ files that cannot be read\. The list: (\S+)"),
+        (_tree_flipped, r"Restored but for 1 of an older backup\. The list: (\S+)"),
+    ],
+)
+def test_a_new_machine_gets_all_that_can_be_read(saved: Saved, damage: Callable[[Saved], None], sentence: str) -> None:
+    """With the key and the off-site repository alone, of which one pack is damaged."""
+    host, there = saved.host, saved.store.directory
+    lecture = f"{ROOT}/var/upload/{damage.__name__}.bin"
+    program(host, "backup")
+    host.run(f"head -c 9000000 /dev/urandom >{lecture}; chown www-data: {lecture}")
+    program(host, "backup")
+    before = contents(host)
+    key = f"/etc/chamilo-hardening/backups-{SITE}.key"
+    saved.store.run(f"rm -rf {there}.intact; cp -a {there} {there}.intact")
+    ours = f"/etc/chamilo-hardening /var/lib/chamilo-hardening {LOCAL}"
+    host.run(f"tar -cf /root/old.tar {ours} 2>/dev/null")
+    try:
+        damage(saved)
+        host.run(f"rm -rf {ROOT} {LOCAL} /var/cache/chamilo-hardening /var/lib/chamilo-hardening/backups")
+        host.run(f"rm /etc/chamilo-hardening/backups-{SITE}.json; mariadb -e 'DROP DATABASE chamilo'; test -f {key}")
+        options = ["--site", SITE, "--repository", store.REPOSITORY, "--confirm", host.domain]
+        done = host.run(["chamilo-hardening", "restore", "host", *options], check=False)
+        assert done.returncode == 3, done.stdout + done.stderr
+        named = re.search(sentence, (done.stdout + done.stderr).strip().splitlines()[-1])
+        assert named, done.stdout + done.stderr
+        listed = host.get(named[1])
+        assert lecture in listed if "cannot" in sentence else f"{ROOT}\tof the older backup" in listed
+        found = contents(host)
+        lost = {name for name in before if found.get(name) != before[name]}
+        assert {name.rpartition("/")[2] for name in lost} <= {os.path.basename(lecture), "upload"}
+        assert host.wait("/").status == 200
+    finally:
+        saved.store.run(f"rm -rf {there}; mv {there}.intact {there}")
+        host.run(f"rm -rf {ours} {lecture} /var/www/.chamilo.*; tar -C / -xf /root/old.tar; rm /root/old.tar")
+    program(host, "backup", "--accept")
+
+
+def test_what_the_nearest_repository_lost_is_taken_from_the_other(saved: Saved) -> None:
+    host = saved.host
+    program(host, "backup")
+    before = contents(host)
+    host.run(f"cp -a {LOCAL} {LOCAL}.kept; rm -rf /var/cache/chamilo-hardening {ROOT}/public/plugin {ROOT}/config")
+    try:
+        host.run(TEN.replace("FILE", f"$(ls {LOCAL}/index/* | head -1)"))
+        program(host, "restore", "files", "--confirm", host.domain)
+        assert contents(host) == before
+    finally:
+        host.run(f"rm -rf {LOCAL} /var/www/.chamilo.*; mv {LOCAL}.kept {LOCAL}")
 
 
 @pytest.mark.long

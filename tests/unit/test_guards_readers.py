@@ -49,7 +49,7 @@ REVIEWED = {
         _backups/restore_test.py:_without_tls
         _backups/restore_tables.py:load _backups/restore_files.py:_make_way _backups/restore_tables.py:_read
         _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
-        _backups/restore_files.py:stage_database guide_prove.py:work _program/new_release.py:lay
+        _backups/restore_files.py:_load _backups/restore_files.py:_dump guide_prove.py:work _program/new_release.py:lay
         _application/package.py:version_of
     """,
     "configuration, packages and certificates of the host, in directories of root's": """

@@ -21,6 +21,7 @@ from . import restore_test as backups_restore_test
 from .portal import BackupError, Portal
 
 __all__ = ["BackupError", "add"]
+INCOMPLETE = 3  # as restic ends where it could not read everything
 
 BACKUP = """\
 Saves the database, in one transaction, and the files of each portal as a pair of encrypted snapshots with restic,
@@ -36,9 +37,10 @@ page. The portal in use is left alone. Results:
 RESTORE = """\
 Restores the whole portal (host), its database, its files (var, config, public/plugin, the environment files) or one
 file from the backup of the last run, or another. It asks for the name of the portal first. All is fetched and rehearsed
-before anything changes. An interrupted restore is resumed by the same command, or rolled back with --abandon;
-`chamilo-hardening status` shows its progress. The previous state is moved aside: directories to a directory that it
-names, tables to a database beside its own. On a new machine, put the key of the backups into
+before anything changes. What cannot be read is taken from the other repository or an older backup, or else left out:
+then the command ends with 3 and names the list of it. An interrupted restore is resumed by the same command, or rolled
+back with --abandon; `chamilo-hardening status` shows its progress. The previous state is moved aside: directories to a
+directory that it names, tables to a database beside its own. On a new machine, put the key of the backups into
 /etc/chamilo-hardening/backups-SITE.key first and name the repository: with --repository, or with --repository-file
 where the address contains a password."""
 
@@ -113,9 +115,16 @@ def _restored(options: argparse.Namespace, report: Callable[..., None]) -> int:
         confirmed = input(f"This replaces the {options.part} of {portal.domain} here. Type its name to go on: ").strip()
     if confirmed != portal.domain:
         raise BackupError(f"Nothing was changed. To restore, confirm with --confirm {portal.domain}")
-    for line in backups_restore.restore(portal, options.part, options.path, options.which, options.source):
+    incomplete = ""
+    try:
+        lines = backups_restore.restore(portal, options.part, options.path, options.which, options.source)
+    except backups_restore.Incomplete as problem:
+        lines, incomplete = problem.lines, str(problem)
+    for line in lines:
         report(f"restore of {portal.domain}: {line}")
-    return 0
+    if incomplete:
+        report(f"restore of {portal.domain}: {incomplete}", syslog.LOG_ERR)
+    return INCOMPLETE if incomplete else 0
 
 
 def _each(

@@ -47,6 +47,13 @@ def on_tree(*command: str) -> None:
         raise BackupError(f"{command[0]} failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
 
 
+def size(directory: str) -> int:
+    """Bytes that a tree takes."""
+    command = ("du", "-sx", "--block-size=1", "--", directory)
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=environment(), check=True)
+    return int(done.stdout.split()[0])
+
+
 def literal(path: str) -> str:
     """A path as a pattern of restic that stands for itself."""
     return re.sub(r"([*?\[\]\\])", r"\\\1", path)
@@ -103,7 +110,8 @@ class Repository:
         return (done.stdout or b"").decode(errors="replace"), complaint
 
     def failed(self, doing: str, code: int, complaint: str) -> BackupError:
-        words = " ".join(complaint.replace(self.url, self.shown).split())[-600:]
+        known = complaints(complaint.replace(self.url, self.shown))
+        words = " ".join(" ".join(f"{path}: {words}" if path else words for path, words in known).split())[-600:]
         if "parsing repository location failed" in complaint:  # restic's message contains the password
             words = "this is no address. In a password, write what is neither letter nor digit as %2F for a slash."
         problem = BackupError(f"restic {doing} on {self.shown} failed ({code}): {words or 'no words'}")
@@ -156,24 +164,18 @@ class Repository:
                 if "path" in node and "type" in node:
                     yield node
 
-    def fetch(self, snapshot: str, directory: str, *arguments: str) -> bool:
-        """Bring files back to a directory. Whether some stayed away because their paths are too long there.
-
-        The web user may lay such ones: they are no reason to bring back nothing.
-        """
+    def fetch(self, snapshot: str, directory: str, *arguments: str) -> dict[str, str]:
+        """Bring files back to a directory. Returns which could not be, and why: restic goes on without them."""
         sparse = ("--sparse",) if restores_sparse() else ()
         try:
-            self.run("restore", snapshot, "--target", directory, *sparse, *arguments)
+            self.run("restore", "--json", snapshot, "--target", directory, *sparse, *arguments)
         except BackupError as problem:
-            *errors, end = re.split(
-                r"^(?=ignoring error for |Fatal: There were )", problem.complaint, flags=re.MULTILINE
-            )
-            errors = [error.rstrip("\n") for error in errors if error]
-            if end == f"Fatal: There were {len(errors)} errors" and errors:
-                if all(error.endswith(": file name too long") for error in errors):
-                    return True
+            known = complaints(problem.complaint)
+            named = [(path, words) for path, words in known if path]
+            if named and known[-1] == ("", f"Fatal: There were {len(named)} errors"):
+                return dict(named)
             raise
-        return False
+        return {}
 
     def pairs(self) -> list[Pair]:
         """All complete pairs of this portal, the first run first."""
@@ -261,6 +263,27 @@ def snapshots(entries: Sequence[Mapping[str, Any]]) -> Iterator[Snapshot]:
 def moment(text: str) -> float:
     """restic's time, whose nanoseconds older Pythons do not read."""
     return datetime.datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00")).timestamp()
+
+
+def complaints(text: str) -> list[tuple[str, str]]:
+    """What restic complains of: which path, where it names one, and the words. Newer versions print objects."""
+    found = []
+    for part in filter(str.strip, re.split(r"^(?=ignoring error for |Fatal: |\{)", text, flags=re.MULTILINE)):
+        line, _end, more = part.partition("\n")
+        try:
+            known = json.loads(line)
+            error = known.get("error", known)
+            path, words = str(known.get("item", "")), error.get("message") or json.dumps(error)
+        except (ValueError, AttributeError):
+            named = re.match(r"ignoring error for (.+?): (.*)", part, flags=re.DOTALL)
+            path, words, more = (named[1], named[2], "") if named else ("", part, "")
+        found += [(path, words.strip())] + [("", more.strip())] * bool(more.strip())
+    return found
+
+
+def too_long(words: str) -> bool:
+    """Whether a path is too long where files come back to. The web user may lay such ones: no reason to give up."""
+    return words.endswith(": file name too long")
 
 
 def output(stream: IO[bytes]) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import json
 import os
 import shlex
@@ -25,10 +26,19 @@ from .._common import files, services
 from . import jobs, restore_files, restore_tables
 from . import portal as backups_portal
 from .portal import ABANDONING, CHANGING, FETCHING, STAGED, UPDATE, BackupError, Portal, Unchanged
-from .restic import Pair, Repository
-from .restore_files import Staging
+from .restic import Repository
+from .restore_files import Source, Staging
 
 PARTS = ("host", "database", "files", "file")
+_OLDER = 10  # runs in which what cannot be read is looked for
+
+
+class Incomplete(BackupError):
+    """All is restored but for what cannot be read; the message counts it, ``lines`` say what was done."""
+
+    def __init__(self, message: str, lines: list[str]) -> None:
+        super().__init__(message)
+        self.lines = lines
 
 
 def restore(portal: Portal, part: str, path: str = "", run: str = "", source: str = "") -> list[str]:
@@ -36,51 +46,75 @@ def restore(portal: Portal, part: str, path: str = "", run: str = "", source: st
     with jobs.alone(portal, "restore", 60):
         _refuse_less(portal, part)
         begun = backups_portal.journal(portal)
+        same = (begun.get("part"), begun.get("path")) == (part, path) and str(begun.get("run")).startswith(run)
         lines = finish(portal)
-        if lines and (begun["part"], begun["path"]) == (part, path) and begun.get("run", "").startswith(run):
-            return ["The restore that was interrupted is resumed.", *lines]
-        place, pair = found(portal, run, source)
-        when = datetime.datetime.fromtimestamp(pair.at, datetime.timezone.utc)
-        lines.append(f"From the backup of {when:%Y-%m-%d %H:%M} UTC in {place.shown}:")
-        work = Staging(portal, place, pair, part, path)
+        if lines and same:
+            return _told(begun, ["The restore that was interrupted is resumed.", *lines])
+        if same and begun["phase"] == FETCHING:
+            run = begun["run"]
+        work = Staging(portal, found(portal, run, source), part, path)
+        when = datetime.datetime.fromtimestamp(work.pair.at, datetime.timezone.utc)
+        lines.append(f"From the backup of {when:%Y-%m-%d %H:%M} UTC in {work.place.shown}:")
+        if part in ("host", "files"):
+            work.refuse_mounts(part == "host")  # before anything is fetched, which may take hours
         try:
-            work.write_down(FETCHING)
             work.clear()
+            work.write_down(FETCHING)
+            if part in ("host", "database"):
+                work.stage_database()
             if part in ("host", "files"):
                 work.stage_files(part == "host")
                 lines += work.elsewhere()
             if part == "file":
                 work.stage_file(path)
-            if part in ("host", "database"):
-                work.stage_database()
             lines += work.left
-        except (BackupError, OSError):
-            if not work.desired:
-                work.discard()  # a disk that is full would stay full
+            work.journal["incomplete"] = work.incomplete()
+        except (BackupError, OSError) as problem:
+            full = getattr(problem, "errno", 0) == errno.ENOSPC  # a disk that is full would stay full
+            if not full and os.path.lexists(work.staging) and os.listdir(work.staging):
+                raise BackupError(f"{problem} {_kept(work.journal, portal)}") from problem
+            work.discard()
             with contextlib.suppress(FileNotFoundError):  # on a full disk there never was one
                 os.unlink(backups_portal.journal_path(portal))
             raise
         work.write_down()
-        return lines + finish(portal)
+        return _told(work.journal, lines + finish(portal))
+
+
+def _kept(journal: dict[str, Any], portal: Portal) -> str:
+    return (
+        f"What was fetched is kept in {journal['staging']}: the same command goes on with it, "
+        f"chamilo-hardening restore --abandon --site {portal.site} removes it."
+    )
+
+
+def _told(journal: dict[str, Any], lines: list[str]) -> list[str]:
+    if journal.get("incomplete"):
+        raise Incomplete(journal["incomplete"], lines)
+    return lines
 
 
 def begin(site: str, url: str) -> Portal:
     """For a machine that knows nothing yet: how this portal is backed up stands in its backups."""
     place = Repository(Portal(site, site, "/", offsite=url), url)
-    pairs = place.pairs()
-    if not pairs:
-        raise BackupError(f"{place.shown} contains no complete backup of {site}.")
     path = backups_portal.path_of(site)
-    text, _complaint = place.run("dump", pairs[-1].files.id, path)
-    portal = replace(backups_portal.parse(text, path), offsite=url)
-    if not os.path.exists(path):  # with the address given: the one in the backup may be gone
-        files.replace_file(path, json.dumps(asdict(portal), indent=1, sort_keys=True) + "\n")
-    return portal
+    problem = BackupError(f"{place.shown} contains no complete backup of {site}.")
+    for pair in reversed(place.pairs()):
+        try:
+            text, _complaint = place.run("dump", pair.files.id, path)
+        except BackupError as unread:  # an older one may be whole
+            problem = unread
+            continue
+        portal = replace(backups_portal.parse(text, path), offsite=url)
+        if not os.path.exists(path):  # with the address given: the one in the backup may be gone
+            files.replace_file(path, json.dumps(asdict(portal), indent=1, sort_keys=True) + "\n")
+        return portal
+    raise problem
 
 
 def runs(portal: Portal, source: str = "") -> list[str]:
     """The backups there are, that of the last run last."""
-    place, _pair = found(portal, "", source)
+    place, _pair = found(portal, "", source)[0]
     return [
         f"{pair.run}  {datetime.datetime.fromtimestamp(pair.at):%Y-%m-%d %H:%M}"
         f"{'  dated in the future: the clock was wrong' if pair.ahead else ''}"
@@ -88,22 +122,28 @@ def runs(portal: Portal, source: str = "") -> list[str]:
     ]
 
 
-def found(portal: Portal, run: str, source: str) -> tuple[Repository, Pair]:
-    """The backup that is meant, in the nearest repository that has it."""
+def found(portal: Portal, run: str, source: str) -> list[Source]:
+    """The backup that is meant, in the nearest repository that has it, in the other one, and those before it."""
     known = {"local": portal.repository, "offsite": portal.offsite}
-    places = [known[source]] if source else list(portal.places)
+    every: list[Source] = []
     problems = []
-    for url in filter(None, places):
+    for url in filter(None, [known[source]] if source else portal.places):
         place = Repository(portal, url)
         try:
-            pairs = [pair for pair in place.pairs() if pair.run.startswith(run)]
+            pairs = place.pairs()
         except BackupError as problem:
             problems.append(str(problem))
             continue
-        if pairs:
-            return place, pairs[-1]
-        problems.append(f"{place.shown} has no {'backup ' + run if run else 'complete backup'} of {portal.domain}.")
-    raise BackupError(" ".join(problems) or f"{portal.domain} has no {source or 'repository'}.")
+        every += [(place, pair) for pair in pairs]
+        if not any(pair.run.startswith(run) for pair in pairs):
+            problems.append(f"{place.shown} has no {'backup ' + run if run else 'complete backup'} of {portal.domain}.")
+    meant = [(place, pair) for place, pair in every if pair.run.startswith(run)]
+    if not meant:
+        raise BackupError(" ".join(problems) or f"{portal.domain} has no {source or 'repository'}.")
+    nearest = [pair for place, pair in meant if place is meant[0][0]][-1]
+    older = [one for one in every if (one[1].number, one[1].at) < (nearest.number, nearest.at)]
+    older.sort(key=lambda one: (one[1].number, one[1].at), reverse=True)
+    return [one for one in meant if one[1].run == nearest.run] + older[:_OLDER]
 
 
 def _refuse_less(portal: Portal, part: str) -> None:
@@ -141,12 +181,9 @@ def finish(portal: Portal) -> list[str]:
             backups_portal.reach(portal, journal, CHANGING)
         if journal["database"]:
             lines += restore_tables.change_tables(portal, journal["database"], journal["staging"], journal["kept"])
-    except Unchanged:
-        os.unlink(
-            backups_portal.journal_path(portal)
-        )  # first: it must not be taken for one whose tables are in their place
-        restore_files.discard(portal, journal["staging"])
-        raise
+    except Unchanged as problem:
+        backups_portal.reach(portal, journal, FETCHING)
+        raise BackupError(f"{problem} {_kept(journal, portal)}") from problem
     if os.path.lexists(journal["staging"]):  # else all is in its place, and what came there since stays
         for fetched, live, inode, *_above in journal["swaps"]:
             restore_files.change_places(fetched, live, inode)

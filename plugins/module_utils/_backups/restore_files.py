@@ -25,13 +25,15 @@ from .._common.paths import of_root, open_path
 from .._host.accounts import rights
 from . import dump, restic, restore_tables, saved_files
 from . import portal as backups_portal
-from .portal import STAGED, BackupError, Portal, Unchanged
+from .portal import FETCHING, STAGED, BackupError, Portal, Unchanged
 from .restic import Pair, Repository
 
 _EXCHANGE = 2
 _HERE = -100
 _FILES = ("var", "config", "public/plugin")  # and the environment files
 _LEFT = (".git", "node_modules")  # in no backup
+_NAMES = 500  # paths in one command line
+Source = tuple[Repository, Pair]
 
 
 class Exchange:
@@ -42,7 +44,6 @@ class Exchange:
         self.root = portal.directory
         self.staging = _directory(portal, part != "database")
         self.kept = _kept(self.staging)
-        self.desired = False  # what is there, though nothing of it can change places
         self.journal: dict[str, Any] = {
             "part": part,
             "path": path,
@@ -79,7 +80,6 @@ class Exchange:
         while not os.path.lexists(above):
             above = os.path.dirname(above)
         if _disk(above) != _disk(os.path.dirname(self.staging)):
-            self.desired = True
             raise BackupError(
                 f"{live} is on another file system than {self.staging}, so it cannot change places. "
                 f"Nothing was changed. What came back is {fetched}: copy it from there."
@@ -93,25 +93,42 @@ class Exchange:
 
 
 class Staging(Exchange):
-    """What is fetched of a backup."""
+    """What is fetched of a backup; what cannot be read of it, of another repository or of an older run.
 
-    def __init__(self, portal: Portal, place: Repository, pair: Pair, part: str = "host", path: str = "") -> None:
-        super().__init__(portal, part, path, pair.run)
-        self.place = place
-        self.pair = pair
-        self.saved = saved_files.saved_root(portal, place, pair.files)
-        self.left: list[str] = []  # what did not come back, or could not be kept
+    What was fetched stays when that fails: a second try of the same goes on where the first ended.
+    """
+
+    def __init__(self, portal: Portal, sources: Sequence[Source], part: str = "host", path: str = "") -> None:
+        self.place, self.pair = sources[0]
+        super().__init__(portal, part, path, self.pair.run)
+        known = backups_portal.journal(portal)
+        same = {"phase": FETCHING, **{name: self.journal[name] for name in ("part", "path", "run", "staging")}}
+        self.resumed = {name: known.get(name) for name in same} == same and os.path.lexists(self.staging)
+        if self.resumed:
+            self.journal, self.kept = {**known, "swaps": []}, known["kept"]
+        self.saved = saved_files.saved_root(portal, self.place, self.pair.files)
+        # A link may have led elsewhere then.
+        self.sources = [one for one in sources if one[1].files.paths == self.pair.files.paths]
+        self.left: list[str] = []  # what could not be kept, or has another place
+        self.number = 0  # of the files of the backup, where it is known
+        self.missing: dict[str, str] = {}  # paths, and why they cannot be read
+        self.older: dict[str, str] = {}  # what was taken from older runs
+
+    def clear(self) -> None:
+        if self.resumed:
+            os.close(_open_roots_alone(self.staging))
+            self.made = os.lstat(self.staging)
+        else:
+            super().clear()
 
     def stage_files(self, everything: bool) -> None:
         """Fetch the whole directory, or what the application writes and is configured by."""
-        self._refuse_mounts(everything)
         self._room(everything)
-        chosen = [self.saved] if everything else [f"{self.saved}/{name}" for name in (*_FILES, ".env", ".env.*")]
-        patterns = [
-            f"--include={restic.literal(path) if not path.endswith('*') else restic.literal(path[:-1]) + '*'}"
-            for path in chosen
-        ]
-        self._fetch(*patterns)
+        saved = restic.literal(self.saved)
+        chosen = [saved] if everything else [f"{saved}/{name}" for name in (*_FILES, ".env", ".env.*")]
+        self._fetch(
+            *(f"{restic.literal(path[:-1])}*" if path.endswith("*") else restic.literal(path) for path in chosen)
+        )
         fetched = f"{self.staging}{self.saved}"
         if not os.path.lexists(f"{fetched}/var"):  # a link may lead to what is not there yet
             raise BackupError(f"The backup contains no {self.saved}/var.")
@@ -120,7 +137,8 @@ class Staging(Exchange):
             if self.saved != self.root:  # it lay behind a link, and links in it lead on from where it lay
                 link = f"{self.staging}{self.root}"
                 os.makedirs(os.path.dirname(link), exist_ok=True)
-                os.symlink(os.path.relpath(self.saved, os.path.dirname(self.root)), link)
+                if not os.path.lexists(link):
+                    os.symlink(os.path.relpath(self.saved, os.path.dirname(self.root)), link)
                 self._swap(link, self.root)
             return
         names = os.listdir(fetched)
@@ -132,21 +150,78 @@ class Staging(Exchange):
             elif f"{self.root}/{name}" != self.staging:
                 self._swap(f"{fetched}/{name}", f"{self.root}/{name}")
 
-    def _refuse_mounts(self, everything: bool) -> None:
-        """Before anything is fetched, which may take hours."""
+    def refuse_mounts(self, everything: bool) -> None:
+        """What is inside as a file system of its own cannot change places."""
         left = [f"{self.root}/{name}" for name in _LEFT]
         insider = [mount for mount in mounts() if mount != self.root and not any(below(mount, path) for path in left)]
         for path in [self.root] if everything else [f"{self.root}/{name}" for name in _FILES]:
             _refuse_mount(path, [mount for mount in insider if below(mount, path)])
 
     def _fetch(self, *patterns: str) -> None:
-        if self.place.fetch(self.pair.files.id, self.staging, "--verify", *patterns):
-            self.left.append(
-                f"Files whose paths are too long did not come back. Snapshot {self.pair.files.id} has them. "
-                "Because of them restic did not read the others once more after it wrote them."
-            )
+        """Fetch all that can be read, each file of the first source that has it whole."""
+        asked, problem = list(patterns), ""
+        known = False  # which files there are
+        for place, pair in self.sources:
+            try:
+                unread = self._take(place, pair, asked)
+            except BackupError as unreadable:
+                place.identity()  # where nobody answers, nothing is known to be damaged
+                problem = problem or str(unreadable)
+                continue
+            if not known and any(below(self.saved, path) for path in unread):
+                problem = problem or f"{place.shown}: {next(iter(unread.values()))}"
+                continue
+            came = [path for path in self.missing if path not in unread and os.path.lexists(self.staging + path)]
+            came = came if known else [self.saved]
+            self.older |= dict.fromkeys(came if pair.run != self.pair.run else (), pair.run)
+            self.missing = {path: words for path, words in self.missing.items() if path not in came} | unread
+            known = True
+            if not self.missing:
+                break
+            lost = map(restic.literal, self.missing)
+            # Of a directory that was asked for in part no more is.
+            asked = [one for path in lost for one in ([name for name in patterns if below(name, path)] or [path])]
+        if not known:
+            raise BackupError(f"Nothing of it can be read. {problem}")
         if not os.path.samestat(os.lstat(self.staging), self.made):
             raise BackupError(f"{self.staging} was exchanged while the backup was fetched. Nothing was changed.")
+
+    def _take(self, place: Repository, pair: Pair, patterns: Sequence[str]) -> dict[str, str]:
+        """Fetch some of one source. Returns what it has not whole; of that nothing stays."""
+        unread: dict[str, str] = {}
+        for first in range(0, len(patterns), _NAMES):
+            chosen = [f"--include={pattern}" for pattern in patterns[first : first + _NAMES]]
+            unread |= place.fetch(pair.files.id, self.staging, "--verify", *chosen)
+        if any(restic.too_long(words) for words in unread.values()):
+            self.left.append(
+                f"Files whose paths are too long did not come back. Snapshot {pair.files.id} has them. "
+                "Because of them restic did not read the others once more after it wrote them."
+            )
+        unread = {path: words for path, words in unread.items() if not restic.too_long(words)}
+        full = [words for words in unread.values() if words.endswith(os.strerror(errno.ENOSPC).lower())]
+        if full:
+            raise OSError(errno.ENOSPC, full[0])
+        if unread:
+            place.identity()
+        for path in unread:
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                os.unlink(self.staging + os.path.normpath(f"/{path}"))
+        return unread
+
+    def incomplete(self) -> str:
+        """What is not as in the backup, in a sentence; its list is written. Empty where all is."""
+        if not self.missing and not self.older:
+            return ""
+        name = f"{self.portal.site}.not-restored-{os.path.basename(self.kept).rpartition('-')[2]}.txt"
+        path = os.path.join(common_files.STATE, "backups", name)
+        lines = [f"Of the backup {self.pair.run}:"]
+        lines += [f"{ascii(name)[1:-1]}\tmissing: {why}" for name, why in sorted(self.missing.items())]
+        lines += [f"{ascii(name)[1:-1]}\tof the older backup {run}" for name, run in sorted(self.older.items())]
+        common_files.replace_file(path, "\n".join([*lines, ""]))
+        of = f" of {self.number:,} files" if self.number else f" path{'s' * (len(self.missing) > 1)}"
+        counts = [f"{len(self.missing)}{of} that cannot be read"] if self.missing else []
+        counts += [f"{len(self.older)} of an older backup"] if self.older else []
+        return f"Restored but for {', and '.join(counts)}. The list: {path}"
 
     def elsewhere(self) -> list[str]:
         """What links lead to stays as it is: it may be on another disk, and others may use it."""
@@ -171,12 +246,10 @@ class Staging(Exchange):
             desired = self.saved + live.removeprefix(self.root)
         elif not any(below(live, linked) for linked in self._linked()):
             raise BackupError(f"{path} is not below {self.root}, nor does a link of the backup lead there.")
-        self._fetch(f"--include={restic.literal(desired)}")
+        self._fetch(restic.literal(desired))
         fetched = f"{self.staging}{desired}"
         if not os.path.lexists(fetched):
-            if self.left:
-                raise BackupError(" ".join(self.left))
-            raise BackupError(f"{desired} is not in that backup.")
+            raise BackupError(" ".join([*self.left, *self.missing.values()]) or f"{desired} is not in that backup.")
         self._swap(fetched, live)
 
     def stage_database(self) -> None:
@@ -189,14 +262,22 @@ class Staging(Exchange):
                 f"there into {restore_tables.login_file(self.portal)}, below [client], for as long as the restore "
                 "takes."
             )
+        if not self.journal["database"]:  # else the first try loaded it
+            self._load()
+        if self.journal["database"]["run"] != self.pair.run:
+            self.older["the database"] = self.journal["database"]["run"]
+        if restore_tables.rows(
+            self.portal, f"SHOW DATABASES WHERE `Database` = {restore_tables.text(self.portal.name)}"
+        ):
+            self._keep_objects()
+
+    def _load(self) -> None:
         path = f"{self.staging}/database.sql"
-        with open(path, "xb") as output:
-            self.place.run("dump", self.pair.database.id, restic.DUMP, output=output)
-        reading = dump.read(path)
-        if not reading.tail.endswith(dump.stamp(self.pair.run)):
-            raise BackupError("The dump in the backup is not whole, or of another run. Nothing was changed.")
+        run, reading = self._dump(path)
         new = restore_tables.new_database(self.portal)
-        restore_tables.execute(self.portal, f"CREATE DATABASE {restore_tables.quoted(new)} CHARACTER SET utf8mb4")
+        made = f"{restore_tables.quoted(new)} CHARACTER SET utf8mb4"
+        restore_tables.execute(self.portal, f"DROP DATABASE IF EXISTS {restore_tables.quoted(new)}")
+        restore_tables.execute(self.portal, f"CREATE DATABASE {made}")
         with open(path, "rb") as stream, restore_tables.large_rows(self.portal):
             restore_tables.execute(self.portal, "", new, stream)
         if not set(reading.done().tables) <= set(restore_tables.tables(self.portal, new)):
@@ -204,12 +285,25 @@ class Staging(Exchange):
         os.unlink(path)
         restore_tables.write_objects(self.portal, new, f"{self.staging}/{restore_tables.COMING}")
         restore_tables.execute(self.portal, restore_tables.drops(self.portal, new))
-        if restore_tables.rows(
-            self.portal, f"SHOW DATABASES WHERE `Database` = {restore_tables.text(self.portal.name)}"
-        ):
-            self._keep_objects()
         moment = os.path.basename(self.kept).rpartition("-")[2]
-        self.journal["database"] = {"new": new, "old": f"{self.portal.name[:40]}_before_{moment}"}
+        self.journal["database"] = {"new": new, "old": f"{self.portal.name[:40]}_before_{moment}", "run": run}
+        self.write_down(FETCHING)
+
+    def _dump(self, path: str) -> tuple[str, dump.Reading]:
+        """The newest dump that can be read, and the run it is of."""
+        problem = ""
+        for place, pair in self.sources:
+            try:
+                with open(path, "wb") as output:
+                    place.run("dump", pair.database.id, restic.DUMP, output=output)
+                reading = dump.read(path)
+                if reading.tail.endswith(dump.stamp(pair.run)):
+                    return pair.run, reading
+                problem = problem or "The dump in the backup is not whole, or of another run."
+            except BackupError as unread:
+                place.identity()  # as above
+                problem = problem or str(unread)
+        raise BackupError(f"{problem} Nothing was changed.")
 
     def _keep_objects(self) -> None:
         """Write down what cannot move aside. What is damaged cannot be written down, and is a reason to restore."""
@@ -217,6 +311,8 @@ class Staging(Exchange):
             (restore_tables.write_triggers, restore_tables.TRIGGERS),
             (restore_tables.write_objects, restore_tables.GOING),
         ):
+            with contextlib.suppress(FileNotFoundError):  # of the first try
+                os.unlink(f"{self.staging}/{name}")
             try:
                 write(self.portal, self.portal.name, f"{self.staging}/{name}", "--force")
             except BackupError as problem:
@@ -225,13 +321,18 @@ class Staging(Exchange):
     def _room(self, everything: bool) -> None:
         prefix = tuple(f"{self.saved}/{name}" for name in ("", *_FILES))[not everything :]
         needed = 0
-        for node in self.place.nodes(self.pair.files.id):
-            if node["path"].startswith(prefix):
-                needed += int(node.get("size", 0))
+        try:
+            for node in self.place.nodes(self.pair.files.id):
+                if node["path"].startswith(prefix):
+                    needed += int(node.get("size", 0))
+                    self.number += node["type"] == "file"
+        except BackupError:  # what of it can be read is found out below
+            self.number = 0
+            return
         directory = os.path.dirname(self.staging)
         there = os.statvfs(directory)
         free = there.f_bavail * there.f_frsize
-        if free < needed * 1.05:
+        if free < (needed - (restic.size(self.staging) if self.resumed else 0)) * 1.05:
             raise BackupError(f"{directory} has {free / 1e6:.0f} MB free, the restore needs {needed / 1e6:.0f}.")
 
 

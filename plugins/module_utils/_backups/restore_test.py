@@ -27,6 +27,7 @@ from typing import Any
 
 from .._common import files, records
 from .._common.paths import open_path
+from .._common.sentences import first_of
 from . import dump as backups_dump
 from . import jobs, restic, sandbox, saved_files
 from . import portal as backups_portal
@@ -267,11 +268,15 @@ class _RestoreTest:
         target = f"{scratch}/files"
         # Patterns: what lies in the bulky directories stays away, the directories themselves do not.
         bulk = [f"--exclude={restic.literal(path)}/*" for path in self.bulk]
-        if self.place.fetch(pair.files.id, target, *bulk):
-            self.lines.append("files whose paths are too long did not come back;")
+        unread = self.place.fetch(pair.files.id, target, *bulk)
         if sample:
             chosen = [f"--include={restic.literal(file.path)}" for file in sample]
-            self.place.fetch(pair.files.id, target, *chosen)
+            unread |= self.place.fetch(pair.files.id, target, *chosen)
+        damaged = [f"{path}: {words}" for path, words in unread.items() if not restic.too_long(words)]
+        if damaged:
+            raise BackupError(f"The backup in {self.place.shown} cannot be read whole: {first_of(damaged, 3)}.")
+        if unread:
+            self.lines.append("files whose paths are too long did not come back;")
         self._turn_links(target)
         same = changed = 0
         for file in sample:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pwd
 import re
@@ -141,19 +140,11 @@ def save(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
         listed.flush()
         which = ["--files-from-raw", listed.name]
         reported, complaint = place.run("backup", "--json", "--quiet", *tags, *skipped, *which, accepted=(0, 3))
-    missed = [path for path in _missed(complaint) if os.path.lexists(path)]
+    # On a portal in use some are removed during the backup: those are no loss.
+    missed = [path for path, _words in restic.complaints(complaint) if path and os.path.lexists(path)]
     if missed:
         raise BackupError(f"Files could not be read: {first_of(missed, 3)}.")
     summary = restic.summary(reported)
     if not summary["total_files_processed"]:
         raise BackupError(f"The backup of {root} is empty.")
     return summary
-
-
-def _missed(complaint: str) -> Iterator[str]:
-    """The files restic could not read. On a portal in use some are removed during the backup: those are no loss."""
-    for line in complaint.splitlines():
-        with contextlib.suppress(ValueError):
-            known = json.loads(line)
-            if isinstance(known, dict) and known.get("message_type") == "error" and known.get("item"):
-                yield known["item"]

@@ -185,7 +185,7 @@ class _Update(Exchange):
     """A release that is laid beside the portal, and changes places with the one in use."""
 
     def __init__(self, portal: Portal, site: Site, package: Package, node: bool = False) -> None:
-        super().__init__(portal, UPDATE, run="" if node else restore.found(portal, "", "")[1].run)
+        super().__init__(portal, UPDATE, run="" if node else restore.found(portal, "", "")[0][1].run)
         self.node = node  # of a portal whose database another one has updated
         self.site = site
         self.package = package

@@ -98,7 +98,7 @@ def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
 
 def work(portal: Portal) -> restore_files.Staging:
     half = Snapshot("id", "tree", 0, "run", ())
-    made = restore_files.Staging(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
+    made = restore_files.Staging(portal, [(None, Pair("run", half, half))])  # type: ignore[list-item]  # fetches nothing
     made.clear()
     assert os.stat(made.staging).st_mode & 0o777 == 0o700
     fetched = Path(f"{made.staging}{portal.directory}")

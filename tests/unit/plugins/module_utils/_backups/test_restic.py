@@ -65,36 +65,44 @@ def test_an_address_that_cannot_be_read_shows_no_password(directories: Path, pas
     assert "se" not in words.replace("rest:https://store.example/x", "") and "%2F" in words
 
 
-LONG = "ignoring error for /chamilo/var/d\nd: open /staging/chamilo/var/d\nd: file name too long\n"
+TOO_LONG = "open /staging/chamilo/var/d\nd: file name too long"
+LONG = f"ignoring error for /chamilo/var/d\nd: {TOO_LONG}\n"
 
 
 @pytest.mark.parametrize(
-    ("complaint", "left"),
+    ("complaint", "unread"),
     [
-        ("", False),
-        (f"{LONG}{LONG}Fatal: There were 2 errors", True),
-        (f"{LONG}ignoring error for /chamilo/var/e: no space left on device\nFatal: There were 2 errors", None),
+        ("", {}),
+        (f"{LONG}{LONG}Fatal: There were 2 errors", {"/chamilo/var/d\nd": TOO_LONG}),
+        (
+            f"Load(<data/d6>) failed: x\n{LONG}ignoring error for /chamilo/var/e: read: x\nFatal: There were 2 errors",
+            {"/chamilo/var/d\nd": TOO_LONG, "/chamilo/var/e": "read: x"},
+        ),
+        (
+            '{"message_type":"error","error":{"message":"verification failed"},"during":"restore","item":"/a: b"}\n'
+            'Load(<data/d6>) failed: x\n{"message_type":"exit_error","message":"Fatal: There were 1 errors\\n"}',
+            {"/a: b": "verification failed"},
+        ),
         (f"{LONG}Fatal: There were 2 errors", None),
         (f"{LONG}Fatal: wrong password or no key found", None),
         (f"{LONG}Fatal: There were 1 errors\nsignal: killed", None),
         ("Fatal: There were 0 errors", None),
     ],
 )
-def test_only_paths_that_are_too_long_may_stay_away_from_what_is_fetched(
-    directories: Path, monkeypatch: pytest.MonkeyPatch, complaint: str, left: bool | None
+def test_what_cannot_be_read_is_named_and_all_else_comes_back(
+    directories: Path, monkeypatch: pytest.MonkeyPatch, complaint: str, unread: dict[str, str] | None
 ) -> None:
-    """The web user may lay such ones, which must not keep all else from coming back."""
     (directories / "restic").write_text(f"#!/bin/sh\ncat {directories}/complaint >&2\nexit {int(bool(complaint))}\n")
     (directories / "restic").chmod(0o755)
     (directories / "complaint").write_text(complaint)
     monkeypatch.setattr(restic, "PATH", f"{directories}:{restic.PATH}")
     monkeypatch.setattr(restic, "CACHE", str(directories / "cache"))
     place = restic.Repository(of_campus(directories), "/repository")
-    if left is None:
+    if unread is None:
         with pytest.raises(BackupError, match="restic restore on /repository failed"):
             place.fetch("id", "/staging")
     else:
-        assert place.fetch("id", "/staging") is left
+        assert place.fetch("id", "/staging") == unread
 
 
 def test_what_restic_needs_to_get_in_is_in_its_environment(directories: Path) -> None:

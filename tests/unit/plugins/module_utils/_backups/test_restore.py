@@ -230,12 +230,12 @@ def test_what_did_not_come_back_is_reported(portal: Portal, monkeypatch: pytest.
     class Place:
         shown = "/repository"
 
-        def fetch(self, _snapshot: str, staging: str, *_patterns: str) -> bool:
+        def fetch(self, _snapshot: str, staging: str, *_patterns: str) -> dict[str, str]:
             os.makedirs(f"{staging}{portal.directory}/var/lesson")
-            return True
+            return {f"{portal.directory}/var/deep": "open x: file name too long"}
 
     half = Snapshot("f1", "tree", 0, "run", ())
-    monkeypatch.setattr(restore, "found", lambda *_words: (Place(), Pair("run", half, half)))
+    monkeypatch.setattr(restore, "found", lambda *_words: [(Place(), Pair("run", half, half))])
     lines = restore.restore(portal, "file", "var/lesson")
     left = "Files whose paths are too long did not come back. Snapshot f1 has them. Because of them restic did not read"
     assert any(line.startswith(left) for line in lines)
@@ -257,7 +257,7 @@ def test_the_newest_backup_of_the_nearest_repository_is_meant(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, run: str, source: str, repository: str, newest: str
 ) -> None:
     two = with_two_repositories(portal, monkeypatch)
-    place, pair = restore.found(two, run, source)
+    place, pair = restore.found(two, run, source)[0]
     assert (place.url, pair.run) == (repository, newest)
 
 
@@ -284,7 +284,7 @@ def with_database(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> tuple[Port
     return portal, made, Server(monkeypatch)
 
 
-def test_where_the_tables_may_not_be_moved_nothing_is_and_nothing_is_left_to_do(
+def test_where_the_tables_may_not_be_moved_nothing_is_and_what_was_fetched_stays(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     portal, made, server = with_database(portal, monkeypatch)
@@ -292,15 +292,11 @@ def test_where_the_tables_may_not_be_moved_nothing_is_and_nothing_is_left_to_do(
     monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: True)
     Path(made.staging, "triggers.sql").write_text("CREATE TRIGGER going")
     Path(made.staging, "views-and-programs.sql").write_text("CREATE VIEW that fails")
-    with pytest.raises(BackupError, match=r"ERROR 1205.*Nothing was changed\.$"):
+    with pytest.raises(BackupError, match=r"ERROR 1205.*Nothing was changed\. What was fetched is kept"):
         restore.finish(portal)
-    assert server.messages[1:] == [
-        "CREATE TRIGGER going",
-        "DROP DATABASE IF EXISTS `chamilo_before_x`",
-        "DROP DATABASE IF EXISTS `chamilo_restoring`",
-    ]
+    assert server.messages[1:] == ["CREATE TRIGGER going", "DROP DATABASE IF EXISTS `chamilo_before_x`"]
     assert Path(portal.directory, "var", "lesson").read_text() == "spoilt"
-    assert not os.path.lexists(made.staging)
+    assert os.path.lexists(made.staging)
     assert restore.finish(portal) == []
 
 
@@ -377,18 +373,72 @@ def test_who_asks_for_less_does_not_finish_a_restore_of_more(
         )
 
 
-@pytest.mark.parametrize(("desired", "stays"), [(False, []), (True, [".chamilo.restoring"])])
-def test_what_was_fetched_in_vain_fills_no_disk(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, desired: bool, stays: list[str]
+@pytest.mark.parametrize(("code", "stays"), [(errno.ENOSPC, []), (errno.EIO, [".chamilo.restoring"])])
+def test_what_was_fetched_in_vain_stays_but_fills_no_disk(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, code: int, stays: list[str]
 ) -> None:
-    def full(work: restore_files.Staging, _path: str) -> None:
-        work.desired = desired
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def stopped(work: restore_files.Staging, _path: str) -> None:
+        Path(work.staging, "fetched").touch()
+        raise OSError(code, "stopped")
 
     half = Snapshot("f1", "tree", 0, "run", ())
-    monkeypatch.setattr(restore, "found", lambda *_words: (Repository(portal, "/repository"), Pair("run", half, half)))
-    monkeypatch.setattr(restore_files.Staging, "stage_file", full)
-    with pytest.raises(OSError, match="No space left"):
+    found = [(Repository(portal, "/repository"), Pair("run", half, half))]
+    monkeypatch.setattr(restore, "found", lambda *_words: found)
+    monkeypatch.setattr(restore_files.Staging, "stage_file", stopped)
+    with pytest.raises((OSError, BackupError), match="stopped") as raised:
         restore.restore(portal, "file", "var/lesson")
     parent = Path(portal.directory).parent
     assert [path.name for path in parent.iterdir() if path.name.startswith(".")] == stays
+    assert ("the same command goes on with it" in str(raised.value)) is bool(stays)
+    assert bool(backups_portal.unfinished(portal)) is bool(stays)
+
+
+class Damaged:
+    """A repository of which these files cannot be read."""
+
+    def __init__(self, shown: str, text: str, unread: dict[str, str], fails: bool = False) -> None:
+        self.shown, self.text, self.unread, self.fails = shown, text, unread, fails
+        self.asked: list[str] = []
+
+    def identity(self) -> str:
+        return "x1"
+
+    def nodes(self, _snapshot: str) -> list[dict[str, Any]]:
+        return [{"path": f"/{number}", "type": "file"} for number in range(0)]
+
+    def fetch(self, _snapshot: str, staging: str, *arguments: str) -> dict[str, str]:
+        if self.fails:
+            raise BackupError("LoadRaw(<index/d1>): invalid data returned")
+        patterns = [argument.removeprefix("--include=") for argument in arguments[1:]]
+        self.asked += patterns
+        root = os.path.dirname(patterns[0]) if patterns[0].endswith("/lesson") else ""
+        for name in ("a", "b", "c"):
+            path = f"{root}/lesson/{name}" if root else patterns[0]
+            os.makedirs(os.path.dirname(staging + path), exist_ok=True)
+            Path(staging + path).write_text(self.text)
+        return {path: "ciphertext verification failed" for path in self.unread if path.startswith(tuple(patterns))}
+
+
+def test_what_cannot_be_read_is_taken_from_elsewhere_or_listed(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = f"{portal.directory}/var/lesson"
+    half, older = Snapshot("f2", "tree", 2, "new", (), 2), Snapshot("f1", "tree", 1, "old", (), 1)
+    new, old = Pair("new", half, half), Pair("old", older, older)
+    index = Damaged("/one", "new", {}, fails=True)
+    near = Damaged("/near", "new", {f"{root}/a": "", f"{root}/b": "", f"{root}/c": ""})
+    far = Damaged("/far", "far", {f"{root}/b": "", f"{root}/c": ""})
+    past = Damaged("/far", "past", {f"{root}/c": ""})
+    sources = [(index, new), (near, new), (far, new), (past, old)]
+    monkeypatch.setattr(restore, "found", lambda *_words: sources)
+    os.unlink(root)
+    with pytest.raises(restore.Incomplete) as raised:
+        restore.restore(portal, "file", "var/lesson")
+    words, listed = str(raised.value).rsplit(" ", 1)
+    assert words == "Restored but for 1 path that cannot be read, and 1 of an older backup. The list:"
+    assert Path(listed).read_text().splitlines() == [
+        "Of the backup new:",
+        f"{root}/c\tmissing: ciphertext verification failed",
+        f"{root}/b\tof the older backup old",
+    ]
+    assert {path.name: path.read_text() for path in Path(root).iterdir()} == {"a": "far", "b": "past"}
+    assert far.asked == [f"{root}/a", f"{root}/b", f"{root}/c"] and past.asked == [f"{root}/b", f"{root}/c"]
+    assert raised.value.lines and backups_portal.unfinished(portal) == ""

@@ -134,13 +134,13 @@ def fetching(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         made, asked = attempt(portal), []
         made.untried = untried
 
-        def fetch(snapshot: str, target: str, *arguments: str) -> bool:
+        def fetch(snapshot: str, target: str, *arguments: str) -> dict[str, str]:
             asked.append((snapshot, list(arguments)))
             if arguments[:1] != tuple(bulk) and came is not None:
                 path = Path(target + sample.path)
                 path.parent.mkdir(parents=True)
                 path.write_text(came)
-            return long
+            return {"/x": "/y: file name too long"} if long else {}
 
         cast(Any, made.place).fetch = fetch
         monkeypatch.setattr(restore_test, "_used", lambda _file: used and hashlib.sha256(used.encode()).hexdigest())
@@ -340,7 +340,7 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
         [f"{tmp_path}/disk/film", f"{tmp_path}/larger/film"],
     )
     ran: list[tuple[str, ...]] = []
-    monkeypatch.setattr(restic.Repository, "fetch", lambda _self, *words: ran.append(words))
+    monkeypatch.setattr(restic.Repository, "fetch", lambda _self, *words: ran.append(words) or {})
     made._fetch_files(pair(), str(tmp_path / "scratch"), [])
     assert {f"--exclude={tmp_path}/{name}/*" for name in ("disk", "larger")} < set(ran[0])
 
@@ -465,7 +465,7 @@ def test_a_name_that_cannot_be_restored_is_left_out_of_the_sample_and_reported(
     assert [file.path for file in sample] == ["/x/var/upload/001.txt"]
     (tmp_path / "files/x/var/upload").mkdir(parents=True)
     (tmp_path / "files/x/var/upload/001.txt").touch()
-    monkeypatch.setattr(made.place, "fetch", lambda *_words: True, raising=False)
+    monkeypatch.setattr(made.place, "fetch", lambda *_words: {"/x": "/y: file name too long"}, raising=False)
     made._fetch_files(pair(), str(tmp_path), sample)
     assert made.lines == [
         "files whose paths are too long did not come back;",

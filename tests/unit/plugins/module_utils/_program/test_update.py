@@ -53,7 +53,7 @@ def campus(tmp_path, monkeypatch):
     monkeypatch.setattr(backup, "backup", did("backup"))
     monkeypatch.setattr(restore, "restore", did("database back", ["The database is back."]))
     monkeypatch.setattr(restore, "wake", did("wake"))
-    monkeypatch.setattr(restore, "found", lambda *_words: (None, Pair("run7", HALF, HALF)))
+    monkeypatch.setattr(restore, "found", lambda *_words: [(None, Pair("run7", HALF, HALF))])
     monkeypatch.setattr(saved_files, "saved_root", lambda *_words: portal.directory)
     monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: False)
     monkeypatch.setattr(jobs, "alone", lambda *_words: contextlib.nullcontext())
