@@ -59,23 +59,35 @@ def _lock(portal: Portal) -> str:
     return os.path.join(files.STATE, "backups", f"{portal.site}.lock")
 
 
+def red(portal: Portal) -> Iterator[tuple[str, str]]:
+    """What is late, or failed when it was last tried: the title of an alert, and a sentence."""
+    known = records.read(f"backups-{portal.site}.json")
+    drills = [("drill", "restore test", LATE_RESTORE_TEST_DAYS * 24)] if portal.drills else []
+    copies = [("offsite", "copy elsewhere", LATE_HOURS)] if portal.offsite else []
+    for name, what, hours in (("database", "backup", LATE_HOURS), *copies, *drills):
+        entry = known.get(name, {})
+        age = (time.time() - float(entry.get("at", 0))) / 3600
+        if not -1 < age <= hours:
+            since = f"for {age:.0f} hours" if entry else "ever"
+            if age < 0:  # the clock was wrong then
+                since = "that is known: the last one is dated in the future. Check the clock"
+            words = f"There was no {what} of {portal.domain} {since}. See: journalctl -t chamilo-hardening"
+            yield f"The {what} is late", words
+        elif not entry["ok"]:
+            yield f"The {what} failed", f"The last {what} of {portal.domain} failed: {entry['detail']}"
+
+
 def late() -> list[str]:
     """A step of the daily work: a backup or restore test that did not even start cannot report it itself."""
     lines = []
     for portal in portals():
-        known = records.read(f"backups-{portal.site}.json")
-        drills = [("drill", "restore test", LATE_RESTORE_TEST_DAYS * 24)] if portal.drills else []
-        for name, what, hours in (("database", "backup", LATE_HOURS), *drills):
-            age = (time.time() - float(known.get(name, {}).get("at", 0))) / 3600
-            if not -1 < age <= hours:
-                since = f"for {age:.0f} hours" if name in known else "ever"
-                if age < 0:  # the clock was wrong then
-                    since = "that is known: the last one is dated in the future. Check the clock"
-                words = f"There was no {what} of {portal.domain} {since}. See: journalctl -t chamilo-hardening"
-                notify(portal, f"The {what} is late", words)
-                lines.append(words)
+        for title, words in red(portal):
+            lines.append(words)
+            # A backup reports each day itself what fails.
+            if title.endswith("late") or "restore test" in title:
+                notify(portal, title, words)
         restoring = unfinished(portal)
         if restoring and not holder(portal):
             notify(portal, "A restore is not finished", restoring)
             lines.append(restoring)
-    return lines or ["Backups and restore tests are in time."]
+    return lines or ["Backups and restore tests are in time, and the last ones succeeded."]

@@ -438,6 +438,8 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
         print("\nNot active:", *(f"  {line}" for line in idle), sep="\n")
     for restore in known["restores"]:
         print(f"\nRESTORE: {restore}")
+    for backup in known["backups"]:
+        print(f"\nBACKUP: {backup}")
     for window in known["windows"]:
         print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
     if known["unread"]:
@@ -476,6 +478,7 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
         "pending": sorted(state["pending"]),
         "deferred": put_off(state),
         "restores": _restores(),
+        "backups": _backups(),
         "unread": monitoring_daily.unread(),
         "updates": releases.states(),
         "windows": [window.description() for window in permissions_window.Windows(engine).known()],
@@ -495,6 +498,14 @@ def _restores() -> list[str]:
     except backups_portal.BackupError as problem:  # what is damaged hides nothing else
         _print(str(problem), syslog.LOG_ERR)
     return found
+
+
+def _backups() -> list[str]:
+    """What of backups is late, or failed when it was last tried."""
+    try:
+        return [words for portal in backups_portal.portals() for _title, words in jobs.red(portal)]
+    except backups_portal.BackupError:  # reported with the restores
+        return []
 
 
 def _kept(memory: Memory[Any], engine: Engine) -> dict[str, list[str]]:

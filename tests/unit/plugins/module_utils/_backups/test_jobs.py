@@ -36,11 +36,30 @@ def test_late_ones_are_reported(directories: Path, monkeypatch: pytest.MonkeyPat
     assert len(jobs.late()) == 2 and reported == ["The backup is late", "The restore test is late"]
     for name in ("database", "drill"):
         portal.note(portal.portals()[0], name, True, "fine")
-    assert jobs.late() == ["Backups and restore tests are in time."]
+    assert jobs.late() == ["Backups and restore tests are in time, and the last ones succeeded."]
     # The clock was wrong, and is right now.
     before = time.time() - 7200
     monkeypatch.setattr(time, "time", lambda: before)
     assert "dated in the future" in jobs.late()[0]
+
+
+def test_a_restore_test_that_failed_is_red_until_one_succeeds(
+    directories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mails: list[str] = []
+    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: mails.append(title))
+    known = {"site": "campus", "domain": "campus.test", "root": "/x", "repository": "/a", "offsite": "/b"}
+    (directories / "etc" / "backups-campus.json").write_text(json.dumps(known))
+    campus = portal.portals()[0]
+    for name, done in (("database", True), ("offsite", False), ("drill", False)):
+        portal.note(campus, name, done, "The store is full.")
+    assert jobs.late() == [
+        f"The last {what} of campus.test failed: The store is full." for what in ("copy elsewhere", "restore test")
+    ]
+    assert mails == ["The restore test failed"], "the backup itself reports each day what fails"
+    for name in ("offsite", "drill"):
+        portal.note(campus, name, True, "")
+    assert "succeeded" in jobs.late()[0] and len(mails) == 1
 
 
 def test_no_restore_test_is_late_where_none_are_made(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
