@@ -259,6 +259,31 @@ def test_a_dump_that_was_cut_short_or_is_empty_is_no_backup(saved: Saved) -> Non
     assert record(host)["database"]["ok"] is True
 
 
+def test_where_the_disk_for_backups_is_full_one_is_made_elsewhere(saved: Saved) -> None:
+    host = saved.host
+    program(host, "backup")
+    host.put("/etc/chamilo-hardening/alert.json", json.dumps({"mail": "admin@school.example"}), "0600")
+    host.put("/usr/sbin/sendmail", "#!/bin/sh\ncat >/root/mail\n", "0755")
+    host.run(f"mv {LOCAL} {LOCAL}.kept; mkdir -m 700 {LOCAL}; mount -t tmpfs -o size=200m,mode=700 small {LOCAL}")
+    host.run(f"cp -a {LOCAL}.kept/. {LOCAL}; dd if=/dev/zero of={LOCAL}/zeros bs=64k", check=False)
+    try:
+        output = program(host, "backup", works=False)
+        assert f"This backup is in rest:http://{store.NAME}:8000/campus/portal alone: " in output
+        assert "no space left on device" in output and "message_type" not in output
+        assert "no space left on device" in host.get("/root/mail").replace("=\n", "")
+        entries = record(host)
+        assert entries["offsite"]["ok"] and not entries["database"]["ok"]
+        assert "no space left" in host.run("chamilo-hardening status").stdout
+        assert "no space left" in program(host, "daily", "backups")
+        restored = program(host, "restore", "file", "var/upload", "--confirm", host.domain)
+        assert store.NAME in restored.splitlines()[0], "the newest is there alone"
+    finally:
+        host.run(f"umount {LOCAL}; rmdir {LOCAL}; mv {LOCAL}.kept {LOCAL}; rm -rf /var/www/.chamilo.*")
+        host.run("rm /usr/sbin/sendmail /etc/chamilo-hardening/alert.json")
+    program(host, "backup")
+    assert "no space left" not in host.run("chamilo-hardening status").stdout
+
+
 def _dropped(saved: Saved) -> None:
     _replace_dump(saved, "sed '/^-- Table structure for table .course.$/,/^-- Table structure for table .course_rel/d'")
 

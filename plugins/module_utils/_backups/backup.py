@@ -45,23 +45,26 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
         memory = remembered(portal)
         if journal(portal).get("phase") in (CHANGING, ABANDONING):  # saved all the same: for long there may be no other
             problems.append(f"This backup was made while a restore was not finished. {unfinished(portal)}")
+        alone = ""  # why the one in the other repository is the only one
         try:
             strange = saved_files.strange_links(portal)
-            last = _pair(portal, memory)
+            last, alone = _saved(portal, memory)
         except Exception as problem:  # whatever it was, it is reported
             jobs.failed(portal, ("database", "files"), "The backup failed", _words(problem))
             raise BackupError(_words(problem)) from problem
+        problems += filter(None, [alone])
         size = f"{last['dump_bytes'] / 1e6:.1f} MB"
         less = [] if accept else shrunken(memory["good"], last)
         if less:
             problems.append(f"{' '.join(less)} If that is right: chamilo-hardening backup --accept")
         else:
             memory["good"] = {name: last[name] for name in ("dump_bytes", "tables", "files", "bytes")}
-        where = shown(portal.places[0])
+        where = shown(portal.places[-1 if alone else 0])
         database = f"A dump of {size} with {len(last['tables'])} tables, in one transaction, in {where}."
-        note(portal, "database", not less, " ".join([*less, database]), run=last["run"])
+        wrong = [*less, *filter(None, [alone])]
+        note(portal, "database", not wrong, " ".join([*wrong, database]), run=last["run"])
         files = f"{last['files']} files, {last['bytes'] / 1e6:.0f} MB, in {where}."
-        note(portal, "files", not less, " ".join([*less, files]), run=last["run"])
+        note(portal, "files", not wrong, " ".join([*wrong, files]), run=last["run"])
         lines += [database, files]
         # One that is much less than before may not be enough to go back to, nor one in a repository that is not sound.
         doubtful = bool(less)
@@ -70,7 +73,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
                 lines += step(portal, memory, url)
             except (BackupError, OSError, ValueError, KeyError) as problem:
                 problems.append(str(problem))
-                doubtful |= url == portal.places[0]
+                doubtful |= url == portal.places[0] and not alone
         memory["open"] = ""
         remember(portal, memory)
         try:
@@ -92,12 +95,28 @@ def _words(problem: Exception) -> str:
     return str(problem) or type(problem).__name__
 
 
-def _pair(portal: Portal, memory: dict[str, Any]) -> dict[str, Any]:
-    now = datetime.datetime.now(datetime.timezone.utc)
-    run = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+def _saved(portal: Portal, memory: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Save the portal in the first repository; where that fails, in the other one. Returns why, too."""
     if not portal.places:
         raise BackupError("No repository is configured: set chamilo_backups_repository.")
-    place = Repository(portal, portal.places[0])
+    first, *other = portal.places
+    try:
+        return _pair(portal, memory, first), ""
+    except (BackupError, OSError) as problem:
+        if not other:
+            raise
+        words = _words(problem)
+    try:
+        last = _pair(portal, memory, other[0])
+    except (BackupError, OSError) as problem:
+        raise BackupError(" ".join(dict.fromkeys([words, _words(problem)]))) from problem
+    return last, f"This backup is in {shown(other[0])} alone: {words}"
+
+
+def _pair(portal: Portal, memory: dict[str, Any], url: str) -> dict[str, Any]:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    run = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    place = Repository(portal, url)
     place.prepare(memory)
     if memory["open"]:  # the last run did not end
         for url in portal.places:
@@ -125,6 +144,7 @@ def _pair(portal: Portal, memory: dict[str, Any]) -> dict[str, Any]:
         "bytes": saved["total_bytes_processed"],
         "snapshots": [database, saved["snapshot_id"]],
         "offsite": False,
+        "place": place.shown,
     }
     memory["last"] = last
     remember(portal, memory)
@@ -163,7 +183,7 @@ def _offsite(portal: Portal, memory: dict[str, Any], url: str) -> list[str]:
         return ["Nothing left this host: there is no off-site repository."]
     there = Repository(portal, url)
     try:
-        if portal.repository:
+        if portal.repository and memory["last"].get("place") != there.shown:
             here = Repository(portal, portal.repository)
             there.prepare(memory, here)
             there.reached(memory)

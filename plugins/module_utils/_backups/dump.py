@@ -189,7 +189,8 @@ def save(place: Repository, run: str, tags: Sequence[str]) -> tuple[Dumped, str]
                     saver.stdin.close()
             reported = saver.stdout.read()
             if saver.wait() != 0:
-                raise place.failed("backup", saver.returncode, restic.output(complaints))
+                complaints.seek(0)
+                raise place.failed("backup", saver.returncode, complaints.read().decode(errors="replace"))
         finally:
             # Killed before its input ends: at an orderly end it would make a snapshot of what it has.
             for process in (saver, dump):

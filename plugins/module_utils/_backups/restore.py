@@ -26,7 +26,7 @@ from .._common import files, services
 from . import jobs, restore_files, restore_tables
 from . import portal as backups_portal
 from .portal import ABANDONING, CHANGING, FETCHING, STAGED, UPDATE, BackupError, Portal, Unchanged
-from .restic import Repository
+from .restic import Pair, Repository
 from .restore_files import Source, Staging
 
 PARTS = ("host", "database", "files", "file")
@@ -123,9 +123,10 @@ def runs(portal: Portal, source: str = "") -> list[str]:
 
 
 def found(portal: Portal, run: str, source: str) -> list[Source]:
-    """The backup that is meant, in the nearest repository that has it, in the other one, and those before it."""
+    """The backup that is meant, where it is nearest, where it is too, and those before it."""
     known = {"local": portal.repository, "offsite": portal.offsite}
     every: list[Source] = []
+    newest: list[Pair] = []
     problems = []
     for url in filter(None, [known[source]] if source else portal.places):
         place = Repository(portal, url)
@@ -135,15 +136,19 @@ def found(portal: Portal, run: str, source: str) -> list[Source]:
             problems.append(str(problem))
             continue
         every += [(place, pair) for pair in pairs]
-        if not any(pair.run.startswith(run) for pair in pairs):
+        asked = [pair for pair in pairs if pair.run.startswith(run)]
+        newest += asked[-1:]
+        if not asked:
             problems.append(f"{place.shown} has no {'backup ' + run if run else 'complete backup'} of {portal.domain}.")
-    meant = [(place, pair) for place, pair in every if pair.run.startswith(run)]
-    if not meant:
+    if not newest:
         raise BackupError(" ".join(problems) or f"{portal.domain} has no {source or 'repository'}.")
-    nearest = [pair for place, pair in meant if place is meant[0][0]][-1]
-    older = [one for one in every if (one[1].number, one[1].at) < (nearest.number, nearest.at)]
-    older.sort(key=lambda one: (one[1].number, one[1].at), reverse=True)
-    return [one for one in meant if one[1].run == nearest.run] + older[:_OLDER]
+    meant = max(newest, key=_order)  # of two the nearer
+    older = sorted((one for one in every if _order(one[1]) < _order(meant)), key=lambda one: _order(one[1]))
+    return [one for one in every if one[1].run == meant.run] + older[::-1][:_OLDER]
+
+
+def _order(pair: Pair) -> tuple[int, float]:
+    return pair.number, pair.at
 
 
 def _refuse_less(portal: Portal, part: str) -> None:

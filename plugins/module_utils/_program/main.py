@@ -438,8 +438,8 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
         print("\nNot active:", *(f"  {line}" for line in idle), sep="\n")
     for restore in known["restores"]:
         print(f"\nRESTORE: {restore}")
-    for backup in known["backups"]:
-        print(f"\nBACKUP: {backup}")
+    for sentence in known["backups"]:
+        print(f"\nBACKUP: {sentence}")
     for window in known["windows"]:
         print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
     if known["unread"]:

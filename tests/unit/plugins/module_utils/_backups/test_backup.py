@@ -79,7 +79,7 @@ def test_both_halves_are_of_one_day(directories: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(saved_files, "save", files)
     monkeypatch.setattr(datetime, "datetime", Clock)
     there = of_campus(directories, repository="/repository")
-    backup._pair(there, portal.remembered(there))
+    backup._pair(there, portal.remembered(there), "/repository")
     assert times == [f"2026-11-27 {earlier}", f"2026-11-27 {now}"]
 
 
@@ -161,7 +161,7 @@ def test_after_a_backup_that_did_not_end_all_repositories_are_unlocked_and_halve
     there = of_campus(directories, repository="/near", offsite="/far")
     for before, expected in (("", []), ("1", ["unlock /near", "unlock /far", "halves /near"])):
         with pytest.raises(BackupError, match="no further"):
-            backup._pair(there, {**portal.remembered(there), "open": before})
+            backup._pair(there, {**portal.remembered(there), "open": before}, "/near")
         assert done == expected
 
 
@@ -170,7 +170,7 @@ def made_up(directories: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[st
     reported: list[tuple[str, str]] = []
     last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
     monkeypatch.setattr(jobs, "notify", lambda _portal, title, text, again=False: reported.append((title, text)))
-    monkeypatch.setattr(backup, "_pair", lambda _portal, memory: memory.update(last=last) or last)
+    monkeypatch.setattr(backup, "_pair", lambda _portal, memory, _url: memory.update(last=last) or last)
     monkeypatch.setattr(retention, "upkeep", lambda _portal, _memory, _url: [])
     (directories / "etc" / "backups-campus.key").write_text("a key")
     return reported
@@ -190,6 +190,32 @@ def test_whatever_breaks_a_backup_is_reported_and_written_down(
         backup.backup(of_campus(directories, repository="/repository"))
     assert reported == [("The backup failed", "RecursionError")]
     assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is False
+
+
+@pytest.mark.parametrize("far", [True, False])
+def test_what_fails_on_this_host_is_made_elsewhere(
+    directories: Path, monkeypatch: pytest.MonkeyPatch, far: bool
+) -> None:
+    (directories / "chamilo").mkdir()
+    reported = made_up(directories, monkeypatch)
+    last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
+
+    def pair(_portal: Portal, memory: dict[str, Any], url: str) -> dict[str, Any]:
+        if url == "/repository" or not far:
+            raise BackupError(f"{url} is full.")
+        memory["last"] = last
+        return last
+
+    monkeypatch.setattr(backup, "_pair", pair)
+    monkeypatch.setattr(backup, "_offsite", lambda *_words: ["A copy is in /far."])
+    there = of_campus(directories, repository="/repository", offsite="/far")
+    with pytest.raises(BackupError) as raised:
+        backup.backup(there)
+    assert isinstance(raised.value, backup.NeedsReview) is far
+    both = "This backup is in /far alone: /repository is full." if far else "/repository is full. /far is full."
+    assert str(raised.value) == both and reported == [("Check the backup" if far else "The backup failed", both)]
+    entry = json.loads((directories / "state" / "backups.json").read_text())["database"]
+    assert not entry["ok"] and both in entry["detail"]
 
 
 def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
