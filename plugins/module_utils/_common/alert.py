@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,12 +17,12 @@ import subprocess
 import syslog
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
 
-from . import files, http
+from . import files, http, locks
 from .errors import HardeningError
 
 CONFIGURATION = "/etc/chamilo-hardening/alert.json"
@@ -80,21 +81,32 @@ def notify(section: str, title: str, text: str, again: bool = False) -> list[str
     who = addressee()
     if not (who.mail or who.webhook):
         return []
-    name, moment = f"{section}: {title} #", time.time()
-    key, sent = name + _gist(text), _sent(moment)
-    alike = [each for each in sent if each.startswith(name)]
-    if not again and (key in sent or len(alike) >= _TEXTS):
-        return [str(way) for way in sent[key if key in sent else alike[0]]["ways"]]
-    ways, problems = _send(who, section, title, text)
-    for problem in problems:
-        _journal(section, f"{title}: {problem}", syslog.LOG_ERR)
-    if not ways:
-        raise AlertError(f"No notification was sent: {title!r}. {' '.join(problems)}")
-    try:
-        _remember({**sent, key: {"at": moment, "ways": ways}})
-    except OSError as problem:  # a full disk, perhaps the subject of the alert: rather repeat it than fail
-        _journal(section, f"{title}: The alert could not be recorded as sent: {problem}", syslog.LOG_ERR)
-    return ways
+    with _alone(title):
+        name, moment = f"{section}: {title} #", time.time()
+        key, sent = name + _gist(text), _sent(moment)
+        alike = [each for each in sent if each.startswith(name)]
+        if not again and (key in sent or len(alike) >= _TEXTS):
+            return [str(way) for way in sent[key if key in sent else alike[0]]["ways"]]
+        ways, problems = _send(who, section, title, text)
+        for problem in problems:
+            _journal(section, f"{title}: {problem}", syslog.LOG_ERR)
+        if not ways:
+            raise AlertError(f"No notification was sent: {title!r}. {' '.join(problems)}")
+        try:
+            _remember({**sent, key: {"at": moment, "ways": ways}})
+        except OSError as problem:  # a full disk, perhaps the subject of the alert: rather repeat it than fail
+            _journal(section, f"{title}: The alert could not be recorded as sent: {problem}", syslog.LOG_ERR)
+        return ways
+
+
+@contextlib.contextmanager
+def _alone(title: str) -> Iterator[None]:
+    """Of several at once each knows what the one before has sent."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # a full disk, perhaps the subject of the alert
+            os.makedirs(files.STATE, 0o700, exist_ok=True)
+            stack.enter_context(locks.lock(f"{_memory()}.lock", title, locks.FOREVER))
+        yield
 
 
 def _gist(text: str) -> str:

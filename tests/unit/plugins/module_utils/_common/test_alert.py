@@ -78,6 +78,18 @@ def test_the_same_is_reported_once_a_day(host):
     assert len(host.mails()) == 4
 
 
+def test_of_the_same_at_once_one_goes_out_and_all_others_are_remembered(host):
+    host.configure(mail="admin@school.example")
+    texts = ["The disk is full.", "The disk is full.", "PHP is down.", "The database is down."]
+    threads = [threading.Thread(target=notify, args=("monitoring", "Host", text)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(host.mails()) == 3
+    assert len(json.loads((Path(files.STATE) / "alerts.json").read_text())) == 3
+
+
 def test_what_monit_repeats_each_half_hour_is_reported_as_soon_as_it_can_be_and_once_a_day(host):
     host.configure(mail="admin@school.example")
     host.fails.touch()
