@@ -190,9 +190,12 @@ def test_what_is_in_the_repositories_is_encrypted_and_only_added_to(saved: Saved
     ):
         assert where == ""
     host = saved.host
-    words = f"RESTIC_PASSWORD_FILE=/etc/chamilo-hardening/backups-{SITE}.key restic -r {store.REPOSITORY}"
+    words = "chamilo-hardening backup --from offsite restic"
     found = json.loads(host.run(f"{words} snapshots --json").stdout)
     assert len(found) % 2 == 0 and found
+    run = program(host, "backup", "list").splitlines()[-1].split()[0]
+    shown = program(host, "backup", "show", run, f"{ROOT}/config")
+    assert f"{ROOT}/config/jwt" in shown and "In no backup: var/cache/*, node_modules, .git" in shown
     refused = host.run(f"{words} forget --prune {found[0]['id']}", check=False)
     assert refused.returncode != 0 and "403" in refused.stderr
 

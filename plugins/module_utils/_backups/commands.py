@@ -18,15 +18,22 @@ from . import backup as backups_backup
 from . import portal as backups_portal
 from . import restore as backups_restore
 from . import restore_test as backups_restore_test
+from . import saved_files
 from .portal import BackupError, Portal
+from .restic import Repository
 
 __all__ = ["BackupError", "add"]
+SOURCES = ["local", "offsite"]
 INCOMPLETE = 3  # as restic ends where it could not read everything
 
 BACKUP = """\
 Saves the database, in one transaction, and the files of each portal as a pair of encrypted snapshots with restic,
 first in the repository on this host, then in the one elsewhere. Once a week it also removes what is too old and has
-restic check the repositories. Failures are reported to the configured recipients."""
+restic check the repositories. Failures are reported to the configured recipients.
+
+`list` shows the backups of each repository; `show RUN [PATH]` what is in one, and what is in none; `check` reads the
+repositories whole; `restic ...` runs restic with the key and the environment of the portal, as in
+`chamilo-hardening backup --site campus --from offsite restic snapshots`."""
 
 RESTORE_TEST = """\
 Restores the newest backup from the farthest repository into a scratch directory: the whole database and a sample of
@@ -50,7 +57,10 @@ def add(commands: Any, report: Callable[..., None]) -> None:
     backup = commands.add_parser("backup", help="back up the database and the files now", description=BACKUP)
     _common(backup)
     backup.add_argument("--accept", action="store_true", help="what is much less than before is right")
-    backup.set_defaults(run=lambda options, _engine: _each(options, report, "backup", backups_backup.backup))
+    backup.add_argument("--from", dest="source", choices=SOURCES, default="", help="which repository; default: all")
+    backup.add_argument("what", nargs="?", choices=["list", "show", "check", "restic"], help="see above; not: make one")
+    backup.add_argument("words", nargs=argparse.REMAINDER, metavar="RUN [PATH] or words for restic")
+    backup.set_defaults(run=lambda options, _engine: _backed_up(options, report))
 
     restore_test = commands.add_parser(
         "drill", help="test whether the backup can be restored", description=RESTORE_TEST
@@ -73,9 +83,7 @@ def add(commands: Any, report: Callable[..., None]) -> None:
     restore.add_argument(
         "--run", dest="which", default="", help="which backup, as list shows it; the newest if not given"
     )
-    restore.add_argument(
-        "--from", dest="source", choices=["local", "offsite"], default="", help="from which repository"
-    )
+    restore.add_argument("--from", dest="source", choices=SOURCES, default="", help="from which repository")
     restore.add_argument("--repository", default="", help="where the backups are, on a machine that does not know it")
     # The address may contain a password, and every user may list the arguments of processes.
     restore.add_argument("--repository-file", metavar="FILE", default="", help="a file with its address, instead")
@@ -87,6 +95,39 @@ def add(commands: Any, report: Callable[..., None]) -> None:
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--site", default="", help="which portal, where this host has several; else all")
     command.add_argument("--quiet", action="store_true", help="no output when all is well")
+
+
+def _backed_up(options: argparse.Namespace, report: Callable[..., None]) -> int:
+    if not options.what:
+        return _each(options, report, "backup", backups_backup.backup)
+    portal = backups_portal.chosen(options.site)
+    known = {"local": portal.repository, "offsite": portal.offsite}
+    places = [Repository(portal, url) for url in ([known[options.source]] if options.source else portal.places) if url]
+    if not places:
+        raise BackupError(f"{portal.domain} has no {options.source or 'repository'}.")
+    if options.what == "restic":
+        return places[0].interactive(*options.words)
+    if options.what == "check":
+        return max(place.interactive("check", "--read-data", *options.words) for place in places)
+    if options.what == "show":
+        if len(options.words) not in (1, 2):
+            raise BackupError("Name the backup: chamilo-hardening backup show RUN [PATH], as backup list shows it.")
+        place, pair = backups_restore.found(portal, options.words[0], options.source)[0]
+        worst = max(
+            place.interactive("ls", "--long", half.id, *options.words[1:]) for half in (pair.database, pair.files)
+        )
+        print(f"In no backup: {', '.join(saved_files.SKIPPED)} of {portal.root}, and {saved_files.ELSEWHERE}.")
+        print(*saved_files.strange_links(portal), sep="\n")
+        return worst
+    worst = 0
+    for place in places:
+        print(f"{place.shown}:")
+        try:
+            print(*(f"  {line}" for line in backups_restore.dated(place.pairs())), sep="\n")
+        except BackupError as problem:
+            report(str(problem), syslog.LOG_ERR)
+            worst = 1
+    return worst
 
 
 def _restored(options: argparse.Namespace, report: Callable[..., None]) -> int:

@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -108,6 +109,13 @@ class Repository:
         if done.returncode not in accepted:
             raise self.failed(arguments[0], done.returncode, complaint)
         return (done.stdout or b"").decode(errors="replace"), complaint
+
+    def interactive(self, *arguments: str) -> int:
+        """Run restic in the terminal; its exit code."""
+        sys.stdout.flush()
+        known = {**self.environment(), "TERM": os.environ.get("TERM", "")}
+        del known["RESTIC_PROGRESS_FPS"]
+        return subprocess.run([program(), *arguments], env=known, check=False).returncode
 
     def failed(self, doing: str, code: int, complaint: str) -> BackupError:
         known = complaints(complaint.replace(self.url, self.shown))

@@ -19,6 +19,7 @@ import errno
 import json
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -114,11 +115,14 @@ def begin(site: str, url: str) -> Portal:
 
 def runs(portal: Portal, source: str = "") -> list[str]:
     """The backups there are, that of the last run last."""
-    place, _pair = found(portal, "", source)[0]
+    return dated(found(portal, "", source)[0][0].pairs())
+
+
+def dated(pairs: Sequence[Pair]) -> list[str]:
     return [
         f"{pair.run}  {datetime.datetime.fromtimestamp(pair.at):%Y-%m-%d %H:%M}"
         f"{'  dated in the future: the clock was wrong' if pair.ahead else ''}"
-        for pair in place.pairs()
+        for pair in pairs
     ]
 
 

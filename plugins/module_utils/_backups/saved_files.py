@@ -39,6 +39,8 @@ def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:
     )
 
 
+SKIPPED = ("var/cache/*", "node_modules", ".git")  # made anew, or from where the program is from
+ELSEWHERE = "web server, PHP, certificates and their keys, which the playbook harden makes or is given"
 # Below the portal's directory. Links are not searched there: the content comes from elsewhere, or is not saved.
 _MADE_ANEW = ("var/cache", "vendor", "node_modules", ".git")
 _OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/")
@@ -133,8 +135,7 @@ def save(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
     root = place.portal.directory
     if not os.path.isdir(f"{root}/var"):
         raise BackupError(f"{root}/var is not there, so there is nothing to back up.")
-    # What is made anew by itself, or comes from where the program came from.
-    skipped = [f"--exclude={root}/{name}" for name in ("var/cache/*", "node_modules", ".git")]
+    skipped = [f"--exclude={root}/{name}" for name in SKIPPED]
     with tempfile.NamedTemporaryFile() as listed:  # the web user decides how many it is, and a command line has an end
         listed.write(b"".join(os.fsencode(path) + b"\0" for path in contents(place.portal)))
         listed.flush()

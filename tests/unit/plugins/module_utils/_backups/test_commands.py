@@ -15,6 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 
 
@@ -68,6 +69,39 @@ def test_one_portal_that_fails_does_not_stop_the_others(host, capsys, job):
     output = capsys.readouterr()
     assert output.err == f"{job} of campus.test: The repository is full.\n"
     assert output.out == f"{job} of shop.test: {job} done.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "ran"),
+    [
+        (["restic", "snapshots", "--json"], [("/near", "snapshots", "--json")]),
+        (["--from", "offsite", "restic", "snapshots"], [("/far", "snapshots")]),
+        (["check"], [("/near", "check", "--read-data"), ("/far", "check", "--read-data")]),
+        (["show", "20", "/srv"], [("/near", "ls", "--long", "d1", "/srv"), ("/near", "ls", "--long", "f1", "/srv")]),
+        (["list"], []),
+    ],
+)
+def test_what_is_in_the_repositories_is_shown_by_restic(host, capsys, monkeypatch, words, ran):
+    host.portals("campus")
+    path = backups_portal.path_of("campus")
+    known = {"site": "campus", "domain": "campus.test", "root": "/srv/campus", "repository": "/near", "offsite": "/far"}
+    with open(path, "w", encoding="utf-8") as stream:
+        json.dump(known, stream)
+    database, files = (Snapshot(name, "t", 0, "20261125", (), 1) for name in ("d1", "f1"))
+    monkeypatch.setattr(Repository, "pairs", lambda _self: [Pair("20261125", database, files)])
+    called = []
+    monkeypatch.setattr(Repository, "interactive", lambda place, *given: called.append((place.url, *given)) or 0)
+    assert main.main(["backup", *words]) == 0
+    assert called == ran and host.did == []
+    output = capsys.readouterr().out
+    assert ("In no backup: var/cache/*" in output) is (words[0] == "show")
+    if words == ["list"]:
+        assert [line.split("  ")[0] or line.split()[0] for line in output.splitlines()] == [
+            "/near:",
+            "20261125",
+            "/far:",
+            "20261125",
+        ]
 
 
 def test_quiet_is_quiet_when_all_is_well_and_only_then(host, capsys):
