@@ -15,9 +15,9 @@ from .._application import dotenv
 from .._application.sealed import PRIVATE, PUBLIC, key_files
 from .._application.site import Site
 from .._common.openssl import run_openssl
-from .._common.paths import read_guarded
+from .._common.paths import read_guarded, shown
 from .._common.tree import Tree
-from .._monitoring.tree import Identity, changeable, shown
+from .._monitoring.tree import Identity, changeable
 
 _BYTES = 1 << 16
 _NEW = "make a new pair: bin/console lexik:jwt:generate-keypair --overwrite"

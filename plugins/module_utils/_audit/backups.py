@@ -26,12 +26,12 @@ from .._backups.portal import shown as repository_shown
 from .._backups.proof import fingerprint
 from .._common.control import PASS, Finding, check, failed, passed
 from .._common.naming import word
-from .._common.paths import open_regular
+from .._common.paths import open_regular, shown
 from .._common.sentences import first_of
 from .._common.tree import Tree
 from .._common.walks import Budget, walk
 from .._host.processes import named
-from .._monitoring.tree import can_read, shown, web_users
+from .._monitoring.tree import can_read, web_users
 from .host_jobs import RECORDS, SETTINGS, job_of_ours, not_ours, record, settings
 
 OURS = "backups.json"

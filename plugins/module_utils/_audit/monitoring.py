@@ -21,11 +21,10 @@ from .._application.observer import Observer, Unseen
 from .._common import records
 from .._common.control import FAIL, Finding, check, failed, passed, waiting
 from .._common.naming import word
-from .._common.paths import head
+from .._common.paths import head, shown
 from .._common.sentences import first_of
 from .._host.processes import named
 from .._monitoring import left_behind
-from .._monitoring.tree import shown
 from .host_jobs import RECORDS, SETTINGS, job_of_ours, not_ours, settings
 
 OURS = "monitoring.json"

@@ -21,11 +21,12 @@ from .._common import acl
 from .._common.control import Finding, check, failed, not_assessed, passed
 from .._common.http import Answer
 from .._common.openssl import run_openssl
-from .._common.paths import head, read_guarded
+from .._common.paths import head, read_guarded, shown
 from .._common.sentences import first_of
 from .._common.tree import Tree
+from .._host.accounts import rights, user_name
 from .._host.processes import Process
-from .._monitoring.tree import Identity, Seen, group_name, owners, php_user, shown, tree, user_name, web_users
+from .._monitoring.tree import Identity, Seen, owners, php_user, tree, web_users
 from .._php.php_ini import is_on
 from .._webserver.configuration import VirtualHost
 from . import _token_keys
@@ -52,7 +53,7 @@ def _verdict(faults: Iterable[str], good: str, seen: Seen | None = None) -> Find
 
 def _mode(path: str) -> tuple[os.stat_result, str]:
     status = os.stat(path)
-    return status, f"{user_name(status.st_uid)}:{group_name(status.st_gid)} {stat.S_IMODE(status.st_mode):04o}"
+    return status, rights(status)
 
 
 @check("permissions_code")

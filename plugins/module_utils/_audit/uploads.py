@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 from .._application.observer import Observer, Unseen
 from .._common.control import PASS, Finding, check, failed, not_assessed, passed
+from .._common.paths import shown
 from .._common.sentences import first_of
 from .._common.tree import Tree
 from .._host.processes import named, output
-from .._monitoring.tree import KEPT, shown, tree, web_users, writable_directories
+from .._monitoring.tree import KEPT, tree, web_users, writable_directories
 from .._webserver import apache
 from .._webserver.configuration import Alias, Directive, VirtualHost, every, walk
 from .._webserver.planned import Program

@@ -26,8 +26,9 @@ from .._common import files, locks, records
 from .._common.paths import head, open_path, open_regular, shown, tail, untrusted
 from .._common.walks import Budget, walk
 from .._host import processes
+from .._host.accounts import user_name
 from .._transaction.store import Store
-from .tree import Identity, user_name, web_users
+from .tree import Identity, web_users
 
 RECORD = "left_behind.json"
 ACCEPT = "chamilo-hardening integrity accept"

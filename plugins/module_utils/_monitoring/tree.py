@@ -8,7 +8,6 @@ It follows only links that make directories part of the site, or give them a web
 
 from __future__ import annotations
 
-import grp
 import os
 import pwd
 import stat
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 
 from .._application.observer import Observer, Unseen
 from .._common import acl
+from .._common.paths import shown
 
 _SAMPLES = 3
 _READ, _ENTER = 4, 1
@@ -106,10 +106,6 @@ class Seen:
     stored: list[str] = field(default_factory=list)  # some files in var/
 
 
-def shown(path: str) -> str:
-    return path if path.isprintable() else ascii(path)[1:-1]
-
-
 def identity(name: str) -> Identity:
     try:
         entry = pwd.getpwnam(name)
@@ -142,20 +138,6 @@ def owners(observer: Observer) -> frozenset[int]:
     except KeyError:
         pass  # a declared owner that is not there owns nothing
     return frozenset(found - web)
-
-
-def user_name(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"an unknown account (user {number})"
-
-
-def group_name(number: int) -> str:
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return f"no known group ({number})"
 
 
 def tree(observer: Observer) -> Seen:
