@@ -114,12 +114,6 @@ class Reader:
             raise DatabaseError(f"No database server runs on this host: there is no {SOCKET}.")
         return cls(Account("root", socket=SOCKET))
 
-    def begin(self: _R) -> _R:
-        """Connect while something else is done, where a program of its own does it."""
-        if isinstance(self._ask, _Client):
-            self._ask.begin()
-        return self
-
     def query(self, sql: str, params: Sequence[str | int] = ()) -> list[Row]:
         """The rows of one statement. Each ``%s`` stands for a parameter."""
         return self._ask(_bound(sql, params))
@@ -280,13 +274,9 @@ class _Client:
         self._account = account
         self._session: _Session | None = None
 
-    def begin(self) -> _Session:
-        self._session = self._session or _Session(self._account, _READ_ONLY, "read")
-        return self._session
-
     def __call__(self, sql: str) -> list[Row]:
         is_new = self._session is None
-        session = self.begin()
+        self._session = session = self._session or _Session(self._account, _READ_ONLY, "read")
         try:
             return session.ask(sql)
         except DatabaseError:
@@ -328,7 +318,7 @@ class _Session:
         finally:
             os.close(reading)
         self.close = weakref.finalize(self, _ended, self._process, self._errors)
-        self._write(f"{first};\n")  # it connects while something else is done: the first answer is waited for
+        self._write(f"{first};\n")  # whether it could connect, the first answer shows
 
     def _write(self, text: str) -> None:
         rest = memoryview(text.encode())

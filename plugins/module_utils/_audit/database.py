@@ -184,7 +184,7 @@ def _server(observer: Observer) -> Reader:
             "which other accounts have power over its data can be read on the host of the database alone, "
             "by its root: SELECT User, Host, Priv FROM mysql.global_priv"
         )
-    return Reader.of_server().begin()
+    return Reader.of_server()
 
 
 def _matches(pattern: str, database: str) -> bool:
@@ -417,7 +417,7 @@ def _is_inside(address: str) -> bool:
     return where.is_private and not where.is_unspecified
 
 
-@check("database_audit_log", prepare=_server)
+@check("database_audit_log")
 def audit_log(observer: Observer) -> Finding:
     local = observer.as_root and observer.once(_listening) is not None
     reader = observer.once(_server) if local else observer.database

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from .._application.database import Reader
 from .._application.observer import Observer
 from .._common.control import Finding, check, failed, passed
 from .._common.sentences import first_of
@@ -60,11 +59,7 @@ def _shown(value: str) -> str:
     return "not readable: it needs the five minimums" if -1 in _requirements(value).values() else repr(value)
 
 
-def _connected(observer: Observer) -> Reader:
-    return observer.database.begin()
-
-
-@check("passwords_length", prepare=_connected)
+@check("passwords_length")
 def length(observer: Observer) -> Finding:
     return on_every_portal(
         observer,

@@ -213,7 +213,7 @@ def test_the_server_is_verified_where_its_authority_is_known(pretender, authorit
 
 
 def test_a_client_that_could_not_connect_is_reported_by_the_first_question(pretender):
-    broken = client("broken").begin()
+    broken = client("broken")
     with pytest.raises(DatabaseError, match=r"could not be read as 'chamilo': .*Access denied") as problem:
         broken.query("SELECT 1")
     assert "broken" not in str(problem.value)

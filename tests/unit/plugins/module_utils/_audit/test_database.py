@@ -49,9 +49,6 @@ class Tables:
         self.accounts[user, host] = priv
         self.rights += [(f"'{user}'@'{host}'", place, name, right, grants) for right in rights]
 
-    def begin(self):
-        return self
-
     def query(self, sql, params=()):
         if "mysql.global_priv" in sql:
             usual = {"access": 0, "plugin": "mysql_native_password", "authentication_string": HASH}
