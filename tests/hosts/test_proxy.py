@@ -178,7 +178,7 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
     assert re.search(r"trusted proxies of the application\] \*+\nskipping", again.output), (
         "a second run does nothing here"
     )
-    left = "ls /etc/fail2ban/action.d/*campus*; grep -l /run/ /etc/*/sites-available/*.d/brute_force.conf"
+    left = "ls /etc/fail2ban/action.d/*campus*; grep -l /run/ /etc/*/sites-available/*.d/login.conf"
     assert fresh.run(left, check=False).stdout == ""
     assert JAIL in fresh.run("fail2ban-client status").stdout
 

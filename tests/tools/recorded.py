@@ -139,7 +139,6 @@ SITES = {
             "missing_packages": ALL_PACKAGES,
             "sendmail": False,
             "fail2ban": False,
-            "exposed_logs": {"/var/www/chamilo/var/log/prod.log": "/etc/logrotate.d/chamilo"},
             "managed_from": "192.0.2.7",
         },
         answers={

@@ -49,7 +49,6 @@ _METHODS = {
     "forecast.LOGIN": "fullmatch",
     "watch.LOGIN": "fullmatch",
     "access_log._VISIT": "match",
-    "brute_force._REQUEST": "match",
 }
 
 

@@ -24,7 +24,6 @@ from .._host import host as portal_host
 from .._php import php_fpm, php_ini
 from .._php.php import Php
 from .._webserver import apache, certbot, nginx
-from .._webserver import rotation as portal_rotation
 from .._webserver.beside import leads, programs
 from .._webserver.configuration import Configuration, Server, VirtualHost, first
 from .._webserver.names import Answering, answered, of_no_other_site, portal_names, redirected, visitors_names
@@ -196,11 +195,9 @@ class _Discovery(Findings):
         own_options = {} if php_keeps or not root else symfony_sessions.options(tree, root, mode, php.user)
         values = None if in_php is None else {name: setting.value for name, setting in in_php.items()}
         sessions, keeper = symfony_sessions.stored(own_options, root, mode, values)
-        rotated = self.attempt(partial(self.rotation, web, php, servers), portal_rotation.Rotation("", {}))
         self.problems += configuration.problems
         code = self.projects.release(root, php.user)
         own = [server for server in servers if root and self.projects.is_project(server.host.root, root)]
-        logs = {server.host.access_log_file for server in (*(serving or fallback), *own)}
         names = tuple(dict.fromkeys(name for server in own for name in visitors_names(server)))
         site = Site(
             domain=self.domain,
@@ -241,12 +238,6 @@ class _Discovery(Findings):
             and tree.is_link(_FAIL2BAN_AT_BOOT),
             sendmail=tree.exists("/usr/sbin/sendmail"),
             ssh_log=tree.exists("/var/log/auth.log"),
-            log_rotation=rotated.content,
-            exposed_logs={
-                log: rotated.files.get(log, "") if portal_rotation.mendable(tree, php.user, log) else ""
-                for log in sorted(logs)
-                if portal_rotation.exposed(tree, php.user, log)
-            },
             managed_from=portal_host.managed_from(tree),
         )
         site = self.named(site, declared, servers, own)
@@ -386,13 +377,6 @@ class _Discovery(Findings):
             confined=confining.place if confining and confines(confining.value) else "",
             prepended_cli=next((one.value for one in in_cli if one), ""),
         )
-
-    def rotation(self, web: WebServer, php: Php, servers: Sequence[Server]) -> portal_rotation.Rotation:
-        """Nothing has to be done where PHP runs as another user than the web server, which owns the logs."""
-        if not web.user or web.user != php.user:
-            return portal_rotation.Rotation("", {})
-        logs = {server.host.access_log_file for server in servers}
-        return portal_rotation.rotation(self.tree, web.user, sorted(log for log in logs if log.startswith("/")))
 
     def environment(
         self, root: str, web: WebServer, serving: Sequence[Server], pool: php_fpm.Pool | None, user: str

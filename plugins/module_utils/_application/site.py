@@ -92,8 +92,6 @@ class Site:
     fail2ban: bool = False  # it runs, and starts at boot
     sendmail: bool = False  # there is a program that sends mail
     ssh_log: bool = False  # ssh writes to a file of its own, not to the journal alone
-    log_rotation: str = ""  # what logrotate has to read first, so that the logs do not become those of PHP's user
-    exposed_logs: dict[str, str] = field(default_factory=dict)  # that PHP's user may write -> what rotates them
     managed_from: str = ""  # the address from which an administrator is logged in over ssh
     errors: tuple[str, ...] = ()  # what every section needs, and is not there
     problems: tuple[str, ...] = ()  # these, and what could not be seen

@@ -3,40 +3,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks what stops password guessing: the application's lock and CAPTCHA, and the running fail2ban.
 
-No login is tried. One harmless page request shows in which file, and in which form, visitors are logged; lines of
-that form, turned into failed logins, are then given to the expressions that the jails run with.
+No login is tried. A harmless request of each login's path shows what the web server writes to the journal about it;
+these lines, turned into failed logins, are then given to the expressions that the jails run with.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import secrets
 import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from .._application.observer import Endpoint, Observer, Unseen
 from .._brute_force import fail2ban as brute_force_fail2ban
 from .._brute_force.fail2ban import Fail2banError, Jail
+from .._common import services
 from .._common.begun import Begun
 from .._common.control import PASS, Finding, check, failed, not_applicable, passed
-from .._common.paths import tail
+from .._common.http import MOVED
+from .._common.networks import counted as of_network
+from .._common.networks import within
+from .._common.recurring import note
 from .._common.sentences import first_of
-from ._log_writer import Writer
-from ._networks import much_of_the_internet, within
+from ._networks import much_of_the_internet
 from .host_jobs import RECORDS
 from .passwords import on_every_portal, whole_number
 
-# Access logs where a virtual host names none.
-USUAL_LOGS = (
-    "/var/log/nginx/access.log",
-    "/var/log/apache2/access.log",
-    "/var/log/apache2/other_vhosts_access.log",
-)
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
 _OF_THREE = ("/oauth/token", "/oauth/register")  # since 3.0
 _INTERFACES = {"mcp": "mcp_enabled", "oauth": "oauth_server_enabled", "external_api": "external_api_enabled"}
@@ -46,11 +43,9 @@ FRIENDS = f"{RECORDS}/friends"  # the section's jail spares for a day each addre
 _MOST_ATTEMPTS = 10
 _SLOWED = "/.well-known/chamilo-hardening/brute_force/pace"
 _LOCK_WINDOW = 900  # seconds for which Chamilo counts failed logins of an account
-_LOG_BYTES = 1 << 18
-_PATIENCE = 1.0  # seconds until a request is in the log
-_FORGED = f'{VICTIM} - - [] "POST {LOGINS[0]} HTTP/1.1" 401 0 "-" "-"'
-_REQUEST = re.compile(r'^(?P<before>.*?)"GET (?P<path>\S+) (?P<protocol>HTTP/[\d.]+)" (?P<status>\d{3})(?P<after>.*)$')
-_ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]+:[0-9a-fA-F]*)(?![\w.:])")
+_PATIENCE = 1.0  # seconds until a request is in the journal
+_MOST_ENTRIES = 1000
+_LINE = re.compile(r"(?P<address>[0-9A-Fa-f.:/]{2,50}) (?P<before>(?:.*\D)?)(?P<status>\d{3})")
 
 
 # ------------------------------------------------------------------------------------------ the application
@@ -69,7 +64,8 @@ def lock(observer: Observer) -> Finding:
     found = locks_after(1, f"a number from 1 to {_MOST_ATTEMPTS} (0 is off)")
     if found.status != PASS:
         return found
-    most, jail = max(((_before_a_ban(jail), jail.name) for jail in observer.once(banning)), default=(0, ""))
+    jails_ = [jail for jail in watching(observer) if jail.journal and not much_of_the_internet(jail.friends)]
+    most, jail = max(((_before_a_ban(jail), jail.name) for jail in jails_), default=(0, ""))
     if not jail:
         return found
     late = locks_after(
@@ -79,16 +75,20 @@ def lock(observer: Observer) -> Finding:
     )
     if late.status != PASS:
         return late
+    before = f"{found.evidence} The jail {jail} bans one address before, after {most} at most"
+    if observer.site.web.name == "apache":
+        return passed(
+            f"{before}. That takes a second or two, and Apache has nothing that slows down one address: who sends many "
+            f"guesses at once to {LOGINS[2]}, where no CAPTCHA asks, can lock an account all the same "
+            "(chamilo-hardening unlock)."
+        )
     if not any(_slows(observer, endpoint) for endpoint in _own_doors(observer)):
         return failed(
             f"{found.evidence} The jail {jail} bans one address after {most} at most, but that takes a second or two, "
             "and what came meanwhile is tried: an attacker who sends many guesses at once can lock any account. The "
             f"web server has to slow down {LOGINS[2]}, where no CAPTCHA asks (role brute_force)."
         )
-    return passed(
-        f"{found.evidence} The jail {jail} bans one address before, after {most} at most, and the web server slows "
-        "down many guesses at once where no CAPTCHA asks."
-    )
+    return passed(f"{before}, and the web server slows down many guesses at once where no CAPTCHA asks.")
 
 
 def _own_doors(observer: Observer) -> list[Endpoint]:
@@ -107,16 +107,6 @@ def _slows(observer: Observer, endpoint: Endpoint) -> bool:
         if status != 404:
             return status == 503
     return False
-
-
-def banning(observer: Observer) -> list[Jail]:
-    """The jails that read the portal's access logs."""
-    files = {os.path.realpath(host.access_log_file) for host in observer.site.answering or observer.site.fallback}
-    return [
-        jail
-        for jail in observer.once(jails) or []
-        if files & set(map(os.path.realpath, jail.files)) and not much_of_the_internet(jail.friends)
-    ]
 
 
 def _before_a_ban(jail: Jail) -> int:
@@ -165,84 +155,84 @@ def captcha_block(observer: Observer) -> Finding:
 
 
 @dataclass(frozen=True)
-class Log:
-    """Where and how one door of the portal writes its visitors down."""
+class Visit:
+    """A request of a login's path that PHP answered, and what the web server wrote to the journal about it."""
 
     endpoint: Endpoint
-    files: tuple[str, ...]
-    line: str  # of our own request, as it stands there
-    address: str  # the client's, as the log has it
+    path: str
+    status: int
+    entry: Mapping[str, str]  # empty where it wrote nothing
 
     @property
-    def file(self) -> str:
-        return self.files[0]
+    def address(self) -> str:
+        """The client's, as it stands there."""
+        found = _LINE.fullmatch(self.entry.get("MESSAGE", ""))
+        return found["address"] if found else ""
 
-    def failure(self, path: str = LOGINS[0], status: int = 401, method: str = "POST", keep: bool = False) -> str:
-        """The line that a request from ``GUESSER`` would leave. ``keep``: with what we planted in it."""
-        found = _REQUEST.match(self.line)
-        if found is None or not self.address:
-            raise Unseen(f"the lines of {self.file} have a form that is not understood: {self.line[:120]!r}")
-        before = found["before"].replace(self.address, GUESSER, 1)
-        after = found["after"] if keep else re.sub(r'"(?:[^"\\]|\\.)*"', '"-"', found["after"])
-        return f'{before}"{method} {path} {found["protocol"]}" {status}{after}'
+    def line(self, status: int) -> str:
+        """As fail2ban reads it, had ``GUESSER`` got that answer."""
+        found = _LINE.fullmatch(self.entry["MESSAGE"])
+        text = f"{GUESSER} {found['before']}{status}" if found else ""
+        return f"{self.entry['_HOSTNAME']} {self.entry['SYSLOG_IDENTIFIER']}[{self.entry['_PID']}]: {text}"
 
-
-def logs(observer: Observer) -> list[Log]:
-    """One request at each door that serves the portal, and the line it left."""
-    files = _files(observer)
-    found = [_trace(observer, endpoint, files) for endpoint in observer.endpoints.values()]
-    kept = [log for log in found if log is not None]
-    # A further name counts where its virtual host writes to another log.
-    for endpoint in observer.further_doors:
-        log = _trace(observer, endpoint, files)
-        kept += [log] if log and log.file not in [known.file for known in kept] else []
-    if not kept:
-        raise Unseen(f"nothing on this host serves {observer.site.domain}, so no log of its visitors was found")
-    return kept
-
-
-def _trace(observer: Observer, endpoint: Endpoint, files: list[str]) -> Log | None:
-    token = f"chamilo-hardening-{secrets.token_hex(8)}"
-    headers = {"User-Agent": f'" {_FORGED}', "Referer": f'" 401 0 "{_FORGED}', "X-Forwarded-For": VICTIM}
-    answer = observer.ask(endpoint, f"/login?{token}", headers=headers)
-    if not answer.status:
-        raise Unseen(f"{endpoint.url('/login')} gave no answer: {answer.error}")
-    if answer.status in (301, 302, 307, 308) and answer.value("Location").startswith("https:"):
-        return None  # no login happens at this endpoint
-    end = time.monotonic() + _PATIENCE
-    lines: dict[str, str] = {}
-    while not any(map(_REQUEST.match, lines.values())) and time.monotonic() < end:
-        time.sleep(0.01 if not lines else 0.05)
-        lines = {
-            file: line
-            for file, line in ((file, _line_with(token, file, observer.site.php.user)) for file in files)
-            if line
-        }
-    # An error log can contain the same request; that is not where logins are written.
-    access = {file: line for file, line in lines.items() if _REQUEST.match(line)} or lines
-    if not access:
-        raise Unseen(
-            f"a request to {endpoint.url('/login')} left no line in {first_of(files) or 'any log that is known'}"
+    def read_by(self, jail: Jail) -> bool:
+        """Whether the jail reads this entry."""
+        return any(
+            all(self.entry.get(name) == value for name, _is, value in (one.partition("=") for one in group))
+            for group in jail.journal
         )
-    line = next(iter(access.values()))
-    addresses = _ADDRESS.findall(line.partition('"')[0])
-    return Log(endpoint, tuple(access), line, addresses[0] if addresses else "")
 
 
-def _line_with(token: str, file: str, web_user: str) -> str:
-    text = tail(file, _LOG_BYTES, web_user)
-    at = text.rfind(token.encode())
-    end = text.find(b"\n", at)
-    # Without its end a line is still being written.
-    return "" if at < 0 or end < 0 else text[text.rfind(b"\n", 0, at) + 1 : end].decode("utf-8", "replace")
+def visits(observer: Observer) -> list[Visit]:
+    """One request for each login's path at each door that serves the portal."""
+    observer.needs_root("read the journal of the web server")
+    found: list[Visit] = []
+    for endpoint in (*observer.endpoints.values(), *observer.further_doors):
+        for path in _logins(observer):
+            visit = _visit(observer, endpoint, path)
+            if visit is None:  # no login happens at this endpoint
+                break
+            found.append(visit)
+            if not visit.entry:  # nor will there be one for the others
+                return found
+    if not found:
+        raise Unseen(f"nothing on this host serves {observer.site.domain}, so nothing was seen of its visitors")
+    return found
 
 
-def _files(observer: Observer) -> list[str]:
-    """Where access logs may be: what the virtual hosts name, what jails read, and the usual places."""
-    named = [host.access_log_file for host in observer.site.virtual_hosts]
-    watched = [file for jail in observer.once(jails) or [] for file in jail.files]
-    known = (os.path.realpath(path) for path in (*named, *watched, *USUAL_LOGS) if path.startswith("/"))
-    return [path for path in dict.fromkeys(known) if os.path.isfile(path)]
+def _visit(observer: Observer, endpoint: Endpoint, path: str) -> Visit | None:
+    began = time.time()
+    # What a client claims. A GET tries no password.
+    answer = observer.ask(endpoint, path, headers={"X-Forwarded-For": VICTIM})
+    if not answer.status:
+        raise Unseen(f"{endpoint.url(path)} gave no answer: {answer.error}")
+    if answer.status in MOVED and answer.value("Location").startswith("https:"):
+        return None
+    entry: Mapping[str, str] = {}
+    while not entry and time.time() < began + _PATIENCE:
+        written = _journal(observer, began)
+        # Nobody else gets this answer there: a browser sends a POST.
+        lines = ((one, _LINE.fullmatch(one["MESSAGE"])) for one in written)
+        entry = next((one for one, line in lines if line and line["status"] == str(answer.status)), {})
+    return Visit(endpoint, path, answer.status, entry)
+
+
+def _journal(observer: Observer, since: float) -> list[dict[str, str]]:
+    """What the service of the web server wrote since then. The kernel vouches for the service."""
+    asked = ["journalctl", "--no-pager", f"--lines={_MOST_ENTRIES}", "--output=json", f"--since=@{int(since)}"]
+    code, output = services.run([*asked, f"_SYSTEMD_UNIT={_unit(observer)}"], 10)
+    if code:
+        raise Unseen(f"the journal cannot be read: {output.strip()[-200:]}")
+    entries = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    return [
+        {name: value for name, value in entry.items() if isinstance(value, str)}
+        for entry in entries
+        if isinstance(entry.get("MESSAGE"), str) and int(entry["__REALTIME_TIMESTAMP"]) >= since * 1_000_000
+    ]
+
+
+def _unit(observer: Observer) -> str:
+    return f"{observer.site.web.service}.service"
 
 
 def jails(observer: Observer) -> list[Jail] | None:
@@ -260,14 +250,23 @@ def _reads_own(observer: Observer, jail: Jail) -> bool:
     return bool(own) and any(os.path.realpath(file).startswith(own) for file in jail.files)
 
 
-def _reads(jail: Jail, log: Log) -> bool:
-    return any(os.path.realpath(file) in log.files for file in jail.files)
-
-
 def watching(observer: Observer) -> list[Jail]:
-    """The jails that read what visitors of the portal can write to."""
-    found, visitors = observer.once(jails) or [], observer.once(logs)
-    return [jail for jail in found if _reads_own(observer, jail) or any(_reads(jail, log) for log in visitors)]
+    """The jails that read what visitors of the portal have written: by the web server, or by the application."""
+    unit = f"_SYSTEMD_UNIT={_unit(observer)}"
+    return [
+        jail
+        for jail in observer.once(jails) or []
+        if _reads_own(observer, jail)
+        or any(unit in group or (_named(group) and not _units(group)) for group in jail.journal)
+    ]
+
+
+def _named(group: Iterable[str]) -> bool:
+    return any(one.startswith("SYSLOG_IDENTIFIER=") for one in group)
+
+
+def _units(group: Iterable[str]) -> list[str]:
+    return [one for one in group if one.startswith("_SYSTEMD_UNIT=")]
 
 
 def engine(_observer: Observer) -> Begun:
@@ -276,9 +275,8 @@ def engine(_observer: Observer) -> Begun:
 
 def counted(observer: Observer) -> dict[tuple[str, str], list[str]]:
     """Jail and line -> the addresses that the jail would count for it. The engine is started once for all."""
-    lines = [line for log in observer.once(logs) for line in (*_attempts(observer, log), *_harmless(log))]
-    lines += [line for log in observer.once(logs) for _label, line in _forgeries(log)]
-    found = observer.once(watching)
+    lines = [visit.line(status) for visit in observer.once(visits) if visit.entry for status in (*_FAILED, *_HARMLESS)]
+    found = watching(observer)
     try:
         answers = brute_force_fail2ban.matches(observer.once(engine), found, lines)
     except Fail2banError as problem:
@@ -288,16 +286,11 @@ def counted(observer: Observer) -> dict[tuple[str, str], list[str]]:
     }
 
 
+_FAILED, _HARMLESS = (401, 403, 429), (200, 302, 404, 405)  # how PHP answers a login
+
+
 def _logins(observer: Observer) -> tuple[str, ...]:
     return (*LOGINS, *(_OF_THREE if observer.site.major >= 3 else ()))
-
-
-def _attempts(observer: Observer, log: Log) -> list[str]:
-    return [log.failure(path) for path in _logins(observer)]
-
-
-def _harmless(log: Log) -> list[str]:
-    return [log.failure(status=200), log.failure("/", 200, "GET")]
 
 
 @check("brute_force_fail2ban", prepare=engine)
@@ -307,39 +300,37 @@ def fail2ban(observer: Observer) -> Finding:
         return failed(
             f"fail2ban {'does not run' if brute_force_fail2ban.is_installed() else 'is not installed'} on this host."
         )
-    visitors = observer.once(logs)
-    proxies = [log for log in visitors if within(log.address, observer.options["trusted_proxies"])]
-    if proxies:
+    visitors = observer.once(visits)
+    silent = next((visit for visit in visitors if not visit.entry), None)
+    if silent:
         return failed(
-            f"{proxies[0].file} shows the proxy {proxies[0].address} instead of the visitors, so it is of no use."
+            f"{_unit(observer)} wrote nothing to the journal about a request to {silent.endpoint.url(silent.path)}, so "
+            f"no failed login is seen there. Running jails: {first_of((jail.name for jail in found), 10) or 'none'}. A "
+            "file does not show who wrote a line, and Chamilo's own log not the address of every failed login."
         )
-    for log in visitors:
-        readers = [jail for jail in found if _reads(jail, log)]
+    proxies = [visit for visit in visitors if within(visit.address, observer.options["trusted_proxies"])]
+    if proxies:
+        return failed(f"{_unit(observer)} writes the proxy {proxies[0].address} instead of the visitors.")
+    for visit in visitors:
+        where = visit.endpoint.url(visit.path)
+        readers = [jail for jail in watching(observer) if visit.read_by(jail)]
         if not readers:
-            own = first_of(file for jail in found if _reads_own(observer, jail) for file in jail.files)
-            hint = f" {own} is read, but no line there names the address of every failed login." if own else ""
-            return failed(
-                f"Running jails: {first_of((jail.name for jail in found), 10) or 'none'}. None reads {log.file}, where "
-                f"logins over {log.endpoint.scheme} are written.{hint}"
-            )
+            names = first_of((jail.name for jail in found), 10) or "none"
+            return failed(f"Running jails: {names}. None reads what {_unit(observer)} writes about logins at {where}.")
         answers = observer.once(counted)
-        guards = [jail for jail in readers if any(answers[jail.name, line] for line in _attempts(observer, log))]
-        missed = [
-            path
-            for path, line in zip(_logins(observer), _attempts(observer, log))
-            if not any(answers[jail.name, line] == [GUESSER] for jail in readers)
+        guards = [
+            jail for jail in readers if all(answers[jail.name, visit.line(status)] == [GUESSER] for status in _FAILED)
         ]
-        if missed:
-            seers = first_of(jail.name for jail in guards or readers)
-            return failed(f"{seers} reads {log.file}, but does not see a failed login at {first_of(missed)}.")
-        for jail in guards:
-            if any(answers[jail.name, line] for line in _harmless(log)):
+        if not guards:
+            return failed(f"{first_of(jail.name for jail in readers)} does not see each failed login at {where}.")
+        for jail in readers:
+            if any(answers[jail.name, visit.line(status)] for status in _HARMLESS):
                 return failed(f"The jail {jail.name} also counts requests that are no failed logins.")
             trouble = _toothless(observer, jail)
             if trouble:
-                return failed(f"The jail {jail.name} reads {log.file} and sees failed logins, but {trouble}.")
+                return failed(f"The jail {jail.name} sees failed logins at {where}, but {trouble}.")
         guard = guards[0]
-    hidden = next(filter(None, (_behind_a_script(observer, log.endpoint) for log in visitors)), "")
+    hidden = next(filter(None, (_behind_a_script(observer, visit.endpoint) for visit in visitors)), "")
     if hidden:
         return failed(
             f"{hidden}: behind an older script Chamilo tries passwords as well, and no log shows their result. Have "
@@ -347,8 +338,8 @@ def fail2ban(observer: Observer) -> Finding:
         )
     lasts = f"for {guard.seconds} s" if guard.seconds >= 0 else "for ever"
     return passed(
-        f"The jail {guard.name} reads {first_of(log.file for log in visitors)}, where our own request showed up, sees "
-        f"failed logins on all {len(_logins(observer))} paths, and bans {lasts} after {guard.attempts} in "
+        f"The jail {guard.name} reads what {_unit(observer)} writes to the journal, where our own requests showed up, "
+        f"sees failed logins on all {len(_logins(observer))} paths, and bans {lasts} after {guard.attempts} in "
         f"{guard.window} s by {first_of(guard.actions)}."
     )
 
@@ -359,7 +350,7 @@ _OLDER = "/main/auth/lostPassword.php"  # as good as any other
 def _behind_a_script(observer: Observer, endpoint: Endpoint) -> str:
     """What a login path behind an older script answers, where it is let in there."""
     answers = ((path, observer.ask(endpoint, f"{_OLDER}{path}").status) for path in _logins(observer))
-    return next((f"{_OLDER}{path} answers {status}" for path, status in answers if status not in (403, 404)), "")
+    return next((f"{_OLDER}{path} answers {status}" for path, status in answers if status not in (400, 403, 404)), "")
 
 
 _REFUSES = "/.well-known/chamilo-hardening/brute_force/banned"  # answers this host alone, where the web server refuses
@@ -384,7 +375,7 @@ def _toothless(observer: Observer, jail: Jail) -> str:
     if observer.options["trusted_proxies"]:
         if not further:
             return f"{first_of(tools)} refuses packets alone, and those of clients behind a proxy come from the proxy"
-        if not further.get(jail.name, "").startswith("touch "):
+        if "touch " not in further.get(jail.name, ""):
             raise Unseen(f"whether {first_of(further)} has the proxy or the web server refuse clients behind a proxy")
         if not _web_server_refuses(observer):
             return f"the web server does not check for the files that {jail.name} makes for banned clients"
@@ -403,82 +394,53 @@ def _tool(command: str) -> str:
     return found[1].split()[0] if found else ""
 
 
-@check("brute_force_forgery", prepare=engine)
+@check("brute_force_forgery")
 def forgery(observer: Observer) -> Finding:
     if observer.once(jails) is None:
         return not_applicable("No fail2ban runs here, so no other client can be banned by forged lines.")
-    readers, visitors = observer.once(watching), observer.once(logs)
+    readers = watching(observer)
     if not readers:
-        return not_applicable("No running jail reads what visitors write, so none can be made to ban others.")
+        return not_applicable("No running jail reads what visitors have written, so none can be made to ban others.")
     if own := next((jail for jail in readers if _reads_own(observer, jail)), None):
         return failed(
             f"The jail {own.name} reads what the application writes, where a line break in the user name of a failed "
             "login forges a whole line: an attacker can have any address banned."
         )
-    if believed := believes(visitors, observer.options["trusted_proxies"]):
+    if believed := believes(observer.once(visits), observer.options["trusted_proxies"]):
         return failed(f"{believed} So this header can have any address banned.")
-    tried = [
-        (jail.name, label, line)
-        for jail in readers
-        for log in visitors
-        if _reads(jail, log)
-        for label, line in _forgeries(log)
-    ]
-    answers = observer.once(counted)
-    fooled = [f"{jail}, by {label}" for jail, label, line in tried if set(answers[jail, line]) - {GUESSER}]
-    if fooled:
-        return failed(f"An attacker can have the address of another client banned: {first_of(dict.fromkeys(fooled))}.")
+    within_apache = any(host.php == "mod_php" for host in observer.site.serving)
     for jail in readers:
-        for file in sorted(set(map(os.path.realpath, jail.files))):
-            if way := observer.once(Writer).way_into(file):
-                return failed(f"PHP's user can write what the jail {jail.name} reads, and so ban any address: {way}.")
-    labels = first_of(dict.fromkeys(label for _jail, label, _line in tried), 10)
-    return passed(
-        f"{first_of(jail.name for jail in readers)} took a wrong address from none of {len(tried)} forged lines "
-        f"({labels}), X-Forwarded-For of clients is not trusted in the log, and PHP's user cannot write it, nor "
-        "after its rotation."
-    )
+        for group in jail.journal:
+            fault = "names no service (_SYSTEMD_UNIT)" if not _units(group) else ""
+            if not _named(group):
+                fault = fault or "names no program of it (SYSLOG_IDENTIFIER)"
+            if within_apache and "_UID=0" not in group:
+                fault = fault or "reads what others than root wrote (_UID=0), and PHP runs within Apache"
+            if fault:
+                return failed(f"PHP can have any address banned: of the journal the jail {jail.name} {fault}.")
+    vouched = f"The kernel vouches for who wrote what {first_of(jail.name for jail in readers)} reads"
+    rest = " Only PHP that runs a program's own machine code within Apache could." if within_apache else ""
+    return passed(f"{vouched}, and X-Forwarded-For of clients is not trusted in it.{rest}")
 
 
-def believes(visitors: Iterable[Log], proxies: Collection[str]) -> str:
+def believes(visitors: Iterable[Visit], proxies: Collection[str]) -> str:
     """Whether the web server takes a client's word for its address; else an empty text."""
-    for log in visitors:
-        if log.address == VICTIM and not within(log.endpoint.address, proxies):
+    for visit in visitors:
+        if visit.address == VICTIM and not within(visit.endpoint.address, proxies):
             return (
-                f"The web server takes the visitor's address from X-Forwarded-For of any client ({log.file}). Name "
-                "your proxies alone in set_real_ip_from (nginx) or RemoteIPTrustedProxy (Apache)."
+                "The web server takes the visitor's address from X-Forwarded-For of any client. Name your proxies "
+                "alone in set_real_ip_from (nginx) or RemoteIPTrustedProxy (Apache)."
             )
     return ""
-
-
-def _forgeries(log: Log) -> list[tuple[str, str]]:
-    """Lines an attacker can cause in an access log, with the victim's address in each part the attacker controls."""
-    escaped = _FORGED.replace('"', r"\x22" if r"\x22" in log.line else r"\"")
-    in_url = escaped.replace(" ", "%20")
-    plain = log.failure()
-    before, _quote, rest = plain.partition('"')
-
-    def as_user(text: str) -> str:
-        return f'{before.replace(" - - [", f" - {text} [")}"{rest}'
-
-    return [
-        ("referer and user agent", log.failure("/login", 200, "GET", keep=True)),
-        ("referer and user agent of a failed login", log.failure(keep=True)),
-        ("the query", log.failure(f"{LOGINS[0]}?{in_url}")),
-        ("the path", log.failure(f"/{in_url}", 404, "GET")),
-        ("the request line", f'{before}"{escaped}" 400 0 "-" "-"'),
-        ("the basic-auth user", as_user(VICTIM)),
-        ("the basic-auth user", as_user(escaped)),
-    ]
 
 
 @check("brute_force_friends")
 def friends(observer: Observer) -> Finding:
     if observer.once(jails) is None:
         return not_applicable("No fail2ban runs here, so no client is banned.")
-    readers = observer.once(watching)
+    readers = watching(observer)
     if not readers:
-        return not_applicable("No running jail reads what visitors of the portal write, so none bans them.")
+        return not_applicable("No running jail reads what visitors of the portal have written, so none bans them.")
     own = ["127.0.0.1", "::1"]
     controller = str(observer.options["controller"] or observer.site.managed_from)
     declared = [
@@ -486,11 +448,11 @@ def friends(observer: Observer) -> Finding:
         *(str(one) for option in ("trusted_proxies", "friends") for one in observer.options[option]),
     ]
     declared += [controller] if controller else []
-    noted = bool(controller) and os.path.exists(os.path.join(FRIENDS, controller))
+    noted = bool(controller) and os.path.exists(os.path.join(FRIENDS, note(controller)))
     day = ""
     for jail in readers:
         spared = [*jail.friends, *([*own, *observer.site.addresses] if jail.spares_itself else [])]
-        missing = [friend for friend in declared if not within(friend, spared)]
+        missing = [friend for friend in declared if not within(of_network(friend) or friend, spared)]
         # How old the note is does not count: the role renews it in each run, before it arms the jail.
         if noted and FRIENDS in jail.friend_command and controller in missing:
             missing.remove(controller)

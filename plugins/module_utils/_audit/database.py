@@ -19,11 +19,11 @@ from typing import Any
 from .._application.database import DatabaseError, Reader
 from .._application.observer import Observer, Unseen
 from .._common.control import Finding, check, failed, passed
+from .._common.networks import within
 from .._common.paths import head, tail
 from .._common.sentences import first_of
 from .._common.tree import Tree
 from .._host import host as portal_host
-from ._networks import within
 
 ALLOWED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX")
 _ADMINISTRATORS = ("root", "admin", "mysql", "mariadb.sys", "debian-sys-maint")

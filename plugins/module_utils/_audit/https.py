@@ -17,12 +17,13 @@ from .._common import x509
 from .._common.control import Finding, check, failed, not_applicable, not_assessed, passed, waiting
 from .._common.handshakes import ANY_CIPHER, Handshake, handshake, only
 from .._common.http import MOVED, Answer, tls_context
+from .._common.networks import within
 from .._common.x509 import Certificate, CertificateError
 from .._host.processes import Job, named
 from .._webserver.bound import full_from
-from ._networks import much_of_the_internet, within
+from ._networks import much_of_the_internet
 from ._responses import MISSING, responses, where
-from .brute_force import VICTIM, believes, logs
+from .brute_force import VICTIM, believes, visits
 
 DAYS_LEFT = 14
 HSTS = "Strict-Transport-Security"
@@ -250,8 +251,8 @@ def trusted_proxies(observer: Observer) -> Finding:
                     else ""
                 )
                 return failed(f"{answer.url} leads to the host that the request named in X-Forwarded-Host.{by}")
-    with contextlib.suppress(Unseen):  # where its logs cannot be seen
-        if believed := believes(observer.once(logs), declared):
+    with contextlib.suppress(Unseen):  # where the journal cannot be seen
+        if believed := believes(observer.once(visits), declared):
             return failed(believed)
     trusted = f"{', '.join(words)} alone" if words else "no client"
     tried = "; forged ones changed no redirect and no link" if endpoints else ""

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from .._common.networks import normal, within
 from .._common.paths import open_regular
 from .filter_file import FilterError
-from .log_fields import IP, normal, within
+from .log_fields import IP
 
 LOG_BYTES = 1 << 20
 _BUSY_LINES, _BUSY_AGENTS = 100, 5  # no single visitor has so many browsers

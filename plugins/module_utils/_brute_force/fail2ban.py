@@ -62,6 +62,7 @@ class Jail:
 
     name: str
     files: tuple[str, ...]
+    journal: tuple[tuple[str, ...], ...]  # of which entries of the journal: of one group all has to hold
     expressions: tuple[str, ...]
     ignored_expressions: tuple[str, ...]
     prefix: str
@@ -138,6 +139,7 @@ def _jail(line: socket.socket, name: str) -> Jail:
     return Jail(
         name=name,
         files=tuple(get("logpath")),
+        journal=tuple(tuple(map(str, group)) for group in get("journalmatch")),
         expressions=tuple(get("failregex")),
         ignored_expressions=tuple(get("ignoreregex")),
         prefix=get("prefregex") or "",

@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .._common.networks import normal
 from . import log_fields
 from .filter_file import Definition
-from .log_fields import Field, fields, normal
+from .log_fields import Field, fields
 
 # Addresses for documentation, which no host has. Two of each kind, should one occur in a sample.
 VICTIMS = (("198.51.100.77", "192.0.2.77"), ("2001:db8:bad::77", "2001:db8:dead::77"))

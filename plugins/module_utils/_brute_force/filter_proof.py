@@ -22,11 +22,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._common.networks import normal
 from . import filter_attacks, filter_file
 from .fail2ban import Fail2banError, interpreter
 from .filter_attacks import ANY, STRAIN, Sample, Trial
 from .filter_file import NAME, Definition, FilterError
-from .log_fields import normal
 
 # Runs under fail2ban's own Python. One line of answer for each line it was given; the timers are the kernel's, so a
 # pattern that never returns ends the process. The second one is for a machine that is busy with something else.

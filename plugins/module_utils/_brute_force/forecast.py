@@ -26,9 +26,9 @@ from typing import BinaryIO, cast
 
 from .._application.login_addresses import LOGIN
 from .._common.http import AGENT
+from .._common.networks import normal, within
 from .._common.paths import open_regular
 from .._common.sentences import first_of
-from .log_fields import normal, within
 
 DAYS = 7
 MOST_BYTES = 512 << 20  # of a log

@@ -5,32 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import re
 import string
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-
-def within(address: str, networks: Iterable[str]) -> bool:
-    """Whether an address lies in one of the networks. An invalid network contains no address."""
-    inner = ipaddress.ip_address(address)
-    for text in networks:
-        with contextlib.suppress(ValueError):
-            if inner in ipaddress.ip_network(text, strict=False):
-                return True
-    return False
-
-
-def normal(address: str) -> str:
-    """An address in its usual form, IPv4 out of IPv6; empty when it is none."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return str(mapped or found)
+from .._common.networks import normal
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from .._application.portal_reader import PortalReader
 from .._application.site import Site
 from .._common import services
 from .._common.errors import HardeningError
+from .._common.networks import counted, normal
 from .._common.paths import shown
 from . import fail2ban
 from .fail2ban import Fail2banError
-from .log_fields import normal
 
 PORTALS = "/etc/chamilo-hardening/brute_force-*.json"
 _ATTACK = 3  # failures that are no longer typing errors, where the portal locks later than that
@@ -132,7 +132,7 @@ def inspect(target: str) -> Todo:
         bans = {}
         todo.notes.append(f"{problem}.")
     if address:
-        todo.bans = {one: jails for one, jails in bans.items() if normal(one) == address}
+        todo.bans = {one: jails for one, jails in bans.items() if one in (counted(address), address)}
         return todo
     if not target:
         todo.bans = bans

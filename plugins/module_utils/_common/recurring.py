@@ -11,6 +11,7 @@ import os
 import time
 
 from . import alert, files, records
+from .networks import counted
 
 DAILY = "daily.json"
 COPIES = "integrity.json"
@@ -58,9 +59,14 @@ def copied(site: str) -> bool:
     return digest is not None and bool(records.read(name).get("digest") == digest)
 
 
+def note(address: str) -> str:
+    """The name of the note by which a jail spares an administrator's address."""
+    return counted(address).partition("/")[0]
+
+
 def spared(address: str) -> bool:
     """Whether the administrator's address was noted a short while ago: no jail bans it for a day."""
     try:
-        return os.stat(f"{files.STATE}/friends/{address}").st_mtime > time.time() - _RENEWED
+        return os.stat(f"{files.STATE}/friends/{note(address)}").st_mtime > time.time() - _RENEWED
     except OSError:
         return False

@@ -223,6 +223,9 @@ class _Plan:
             lines.append(f"include {self.desired.drop_ins}/hide/*.conf;")
         if block.name == "location" and any(every(level, "limit_req")):
             lines.append(f"include {self.desired.drop_ins}/limit/*.conf;")
+        logs = [item.arguments[0] for item in every(level, "access_log") if item.arguments]
+        if block.name == "location" and logs and "off" not in logs:
+            lines.append(f"include {self.desired.drop_ins}/log/*.conf;")
         self._add(block, self._end(block), lines)
         if block.name == "location" and any(item.name == "fastcgi_pass" for item in _of_location(level)):
             self._php(block, around)

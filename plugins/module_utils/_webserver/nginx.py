@@ -206,8 +206,11 @@ def _host(
     def value(name: str) -> str:
         return first(level, name) or first(http, name)
 
+    # Not those of our drop-ins, where an inherited log is repeated.
+    here = [item for item in level if item.file == block.file or not configuration.is_ours(item.file)]
+
     def log(name: str) -> Directive | None:
-        return next((item for item in (*level, *http) if item.name == name and item.arguments), None)
+        return next((item for item in (*here, *http) if item.name == name and item.arguments), None)
 
     http2 = value("http2") == "on"
     legacy_tls = value("ssl") == "on"
@@ -238,6 +241,9 @@ def _host(
         includes=tuple(item.arguments[0] for item in every(level, "include") if item.arguments),
         access_log=access.rest if access else "",
         access_log_file=access.arguments[0] if access else "",
+        inherited_logs=()
+        if any(every(here, "access_log"))
+        else tuple(item.rest for item in every(http, "access_log") if item.arguments),
         access_log_format="".join(access.arguments[1:2]) if access else "",
         error_log=error.rest if error else "",
         body_limit=size(value("client_max_body_size")),

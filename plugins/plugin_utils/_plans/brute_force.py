@@ -3,35 +3,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Section brute_force: who guesses passwords is banned, and an account locked.
 
-fail2ban reads from the access log who fails to log in. A login is a request of one of Chamilo's login paths; since 3.0
-programs have two of their own. Not counted is /mcp, where each program begins with a 401, nor are keys of the API: apps
-go on with old ones, and none can be guessed.
-Symfony takes more forms of each for the same: behind index.php or, in some releases, with no slash between them, with
-the whole URL of any scheme, with a # behind it, and with a letter written as %6c; nginx takes more spaces, Apache a
-small "post". The last ones no browser uses, only an attacker who hides. Behind any other script the web server refuses
-them, and that counts as well where its name has a length that takes no time to read.
+The web server writes a line to the journal for each login that PHP answered: whose, and how. fail2ban counts those
+that failed, of that service and name alone. The kernel vouches for the service, so PHP, which may run as the same user,
+forges none. A login is a request of one of Chamilo's login paths; since 3.0 programs have two of their own. Not counted
+is /mcp, where each program begins with a 401, nor are keys of the API: apps go on with old ones, and none can be
+guessed.
+Symfony takes more forms of each for the same: behind index.php with no slash between them, with a # behind it, with a
+letter written as %6c, behind the name of any other script. No browser and no app uses them. The web server refuses
+them, as it refuses what a page of another site has its reader's browser send: what is not counted never reaches PHP.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ...module_utils._brute_force.filter_file import Definition
+from ...module_utils._common.networks import counted
+from ...module_utils._common.recurring import note
 from ...module_utils._transaction.job import Load
-from ...module_utils._webserver.configuration import VirtualHost
 from .portal import Portal
 from .shapes import File, Plan, PlanError, Settings, Transaction
 
-# What a page can ask for in its reader's name, and all of them.
+# What a page can ask for in its reader's name, and where apps ask for a token, which takes JSON alone.
 PAGES = ("login_json", "login/ldap/check", "oauth/token", "oauth/register")
-LOGINS = (*PAGES, "api/authentication_token")
-# Where a CAPTCHA asks first, if the path is written without an escape. A whole class logs in there at once.
-ASKED = PAGES[:2]
-# How many guesses one address has elsewhere, so that fail2ban has the time to ban it.
+TOKEN = "api/authentication_token"
+LOGINS = (*PAGES, TOKEN)
+# Where no CAPTCHA asks. A whole class logs in at once at the others.
+UNASKED = (*PAGES[2:], TOKEN)
+# How many guesses one address has there, so that fail2ban has the time to ban it.
 AT_ONCE, PER_MINUTE = 5, 60
 
 # Interfaces for programs, and the setting that has each on.
@@ -41,33 +43,18 @@ INTERFACES = {
     "external_api": "security.external_api_enabled",
 }
 
-# A user name of basic authentication can contain anything but a bare quote, even something like a date.
-START = r'^{front}<ADDR> \S+ (?:[^"\\]|\\.)*"(?i:POST) +(?:[A-Za-z][A-Za-z0-9+.-]*://[^/\s"]*)?'
-END = r'(?:[?#]\S*)? +HTTP/[\d.]+" (?:401|403|429)\b'
-# With what stands behind it: a date in a user name is never followed by a bare quote.
-DATE = r'\[(%d/%b/%Y:%H:%M:%S %z)\] "'
+# The network of an address of IPv6, of which one client has all: a /64, as the web servers and fail2ban write it.
+GROUP = "[0-9a-f]{1,4}"
+NETWORKS = (
+    (
+        rf"^(?|({GROUP}):0:0:0|({GROUP}:{GROUP}):0:0|({GROUP}(?::{GROUP}){{2}}):0|({GROUP}(?::{GROUP}){{3}})):",
+        "{}1::/64",
+    ),
+    (rf"^({GROUP})::({GROUP})(?::{GROUP}){{4}}$", "{}1:0:0:{}2::/64"),
+    (rf"^({GROUP}(?::{GROUP}){{0,2}})::", "{}1::/64"),
+)
 
 FRIENDS = "/var/lib/chamilo-hardening/friends"
-# logrotate leaves an empty log as it is.
-ROTATE = 'file=$1; shift; for log; do test -s "$log" || echo >>"$log"; done; exec logrotate --force "$file"'
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What fail2ban counts, and the lines that prove it."""
-
-    name: str
-    failregex: Sequence[str]
-    datepattern: str
-    samples: Mapping[str, Any]
-    log: str
-    proxies: Sequence[str]
-    friends: Sequence[str]
-
-    @property
-    def text(self) -> str:
-        """The file, as the module fail2ban_filter proves it."""
-        return Definition(self.name, tuple(self.failregex), datepattern=self.datepattern).text()
 
 
 @dataclass(frozen=True)
@@ -76,10 +63,10 @@ class BruteForce(Plan):
     packages: Sequence[str]
     start: bool  # fail2ban has to be installed, started or enabled
     ssh_jail: bool  # ssh has no log file, and its jail would keep fail2ban from starting
-    filter: Filter | None
+    name: str  # of the jail
+    proxies: Sequence[str]  # from which alone visits come
     friends: Sequence[str]  # directories whose times are touched, parents first: never banned for a day
     jail: Transaction
-    rotate: Sequence[Sequence[str]]  # commands
     client: bool  # no client of the database is there to set them
     settings: Settings | None
     vhost: bool  # a virtual host has to include the drop-ins first
@@ -88,16 +75,16 @@ class BruteForce(Plan):
 
     @property
     def more(self) -> bool:
-        return bool(self.start or self.rotate or self.vhost or self.again)
+        return bool(self.start or self.proxies or self.vhost or self.again)
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
     bans = portal.enforced("brute_force_fail2ban")
-    behind = bans and bool(given["chamilo_trusted_proxies"])
+    trusted = given["chamilo_trusted_proxies"]
+    behind = bans and bool(trusted)
     name, site, recurring = f"brute_force:{portal.word}", portal.site, portal.discovered.recurring
     jail = f"chamilo-{portal.word.replace('_', '-')}"
     packages = portal.missing("brute_force") if bans else []
-    filter_ = _filter(portal, given, jail) if bans else None
     settings = _settings(portal, given, bans) if portal.leads else {}
     web = _web(portal, bans)
     return BruteForce(
@@ -105,26 +92,28 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
         packages=packages,
         start=bans and (not site.fail2ban or bool(packages)),
         ssh_jail=not site.ssh_log,
-        filter=filter_,
+        name=jail,
+        # The section https, when it ran before in this play, has the web server see who is behind declared ones.
+        proxies=[] if portal.vhost_written and trusted or not bans else recurring.proxies,
         friends=_friends(site.managed_from) if bans else [],
         jail=Transaction(
             name,
-            _restoration(portal) + _jail(filter_, jail, behind, site.log_rotation),
+            _restoration(portal) + (_jail(jail, behind) if bans else []),
+            # An earlier version limited its memory.
             [["fail2ban-client", "-t"], ["systemctl", "daemon-reload"]] if bans else [],
             # A reload takes an action away again that a running jail did not have before. Bans outlive a restart.
-            Load("fail2ban", "restart" if behind else "reload") if bans else None,
+            Load("fail2ban", "restart") if bans else None,
         ),
-        rotate=_rotate(site.exposed_logs) if bans else [],
         client=bool(settings) and not site.database.client,
         settings=Settings(name, portal.root, settings) if portal.leads and (settings or portal.kept(name)) else None,
         vhost=bans and portal.vhost_due,
         # With fail2ban waived, only to take away what was there.
-        again=bans and (bool(recurring.proxies) or bool(site.managed_from and not recurring.spared)),
+        again=bans and bool(site.managed_from and not recurring.spared),
         web=web if bans or portal.active(web.name) else None,
         values={
             "domain": portal.domain,
             "jail": jail,
-            "logs": logs(portal) if bans else [],
+            "unit": f"{portal.service}.service",
             "attempts": portal.attempts(given["chamilo_brute_force_attempts"]),
             "find_seconds": given["chamilo_brute_force_find_seconds"],
             "ban_seconds": given["chamilo_brute_force_ban_seconds"],
@@ -134,178 +123,69 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
             "behind": behind,
             "refused": f"/run/chamilo-hardening-banned/{jail}",
             # Who must never be banned. The controller of the moment is a directory with its address as name.
-            "spared": _unique(["127.0.0.0/8", "::1", *given["chamilo_friends"], *given["chamilo_trusted_proxies"]]),
+            "spared": list(dict.fromkeys(map(_whole, ["127.0.0.0/8", "::1", *given["chamilo_friends"], *trusted]))),
             "friends": FRIENDS,
-            "on_pages": _on_pages(portal.apache),
-            "behind_scripts": _behind_scripts(portal.apache),
+            "drop_ins": portal.drop_ins,
             "variable": portal.variable,
-            "limit": _limit(portal),
-            "unasked": _unasked(portal.apache),
-            "escaped": _by(ASKED, portal.apache),
+            "networks": NETWORKS,
+            "pages": _written(PAGES),
+            "token": _written([TOKEN]),
+            "unasked": _written(UNASKED),
+            "read": _read(portal.apache),
+            "inherited_logs": _inherited_logs(portal) if bans and not portal.apache else [],
             "at_once": portal.attempts(AT_ONCE),
             "per_minute": portal.attempts(PER_MINUTE),
-            "pace": _pace(portal),
         },
     )
-
-
-# ------------------------------------------------------------------------------------------------ what is read
-
-
-def logs(portal: Portal) -> list[str]:
-    """The access logs, or a PlanError where fail2ban could not read who fails to log in."""
-    logged = _logged(portal)
-    # Discovery has resolved Apache's names. nginx knows one itself, and takes others for whatever.
-    known = {"", "combined", *(("common", "vhost_combined") if portal.apache else ())}
-    if not logged or len(logged) < len(portal.hosts) or set(_formats(portal)) - known:
-        found = ", ".join(map(_log_of, portal.hosts)) or "no virtual host"
-        raise PlanError(
-            f"fail2ban has to read who fails to log in from the access log of {portal.domain}, a file in the format "
-            f"combined. It finds {found}. Have the virtual host write one, or waive brute_force_fail2ban."
-        )
-    return portal.logs
-
-
-def _logged(portal: Portal) -> list[VirtualHost]:
-    return [host for host in portal.hosts if host.access_log_file in portal.logs]
-
-
-def _log_of(host: VirtualHost) -> str:
-    form = host.access_log_format
-    writes = f", which writes {form}" if form.startswith('"') else ""
-    return f"{host.access_log or 'none'} ({host.file} line {host.line}{writes})"
-
-
-def _formats(portal: Portal) -> list[str]:
-    return _unique([host.access_log_format for host in _logged(portal)])
 
 
 # ------------------------------------------------------------------------------------------------ what counts
 
 
-def failregex(portal: Portal) -> list[str]:
-    names = r"[^\s:]+"
-    if portal.named:
-        written = [name for host in portal.hosts for name in host.names]
-        names = "|".join(map(re.escape, _unique([*portal.site.portal_names, *written])))
-    # Apache puts the name of the virtual host in front where several share a log.
-    front = rf"(?:(?:{names}):\d+ )?" if "vhost_combined" in _formats(portal) else ""
-    start = START.replace("{front}", front)
-    plain = rf'/(?:[^\s"?#%]{{0,200}}\.php/|index\.php)?(?:{"|".join(LOGINS)})'
-    script, index, *logins = map(_spelled, (".php/", "index.php", *LOGINS))
-    # The same with a letter as %6c. No other escaped path: any web page can have its reader's browser ask for one that
-    # is refused.
-    hidden = rf'/(?=[^\s"?#%]{{0,240}}%)(?:[^\s"?#]{{0,200}}{script}|{index})?(?:{"|".join(logins)})'
-    return [start + plain + END, start + hidden + END]
+def _written(logins: Sequence[str]) -> str:
+    """What browsers and apps ask for, as they write it."""
+    return rf"/(?:index\.php/)?(?:{'|'.join(logins)})"
 
 
-def _spelled(text: str) -> str:
-    """Each letter as it is, or escaped."""
-    return "".join(f"(?:{re.escape(letter)}|%(?i:{letter.encode().hex()}))" for letter in text)
+def _read(apache: bool) -> str:
+    """What a web server reads it as, and what Symfony would: Apache may leave an escaped slash as it is."""
+    slash = "(?:/|%2[Ff])" if apache else "/"
+    logins = "|".join(LOGINS).replace("/", slash)
+    return rf"^/(?:(?s:.*)\.php{slash}?)?(?:{logins})$"
 
 
-def samples(portal: Portal) -> dict[str, Any]:
-    """Lines as nginx and Apache write them, for every login path and every answer to a failure."""
-    front = f"{portal.domain}:443 " if "vhost_combined" in _formats(portal) else ""
-    agent = f'"https://{portal.domain}/login" "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"'
-
-    def line(request: str, address: str = "203.0.113.7", user: str = "-", agent: str = '"-" "-"') -> str:
-        return f"{front}{address} - {user} [25/Nov/2026:10:00:00 +0000] {request} 43 {agent}"
-
-    def matches() -> Iterator[tuple[str, str]]:
-        for path in (f"/{login}" for login in LOGINS):
-            for status in (401, 403, 429):
-                yield "203.0.113.7", line(f'"POST {path} HTTP/2.0" {status}', agent=agent)
-        for address in ("2001:db8::7", "::ffff:203.0.113.7"):
-            yield address, line('"POST /login_json?x=1 HTTP/1.1" 401', address, agent='"-" "curl/8.14"')
-        for request in (
-            "POST /index.php/login_json",
-            "POST /%6Cogin_json",
-            "POST /login%2fldap%2Fcheck",
-            "POST /login_json#x",
-            "POST /index.phplogin_json",
-            "POST /%69ndex.php/login_json",
-            "POST /index%2ephp%2Flogin_json",
-            "POST /courses.php/%6C%6fgin_json",
-            "POST /%63ourses%2Ephp/login_json",
-            f"POST https://{portal.domain}/api/authentication_token",
-            "POST X://y/login_json",
-            "post /login_json",
-        ):
-            yield "203.0.113.7", line(f'"{request} HTTP/1.1" 401')
-        for script in ("/main/auth/lostPassword.php", "/courses.php", "//certificates/index.php", "/a/../index.php"):
-            yield "203.0.113.7", line(f'"POST {script}/login/ldap/check?x HTTP/1.1" 403')
-        for user in (
-            "ada",
-            "a b",
-            "a [25/Nov/2020",
-            r"[25/Nov/2020:10:00:00 +0000] \"POST",
-            r"[25/Nov/2020:10:00:00 +0000] \x22",
-        ):
-            yield "203.0.113.7", line('"POST /login_json HTTP/1.1" 401', user=user)
-
-    harmless = [
-        *(line(f'"POST /login_json HTTP/1.1" {status}', agent=agent) for status in (200, 400, 500, 423)),
-        line('"GET /login HTTP/1.1" 401', agent=agent),
-        line('"GET /login_json HTTP/1.1" 405', agent=agent),
-        line('"POST /api/users HTTP/1.1" 401', agent=agent),
-        line('"GET /connect/azure/check?code=x&state=y HTTP/2.0" 403', agent=agent),
-        line('"POST /login/token/check HTTP/2.0" 403', agent=agent),
-        line('"POST /mcp HTTP/1.1" 401', agent=agent),
-        line('"POST /oauth/authorize HTTP/1.1" 403', agent=agent),
-        line('"POST /login_json_help HTTP/1.1" 403', agent=agent),
-        line('"POST /x/login_json HTTP/1.1" 403', agent=agent),
-        line('"POST /main/auth/lostPassword.php HTTP/1.1" 403', agent=agent),
-        line('"POST /courses.php/login HTTP/1.1" 403', agent=agent),
-        line('"GET /courses.php/login_json HTTP/1.1" 403', agent=agent),
-        line('"POST /courses.php?/login_json HTTP/1.1" 403', agent=agent),
-        line('"GET /?POST%20/login_json HTTP/1.1" 401', agent=agent),
-        line('"POST /r/a%20b HTTP/1.1" 401', agent=agent),
-        line('"POST /%2egit HTTP/1.1" 403', agent=agent),
-        line('"POST /%6dain/install/ HTTP/1.1" 403', agent=agent),
-        line('"POST /%6cogin HTTP/1.1" 403', agent=agent),
-        line('"POST /x%2f%6cogin_json HTTP/1.1" 403', agent=agent),
-        line('"POST /%4cogin_json HTTP/1.1" 403', agent=agent),
-        line('"POST /%2egit/x.phplogin_json HTTP/1.1" 403', agent=agent),
-        line('"POST /.git/x.phplogin_json HTTP/1.1" 403', agent=agent),
-    ]
-    if front and portal.named:  # of another portal, in the same log
-        other = line('"POST /login_json HTTP/1.1" 401')
-        harmless.append(f"shop.example:443 {other[len(front) :]}")
-    return {"match": [{"address": address, "line": text} for address, text in matches()], "no_match": harmless}
-
-
-def _filter(portal: Portal, given: Mapping[str, Any], name: str) -> Filter:
-    proxies, friends = given["chamilo_trusted_proxies"], given["chamilo_friends"]
-    # The section https, when it ran before in this play, has the log show who is behind them; older lines do not.
-    known = portal.vhost_written
-    return Filter(
-        name,
-        failregex(portal),
-        DATE,
-        samples(portal),
-        logs(portal)[0],
-        [] if known else proxies,
-        [*friends, *proxies] if known else friends,
-    )
+def _whole(network: str) -> str:
+    """Of IPv6 no less than a /64 is counted."""
+    try:
+        known = ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return network
+    return counted(str(known[0])) if known.prefixlen > 64 else network
 
 
 # ------------------------------------------------------------------------------------------------ what is written
 
 
-def _jail(filter_: Filter | None, jail: str, behind: bool, rotation: str) -> list[File]:
-    if not filter_:
-        return []
-    files = [
-        File(f"/etc/fail2ban/filter.d/{jail}.conf", content=filter_.text),
+def _inherited_logs(portal: Portal) -> list[str]:
+    """What nginx writes of a virtual host only as long as nothing else is written there."""
+    # One of ours has its log in itself.
+    hosts = [host for host in portal.hosts if portal.vhost_kept or host.ours]
+    if hosts and all(host.access_log == "off" and not host.inherited_logs for host in hosts):
+        raise PlanError(
+            "fail2ban has to learn who fails to log in, and nginx writes nothing where access_log is off "
+            f"({hosts[0].file} line {hosts[0].line}). Take that line away, or waive brute_force_fail2ban."
+        )
+    # "off" beside another one would turn that off as well.
+    return [log for log in dict.fromkeys(log for host in hosts for log in host.inherited_logs) if log != "off"]
+
+
+def _jail(jail: str, behind: bool) -> list[File]:
+    return [
+        File(f"/etc/fail2ban/filter.d/{jail}.conf", "filter.conf.j2"),
         File(f"/etc/fail2ban/jail.d/{jail}.conf", "jail.conf.j2"),
-        File("/etc/systemd/system/fail2ban.service.d/chamilo-hardening.conf", "memory.conf.j2"),
+        File(f"/etc/fail2ban/action.d/{jail}-nftables.conf", "nftables.conf.j2"),
+        *([File(f"/etc/fail2ban/action.d/{jail}.conf", "action.conf.j2")] if behind else []),
     ]
-    if behind:
-        files.append(File(f"/etc/fail2ban/action.d/{jail}.conf", "action.conf.j2"))
-    if rotation:  # what fail2ban believes, PHP's user must not write; discovery makes it of the host's own rotation
-        files.append(File("/etc/logrotate.d/00-chamilo-hardening", content=rotation))
-    return files
 
 
 def _restoration(portal: Portal) -> list[File]:
@@ -320,66 +200,26 @@ def _restoration(portal: Portal) -> list[File]:
 
 def _friends(controller: str) -> list[str]:
     # A directory at a time: the module file cannot set the time of one whose parent it has to make as well.
-    return ["/var/lib/chamilo-hardening", FRIENDS, f"{FRIENDS}/{controller}"] if controller else []
-
-
-def _rotate(exposed: Mapping[str, str]) -> list[list[str]]:
-    by_file: dict[str, list[str]] = {}
-    for log, file in exposed.items():
-        if file:
-            by_file.setdefault(file, []).append(log)
-    return [["sh", "-euc", ROTATE, "sh", file, *logs_] for file, logs_ in sorted(by_file.items())]
+    return ["/var/lib/chamilo-hardening", FRIENDS, f"{FRIENDS}/{note(controller)}"] if controller else []
 
 
 def _web(portal: Portal, bans: bool) -> Transaction:
-    drop_in = File(f"{portal.drop_ins}/brute_force.conf", f"{portal.web}/brute_force.conf.j2")
-    # nginx counts by itself, outside of a virtual host. Apache asks a program.
-    pace = File(_pace(portal), "apache/pace.py.j2" if portal.apache else "nginx/pace.conf.j2")
-    pace = replace(pace, mode="0755") if portal.apache else pace
-    limit = [] if portal.apache else [File(_limit(portal), "nginx/limit.conf.j2")]
+    # Behind https.conf: on plain http a request is redirected, and nothing else.
+    files = [File(f"{portal.drop_ins}/login.conf", f"{portal.web}/login.conf.j2")]
+    whole = f"chamilo-{portal.word}-brute_force.conf"  # what stands outside of a virtual host
+    if portal.apache:
+        files.append(File(f"/etc/apache2/conf-enabled/{whole}", "apache/log.conf.j2"))
+    else:
+        files.append(File(f"/etc/nginx/conf.d/{whole}", "nginx/maps.conf.j2"))
+        files += [File(f"{portal.drop_ins}/{one}/brute_force.conf", f"nginx/{one}.conf.j2") for one in ("limit", "log")]
     return Transaction(
         f"brute_force:{portal.word}.web",
-        [drop_in, pace, *limit, *portal.apache_modules("rewrite", "headers")] if bans else [],
+        [*files, *portal.apache_modules("rewrite", "headers")] if bans else [],
         portal.test,
         Load(portal.service),
         portal.token("brute_force"),
         bans,
     )
-
-
-# What the web server refuses, of the path as it reads it. Apache may be configured to leave an escaped slash as it is.
-def _alternatives(logins: Sequence[str], apache: bool) -> str:
-    return "|".join(logins).replace("/", _slash(apache))
-
-
-def _slash(apache: bool) -> str:
-    return "(?:/|%2[Ff])" if apache else "/"
-
-
-def _behind_scripts(apache: bool) -> str:
-    return rf"^/(?!index\.php/)(?s:.*)\.php/(?:{_alternatives(LOGINS, apache)})$"
-
-
-def _on_pages(apache: bool) -> str:
-    return _by(PAGES, apache)
-
-
-def _unasked(apache: bool) -> str:
-    return _by([login for login in LOGINS if login not in ASKED], apache)
-
-
-def _by(logins: Sequence[str], apache: bool) -> str:
-    return rf"^/(?:index\.php{_slash(apache)}?)?(?:{_alternatives(logins, apache)})$"
-
-
-def _limit(portal: Portal) -> str:
-    return f"{portal.drop_ins}/limit/brute_force.conf"
-
-
-def _pace(portal: Portal) -> str:
-    if portal.apache:
-        return f"/usr/local/lib/chamilo-{portal.word}-pace"
-    return f"/etc/nginx/conf.d/chamilo-{portal.word}-brute_force.conf"
 
 
 # ------------------------------------------------------------------------------------------------ in Chamilo
@@ -409,7 +249,3 @@ def _settings(portal: Portal, given: Mapping[str, Any], bans: bool) -> dict[str,
     return {
         name: value for control, values in desired_by_name if portal.enforced(control) for name, value in values.items()
     }
-
-
-def _unique(values: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(values))

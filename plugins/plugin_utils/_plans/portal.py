@@ -22,7 +22,7 @@ from .shapes import File
 
 # What sections install where it is missing.
 PACKAGES: Mapping[str, Sequence[str]] = {
-    "brute_force": ("fail2ban", "nftables", "python3-systemd", "logrotate"),
+    "brute_force": ("fail2ban", "nftables", "python3-systemd"),
     "uploads": ("clamav-daemon", "cron"),
     "monitoring": ("monit", "logrotate", "msmtp-mta"),
     "updates": ("unattended-upgrades",),

@@ -83,33 +83,6 @@ def test_what_the_sections_would_else_ask_again(host):
     assert site_of(host).fail2ban
 
 
-def test_who_may_write_what_the_web_server_logs(host):
-    host.install("nginx")
-    host.chamilo()
-    host.testbed_site("nginx", "plain")
-    log, file = "/var/log/nginx/access.log", "/etc/logrotate.d/00-chamilo-hardening"
-    host.write("/etc/nginx/nginx.conf", f"http {{ access_log {log}; include /etc/nginx/sites-enabled/*; }}")
-    host.write("/etc/logrotate.d/nginx", "/var/log/nginx/*.log {\n create 0640 www-data adm\n}\n")
-    host.write(log, "")
-    pool = "[www]\nuser = {}\nlisten = /run/php/php8.4-fpm.sock\n"
-    host.write("/etc/php/8.4/fpm/pool.d/www.conf", pool.format("www-data"))
-    site = site_of(host)
-    assert " create 0640 root adm\n" in site.log_rotation and site.exposed_logs == {}
-    (host.root / log[1:]).chmod(0o646)
-    assert site_of(host).exposed_logs == {log: file}
-    alias = log.replace("access", "alias")  # of another name of the portal
-    host.write(alias, "")
-    (host.root / alias[1:]).chmod(0o646)
-    server = f"server {{ server_name library.test; root /var/www/chamilo/public; access_log {alias}; }}"
-    host.site("nginx", server, "alias.conf")
-    assert site_of(host).exposed_logs == {alias: file, log: file}
-    (host.root / "etc/nginx/sites-enabled/alias.conf").unlink()
-    (host.root / log[1:]).parent.chmod(0o777)
-    assert site_of(host).exposed_logs == {log: ""}, "he would put another one in its place"
-    host.write("/etc/php/8.4/fpm/pool.d/www.conf", pool.format("nobody"))
-    assert site_of(host).log_rotation == "", "the logs are those of the web server's user, as whom no PHP runs"
-
-
 @pytest.mark.parametrize(
     ("text", "own"),
     [

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import os
-import pwd
+import json
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -15,18 +15,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Endpoint, Observer, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _log_writer, brute_force
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Jail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force as plan
 
-PATHS = "login_json|login/ldap/check|api/authentication_token"
-GOOD = rf'^<ADDR> \S+ [^\[]*\[\] "POST /(?:{PATHS})(?:\?\S*)? HTTP/[^"]+" (?:401|403|429) '
+UNIT, TAG = "_SYSTEMD_UNIT=nginx.service", "SYSLOG_IDENTIFIER=chamilo_1"
+GOOD = r"^\S+ chamilo_1\[\d+\]: <ADDR> (?:401|403|429)$"
 IDS = r"^\s*\[[^\]]*\] \[\S+ <ADDR>\] Login failed for username "
 
 
@@ -68,16 +66,15 @@ def test_lock(monkeypatch, value, status):
         # Three times five, as soon as a ban ends.
         ([{"attempts": 5, "window": 900, "seconds": 300}], "10", "fail"),
         ([{"attempts": 3, "window": 900, "seconds": 300}], "10", "pass"),
-        ([{"attempts": 9, "window": 900, "file": "/var/log/auth.log"}], "5", "pass"),
+        ([{"attempts": 9, "window": 900, "journal": ((UNIT.replace("nginx", "ssh"),),)}], "5", "pass"),
         ([], "5", "pass"),
     ],
 )
 def test_one_address_is_banned_before_an_account_is_locked(monkeypatch, jails, value, status):
-    found = [jail(GOOD, **{"file": "/var/log/nginx/access.log", **one}) for one in jails]
+    found = [jail(GOOD, **one) for one in jails]
     monkeypatch.setattr(fail2ban, "running", lambda: found)
     it = settings(login_max_attempt_before_blocking_account=value)
-    host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log_file="/var/log/nginx/access.log")
-    it.site, it.as_root = replace(it.site, serving=(host,), answering=(host,)), True
+    it.site, it.as_root = replace(it.site, web=WebServer("nginx", service="nginx")), True
     monkeypatch.setattr(brute_force, "_slows", lambda _observer, _door: True)
     monkeypatch.setattr(brute_force, "_own_doors", lambda _observer: [Endpoint("https", "campus.test", 443)])
     finding = brute_force.lock(it)
@@ -89,10 +86,9 @@ def test_one_address_is_banned_before_an_account_is_locked(monkeypatch, jails, v
 @pytest.mark.parametrize(("free", "status"), [(5, "pass"), (9, "fail")])
 def test_many_guesses_at_once_have_to_wait_before_they_lock_an_account(monkeypatch, free, status):
     """The ban takes a second or two; what was sent meanwhile is tried."""
-    monkeypatch.setattr(fail2ban, "running", lambda: [jail(GOOD, file="/var/log/nginx/access.log")])
+    monkeypatch.setattr(fail2ban, "running", lambda: [jail(GOOD)])
     it = settings(login_max_attempt_before_blocking_account="10")
-    host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log_file="/var/log/nginx/access.log")
-    it.site, it.as_root = replace(it.site, serving=(host,), answering=(host,)), True
+    it.site, it.as_root = replace(it.site, web=WebServer("nginx", service="nginx")), True
     endpoints = [Endpoint("http", "campus.test", 80), Endpoint("https", "campus.test", 443)]
     monkeypatch.setattr(brute_force, "_own_doors", lambda _observer: endpoints)
     asked = []
@@ -139,10 +135,11 @@ def test_captcha_block_needs_both(mistakes, minutes, status):
     assert brute_force.captcha_block(it).status == status
 
 
-def jail(*expressions, file="", **differences):
+def jail(*expressions, **differences):
     values = {
         "name": "chamilo",
-        "files": (str(file),),
+        "files": (),
+        "journal": ((UNIT, TAG),),
         "expressions": expressions,
         "ignored_expressions": (),
         "prefix": "",
@@ -160,28 +157,24 @@ def jail(*expressions, file="", **differences):
 
 
 def engine(_loaded, jails, lines):
-    """What matters of fail2ban's engine here: it cuts the date out and reads <ADDR>."""
+    """What matters of fail2ban's engine here: it reads <ADDR>."""
 
     def addresses(expressions, line):
-        cut = re.sub(r"\d{2}/\w{3}/\d{4}:[\d:]+ \+\d{4}|\[\d{4}-\d\d-\d\d [\d:]+\]", "", line, count=1)
-        found = (re.search(text.replace("<ADDR>", r"(?P<a>\d+(?:\.\d+){3})"), cut) for text in expressions)
+        found = (re.search(text.replace("<ADDR>", r"(?P<a>\d+(?:\.\d+){3})"), line) for text in expressions)
         return [hit["a"] for hit in found if hit]
 
     return [[addresses(each.expressions, line) for line in lines] for each in jails]
 
 
 class Host:
-    """A portal with one access log: each request leaves the line that nginx or Apache would write."""
+    """A portal whose web server writes to the journal about each login that PHP answers."""
 
     def __init__(self, tmp_path, monkeypatch):
-        self.log = tmp_path / "access.log"
-        self.log.write_text("")
-        self.access_log = f"{self.log} combined"
         self.root = tmp_path / "chamilo"
         (self.root / "var/log/ids").mkdir(parents=True)
         self.jails = []
-        self.form = '{client} - - [25/Nov/2026:13:00:00 +0000] "{request}" 200 512 "{referer}" "{agent}"\n'
-        self.escape = lambda text: text.replace('"', r"\x22")
+        self.written = []  # in the journal
+        self.form = "{client} {status}"
         self.trusts_anybody = False
         self.behind = 403  # what a login path answers behind an older script
         monkeypatch.setattr(fail2ban, "running", lambda: self.jails)
@@ -190,35 +183,32 @@ class Host:
         monkeypatch.setattr(fail2ban, "matches", engine)
         monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: f"/usr/sbin/{name}")
         monkeypatch.setattr(brute_force, "_PATIENCE", 0.1)
-        monkeypatch.setattr(brute_force, "USUAL_LOGS", ())
-        self.rotations = ""  # as logrotate reports them
-        self.processes = []
-        monkeypatch.setattr(_log_writer.services, "run", lambda argv, seconds: (0, self.rotations))
+        monkeypatch.setattr(brute_force.services, "run", self.journal)
 
-    def inspect(self, **options):
-        logs = {"access_log": self.access_log, "access_log_file": str(self.log)}
-        virtual_host = VirtualHost("site.conf", 1, ("campus.test",), (Listen("10.0.0.5", 80, False),), "", **logs)
-        server = {"web": WebServer("nginx", user="nobody"), "php": Php(user="nobody")}
+    def journal(self, argv, _seconds):
+        assert argv[0] == "journalctl" and argv[-1] == UNIT
+        return 0, "".join(f"{json.dumps(entry)}\n" for entry in self.written)
+
+    def inspect(self, php="", **options):
+        virtual_host = VirtualHost("site.conf", 1, ("campus.test",), (Listen("10.0.0.5", 80, False),), "", php=php)
         hosts = {"serving": (virtual_host,), "virtual_hosts": (virtual_host,)}
-        it = Observer(Site("campus.test", root=str(self.root), **server, **hosts), options)
+        server = WebServer("nginx", service="nginx", user="nobody")
+        it = Observer(Site("campus.test", root=str(self.root), web=server, **hosts), options)
         it.as_root = True
         it._fetch = self.fetch
-        it.processes = self.processes
         return it
 
     def fetch(self, endpoint, path, headers):
         if path.startswith("/main/"):
             return Answer(endpoint.url(path), self.behind)
         client = headers["X-Forwarded-For"] if self.trusts_anybody else endpoint.address
-        line = self.form.format(
-            client=client,
-            request=f"GET {self.escape(path)} HTTP/1.1",
-            referer=self.escape(headers["Referer"]),
-            agent=self.escape(headers["User-Agent"]),
-        )
-        with self.log.open("a") as file:
-            file.write(line)
-        return Answer(endpoint.url(path), 200)
+        if self.form:
+            entry = dict(one.split("=") for one in (UNIT, TAG))
+            message = self.form.format(client=client, status=405)
+            moment = str(int(time.time() * 1_000_000) + 1)
+            entry.update(MESSAGE=message, _HOSTNAME="campus", _PID="7", __REALTIME_TIMESTAMP=moment)
+            self.written.append(entry)
+        return Answer(endpoint.url(path), 405)
 
 
 @pytest.fixture
@@ -227,10 +217,10 @@ def host(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("answer", "status"), [(403, "pass"), (404, "pass"), (200, "fail"), (401, "fail"), (405, "fail")]
+    ("answer", "status"), [(400, "pass"), (403, "pass"), (404, "pass"), (200, "fail"), (401, "fail"), (405, "fail")]
 )
 def test_a_login_behind_an_older_script_is_a_way_past_the_jail(host, answer, status):
-    host.jails = [jail(GOOD, file=host.log)]
+    host.jails = [jail(GOOD)]
     host.behind = answer
     finding = brute_force.fail2ban(host.inspect())
     assert finding.status == status
@@ -238,10 +228,10 @@ def test_a_login_behind_an_older_script_is_a_way_past_the_jail(host, answer, sta
 
 
 def test_a_jail_that_sees_everything_passes(host):
-    host.jails = [jail("^nothing$", file="/var/log/auth.log", name="sshd"), jail(GOOD, file=host.log)]
+    host.jails = [jail("^nothing$", journal=((UNIT.replace("nginx", "ssh"),),), name="sshd"), jail(GOOD)]
     finding = brute_force.fail2ban(host.inspect())
     assert finding.status == "pass", finding.evidence
-    assert str(host.log) in finding.evidence
+    assert "reads what nginx.service writes to the journal" in finding.evidence
 
 
 def test_without_fail2ban(host, monkeypatch):
@@ -259,9 +249,10 @@ def test_without_fail2ban(host, monkeypatch):
 @pytest.mark.parametrize(
     ("differences", "words"),
     [
-        ({"files": ("/var/log/other.log",)}, "Running jails: chamilo. None reads /"),
-        ({"expressions": (GOOD.replace("|api/authentication_token", ""),)}, "/api/authentication_token"),
-        ({"expressions": (r'^<ADDR> .*"POST ',)}, "also counts"),
+        ({"journal": (), "files": ("/var/log/nginx/access.log",)}, "Running jails: chamilo. None reads what nginx"),
+        ({"journal": ((UNIT, "SYSLOG_IDENTIFIER=other"),)}, "Running jails: chamilo. None reads what nginx"),
+        ({"expressions": (GOOD.replace("|429", ""),)}, "does not see each failed login"),
+        ({"expressions": (GOOD.replace("429", "429|405"),)}, "also counts"),
         ({"expressions": ("^nothing$",)}, "does not see"),
         ({"attempts": 6}, "only after 6"),
         ({"window": 59}, "forgets them after 59 s"),
@@ -271,7 +262,7 @@ def test_without_fail2ban(host, monkeypatch):
     ],
 )
 def test_a_jail_that_does_not(host, differences, words):
-    host.jails = [replace(jail(GOOD, file=host.log), **differences)]
+    host.jails = [replace(jail(GOOD), **differences)]
     finding = brute_force.fail2ban(host.inspect())
     assert finding.status == "fail"
     assert words in finding.evidence
@@ -280,12 +271,11 @@ def test_a_jail_that_does_not(host, differences, words):
 def test_a_jail_that_never_bans_most_of_the_internet_is_no_jail(host):
     """Declared or not: that the jail really spares them is what counts."""
     halves = ("127.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1")
-    host.jails = [jail(GOOD, file=host.log, friends=halves)]
+    host.jails = [jail(GOOD, friends=halves)]
     for options in ({}, {"friends": ["0.0.0.0/1", "128.0.0.0/1"]}):
         finding = brute_force.fail2ban(host.inspect(**options))
         assert finding.status == "fail"
         assert "never bans 127.0.0.0/8, 0.0.0.0/1, 128.0.0.0/1, which is 100.00%" in finding.evidence
-    assert brute_force.banning(host.inspect()) == []
 
 
 MAIL = {"mail": "printf '%%b' 'Hi' | mail -s ban root"}
@@ -301,7 +291,7 @@ MAIL = {"mail": "printf '%%b' 'Hi' | mail -s ban root"}
     ],
 )
 def test_behind_a_proxy_a_firewall_is_not_enough(host, more, refuses, status, words):
-    known = jail(GOOD, file=host.log)
+    known = jail(GOOD)
     host.jails = [replace(known, actions={**known.actions, **more})]
     observer = host.inspect(trusted_proxies=["192.0.2.9"])
     ask = observer.ask
@@ -314,7 +304,7 @@ def test_behind_a_proxy_a_firewall_is_not_enough(host, more, refuses, status, wo
 
 
 def test_a_proxy_that_ends_tls_is_not_asked_whether_the_web_server_refuses(host):
-    known = jail(GOOD, file=host.log)
+    known = jail(GOOD)
     host.jails = [replace(known, actions={**known.actions, "chamilo": "touch /run/banned/<ip>"})]
     observer = host.inspect(trusted_proxies=["192.0.2.9"], terminated_elsewhere=True)
     ask = observer.ask
@@ -328,44 +318,29 @@ def test_a_proxy_that_ends_tls_is_not_asked_whether_the_web_server_refuses(host)
     assert brute_force.fail2ban(observer).status == "pass"
 
 
-def test_the_guides_own_jail_never_sees_a_failure(host):
-    host.jails = [jail(IDS, file=host.root / "var/log/prod.log")]
+@pytest.mark.parametrize("form", ["", "{client} visited", "{client} 200"])
+def test_a_web_server_that_writes_nothing_of_a_login_is_of_no_use(host, form):
+    host.form, host.jails = form, [jail(GOOD)]
     finding = brute_force.fail2ban(host.inspect())
     assert finding.status == "fail"
-    assert "prod.log is read" in finding.evidence
+    assert (
+        "nginx.service wrote nothing to the journal about a request to http://campus.test/login_json"
+        in finding.evidence
+    )
 
 
-def test_a_request_that_leaves_no_trace_cannot_be_assessed(host):
+def test_a_door_that_leads_to_https_sees_no_login(host):
     it = host.inspect()
-    it._fetch = lambda endpoint, path, headers: Answer(endpoint.url(path), 200)
-    with pytest.raises(Unseen, match=f"a request to http://campus.test/login left no line in {host.log}"):
+    it._fetch = lambda endpoint, path, headers: Answer(endpoint.url(path), 301, headers=(("Location", "https://x/"),))
+    with pytest.raises(Unseen, match="nothing was seen of its visitors"):
         brute_force.fail2ban(it)
-
-
-def test_a_further_name_counts_where_it_writes_to_another_log(host, tmp_path):
-    it, other = host.inspect(), tmp_path / "other.log"
-    other.write_text("")
-    (own,) = it.site.virtual_hosts
-    it.site = replace(it.site, virtual_hosts=(own, replace(own, access_log_file=str(other))))
-    endpoints = [Endpoint("http", name, 80, "10.0.0.5") for name in ("same.test", "library.test", "second.test")]
-    it.__dict__["further_doors"] = tuple(endpoints)
-    log, fetch = host.log, it._fetch
-
-    def by_name(endpoint, path, headers):
-        host.log = other if endpoint.name in ("library.test", "second.test") else log
-        return fetch(endpoint, path, headers)
-
-    it._fetch = by_name
-    found = brute_force.logs(it)
-    assert [each.file for each in found] == [os.path.realpath(log), os.path.realpath(other)]
-    assert found[1].endpoint == endpoints[1]
 
 
 def test_a_fail2ban_that_gives_no_answer_is_not_assessed(host, monkeypatch):
     def broken(*_asked):
         raise fail2ban.Fail2banError("It gave no answer.")
 
-    host.jails = [jail(GOOD, file=host.log)]
+    host.jails = [jail(GOOD)]
     monkeypatch.setattr(fail2ban, "matches", broken)
     with pytest.raises(Unseen, match="It gave no answer."):
         brute_force.fail2ban(host.inspect())
@@ -374,40 +349,25 @@ def test_a_fail2ban_that_gives_no_answer_is_not_assessed(host, monkeypatch):
         brute_force.jails(host.inspect())
 
 
-def test_a_form_of_its_own_is_not_understood(host):
-    host.form = '{{"client": "{client}", "request": "{request}", "agent": "{agent}"}}\n'
-    host.jails = [jail(GOOD, file=host.log)]
-    with pytest.raises(Unseen, match="not understood"):
-        brute_force.fail2ban(host.inspect())
-
-
-def test_an_anchored_expression_cannot_be_fooled(host):
-    host.jails = [jail(GOOD, file=host.log)]
-    finding = brute_force.forgery(host.inspect())
-    assert finding.status == "pass", finding.evidence
-    assert "the basic-auth user" in finding.evidence
-
-
 @pytest.mark.parametrize(
-    ("expression", "by"),
+    ("group", "php", "words"),
     [
-        (r".*<ADDR> - - \[\]", "referer and user agent"),
-        (rf'<ADDR> [^"]*\\x22POST /(?:{PATHS}) HTTP/\S+ 401', "referer and user agent of a failed login"),
-        (r"<ADDR> \[.*\" 40[13] ", "the basic-auth user"),
-        (r'\[\] "<ADDR>.*" 400 ', "the request line"),
-        (r'\[\] "POST /login_json\?<ADDR>.*" 401 ', "the query"),
-        (r'\[\] "GET /<ADDR>.*" 404 ', "the path"),
+        ((UNIT, TAG), "", ""),
+        ((TAG,), "", "names no service"),
+        ((UNIT,), "", "names no program of it"),
+        ((UNIT, TAG), "mod_php", "reads what others than root wrote"),
+        ((UNIT, TAG, "_UID=0"), "mod_php", ""),
     ],
 )
-def test_a_careless_expression_is_fooled(host, expression, by):
-    host.jails = [jail(expression, file=host.log)]
-    finding = brute_force.forgery(host.inspect())
-    assert finding.status == "fail"
-    assert by in finding.evidence
+def test_the_kernel_vouches_for_what_bans(host, group, php, words):
+    host.jails = [jail(GOOD, journal=(group,))]
+    finding = brute_force.forgery(host.inspect(php=php))
+    assert (finding.status, words in finding.evidence) == ("fail" if words else "pass", True), finding.evidence
+    assert ("machine code within Apache" in finding.evidence) == (php == "mod_php" and not words)
 
 
 def test_a_line_break_in_a_user_name_forges_a_line_of_the_application(host):
-    host.jails = [jail(IDS, file=host.root / "var/log/ids/ids.log")]
+    host.jails = [jail(IDS, journal=(), files=(str(host.root / "var/log/ids/ids.log"),))]
     finding = brute_force.forgery(host.inspect())
     assert finding.status == "fail"
     assert "a line break in the user name" in finding.evidence
@@ -415,102 +375,15 @@ def test_a_line_break_in_a_user_name_forges_a_line_of_the_application(host):
 
 def test_a_header_that_any_client_can_send_is_not_trusted(host):
     host.trusts_anybody = True
-    host.jails = [jail(GOOD, file=host.log)]
+    host.jails = [jail(GOOD)]
     finding = brute_force.forgery(host.inspect())
     assert finding.status == "fail"
     assert finding.evidence.startswith("The web server takes the visitor's address from X-Forwarded-For of any client")
     assert "set_real_ip_from" in finding.evidence
 
 
-NOBODY = pwd.getpwnam("nobody")
-ROTATION = """reading config file nginx
-
-rotating pattern: {log} {log}.other forced from command line empty log files are not rotated, (14 rotations)
-considering log {log}
-creating new {log} mode = {mode} uid = {uid} gid = {gid}
-running postrotate script
-running script with args {log} : "
-		{command} >/dev/null 2>&1
-"
-"""
-REOPENING = ("invoke-rc.d nginx rotate", "kill -USR1 `cat /run/nginx.pid`", "nginx -s reopen")
-
-
-def notify(host, command="systemctl reload nginx", **made):
-    values = {"log": os.path.realpath(host.log), "mode": "0640", "uid": 0, "gid": 4, "command": command, **made}
-    host.rotations = ROTATION.format(**values)
-
-
-@pytest.mark.parametrize("command", REOPENING)
-def test_a_rotation_by_which_nginx_gives_its_logs_away(host, command):
-    host.jails = [jail(GOOD, file=host.log)]
-    notify(host, command=command.replace("kill", "kill # nginx"))
-    assert "has nginx reopen its logs" in brute_force.forgery(host.inspect()).evidence
-    assert brute_force.forgery(host.inspect()).status == "fail"
-    notify(host)
-    assert brute_force.forgery(host.inspect()).status == "pass"
-
-
-@pytest.mark.parametrize(
-    ("made", "status"),
-    [
-        ({"uid": NOBODY.pw_uid}, "fail"),
-        ({"gid": NOBODY.pw_gid}, "pass"),
-        ({"gid": NOBODY.pw_gid, "mode": "0660"}, "fail"),
-        ({"mode": "0642"}, "fail"),
-    ],
-)
-def test_a_log_that_its_rotation_makes_for_phps_user(host, made, status):
-    host.jails = [jail(GOOD, file=host.log)]
-    notify(host, **made)
-    finding = brute_force.forgery(host.inspect())
-    words = f"makes {os.path.realpath(host.log)} for nobody"
-    assert (finding.status, words in finding.evidence) == (status, status == "fail")
-
-
-@pytest.mark.parametrize("name", ["", "no-such-user"])
-def test_an_unknown_user_is_not_assumed_to_write_nothing(host, name):
-    host.jails = [jail(GOOD, file=host.log)]
-    it = host.inspect()
-    it.site = replace(it.site, php=Php(user=name))
-    with pytest.raises(Unseen):
-        brute_force.forgery(it)
-
-
-@pytest.mark.parametrize("mode", [0o646, 0o640])
-def test_a_log_that_phps_user_may_write(host, monkeypatch, mode):
-    host.jails = [jail(GOOD, file=host.log)]
-    host.log.chmod(mode)
-    if mode == 0o640:  # his own
-        monkeypatch.setattr(
-            pwd, "getpwnam", lambda _name: pwd.struct_passwd(("nobody", "", os.getuid(), 9, "", "", ""))
-        )
-    finding = brute_force.forgery(host.inspect())
-    assert finding.status == "fail" and f"{os.path.realpath(host.log)} is nobody's to write" in finding.evidence
-
-
-def test_a_log_in_a_directory_of_phps_user(host):
-    host.jails = [jail(GOOD, file=host.log)]
-    host.log.parent.chmod(0o777)
-    finding = brute_force.forgery(host.inspect())
-    assert finding.status == "fail" and f"{os.path.realpath(host.log.parent)}, where" in finding.evidence
-
-
-@pytest.mark.parametrize(
-    ("name", "mode", "status"), [("php", "a", "fail"), ("php", "r", "pass"), ("nginx", "a", "pass")]
-)
-def test_a_log_that_a_process_keeps_open(host, name, mode, status):
-    host.jails = [jail(GOOD, file=host.log)]
-    host.processes = [Process(os.getpid(), 1, name, NOBODY.pw_uid)]
-    with host.log.open(mode):
-        finding = brute_force.forgery(host.inspect())
-    assert finding.status == status and (f"process {os.getpid()} (php) of nobody" in finding.evidence) == (
-        status == "fail"
-    )
-
-
 def test_jails_that_read_something_else_are_none_of_ours(host):
-    host.jails = [jail(GOOD, file="/var/log/auth.log", name="sshd")]
+    host.jails = [jail(GOOD, journal=((UNIT.replace("nginx", "ssh"),),), name="sshd")]
     it = host.inspect()
     assert brute_force.forgery(it).status == "not_applicable"
     assert brute_force.friends(it).status == "not_applicable"
@@ -529,10 +402,13 @@ def test_jails_that_read_something_else_are_none_of_ours(host):
         ({"spares_itself": False}, {}, "127.0.0.1"),
         ({"friends": ("10.9.8.7",)}, {"friends": ["10.9.8.0/24"]}, "10.9.8.0/24"),
         ({}, {"trusted_proxies": ["192.0.2.4"]}, "192.0.2.4"),
+        # Of IPv6 a /64 is counted, and banned with all of it.
+        ({"friends": ("2001:db8::7",)}, {"friends": ["2001:db8::7"]}, "2001:db8::7"),
+        ({"friends": ("2001:db8::/64",)}, {"friends": ["2001:db8::7"]}, ""),
     ],
 )
 def test_friends(host, differences, options, missing):
-    host.jails = [jail(GOOD, file=host.log, **differences)]
+    host.jails = [jail(GOOD, **differences)]
     finding = brute_force.friends(host.inspect(**options))
     assert finding.status == ("fail" if missing else "pass"), finding.evidence
     assert missing in finding.evidence and "managed from" not in finding.evidence
@@ -546,7 +422,7 @@ def test_the_machine_that_manages_the_host_is_one_of_them(host, tmp_path, monkey
     ours = {"friend_command": f'test -n "$(find {directory}/<ip> -mmin -1440 2>/dev/null)"'}
 
     def seen(controller="", **differences):
-        host.jails = [jail(GOOD, file=host.log, **differences)]
+        host.jails = [jail(GOOD, **differences)]
         it = host.inspect(controller=controller)
         it.site = replace(it.site, managed_from="198.51.100.9")
         finding = brute_force.friends(it)

@@ -422,10 +422,10 @@ def test_from_an_address_that_is_trusted_by_right_nothing_is_asked(look_at):
 def test_a_web_server_that_takes_any_word_for_the_address(look_at, monkeypatch):
     observer = trusting(look_at, "127.0.0.1")
     endpoint = observer.all_endpoints[0]
-    log = brute_force.Log(endpoint, ("/var/log/nginx/access.log",), "", brute_force.VICTIM)
-    monkeypatch.setattr(https, "logs", lambda _observer: [log])
+    visit = brute_force.Visit(endpoint, "/login_json", 405, {"MESSAGE": f"{brute_force.VICTIM} 405"})
+    monkeypatch.setattr(https, "visits", lambda _observer: [visit])
     finding = https.trusted_proxies(observer)
-    assert finding.status == "fail" and "(/var/log/nginx/access.log). Name your proxies" in finding.evidence
+    assert finding.status == "fail" and "any client. Name your proxies" in finding.evidence
     observer = trusting(look_at, "127.0.0.1", options={"trusted_proxies": [endpoint.address]})
     assert https.trusted_proxies(observer).status == "pass"
 

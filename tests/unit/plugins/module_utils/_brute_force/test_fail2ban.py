@@ -20,6 +20,7 @@ END = b"<F2B_END_COMMAND>"
 BAN = "nft add element inet f2b-table <addr_set> \\{ <ip> \\}"
 JAIL = {
     "logpath": ["/var/log/nginx/access.log"],
+    "journalmatch": [["_SYSTEMD_UNIT=nginx.service", "SYSLOG_IDENTIFIER=login"]],
     "failregex": ["^x$"],
     "ignoreregex": [],
     "prefregex": "",
@@ -86,6 +87,7 @@ def test_all_of_a_jail_is_reported_as_it_runs(server):
         fail2ban.Jail(
             name="chamilo",
             files=("/var/log/nginx/access.log",),
+            journal=(("_SYSTEMD_UNIT=nginx.service", "SYSLOG_IDENTIFIER=login"),),
             expressions=("^x$",),
             ignored_expressions=("^3$",),
             prefix="^p",

@@ -14,8 +14,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import forecast as brute_force_forecast
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Rules, forecast
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 
 NOW = 1_795_600_000.0
 
@@ -58,28 +56,12 @@ def failed(tmp_path, text):
     return list(met(inspect(tmp_path, text, "\n", rules=Rules(attempts=1, names=("campus.test",)))))
 
 
-def test_it_counts_what_the_filter_of_the_role_counts(tmp_path, monkeypatch):
-    """The role's own samples, which fail2ban proves: the same lines, the same addresses."""
+def test_it_counts_what_real_servers_wrote(tmp_path, monkeypatch, pytestconfig):
     monkeypatch.setattr(brute_force_forecast, "DAYS", 10_000)
-    for form in ("", "vhost_combined"):
-        place = {"file": "/etc/x", "line": 1, "names": [], "listens": [], "root": "/x"}
-        site = {
-            "domain": "campus.test",
-            "answering": [{**place, "access_log_file": "/x.log", "access_log_format": form}],
-        }
-        samples = brute_force.samples(
-            Portal(
-                {
-                    "chamilo_domain": "campus.test",
-                    "chamilo_https_vhost": "include",
-                    "__chamilo_common_info": {"site": site},
-                }
-            )
-        )
-        for sample in samples["match"]:
-            assert failed(tmp_path, sample["line"]) == [sample["address"].replace("::ffff:", "")], sample["line"]
-        for sample in samples["no_match"]:
-            assert failed(tmp_path, sample) == [], sample
+    for file in (pytestconfig.rootpath / "tests/unit/fixtures/logins").glob("*-*.json"):
+        for each in json.loads(file.read_text()):
+            address = each["address"].replace("::ffff:", "")
+            assert failed(tmp_path, each["line"]) == ([address] if address else []), each["line"]
 
 
 def test_it_counts_the_failures_that_real_servers_wrote(tmp_path, monkeypatch, pytestconfig):
