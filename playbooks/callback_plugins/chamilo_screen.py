@@ -9,6 +9,7 @@ unless -v is given or the user's own settings (display_skipped_hosts, display_ok
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -27,6 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import (
     _portals,
     _preflight,
     _program,
+    _report,
     _screen,
 )
 
@@ -128,12 +130,13 @@ class CallbackModule(CallbackBase):
             host.sections.append(role)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        host = self._over(result)
+        host, answer = self._over(result), self._answer(result)
         if host is None:
             return
-        self._take(result, self._answer(result))
+        self._take(result, answer)
         if not ignore_errors:
-            host.failed = self._name(self._task(result))
+            # That a run ends for what it left is no news.
+            host.failed = host.failed if "left" in answer else self._name(self._task(result))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         host = self._over(result)
@@ -150,18 +153,31 @@ class CallbackModule(CallbackBase):
             return
         for name, host in run.hosts.items():
             summary = stats.summarize(name)
-            host.failed = host.failed if summary["failures"] else ""  # or it was rescued
+            # Or it was rescued.
+            host.failed = host.failed if summary["failures"] and not host.ended else ""
             host.unreachable = bool(summary["unreachable"])
             host.lost = host.lost if host.unreachable else ""
+        run.settle()
         why, command = _screen.next_command(run, context.CLIARGS, _screen.DEFAULTS, os.getcwd())
         for line in _screen.lines(run, why, command):
             self._display.display(line)
+        if run.playbook == "harden" and not run.check and run.report_dir:
+            self._write(run, why, command)
+
+    def _write(self, run: _screen.Run, why: str, command: str) -> None:
+        text = json.dumps(_screen.outcome(run, why, command), indent=2) + "\n"
+        try:
+            _report.write(Path(run.report_dir), {"harden.json": text})
+        except OSError as error:
+            self._display.warning(f"{run.report_dir}/harden.json could not be written: {error}")
 
     # -- parts
 
     def _take(self, result: Any, answer: dict[str, Any]) -> None:
         """What an action of this collection has for the last screen."""
         action = str(self._task(result).action)
+        if self._run and "__chamilo_failed" in (answer.get("ansible_facts") or {}):
+            self._run.host(result.host.get_name()).left = dict(answer["ansible_facts"]["__chamilo_failed"])
         if self._run is None or action.rpartition(".")[0] != _screen.COLLECTION:
             return
         name = action.rpartition(".")[2]
@@ -178,10 +194,17 @@ class CallbackModule(CallbackBase):
         elif name == "guide_preflight" and "waiting" in answer:
             why = f"the restart of the database on {answer['waits_for']}"
             self._run.host(result.host.get_name()).deferred.update(dict.fromkeys(answer["waiting"], why))
+        elif name == "guide_preflight" and "left" in answer:
+            self._run.host(result.host.get_name()).ended = True
         elif name == "guide_preflight" and "enforces" in answer:
             host = result.host.get_name()
             self._run.causes[host] = answer["causes"]
-            self._run.host(host).enforces = answer["enforces"]
+            self._run.host(host).enforces, self._run.host(host).controls = answer["enforces"], answer["controls"]
+            self._run.host(host).obstacles = answer["obstacles"]
+            self._run.report_dir = answer["report_dir"]
+        elif name == "chamilo_site_info":
+            known = self._run.host(result.host.get_name()).obstacles
+            known += [one for one in answer.get("obstacles", ()) if one not in known]
 
     def _show_hidden(self, result: Any, answer: dict[str, Any], run: _screen.Run) -> None:
         """What the callback that prints would have shown of a task that changed nothing."""

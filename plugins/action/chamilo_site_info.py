@@ -11,8 +11,10 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.lookup import plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacle import Obstacle, report
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Request
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.typed import made
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes, _program
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
@@ -44,5 +46,10 @@ class ActionModule(HostAction):
             return {**result, "changed": False, "refused": reason(answer)}
         if "backup_key" in answer:
             answer["backup_key"]["salt"] = key_salt
+        found = [made(Obstacle, one) for one in answer.get("obstacles", ())]
+        # Of a section that is used alone nothing would be left to do.
+        if found and not (ahead or variables.get("_chamilo_each_once") is True):
+            domain = str(request.get("domain"))
+            return {**result, "failed": True, "msg": report(domain, found)}
         result.update(answer)
         return result

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,20 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString
 
 from ansible_collections.chamilo.hardening.plugins.action.foreign_module import MODULES, not_there
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import Section
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _controls, _nodes, _preflight
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import SECTIONS, Section
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacle import Obstacle, report
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import (
+    _actions,
+    _controls,
+    _nodes,
+    _obstacles,
+    _preflight,
+)
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._portals import refusal
 
 HARDEN_NAME = "chamilo.hardening.harden"
+UNCHANGED = "Nothing was changed."
 HARDEN = Path(__file__).resolve().parents[2] / "playbooks/harden.yml"
 
 
@@ -30,6 +38,8 @@ class Request:
     sections: Sequence[Section]  # that will run
     found_domain: str = ""  # of the portal that discovery found in this play
     discovered: bool = False  # on every host of the play
+    ended: bool = False  # the run has done what it could
+    degrades: bool = False  # what is in the way of a section is answered, and refused otherwise
     waits_for: str = ""  # the host of a database whose restart is put off; nothing is checked then
 
 
@@ -58,12 +68,16 @@ class ActionModule(CollectionAction):
             task_vars or {}, [section.id for section in _controls.load().sections], self._task.tags
         )
         if unknown and self._only_harden():
-            return {**result, "failed": True, "msg": "\n".join([*unknown, "Nothing was changed."])}
+            return {**result, "failed": True, "msg": "\n".join([*unknown, UNCHANGED])}
         if request.discovered:
             refused = refusal(task_vars or {}) or _nodes.refusal(self._templar, task_vars or {})
-            domain = ((task_vars or {}).get("__chamilo_common_info") or {}).get("site", {}).get("domain")
-            message = refused or f"{domain}: no obstacle was found. Nothing was changed."
-            return {**result, "failed": bool(refused), "msg": message, "_ansible_verbose_always": True}
+            domain, found = self._domain(variables), _obstacles.obstacles(variables)
+            message = refused or (report(domain, found) if found else f"{domain}: no obstacle was found. {UNCHANGED}")
+            return {**result, "failed": bool(refused or found), "msg": message, "_ansible_verbose_always": True}
+        if request.ended:
+            left, found = _obstacles.left(variables), _obstacles.obstacles(variables)
+            message = _obstacles.message(self._domain(variables), left, found)
+            return {**result, "failed": True, "left": left, "msg": message}
         if not request.sections:
             specs = _preflight.specs()
             messages = _preflight.unknown(variables, [name for spec in specs.values() for name in spec])
@@ -86,11 +100,13 @@ class ActionModule(CollectionAction):
         messages += (
             _preflight.domain(domain, host) + _preflight.subdomains(domain, values) + _preflight.names(domain, values)
         )
-        messages += _preflight.key_copy(request.sections, values, variables)
+        found = [Obstacle(why, ("backups",)) for why in _preflight.key_copy(request.sections, values, variables)]
         # Before anything changes: on the host of a database that has no portal itself, others work.
         alone = "chamilo_db" in (variables.get("group_names") or ()) and "chamilo_web" not in variables["group_names"]
-        if alone and "database" in request.sections:
-            messages += filter(None, [not_there(MODULES["mariadb_user"])])
+        if alone and "database" in request.sections and (why := not_there(MODULES["mariadb_user"])):
+            found.append(Obstacle(why, ("database",)))
+        if not request.degrades:
+            messages += [one.why for one in found]
         if request.found_domain not in ("", str(domain).lower()):
             messages.append(
                 f"This play discovered the portal {request.found_domain}, and {', '.join(request.sections)} "
@@ -105,20 +121,34 @@ class ActionModule(CollectionAction):
             return result
         run_out = _preflight.waivers(values.get("chamilo_waivers", []), datetime.date.today())[1]
         result["msg"] = run_out or "All variables are as they must be."
-        present = [name for name in request.sections if values.get(f"chamilo_{name}_state", "present") == "present"]
+        present = [
+            name
+            for name in SECTIONS
+            if name in request.sections and values.get(f"chamilo_{name}_state", "present") == "present"
+        ]
         result["enforces"] = present
-        result["causes"] = self._lacking(present, values)
+        enforced = self._enforced(present, values)
+        result["obstacles"] = [asdict(one) for one in found]
+        result["controls"] = {one.id: one.severity for one in enforced}
+        result["causes"] = _actions.lacking(enforced, values)
+        result["report_dir"] = str(values.get("chamilo_report_dir", "chamilo-report"))
         result["_ansible_verbose_always"] = bool(run_out)
         return result
 
     @staticmethod
-    def _lacking(sections: Sequence[str], values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What stays open for want of a variable."""
+    def _domain(variables: Mapping[str, Any]) -> str:
+        """The portal's name, as discovery found it."""
+        site = (variables.get("__chamilo_common_info") or {}).get("site", {})
+        return str(site.get("domain") or variables.get("inventory_hostname"))
+
+    @staticmethod
+    def _enforced(sections: Sequence[str], values: Mapping[str, Any]) -> list[_controls.Control]:
+        """The controls that these sections enforce."""
         table, today = _controls.load(), datetime.date.today()
         level = _controls.parse_level(values.get("chamilo_level", "should"))
         waivers = _controls.parse_waivers(values.get("chamilo_waivers", []), table)
-        asked = [one for one in table.controls if _controls.enforced(one, level, waivers, today)]
-        return _actions.lacking([one for one in asked if one.fixer.role in sections], values)
+        enforced = [one for one in table.controls if _controls.enforced(one, level, waivers, today)]
+        return [one for one in enforced if one.fixer.role in sections]
 
     @staticmethod
     def _only_harden() -> bool:

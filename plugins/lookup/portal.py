@@ -18,6 +18,8 @@ options:
   _terms:
     description:
       - V(web) asks whether this host serves its portal, and is not there for its database alone.
+      - V(applies) asks for the sections that this run enforces on this host, as far as it is known by then, and
+        V(hindered) whether anything of the guide is left as it was.
       - V(node) asks for this host's portal, the other nodes of it, and whether this one does what is done once.
       - V(hosts) asks for the hosts that a playbook is for, C(chamilo_hosts), and fails where no host is among them.
       - V(order) asks for those hosts in the order in which they are changed, V(serial) for the sizes of the batches of
@@ -34,7 +36,8 @@ from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import SECTIONS
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _obstacles, _portals
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables
 
 
@@ -46,11 +49,17 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
         (asked,) = terms
         raw = variables or {}
-        if asked in ("web", "node"):
+        if asked == "hindered":
+            return [bool(_obstacles.left(raw) or _obstacles.obstacles(raw))]
+        if asked in ("web", "applies", "node"):
             own = Variables(self._templar, raw)
             try:
+                if asked == "node":
+                    return [_portals.here(own, raw["hostvars"])[1]]
                 web = _portals.WEB in _portals.purposes(own)
-                return [web if asked == "web" else _portals.here(own, raw["hostvars"])[1]]
+                out = {*_obstacles.left(raw), *(raw.get("ansible_skip_tags") or ())}
+                sections = SECTIONS if web else ["database"]
+                return [web if asked == "web" else [one for one in sections if one not in out]]
             except _portals.PortalError as problem:
                 raise AnsibleError(str(problem)) from problem
         patterns = _patterns(self._templar.template(raw.get("chamilo_hosts", "chamilo")))

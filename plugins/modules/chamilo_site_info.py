@@ -42,14 +42,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dis
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.nodes import compared
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacle import Obstacle, report
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacles import (
     NOT_ROOT,
     Host,
     observe,
     obstacles,
-    report,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Request
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Request, without_https
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.sealed import SealError, seal
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
@@ -142,32 +142,45 @@ def _discovered(request: Request, given: dict[str, Place]) -> Site:
     )
 
 
-def _refusals(request: Request, site: Site) -> list[str]:
+def _refusals(request: Request, site: Site) -> list[Obstacle]:
     """What a section would fail at in the middle of the run."""
-    messages = []
+    found = []
     try:
         if request.tree and site.root:
             _judge(request.tree, site)
     except PermsError as problem:
-        messages.append(str(problem))
+        found.append(Obstacle(str(problem), ("permissions",)))
     store = request.session_store
     try:
         if store:
             tls, password = not redis.local(store.host), request.session_store_password
             redis.examine(redis.Store(store.host, store.port, tls, store.ca_file, store.user, password, store.prefix))
     except redis.StoreError as problem:
-        messages.append(str(problem))
-    return messages
+        found.append(Obstacle(str(problem), ("sessions",)))
+    return found
+
+
+def _in_the_way(request: Request, site: Site) -> list[Obstacle]:
+    """All of it at once. What is in the way of the whole host ends the run before it changes anything."""
+    around = observe(site, request, refusal) if request.sections else Host()
+    newer_program = newer(request.collection_version) if request.sections else ""
+    found = [*_refusals(request, site), *([Obstacle(newer_program)] if newer_program else [])]
+    return found + obstacles(site if request.require else replace(site, errors=()), around, request)
 
 
 def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
     as_root = os.geteuid() == 0  # only root may read what in_force rests on, and more
     if request.sections and not as_root:  # what else is in the way could not be seen
-        module.fail_json(msg=report(request.domain, [NOT_ROOT]))
+        module.fail_json(msg=report(request.domain, [Obstacle(NOT_ROOT)]))
     given: dict[str, Place] = {}
     site = _discovered(request, given)
+    found = _in_the_way(request, site)
+    if any(one.of_all for one in found):
+        module.fail_json(msg=report(site.domain, found))
+    if any("https" in one.sections for one in found) and request != (without := without_https(request)):
+        request, given = without, {}
+        site = _discovered(request, given)
     portal = replace(site.installation, given=given)
-    messages = _refusals(request, site)
     site_word = request.site or word(site.domain)
     engine = Engine()
     in_force = engine.in_force() if as_root else {}
@@ -179,12 +192,6 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
     asks_for_key = whole and request.key_salt and "backups" in request.sections
     key = BackupKey(**backups_key.shown(site_word, request.key_salt)) if asks_for_key else BackupKey()
     nodes = request.salt and request.require and site.root and as_root
-    around = observe(site, request, refusal) if request.sections else Host()
-    if request.sections:
-        messages += filter(None, [newer(request.collection_version)])
-    messages += obstacles(site if request.require else replace(site, errors=()), around, request)
-    if messages:
-        module.fail_json(msg=report(site.domain, messages))
     drop_ins = held(site_word, in_force)
     dark = inactive(site, site_word, drop_ins) if drop_ins else ""
     if dark and request.active:
@@ -194,7 +201,7 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
         module.fail_json(
             msg=f"The portal does not answer as it has to. {'. '.join(sick)}. See the log of the web server."
         )
-    found = Discovered(
+    answer = Discovered(
         site,
         given=_sealed(portal, request.salt),
         active=bool(drop_ins) and not dark,
@@ -206,8 +213,9 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
         backup_key=key,
         node=compared(portal, request.salt) if nodes else Compared(),
         recurring=recurring_,
+        obstacles=tuple(found),
     )
-    return {"changed": False, **asdict(found)}
+    return {"changed": False, **asdict(answer)}
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 from ._controls import SEVERITIES, Control, Table
 
-ROLE, VARIABLE, HAND, WAITING, UNSEEN = "role", "variable", "hand", "waiting", "unseen"
-KINDS = (ROLE, VARIABLE, HAND, WAITING, UNSEEN)
+OBSTACLE, ROLE, VARIABLE, HAND, WAITING, UNSEEN = "obstacle", "role", "variable", "hand", "waiting", "unseen"
+KINDS = (OBSTACLE, ROLE, VARIABLE, HAND, WAITING, UNSEEN)
 OPEN = ("fail", "not_assessed")
 _MOST = 1500  # characters of a host's answer in an instruction
 
@@ -116,6 +116,25 @@ def lacking(enforced: Iterable[Control], variables: Mapping[str, Any]) -> list[d
         {"id": control.id, "severity": control.severity, "next": {"kind": found.kind, "text": found.text}}
         for control in enforced
         if (found := missing(control, variables))
+    ]
+    return causes(rows)
+
+
+def hindered(
+    severities: Mapping[str, str], obstacles: Iterable[Mapping[str, Any]], left: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The controls that a run did not enforce for what was in the way, or for a task that failed, as causes.
+
+    ``severities``: of the controls that it was to enforce. ``left``: the sections of which it enforced nothing.
+    """
+    costs = {one["why"]: (one["sections"], one["controls"]) for one in obstacles}
+    for section, why in left.items():
+        costs.setdefault(why, ([section], []))
+    rows = [
+        {"id": control, "severity": severity, "next": {"kind": OBSTACLE, "text": why}}
+        for why, (sections, controls) in costs.items()
+        for control, severity in severities.items()
+        if control in controls or any(control.startswith(f"{section}_") for section in sections)
     ]
     return causes(rows)
 

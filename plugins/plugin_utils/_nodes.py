@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from . import _answers, _controls, _portals
+from . import _answers, _controls, _obstacles, _portals
 from ._variables import Variables, default
 
 Answers = Mapping[str, Mapping[str, Any]]  # what each node answered to its discovery
@@ -150,7 +150,9 @@ def stopped(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:
     for one in present:
         if _refused(answers[one]):
             return _left(one, portal.name, host, _refused(answers[one]))
-    failed = [one for one in present if one in begun and one not in left]
+    # Where a section failed, the others were enforced; the next nodes wait for a person.
+    partly = [one for one in begun if _portals.registered(hostvars, one).get(_obstacles.FAILED)]
+    failed = [one for one in present if one in begun and (one not in left or one in partly)]
     if failed:
         return (
             f"Node {failed[0]} of {portal.name} failed in this run, so {host} was left as it is. Mend that node, "

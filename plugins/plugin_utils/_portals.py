@@ -278,14 +278,20 @@ def unread(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[st
     return found
 
 
+def registered(hostvars: Mapping[str, Any], host: str) -> Mapping[str, Any]:
+    """What tasks registered of a host, as it came."""
+    # To work out all variables of each host for each other one takes hours.
+    manager = getattr(hostvars, "_variable_manager", None)
+    known_of: Any = getattr(manager, "_nonpersistent_fact_cache", None)
+    if known_of is None:
+        known_of = hostvars
+    found: Mapping[str, Any] = known_of[host] if host in known_of else {}
+    return found
+
+
 def answer(hostvars: Mapping[str, Any], host: str) -> Mapping[str, Any]:
     """What a host answered to its discovery, as it came, or what its preflight refused before that."""
-    # Of ansible-core's what was registered: to work out all variables of each host for each other one takes hours.
-    manager = getattr(hostvars, "_variable_manager", None)
-    registered = getattr(manager, "_nonpersistent_fact_cache", None)
-    if registered is None:
-        registered = hostvars
-    known_of = registered[host] if host in registered else {}
+    known_of = registered(hostvars, host)
     refused = known_of.get("__chamilo_preflight")
     if isinstance(refused, Mapping) and refused.get("failed"):
         return refused

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible import constants as C
 
-from . import _actions, _answers
+from . import _actions, _answers, _program
 
 LINES = 20
 WIDTH = 80
@@ -25,6 +25,7 @@ COLLECTION = "chamilo.hardening"
 REPORTING = ("audit", "report")  # the playbooks that end with the report of all hosts
 _NAMES = {"common": "host program"}  # what that role installs
 _LABELS = {
+    _actions.OBSTACLE: "in the way",
     _actions.ROLE: "harden enforces",
     _actions.VARIABLE: "variable missing",
     _actions.HAND: "by hand",
@@ -53,6 +54,10 @@ class HostRun:
     sections: list[str] = field(default_factory=list)  # whose role ran
     enforces: list[str] = field(default_factory=list)  # and which of them are not to be undone
     deferred: dict[str, str] = field(default_factory=dict)  # section -> the restart for which it was left
+    controls: dict[str, str] = field(default_factory=dict)  # those that these sections enforce -> severity
+    obstacles: list[dict[str, Any]] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)  # section -> why it is as it was
+    ended: bool = False  # the run did all that it could, and has listed what it left
     failed: str = ""  # the task
     unreachable: bool = False
     lost: str = ""  # the task of a section at which it no longer was
@@ -69,6 +74,7 @@ class Run:
     causes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     report: str = ""
     inventory: str = ""  # that was written
+    report_dir: str = ""  # where harden.json goes; empty: no preflight has ended well
 
     def host(self, name: str) -> HostRun:
         return self.hosts.setdefault(name, HostRun())
@@ -76,6 +82,21 @@ class Run:
     @property
     def failed(self) -> bool:
         return any(host.failed or host.unreachable for host in self.hosts.values())
+
+    @property
+    def hindered(self) -> bool:
+        return any(host.left or host.obstacles for host in self.hosts.values())
+
+    def settle(self) -> None:
+        """What is open on each host, now that it is known how far its run came."""
+        for name, host in self.hosts.items():
+            in_the_way = {section: one["why"] for one in host.obstacles for section in one["sections"]}
+            left = {**in_the_way, **host.left}
+            host.left = {section: left[section] for section in host.enforces if section in left}
+            if (host.failed or host.unreachable) and not host.sections and self.playbook == "harden":
+                self.causes.pop(name, None)  # nothing was done: what else is open was not looked at
+            elif found := _actions.hindered(host.controls, host.obstacles, host.left):
+                self.causes[name] = [*found, *self.causes.get(name, [])]
 
 
 # -- the next command --------------------------------------------------------------------------------------------------
@@ -87,6 +108,8 @@ def next_command(run: Run, called: Mapping[str, Any], defaults: Mapping[str, Any
     again = (run.playbook, _again(called))
     if run.failed and run.playbook not in REPORTING:
         why, (name, more) = "When the error above is mended", again
+    elif run.hindered:
+        why, (name, more) = "When that is mended", again
     elif run.playbook == "discover":
         called = {
             **called,
@@ -180,6 +203,39 @@ def _relative(path: str, directory: str) -> str:
     return path if relative.startswith("..") else relative
 
 
+# -- for machines ------------------------------------------------------------------------------------------------------
+
+
+def outcome(run: Run, why: str, command: str) -> dict[str, Any]:
+    """What harden.json has: the state of each section on each host, what is open, and the next command."""
+    return {
+        "collection": _program.version_of(),
+        "check": run.check,
+        "failed": run.failed or run.hindered,
+        "hosts": [
+            {
+                "name": name,
+                "reachable": not host.unreachable,
+                "failed": host.failed,
+                "sections": {section: _state(host, section) for section in host.enforces},
+                "changed": host.changed,
+                "left": host.left,
+                "open": run.causes.get(name, []),
+            }
+            for name, host in run.hosts.items()
+        ],
+        "next": {"why": why, "command": command},
+    }
+
+
+def _state(host: HostRun, section: str) -> str:
+    if section in host.left:
+        return "left"
+    if section in host.deferred:
+        return "waiting"
+    return "enforced" if section in host.sections and not (host.failed or host.unreachable) else "not looked at"
+
+
 # -- the lines ---------------------------------------------------------------------------------------------------------
 
 
@@ -224,12 +280,12 @@ def _top(run: Run) -> Iterable[str]:
             yield f"{name}: left as it was: the run ended before its turn."
         elif run.playbook in ("harden", "restore"):
             waits = _waits(host)
-            nothing = " Otherwise nothing to change." if waits else " nothing to change."
-            yield f"{name}:{waits}{_changes(run, host) or nothing}{_active(host)}"
+            nothing = " Otherwise nothing to change." if waits or host.left else " nothing to change."
+            yield f"{name}:{_left(host)}{waits}{_changes(run, host) or nothing}{'' if run.check else _active(host)}"
 
 
 def _severity(host: HostRun) -> int:
-    return 0 if host.failed or host.unreachable else 1 if host.deferred else 2
+    return 0 if host.failed or host.unreachable else 1 if host.left else 2 if host.deferred else 3
 
 
 def _changes(run: Run, host: HostRun) -> str:
@@ -247,8 +303,14 @@ def _waits(host: HostRun) -> str:
     return f" Not active: {', '.join(waiting)} ({reasons} is put off)." if waiting else ""
 
 
+def _left(host: HostRun) -> str:
+    """The sections of which nothing was enforced. It comes first, as what waits does."""
+    return f" Left as it was: {', '.join(host.left)}." if host.left else ""
+
+
 def _active(host: HostRun) -> str:
-    active = [name for name in host.enforces if name in host.sections and name not in host.deferred]
+    kept = {*host.deferred, *host.left}
+    active = [name for name in host.enforces if name in host.sections and name not in kept]
     if not active:
         return ""
     return " All sections are active." if active == host.enforces else f" Active: {', '.join(active)}."

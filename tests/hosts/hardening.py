@@ -40,6 +40,18 @@ AT_REST = [
     "database:shop.visit",
 ]
 QUIET = [*AT_REST, "database:*"]
+# The program is there before a section decides anything; a directory's time shows it.
+PROGRAM = [
+    "/etc",
+    "/etc/chamilo-hardening*",
+    "/etc/systemd/system",
+    "/etc/systemd/system/*",
+    "unit:chamilo-hardening*",
+    "/usr/local/sbin",
+    "/usr/local/sbin/chamilo-*",
+    "/var/lib",
+    "/var/lib/chamilo-hardening*",
+]
 # The usual configuration of a proxy: TLS ends here, or (8443) is spoken on to the portal as well.
 GATE = """
 ssl_certificate /etc/ssl/portal.pem;

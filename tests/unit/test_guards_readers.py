@@ -162,6 +162,7 @@ def test_what_a_user_can_change_is_judged_with_its_acl():
     callers = [
         str(path.relative_to(ROOT))
         for path in SOURCES
+        if path.name != "obstacle.py"  # whose controls are those of the guide
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr == "controls" and isinstance(node.ctx, ast.Load)
         if ast.unparse(node.value) in ("user", "self", "other", "php", "web")

@@ -197,11 +197,13 @@ def test_what_steers_a_fixer_is_read_by_its_role_or_plan(section: str) -> None:
 def test_harden_runs_each_role_that_fixes_something_in_the_order_of_the_guide() -> None:
     fixers = {control.fixer.role for control in TABLE.controls if control.fixer.role}
     desired = [name for name in SECTIONS if name in fixers]
-    tasks = playbook("harden")[2]["tasks"]
-    assert [task["ansible.builtin.import_role"]["name"] for task in tasks] == [
-        f"chamilo.hardening.{n}" for n in desired
-    ]
-    assert [task["tags"] for task in tasks] == desired
+    first, *sections = playbook("harden")[2]["tasks"]
+    assert first["ansible.builtin.import_role"]["name"] == "chamilo.hardening.common"
+    assert [section["tags"] for section in sections] == desired
+    for name, section in zip(desired, sections, strict=True):
+        (role,), (failed,) = section["block"], section["rescue"]
+        assert role["ansible.builtin.import_role"]["name"] == f"chamilo.hardening.{name}"
+        assert failed["vars"] == {"_chamilo_section": name} and f"'{name}'" in section["when"]
 
 
 def test_the_first_play_of_harden_covers_all_sections_under_every_tag() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._common.in_force import InForce
+from .obstacle import Obstacle
 from .site import Site
 
 
@@ -55,3 +56,4 @@ class Discovered:
     backup_key: BackupKey = field(default_factory=BackupKey)
     node: Compared = field(default_factory=Compared)
     recurring: Recurring = field(default_factory=Recurring)
+    obstacles: tuple[Obstacle, ...] = ()  # to sections of this run

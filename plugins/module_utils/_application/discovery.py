@@ -33,6 +33,7 @@ from . import application, known_secrets, symfony_sessions
 from .dotenv import Environment
 from .dotenv import read as read_environment
 from .installation import Installation
+from .obstacle import Obstacle
 from .project import Findings, Projects
 from .site import Database, Site, SiteError
 
@@ -112,10 +113,6 @@ def discover(
     observer = _Discovery(tree or Tree(), domain.lower(), site or word(domain))
     observer.hosted = hosted
     if certificate_file or certificate_key_file:
-        # Loading TLS costs as much as all the rest: only when it is asked for.
-        from .._webserver.certificate import complaint
-
-        observer.errors += filter(None, [complaint(certificate_file, certificate_key_file, domain)])
         observer.certificate = certificate_file, certificate_key_file
     found = observer.all(root, web_server, packages, names)
     if require and observer.errors:
@@ -125,31 +122,30 @@ def discover(
     return found
 
 
-def unfit(site: Site, sections: Collection[str], tree: Tree | None = None) -> list[str]:
-    """Why sections cannot be applied to this host, a sentence or two for each reason."""
-    tree, messages = tree or Tree(), []
+def unfit(site: Site, tree: Tree | None = None) -> list[Obstacle]:
+    """What of this host is too old, or another product."""
+    tree, found = tree or Tree(), []
     name, _blank, version = site.distribution.partition(" ")
-    if sections and version and tuple(map(int, re.findall(r"\d+", version))) < _OLDEST.get(name, ()):
-        messages.append(
-            f"This host is {site.distribution}, whose web server, restic and MariaDB are too old for what would be "
-            "set. The audit works here as well. Upgrade to Debian 12 or Ubuntu 24.04 at least."
+    if version and tuple(map(int, re.findall(r"\d+", version))) < _OLDEST.get(name, ()):
+        found.append(
+            Obstacle(
+                f"This host is {site.distribution}, whose web server, restic and MariaDB are too old for what would be "
+                "set. The audit works here as well. Upgrade to Debian 12 or Ubuntu 24.04 at least."
+            )
         )
     # MariaDB's own programs have its name, and links with the old ones.
     if tree.exists("/usr/sbin/mysqld") and not tree.exists("/usr/sbin/mariadbd"):
         here = site.database.host in (*_LOCAL, *site.addresses)
-        program, needing = "/usr/sbin/mysqld", ["database", "backups"] if here else ["backups"]
+        program, needing = "/usr/sbin/mysqld", ("database", "backups") if here else ("backups",)
     elif tree.exists("/usr/bin/mysql") and not tree.exists("/usr/bin/mariadb"):
-        program, needing = "/usr/bin/mysql", ["backups"]
+        program, needing = "/usr/bin/mysql", ("backups",)
     else:
-        return messages
-    needing = [section for section in needing if section in sections]
-    if needing:
-        messages.append(
-            f"MySQL is on this host ({program}). The section{'s' * (len(needing) > 1)} {' and '.join(needing)} "
-            "cannot do without MariaDB's programs, for which MySQL would have to be removed. "
-            f"Put MariaDB in its place first, or leave out what needs it: --skip-tags {','.join(needing)}"
-        )
-    return messages
+        return found
+    why = (
+        f"MySQL is on this host ({program}). The section{'s' * (len(needing) > 1)} {' and '.join(needing)} cannot do "
+        "without MariaDB's programs, for which MySQL would have to be removed. Put MariaDB in its place first."
+    )
+    return [*found, Obstacle(why, needing)]
 
 
 def installation(domain: str, root: str, web_server: str) -> Installation:

@@ -23,7 +23,9 @@ from .._common.open_basedir import PREPENDED
 from .._common.tree import Tree
 from .._host.accounts import group_name
 from .._webserver.own_host import twice
+from .declared import SECTIONS
 from .discovery import unfit
+from .obstacle import Obstacle
 from .request import Desired
 from .site import Site
 
@@ -42,10 +44,14 @@ _KEPT_APART = ("chamilo_backups_repository", "chamilo_backups_scratch")
 _DIRECTORIES = ("chamilo_backups_scratch",)
 # Sections that run PHP themselves, or write for its version or user.
 _RUN_PHP = ("brute_force", "passwords", "permissions", "sessions", "uploads")
+# And those that read or write the database, depend on the time, have files of the application, and a virtual host's.
+_IN_THE_DATABASE = (*_RUN_PHP, "database", "backups", "monitoring")
+_BY_THE_CLOCK = ("https", "brute_force", "backups")
+_IN_THE_TREE = (*_RUN_PHP, "backups")
+SERVED = ("updates", "https", "permissions", "brute_force", "sessions", "headers", "uploads")
 _SECONDS = 20.0  # for a question to apt or the DNS
 _FLOCK = "hhqqi"
 _NEAR = 0.8  # 1 is the same
-_CONTINUES = "ansible-playbook chamilo.hardening.harden -i INVENTORY"
 NOT_ROOT = (
     "The task does not run as root. What the guide asks for only root can read and change. Leave out -e "
     "ansible_become=false, use -K where sudo asks for a password, or connect as root."
@@ -63,6 +69,7 @@ class Host:
     interrupted: bool = False  # dpkg did not finish
     lock_holder: str = ""  # the program that has dpkg's lock
     mirror: str = ""  # why packages that are missing could not be fetched
+    certificate: str = ""  # why the files of chamilo_https_certificate cannot serve the name
     unreachable: str = ""  # why no authority could reach the name
     web_groups: Mapping[int, str] = field(default_factory=dict)  # of PHP's user: number -> name
     foreign_addresses: tuple[str, ...] = ()  # on which the database is to listen, and which are none of this host
@@ -73,100 +80,136 @@ class Host:
     no_mail_domain: str = ""  # of chamilo_alert_mail, where this host knows no such name
 
 
-def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
-    """A few sentences for each: what, why, and what to do."""
-    found = [*site.errors]
+def obstacles(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
+    """Why sections are left as they are, or the whole host is: what, why, and what to do."""
+    found = [Obstacle(why) for why in site.errors]
     if desired.sections:
-        found += unfit(site, desired.sections)
-        found += _host(host) + _clock(host.now, desired.controller_time)
+        found += unfit(site)
+        found += _host(site, host, desired) + _clock(host.now, desired.controller_time)
         found += _mail(site, host, desired)
         found += _variables(site, host, desired.variables)
     if set(desired.sections) - {"database"}:
-        found += filter(None, [misnamed(site)])
+        found += [Obstacle(why) for why in filter(None, [misnamed(site)])]
     widened = desired.vhost == "auto" and site.php.confined in site.in_place.widened
-    if site.php.confined and not widened and {"uploads", "permissions", "sessions"} & set(desired.sections):
+    if site.php.confined and not widened:
         found.append(
-            f"open_basedir in {site.php.confined}: it leaves out {PREPENDED}, with what the sections uploads, "
-            f"permissions and sessions have PHP run before each script of the portal. Every page would fail. Add "
-            f":{PREPENDED} to it there, and reload {site.php.service or site.web.service}."
+            Obstacle(
+                f"open_basedir in {site.php.confined}: it leaves out {PREPENDED}, with what the sections uploads, "
+                f"permissions and sessions have PHP run before each script of the portal. Every page would fail. Add "
+                f":{PREPENDED} to it there, and reload {site.php.service or site.web.service}.",
+                ("uploads", "permissions", "sessions"),
+            )
         )
-    found += filter(None, [_without_pool(site, desired.sections)])
+    found += _without_pool(site)
     if desired.vhost in site.own_host.refused:
-        found.append(site.own_host.refused[desired.vhost])
-    found += filter(None, [twice(site.domain, site.serving, desired.vhost, desired.once)])
+        found.append(Obstacle(site.own_host.refused[desired.vhost], SERVED))
+    found += [
+        Obstacle(why, SERVED) for why in filter(None, [twice(site.domain, site.serving, desired.vhost, desired.once)])
+    ]
+    if host.certificate:
+        found.append(Obstacle(host.certificate, ("https",)))
     if host.unreachable:
         found.append(
-            f"chamilo_https_certificate: {desired.acme}. {host.unreachable} Have the DNS lead to this host first, or "
-            "set chamilo_https_certificate to files, with chamilo_https_certificate_file and "
-            "chamilo_https_certificate_key_file, or to self_signed for a trial."
+            Obstacle(
+                f"chamilo_https_certificate: {desired.acme}. {host.unreachable} Have the DNS lead to this host first, "
+                "or set chamilo_https_certificate to files, with chamilo_https_certificate_file and "
+                "chamilo_https_certificate_key_file, or to self_signed for a trial.",
+                ("https",),
+            )
         )
-    return found
+    return [one for each in found for one in each.of(desired.sections)]
 
 
-def report(domain: str, found: Sequence[str]) -> str:
-    """All of them in one message."""
-    count = f"{len(found)} obstacles" if len(found) > 1 else "1 obstacle"
-    head = f"{domain}: {count}. Nothing was changed."
-    return "\n".join([head, *(f"- {each}" for each in found), f"Then continue with the same command: {_CONTINUES}"])
-
-
-def _host(host: Host) -> list[str]:
+def _host(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
     found = []
     found += [
-        f"File system {point}: read-only. Nothing can be written there. Mount it writable: mount -o remount,rw {point}"
+        Obstacle(
+            f"File system {point}: read-only. Nothing can be written there. Mount it writable: mount -o remount,rw "
+            f"{point}",
+            _keeping(site, point),
+        )
         for point in host.read_only
     ]
+    # What is beneath may be another portal's: nothing of it is known.
     found += [
-        f"File system {point}: not mounted. /etc/fstab names it, and part of the portal lies there: what is beneath "
-        f"would be changed instead. Mount it: mount {point}"
+        Obstacle(
+            f"File system {point}: not mounted. /etc/fstab names it, and part of the portal lies there: what is "
+            f"beneath would be changed instead. Mount it: mount {point}"
+        )
         for point in host.not_mounted
     ]
     found += [
-        f"Free space on {point}: {free} MiB. Packages and backups of what is replaced need {_LEAST} MiB at least. Make "
-        "room there."
+        Obstacle(
+            f"Free space on {point}: {free} MiB. Packages and backups of what is replaced need {_LEAST} MiB at least. "
+            "Make room there.",
+            _keeping(site, point),
+        )
         for point, free in sorted(host.free.items())
         if free < _LEAST and point not in host.read_only
     ]
     if host.no_database:
         found.append(
-            f"Database on {host.no_database}. The portal needs it, and so does what is changed in its settings. Start "
-            "it, or mend the way there."
+            Obstacle(
+                f"Database on {host.no_database}. The portal needs it, and so does what is changed in its settings. "
+                "Start it, or mend the way there.",
+                _IN_THE_DATABASE,
+            )
         )
-    if host.interrupted:
+    lacking = tuple(name for name, packages in desired.install.items() if _missing(site, packages))
+    if host.interrupted and lacking:
         found.append(
-            "Package manager: interrupted. dpkg did not finish its last work, and installs nothing until it has. Run: "
-            "dpkg --configure -a"
+            Obstacle(
+                "Package manager: interrupted. dpkg did not finish its last work, and installs nothing until it has. "
+                "Run: dpkg --configure -a",
+                lacking,
+            )
         )
-    if host.lock_holder:
+    if host.lock_holder and lacking:
         found.append(
-            f"Package manager: locked by {host.lock_holder}. Packages are missing and could not be installed. Run "
-            "again when that is done."
+            Obstacle(
+                f"Package manager: locked by {host.lock_holder}. Packages are missing and could not be installed. Run "
+                "again when that is done.",
+                lacking,
+            )
         )
     if host.mirror:
         found.append(
-            f"Package mirror {host.mirror}. Packages are missing and could not be installed. Mend the DNS or the "
-            "default route of this host, or have apt go by a proxy (Acquire::http::Proxy)."
+            Obstacle(
+                f"Package mirror {host.mirror}. Packages are missing and could not be installed. Mend the DNS or the "
+                "default route of this host, or have apt go by a proxy (Acquire::http::Proxy).",
+                lacking,
+            )
         )
     return found
 
 
-def _clock(now: float, controller: float) -> list[str]:
+def _keeping(site: Site, point: str) -> tuple[str, ...]:
+    """The sections that write to a file system: all where it has what every run writes, else those of the tree."""
+    every = any(f"{os.path.realpath(path)}/".startswith(f"{point.rstrip('/')}/") for path in _WRITTEN)
+    return tuple(SECTIONS) if every else _IN_THE_TREE
+
+
+def _missing(site: Site, packages: Sequence[str]) -> list[str]:
+    """Those of these packages that are not installed."""
+    return sorted(
+        {*site.missing_packages}.difference(_OPTIONAL) & {name.replace("{php}", site.php.version) for name in packages}
+    )
+
+
+def _clock(now: float, controller: float) -> list[Obstacle]:
     skew = now - controller
     if controller and abs(skew) > _SKEW:
-        return [
-            f"Clock of this host: {_date(now)}. It is {_span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the "
-            "controller's. Certificates, backups and bans go by it. Set the clock of the one that is wrong: "
-            "timedatectl set-ntp true"
-        ]
-    if now < _RELEASED:
-        return [
-            f"Clock of this host: {_date(now)}. That is before this collection was released. Certificates, backups and "
-            "bans go by it. Set it: timedatectl set-ntp true"
-        ]
-    return []
+        is_off = f"It is {_span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the controller's."
+        set_it = "Set the clock of the one that is wrong: timedatectl set-ntp true"
+    elif now < _RELEASED:
+        is_off, set_it = "That is before this collection was released.", "Set it: timedatectl set-ntp true"
+    else:
+        return []
+    why = f"Clock of this host: {_date(now)}. {is_off} Certificates, backups and bans go by it. {set_it}"
+    return [Obstacle(why, _BY_THE_CLOCK)]
 
 
-def _mail(site: Site, host: Host, desired: Desired) -> list[str]:
+def _mail(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
     found = []
     if host.no_mail_domain:
         box = desired.alert_mail.rpartition("@")[0]
@@ -175,62 +218,75 @@ def _mail(site: Site, host: Host, desired: Desired) -> list[str]:
             "such name, so no alert would arrive. Give the whole address, such as admin@school.example, or a mailbox "
             f"of this host: {box}@{host.name or 'localhost'}."
         )
-    if not desired.alert_mail or site.sendmail or desired.smtp_host:
-        return found
-    return [
-        *found,
-        f"chamilo_alert_mail: {desired.alert_mail}. This host has no program that sends mail (/usr/sbin/sendmail), so "
-        "no alert would arrive. Set chamilo_monitoring_smtp_host to the mail server that takes mail of this host, or "
-        "install a mail program, such as postfix.",
-    ]
+    if desired.alert_mail and not site.sendmail and not desired.smtp_host:
+        found.append(
+            f"chamilo_alert_mail: {desired.alert_mail}. This host has no program that sends mail (/usr/sbin/sendmail), "
+            "so no alert would arrive. Set chamilo_monitoring_smtp_host to the mail server that takes mail of this "
+            "host, or install a mail program, such as postfix."
+        )
+    return [Obstacle(why, controls=("monitoring_delivery",)) for why in found]
 
 
-def _variables(site: Site, host: Host, values: Mapping[str, str]) -> list[str]:
+def _variables(site: Site, host: Host, values: Mapping[str, str]) -> list[Obstacle]:
     """What the host knows of the values of variables."""
     found = []
     user, group = values.get("chamilo_web_user"), values.get("chamilo_group")
     if user and site.php.user and user != site.php.user:
         found.append(
-            f"chamilo_web_user: {user}. PHP of this portal runs as {site.php.user} "
-            f"({site.php.pool_file or site.php.sapi}), and could not write its own files any more. Leave it empty, or "
-            "have PHP run as that user first."
+            Obstacle(
+                f"chamilo_web_user: {user}. PHP of this portal runs as {site.php.user} "
+                f"({site.php.pool_file or site.php.sapi}), and could not write its own files any more. Leave it empty, "
+                "or have PHP run as that user first."
+            )
         )
     if group and host.web_groups and group not in (*host.web_groups.values(), *map(str, host.web_groups)):
         found.append(
-            f"chamilo_group: {group}. PHP's user {site.php.user} is no member of it, and could not read the program "
-            f"any more. Leave it empty, or name one of its groups: {', '.join(host.web_groups.values())}."
+            Obstacle(
+                f"chamilo_group: {group}. PHP's user {site.php.user} is no member of it, and could not read the "
+                "program any more. Leave it empty, or name one of its groups: "
+                f"{', '.join(host.web_groups.values())}."
+            )
         )
     found += [
-        f"chamilo_database_bind_address: {address}. This host has no such address, and the database would not start. "
-        f"Name one of its own: {', '.join(('127.0.0.1', *site.addresses))}."
+        Obstacle(
+            f"chamilo_database_bind_address: {address}. This host has no such address, and the database would not "
+            f"start. Name one of its own: {', '.join(('127.0.0.1', *site.addresses))}.",
+            ("database",),
+        )
         for address in host.foreign_addresses
     ]
     found += [
-        f"{name}: {values[name]}. The web server serves {directory}, and what is saved there is one mistake away from "
-        "every visitor. Name a directory outside of it."
+        Obstacle(
+            f"{name}: {values[name]}. The web server serves {directory}, and what is saved there is one mistake away "
+            "from every visitor. Name a directory outside of it.",
+            ("backups",),
+        )
         for name, directory in host.served.items()
     ]
     found += [
-        f"{name}: {values[name]}. This host has no such directory, and the restore test needs it. Make it, or name "
-        "another."
+        Obstacle(
+            f"{name}: {values[name]}. This host has no such directory, and the restore test needs it. Make it, or name "
+            "another.",
+            ("backups",),
+        )
         for name in host.no_directories
     ]
     return found
 
 
-def _without_pool(site: Site, sections: Sequence[str]) -> str:
-    """Why nothing is known of the PHP that requests go to, where sections need it; else an empty text."""
-    needing = [section for section in sections if section in _RUN_PHP]
-    if not needing or not site.php.socket or site.php.user:
-        return ""
+def _without_pool(site: Site) -> list[Obstacle]:
+    """Why nothing is known of the PHP that requests go to."""
+    if not site.php.socket or site.php.user:
+        return []
     host = next((host for host in (*site.serving, *site.fallback) if host.php == site.php.socket), None)
     place = f" ({host.file} line {host.line})" if host else ""
     address = site.php.socket.partition("unix:")[2] or site.php.socket
-    return (
+    why = (
         f"PHP of the portal: {site.php.socket}{place}. No pool of this host listens there, so its user and version are "
         f"not known. Have one listen there (listen = {address} in a file of /etc/php/*/fpm/pool.d), or lead the "
-        f"virtual host to one that is there, or leave out what needs it: --skip-tags {','.join(needing)}"
+        "virtual host to one that is there."
     )
+    return [Obstacle(why, _RUN_PHP)]
 
 
 def misnamed(site: Site) -> str:
@@ -266,7 +322,7 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
     written = [*_WRITTEN, *([site.root] if site.root else [])]
     mounted = {point: mount.read_only for point, mount in mounts().items()}
     points = list(dict.fromkeys(_mount_point(path, mounted) for path in map(os.path.realpath, written)))
-    packages = set(site.missing_packages) - _OPTIONAL
+    packages = [name for each in desired.install.values() for name in _missing(site, each)]
     database = "database" in desired.sections and os.path.exists(_DATABASE) and (not site.root or _has_database(site))
     wants = desired.acme == "certbot" or (desired.acme == "auto" and not site.served.good)
     return Host(
@@ -276,7 +332,7 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
         not_mounted=_not_mounted(tree, site.root, mounted),
         interrupted=any(name.isdigit() for name in _names("/var/lib/dpkg/updates")),
         lock_holder=_lock_holder() if packages else "",
-        mirror=_mirror(sorted(packages & {name.replace("{php}", site.php.version) for name in desired.install})),
+        mirror=_mirror(packages),
         unreachable=refusal(site.domain) if wants and not site.lineage.good else "",
         web_groups=_groups(site.php.user, site.php.group) if desired.variables.get("chamilo_group") else {},
         foreign_addresses=_foreign(desired.variables.get("chamilo_database_bind_address", "")) if database else (),
@@ -285,9 +341,19 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
             name for name in _DIRECTORIES if (path := desired.variables.get(name)) and not os.path.isdir(path)
         ),
         name=socket.gethostname().partition(".")[0],
+        certificate=_refused_certificate(site, desired),
         no_database=_unanswered(site) if site.root and not _has_database(site) else "",
         no_mail_domain=_unknown(desired.alert_mail.rpartition("@")[2]),
     )
+
+
+def _refused_certificate(site: Site, desired: Desired) -> str:
+    if not (desired.certificate_file or desired.certificate_key_file):
+        return ""
+    # Loading TLS costs as much as all the rest: only when it is asked for.
+    from .._webserver.certificate import complaint
+
+    return complaint(desired.certificate_file, desired.certificate_key_file, site.domain)
 
 
 def _unanswered(site: Site) -> str:

@@ -54,7 +54,7 @@ def _portal(root: str, hosts: Sequence[VirtualHost], sections: Sequence[str], tr
     secure = [name for host in hosts if any(one.tls for one in host.listens) for name in host.names if name in names]
     domain = next((name for name in (*secure, *names) if not name.startswith("*.")), "")
     site = discover(domain or _UNPRIVILEGED, root=root, tree=tree, names=[])
-    obstacles = [*site.errors, *unfit(site, sections, tree)]
+    obstacles = [*site.errors, *(each.why for one in unfit(site, tree) for each in one.of(sections))]
     if not domain:
         obstacles.insert(0, "No virtual host names this portal. Set chamilo_domain to the name that visitors use.")
     server = f"{site.web.name} {site.web.version}".strip()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Optional
 
 
@@ -18,9 +18,11 @@ class Desired:
     vhost: Literal["", "auto", "managed", "include"] = ""  # chamilo_https_vhost, where it counts in this run
     once: Mapping[str, str] = field(default_factory=dict)  # what it sets of that which nginx takes once
     acme: Literal["", "auto", "certbot"] = ""  # where this run may have Certbot ask for a certificate
+    certificate_file: str = field(default="", metadata={"type": "path"})  # which is to serve the domain
+    certificate_key_file: str = field(default="", metadata={"type": "path"})
     alert_mail: str = ""
     smtp_host: str = ""
-    install: Sequence[str] = ()  # packages that it installs where they are missing
+    install: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by section: packages, where they are missing
     variables: Mapping[str, str] = field(default_factory=dict)  # whose values only the host can judge
     controller_time: float = 0  # seconds; 0: not known
 
@@ -46,8 +48,6 @@ class Request(Desired):
     site: str = ""  # the word in the names of the files of this portal
     names: Sequence[str] = ()
     packages: Sequence[str] = ()  # to check for; {php} stands for the version of PHP that serves the portal
-    certificate_file: str = field(default="", metadata={"type": "path"})  # which is to serve the domain
-    certificate_key_file: str = field(default="", metadata={"type": "path"})
     tree: Mapping[str, Any] = field(default_factory=dict)  # what chamilo_perms will be given
     headers: Sequence[str] = ()  # for which lines of the owner's are set aside
     tls: bool = False  # whether an owner's virtual host is to speak https where it does not
@@ -61,3 +61,14 @@ class Request(Desired):
     salt: str = field(default="", metadata={"no_log": True})  # of the hashes by which nodes are compared
     key_salt: str = field(default="", metadata={"no_log": False})  # of the fingerprint of the backup key
     collection_version: str = ""  # of the collection that is about to harden the host
+
+
+def without_https(request: Request) -> Request:
+    """What is asked for where the section https is left as it is: the rest goes by what is served now."""
+    return replace(
+        request,
+        tls=False,
+        acme="",
+        once={name: value for name, value in request.once.items() if not name.startswith("real_ip_")},
+        headers=[name for name in request.headers if name != "Strict-Transport-Security"],
+    )

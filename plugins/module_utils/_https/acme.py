@@ -349,7 +349,8 @@ def _run(request: Sequence[str], desired: Desired, engine: Engine, outcome: Outc
     if code:
         raise AcmeError(
             f"Certbot could not get a certificate for {desired.domain}: {why} Its log is "
-            "/var/log/letsencrypt/letsencrypt.log."
+            "/var/log/letsencrypt/letsencrypt.log. The portal is served as before until then. Without an authority: "
+            "set chamilo_https_certificate to files, or to self_signed for a trial."
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...module_utils._transaction.probe import Probe
+from .. import _obstacles
 from . import headers as section_headers
 from . import sessions as section_sessions
 from .portal import PACKAGES, Portal
@@ -42,7 +43,7 @@ class Discovery(Plan):
     web: Sequence[str]  # of these, those that need a virtual host
     only_checks: bool  # nothing is asked for but what is in the way: no task that changes something runs
     packages: Sequence[str]  # of all sections
-    install: Sequence[str]  # those of the sections that this run is for
+    install: Mapping[str, Sequence[str]]  # those of the sections that this run is for
     session_store: Mapping[
         str, Any
     ]  # the server that is to keep the sessions, which is refused where others could use it
@@ -85,21 +86,25 @@ def asked_for(_portal: Portal, given: Mapping[str, Any]) -> Asked:
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
     asked = _asked(given)
-    due = sections_due(portal, given)
+    due = _chosen(portal, given)
     # By tags that are none of ours it is found out in its turn.
     known = bool({"all", "preflight", *asked} & set(given["ansible_run_tags"]))
     https = known and "https" in due
     web = [one for one in WEB if one in due]
+    left = _obstacles.left(given)
     store = section_sessions.store(portal, given) if "sessions" in due else {}
     client = [section_sessions.CLIENT] if store else []
     return Discovery(
         domain=portal.domain,
         is_web=portal.is_web,
         sections=due,
-        web=web,
+        web=[one for one in web if one not in left],
         only_checks=[one for one in given["ansible_run_tags"] if one != "always"] == ["preflight"],
         packages=[*ALL_PACKAGES, *client],
-        install=[*(name for one in due for name in PACKAGES.get(one, ())), *client],
+        install={
+            **{one: [*PACKAGES[one]] for one in due if one in PACKAGES},
+            **({"sessions": client} if client else {}),
+        },
         session_store=store,
         tree=_tree(given) if _gives_rights(portal, given, asked) else {},
         vhost=portal.vhost if known and web else "",
@@ -124,7 +129,13 @@ def _asked(given: Mapping[str, Any]) -> list[str]:
 
 
 def sections_due(portal: Portal, given: Mapping[str, Any]) -> list[str]:
-    """The sections that this run applies."""
+    """The sections that this run applies, as far as it is known by now."""
+    left = _obstacles.left(given)
+    return [one for one in _chosen(portal, given) if one not in left]
+
+
+def _chosen(portal: Portal, given: Mapping[str, Any]) -> list[str]:
+    """Those that this run is for. What is in their way is asked anew where a host is discovered twice."""
     asked = _asked(given)
     run, skip = given["ansible_run_tags"], given["ansible_skip_tags"]
     tagged = [one for one in asked if one in run]

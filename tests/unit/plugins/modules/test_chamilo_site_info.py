@@ -60,7 +60,9 @@ def test_a_server_that_cannot_keep_sessions_is_an_obstacle(capsys, monkeypatch):
     result = ask(
         chamilo_site_info, capsys, domain="campus.test", session_store=STORE, session_store_password="canary-1"
     )
-    assert "Redis at 127.0.0.1:1 does not answer" in result["msg"] and "canary" not in json.dumps(result)
+    (found,) = result["obstacles"]
+    assert "Redis at 127.0.0.1:1 does not answer" in found["why"] and found["sections"] == ["sessions"]
+    assert "canary" not in json.dumps(result)
     asked = []
     monkeypatch.setattr(chamilo_site_info.redis, "examine", asked.append)
     for host, tls in (("127.0.0.1", False), ("redis.internal", True)):
@@ -105,7 +107,8 @@ def test_what_chamilo_perms_would_refuse_is_refused_by_the_name_of_the_variable(
     result = ask(
         chamilo_site_info, capsys, domain="campus.test", root=str(tmp_path), tree={"web_user": "www-data", **tree}
     )
-    assert result["failed"] is True and words in result["msg"]
+    (found,) = result["obstacles"]
+    assert words in found["why"] and found["sections"] == ["permissions"]
     good = {"owner": "root", "group": "", "web_user": "www-data", "policy": [{"path": "x", "owner": 0}]}
     assert "failed" not in ask(chamilo_site_info, capsys, domain="campus.test", root=str(tmp_path), tree=good)
 
@@ -115,13 +118,12 @@ def test_where_there_is_no_portal_its_owner_is_not_checked(capsys):
 
 
 @pytest.mark.parametrize(("vhost", "fails"), [("", False), ("auto", True), ("managed", False), ("include", False)])
-def test_a_virtual_host_that_is_refused_fails_where_that_is_asked_for(capsys, user, monkeypatch, vhost, fails):
+def test_a_virtual_host_that_is_refused_is_in_the_way_where_that_is_asked_for(capsys, root, monkeypatch, vhost, fails):
     refused = OwnHost(refused={"auto": "campus.conf line 3: X-School"})
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", own_host=refused))
-    result = ask(chamilo_site_info, capsys, domain="campus.test", vhost=vhost)
-    assert result.get("failed", False) is fails
-    reported = "campus.test: 1 obstacle. Nothing was changed.\n- campus.conf line 3: X-School"
-    assert result["msg"].startswith(reported) if fails else result["site"]["own_host"]["refused"]["auto"] in reported
+    result = ask(chamilo_site_info, capsys, domain="campus.test", vhost=vhost, sections=["headers", "database"])
+    found = [one for one in result["obstacles"] if "campus.conf line 3: X-School" in one["why"]]
+    assert [one["sections"] for one in found] == ([["headers"]] if fails else [])
 
 
 @pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
@@ -139,19 +141,25 @@ def test_a_host_that_cannot_have_what_is_asked_for_fails(capsys, root, monkeypat
     assert ("This host is Debian 11" in result.get("msg", "")) is fails
 
 
-def test_what_nginx_would_refuse_beside_ours_fails(capsys, user, monkeypatch):
+def test_what_nginx_would_refuse_beside_ours_is_in_the_way(capsys, root, monkeypatch):
     own = VirtualHost("campus.conf", 1, ("campus.test",), (), "", once=(Place("campus.conf", 3, "server_tokens on"),))
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", serving=(own,)))
-    result = ask(chamilo_site_info, capsys, domain="campus.test", vhost="include", once={"server_tokens": "off"})
-    assert result["failed"] is True and "campus.conf line 3: server_tokens on" in result["msg"]
-    assert "failed" not in ask(chamilo_site_info, capsys, domain="campus.test", vhost="include")
+    asked = {"domain": "campus.test", "vhost": "include", "sections": ["headers"]}
+    result = ask(chamilo_site_info, capsys, once={"server_tokens": "off"}, **asked)
+    assert "campus.conf line 3: server_tokens on" in result["obstacles"][0]["why"]
+    assert ask(chamilo_site_info, capsys, **asked)["obstacles"] == []
 
 
 def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, root, monkeypatch):
     facts = {"root": "/srv/campus", "names": ("campus.test",), "errors": ("There is no web server.",)}
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("cmapus.test", **facts))
     monkeypatch.setattr(chamilo_site_info, "_judge", lambda *_given: (_ for _ in ()).throw(PermsError("No such user.")))
-    asked = {"sections": ["https"], "require": True, "tree": {"owner": "x"}, "alert_mail": "a@campus.test"}
+    asked = {
+        "sections": ["https", "permissions", "monitoring"],
+        "require": True,
+        "tree": {"owner": "x"},
+        "alert_mail": "a@campus.test",
+    }
     for check in (False, True):
         result = ask(
             chamilo_site_info, capsys, domain="cmapus.test", controller_time=1000, _ansible_check_mode=check, **asked

@@ -160,3 +160,48 @@ def test_an_example_is_shown_whole() -> None:
 def test_what_a_host_answered_stays_text() -> None:
     of = run("audit", lines=["a.test: \x1b[31mred"], causes={"a.test": [{**cause("hand"), "text": "\x1b]0;x\x07 y"}]})
     assert not {"\x1b", "\x07"} & set("".join(_screen.lines(of, "Next", "x")))
+
+
+OBSTACLE = {"why": "No authority can reach campus.test.", "sections": ["https"], "controls": []}
+SEVERITIES = {"https_hsts": "medium", "https_certificate": "critical", "headers_csp": "high"}
+
+
+def hindered(**of: Any) -> _screen.Run:
+    host = _screen.HostRun({"headers": 2}, ["https", "headers"], ["https", "headers"], controls=SEVERITIES, **of)
+    found = run(hosts={"a.test": host}, causes={"a.test": [cause("variable")]})
+    found.settle()
+    return found
+
+
+def test_what_is_left_is_open_with_its_severity_and_never_active() -> None:
+    of = hindered(obstacles=[OBSTACLE])
+    shown = " ".join(" ".join(_screen.lines(of, "Next", "x")).split())
+    assert "a.test: Left as it was: https. 2 changes: headers 2. Active: headers." in shown
+    assert "critical in the way (2): No authority can reach campus.test. high variable missing" in shown
+    assert _screen.next_command(of, NAMED, DEFAULTS, "/home/anna") == (
+        "When that is mended",
+        "ansible-playbook chamilo.hardening.harden -i hosts.yml",
+    )
+    (host,) = _screen.outcome(of, "When that is mended", "x")["hosts"]
+    assert host["sections"] == {"https": "left", "headers": "enforced"}
+    assert host["left"] == {"https": OBSTACLE["why"]} and len(host["open"]) == 2
+
+
+def test_a_section_that_failed_is_left_with_the_task_and_its_message() -> None:
+    of = hindered(left={"headers": "Load: nginx -t"})
+    shown = " ".join(" ".join(_screen.lines(of, "Next", "x")).split())
+    assert "Left as it was: headers." in shown and "high in the way: Load: nginx -t" in shown
+
+
+def test_in_check_mode_nothing_is_called_active() -> None:
+    host = _screen.HostRun({"headers": 2}, ["headers"], ["headers"])
+    assert _screen.lines(run(check=True, hosts={"a.test": host}), "Next", "x")[0] == (
+        "a.test: 2 changes to make: headers 2."
+    )
+
+
+def test_of_a_host_on_which_nothing_was_done_no_cause_is_called_the_most_severe() -> None:
+    host = _screen.HostRun({}, [], ["https"], failed="Discover Chamilo and what serves it", controls=SEVERITIES)
+    of = run(hosts={"a.test": host}, causes={"a.test": [cause("variable")]})
+    of.settle()
+    assert not any("Open" in line for line in _screen.lines(of, "Next", "x"))

@@ -17,14 +17,15 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import obstacles as portal_obstacles
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import SECTIONS
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacle import Obstacle, report
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacles import (
     Desired,
     Host,
     misnamed,
     observe,
     obstacles,
-    report,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
@@ -34,7 +35,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import InPlace, OwnHost
 
 NOW = 1795000000.0
-ALL = Desired(sections=["https", "database"], controller_time=NOW)
+ALL = Desired(sections=SECTIONS, controller_time=NOW, install={"monitoring": ["monit"], "backups": ["restic"]})
 SERVING = VirtualHost("campus.conf", 1, ("campus.example.org",), (), "/var/www/chamilo/public")
 
 
@@ -46,38 +47,63 @@ def test_a_host_as_it_should_be_has_none():
     assert obstacles(site(), Host(now=NOW), ALL) == []
 
 
+EVERY = tuple(SECTIONS)
+
+
 @pytest.mark.parametrize(
-    ("host", "desired", "words"),
+    ("host", "desired", "costs", "words"),
     [
-        ({"read_only": ("/var",)}, {}, ["File system /var: read-only.", "mount -o remount,rw /var"]),
-        ({"not_mounted": ("/srv",)}, {}, ["File system /srv: not mounted.", "mount /srv"]),
-        ({"free": {"/": 100, "/var": 5000}}, {}, ["Free space on /: 100 MiB.", "256 MiB"]),
+        ({"read_only": ("/var",)}, {}, EVERY, ["File system /var: read-only.", "mount -o remount,rw /var"]),
+        ({"not_mounted": ("/srv",)}, {}, (), ["File system /srv: not mounted.", "mount /srv"]),
+        ({"free": {"/": 100, "/var": 5000}}, {}, EVERY, ["Free space on /: 100 MiB.", "256 MiB"]),
+        (
+            {"free": {"/var/www/chamilo/var/upload": 100}},
+            {},
+            ("brute_force", "passwords", "permissions", "sessions", "uploads", "backups"),
+            ["Free space on /var/www/chamilo/var/upload: 100 MiB."],
+        ),
         (
             {"no_database": "db1.internal: Connection refused"},
-            {},
+            {"sections": ["https", "database", "monitoring"]},
+            ("database", "monitoring"),
             ["Database on db1.internal: Connection refused. The portal needs it", "Start it"],
         ),
-        ({"interrupted": True}, {}, ["Package manager: interrupted.", "dpkg --configure -a"]),
-        ({"lock_holder": "apt (process 7)"}, {}, ["Package manager: locked by apt (process 7).", "Run again"]),
+        ({"interrupted": True}, {}, ("monitoring",), ["Package manager: interrupted.", "dpkg --configure -a"]),
+        (
+            {"lock_holder": "apt (process 7)"},
+            {},
+            ("monitoring",),
+            ["Package manager: locked by apt (process 7).", "Run again"],
+        ),
         (
             {"mirror": "deb.example: not found in the DNS"},
             {},
+            ("monitoring",),
             ["Package mirror deb.example: not found", "Mend the DNS"],
         ),
-        ({"now": NOW + 90 * 60}, {}, ["ahead of the controller's", "90 minutes", "timedatectl"]),
-        ({"now": NOW - 400 * 86400}, {}, ["behind the controller's", "400 days"]),
-        ({"now": 86400.0}, {"controller_time": 0}, ["before this collection was released"]),
+        ({"now": NOW + 90 * 60}, {}, ("https", "brute_force", "backups"), ["ahead of the controller's", "90 minutes"]),
+        ({"now": NOW - 400 * 86400}, {}, ("https", "brute_force", "backups"), ["behind the controller's", "400 days"]),
+        (
+            {"now": 86400.0},
+            {"controller_time": 0},
+            ("https", "brute_force", "backups"),
+            ["before this collection was released", "timedatectl"],
+        ),
         (
             {"unreachable": "campus.example.org has no address in the DNS."},
             {"acme": "auto"},
-            ["chamilo_https_certificate: auto.", "no address in the DNS", "self_signed"],
+            ("https",),
+            ["chamilo_https_certificate: auto.", "no address in the DNS", "files", "self_signed"],
         ),
+        ({"certificate": "It has run out."}, {}, ("https",), ["It has run out."]),
     ],
 )
-def test_what_is_wrong_with_the_host_is_named_with_what_to_do(host, desired, words):
-    found = obstacles(site(), Host(**{"now": NOW, **host}), Desired(**{**vars(ALL), **desired}))
-    assert len(found) == 1
-    assert all(word in found[0] for word in words), found
+def test_what_is_wrong_with_the_host_is_named_with_what_to_do_and_the_sections_that_it_costs(
+    host, desired, costs, words
+):
+    (found,) = obstacles(site(missing_packages=("monit",)), Host(**{"now": NOW, **host}), replace(ALL, **desired))
+    assert found.sections == costs and found.of_all is (not costs)
+    assert all(word in found.why for word in words), found
 
 
 @pytest.mark.parametrize(
@@ -93,7 +119,8 @@ def test_an_address_for_alerts_needs_a_program_that_sends_mail(mail, sendmail, s
     found = obstacles(site(sendmail=sendmail), Host(now=NOW), desired)
     assert (found == []) is fine
     if not fine:
-        assert "chamilo_alert_mail: a@example.org." in found[0] and "chamilo_monitoring_smtp_host" in found[0]
+        assert found[0].controls == ("monitoring_delivery",) and not found[0].sections, "all else of it is enforced"
+        assert "chamilo_alert_mail: a@example.org." in found[0].why and "chamilo_monitoring_smtp_host" in found[0].why
 
 
 @pytest.mark.parametrize(
@@ -123,8 +150,8 @@ def test_a_mailbox_without_a_domain_is_of_a_host_that_is_known(quiet, host, monk
     found = obstacles(site(), replace(seen, now=NOW, read_only=()), desired)
     assert (found == []) is (not unknown)
     if unknown:
-        assert "chamilo_alert_mail: admin@school. This host is not called school" in found[0]
-        assert "admin@school.example" in found[0] and "admin@srv1" in found[0]
+        assert "chamilo_alert_mail: admin@school. This host is not called school" in found[0].why
+        assert "admin@school.example" in found[0].why and "admin@srv1" in found[0].why
 
 
 def test_all_of_them_are_in_one_message():
@@ -135,6 +162,7 @@ def test_all_of_them_are_in_one_message():
         sendmail=False,
         distribution="Debian 11",
         own_host=OwnHost(refused={"auto": "It would lose a line."}),
+        missing_packages=("monit",),
     )
     host = Host(now=NOW, read_only=("/usr",), free={"/var": 1}, interrupted=True, lock_holder="apt")
     desired = Desired(**{**vars(ALL), "alert_mail": "a@example.org", "vhost": "auto"})
@@ -156,7 +184,7 @@ def test_all_of_them_are_in_one_message():
     ):
         assert part in text, part
     assert "It would lose a line." in text
-    assert report("x", ["one"]).startswith("x: 1 obstacle. Nothing was changed.\n")
+    assert report("x", [Obstacle("one")]).startswith("x: 1 obstacle. Nothing was changed.\n")
 
 
 def test_without_sections_nothing_of_the_host_is_in_the_way():
@@ -200,7 +228,7 @@ def test_what_the_host_knows_of_a_variable_is_in_the_way_by_its_name(values, hos
     known = site(php=FPM, addresses=("192.0.2.7",))
     found = obstacles(known, Host(now=NOW, **host), Desired(**{**vars(ALL), "variables": values}))
     assert len(found) == bool(words)
-    assert all(word in found[0] for word in words), found
+    assert all(word in found[0].why for word in words), found
 
 
 def test_what_the_host_knows_of_a_variable_is_observed(quiet, host, tmp_path, monkeypatch):
@@ -408,12 +436,12 @@ def test_a_mirror_that_cannot_be_reached(monkeypatch, packages, proxy, uris, kno
 )
 def test_an_open_basedir_that_leaves_out_what_sections_have_php_run(sections, messages):
     confined = site(php=Php(confined="/etc/php/8.4/fpm/pool.d/www.conf", service="php8.4-fpm"))
-    text = " ".join(obstacles(confined, Host(now=NOW), replace(ALL, sections=sections)))
+    text = " ".join(one.why for one in obstacles(confined, Host(now=NOW), replace(ALL, sections=sections)))
     assert ("open_basedir in /etc/php/8.4/fpm/pool.d/www.conf: it leaves out /usr/local/share" in text) is messages
 
 
 @pytest.mark.parametrize(
-    ("sections", "out"), [(["https", "uploads", "passwords"], "uploads,passwords"), (["https", "headers"], "")]
+    ("sections", "out"), [(["https", "uploads", "passwords"], "passwords,uploads"), (["https", "headers"], "")]
 )
 @pytest.mark.parametrize("address", ["127.0.0.1:9000", "unix:/run/php/php7.4-fpm.sock"])
 def test_php_that_no_pool_of_the_host_is(host, address, sections, out):
@@ -423,17 +451,16 @@ def test_php_that_no_pool_of_the_host_is(host, address, sections, out):
     location = f"location ~ php {{ fastcgi_pass {address}; }}"
     host.site("nginx", f"server {{ server_name campus.test; root /var/www/chamilo/public; {location} }}\n")
     found = obstacles(discover("campus.test", tree=host.tree, hosted=Planned()), Host(now=NOW), Desired(sections))
-    messages = [text for text in found if text.startswith(f"PHP of the portal: {address} (/etc/nginx/sites-available/")]
-    assert len(messages) == bool(out)
-    assert all(f"listen = {address.replace('unix:', '')} in" in text for text in messages)
-    assert all(text.endswith(f"--skip-tags {out}") for text in messages)
+    named = [one for one in found if one.why.startswith(f"PHP of the portal: {address} (/etc/nginx/sites-available/")]
+    assert [",".join(sorted(one.sections)) for one in named] == ([out] if out else [])
+    assert all(f"listen = {address.replace('unix:', '')} in" in one.why for one in named)
 
 
 @pytest.mark.parametrize(("vhost", "messages"), [("auto", False), ("managed", True), ("include", True), ("", True)])
 def test_an_open_basedir_that_this_run_widens(vhost, messages):
     place = "/etc/nginx/sites-available/campus line 3"
     confined = site(php=Php(confined=place), in_place=InPlace(widened=(place,)))
-    text = " ".join(obstacles(confined, Host(now=NOW), Desired(["uploads"], vhost=vhost)))
+    text = " ".join(one.why for one in obstacles(confined, Host(now=NOW), Desired(["uploads"], vhost=vhost)))
     assert (f"open_basedir in {place}" in text) is messages
 
 
