@@ -41,7 +41,6 @@ FAILURE = '"POST /(?:login_json|login/ldap/check|api/authentication_token)(?:\\?
 # Where, and in which form, the distribution's servers write down visitors of a virtual host that does not set it.
 LOGS = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/other_vhosts_access.log"}
 CAREFUL = {web: rf"^{name}<ADDR> \S+ [^\[]*\[\] {FAILURE}" for web, name in (("nginx", ""), ("apache", r"\S+ "))}
-CARELESS = r"^.*<ADDR> - - \[\].*POST /login_json"
 OWN_LOG = r"^\s*\[\S+\] \[\S+ <ADDR>\] Login failed for username "
 
 
@@ -161,41 +160,18 @@ def jail(host: Host, expression: str, log: str, more: str = "") -> None:
 @pytest.mark.wire
 def test_the_running_fail2ban(stage: Callable[..., Host]) -> None:
     host = stage("with the audit and fail2ban", with_fail2ban)
-    log, careful = LOGS[host.web], CAREFUL[host.web]
+    log = LOGS[host.web]
     found = audit(host, "brute_force")
     assert found.status["brute_force_fail2ban"] == "fail"
-    jail(host, careful, log)
-    if host.web == "apache":  # this nginx hands on nothing behind a script's name
-        assert "lostPassword.php/login_json answers" in audit(host, "brute_force").evidence["brute_force_fail2ban"]
-        refused = '<LocationMatch "^/main/.*\\.php/(login|api)">\nRequire all denied\n</LocationMatch>\n'
-        host.put("/etc/apache2/conf-enabled/refused.conf", refused)
-        host.run("systemctl reload apache2")
-    if host.web == "nginx":  # Debian rotates its logs into the hands of PHP's user
-        assert f"{log} is www-data's to write" in audit(host, "brute_force").evidence["brute_force_forgery"]
-        host.run(f"chown root {log}")
-        assert "makes" in audit(host, "brute_force").evidence["brute_force_forgery"]
-        host.run("sed -i 's/create 0640 www-data/create 0640 root/' /etc/logrotate.d/nginx")
-        assert "has nginx reopen its logs" in audit(host, "brute_force").evidence["brute_force_forgery"]
-        host.run("sed -i 's/invoke-rc.d nginx rotate/systemctl reload nginx/' /etc/logrotate.d/nginx")
+    # However careful: who wrote a line of a file is not known.
+    jail(host, CAREFUL[host.web], log)
     found = audit(host, "brute_force")
-    three = ("brute_force_fail2ban", "brute_force_forgery", "brute_force_friends")
-    assert {name: found.evidence[name] for name in three if found.status[name] != "pass"} == {}
-    assert log in found.evidence["brute_force_fail2ban"]
+    assert found.status["brute_force_fail2ban"] == "fail"
+    assert "wrote nothing to the journal" in found.evidence["brute_force_fail2ban"]
+    assert f"The jail chamilo reads {log}." in found.evidence["brute_force_forgery"]
+    assert found.status["brute_force_friends"] == "pass"
     # A declared network that the jail knows nothing of.
     assert audit(host, "brute_force", friends=["10.9.8.0/24"]).status["brute_force_friends"] == "fail"
-
-    # What is in the files does not count; what runs does.
-    host.put("/etc/fail2ban/jail.d/chamilo.conf", "")
-    assert audit(host, "brute_force").status["brute_force_fail2ban"] == "pass"
-
-    jail(host, careful.replace("|api/authentication_token", ""), log)
-    assert "/api/authentication_token" in audit(host, "brute_force").evidence["brute_force_fail2ban"]
-    jail(host, careful, log, "action = %(mta)s-whois-lines[name=chamilo]\n")
-    assert "refuses packets" in audit(host, "brute_force").evidence["brute_force_fail2ban"]
-    jail(host, CARELESS, log)
-    found = audit(host, "brute_force")
-    assert found.status["brute_force_forgery"] == "fail"
-    assert "referer and user agent" in found.evidence["brute_force_forgery"]
 
     # The application's own log: only English, and a user name can forge whole lines of it.
     host.run("install -d -o www-data /var/www/chamilo/var/log/ids && echo >/var/www/chamilo/var/log/ids/ids.log")
@@ -203,20 +179,6 @@ def test_the_running_fail2ban(stage: Callable[..., Host]) -> None:
     found = audit(host, "brute_force")
     assert found.status["brute_force_fail2ban"] == "fail"
     assert "a line break in the user name" in found.evidence["brute_force_forgery"]
-
-    # A server that believes any client about the address a request comes from.
-    jail(host, careful, log)
-    if host.web == "nginx":
-        host.put("/etc/nginx/conf.d/proxy.conf", "set_real_ip_from 0.0.0.0/0;\nreal_ip_header X-Forwarded-For;\n")
-        host.run("systemctl restart nginx")
-    else:
-        host.put("/etc/apache2/conf-enabled/proxy.conf", "RemoteIPHeader X-Forwarded-For\n")
-        host.run("sed -i '/^LogFormat/s/%h /%a /' /etc/apache2/apache2.conf")
-        host.run("a2enmod -q remoteip && systemctl restart apache2")
-    host.wait("/login")
-    found = audit(host, "brute_force")
-    assert found.status["brute_force_forgery"] == "fail"
-    assert "X-Forwarded-For" in found.evidence["brute_force_forgery"]
 
     host.run("systemctl stop fail2ban")
     assert "does not run" in audit(host, "brute_force").evidence["brute_force_fail2ban"]

@@ -250,6 +250,14 @@ def _reads_own(observer: Observer, jail: Jail) -> bool:
     return bool(own) and any(os.path.realpath(file).startswith(own) for file in jail.files)
 
 
+def _reads_log(observer: Observer, jail: Jail) -> str:
+    """An access log of the portal that a jail reads, or an empty text."""
+    site = observer.site
+    hosts = (*site.answering, *site.serving, *site.fallback)
+    logs = {os.path.realpath(host.access_log_file) for host in hosts if host.access_log_file.startswith("/")}
+    return next((file for file in jail.files if os.path.realpath(file) in logs), "")
+
+
 def watching(observer: Observer) -> list[Jail]:
     """The jails that read what visitors of the portal have written: by the web server, or by the application."""
     unit = f"_SYSTEMD_UNIT={_unit(observer)}"
@@ -257,6 +265,7 @@ def watching(observer: Observer) -> list[Jail]:
         jail
         for jail in observer.once(jails) or []
         if _reads_own(observer, jail)
+        or _reads_log(observer, jail)
         or any(unit in group or (_named(group) and not _units(group)) for group in jail.journal)
     ]
 
@@ -406,6 +415,13 @@ def forgery(observer: Observer) -> Finding:
             f"The jail {own.name} reads what the application writes, where a line break in the user name of a failed "
             "login forges a whole line: an attacker can have any address banned."
         )
+    for jail in readers:
+        if log := _reads_log(observer, jail):
+            return failed(
+                f"The jail {jail.name} reads {log}. A file does not show who wrote a line, and PHP that runs as the "
+                "web server's user reaches what a process of that has open, so it can have any address banned. Have "
+                "the jail read the journal."
+            )
     if believed := believes(observer.once(visits), observer.options["trusted_proxies"]):
         return failed(f"{believed} So this header can have any address banned.")
     within_apache = any(host.php == "mod_php" for host in observer.site.serving)

@@ -373,6 +373,15 @@ def test_a_line_break_in_a_user_name_forges_a_line_of_the_application(host):
     assert "a line break in the user name" in finding.evidence
 
 
+def test_an_access_log_does_not_show_who_wrote_a_line(host):
+    it = host.inspect()
+    log = "/var/log/nginx/campus.log"
+    it.site = replace(it.site, serving=tuple(replace(one, access_log_file=log) for one in it.site.serving))
+    host.jails = [jail(GOOD), jail(GOOD, name="own", journal=(), files=(log,))]
+    finding = brute_force.forgery(it)
+    assert finding.status == "fail" and f"The jail own reads {log}." in finding.evidence
+
+
 def test_a_header_that_any_client_can_send_is_not_trusted(host):
     host.trusts_anybody = True
     host.jails = [jail(GOOD)]
