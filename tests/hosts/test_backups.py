@@ -523,7 +523,13 @@ def test_files_a_file_and_the_database_come_back_and_the_old_is_kept(saved: Save
     assert contents(host) == before
     assert host.wait("/").status == 200
     assert not missing_from_the_portal(host, "http")
-    host.run("rm -rf /var/www/.chamilo.before-*")
+    assert (
+        f"Kept from before a restore of {host.domain}: /var/www/.chamilo.before-"
+        in host.run("chamilo-hardening status").stdout
+    )
+    program(host, "backup", "forget-before")
+    assert "Kept" not in host.run("chamilo-hardening status").stdout
+    assert host.run("ls -A /var/www | grep before; mariadb -Ne \"SHOW DATABASES LIKE '%before%'\"").stdout == ""
 
 
 def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell: Cell) -> None:

@@ -29,6 +29,7 @@ REVIEWED = {
         _audit/monitoring.py:_unprivileged _audit/monitoring.py:_sign _audit/permissions.py:opened
         _backups/backup.py:_compare_key _backups/restic.py:_credentials _backups/commands.py:_restored
         _backups/key.py:_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
+        _backups/restore.py:_before
         _backups/restore_test.py:_newest _https/hsts.py:_read
         _https/hsts.py:bound _monitoring/integrity.py:read _database/migrate.py:migrate _common/records.py:read
         _https/renewal.py:configurations _common/locks.py:acquire

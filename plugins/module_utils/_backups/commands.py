@@ -33,7 +33,8 @@ restic check the repositories. Failures are reported to the configured recipient
 
 `list` shows the backups of each repository; `show RUN [PATH]` what is in one, and what is in none; `check` reads the
 repositories whole; `restic ...` runs restic with the key and the environment of the portal, as in
-`chamilo-hardening backup --site campus --from offsite restic snapshots`."""
+`chamilo-hardening backup --site campus --from offsite restic snapshots`; `forget-before` removes what restores kept of
+the state before them."""
 
 RESTORE_TEST = """\
 Restores the newest backup from the farthest repository into a scratch directory: the whole database and a sample of
@@ -58,7 +59,9 @@ def add(commands: Any, report: Callable[..., None]) -> None:
     _common(backup)
     backup.add_argument("--accept", action="store_true", help="what is much less than before is right")
     backup.add_argument("--from", dest="source", choices=SOURCES, default="", help="which repository; default: all")
-    backup.add_argument("what", nargs="?", choices=["list", "show", "check", "restic"], help="see above; not: make one")
+    backup.add_argument(
+        "what", nargs="?", choices=["list", "show", "check", "restic", "forget-before"], help="see above; not: make one"
+    )
     backup.add_argument("words", nargs=argparse.REMAINDER, metavar="RUN [PATH] or words for restic")
     backup.set_defaults(run=lambda options, _engine: _backed_up(options, report))
 
@@ -105,6 +108,10 @@ def _backed_up(options: argparse.Namespace, report: Callable[..., None]) -> int:
     places = [Repository(portal, url) for url in ([known[options.source]] if options.source else portal.places) if url]
     if not places:
         raise BackupError(f"{portal.domain} has no {options.source or 'repository'}.")
+    if options.what == "forget-before":
+        for line in backups_restore.forget_before(portal):
+            report(f"backup of {portal.domain}: {line}")
+        return 0
     if options.what == "restic":
         return places[0].interactive(*options.words)
     if options.what == "check":

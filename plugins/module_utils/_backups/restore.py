@@ -200,8 +200,58 @@ def finish(portal: Portal) -> list[str]:
     if journal["swaps"]:
         lines.append(f"{len(journal['swaps'])} files or directories were restored; the old ones: {journal['kept']}.")
     lines += wake(portal)
+    entry = [journal["kept"], journal["database"].get("old", "")]
+    files.replace_file(_before_path(portal), json.dumps([*(one for one in _before(portal) if one != entry), entry]))
     os.unlink(backups_portal.journal_path(portal))
     return lines
+
+
+def _before_path(portal: Portal) -> str:
+    return os.path.join(files.STATE, "backups", f"{portal.site}.before.json")
+
+
+def _before(portal: Portal) -> list[list[str]]:
+    """What restores moved aside: directories, and databases."""
+    try:
+        with open(_before_path(portal), encoding="utf-8") as stream:
+            return [[str(directory), str(database)] for directory, database in json.load(stream)]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as problem:
+        raise BackupError(f"{_before_path(portal)} cannot be read: {problem}.") from problem
+
+
+def kept(portal: Portal) -> list[str]:
+    """What is still there from before a restore, with all personal data in it."""
+    found = []
+    for directory, database in _before(portal):
+        words = [directory] * os.path.lexists(directory) + [f"the database {database}"] * bool(database)
+        if words:
+            found.append(
+                f"Kept from before a restore of {portal.domain}: {' and '.join(words)}. When all is well: "
+                f"chamilo-hardening backup --site {portal.site} forget-before"
+            )
+    return found
+
+
+def forget_before(portal: Portal) -> list[str]:
+    """Remove what restores moved aside."""
+    with jobs.alone(portal, "restore", 60):
+        if backups_portal.journal(portal):
+            raise BackupError(f"{backups_portal.unfinished(portal)} Nothing was removed.")
+        lines = []
+        for directory, database in _before(portal):
+            if database and not restore_tables.may_restore(portal):
+                raise BackupError(f"The database {database} cannot be removed from here: see {portal.host}.")
+            if database:
+                restore_tables.execute(portal, f"DROP DATABASE IF EXISTS {restore_tables.quoted(database)}")
+                lines.append(f"The database {database} is removed.")
+            if os.path.lexists(directory):
+                restore_files.remove(directory)
+                lines.append(f"{directory} is removed.")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_before_path(portal))
+    return lines or ["Nothing is kept from before a restore."]
 
 
 def abandon(portal: Portal) -> list[str]:

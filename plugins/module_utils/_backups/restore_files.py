@@ -359,12 +359,16 @@ def _directory(portal: Portal, files: bool = True) -> str:
 def discard(portal: Portal, staging: str) -> None:
     """Remove what was fetched."""
     if os.path.lexists(staging):
-        os.close(_open_roots_alone(os.path.dirname(staging)))
-        restic.on_tree("rm", "-rf", "--", staging)
+        remove(staging)
     if restore_tables.may_restore(portal):
         restore_tables.execute(
             portal, f"DROP DATABASE IF EXISTS {restore_tables.quoted(restore_tables.new_database(portal))}"
         )
+
+
+def remove(directory: str) -> None:
+    os.close(_open_roots_alone(os.path.dirname(directory)))
+    restic.on_tree("rm", "-rf", "--one-file-system", "--", directory)
 
 
 def _disk(path: str) -> tuple[int, str]:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .._application.discovery import discover, unused_drop_ins
-from .._backups import backup, jobs
+from .._backups import backup, jobs, restore
 from .._backups import commands as backups_commands
 from .._backups import portal as backups_portal
 from .._brute_force import unlock_command
@@ -436,8 +436,8 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
     print(*(f"  {line}" for line in active), sep="\n", end="\n" * bool(active))
     if idle:
         print("\nNot active:", *(f"  {line}" for line in idle), sep="\n")
-    for restore in known["restores"]:
-        print(f"\nRESTORE: {restore}")
+    for sentence in known["restores"]:
+        print(f"\nRESTORE: {sentence}")
     for sentence in known["backups"]:
         print(f"\nBACKUP: {sentence}")
     for window in known["windows"]:
@@ -501,9 +501,11 @@ def _restores() -> list[str]:
 
 
 def _backups() -> list[str]:
-    """What of backups is late, or failed when it was last tried."""
+    """What of backups is late, or failed when it was last tried; and what restores have left."""
     try:
-        return [words for portal in backups_portal.portals() for _title, words in jobs.red(portal)]
+        known = backups_portal.portals()
+        found = [words for portal in known for _title, words in jobs.red(portal)]
+        return [*found, *(line for portal in known for line in restore.kept(portal))]
     except backups_portal.BackupError:  # reported with the restores
         return []
 

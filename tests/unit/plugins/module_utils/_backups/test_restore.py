@@ -226,6 +226,25 @@ def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
     assert restore.finish(portal) == []
 
 
+def test_what_was_kept_is_named_until_it_is_removed(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    portal, made, server = with_database(portal, monkeypatch)
+    restore.finish(portal)
+    (line,) = restore.kept(portal)
+    assert f"{made.kept} and the database chamilo_before_x. When all is well: chamilo-hardening backup" in line
+    with pytest.raises(BackupError, match="The database chamilo_before_x cannot be removed from here"):
+        restore.forget_before(portal)
+    monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: True)
+    planned(portal)
+    with pytest.raises(BackupError, match=r"is not finished.*Nothing was removed\."):
+        restore.forget_before(portal)
+    restore.abandon(portal)
+    assert os.path.lexists(made.kept)
+    assert f"{made.kept} is removed." in restore.forget_before(portal)
+    assert server.messages[-1] == "DROP DATABASE IF EXISTS `chamilo_before_x`" and not os.path.lexists(made.kept)
+    assert restore.kept(portal) == [] and Path(portal.directory, "var", "lesson").read_text() == "as it was"
+    assert restore.forget_before(portal) == ["Nothing is kept from before a restore."]
+
+
 def test_what_did_not_come_back_is_reported(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     class Place:
         shown = "/repository"
