@@ -25,7 +25,7 @@ PIN = "printf 'Package: %s\\nPin: release *\\nPin-Priority: -1\\n' {0} >/etc/apt
 UNPIN = "rm /etc/apt/preferences.d/test"
 # Somebody has the database keep a platform setting as it is.
 TRIGGERS = "".join(
-    f'mariadb chamilo -e "CREATE TRIGGER kept_{of[0].lower()} BEFORE {of} ON settings FOR EACH ROW IF NEW.variable = '
+    f'mariadb --delimiter=// chamilo -e "CREATE TRIGGER kept_{of[0].lower()} BEFORE {of} ON settings FOR EACH ROW IF NEW.variable = '
     "'password_requirements' THEN SIGNAL SQLSTATE '45000'; END IF\";"
     for of in ("INSERT", "UPDATE")
 )
