@@ -25,8 +25,8 @@ PIN = "printf 'Package: %s\\nPin: release *\\nPin-Priority: -1\\n' {0} >/etc/apt
 UNPIN = "rm /etc/apt/preferences.d/test"
 # Somebody has the database keep a platform setting as it is.
 TRIGGERS = "".join(
-    f'mariadb --delimiter=// chamilo -e "CREATE TRIGGER kept_{of[0].lower()} BEFORE {of} ON settings FOR EACH ROW IF NEW.variable = '
-    "'password_requirements' THEN SIGNAL SQLSTATE '45000'; END IF\";"
+    f'mariadb --delimiter=// chamilo -e "CREATE TRIGGER kept_{of[0].lower()} BEFORE {of} ON settings FOR EACH ROW '
+    "IF NEW.variable = 'password_requirements' THEN SIGNAL SQLSTATE '45000'; END IF\";"
     for of in ("INSERT", "UPDATE")
 )
 
@@ -41,8 +41,8 @@ class Fault:
 
 
 def immutable(path: str) -> Fault:
-    """Where a file is to be there is one that not even root changes."""
-    return Fault(f"install -D -m 644 /dev/null {path} && chattr +i {path}", f"chattr -i {path} && rm {path}")
+    """Where a file is to be there is one that nobody can replace."""
+    return Fault(f"install -D -m 644 /dev/null {path} && mount --bind {path} {path}", f"umount {path} && rm {path}")
 
 
 def not_to_be_had(package: str) -> Fault:
@@ -63,7 +63,7 @@ FAULTS: Mapping[str, Fault] = {
         }
     ),
     "headers": immutable("/etc/SERVER/sites-available/chamilo-campus_test.d/headers.conf"),
-    "uploads": immutable("/usr/local/share/chamilo-hardening/prepend.d/uploads.php"),
+    "uploads": immutable("/etc/SERVER/sites-available/chamilo-campus_test.d/uploads.conf"),
     "database": Fault(variables={"chamilo_database_bind_address": "192.0.2.99"}),
     "backups": Fault(variables={"chamilo_backups_scratch": "/srv/none"}),
     "monitoring": not_to_be_had("monit"),
@@ -91,10 +91,10 @@ def broken(host: Host, playbook: Playbook, faults: Sequence[str]) -> dict[str, A
     with pytest.raises(PlayError) as refused:
         playbook.run("harden", host, **given)
     assert "exit code 2" in str(refused.value)
-    for section in faults:
-        host.run(FAULTS[section].mends.replace("SERVER", server))
     # The site answers as before, and nobody is sent where it does not.
     assert host.http("/").status in (200, 301)
+    for section in faults:
+        host.run(FAULTS[section].mends.replace("SERVER", server))
     screen = " ".join(str(refused.value).split("PLAY RECAP")[1].split())
     left = ", ".join(section for section in SECTIONS if section in faults)
     assert f"{host.domain}: Left as it was: {left}." in screen and "All sections are active" not in screen
