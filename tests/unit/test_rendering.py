@@ -448,9 +448,10 @@ def test_on_a_host_with_nothing_to_do_only_these_tasks_are_carried_out(runs: dic
     _output, calls = play_all(tmp_path, upgraded=replace(SITES["upgraded"], answers=held))
     assert [task["name"] for module, task in calls["upgraded"] if module == "TASK"] == [
         "Check every variable",
-        "Validating arguments against arg spec 'main' - Discovery and shared defaults",
+        "Prepare the host",
         "Discover Chamilo and what serves it",
         "Install the host program",
+        "Validating arguments against arg spec 'main' - Discovery and shared defaults",
         "Run in production mode, with secrets of its own",
         "Set owner and mode of each file",
         "Configure a database account of Chamilo's own with the privileges it needs",

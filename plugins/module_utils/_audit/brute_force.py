@@ -45,7 +45,7 @@ _SLOWED = "/.well-known/chamilo-hardening/brute_force/pace"
 _LOCK_WINDOW = 900  # seconds for which Chamilo counts failed logins of an account
 _PATIENCE = 1.0  # seconds until a request is in the journal
 _MOST_ENTRIES = 1000
-_LINE = re.compile(r"(?P<address>[0-9A-Fa-f.:/]{2,50}) (?P<before>(?:.*\D)?)(?P<status>\d{3})")
+_LINE = re.compile(r"\A(?P<address>[0-9A-Fa-f.:/]{2,50}) (?P<before>(?:.*\D)?)(?P<status>\d{3})")
 
 
 # ------------------------------------------------------------------------------------------ the application
