@@ -52,7 +52,7 @@ def not_to_be_had(package: str) -> Fault:
 FAULTS: Mapping[str, Fault] = {
     "updates": not_to_be_had("unattended-upgrades"),
     "https": Fault(variables=NO_CERTIFICATE),
-    "permissions": Fault(variables={"chamilo_owner": "nobody-here"}),
+    "permissions": Fault(variables={"chamilo_permissions_policy": [{"path": "x", "owner": "nobody-here"}]}),
     "passwords": Fault(TRIGGERS, "mariadb chamilo -e 'DROP TRIGGER kept_i; DROP TRIGGER kept_u'"),
     "brute_force": Fault("systemctl mask fail2ban", "systemctl unmask fail2ban"),
     "sessions": Fault(
