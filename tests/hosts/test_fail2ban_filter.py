@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import yaml
 from ansible_collections.chamilo.hardening.plugins.modules import fail2ban_filter
 from tests.hosts.hardening import Playbook
 from tests.playbook import Played, PlayError
-from tests.testbed import hosts, images
+from tests.testbed import hosts
 from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
 
@@ -29,7 +28,6 @@ ACCESS = (
     r'/(?:login_json|login/ldap/check|api/authentication_token)(?:\?\S*)? HTTP/[\d.]+" (?:401|403|429)\b'
 )
 RECORDED = ROOT / "tests/unit/fixtures/logins"
-CELLS = [f"{release}-{web}" for release in images.RELEASES for web in images.SERVERS]
 LINE = '203.0.113.7 - - [25/Nov/2026:14:47:59 +0000] "POST /login_json HTTP/1.1" 401 43 "-" "Mozilla/5.0 (X11)"'
 # In the words that the application has for it in its three languages.
 IDS = (
@@ -132,49 +130,6 @@ def given(lines: list[dict[str, str]]) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def of_the_role() -> dict[str, dict[str, Any]]:
-    """What the role brute_force has proved, by the format of the log."""
-    forms = {"": "nginx", "vhost_combined": "apache"}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.tools.doings"],
-        cwd=ROOT,
-        input=json.dumps([["brute_force", [], form, web] for form, web in forms.items()]),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    name = "chamilo.hardening.fail2ban_filter"
-    found = {}
-    for form, text in zip(forms, json.loads(done.stdout), strict=True):
-        (found[form],) = [task[name] for task in json.loads(text) if name in task]
-    return found
-
-
-@pytest.mark.parametrize("written_by", CELLS)
-def test_the_filter_of_the_role_on_lines_of_both_servers(prove: Any, of_the_role: Any, written_by: str) -> None:
-    """All answers to a login, all forged lines, IPv4, IPv6, IPv4 in IPv6, and a visitor behind a proxy."""
-    for form in ("combined", "common", "vhost_combined"):
-        lines = recorded(written_by, form=form)
-        assert lines or "nginx" in written_by
-        if not lines:
-            continue
-        role = of_the_role["vhost_combined" if form == "vhost_combined" else ""]
-        answer = prove(role["failregex"], datepattern=role["datepattern"], **given(lines), budget=2.0)
-        assert answer.get("matched") == sum(bool(each["address"]) for each in lines), answer
-        assert answer["slowest_ms"] < 200
-
-
-@pytest.mark.parametrize("form", ["", "vhost_combined"])
-def test_the_role_s_own_samples(prove: Any, of_the_role: Any, form: str) -> None:
-    role = of_the_role[form]
-    match = [(each["line"], each["address"]) for each in role["samples"]["match"]]
-    answer = prove(role["failregex"], match, role["samples"]["no_match"], datepattern=role["datepattern"])
-    assert answer.get("matched") == len(match), answer
-    assert answer["refused"] > 500
-
-
-# Each matches the visitor in the sample, and the client in one part of the line where there is one.
 FRONT = r'^(?:\S+ [^"]*"[^"]*" 401 \d+ '
 
 
