@@ -31,9 +31,10 @@ LATER = [f"trixie-{web}-{flavour}" for flavour in flavours.VERSIONS[1:] for web 
 # One network per process and purpose, so that those beside each other never meet.
 RUN = f"{hosts.OF_TESTS}{os.getpid()}"
 # What takes long begins first, so that the processes end together. Any other file comes after these, by its name.
+# A ban has its seconds: its tests begin when the linters and unit tests beside them are done.
 FIRST = (
-    *("harden", "backups", "brute_force", "permissions", "secrets", "https", "monitoring", "uploads", "sessions"),
-    *("settings", "upgrade", "flavours", "transaction", "certbot", "window", "database", "headers"),
+    *("harden", "backups", "permissions", "secrets", "https", "monitoring", "uploads", "sessions", "settings"),
+    *("brute_force", "upgrade", "flavours", "transaction", "certbot", "window", "database", "headers"),
 )
 # Whose tests one process runs behind those of another file: the attacks of prove go at the host that harden hardened.
 BEHIND = {"prove": "harden"}
