@@ -43,7 +43,7 @@ FRIENDS = f"{RECORDS}/friends"  # the section's jail spares for a day each addre
 _MOST_ATTEMPTS = 10
 _SLOWED = "/.well-known/chamilo-hardening/brute_force/pace"
 _LOCK_WINDOW = 900  # seconds for which Chamilo counts failed logins of an account
-_PATIENCE = 1.0  # seconds until a request is in the journal
+_PATIENCE = 5.0  # seconds until a request is in the journal, on a busy host
 _MOST_ENTRIES = 1000
 _LINE = re.compile(r"\A(?P<address>[0-9A-Fa-f.:/]{2,50}) (?P<before>(?:.*\D)?)(?P<status>\d{3})")
 
