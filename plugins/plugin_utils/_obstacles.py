@@ -46,5 +46,5 @@ def message(domain: str, sections: Mapping[str, str], open_: Sequence[Obstacle])
         whys.setdefault(why, []).append(section)
     lines = [f"- {', '.join(of)}: {why}" for why, of in whys.items()]
     lines += [f"- {', '.join(one.controls)}: {one.why}" for one in open_ if one.controls]
-    head = f"{domain}: not all of the guide could be enforced. Left as it was:"
+    head = f"{domain}: not all of the guide could be enforced. Open:"
     return "\n".join([head, *lines, "When that is mended, run the same command again."])

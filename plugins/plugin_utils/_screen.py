@@ -304,8 +304,8 @@ def _waits(host: HostRun) -> str:
 
 
 def _left(host: HostRun) -> str:
-    """The sections of which nothing was enforced. It comes first, as what waits does."""
-    return f" Left as it was: {', '.join(host.left)}." if host.left else ""
+    """What is in the way of these, or failed in them. It comes first, as what waits does."""
+    return f" Not enforced: {', '.join(host.left)}." if host.left else ""
 
 
 def _active(host: HostRun) -> str:

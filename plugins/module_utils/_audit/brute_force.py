@@ -44,6 +44,7 @@ _MOST_ATTEMPTS = 10
 _SLOWED = "/.well-known/chamilo-hardening/brute_force/pace"
 _LOCK_WINDOW = 900  # seconds for which Chamilo counts failed logins of an account
 _PATIENCE = 5.0  # seconds until a request is in the journal, on a busy host
+_PAUSE = 0.1
 _MOST_ENTRIES = 1000
 _LINE = re.compile(r"\A(?P<address>[0-9A-Fa-f.:/]{2,50}) (?P<before>(?:.*\D)?)(?P<status>\d{3})")
 
@@ -214,6 +215,8 @@ def _visit(observer: Observer, endpoint: Endpoint, path: str) -> Visit | None:
         # Nobody else gets this answer there: a browser sends a POST.
         lines = ((one, _LINE.fullmatch(one["MESSAGE"])) for one in written)
         entry = next((one for one, line in lines if line and line["status"] == str(answer.status)), {})
+        if not entry:
+            time.sleep(_PAUSE)
     return Visit(endpoint, path, answer.status, entry)
 
 

@@ -117,7 +117,7 @@ def test_a_node_that_fails_stops_the_next_one_and_no_other_portal(world: World, 
     others = {f"library{number}.test": with_fingerprint(answers["web1"], f"library{number}") for number in (1, 2)}
     output = harden(world, {**broken, **others})
     assert failed(output) == ["web2"], "with it the run ends"
-    assert "web1: Left as it was: headers. 1 change: database 1." in flat(output)
+    assert "web1: Not enforced: headers. 1 change: database 1." in flat(output)
     assert "Node web1 of campus.test failed in this run, so web2 was left as it is." in flat(output)
     assert "config_transaction" not in (world.directory.parent / "web2.calls").read_text()
     assert "\ndrain web1" in output and "undrain web1" not in output, "it does not go back"

@@ -176,7 +176,7 @@ def hindered(**of: Any) -> _screen.Run:
 def test_what_is_left_is_open_with_its_severity_and_never_active() -> None:
     of = hindered(obstacles=[OBSTACLE])
     shown = " ".join(" ".join(_screen.lines(of, "Next", "x")).split())
-    assert "a.test: Left as it was: https. 2 changes: headers 2. Active: headers." in shown
+    assert "a.test: Not enforced: https. 2 changes: headers 2. Active: headers." in shown
     assert "critical in the way (2): No authority can reach campus.test. high variable missing" in shown
     assert _screen.next_command(of, NAMED, DEFAULTS, "/home/anna") == (
         "When that is mended",
@@ -190,7 +190,7 @@ def test_what_is_left_is_open_with_its_severity_and_never_active() -> None:
 def test_a_section_that_failed_is_left_with_the_task_and_its_message() -> None:
     of = hindered(left={"headers": "Load: nginx -t"})
     shown = " ".join(" ".join(_screen.lines(of, "Next", "x")).split())
-    assert "Left as it was: headers." in shown and "high in the way: Load: nginx -t" in shown
+    assert "Not enforced: headers." in shown and "high in the way: Load: nginx -t" in shown
 
 
 def test_in_check_mode_nothing_is_called_active() -> None:
