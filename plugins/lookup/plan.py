@@ -32,6 +32,7 @@ options:
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible.template import trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import Discovered
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacles import OPTIONAL
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import ControlError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
@@ -76,12 +78,25 @@ SECTIONS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
     "updates": updates.plan,
     "uploads": uploads.plan,
 }
+
+
+def packages(portal: Portal, given: Mapping[str, Any]) -> Plan:
+    """Those that the sections of this run need and that are missing, to be installed at once."""
+    found: dict[str, None] = {}
+    if {*portal.site.missing_packages} - OPTIONAL or portal.client:
+        for section in discovery.sections_due(portal, given):
+            with suppress(PlanError):  # which is reported in its turn
+                found |= dict.fromkeys(SECTIONS[section](portal, given).packages)
+    return Plan(values={}, packages=[*found])
+
+
 # What is asked before the sections have their turns, and after them.
 PLANS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
     **SECTIONS,
     "active": discovery.active,
     "asked": discovery.asked_for,
     "discovery": discovery.plan,
+    "packages": packages,
 }
 
 

@@ -42,6 +42,7 @@ JOBS = {
     "monitoring : Keep a copy of the list of files off the host",
     "monitoring : Record on the host where that copy is",
     "updates : Check for a new release",
+    "brute_force : Start and enable fail2ban",  # where ssh has no log, it cannot start when its package comes
 }
 
 

@@ -35,7 +35,7 @@ _LEAST = 256  # MiB
 _MIB = 1 << 20
 _SKEW = 900  # seconds; a task may wait that long for its turn
 _RELEASED = 1754697600  # 2025-08-09, Debian 13: no clock that is right shows an earlier day
-_OPTIONAL = frozenset({"clamav-daemon", "msmtp-mta"})  # packages that most runs do without
+OPTIONAL = frozenset({"clamav-daemon", "msmtp-mta"})  # packages that most runs do without
 _LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 _DATABASE = "/run/mysqld/mysqld.sock"
 _DATABASE_PORT, _DATABASE_SECONDS = 3306, 10.0
@@ -192,7 +192,7 @@ def _keeping(site: Site, point: str) -> tuple[str, ...]:
 def _missing(site: Site, packages: Sequence[str]) -> list[str]:
     """Those of these packages that are not installed."""
     return sorted(
-        {*site.missing_packages}.difference(_OPTIONAL) & {name.replace("{php}", site.php.version) for name in packages}
+        {*site.missing_packages}.difference(OPTIONAL) & {name.replace("{php}", site.php.version) for name in packages}
     )
 
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from . import database
-from .portal import Portal
+from .portal import PACKAGES, Portal
 from .shapes import File, Plan, Transaction
 
 
@@ -21,13 +21,8 @@ class Backups(Plan):
     present: bool
     waits: bool  # for an account in a database whose restart is put off
     first: bool  # before anything else is changed
-    packages: Sequence[str]
     main: Transaction
     now: Sequence[str]  # the jobs to run at once, as soon as it is known which never succeeded
-
-    @property
-    def more(self) -> bool:
-        return bool(self.packages)
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Backups:
@@ -41,7 +36,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Backups:
         present=present,
         waits=waits,
         first=first,
-        packages=portal.missing("backups") if present else [],
+        packages=portal.missing(*PACKAGES["backups"]) if present else [],
         main=Transaction(
             f"backups:{portal.word}",
             [

@@ -24,7 +24,7 @@ from typing import Any
 from ...module_utils._common.networks import counted
 from ...module_utils._common.recurring import note
 from ...module_utils._transaction.job import Load
-from .portal import Portal
+from .portal import PACKAGES, Portal
 from .shapes import File, Plan, PlanError, Settings, Transaction
 
 # What a page can ask for in its reader's name, and where apps ask for a token, which takes JSON alone.
@@ -60,14 +60,13 @@ FRIENDS = "/var/lib/chamilo-hardening/friends"
 @dataclass(frozen=True)
 class BruteForce(Plan):
     bans: bool  # fail2ban is asked for
-    packages: Sequence[str]
     start: bool  # fail2ban has to be installed, started or enabled
+    absent: bool  # it was not there when the host was discovered: in check mode it still is not
     ssh_jail: bool  # ssh has no log file, and its jail would keep fail2ban from starting
     name: str  # of the jail
     proxies: Sequence[str]  # from which alone visits come
     friends: Sequence[str]  # directories whose times are touched, parents first: never banned for a day
     jail: Transaction
-    client: bool  # no client of the database is there to set them
     settings: Settings | None
     vhost: bool  # a virtual host has to include the drop-ins first
     web: Transaction | None
@@ -75,7 +74,7 @@ class BruteForce(Plan):
 
     @property
     def more(self) -> bool:
-        return bool(self.start or self.proxies or self.vhost or self.again)
+        return super().more or bool(self.start or self.proxies or self.vhost or self.again)
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
@@ -84,13 +83,17 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
     behind = bans and bool(trusted)
     name, site, recurring = f"brute_force:{portal.word}", portal.site, portal.discovered.recurring
     jail = f"chamilo-{portal.word.replace('_', '-')}"
-    packages = portal.missing("brute_force") if bans else []
+    absent = "fail2ban" in site.missing_packages
     settings = _settings(portal, given, bans) if portal.leads else {}
     web = _web(portal, bans)
     return BruteForce(
         bans=bans,
-        packages=packages,
-        start=bans and (not site.fail2ban or bool(packages)),
+        packages=[
+            *(portal.missing(*PACKAGES["brute_force"]) if bans else []),
+            *(portal.client if settings else []),
+        ],
+        start=bans and (not site.fail2ban or absent),
+        absent=absent,
         ssh_jail=not site.ssh_log,
         name=jail,
         # The section https, when it ran before in this play, has the web server see who is behind declared ones.
@@ -104,7 +107,6 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
             # A reload takes an action away again that a running jail did not have before. Bans outlive a restart.
             Load("fail2ban", "restart") if bans else None,
         ),
-        client=bool(settings) and not site.database.client,
         settings=Settings(name, portal.root, settings) if portal.leads and (settings or portal.kept(name)) else None,
         vhost=bans and portal.vhost_due,
         # With fail2ban waived, only to take away what was there.

@@ -42,7 +42,7 @@ class Discovery(Plan):
     sections: Sequence[str]  # those that this run applies; by tags that are none of ours it may be any of them
     web: Sequence[str]  # of these, those that need a virtual host
     only_checks: bool  # nothing is asked for but what is in the way: no task that changes something runs
-    packages: Sequence[str]  # of all sections
+    checked: Sequence[str]  # the packages of all sections
     install: Mapping[str, Sequence[str]]  # those of the sections that this run is for
     session_store: Mapping[
         str, Any
@@ -100,7 +100,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
         sections=due,
         web=[one for one in web if one not in left],
         only_checks=[one for one in given["ansible_run_tags"] if one != "always"] == ["preflight"],
-        packages=[*ALL_PACKAGES, *client],
+        checked=[*ALL_PACKAGES, *client],
         install={
             **{one: [*PACKAGES[one]] for one in due if one in PACKAGES},
             **({"sessions": client} if client else {}),

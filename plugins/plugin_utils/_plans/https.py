@@ -37,7 +37,6 @@ class Obtained:
     self_signed: Pair
     webroot: str
     served: str
-    packages: Sequence[str]  # Certbot, where it is missing
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Https(Plan):
     proxies: str  # whom the application trusts; empty: as it is
     undone: Sequence[str]  # transactions that go with the section
     proxies_kept: bool  # the host knows what TRUSTED_PROXIES was before we first wrote it
-    packages: Sequence[str]  # that discovery checks for
+    checked: Sequence[str]  # the packages that discovery checks for
     cookies: Sequence[str]  # transactions that would prevent logins by plain http
 
     @property
@@ -120,12 +119,17 @@ class _Maker:
                 *self._parts("https", "renewal", "certificate"),
             ],
             proxies_kept=f"https:{portal.word}" in portal.discovered.environment_kept,
-            packages=discovery.ALL_PACKAGES,
+            checked=discovery.ALL_PACKAGES,
+            packages=portal.not_by_us("certbot") if self._asks() and not site.certbot else [],
             cookies=[] if present else self._cookies(),
             values=self._values(),
         )
 
     # -------------------------------------------------------------------------------- the certificate, and HSTS
+
+    def _asks(self) -> bool:
+        """Whether Certbot has work to do."""
+        return self.certificate.todo in ("issue", "adopt")
 
     def _obtained(self) -> Obtained:
         site, todo = self.portal.site, self.certificate.todo
@@ -134,8 +138,7 @@ class _Maker:
             names=site.portal_names,
             self_signed=self.certificate.self_signed,
             webroot=f"{self.portal.root}/public",
-            served=site.served.file if todo in ("issue", "adopt") else "",
-            packages=["certbot"] if todo in ("issue", "adopt") and not site.certbot else [],
+            served=site.served.file if self._asks() else "",
         )
 
     @property

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ...module_utils._application.declared import DEFAULTS, VARIABLES
 from ...module_utils._transaction.job import Load
 from .. import _results
-from .portal import Portal
+from .portal import PACKAGES, Portal
 from .shapes import File, Plan, Transaction
 
 PIDS = {"nginx": "/run/nginx.pid", "apache": "/run/apache2/apache2.pid"}
@@ -23,13 +23,12 @@ LOCAL = ("", "localhost", "127.0.0.1", "::1")
 @dataclass(frozen=True)
 class Monitoring(Plan):
     present: bool
-    packages: Sequence[str]
     main: Transaction
     again: bool  # the daily work is due, or its list of files has no copy off the host
 
     @property
     def more(self) -> bool:
-        return self.again or bool(self.packages)
+        return self.again or super().more
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Monitoring:
@@ -65,7 +64,9 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Monitoring:
     rebuild = portal.rebuild if app_log or config in portal.files(name) else []
     return Monitoring(
         present=present,
-        packages=[one for one in portal.missing("monitoring") if msmtp or one != "msmtp-mta"] if present else [],
+        packages=[one for one in portal.missing(*PACKAGES["monitoring"]) if msmtp or one != "msmtp-mta"]
+        if present
+        else [],
         main=Transaction(
             name,
             files,

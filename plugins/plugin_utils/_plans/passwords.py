@@ -21,13 +21,12 @@ BUILT_IN = {"length": 5, "lowercase": 0, "uppercase": 0, "numeric": 2, "specials
 @dataclass(frozen=True)
 class Passwords(Plan):
     root: str
-    client: bool  # no client of the database is there
     unknown: Sequence[str]  # settings whose present value has to be read first: what is stricter stays
     settings: Settings | None
 
     @property
     def more(self) -> bool:
-        return self.client or bool(self.unknown)
+        return super().more or bool(self.unknown)
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Passwords:
@@ -50,7 +49,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Passwords:
         desired[DAYS] = days or _number(stored.get(DAYS)) or 365
     return Passwords(
         root=portal.root,
-        client=portal.leads and not portal.site.database.client,
+        packages=portal.client if portal.leads else [],
         unknown=unknown,
         settings=Settings(name, portal.root, desired, portal.site.php.user)
         if portal.leads and (desired or portal.kept(name))

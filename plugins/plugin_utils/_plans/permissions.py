@@ -33,7 +33,6 @@ class Permissions(Plan):
     domain: str
     web_server: str
     vhost: bool  # a virtual host has to include the drop-ins first
-    client: bool  # no client of the database is there
     environment: Mapping[str, str]  # keys of the application's environment
     secrets: Sequence[str]  # keys that it has to have, and that this node makes where they are public
     sealed: str  # those of another node of the portal, which this one takes
@@ -49,7 +48,7 @@ class Permissions(Plan):
 
     @property
     def more(self) -> bool:
-        return self.vhost or self.client
+        return self.vhost or super().more
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
@@ -72,7 +71,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         domain=portal.domain,
         web_server=portal.web,
         vhost=docroot and portal.vhost_due,
-        client=not site.database.client,
+        packages=portal.client,  # or it could not be seen who uses a second factor
         environment={"APP_ENV": "prod", "APP_DEBUG": "0"} if production else {},
         secrets=secrets,
         sealed=taken,

@@ -20,6 +20,8 @@ from . import prepend
 from .served import Served
 from .shapes import File
 
+CLIENT = "python3-pymysql"
+INSTALLED = "__chamilo_common_installed"  # by this run, as the role common sets it
 # What sections install where it is missing.
 PACKAGES: Mapping[str, Sequence[str]] = {
     "brute_force": ("fail2ban", "nftables", "python3-systemd"),
@@ -114,10 +116,18 @@ class Portal(Served):
         group = self.variables["chamilo_group"] or self.site.php.group
         return File(path, template, owner=str(self.variables["chamilo_owner"]), group=str(group), mode="0640")
 
-    def missing(self, section: str) -> list[str]:
-        """The packages of a section that are not installed."""
-        missing = self.site.missing_packages
-        return [name for name in PACKAGES[section] if name in missing]
+    def missing(self, *names: str) -> list[str]:
+        """Those of these packages that are not installed."""
+        return [name for name in self.not_by_us(*names) if name in self.site.missing_packages]
+
+    def not_by_us(self, *names: str) -> list[str]:
+        """Those of these packages that this run has not installed."""
+        return [name for name in names if name not in self.variables.get(INSTALLED, ())]
+
+    @property
+    def client(self) -> list[str]:
+        """What is installed to reach the database where there is no client."""
+        return [] if self.site.database.client else self.not_by_us(CLIENT)
 
     def active(self, transaction: str) -> bool:
         """Whether a transaction of that name has files on the host."""

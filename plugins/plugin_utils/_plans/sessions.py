@@ -47,17 +47,15 @@ SAME_SITE_SETTING = "security.security_session_cookie_samesite_none"
 @dataclass(frozen=True)
 class Sessions(Plan):
     vhost: bool  # a virtual host has to include the drop-ins first
-    package: str  # PHP's client of Redis, where it is missing
     php: Transaction
     application: Transaction | None
     web: Transaction | None
     settings: Settings | None
-    client: bool  # no client of the database is there
     forget: Mapping[str, str] | None  # the portal whose stored logins of "Remember me" are deleted
 
     @property
     def more(self) -> bool:
-        return self.vhost or bool(self.package) or self.forget is not None or self.client
+        return self.vhost or super().more or self.forget is not None
 
 
 def store(portal: Portal, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +117,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
     )
     return Sessions(
         vhost=in_web and portal.vhost_due,
-        package=client if client in site.missing_packages else "",
+        packages=[*portal.missing(client), *(portal.client if forget or settings else [])],
         php=Transaction(
             f"sessions:{portal.word}.php",
             _host(portal, idle) + _part(portal, strict) + (_fpm(portal, bool(kept)) if fpm else []),
@@ -132,7 +130,6 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
         application=application if application.present or portal.active(application.name) else None,
         web=web if in_web or portal.active(name) else None,
         settings=settings,
-        client=bool(forget or settings) and not site.database.client,
         forget={"domain": portal.domain, "root": portal.root, "web_server": portal.web} if forget else None,
         values={
             "lifetime": given["chamilo_sessions_lifetime"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from ...module_utils._application.discovered import Discovered
@@ -124,11 +124,12 @@ class Plan:
     """The base of each section's plan. A transaction or a setting that is None has nothing to do."""
 
     values: Mapping[str, Any]  # what the templates of the role see as ``plan``
+    packages: Sequence[str] = field(default=(), kw_only=True)  # that the section needs, and that are not installed
 
     @property
     def more(self) -> bool:
         """Whether something has to be done besides transactions and settings."""
-        return False
+        return bool(self.packages)
 
     def due(self, info: Discovered, render: Render) -> bool:
         """Whether a host with this discovery needs a task at all."""

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ...module_utils._transaction.job import Load
-from .portal import Portal
+from .portal import PACKAGES, Portal
 from .shapes import File, Plan, Transaction
 
 INSTALLER = r"main/install|check\.php"
@@ -29,7 +29,6 @@ EXPLOITED = (
 
 @dataclass(frozen=True)
 class Updates(Plan):
-    packages: Sequence[str]
     host: Transaction
     look: bool  # for a new release, once what it works by has changed
     vhost: bool  # a virtual host has to include the drop-ins first
@@ -37,7 +36,7 @@ class Updates(Plan):
 
     @property
     def more(self) -> bool:
-        return self.vhost or bool(self.packages)
+        return self.vhost or super().more
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Updates:
@@ -56,7 +55,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Updates:
         closing,
     )
     return Updates(
-        packages=portal.missing("updates") if system else [],
+        packages=portal.missing(*PACKAGES["updates"]) if system else [],
         host=Transaction(
             f"updates:{portal.word}.host",
             _host(portal, given, system),

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ...module_utils._transaction.job import Load
-from .portal import Portal
+from .portal import PACKAGES, Portal
 from .shapes import File, Plan, Settings, Transaction
 
 # Where Chamilo's program is, as its web addresses show it, and what some server may take for a program.
@@ -32,12 +32,11 @@ class Uploads(Plan):
     php: Transaction
     settings: Settings | None
     refused: str  # why the scanner is not installed
-    packages: Sequence[str]  # of the scanner
     scanner: Transaction | None
 
     @property
     def more(self) -> bool:
-        return self.vhost or bool(self.packages or self.refused)
+        return self.vhost or super().more or bool(self.refused)
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Uploads:
@@ -70,7 +69,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Uploads:
         if portal.leads and (blocks or portal.kept(name))
         else None,
         refused=refused,
-        packages=portal.missing("uploads") if scanned and not refused else [],
+        packages=portal.missing(*PACKAGES["uploads"]) if scanned and not refused else [],
         scanner=_scanner(portal, f"uploads:{portal.word}.antivirus", scanned),
         values={
             "no_exec": no_exec,

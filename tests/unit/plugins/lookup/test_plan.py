@@ -18,7 +18,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.chamilo.hardening.plugins.action import chamilo_site_info
 from ansible_collections.chamilo.hardening.plugins.lookup import plan
 from ansible_collections.chamilo.hardening.plugins.lookup.plan import SECTIONS
-from tests.tools.plans import ROLES, discovered, planned
+from tests.tools.plans import ROLES, discovered, planned, variables
 
 # Each portal's own: what its files are called, what lies below its directory, and what is in its name.
 OWN = re.compile(r"campus|shop|/srv/|/var/www/")
@@ -68,8 +68,8 @@ def test_a_role_reads_its_plan_and_no_private_variable_of_another_role(section):
     files = [path for path in (ROLES / section).rglob("*") if path.suffix in (".yml", ".j2")]
     names = {name for path in files for name in re.findall(r"(?<!\w)__?chamilo_\w+", path.read_text(encoding="utf-8"))}
     known = (f"_chamilo_{section}_", f"__chamilo_{section}_")
-    # By the playbook, by discovery, and to the role that writes virtual hosts.
-    passed = {"_chamilo_each_once", "__chamilo_common_info", "_chamilo_https_policy"}
+    # By the playbook, by discovery, and to the roles that write virtual hosts and install packages.
+    passed = {"_chamilo_each_once", "__chamilo_common_info", "_chamilo_https_policy", "_chamilo_common_packages"}
     assert sorted(name for name in names - passed if not name.startswith(known)) == []
 
 
@@ -105,3 +105,18 @@ def test_an_audit_reads_no_plan():
     actions = ", ".join(f"{package}.action.{name}" for name in ("guide_preflight", "guide_audit_info", "guide_report"))
     code = f"import sys, {actions}; sys.exit('{package}.lookup.plan' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_packages_of_all_sections_are_installed_at_once_and_not_twice(host, site):
+    """By the playbook. A host on which none is missing is not asked for its plans."""
+    site["database"]["client"] = "/usr/bin/mariadb"
+    names = ["fail2ban", "restic", "cron", "unattended-upgrades", "monit", "clamav-daemon"]
+    given = variables(host, *SECTIONS, _chamilo_ahead=[*SECTIONS], ansible_run_tags=["all"], ansible_skip_tags=[])
+    given["__chamilo_common_info"] = {"site": {**site, "missing_packages": names}}
+    assert {*planned(host, "packages", **given)["packages"]} == {*names, "certbot"} - {"clamav-daemon"}
+    given["__chamilo_common_installed"] = [*names, "certbot"]
+    found = {one: planned(host, one, **given)["packages"] for one in SECTIONS}
+    assert planned(host, "packages", **given)["packages"] == [] and not any(found.values()), found
+    # What is in the way of a section costs no other one.
+    given |= {"__chamilo_common_installed": [], "__chamilo_failed": {"monitoring": "no package", "backups": "the same"}}
+    assert {*planned(host, "packages", **given)["packages"]} == {"certbot", "fail2ban", "unattended-upgrades"}

@@ -83,7 +83,9 @@ def test_the_setting_is_reset_when_no_site_is_declared_any_more(host):
     plan = planned(host, "sessions", __chamilo_common_info=info)
     assert (plan["settings"]["settings"], plan["settings"]["state"]) == ({}, "absent")
     without_client = {**info["site"], "database": {**info["site"]["database"], "client": ""}}
-    assert planned(host, "sessions", __chamilo_common_info={**info, "site": without_client})["client"] is True
+    assert planned(host, "sessions", __chamilo_common_info={**info, "site": without_client})["packages"] == [
+        "python3-pymysql"
+    ]
 
 
 def test_with_a_waived_lifetime_the_cleaner_stays_as_it_is(host):
@@ -110,7 +112,7 @@ def test_remember_me_is_dropped_where_that_is_asked_for(host, server, given, for
     site = portal(host)
     site = {**site, "web": {**site["web"], "name": server}}
     plan = planned(host, "sessions", __chamilo_common_info={"site": site}, **given)
-    assert (plan["forget"] is not None, plan["web"] is not None, plan["client"]) == (forget, forget, forget)
+    assert (plan["forget"] is not None, plan["web"] is not None, plan["packages"] != []) == (forget, forget, forget)
     if forget:
         paths = [file["path"] for file in plan["web"]["files"]]
         assert any(path.endswith("/php/sessions.conf") for path in paths) is (server == "nginx")
@@ -133,7 +135,7 @@ def kept(host: Any, **given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def test_sessions_of_all_nodes_go_to_redis(host):
     plan, file = kept(host)
-    assert plan["package"] == "php8.4-redis"
+    assert plan["packages"] == ["php8.4-redis"]
     assert (file["mode"], "content" in file) == ("0600", False), "root alone reads it, and no output shows it"
     lines = [line for line in file["secret_content"].splitlines() if line.startswith("session.save_")]
     assert lines[0] == "session.save_handler = redis"
