@@ -54,7 +54,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.sea
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import log_summary
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import proxies_only
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import recurring
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
@@ -112,12 +112,12 @@ def _recurring(site: Site, portal: str, visits: Mapping[str, Sequence[str]]) -> 
     hosts = site.answering or site.fallback
     log = hosts[0].access_log_file if hosts and visits else ""
     there = log.startswith("/") and os.path.exists(log)
-    seen = log_summary(log, visits.get("proxies") or [], visits.get("friends") or []) if there else {"proxies": []}
+    seen = proxies_only(log, visits.get("proxies") or [], visits.get("friends") or []) if there else []
     return Recurring(
         daily=recurring.settled("updates") and recurring.settled("monitoring"),
         copied=recurring.copied(portal),
         spared=bool(site.managed_from) and recurring.spared(site.managed_from),
-        proxies=tuple(seen["proxies"]),
+        proxies=tuple(seen),
     )
 
 

@@ -123,21 +123,6 @@ options:
         filter takes less than a tenth.
     type: float
     default: 1
-  log:
-    description:
-      - An access log. RV(log) reports the clients of its newest lines. Where all visits come from one address, a proxy
-        stands before the server, and a ban would block all visitors.
-    type: path
-  proxies:
-    description: Addresses and networks of your proxies. Where O(log) has no other client, RV(log.proxies) names them.
-    type: list
-    elements: str
-    default: []
-  friends:
-    description: Addresses and networks of people in O(log) who may well share one address, such as those of a school.
-    type: list
-    elements: str
-    default: []
   directory:
     description: Where filters lie.
     type: path
@@ -170,17 +155,7 @@ EXAMPLES = r"""
           address: 2001:db8::7
       no_match:
         - '203.0.113.7 - - [25/Nov/2026:10:00:00 +0000] "POST /login_json HTTP/1.1" 200 31 "-" "curl/8.14"'
-    # Does it show visitors, or only your proxies?
-    log: /var/log/nginx/access.log
-    proxies: [10.0.0.5, 10.1.0.0/16]
-    friends: [192.168.20.0/24] # the school's own computers
-  register: campus_login
   notify: Reload fail2ban
-
-- name: Stop where a ban would block all visitors
-  ansible.builtin.fail:
-    msg: "Have nginx take the visitor's address from {{ campus_login.log.proxies | join(', ') }} first."
-  when: campus_login.log is defined and campus_login.log.proxies | length > 0
 
 # The filter alone bans no client.
 - name: Have a jail use it
@@ -256,30 +231,6 @@ reason:
   returned: in check mode, on a host without fail2ban
   type: str
   sample: needs fail2ban
-log:
-  description: Who visits, by the newest lines of O(log). Visits of the host to itself do not count.
-  returned: when O(log) is given and there
-  type: dict
-  contains:
-    lines:
-      description: The number of visits.
-      type: int
-    visitors:
-      description: The number of addresses they came from.
-      type: int
-    agents:
-      description: The number of different browsers, by what they call themselves.
-      type: int
-    only:
-      description: The address, if all came from one.
-      type: str
-    proxies:
-      description:
-        - The clients, if all of them are proxies. These are addresses in O(proxies), or one private address that is
-          not in O(friends) and from which many different browsers seem to come.
-        - A jail that reads this log would block all visitors.
-      type: list
-      elements: str
 msg:
   description: What is wrong with the filter, with the line that shows it and what came out of that.
   returned: failure
@@ -287,12 +238,10 @@ msg:
   sample: "The filter cannot be proved: fail2ban is not installed. Install it first."
 """
 
-import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import log_summary
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import is_installed
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_attacks import Sample
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import (
@@ -323,9 +272,6 @@ def main() -> None:
             "samples": {"type": "dict", "options": SAMPLES},
             "line_breaks": {"type": "str", "choices": ["auto", "escaped", "raw"], "default": "auto"},
             "time_budget": {"type": "float", "default": 1},
-            "log": {"type": "path"},
-            "proxies": {"type": "list", "elements": "str", "default": []},
-            "friends": {"type": "list", "elements": "str", "default": []},
             "directory": {"type": "path", "default": DIRECTORY},
         },
         supports_check_mode=True,
@@ -350,8 +296,6 @@ def main() -> None:
         if text is not None:
             check(definition, lines)
             result["content"] = text
-            if given["log"] and os.path.exists(given["log"]):
-                result["log"] = log_summary(given["log"], given["proxies"], given["friends"])
             if is_installed():
                 file.alone()
                 result["proof"] = prove(definition, lines, given["time_budget"], given["line_breaks"]).to_dict()
@@ -366,7 +310,7 @@ def main() -> None:
         if result["changed"] and not module.check_mode:
             file.write(text)
     except (HardeningError, OSError) as problem:
-        module.fail_json(msg=str(problem), **{key: result[key] for key in ("path", "log") if key in result})
+        module.fail_json(msg=str(problem))
     module.exit_json(**result)
 
 

@@ -79,7 +79,8 @@ def _guess(insider: Insider, address: str) -> None:
     try:
         body = json.dumps({"username": f"nobody-{secrets.token_hex(4)}", "password": "wrong"})
         headers = {"Host": insider.site.domain, "Content-Type": "application/json"}
-        connection.request("POST", "/login_json", body, headers)
+        # No CAPTCHA asks there: where one does, no password is tried without its answer.
+        connection.request("POST", "/api/authentication_token", body, headers)
         connection.getresponse().read()
     finally:
         connection.close()

@@ -103,12 +103,12 @@ def test_an_error_and_many_failed_logins_and_a_full_disk_are_reported(monitored:
     # A missing page is no error of the application.
     assert monitored.http("/nothing-here").status == 404
     for last in range(2, 21):
-        login(monitored, f"127.0.0.{last}")
+        login(monitored, f"127.0.0.{last}", f"nobody{last}")
     seen = monitored.run(["chamilo-hardening", "watch", "logins", "campus_test"])
     assert seen.stdout.startswith("19 failed logins from 19 addresses in 10 minutes")
     monitored.run("sleep 12")
     assert titles(sink) == []
-    login(monitored, "127.0.0.21")
+    login(monitored, "127.0.0.21", "nobody21")
     sink.wait(lambda: "Many failed logins at campus.test" in sink.titles())
     (reported,) = (hook for hook in sink.hooks() if hook["title"].startswith("Many"))
     assert "20 failed logins from 20 addresses" in reported["text"]

@@ -4,7 +4,7 @@
 """What a role would ask its modules to do: its tasks and variables, templated by Ansible as in a play.
 
 For a host that needs everything. Reads [[role, [waived control, ...]], ...] and writes a list of texts, as JSON; behind
-the waived ones can stand the format of the access log and the web server. In a process of its own: Ansible's loader has
+the waived ones can stand the web server. In a process of its own: Ansible's loader has
 to find the collection, not Python's.
 """
 
@@ -25,7 +25,7 @@ DIRECTORY = "/var/www/chamilo"
 LOG = "/var/log/nginx/campus.log"
 
 
-def site(log_format: str, web: str) -> dict[str, Any]:
+def site(web: str) -> dict[str, Any]:
     from ansible_collections.chamilo.hardening.plugins.module_utils._application import site as portal_site
     from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import configuration, planned
 
@@ -37,7 +37,6 @@ def site(log_format: str, web: str) -> dict[str, Any]:
         f"{DIRECTORY}/public",
         access_log=LOG,
         access_log_file=LOG,
-        access_log_format=log_format,
         includes_ours=True,
     )
     found = portal_site.Site(
@@ -63,7 +62,7 @@ def site(log_format: str, web: str) -> dict[str, Any]:
     return known
 
 
-def given(log_format: str, web: str) -> dict[str, Any]:
+def given(web: str) -> dict[str, Any]:
     """What tasks before these have found."""
     rules = {"settings": {"security.password_requirements": {"before": {"effective": {"1": "{}"}}}}}
     tree = {"window": "", "quarantined_total": 0, "doubtful_total": 0, "unnamed": 0, "listing": "", "refused": []}
@@ -73,7 +72,7 @@ def given(log_format: str, web: str) -> dict[str, Any]:
         "groups": {"chamilo": ["campus.test"]},
         "hostvars": {},
         "ansible_check_mode": False,
-        "__chamilo_common_info": {"site": site(log_format, web), "environment_kept": []},
+        "__chamilo_common_info": {"site": site(web), "environment_kept": []},
         "__chamilo_https_vhost": {},
         "__chamilo_passwords_seen": rules,
         "__chamilo_permissions_tree": tree,
@@ -83,11 +82,11 @@ def given(log_format: str, web: str) -> dict[str, Any]:
     }
 
 
-def doings(role: str, waived: list[str], log_format: str = "", web: str = "nginx") -> str:
+def doings(role: str, waived: list[str], web: str = "nginx") -> str:
     """What a role would ask its modules to do, as a text."""
     loader = DataLoader()
     loader.set_basedir(str(ROLES / role))
-    variables = given(log_format, web)
+    variables = given(web)
     for name in ("common", role):
         for part in ("defaults", "vars"):
             variables |= loader.load_from_file(str(ROLES / name / part / "main.yml"), trusted_as_template=True)

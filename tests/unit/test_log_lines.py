@@ -16,12 +16,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, database
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import access_log, filter_file
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import forecast as brute_force_forecast
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Rules, forecast
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import access_log
 
-NOW = 1795611600.0  # 2026-11-25 13:00 UTC
 DATE = "[25/Nov/2026:12:59:00 +0000]"
 _LENGTH = 1 << 15  # a pattern whose time grows with the square takes seconds for that
 _SECONDS = 0.1  # what takes longer is timed again with a line four times as long
@@ -44,10 +40,6 @@ _FILLERS = (
 )
 # How a pattern is applied where that is no search through the whole text.
 _METHODS = {
-    "forecast._LINE": "match",
-    "forecast._REQUEST": "match",
-    "forecast.LOGIN": "fullmatch",
-    "watch.LOGIN": "fullmatch",
     "access_log._VISIT": "match",
 }
 
@@ -59,9 +51,7 @@ def _named(module: ModuleType) -> Iterator[tuple[str, re.Pattern[Any]]]:
             yield f"{short}.{name}", value
 
 
-PATTERNS = [
-    found for module in (access_log, brute_force_forecast, watch, brute_force, database) for found in _named(module)
-]
+PATTERNS = [found for module in (access_log, brute_force, database) for found in _named(module)]
 
 
 def grows_in_proportion(seconds: Callable[[str], float], start: str, filler: str, end: str = "") -> None:
@@ -105,44 +95,12 @@ def _failed(count: int) -> bytes:
 
 
 @pytest.mark.slow
-def test_long_lines_hide_no_failed_logins_and_cost_no_time(tmp_path: Any) -> None:
-    log = tmp_path / "access.log"
-    log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
-    began = time.process_time()
-    found = watch._failures(str(log), NOW - 300)
-    assert found.count(b"203.0.113.3") == 2 and time.process_time() - began < 10
-
-
-def test_long_lines_are_left_out_of_the_forecast(tmp_path: Any) -> None:
-    log = tmp_path / "access.log"
-    log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
-    rules = Rules(attempts=2)
-    began = time.process_time()
-    found = forecast({str(log): ""}, rules, NOW)
-    assert time.process_time() - began < 10 and "There is more" not in " ".join(found)
-    assert "203.0.113.3" in found[0]
-
-
-@pytest.mark.slow
 def test_long_lines_cost_no_time_where_visitors_are_counted(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_log, "LOG_BYTES", 1 << 26)
     log = tmp_path / "access.log"
     log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
     began = time.process_time()
-    access_log.log_summary(str(log))
-    assert time.process_time() - began < 10
-
-
-def test_a_log_without_an_end_of_line_is_read_in_pieces(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a web user leaves it who makes a sparse file of a terabyte."""
-    monkeypatch.setattr(watch, "_MOST", 64 << 20)
-    log = tmp_path / "access.log"
-    log.write_bytes(_failed(9))
-    with log.open("r+b") as file:
-        file.truncate(1 << 40)
-    began = time.process_time()
-    with pytest.raises(watch.WatchError, match="grew by more than 64 MB"):
-        watch._failures(str(log), NOW - 300)
+    access_log.proxies_only(str(log))
     assert time.process_time() - began < 10
 
 
@@ -153,8 +111,5 @@ def test_what_is_no_log_is_reported_and_not_waited_for(tmp_path: Any, kind: str)
         os.mkfifo(log)
     else:
         log.symlink_to("/dev/zero")
-    with pytest.raises(watch.WatchError, match="failed logins are not seen"):
-        watch._failures(str(log), NOW - 300)
-    assert forecast({str(log): ""}, Rules(), NOW)
-    with pytest.raises(filter_file.FilterError, match="cannot be read"):
-        access_log.log_summary(str(log))
+    with pytest.raises(access_log.AccessLogError, match="cannot be read"):
+        access_log.proxies_only(str(log))

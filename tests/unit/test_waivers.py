@@ -107,8 +107,8 @@ def doings(once: Callable[[str, Callable[[], Any]], Any]) -> Doings:
         asked[section, control] = [section, [control]]
     for web in ("nginx", "apache"):
         for waived in ((), ("headers_versions",)):
-            asked[("headers", web, *waived)] = ["headers", waived, "", web]
-        asked["uploads", web] = ["uploads", [], "", web]
+            asked[("headers", web, *waived)] = ["headers", waived, web]
+        asked["uploads", web] = ["uploads", [], web]
     for waived in MONIT:
         asked[("monitoring", *waived)] = ["monitoring", waived]
     return dict(zip(asked, once("doings", lambda: done(list(asked.values())))))

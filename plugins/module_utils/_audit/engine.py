@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from .._application.database import DatabaseError
 from .._application.declared import SECTIONS
 from .._application.observer import Observer
 from .._brute_force.forecast import BANS, Rules, forecast
@@ -40,21 +41,17 @@ def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, A
     """Impact preview: the clients that would have been banned last week, where bans are not active yet."""
     if BANS not in findings or findings[BANS].status not in (FAIL, NOT_ASSESSED):
         return {}
-    options, site = observer.options, observer.site
-    hosts = site.answering or site.fallback
+    options = observer.options
     rules = Rules(
         attempts=options["attempts"],
         find_seconds=options["find_seconds"],
         ban_seconds=options["ban_seconds"],
-        spared=("127.0.0.0/8", "::1", *site.addresses, *options["friends"], *options["trusted_proxies"]),
-        names=tuple({*site.portal_names, *(name for host in hosts for name in host.names)}) if site.answering else (),
+        spared=("127.0.0.0/8", "::1", *observer.site.addresses, *options["friends"], *options["trusted_proxies"]),
     )
-    known = {host.access_log_file: host.access_log_format for host in hosts if host.access_log_file.startswith("/")}
     try:
-        said = forecast(known, rules, observer.now)
-    except Exception as problem:  # what visitors write into a log must not end the audit: the forecast reports it
-        said = [f"Last week's log could not be read: {type(problem).__name__}: {problem}."]
-    return {"said": said}
+        return {"said": forecast(observer.database, rules)}
+    except DatabaseError as problem:
+        return {"said": [f"Chamilo's record of logins cannot be read: {problem}"]}
 
 
 def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
@@ -98,7 +95,7 @@ class Audit:
     def answer(self) -> dict[str, Any]:
         """As the controller reads it, from the module or from a result that the host delivered.
 
-        Only here a week of the access log is read: the figures of the daily work need none of it.
+        Only here a week of logins is read: the figures of the daily work need none of it.
         """
         return {
             "observed": {

@@ -10,16 +10,15 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
+from .._common.errors import HardeningError
 from .._common.networks import normal, within
 from .._common.paths import open_regular
-from .filter_file import FilterError
 from .log_fields import IP
 
 LOG_BYTES = 1 << 20
 _BUSY_LINES, _BUSY_AGENTS = 100, 5  # no single visitor has so many browsers
-# The same for lines that clients control, in linear time.
+# Clients control these lines: in linear time.
 _VISIT = re.compile(
     rf'(?:[^\s"\[]{{1,255}} ){{0,8}}?(?P<address>{IP}) [^"]*"(?:[^"\\]|\\.)*" \d{{3}} \S+'
     r'(?: "(?:[^"\\]|\\.)*" "(?P<agent>(?:[^"\\]|\\.)*)")?'
@@ -27,8 +26,12 @@ _VISIT = re.compile(
 _LONGEST = 1 << 16  # characters of such a line
 
 
-def log_summary(path: str, proxies: Sequence[str] = (), friends: Sequence[str] = ()) -> dict[str, Any]:
-    """Who visits, by the newest lines of an access log: how many addresses and browsers, and whether all are proxies.
+class AccessLogError(HardeningError):
+    """The log cannot be read; the message states why."""
+
+
+def proxies_only(path: str, proxies: Sequence[str] = (), friends: Sequence[str] = ()) -> list[str]:
+    """The proxies from which all visits come, by the newest lines of an access log; none where one is a client's.
 
     That is so where each is one of ``proxies``, or where many browsers share one private address that is no friend's.
     """
@@ -38,25 +41,17 @@ def log_summary(path: str, proxies: Sequence[str] = (), friends: Sequence[str] =
             file.seek(max(0, size - LOG_BYTES))
             text = file.read(LOG_BYTES).decode("utf-8", "replace")
     except OSError as problem:
-        raise FilterError(f"log: {path} cannot be read: {problem.strerror}.") from problem
-    lines = text.splitlines()[1 if size > LOG_BYTES else 0 :]
+        raise AccessLogError(f"{path} cannot be read: {problem.strerror}.") from problem
     visitors: Counter[str] = Counter()
     agents = set()
-    for line in lines:
+    for line in text.splitlines()[1 if size > LOG_BYTES else 0 :]:
         found = _VISIT.match(line, 0, _LONGEST)
         address = normal(found["address"]) if found else ""
         if found and address and not ipaddress.ip_address(address).is_loopback:
             visitors[address] += 1
             agents.add(found["agent"])
     unrelated = [address for address in visitors if not within(address, friends)]
-    declared = bool(unrelated) and all(within(address, proxies) for address in unrelated)
-    only = next(iter(visitors)) if len(visitors) == 1 else ""
-    busy = bool(only) and sum(visitors.values()) >= _BUSY_LINES and len(agents) >= _BUSY_AGENTS
-    hidden = busy and bool(unrelated) and ipaddress.ip_address(only).is_private
-    return {
-        "lines": sum(visitors.values()),
-        "visitors": len(visitors),
-        "agents": len(agents),
-        "only": only,
-        "proxies": unrelated[:5] if declared or hidden else [],
-    }
+    if unrelated and all(within(address, proxies) for address in unrelated):
+        return unrelated[:5]
+    only = len(visitors) == 1 and sum(visitors.values()) >= _BUSY_LINES and len(agents) >= _BUSY_AGENTS
+    return [address for address in unrelated if only and ipaddress.ip_address(address).is_private]

@@ -41,13 +41,6 @@ _CONDITIONS = frozenset({"ifmodule", "ifdefine", "iffile", "ifversion"})
 _WORD = re.compile(r"""\s*(?:(["'])((?:(?!\1)[^\\]|\\.)*)\1|(\S+))""", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{([^}:]+)\}")
 _PARAMETER = re.compile(r"[$@][A-Za-z_]\w*", re.ASCII)
-# The beginning of a line with the visitor and the answer. Behind a proxy %{c}a is the proxy; %s is the status before
-# the request was handed on to index.php.
-_LINE = re.compile(
-    r'(?P<vhost>%v:%p )?%[<>]?(?P<visitor>[ah]) (?:%[<>]?l|-) (?:%[<>]?u|-) %t "%r" %>s'
-    r'(?P<agent> %[BbO] "%\{(?i:Referer)\}i" "%\{(?i:User-Agent)\}i")?(?: .*)?',
-    re.DOTALL,
-)
 _FCGI = re.compile(r"(?:(unix:[^|]+)\|)?fcgi://([^/|]*)")
 _FCGI_PATH = re.compile(r"fcgi://[^/|]*(/.*)")
 _LITERAL = re.compile(r"\^?(?:/[\w-]+)*")  # what every address begins with that fits an expression, or is below a path
@@ -367,7 +360,6 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
         includes=tuple(item.arguments[0] for item in every(level, "include", "includeoptional") if item.arguments),
         access_log=access.rest if access else "",
         access_log_file=access.arguments[0] if access else "",
-        access_log_format=_log_format(access, level, main) if access else "",
         error_log=error.rest if error else "",
         body_limit=int(limit) if limit.isdigit() else -1,
         body_limit_own=any(not configuration.is_ours(item.file) for item in level if item.name == "limitrequestbody"),
@@ -401,32 +393,6 @@ def _alias(address: str, directory: str) -> Alias:
     return Alias(
         (literal[0] if literal else "").lstrip("^").rstrip("/"), directory.partition("$")[0].rstrip("/") or "/"
     )
-
-
-def _log_format(log: Directive, level: Sequence[Directive], main: Sequence[Directive]) -> str:
-    """The name by which a format of this shape is known, whatever its own; the format in quotes, where it has another.
-
-    Of several lines that give a name to a format the last one counts, and those of the virtual host before all others.
-    """
-    lookups = [
-        item.arguments[0].lower() for part in (main, level) for item in every(part, "hostnamelookups") if item.arguments
-    ]
-    if log not in level:  # one for all virtual hosts without a log of their own: the first of them decides
-        blocks = (block.block or () for block in every(main, "virtualhost"))
-        level = next((block for block in blocks if not any(every(block, "customlog"))), level)
-    written = "".join(log.arguments[1:2])
-    named = [
-        item.arguments[0]
-        for part in (main, level)
-        for item in every(part, "logformat")
-        if len(item.arguments) > 1 and item.arguments[1].lower() == written.lower()
-    ]
-    form = [written, *named][-1]
-    found = _LINE.fullmatch(form)
-    # With lookups %h is a name chosen by the visitor: it can resemble another client's address.
-    if not found or (found["visitor"] == "h" and lookups[-1:] not in ([], ["off"])):
-        return f'"{form}"'
-    return "vhost_combined" if found["vhost"] else "combined" if found["agent"] else "common"
 
 
 def is_mod_php(modules: Iterable[str]) -> bool:

@@ -59,7 +59,6 @@ class VirtualHost:
     access_log: str = ""  # the first one, perhaps inherited: all that is written behind the directive
     access_log_file: str = ""
     inherited_logs: tuple[str, ...] = ()  # what nginx writes here only as long as nothing else is written here
-    access_log_format: str = ""  # its name; empty is nginx's own, combined; of Apache what it means, see _log_format
     error_log: str = ""  # all that is written behind the directive
     body_limit: int = -1  # bytes a request may send; 0 without limit; -1 when not set
     body_limit_own: bool = False  # set by a line of its owner in this virtual host itself

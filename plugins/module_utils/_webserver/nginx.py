@@ -244,7 +244,6 @@ def _host(
         inherited_logs=()
         if any(every(here, "access_log"))
         else tuple(item.rest for item in every(http, "access_log") if item.arguments),
-        access_log_format="".join(access.arguments[1:2]) if access else "",
         error_log=error.rest if error else "",
         body_limit=size(value("client_max_body_size")),
         body_limit_own=any(

@@ -127,7 +127,6 @@ def logs(hosts: Sequence[VirtualHost], inherited: VirtualHost) -> dict[str, str]
     return {
         "access_log": access.access_log,
         "access_log_file": access.access_log_file,
-        "access_log_format": access.access_log_format,
         "error_log": next((host.error_log for host in (*hosts, inherited) if host.error_log), ""),
     }
 

@@ -97,7 +97,6 @@ class OwnHost:
     kept_php: tuple[str, ...] = ()  # those that nginx has where it hands requests to PHP
     access_log: str = ""  # its logs, as those of a VirtualHost
     access_log_file: str = ""
-    access_log_format: str = ""
     error_log: str = ""
 
 

@@ -116,7 +116,6 @@ def _known(portal: Portal, given: Mapping[str, Any], log: str) -> dict[str, Any]
         "domain": portal.domain,
         "root": portal.root,
         "web_server": portal.web,
-        "logs": portal.logs,
         "failures": given["chamilo_monitoring_failures"],
         "minutes": given["chamilo_monitoring_failures_minutes"],
         "dormant_days": given["chamilo_monitoring_dormant_days"],

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -259,15 +258,8 @@ class Served:
             f"{self.root}/public",
             access_log=own.access_log,
             access_log_file=own.access_log_file,
-            access_log_format=own.access_log_format,
         )
         return [*answering, coming]
-
-    @cached_property
-    def logs(self) -> list[str]:
-        """The access logs that are files."""
-        files = [host.access_log_file for host in self.hosts]
-        return list(dict.fromkeys(file for file in files if re.match(r"/[^$|]+$", file)))
 
     @property
     def elsewhere(self) -> bool:

@@ -277,7 +277,6 @@ def crowd(world: World, good: dict[str, Any], seed: int) -> dict[str, dict[str, 
     raw = base64.b64encode(words.encode() + b"\xff\x00").decode()
     sentence = {"changed": False, "failed": True, "msg": words, "exception": words, "ansible_facts": {"x": words}}
     discovered = {**everywhere(words), "chamilo_site_info": good["chamilo_site_info"], "command": good["command"]}
-    discovered["fail2ban_filter"]["log"]["proxies"] = []
     return {
         "words.test": everywhere(words),
         "discovered.test": discovered,

@@ -70,13 +70,6 @@ def test_without_fail2ban_nothing_is_proved(run, tmp_path, monkeypatch):
     assert "samples.match" in run(check=True, samples=None)["msg"], "what needs no fail2ban is refused without it too"
 
 
-def test_the_visitors_of_a_log_are_reported(run, tmp_path):
-    log = tmp_path / "access.log"
-    assert "log" not in run(log=str(log))
-    log.write_text(f"{LINE}\n")
-    assert run(log=str(log))["log"]["only"] == "203.0.113.7"
-
-
 def test_each_example_can_be_meant(run):
     name = "chamilo.hardening.fail2ban_filter"
     tasks = [task[name] for task in yaml.safe_load(fail2ban_filter.EXAMPLES) if name in task]

@@ -8,35 +8,12 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import access_log
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import FilterError
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import (
+    AccessLogError,
+    proxies_only,
+)
 
 NGINX = '203.0.113.7 - - [25/Nov/2026:14:47:59 +0000] "POST /login_json?a=b HTTP/1.1" 401 43 "-" "Mozilla/5.0 (X11)"'
-APACHE = f"campus.test:443 {NGINX}"
-
-
-def test_of_a_long_log_the_newest_lines_are_read(tmp_path, monkeypatch):
-    """From the first whole one on."""
-    monkeypatch.setattr(access_log, "LOG_BYTES", 2 * len(NGINX) + 10)
-    log = tmp_path / "access.log"
-    log.write_text("".join(f"{NGINX.replace('113.7', f'113.{number}')}\n" for number in (3, 4, 5, 6)))
-    assert access_log.log_summary(str(log))["visitors"] == 2
-    monkeypatch.setattr(access_log, "LOG_BYTES", 3 * len(NGINX) + 1)
-    assert access_log.log_summary(str(log))["visitors"] == 2, "half an address is another one"
-    log.write_text(f"{NGINX.replace('113.7', '113.3')}\n{NGINX}\n")
-    for fits in (0, 1):
-        monkeypatch.setattr(access_log, "LOG_BYTES", log.stat().st_size + fits)
-        assert access_log.log_summary(str(log))["visitors"] == 2, "a log that fits is read from its first line on"
-
-
-def test_who_visits_by_the_log(tmp_path):
-    log = tmp_path / "access.log"
-    log.write_text(f"{NGINX}\n{NGINX.replace('Mozilla', 'curl')}\n127.0.0.1{NGINX[11:]}\nnonsense\n")
-    seen = access_log.log_summary(str(log))
-    assert {"lines": 2, "visitors": 1, "agents": 2, "only": "203.0.113.7"}.items() <= seen.items()
-    log.write_text(f"{NGINX}\n{APACHE.replace('113.7', '113.8')}\n")
-    assert access_log.log_summary(str(log))["only"] == ""
-    with pytest.raises(FilterError, match="cannot be read"):
-        access_log.log_summary(str(tmp_path / "none"))
 
 
 def seen(path, *addresses, times=1):
@@ -52,23 +29,32 @@ def seen(path, *addresses, times=1):
 def test_a_log_that_shows_only_proxies(tmp_path):
     log = tmp_path / "access.log"
     both = seen(log, "10.0.0.5", "10.0.0.6")
-    assert access_log.log_summary(both)["proxies"] == []
-    assert access_log.log_summary(both, ["10.0.0.5"])["proxies"] == [], "the other one is a visitor"
-    assert access_log.log_summary(both, ["10.0.0.0/24", "nonsense"])["proxies"] == ["10.0.0.5", "10.0.0.6"]
-    assert access_log.log_summary(both, ["10.0.0.0/24"], ["10.0.0.6"])["proxies"] == ["10.0.0.5"]
-    assert access_log.log_summary(both, ["10.0.0.0/24"], ["10.0.0.0/24"])["proxies"] == [], "a school of one's own"
-    assert access_log.log_summary(seen(log, "10.0.0.5", times=120))["proxies"] == ["10.0.0.5"]
-    assert access_log.log_summary(seen(log, "10.0.0.5", times=120), friends=["10.0.0.0/8"])["proxies"] == []
-    assert access_log.log_summary(seen(log, "10.0.0.5", times=100))["proxies"] == ["10.0.0.5"]
-    assert access_log.log_summary(seen(log, "10.0.0.5", times=99))["proxies"] == [], "that can be one visitor"
+    assert proxies_only(both) == []
+    assert proxies_only(both, ["10.0.0.5"]) == [], "the other one is a visitor"
+    assert proxies_only(both, ["10.0.0.0/24", "nonsense"]) == ["10.0.0.5", "10.0.0.6"]
+    assert proxies_only(both, ["10.0.0.0/24"], ["10.0.0.6"]) == ["10.0.0.5"]
+    assert proxies_only(both, ["10.0.0.0/24"], ["10.0.0.0/24"]) == [], "a school of one's own"
+    assert proxies_only(seen(log, "10.0.0.5", times=120)) == ["10.0.0.5"]
+    assert proxies_only(seen(log, "10.0.0.5", times=120), friends=["10.0.0.0/8"]) == []
+    assert proxies_only(seen(log, "10.0.0.5", times=100)) == ["10.0.0.5"]
+    assert proxies_only(seen(log, "10.0.0.5", times=99)) == [], "that can be one visitor"
     few = "".join(f"{NGINX.replace('203.0.113.7', '10.0.0.5').replace('X11', f'b{n % 5}')}\n" for n in range(150))
     log.write_text(few)
-    assert access_log.log_summary(str(log))["proxies"] == ["10.0.0.5"]
+    assert proxies_only(str(log)) == ["10.0.0.5"]
     log.write_text(few.replace("(b4)", "(b3)"))
-    assert access_log.log_summary(str(log))["proxies"] == [], "one visitor with four browsers"
+    assert proxies_only(str(log)) == [], "one visitor with four browsers"
     many = [f"10.0.0.{number}" for number in range(1, 8)]
-    assert access_log.log_summary(seen(log, *many), ["10.0.0.0/24"])["proxies"] == many[:5], (
-        "five are enough to be told"
-    )
-    assert access_log.log_summary(seen(log, "8.8.8.8", times=120))["proxies"] == []
-    assert access_log.log_summary(seen(log))["proxies"] == []
+    assert proxies_only(seen(log, *many), ["10.0.0.0/24"]) == many[:5], "five are enough to be told"
+    assert proxies_only(seen(log, "8.8.8.8", times=120)) == []
+    assert proxies_only(seen(log)) == []
+
+
+def test_of_a_long_log_the_newest_whole_lines_are_read(tmp_path, monkeypatch):
+    log = tmp_path / "access.log"
+    monkeypatch.setattr(access_log, "LOG_BYTES", 2 * len(NGINX) + 10)
+    log.write_text(f"{NGINX}\n{NGINX.replace('203.0.113.7', '10.0.0.5')}\n")
+    assert proxies_only(str(log), ["10.0.0.5"]) == []
+    log.write_text(f"{NGINX}\n{NGINX}\n{NGINX.replace('203.0.113.7', '10.0.0.5')}\n"[-len(NGINX) - 40 :] * 2)
+    assert proxies_only(str(log), ["10.0.0.5"]) == ["10.0.0.5"], "half an address is another one"
+    with pytest.raises(AccessLogError, match="cannot be read"):
+        proxies_only(str(tmp_path / "none"))

@@ -6,163 +6,118 @@
 from __future__ import annotations
 
 import json
-import os
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.portal_reader import PortalReader
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.watch import WatchError, disks, logins
 
-NOW = 1795626000.0  # 25/Nov/2026:17:00:00 +0000
-FAILED = '{address} - - [{moment}] "POST {path} HTTP/1.1" {status} 25 "-" "curl"\n'
-
-
-def line(address="203.0.113.7", moment="25/Nov/2026:16:55:00 +0000", path="/login_json", status=401):
-    return FAILED.format(address=address, moment=moment, path=path, status=status)
+NOW = 1795626000.0
 
 
 @pytest.fixture
 def host(monkeypatch, tmp_path):
-    """``log(text)``: what the web server wrote; ``pulse()``: the sign of life."""
-    log = tmp_path / "access.log"
-    known = {"domain": "campus.test", "logs": [str(log)], "failures": 3, "minutes": 10}
+    """``fail(address, name, times)``: a login failed; ``ask(moment)``: monit asks; ``pulse()``: the sign of life."""
+    known = {"domain": "campus.test", "root": "/srv", "failures": 20, "minutes": 10}
     (tmp_path / "monitoring-campus.json").write_text(json.dumps(known))
     monkeypatch.setattr(watch, "DIRECTORY", str(tmp_path))
     monkeypatch.setattr(watch, "PULSE", str(tmp_path / "run"))
-    host = SimpleNamespace(pulse=lambda: watch.pulse("campus"), path=log)
+    monkeypatch.setattr(watch, "discover", lambda *_given: Site("campus.test"))
+    rows = []
 
-    def write(text, name="access.log"):
-        (tmp_path / name).write_text(text)
-        os.utime(tmp_path / name, (NOW, NOW))
+    def answer(sql):
+        if "MAX(id)" in sql:
+            return [{"id": str(len(rows))}]
+        after = int(sql.split("id > ")[1].split()[0])
+        found = Counter(rows[after:])
+        return [
+            {"username": name, "user_ip": address, "failures": str(count), "known": str(int(name != "nobody"))}
+            for (name, address), count in found.items()
+        ]
 
-    host.log = write
+    host = SimpleNamespace(
+        answer=answer,
+        rows=rows,
+        fail=lambda address, name="teacher", times=1: rows.extend([(name, address)] * times),
+        ask=lambda moment=NOW: logins("campus", moment),
+        pulse=lambda: watch.pulse("campus"),
+        known=lambda **more: (tmp_path / "monitoring-campus.json").write_text(json.dumps({**known, **more})),
+    )
+    monkeypatch.setattr(
+        PortalReader, "of", lambda _where: PortalReader(Account("chamilo"), ask=lambda sql: host.answer(sql))
+    )
     return host
 
 
 def test_failures_of_many_addresses_are_one_alarm(host):
-    host.log("".join(line(f"203.0.113.{number}") for number in range(3)))
-    seen = logins("campus", NOW)
-    assert seen.alarm and seen.text == "3 failed logins from 3 addresses in 10 minutes at campus.test."
-    assert host.pulse() == {"at": NOW, "text": seen.text}
+    host.fail("198.51.100.1", times=50)  # before monit asked for the first time
+    host.ask(NOW - 300)
+    for last in range(19):
+        host.fail(f"203.0.113.{last}", f"pupil{last}")
+    assert not host.ask(NOW - 60).alarm
+    host.fail("203.0.113.99", "pupil99")
+    seen = host.ask()
+    assert seen.alarm and seen.text == "20 failed logins from 20 addresses in 10 minutes at campus.test."
+    assert host.pulse()["at"] == NOW and host.pulse()["text"] == seen.text
+
+
+def test_what_is_older_than_the_minutes_counts_no_more(host):
+    host.ask(NOW)
+    host.fail("203.0.113.7", times=30)
+    assert host.ask(NOW + 120).alarm and host.ask(NOW + 600).alarm
+    assert host.ask(NOW + 840).text.startswith("0 failed logins")
+
+
+def test_the_record_may_be_emptied(host):
+    host.fail("203.0.113.7", times=30)
+    host.ask(NOW)
+    host.rows.clear()
+    host.fail("203.0.113.7", times=5)
+    assert not host.ask(NOW + 60).alarm
+    host.fail("203.0.113.7", times=25)
+    assert host.ask(NOW + 120).alarm
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("addresses", "name", "named"),
     [
-        line(moment="25/Nov/2026:16:49:59 +0000"),  # too long ago
-        line(moment="25/Nov/2026:16:55:00 +0100"),  # the same, elsewhere
-        line(status=200),
-        line(path="/login"),
-        '203.0.113.7 - - [25/Nov/2026:16:55:00 +0000] "GET /?POST /login_json HTTP/1.1" 401 25 "-" "-"\n',
-        '203.0.113.7 - - [25/Nov/2026:16:55:00 +0000] "GET / HTTP/1.1" 200 5 "-" "POST /login_json HTTP/1.1\\" 401 "\n',
+        (["203.0.113.1", "203.0.113.2", "198.51.100.3"], "teacher", "teacher 6 times from 3 networks"),
+        (["203.0.113.1", "203.0.113.2"], "teacher", ""),  # at school and at home
+        (["2001:db8::1", "2001:db8::2", "2001:db8::3"], "teacher", ""),  # one client has a /64
+        (["2001:db8::1", "2001:db8:0:1::2", "203.0.113.1"], "\x1b[31mx", r"\x1b[31mx 6 times"),
+        (["203.0.113.1", "203.0.113.2", "198.51.100.3"], "nobody", ""),  # no such account
     ],
 )
-def test_what_is_no_failure_of_the_last_minutes_does_not_count(host, text):
-    host.log(text * 9)
-    assert logins("campus", NOW).text.startswith("0 failed logins")
+def test_guesses_of_many_networks_at_one_account_are_an_alarm_that_names_it(host, addresses, name, named):
+    host.ask(NOW - 60)
+    for address in addresses:
+        host.fail(address, name, 2)
+    seen = host.ask()
+    assert seen.alarm is bool(named) and named in seen.text
+    assert ("chamilo-hardening unlock" in seen.text) is bool(named)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        line(path="/index.php/login_json"),
-        line(path="/api/authentication_token?x=1"),
-        line(path="/login/ldap/check", status=403),
-        line(path="https://campus.test/login_json", status=429),
-        line(path="X://y/login_json"),
-        line(path=" /login_json#x "),
-        line().replace("POST", "post"),
-        line(address="2001:db8::7"),
-        line(moment="25/Nov/2026:17:55:00 +0100"),
-        "campus.test:80 " + line(),
-    ],
-)
-def test_each_way_to_log_in_counts(host, text):
-    host.log(text)
-    assert logins("campus", NOW).text.startswith("1 failed logins from 1 addresses")
+def test_one_node_counts_for_all(host):
+    host.known(leader="web1")
+    host.answer = None
+    assert not host.ask().alarm and host.pulse()["text"] == "Failed logins are counted on web1."
 
 
-def test_it_counts_what_real_servers_wrote(host, pytestconfig):
-    lines = []
-    for file in (pytestconfig.rootpath / "tests/unit/fixtures/logins").glob("*-*.json"):
-        lines += [(each["line"], [each["address"]] if each["address"] else []) for each in json.loads(file.read_text())]
-    assert len(lines) > 40
-    for text, addresses in lines:
-        host.log(f"{text}\n")
-        assert [address.decode() for address in watch._failures(str(host.path), 0)] == addresses, text
+def test_a_database_that_does_not_answer_is_noted_and_reported(host):
+    def refuse(_sql):
+        raise DatabaseError("The database is away.")
 
-
-def test_a_log_that_was_just_rotated_still_counts(host):
-    host.log(line() * 2, "access.log.1")
-    host.log(line())
-    assert logins("campus", NOW).alarm
-
-
-PADDED = '203.0.113.9 - - [{moment}] "GET / HTTP/1.1" 200 5 "{padding}" "-"\n'
-
-
-@pytest.mark.parametrize("moment", ["25/Nov/2026:16:58:00 +0000", "25/Nov/2026:16:20:00 +0000"])
-def test_long_requests_push_no_failure_out_of_sight(host, moment):
-    """Apache writes when a request began: requests that are kept open for long make lines that appear old."""
-    host.log(line() * 3 + PADDED.format(moment=moment, padding="x" * 32000) * 400)
-    assert logins("campus", NOW).alarm
-
-
-def test_no_more_of_a_log_is_read_than_of_the_last_hours(host, monkeypatch):
-    monkeypatch.setattr(watch, "_BLOCK", 1000)
-    monkeypatch.setattr(watch, "_MOST", 4000)
-    host.log(line(moment="25/Nov/2026:12:00:00 +0000") * 100 + line() * 3)
-    assert logins("campus", NOW).alarm
-    host.log(line() * 100)
-    with pytest.raises(WatchError, match="not all failed logins are seen"):
-        logins("campus", NOW)
-
-
-def test_a_log_that_is_gone_is_an_error(host):
-    with pytest.raises(WatchError, match="so failed logins are not seen"):
-        logins("campus", NOW)
+    host.answer = refuse
+    with pytest.raises(WatchError, match=r"not seen. The database is away."):
+        host.ask()
+    assert host.pulse() == {"at": NOW, "error": "Failed logins are not seen. The database is away."}
     with pytest.raises(WatchError, match=r"no \S+/monitoring-shop.json"):
         logins("shop", NOW)
-
-
-JSON = '{"at": "25/Nov/2026:16:55:00 +0000", "request": "POST /login_json HTTP/1.1", "status": 401}\n'
-
-
-@pytest.mark.parametrize("text", [JSON, line().replace('" 401', '" campus.test 401')])
-def test_a_form_that_cannot_be_read_is_an_error_that_is_noted(host, text):
-    host.log(text * 3)
-    with pytest.raises(WatchError, match=r"access\.log are in a form that is not understood.*combined"):
-        logins("campus", NOW)
-    pulse = host.pulse()
-    assert (pulse["at"], "not understood" in pulse["error"]) == (NOW, True), "monit asked all the same"
-    host.log(text * 3 + line(status=200))
-    logins("campus", NOW)
-    assert "error" not in host.pulse()
-
-
-def test_lines_of_an_earlier_form_do_not_hide_that_nothing_is_read_any_more(host):
-    host.log(line() + JSON * 1000)
-    with pytest.raises(WatchError, match="not understood"):
-        logins("campus", NOW)
-
-
-def test_the_longest_line_is_no_other_form(host):
-    host.log(line() * 3 + PADDED.format(moment="25/Nov/2026:16:58:00 +0000", padding="x" * 96000))
-    assert logins("campus", NOW).alarm
-
-
-def test_where_no_file_is_written_nothing_is_counted(host, tmp_path):
-    known = {"domain": "campus.test", "logs": [], "failures": 3, "minutes": 10}
-    (tmp_path / "monitoring-campus.json").write_text(json.dumps(known))
-    with pytest.raises(
-        WatchError, match="does not have the visitors of campus.test written into a file.*waive monitoring_auth"
-    ):
-        logins("campus", NOW)
-    (tmp_path / "monitoring-campus.json").write_text(json.dumps({**known, "logs": ["/dev/null"]}))
-    with pytest.raises(WatchError, match="no file /dev/null, so failed logins are not seen"):
-        logins("campus", NOW)
-    assert "not seen" in host.pulse()["error"]
 
 
 @pytest.fixture

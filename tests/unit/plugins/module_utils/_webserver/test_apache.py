@@ -40,7 +40,6 @@ def test_debians_own_configuration(host):
     assert server.host.names == ()
     assert server.host.access_log == "${APACHE_LOG_DIR}/access.log combined"
     assert server.host.access_log_file == "/var/log/apache2/access.log"
-    assert server.host.access_log_format == "combined"
     assert server.host.error_log == "${APACHE_LOG_DIR}/error.log"
     assert server.host.php == "unix:/run/php/php8.4-fpm.sock"
 
@@ -165,73 +164,6 @@ def test_what_stands_in_a_virtual_host_and_around_it_counts(host):
     assert server.host.access_log == "/var/log/campus.log combined env=!quiet"
     assert server.host.php == "127.0.0.1:9000"
     assert server.host.enabled_by == "/etc/apache2/sites-enabled/campus.conf"
-
-
-FORGED = r'LogFormat "%{X-Forwarded-For}i %l %u %t \"%r\" %>s %b" combined'
-FORGED_FORMAT = '"%{X-Forwarded-For}i %l %u %t "%r" %>s %b"'
-PEER = r'LogFormat "%a %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\"'
-
-
-# What Apache 2.4.71 itself writes with these lines.
-@pytest.mark.parametrize(
-    ("main", "own", "log", "form"),
-    [
-        ("", "", "combined", "combined"),
-        ("", "", "vhost_combined", "vhost_combined"),
-        # The name proves nothing, and the last line of that name counts.
-        (FORGED, "", "combined", FORGED_FORMAT),
-        (FORGED.replace("combined", "Combined"), "", "combined", FORGED_FORMAT),
-        (f"<IfModule log_config_module>\n{FORGED}\n</IfModule>", "", "combined", FORGED_FORMAT),
-        (f"<IfModule mod_nothere.c>\n{FORGED}\n</IfModule>", "", "combined", "combined"),
-        (f"Define FIRST %{{X}}i\n{FORGED.replace('%{X-Forwarded-For}i', '${FIRST}')}", "", "combined", '"%{X}i'),
-        # A virtual host's own counts there, wherever it stands.
-        ("", FORGED, "combined", FORGED_FORMAT),
-        (FORGED, f'{PEER}" combined', "combined", "combined"),
-        # By another name, or by none.
-        (f'{PEER} %D" campus', "", "campus", "combined"),
-        ("", "", r'"%h - %u %t \"%r\" %>s %b"', "common"),
-        ("", "", "'%v:%p %a %l %u %t \"%r\" %>s'", "vhost_combined"),
-        ("", "", r"'%a %l %u %t \"%r\" %>s'", '"%a '),  # the backslashes stay
-        ("", "", "nothere", '"nothere"'),  # it writes the word itself
-        # What is no visitor, or no answer.
-        ("", "", r'"%{c}a %l %u %t \"%r\" %>s %b"', '"%{c}a '),
-        ("", "", r'"%h %l %u %t \"%r\" %s %b"', '"%h '),
-        ("", "", r'"%h %l %u %t \"%r\" %>s%b"', '"%h '),
-        ("", "", r'"%v %h %l %u %t \"%r\" %>s %b"', '"%v %h '),
-        ("", "", r'"%{Host}i:%p %h %l %u %t \"%r\" %>s %b"', '"%{Host}i'),
-        # A name that the visitor's own name server makes up, 198.51.100.9 for one.
-        ("HostnameLookups On", "", "combined", '"%h '),
-        ("", "HostnameLookups On", "combined", '"%h '),
-        ("HostnameLookups On", "HostnameLookups Off", "combined", "combined"),
-        (f'HostnameLookups On\n{PEER}" combined', "", "combined", "combined"),
-    ],
-)
-def test_a_log_goes_by_what_is_written_into_it(host, main, own, log, form):
-    (server,) = servers(host, main + "\n" + vhost(f"CustomLog /a.log {log}\n{own}"))
-    assert server.host.access_log == f"/a.log {log}"
-    assert server.host.access_log_format[: len(form)] == form
-    assert form.startswith('"') or server.host.access_log_format == form
-
-
-def test_debians_names_mean_nothing_without_debians_lines(host):
-    host.install("apache")
-    host.write("/etc/apache2/apache2.conf", vhost("CustomLog /a.log combined"))
-    (server,) = apache.servers(apache.parse(host.tree))
-    assert server.host.access_log_format == '"combined"'
-
-
-# Certbot's file of TLS settings, as it was for years.
-CERTBOT = r'LogFormat "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-agent}i\"" vhost_combined'
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "form"),
-    [(CERTBOT, "", "combined"), ("", CERTBOT, "vhost_combined"), ("", "", "vhost_combined")],
-)
-def test_the_log_that_virtual_hosts_share_is_in_the_format_of_the_first_of_them(host, first, second, form):
-    own = "CustomLog /own.log vhost_combined\nLogFormat own vhost_combined"
-    found = servers(host, vhost(own) + vhost(first) + vhost(second))
-    assert [server.host.access_log_format for server in found] == ['"own"', form, form]
 
 
 def test_how_long_all_virtual_hosts_wait_and_what_we_report_does_not_count(host):

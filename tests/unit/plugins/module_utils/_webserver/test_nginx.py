@@ -141,7 +141,7 @@ server { server_name second.test; access_log /a.log odd buffer=32k; http2 on; }
     assert first.host.php == "unix:/run/php/x.sock"
 
     assert second.host.listens == (Listen("*", 80, False, http2=True),)
-    assert (second.host.access_log, second.host.access_log_format) == ("/a.log odd buffer=32k", "odd")
+    assert second.host.access_log == "/a.log odd buffer=32k"
     assert second.host.body_limit == -1
     assert (second.host.patience, second.host.patience_own) == (-1, False)
 
