@@ -20,8 +20,6 @@ from tests.testbed.hosts import Host
 
 ATTEMPTS, BAN = 5, 8
 PATHS = ["/login_json", "/login/ldap/check", "/api/authentication_token"]
-# Where programs log in, once the portal serves them.
-OF_PROGRAMS = {"2.0": [], "3.0": ["/oauth/token"]}
 # What the application takes for the same, and no browser and no app asks for.
 DISGUISED = [
     "/%69ndex.php/%6cogin_json",
@@ -141,7 +139,7 @@ def tag(host: Host) -> str:
 @pytest.mark.wire
 def test_an_attacker_is_banned_on_every_path_and_unbanned_again(cell: Cell, guarded: Host, attacker: Attacker) -> None:
     bystander = attacker.address()
-    for path in [*PATHS, *OF_PROGRAMS[cell.flavour], "/index.php/login_json"]:
+    for path in [*PATHS, "/index.php/login_json"]:
         address = attacker.address()
         for _ in range(ATTEMPTS):
             assert attacker.send(address, path) in (401, 429), path
@@ -165,7 +163,7 @@ def test_what_is_not_counted_tries_no_password(cell: Cell, guarded: Host, attack
     # What a page of another site has its reader's browser send.
     for site in ("cross-site", "same-site"):
         plain = ["-H", f"Sec-Fetch-Site: {site}", "-H", "Content-Type: text/plain"]
-        for path in (*PATHS, *OF_PROGRAMS[cell.flavour]):
+        for path in PATHS:
             assert {attacker.send(reader, path, *plain, **login) for _ in range(ATTEMPTS + 1)} == {400}, path
     for path in ("/%2egit", "/%6dain/install/", "/%6cogin", "/main/%69nstall/index.php"):
         for _ in range(ATTEMPTS + 1):

@@ -245,14 +245,15 @@ class _Discovery(Findings):
     ) -> Site:
         """With all names of the portal, and the virtual hosts that answer to them."""
         asked = declared is not None and site.root
-        addresses, plugins = application.known_to(site, self.tree) if asked else ((), ())
+        known_there = application.known_to(site, self.tree) if asked else application.Known()
+        addresses = known_there.access_urls
         answering = answering_of(site.web.name)
         free = of_no_other_site(servers, own, (self.domain, *site.names), addresses, answering)
         names = portal_names(self.domain, declared or (), site.names, ())
         names = portal_names(self.domain, declared or (), (*site.names, *redirected(servers, names)), free)
         found, known = answered(servers, own, names, answering)
         hosts = tuple(host for host, one in zip(site.virtual_hosts, servers) if one in found or host in site.serving)
-        site = replace(site, portal_names=names, access_urls=addresses, plugins=plugins)
+        site = replace(site, portal_names=names, **vars(known_there))
         site = replace(site, answering=hosts, answered=known)
         return _certified(self, site, f"chamilo-{self.site}", self.certificate)
 

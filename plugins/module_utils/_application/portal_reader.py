@@ -62,6 +62,12 @@ class PortalReader(Reader):
         """The titles of the plugins that are enabled for a portal. An older release has no such tables: an error."""
         return [row["title"] or "" for row in self.query(_ENABLED)]
 
+    def two_factor(self) -> bool:
+        """Whether a login may ask for a second step: it is offered, or an account has one, which is enough."""
+        if self.settings().get("security.2fa_enable") == "true":
+            return True
+        return bool(self.query("SELECT id FROM `user` WHERE mfa_enabled = 1 AND active <> -2 LIMIT 1"))
+
     @functools.cached_property
     def _portals(self) -> dict[int, str]:
         rows = self.query("SELECT id, url FROM access_url WHERE active = 1 OR id = 1 ORDER BY id")

@@ -35,7 +35,6 @@ from .host_jobs import RECORDS
 from .passwords import on_every_portal, whole_number
 
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
-_OF_THREE = ("/oauth/token", "/oauth/register")  # since 3.0
 _INTERFACES = {"mcp": "mcp_enabled", "oauth": "oauth_server_enabled", "external_api": "external_api_enabled"}
 UNLOCK = ("/usr/local/sbin/chamilo-hardening", "/usr/local/sbin/chamilo-unlock")
 GUESSER, VICTIM = "203.0.113.66", "198.51.100.77"  # addresses for documentation: no client has them
@@ -119,7 +118,15 @@ def _before_a_ban(jail: Jail) -> int:
 
 @check("brute_force_captcha")
 def captcha(observer: Observer) -> Finding:
-    return on_every_portal(observer, "security.allow_captcha", lambda value: value == "true", "'true'")
+    found = on_every_portal(observer, "security.allow_captcha", lambda value: value == "true", "'true'")
+    if not observer.database.two_factor():
+        return found
+    if found.status == PASS:
+        return passed(f"{found.evidence} Nobody with a second factor can log in: the CAPTCHA locks them out.")
+    return not_applicable(
+        "Two-factor login is offered or used, and with Chamilo's CAPTCHA nobody who has it can log in. "
+        "chamilo_brute_force_captcha: true switches the CAPTCHA on all the same."
+    )
 
 
 @check("brute_force_interfaces")
@@ -189,7 +196,7 @@ def visits(observer: Observer) -> list[Visit]:
     observer.needs_root("read the journal of the web server")
     found: list[Visit] = []
     for endpoint in (*observer.endpoints.values(), *observer.further_doors):
-        for path in _logins(observer):
+        for path in LOGINS:
             visit = _visit(observer, endpoint, path)
             if visit is None:  # no login happens at this endpoint
                 break
@@ -301,10 +308,6 @@ def counted(observer: Observer) -> dict[tuple[str, str], list[str]]:
 _FAILED, _HARMLESS = (401, 403, 429), (200, 302, 404, 405)  # how PHP answers a login
 
 
-def _logins(observer: Observer) -> tuple[str, ...]:
-    return (*LOGINS, *(_OF_THREE if observer.site.major >= 3 else ()))
-
-
 @check("brute_force_fail2ban", prepare=engine)
 def fail2ban(observer: Observer) -> Finding:
     found = observer.once(jails)
@@ -351,7 +354,7 @@ def fail2ban(observer: Observer) -> Finding:
     lasts = f"for {guard.seconds} s" if guard.seconds >= 0 else "for ever"
     return passed(
         f"The jail {guard.name} reads what {_unit(observer)} writes to the journal, where our own requests showed up, "
-        f"sees failed logins on all {len(_logins(observer))} paths, and bans {lasts} after {guard.attempts} in "
+        f"sees failed logins on all {len(LOGINS)} paths, and bans {lasts} after {guard.attempts} in "
         f"{guard.window} s by {first_of(guard.actions)}."
     )
 
@@ -361,7 +364,7 @@ _OLDER = "/main/auth/lostPassword.php"  # as good as any other
 
 def _behind_a_script(observer: Observer, endpoint: Endpoint) -> str:
     """What a login path behind an older script answers, where it is let in there."""
-    answers = ((path, observer.ask(endpoint, f"{_OLDER}{path}").status) for path in _logins(observer))
+    answers = ((path, observer.ask(endpoint, f"{_OLDER}{path}").status) for path in LOGINS)
     return next((f"{_OLDER}{path} answers {status}" for path, status in answers if status not in (400, 403, 404)), "")
 
 

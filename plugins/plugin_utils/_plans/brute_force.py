@@ -5,9 +5,9 @@
 
 The web server writes a line to the journal for each login that PHP answered: whose, and how. fail2ban counts those
 that failed, of that service and name alone. The kernel vouches for the service, so PHP, which may run as the same user,
-forges none. A login is a request of one of Chamilo's login paths; since 3.0 programs have two of their own. Not counted
-is /mcp, where each program begins with a 401, nor are keys of the API: apps go on with old ones, and none can be
-guessed.
+forges none. A login is a request of one of Chamilo's login paths. Not counted is what takes no password: /mcp, where
+each program begins with a 401, /oauth, which any page may ask, and keys of the API: apps go on with old ones. None of
+their secrets can be guessed, and Chamilo limits them itself.
 Symfony takes more forms of each for the same: behind index.php with no slash between them, with a # behind it, with a
 letter written as %6c, behind the name of any other script. No browser and no app uses them. The web server refuses
 them, as it refuses what a page of another site has its reader's browser send: what is not counted never reaches PHP.
@@ -21,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ...module_utils._common.networks import counted
 from ...module_utils._common.recurring import note
 from ...module_utils._transaction.job import Load
@@ -28,11 +30,11 @@ from .portal import PACKAGES, Portal
 from .shapes import File, Plan, PlanError, Settings, Transaction
 
 # What a page can ask for in its reader's name, and where apps ask for a token, which takes JSON alone.
-PAGES = ("login_json", "login/ldap/check", "oauth/token", "oauth/register")
+PAGES = ("login_json", "login/ldap/check")
 TOKEN = "api/authentication_token"
 LOGINS = (*PAGES, TOKEN)
 # Where no CAPTCHA asks. A whole class logs in at once at the others.
-UNASKED = (*PAGES[2:], TOKEN)
+UNASKED = (TOKEN,)
 # How many guesses one address has there, so that fail2ban has the time to ban it.
 AT_ONCE, PER_MINUTE = 5, 60
 
@@ -234,7 +236,7 @@ def _settings(portal: Portal, given: Mapping[str, Any], bans: bool) -> dict[str,
     lock = min(attempts + 5, 10) if bans else attempts
     desired_by_name: list[tuple[str, dict[str, Any]]] = [
         ("brute_force_lock", {"security.login_max_attempt_before_blocking_account": lock}),
-        ("brute_force_captcha", {"security.allow_captcha": given["chamilo_brute_force_captcha"]}),
+        ("brute_force_captcha", _captcha(portal, given["chamilo_brute_force_captcha"])),
         (
             "brute_force_captcha_block",
             {
@@ -251,3 +253,10 @@ def _settings(portal: Portal, given: Mapping[str, Any], bans: bool) -> dict[str,
     return {
         name: value for control, values in desired_by_name if portal.enforced(control) for name, value in values.items()
     }
+
+
+def _captcha(portal: Portal, desired: Any) -> dict[str, Any]:
+    """Each step of a login wants a CAPTCHA of its own, and Chamilo's page sends the code of the first one twice."""
+    if desired == "auto":
+        return {} if portal.site.two_factor else {"security.allow_captcha": True}
+    return {"security.allow_captcha": boolean(desired)}

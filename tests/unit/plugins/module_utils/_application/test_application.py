@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import application
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.application import Known
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Account,
     DatabaseError,
@@ -32,7 +33,7 @@ def asked(monkeypatch, plugins):
             if plugins is None:
                 raise DatabaseError("there is no such table")
             return [{"title": title} for title in plugins]
-        return [{"id": "1", "url": "https://campus.test/"}]
+        return [{"id": "1", "url": "https://campus.test/"}] if "access_url WHERE" in sql else []
 
     monkeypatch.setattr(PortalReader, "of", lambda _where: PortalReader(Account("chamilo"), ask=ask))
 
@@ -53,7 +54,7 @@ def asked(monkeypatch, plugins):
 )
 def test_the_directories_of_plugins_that_are_enabled(monkeypatch, campus, titles, found):
     asked(monkeypatch, titles)
-    assert application.known_to(campus, Tree()) == (("campus.test",), found)
+    assert application.known_to(campus, Tree()) == Known(("campus.test",), found)
 
 
 def test_without_a_database_nothing_is_known(monkeypatch):
@@ -61,4 +62,18 @@ def test_without_a_database_nothing_is_known(monkeypatch):
         raise DatabaseError("gone")
 
     monkeypatch.setattr(PortalReader, "of", gone)
-    assert application.known_to(SITE, Tree()) == ((), ())
+    assert application.known_to(SITE, Tree()) == Known()
+
+
+@pytest.mark.parametrize(("setting", "accounts", "there"), [("true", 0, True), ("false", 1, True), ("false", 0, False)])
+def test_two_factor_login_is_offered_or_an_account_has_it(monkeypatch, campus, setting, accounts, there):
+    def ask(sql):
+        if "mfa_enabled" in sql:
+            return [{"id": "7"}] * accounts
+        if "FROM settings" in sql:
+            row = {"category": "security", "variable": "2fa_enable", "access_url": "1", "selected_value": setting}
+            return [{**row, "access_url_changeable": "0"}]
+        return []
+
+    monkeypatch.setattr(PortalReader, "of", lambda _where: PortalReader(Account("chamilo"), ask=ask))
+    assert application.known_to(campus, Tree()).two_factor is there

@@ -28,7 +28,7 @@ GOOD = r"^\S+ chamilo_1\[\d+\]: <ADDR> (?:401|403|429)$"
 IDS = r"^\s*\[[^\]]*\] \[\S+ <ADDR>\] Login failed for username "
 
 
-def settings(**values):
+def settings(second_factors=False, **values):
     rows = [
         {
             "category": "security",
@@ -40,8 +40,26 @@ def settings(**values):
         for variable, value in values.items()
     ]
     it = Observer(Site("campus.test"), {})
-    it.database = PortalReader(Account("chamilo"), ask=lambda sql: [] if "access_url WHERE" in sql else rows)
+
+    def ask(sql):
+        return [] if "access_url WHERE" in sql or ("mfa_enabled" in sql and not second_factors) else rows
+
+    it.database = PortalReader(Account("chamilo"), ask=ask)
     return it
+
+
+@pytest.mark.parametrize(
+    ("value", "second_factors", "status", "words"),
+    [
+        ("true", False, "pass", "'true'."),
+        ("false", False, "fail", "should be 'true'"),
+        ("false", True, "not_applicable", "nobody who has it can log in"),
+        ("true", True, "pass", "Nobody with a second factor can log in"),
+    ],
+)
+def test_the_captcha_locks_nobody_with_a_second_factor_out(value, second_factors, status, words):
+    finding = brute_force.captcha(settings(second_factors, allow_captcha=value))
+    assert finding.status == status and words in finding.evidence
 
 
 @pytest.mark.parametrize(
