@@ -120,6 +120,8 @@ def test_of_ipv6_a_network_is_counted_as_fail2ban_writes_it(host: Any, server: s
         rows = re.findall(r'REMOTE_ADDR} "(\S+)"\nRewriteRule \^ - \[E=\w+_from:(\S+)\]', written(host, "login.conf"))[
             ::-1
         ]
+        log = re.findall(r"m#(\S+)# && \S+ == '(\S+)'\)", written(host, "-brute_force.conf"))
+        assert [(pattern, made.replace("$", "%")) for pattern, made in log] == rows
     found = address
     for pattern, made in rows:
         # re knows no groups of one number in alternatives.
@@ -148,7 +150,13 @@ def test_the_jail_reads_what_the_web_server_writes_to_the_journal_alone(host: An
         assert bool(re.search(pattern, line)) == (status in (401, 403, 429)), status
     assert not re.search(pattern, f"campus other[7]: {tag}: 203.0.113.7 401")
     log = written(host, "/log/brute_force.conf" if server == "nginx" else "-brute_force.conf")
-    assert f"tag={tag}," in log if server == "nginx" else f"logger -t {tag} " in log
+    if server == "nginx":
+        assert f"tag={tag}," in log
+        # PHP has tried the password by then.
+        text = written(host, "/login.conf")
+        assert all(f"\n{name}_ignore_client_abort on;" in text for name in ("fastcgi", "proxy"))
+    else:  # others may set this variable, but to no other client's address
+        assert f"logger -t {tag} " in log and f'"expr=\\\n%{{reqenv:{tag}}} == %{{REMOTE_ADDR}}\\\n ||' in log
 
 
 INHERITED = "access_log /var/log/nginx/access.log; access_log /x.log combined;"
