@@ -26,7 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import (
     _preflight,
 )
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._portals import refusal
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._portals import refusal, serves_web
 
 HARDEN_NAME = "chamilo.hardening.harden"
 UNCHANGED = "Nothing was changed."
@@ -121,9 +121,10 @@ class ActionModule(CollectionAction):
             return result
         run_out = _preflight.waivers(values.get("chamilo_waivers", []), datetime.date.today())[1]
         result["msg"] = run_out or "All variables are as they must be."
+        web = serves_web({**values, "group_names": variables.get("group_names")})
         present = [
             name
-            for name in SECTIONS
+            for name in (SECTIONS if web else ["database"])
             if name in request.sections and values.get(f"chamilo_{name}_state", "present") == "present"
         ]
         result["enforces"] = present

@@ -293,3 +293,12 @@ def test_the_collection_for_a_database_elsewhere_is_asked_for_there_alone(ansibl
     messages = " ".join(outcome.output.split())
     assert outcome.code == 2 and "The collection ansible.mariadb is not on this controller." in messages
     assert outcome.recap("campus.test")["failed"] == 0
+
+
+def test_of_a_host_of_the_database_alone_no_other_section_is_called_active(ansible: Any) -> None:
+    request = {"sections": ["database", "headers"]}
+    task = {"chamilo.hardening.guide_preflight": {"request": request}, "register": "found"}
+    shown = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }}: {{ found.enforces | sort | join(', ') }}."}}
+    plays = [{"hosts": "all", "gather_facts": False, "tasks": [task, shown]}]
+    outcome = ansible.play(plays, {"campus.test": {}, "store.test": {"chamilo_node": ["database"]}})
+    assert "campus.test: database, headers." in outcome.output and "store.test: database." in outcome.output
