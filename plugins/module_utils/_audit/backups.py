@@ -8,16 +8,10 @@ Whether the backups of another program are good is for a person to say: the jobs
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
-import lzma
 import os
 import re
-import zlib
-from collections.abc import Iterator
 from functools import partial
-from typing import IO, Any
 
 from .._application import dotenv
 from .._application.observer import Observer, Unseen
@@ -113,30 +107,11 @@ def database(observer: Observer) -> Finding:
     return not_ours(observer, "No backup of the database by the role backups was recorded", _OTHERS)
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[IO[bytes]]:
-    """What is in a file, unpacked where it is packed."""
-    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
-    opener = openers.get(os.path.splitext(path)[1])
-    with open(open_regular(path), "rb") as raw:
-        if opener is None:
-            yield raw
-        else:
-            with opener(raw, "rb") as stream:
-                yield stream
-
-
 def _start(path: str) -> bytes:
-    """The first bytes of a dump, unpacked."""
-    start = b""
-    # One that is cut off still has a beginning; one that is not there, or not for us, has none.
-    with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error), _opened(path) as stream:
-        while len(start) < _HEAD:
-            piece = stream.read(64)
-            if not piece:
-                break
-            start += piece
-    return start
+    """The first bytes of a file; none of one that is not there, or not for us."""
+    with contextlib.suppress(OSError), open(open_regular(path), "rb") as stream:
+        return stream.read(_HEAD)
+    return b""
 
 
 @check("backups_files")
@@ -245,7 +220,7 @@ def private(observer: Observer) -> Finding:
 
 
 def _is_backup(entry: os.DirEntry[str]) -> bool:
-    """A database dump by its content; an archive by its name, which is all that a visitor has to guess."""
+    """A database dump by its content; what is packed by its name, which is all that a visitor has to guess."""
     if _DUMP.search(entry.name):
-        return bool(_MADE_BY.search(_start(entry.path)))
+        return not entry.name.lower().endswith((".sql", ".dump")) or bool(_MADE_BY.search(_start(entry.path)))
     return bool(_ARCHIVE.search(entry.name) and _NAMED_SO.search(entry.name) and entry.is_file(follow_symlinks=False))
