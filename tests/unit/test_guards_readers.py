@@ -29,8 +29,7 @@ REVIEWED = {
         _audit/monitoring.py:_unprivileged _audit/monitoring.py:_sign _audit/permissions.py:opened
         _backups/backup.py:_compare_key _backups/restic.py:_credentials _backups/commands.py:_restored
         _backups/key.py:_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
-        _backups/restore.py:_before
-        _backups/restore_test.py:_newest _https/hsts.py:_read
+        _https/hsts.py:_read
         _https/hsts.py:bound _monitoring/integrity.py:read _database/migrate.py:migrate _common/records.py:read
         _https/renewal.py:configurations _common/locks.py:acquire
         _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _common/files.py:document
@@ -44,13 +43,12 @@ REVIEWED = {
     """,
     "made in a directory of its own, or as another account than root": """
         _uploads/antivirus.py:_take_away _attacks/permissions.py:_lays _attacks/permissions.py:_opens
-        _backups/restore_test.py:_definers _backups/dump.py:read
-        _backups/restore_test.py:_digest _backups/restore_test.py:_fetch_dump
-        _backups/restore_test.py:_load _backups/restore_test.py:_tables
-        _backups/restore_test.py:_without_tls
-        _backups/restore_tables.py:load _backups/restore_files.py:_make_way _backups/restore_tables.py:_read
-        _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
-        _backups/restore_files.py:_load _backups/restore_files.py:_dump guide_prove.py:work _program/new_release.py:lay
+        _backups/dump.py:read
+        _backups/restore_test.py:_fetch_dump
+        _backups/sandbox.py:prove
+        _backups/restore_tables.py:load _backups/exchange.py:_make_way
+        _backups/restore_tables.py:write_objects
+        _backups/restore.py:_load _backups/restore.py:_dump guide_prove.py:work _program/new_release.py:lay
         _application/package.py:version_of
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
@@ -63,7 +61,7 @@ REVIEWED = {
     """,
     "a directory to begin with, from which names are followed step by step": """
         _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
-        _backups/restore_files.py:_open_roots_alone _application/comparison.py:_walk
+        _backups/exchange.py:_open_roots_alone _application/comparison.py:_walk
     """,
     "an open descriptor, in the directory of secrets of systemd's or root's": "_common/openssl.py:secret_file",
 }
@@ -139,7 +137,6 @@ def f(path):
 
 # What decides which links are followed, where it is not one of the rules of paths.py, and why.
 RULES = {
-    "_backups/restore_test.py": "lambda *_link: 'it was no link when it was saved'",  # none
     "_application/comparison.py": "lambda *_link: 'it was no link before'",  # none: the path was resolved
     "_uploads/antivirus.py": "noted",  # all: what was opened is judged afterwards
 }

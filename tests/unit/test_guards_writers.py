@@ -30,8 +30,7 @@ RENAMED = {
     "_common/files.py": "the writer itself",
     "_permissions/journal.py": "a file gets the name back that it had, in a directory that is open",
     "_backups/restore.py": "whole trees change places",
-    "_backups/restore_files.py": "whole trees change places",
-    "_program/update.py": "whole trees change places",
+    "_backups/exchange.py": "whole trees change places",
 }
 # Where something is written as it comes, and why no reader gets a part of it.
 WRITTEN = {
@@ -43,7 +42,7 @@ WRITTEN = {
     "_common/openssl.py": "a file without a name, in memory",
     "_uploads/antivirus.py": "a copy of a file of any size; what is known of it is written behind it",
     "_backups/restore_test.py": "in the drill's own directory",
-    "_backups/restore_files.py": "in the restore's own directory",
+    "_backups/restore.py": "in the restore's own directory",
     "_backups/restore_tables.py": "in the restore's own directory",
     "_program/new_release.py": "in the update's own directory",
     "_application/package.py": "in a directory of its own",

@@ -10,12 +10,12 @@ has the highest number, a tag of both snapshots: a clock may have been wrong. Wh
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import ipaddress
 import os
 import re
 import secrets
+import shutil
 import socket
 import time
 from collections.abc import Mapping
@@ -38,42 +38,46 @@ class NeedsReview(BackupError):
 
 def backup(portal: Portal, accept: bool = False) -> list[str]:
     """Save the portal. Everything that is wrong is recorded and reported; then it is raised."""
-    problems: list[str] = []
     lines: list[str] = []
-    less: list[str] = []
     with jobs.alone(portal, "backup"):
         memory = remembered(portal)
+        problems: list[str] = []
         if journal(portal).get("phase") in (CHANGING, ABANDONING):  # saved all the same: for long there may be no other
             problems.append(f"This backup was made while a restore was not finished. {unfinished(portal)}")
-        alone = ""  # why the one in the other repository is the only one
         try:
             strange = saved_files.strange_links(portal)
-            last, alone = _saved(portal, memory)
+            chosen = saved_files.chosen(portal)
+            failed = _save(portal, memory, chosen)
         except Exception as problem:  # whatever it was, it is reported
             jobs.failed(portal, ("database", "files"), "The backup failed", _words(problem))
             raise BackupError(_words(problem)) from problem
-        problems += filter(None, [alone])
-        size = f"{last['dump_bytes'] / 1e6:.1f} MB"
+        last = memory["last"]
+        where = " and ".join(map(shown, last["saved"]))
         less = [] if accept else shrunken(memory["good"], last)
         if less:
             problems.append(f"{' '.join(less)} If that is right: chamilo-hardening backup --accept")
         else:
             memory["good"] = {name: last[name] for name in ("dump_bytes", "tables", "files", "bytes")}
-        where = shown(portal.places[-1 if alone else 0])
-        database = f"A dump of {size} with {len(last['tables'])} tables, in one transaction, in {where}."
-        wrong = [*less, *filter(None, [alone])]
-        note(portal, "database", not wrong, " ".join([*wrong, database]), run=last["run"])
-        files = f"{last['files']} files, {last['bytes'] / 1e6:.0f} MB, in {where}."
-        note(portal, "files", not wrong, " ".join([*wrong, files]), run=last["run"])
-        lines += [database, files]
+        here = [words for url, words in failed.items() if url != portal.offsite]
+        size = f"{last['dump_bytes'] / 1e6:.1f} MB"
+        for name, detail in (
+            ("database", f"A dump of {size} with {len(last['tables'])} tables, in one transaction, in {where}."),
+            ("files", f"{last['files']} files, {last['bytes'] / 1e6:.0f} MB, in {where}."),
+        ):
+            wrong = [*less, *here, *(chosen.problems if name == "files" else ())]
+            note(portal, name, not wrong, " ".join([*wrong, detail]), run=last["run"])
+            lines.append(detail)
+        problems += [*failed.values(), *chosen.problems]
+        elsewhere = _elsewhere(portal, failed, last["run"])
+        lines += [] if portal.offsite in failed else [elsewhere]
         # One that is much less than before may not be enough to go back to, nor one in a repository that is not sound.
         doubtful = bool(less)
-        for url, step in ((portal.offsite, _offsite), *((place, retention.upkeep) for place in portal.places)):
+        for url in last["saved"]:
             try:
-                lines += step(portal, memory, url)
+                lines += retention.upkeep(portal, memory, url)
             except (BackupError, OSError, ValueError, KeyError) as problem:
                 problems.append(str(problem))
-                doubtful |= url == portal.places[0] and not alone
+                doubtful |= last["saved"] == [url]
         memory["open"] = ""
         remember(portal, memory)
         try:
@@ -82,7 +86,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
             problems.append(str(problem))
     problems += strange
     if problems:
-        words = " ".join(problems)
+        words = " ".join([*problems, f"The backup {last['run']} is in {where}."])
         try:
             jobs.notify(portal, "Check the backup", words)
         except BackupError as problem:
@@ -95,73 +99,63 @@ def _words(problem: Exception) -> str:
     return str(problem) or type(problem).__name__
 
 
-def _saved(portal: Portal, memory: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Save the portal in the first repository; where that fails, in the other one. Returns why, too."""
-    if not portal.places:
-        raise BackupError("No repository is configured: set chamilo_backups_repository.")
-    first, *other = portal.places
-    try:
-        return _pair(portal, memory, first), ""
-    except (BackupError, OSError) as problem:
-        if not other:
-            raise
-        words = _words(problem)
-    try:
-        last = _pair(portal, memory, other[0])
-    except (BackupError, OSError) as problem:
-        raise BackupError(" ".join(dict.fromkeys([words, _words(problem)]))) from problem
-    return last, f"This backup is in {shown(other[0])} alone: {words}"
-
-
-def _pair(portal: Portal, memory: dict[str, Any], url: str) -> dict[str, Any]:
+def _save(portal: Portal, memory: dict[str, Any], chosen: saved_files.Chosen) -> dict[str, str]:
+    """Save the portal in each repository, from the data: none needs another. Returns where that failed, and why."""
     now = datetime.datetime.now(datetime.timezone.utc)
     run = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    place = Repository(portal, url)
-    place.prepare(memory)
-    if memory["open"]:  # the last run did not end
-        for url in portal.places:
-            with contextlib.suppress(BackupError):  # one that cannot be reached is found out below
-                Repository(portal, url).unlock()
-        retention.forget_halves(place)
+    if not portal.places:
+        raise BackupError("No repository is configured: set chamilo_backups_repository.")
+    killed = memory["open"]  # the last run did not end
     memory["open"] = run
-    memory["number"] = _highest(portal, memory) + 1
     remember(portal, memory)
-    numbered = ("--tag", f"run={run}", "--tag", f"number={memory['number']}")
-    tags = ["--host", portal.site, "--tag", restic.TAG, *numbered, "--time"]
     # Both of one day: with midnight between them, `forget` would keep of a week the one of this run and the other of
     # another, and two halves are no backup. The files are the later ones, even for restic's own "latest".
     later = now.astimezone()
     earlier = max(later - datetime.timedelta(seconds=1), later.replace(hour=0, minute=0, second=0))
-    dumped, database = dump.save(place, run, [*tags, f"{earlier:%Y-%m-%d %H:%M:%S}"])
-    saved = saved_files.save(place, [*tags, f"{later:%Y-%m-%d %H:%M:%S}"])
-    last = {
-        "run": run,
-        "at": time.time(),
-        "dump_bytes": dumped.size,
-        "dump_sha256": dumped.sha256,
-        "tables": list(dumped.tables),
-        "files": saved["total_files_processed"],
-        "bytes": saved["total_bytes_processed"],
-        "snapshots": [database, saved["snapshot_id"]],
-        "offsite": False,
-        "place": place.shown,
-    }
-    memory["last"] = last
-    remember(portal, memory)
-    return last
-
-
-def _highest(portal: Portal, memory: Mapping[str, Any]) -> int:
-    """The number of the last run; on a machine that does not know it, as the repositories have it."""
-    if "number" in memory:
-        return int(memory["number"])
-    numbers = [0]
+    last: dict[str, Any] = {"run": run, "at": time.time(), "places": {}, "saved": [], "offsite": False}
+    number, failed = int(memory.get("number", 0)) + 1, {}
     for url in portal.places:
         place = Repository(portal, url)
-        with contextlib.suppress(BackupError):  # one that cannot be reached is found out when it is written to
+        try:
+            place.prepare(memory)
             place.reached(memory)
-            numbers += [pair.number for pair in place.pairs()]
-    return max(numbers)
+            if killed:
+                place.unlock()
+                retention.forget_halves(place)
+            # A new machine, or one that could not ask this repository so far, counts on from what is there.
+            pairs = place.pairs()
+            number = max([number, *(pair.number + 1 for pair in pairs)])
+            _room(place, memory, chosen.since(pairs[-1].at if pairs else 0))
+            tags = ["--host", portal.site, "--tag", restic.TAG, "--tag", f"run={run}", "--tag", f"number={number}"]
+            dumped, database = dump.save(place, run, [*tags, "--time", f"{earlier:%Y-%m-%d %H:%M:%S}"])
+            saved = saved_files.save(place, [*tags, "--time", f"{later:%Y-%m-%d %H:%M:%S}"], chosen)
+        except (BackupError, OSError, ValueError, KeyError) as problem:
+            failed[url] = f"Nothing was saved in {place.shown}: {_words(problem)}"
+            continue
+        last["saved"].append(url)
+        last["places"][place.shown] = {"dump_sha256": dumped.sha256, "snapshots": [database, saved["snapshot_id"]]}
+        last |= {"dump_bytes": dumped.size, "tables": list(dumped.tables)}
+        last |= {"files": saved["total_files_processed"], "bytes": saved["total_bytes_processed"]}
+    if not last["saved"]:
+        raise BackupError(" ".join(failed.values()))
+    if portal.offsite in last["saved"]:
+        last["offsite"] = shown(portal.offsite)
+    memory.update(last=last, number=number)
+    remember(portal, memory)
+    return failed
+
+
+def _room(place: Repository, memory: Mapping[str, Any], changed: int) -> None:
+    """Refuse to fill the disk, on which the portal may be as well."""
+    if not place.url.startswith("/"):
+        return
+    free = shutil.disk_usage(place.url).free
+    needed = changed + int(memory["good"].get("dump_bytes", 0))
+    if free < needed:
+        raise BackupError(
+            f"{free / 1e6:.0f} MB are free there, and what was changed since its last backup may need up to "
+            f"{needed / 1e6:.0f}. Make room, or keep fewer backups (chamilo_backups_keep_daily)."
+        )
 
 
 def shrunken(good: Mapping[str, Any], last: Mapping[str, Any]) -> list[str]:
@@ -176,38 +170,15 @@ def shrunken(good: Mapping[str, Any], last: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _offsite(portal: Portal, memory: dict[str, Any], url: str) -> list[str]:
-    """Have the pair in the repository elsewhere too, and see it there."""
-    if not url:
-        note(portal, "offsite", False, "There is no off-site repository: set chamilo_backups_offsite_repository.")
-        return ["Nothing left this host: there is no off-site repository."]
-    there = Repository(portal, url)
-    try:
-        if portal.repository and memory["last"].get("place") != there.shown:
-            here = Repository(portal, portal.repository)
-            there.prepare(memory, here)
-            there.reached(memory)
-            there.run("copy", "--quiet", "--host", portal.site, "--tag", restic.TAG, source=here)
-        pairs = there.pairs()
-        pair = next((pair for pair in pairs if pair.run == memory["last"]["run"]), None)
-        if pair is None:
-            raise BackupError(f"{there.shown} does not show what was just sent there.")
-        if pairs[-1].number > pair.number:  # it could not be asked when this machine, new then, began to count
-            memory["number"] = pairs[-1].number
-            raise BackupError(
-                f"The backup {pairs[-1].run} in {there.shown} has a higher number ({pairs[-1].number}) than this one "
-                f"({pair.number}), so a restore would prefer it. The next backup gets the number after it."
-            )
-        memory["last"].update(offsite=there.shown, trees=[pair.database.tree, pair.files.tree])
-        near = nearby(portal)
-        if near:
-            note(portal, "offsite", False, near)
-            return [near]
-    except (BackupError, OSError, ValueError, KeyError) as problem:
-        note(portal, "offsite", False, str(problem))
-        raise
-    note(portal, "offsite", True, f"In {there.shown}.", run=pair.run)
-    return [f"A copy is in {there.shown}."]
+def _elsewhere(portal: Portal, failed: Mapping[str, str], run: str) -> str:
+    """Write down how it stands with the repository elsewhere."""
+    if not portal.offsite:
+        problem = "Nothing left this host: there is no off-site repository. Set chamilo_backups_offsite_repository."
+    else:
+        problem = failed.get(portal.offsite, "") or nearby(portal)
+    more = {} if problem else {"run": run}
+    note(portal, "offsite", not problem, problem or f"In {shown(portal.offsite)}.", **more)
+    return problem or f"A copy is in {shown(portal.offsite)}."
 
 
 _REMOTE = re.compile(r"(?:azure|b2|gs|rclone|rest|s3|sftp|swift):")  # all else is a directory for restic

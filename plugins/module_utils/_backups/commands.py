@@ -32,7 +32,8 @@ first in the repository on this host, then in the one elsewhere. Once a week it 
 restic check the repositories. Failures are reported to the configured recipients.
 
 `list` shows the backups of each repository; `show RUN [PATH]` what is in one, and what is in none; `check` reads the
-repositories whole; `restic ...` runs restic with the key and the environment of the portal, as in
+repositories whole; `repair` removes locks that were left and makes the index anew, where a repository lets it; `restic
+...` runs restic with the key and the environment of the portal, as in
 `chamilo-hardening backup --site campus --from offsite restic snapshots`; `forget-before` removes what restores kept of
 the state before them."""
 
@@ -60,7 +61,10 @@ def add(commands: Any, report: Callable[..., None]) -> None:
     backup.add_argument("--accept", action="store_true", help="what is much less than before is right")
     backup.add_argument("--from", dest="source", choices=SOURCES, default="", help="which repository; default: all")
     backup.add_argument(
-        "what", nargs="?", choices=["list", "show", "check", "restic", "forget-before"], help="see above; not: make one"
+        "what",
+        nargs="?",
+        choices=["list", "show", "check", "repair", "restic", "forget-before"],
+        help="see above; not: make one",
     )
     backup.add_argument("words", nargs=argparse.REMAINDER, metavar="RUN [PATH] or words for restic")
     backup.set_defaults(run=lambda options, _engine: _backed_up(options, report))
@@ -116,6 +120,8 @@ def _backed_up(options: argparse.Namespace, report: Callable[..., None]) -> int:
         return places[0].interactive(*options.words)
     if options.what == "check":
         return max(place.interactive("check", "--read-data", *options.words) for place in places)
+    if options.what == "repair":
+        return max(place.repaired() for place in places)
     if options.what == "show":
         if len(options.words) not in (1, 2):
             raise BackupError("Name the backup: chamilo-hardening backup show RUN [PATH], as backup list shows it.")
@@ -124,7 +130,7 @@ def _backed_up(options: argparse.Namespace, report: Callable[..., None]) -> int:
             place.interactive("ls", "--long", half.id, *options.words[1:]) for half in (pair.database, pair.files)
         )
         print(f"In no backup: {', '.join(saved_files.SKIPPED)} of {portal.root}, and {saved_files.ELSEWHERE}.")
-        print(*saved_files.strange_links(portal), sep="\n")
+        print(*saved_files.strange_links(portal), *saved_files.chosen(portal).problems, sep="\n")
         return worst
     worst = 0
     for place in places:

@@ -27,10 +27,6 @@ class BackupError(HardeningError):
     complaint = ""  # the whole output of restic
 
 
-class Unchanged(BackupError):
-    """What was to change places may not, and did not."""
-
-
 @dataclass(frozen=True)
 class Portal:
     """What is backed up, and to where. Empty texts: not there."""
@@ -156,7 +152,7 @@ FETCHING, STAGED, CHANGING, ABANDONING = "fetching", "staged", "changing", "aban
 UPDATE = "update"  # the part of one that is no restore: a new release and the one before change places
 _REACHED = {
     FETCHING: "The backup was being fetched; nothing was changed",
-    STAGED: "The backup is fetched and was being rehearsed; nothing was changed for good",
+    STAGED: "The backup is fetched; nothing was changed",
     CHANGING: "Tables and files were changing places: some may be from the backup and some from before",
     ABANDONING: "It was being rolled back: some tables and files may still be from the backup",
 }

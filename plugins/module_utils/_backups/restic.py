@@ -68,8 +68,8 @@ class Repository:
         self.url = url
         self.shown = shown(url)
 
-    def environment(self, source: Repository | None = None) -> dict[str, str]:
-        known = {
+    def environment(self) -> dict[str, str]:
+        return {
             **environment(),
             **_credentials(self.portal),
             "RESTIC_REPOSITORY": self.url,
@@ -77,14 +77,10 @@ class Repository:
             "RESTIC_CACHE_DIR": CACHE,
             "RESTIC_PROGRESS_FPS": "0.01",
         }
-        if source:
-            known |= {"RESTIC_FROM_REPOSITORY": source.url, "RESTIC_FROM_PASSWORD_FILE": self.portal.key_file}
-        return known
 
     def run(
         self,
         *arguments: str,
-        source: Repository | None = None,
         accepted: Sequence[int] = (0,),
         seconds: float | None = None,
         output: IO[bytes] | None = None,
@@ -97,7 +93,7 @@ class Repository:
                 stdin=subprocess.DEVNULL,
                 stdout=output or subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=self.environment(source),
+                env=self.environment(),
                 timeout=seconds,
                 check=False,
             )
@@ -116,6 +112,11 @@ class Repository:
         known = {**self.environment(), "TERM": os.environ.get("TERM", "")}
         del known["RESTIC_PROGRESS_FPS"]
         return subprocess.run([program(), *arguments], env=known, check=False).returncode
+
+    def repaired(self) -> int:
+        """Remove locks that were left, make the index anew, and check. restic's exit code."""
+        anew = ("repair", "index") if knows("repair") else ("rebuild-index",)  # 0.16 has both
+        return self.interactive("unlock") or self.interactive(*anew) or self.interactive("check")
 
     def failed(self, doing: str, code: int, complaint: str) -> BackupError:
         known = complaints(complaint.replace(self.url, self.shown))
@@ -137,7 +138,7 @@ class Repository:
         if identity != memory["repositories"].get(self.shown, identity):
             raise BackupError(f"{self.shown} is another repository than the one this host sent its backups to.")
 
-    def prepare(self, memory: dict[str, Any], source: Repository | None = None) -> None:
+    def prepare(self, memory: dict[str, Any]) -> None:
         """Know the repository, or make it where none is. One that was there before is never made anew."""
         if self.shown in memory["repositories"]:
             return
@@ -148,10 +149,9 @@ class Repository:
                 raise
             if self.url.startswith("/"):
                 os.makedirs(self.url, 0o700, exist_ok=True)
-            alike = ("--copy-chunker-params",) if source else ()
             try:
                 # Where a repository is after all, or there is no answer, this fails and changes nothing.
-                self.run("init", *alike, source=source, seconds=300)
+                self.run("init", seconds=300)
             except BackupError as problem:
                 raise BackupError(f"{absent} {problem}") from problem
             identity = self.identity()
@@ -174,7 +174,7 @@ class Repository:
 
     def fetch(self, snapshot: str, directory: str, *arguments: str) -> dict[str, str]:
         """Bring files back to a directory. Returns which could not be, and why: restic goes on without them."""
-        sparse = ("--sparse",) if restores_sparse() else ()
+        sparse = ("--sparse",) if knows("--sparse", "restore") else ()
         try:
             self.run("restore", "--json", snapshot, "--target", directory, *sparse, *arguments)
         except BackupError as problem:
@@ -203,10 +203,10 @@ def program() -> str:
 
 
 @functools.cache
-def restores_sparse() -> bool:
-    """Whether this version restores sparse files as sparse: 0.15 and later."""
-    known = subprocess.run([program(), "restore", "--help"], stdout=subprocess.PIPE, env=environment(), check=False)
-    return b"--sparse" in known.stdout
+def knows(word: str, *command: str) -> bool:
+    """Whether this version of restic has a command, or an option of one."""
+    known = subprocess.run([program(), *command, "--help"], stdout=subprocess.PIPE, env=environment(), check=False)
+    return f" {word} " in known.stdout.decode(errors="replace")
 
 
 def _credentials(portal: Portal) -> dict[str, str]:

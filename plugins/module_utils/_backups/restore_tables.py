@@ -10,28 +10,24 @@ Views, triggers, routines and events cannot move with the tables: they are writt
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 from .._application import database as portal_database
 from .._application import dotenv
-from .._common import records
 from .._common.tree import Tree
 from . import dump as backups_dump
 from . import portal as backups_portal
 from . import restic
-from .portal import BackupError, Portal, Unchanged
+from .portal import BackupError, Portal
 
-_ENDING = 30.0  # seconds
-# What cannot be moved with a table, as statements: what comes, what was there, and what of that hinders the move.
-COMING, GOING, TRIGGERS = "coming.sql", "views-and-programs.sql", "triggers.sql"
+# What cannot be moved with a table, as statements: what comes, and what was there.
+COMING, GOING = "coming.sql", "views-and-programs.sql"
 _OBJECTS = """
 SELECT 'VIEW', TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {0}
 UNION ALL SELECT 'TRIGGER', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {0}
@@ -42,98 +38,53 @@ SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAIN
 WHERE CONSTRAINT_SCHEMA = {0} AND UNIQUE_CONSTRAINT_SCHEMA = {1}"""
 # Newer clients would print the statement that failed, with the passwords and rows in it. Older ones do not know this.
 DISCREET = "--loose-skip-print-query-on-error"
-_PACKET = 1 << 30  # the largest there is
+# A server goes on with a statement whose client was killed. What comes next waits for it.
+_ONE_AT_A_TIME = "DO GET_LOCK('chamilo-hardening restore', 90)"
 # What the guide gives the application's account.
 _RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 
 
-def change_tables(portal: Portal, names: Mapping[str, str], staging: str, kept: str) -> list[str]:
-    new, old, live = names["new"], names["old"], portal.name
-    coming, going = f"{staging}/{COMING}", f"{staging}/{GOING}"
-    fresh = tables(portal, new)
+def change_tables(portal: Portal, new: str, old: str, statements: str) -> list[str]:
+    """The tables of the portal go to another database, and those of ``new`` take their place. Twice does nothing."""
+    live, fresh = portal.name, tables(portal, new)
     if fresh:  # else it was done before
-        present = tables(portal, live)
-        moves = [f"{quoted(live)}.{quoted(name)} TO {quoted(old)}.{quoted(name)}" for name in present]
+        moves = [f"{quoted(live)}.{quoted(name)} TO {quoted(old)}.{quoted(name)}" for name in tables(portal, live)]
         moves += [f"{quoted(new)}.{quoted(name)} TO {quoted(live)}.{quoted(name)}" for name in fresh]
-        triggers = drops(portal, live, "TRIGGER")
-        try:
-            execute(
-                portal,
-                f"SET SESSION lock_wait_timeout = 60; "
-                f"CREATE DATABASE IF NOT EXISTS {quoted(live)} CHARACTER SET utf8mb4; "
-                f"CREATE DATABASE IF NOT EXISTS {quoted(old)} CHARACTER SET utf8mb4; "
-                f"{triggers}; RENAME TABLE {', '.join(moves)}",
-            )
-        except BackupError as problem:
-            if _lost(problem) or tables(portal, new) != fresh or tables(portal, old):
-                raise
-            words = f"{problem} The tables could not change places."
-            try:
-                load(portal, live, f"{staging}/{TRIGGERS}")
-            except BackupError as another:
-                raise BackupError(f"{words} The triggers could not be restored either. {another}") from problem
-            execute(portal, f"DROP DATABASE IF EXISTS {quoted(old)}")
-            same = sorted(drops(portal, live, "TRIGGER").split("; ")) == sorted(triggers.split("; "))
-            raise Unchanged(
-                f"{words} {'Nothing was changed.' if same else 'Nothing was changed, but triggers of it are gone.'}"
-            ) from problem
-    if os.path.exists(coming):
-        execute(portal, drops(portal, live))
-        load(portal, live, coming)
+        execute(
+            portal,
+            f"{_ONE_AT_A_TIME}; SET SESSION lock_wait_timeout = 60; "
+            f"CREATE DATABASE IF NOT EXISTS {quoted(live)} CHARACTER SET utf8mb4; "
+            f"CREATE DATABASE IF NOT EXISTS {quoted(old)} CHARACTER SET utf8mb4; "
+            f"{drops(portal, live, 'TRIGGER')}; RENAME TABLE {', '.join(moves)}",
+        )
+    execute(portal, drops(portal, live))
+    load(portal, live, statements)
     execute(portal, f"DROP DATABASE IF EXISTS {quoted(new)}")
-    lines = [f"The database is back; what was there is in the database {old}."]
-    if os.path.exists(going) and b"CREATE" in _read(going):
-        lines.append(f"Views, triggers, routines and events that were there are in {kept}/{GOING}.")
-    return [*lines, *_cut(portal, old, live)]
+    return _cut(portal, old, live)
 
 
-def end_renames(portal: Portal) -> None:
-    """End the statement that moves the tables: the server may go on with it after its client was killed."""
-    ours = text(f"RENAME TABLE %{new_database(portal)}%")
-    moving = f"FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND INFO LIKE {ours}"
-    end = time.monotonic() + _ENDING
-    while True:
-        running = rows(portal, f"SELECT ID {moving}")
-        if not running:
-            return
-        if time.monotonic() > end:
-            raise BackupError("The server still moves tables. See SHOW FULL PROCESSLIST, then roll back again.")
-        for number in running:
-            with contextlib.suppress(BackupError):  # it has ended just now
-                execute(portal, f"KILL {int(number)}")
-        time.sleep(0.2)
+def moved(portal: Portal, names: Mapping[str, str]) -> bool:
+    """Whether the tables changed places, as soon as that is decided."""
+    execute(portal, _ONE_AT_A_TIME)
+    return not tables(portal, names["new"])
 
 
-def return_tables(portal: Portal, names: Mapping[str, str], base: str, moved: bool) -> list[str]:
-    """Undo ``_change_tables``, as far as it got. What came from the backup, and was changed since, is kept aside."""
-    new, old, live = names["new"], names["old"], portal.name
-    aside = f"{live[:40]}_abandoned_{old.rpartition('_')[2]}"[:64]
-    lines = []
+def return_tables(portal: Portal, names: Mapping[str, str], going: str, moved: bool) -> list[str]:
+    """Undo ``change_tables``, as far as it got. What came from the backup, and was changed since, is kept aside."""
     if not moved:
-        load(portal, live, f"{base}/{TRIGGERS}")  # they go before the tables do
-        lines.append("The tables had not changed places.")
-    else:
-        if not tables(portal, aside):
-            _cut(portal, old, live)
-            moves = [
-                f"{quoted(live)}.{quoted(name)} TO {quoted(aside)}.{quoted(name)}" for name in tables(portal, live)
-            ]
-            moves += [f"{quoted(old)}.{quoted(name)} TO {quoted(live)}.{quoted(name)}" for name in tables(portal, old)]
-            rename = f"RENAME TABLE {', '.join(moves)}" if moves else "DO 0"
-            execute(
-                portal,
-                f"SET SESSION lock_wait_timeout = 60; "
-                f"CREATE DATABASE IF NOT EXISTS {quoted(aside)} CHARACTER SET utf8mb4; {drops(portal, live)}; {rename}",
-            )
-        lines += _cut(portal, live, aside)
-        execute(portal, drops(portal, live))
-        load(portal, live, f"{base}/{GOING}")
-        lines.append(f"The tables are as they were before; those from the backup are in the database {aside}.")
-    execute(portal, f"DROP DATABASE IF EXISTS {quoted(new)}; DROP DATABASE IF EXISTS {quoted(old)}")
-    return lines
+        load(portal, portal.name, going)  # the triggers go before the tables do
+        execute(
+            portal, f"DROP DATABASE IF EXISTS {quoted(names['new'])}; DROP DATABASE IF EXISTS {quoted(names['old'])}"
+        )
+        return ["The tables had not changed places."]
+    if not going:
+        return ["There was no database before: what came from the backup stays in it."]
+    aside = f"{portal.name[:40]}_abandoned_{names['old'].rpartition('_')[2]}"[:64]
+    lines = change_tables(portal, names["old"], aside, going)
+    return [f"The tables are as they were before; those from the backup are in the database {aside}.", *lines]
 
 
-def _lost(problem: BackupError) -> bool:
+def lost(problem: Exception) -> bool:
     """Whether the client lost the server, so that it may still be executing the statement."""
     return bool(re.search(r"\bERROR 2\d{3} ", str(problem)))
 
@@ -150,9 +101,9 @@ def _cut(portal: Portal, old: str, live: str) -> list[str]:
 
 
 _LOCKED = (
-    "The files that came back name the database account {user}, from which the section database had taken the rights "
-    "meanwhile. Give them back, and harden again: ansible-playbook chamilo.hardening.harden --tags database "
-    "-e chamilo_database_state=absent"
+    "The files that came back name the database account {user}, which cannot read the portal's tables: {problem} Where "
+    "the section database had taken its rights meanwhile, give them back, and harden again: ansible-playbook "
+    "chamilo.hardening.harden --tags database -e chamilo_database_state=absent"
 )
 
 
@@ -167,10 +118,13 @@ def recreate_account(portal: Portal) -> list[str]:
     if not user or user == "root":
         return []
     if rows(portal, f"SELECT 1 FROM mysql.user WHERE User = {text(user)} LIMIT 1"):
-        old = records.read(f"database-{portal.site}.json").get("old", {})
-        # Its backup is older than the move, and what reads the database as the portal does cannot go on from here.
-        locked = any(who.startswith(f"{user}@") for who in old)
-        return [_LOCKED.format(user=user)] if locked else []
+        # A backup from before the section database moved the portal to an account of its own names the one before.
+        login = portal_database.Account(user, password, portal.host, portal.port, portal.socket)
+        try:
+            portal_database.Reader(login).query(f"SELECT 1 FROM {quoted(portal.name)}.user LIMIT 1")
+        except portal_database.DatabaseError as problem:
+            return [_LOCKED.format(user=user, problem=problem)]
+        return []
     for host in ("localhost", "127.0.0.1"):
         account = f"{text(user)}@{text(host)}"
         execute(
@@ -246,19 +200,6 @@ def complaint(words: bytes) -> str:
     return " ".join([line for line in lines if line.startswith("ERROR ")] or lines[-1:])[-300:]
 
 
-@contextlib.contextmanager
-def large_rows(portal: Portal) -> Iterator[None]:
-    """Have the server accept rows as large as a dump contains, where this account may set it."""
-    usual = int(execute(portal, "SELECT @@GLOBAL.max_allowed_packet"))
-    with contextlib.suppress(BackupError):
-        execute(portal, f"SET GLOBAL max_allowed_packet = {_PACKET}")
-    try:
-        yield
-    finally:
-        with contextlib.suppress(BackupError):  # a server that is gone comes back with what it had
-            execute(portal, f"SET GLOBAL max_allowed_packet = {usual}")
-
-
 def rows(portal: Portal, sql: str) -> list[str]:
     return execute(portal, sql).splitlines()
 
@@ -279,36 +220,16 @@ def drops(portal: Portal, database: str, only: str = "") -> str:
 def write_objects(portal: Portal, database: str, path: str, *more: str) -> None:
     """The statements that make anew what cannot be moved."""
     views = rows(portal, f"SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {text(database)}")
-    dump = [*_no_data(portal), *more]
-    with open(path, "xb") as output:
+    options = ["--default-character-set=utf8mb4", "--single-transaction", "--no-data", *more]
+    dump = [backups_dump.program(), *client_options(portal), *options]
+    with open(path, "wb") as output:
         every = ["--no-create-info", "--add-drop-trigger", "--routines", "--events", "--", database]
         _asked([*dump, *every], subprocess.DEVNULL, output)
         if views:
             _asked([*dump, "--skip-triggers", "--", database, *views], subprocess.DEVNULL, output)
 
 
-def write_triggers(portal: Portal, database: str, path: str, *more: str) -> None:
-    with open(path, "xb") as output:
-        options = [*more, "--no-create-info", "--add-drop-trigger", "--", database]
-        _asked([*_no_data(portal), *options], subprocess.DEVNULL, output)
-
-
-def _no_data(portal: Portal) -> list[str]:
-    return [
-        backups_dump.program(),
-        *client_options(portal),
-        "--default-character-set=utf8mb4",
-        "--single-transaction",
-        "--no-data",
-    ]
-
-
 def load(portal: Portal, database: str, path: str) -> None:
     if os.path.exists(path):
         with open(path, "rb") as stream:
             execute(portal, "", database, stream)
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read()

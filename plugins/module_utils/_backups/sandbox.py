@@ -12,23 +12,21 @@ is left of a restore test that was killed is ended when the next one begins, or 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import http.client
+import errno
 import os
 import pwd
 import re
 import shutil
 import subprocess
-import tempfile
+import sys
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from .._common.sentences import first_of
 from . import restic
 from .portal import BackupError, Portal
-from .restore_tables import DISCREET, complaint
+from .restore_tables import DISCREET, complaint, quoted
 
 # In the range that Debian assigns to no account. Whatever belongs to it is of a restore test.
 UID = 65300
@@ -52,7 +50,12 @@ _BECOME = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--i
 _PORT = 8765
 _TAIL = 300  # bytes of what a program wrote at its end
 _BOOT_SECONDS = 120.0
-_CLONE_NEWNET = 0x40000000
+# Where our proxy is trusted, no redirect to https is needed to be believed.
+_REQUEST = """\
+import sys, urllib.request
+headers = {"Host": sys.argv[2], "X-Forwarded-Proto": "https"}
+print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers=headers), timeout=120).read(1 << 20))
+"""
 
 
 def hand_over(scratch: str) -> None:
@@ -84,31 +87,27 @@ def confined(
     ]
 
 
-def run(scratch: str, command: Sequence[str], stdin: Any = None, stdout: Any = None, **more: Any) -> str:
-    """Run a confined command to its end. Returns why it failed: the end of what it wrote, or of its complaints."""
-    unit = f"--unit={_UNIT}-{time.monotonic_ns()}"
+def _run(scratch: str, command: Sequence[str], *how: str, stdin: Any = None) -> tuple[int, str]:
+    """Run a confined command to its end. Its code, and what it wrote."""
     done = subprocess.run(
-        confined(scratch, command, "--wait", "--pipe", unit, **more),
+        confined(scratch, command, "--wait", "--pipe", f"--unit={_UNIT}-{time.monotonic_ns()}", *how),
         stdin=stdin or subprocess.DEVNULL,
-        stdout=stdout or subprocess.PIPE,
-        stderr=subprocess.PIPE if stdout else subprocess.STDOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         check=False,
     )
-    words = (done.stderr if stdout else done.stdout).decode(errors="replace").strip()
-    return (words or f"it ended with {done.returncode}") if done.returncode else ""
+    return done.returncode, done.stdout.decode(errors="replace").strip()
 
 
 def _shut_off(scratch: str) -> None:
     """Refuse where systemd goes on without what it cannot set up, as in a container that may not make namespaces."""
     places = [f"/proc/self/ns/{kind}" for kind in ("net", "mnt")]
-    with tempfile.TemporaryFile() as output:
-        problem = run(scratch, ["readlink", *places], stdout=output)
-        output.seek(0)
-        theirs = output.read().decode(errors="replace").split()
-    if problem or len(theirs) != len(places) or set(theirs) & set(map(os.readlink, places)):
+    code, words = _run(scratch, ["readlink", *places])
+    theirs = words.split()
+    if code or len(theirs) != len(places) or set(theirs) & set(map(os.readlink, places)):
         raise BackupError(
             "systemd cannot shut a restore test off from the network and the files of this host, as in a container "
-            f"that may not make namespaces. Nothing of the backup was started. {problem[-_TAIL:]}".rstrip()
+            f"that may not make namespaces. Nothing of the backup was started. {words[-_TAIL:]}"
         )
 
 
@@ -125,29 +124,35 @@ def _last_words(name: str) -> str:
     return done.stdout.decode(errors="replace").strip()[-_TAIL:]
 
 
-@dataclass(frozen=True)
-class Server:
-    """A database server of the restore test's own, behind a socket that no other account reaches."""
-
-    socket: str
-
-    def run(self, program: str, arguments: Sequence[str], stdin: Any = None, stdout: Any = None) -> str:
-        command = [program, "--no-defaults", "--user=root", "--skip-ssl", f"--socket={self.socket}", *arguments]
-        return run(os.path.dirname(self.socket), command, stdin, stdout)
-
-    def client(self, arguments: Sequence[str], stdin: Any = None) -> None:
-        program = shutil.which("mariadb", path=restic.environment()["PATH"]) or "mysql"
-        options = ["--binary-mode", DISCREET, "--max-allowed-packet=1G", "--default-character-set=utf8mb4"]
-        problem = self.run(program, [*options, *arguments], stdin)
-        if problem:
-            raise BackupError(f"The dump could not be loaded: {complaint(problem.encode())}")
-
-    def ask(self, sql: str) -> None:
-        self.client(["--execute", sql])
+def prove(portal: Portal, root: str, dump: str, tables: Collection[str]) -> None:
+    """Load the dump into a database server of its own, and start the portal that came back. Raises why it does not."""
+    scratch = os.path.dirname(dump)
+    server = f"{scratch}/mysql.sock"  # no other account reaches it
+    _database(scratch, server)
+    _ask(server, "--execute", f"CREATE DATABASE {quoted(portal.name)}")
+    with open(dump, "rb") as stream:
+        _ask(server, f"--database={portal.name}", stdin=stream)
+    listed = _ask(server, "--batch", "--skip-column-names", "--execute", f"SHOW TABLES FROM {quoted(portal.name)}")
+    missing = sorted({*tables} - {*listed.splitlines()})
+    if missing:
+        raise BackupError(f"The restored database lacks tables of its dump: {first_of(missing)}.")
+    problem = _boot(portal, root, server)
+    if problem:
+        raise BackupError(f"The restored portal does not start: {problem}")
 
 
-def database(scratch: str) -> Server:
-    """Start one on an empty directory."""
+def _ask(server: str, *arguments: str, stdin: Any = None) -> str:
+    program = shutil.which("mariadb", path=restic.environment()["PATH"]) or "mysql"
+    options = ["--no-defaults", "--user=root", "--skip-ssl", f"--socket={server}", "--binary-mode", DISCREET]
+    options += ["--max-allowed-packet=1G", "--default-character-set=utf8mb4"]
+    code, words = _run(os.path.dirname(server), [program, *options, *arguments], stdin=stdin)
+    if code:
+        raise BackupError(f"The dump could not be loaded: {complaint(words.encode())}")
+    return words
+
+
+def _database(scratch: str, socket: str) -> None:
+    """Start a server on an empty directory."""
     program = shutil.which("mariadbd", path=restic.environment()["PATH"])
     if program is None:
         raise BackupError("A restore test needs the program of the database server: install mariadb-server-core.")
@@ -157,48 +162,19 @@ def database(scratch: str) -> Server:
     os.chown(directory, UID, UID)
     options = ["--no-defaults", f"--datadir={directory}", "--innodb-log-file-size=16M"]
     install = ["mariadb-install-db", *options, "--auth-root-authentication-method=normal", "--skip-test-db"]
-    problem = run(scratch, install)
-    if problem:
-        raise BackupError(f"The database of the restore test could not be made: {problem[-_TAIL:]}")
-    server = Server(f"{scratch}/mysql.sock")
+    code, words = _run(scratch, install)
+    if code:
+        raise BackupError(f"The database of the restore test could not be made: {words[-_TAIL:]}")
     # Nothing of it has to outlive a power cut.
     quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=64M"]
     # For TLS it would make itself a key at each start, which takes a second.
     alone = ["--skip-networking", "--skip-ssl", "--skip-log-bin", "--max-allowed-packet=1G"]
-    places = [f"--socket={server.socket}", f"--pid-file={directory}/pid", f"--tmpdir={scratch}"]
+    places = [f"--socket={socket}", f"--pid-file={directory}/pid", f"--tmpdir={scratch}"]
     _start("database", scratch, [program, *options, *quick, *alone, *places], "notify")
-    return server
 
 
-def boot(portal: Portal, root: str, database: str) -> str:
+def _boot(portal: Portal, root: str, database: str) -> str:
     """Start the restored portal. Returns why it showed no login page, or an empty text."""
-    program, around = _php(portal, database)
-    served = [*program, "-S", f"127.0.0.1:{_PORT}", "-t", f"{root}/public", f"{root}/public/index.php"]
-    _start("php", os.path.dirname(database), served, "exec", directory=root, more=around)
-    show = ["systemctl", "show", "--property=MainPID", "--value", f"{_UNIT}-php.service"]
-    end = time.monotonic() + _BOOT_SECONDS
-    while time.monotonic() < end:
-        process = int(subprocess.run(show, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout or 0)
-        if not process:
-            break
-        try:
-            with ThreadPoolExecutor(1) as apart:  # a network is entered by one thread, which ends here
-                return apart.submit(_login_page_within, process, portal.domain).result()
-        except (ConnectionRefusedError, FileNotFoundError):
-            time.sleep(0.2)
-    return f"it did not answer: {_last_words('php')}"
-
-
-def _login_page_within(process: int, domain: str) -> str:
-    """Ask for the first page in the network of a process."""
-    with open(f"/proc/{process}/ns/net", "rb") as network:
-        if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), _CLONE_NEWNET):
-            raise BackupError(f"The network of the restore test: {os.strerror(ctypes.get_errno())}")
-    return _login_page(domain)
-
-
-def _php(portal: Portal, database: str) -> tuple[list[str], dict[str, str]]:
-    """How PHP of the portal is called here, and what it finds around it."""
     program = shutil.which(f"php{portal.php}", path=restic.environment()["PATH"]) or "php"
     settings = {
         "variables_order": "EGPCS",  # the environment below wins over .env only through $_ENV
@@ -216,27 +192,20 @@ def _php(portal: Portal, database: str) -> tuple[list[str], dict[str, str]]:
         "DATABASE_PASSWORD": "",
         "MAILER_DSN": "null://null",
     }
-    return [program, *options], around
+    served = [program, *options, "-S", f"127.0.0.1:{_PORT}", "-t", f"{root}/public", f"{root}/public/index.php"]
+    scratch = os.path.dirname(database)
+    _start("php", scratch, served, "exec", directory=root, more=around)
+    request = [sys.executable, "-I", "-c", _REQUEST, f"http://127.0.0.1:{_PORT}/login", portal.domain]
+    end = time.monotonic() + _BOOT_SECONDS
+    while time.monotonic() < end and not _ended("php"):
+        code, page = _run(scratch, request, f"--property=JoinsNamespaceOf={_UNIT}-php.service")
+        if not code:
+            return "" if re.search(r"type=.?password|id=.?app\b", page) else "/login is no login page"
+        if not page.endswith(f"[Errno {errno.ECONNREFUSED}] Connection refused>"):
+            return f"/login: {page[-_TAIL:]}"
+    return f"it did not answer: {_last_words('php')}"
 
 
-def _login_page(domain: str) -> str:
-    """Ask for the first page and follow where it leads. An empty text, or what is wrong."""
-    path = "/login"
-    for _hop in range(5):
-        connection = http.client.HTTPConnection("127.0.0.1", _PORT, timeout=_BOOT_SECONDS)
-        try:
-            # Where our proxy is trusted, no redirect to https is needed to be believed.
-            connection.request("GET", path, headers={"Host": domain, "X-Forwarded-Proto": "https"})
-            answer = connection.getresponse()
-            body = answer.read(1 << 20)
-        finally:
-            connection.close()
-        if answer.status in (301, 302, 303, 307, 308):
-            path = re.sub(r"^https?://[^/]+", "", answer.headers.get("Location", "/")) or "/"
-            continue
-        if answer.status != 200:
-            return f"{path} answers {answer.status}"
-        if not re.search(rb"type=.?password|id=.?app\b", body):
-            return f"{path} is no login page"
-        return ""
-    return f"{path} leads nowhere but elsewhere"
+def _ended(name: str) -> bool:
+    active = ["systemctl", "is-active", "--quiet", f"{_UNIT}-{name}.service"]
+    return subprocess.run(active, stdin=subprocess.DEVNULL, check=False).returncode != 0

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a portal that a backup saves: its directory, and what trusted links in it lead to."""
+"""The files of a portal that a backup saves: its directory, what trusted links in it lead to, and its certificate."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ import contextlib
 import os
 import pwd
 import re
+import shlex
 import stat
+import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from .._application.discovery import discover
+from .._common.errors import HardeningError
 from .._common.paths import DIRECTORY
 from .._common.sentences import first_of
 from . import restic
@@ -40,7 +46,7 @@ def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:
 
 
 SKIPPED = ("var/cache/*", "node_modules", ".git")  # made anew, or from where the program is from
-ELSEWHERE = "web server, PHP, certificates and their keys, which the playbook harden makes or is given"
+ELSEWHERE = "the configuration of web server, PHP and MariaDB, of which the playbook harden makes its part"
 # Below the portal's directory. Links are not searched there: the content comes from elsewhere, or is not saved.
 _MADE_ANEW = ("var/cache", "vendor", "node_modules", ".git")
 _OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/")
@@ -50,18 +56,99 @@ _OF_THE_HOST = re.compile(
     r"|var(?:/(?:backups|cache|crash|lib|local|lock|log|mail|opt|run|spool|tmp|www))?$"
     r"|var/(?:backups|cache|crash|lib|lock|log|mail|run|spool)/)"
 )
-_NAMED = 5  # links
+_NAMED = 5  # links, files
+_SMALL, _EMPTY, _HOLES = 1 << 20, 20, 64 << 30  # bytes; how many times its data a file claims; bytes of all such files
+_EXCLUDED = 500  # files: the largest of them
+_LONGEST = 20 * 3600.0  # seconds
+_FOUND = "%T@ %s %b "  # when it was changed, the bytes it claims, the blocks it has
 _ANYTHING = os.O_PATH  # also a FIFO, which then does not make us wait
 
 
+@dataclass
+class Chosen:
+    """What a backup saves, and what of that it leaves out."""
+
+    paths: list[str]
+    problems: list[str] = field(default_factory=list)  # in sentences
+    hollow: list[str] = field(default_factory=list)  # files that are left out
+    sizes: Counter[int] = field(default_factory=Counter)  # bytes of files, by the hour in which they were changed
+
+    def since(self, moment: float) -> int:
+        return sum(size for hour, size in self.sizes.items() if (hour + 1) * 3600 > moment)
+
+
+def chosen(portal: Portal) -> Chosen:
+    made = Chosen(contents(portal))
+    try:
+        served = discover(portal.domain, portal.root).served
+        pair = {served.file, served.key} - {""}
+        made.paths += sorted(path for path in pair | {*map(os.path.realpath, pair)} if os.path.isfile(path))
+    except (HardeningError, OSError) as problem:
+        made.problems.append(f"Which certificate is the portal's is unknown, so it is not saved: {problem}")
+    _measure(made, portal)
+    return made
+
+
 def contents(portal: Portal) -> list[str]:
-    """What is saved: the portal's directory, what links inside it lead to, and how it is backed up."""
+    """The portal's directory, what links inside it lead to, and how it is backed up."""
     linked = {target for _link, target in links(portal) if target}
     # What lies in one of these is not named again: restic knows by the paths which snapshot came before.
     found = {path for path in linked if linked.isdisjoint(map(str, PurePosixPath(path).parents))} | {portal.directory}
     if os.path.exists(path_of(portal.site)):
         found.add(path_of(portal.site))
     return sorted(found)
+
+
+def _measure(made: Chosen, portal: Portal) -> None:
+    """Sum up what there is, and leave out files that are nothing but holes, where these are too much to read.
+
+    Data ends with the disk. By holes the web user may claim terabytes, and keep a backup busy for days.
+    """
+    root = restic.literal(portal.directory)
+    pruned = [word for name in SKIPPED for word in ("-path", f"{root}/{name}", "-prune", "-o")]
+    found = [
+        "-type",
+        "f",
+        "(",
+        "-size",
+        f"+{_SMALL // 512}",
+        "-printf",
+        f"{_FOUND}%p\\0",
+        "-o",
+        "-printf",
+        f"{_FOUND}\\0",
+        ")",
+    ]
+    script = f'find "$@" {shlex.join([*pruned, *found])}'
+    empty: list[tuple[int, str]] = []
+    with _listing(made.paths) as listed, tempfile.TemporaryFile() as output:
+        command = ["xargs", "-0", f"--arg-file={listed}", "sh", "-c", script, "find"]
+        done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, env=restic.environment(), check=False)
+        if done.returncode not in (0, 123):  # 123: some was gone by then; what cannot be read is named by restic
+            raise BackupError(f"find failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
+        output.seek(0)
+        for entry in filter(None, output.read().split(b"\0")):
+            changed, size, blocks, path = os.fsdecode(entry).split(" ", 3)
+            made.sizes[int(float(changed)) // 3600] += int(blocks) * 512
+            if path and int(size) > _EMPTY * int(blocks) * 512:
+                empty.append((int(size), path))
+    total = 0
+    for claimed, path in sorted(empty):
+        total += claimed
+        if total > _HOLES:
+            made.hollow.append(path)
+    if made.hollow:
+        named = first_of([ascii(path)[1:-1] for path in made.hollow], _NAMED)
+        made.problems.append(f"Left out, because they are nearly nothing but holes and too large: {named}.")
+
+
+@contextlib.contextmanager
+def _listing(paths: Sequence[str]) -> Iterator[str]:
+    """A file with the paths: the web user decides how many it is, and a command line has an end."""
+    with tempfile.NamedTemporaryFile() as listed:
+        listed.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
+        listed.flush()
+        yield listed.name
 
 
 def strange_links(portal: Portal) -> list[str]:
@@ -131,16 +218,15 @@ def _opened(path: str, flags: int, directory: int | None = None) -> Iterator[tup
         os.close(handle)
 
 
-def save(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
+def save(place: Repository, tags: Sequence[str], made: Chosen) -> dict[str, Any]:
     root = place.portal.directory
     if not os.path.isdir(f"{root}/var"):
         raise BackupError(f"{root}/var is not there, so there is nothing to back up.")
-    skipped = [f"--exclude={root}/{name}" for name in SKIPPED]
-    with tempfile.NamedTemporaryFile() as listed:  # the web user decides how many it is, and a command line has an end
-        listed.write(b"".join(os.fsencode(path) + b"\0" for path in contents(place.portal)))
-        listed.flush()
-        which = ["--files-from-raw", listed.name]
-        reported, complaint = place.run("backup", "--json", "--quiet", *tags, *skipped, *which, accepted=(0, 3))
+    skipped = [f"--exclude={restic.literal(root)}/{name}" for name in SKIPPED]
+    skipped += [f"--exclude={restic.literal(path)}" for path in made.hollow[-_EXCLUDED:]]
+    with _listing(made.paths) as listed:
+        words = ("backup", "--json", "--quiet", *tags, *skipped, "--files-from-raw", listed)
+        reported, complaint = place.run(*words, accepted=(0, 3), seconds=_LONGEST)
     # On a portal in use some are removed during the backup: those are no loss.
     missed = [path for path, _words in restic.complaints(complaint) if path and os.path.lexists(path)]
     if missed:

@@ -25,10 +25,10 @@ from .._application.discovery import discover
 from .._application.observer import Observer
 from .._application.portal_reader import migrations, migrations_without_history
 from .._application.site import Site
-from .._backups import backup, jobs, restic, restore, restore_files, restore_tables
+from .._backups import backup, exchange, jobs, restic, restore, restore_tables
 from .._backups import portal as backups_portal
+from .._backups.exchange import Exchange
 from .._backups.portal import CHANGING, FETCHING, UPDATE, BackupError, Portal
-from .._backups.restore_files import Exchange
 from .._common import services
 from .._common.errors import HardeningError
 from .._common.sentences import first_of
@@ -195,14 +195,12 @@ class _Update(Exchange):
         problem = ""
         with jobs.alone(self.portal, "update", 60):
             answers = _answers(self.site)
-            self.write_down(FETCHING)
             try:
                 self.clear()
                 self.stage_release()
                 self.write_down()
-                restore_files.rehearse(self.journal["swaps"])
             except (HardeningError, OSError):
-                self.discard()
+                exchange.discard(self.portal, self.staging)
                 os.unlink(backups_portal.journal_path(self.portal))
                 raise
             try:
@@ -210,7 +208,7 @@ class _Update(Exchange):
             except (HardeningError, OSError, KeyboardInterrupt) as stopped:  # whatever it was, the portal goes on
                 problem = str(stopped) or "it was interrupted"
             if not problem:
-                os.rename(self.staging, self.kept)
+                restore.keep(self.journal)
                 os.unlink(backups_portal.journal_path(self.portal))
                 return [
                     f"Chamilo {self.package.version} is in use. What was there is in {self.kept}.",
@@ -240,12 +238,11 @@ class _Update(Exchange):
         self.package.lay(fetched, (status.st_uid, status.st_gid), before)
         for name in self.package.parts:
             if os.path.lexists(f"{fetched}/{name}"):
-                self._swap(f"{fetched}/{name}", f"{self.root}/{name}")
+                self.swap(f"{fetched}/{name}", f"{self.root}/{name}")
 
     def _go(self, answers: Mapping[str, int]) -> None:
         backups_portal.reach(self.portal, self.journal, CHANGING)
-        for fetched, live, inode, *_above in self.journal["swaps"]:
-            restore_files.change_places(fetched, live, inode)
+        exchange.bring(self.journal)
         restore.wake(self.portal)  # before anything is compiled of two programs
         _compile(self.portal)
         self._owned()

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
-    restore_files,
+    restore,
     restore_tables,
     saved_files,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
 DUMP = b"""/*M!999999\\- enable the sandbox mode */
@@ -44,6 +45,9 @@ def at_home_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(
+        saved_files, "discover", lambda *_words: SimpleNamespace(served=SimpleNamespace(file="", key=""))
+    )
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
@@ -96,9 +100,9 @@ def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
     return Portal("campus", "campus.test", str(root), host="db.example.org")
 
 
-def work(portal: Portal) -> restore_files.Staging:
+def work(portal: Portal) -> restore.Staging:
     half = Snapshot("id", "tree", 0, "run", ())
-    made = restore_files.Staging(portal, [(None, Pair("run", half, half))])  # type: ignore[list-item]  # fetches nothing
+    made = restore.Staging(portal, [(Repository(portal, "/repository"), Pair("run", half, half))])
     made.clear()
     assert os.stat(made.staging).st_mode & 0o777 == 0o700
     fetched = Path(f"{made.staging}{portal.directory}")
@@ -110,10 +114,10 @@ def work(portal: Portal) -> restore_files.Staging:
     return made
 
 
-def planned(portal: Portal) -> restore_files.Staging:
+def planned(portal: Portal) -> restore.Staging:
     made = work(portal)
     for name in ("var", "later", "new/deep/file"):
-        made._swap(f"{made.staging}{portal.directory}/{name}", f"{portal.directory}/{name}")
+        made.swap(f"{made.staging}{portal.directory}/{name}", f"{portal.directory}/{name}")
     made.write_down()
     return made
 

@@ -9,7 +9,10 @@ import datetime
 import json
 import os
 import socket
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,24 +33,33 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import r
 from tests.unit.plugins.module_utils._backups.conftest import made, of_campus
 
 pytestmark = pytest.mark.usefixtures("directories")
+NOTHING = saved_files.Chosen([])
 
 
-def test_a_machine_that_knows_no_number_counts_on_from_the_repositories(
-    directories: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_numbers_go_on_from_what_the_repositories_have(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on a new machine, or where one could not be asked for a while."""
     there = of_campus(directories, repository="/near", offsite="/far")
     pairs = {"/near": [made("1", 4, 0)], "/far": [made("2", 7, 0)]}
-    monkeypatch.setattr(restic.Repository, "reached", lambda _self, _memory: None)
+    numbers: list[str] = []
+    stubbed(monkeypatch, lambda _place, _run, tags: (numbers.append(tags[7]), (dump.Dumped(), "d1"))[1])
     monkeypatch.setattr(restic.Repository, "pairs", lambda self: pairs[self.url])
-    assert backup._highest(there, {}) == 7
-    assert backup._highest(there, {"number": 3}) == 3
-    # One that could not be asked then, and is ahead: once it is reported, then the numbers go on from there.
-    monkeypatch.setattr(restic.Repository, "run", lambda _self, *_words, **_more: ("", ""))
-    memory = {**portal.remembered(there), "number": 5, "last": {"run": "3"}, "repositories": {"/far": "x"}}
-    pairs["/far"] = [made("3", 5, 0), made("2", 7, 0)]
-    with pytest.raises(BackupError, match=r"The backup 2 in /far has a higher number \(7\) than this one \(5\)"):
-        backup._offsite(there, memory, "/far")
-    assert memory["number"] == 7
+    memory = portal.remembered(there)
+    backup._save(there, memory, NOTHING)
+    assert numbers == ["number=5", "number=8"] and memory["number"] == 8
+    memory["open"] = ""
+    backup._save(there, memory, NOTHING)
+    assert numbers[2:] == ["number=9", "number=9"]
+
+
+def stubbed(monkeypatch: pytest.MonkeyPatch, saved: Any) -> None:
+    """Repositories that are there, and take files; the dump is saved by ``saved``."""
+    monkeypatch.setattr(restic.Repository, "prepare", lambda *_words: None)
+    monkeypatch.setattr(restic.Repository, "reached", lambda *_words: None)
+    monkeypatch.setattr(restic.Repository, "pairs", lambda _place: [])
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _path: SimpleNamespace(free=1 << 20))
+    monkeypatch.setattr(dump, "save", saved)
+    summary = {"total_files_processed": 1, "total_bytes_processed": 1, "snapshot_id": "f1"}
+    monkeypatch.setattr(saved_files, "save", lambda *_words: summary)
 
 
 @pytest.mark.parametrize(
@@ -70,16 +82,15 @@ def test_both_halves_are_of_one_day(directories: Path, monkeypatch: pytest.Monke
         saved(tags)
         return dump.Dumped(), "d1"
 
-    def files(_place: Any, tags: list[str]) -> dict[str, Any]:
+    def files(_place: Any, tags: list[str], _chosen: Any) -> dict[str, Any]:
         saved(tags)
         return {"total_files_processed": 1, "total_bytes_processed": 1, "snapshot_id": "f1"}
 
-    monkeypatch.setattr(restic.Repository, "prepare", lambda *_words: None)
-    monkeypatch.setattr(dump, "save", database)
+    stubbed(monkeypatch, database)
     monkeypatch.setattr(saved_files, "save", files)
     monkeypatch.setattr(datetime, "datetime", Clock)
     there = of_campus(directories, repository="/repository")
-    backup._pair(there, portal.remembered(there), "/repository")
+    backup._save(there, portal.remembered(there), NOTHING)
     assert times == [f"2026-11-27 {earlier}", f"2026-11-27 {now}"]
 
 
@@ -146,31 +157,71 @@ def test_after_a_backup_that_did_not_end_all_repositories_are_unlocked_and_halve
 ) -> None:
     done: list[str] = []
 
-    def unlock(place: restic.Repository) -> None:
-        done.append(f"unlock {place.url}")
-        if place.url == "/near":
-            raise BackupError("gives no answer")
+    def saved(place: restic.Repository, *_words: Any) -> tuple[dump.Dumped, str]:
+        raise BackupError(f"{place.url} is full.")
 
-    def highest(_portal: Portal, _memory: dict[str, Any]) -> int:
-        raise BackupError("no further")
-
-    monkeypatch.setattr(restic.Repository, "prepare", lambda *_words: None)
-    monkeypatch.setattr(restic.Repository, "unlock", unlock)
+    stubbed(monkeypatch, saved)
+    monkeypatch.setattr(restic.Repository, "unlock", lambda place: done.append(f"unlock {place.url}"))
     monkeypatch.setattr(retention, "forget_halves", lambda place: done.append(f"halves {place.url}"))
-    monkeypatch.setattr(backup, "_highest", highest)
     there = of_campus(directories, repository="/near", offsite="/far")
-    for before, expected in (("", []), ("1", ["unlock /near", "unlock /far", "halves /near"])):
-        with pytest.raises(BackupError, match="no further"):
-            backup._pair(there, {**portal.remembered(there), "open": before}, "/near")
+    every = ["unlock /near", "halves /near", "unlock /far", "halves /far"]
+    for before, expected in (("", []), ("1", every)):
+        with pytest.raises(
+            BackupError, match="^Nothing was saved in /near: /near is full. Nothing was saved in /far: /far is full.$"
+        ):
+            backup._save(there, {**portal.remembered(there), "number": 1, "open": before}, NOTHING)
         assert done == expected
 
 
-def made_up(directories: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+@pytest.mark.parametrize(("full", "red"), [("/near", {"database", "files"}), ("/far", {"offsite"})])
+def test_no_repository_needs_the_other(
+    directories: Path, monkeypatch: pytest.MonkeyPatch, full: str, red: set[str]
+) -> None:
+    def saved(place: restic.Repository, *_words: Any) -> tuple[dump.Dumped, str]:
+        if place.url == full:
+            raise BackupError(f"{full} is full.")
+        return dump.Dumped(1, "x", ("user",)), "d1"
+
+    reported = made_up(directories, monkeypatch, saves=True)
+    monkeypatch.setattr(backup, "nearby", lambda _portal: "")
+    stubbed(monkeypatch, saved)
+    (directories / "chamilo" / "var").mkdir(parents=True)
+    there = of_campus(directories, repository="/near", offsite="/far")
+    portal.remember(there, {**portal.remembered(there), "number": 1})
+    with pytest.raises(backup.NeedsReview, match=f"{full} is full"):
+        backup.backup(there)
+    ((title, text),) = reported
+    assert f"{full} is full" in text and f"is in {'/far' if full == '/near' else '/near'}." in text
+    noted = records.read("backups-campus.json")
+    assert {name for name in ("database", "files", "offsite") if not noted[name]["ok"]} == red
+
+
+def test_a_disk_that_would_be_filled_is_left_alone(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The portal may be on it, too. What was changed before the last backup there needs no room."""
+    stubbed(monkeypatch, lambda *_words: (dump.Dumped(), "d1"))
+    there = of_campus(directories, repository="/near")
+    chosen = saved_files.Chosen([], sizes=Counter({0: 2 << 20, 2: 1 << 19}))
+    with pytest.raises(BackupError, match="1 MB are free there, and what was changed .* may need up to 3"):
+        backup._save(there, portal.remembered(there), chosen)
+    monkeypatch.setattr(restic.Repository, "pairs", lambda _place: [made("1", 4, 7000.0)])
+    assert backup._save(there, {**portal.remembered(there), "open": ""}, chosen) == {}
+
+
+def made_up(
+    directories: Path, monkeypatch: pytest.MonkeyPatch, saves: bool = False, saved: Sequence[str] = ()
+) -> list[tuple[str, str]]:
     """Backups succeed without restic. The result: the alerts, as title and text."""
     reported: list[tuple[str, str]] = []
-    last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
+    last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1, "places": {}}
+    last["saved"] = saved or ["/repository"]
+
+    def save(_portal: Portal, memory: dict[str, Any], _chosen: Any) -> dict[str, str]:
+        memory["last"] = last
+        return {}
+
     monkeypatch.setattr(jobs, "notify", lambda _portal, title, text, again=False: reported.append((title, text)))
-    monkeypatch.setattr(backup, "_pair", lambda _portal, memory, _url: memory.update(last=last) or last)
+    if not saves:
+        monkeypatch.setattr(backup, "_save", save)
     monkeypatch.setattr(retention, "upkeep", lambda _portal, _memory, _url: [])
     (directories / "etc" / "backups-campus.key").write_text("a key")
     return reported
@@ -185,37 +236,11 @@ def test_whatever_breaks_a_backup_is_reported_and_written_down(
     def broken(*_arguments: Any) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(backup, "_pair", broken)
+    monkeypatch.setattr(backup, "_save", broken)
     with pytest.raises(BackupError, match="RecursionError"):
         backup.backup(of_campus(directories, repository="/repository"))
     assert reported == [("The backup failed", "RecursionError")]
     assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is False
-
-
-@pytest.mark.parametrize("far", [True, False])
-def test_what_fails_on_this_host_is_made_elsewhere(
-    directories: Path, monkeypatch: pytest.MonkeyPatch, far: bool
-) -> None:
-    (directories / "chamilo").mkdir()
-    reported = made_up(directories, monkeypatch)
-    last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
-
-    def pair(_portal: Portal, memory: dict[str, Any], url: str) -> dict[str, Any]:
-        if url == "/repository" or not far:
-            raise BackupError(f"{url} is full.")
-        memory["last"] = last
-        return last
-
-    monkeypatch.setattr(backup, "_pair", pair)
-    monkeypatch.setattr(backup, "_offsite", lambda *_words: ["A copy is in /far."])
-    there = of_campus(directories, repository="/repository", offsite="/far")
-    with pytest.raises(BackupError) as raised:
-        backup.backup(there)
-    assert isinstance(raised.value, backup.NeedsReview) is far
-    both = "This backup is in /far alone: /repository is full." if far else "/repository is full. /far is full."
-    assert str(raised.value) == both and reported == [("Check the backup" if far else "The backup failed", both)]
-    entry = json.loads((directories / "state" / "backups.json").read_text())["database"]
-    assert not entry["ok"] and both in entry["detail"]
 
 
 def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
@@ -241,16 +266,20 @@ def test_a_backup_that_needs_review_is_distinguished_from_one_that_failed(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (directories / "chamilo" / "var").mkdir(parents=True)
-    reported = made_up(directories, monkeypatch)
+    reported = made_up(directories, monkeypatch, saved=["/repository", "rest:http://store.example/x"])
     there = of_campus(directories, repository="/repository", offsite="rest:http://store.example/x")
 
     def nobody(*_arguments: Any, **_more: Any) -> None:
         raise BackupError("store.example is not there")
 
-    monkeypatch.setattr(restic.Repository, "prepare", nobody)
+    monkeypatch.setattr(retention, "upkeep", nobody)
+    monkeypatch.setattr(backup, "nearby", lambda _portal: "")
     with pytest.raises(backup.NeedsReview, match="store.example is not there"):
         backup.backup(there)
-    assert reported == [("Check the backup", "store.example is not there")]
+    ((title, text),) = reported
+    assert title == "Check the backup" and text.endswith(
+        "The backup 1 is in /repository and rest:http://store.example/x."
+    )
     # No alert can be sent, and the key is another one than that of which there is a copy.
     portal.note(there, "encrypted", True, "", salt="s", fingerprint="another")
     monkeypatch.setattr(jobs, "notify", nobody)
@@ -269,8 +298,8 @@ def test_a_backup_that_needs_review_is_distinguished_from_one_that_failed(
     ("places", "sick", "enough"),
     [
         ({"repository": "/repository", "offsite": "sftp:store.example:/x"}, "sftp:store.example:/x", True),
-        ({"repository": "/repository", "offsite": "sftp:store.example:/x"}, "/repository", False),
-        ({"offsite": "sftp:store.example:/x"}, "sftp:store.example:/x", False),
+        ({"repository": "/repository", "offsite": "sftp:store.example:/x"}, "/repository", True),
+        ({"repository": "/repository"}, "/repository", False),
     ],
 )
 def test_a_backup_in_a_repository_that_is_not_sound_is_not_enough_to_go_back_to(
@@ -282,8 +311,8 @@ def test_a_backup_in_a_repository_that_is_not_sound_is_not_enough_to_go_back_to(
         return [f"{url} is in order."]
 
     (directories / "chamilo" / "var").mkdir(parents=True)
-    made_up(directories, monkeypatch)
-    monkeypatch.setattr(backup, "_offsite", lambda *_words: [])
+    made_up(directories, monkeypatch, saved=list(places.values()))
+    monkeypatch.setattr(backup, "nearby", lambda _portal: "")
     monkeypatch.setattr(retention, "upkeep", upkeep)
     with pytest.raises(BackupError, match="does not match its name") as raised:
         backup.backup(of_campus(directories, **places))
@@ -320,65 +349,3 @@ def test_a_key_that_is_another_than_the_one_that_was_compared_is_reported(
     entry = json.loads((directories / "state/backups-campus.json").read_text())["encrypted"]
     assert entry["ok"] is (ok and not reported)
     assert (entry["salt"], entry["fingerprint"]) == ("s", fingerprint("a key", "s"))
-
-
-class Elsewhere(restic.Repository):
-    """``runs``: what it has after a copy."""
-
-    runs: tuple[tuple[str, int], ...] = ()
-    done: list[str] = []
-
-    def prepare(self, memory: dict[str, Any], source: restic.Repository | None = None) -> None:
-        self.done.append(f"prepare like {source.url if source else None}")
-
-    def reached(self, memory: Any) -> None:
-        self.done.append("reached")
-
-    def run(self, *arguments: str, source: restic.Repository | None = None, **_more: Any) -> tuple[str, str]:
-        self.done.append(f"{' '.join(arguments)} of {source.url if source else None}")
-        return "", ""
-
-    def pairs(self) -> list[restic.Pair]:
-        return [made(run, number, 0) for run, number in self.runs]
-
-
-COPY = ["prepare like /near", "reached", "copy --quiet --host campus --tag chamilo-hardening of /near"]
-
-
-@pytest.mark.parametrize(
-    ("near", "runs", "beside", "ok", "words"),
-    [
-        ("/near", (("6", 6), ("7", 7)), "", True, "In /far."),
-        ("", (("7", 7),), "", True, "In /far."),
-        ("/near", (("7", 7),), "It is the same disk.", False, "It is the same disk."),
-        ("/near", (("6", 6),), "", False, "/far does not show what was just sent there."),
-        ("/near", (("7", 7), ("9", 9)), "", False, "The backup 9 in /far has a higher number (9) than this one (7)"),
-    ],
-)
-def test_a_backup_goes_elsewhere_and_is_seen_there(
-    directories: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    near: str,
-    runs: tuple[tuple[str, int], ...],
-    beside: str,
-    ok: bool,
-    words: str,
-) -> None:
-    monkeypatch.setattr(backup, "Repository", Elsewhere)
-    monkeypatch.setattr(backup, "nearby", lambda _portal: beside)
-    monkeypatch.setattr(Elsewhere, "runs", runs)
-    monkeypatch.setattr(Elsewhere, "done", [])
-    there = of_campus(directories, repository=near, offsite="/far")
-    memory: dict[str, Any] = {"last": {"run": "7"}, "number": 7}
-    if ok or beside:
-        assert backup._offsite(there, memory, "/far") == [beside or "A copy is in /far."]
-        assert memory["last"] == {"run": "7", "offsite": "/far", "trees": ["tree", "tree"]}
-    else:
-        with pytest.raises(BackupError) as raised:
-            backup._offsite(there, memory, "/far")
-        assert str(raised.value).startswith(words)
-    assert memory["number"] == (9 if "higher number" in words else 7)
-    assert Elsewhere.done == (COPY if near else [])
-    noted = records.read("backups-campus.json")["offsite"]
-    assert (noted["ok"], noted["detail"].startswith(words)) == (ok, True)
-    assert noted.get("run") == ("7" if ok else None)

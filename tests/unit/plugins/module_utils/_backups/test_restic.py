@@ -107,10 +107,9 @@ def test_what_cannot_be_read_is_named_and_all_else_comes_back(
 
 def test_what_restic_needs_to_get_in_is_in_its_environment(directories: Path) -> None:
     there = of_campus(directories)
-    place, source = restic.Repository(there, "/repository"), restic.Repository(there, "/near")
+    place = restic.Repository(there, "/repository")
     Path(there.credentials_file).write_text("AWS_SECRET_ACCESS_KEY=a=b\n\nREST=x\n# no value\n")
-    known = place.environment()
-    assert known == {
+    assert place.environment() == {
         **restic.environment(),
         "AWS_SECRET_ACCESS_KEY": "a=b",
         "REST": "x",
@@ -119,8 +118,6 @@ def test_what_restic_needs_to_get_in_is_in_its_environment(directories: Path) ->
         "RESTIC_CACHE_DIR": restic.CACHE,
         "RESTIC_PROGRESS_FPS": "0.01",
     }
-    more = {"RESTIC_FROM_REPOSITORY": "/near", "RESTIC_FROM_PASSWORD_FILE": there.key_file}
-    assert place.environment(source) == {**known, **more}
     Path(there.credentials_file).unlink()
     assert "REST" not in place.environment()
 
@@ -138,8 +135,8 @@ class New(restic.Repository):
             raise BackupError(self.refusal or "There is no repository.")
         return "x1"
 
-    def run(self, *arguments: str, source: Any = None, **_more: Any) -> tuple[str, str]:
-        self.asked.append((*arguments, *([source.url] if source else [])))
+    def run(self, *arguments: str, **_more: Any) -> tuple[str, str]:
+        self.asked.append(arguments)
         if self.refusal:
             raise BackupError("Nothing was made.")
         self.made = True
@@ -149,14 +146,10 @@ class New(restic.Repository):
 def test_a_repository_is_made_where_none_is_and_then_known(directories: Path) -> None:
     there = of_campus(directories)
     Path(portal.journal_path(there)).parent.mkdir(parents=True)
-    for url, made, source, asked in (
-        (f"{directories}/a/b", False, None, [("init",)]),
-        (f"{directories}/c", False, restic.Repository(there, "/near"), [("init", "--copy-chunker-params", "/near")]),
-        ("rest:http://store/x", True, None, []),
-    ):
+    for url, made, asked in ((f"{directories}/a/b", False, [("init",)]), ("rest:http://store/x", True, [])):
         place, memory = New(there, url, made=made), {"repositories": {}}
         for _time in range(2):
-            place.prepare(memory, source)
+            place.prepare(memory)
         assert memory == {"repositories": {place.shown: "x1"}} and place.asked == asked
         if asked:
             assert Path(url).stat().st_mode & 0o777 == 0o700

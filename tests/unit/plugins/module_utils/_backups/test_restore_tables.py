@@ -37,38 +37,20 @@ def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(
 ) -> None:
     server = Server(monkeypatch)
     portal = replace(portal, name="chamilo")
-    (tmp_path / "coming.sql").write_text("CREATE VIEW coming")
-    (tmp_path / "views-and-programs.sql").write_text("CREATE VIEW going")
-    lines = restore_tables.change_tables(portal, NAMES, str(tmp_path), "/kept")
+    coming = tmp_path / "coming.sql"
+    coming.write_text("CREATE VIEW coming")
+    assert restore_tables.change_tables(portal, *NAMES.values(), str(coming)) == []
     swap, drops, made, end = server.messages
     assert "DROP TRIGGER IF EXISTS `chamilo`.`trimmed`" in swap and "DROP VIEW" not in swap
     assert swap.count("RENAME TABLE") == 1 and swap.index("DROP TRIGGER") < swap.index("RENAME TABLE")
     assert "`chamilo`.`user` TO `chamilo_before_x`.`user`, `chamilo_restoring`.`course` TO `chamilo`.`course`" in swap
     assert "DROP VIEW IF EXISTS `chamilo`.`active`" in drops
     assert (made, end) == ("CREATE VIEW coming", "DROP DATABASE IF EXISTS `chamilo_restoring`")
-    assert "/kept/views-and-programs.sql" in lines[1]
     # Cut off after the tables: only the rest is done.
     server.messages.clear()
     server.tables["chamilo_restoring"] = []
-    restore_tables.change_tables(portal, NAMES, str(tmp_path), "/kept")
+    restore_tables.change_tables(portal, *NAMES.values(), str(coming))
     assert server.messages == [drops, made, end]
-
-
-def test_triggers_that_cannot_be_restored_are_reported_beside_what_failed(
-    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = Server(monkeypatch)
-    server.refuses = "RENAME TABLE"
-
-    def refused(_portal: Portal, database: str, path: str) -> None:
-        assert (database, path) == ("chamilo", f"{tmp_path}/triggers.sql")
-        raise BackupError("The disk is full.")
-
-    monkeypatch.setattr(restore_tables, "load", refused)
-    words = "^refused The tables could not change places. The triggers could not be restored either. The disk is full.$"
-    with pytest.raises(BackupError, match=words) as raised:
-        restore_tables.change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
-    assert not isinstance(raised.value, restore_tables.Unchanged)
 
 
 @pytest.mark.parametrize("views", [[], ["active", "all"]])
@@ -83,13 +65,12 @@ def test_views_are_written_down_without_the_triggers_of_their_tables(
         return b""
 
     monkeypatch.setattr(restore_tables, "rows", lambda _portal, _sql: views)
-    monkeypatch.setattr(restore_tables, "_no_data", lambda _portal: ["dump"])
+    monkeypatch.setattr(restore_tables.backups_dump, "program", lambda: "dump")
     monkeypatch.setattr(restore_tables, "_asked", asked)
     restore_tables.write_objects(portal, "chamilo", str(tmp_path / "x.sql"), "--force")
     rest = ["--no-create-info", "--add-drop-trigger", "--routines", "--events", "--", "chamilo"]
-    expected = [["dump", "--force", *rest]]
-    expected += [["dump", "--force", "--skip-triggers", "--", "chamilo", *views]] if views else []
-    assert done == expected
+    expected = [rest, *([["--skip-triggers", "--", "chamilo", *views]] if views else [])]
+    assert [command[command.index("--force") + 1 :] for command in done] == expected
     assert (tmp_path / "x.sql").read_text() == ("1;2;" if views else "1;")
 
 
@@ -98,7 +79,7 @@ def test_what_was_moved_aside_points_no_longer_to_what_is_in_use(
 ) -> None:
     server = Server(monkeypatch)
     server.pointing = "course\tfk1\n"
-    lines = restore_tables.change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
+    lines = restore_tables.change_tables(replace(portal, name="chamilo"), *NAMES.values(), str(tmp_path / "none"))
     assert server.messages[-1] == "ALTER TABLE `chamilo_before_x`.`course` DROP FOREIGN KEY `fk1`"
     assert any(line.endswith("were removed: fk1 of course.") for line in lines)
 
@@ -126,22 +107,6 @@ def test_no_message_contains_the_statement_that_failed(portal: Portal, monkeypat
     assert "--loose-skip-print-query-on-error" in commands[0]
 
 
-def test_a_server_takes_large_rows_for_as_long_as_it_loads(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = [1 << 24]
-
-    def execute(_portal: Portal, sql: str) -> str:
-        if sql.startswith("SELECT"):
-            return f"{sizes[-1]}\n"
-        sizes.append(int(sql.removeprefix("SET GLOBAL max_allowed_packet = ")))
-        return ""
-
-    monkeypatch.setattr(restore_tables, "execute", execute)
-    with pytest.raises(BackupError, match="^ERROR 1062$"), restore_tables.large_rows(portal):
-        assert sizes[-1] == 1 << 30
-        raise BackupError("ERROR 1062")
-    assert sizes[-1] == 1 << 24
-
-
 @pytest.fixture
 def fresh(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A machine without the application's account; ``asked``: what was asked of its server."""
@@ -162,19 +127,20 @@ def test_the_account_of_the_application_is_made_anew_on_a_fresh_machine(fresh: S
         assert sql.endswith(f" ON `chamilo\\_2`.* TO 'chamilo'@'{host}'")
 
 
-@pytest.mark.parametrize(
-    ("old", "locked"), [({}, False), ({"chamilo@localhost": 1}, True), ({"chamilo2@localhost": 1}, False)]
-)
-def test_an_account_that_is_there_is_left_as_it_is(
-    fresh: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, old: dict[str, int], locked: bool
+@pytest.mark.parametrize("problem", ["", "Access denied."])
+def test_an_account_that_is_there_is_left_as_it_is_and_named_where_it_cannot_read(
+    fresh: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, problem: str
 ) -> None:
+    def query(_reader: database.Reader, sql: str) -> list[object]:
+        if problem:
+            raise database.DatabaseError(problem)
+        return []
+
     fresh.known = ["1"]
-    monkeypatch.setattr(
-        restore_tables.records, "read", lambda name: {"old": old} if name == "database-campus.json" else {}
-    )
+    monkeypatch.setattr(database.Reader, "query", query)
     lines = restore_tables.recreate_account(fresh.portal)
-    assert [line.startswith("The files that came back name the database account chamilo,") for line in lines] == (
-        [True] * locked
+    assert ["chamilo, which cannot read the portal's tables: Access denied. Where" in line for line in lines] == (
+        [True] * bool(problem)
     )
     assert len(fresh.asked) == 1
 
@@ -194,41 +160,20 @@ def test_where_no_account_is_to_be_made_none_is(fresh: SimpleNamespace, monkeypa
     assert fresh.asked == []
 
 
-def test_what_still_moves_tables_is_ended(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    running, killed, now = [["7", "8"], ["8"], []], [], [0.0]
-
-    def execute(_portal: Portal, sql: str) -> None:
-        killed.append(sql)
-        if sql == "KILL 8":
-            raise BackupError("Unknown thread id: 8")
-
-    monkeypatch.setattr(restore_tables, "rows", lambda _portal, sql: running.pop(0))
-    monkeypatch.setattr(restore_tables, "execute", execute)
-    monkeypatch.setattr(restore_tables.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(restore_tables.time, "sleep", lambda seconds: now.append(now.pop() + seconds))
-    restore_tables.end_renames(portal)
-    assert killed == ["KILL 7", "KILL 8", "KILL 8"] and now == [pytest.approx(0.4)]
-    running[:] = [["7"]] * 9999
-    with pytest.raises(BackupError, match="The server still moves tables. See SHOW FULL PROCESSLIST"):
-        restore_tables.end_renames(portal)
-    assert restore_tables._ENDING < now[0] < restore_tables._ENDING + 1
-
-
-def test_triggers_that_did_not_come_back_are_reported(
-    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = Server(monkeypatch)
-    server.refuses, server.words = "RENAME TABLE", "ERROR 1205 (HY000): waited"
-    monkeypatch.setattr(restore_tables, "load", lambda *_words: server.objects["chamilo"].remove("TRIGGER\ttrimmed"))
-    with pytest.raises(BackupError, match="Nothing was changed, but triggers of it are gone.$"):
-        restore_tables.change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
-
-
 def test_tables_come_back_in_one_statement(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server does all of it or nothing, whenever it is killed."""
-    server = Server(monkeypatch)
-    server.tables |= {"chamilo_before_x": ["course"], "chamilo_abandoned_x": []}
-    restore_tables.return_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), True)
+    """The server does all of it or nothing, whenever it is killed; what comes next waits for it."""
+    server, portal = Server(monkeypatch), replace(portal, name="chamilo")
+    assert restore_tables.moved(portal, NAMES) is False
+    (locked,) = server.messages
+    server.tables |= {"chamilo_before_x": ["course"], "chamilo_restoring": []}
+    assert restore_tables.moved(portal, NAMES) is True
+    (going := tmp_path / "going.sql").write_text("CREATE VIEW going")
+    restore_tables.return_tables(portal, NAMES, str(going), True)
     (swap,) = [message for message in server.messages if "RENAME TABLE" in message]
-    assert swap.count("RENAME TABLE") == 1
+    assert swap.startswith(locked) and "GET_LOCK" in locked and swap.count("RENAME TABLE") == 1
     assert "`chamilo`.`user` TO `chamilo_abandoned_x`.`user`, `chamilo_before_x`.`course` TO `chamilo`.`course`" in swap
+    assert "CREATE VIEW going" in server.messages
+    # Had they not changed places, triggers alone were gone.
+    server.messages.clear()
+    restore_tables.return_tables(portal, NAMES, str(going), False)
+    assert server.messages[0] == "CREATE VIEW going" and "RENAME" not in " ".join(server.messages)

@@ -22,7 +22,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, restic, restore_test, sandbox
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
@@ -44,7 +43,8 @@ def pair(run: str = "1", tree: str = "t", hours: float = 1) -> Pair:
 
 
 def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> restore_test._RestoreTest:
-    last = {"run": "1", "at": time.time(), "trees": ["t", "f"], "snapshots": ["d1", "f1"]}
+    place = {"snapshots": ["d1", "f1"], "dump_sha256": "x"}
+    last = {"run": "1", "at": time.time(), "places": {"rest:http://store/x": place}}
     memory = {"repositories": {"rest:http://store/x": "known"}, "last": last, "good": {}}
     made = restore_test._RestoreTest(portal, memory, False)
 
@@ -69,7 +69,7 @@ def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> restore_te
         ([], "known", "contains no complete backup"),
         ([pair()], "other", "another repository"),
         ([pair("0")], "known", "but this host made one at"),
-        ([pair(tree="old")], "known", "its content is another"),
+        ([replace(pair(), database=pair().files)], "known", "its content is another"),
         ([pair(hours=30)], "known", "30 hours old"),
         ([pair(hours=-400 * 24)], "known", "in the future"),
     ],
@@ -105,7 +105,7 @@ def test_a_dump_is_the_whole_one_that_was_sent(
 ) -> None:
     made = attempt(portal, pair())
     made.memory |= known
-    made.last = {"dump_sha256": hashlib.sha256(dump).hexdigest(), **known.get("last", {})}
+    made.sent = {"dump_sha256": hashlib.sha256(dump).hexdigest(), **known.get("last", {})}
 
     def run(*arguments: str, output: IO[bytes]) -> None:
         assert arguments == ("dump", "d1", "/database.sql")
@@ -123,128 +123,13 @@ def test_a_dump_is_the_whole_one_that_was_sent(
         assert made._fetch_dump(pair(), str(tmp_path)) == ("course", "user")
 
 
-@pytest.fixture
-def fetching(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """``fetching(came, used)``: fetch a sample of one file; what came back of it, and what is in use."""
-    bulk = [f"--exclude={tmp_path}/var/upload\\[1\\]/*"]
-    sample = restore_test.File(f"{tmp_path}/var/a*", 4, 0)
-    monkeypatch.setattr(restore_test._RestoreTest, "bulk", (f"{tmp_path}/var/upload[1]",), raising=False)
-
-    def run(came: str | None, used: str, chosen: bool = True, long: bool = False, untried: int = 0) -> list[str]:
-        made, asked = attempt(portal), []
-        made.untried = untried
-
-        def fetch(snapshot: str, target: str, *arguments: str) -> dict[str, str]:
-            asked.append((snapshot, list(arguments)))
-            if arguments[:1] != tuple(bulk) and came is not None:
-                path = Path(target + sample.path)
-                path.parent.mkdir(parents=True)
-                path.write_text(came)
-            return {"/x": "/y: file name too long"} if long else {}
-
-        cast(Any, made.place).fetch = fetch
-        monkeypatch.setattr(restore_test, "_used", lambda _file: used and hashlib.sha256(used.encode()).hexdigest())
-        made._fetch_files(pair(), str(tmp_path / "scratch"), [sample] * chosen)
-        include = [("f1", [f"--include={tmp_path}/var/a\\*"])]
-        assert asked == [("f1", bulk), *include * chosen]
-        return made.lines
-
-    return run
-
-
-def test_a_sample_of_the_uploads_comes_back_as_it_is(fetching: Any) -> None:
-    assert fetching("text", "text") == ["1 of its uploads came back, 1 compared with those in use;"]
-
-
-def test_an_upload_that_changed_since_is_not_compared(fetching: Any) -> None:
-    assert fetching("text", "") == ["1 of its uploads came back, 0 compared with those in use, 1 changed since;"]
-
-
-@pytest.mark.parametrize(
-    ("came", "words"),
-    [
-        (None, "did not come back whole"),
-        ("texts", "did not come back whole"),
-        ("tent", "with another content"),
-        ("test", "with another content"),
-    ],
-)
-def test_an_upload_that_came_back_otherwise_is_a_fault(fetching: Any, came: str | None, words: str) -> None:
-    with pytest.raises(BackupError, match=words):
-        fetching(came, "text")
-
-
-def test_a_key_that_changed_is_refused(portal: Portal) -> None:
-    backups_portal.note(portal, "encrypted", True, "", salt="s", fingerprint=fingerprint(KEY, "s"))
-    attempt(portal, pair())._newest()
-    Path(portal.key_file).write_text("another")
-    with pytest.raises(BackupError, match="no longer the one"):
-        attempt(portal, pair())._newest()
-
-
 def test_no_restore_test_begins_without_room(portal: Portal) -> None:
-    with pytest.raises(BackupError, match="make room"):
-        attempt(portal)._room(1 << 60, 0, [])
-
-
-@pytest.mark.parametrize(
-    ("change", "different"),
-    [
-        (lambda text: text, []),
-        (lambda text: text.replace("-- Host", "-- Another host"), []),
-        (lambda text: text.replace("(2)", "(3)"), ["user"]),
-        (lambda text: text.replace("INSERT INTO `course` VALUES (1);\n", ""), ["course"]),
-    ],
-)
-def test_dumps_are_compared_table_by_table(tmp_path: Path, change: Any, different: list[str]) -> None:
-    text = "".join(
-        f"DROP TABLE IF EXISTS `{name}`;\nCREATE TABLE `{name}` (\n  `id` int\n);\nLOCK TABLES `{name}` WRITE;\n"
-        f"INSERT INTO `{name}` VALUES ({number});\nUNLOCK TABLES;\n"
-        for number, name in ((1, "course"), (2, "user"))
-    )
-    one, other = tmp_path / "one", tmp_path / "other"
-    one.write_text(f"/*M!999999 */\n-- Host: localhost\n{text}")
-    other.write_text(change(f"-- Host: localhost\n{text}"))
-    found, desired = restore_test._tables(str(one)), restore_test._tables(str(other))
-    assert [name for name in found if found[name] != desired.get(name)] == different
-
-
-def test_the_restored_portal_asks_for_no_tls_of_its_database(tmp_path: Path) -> None:
-    """Its database, which speaks none, is behind a socket; the one in use is on another host and demands it."""
-    configured = """\
-doctrine:
-    dbal:
-        options:
-            # PDO::MYSQL_ATTR_SSL_CA
-            1009: /usr/local/share/chamilo-hardening/database.pem
-            1014: true
-            1002: "SET SESSION sql_mode = ''"
-            !php/const PDO::MYSQL_ATTR_SSL_CA: /etc/ssl/ca.pem
-            !php/const:Pdo\\Mysql::ATTR_SSL_VERIFY_SERVER_CERT: true
-            !php/const PDO::ATTR_TIMEOUT: 5
-"""
-    path = tmp_path / "config" / "packages" / "prod" / "zz.yaml"
-    path.parent.mkdir(parents=True)
-    path.write_text(configured)
-    outside = tmp_path / "outside.yaml"
-    outside.write_text(configured)
-    (path.parent / "link.yaml").symlink_to(outside)
-    restore_test._without_tls(str(tmp_path))
-    left = path.read_text().splitlines()
-    assert len(left) == 6 and "1002" in left[4] and "ATTR_TIMEOUT" in left[5]
-    assert outside.read_text() == configured
-
-
-def test_who_owns_what_runs_in_a_dump_is_known(tmp_path: Path) -> None:
-    dump = tmp_path / "dump.sql"
-    dump.write_bytes(
-        b"/*!50013 DEFINER=`root`@`localhost` SQL SECURITY DEFINER */\n"
-        b"/*!50003 CREATE*/ /*!50017 DEFINER=`a``b`@`%`*/ /*!50003 TRIGGER `x` BEFORE INSERT ON `y` FOR EACH ROW\n"
-        b"CREATE DEFINER=`f`@`h` FUNCTION `doubled`(number INT) RETURNS int(11)\n"
-        b"/*!50106 CREATE*/ /*!50117 DEFINER=`e`@`h`*/ /*!50106 EVENT `nightly` ON SCHEDULE EVERY 1 DAY */ ;;\n"
-        b"INSERT INTO `course` VALUES (1,'DEFINER=`no`@`no`');\n"
-    )
-    assert restore_test._definers(str(dump)) == {"`root`@`localhost`", "`a``b`@`%`", "`f`@`h`", "`e`@`h`"}
+    made, _place = listed(portal, [{"path": "/x/film", "type": "file", "size": 1 << 60}])
+    with pytest.raises(BackupError, match="make room, or set chamilo_backups_scratch"):
+        made._room(pair())
+    made, _place = listed(portal, [{"path": "/x/var/upload/film", "type": "file", "size": 1 << 60}])
+    with pytest.raises(BackupError, match="make room"):  # a dump of that size
+        made._room(pair())
 
 
 def test_a_failure_is_reported_where_the_disk_is_full(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,29 +178,7 @@ def test_what_came_back_is_given_away_and_removed_however_deep_it_is(
     assert not (tmp_path / "scratch").exists()
 
 
-def test_nothing_that_takes_the_place_of_a_file_blocks_the_comparison(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    path = tmp_path / "folder/film"
-    path.write_bytes(b"film")
-    saved = restore_test.File(str(path), 4, path.stat().st_mtime)
-    assert restore_test._used(saved) == restore_test._digest(str(path)) == hashlib.sha256(b"film").hexdigest()
-    os.truncate(path, 1 << 40)
-    assert restore_test._used(saved) == ""
-    path.unlink()
-    assert restore_test._used(saved) == ""
-    os.mkfifo(path)
-    assert restore_test._used(restore_test.File(str(path), 0, path.stat().st_mtime)) == ""
-    path.unlink()
-    (tmp_path / "folder").rmdir()
-    (tmp_path / "folder").touch()
-    assert restore_test._used(saved) == ""
-    (tmp_path / "folder").unlink()
-    (tmp_path / "folder").symlink_to("/dev")
-    zero = tmp_path / "folder/zero"
-    assert restore_test._used(restore_test.File(str(zero), 0, zero.stat().st_mtime)) == ""
-
-
-def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_stay_away_on_another_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "portal" / "var").mkdir(parents=True)
     (tmp_path / "portal" / "var" / "upload").symlink_to(tmp_path / "disk")
@@ -323,26 +186,17 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
     (tmp_path / "disk" / "resource").symlink_to(tmp_path / "larger")
     there = Portal("campus", "campus.test", str(tmp_path / "portal"), repository="/repository")
     made = restore_test._RestoreTest(there, {"last": {}, "good": {}}, False)
-    listed = {
-        "d1": [restore_test.File("/database.sql", 7, 0)],
-        "f1": [
-            restore_test.File(f"{tmp_path}/portal/index.php", 1, 0),
-            restore_test.File(f"{tmp_path}/disk/film", 100, 0),
-            restore_test.File(f"{tmp_path}/larger/film", 100, 0),
-            restore_test.File("/srv/plugin/file", 20, 0),
-        ],
-    }
-    monkeypatch.setattr(made, "_files", listed.__getitem__)
-    dump, program, sample = made._list(pair())
-    assert (dump, program, [file.path for file in sample]) == (
-        7,
-        21,
-        [f"{tmp_path}/disk/film", f"{tmp_path}/larger/film"],
-    )
     ran: list[tuple[str, ...]] = []
-    monkeypatch.setattr(restic.Repository, "fetch", lambda _self, *words: ran.append(words) or {})
-    made._fetch_files(pair(), str(tmp_path / "scratch"), [])
+    lost: dict[str, str] = {}
+    monkeypatch.setattr(restic.Repository, "fetch", lambda _self, _id, _target, *words: ran.append(words) or lost)
+    made._fetch_files(pair(), str(tmp_path / "scratch"))
     assert {f"--exclude={tmp_path}/{name}/*" for name in ("disk", "larger")} < set(ran[0])
+    lost["/x/d"] = "open: file name too long"
+    made._fetch_files(pair(), str(tmp_path / "scratch"))
+    assert made.lines == ["files whose paths are too long did not come back;"]
+    lost["/x/index.php"] = "ciphertext verification failed"
+    with pytest.raises(BackupError, match="cannot be read whole: /x/index.php: ciphertext verification failed"):
+        made._fetch_files(pair(), str(tmp_path / "scratch"))
 
 
 def test_what_is_started_does_not_go_by_what_is_in_use(portal: Portal, tmp_path: Path) -> None:
@@ -428,52 +282,6 @@ def listed(portal: Portal, nodes: list[dict[str, Any]], size: int = 0) -> tuple[
     return made, place
 
 
-def upload(number: int, size: int = 1000) -> dict[str, Any]:
-    path = f"/x/var/upload/{number:03}.txt"
-    return {"path": path, "type": "file", "size": size, "mtime": "2026-11-25T12:00:00.5Z"}
-
-
-def sampled(portal: Portal, run: str, nodes: list[dict[str, Any]]) -> list[str]:
-    return [file.path for file in listed(portal, nodes)[0]._list(pair(run))[2]]
-
-
-def test_the_sample_is_the_same_for_a_backup_and_another_for_the_next(portal: Portal) -> None:
-    nodes = [upload(number) for number in range(500)]
-    first = sampled(portal, "1", nodes)
-    assert first == sampled(portal, "1", nodes)
-    assert len(first) == len(set(first)) == 200 and set(first) <= {node["path"] for node in nodes}
-    assert set(sampled(portal, "2", nodes)) != set(first)
-    # From all of them, not from the first 200.
-    assert 40 < sum(path > "/x/var/upload/300.txt" for path in first) < 120
-
-
-def test_the_sample_is_bounded_in_bytes_and_contains_no_huge_file(portal: Portal) -> None:
-    large = 100 << 20
-    assert len(sampled(portal, "1", [upload(number, large) for number in range(500)])) == (1 << 30) // large
-    nodes = [upload(number, (200 << 20) + 1 if number % 2 else 10) for number in range(500)]
-    assert not {upload(number)["path"] for number in range(1, 500, 2)} & set(sampled(portal, "1", nodes))
-
-
-def test_a_name_that_cannot_be_restored_is_left_out_of_the_sample_and_reported(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """restic lists what is no UTF-8 with a sign for it, and finds nothing of that name."""
-    nodes = [upload(1, 0), {**upload(2, 0), "path": "/x/var/upload/caf\ufffd.txt"}]
-    nodes.append({**upload(3, 0), "path": f"/x/var/upload/{'d/' * 2000}003.txt"})  # longer in the scratch directory
-    made, _place = listed(portal, nodes)
-    _dump, _program, sample = made._list(pair())
-    assert [file.path for file in sample] == ["/x/var/upload/001.txt"]
-    (tmp_path / "files/x/var/upload").mkdir(parents=True)
-    (tmp_path / "files/x/var/upload/001.txt").touch()
-    monkeypatch.setattr(made.place, "fetch", lambda *_words: {"/x": "/y: file name too long"}, raising=False)
-    made._fetch_files(pair(), str(tmp_path), sample)
-    assert made.lines == [
-        "files whose paths are too long did not come back;",
-        "1 of its uploads came back, 0 compared with those in use, 1 changed since, 2 not tried because their names "
-        "are no UTF-8 or too long;",
-    ]
-
-
 def test_a_large_repository_is_read_part_by_part_in_turn(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     made, place = listed(portal, [], (4 << 30) + 1)
     for _drill_number in range(4):
@@ -492,10 +300,10 @@ def test_the_backup_in_the_nearest_repository_is_known_by_its_number(portal: Por
         made = attempt(near, pair(tree="another"))
         made.place = replaced(made.place, near.repository)
         made.memory["repositories"] = {}
-        made.last["snapshots"] = numbers
+        made.sent = {"snapshots": numbers}
         with contextlib.nullcontext() if same else pytest.raises(BackupError, match="its content is another"):
             assert made._newest().run == "1"
-    del made.last["snapshots"]
+    made.sent = {}
     assert made._newest().run == "1", "of an older version nothing is known"
 
 

@@ -5,22 +5,19 @@
 
 from __future__ import annotations
 
-import ctypes
-import http.server
 import os
 import pwd
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import sandbox
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 
+REFUSED = "echo 'urllib.error.URLError: <urlopen error [Errno 111] Connection refused>'; exit 1"
 PORTAL = Portal("campus", "campus.test", "/x", php="8.4")
 
 
@@ -41,7 +38,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, 
     given = '--setenv=*) export "${1#--setenv=}";; --property=WorkingDirectory=*) cd "${1#*Directory=}";;'
     make("systemd-run", f'while [ "$1" != -- ]; do case "$1" in {given} esac; shift; done; shift; "$@"')
     make("readlink", "echo 'net:[1]'; echo 'mnt:[2]'")  # of what is shut off
-    make("systemctl", "echo 0")
+    make("systemctl", "exit 0")
     make("journalctl", f"printf %s {'x' * 400}its-last-words")
     return make
 
@@ -96,7 +93,7 @@ def test_no_message_contains_the_statement_that_failed(programs: Callable[[str, 
         '"ERROR 1406 (22001) at line 2: Too long" >&2; exit 1',
     )
     with pytest.raises(BackupError, match=r"^The dump could not be loaded: ERROR 1406 .22001. at line 2: Too long$"):
-        sandbox.Server(f"{tmp_path}/socket").ask("INSERT")
+        sandbox._ask(f"{tmp_path}/socket", "--execute", "INSERT")
 
 
 @pytest.mark.parametrize(
@@ -114,12 +111,26 @@ def test_a_database_server_of_its_own_is_made_and_started(
     programs("mariadbd", f'echo "$*" > {tmp_path}/called; {server}')
     if words:
         with pytest.raises(BackupError) as raised:
-            sandbox.database(str(tmp_path))
+            sandbox._database(str(tmp_path), f"{tmp_path}/mysql.sock")
         assert str(raised.value) == words
     else:
-        assert sandbox.database(str(tmp_path)).socket == f"{tmp_path}/mysql.sock"
+        sandbox._database(str(tmp_path), f"{tmp_path}/mysql.sock")
         assert "--skip-networking" in (tmp_path / "called").read_text()
     assert (tmp_path / "mysql").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(("listed", "words"), [("user course", ""), ("user", "lacks tables of its dump: course.")])
+def test_a_database_that_lacks_a_table_of_its_dump_did_not_come_back(
+    programs: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: str, words: str
+) -> None:
+    for name in ("mariadb-install-db", "mariadbd"):
+        programs(name, "exit 0")
+    programs("mariadb", f"printf '%s\\n' {listed}; [ -t 0 ] || cat >>{tmp_path}/loaded")
+    (tmp_path / "database.sql").write_text("CREATE TABLE course")
+    monkeypatch.setattr(sandbox, "_boot", lambda *_words: words or "it did not answer")
+    with pytest.raises(BackupError, match=words or "The restored portal does not start: it did not answer"):
+        sandbox.prove(PORTAL, str(tmp_path), f"{tmp_path}/database.sql", ["user", "course"])
+    assert (tmp_path / "loaded").read_text() == "CREATE TABLE course"
 
 
 @pytest.mark.parametrize("kinds", ["net", "mnt", ""])
@@ -131,74 +142,39 @@ def test_nothing_of_a_backup_is_started_where_systemd_does_not_shut_it_off(
     programs("readlink", f"printf '%s\\n' {' '.join(map(repr, own.values()))}" if kinds else "exit 1")
     programs("mariadbd", "exit 0")
     with pytest.raises(BackupError, match="cannot shut a restore test off from the network"):
-        sandbox.database(str(tmp_path))
+        sandbox._database(str(tmp_path), f"{tmp_path}/mysql.sock")
     assert not (tmp_path / "mysql").exists()
 
 
 def test_a_server_without_its_program_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox.shutil, "which", lambda *_a, **_k: None)
     with pytest.raises(BackupError, match="install mariadb-server-core"):
-        sandbox.database("/nowhere")
-
-
-@pytest.fixture
-def pages(programs: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """What the restored portal answers, by path. Its network is the one of this process."""
-    answers: dict[str, tuple[int, str, str]] = {}
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            here = self.headers["Host"] == "campus.test"
-            status, location, body = answers.get(self.path, (404, "", "")) if here else (421, "", "")
-            self.send_response(status)
-            if location:
-                self.send_header("Location", location)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_arguments: Any) -> None:
-            pass
-
-    programs("php8.4", "exit 0")
-    programs("systemctl", f"echo {os.getpid()}")
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_a, **_k: SimpleNamespace(setns=lambda _handle, _kind: 0))
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as listening:
-        monkeypatch.setattr(sandbox, "_PORT", listening.server_port)
-        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
-        yield answers
-        listening.shutdown()
-
-
-FORM = '<input type="password">'
+        sandbox._database("/nowhere", "/nowhere/mysql.sock")
 
 
 @pytest.mark.parametrize(
-    ("answers", "problem"),
+    ("answer", "problem"),
     [
-        ({"/login": (200, "", FORM)}, ""),
-        ({"/login": (200, "", "<div id='app' class='x'>")}, ""),
-        ({"/login": (200, "", "an empty shell")}, "/login is no login page"),
-        ({"/login": (500, "", "")}, "/login answers 500"),
-        ({"/login": (302, "https://campus.test/here", ""), "/here": (200, "", FORM)}, ""),
-        ({"/login": (308, "https://campus.test", ""), "/": (200, "", FORM)}, ""),
-        ({"/login": (301, "/login", "")}, "/login leads nowhere but elsewhere"),
+        ("echo '<input type=\"password\">'", ""),
+        ("echo \"<div id='app' class='x'>\"", ""),
+        ("echo an empty shell", "/login is no login page"),
+        ("echo 'HTTP Error 500: Internal'; exit 1", "/login: HTTP Error 500: Internal"),
+        (REFUSED, f"it did not answer: {'x' * 286}its-last-words"),
     ],
 )
 def test_a_login_page_is_known_when_it_is_seen(
-    pages: dict[str, Any], tmp_path: Path, answers: dict[str, Any], problem: str
+    programs: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, problem: str
 ) -> None:
-    pages.update(answers)
-    assert sandbox.boot(PORTAL, str(tmp_path), f"{tmp_path}/mysql.sock") == problem
-
-
-def test_a_restored_portal_that_ends_or_does_not_answer_in_time_is_reported_with_its_last_words(
-    pages: dict[str, Any], programs: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = f"it did not answer: {'x' * 286}its-last-words"
-    monkeypatch.setattr(sandbox, "_PORT", 1)
+    programs("php8.4", "exit 0")
+    programs("python", answer)
+    monkeypatch.setattr(sandbox.sys, "executable", "python")
     monkeypatch.setattr(sandbox, "_BOOT_SECONDS", 0.5)
-    assert sandbox.boot(PORTAL, str(tmp_path), f"{tmp_path}/mysql.sock") == words
-    programs("systemctl", "echo 0")
-    monkeypatch.setattr(sandbox, "_BOOT_SECONDS", 60)
-    assert sandbox.boot(PORTAL, str(tmp_path), f"{tmp_path}/mysql.sock") == words
+    assert sandbox._boot(PORTAL, str(tmp_path), f"{tmp_path}/mysql.sock") == problem
+
+
+def test_a_restored_portal_that_ends_is_reported_with_its_last_words(
+    programs: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    programs("php8.4", "exit 0")
+    programs("systemctl", "exit 3")
+    assert "its-last-words" in sandbox._boot(PORTAL, str(tmp_path), f"{tmp_path}/mysql.sock")

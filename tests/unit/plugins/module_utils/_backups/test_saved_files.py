@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from tests.unit.plugins.module_utils._backups.conftest import of_campus
 
 pytestmark = pytest.mark.usefixtures("directories")
+NOTHING = saved_files.Chosen([])
 
 
 @pytest.mark.parametrize(
@@ -248,7 +249,7 @@ def test_the_files_that_are_saved_are_listed_in_a_file(directories: Path) -> Non
     (directories / "data").mkdir()
     (directories / "chamilo/data").symlink_to("../data")
     place = Asked(there)
-    assert saved_files.save(place, ["--tag", "x"])["total_files_processed"] == 1
+    assert saved_files.save(place, ["--tag", "x"], saved_files.chosen(there))["total_files_processed"] == 1
     assert place.listed == f"{directories}/chamilo\0{directories}/data\0".encode()
     skipped = [f"--exclude={directories}/chamilo/{name}" for name in ("var/cache/*", "node_modules", ".git")]
     assert place.arguments == ("backup", "--json", "--quiet", "--tag", "x", *skipped, "--files-from-raw")
@@ -257,10 +258,10 @@ def test_the_files_that_are_saved_are_listed_in_a_file(directories: Path) -> Non
 def test_a_backup_without_a_file_of_the_portal_is_none(directories: Path) -> None:
     there = of_campus(directories)
     with pytest.raises(BackupError, match="chamilo/var is not there, so there is nothing to back up"):
-        saved_files.save(Asked(there), [])
+        saved_files.save(Asked(there), [], NOTHING)
     (directories / "chamilo/var").mkdir(parents=True)
     with pytest.raises(BackupError, match=f"^The backup of {directories}/chamilo is empty.$"):
-        saved_files.save(Asked(there, files=0), [])
+        saved_files.save(Asked(there, files=0), [], NOTHING)
 
 
 def test_a_file_that_cannot_be_read_is_a_fault_and_one_that_is_gone_is_none(directories: Path) -> None:
@@ -270,7 +271,42 @@ def test_a_file_that_cannot_be_read_is_a_fault_and_one_that_is_gone_is_none(dire
     error = {"message_type": "error", "item": str(directories / "chamilo/gone")}
     lines = ["Warning: x", "[1]", "7", json.dumps({**error, "message_type": "status"}), json.dumps(error), "{}"]
     lines.append(json.dumps({"message_type": "error"}))
-    saved_files.save(Asked(there, complaint="\n".join(lines)), [])
+    saved_files.save(Asked(there, complaint="\n".join(lines)), [], NOTHING)
     lines[3:3] = [json.dumps({**error, "item": str(directories / "chamilo/closed")})]
     with pytest.raises(BackupError, match=f"^Files could not be read: {directories}/chamilo/closed.$"):
-        saved_files.save(Asked(there, complaint="\n".join(lines)), [])
+        saved_files.save(Asked(there, complaint="\n".join(lines)), [], NOTHING)
+
+
+def test_the_certificate_of_the_portal_is_saved_with_what_its_links_lead_to(
+    directories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directories / "chamilo/var").mkdir(parents=True)
+    (directories / "privkey1.pem").touch()
+    (directories / "privkey.pem").symlink_to("privkey1.pem")
+    served = SimpleNamespace(file=f"{directories}/gone.pem", key=f"{directories}/privkey.pem")
+    monkeypatch.setattr(saved_files, "discover", lambda *_words: SimpleNamespace(served=served))
+    found = saved_files.chosen(of_campus(directories))
+    assert found.paths[1:] == [f"{directories}/privkey.pem", f"{directories}/privkey1.pem"] and not found.problems
+
+
+def test_files_of_holes_are_left_out_where_they_claim_too_much(directories: Path) -> None:
+    """Whatever the web user calls them; what is small, or has data, is saved."""
+    upload = directories / "chamilo/var/upload"
+    (directories / "chamilo/var/cache/x").mkdir(parents=True)
+    upload.mkdir()
+    for name, size in (("a*b c\nd", 1 << 42), ("also", 1 << 41), ("small", 1 << 30), ("cache", 0)):
+        with open(upload / name, "wb") as stream:
+            stream.truncate(size)
+    with open(directories / "chamilo/var/cache/x/y", "wb") as stream:
+        stream.truncate(1 << 42)
+    (upload / "data").write_bytes(b"x" * (2 << 20))
+    there = of_campus(directories)
+    found = saved_files.chosen(there)
+    assert found.hollow == [f"{upload}/also", f"{upload}/a*b c\nd"]
+    assert found.problems == [
+        f"Left out, because they are nearly nothing but holes and too large: {upload}/also, {upload}/a*b c\\nd."
+    ]
+    place = Asked(there)
+    saved_files.save(place, [], found)
+    assert place.arguments[-3:-1] == (f"--exclude={upload}/also", f"--exclude={upload}/a\\*b c\nd")
+    assert 2 << 20 <= found.since(0) < 3 << 20 and found.since(4e9) == 0

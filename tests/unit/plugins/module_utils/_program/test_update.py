@@ -20,9 +20,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     backup,
+    exchange,
     jobs,
     restore,
-    restore_files,
     restore_tables,
     saved_files,
 )
@@ -146,7 +146,7 @@ def test_a_disk_that_is_full_is_found_before_anything_changes(campus, monkeypatc
     with pytest.raises(BackupError, match=f" has 2 MB free, the update needs {needed}.$"):
         list(update.update(campus.portal, campus.package))
     assert there(campus) == OLD and backups_portal.journal(campus.portal) == {}
-    assert not os.path.exists(restore_files._directory(campus.portal))
+    assert not os.path.exists(exchange._directory(campus.portal))
 
 
 # ------------------------------------------------------------------------------------------------- what suits

@@ -5,33 +5,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     dump,
+    exchange,
     restore,
-    restore_files,
     restore_tables,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
 from tests.unit.plugins.module_utils._backups.conftest import DUMP, Server, looks_right, planned, work
 
-
-def reads(made: restore_files.Staging, *places: Any) -> None:
-    """What it is to be fetched from."""
-    made.place = places[0]
-    made.sources = [(place, made.pair) for place in places]
+HALF = Snapshot("id", "tree", 0, "run", ())
 
 
 def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
@@ -50,26 +44,27 @@ def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
     looks_right(there, made.kept)
     # Where all may create files and others cannot move those of root, as in /tmp, it is beside the portal.
     (tmp_path / "www").chmod(0o1777)
-    assert restore_files._directory(there) == f"{above}/.chamilo.restoring"
+    assert exchange._directory(there) == f"{above}/.chamilo.restoring"
     (tmp_path / "www").chmod(0o775)
     (tmp_path / "state").chmod(0o770)
     with pytest.raises(BackupError, match=rf"{tmp_path}/www can be written by others.*Nothing was changed.*chown root"):
         work(there)
     # What is elsewhere cannot change places with the portal.
     (tmp_path / "state").chmod(0o700)
-    monkeypatch.setattr(restore_files, "mounts", lambda: dict.fromkeys(["/", str(tmp_path / "state")], "ext4"))
+    monkeypatch.setattr(exchange, "mounts", lambda: dict.fromkeys(["/", str(tmp_path / "state")], "ext4"))
     with pytest.raises(BackupError, match=rf"{tmp_path}/www can be written by others"):
         work(there)
     # A database needs not.
-    assert restore_files._directory(there, files=False) == f"{tmp_path}/state/backups/.campus.restoring"
+    assert exchange._directory(there, files=False) == f"{tmp_path}/state/backups/.campus.restoring"
     assert os.listdir(above) == ["chamilo"] and not list(tmp_path.rglob(".*.restoring"))
 
 
 def test_a_portal_on_a_disk_of_its_own_that_others_can_write_is_refused(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restore_files, "mounts", lambda: dict.fromkeys(["/", portal.directory], "ext4"))
+    monkeypatch.setattr(exchange, "mounts", lambda: dict.fromkeys(["/", portal.directory], "ext4"))
     assert work(portal).staging == f"{portal.directory}/.chamilo.restoring"
+    restore.abandon(portal)
     os.chmod(portal.directory, 0o770)
     with pytest.raises(BackupError, match=f"{portal.directory} can be written by others"):
         work(portal)
@@ -78,13 +73,12 @@ def test_a_portal_on_a_disk_of_its_own_that_others_can_write_is_refused(
 def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     made = work(portal)
 
-    class Place:
-        def fetch(self, *_words: str) -> dict[str, str]:
-            os.rename(made.staging, f"{made.staging}.aside")
-            os.makedirs(f"{made.staging}{portal.directory}/var/lesson")
-            return {}
+    def fetch(*_words: Any) -> dict[str, str]:
+        os.rename(made.staging, f"{made.staging}.aside")
+        os.makedirs(f"{made.staging}{portal.directory}/var/lesson")
+        return {}
 
-    reads(made, Place())
+    monkeypatch.setattr(Repository, "fetch", fetch)
     with pytest.raises(BackupError, match="exchanged while the backup was fetched. Nothing was changed"):
         made.stage_file("var/lesson")
     assert made.journal["swaps"] == []
@@ -104,7 +98,7 @@ def test_what_goes_and_cannot_be_written_down_hinders_no_restore(
     monkeypatch.setattr(restore_tables, "rows", lambda *_words: ["active"])
     monkeypatch.setattr(dump, "program", lambda: "mariadb-dump")
     made._keep_objects()
-    assert len(made.left) == 2 and all("(1356)" in line for line in made.left)
+    assert len(made.left) == 1 and "(1356)" in made.left[0]
     assert Path(made.staging, "views-and-programs.sql").read_text() == "CREATE VIEW good"
 
 
@@ -120,18 +114,18 @@ def test_a_portal_behind_a_link_comes_back_to_where_the_link_leads_now(
         (tmp_path / "releases" / "8" / "var").mkdir(parents=True)
         (tmp_path / "current").symlink_to("releases/8")
 
-    class Place:
-        def nodes(self, _snapshot: str) -> list[dict[str, Any]]:
-            return [{"path": f"{saved}/var/lesson", "type": "file", "size": 2}]
+    class Place(Repository):
+        def nodes(self, _snapshot: str) -> Iterator[dict[str, Any]]:
+            yield {"path": f"{saved}/var/lesson", "size": 2, "type": "file"}
 
         def fetch(self, _snapshot: str, staging: str, *patterns: str) -> dict[str, str]:
-            assert all(pattern.startswith(f"--include={saved}") for pattern in patterns[1:])
+            assert patterns[0] == "--verify" and all(one.startswith(f"--include={saved}") for one in patterns[1:])
             os.makedirs(f"{staging}{saved}/var")
             Path(f"{staging}{saved}/var/lesson").write_text("as it was")
             return {}
 
     half = Snapshot("f1", "tree", 0, "run", (saved, backups_portal.path_of("campus")))
-    made = restore_files.Staging(there, [(Place(), Pair("run", half, half))])  # type: ignore[list-item]  # all it is asked for
+    made = restore.Staging(there, [(Place(there, ""), Pair("run", half, half))])
     made.clear()
     if part in ("host", "files"):
         made.stage_files(part == "host")
@@ -153,14 +147,15 @@ def staged(
     """What changes places after these files of the portal's directory came back, and what was asked for."""
     made, asked = work(portal), []
 
-    def fetch(*words: str) -> dict[str, str]:
+    def fetch(_place: Repository, _id: str, _staging: str, *words: str) -> dict[str, str]:
         asked.extend(words)
         return {}
 
     for name in saved:
         os.makedirs(f"{made.staging}{portal.directory}/{name}", exist_ok=True)
     Path(portal.directory, "node_modules").mkdir(exist_ok=True)
-    reads(made, SimpleNamespace(nodes=lambda _snapshot: [], fetch=fetch))
+    monkeypatch.setattr(Repository, "nodes", lambda *_words, **_more: [])
+    monkeypatch.setattr(Repository, "fetch", fetch)
     made.stage_files(everything)
     root = f"{portal.directory}/"
     for fetched, live, *_more in made.journal["swaps"]:
@@ -181,16 +176,15 @@ def test_what_came_back_changes_places_and_what_came_later_goes_aside(
     Path(portal.directory, "public").mkdir()
     found, asked = staged(portal, monkeypatch, [".env", "public/plugin"], everything)
     assert found == names
-    assert (asked[0], asked[2]) == ("id", "--verify")
-    patterns = [pattern.removeprefix(f"--include={portal.directory}") for pattern in asked[3:]]
-    assert patterns == ([""] if everything else [*(f"/{name}" for name in restore_files._FILES), "/.env", "/.env.*"])
+    patterns = [pattern.removeprefix(f"--include={portal.directory}") for pattern in asked[1:]]
+    assert patterns == ([""] if everything else [*(f"/{name}" for name in restore._FILES), "/.env", "/.env.*"])
 
 
 def test_a_portal_on_a_disk_of_its_own_does_not_change_places_with_what_was_fetched(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inside = f"{portal.directory}/.chamilo.restoring"
-    monkeypatch.setattr(restore_files, "_directory", lambda *_words: inside)
+    monkeypatch.setattr(exchange, "_directory", lambda *_words: inside)
     found, _asked = staged(portal, monkeypatch, [], True)
     assert found == ["later", "new", "var"]
 
@@ -198,7 +192,8 @@ def test_a_portal_on_a_disk_of_its_own_does_not_change_places_with_what_was_fetc
 def test_a_backup_without_data_is_not_restored(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     made = work(portal)
     os.rename(f"{made.staging}{portal.directory}/var", f"{made.staging}{portal.directory}/other")
-    reads(made, SimpleNamespace(nodes=lambda _id: [], fetch=lambda *_words: {}))
+    monkeypatch.setattr(Repository, "nodes", lambda *_words, **_more: [])
+    monkeypatch.setattr(Repository, "fetch", lambda *_words: {})
     with pytest.raises(BackupError, match=f"^The backup contains no {portal.directory}/var\\.$"):
         made.stage_files(True)
     assert made.journal["swaps"] == []
@@ -211,7 +206,7 @@ def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal,
     etc.mkdir()
     (etc / "lesson").write_text("root's")
     fetched, live = f"{made.staging}{portal.directory}/var/lesson", f"{portal.directory}/var/lesson"
-    made._swap(fetched, live)
+    made.swap(fetched, live)
     made.write_down()
     os.rename(f"{portal.directory}/var", f"{portal.directory}/aside")
     os.symlink(etc, f"{portal.directory}/var")
@@ -220,29 +215,27 @@ def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal,
         restore.finish(portal)
     assert (etc / "lesson").read_text() == "root's"
     with pytest.raises(BackupError, match=r"an account other than root.*Nothing was changed"):
-        made._swap(fetched, live)
+        made.swap(fetched, live)
 
 
 def test_a_disk_inside_is_found_before_anything_is_fetched(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    mounted = ["/", portal.directory, f"{portal.directory}/node_modules", f"{portal.directory}/public"]
-    monkeypatch.setattr(restore_files, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
-    made = work(portal)
-    made.refuse_mounts(False)
-    with pytest.raises(BackupError, match=f"^{portal.directory}/public is a file system of its own"):
-        made.refuse_mounts(True)
-    mounted.append(f"{portal.directory}/var/upload")
-    with pytest.raises(BackupError, match=f"^{portal.directory}/var/upload is a file system of its own"):
-        made.refuse_mounts(False)
+    mounted = ["/", portal.directory, f"{portal.directory}/public"]
+    monkeypatch.setattr(exchange, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
+    for part, mount in (("host", "public"), ("files", "var/upload")):
+        mounted.append(f"{portal.directory}/{mount}")
+        made = restore.Staging(portal, [(Repository(portal, "/repository"), Pair("run", HALF, HALF))], part)
+        with pytest.raises(BackupError, match=f"^{portal.directory}/{mount} is a file system of its own"):
+            made.stage()
 
 
 def test_what_is_on_a_disk_inside_is_refused_too(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were it written down, no later restore could get past it."""
-    monkeypatch.setattr(restore_files, "mounts", lambda: dict.fromkeys(["/", f"{portal.directory}/var"], "ext4"))
+    monkeypatch.setattr(exchange, "mounts", lambda: dict.fromkeys(["/", f"{portal.directory}/var"], "ext4"))
     made = work(portal)
     for name in ("var/lesson", "var/gone/since"):
         fetched = f"{made.staging}{portal.directory}/{name}"
         with pytest.raises(BackupError, match="on another file system.*Nothing was changed.*copy it") as raised:
-            made._swap(fetched, f"{portal.directory}/{name}")
+            made.swap(fetched, f"{portal.directory}/{name}")
         assert fetched in str(raised.value)
     assert made.journal["swaps"] == []
 
@@ -250,25 +243,23 @@ def test_what_is_on_a_disk_inside_is_refused_too(portal: Portal, monkeypatch: py
 def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp_path: Path) -> None:
     data = tmp_path / "data"
 
-    class Place:
-        shown = "/repository"
-
+    class Place(Repository):
         def fetch(self, _snapshot: str, staging: str, *_patterns: str) -> dict[str, str]:
-            os.makedirs(f"{staging}{data}")
+            os.makedirs(f"{staging}{data}", exist_ok=True)
             return {}
 
     half = Snapshot("f1", "tree", 0, "run", (portal.directory, str(data), backups_portal.path_of("campus")))
-    made = restore_files.Staging(portal, [(Place(), Pair("run", half, half))])  # type: ignore[list-item]  # all it is asked for
+    made = restore.Staging(portal, [(Place(portal, ""), Pair("run", half, half))])
     (line,) = made.elsewhere()
-    assert line.startswith(f"A link leads to {data}, which is not there.")
+    assert line.startswith(f"Not there, outside of the portal's directory: {data}. ")
     made.clear()
     made.stage_file(str(data))
     made.write_down()
     restore.finish(portal)
     assert data.is_dir()
     (line,) = made.elsewhere()
-    assert line == f"Left as it is, because a link leads there: {data}. Snapshot f1 has it too."
-    with pytest.raises(BackupError, match="^/etc/passwd is not below .*, nor does a link of the backup lead there"):
+    assert line == f"Left as it is, outside of the portal's directory: {data}. Snapshot f1 has it too."
+    with pytest.raises(BackupError, match="^/etc/passwd is not below .*, nor in the backup besides"):
         made.stage_file("/etc/passwd")
 
 
@@ -276,9 +267,9 @@ def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp
     ("text", "loaded", "words"),
     [
         (DUMP + dump.stamp("run"), ["course", "user", "more"], ""),
-        (DUMP + dump.stamp("another"), ["course", "user"], "is not whole, or of another run. Nothing was changed"),
-        (DUMP, ["course", "user"], "is not whole, or of another run. Nothing was changed"),
-        (DUMP + dump.stamp("run"), ["course"], "^Not every table of the dump could be loaded. Nothing was changed.$"),
+        (DUMP + dump.stamp("another"), ["course", "user"], "is not whole, or of another run."),
+        (DUMP, ["course", "user"], "is not whole, or of another run."),
+        (DUMP + dump.stamp("run"), ["course"], "^Not every table of the dump could be loaded"),
     ],
 )
 @pytest.mark.parametrize("there", [True, False])
@@ -291,17 +282,15 @@ def test_a_dump_is_loaded_into_a_database_of_its_own(
     server.tables[new] = loaded
     kept: list[str] = []
 
-    def run(*arguments: str, output: IO[bytes]) -> None:
+    def run(_place: Repository, *arguments: str, output: IO[bytes]) -> None:
         assert arguments == ("dump", "id", "/database.sql")
         output.write(text)
 
-    reads(made, SimpleNamespace(run=run))
+    monkeypatch.setattr(Repository, "run", run)
     monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: True)
-    monkeypatch.setattr(restore_tables, "large_rows", lambda _portal: contextlib.nullcontext())
     monkeypatch.setattr(restore_tables, "rows", lambda _portal, sql: ["chamilo"] * there)
     monkeypatch.setattr(restore_tables, "drops", lambda _portal, name, *_kinds: f"DROP of {name}")
     monkeypatch.setattr(restore_tables, "write_objects", lambda _portal, name, *_more: kept.append(name))
-    monkeypatch.setattr(restore_tables, "write_triggers", lambda _portal, name, *_more: kept.append(f"{name}'s"))
     if words:
         with pytest.raises(BackupError, match=words):
             made.stage_database()
@@ -309,7 +298,7 @@ def test_a_dump_is_loaded_into_a_database_of_its_own(
         return
     made.stage_database()
     assert server.messages[1:] == [f"CREATE DATABASE `{new}` CHARACTER SET utf8mb4", text.decode(), f"DROP of {new}"]
-    assert kept == [new, *(["chamilo's", "chamilo"] if there else [])]
+    assert kept == [new, *(["chamilo"] if there else [])]
     assert made.journal["database"]["new"] == new
     assert re.fullmatch(r"chamilo_before_\w+", made.journal["database"]["old"])
     assert not os.path.exists(f"{made.staging}/database.sql")
@@ -339,9 +328,28 @@ def test_a_directory_is_made_in_what_is_open(portal: Portal, tmp_path: Path, mon
             os.rmdir(path)
             os.symlink(secret, path)
 
-    made._swap(f"{made.staging}{portal.directory}/new/deep/file", f"{portal.directory}/new/deep/file")
+    made.swap(f"{made.staging}{portal.directory}/new/deep/file", f"{portal.directory}/new/deep/file")
     made.write_down()
     monkeypatch.setattr(os, "mkdir", swapped)
     with pytest.raises(BackupError, match="Not a directory|symbolic links"):
         restore.finish(portal)
     assert secret.stat().st_mode & 0o777 == 0o700 and not list(secret.iterdir())
+
+
+def test_what_is_kept_from_before_is_named_and_removed(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    portal = replace(portal, name="chamilo")
+    above = Path(portal.directory).parent
+    moment = "20261125T030000Z"
+    for name in (f".chamilo.before-{moment}", f".chamilo.abandoned-{moment}", ".chamilo.before-hand", "shop.before"):
+        (above / name).mkdir()
+    databases = ["chamilo", f"chamilo_before_{moment}", "chamilo_before_x", f"shop_before_{moment}"]
+    ran: list[str] = []
+    monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: True)
+    monkeypatch.setattr(restore_tables, "rows", lambda _portal, _sql: databases)
+    monkeypatch.setattr(restore_tables, "execute", lambda _portal, sql: ran.append(sql))
+    kept = [f"{above}/.chamilo.abandoned-{moment}", f"{above}/.chamilo.before-{moment}", f"chamilo_before_{moment}"]
+    (words,) = restore.kept(portal)
+    assert f"of campus.test: {', '.join(kept[:2])}, the database {kept[2]}. When all is well" in words
+    assert restore.forget_before(portal)[0] == f"{kept[0]} is removed."
+    assert ran == [f"DROP DATABASE `chamilo_before_{moment}`"]
+    assert not any(os.path.lexists(path) for path in kept) and (above / ".chamilo.before-hand").is_dir()
