@@ -496,15 +496,15 @@ def test_the_restored_portal_can_neither_mail_nor_connect(saved: Saved) -> None:
     program(host, "backup")
 
 
-def test_backup_and_restore_test_detect_a_dropped_table(intact: Saved) -> None:
+def test_a_backup_detects_a_dropped_table(intact: Saved) -> None:
     host = intact.host
     host.run("mariadb chamilo -e 'CREATE TABLE extra (id INT PRIMARY KEY); INSERT INTO extra VALUES (1)'")
     program(host, "backup")
     host.run("mariadb chamilo -e 'DROP TABLE extra'")
     assert "extra" in program(host, "backup", works=False)
-    assert "extra" in program(host, "drill", works=False)
+    assert record(host)["database"]["ok"] is False
     program(host, "backup", "--accept")
-    program(host, "drill", "--accept")
+    program(host, "drill")
 
 
 PURSES = """

@@ -27,9 +27,9 @@ SOURCES = ["local", "offsite"]
 INCOMPLETE = 3  # as restic ends where it could not read everything
 
 BACKUP = """\
-Saves the database, in one transaction, and the files of each portal as a pair of encrypted snapshots with restic,
-first in the repository on this host, then in the one elsewhere. Once a week it also removes what is too old and has
-restic check the repositories. Failures are reported to the configured recipients.
+Saves the database, in one transaction, and the files of each portal as a pair of encrypted snapshots with restic, in
+the repository on this host and in the one elsewhere, each by itself. Once a week it also removes what is too old and
+has restic check the repositories. Failures are reported to the configured recipients.
 
 `list` shows the backups of each repository; `show RUN [PATH]` what is in one, and what is in none; `check` reads the
 repositories whole; `repair` removes locks that were left and makes the index anew, where a repository lets it; `restic
@@ -38,15 +38,14 @@ repositories whole; `repair` removes locks that were left and makes the index an
 the state before them."""
 
 RESTORE_TEST = """\
-Restores the newest backup from the farthest repository into a scratch directory: the whole database and a sample of
-the files. It compares them with the saved ones, starts the restored portal without a network, and requests its login
-page. The portal in use is left alone. Results:
-`/var/lib/chamilo-hardening/backups/drills`"""
+Has restic read the farthest repository, and restores the newest backup in it into a scratch directory: the whole
+database and the program, without uploads. It starts the restored portal without a network, and requests its login page.
+The portal in use is left alone."""
 
 RESTORE = """\
 Restores the whole portal (host), its database, its files (var, config, public/plugin, the environment files) or one
-file from the backup of the last run, or another. It asks for the name of the portal first. All is fetched and rehearsed
-before anything changes. What cannot be read is taken from the other repository or an older backup, or else left out:
+file from the backup of the last run, or another. It asks for the name of the portal first. All is fetched before
+anything changes. What cannot be read is taken from the other repository or an older backup, or else left out:
 then the command ends with 3 and names the list of it. An interrupted restore is resumed by the same command, or rolled
 back with --abandon; `chamilo-hardening status` shows its progress. The previous state is moved aside: directories to a
 directory that it names, tables to a database beside its own. On a new machine, put the key of the backups into
@@ -73,9 +72,6 @@ def add(commands: Any, report: Callable[..., None]) -> None:
         "drill", help="test whether the backup can be restored", description=RESTORE_TEST
     )
     _common(restore_test)
-    restore_test.add_argument(
-        "--accept", action="store_true", help="tables that are no longer there were removed on purpose"
-    )
     restore_test.set_defaults(
         run=lambda options, _engine: _each(options, report, "drill", backups_restore_test.restore_test)
     )
@@ -106,7 +102,7 @@ def _common(command: argparse.ArgumentParser) -> None:
 
 def _backed_up(options: argparse.Namespace, report: Callable[..., None]) -> int:
     if not options.what:
-        return _each(options, report, "backup", backups_backup.backup)
+        return _each(options, report, "backup", lambda portal: backups_backup.backup(portal, options.accept))
     portal = backups_portal.chosen(options.site)
     known = {"local": portal.repository, "offsite": portal.offsite}
     places = [Repository(portal, url) for url in ([known[options.source]] if options.source else portal.places) if url]
@@ -130,6 +126,7 @@ def _backed_up(options: argparse.Namespace, report: Callable[..., None]) -> int:
             place.interactive("ls", "--long", half.id, *options.words[1:]) for half in (pair.database, pair.files)
         )
         print(f"In no backup: {', '.join(saved_files.SKIPPED)} of {portal.root}, and {saved_files.ELSEWHERE}.")
+        print(f"A new machine needs besides: web server, PHP, MariaDB, and a copy of the key {portal.key_file}.")
         print(*saved_files.strange_links(portal), *saved_files.chosen(portal).problems, sep="\n")
         return worst
     worst = 0
@@ -185,13 +182,13 @@ def _each(
     options: argparse.Namespace,
     report: Callable[..., None],
     what: str,
-    work: Callable[[Portal, bool], Sequence[str]],
+    work: Callable[[Portal], Sequence[str]],
 ) -> int:
     """Do it for the portal that was named, or all of them; 1 when it failed for one."""
     worst = 0
     for portal in (not options.site and backups_portal.portals()) or [backups_portal.chosen(options.site)]:
         try:
-            lines = work(portal, options.accept)
+            lines = work(portal)
         except (HardeningError, OSError) as problem:
             report(f"{what} of {portal.domain}: {problem}", syslog.LOG_ERR)
             worst = 1

@@ -48,13 +48,6 @@ def on_tree(*command: str) -> None:
         raise BackupError(f"{command[0]} failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
 
 
-def size(directory: str) -> int:
-    """Bytes that a tree takes."""
-    command = ("du", "-sx", "--block-size=1", "--", directory)
-    done = subprocess.run(command, stdout=subprocess.PIPE, env=environment(), check=True)
-    return int(done.stdout.split()[0])
-
-
 def literal(path: str) -> str:
     """A path as a pattern of restic that stands for itself."""
     return re.sub(r"([*?\[\]\\])", r"\\\1", path)
@@ -221,7 +214,6 @@ def _credentials(portal: Portal) -> dict[str, str]:
 @dataclass(frozen=True)
 class Snapshot:
     id: str
-    tree: str
     at: float
     run: str
     paths: tuple[str, ...]
@@ -265,7 +257,7 @@ def snapshots(entries: Sequence[Mapping[str, Any]]) -> Iterator[Snapshot]:
         if run:
             at = moment(entry["time"])
             number = int(number) if re.fullmatch(r"[0-9]{1,15}", number) else 0
-            yield Snapshot(entry["id"], entry["tree"], at, run, tuple(entry["paths"]), number)
+            yield Snapshot(entry["id"], at, run, tuple(entry["paths"]), number)
 
 
 def moment(text: str) -> float:

@@ -313,7 +313,7 @@ class Staging(Exchange):
         directory = os.path.dirname(self.staging)
         there = os.statvfs(directory)
         free = there.f_bavail * there.f_frsize
-        if free < (needed - (restic.size(self.staging) if self.resumed else 0)) * 1.05:
+        if free < needed * 1.05 and not self.resumed:  # some of it is there then
             raise BackupError(f"{directory} has {free / 1e6:.0f} MB free, the restore needs {needed / 1e6:.0f}.")
 
 
@@ -446,7 +446,10 @@ def _before(portal: Portal) -> tuple[list[str], list[str]]:
 
 def kept(portal: Portal) -> list[str]:
     """What is still there from before a restore."""
-    directories, databases = _before(portal)
+    try:
+        directories, databases = _before(portal)
+    except BackupError as problem:
+        return [f"What is kept from before a restore of {portal.domain} is unknown: {problem}"]
     words = [*directories, *(f"the database {database}" for database in databases)]
     return [
         f"Kept from before a restore of {portal.domain}: {', '.join(words)}. When all is well: "

@@ -59,7 +59,7 @@ def of_campus(directory: Path, **more: Any) -> Portal:
 
 
 def made(run: str, number: int, at: float) -> Pair:
-    half = Snapshot(f"s{run}", "tree", at, run, (), number)
+    half = Snapshot(f"s{run}", at, run, (), number)
     return Pair(run, half, half)
 
 
@@ -101,7 +101,7 @@ def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
 
 
 def work(portal: Portal) -> restore.Staging:
-    half = Snapshot("id", "tree", 0, "run", ())
+    half = Snapshot("id", 0, "run", ())
     made = restore.Staging(portal, [(Repository(portal, "/repository"), Pair("run", half, half))])
     made.clear()
     assert os.stat(made.staging).st_mode & 0o777 == 0o700

@@ -30,7 +30,7 @@ def host(monkeypatch, tmp_path):
             (tmp_path / f"backups-{name}.json").write_text(json.dumps(known))
 
     def job(what):
-        def work(portal, accept):
+        def work(portal, accept=False):
             host.did.append((what, portal.site, accept))
             if portal.site == host.broken:
                 raise BackupError("The repository is full.")
@@ -87,7 +87,7 @@ def test_what_is_in_the_repositories_is_shown_by_restic(host, capsys, monkeypatc
     known = {"site": "campus", "domain": "campus.test", "root": "/srv/campus", "repository": "/near", "offsite": "/far"}
     with open(path, "w", encoding="utf-8") as stream:
         json.dump(known, stream)
-    database, files = (Snapshot(name, "t", 0, "20261125", (), 1) for name in ("d1", "f1"))
+    database, files = (Snapshot(name, 0, "20261125", (), 1) for name in ("d1", "f1"))
     monkeypatch.setattr(Repository, "pairs", lambda _self: [Pair("20261125", database, files)])
     called = []
     monkeypatch.setattr(Repository, "interactive", lambda place, *given: called.append((place.url, *given)) or 0)

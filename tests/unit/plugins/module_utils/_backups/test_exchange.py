@@ -25,7 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
 from tests.unit.plugins.module_utils._backups.conftest import DUMP, Server, looks_right, planned, work
 
-HALF = Snapshot("id", "tree", 0, "run", ())
+HALF = Snapshot("id", 0, "run", ())
 
 
 def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
@@ -124,7 +124,7 @@ def test_a_portal_behind_a_link_comes_back_to_where_the_link_leads_now(
             Path(f"{staging}{saved}/var/lesson").write_text("as it was")
             return {}
 
-    half = Snapshot("f1", "tree", 0, "run", (saved, backups_portal.path_of("campus")))
+    half = Snapshot("f1", 0, "run", (saved, backups_portal.path_of("campus")))
     made = restore.Staging(there, [(Place(there, ""), Pair("run", half, half))])
     made.clear()
     if part in ("host", "files"):
@@ -248,7 +248,7 @@ def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp
             os.makedirs(f"{staging}{data}", exist_ok=True)
             return {}
 
-    half = Snapshot("f1", "tree", 0, "run", (portal.directory, str(data), backups_portal.path_of("campus")))
+    half = Snapshot("f1", 0, "run", (portal.directory, str(data), backups_portal.path_of("campus")))
     made = restore.Staging(portal, [(Place(portal, ""), Pair("run", half, half))])
     (line,) = made.elsewhere()
     assert line.startswith(f"Not there, outside of the portal's directory: {data}. ")
@@ -353,3 +353,10 @@ def test_what_is_kept_from_before_is_named_and_removed(portal: Portal, monkeypat
     assert restore.forget_before(portal)[0] == f"{kept[0]} is removed."
     assert ran == [f"DROP DATABASE `chamilo_before_{moment}`"]
     assert not any(os.path.lexists(path) for path in kept) and (above / ".chamilo.before-hand").is_dir()
+
+    def down(_portal: Portal, _sql: str) -> list[str]:
+        raise BackupError("The database server refused: ERROR 2002")
+
+    monkeypatch.setattr(restore_tables, "rows", down)
+    (words,) = restore.kept(portal)
+    assert "before a restore of campus.test is unknown: The database server refused" in words

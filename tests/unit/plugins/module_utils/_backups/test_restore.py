@@ -237,7 +237,7 @@ def with_two_repositories(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Po
     def pairs(place: Repository) -> list[Pair]:
         if place.url not in known:
             raise BackupError(f"{place.url} gives no answer")
-        half = Snapshot("x", "x", 86400, "", ())
+        half = Snapshot("x", 86400, "", ())
         return [Pair(run, half, half) for run in known[place.url]]
 
     monkeypatch.setattr(Repository, "pairs", pairs)
@@ -321,7 +321,7 @@ def test_what_was_fetched_in_vain_stays_but_fills_no_disk(
         Path(work.staging, "fetched").touch()
         raise OSError(code, "stopped")
 
-    half = Snapshot("f1", "tree", 0, "run", ())
+    half = Snapshot("f1", 0, "run", ())
     found = [(Repository(portal, "/repository"), Pair("run", half, half))]
     monkeypatch.setattr(restore, "found", lambda *_words: found)
     monkeypatch.setattr(restore.Staging, "stage_file", stopped)
@@ -361,7 +361,7 @@ class Damaged:
 
 def test_what_cannot_be_read_is_taken_from_elsewhere_or_listed(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     root = f"{portal.directory}/var/lesson"
-    half, older = Snapshot("f2", "tree", 2, "new", (), 2), Snapshot("f1", "tree", 1, "old", (), 1)
+    half, older = Snapshot("f2", 2, "new", (), 2), Snapshot("f1", 1, "old", (), 1)
     new, old = Pair("new", half, half), Pair("old", older, older)
     index = Damaged("/one", "new", {}, fails=True)
     near = Damaged("/near", "new", {f"{root}/a": "", f"{root}/b": "", f"{root}/c": ""})

@@ -39,7 +39,7 @@ def test_where_the_portal_was_is_found_in_the_snapshot(
     listed = ["/srv/data/var", "/www/releases/7/bin/console", "/www/releases/7/var", "/www/releases/7/x/bin/console"]
     place = restic.Repository(there, "/repository")
     monkeypatch.setattr(place, "nodes", lambda _id: [{"path": path} for path in listed])
-    saved = restic.Snapshot("f1", "tree", 0, "run", (*paths, portal.path_of("campus")))
+    saved = restic.Snapshot("f1", 0, "run", (*paths, portal.path_of("campus")))
     assert saved_files.saved_root(there, place, saved) == root
 
 
@@ -48,7 +48,7 @@ def test_where_the_portal_was_is_not_guessed(directories: Path, monkeypatch: pyt
     place = restic.Repository(there, "/repository")
     monkeypatch.setattr(place, "nodes", lambda _id: [{"path": "/srv/data/var"}])
     with pytest.raises(BackupError, match="Which of these in snapshot f1.*: /srv/data, /www/releases/7"):
-        saved_files.saved_root(there, place, restic.Snapshot("f1", "tree", 0, "run", ("/srv/data", "/www/releases/7")))
+        saved_files.saved_root(there, place, restic.Snapshot("f1", 0, "run", ("/srv/data", "/www/releases/7")))
 
 
 def test_what_links_lead_to_is_saved_too(directories: Path) -> None:

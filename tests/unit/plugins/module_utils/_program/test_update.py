@@ -35,7 +35,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import update
 from tests.unit.plugins.module_utils._program.test_new_release import FILES, OLD, lay, packed, release
 
-HALF = Snapshot("id", "tree", 0, "run7", ())
+HALF = Snapshot("id", 0, "run7", ())
 
 
 @pytest.fixture
