@@ -142,8 +142,8 @@ class Served:
 
     @property
     def vhost_written(self) -> bool:
-        """Whether the section https ran before in this play, or a section that needs its virtual host."""
-        return "__chamilo_https_vhost" in self.variables
+        """Whether the section https wrote it in this play, or a section that needs it. What failed was put back."""
+        return not self.variables.get("__chamilo_https_vhost", {"failed": True}).get("failed", False)
 
     @property
     def vhost_due(self) -> bool:

@@ -47,6 +47,7 @@ def test_the_drop_ins_are_active_where_all_include_them(hosts: list[Any], active
     assert served(*hosts).in_force is active
     assert served(*hosts).vhost_due is not active
     assert served(*hosts, __chamilo_https_vhost={}).vhost_due is False
+    assert served(*hosts, __chamilo_https_vhost={"failed": True}).vhost_due is not active
 
 
 def test_the_generation_is_probed_where_something_will_answer() -> None:
