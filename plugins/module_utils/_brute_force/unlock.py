@@ -177,8 +177,8 @@ def _account(site: Site, row: Row, enough: int) -> Account:
         "ADMIN" in (row["roles"] or ""),
         as_number(row["active"]),
         as_number(row["failures"]),
-        row["last"] or "",
-        row["addresses"] or "",
+        shown(row["last"] or ""),
+        shown(row["addresses"] or ""),
         enough,
     )
 

@@ -190,10 +190,10 @@ def test_an_unrecorded_portal_is_discovered(tmp_path, monkeypatch):
         unlock.sites(f"{tmp_path}/*.json")
 
 
-def test_a_name_harms_no_terminal(host):
-    host.rows = [{**LOCKED, "username": "\x1b[2Jadmin", "email": "a\n@x.test"}]
+def test_what_the_application_wrote_harms_no_terminal(host):
+    host.rows = [{**LOCKED, "username": "\x1b[2Jadmin", "email": "a\n@x.test", "last": "\x9b2J", "addresses": "\x1b]0;x"}]
     (output,) = [line for line in unlock.inspect("\x1b[2Jadmin").description() if "locked" in line]
-    assert output.startswith(r"\x1b[2Jadmin (administrator, a\n@x.test) of")
+    assert output.startswith(r"\x1b[2Jadmin (administrator, a\n@x.test) of") and output.isprintable()
 
 
 class TestConsole:
