@@ -191,7 +191,8 @@ def test_an_unrecorded_portal_is_discovered(tmp_path, monkeypatch):
 
 
 def test_what_the_application_wrote_harms_no_terminal(host):
-    host.rows = [{**LOCKED, "username": "\x1b[2Jadmin", "email": "a\n@x.test", "last": "\x9b2J", "addresses": "\x1b]0;x"}]
+    strange = {"username": "\x1b[2Jadmin", "email": "a\n@x.test", "last": "\x9b2J", "addresses": "\x1b]0;x"}
+    host.rows = [{**LOCKED, **strange}]
     (output,) = [line for line in unlock.inspect("\x1b[2Jadmin").description() if "locked" in line]
     assert output.startswith(r"\x1b[2Jadmin (administrator, a\n@x.test) of") and output.isprintable()
 
