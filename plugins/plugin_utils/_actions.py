@@ -18,6 +18,11 @@ from ._controls import SEVERITIES, Control, Table
 OBSTACLE, ROLE, VARIABLE, HAND, WAITING, UNSEEN = "obstacle", "role", "variable", "hand", "waiting", "unseen"
 KINDS = (OBSTACLE, ROLE, VARIABLE, HAND, WAITING, UNSEEN)
 OPEN = ("fail", "not_assessed")
+# What the host does after the run: the controls that are met when it has ended well.
+_BEHIND = {
+    "backup": ("backups_database", "backups_files", "backups_offsite"),
+    "drill": ("backups_restore_tested",),
+}
 _MOST = 1500  # characters of a host's answer in an instruction
 
 
@@ -137,6 +142,15 @@ def hindered(
         if control in controls or any(control.startswith(f"{section}_") for section in sections)
     ]
     return causes(rows)
+
+
+def begun(severities: Mapping[str, str], jobs: Collection[str]) -> list[dict[str, Any]]:
+    """The controls that wait for the first backup and restore test, which go on on the host after the run."""
+    waiting = [name for job in jobs for name in _BEHIND[job] if name in severities]
+    words = "The first backup and restore test go on on the host. See there: chamilo-hardening status"
+    return causes(
+        {"id": name, "severity": severities[name], "next": {"kind": WAITING, "text": words}} for name in waiting
+    )
 
 
 def merge(hosts: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

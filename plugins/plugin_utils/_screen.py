@@ -54,6 +54,7 @@ class HostRun:
     sections: list[str] = field(default_factory=list)  # whose role ran
     enforces: list[str] = field(default_factory=list)  # and which of them are not to be undone
     deferred: dict[str, str] = field(default_factory=dict)  # section -> the restart for which it was left
+    begun: list[str] = field(default_factory=list)  # the jobs that go on on the host after the run
     controls: dict[str, str] = field(default_factory=dict)  # those that these sections enforce -> severity
     obstacles: list[dict[str, Any]] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)  # section -> why it is as it was
@@ -95,7 +96,10 @@ class Run:
             host.left = {section: left[section] for section in host.enforces if section in left}
             if (host.failed or host.unreachable) and not host.sections and self.playbook == "harden":
                 self.causes.pop(name, None)  # nothing was done: what else is open was not looked at
-            elif found := _actions.hindered(host.controls, host.obstacles, host.left):
+            elif found := [
+                *_actions.hindered(host.controls, host.obstacles, host.left),
+                *_actions.begun(host.controls, [] if self.check or "backups" in host.left else host.begun),
+            ]:
                 self.causes[name] = [*found, *self.causes.get(name, [])]
 
 
@@ -309,7 +313,7 @@ def _left(host: HostRun) -> str:
 
 
 def _active(host: HostRun) -> str:
-    kept = {*host.deferred, *host.left}
+    kept = {*host.deferred, *host.left, *(["backups"] if host.begun else [])}
     active = [name for name in host.enforces if name in host.sections and name not in kept]
     if not active:
         return ""

@@ -80,6 +80,8 @@ BEHIND = {
     "chamilo_https_certificate_key_file": "",
     "chamilo_https_terminated_elsewhere": True,
 }
+# The first backup and restore test have ended, well or not.
+ENDED = "while systemctl list-units --all --no-legend 'chamilo-hardening-first-*' | grep -q .; do sleep 0.2; done"
 HSTS = "max-age=31536000; includeSubDomains"
 # PHP keeps each program as it read it first, as Symfony advises for production.
 KEEP_PROGRAMS = (
@@ -100,6 +102,7 @@ class Playbook:
     sections: str = ""
     details: bool = True
     given: dict[str, str] = field(default_factory=dict)
+    patient: bool = True  # wait for the first backup and restore test, with which the host goes on after a run
 
     @property
     def keys(self) -> Path:
@@ -118,7 +121,10 @@ class Playbook:
         report = {"chamilo_report_dir": str(self.directory / "report")} if playbook in ("audit", "prove") else {}
         own = {"chamilo_backups_key_folder": str(self.keys)}
         given = {**CERTIFICATE, **SPARED, **OFFLINE, **own, **report, **self.given, **variables}
-        return play(playbook, self.inventory(host), *options, variables=given, details=self.details)
+        done = play(playbook, self.inventory(host), *options, variables=given, details=self.details)
+        if playbook == "harden" and self.patient:
+            host.run(ENDED)
+        return done
 
     def harden(self, host: Host, *options: str, **variables: Any) -> int:
         """Harden and return how many tasks changed something."""

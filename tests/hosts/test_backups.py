@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.hosts.conftest import RUN, Cell
-from tests.hosts.hardening import Playbook, dump, into_a_release, missing_from_the_portal
+from tests.hosts.hardening import ENDED, Playbook, dump, into_a_release, missing_from_the_portal
 from tests.hosts.test_database import two_hosts
 from tests.playbook import PlayError, play
 from tests.testbed import authority, hosts, images, store, vhosts
@@ -800,6 +800,22 @@ def test_a_release_behind_a_link_comes_back_after_the_next_one(fresh: Host, play
     assert not missing_from_the_portal(fresh, "http")
 
 
+def test_the_run_does_not_wait_for_the_first_backup(make: Callable[..., Host], playbook: Playbook) -> None:
+    playbook.sections, playbook.patient = "backups", False
+    host = make()
+    # One of a portal with much data takes longer than the run.
+    slow = 'until [ -e /run/go ]; do sleep 0.1; done; exec /usr/bin/restic "$@"'
+    host.put("/usr/local/bin/restic", f"#!/bin/sh\n{slow}\n", "0755")
+    screen = " ".join(playbook.run("harden", host).output.split("PLAY RECAP")[1].split())
+    assert "The first backup and restore test go on on the host" in screen and "All sections are active" not in screen
+    assert "is not done yet" in host.run("chamilo-hardening status").stdout
+    assert playbook.harden(host) == 0, "what goes on is not begun again"
+    assert status(playbook, host)["backups_restore_tested"] == "fail"
+    host.run(f"touch /run/go && {ENDED}")
+    assert record(host)["database"]["ok"] and record(host)["drill"]["ok"], record(host)
+    assert "is not done yet" not in host.run("chamilo-hardening status").stdout
+
+
 @pytest.mark.long
 def test_over_ssh_with_retention(make: Callable[..., Host], playbook: Playbook) -> None:
     playbook.sections = "backups"
@@ -848,6 +864,7 @@ def test_a_database_elsewhere_that_demands_tls_is_saved_tried_and_comes_back(
     play("harden", path, "--tags", "database", variables=variables)
     base.run(["mariadb", "-e", "SET GLOBAL require_secure_transport = ON"])
     play("harden", path, "--limit", web.domain, "--tags", "backups", variables=variables)
+    web.run(ENDED)
     assert record(web)["drill"]["ok"], record(web)
     sums = "CHECKSUM TABLE chamilo.user, chamilo.course, chamilo.settings"
     before = base.run(["mariadb", "-N", "-e", sums]).stdout

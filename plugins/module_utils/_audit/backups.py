@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from dataclasses import replace
 from functools import partial
 
 from .._application import dotenv
@@ -18,6 +19,7 @@ from .._application.observer import Observer, Unseen
 from .._backups import key as backups_key
 from .._backups.portal import shown as repository_shown
 from .._backups.proof import fingerprint
+from .._common import locks
 from .._common.control import PASS, Finding, check, failed, passed
 from .._common.naming import word
 from .._common.paths import open_regular, shown
@@ -97,11 +99,21 @@ def _lost(observer: Observer, hours: float = _DAY, last: bool = False) -> str:
     return ""
 
 
+def _ours(observer: Observer, name: str, what: str, hours: float, starts: str, last: bool = False) -> Finding | None:
+    """What our own record of a job says; None where there is none, and none is being made."""
+    lost = partial(_lost, observer, hours=hours, last=last)
+    if found := job_of_ours(observer, OURS, name, what, hours, starts, lost):
+        return found
+    going_on = [site for site in settings("backups") if locks.holder(f"{RECORDS}/backups/{site}.lock")]
+    if not going_on:
+        return None
+    words = f"{what} was not done yet: the first backup or restore test of {first_of(going_on)} goes on."
+    return replace(failed(words), waits=f"{words} Audit again when it has ended.")
+
+
 @check("backups_database")
 def database(observer: Observer) -> Finding:
-    ours = job_of_ours(
-        observer, OURS, "database", "The backup of the database", _DAY, "backup", partial(_lost, observer)
-    )
+    ours = _ours(observer, "database", "The backup of the database", _DAY, "backup")
     if ours:
         return ours
     return not_ours(observer, "No backup of the database by the role backups was recorded", _OTHERS)
@@ -124,7 +136,7 @@ def files(observer: Observer) -> Finding:
             "a backup of their own there."
         )
     what = "The backup of var/, .env and config/"
-    ours = job_of_ours(observer, OURS, "files", what, _DAY, "backup", partial(_lost, observer))
+    ours = _ours(observer, "files", what, _DAY, "backup")
     if ours:
         return ours
     return not_ours(observer, "No backup of the uploads, .env and config/ by the role backups was recorded", _OTHERS)
@@ -137,7 +149,7 @@ def _is_store(name: str) -> bool:
 @check("backups_offsite")
 def offsite(observer: Observer) -> Finding:
     what = "The copy to another machine"
-    ours = job_of_ours(observer, OURS, "offsite", what, _DAY, "backup", partial(_lost, observer, last=True))
+    ours = _ours(observer, "offsite", what, _DAY, "backup", last=True)
     if ours:
         return ours
     return not_ours(observer, "No copy on another machine by the role backups was recorded", _OTHERS)
@@ -181,9 +193,7 @@ def _compared(observer: Observer, ours: Finding) -> Finding:
 @check("backups_restore_tested")
 def restore_tested(observer: Observer) -> Finding:
     what = "A restore test"
-    ours = job_of_ours(
-        observer, OURS, "drill", what, _RESTORE_TEST, "drill", partial(_lost, observer, hours=_RESTORE_TEST, last=True)
-    )
+    ours = _ours(observer, "drill", what, _RESTORE_TEST, "drill", last=True)
     if ours:
         return ours
     observer.needs_root(f"read {RECORDS}/{OURS}")

@@ -67,7 +67,9 @@ def red(portal: Portal) -> Iterator[tuple[str, str]]:
     for name, what, hours in (("database", "backup", LATE_HOURS), *copies, *drills):
         entry = known.get(name, {})
         age = (time.time() - float(entry.get("at", 0))) / 3600
-        if not -1 < age <= hours:
+        if not entry and (running := holder(portal)):
+            yield "The first one goes on", f"The first {what} of {portal.domain} is not done yet: {running}."
+        elif not -1 < age <= hours:
             since = f"for {age:.0f} hours" if entry else "ever"
             if age < 0:  # the clock was wrong then
                 since = "that is known: the last one is dated in the future. Check the clock"

@@ -15,6 +15,8 @@ from . import database
 from .portal import PACKAGES, Portal
 from .shapes import File, Plan, Transaction
 
+BEHIND = "chamilo-hardening-first"  # units of systemd
+
 
 @dataclass(frozen=True)
 class Backups(Plan):
@@ -22,7 +24,7 @@ class Backups(Plan):
     waits: bool  # for an account in a database whose restart is put off
     first: bool  # before anything else is changed
     main: Transaction
-    now: Sequence[str]  # the jobs to run at once, as soon as it is known which never succeeded
+    now: Sequence[Sequence[str]]  # the commands to run at once, as soon as it is known which jobs never succeeded
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Backups:
@@ -52,7 +54,9 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Backups:
             ],
             present=present,
         ),
-        now=["backup"] if first else [job for job in ("backup", *(("drill",) if drills else ())) if job in due],
+        now=[["chamilo-hardening", "backup", "--site", portal.word]]
+        if first
+        else [_behind(job, portal.word) for job in ("backup", *(("drill",) if drills else ())) if job in due],
         values={
             "domain": portal.domain,
             "site": portal.word,
@@ -62,6 +66,13 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Backups:
             "environment": given["chamilo_backups_environment"],
         },
     )
+
+
+def _behind(job: str, site: str) -> list[str]:
+    """The command by which the host does a job while the run goes on: the second when the first has ended."""
+    begin = ["systemd-run", "--no-block", "--collect", "--service-type=oneshot", f"--unit={BEHIND}-{job}-{site}"]
+    after = [f"--property=After={BEHIND}-backup-{site}.service"] if job != "backup" else []
+    return [*begin, *after, "/usr/local/sbin/chamilo-hardening", job, "--quiet", "--site", site]
 
 
 def _configuration(portal: Portal, given: Mapping[str, Any], drills: bool) -> dict[str, Any]:

@@ -131,6 +131,19 @@ def test_what_waits_for_a_restart_comes_first_and_is_not_active() -> None:
         assert line in text
 
 
+def test_what_the_host_goes_on_with_is_open_and_waits() -> None:
+    severities = {"backups_database": "high", "backups_restore_tested": "medium", "https_tls": "high"}
+    host = _screen.HostRun({"backups": 2}, ["https", "backups"], ["https", "backups"], begun=["backup", "drill"])
+    host.controls = severities
+    one = run(hosts={"a.test": host})
+    one.settle()
+    assert [(cause["kind"], cause["controls"]) for cause in one.causes["a.test"]] == [
+        ("waiting", ["backups_database", "backups_restore_tested"])
+    ]
+    text = " ".join(" ".join(_screen.lines(one, "Next", "x")).split())
+    assert "Active: https. Open" in text and "The first backup and restore test go on on the host." in text
+
+
 def test_a_host_that_went_away_in_the_middle_and_one_that_was_never_begun() -> None:
     """What a host did whose answer never came is not known. One after it was not inspected at all."""
     hosts = {

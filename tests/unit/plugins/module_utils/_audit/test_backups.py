@@ -16,6 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.sit
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import backups, host_jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import observe
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import lock
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job, Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
@@ -115,6 +116,17 @@ def test_backups_of_another_program_are_listed_for_a_person_and_never_green(host
     assert {words in finding.evidence for finding in found.values()} == {other}
     assert "hunter2" not in str(found)
     assert backups.restore_tested(host.inspect()).status == "fail"
+
+
+def test_the_first_backup_is_waited_for_while_it_goes_on(host, tmp_path):
+    host.harden(tmp_path)
+    host.record()
+    (host.records / "backups").mkdir()
+    it = host.inspect()
+    with lock(f"{backups.RECORDS}/backups/campus.lock", "backup", 0):
+        found = [check(it) for check in (backups.database, backups.files, backups.offsite, backups.restore_tested)]
+    assert {one.status for one in found} == {"fail"} and all("goes on" in one.waits for one in found)
+    assert backups.database(it).waits == ""
 
 
 @pytest.mark.parametrize(

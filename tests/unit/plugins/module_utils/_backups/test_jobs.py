@@ -33,6 +33,8 @@ def test_late_ones_are_reported(directories: Path, monkeypatch: pytest.MonkeyPat
     (directories / "etc" / "backups-campus.json").write_text(
         json.dumps({"site": "campus", "domain": "campus.test", "root": "/x"})
     )
+    with jobs.alone(portal.portals()[0], "backup"):  # which harden has begun
+        assert "The first backup of campus.test is not done yet: backup" in jobs.late()[0] and not reported
     assert len(jobs.late()) == 2 and reported == ["The backup is late", "The restore test is late"]
     for name in ("database", "drill"):
         portal.note(portal.portals()[0], name, True, "fine")
