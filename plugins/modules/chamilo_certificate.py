@@ -39,7 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job
 class Request:
     domain: str
     site: str  # the word in the names of the files of this portal
-    source: Literal["certbot", "self_signed", "look"] = "certbot"
+    source: Literal["certbot", "self_signed"] = "certbot"
     names: Sequence[str] = ()  # all of the portal, wildcards among them; the domain always is one
     # Of Certbot.
     webroot: str = ""  # served under the name on port 80; challenges go below .well-known/acme-challenge in it
@@ -80,14 +80,6 @@ def _get(request: Request, outcome: Outcome, check: bool) -> Got:
     missing = [name for name in needs if not getattr(request, name)]
     if missing:
         raise AcmeError(f"source {request.source} needs {' and '.join(missing)}.")
-    if request.source == "look":
-        refused = acme.refusal(request.domain)
-        if refused:
-            raise AcmeError(
-                f"{refused} Set chamilo_https_certificate to files, with chamilo_https_certificate_file and "
-                "chamilo_https_certificate_key_file, or to self_signed for a trial. No certificate was asked for."
-            )
-        return Got()
     if request.source == "self_signed":
         served = {"test": request.test, "load": {"service": request.service, "action": "reload"}}
         return acme.self_sign(

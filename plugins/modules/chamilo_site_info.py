@@ -60,7 +60,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
+from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import no_authority, refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import newer
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
@@ -162,7 +162,11 @@ def _refusals(request: Request, site: Site) -> list[Obstacle]:
 
 def _in_the_way(request: Request, site: Site) -> list[Obstacle]:
     """All of it at once. What is in the way of the whole host ends the run before it changes anything."""
-    around = observe(site, request, refusal) if request.sections else Host()
+
+    def unreachable(domain: str) -> str:
+        return refusal(domain, own=site.addresses) or no_authority(request.acme_directory, request.acme_ca_file)
+
+    around = observe(site, request, unreachable) if request.sections else Host()
     newer_program = newer(request.collection_version) if request.sections else ""
     found = [*_refusals(request, site), *([Obstacle(newer_program)] if newer_program else [])]
     return found + obstacles(site if request.require else replace(site, errors=()), around, request)

@@ -26,6 +26,7 @@ from .._webserver.own_host import twice
 from .declared import SECTIONS
 from .discovery import unfit
 from .obstacle import Obstacle
+from .outside import unanswered
 from .request import Desired
 from .site import Site
 
@@ -36,6 +37,8 @@ _MIB = 1 << 20
 _SKEW = 900  # seconds; a task may wait that long for its turn
 _RELEASED = 1754697600  # 2025-08-09, Debian 13: no clock that is right shows an earlier day
 OPTIONAL = frozenset({"clamav-daemon", "msmtp-mta"})  # packages that most runs do without
+_LISTS, _OLD = ("/var/lib/apt/lists", "/var/lib/apt/lists/partial"), 86400.0  # as the roles have them renewed
+OFFSITE, SMTP = "chamilo_backups_offsite_repository", "chamilo_monitoring_smtp_host"
 _LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 _DATABASE = "/run/mysqld/mysqld.sock"
 _DATABASE_PORT, _DATABASE_SECONDS = 3306, 10.0
@@ -69,6 +72,8 @@ class Host:
     interrupted: bool = False  # dpkg did not finish
     lock_holder: str = ""  # the program that has dpkg's lock
     mirror: str = ""  # why packages that are missing could not be fetched
+    refused: Mapping[str, str] = field(default_factory=dict)  # section -> why apt would not install its packages
+    unanswered: Mapping[str, str] = field(default_factory=dict)  # variable -> why what it names gives no answer
     certificate: str = ""  # why the files of chamilo_https_certificate cannot serve the name
     unreachable: str = ""  # why no authority could reach the name
     web_groups: Mapping[int, str] = field(default_factory=dict)  # of PHP's user: number -> name
@@ -86,7 +91,7 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
     if desired.sections:
         found += unfit(site)
         found += _host(site, host, desired) + _clock(host.now, desired.controller_time)
-        found += _mail(site, host, desired)
+        found += _mail(site, host, desired) + _offsite(host, desired)
         found += _variables(site, host, desired.variables)
     if set(desired.sections) - {"database"}:
         found += [Obstacle(why) for why in filter(None, [misnamed(site)])]
@@ -111,8 +116,8 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
     if host.unreachable:
         found.append(
             Obstacle(
-                f"chamilo_https_certificate: {desired.acme}. {host.unreachable} Have the DNS lead to this host first, "
-                "or set chamilo_https_certificate to files, with chamilo_https_certificate_file and "
+                f"chamilo_https_certificate: {desired.acme}. {host.unreachable} Mend that first, or set "
+                "chamilo_https_certificate to files, with chamilo_https_certificate_file and "
                 "chamilo_https_certificate_key_file, or to self_signed for a trial.",
                 ("https",),
             )
@@ -180,6 +185,14 @@ def _host(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
                 lacking,
             )
         )
+    found += [
+        Obstacle(
+            f"Packages of section {section}: {why}. Mend the sources of apt, or what keeps the package back. See: "
+            f"apt-cache policy {' '.join(_missing(site, desired.install[section]))}",
+            (section,),
+        )
+        for section, why in host.refused.items()
+    ]
     return found
 
 
@@ -224,7 +237,25 @@ def _mail(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
             "so no alert would arrive. Set chamilo_monitoring_smtp_host to the mail server that takes mail of this "
             "host, or install a mail program, such as postfix."
         )
+    name, place = SMTP, desired.outside.get(SMTP)
+    if why_not := host.unanswered.get(name):
+        found.append(
+            f"{name}: {place} does not answer ({why_not}), so no alert would be sent by it. Mend the way there, or set "
+            f"{name} and chamilo_monitoring_smtp_port to a mail server that takes mail of this host."
+        )
     return [Obstacle(why, controls=("monitoring_delivery",)) for why in found]
+
+
+def _offsite(host: Host, desired: Desired) -> list[Obstacle]:
+    return [
+        Obstacle(
+            f"{OFFSITE}: {desired.outside[OFFSITE]} does not answer ({why}). Backups stay on this host alone, and are "
+            f"lost with it. Mend the way there, or set {OFFSITE} to another repository.",
+            controls=("backups_offsite",),
+        )
+        for name, why in host.unanswered.items()
+        if name == OFFSITE
+    ]
 
 
 def _variables(site: Site, host: Host, values: Mapping[str, str]) -> list[Obstacle]:
@@ -322,7 +353,12 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
     written = [*_WRITTEN, *([site.root] if site.root else [])]
     mounted = {point: mount.read_only for point, mount in mounts().items()}
     points = list(dict.fromkeys(_mount_point(path, mounted) for path in map(os.path.realpath, written)))
-    packages = [name for each in desired.install.values() for name in _missing(site, each)]
+    wanted = {one: missing for one, each in desired.install.items() if (missing := _missing(site, each))}
+    packages = list(dict.fromkeys(name for each in wanted.values() for name in each))
+    status, uris = _simulated(packages, "--print-uris") if packages else (0, "")
+    interrupted = any(name.isdigit() for name in _names("/var/lib/dpkg/updates"))
+    # What the owner's own mail program does is not known.
+    own_mail = site.sendmail and "msmtp-mta" in site.missing_packages
     database = "database" in desired.sections and os.path.exists(_DATABASE) and (not site.root or _has_database(site))
     wants = desired.acme == "certbot" or (desired.acme == "auto" and not site.served.good)
     return Host(
@@ -330,9 +366,11 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
         free={point: _free(point) for point in points},
         read_only=tuple(point for point in [*points, *_within(site.root, mounted)] if mounted.get(point)),
         not_mounted=_not_mounted(tree, site.root, mounted),
-        interrupted=any(name.isdigit() for name in _names("/var/lib/dpkg/updates")),
+        interrupted=interrupted,
         lock_holder=_lock_holder() if packages else "",
-        mirror=_mirror(packages),
+        mirror=_mirror(uris) if packages and not status else "",
+        refused=_refused(wanted) if status and not interrupted else {},
+        unanswered=unanswered({name: place for name, place in desired.outside.items() if name != SMTP or not own_mail}),
         unreachable=refusal(site.domain) if wants and not site.lineage.good else "",
         web_groups=_groups(site.php.user, site.php.group) if desired.variables.get("chamilo_group") else {},
         foreign_addresses=_foreign(desired.variables.get("chamilo_database_bind_address", "")) if database else (),
@@ -477,15 +515,34 @@ _PROXIES = [
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
-def _mirror(packages: Sequence[str]) -> str:
-    """The first mirror of these packages that this host cannot reach, and why. Nothing is sent to it."""
-    if not packages:
-        return ""
+def _simulated(packages: Sequence[str], how: str) -> tuple[int, str]:
+    """What apt would do to install these, as its lists are. Nothing is changed."""
+    return services.run(["apt-get", "-qq", "-y", "--no-install-recommends", how, "install", *packages], _SECONDS)
+
+
+def _refused(wanted: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The sections whose packages apt would not install, with its reason. A run first renews lists that are old."""
+    try:
+        renewed = max(os.stat(path).st_mtime for path in _LISTS)
+    except OSError:
+        return {}
+    if time.time() - renewed > _OLD:
+        return {}
+    found = {}
+    for section, packages in wanted.items():
+        status, said = _simulated(packages, "-s")
+        if status:
+            why = [line.partition(" ")[2] for line in said.splitlines() if line.startswith("E: ")]
+            found[section] = (why or ["apt cannot install " + ", ".join(packages)])[0].rstrip(".")
+    return found
+
+
+def _mirror(uris: str) -> str:
+    """The first mirror of these addresses that this host cannot reach, and why. Nothing is sent to it."""
     status, found = services.run(["apt-config", "dump", *_PROXIES], _SECONDS)
     if status or re.search(r'"[^"]+"', found) or any(os.environ.get(name) for name in _PROXY_VARIABLES):
         return ""  # what a proxy reaches is not known here
-    status, found = services.run(["apt-get", "-qq", "-y", "--print-uris", "install", *packages], _SECONDS)
-    names = [] if status else re.findall(r"^'https?://(?:[^/@']*@)?([a-zA-Z0-9.-]+)", found, re.MULTILINE)
+    names = re.findall(r"^'https?://(?:[^/@']*@)?([a-zA-Z0-9.-]+)", uris, re.MULTILINE)
     for name in dict.fromkeys(names):
         status, found = services.run(["getent", "ahosts", name], _SECONDS)
         addresses = [] if status else [line.split()[0] for line in found.splitlines() if line.split()]

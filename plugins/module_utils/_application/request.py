@@ -23,6 +23,9 @@ class Desired:
     alert_mail: str = ""
     smtp_host: str = ""
     install: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by section: packages, where they are missing
+    acme_directory: str = ""  # of that authority
+    acme_ca_file: str = ""  # behind its certificate, where the host does not trust it
+    outside: Mapping[str, str] = field(default_factory=dict)  # variable -> host and port that have to answer
     variables: Mapping[str, str] = field(default_factory=dict)  # whose values only the host can judge
     controller_time: float = 0  # seconds; 0: not known
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+from ...module_utils._application.obstacles import OFFSITE, SMTP
 from ...module_utils._transaction.probe import Probe
 from .. import _obstacles
 from . import headers as section_headers
@@ -53,6 +55,7 @@ class Discovery(Plan):
     headers: Sequence[str]  # that are ours alone to send after this run. Discovery knows those of an earlier one.
     tls: bool
     acme: str  # by what Certbot may have to ask an authority for a certificate in this run
+    outside: Mapping[str, str]  # by variable: the host and port that have to answer, and no more of an address
     variables: Mapping[str, str]  # refused by their names before anything changes, which the controller cannot know
     visits: Mapping[str, Sequence[str]]  # whom the section brute_force must not find alone in the log
 
@@ -112,6 +115,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
         headers=_headers(portal, given, due, https),
         tls=https and not portal.elsewhere,
         acme=_acme(portal, given) if https else "",
+        outside=_outside(portal, given, due),
         variables=_variables(portal, given, due),
         visits={"proxies": given["chamilo_trusted_proxies"], "friends": given["chamilo_friends"]}
         if "brute_force" in due
@@ -183,6 +187,34 @@ def _acme(portal: Portal, given: Mapping[str, Any]) -> str:
     if certificate not in ("auto", "certbot") or given["chamilo_https_acme_arguments"]:
         return ""
     return "" if portal.elsewhere and certificate == "auto" else certificate
+
+
+def _outside(portal: Portal, given: Mapping[str, Any], due: Sequence[str]) -> dict[str, str]:
+    found = {}
+    if "backups" in due and portal.leads and portal.enforced("backups_offsite"):
+        by_proxy = any(name.lower().endswith("_proxy") for name in given["chamilo_backups_environment"])
+        found[OFFSITE] = "" if by_proxy else _place(str(given[OFFSITE] or ""))
+    if "monitoring" in due and given["chamilo_alert_mail"] and given[SMTP]:
+        found[SMTP] = f"{given[SMTP]}:{given['chamilo_monitoring_smtp_port']}"
+    return {name: place for name, place in found.items() if place}
+
+
+def _place(repository: str) -> str:
+    """Host and port of a repository of restic; empty where they are not in its address.
+
+    Nor are they where ssh has a name of its own for the host: a name without a dot may be one.
+    """
+    kind, _colon, rest = repository.partition(":")
+    if kind == "sftp" and not rest.startswith("//"):
+        host = rest.partition(":")[0].rpartition("@")[2]
+        return f"{host}:22" if "." in host else ""
+    try:
+        parts = urlsplit(repository if kind == "sftp" else rest)
+        port = parts.port or {"sftp": 22, "http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return ""
+    named = kind in ("rest", "s3", "sftp") and parts.hostname and port
+    return f"{parts.hostname}:{port}" if named and (kind != "sftp" or "." in str(parts.hostname)) else ""
 
 
 def _variables(portal: Portal, given: Mapping[str, Any], due: Sequence[str]) -> dict[str, str]:

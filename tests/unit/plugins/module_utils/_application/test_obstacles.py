@@ -81,6 +81,12 @@ EVERY = tuple(SECTIONS)
             ("monitoring",),
             ["Package mirror deb.example: not found", "Mend the DNS"],
         ),
+        (
+            {"refused": {"monitoring": "Package 'monit' has no installation candidate"}},
+            {},
+            ("monitoring",),
+            ["Packages of section monitoring: Package 'monit' has no", "apt-cache policy monit"],
+        ),
         ({"now": NOW + 90 * 60}, {}, ("https", "brute_force", "backups"), ["ahead of the controller's", "90 minutes"]),
         ({"now": NOW - 400 * 86400}, {}, ("https", "brute_force", "backups"), ["behind the controller's", "400 days"]),
         (
@@ -104,6 +110,35 @@ def test_what_is_wrong_with_the_host_is_named_with_what_to_do_and_the_sections_t
     (found,) = obstacles(site(missing_packages=("monit",)), Host(**{"now": NOW, **host}), replace(ALL, **desired))
     assert found.sections == costs and found.of_all is (not costs)
     assert all(word in found.why for word in words), found
+
+
+@pytest.mark.parametrize("own_mail", [True, False])
+def test_what_does_not_answer_outside_costs_its_control_alone(quiet, host, own_mail):
+    """An owner's mail program is left alone: no other mail server is asked then."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = f"127.0.0.1:{server.getsockname()[1]}"
+    desired = replace(ALL, outside={portal_obstacles.OFFSITE: closed, portal_obstacles.SMTP: closed})
+    known = site(sendmail=own_mail, missing_packages=("msmtp-mta",))
+    seen = observe(known, desired, quiet, host.tree)
+    found = {one.controls: one.why for one in obstacles(known, replace(seen, now=NOW, read_only=()), desired)}
+    assert set(found) == {("backups_offsite",), *([] if own_mail else [("monitoring_delivery",)])}
+    assert all(
+        f": {closed} does not answer (Connection refused)" in why and "or set chamilo_" in why for why in found.values()
+    )
+
+
+@pytest.mark.parametrize("age", [0, 2 * 86400])
+def test_a_package_that_cannot_be_had_costs_the_sections_that_need_it(quiet, host, monkeypatch, tmp_path, age):
+    """By lists of apt that a run would not renew first."""
+
+    def run(argv, _seconds):
+        return (100, "E: Package 'monit' has no installation candidate") if "monit" in argv else (0, "")
+
+    os.utime(tmp_path, (time.time() - age,) * 2)
+    monkeypatch.setattr(portal_obstacles, "_LISTS", (tmp_path,))
+    monkeypatch.setattr(portal_obstacles.services, "run", run)
+    seen = observe(site(missing_packages=("monit", "restic")), ALL, quiet, host.tree)
+    assert seen.refused == ({} if age else {"monitoring": "Package 'monit' has no installation candidate"})
 
 
 @pytest.mark.parametrize(
@@ -405,30 +440,29 @@ KNOWN = {"deb.example": "127.0.0.1 STREAM deb.example\n127.0.0.1 DGRAM\n", "sec.
 
 
 @pytest.mark.parametrize(
-    ("packages", "proxy", "uris", "known", "words"),
+    ("proxy", "known", "words"),
     [
-        (["fail2ban"], "", (0, URI), KNOWN, ""),
-        (["fail2ban"], "", (0, URI), {}, "deb.example: not found in the DNS"),
-        (["fail2ban"], "", (0, URI), {"deb.example": KNOWN["deb.example"]}, "sec.example: not found in the DNS"),
-        (["fail2ban"], "", (0, URI), {"deb.example": "240.0.0.1 STREAM"}, "deb.example: no route to 240.0.0.1"),
-        (["fail2ban"], "", (0, URI), {**KNOWN, "deb.example": "240.0.0.1 STREAM\n127.0.0.1 STREAM"}, ""),
-        (["fail2ban"], 'Acquire::http::Proxy "http://proxy:3128";', (0, URI), {}, ""),
-        (["fail2ban"], "", (100, "E: Unable to locate package"), {}, ""),
+        ("", KNOWN, ""),
+        ("", {}, "deb.example: not found in the DNS"),
+        ("", {"deb.example": KNOWN["deb.example"]}, "sec.example: not found in the DNS"),
+        ("", {"deb.example": "240.0.0.1 STREAM"}, "deb.example: no route to 240.0.0.1"),
+        ("", {**KNOWN, "deb.example": "240.0.0.1 STREAM\n127.0.0.1 STREAM"}, ""),
+        ('Acquire::http::Proxy "http://proxy:3128";', {}, ""),
     ],
 )
-def test_a_mirror_that_cannot_be_reached(monkeypatch, packages, proxy, uris, known, words):
+def test_a_mirror_that_cannot_be_reached(monkeypatch, proxy, known, words):
     def run(argv, _seconds):
         if argv[0] == "getent":
             return (0, known[argv[-1]]) if argv[-1] in known else (2, "")
-        return (0, proxy) if argv[0] == "apt-config" else uris
+        return 0, proxy
 
     for name in portal_obstacles._PROXY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(portal_obstacles.services, "run", run)
     monkeypatch.setattr(portal_obstacles, "_has_route", lambda address: not address.startswith("240."))
-    assert portal_obstacles._mirror(packages) == words
+    assert portal_obstacles._mirror(URI) == words
     monkeypatch.setenv("https_proxy", "http://proxy.school.example:3128")  # apt goes by it as well
-    assert portal_obstacles._mirror(packages) == ""
+    assert portal_obstacles._mirror(URI) == ""
 
 
 @pytest.mark.parametrize(

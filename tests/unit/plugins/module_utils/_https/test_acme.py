@@ -145,6 +145,18 @@ def test_a_name_without_an_address_is_refused(net: Net) -> None:
     assert "no name of the DNS" in acme.refusal("192.0.2.1", lambda name: [name])
     assert "no name of the DNS" in acme.refusal("campus", lambda name: [])
     assert acme.refusal("campus.test", lambda name: ["192.0.2.1"]) == ""
+    assert acme.refusal("campus.test", lambda name: ["192.0.2.1"], own=["192.0.2.1"]) == ""
+
+
+def test_an_authority_and_a_name_that_leads_elsewhere_are_tried(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        acme, "unanswered", lambda places, *_ca: asked.append(places) or dict.fromkeys(places, "refused")
+    )
+    found = acme.refusal("campus.test", lambda name: ["192.0.2.1", "192.0.2.9"], own=["192.0.2.1"])
+    assert "campus.test leads to 192.0.2.9, which is no address of this host" in found
+    assert acme.no_authority("", "") == f"The authority {acme.LETS_ENCRYPT} cannot be reached from here: refused."
+    assert asked == [{"192.0.2.9": "192.0.2.9:80"}, {"": acme.LETS_ENCRYPT}]
 
 
 class Certbot:

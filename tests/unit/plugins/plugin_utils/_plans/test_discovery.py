@@ -136,3 +136,24 @@ def test_discovery_is_reported_what_this_run_may_do(
     assert plan["tls"] is (https and not given.get("chamilo_https_terminated_elsewhere"))
     assert plan["vhost"] == (given.get("chamilo_https_vhost", "auto") if written else "")
     assert (plan["acme"], plan["only_checks"]) == (acme, only_checks)
+
+
+@pytest.mark.parametrize(
+    ("repository", "place"),
+    [
+        ("sftp:backup@nas.school.example:/srv/chamilo", "nas.school.example:22"),
+        ("sftp://backup@nas.school.example:2222//srv", "nas.school.example:2222"),
+        ("sftp:nas:/srv/chamilo", None),  # ssh may have another host by that name
+        ("rest:https://school:pass%2Fword@vault.example:8000/x", "vault.example:8000"),
+        ("rest:https://vault.example/x", "vault.example:443"),
+        ("s3:https://s3.example/bucket", "s3.example:443"),
+        ("s3:s3.amazonaws.com/bucket", None),
+        ("b2:bucket:path", None),
+        ("/srv/elsewhere", None),
+        ("", None),
+    ],
+)
+def test_of_a_repository_elsewhere_the_host_learns_no_more_than_where_it_is(host, repository, place):
+    given = {"chamilo_backups_offsite_repository": repository, "ansible_play_role_names": ["chamilo.hardening.backups"]}
+    plan = planned(host, "discovery", **variables(host, "backups", **{**MAGIC, **given}))
+    assert plan["outside"].get("chamilo_backups_offsite_repository") == place
