@@ -20,10 +20,10 @@ class Busy(BackupError):
     """Another backup, restore test or restore of this portal is running."""
 
 
-def notify(portal: Portal, title: str, text: str, again: bool = False) -> None:
+def notify(portal: Portal, title: str, text: str) -> None:
     """Alert the administrator. An alert that cannot be sent must not hide its text: the reason is added to it."""
     try:
-        alert.notify("backups", f"{title} ({portal.domain})", text, again=again)
+        alert.notify("backups", f"{title} ({portal.domain})", text)
     except alert.AlertError as problem:
         raise BackupError(f"{text} {problem}") from problem
 

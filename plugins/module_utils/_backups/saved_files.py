@@ -60,7 +60,7 @@ _NAMED = 5  # links, files
 _SMALL, _EMPTY, _HOLES = 1 << 20, 20, 64 << 30  # bytes; how many times its data a file claims; bytes of all such files
 _EXCLUDED = 500  # files: the largest of them
 _LONGEST = 20 * 3600.0  # seconds
-_FOUND = "%T@ %s %b "  # when it was changed, the bytes it claims, the blocks it has
+_FOUND = "%T@/%s/%b/"  # when it was changed, the bytes it claims, the blocks it has
 _ANYTHING = os.O_PATH  # also a FIFO, which then does not make us wait
 
 
@@ -106,19 +106,7 @@ def _measure(made: Chosen, portal: Portal) -> None:
     """
     root = restic.literal(portal.directory)
     pruned = [word for name in SKIPPED for word in ("-path", f"{root}/{name}", "-prune", "-o")]
-    found = [
-        "-type",
-        "f",
-        "(",
-        "-size",
-        f"+{_SMALL // 512}",
-        "-printf",
-        f"{_FOUND}%p\\0",
-        "-o",
-        "-printf",
-        f"{_FOUND}\\0",
-        ")",
-    ]
+    found = f"-type f ( -size +{_SMALL // 512} -printf {_FOUND}%p\\0 -o -printf {_FOUND}\\0 )".split()
     script = f'find "$@" {shlex.join([*pruned, *found])}'
     empty: list[tuple[int, str]] = []
     with _listing(made.paths) as listed, tempfile.TemporaryFile() as output:
@@ -128,7 +116,7 @@ def _measure(made: Chosen, portal: Portal) -> None:
             raise BackupError(f"find failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
         output.seek(0)
         for entry in filter(None, output.read().split(b"\0")):
-            changed, size, blocks, path = os.fsdecode(entry).split(" ", 3)
+            changed, size, blocks, path = os.fsdecode(entry).split("/", 3)
             made.sizes[int(float(changed)) // 3600] += int(blocks) * 512
             if path and int(size) > _EMPTY * int(blocks) * 512:
                 empty.append((int(size), path))

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An update of Chamilo to another release, by its official package.
 
-The program is laid beside the portal, and changes places with the one in use in single steps of the kernel. Migrations
-and pages are watched; where one fails, the program before and the database of the backup come back. The journal of a
+The program is laid beside the portal, and takes the place of the one in use by renames, in a moment. Migrations and
+pages are watched; where one fails, the program before and the database of the backup come back. The journal of a
 restore is written before each phase, so that an update which was killed can be rolled back.
 """
 

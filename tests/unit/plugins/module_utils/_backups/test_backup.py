@@ -219,7 +219,7 @@ def made_up(
         memory["last"] = last
         return {}
 
-    monkeypatch.setattr(jobs, "notify", lambda _portal, title, text, again=False: reported.append((title, text)))
+    monkeypatch.setattr(jobs, "notify", lambda _portal, title, text: reported.append((title, text)))
     if not saves:
         monkeypatch.setattr(backup, "_save", save)
     monkeypatch.setattr(retention, "upkeep", lambda _portal, _memory, _url: [])

@@ -96,13 +96,13 @@ def test_another_problem_of_the_same_day_and_the_same_of_the_next_day_are_report
 def test_an_alert_that_cannot_be_sent_hides_none_of_its_text(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[tuple[str, str, str, bool]] = []
+    sent: list[tuple[str, str, str]] = []
 
-    def refused(section: str, title: str, text: str, again: bool) -> None:
-        sent.append((section, title, text, again))
+    def refused(section: str, title: str, text: str) -> None:
+        sent.append((section, title, text))
         raise alert.AlertError("No mail server.")
 
     monkeypatch.setattr(alert, "notify", refused)
     with pytest.raises(portal.BackupError, match=r"^The disk is full\. No mail server\.$"):
         jobs.notify(of_campus(directories), "The backup failed", "The disk is full.")
-    assert sent == [("backups", "The backup failed (campus.test)", "The disk is full.", False)]
+    assert sent == [("backups", "The backup failed (campus.test)", "The disk is full.")]
