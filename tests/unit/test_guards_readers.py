@@ -61,7 +61,7 @@ REVIEWED = {
     """,
     "a directory to begin with, from which names are followed step by step": """
         _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
-        _backups/exchange.py:_open_roots_alone _application/comparison.py:_walk
+        _application/comparison.py:_walk
     """,
     "an open descriptor, in the directory of secrets of systemd's or root's": "_common/openssl.py:secret_file",
 }

@@ -11,6 +11,7 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from .._common import files as common_files
@@ -51,18 +52,16 @@ class Exchange:
 
     def clear(self) -> None:
         """Begin, without what another restore fetched that was killed before anything changed."""
-        directory, name = os.path.split(self.staging)
+        directory = os.path.dirname(self.staging)
+        _refuse_shared(directory)
         if not self.resumed or not os.path.lexists(self.staging):
             self.journal["database"] = {}
             discard(self.portal, self.staging)
             os.makedirs(directory, exist_ok=True)
-        handle = _open_roots_alone(directory)
-        try:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(f"/proc/self/fd/{handle}/{name}", 0o700)  # ours, and closed, before anything lies in it
-        finally:
-            os.close(handle)
+            os.mkdir(self.staging, 0o700)  # ours, and closed, before anything lies in it
         self.made = os.lstat(self.staging)
+        if self.made.st_uid != os.geteuid():
+            raise BackupError(f"{self.staging} is not root's. Nothing was changed. Remove it first.")
         self.write_down(FETCHING)
 
     def write_down(self, phase: str = STAGED) -> None:
@@ -97,7 +96,7 @@ def discard(portal: Portal, staging: str) -> None:
 
 
 def remove(directory: str) -> None:
-    os.close(_open_roots_alone(os.path.dirname(directory)))
+    _refuse_shared(os.path.dirname(directory))
     restic.on_tree("rm", "-rf", "--one-file-system", "--", directory)
 
 
@@ -114,7 +113,7 @@ def _directory(portal: Portal, files: bool = True) -> str:
     for directory, called in ((parent, name), (root, name), (records, portal.site)):
         if _disk(directory) == _disk(root) or directory == records and not files:
             try:
-                os.close(_open_roots_alone(directory))
+                _refuse_shared(directory)
                 return f"{directory}/.{called}.restoring"
             except BackupError as problem:
                 problems.append(problem)
@@ -138,28 +137,17 @@ def refuse_mounts(path: str, *but: str) -> None:
         )
 
 
-def _open_roots_alone(path: str) -> int:
-    """Open a directory, or the nearest above it, on a way on which root alone can move or exchange anything."""
-    here, way = os.open("/", os.O_DIRECTORY), "/"
-    try:
-        for name in [*filter(None, path.split("/")), ""]:
-            status = os.fstat(here)
-            shared = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
-            if shared or status.st_uid not in (0, os.geteuid()):
-                raise BackupError(
-                    f"{way} can be written by others than root ({rights(status)}): they could lead what is "
-                    f"fetched to elsewhere. Nothing was changed. Give it to root first: chown root:root {way} && "
-                    f"chmod go-w {way}"
-                )
-            if not name or not os.path.lexists(f"/proc/self/fd/{here}/{name}"):
-                break
-            below = os.open(name, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
-            os.close(here)
-            here, way = below, os.path.join(way, name)
-        return here
-    except (BackupError, OSError):
-        os.close(here)
-        raise
+def _refuse_shared(path: str) -> None:
+    """Refuse a way on which others than root can move or exchange anything, as far as it is there."""
+    ways = [path, *map(str, PurePosixPath(path).parents)]
+    for way in filter(os.path.lexists, reversed(ways)):
+        status = os.lstat(way)  # all may write a link
+        shared = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
+        if shared or status.st_uid not in (0, os.geteuid()):
+            raise BackupError(
+                f"{way} can be written by others than root ({rights(status)}): they could lead what is fetched to "
+                f"elsewhere. Nothing was changed. Give it to root first: chown root:root {way} && chmod go-w {way}"
+            )
 
 
 def _moment() -> str:

@@ -173,6 +173,7 @@ def test_uploads_stay_away_on_another_disk_too(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "larger").mkdir()
     (tmp_path / "disk" / "resource").symlink_to(tmp_path / "larger")
     there = Portal("campus", "campus.test", str(tmp_path / "portal"), repository="/repository")
+    (tmp_path / "scratch/files").mkdir(parents=True)
     made = restore_test._RestoreTest(there, {"last": {}, "good": {}})
     ran: list[tuple[str, ...]] = []
     lost: dict[str, str] = {}
