@@ -52,7 +52,8 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
             jobs.failed(portal, ("database", "files"), "The backup failed", _words(problem))
             raise BackupError(_words(problem)) from problem
         last = memory["last"]
-        where = " and ".join(map(shown, last["saved"]))
+        saved = [url for url in portal.places if url not in failed]
+        where = " and ".join(map(shown, saved))
         less = [] if accept else shrunken(memory["good"], last)
         if less:
             problems.append(f"{' '.join(less)} If that is right: chamilo-hardening backup --accept")
@@ -72,12 +73,12 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
         lines += [] if portal.offsite in failed else [elsewhere]
         # One that is much less than before may not be enough to go back to, nor one in a repository that is not sound.
         doubtful = bool(less)
-        for url in last["saved"]:
+        for url in saved:
             try:
                 lines += retention.upkeep(portal, memory, url)
             except (BackupError, OSError, ValueError, KeyError) as problem:
                 problems.append(str(problem))
-                doubtful |= last["saved"] == [url]
+                doubtful |= saved == [url]
         memory["open"] = ""
         remember(portal, memory)
         try:
@@ -112,7 +113,7 @@ def _save(portal: Portal, memory: dict[str, Any], chosen: saved_files.Chosen) ->
     # another, and two halves are no backup. The files are the later ones, even for restic's own "latest".
     later = now.astimezone()
     earlier = max(later - datetime.timedelta(seconds=1), later.replace(hour=0, minute=0, second=0))
-    last: dict[str, Any] = {"run": run, "at": time.time(), "places": {}, "saved": [], "offsite": False}
+    last: dict[str, Any] = {"run": run, "at": time.time(), "places": {}, "offsite": False}
     number, failed = int(memory.get("number", 0)) + 1, {}
     for url in portal.places:
         place = Repository(portal, url)
@@ -132,13 +133,12 @@ def _save(portal: Portal, memory: dict[str, Any], chosen: saved_files.Chosen) ->
         except (BackupError, OSError, ValueError, KeyError) as problem:
             failed[url] = f"Nothing was saved in {place.shown}: {_words(problem)}"
             continue
-        last["saved"].append(url)
         last["places"][place.shown] = {"dump_sha256": dumped.sha256, "snapshots": [database, saved["snapshot_id"]]}
         last |= {"dump_bytes": dumped.size, "tables": list(dumped.tables)}
         last |= {"files": saved["total_files_processed"], "bytes": saved["total_bytes_processed"]}
-    if not last["saved"]:
+    if not last["places"]:
         raise BackupError(" ".join(failed.values()))
-    if portal.offsite in last["saved"]:
+    if portal.offsite and portal.offsite not in failed:
         last["offsite"] = shown(portal.offsite)
     memory.update(last=last, number=number)
     remember(portal, memory)

@@ -10,7 +10,6 @@ import json
 import os
 import socket
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -207,13 +206,10 @@ def test_a_disk_that_would_be_filled_is_left_alone(directories: Path, monkeypatc
     assert backup._save(there, {**portal.remembered(there), "open": ""}, chosen) == {}
 
 
-def made_up(
-    directories: Path, monkeypatch: pytest.MonkeyPatch, saves: bool = False, saved: Sequence[str] = ()
-) -> list[tuple[str, str]]:
+def made_up(directories: Path, monkeypatch: pytest.MonkeyPatch, saves: bool = False) -> list[tuple[str, str]]:
     """Backups succeed without restic. The result: the alerts, as title and text."""
     reported: list[tuple[str, str]] = []
     last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1, "places": {}}
-    last["saved"] = saved or ["/repository"]
 
     def save(_portal: Portal, memory: dict[str, Any], _chosen: Any) -> dict[str, str]:
         memory["last"] = last
@@ -266,7 +262,7 @@ def test_a_backup_that_needs_review_is_distinguished_from_one_that_failed(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (directories / "chamilo" / "var").mkdir(parents=True)
-    reported = made_up(directories, monkeypatch, saved=["/repository", "rest:http://store.example/x"])
+    reported = made_up(directories, monkeypatch)
     there = of_campus(directories, repository="/repository", offsite="rest:http://store.example/x")
 
     def nobody(*_arguments: Any, **_more: Any) -> None:
@@ -311,7 +307,7 @@ def test_a_backup_in_a_repository_that_is_not_sound_is_not_enough_to_go_back_to(
         return [f"{url} is in order."]
 
     (directories / "chamilo" / "var").mkdir(parents=True)
-    made_up(directories, monkeypatch, saved=list(places.values()))
+    made_up(directories, monkeypatch)
     monkeypatch.setattr(backup, "nearby", lambda _portal: "")
     monkeypatch.setattr(retention, "upkeep", upkeep)
     with pytest.raises(BackupError, match="does not match its name") as raised:
