@@ -9,7 +9,6 @@ The table does not travel to the host, so this happens on the controller.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
@@ -18,8 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dec
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import results
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories, _controls, _keys, _nodes, _results
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories, _controls, _keys, _nodes
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 
@@ -34,17 +32,12 @@ class ActionModule(HostAction):
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
 
-        delivered, hours = str(arguments.pop("results", "") or ""), arguments.pop("results_hours", 48)
-        destination = str(arguments.pop("deliver_to", "") or "")
         elsewhere = _nodes.elsewhere(self._templar, task_vars or {}, list(table.by_id))
-        if delivered:
-            answer = self._delivered(delivered, hours, task_vars or {})
-        else:
-            arguments.update(self._key(arguments, task_vars or {}))
-            arguments["advisories"] = _advisories.brief()
-            arguments["unenforced"] = _controls.unenforced(table, level, waivers)
-            arguments.update(_nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts")))
-            answer = self._inspect(arguments, task_vars or {})
+        arguments.update(self._key(arguments, task_vars or {}))
+        arguments["advisories"] = _advisories.brief()
+        arguments["unenforced"] = _controls.unenforced(table, level, waivers)
+        arguments.update(_nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts")))
+        answer = self._inspect(arguments, task_vars or {})
         unseen = "The audit gave no answer for this control."
         if arguments.get("sections"):
             unseen = f"The audit was asked about other sections alone: {', '.join(arguments['sections'])}."
@@ -64,8 +57,6 @@ class ActionModule(HostAction):
             raise AnsibleActionFail(str(error)) from error
         result["summary"] = _controls.summary(result["controls"])
         result["changed"] = False
-        if destination and not answer.get("failed"):
-            self._deliver(destination, arguments, answer, task_vars or {})
         return result
 
     def _key(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
@@ -88,27 +79,6 @@ class ActionModule(HostAction):
         salt = secrets.token_hex(16)
         place = "chamilo_backups_password" if password else str(copy.present)
         return {**known, "key_copy": place, "key_proof": {"salt": salt, "fingerprint": fingerprint(key, salt)}}
-
-    @staticmethod
-    def _deliver(
-        directory: str, arguments: Mapping[str, Any], answer: Mapping[str, Any], task_vars: Mapping[str, Any]
-    ) -> None:
-        """Keep what the host answered for a report that is made of several runs."""
-        host = str(task_vars.get("inventory_hostname"))
-        site = str(arguments.get("site") or word(str(arguments.get("domain"))))
-        try:
-            results.deliver({"to": directory, **_results.names(host)}, results.document(host, site, answer))
-        except results.DeliveryError as problem:
-            raise AnsibleActionFail(str(problem).replace("chamilo_monitoring_results", "chamilo_results")) from problem
-
-    @staticmethod
-    def _delivered(directory: str, hours: Any, task_vars: dict[str, Any]) -> dict[str, Any]:
-        """What the host observed by itself and delivered there. It is not connected to."""
-        try:
-            result = _results.read(directory, str(task_vars.get("inventory_hostname")), int(hours))
-        except _results.ResultError as problem:
-            return {"failed": True, "msg": str(problem)}
-        return {**result.answer, "taken": result.generated}
 
     def _inspect(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         try:

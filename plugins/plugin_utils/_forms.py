@@ -313,7 +313,6 @@ FORMS: dict[str, Form] = {
     "chamilo_monitoring_smtp_port": between(1, 65535),
     "chamilo_monitoring_smtp_user": LINE,
     "chamilo_monitoring_smtp_password": LINE,
-    "chamilo_monitoring_results": optional(ABSOLUTE),
     "chamilo_monitoring_smtp_from": optional(MAIL),
     "chamilo_passwords_minimum_length": between(8, 72),  # what PHP's bcrypt reads of a password
     "chamilo_passwords_rotation_days": DAYS,
@@ -332,7 +331,6 @@ FORMS: dict[str, Form] = {
     ),
     "chamilo_uploads_plugins": matching(r"[A-Za-z0-9_][A-Za-z0-9_-]*", "the name of a directory below public/plugin"),
     "chamilo_host_timeout": between(1),
-    "chamilo_results_hours": between(1),
     "chamilo_serial": between(1),
     "chamilo_audit_fail_on": optional(one_of("must", "should")),
     "chamilo_prove_address": optional(HOST),

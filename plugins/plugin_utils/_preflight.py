@@ -25,8 +25,6 @@ PLAYBOOK_VARIABLES: dict[str, dict[str, Any]] = {
     "chamilo_host_timeout": {"type": "int"},
     "chamilo_inventory": {"type": "path"},
     "chamilo_report_dir": {"type": "path"},
-    "chamilo_results": {"type": "path"},
-    "chamilo_results_hours": {"type": "int"},
     "chamilo_audit_fail_on": {"type": "str"},
     "chamilo_prove_address": {"type": "str"},
     "chamilo_prove_ca_file": {"type": "path"},

@@ -9,6 +9,12 @@ INSTEAD: dict[str, str] = {
     "chamilo_monitoring_disable_accounts": (
         "Switch accounts off in Chamilo itself: Administration, User list, which the monthly list of accounts names."
     ),
+    "chamilo_monitoring_results": (
+        "Audit all hosts in one run of the playbook audit, or have cron mail what `chamilo-hardening audit` prints."
+    ),
+    "chamilo_results": (
+        "The playbook audit makes one report of all hosts of its run; AWX keeps those of each slice as artifacts."
+    ),
     "chamilo_permissions_acknowledged": (
         "No file of the program is disabled any more; README of the role permissions has how to use again what an "
         "earlier version disabled."

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from . import _actions, _answers, _history, _results
+from . import _actions, _answers, _history
 from ._controls import ENFORCEABLE, LEVELS, SEVERITIES, STATUSES, Table, rows, summary
 from ._program import version_of
 
@@ -119,8 +119,6 @@ def host(
         "signs": texts(audit.get("signs")),
         "forecast": audit.get("forecast") or {},
     }
-    if audit.get("taken"):
-        entry["taken"] = audit["taken"]
     if error:
         entry["error"] = error
     cleaned: dict[str, Any] = clean(entry)
@@ -316,7 +314,7 @@ def artifact_name(host: str) -> str:
 def artifact(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A host in short, for programs that keep nothing else of a run."""
     open_ = {status: [row["id"] for row in entry["controls"] if row["status"] == status] for status in OPEN}
-    known = {name: entry[name] for name in ("error", "signs", "taken") if entry.get(name)}
+    known = {name: entry[name] for name in ("error", "signs") if entry.get(name)}
     return {"host": entry["name"], "summary": dict(entry["summary"]), **open_, **known}
 
 
@@ -437,12 +435,17 @@ def to_pages(
     if len(report["hosts"]) <= MANY:
         return {"report.html": to_html(report, table, harden)}
     template, views = _template(table), _views(report, table)
-    paths = {view["name"]: f"{HOST_PAGES}/{_results.stem(view['name'])}.html" for view in views}
+    paths = {view["name"]: f"{HOST_PAGES}/{_stem(view['name'])}.html" for view in views}
     links = {name: quote(path) for name, path in paths.items()}
     pages = {
         paths[view["name"]]: _page(template, report, [view], table, harden, top="../report.html") for view in views
     }
     return {**pages, "report.html": _page(template, report, views, table, harden, links=links)}
+
+
+def _stem(host: str) -> str:
+    """A file name for a host, different for each and without a way out of its directory."""
+    return re.sub(r"^[.]|[^0-9A-Za-z._-]", lambda found: f"%{ord(found[0]):x}", host)
 
 
 def _template(table: Table) -> jinja2.Template:

@@ -266,31 +266,13 @@ def figures(host: Host) -> Callable[[str], float]:
     return lambda name: float(known[f"chamilo_{name}"])
 
 
-def test_the_host_audits_itself_and_the_report_is_made_without_it(
-    cell: Cell, monitored: Host, playbook: Playbook, tmp_path: Path
-) -> None:
-    """By the daily work alone: what the playbook audit sees, each control, but what only the controller can know."""
+def test_the_host_audits_itself(cell: Cell, monitored: Host, playbook: Playbook) -> None:
+    """What the playbook audit sees, each control, but what only the controller can know."""
     seen = audited(playbook, monitored)
-    configuration = {"to": "/srv/results", "file": f"{monitored.domain}.json", "host": monitored.domain}
-    monitored.put("/etc/chamilo-hardening/results-campus_test.json", json.dumps(configuration))
-    try:
-        assert (
-            "there is no directory /srv/results"
-            in monitored.run(["chamilo-hardening", "daily", "monitoring"], check=False).stderr
-        )
-        monitored.run("mkdir -m 0700 /srv/results")
-        daily(monitored)
-        result = monitored.get(f"/srv/results/{monitored.domain}.json")
-    finally:
-        monitored.run("rm -rf /srv/results /etc/chamilo-hardening/results-campus_test.json")
-    (tmp_path / "results").mkdir()
-    (tmp_path / f"results/{monitored.domain}.json").write_text(result)
-    delivered = {"chamilo_results": str(tmp_path / "results"), "chamilo_report_dir": str(tmp_path / "report")}
-    playbook.run("report", monitored, **delivered)
-    (entry,) = json.loads((tmp_path / "report/report.json").read_text())["hosts"]
-    rows = {one["id"]: one["status"] for one in entry["controls"] if one["level"] != "people"}
-    other = {name for name, status in rows.items() if status != seen[name][0]}
-    assert other <= {"backups_encrypted"} and entry["taken"]
+    shown = monitored.run("chamilo-hardening audit --json", check=False).stdout
+    (one,) = json.loads(shown)
+    rows = {name: found["status"] for name, found in one["answer"]["observed"].items() if name in seen}
+    assert {name for name, status in rows.items() if status != seen[name][0]} <= {"backups_encrypted"}
     shown = monitored.run("chamilo-hardening audit", check=False).stdout
     assert shown.startswith(f"{monitored.domain}, Chamilo {cell.flavour}.")
     assert "pass           permissions_env" in shown
@@ -309,9 +291,7 @@ def test_without_a_recipient_checks_fail_and_no_play_does(fresh: Host, playbook:
     refused = fresh.run(["chamilo-hardening", "alert", "--test"], check=False)
     assert refused.returncode == 1 and "No recipient: set" in refused.stderr
     others = ("--tags", "https,brute_force,backups,monitoring")
-    more = {"chamilo_monitoring_node_exporter": True, "chamilo_monitoring_results": "/srv/results"}
-    fresh.run("mkdir /srv/results")
-    harden(playbook, fresh, tmp_path, *others, chamilo_alert_webhook="", **more)
+    harden(playbook, fresh, tmp_path, *others, chamilo_alert_webhook="", chamilo_monitoring_node_exporter=True)
     assert (
         fresh.get("/usr/sbin/sendmail").startswith("#!/bin/sh")
         and not fresh.run("dpkg -l msmtp-mta", check=False).stdout
@@ -332,10 +312,8 @@ def test_without_a_recipient_checks_fail_and_no_play_does(fresh: Host, playbook:
     ).stdout
     assert abs(figure('certificate_days{site="campus_test"}') - (float(end) - now) / 86400) < 0.1
     assert figure(f'bans{{site="campus_test",jail="{JAIL}"}}') == 2
-    assert json.loads(fresh.get(f"/srv/results/{fresh.domain}.json"))["host"] == fresh.domain
     # Everything of the section goes again.
     fresh.run(["chamilo-hardening", "undo", "monitoring", "--yes"])
-    assert "results" not in fresh.run("ls /etc/chamilo-hardening").stdout
     assert fresh.run("ls /etc/monit/conf.d /etc/logrotate.d").stdout.count("chamilo") == 0
 
 

@@ -286,12 +286,6 @@ PLAYS = {
         "chamilo_prove_address": "127.0.0.2",
         "chamilo_prove_ca_file": "/etc/ssl/school.pem",
     },
-    "report": {
-        **{name: OWNED[name] for name in ("chamilo_level", "chamilo_report_dir", "chamilo_waivers")},
-        "chamilo_audit_fail_on": "should",
-        "chamilo_results": "delivered",
-        "chamilo_results_hours": 24,
-    },
     "restore": {
         "chamilo_backups_environment": {"AWS_SECRET_ACCESS_KEY": "secret"},
         "chamilo_backups_key_folder": "chamilo-report/keys",

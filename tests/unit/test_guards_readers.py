@@ -35,7 +35,7 @@ REVIEWED = {
         _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _common/files.py:document
         _brute_force/unlock.py:sites _updates/releases.py:watched _monitoring/watch.py:configuration
         _application/release_files.py:refusal _permissions/aside.py:known
-        _monitoring/watch.py:pulse _monitoring/results.py:configuration _permissions/open_windows.py:known
+        _monitoring/watch.py:pulse _permissions/open_windows.py:known
         _permissions/sites.py:known _application/release_files.py:known
     """,
     "the package of the release, which an administrator names": """

@@ -496,7 +496,7 @@ def test_check_mode_carries_out_all_but_what_needs_a_run_before(runs: dict[str, 
 
 
 # Of a play, or set by World.play; and where the controller keeps a result, which no host is sent.
-ELSE_READ = {"chamilo_hosts", "chamilo_domain", "chamilo_restore_confirm", "chamilo_results"}
+ELSE_READ = {"chamilo_hosts", "chamilo_domain", "chamilo_restore_confirm"}
 
 
 @pytest.mark.slow

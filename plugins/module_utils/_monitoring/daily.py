@@ -23,10 +23,10 @@ from .._common.errors import HardeningError
 from .._common.paths import open_regular, shown
 from .._transaction import observed, our_lines
 from .._transaction.store import Store
-from . import integrity, left_behind, results, watch
+from . import integrity, left_behind, watch
 
-# An audit of a site: its figures, as node-exporter reads them, and what guide_audit_info would answer.
-Audit = Callable[[str, Observer], "tuple[str, Callable[[], dict[str, Any]]]"]
+# The figures of an audit of a site, as node-exporter reads them.
+Audit = Callable[[str, Observer], str]
 RECORD = "monitoring.json"
 MARK = "chamilo-hardening:log-test"
 _NO_RECIPIENT = "There is no recipient of alerts: set chamilo_alert_mail or chamilo_alert_webhook."
@@ -465,12 +465,8 @@ def _retired() -> None:
 
 
 def _audited(portal: Portal, audit: Audit) -> None:
-    """Run one audit where its figures or its result are needed."""
-    directory, desired = str(portal.known.get("figures") or ""), results.configuration(portal.site)
-    if not directory and not desired:
-        return
-    figures, answer = audit(portal.site, portal.observer)
+    """Run one audit where its figures are needed."""
+    directory = str(portal.known.get("figures") or "")
     if directory:
-        files.replace_file(os.path.join(directory, f"chamilo_{portal.site}.prom"), figures, 0o644)
-    if desired:
-        results.deliver(desired, results.document(desired["host"], portal.site, answer()))
+        path = os.path.join(directory, f"chamilo_{portal.site}.prom")
+        files.replace_file(path, audit(portal.site, portal.observer), 0o644)

@@ -16,13 +16,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._common.control import FAIL, NOT_APPLICABLE, NOT_ASSESSED, PASS
-from .._monitoring import daily, results, watch
+from .._monitoring import daily, watch
 
 AUDIT = """\
 Runs each check of the security guide on this host, with the values that the playbook harden wrote down, and changes
-nothing. Titles, waivers and what to do about it are in the report of the playbooks audit and report. Where
-chamilo_monitoring_results is set, the daily work delivers what --json prints. It ends with 1 where a control
-that is enforced on this host is not met."""
+nothing. Titles, waivers and what to do about it are in the report of the playbook audit. It ends with 1 where a
+control that is enforced on this host is not met."""
 LEFT_OUT = "not enforced"  # by the level of the host, or by a waiver
 ORDER = (FAIL, NOT_ASSESSED, LEFT_OUT, PASS, NOT_APPLICABLE)
 
@@ -54,8 +53,7 @@ def _audit(options: argparse.Namespace) -> int:
             for name, one in answer["observed"].items()
         }
         failed = failed or FAIL in statuses.values()
-        host = results.configuration(site).get("host") or socket.gethostname()
-        found.append(results.document(host, site, answer))
+        found.append({"host": socket.gethostname(), "site": site, "answer": answer})
         if not options.json:
             _show(answer, statuses)
     if options.json:

@@ -11,7 +11,6 @@ import syslog
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from .._application.observer import Observer
 from .._backups import jobs
@@ -25,12 +24,11 @@ from .._uploads import antivirus
 Step = tuple[str, Callable[[], "list[str]"]]
 
 
-def _audit(site: str, observer: Observer) -> tuple[str, Callable[[], dict[str, Any]]]:
+def _audit(site: str, observer: Observer) -> str:
     # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
     from .._audit import _metrics, engine
 
-    audit = engine.audit(site, observer)
-    return _metrics.render(site, audit), audit.answer
+    return _metrics.render(site, engine.audit(site, observer))
 
 
 # Name and function. A function does its work, sends its alerts, and returns lines for the journal.

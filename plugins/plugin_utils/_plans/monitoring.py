@@ -12,7 +12,6 @@ from typing import Any
 
 from ...module_utils._application.declared import DEFAULTS, VARIABLES
 from ...module_utils._transaction.job import Load
-from .. import _results
 from .portal import PACKAGES, Portal
 from .shapes import File, Plan, Transaction
 
@@ -50,10 +49,6 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Monitoring:
         File("/etc/monit/conf.d/chamilo-hardening", "monit/host.j2", mode="0600"),
         File(f"/etc/monit/conf.d/chamilo-{portal.word}", "monit/site.j2", mode="0600"),
     ]
-    if given["chamilo_monitoring_results"]:
-        result = {"to": given["chamilo_monitoring_results"], **_results.names(str(given["inventory_hostname"]))}
-        path = f"/etc/chamilo-hardening/results-{portal.word}.json"
-        files.append(File(path, content=f"{json.dumps(result, sort_keys=True)}\n", mode="0600"))
     if app_log:
         # In the directory that no update touches, read after one that an administrator may have there.
         files.append(portal.configuration(config, "monolog.yaml.j2"))

@@ -9,7 +9,6 @@ No host is needed. A connection answers each module as the test defines: see tes
 from __future__ import annotations
 
 import base64
-import datetime
 import hashlib
 import json
 import os
@@ -29,7 +28,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls, _results
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
 from tests.conftest import PACKED_ONCE
 
 pytestmark = pytest.mark.slow
@@ -346,25 +345,6 @@ def test_hosts_that_lie_harm_only_themselves(world: World, good: dict[str, Any],
     assert not OBEYED.search(output)
     if playbook in ("audit", "prove"):
         check_report(world.directory / "work/chamilo-report", hosts)
-
-
-def test_results_that_lie_harm_only_their_hosts(world: World, good: dict[str, Any]) -> None:
-    """What hosts delivered by themselves, and what else lies in that directory. No host is connected to."""
-    hosts, directory = crowd(world, good, 1), world.directory / "results"
-    directory.mkdir()
-    for name, answers in hosts.items():
-        answer = answers.get("guide_audit_info", answers.get("*"))
-        result = {"format": 1, "host": name, "site": "campus", "generated": "2999-01-01T00:00:00Z", "answer": answer}
-        generated = datetime.datetime.now(datetime.timezone.utc).strftime(_results.WHEN)
-        (directory / _results.names(name)["file"]).write_text(json.dumps({**result, "generated": generated}))
-    (directory / _results.names("list.test")["file"]).unlink()
-    (directory / _results.names("list.test")["file"]).symlink_to(world.directory / "home/secret")
-    sent = world.directory.parent / "sent"
-    output = world.play("report", hosts, hostile_sent=str(sent), chamilo_results=str(directory))
-    assert "Traceback" not in output
-    assert not OBEYED.search(output)
-    assert not sent.exists()
-    check_report(world.directory / "work/chamilo-report", hosts)
 
 
 @pytest.mark.parametrize(

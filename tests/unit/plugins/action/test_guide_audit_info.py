@@ -15,7 +15,6 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 
 from ansible_collections.chamilo.hardening.plugins.action.guide_audit_info import ActionModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories, _controls
 
 WAIVER = {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2999-01-01"}
@@ -152,23 +151,6 @@ def test_an_observation_that_is_none_is_refused() -> None:
         run({"observed": {"https_hsts": {"status": "ok", "evidence": ""}}})
 
 
-def test_what_one_run_keeps_of_a_host_another_one_reports(tmp_path: Path) -> None:
-    answer = {"changed": False, "observed": {"https_hsts": {"status": "fail", "evidence": "It is sent twice."}}}
-    answer |= {"chamilo_version": "2.0.1", "signs": [], "forecast": {}, "names": ["campus.test"]}
-    seen, asked = run(answer, domain="campus.test", deliver_to=str(tmp_path))
-    assert "deliver_to" not in asked
-    task = Mock(action="guide_audit_info", args={"request": {"results": str(tmp_path)}}, async_val=0)
-    read = ActionModule(task, *[Mock(template=template)] * 5).run(task_vars={"inventory_hostname": "campus"})
-    assert read["controls"] == seen["controls"] and read["taken"]
-    (kept,) = tmp_path.iterdir()
-    assert kept.stat().st_mode & 0o077 == 0
-    kept.unlink()
-    run({"failed": True, "msg": "No Chamilo."}, domain="campus.test", deliver_to=str(tmp_path))
-    assert not any(tmp_path.iterdir()), "what was delivered before is newer than nothing"
-    with pytest.raises(AnsibleActionFail, match=f"no directory {tmp_path}/gone. Mount it, or correct chamilo_results"):
-        run(answer, domain="campus.test", deliver_to=f"{tmp_path}/gone")
-
-
 @pytest.mark.slow
 def test_the_playbook_checks_all_hosts_and_fails_for_none(ansible: Any) -> None:
     """The real module on this machine without root, whatever stands on it, beside a host that does not answer."""
@@ -242,20 +224,3 @@ def test_a_report_is_written_where_no_host_could_be_audited(ansible: Any) -> Non
     assert outcome.code == 2
     (host,) = json.loads((ansible.directory / "chamilo-report" / "report.json").read_text())["hosts"]
     assert "chamilo_headers_cps" in host["error"]
-
-
-def test_a_delivered_result_is_judged_and_the_host_is_not_asked(tmp_path: Path) -> None:
-    observed = {"headers_csp": {"status": "fail", "evidence": "It is not sent."}}
-    answer = {"observed": observed, "chamilo_version": "2.0.4", "signs": [], "forecast": {}, "names": ["campus.test"]}
-    (tmp_path / "campus.json").write_text(json.dumps(results.document("campus", "campus", answer)))
-    request = {"domain": "campus.test", "results": str(tmp_path)}
-    task = Mock(action="guide_audit_info", args={"request": request}, async_val=0, check_mode=False, diff=False)
-    action = ActionModule(task, Mock(transport="ssh"), Mock(), Mock(), Mock(template=template), Mock())
-    action._execute_module = Mock(side_effect=AssertionError)
-    result = action.run(task_vars={"inventory_hostname": "campus"})
-    statuses = {row["id"]: row["status"] for row in result["controls"]}
-    assert statuses["headers_csp"] == "fail" and statuses["https_hsts"] == "not_assessed"
-    assert result["taken"].startswith("20") and "error" not in result
-    result = action.run(task_vars={"inventory_hostname": "other"})
-    assert "There is no" in result["error"]
-    assert {row["status"] for row in result["controls"]} == {"not_assessed", "people"}

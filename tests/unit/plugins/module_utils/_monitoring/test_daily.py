@@ -438,7 +438,7 @@ def test_the_audit_of_each_portal_is_part_of_the_day(host, shop, tmp_path):
         ran.append(site)
         if site == "campus":
             raise ValueError("no figures")
-        return "chamilo_control 1\n", dict
+        return "chamilo_control 1\n"
 
     for site in ("campus", "shop"):
         path = tmp_path / f"etc/monitoring-{site}.json"
