@@ -103,6 +103,7 @@ NAME = r"(?:\*\.)?[0-9a-z_](?:[0-9a-z_.-]{0,251}[0-9a-z])?"
 PLUGIN = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,100}"
 SEALED = r"[0-9A-Za-z+/=]{0,100000}"
 HEX = r"(?:[0-9a-f]{2})*"
+JOB = r"backup|drill"
 HOST = r"[][0-9A-Za-z.:%_/-]{0,255}"
 # It is granted privileges: no wildcard.
 ONE_HOST = r"[0-9A-Za-z.:_-]{0,255}"
@@ -137,7 +138,7 @@ INTERNAL: dict[str, Table] = {
     "backup_key": Table(
         {
             "held": Flag(),
-            "due": List(Text()),
+            "due": List(Text(JOB)),
             "key": Text(r"[0-9A-Za-z_=+/-]{1,512}"),
             "fingerprint": Text(HEX),
         }
@@ -195,7 +196,7 @@ DISCOVERED: dict[str, Shape] = {
     "in_force{}.generation": Text(HEX),
     "program": Each(Text(HEX)),
     "backup_key.fingerprint": Text(HEX),
-    "backup_key.due": List(Text(r"backup|drill")),
+    "backup_key.due": List(Text(JOB)),
     "given": Text(SEALED),
     "obstacles[].why": MESSAGE,
     "obstacles[].sections": List(Text("[a-z_]{1,32}")),

@@ -75,6 +75,7 @@ def test_only_what_is_documented_comes_through() -> None:
             "observed is a list",
         ),
         ("backup_key", {"key": "a\nb: {{ x }}"}, "key is a text"),
+        ("backup_key", {"due": ["other"]}, "due[0] is a text 'other'"),  # the last screen knows no such job
         ("chamilo_certificate", {"days_left": "many"}, "days_left is a text 'many', not a number"),
         ("chamilo_perms", {"failed": True, "unlike": [["a.php"]]}, "unlike[0] is a list, not a text"),
         ("chamilo_env", {"files": {"/var/www/chamilo/.env": "rm"}}, "is missing"),
