@@ -67,6 +67,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program.install
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import MEMORY as ENVIRONMENT
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.in_force import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY as SETTINGS
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.damage import Repaired
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.observed import settled
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import ask, ask_until, read
@@ -137,6 +138,7 @@ def _discovered(request: Request, given: dict[str, Place]) -> Site:
         certificate_file=request.certificate_file,
         certificate_key_file=request.certificate_key_file,
         hosted=Planned(frozenset(request.once), frozenset(request.headers), request.tls),
+        tree=Repaired(Engine().store) if os.geteuid() == 0 else None,
         names=request.names,
         given=given,
     )

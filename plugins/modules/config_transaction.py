@@ -338,9 +338,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import specification
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Transaction, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.repair import Repairing
 
 
 class Module(AnsibleModule):
@@ -370,9 +370,9 @@ def main() -> None:
     failure = {}
     try:
         if module.params["state"] == "present":
-            Engine().apply(plan(given), outcome, check=module.check_mode)
+            Repairing().apply(plan(given), outcome, check=module.check_mode)
         else:
-            Engine().withdraw(module.params["name"], outcome, check=module.check_mode)
+            Repairing().withdraw(module.params["name"], outcome, check=module.check_mode)
     except (HardeningError, OSError) as problem:
         rolled_back = getattr(problem, "rolled_back", "")
         failure = {"msg": str(problem), **({"rolled_back": rolled_back} if rolled_back else {})}

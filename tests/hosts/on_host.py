@@ -104,7 +104,7 @@ class Sweep:
         return done.stdout
 
     def back(self, where: str) -> None:
-        self.well([PROGRAM, "undo", "headers"], where)
+        self.well([PROGRAM, "undo", "headers", "--yes"], where)
         self.same(where)
 
     def same(self, where: str) -> None:

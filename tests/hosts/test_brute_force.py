@@ -344,7 +344,7 @@ def test_a_login_needs_the_captcha(guarded: Host) -> None:
 def test_other_jails_stay_as_they_are(guarded: Host) -> None:
     assert guarded.run("fail2ban-client get own maxretry").stdout.strip() == "17"
     assert "sshd" in guarded.run("fail2ban-client status").stdout
-    guarded.run("chamilo-hardening undo brute_force")
+    guarded.run("chamilo-hardening undo brute_force --yes")
     status = guarded.run("fail2ban-client status").stdout
     assert "own" in status and "sshd" in status and JAIL not in status
 

@@ -140,7 +140,7 @@ def test_off_is_reported_to_browsers_and_the_ramp_begins_again(ramping: Host, pl
 
 @pytest.mark.wire
 def test_undo_reports_that_browsers_stay_bound(ramping: Host, playbook: Playbook) -> None:
-    output = ramping.run("chamilo-hardening undo https").stdout
+    output = ramping.run("chamilo-hardening undo https --yes").stdout
     assert "each for 86400 seconds (1 day)" in output and 'chamilo_https_hsts to "off"' in output
     assert ramping.wait("/login").status == 200
     assert ramping.run(["test", "-e", RECORD], check=False).returncode == 1
@@ -182,5 +182,5 @@ def test_a_self_signed_certificate_is_renewed_in_time(fresh: Host, playbook: Pla
     fresh.put("/etc/ssl/certs/chamilo-campus_test.pem", chain)
     fresh.put("/etc/ssl/private/chamilo-campus_test.key", key, "0600")
     assert playbook.harden(fresh, **variables) > 0
-    fresh.run("chamilo-hardening undo https")
+    fresh.run("chamilo-hardening undo https --yes")
     assert fresh.run("ls /etc/ssl/certs/chamilo-campus_test.pem", check=False).returncode

@@ -152,7 +152,7 @@ def test_a_virtual_host_is_hardened_and_restored(
     playbook.harden(host)
     assert not missing_from_the_portal(host, "https")
     assert playbook.harden(host) == 0
-    host.run("chamilo-hardening undo https && chamilo-hardening undo headers")
+    host.run("chamilo-hardening undo https --yes && chamilo-hardening undo headers --yes")
     assert host.run(listing).stdout == before
     assert host.wait(host.url).status == 200
 
@@ -265,7 +265,7 @@ def test_a_name_that_nginx_does_not_take_as_it_is_set_up(
     playbook.harden(host, **variables)
     assert host.http(f"https://{LONGER}/login").values("X-Content-Type-Options") == ["nosniff"]
     assert playbook.harden(host, **variables) == 0
-    host.run("chamilo-hardening undo https && chamilo-hardening undo headers && nginx -t")
+    host.run("chamilo-hardening undo https --yes && chamilo-hardening undo headers --yes && nginx -t")
 
 
 @pytest.mark.parametrize("fixture", ["in-nginx-conf", "two-servers"])
@@ -364,7 +364,7 @@ def test_ours_that_an_earlier_version_wrote_in_place_of_an_owners_stays_until_un
     written = fresh.get(f"{etc}/sites-available/chamilo-campus_test.conf")
     assert kept in written and "Changes here are lost." in written
     assert playbook.harden(fresh, chamilo_https_vhost="managed") == 0
-    fresh.run("chamilo-hardening undo https && chamilo-hardening undo headers")
+    fresh.run("chamilo-hardening undo https --yes && chamilo-hardening undo headers --yes")
     assert fresh.run(listing).stdout == before
     assert fresh.wait("/login").status == 200
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal, unrelated_site
 from tests.testbed.hosts import Host
+from tests.tools.mangled import mangled
 
 SENT = {
     "X-Content-Type-Options": "nosniff",
@@ -94,3 +96,41 @@ def test_a_virtual_host_stays_its_owners(make: Callable[..., Host], cell: Cell, 
     assert host.get(file) == f"# Mine.\n{before}"
     host.run(["systemctl", "reload", web])
     assert not missing_from_the_portal(host, "http")
+
+
+DAMAGE = ("truncate -s 20 {}", "rm {}", "chmod 600 {}", "echo '}}' >> {}")
+
+
+@pytest.mark.wire
+def test_random_damage_is_repaired_and_undone_while_the_site_answers(
+    make: Callable[..., Host], playbook: Playbook
+) -> None:
+    host, chance = make(vhost="foreign-headers"), random.Random(46)
+    file = virtual_host(host)
+    before = host.get(file)
+    playbook.harden(host)
+    marked = host.get(file)
+    drop_ins = host.run(f"ls {file.removesuffix('.conf').rpartition('/')[0]}/chamilo-*.d/*.conf").stdout.split()
+
+    def damage() -> None:
+        host.put(file, mangled(host.get(file).removeprefix("# first\n"), chance))
+        host.run(chance.choice(DAMAGE).format(chance.choice(drop_ins)))
+
+    asking = f"curl -sko /dev/null -w '%{{http_code}}\\n' --resolve {host.domain}:443:127.0.0.1 https://{host.domain}/"
+    host.run(f'systemd-run -q --unit=asking sh -c "while :; do {asking}; sleep 0.2; done > /run/answers"')
+    for number in range(12):
+        damage()
+        if number % 4 == 3:  # the next run of the playbook does the same
+            assert playbook.harden(host) > 0
+        else:
+            host.run("chamilo-hardening repair")
+        assert host.get(file) == f"# first\n{marked}", number
+        assert "edited by hand" not in host.run("chamilo-hardening status").stdout
+    assert playbook.harden(host) == 0
+    damage()
+    for section in SECTIONS[::-1]:
+        host.run(["chamilo-hardening", "undo", section, "--yes"])
+    assert host.get(file) == f"# first\n{before}"
+    host.run("systemctl stop asking")
+    answers = host.run("cat /run/answers").stdout.split()
+    assert len(answers) > 50 and answers.count("000") == 0 == sum(code[0] == "5" for code in answers)

@@ -113,7 +113,7 @@ def test_every_attack_succeeds_before_fails_after_and_succeeds_again_after_undo(
     assert through(playbook, fresh) == ATTACKS
     playbook.harden(fresh, *ONLY)
     assert through(playbook, fresh) == []
-    fresh.run("chamilo-hardening undo permissions")
+    fresh.run("chamilo-hardening undo permissions --yes")
     fresh.run(f"chmod -R 777 {ROOT}")
     assert set(through(playbook, fresh)) >= {"permissions_code", "permissions_env", "permissions_var"}
 
@@ -180,7 +180,7 @@ def test_php_shows_no_errors_whatever_its_pool_reports(permitted: Host, playbook
         return permitted.wait(f"https://{permitted.domain}/").value("X-Shown")
 
     assert shown() == "0"
-    permitted.run("chamilo-hardening undo permissions")
+    permitted.run("chamilo-hardening undo permissions --yes")
     assert shown() == "1"
     playbook.harden(permitted, *ONLY)
     assert shown() == "0"

@@ -58,7 +58,7 @@ def test_attacks_on_hardened_sections_are_rejected_after(hardened: Host, playboo
 
 
 def test_without_the_fixer_they_get_through_again(hardened: Host, playbook: Playbook) -> None:
-    hardened.run("chamilo-hardening undo headers")
+    hardened.run("chamilo-hardening undo headers --yes")
     output = prove(playbook, hardened)
     assert "headers_frame_options: " in output
     assert "https_redirect: " not in output

@@ -184,6 +184,6 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
 
     playbook.harden(fresh, chamilo_trusted_proxies=[gate.address])
     assert gate.address in fresh.get("/var/www/chamilo/.env")
-    output = fresh.run("chamilo-hardening undo https").stdout
+    output = fresh.run("chamilo-hardening undo https --yes").stdout
     assert "TRUSTED_PROXIES is '0.0.0.0/0' again." in output
     assert fresh.get("/var/www/chamilo/.env") == environment

@@ -177,6 +177,6 @@ def test_sessions_of_all_nodes_are_in_one_place(nodes: Nodes, store: Store) -> N
     for output in (str(refused.value), first.output, again.output):
         assert PASSWORD not in output and "Canary1" not in output
     assert nodes["web1"].run(["stat", "-c", "%a %U", FILE]).stdout == "600 root\n"
-    nodes["web1"].run("chamilo-hardening undo sessions")
-    nodes["web2"].run("chamilo-hardening undo sessions")
+    nodes["web1"].run("chamilo-hardening undo sessions --yes")
+    nodes["web2"].run("chamilo-hardening undo sessions --yes")
     assert log_in() == [True, False]

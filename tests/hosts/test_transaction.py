@@ -122,7 +122,7 @@ class Lab:
         assert self.digest() != before
 
     def undo(self) -> str:
-        return self.host.run([PROGRAM, "undo", "headers"]).stdout
+        return self.host.run([PROGRAM, "undo", "headers", "--yes"]).stdout
 
     def digest(self) -> str:
         return self.host.run(["python3", "-I", "-B", "/root/on_host.py", "digest", self.etc]).stdout
@@ -368,7 +368,7 @@ def test_two_runs_at_once(lab: Lab) -> None:
         lab.host.put("/root/go", "")
         first.join()
         second.join()
-        lab.host.run([PROGRAM, "undo", "https"])
+        lab.host.run([PROGRAM, "undo", "https", "--yes"])
         lab.undo()
     assert results["first"]["failure"] == results["second"]["failure"] == ""
     assert "belongs to headers (process " in results["impatient"]["failure"]

@@ -104,7 +104,7 @@ def test_what_is_waived_later_is_undone_in_that_run(fresh: Host, playbook: Playb
     playbook.harden(fresh, *tags)
     assert there(fresh) == set(LATER), "a waiver that ends"
     for section in SECTIONS_LATER:
-        fresh.run(["chamilo-hardening", "undo", section])
+        fresh.run(["chamilo-hardening", "undo", section, "--yes"])
     assert there(fresh) == set()
 
 

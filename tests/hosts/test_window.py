@@ -71,7 +71,7 @@ def test_one_address_reaches_the_installer_for_a_minute(
     assert [answers(host, closed) for host in (friend, unrelated_client)] == [403, 403]
     assert modes(closed) == CLOSED
     began = time.monotonic()
-    output = closed.run(f"chamilo-hardening window open --minutes 1 --from {friend.address}").stdout
+    output = closed.run(f"chamilo-hardening window open --yes --minutes 1 --from {friend.address}").stdout
     assert f"the installer answers {friend.address} only" in output
     assert modes(closed) == OPEN
     assert [answers(host, closed) for host in (friend, unrelated_client)] == [200, 403]
@@ -99,18 +99,18 @@ def test_a_backup_comes_first_and_without_one_the_window_stays_closed(closed: Ho
         return closed.run("chamilo-hardening restore list").stdout.splitlines()
 
     before = runs()
-    assert "backup of campus.test: A dump of" in closed.run("chamilo-hardening window open").stdout
+    assert "backup of campus.test: A dump of" in closed.run("chamilo-hardening window open --yes").stdout
     assert modes(closed) == OPEN and len(runs()) == len(before) + 1
-    closed.run("chamilo-hardening window open --minutes 5")
+    closed.run("chamilo-hardening window open --yes --minutes 5")
     assert len(runs()) == len(before) + 1, "what is open already may be half updated"
     output = closed.run("chamilo-hardening window close").stdout
     assert "ansible-playbook chamilo.hardening.harden" in output and "No longer as" not in output
     repository = "/var/backups/chamilo-hardening/campus_test"
     closed.run(f"mv {repository}/keys {repository}/away")
-    refused = closed.run("chamilo-hardening window open", check=False)
+    refused = closed.run("chamilo-hardening window open --yes", check=False)
     assert refused.returncode == 1 and "the window stays closed" in refused.stderr
     assert modes(closed) == CLOSED
-    closed.run("chamilo-hardening window open --without-backup")
+    closed.run("chamilo-hardening window open --yes --without-backup")
     assert modes(closed) == OPEN
     closed.run(f"mv {repository}/away {repository}/keys; chamilo-hardening window close")
     assert len(runs()) == len(before) + 1 and modes(closed) == CLOSED
@@ -118,7 +118,7 @@ def test_a_backup_comes_first_and_without_one_the_window_stays_closed(closed: Ho
 
 @pytest.mark.long
 def test_the_role_leaves_an_open_tree_alone(closed: Host, playbook: Playbook) -> None:
-    closed.run("chamilo-hardening window open")
+    closed.run("chamilo-hardening window open --yes")
     played = playbook.run("harden", closed, *ONLY, "--diff")
     assert played.changed[closed.domain] == 0, played.output
     assert f"{ROOT} is open (upgrade) until" in played.output
@@ -168,10 +168,10 @@ def test_the_module_opens_until_a_deadline_and_the_audit_reports_so(closed: Host
 @pytest.mark.long
 def test_it_closes_after_a_restart(closed: Host) -> None:
     """Once the deadline is still to come, once it passed while the host was down."""
-    closed.run("chamilo-hardening window open --minutes 60 --from 203.0.113.7")
+    closed.run("chamilo-hardening window open --yes --minutes 60 --from 203.0.113.7")
     closed.restart()
     assert modes(closed) == OPEN
-    closed.run("chamilo-hardening window open --minutes 1 --from 203.0.113.7")
+    closed.run("chamilo-hardening window open --yes --minutes 1 --from 203.0.113.7")
     docker("stop", "--time", "30", closed.container)
     time.sleep(65)
     docker("start", closed.container)

@@ -74,28 +74,16 @@ def apply(text: str, marks: Sequence[Mark], site: str) -> str:
 def strip(text: str, site: str) -> str:
     """The text without the marks of a site, and with what was set aside."""
     result, done = [], 0
-    for found in _marked(text, site):
-        body, within = found["body"], bool(found["within"])
-        line = text.count("\n", 0, found.start("begin")) + 1
-        if found["sum"] != _sum(body):
+    for start, end, aside in [*whole_blocks(text, site), (len(text), len(text), "")]:
+        left = _either(text[done:start], site)
+        if left:
+            line = text.count("\n", 0, done + left.start()) + 1
             raise MarkerError(
-                f"line {line}: what stands between the marks of chamilo.hardening was changed. Move lines of your own "
-                f"outside of them and restore what was there, or remove all of it with both marks."
+                f"line {line}: lines of chamilo.hardening or their marks were changed. Run: chamilo-hardening repair"
             )
-        start = found.start("begin")
-        if within and text[:start].endswith("\n"):
-            start -= 1
-        result += [text[done:start], _aside(body, within)]
-        done = found.end()
-    rest = "".join([*result, text[done:]])
-    left = _either(rest, site)
-    if left:
-        line = rest.count("\n", 0, left.start()) + 1
-        raise MarkerError(
-            f"line {line}: one of the two marks of chamilo.hardening is missing or damaged. Bring it back as it was, "
-            "or remove the other one with what stands there."
-        )
-    return rest
+        result += [text[done:start], aside]
+        done = end
+    return "".join(result)
 
 
 def without(line: str) -> str:
@@ -133,33 +121,12 @@ def sites(text: str) -> list[str]:
     return sorted({*re.findall(r"^[ \t]*# BEGIN chamilo\.hardening ([^\s,]+)", text, re.MULTILINE)})
 
 
-def shift(text: str, site: str, marks: Sequence[Mark]) -> tuple[Mark, ...]:
-    """Marks for a text that has marks of another site, from the same for the text without those of that site."""
-    blocks, taken = [], 0
+def whole_blocks(text: str, site: str) -> Iterator[tuple[int, int, str]]:
+    """Where each block of a site begins and ends that nobody edited, and what it has set aside."""
     for found in _marked(text, site):
-        start = found.start("begin")
-        within = bool(found["within"])
-        if within and text[:start].endswith("\n"):
-            start -= 1
-        aside = len(_aside(found["body"], within))
-        blocks.append((start - taken, aside, found.end() - start))
-        taken += found.end() - start - aside
-
-    def moved(offset: int) -> int:
-        result = offset
-        for start, aside, length in blocks:
-            if start < offset < start + aside:
-                raise MarkerError(f"Character {offset} is within what {site} set aside.")
-            result += length - aside if start + aside <= offset else 0
-        return result
-
-    def piece(given: Piece) -> Piece:
-        return given if isinstance(given, str) else (moved(given[0]), moved(given[1]))
-
-    return tuple(
-        Mark(moved(mark.at), tuple(map(piece, mark.lines)), moved(mark.until) if mark.until > mark.at else -1)
-        for mark in marks
-    )
+        if found["sum"] == _sum(found["body"]):
+            within, start = bool(found["within"]), found.start("begin")
+            yield start - (within and text[:start].endswith("\n")), found.end(), _aside(found["body"], within)
 
 
 def _either(text: str, site: str) -> re.Match[str] | None:

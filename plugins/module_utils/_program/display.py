@@ -14,6 +14,7 @@ from .undo import KINDS
 TASKS = (
     ("See what is active, and what was edited by hand", ("status",)),
     ("See what the security guide asks for and this host does not meet", ("audit",)),
+    ("Bring back files and lines of the collection that were edited or removed", ("repair",)),
     ("Undo a section after which the site is not as it was", ("undo SECTION",)),
     ("Unlock an account, or an address that was banned", ("unlock", "unlock USER", "unlock ADDRESS")),
     ("Update Chamilo, or leave it as it was", ("update PACKAGE --sha256 SUM", "update --abandon")),

@@ -24,9 +24,9 @@ from .._common.tree import Tree
 from .._permissions import apply
 from .._permissions import window as permissions_window
 from .._settings import logins
-from .._transaction.engine import Engine
 from .._transaction.job import Outcome
 from .._transaction.plan import plan
+from .._transaction.repair import Repairing
 
 MEMO = "/etc/chamilo-hardening/php_user-{site}.json"
 NGINX = "/etc/nginx/nginx.conf"
@@ -40,7 +40,7 @@ class FormerPoolError(HardeningError):
     """PHP of a portal cannot get the user back that it had; the message states why and what to do."""
 
 
-def tracked(engine: Engine) -> list[str]:
+def tracked(engine: Repairing) -> list[str]:
     """The portals whose PHP has such a pool."""
     pattern = re.compile(r"permissions:(.+)\.pool")
     return [found[1] for name in engine.store.peek()["records"] if (found := pattern.fullmatch(name))]
@@ -54,13 +54,13 @@ def account(site: str) -> str:
     return f"{name[: _LONGEST - 9]}-{hashlib.sha256(site.encode()).hexdigest()[:8]}"
 
 
-def undo(site: str, engine: Engine) -> list[str]:
+def undo(site: str, engine: Repairing) -> list[str]:
     """PHP as the user that it had before. What an administrator has to know of it."""
     return _Former(site, engine).undo()
 
 
 class _Former:
-    def __init__(self, word: str, engine: Engine) -> None:
+    def __init__(self, word: str, engine: Repairing) -> None:
         self.word, self.engine = word, engine
         self.name = f"permissions:{word}.pool"
         self.memo: dict[str, Any] = json.loads(Tree().read(MEMO.format(site=word)))

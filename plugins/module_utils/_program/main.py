@@ -30,10 +30,10 @@ from .._https import renewal
 from .._monitoring import daily as monitoring_daily
 from .._permissions import window as permissions_window
 from .._permissions.open_windows import WindowError
-from .._transaction import observed, our_lines
-from .._transaction.engine import Engine
+from .._transaction import damage, our_lines
 from .._transaction.job import Outcome
 from .._transaction.memory import Memory
+from .._transaction.repair import Repairing
 from .._transaction.store import put_off
 from .._updates import releases
 from .._uploads import antivirus
@@ -52,6 +52,12 @@ and checks whether the site still answers. If it does not, the files stay as the
 other means since is copied to /var/lib/chamilo-hardening/kept first. The next run of the playbook hardens it again,
 unless it is run with --skip-tags SECTION. Of several portals on one host, SECTION:SITE names one, as `chamilo-hardening
 status` shows it (headers:campus_example_org)."""
+
+REPAIR = """\
+Brings the files of all sections, and the marked lines in files of an owner, back as they were last written: whole or
+not at all, tested, loaded, and with a look at whether the site still answers. What an owner wrote around the marks
+stays. A file of ours that was edited is copied to /var/lib/chamilo-hardening/kept first. An interrupted run is rolled
+back, and what a service has not loaded is loaded. The next run of the playbook does the same."""
 
 STATUS = """\
 Shows which sections are active, since when, which of their files were edited by hand since, which are not because
@@ -77,9 +83,9 @@ by naming the files of this collection that the update changed. While a window i
 it is and reports so."""
 
 
-def main(arguments: Sequence[str], version: str = "", engine: Engine | None = None) -> int:
+def main(arguments: Sequence[str], version: str = "", engine: Repairing | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 it failed, 2 it was asked for in a wrong way."""
-    return session.run(_parser(version).parse_args(arguments), lambda: engine or Engine())
+    return session.run(_parser(version).parse_args(arguments), lambda: engine or Repairing())
 
 
 def _parser(version: str) -> argparse.ArgumentParser:
@@ -103,6 +109,9 @@ def _parser(version: str) -> argparse.ArgumentParser:
     undo.add_argument("--yes", action="store_true", help="do not ask")
     undo.set_defaults(run=_undo)
 
+    repair = commands.add_parser("repair", help="bring back what was damaged of the collection", description=REPAIR)
+    repair.set_defaults(run=_repaired)
+
     unlock_command.add(commands, _print)
 
     window = commands.add_parser("window", help="let PHP write the program for a while", description=WINDOW)
@@ -114,6 +123,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     )
     opened.add_argument("--from", dest="address", metavar="ADDRESS", default="", help="who may reach the installer")
     opened.add_argument("--site", default="", help="which portal, where there are several")
+    opened.add_argument("--yes", action="store_true", help="do not ask")
     opened.add_argument("--without-backup", action="store_true", help="take no backup first")
     # For the module chamilo_perms: the tree comes on standard input, and what was changed goes to standard output.
     opened.add_argument("--tree", action="store_true", help=argparse.SUPPRESS)
@@ -154,7 +164,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _recover(options: argparse.Namespace, engine: Engine) -> int:
+def _recover(options: argparse.Namespace, engine: Repairing) -> int:
     try:
         done = engine.recover(0, early=True) if options.boot else engine.recover()
     except Busy:
@@ -174,7 +184,7 @@ def _recover(options: argparse.Namespace, engine: Engine) -> int:
     return 0
 
 
-def _undo(options: argparse.Namespace, engine: Engine) -> int:
+def _undo(options: argparse.Namespace, engine: Repairing) -> int:
     names = engine.names(options.section)
     others = [(kind, name) for kind in KINDS for name in kind.memory.names(options.section, engine.store.root)]
     if not names and not others:
@@ -189,7 +199,8 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         return 1
     for warning in renewal.warnings(names):
         _print(warning)
-    if sys.stdin.isatty() and not options.yes:
+    engine.ensure_undo(names)
+    if not options.yes:
         records = engine.store.peek()["records"]
         paths = sorted({path for name in names for path in records[name]["files"]})
         if paths:
@@ -199,16 +210,18 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
             print("From these only the lines of this collection go:", *theirs, sep="\n  ")
         reported = [line for kind, name in others for line in kind.memory.description([name], engine.store.root)]
         print(*(f"{line}\n" for line in reported), sep="", end="")
-        if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
-            print("Nothing was changed.")
-            return 1
+    if not session.agreed(options.yes):
+        return 1
     if not _php_is_back(options.section, engine):
         return 1
     names = engine.names(options.section)
     encrypted = _encrypted(names)
     worst = 0
-    for name in names:
-        worst |= _undone(engine, name)
+    for number, name in enumerate(names):
+        if _undone(engine, name):
+            left = ", ".join(sorted({*names[number:], *(name for _kind, name in others)}))
+            _print(f"undo {options.section}: ended here. Still active: {left}.", syslog.LOG_ERR)
+            return 1
     for site, domain in encrypted.items():
         for name in _secure_cookie(engine, site) if not _speaks_tls(domain) else ():
             _print(f"Logins to {domain} by plain http would fail with a cookie for https alone, so {name} goes too.")
@@ -229,7 +242,7 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
     return worst
 
 
-def _php_is_back(section: str, engine: Engine) -> bool:
+def _php_is_back(section: str, engine: Repairing) -> bool:
     """PHP of the portals of the section as the user it had before. Only then the files of the section can go."""
     name, _colon, one = section.partition(":")
     for site in former_pool.tracked(engine):
@@ -248,7 +261,18 @@ def _php_is_back(section: str, engine: Engine) -> bool:
     return True
 
 
-def _undone(engine: Engine, name: str) -> int:
+def _repaired(_options: argparse.Namespace, engine: Repairing) -> int:
+    outcome = Outcome()
+    try:
+        engine.repair(outcome)
+    finally:
+        _report(outcome)
+    if not outcome.changed:
+        _print("repair: nothing to do. All files are as they were written.")
+    return 0
+
+
+def _undone(engine: Repairing, name: str) -> int:
     syslog.syslog(syslog.LOG_INFO, f"undo {name}: begins")
     outcome = Outcome()
     try:
@@ -273,7 +297,7 @@ def _speaks_tls(domain: str) -> bool:
     return any(listen.tls for host in discover(domain).serving for listen in host.listens)
 
 
-def _secure_cookie(engine: Engine, site: str) -> list[str]:
+def _secure_cookie(engine: Repairing, site: str) -> list[str]:
     """The transactions that have PHP and the application send the cookie of a session by https alone."""
     records = engine.store.peek()["records"]
     names = (f"sessions:{site}.php", f"sessions:{site}.application")
@@ -290,7 +314,7 @@ def _report(outcome: Outcome) -> None:
         _print(line)
 
 
-def _daily_work(options: argparse.Namespace, _engine: Engine) -> int:
+def _daily_work(options: argparse.Namespace, _engine: Repairing) -> int:
     failed = False
     ran = []
     for done in program_daily.run(options.steps, options.due):
@@ -305,7 +329,7 @@ def _daily_work(options: argparse.Namespace, _engine: Engine) -> int:
     return int(failed)
 
 
-def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
+def _alerted(options: argparse.Namespace, _engine: Repairing) -> int:
     title, text = options.title, options.text
     if options.test:
         title = title or "Test alert"
@@ -323,13 +347,17 @@ def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
     return 0
 
 
-def _window_opened(options: argparse.Namespace, engine: Engine) -> int:
+def _window_opened(options: argparse.Namespace, engine: Repairing) -> int:
     windows = permissions_window.Windows(engine)
     if options.tree:
         print(windows.open(json.load(sys.stdin), options.profile, options.minutes).found.to_json())
         return 0
     portal = permissions_window.site(options.site)
     windows.validate(portal.tree, options.minutes, options.address, portal)  # a backup takes a while
+    whom = f"{options.address} can reach the installer" if options.address else "nobody can reach the installer"
+    print(f"For {options.minutes} minutes PHP can write the program in {portal.tree['path']}, and {whom}.")
+    if not session.agreed(options.yes):
+        return 1
     if not options.without_backup and not windows.at(portal.tree["path"]):  # what is open already may be half updated
         _save_first(portal.name)
     done = windows.open(portal.tree, options.profile, options.minutes, options.address, portal)
@@ -359,7 +387,7 @@ def _save_first(site: str) -> None:
             _print(f"backup of {portal.domain}: {line}")
 
 
-def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
+def _window_closed(options: argparse.Namespace, engine: Repairing) -> int:
     windows = permissions_window.Windows(engine)
     known = [one for one in windows.known() if options.site in ("", one.site)]
     if options.due:
@@ -389,9 +417,9 @@ def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
     return 0
 
 
-def _report_differences(engine: Engine, alone: bool) -> None:
+def _report_differences(engine: Repairing, alone: bool) -> None:
     """An update may have changed files of ours. ``alone``: output is not read here."""
-    edited = [path for paths in observed.edited(engine.store.peek()).values() for path in paths]
+    edited = [path for paths in damage.edited(engine.store.peek()).values() for path in paths]
     for path in edited:
         _print(f"No longer as this collection wrote it: {path}")
     again = "Harden again from where you run the playbook: ansible-playbook chamilo.hardening.harden"
@@ -415,7 +443,7 @@ def _entries(done: permissions_window.Done) -> str:
     return " ".join(messages)
 
 
-def _status(options: argparse.Namespace, engine: Engine) -> int:
+def _status(options: argparse.Namespace, engine: Repairing) -> int:
     known = status(engine, options.version)
     if options.json:
         print(json.dumps(known, indent=2, sort_keys=True))
@@ -426,9 +454,9 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
     elif known["interrupted"]:
         name, since = known["interrupted"]["name"], known["interrupted"]["since"]
         print(f"\nINTERRUPTED: the run of {name} that began at {since}.")
-        print("Its files are rolled back by a timer, at the next boot, or now by: chamilo-hardening recover")
+        print("Its files are rolled back by a timer, at the next boot, or now by: chamilo-hardening repair")
     for service in known["pending"]:
-        print(f"\nNOT LOADED: {service} has not read its present files. Try: chamilo-hardening recover")
+        print(f"\nNOT LOADED: {service} has not read its present files. Try: chamilo-hardening repair")
     for sentence in known["deferred"]:
         print(f"\nPUT OFF: {sentence}")
     active, idle = display.sections(known)
@@ -436,6 +464,8 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
     print(*(f"  {line}" for line in active), sep="\n", end="\n" * bool(active))
     if idle:
         print("\nNot active:", *(f"  {line}" for line in idle), sep="\n")
+    if any(section["edited"] or section["lost"] for section in known["sections"].values()):
+        print("\nTo have them as they were written: chamilo-hardening repair")
     for sentence in known["restores"]:
         print(f"\nRESTORE: {sentence}")
     for sentence in known["backups"]:
@@ -452,12 +482,12 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
     return 0
 
 
-def status(engine: Engine, version: str) -> dict[str, Any]:
+def status(engine: Repairing, version: str) -> dict[str, Any]:
     """What ``status --json`` prints. With each of KINDS: the keys that ``undo`` restores."""
     state = engine.store.peek()
     sections = {}
     unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})
-    edited, lost = observed.edited(state), our_lines.lost(state)
+    edited, lost = damage.edited(state), our_lines.lost(state)
     for name, record in state["records"].items():
         sections[name] = {
             "since": record["at"],
@@ -510,7 +540,7 @@ def _backups() -> list[str]:
         return []
 
 
-def _kept(memory: Memory[Any], engine: Engine) -> dict[str, list[str]]:
+def _kept(memory: Memory[Any], engine: Repairing) -> dict[str, list[str]]:
     """One that is damaged hides nothing else."""
     try:
         return {name: sorted(memory.keys(one)) for name, one in sorted(memory.recall(engine.store.root).items())}

@@ -35,6 +35,19 @@ def run(options: argparse.Namespace, engine: Callable[[], Any]) -> int:
         return 130
 
 
+def agreed(yes: bool) -> bool:
+    """Whether to go on with what opens or undoes something: asked on a terminal, and without one only by --yes."""
+    if not yes and not sys.stdin.isatty():
+        report(
+            "Nothing was changed: there is no terminal to ask on. To go on without a question: --yes", syslog.LOG_ERR
+        )
+    elif not yes and input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        print("Nothing was changed.")
+    else:
+        return True
+    return False
+
+
 def report(text: str, level: int = syslog.LOG_INFO) -> None:
     """To the one who asked, and to the journal. The web user's programs may have chosen the words of a failure."""
     text = alert.harmless(text)

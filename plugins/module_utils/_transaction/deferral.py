@@ -13,17 +13,21 @@ from typing import Any
 
 from .._common.files import now
 from .._common.services import Machine
-from .job import Change, Outcome
+from .job import Change, Load, Outcome
 from .plan import Plan
 
 
 def is_due(plan: Plan, changes: Sequence[Change], machine: Machine, outcome: Outcome) -> bool:
     """Whether these changes are to be put off, as ``outcome`` reports. A service that does not run is not restarted."""
     load = plan.load if changes else None
-    if load is None or not load.deferred or machine.state(load.service) != "active":
+    if load is None or not put_off(load, machine):
         return False
     outcome.deferred = load.service
     return True
+
+
+def put_off(load: Load, machine: Machine) -> bool:
+    return load.deferred and machine.state(load.service) == "active"
 
 
 def noted(

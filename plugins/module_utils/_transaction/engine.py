@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .._common.files import STATE, Item, now
+from .._common.files import STATE, Item, Tree, now
 from .._common.in_force import InForce
 from . import deferral, marked, observed, our_lines
 from .difference import compare, restored
@@ -27,7 +27,7 @@ from .plan import Plan, as_item
 from .probe import Probe
 from .recovery import LOCK_SECONDS
 from .store import copies
-from .undo import names, restoration
+from .undo import ensure_possible, names, restoration
 from .writing import Writing
 
 
@@ -45,7 +45,7 @@ class Engine(Writing):
             entries = interrupted["entries"] if interrupted else []
             old = {each["path"]: self.store.load(Item.from_json(each["old"])) for each in entries}
             changes, _kept = compare(state, plan, outcome, old)
-            edits, _known = marked.compare(state, plan, outcome, old)
+            edits, _known = marked.compare(self.store.root, state, plan, outcome, old)
             changes += restored(self.store, state, plan, outcome, old)
             changes += [*edits, *marked.restored(state, plan.name, changes, outcome)[0]]
             if interrupted:
@@ -61,43 +61,77 @@ class Engine(Writing):
             state = self.store.peek()
             settled = self._recover(state, outcome.recovered)
             outcome.changed = bool(outcome.recovered)
-            changes, keep = compare(state, plan, outcome, {})
-            edits, known = marked.compare(state, plan, outcome, {})
-            back = restored(self.store, state, plan, outcome, {})
-            freed, tracked = marked.restored(state, plan.name, [*changes, *back], outcome)
-            job = self._job(state, plan, [*changes, *edits, *freed], back, keep, known, tracked)
-            deferred = deferral.noted(state, plan, job.changes, self.machine, outcome)
-            if deferred != state["deferred"]:
-                self._commit(state, {**state, "deferred": deferred})
-            if outcome.deferred:
-                return
-            if job.changes:
-                self._carry_out(state, job, outcome)
-                outcome.changed = True
-                if back:
-                    self._sweep(state)
-                return
-            edited = known != our_lines.of(state["records"].get(plan.name, {}))
-            if given_up(state, plan) or shared(state, plan) or written_by_another(state, plan) or edited:
-                # No file moves, but who wants which does.
-                after = copy.deepcopy(state)
-                job.commit(after, self._keep(state, job), {})
-                self._commit(state, after)
+            self._or_repaired(state, outcome, lambda: self._apply(state, plan, settled, outcome))
+
+    def _apply(self, state: dict[str, Any], plan: Plan, settled: Collection[str], outcome: Outcome) -> None:
+        changes, keep = compare(state, plan, outcome, {})
+        edits, known = marked.compare(self.store.root, state, plan, outcome, {})
+        back = restored(self.store, state, plan, outcome, {})
+        freed, tracked = marked.restored(state, plan.name, [*changes, *back], outcome)
+        job = self._job(state, plan, [*changes, *edits, *freed], back, keep, known, tracked)
+        deferred = deferral.noted(state, plan, job.changes, self.machine, outcome)
+        if deferred != state["deferred"]:
+            self._commit(state, {**state, "deferred": deferred})
+        if outcome.deferred:
+            return
+        self._keep_written([*map(as_item, plan.files), *(change.new for change in job.changes)], known)
+        if job.changes:
+            self._carry_out(state, job, outcome)
+            outcome.changed = True
+            if back:
+                self._sweep(state)
+            return
+        edited = known != our_lines.of(state["records"].get(plan.name, {}))
+        if given_up(state, plan) or shared(state, plan) or written_by_another(state, plan) or edited:
+            # No file moves, but who wants which does.
+            after = copy.deepcopy(state)
+            job.commit(after, self._keep(state, job), {})
+            self._commit(state, after)
+            self._forget(state, outcome)
+        if plan.load and plan.load.service in state["pending"]:
+            raise TransactionError(" ".join(outcome.recovered))
+        elif plan.load and plan.load.service in settled:
+            # The pending load should have activated these files: check it.
+            self._probe(plan.probe, {}, judge)
+            outcome.loaded = True
+
+    def _repair(self, state: dict[str, Any], outcome: Outcome) -> bool:
+        """Whether there was something to repair: see ``Repairing``."""
+        return False
+
+    def _or_repaired(self, state: dict[str, Any], outcome: Outcome, act: Callable[[], None]) -> None:
+        """Do it; where files were broken before by other means, and so could not be loaded, once more without that."""
+        try:
+            try:
+                act()
+            except TransactionError as problem:
+                outcome.diff.clear()
+                if not problem.broken or not self._repair(state, outcome):
+                    raise
+                act()
+        except TransactionError:
+            if not state["open"]:
                 self._forget(state, outcome)
-            if plan.load and plan.load.service in state["pending"]:
-                raise TransactionError(" ".join(outcome.recovered))
-            elif plan.load and plan.load.service in settled:
-                # The pending load should have activated these files: check it.
-                self._probe(plan.probe, {}, judge)
-                outcome.loaded = True
+            raise
+
+    def _keep_written(self, items: Iterable[Item], known: Mapping[str, our_lines.Known]) -> None:
+        """Copies of what a transaction writes, to repair it by."""
+        with Tree() as tree:
+            for item in [*items, *(tree.inspect(one["file"]) for one in known.values())]:
+                if item.is_file and our_lines.written(self.store.root, item.sha256) is None:
+                    self.store.keep(f"written/{item.sha256}", item.data)
 
     def in_force(self) -> dict[str, InForce]:
         """All transactions."""
-        return observed.in_force(self.store.peek())
+        return observed.in_force(self.store.root, self.store.peek())
 
     def names(self, section: str) -> list[str]:
         """The transactions that ``undo SECTION`` undoes, or those of one portal: ``undo SECTION:SITE``."""
         return names(self.store.peek()["records"], section)
+
+    def ensure_undo(self, names: Sequence[str]) -> None:
+        """Refuse to undo these transactions where one of them could not be undone as a whole."""
+        ensure_possible(self.store, self.store.peek(), names)
 
     def undo(self, name: str, outcome: Outcome) -> None:
         """Restore what was there before the first transaction of this name."""
@@ -107,17 +141,20 @@ class Engine(Writing):
             state["deferred"].pop(name, None)
             if name not in state["records"]:
                 raise TransactionError(f"Nothing of {name} is active here: there is nothing to undo.")
-            job = restoration(self.store, state, name, outcome)
-            outcome.changed = True
-            if job.changes:
-                self._carry_out(state, job, outcome)
-                outcome.notes += job.left_out or []
-            else:
-                without = copy.deepcopy(state)
-                job.commit(without, {}, {})
-                self._commit(state, without)
-                self._forget(state, outcome)
+            self._or_repaired(state, outcome, lambda: self._undo(state, name, outcome))
             self._sweep(state)
+
+    def _undo(self, state: dict[str, Any], name: str, outcome: Outcome) -> None:
+        job = restoration(self.store, state, name, outcome)
+        outcome.changed = True
+        if job.changes:
+            self._carry_out(state, job, outcome)
+            outcome.notes += job.left_out or []
+        else:
+            without = copy.deepcopy(state)
+            job.commit(without, {}, {})
+            self._commit(state, without)
+            self._forget(state, outcome)
 
     def forget(self, name: str) -> None:
         """Let go of a transaction whose files are as they shall be without it."""
@@ -129,21 +166,6 @@ class Engine(Writing):
                 self._commit(state, without)
                 self.store.prune(copies(state))
                 self._sweep(state)
-
-    def hand_over(self, root: str, old: str, new: str) -> None:
-        """Have the tests of all transactions run the console of a portal as another user from now on."""
-        before, after = ["runuser", "-u", old], ["runuser", "-u", new]
-        with self.store.lock(f"hand over {root}", LOCK_SECONDS):
-            state = self.store.peek()
-            self._recover(state, [])
-            changed = copy.deepcopy(state)
-            for record in changed["records"].values():
-                record["test"] = [
-                    [*after, *argv[3:]] if argv[:3] == before and f"--chdir={root}" in argv else argv
-                    for argv in map(list, record["test"])
-                ]
-            if changed["records"] != state["records"]:
-                self._commit(state, changed)
 
     def withdraw(self, name: str, outcome: Outcome, check: bool = False) -> None:
         """Like ``undo``, but without an error when there is nothing to undo."""

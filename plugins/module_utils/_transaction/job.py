@@ -16,11 +16,14 @@ from .probe import Probe
 
 
 class TransactionError(HardeningError):
-    """A transaction failed. ``rolled_back`` states why, when files had been changed and were restored."""
+    """A transaction failed. ``rolled_back`` states why, when files had been changed and were restored.
 
-    def __init__(self, message: str, rolled_back: str = "") -> None:
+    ``broken``: they cannot be loaded. Something else had broken them before.
+    """
+
+    def __init__(self, message: str, rolled_back: str = "", broken: bool = False) -> None:
         super().__init__(message)
-        self.rolled_back = rolled_back
+        self.rolled_back, self.broken = rolled_back, broken
 
 
 class Refused(TransactionError):

@@ -14,11 +14,12 @@ from itertools import combinations
 from typing import Any
 
 from .._common.files import Item, StateError, Tree
-from .._common.markers import Mark, MarkerError, apply, released, shift, sites, strip, sums
+from .._common.markers import MarkerError, apply, released, sites, strip, sums
+from .._common.mending import mended
 from .._webserver import shared_directives
 from .._webserver.shared_directives import mentions
 from .job import Change, Outcome, TransactionError
-from .our_lines import Known, file_of_root, of, places_of, site_of, text_of
+from .our_lines import Known, file_of_root, of, places_of, site_of, text_of, whole
 from .plan import Marked, Plan
 
 Overlay = Mapping[str, Item]  # files as they would be, by the file itself
@@ -26,7 +27,7 @@ _CONTEXT = 2  # lines around each change that a diff shows
 
 
 def compare(
-    state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Overlay
+    root: str, state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Overlay
 ) -> tuple[list[Change], dict[str, Known]]:
     """How files get the desired marks and lose the others, and what is saved of them."""
     changes: list[Change] = []
@@ -43,7 +44,9 @@ def compare(
             used.add(file)
             _no_file_of_ours(state, file)
             old = overlay[file] if file in overlay else tree.inspect(file)
-            new = _with(old, _edited(want, file, text_of(old), site_of(plan.name)))
+            known = next((one for one in of(record).values() if one["file"] == file), None)
+            text = whole(root, text_of(old), known, site_of(plan.name))
+            new = with_text(old, _edited(want, file, text, site_of(plan.name)))
             if want.marks:
                 blocks = sums(text_of(new), site_of(plan.name))
                 kept[want.path] = {"file": file, "seen": want.seen, "sha256": new.sha256, "blocks": blocks}
@@ -52,14 +55,14 @@ def compare(
                 outcome.diff.append(diff(file, old, new))
         gone = {path: known for path, known in of(record).items() if path not in kept}
         used |= {known["file"] for known in kept.values()}
-        changes += _without(tree, plan.name, gone, used, outcome, overlay)
+        changes += _without(root, tree, plan.name, gone, used, outcome, overlay)
     return changes, kept
 
 
-def without(state: Mapping[str, Any], name: str, outcome: Outcome) -> list[Change]:
+def without(root: str, state: Mapping[str, Any], name: str, outcome: Outcome) -> list[Change]:
     """How the files of a transaction lose its marks, and nothing else."""
     with Tree() as tree:
-        return list(_without(tree, name, of(state["records"][name]), (), outcome, {}))
+        return list(_without(root, tree, name, of(state["records"][name]), (), outcome, {}))
 
 
 def restored(
@@ -88,7 +91,7 @@ def restored(
                 for file in places:
                     old = tree.inspect(file)
                     text = released(text_of(old), site, lambda line: mentions(line, gone) and not mentions(line, after))
-                    new = _with(old, text)
+                    new = with_text(old, text)
                     if old.same(new):
                         continue
                     found.append(Change(file, old, new))
@@ -174,21 +177,24 @@ def _beside(bare: str, want: Marked, site: str) -> str | None:
         for other in since:
             texts.append(strip(texts[-1], other))
         if _sha256(texts[-1]) == want.digest:
-            marks: Sequence[Mark] = want.marks
-            for text, other in reversed([*zip(texts, since)]):
-                marks = shift(text, other, marks)
-            new = apply(bare, marks, site)
-            alone = new
+            expected = apply(texts[-1], want.marks, site)
+            new = alone = mended(bare, expected, site)
             for other in since:
                 alone = strip(alone, other)
-            return new if alone == apply(texts[-1], want.marks, site) else None
+            return new if alone == expected and strip(new, site) == bare else None
     return None
 
 
 def _without(
-    tree: Tree, name: str, files: Mapping[str, Known], used: Container[str], outcome: Outcome, overlay: Overlay
+    root: str,
+    tree: Tree,
+    name: str,
+    files: Mapping[str, Known],
+    used: Container[str],
+    outcome: Outcome,
+    overlay: Overlay,
 ) -> Iterator[Change]:
-    """A file that its owner removed or renamed is no error, and damaged marks are left alone."""
+    """A file that its owner removed or renamed is no error."""
     done = set()
     for path, known in sorted(files.items()):
         try:
@@ -204,16 +210,15 @@ def _without(
             done.add(file)
             old = overlay[file] if file in overlay else tree.inspect(file)
             try:
-                new = _with(old, strip(text_of(old), site_of(name)))
+                new = with_text(old, strip(whole(root, text_of(old), known, site_of(name)), site_of(name)))
             except MarkerError as problem:
-                outcome.notes.append(f"{file} {problem} It was left as it is.")
-                continue
+                raise TransactionError(f"{file} {problem} No file was changed.") from problem
             if not old.same(new):
                 outcome.diff.append(diff(file, old, new))
                 yield Change(file, old, new)
 
 
-def _with(old: Item, text: str) -> Item:
+def with_text(old: Item, text: str) -> Item:
     """The same file, owner, mode and access list, with another text."""
     data = text.encode("utf-8", "surrogateescape")
     return replace(old, data=data, sha256=hashlib.sha256(data).hexdigest(), mtime_ns=0)

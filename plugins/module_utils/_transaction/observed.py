@@ -11,7 +11,6 @@ from typing import Any
 from .._common.files import Item, Tree
 from .._common.in_force import InForce
 from .our_lines import as_written, of
-from .ownership import last_owner
 from .plan import as_seen
 
 
@@ -20,7 +19,7 @@ def settled(state: Mapping[str, Any]) -> bool:
     return not state["open"] and not state["pending"]
 
 
-def in_force(state: Mapping[str, Any]) -> dict[str, InForce]:
+def in_force(root: str, state: Mapping[str, Any]) -> dict[str, InForce]:
     """All transactions. None has a generation after a run that was cut off."""
     quiet = settled(state)
     found: dict[str, InForce] = {}
@@ -28,22 +27,8 @@ def in_force(state: Mapping[str, Any]) -> dict[str, InForce]:
         for name, record in state["records"].items():
             items = {path: Item.from_json(known["after"]) for path, known in record["files"].items()}
             whole = quiet and all(tree.inspect(path).same(item) for path, item in items.items())
-            whole = whole and all(as_written(tree, path, known) for path, known in of(record).items())
+            whole = whole and all(as_written(root, tree, path, known) for path, known in of(record).items())
             files = {path: as_seen(item.kind, item.target) for path, item in items.items()}
             files.update({path: known["seen"] for path, known in of(record).items()})
             found[name] = InForce(record["generation"] if whole else "", files)
-    return found
-
-
-def edited(state: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The files of each section that were changed after they were written."""
-    found = {}
-    with Tree() as tree:
-        for name, record in state["records"].items():
-            found[name] = [
-                path
-                for path, known in sorted(record["files"].items())
-                # A file that a later section has taken over is that section's to compare.
-                if last_owner(state, path) == name and not tree.inspect(path).same(Item.from_json(known["after"]))
-            ]
     return found

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ from typing import Any, TypedDict
 
 from .._common.files import Item, StateError, Tree, has_acl, must_be_file
 from .._common.markers import MarkerError, sites, strip, sums
-from .._common.paths import of_root, open_path
+from .._common.mending import mended
+from .._common.paths import of_root, open_path, open_regular
 
 _FEW = 500  # files of a directory that are searched for one that was renamed
 
@@ -39,9 +41,25 @@ def site_of(name: str) -> str:
     return name.partition(":")[2]
 
 
-def as_written(tree: Tree, path: str, known: Known) -> bool:
-    """Whether a file is as it was when its marks were written."""
+def written(root: str, sha256: str) -> bytes | None:
+    """What a transaction wrote, by its checksum. None where no copy was kept, as by an older version."""
+    with suppress(FileNotFoundError), open(open_regular(os.path.join(root, "written", sha256)), "rb") as stream:
+        data = stream.read()
+        return data if hashlib.sha256(data).hexdigest() == sha256 else None
+    return None
+
+
+def whole(root: str, text: str, known: Known | None, site: str) -> str:
+    """The text of a file with all its blocks, whatever was done to them; as it is where no copy was kept."""
+    before = written(root, known["sha256"]) if known else None
+    return text if before is None else mended(text, before.decode("utf-8", "surrogateescape"), site)
+
+
+def as_written(root: str, tree: Tree, path: str, known: Known) -> bool:
+    """Whether a file is as it was when its marks were written, and can be mended when they are damaged."""
     try:
+        if not os.path.exists(os.path.join(root, "written", known["sha256"])):
+            return False
         return file_of_root(path) == known["file"] and tree.inspect(known["file"]).sha256 == known["sha256"]
     except (StateError, OSError):
         return False  # the transaction itself reports the fault

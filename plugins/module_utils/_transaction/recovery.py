@@ -121,8 +121,8 @@ class Recovery:
         loaded: bool,
         again: bool,
         refused: bool,
-    ) -> str:
-        """Restore the old files and activate them. Returns the result as a sentence.
+    ) -> tuple[str, bool]:
+        """Restore the old files and activate them. Returns the result as a sentence, and whether they were broken.
 
         ``again``: the tests are run once more. ``refused``: one of them failed with the new files.
         """
@@ -139,20 +139,23 @@ class Recovery:
         # A disk without room keeps nothing from being loaded: the files are back already.
         unnoted = _unnoted(lambda: self._close(state, loaded))
         if failure:
-            return failure + unnoted + edited
+            return failure + unnoted + edited, refused
         if job.load and loaded:
             service = job.load.service
             problem = self._bring_in(service, owed(job, True), start=True)
             if problem:
-                return f"The old files were restored, but could not be loaded: {sentence(problem)}{unnoted}{edited}"
+                return (
+                    f"The old files were restored, but could not be loaded: {sentence(problem)}" + unnoted + edited,
+                    True,
+                )
             unnoted = unnoted or _unnoted(lambda: self._paid(state, service))
         elif job.load or not again:
-            return f"The old files were restored.{unnoted}{edited}"
+            return f"The old files were restored.{unnoted}{edited}", False
         try:
             self._probe([was.probe for was in before.values()], {was.probe: was for was in before.values()}, judge)
         except TransactionError as worse:
-            return f"The old files were restored and loaded, but {worse}.{unnoted}{edited}"
-        return f"The old configuration was restored and is active.{unnoted}{edited}"
+            return f"The old files were restored and loaded, but {worse}.{unnoted}{edited}", False
+        return f"The old configuration was restored and is active.{unnoted}{edited}", False
 
     def _restore(self, state: Mapping[str, Any], early: bool = False) -> list[str]:
         """Restore every file of the open transaction. Returns concurrent modifications.

@@ -103,7 +103,7 @@ class Store(HostLock):
         """Remove the copies that nothing refers to any more."""
         keep = {os.path.join(self.root, blob) for blob in desired}
         self._tree.discard(os.path.join(self.root, "state.json"), f"{TEMPORARY}state.json")
-        for part in ("transactions", "baseline"):
+        for part in ("transactions", "baseline", "written"):
             for directory, _directories, names in os.walk(os.path.join(self.root, part), topdown=False):
                 for name in names:
                     if os.path.join(directory, name) not in keep:
@@ -122,10 +122,13 @@ class Store(HostLock):
 
 def copies(state: Mapping[str, Any]) -> list[str]:
     """The copies that the state refers to."""
-    items = [known["before"] for record in state["records"].values() for known in record["files"].values()]
+    records = state["records"].values()
+    files = [known for record in records for known in record["files"].values()]
+    items = [known["before"] for known in files]
     if state["open"]:
         items += [entry["old"] for entry in state["open"]["entries"]]
-    return [item["blob"] for item in items if "blob" in item]
+    whole = [known["after"] for known in files] + [one for each in records for one in each.get("marked", {}).values()]
+    return [*(item["blob"] for item in items if "blob" in item), *(f"written/{one.get('sha256')}" for one in whole)]
 
 
 def tracked(state: Mapping[str, Any]) -> set[str]:

@@ -30,6 +30,14 @@ def names(records: Iterable[str], section: str) -> list[str]:
     return sorted(name for name in records if name in own or name.startswith(f"{section}:"))
 
 
+def ensure_possible(store: Store, state: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuse, before anything is undone, what could be undone only in part."""
+    for name in names:
+        marked.without(store.root, state, name, Outcome())
+        for known in state["records"][name]["files"].values():
+            store.load(Item.from_json(known["before"]))
+
+
 def restoration(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome) -> Job:
     """The job that undoes a transaction. A file that was edited since is kept aside, which ``outcome`` notes."""
     record = state["records"][name]
@@ -56,7 +64,7 @@ def restoration(store: Store, state: Mapping[str, Any], name: str, outcome: Outc
             before = store.load(before)
             changes.append(Change(path, current, before))
             outcome.diff.extend(diff(path, current, before, private(current), private(before)))
-    changes += marked.without(state, name, outcome)
+    changes += marked.without(store.root, state, name, outcome)
     released, tracked = marked.restored(state, name, changes, outcome)
     changes += released
 

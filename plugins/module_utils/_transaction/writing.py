@@ -106,13 +106,14 @@ class Writing(Recovery):
             try:
                 # With a service a test changes nothing; without one the commands activate the files.
                 refused = isinstance(problem, Refused)
-                ended = self._roll_back(state, job, before, loaded, refused or (tested and not job.load), refused)
+                again = refused or (tested and not job.load)
+                ended, broken = self._roll_back(state, job, before, loaded, again, refused)
             except (OSError, StateError) as worse:
                 left = "The old files could not be restored; a timer and the next run will try again"
                 raise TransactionError(f"{sentence(problem)} {left}: {sentence(worse)}") from worse
             if not isinstance(problem, Exception):
                 raise
-            raise TransactionError(f"{sentence(problem)} {ended}", rolled_back=str(problem)) from problem
+            raise TransactionError(f"{sentence(problem)} {ended}", str(problem), broken) from problem
 
     def _write_down(self, state: dict[str, Any], job: Job, token: str, active: bool) -> dict[str, Item]:
         """The journal. Returns the files the section has not touched before, with a copy that stays."""

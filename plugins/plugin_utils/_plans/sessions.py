@@ -217,4 +217,5 @@ def _web(portal: Portal, forget: bool) -> list[File]:
     files = [File(f"{portal.drop_ins}/sessions.conf", f"{portal.web}/sessions.conf.j2")]
     if forget and not portal.apache:
         files.append(File(f"{portal.drop_ins}/php/sessions.conf", "nginx/php.conf.j2"))
+        files.append(File(f"/etc/nginx/conf.d/chamilo-{portal.word}-sessions.conf", "nginx/cookie.conf.j2"))
     return files + portal.apache_modules("rewrite", "headers")

@@ -25,8 +25,8 @@ from tests.tools.asking import ask
 
 def engine(in_force=None, cut_off=False):
     """What transactions left behind."""
-    state = {"open": {"name": "headers:campus"} if cut_off else None, "pending": []}
-    return SimpleNamespace(in_force=lambda: in_force or {}, store=SimpleNamespace(peek=lambda: state))
+    state = {"open": {"name": "headers:campus"} if cut_off else None, "pending": [], "records": {}}
+    return SimpleNamespace(in_force=lambda: in_force or {}, store=SimpleNamespace(root="", peek=lambda: state))
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine as transaction_engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan as transaction_plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import repair
 from ansible_collections.chamilo.hardening.plugins.modules import config_transaction
 
 
@@ -31,8 +31,8 @@ def run(module: Any, capsys: pytest.CaptureFixture[str], **arguments: Any) -> di
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(lambda argv, seconds: (int(argv[0] == "false"), ""), systemd=False)
-    real = transaction_engine.Engine
-    monkeypatch.setattr(config_transaction, "Engine", lambda: real(str(tmp_path / "state"), machine))
+    real = repair.Repairing
+    monkeypatch.setattr(config_transaction, "Repairing", lambda: real(str(tmp_path / "state"), machine))
 
 
 def file(tmp_path: Path, **more: Any) -> list[dict[str, Any]]:

@@ -359,18 +359,18 @@ def saves(host, site):
 def test_a_backup_that_fails_keeps_the_window_closed(desk, capsys):
     saves(desk, "campus")
     desk.broken = "The repository is full."
-    assert main.main(("window", "open"), "1", desk.engine) == 1
+    assert main.main(("window", "open", "--yes"), "1", desk.engine) == 1
     assert (desk.mode(), desk.windows.known()) == (0o644, [])
     output = capsys.readouterr().err
     assert "the window stays closed: The repository is full." in output and "window open --without-backup" in output
-    assert main.main(("window", "open", "--without-backup"), "1", desk.engine) == 0
+    assert main.main(("window", "open", "--yes", "--without-backup"), "1", desk.engine) == 0
     assert desk.mode() == 0o664 and desk.saved == []
 
 
 @pytest.mark.parametrize("words", [["--from", "banana"], ["--minutes", "0"]])
 def test_what_is_refused_takes_no_backup(desk, capsys, words):
     saves(desk, "campus")
-    assert main.main(("window", "open", *words), "1", desk.engine) == 1
+    assert main.main(("window", "open", "--yes", *words), "1", desk.engine) == 1
     assert desk.saved == [] and desk.mode() == 0o644
     assert words[1] in capsys.readouterr().err
 
@@ -381,7 +381,7 @@ def test_a_backup_that_needs_review_keeps_no_window_closed(desk, capsys, monkeyp
 
     saves(desk, "campus")
     monkeypatch.setattr(backups_backup, "backup", backup)
-    assert main.main(("window", "open"), "1", desk.engine) == 0
+    assert main.main(("window", "open", "--yes"), "1", desk.engine) == 0
     assert desk.mode() == 0o664
     output = capsys.readouterr()
     assert (
@@ -414,7 +414,7 @@ def test_an_undelivered_alert_does_not_keep_a_window_open(desk, monkeypatch):
         raise alert.AlertError("no mail")
 
     monkeypatch.setattr(alert, "notify", notify)
-    monkeypatch.setattr(main.observed, "edited", lambda state: {"sessions": ["/etc/x"]})
+    monkeypatch.setattr(main.damage, "edited", lambda state: {"sessions": ["/etc/x"]})
     desk.open()
     desk.now += 60 * 60
     assert main.main(("window", "close", "--due"), "1", desk.engine) == 0
@@ -452,12 +452,12 @@ def test_the_commands(desk, capsys):
         assert main.main(words, "1", host.engine) == 0
         return capsys.readouterr().out
 
-    output = typed("window", "open", "--minutes", "1")
+    output = typed("window", "open", "--yes", "--minutes", "1")
     assert "is open (upgrade) until" in output and "No backup was taken" in output
     assert "OPEN: " in typed("status")
     assert typed("window", "close", "--due") == ""
     host.now += 60
     assert "is as the guide wants it again" in typed("window", "close", "--due")
     assert "No window is open" in typed("window", "close")
-    assert main.main(("window", "open", "--from", "x"), "1", host.engine) == 1
+    assert main.main(("window", "open", "--yes", "--from", "x"), "1", host.engine) == 1
     assert "Invalid value for --from: 'x'" in capsys.readouterr().err

@@ -20,9 +20,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.services
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import former_pool
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.repair import Repairing
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 OWN, OLD = "chamilo-campus", "www-data"
@@ -45,7 +45,7 @@ class Host:
         self.rights: list[tuple[str, str]] = []
         self.crontab = 1
         self.fails = False
-        self.engine = Engine(
+        self.engine = Repairing(
             str(directory / "state"), Machine(self.run, systemd=True, program=sys.executable), self.answer
         )
         for name in ("8.4/fpm/pool.d", "cron.d", "etc", "nginx"):

@@ -31,10 +31,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.fou
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Done, Window, WindowError
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.main import main
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.repair import Repairing
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
 
 
@@ -56,8 +56,8 @@ class Desk:
             return self.timer, ""
         return (self.reload, "") if "reload" in argv else (0, "active" if "is-active" in argv else "")
 
-    def engine(self) -> Engine:
-        return Engine(str(self.root / "state"), Machine(self.run, systemd=True, program=sys.executable))
+    def engine(self) -> Repairing:
+        return Repairing(str(self.root / "state"), Machine(self.run, systemd=True, program=sys.executable))
 
     def harden(self, name: str = "headers", path: str = "etc/a.conf", text: str = "") -> None:
         me = {"owner": str(os.geteuid()), "group": str(os.getegid())}
@@ -108,8 +108,9 @@ def test_lines_of_ours_that_are_gone_are_shown_and_undo_removes_the_others(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = desk.root / "etc/a.conf"
-    digest = hashlib.sha256(b"old").hexdigest()
-    marks = [{"at": 0, "lines": ["one"]}, {"at": 3, "lines": ["two"]}]
+    path.write_text("old\n")
+    digest = hashlib.sha256(b"old\n").hexdigest()
+    marks = [{"at": 0, "lines": ["one"]}, {"at": 4, "lines": ["two"]}]
     desired = {"name": "https:campus", "files": [{"path": str(path), "marks": marks, "digest": digest}]}
     desk.engine().apply(plan(desired), Outcome())
     assert "\n  https:campus   20" in desk.type("status")[1] and "gone" not in desk.type("status")[1]
@@ -147,7 +148,7 @@ def test_status_shows_sections_of_which_there_are_settings_alone(desk: Desk) -> 
         re.search(r"^  passwords:campus +settings of Chamilo: check_password$", out, re.MULTILINE)
         and "No section" not in out
     )
-    assert "Active: passwords:campus." in desk.type("undo", "headers")[2]
+    assert "Active: passwords:campus." in desk.type("undo", "headers", "--yes")[2]
     (state / "settings.json").write_text("{")
     code, out, err = desk.type("status")
     assert code == 0 and "settings.json is damaged" in err and "No section is active." in out
@@ -195,14 +196,14 @@ def test_what_it_reports_harms_no_terminal(desk: Desk) -> None:
 def test_undo_restores_and_reports_so(desk: Desk, log: list[str]) -> None:
     desk.harden()
     (desk.root / "etc/a.conf").write_text("edited")
-    code, out, _err = desk.type("undo", "headers")
+    code, out, _err = desk.type("undo", "headers", "--yes")
     assert code == 0 and desk.text() == "old"
     assert "was edited by hand after it was written. The edited file is kept as " in out
     assert out.endswith("undo headers: done; loaded, and the site answers.\n")
     assert log[0] == "undo headers: begins" and log[-1].startswith("undo headers: done")
 
 
-def given_back(monkeypatch: pytest.MonkeyPatch, *undo: Callable[[str, Engine], list[str]]) -> None:
+def given_back(monkeypatch: pytest.MonkeyPatch, *undo: Callable[[str, Repairing], list[str]]) -> None:
     """What is undone besides files, each kind by one of these, or all by the only one."""
     kinds = zip(program_main.KINDS, undo * (len(program_main.KINDS) // len(undo)), strict=True)
     monkeypatch.setattr(program_main, "KINDS", [replace(kind, undo=one) for kind, one in kinds])
@@ -214,20 +215,20 @@ def test_undo_restores_the_environment_of_the_application(desk: Desk, monkeypatc
     keys = {"before": {"TRUSTED_PROXIES": None}, "ours": {"TRUSTED_PROXIES": "10.0.0.5"}}
     (desk.root / "state/environment.json").write_text(json.dumps({"https:campus": {**kept, **keys}}))
     given_back(monkeypatch, lambda name, _engine: [f"{name} again."])
-    assert desk.type("undo", "headers")[0] == 1
+    assert desk.type("undo", "headers", "--yes")[0] == 1
     desk.harden("https:campus")
-    code, out, _err = desk.type("undo", "https")
+    code, out, _err = desk.type("undo", "https", "--yes")
     assert code == 0 and desk.text() == "old" and out.endswith("undo https:campus: https:campus again.\n")
 
 
 def test_undo_goes_on_behind_what_cannot_go_back_now(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def down(name: str, _engine: Engine) -> list[str]:
+    def down(name: str, _engine: Repairing) -> list[str]:
         raise HardeningError("The database does not answer.")
 
     (desk.root / "state").mkdir(mode=0o700)
     monkeypatch.setattr(Memory, "names", lambda *_unused: ["https:campus"])
     given_back(monkeypatch, down, lambda name, _engine: ["again."])
-    code, out, err = desk.type("undo", "https")
+    code, out, err = desk.type("undo", "https", "--yes")
     assert (code, err) == (1, "undo https:campus: The database does not answer.\n")
     assert out == "undo https:campus: again.\n"
 
@@ -236,7 +237,7 @@ def test_undo_of_permissions_gives_php_its_old_user_first(desk: Desk, monkeypatc
     fails: list[str] = ["PHP could not be reloaded."]
     done: list[str] = []
 
-    def back(name: str, engine: Engine) -> list[str]:
+    def back(name: str, engine: Repairing) -> list[str]:
         if fails:
             raise HardeningError(fails[0])
         engine.forget(f"permissions:{name}.pool")
@@ -248,21 +249,21 @@ def test_undo_of_permissions_gives_php_its_old_user_first(desk: Desk, monkeypatc
         desk.harden(f"permissions:{site}.pool", f"etc/pool-{site}.conf", text=f"chamilo-{site}")
         desk.harden(f"permissions:{site}", f"etc/{site}.conf")
     desk.harden("https:campus", "etc/c.conf")
-    code, _out, err = desk.type("undo", "https")
+    code, _out, err = desk.type("undo", "https", "--yes")
     assert code == 1 and err.endswith("First run: chamilo-hardening undo permissions\n")
-    assert desk.type("undo", "permissions")[::2] == (1, "undo permissions: PHP could not be reloaded.\n")
+    assert desk.type("undo", "permissions", "--yes")[::2] == (1, "undo permissions: PHP could not be reloaded.\n")
     assert (desk.root / "etc/campus.conf").exists()
     fails.clear()
-    code, out, _err = desk.type("undo", "permissions:shop")
+    code, out, _err = desk.type("undo", "permissions:shop", "--yes")
     assert code == 0 and done == ["shop"]
-    code, out, _err = desk.type("undo", "permissions")
+    code, out, _err = desk.type("undo", "permissions", "--yes")
     assert code == 0 and out.startswith("undo permissions: PHP of campus.test runs as www-data again.\n")
     assert done == ["shop", "campus"] and not (desk.root / "etc/campus.conf").exists()
 
 
 def test_undo_of_what_is_not_there_names_what_is(desk: Desk) -> None:
     desk.harden("https:campus")
-    code, _out, err = desk.type("undo", "headers")
+    code, _out, err = desk.type("undo", "headers", "--yes")
     assert (code, err) == (1, "Nothing of headers is active here. Active: https:campus.\n")
 
 
@@ -284,10 +285,37 @@ def test_undo_of_the_backups_waits_for_a_restore(desk: Desk, monkeypatch: pytest
 def test_undo_that_fails_reports_why(desk: Desk, log: list[str]) -> None:
     desk.harden()
     desk.reload = 1
-    code, _out, err = desk.type("undo", "headers")
+    code, _out, err = desk.type("undo", "headers", "--yes")
     assert code == 1 and desk.text() == "by headers"
     assert err.startswith("undo headers: `systemctl reload web` failed (1)")
     assert any("failed" in line for line in log)
+
+
+def test_repair_brings_back_what_status_shows_as_edited(desk: Desk) -> None:
+    desk.harden()
+    (desk.root / "etc/a.conf").write_text("edited")
+    assert "To have them as they were written: chamilo-hardening repair" in desk.type("status")[1]
+    code, out, _err = desk.type("repair")
+    assert code == 0 and desk.text() == "by headers" and "As headers wrote them again: " in out
+    assert desk.type("repair")[1] == "repair: nothing to do. All files are as they were written.\n"
+
+
+def test_undo_asks_no_one_where_there_is_no_terminal(desk: Desk) -> None:
+    desk.harden()
+    code, _out, err = desk.type("undo", "headers")
+    assert code == 1 and err.endswith("To go on without a question: --yes\n") and desk.text() == "by headers"
+
+
+def test_no_advice_names_a_command_that_the_help_hides(desk: Desk) -> None:
+    with pytest.raises(SystemExit):
+        desk.type("--help")
+    shown = {*re.findall(r"^    (\w+) ", desk.capsys.readouterr().out, re.MULTILINE)}
+    root = Path(__file__).resolve().parents[5]
+    texts = [path.read_text() for path in [*root.glob("plugins/module_utils/**/*.py"), *root.glob("docs/*.md")]]
+    advised = {
+        word for text in texts for word in re.findall(r"(?:run|Run|Try|by|now)[: `]+chamilo-hardening (\w+)", text)
+    }
+    assert len(advised) > 5 and advised <= shown
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 1), ("", 1), ("yes", 0)])
@@ -456,7 +484,7 @@ class Windows:
         names = ("campus", "shop", "later")
         self.open = [Window({"path": f"/srv/{name}"}, "update", 0, 0, site=name) for name in names]
 
-    def __call__(self, _engine: Engine) -> Windows:
+    def __call__(self, _engine: Repairing) -> Windows:
         return self
 
     def known(self) -> list[Window]:
@@ -503,7 +531,7 @@ def test_recover_waits_for_a_living_run_but_not_at_boot(log: list[str], capsys: 
             asked.append((*given, *more.items()))
             raise Busy("A run of headers is active.")
 
-    engine = cast(Engine, Running())
+    engine = cast(Repairing, Running())
     assert main(["recover"], engine=engine) == 1 and "A run of headers is active." in capsys.readouterr().err
     assert main(["recover", "--boot"], engine=engine) == 0
     assert asked == [(), (0, ("early", True))]

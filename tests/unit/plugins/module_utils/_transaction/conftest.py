@@ -19,10 +19,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery, store
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome, TransactionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import asks_for_nothing, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.repair import Repairing
 
 ME = {"owner": str(os.geteuid()), "group": str(os.getegid())}
 
@@ -99,8 +99,8 @@ class World:
         headers = [("X-Header", "on")] if "header on" in "".join(self.loaded.values()) else []
         return Answer(probe.url, self.site(self.loaded), tuple(headers))
 
-    def engine(self) -> Engine:
-        return Engine(str(self.state), self.machine, self.fetch)
+    def engine(self) -> Repairing:
+        return Repairing(str(self.state), self.machine, self.fetch)
 
     def params(self, **different: Any) -> dict[str, Any]:
         """A plan that makes, changes, links and removes files, in a directory that is not there yet too."""
@@ -149,8 +149,7 @@ class World:
     def untouched(self) -> bool:
         """Nothing of ours is left below the state but what belongs there."""
         names = {str(each.relative_to(self.state)) for each in self.state.rglob("*") if each.is_file()}
-        kept = [known["before"] for record in self.journal()["records"].values() for known in record["files"].values()]
-        return names <= {"lock", "state.json", *(item.get("blob") for item in kept)}
+        return names <= {"lock", "state.json", *store.copies(self.journal())}
 
 
 @pytest.fixture
@@ -267,8 +266,8 @@ def kill_points(
 def interrupted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that died after its swap."""
     with monkeypatch.context() as patch:
-        patch.setattr(Engine, "_test", lambda *args: (_ for _ in ()).throw(Killed()))
-        patch.setattr(Engine, "_roll_back", lambda *args: (_ for _ in ()).throw(Killed()))
+        patch.setattr(Repairing, "_test", lambda *args: (_ for _ in ()).throw(Killed()))
+        patch.setattr(Repairing, "_roll_back", lambda *args: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
             world.apply()
     assert world.journal()["open"]
@@ -286,7 +285,7 @@ def cut_off(world: World, **different: Any) -> None:
 
     world.machine.run = die
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Engine, "_roll_back", lambda *args: (_ for _ in ()).throw(Killed()))
+        patch.setattr(Repairing, "_roll_back", lambda *args: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
             world.apply(**different)
     world.machine.run = run

@@ -16,9 +16,17 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine as transaction_engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome, TransactionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
-from tests.unit.plugins.module_utils._transaction.conftest import Os, World, exchange_os, failing, one, unloaded
+from tests.unit.plugins.module_utils._transaction.conftest import (
+    Os,
+    World,
+    exchange_os,
+    failing,
+    nothing_to_do,
+    one,
+    unloaded,
+)
 
 
 def test_all_files_change_and_are_loaded_once(world: World) -> None:
@@ -353,3 +361,50 @@ def test_all_is_durable_before_the_first_name_changes(world: World, monkeypatch:
         ("fsync", etc),
     ], "and then the state that speaks of it no more"
     assert log[-1] == ("fsync", state)
+
+
+BROKEN = "syntax error"
+
+
+@pytest.mark.parametrize("act", ["apply", "undo"])
+def test_what_was_broken_by_hand_before_is_mended_and_then_it_goes_on(world: World, act: str) -> None:
+    world.apply(name="headers", files=one("new"))
+    world.apply(name="uploads", files=one("by uploads", "uploads.conf"))
+    world.write("uploads.conf", BROKEN)
+    done = world.undo() if act == "undo" else world.apply(name="headers", files=one("newer"))
+    assert done.loaded and world.loaded["main.conf"] == ("main" if act == "undo" else "newer")
+    assert world.loaded["uploads.conf"] == "by uploads"
+    assert done.recovered == [f"As uploads wrote them again: {world.etc}/uploads.conf."]
+    assert any("uploads.conf was edited by hand" in note for note in done.notes)
+
+
+def test_where_a_new_configuration_is_refused_and_the_old_is_broken_the_one_before_serves(world: World) -> None:
+    world.apply(name="headers", files=one("new"))
+    world.write("main.conf", BROKEN)
+    with pytest.raises(TransactionError, match="answers 500 instead of 200"):
+        world.apply(name="headers", files=one("crash"))
+    assert world.loaded["main.conf"] == "new" == world.texts()["main.conf"] and not world.journal()["pending"]
+
+
+def test_what_others_broke_cannot_be_repaired(world: World) -> None:
+    world.write("other.conf", BROKEN)
+    with pytest.raises(TransactionError, match="fail the same test: the fault was there before"):
+        world.apply()
+
+
+def test_repair_is_whole_or_not_at_all(world: World) -> None:
+    world.apply()
+    hardened = world.tree()
+    world.write("main.conf", "edited")
+    (world.etc / "new/deep/first.conf").unlink()
+    (world.etc / "key.pem").chmod(0o644)
+    damaged = world.tree()
+    world.reload_fails = 1
+    with pytest.raises(TransactionError, match="Job failed"):
+        world.engine().repair(Outcome())
+    assert world.tree() == damaged
+    world.engine().repair(Outcome())
+    assert world.tree() == hardened and world.loaded == world.texts() and nothing_to_do(world)
+    outcome = Outcome()
+    world.engine().repair(outcome)
+    assert not outcome.changed

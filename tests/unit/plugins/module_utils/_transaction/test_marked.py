@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,10 +20,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply, strip, without
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed, our_lines
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import damage, our_lines
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome, TransactionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import asks_for_nothing, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.repair import Repairing
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import (
     apache,
     in_place_apache,
@@ -30,6 +31,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver impor
     nginx,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost, Unmarked
+from tests.tools.mangled import mangled
 from tests.unit.plugins.conftest import Files
 from tests.unit.plugins.module_utils._transaction.conftest import World, interrupted, kill_points, nothing_to_do, one
 from tests.vhosts import DOMAIN, ROOT, Case, cases
@@ -122,7 +124,7 @@ def test_what_was_edited_around_our_lines_stays(host: World) -> None:
     host.apply(**desired())
     mine = HOST.replace("server_name campus;", "server_name campus www;").replace("}", "    # mine, ü\n}") + "# end\r\n"
     (host.etc / "campus.conf").write_bytes(apply(mine, _shifted(mine), "campus").encode())
-    assert observed.edited(host.journal())[NAME] == our_lines.lost(host.journal())[NAME] == []
+    assert damage.edited(host.journal())[NAME] == our_lines.lost(host.journal())[NAME] == []
     assert not nothing_to_do(host, **desired(mine)), "the host is asked once"
     again = {**desired(mine), "files": [*owners(mine, marks=_data(_shifted(mine))), *desired()["files"][1:]]}
     done = host.apply(**again)
@@ -273,19 +275,32 @@ def test_a_renamed_file_is_found_by_the_next_run(host: World) -> None:
     assert read(host, "school.conf") == HOST
 
 
-def test_damaged_marks_are_left_alone_and_named(host: World) -> None:
+def test_damaged_marks_are_named_and_mended_by_the_next_run(host: World) -> None:
     host.apply(**desired())
-    damaged = read(host).replace("include ours/*.conf;", "include theirs/*.conf;")
+    whole = read(host)
+    damaged = whole.replace("include ours/*.conf;", "include theirs/*.conf;")
     host.write("campus.conf", damaged)
     (reported,) = our_lines.lost(host.journal())[NAME]
-    assert reported.startswith(f"{host.etc}/campus.conf line 2: ")
-    with pytest.raises(TransactionError, match=r"campus.conf line 2: .* No file was changed\."):
-        host.apply(**desired(damaged))
-    done = host.undo(NAME)
-    assert read(host) == damaged and "ours" not in host.tree()
-    (note,) = done.notes
-    assert note.startswith(f"{host.etc}/campus.conf line 2: ") and note.endswith("It was left as it is.")
-    assert not host.journal()["records"]
+    assert reported.startswith(f"{host.etc}/campus.conf line 2: ") and reported.endswith("chamilo-hardening repair")
+    mine = HOST.replace("    server_name", "include theirs/*.conf;\n    server_name")
+    host.undo(NAME)
+    assert read(host).replace("    include theirs", "include theirs") == mine, "what is not ours stays"
+    assert "ours" not in host.tree() and not host.journal()["records"]
+
+
+def test_damage_to_what_an_older_version_wrote_is_undone_as_a_whole_or_not_at_all(host: World) -> None:
+    host.apply(**desired())
+    for each in (host.state / "written").iterdir():
+        each.unlink()
+    assert not nothing_to_do(host, **desired()), "the next run keeps a copy"
+    host.write("campus.conf", read(host).replace("include ours/*.conf;", "include theirs/*.conf;"))
+    before = host.tree()
+    for act in (lambda: host.undo(NAME), lambda: host.engine().ensure_undo([NAME]), lambda: host.apply(**desired())):
+        with pytest.raises(TransactionError, match=r"campus.conf line 2: .* No file was changed\."):
+            act()
+    with pytest.raises(TransactionError, match=r"campus.conf line 2: .* kept no copy .* set aside"):
+        host.engine().repair(Outcome())
+    assert host.tree() == before
 
 
 def test_a_line_that_was_removed_is_reported_and_one_that_was_moved_is_not(host: World) -> None:
@@ -337,11 +352,10 @@ def test_what_another_portal_set_aside_since_is_not_edited(host: World) -> None:
     host.apply(**desired())
     before = read(host)
     within = [{"at": HEADER + 6, "until": HEADER + 9, "lines": []}]
-    with pytest.raises(TransactionError, match=r"is within what campus set aside\. No file was changed"):
-        host.apply(name="https:school", files=owners(marks=within))
     across = [{"at": INSIDE, "until": HOST.index("}"), "lines": []}]
-    with pytest.raises(TransactionError, match="was changed since it was read"):
-        host.apply(name="https:school", files=owners(marks=across))
+    for marks in (within, across):
+        with pytest.raises(TransactionError, match="was changed since it was read"):
+            host.apply(name="https:school", files=owners(marks=marks))
     assert read(host) == before
 
 
@@ -444,7 +458,7 @@ class Owner:
         self.host, self.case = host, case
         host.install(case.server)
         case.lay(host.root)
-        self.engine = Engine(str(host.root / "state"), Machine(lambda argv, seconds: (0, ""), systemd=False))
+        self.engine = Repairing(str(host.root / "state"), Machine(lambda argv, seconds: (0, ""), systemd=False))
 
     def texts(self) -> dict[str, bytes]:
         return {name: (self.host.root / name.lstrip("/")).read_bytes() for name in self.case.files}
@@ -500,6 +514,44 @@ def test_each_file_of_the_world_comes_back_as_its_owner_left_it(tmp_path: Path, 
     again = Owner(Files(tmp_path / "fresh"), case)
     again.edit()
     assert now == again.texts()
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_random_damage_is_repaired_and_undone(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    case = CASES[seed % len(CASES)]
+    owner = Owner(Files(tmp_path), case)
+    originals = owner.texts()
+    whole = [{"path": f"{tmp_path}/ours-{one}.conf", "content": one, "owner": "0", "group": "0"} for one in "ab"]
+    first = owner.params()
+    params = {**first, "files": [*first["files"], *whole]}
+    owner.apply(params)
+    marked = {name: text for name, text in owner.texts().items() if text != originals[name]}
+
+    def damage() -> None:
+        for name, text in marked.items():
+            (owner.host.root / name.lstrip("/")).write_text(mangled(text.decode(), chance))
+        path = tmp_path / f"ours-{chance.choice('ab')}.conf"
+        {
+            "truncated": lambda: path.write_text(""),
+            "gone": path.unlink,
+            "mode": lambda: path.chmod(0o600),
+            "edited": lambda: path.write_text("# mine"),
+        }[chance.choice(["truncated", "gone", "mode", "edited"])]()
+
+    damage()
+    outcome = Outcome()
+    owner.engine.repair(outcome)
+    assert outcome.changed
+    now = owner.texts()
+    assert {name: now[name] for name in marked} == {name: b"# first\n" + text for name, text in marked.items()}
+    again = owner.params()
+    assert not owner.apply({**again, "files": [*again["files"], *whole]}).changed, "all is as planned"
+    marked = {name: owner.texts()[name] for name in marked}
+    damage()
+    owner.engine.undo(NAME, Outcome())
+    edited = {name: b"# first\n# first\n" + originals[name] if name in marked else originals[name] for name in now}
+    assert owner.texts() == edited and not [*tmp_path.glob("ours-*")]
 
 
 SENT = "server {\n    add_header X-Frame-Options a;\n    add_header Referrer-Policy b;\n    include shared.conf;\n}\n"

@@ -1,0 +1,152 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What brings files back as they were last written: those of sections, and their lines in those of an owner."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from .._common.files import Item, StateError, Tree
+from .._common.markers import MarkerError, strip
+from . import deferral
+from .difference import diff, private
+from .engine import Engine
+from .job import Change, Job, Load, Outcome, TransactionError
+from .judgement import judge, revive
+from .marked import diff as diff_of_lines
+from .marked import with_text
+from .our_lines import of, places_of, site_of, text_of, whole, written
+from .ownership import last_owner
+from .recovery import LOCK_SECONDS
+from .store import Store
+
+ASK_HARDEN = "The next run of the playbook does: ansible-playbook chamilo.hardening.harden"
+
+
+class Repairing(Engine):
+    """An engine that repairs what keeps it from loading files, and so knows all that was written."""
+
+    def repair(self, outcome: Outcome) -> None:
+        """Bring the files of all sections, and their lines in those of an owner, back as they were last written."""
+        with self.store.lock("repair", LOCK_SECONDS):
+            state = self.store.peek()
+            self._recover(state, outcome.recovered)
+            outcome.changed = bool(outcome.recovered) or outcome.changed
+            self._repair(state, outcome)
+            self._sweep(state)
+            if state["pending"]:
+                raise TransactionError(" ".join(outcome.recovered))
+
+    def hand_over(self, root: str, old: str, new: str) -> None:
+        """Have the tests of all transactions run the console of a portal as another user from now on."""
+        before, after = ["runuser", "-u", old], ["runuser", "-u", new]
+        with self.store.lock(f"hand over {root}", LOCK_SECONDS):
+            state = self.store.peek()
+            self._recover(state, [])
+            changed = copy.deepcopy(state)
+            for record in changed["records"].values():
+                record["test"] = [
+                    [*after, *argv[3:]] if argv[:3] == before and f"--chdir={root}" in argv else argv
+                    for argv in map(list, record["test"])
+                ]
+            if changed["records"] != state["records"]:
+                self._commit(state, changed)
+
+    def _repair(self, state: dict[str, Any], outcome: Outcome) -> bool:
+        """Whether there was something to repair. What is right for one service does not wait for that of another."""
+        problems = []
+        jobs = [job(self.store, state, names, outcome) for _service, names in services(state)]
+        for one in jobs:
+            if one.load and one.changes and deferral.put_off(one.load, self.machine):
+                outcome.notes.append(
+                    f"{one.name} is not repaired: {one.load.service} is not to be restarted by itself."
+                )
+            elif one.changes:
+                try:
+                    self._carry_out(state, one, outcome)
+                except TransactionError as problem:
+                    problems.append(str(problem))
+                    continue
+                outcome.changed = True
+                files = ", ".join(sorted(change.path for change in one.changes))
+                outcome.recovered.append(f"As {one.name} wrote them again: {files}.")
+        if problems:
+            raise TransactionError(" ".join(problems))
+        return any(one.changes for one in jobs)
+
+
+def services(state: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """The transactions by the service that reads their files: it reads the files of all or of none."""
+    found: dict[str, list[str]] = {}
+    for name, record in sorted(state["records"].items()):
+        found.setdefault(record["load"]["service"] if record["load"] else name, []).append(name)
+    return sorted(found.items())
+
+
+def job(store: Store, state: Mapping[str, Any], names: Iterable[str], outcome: Outcome) -> Job:
+    """The job that repairs transactions. A file that was edited is kept aside, which ``outcome`` notes."""
+    changes: list[Change] = []
+    damaged = []
+    with Tree() as tree:
+        for name in names:
+            own = [*_files(store, tree, state, name, outcome), *_lines(store, tree, state, name, outcome)]
+            damaged += [name] if own else []
+            changes += own
+    records = [state["records"][name] for name in damaged]
+    loads = sorted((record["load"] for record in records if record["load"]), key=lambda load: str(load["action"]))
+    test = [argv for record in records for argv in record["test"]]
+    return Job(
+        " and ".join(damaged),
+        changes,
+        {},
+        [argv for number, argv in enumerate(test) if argv not in test[:number]],
+        Load(**loads[-1]) if loads else None,
+        (),
+        list(dict.fromkeys(revive(probe) for record in records for probe in record["probe"])),
+        judge,
+        lambda after, kept, before: None,
+    )
+
+
+def _files(store: Store, tree: Tree, state: Mapping[str, Any], name: str, outcome: Outcome) -> Iterable[Change]:
+    for path, known in sorted(state["records"][name]["files"].items()):
+        after, current = Item.from_json(known["after"]), tree.inspect(path)
+        if last_owner(state, path) != name or current.same(after):
+            continue
+        data = current.data if current.reads_as(after) else written(store.root, after.sha256) if after.is_file else b""
+        if data is None:
+            outcome.notes.append(f"{path} cannot be repaired here: an older version wrote it. {ASK_HARDEN}")
+            continue
+        if not current.reads_as(after):
+            outcome.notes.append(store.keep_edited(path, current))
+        new = replace(after, data=data)
+        outcome.diff += diff(path, current, new, private(current), known.get("secret", True) or private(new))
+        yield Change(path, current, new)
+
+
+def _lines(store: Store, tree: Tree, state: Mapping[str, Any], name: str, outcome: Outcome) -> Iterable[Change]:
+    for path, known in sorted(of(state["records"][name]).items()):
+        try:
+            places = places_of(tree, path, known, site_of(name))
+        except StateError as problem:
+            raise TransactionError(f"{problem} Lines of {name} were in that file.") from problem
+        if not places:
+            outcome.notes.append(f"{known['file']} is not there any more, and so are the lines of {name} in it.")
+        for file in places:
+            old = tree.inspect(file)
+            new = with_text(old, whole(store.root, text_of(old), known, site_of(name)))
+            try:
+                strip(text_of(new), site_of(name))
+            except MarkerError as problem:
+                raise TransactionError(
+                    f"{file} {str(problem).partition('. Run: ')[0]}, and an older version of this program kept no copy "
+                    "of what stood there. Remove all lines between these marks, and the marks. Each line below "
+                    f"'# set aside:' was your own: take away its first '# '. {ASK_HARDEN}"
+                ) from problem
+            if not old.same(new):
+                outcome.diff.append(diff_of_lines(file, old, new))
+                yield Change(file, old, new)
